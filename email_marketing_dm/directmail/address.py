@@ -1,0 +1,44 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Mail addresses: one spelling per mailbox, and a form that may be shown."""
+
+import re
+
+from .const import ADDRESS_MAX
+
+# What a normalised address looks like. Written without look-ahead or other Python specialities:
+# PostgreSQL's ``~`` reads the same pattern in the same way.
+ADDRESS_PATTERN = (
+    r"^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$"
+)
+_ADDRESS = re.compile(ADDRESS_PATTERN)
+LOCAL_MAX = 64  # RFC 5321, 4.5.3.1.1
+LABEL_MAX = 63  # RFC 1035, 2.3.4
+
+
+def normalise(address):
+    """Return ``address`` stripped and in lower case, or None where it is no mail address.
+
+    Takes the bare address only (no "Name <a@b>"). DirectMail takes ASCII of at most 192
+    characters; domains in other scripts must come as punycode ("xn--...").
+    """
+    address = (address or "").strip()
+    # Before lower(): it turns a few non-ASCII letters (the Kelvin sign) into ASCII ones.
+    if not address.isascii() or len(address) > ADDRESS_MAX:
+        return None
+    address = address.lower()
+    if not _ADDRESS.fullmatch(address):
+        return None
+    local, domain = address.split("@")
+    if len(local) > LOCAL_MAX or max(map(len, domain.split("."))) > LABEL_MAX:
+        return None
+    return address
+
+
+def mask(address):
+    """Return ``address`` with its local part hidden: "j***@example.com". For logs and lists."""
+    local, at, domain = (address or "").strip().rpartition("@")
+    if not at:
+        return "***"
+    shown = local[:1] if len(local) > 2 else ""
+    return f"{shown}***@{domain}"

@@ -1,0 +1,431 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""DirectMail's API. The only file that imports the provider's SDK.
+
+The SDK signs and carries the calls. Management calls go through its generic ``call_api``: the
+typed methods would only repeat each field name, drop answers they can't map without a word, and
+can't put a template into the form body.
+"""
+
+import json
+import logging
+import os
+from datetime import timedelta
+
+from alibabacloud_dm20151123 import models
+from alibabacloud_dm20151123.client import Client as SdkClient
+from alibabacloud_tea_openapi.utils import Utils
+from alibabacloud_tea_openapi.utils_models import Config, OpenApiRequest, Params
+from darabonba.core import DaraCore
+from darabonba.runtime import RuntimeOptions
+from requests import Session
+from requests.utils import should_bypass_proxies
+
+from .address import normalise
+from .answers import Answer, Verdict, classify_error, classify_response, verdict_of_code
+from .const import (
+    API_VERSION,
+    BEIJING,
+    BLOCKED_PAGE,
+    CONNECT_TIMEOUT,
+    DETAIL_PAGE,
+    DETAIL_WINDOW_DAYS,
+    HEADERS_MAX,
+    LIST_PAGE,
+    READ_TIMEOUT,
+)
+from .errors import DirectMailError, from_sdk
+from .records import (
+    AccountSummary,
+    BlockedAddress,
+    DeliveryDetail,
+    DetailPage,
+    Domain,
+    Mail,
+    SenderAddress,
+    Tag,
+    Template,
+    TemplateRow,
+    as_int,
+    as_text,
+)
+
+__all__ = ["DirectMailClient", "Mail"]
+
+_MAIL_TEMPLATE = 0  # TemplateType; 1 is a text message
+_PAGES_MAX = 1_000  # a management list that goes on for longer isn't one
+
+# With DEBUG=sdk in the environment the SDK writes every header it sends to stderr, the signature
+# and the security token included.
+logging.getLogger("darabonba-core").setLevel(logging.WARNING)
+
+# A connection shared with a forked child gives one process the other's answers.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=DaraCore._sessions.clear)
+
+
+class _Session(Session):
+    """Follows no redirect (it would turn a POST into a GET) and respects NO_PROXY.
+
+    The SDK reads HTTP_PROXY and HTTPS_PROXY itself and has no way to make an exception.
+    """
+
+    def send(self, request, **kwargs):
+        kwargs["allow_redirects"] = False
+        if should_bypass_proxies(request.url, no_proxy=None):
+            kwargs["proxies"] = {}
+        return super().send(request, **kwargs)
+
+
+class DirectMailClient:
+    """One DirectMail account. Safe to use from several threads at once.
+
+    Nothing is ever retried here: a repeated send is a second mail.
+
+    :param endpoint: host, or host:port; see const.REGIONS
+    :param protocol: 'https', or 'http' for the emulator
+    :param security_token: only with temporary (STS) keys
+    :param connect_timeout: seconds
+    :param read_timeout: seconds without a byte from the server
+    :param pool_size: connections kept open; at least the number of threads that send
+    :raise DirectMailError: kind credentials or invalid, when a parameter can't be right
+    """
+
+    def __init__(
+        self,
+        endpoint,
+        access_key_id,
+        access_key_secret,
+        *,
+        protocol="https",
+        security_token=None,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        pool_size=64,
+    ):
+        # Without keys the SDK would search the machine for others.
+        if not access_key_id or not access_key_secret:
+            raise DirectMailError("credentials", "NoAccessKey", "The AccessKey is missing.")
+        if not endpoint or "/" in endpoint or protocol not in ("http", "https"):
+            raise DirectMailError("invalid", "BadEndpoint", "The endpoint must be a host name.")
+        self.endpoint = endpoint
+        self._protocol = protocol
+        self._pool_size = pool_size
+        # retry_options stays unset: with it the SDK sends again after a read time-out.
+        self._sdk = SdkClient(
+            Config(
+                access_key_id=access_key_id,
+                access_key_secret=access_key_secret,
+                security_token=security_token,
+                endpoint=endpoint,
+                protocol=protocol,
+                connect_timeout=max(1, round(connect_timeout * 1000)),
+                read_timeout=max(1, round(read_timeout * 1000)),
+                max_idle_conns=pool_size,
+            )
+        )
+        self._runtime = RuntimeOptions()
+
+    def __repr__(self):
+        return f"<DirectMailClient {self._protocol}://{self.endpoint}>"
+
+    # Sending ---------------------------------------------------------------------------
+
+    def send(self, mail):
+        """Send one Mail and return an Answer. Never raises; UNKNOWN when in doubt."""
+        try:
+            request = _send_request(mail)
+        except _Refused as error:
+            return error.answer
+        except Exception as error:  # our own mistake: nothing has been sent
+            return Answer(Verdict.TASK_PAUSED, "BadMail", type(error).__name__)
+        try:
+            self._use_own_session()
+            response = self._sdk.single_send_mail_with_options(request, self._runtime)
+            return classify_response(response.body)
+        except Exception as error:
+            return classify_error(error)
+
+    # Account ---------------------------------------------------------------------------
+
+    def describe_account(self):
+        """Return the AccountSummary. DirectMail allows about ten calls a minute."""
+        return AccountSummary.from_wire(self._call("DescAccountSummary"))
+
+    def list_senders(self):
+        """Iterate over all SenderAddress of the account."""
+        rows = self._list("QueryMailAddressByParam", "mailAddress")
+        return (SenderAddress.from_wire(row) for row in rows)
+
+    def list_domains(self):
+        """Iterate over all Domain of the account."""
+        return (Domain.from_wire(row) for row in self._list("QueryDomainByParam", "domain"))
+
+    # Tags ------------------------------------------------------------------------------
+
+    def create_tag(self, name, description=""):
+        """Make a tag (letters, digits and "_", at most 128) and return its id."""
+        answer = self._call("CreateTag", {"TagName": name, "TagDescription": description})
+        return _required(answer, "TagId")
+
+    def find_tag(self, name):
+        """Return the Tag of exactly this name, or None."""
+        # The search word may be shorter than a name, and finds parts of names.
+        rows = self._list("QueryTagByParam", "tag", {"KeyWord": name[:50]})
+        return next((Tag.from_wire(row) for row in rows if row.get("TagName") == name), None)
+
+    def list_tags(self):
+        """Iterate over all Tag of the account."""
+        return (Tag.from_wire(row) for row in self._list("QueryTagByParam", "tag"))
+
+    def delete_tag(self, tag_id):
+        """Delete a tag."""
+        self._call("DeleteTag", {"TagId": tag_id})
+
+    # Templates -------------------------------------------------------------------------
+
+    def create_template(self, name, subject, sender_name, text, remark="", in_body=False):
+        """Make a template, which puts it in review, and return its id.
+
+        :param in_body: pass everything in the form body instead of the URL, which only takes
+            about 80 KB
+        """
+        fields = _template_fields(name, subject, sender_name, text, remark)
+        fields["TemplateType"] = _MAIL_TEMPLATE
+        return _required(self._call("CreateTemplate", fields, in_body=in_body), "TemplateId")
+
+    def modify_template(
+        self, template_id, name, subject, sender_name, text, remark="", in_body=False
+    ):
+        """Replace a template's content; see create_template(). It is reviewed again."""
+        fields = _template_fields(name, subject, sender_name, text, remark)
+        fields["TemplateId"] = template_id
+        self._call("ModifyTemplate", fields, in_body=in_body)
+
+    def describe_template(self, template_id):
+        """Return the Template with its content."""
+        answer = self._call("DescTemplate", {"TemplateId": template_id})
+        return Template.from_wire(template_id, answer)
+
+    def list_templates(self):
+        """Iterate over all TemplateRow of the account, in any state."""
+        rows = self._list("QueryTemplateByParam", "template")
+        return (TemplateRow.from_wire(row) for row in rows)
+
+    def find_template(self, name):
+        """Return the TemplateRow of exactly this name, or None."""
+        rows = self._list("QueryTemplateByParam", "template", {"KeyWord": name})
+        named = (row for row in rows if row.get("TemplateName") == name)
+        return next((TemplateRow.from_wire(row) for row in named), None)
+
+    def delete_template(self, template_id):
+        """Delete a template."""
+        self._call("DeleteTemplate", {"TemplateId": template_id})
+
+    # What became of the mails ----------------------------------------------------------
+
+    def list_delivery_details(self, tag_name, start, end, next_start=None):
+        """Iterate over DetailPage of what was sent with a tag between two moments.
+
+        DirectMail reads whole minutes: ``start`` is rounded down and ``end`` up.
+
+        :param start, end: aware; at most 30 days apart once rounded
+        :param next_start: of the last page that was dealt with, to go on behind it
+        :raise ValueError: naive times, or a window that is empty or too long
+        :raise DirectMailError: while iterating
+        """
+        start, end = _whole_minutes(start, end)
+        if not timedelta(0) < end - start <= timedelta(days=DETAIL_WINDOW_DAYS):
+            raise ValueError(f"The window must be 1 minute to {DETAIL_WINDOW_DAYS} days long.")
+        query = {
+            "TagName": tag_name,
+            "StartTime": start.strftime("%Y-%m-%d %H:%M"),
+            "EndTime": end.strftime("%Y-%m-%d %H:%M"),
+            "Length": DETAIL_PAGE,
+        }
+        pages = self._pages("SenderStatisticsDetailByParam", query, "NextStart", next_start)
+        return (
+            DetailPage(
+                tuple(DeliveryDetail.from_wire(row) for row in _rows(answer, "mailDetail")),
+                following,
+            )
+            for answer, following in pages
+        )
+
+    def list_blocked(self, block_type, begin, end, sender=None):
+        """Iterate over BlockedAddress: who unsubscribed or complained between two moments.
+
+        :param block_type: const.BLOCK_UNSUBSCRIBED or const.BLOCK_REPORTED
+        :param begin, end: aware
+        :param sender: only those who did so to this sender address
+        """
+        if begin.tzinfo is None or end.tzinfo is None:
+            raise ValueError("Times must have a time zone.")
+        query = {
+            "BlockType": block_type,
+            "BeginTime": int(begin.timestamp()),
+            "EndTime": int(end.timestamp()),
+            "SenderEmail": sender,
+            "MaxResults": BLOCKED_PAGE,
+        }
+        pages = self._pages("ListBlockSending", query, "NextToken")
+        return (
+            BlockedAddress.from_wire(row)
+            for answer, _following in pages
+            for row in answer.get("Data") or ()
+        )
+
+    # Calling ---------------------------------------------------------------------------
+
+    def _call(self, action, fields=None, in_body=False):
+        """Call an operation and return its answer as a dict with the wire names."""
+        fields = {name: value for name, value in (fields or {}).items() if value is not None}
+        request = OpenApiRequest(
+            query=None if in_body else Utils.query(fields),
+            body=Utils.parse_to_map(fields) if in_body else None,
+        )
+        params = Params(
+            action=action,
+            version=API_VERSION,
+            protocol=self._protocol,
+            pathname="/",
+            method="POST",
+            auth_type="AK",
+            style="RPC",
+            req_body_type="formData",
+            body_type="json",
+        )
+        try:
+            self._use_own_session()
+            answer = self._sdk.call_api(params, request, self._runtime)["body"]
+        except Exception as error:
+            # "from None": the SDK's own text may hold the whole URL with its parameters.
+            raise from_sdk(error) from None
+        return _checked(answer)
+
+    def _list(self, action, row_name, fields=None):
+        """Iterate over the raw rows of all pages of a management list."""
+        seen = 0
+        for page in range(1, _PAGES_MAX):
+            query = {**(fields or {}), "PageNo": page, "PageSize": LIST_PAGE}
+            answer = self._call(action, query)
+            rows = _rows(answer, row_name)
+            yield from rows
+            seen += len(rows)
+            # A server may give shorter pages than we ask for.
+            if not rows or seen >= as_int(answer.get("TotalCount")):
+                return
+
+    def _pages(self, action, query, cursor, position=None):
+        """Iterate over (answer, next position or None) of a list that goes on by a ``cursor``."""
+        while True:
+            answer = self._call(action, {**query, cursor: position or None})
+            following = as_text(answer.get(cursor)) or None
+            if following == position:  # it would go round for ever
+                following = None
+            yield answer, following
+            if following is None:
+                return
+            position = following
+
+    def _use_own_session(self):
+        """Have the SDK use our kind of session; a fork or another client may have removed it."""
+        key = f"{self._protocol}://{self.endpoint}:80:pool={self._pool_size}"
+        if not isinstance(DaraCore._sessions.get(key), _Session):
+            session = _Session()
+            adapter = DaraCore.get_adapter(self._protocol.upper(), pool_size=self._pool_size)
+            session.mount(f"{self._protocol}://", adapter)
+            DaraCore._sessions[key] = session
+
+
+class _Refused(Exception):
+    """A mail that must not be handed to DirectMail."""
+
+    def __init__(self, verdict, code, message):
+        super().__init__(message)
+        self.answer = Answer(verdict, code, message)
+
+
+def _send_request(mail):
+    """Build the SDK's request for a Mail. Raises _Refused for one that must not go out."""
+    # A comma would make it a mail to two people.
+    if normalise(mail.to) is None:
+        raise _Refused(Verdict.PERSON_REFUSED, "InvalidToAddress", "Not a mail address.")
+    if bool(mail.template_id) == bool(mail.html_body):
+        raise _Refused(Verdict.TASK_PAUSED, "BadMail", "Needs either a template or a body.")
+    if len(mail.headers) > HEADERS_MAX:
+        raise _Refused(Verdict.TASK_PAUSED, "BadMail", f"More than {HEADERS_MAX} headers.")
+    if any("\n" in part or "\r" in part for item in mail.headers.items() for part in item):
+        raise _Refused(Verdict.TASK_PAUSED, "BadMail", "A header with a line break.")
+    template = None
+    if mail.template_id:
+        data = {
+            name: "" if value is None else str(value) for name, value in mail.variables.items()
+        }
+        template = models.SingleSendMailRequestTemplate(data, str(mail.template_id))
+    return models.SingleSendMailRequest(
+        account_name=mail.sender,
+        address_type=mail.address_type,
+        reply_to_address="false",  # a string: the SDK would write a bool as "False"
+        reply_address=mail.reply_address or None,
+        to_address=mail.to.strip(),
+        subject=mail.subject,
+        from_alias=mail.sender_name or None,
+        tag_name=mail.tag or None,
+        headers=json.dumps(mail.headers, ensure_ascii=False) if mail.headers else None,
+        template=template,
+        html_body=mail.html_body or None,
+        click_trace="1" if mail.click_trace else "0",
+        # Ours are in the mail and its headers; DirectMail's own would be a second pair.
+        un_subscribe_link_type="disabled",
+        # A second net: who unsubscribed from the domain elsewhere gets nothing.
+        un_subscribe_filter_level="mailfrom_domain",
+    )
+
+
+def _template_fields(name, subject, sender_name, text, remark):
+    return {
+        "TemplateName": name,
+        "TemplateSubject": subject,
+        "TemplateNickName": sender_name,
+        "TemplateText": text,
+        "Remark": remark or None,
+    }
+
+
+def _checked(answer):
+    """Return ``answer`` if it is one of DirectMail's: the SDK lets any 200 with JSON through."""
+    if not isinstance(answer, dict) or not answer.get("RequestId"):
+        raise DirectMailError("not_directmail", "NoRequestId", sent_unknown=True)
+    if answer.get("Code") and "Message" in answer:
+        code = as_text(answer["Code"])
+        raise DirectMailError(
+            verdict_of_code(code)[1],
+            code,
+            as_text(answer["Message"]),
+            as_text(answer["RequestId"]),
+            sent_unknown=True,
+        )
+    return answer
+
+
+def _required(answer, name):
+    value = as_text(answer.get(name))
+    if not value:
+        raise DirectMailError(
+            "not_directmail", f"No{name}", request_id=answer["RequestId"], sent_unknown=True
+        )
+    return value
+
+
+def _rows(answer, name):
+    """The rows of answer["data"][name]; either may be missing where there are none."""
+    return (answer.get("data") or {}).get(name) or []
+
+
+def _whole_minutes(start, end):
+    """Return both in Beijing time, rounded outwards to whole minutes."""
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValueError("Times must have a time zone.")
+    start, end = start.astimezone(BEIJING), end.astimezone(BEIJING)
+    down, up = (moment.replace(second=0, microsecond=0) for moment in (start, end))
+    return down, up if up == end else up + timedelta(minutes=1)

@@ -1,0 +1,60 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Fixed facts about DirectMail: names, limits, status codes. Each says where it comes from.
+
+"SDK" is the package alibabacloud-dm20151123 1.11.1 (model comments); "help" is the provider's
+help centre.
+"""
+
+from datetime import timedelta, timezone
+
+API_VERSION = "2015-11-23"
+
+# (region code, endpoint host). Sydney is closed to new API calls (help, "API endpoints").
+REGIONS = (
+    ("cn-hangzhou", "dm.aliyuncs.com"),
+    ("ap-southeast-1", "dm.ap-southeast-1.aliyuncs.com"),
+    ("us-east-1", "dm.us-east-1.aliyuncs.com"),
+    ("eu-central-1", "dm.eu-central-1.aliyuncs.com"),
+)
+
+# DirectMail's days roll over, and its query windows are read, in Beijing time.
+BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
+
+# Seconds. A short read time-out only turns slow answers into unknown ones.
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 30.0
+
+# Limits ---------------------------------------------------------------------------------
+SENDER_NAME_MAX = 15  # FromAlias of a send (SDK)
+TEMPLATE_SENDER_NAME_MAX = 30  # TemplateNickName of a template (SDK)
+SUBJECT_MAX = 100  # filled subject (help, limits); the SDK says 256: the safer one rules
+TEMPLATE_NAME_MAX = 30  # unique per account (SDK)
+TEMPLATES_MAX = 100  # per account (help, limits)
+TEMPLATE_URL_MAX = 80 * 1024  # practical size of a text passed in the URL (SDK)
+TEMPLATE_BODY_MAX = 1024 * 1024  # size of a template's text (help, limits)
+VARIABLES_MAX = 50  # per template (help, template FAQ)
+ADDRESS_MAX = 192  # one mail address (help, error codes)
+TAG_NAME_MAX = 128  # letters, digits, "_" (SDK)
+TAGS_MAX = 100  # per account on the older help page, 500 on the newer
+HEADERS_MAX = 10  # own headers per mail; DirectMail drops further ones silently (SDK)
+RATE_MAX = 100  # SingleSendMail calls a second per account (help, "three mail sending methods")
+DETAIL_PAGE = 100  # rows per page of delivery details (SDK)
+DETAIL_WINDOW_DAYS = 30  # longest window of one delivery details query (SDK)
+BLOCKED_PAGE = 500  # rows per page of ListBlockSending (SDK)
+LIST_PAGE = 50  # rows per page of the management lists; their documented defaults are 10 and 20
+
+# Status codes -> our words --------------------------------------------------------------
+TEMPLATE_STATUS = {0: "draft", 1: "in_review", 2: "approved", 3: "rejected"}  # SDK, DescTemplate
+DETAIL_STATUS = {0: "delivered", 2: "invalid", 3: "spam", 4: "failed"}  # SDK, delivery details
+
+# DescAccountSummary.UserStatus is a set of bits; 0 is a healthy account (SDK).
+USER_STATUS_BITS = {1: "frozen", 2: "overdue", 4: "restricted", 8: "deleted"}
+SENDER_STATUS = {0: "normal", 1: "frozen"}  # AccountStatus (help, QueryMailAddressByParam)
+SENDER_DOMAIN_STATUS = {0: "normal", 1: "abnormal"}  # DomainStatus of a sender (same page)
+DOMAIN_CHECK_STATUS = {0: "verified", 1: "not_verified"}  # SPF, MX, CNAME, ... (SDK)
+
+BLOCK_UNSUBSCRIBED = "UNSUB"
+BLOCK_REPORTED = "REPORT"
+
+# Names that DirectMail fills itself (help, template variables). "EMail" is no built-in.
+BUILT_IN_VARIABLES = ("EAddr", "UserName", "NickName", "Gender", "Birthday", "Mobile")

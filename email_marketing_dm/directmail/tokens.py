@@ -1,0 +1,56 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Short signed tokens for the links in a mail. They stand for one record's number.
+
+base64url of: the number in as few bytes as it needs, then 10 bytes (80 bits) of HMAC-SHA256. The
+HMAC covers the database, so that a token of a copied database opens nothing in the original, and
+the kind, so that a delivery's token can't be used for another record.
+"""
+
+import base64
+import binascii
+import functools
+import hashlib
+import hmac
+
+_MAC = 10
+_LONGEST = 32  # more than the token of the largest 64-bit number
+_PURPOSE = "tokens"
+
+
+def make_token(master_key, database_uuid, kind, number):
+    """Return the token of record ``number`` (an int >= 0): letters, digits, "-" and "_".
+
+    18 characters up to 16.7 million.
+    """
+    packed = number.to_bytes(max(1, (number.bit_length() + 7) // 8), "big")
+    mac = _mac(master_key, database_uuid, kind, packed)
+    return base64.urlsafe_b64encode(packed + mac).rstrip(b"=").decode("ascii")
+
+
+def read_token(master_key, database_uuid, kind, token):
+    """Return the number, or None for anything but exactly what make_token() returned."""
+    if not isinstance(token, str) or len(token) > _LONGEST or not token.isascii():
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    packed, mac = raw[:-_MAC], raw[-_MAC:]
+    if not packed or not hmac.compare_digest(
+        mac, _mac(master_key, database_uuid, kind, packed)
+    ):
+        return None
+    number = int.from_bytes(packed, "big")
+    # base64 has several spellings of the same bytes; only ours is a token.
+    return number if make_token(master_key, database_uuid, kind, number) == token else None
+
+
+def _mac(master_key, database_uuid, kind, packed):
+    message = b"\0".join((database_uuid.encode(), kind.encode(), packed))
+    return hmac.digest(_signing_key(master_key), message, hashlib.sha256)[:_MAC]
+
+
+@functools.lru_cache(maxsize=8)
+def _signing_key(master_key):
+    # Deriving costs more than signing, and a sender makes a hundred tokens a second.
+    return master_key.derive(_PURPOSE)
