@@ -1,0 +1,44 @@
+"""Runs a program of the environment with the database server started: what ``.devenv/bin/*`` call."""
+
+import os
+import shutil
+import sys
+
+from . import postgres
+from .common import STATE, SetupError, main
+
+
+def environment():
+    """Return the variables that every program of the environment gets."""
+    return {
+        **os.environ,
+        **postgres.environment(),
+        "ODOO_RC": str(STATE / "odoo.conf"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def command():
+    """Replace this process by the program asked for, so that signals and exit codes are its own."""
+    name, arguments = sys.argv[1], sys.argv[2:]
+    postgres.start()
+    found = environment()
+    if name == "psql":
+        program = shutil.which("psql", path=found.get("PATH"))
+        if not program:
+            raise SetupError("psql is missing; apt-get install postgresql-client")
+        words = [program, *arguments]
+    elif name == "python":
+        found.pop("ODOO_RC")
+        words = [sys.executable, *arguments]
+    elif name == "pytest":
+        # with ODOO_RC set pytest-odoo would switch itself on for every test
+        found.pop("ODOO_RC")
+        words = [sys.executable, "-m", "pytest", *arguments]
+    else:
+        words = [sys.executable, "-m", name, *arguments]
+    os.execve(words[0], words, found)
+
+
+if __name__ == "__main__":
+    main(command)

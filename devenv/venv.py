@@ -1,0 +1,52 @@
+"""The Python virtual environment with the dependencies of Odoo, the addon and its tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from . import odoo_source
+from .common import ROOT, STATE, SetupError, digest, is_done, mark_done, remove, run, step, write_atomically
+
+HOME = STATE / "venv"
+PYTHON = HOME / "bin" / "python"
+REQUIREMENTS = (
+    ROOT / "devenv" / "requirements-odoo.txt",
+    ROOT / "requirements.txt",
+    ROOT / "devenv" / "requirements-dev.txt",
+)
+
+
+def ensure():
+    """Make sure that the environment holds what the requirement files say."""
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+        raise SetupError(f"Python 3.10 to 3.13 is needed, this is {sys.version.split()[0]}")
+    # the interpreter is part of the key: an environment dies with the Python it was made from
+    key = digest(*REQUIREMENTS, sys.version, os.path.realpath(sys.base_prefix), str(HOME))
+    if not (is_done("venv", key) and PYTHON.exists()):
+        with step("installing Python packages"):
+            # an environment cannot be renamed into place (its scripts hold its path): the stamp decides
+            remove(HOME)
+            run([base_python(), "-m", "venv", HOME], "venv", "making the Python environment")
+            wanted = [word for path in REQUIREMENTS for word in ("-r", path)]
+            run(
+                [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *wanted],
+                "venv", "installing Python packages",
+            )
+            mark_done("venv", key)
+    link_sources()
+
+
+def base_python():
+    """Return the interpreter itself, also when set-up was started from inside an environment."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
+def link_sources():
+    """Let the environment import Odoo and this checkout from wherever it is started."""
+    folders = [odoo_source.python_path(), ROOT]
+    site = subprocess.run(
+        [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()
+    write_atomically(Path(site) / "devenv.pth", "".join(f"{folder}\n" for folder in folders))
