@@ -149,7 +149,9 @@ class DirectMailClient:
 
     def describe_account(self):
         """Return the AccountSummary. DirectMail allows about ten calls a minute."""
-        return AccountSummary.from_wire(self._call("DescAccountSummary"))
+        answer = self._call("DescAccountSummary")
+        _required(answer, "DailyQuota")
+        return AccountSummary.from_wire(answer)
 
     def list_senders(self):
         """Iterate over all SenderAddress of the account."""
