@@ -360,9 +360,7 @@ def _send_request(mail):
         raise _Refused(Verdict.TASK_PAUSED, "BadMail", "A header with a line break.")
     template = None
     if mail.template_id:
-        data = {
-            name: "" if value is None else str(value) for name, value in mail.variables.items()
-        }
+        data = {name: "" if value is None else str(value) for name, value in mail.variables.items()}
         template = models.SingleSendMailRequestTemplate(data, str(mail.template_id))
     return models.SingleSendMailRequest(
         account_name=mail.sender,

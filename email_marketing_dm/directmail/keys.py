@@ -93,7 +93,6 @@ class MasterKey:
         return self._pads
 
 
-
 def load_master_key(configured, path, create=True):
     """Return the MasterKey of this server.
 

@@ -36,9 +36,7 @@ def read_token(master_key, database_uuid, kind, token):
     except (binascii.Error, ValueError):
         return None
     packed, mac = raw[:-_MAC], raw[-_MAC:]
-    if not packed or not hmac.compare_digest(
-        mac, _mac(master_key, database_uuid, kind, packed)
-    ):
+    if not packed or not hmac.compare_digest(mac, _mac(master_key, database_uuid, kind, packed)):
         return None
     number = int.from_bytes(packed, "big")
     # base64 has several spellings of the same bytes; only ours is a token.
