@@ -124,6 +124,7 @@ class DirectMailClient:
             )
         )
         self._runtime = RuntimeOptions()
+        self._use_own_session()  # before there are threads that would each make one
 
     def __repr__(self):
         return f"<DirectMailClient {self._protocol}://{self.endpoint}>"
