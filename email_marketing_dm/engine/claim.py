@@ -1,0 +1,218 @@
+"""Claim: the one transaction in which answers are written down and the next mails are taken."""
+
+from collections import namedtuple
+
+from odoo.tools import SQL
+
+from ..directmail.answers import Verdict
+from .sql import changing_reason
+
+Claimed = namedtuple("Claimed", "id task_id partner_id email")
+
+# What becomes of a delivery when its answer is in.
+STATE_OF_VERDICT = {
+    Verdict.ACCEPTED: "sent",
+    Verdict.PERSON_REFUSED: "refused",
+    Verdict.UNKNOWN: "unknown",
+    # The four below mean "certainly not sent", so the person keeps their place.
+    Verdict.TASK_PAUSED: "waiting",
+    Verdict.ACCOUNT_STOPPED: "waiting",
+    Verdict.RETRY_LATER: "waiting",
+    Verdict.THROTTLED: "waiting",
+}
+RETRY_SECONDS = 15
+
+
+def lock_gate(env):
+    """Wait for the gate. Must come before the transaction's first read: see `directmail.gate`."""
+    env.cr.execute(SQL("LOCK TABLE directmail_gate IN EXCLUSIVE MODE"))
+
+
+def write_answers(env, account, token, answers):
+    """Write down the answers to calls of this run.
+
+    Writing the same answers again, after a commit whose success got lost, changes nothing.
+
+    :param answers: [(delivery id, `directmail.answers.Answer`)]
+    """
+    if not answers:
+        return
+    values = SQL(", ").join(
+        SQL(
+            "(%s, %s, %s, %s, %s, %s::float)",
+            delivery_id,
+            STATE_OF_VERDICT[answer.verdict],
+            answer.env_id or None,
+            None if answer.verdict == Verdict.ACCEPTED else answer.code or None,
+            None if answer.verdict == Verdict.ACCEPTED else (answer.message or "")[:250] or None,
+            RETRY_SECONDS if answer.verdict == Verdict.RETRY_LATER else None,
+        )
+        for delivery_id, answer in answers
+    )
+    # An unknown mail whose answer comes after all, or whose outcome is known, was sent.
+    rows = env["directmail.task.counter"]._apply(
+        SQL(
+            """UPDATE directmail_delivery d
+                  SET state = CASE WHEN answer.state = 'unknown' AND d.outcome IS NOT NULL
+                                   THEN 'sent' ELSE answer.state END,
+                      envelope = answer.envelope,
+                      code = COALESCE(answer.code, d.code),
+                      message = COALESCE(answer.message, d.message),
+                      sent_at = CASE WHEN answer.state = 'sent'
+                                     THEN now() AT TIME ZONE 'UTC' ELSE d.sent_at END,
+                      claimed_at = CASE WHEN answer.state = 'waiting' THEN NULL
+                                        ELSE d.claimed_at END,
+                      not_before = now() AT TIME ZONE 'UTC' + answer.delay * interval '1 second',
+                      lease_until = NULL
+                 FROM (VALUES %(values)s) AS answer (id, state, envelope, code, message, delay),
+                      directmail_delivery o
+                WHERE d.id = answer.id AND o.id = d.id AND d.claim_token = %(token)s
+                  AND d.state IN ('sending', 'unknown')
+            RETURNING d.task_id, o.state AS old_state, d.state AS new_state,
+                      o.outcome AS old_outcome, d.outcome AS new_outcome""",
+            values=values,
+            token=token,
+        ),
+        "sender",
+        SQL("new_state"),
+    )
+    given_back = sum(state in ("waiting", "refused") for (state,) in rows)
+    add_usage(env, account, -given_back)
+
+
+def expire_leases(env, account):
+    """Call those mails *unknown* whose answer can no longer come: their process is gone."""
+    env["directmail.task.counter"]._apply(
+        SQL(
+            """UPDATE directmail_delivery d
+                  SET state = CASE WHEN d.outcome IS NULL THEN 'unknown' ELSE 'sent' END,
+                      lease_until = NULL
+                 FROM directmail_delivery o
+                WHERE o.id = d.id AND d.account_id = %s AND d.state = 'sending'
+                  AND d.lease_until < now() AT TIME ZONE 'UTC'
+            RETURNING d.task_id, o.state AS old_state, d.state AS new_state,
+                      o.outcome AS old_outcome, d.outcome AS new_outcome""",
+            account.id,
+        ),
+        "sender",
+    )
+
+
+def free_places(env, account):
+    """Return how many more mails of the account may be *sending*, whoever sends them."""
+    [(sending,)] = env.execute_query(
+        SQL(
+            "SELECT count(*) FROM directmail_delivery WHERE account_id = %s AND state = 'sending'",
+            account.id,
+        )
+    )
+    return max(0, account.threads - sending)
+
+
+def orphans(env, token, known):
+    """Return what this run claimed in a commit whose success it never heard of.
+
+    :param known: ids of the deliveries that the run knows to be its own
+    :rtype: list[Claimed]
+    """
+    rows = env.execute_query(
+        SQL(
+            """SELECT id, task_id, partner_id, email FROM directmail_delivery
+                WHERE claim_token = %s AND state = 'sending' AND id NOT IN %s""",
+            token,
+            tuple(known) or (0,),
+        )
+    )
+    return [Claimed(*row) for row in rows]
+
+
+def claim(env, account, token, limit, lease):
+    """Take the next mails of the account's tasks, oldest task first.
+
+    Whoever may not be mailed at this moment is suppressed instead, and somebody else is taken.
+
+    :param str token: of this run
+    :param int limit: how many at most
+    :param float lease: seconds until a mail without an answer counts as unknown
+    :rtype: list[Claimed]
+    """
+    claimed = []
+    tasks = env["directmail.task"].search_fetch(
+        [("account_id", "=", account.id), ("state", "=", "sending")],
+        ["company_id", "sender_id"],
+        order="planned_at, id",
+    )
+    for task in tasks:
+        while len(claimed) < limit:
+            rows = _claim_from(env, task, token, limit - len(claimed), lease)
+            claimed += [Claimed(*row) for state, *row in rows if state == "sending"]
+            if not rows:
+                break
+    add_usage(env, account, len(claimed))
+    return claimed
+
+
+def _claim_from(env, task, token, limit, lease):
+    return env["directmail.task.counter"]._apply(
+        SQL(
+            """UPDATE directmail_delivery d
+                  SET state = CASE WHEN judged.reason IS NULL THEN 'sending'
+                                   ELSE 'suppressed' END,
+                      reason = judged.reason,
+                      claim_token = %(token)s,
+                      claimed_at = CASE WHEN judged.reason IS NULL
+                                        THEN now() AT TIME ZONE 'UTC' END,
+                      lease_until = CASE WHEN judged.reason IS NULL
+                          THEN now() AT TIME ZONE 'UTC' + %(lease)s * interval '1 second' END
+                 FROM (SELECT w.*, %(reason)s AS reason
+                         FROM (SELECT id, email, address_key FROM directmail_delivery
+                                WHERE task_id = %(task)s AND state = 'waiting'
+                                  AND (not_before IS NULL
+                                       OR not_before <= now() AT TIME ZONE 'UTC')
+                                ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) w
+                      ) judged
+                WHERE d.id = judged.id
+            RETURNING d.id, d.task_id, d.partner_id, d.email,
+                      'waiting' AS old_state, d.state AS new_state,
+                      d.outcome AS old_outcome, d.outcome AS new_outcome""",
+            token=token,
+            lease=lease,
+            task=task.id,
+            limit=limit,
+            reason=changing_reason(
+                SQL("w.email"),
+                SQL("w.address_key"),
+                SQL("%s", task.company_id.id),
+                SQL("%s", task.sender_id.id),
+            ),
+        ),
+        "sender",
+        SQL("new_state, id, task_id, partner_id, email"),
+    )
+
+
+def add_usage(env, account, number):
+    """Count mails against the account's quota of today in Beijing."""
+    if number:
+        env.execute_query(
+            SQL(
+                """INSERT INTO directmail_usage AS u (account_id, day, used)
+                   VALUES (%s, (now() AT TIME ZONE 'Asia/Shanghai')::date, %s)
+                       ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
+                RETURNING used""",
+                account.id,
+                number,
+            )
+        )
+
+
+def quota_left(env, account):
+    """Return the daily quota minus what this Odoo handed over since midnight in Beijing."""
+    rows = env.execute_query(
+        SQL(
+            """SELECT used FROM directmail_usage
+                WHERE account_id = %s AND day = (now() AT TIME ZONE 'Asia/Shanghai')::date""",
+            account.id,
+        )
+    )
+    return max(0, account.daily_quota - (rows[0][0] if rows else 0))

@@ -1,0 +1,87 @@
+"""What one person gets: the approved content with this person's values, and the headers."""
+
+from ..directmail.client import Mail
+from ..directmail.const import SUBJECT_MAX
+from ..directmail.placeholders import assemble
+from ..directmail.tokens import make_token
+
+TOKEN_KIND = "d"
+
+
+class MailBuilder:
+    """Makes the mails of one account.
+
+    What is the same for everybody in a task is read once: content can't change while it is sent.
+
+    :param account: a `directmail.account` record
+    """
+
+    def __init__(self, account):
+        self.master_key = account.env["directmail.keyring"]._get_master_key()
+        self.uuid = get_database_uuid(account.env)
+        self.public_url = (account.public_url or "").rstrip("/")
+        self.content_mode = account.content_mode
+        self._tasks = {}
+
+    def build(self, env, claimed):
+        """Return the mails for what was claimed.
+
+        :param claimed: a list of `engine.claim.Claimed`
+        :return: {delivery id: `directmail.records.Mail`}
+        """
+        by_task = {}
+        for row in claimed:
+            by_task.setdefault(row.task_id, []).append(row)
+        mails = {}
+        for task_id, rows in by_task.items():
+            task = env["directmail.task"].browse(task_id)
+            fixed = self._tasks.get(task_id) or self._tasks.setdefault(task_id, _read_task(task))
+            partners = env["res.partner"].browse([row.partner_id for row in rows])
+            values = task.template_id._get_values(partners)
+            for row in rows:
+                mails[row.id] = self._make(fixed, row, values[row.partner_id])
+        return mails
+
+    def _make(self, fixed, row, values):
+        token = make_token(self.master_key, self.uuid, TOKEN_KIND, row.id)
+        values = {**values, "Token": token}
+        content = (
+            {"template_id": fixed["template_ref"], "variables": values}
+            if self.content_mode == "template"
+            else {"html_body": assemble(fixed["text"], values)}
+        )
+        return Mail(
+            sender=fixed["sender"],
+            address_type=fixed["address_type"],
+            to=row.email,
+            subject=assemble(fixed["subject"], values)[:SUBJECT_MAX],
+            sender_name=fixed["sender_name"],
+            reply_address=fixed["reply_to"],
+            tag=fixed["tag"],
+            headers={
+                "Message-ID": f"<{token}@{fixed['sender'].partition('@')[2]}>",
+                "X-User-Notify-Mid": token,
+                "List-Unsubscribe": f"<{self.public_url}/directmail/unsubscribe/{token}>",
+                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            },
+            **content,
+        )
+
+
+def _read_task(task):
+    template = task.template_id
+    return {
+        "sender": task.sender_id.email,
+        "address_type": 0 if task.address_type == "random" else 1,
+        "sender_name": template.sender_name,
+        "reply_to": task.reply_to or "",
+        "tag": task.tag_name,
+        "template_ref": template.remote_ref,
+        "subject": template.submitted_subject,
+        "text": template.submitted_text,
+    }
+
+
+def get_database_uuid(env):
+    """Return what tells this database's tokens from those of any other."""
+    return env["ir.config_parameter"].sudo().get_param("database.uuid") or ""

@@ -1,0 +1,189 @@
+"""Deliver: keep a few calls to DirectMail under way, and write each answer down.
+
+One transaction writes the finished answers and takes the next mails; it commits; then those calls
+start. Threads make network calls only, all database work stays on the cron's own thread, and
+there is no barrier: whatever finishes makes room at once.
+"""
+
+import logging
+import time
+import uuid
+
+import psycopg2
+
+from odoo import SUPERUSER_ID, api
+from odoo.tools import SQL
+
+from ..directmail.answers import Answer, Verdict
+from ..directmail.pool import CallPool
+from ..directmail.throttle import AdaptiveRate
+from . import claim
+from .content import MailBuilder
+
+_logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 600
+# How long a run waits for PostgreSQL to come back before it gives its answers up to the lease.
+DATABASE_PATIENCE = 300
+HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
+
+
+class Dispatcher:
+    """One run of one account's sender.
+
+    :param account: an active `directmail.account` record
+    """
+
+    def __init__(self, account):
+        self.registry = account.env.registry
+        self.account_id = account.id
+        self.token = uuid.uuid4().hex
+        self.lease = account._get_seconds("lease_seconds", LEASE_SECONDS)
+        self.answered = 0
+        self.builder = MailBuilder(account)
+        self.rate = AdaptiveRate(account.rate_limit)
+        self.pool = CallPool(account.threads, account._get_client().send)
+        self._stopped = False
+        self._in_hand = {}
+
+    def run(self, seconds):
+        """Send until nothing is left, the time is up, or the account is in trouble.
+
+        :param float seconds: after which no new call starts; calls under way are waited for
+        """
+        deadline = time.monotonic() + seconds
+        answers = []
+        while True:
+            late = self._stopped or time.monotonic() >= deadline
+            halting = any(answer.verdict in HALTING for _id, answer in answers)
+            room = 0 if late or halting else self._take_room()
+            claimed = self._exchange(answers, room) if answers or room else []
+            self._react(answers)
+            answers = self._start(claimed)
+            if answers:
+                continue
+            if not self.pool.in_flight:
+                if late or (room and not self._wait_for_leases(deadline)):
+                    return
+                if not room:
+                    time.sleep(min(self.rate.delay(), max(0, deadline - time.monotonic())))
+                continue
+            # Where nothing more can be taken, the next finished call is what to wait for.
+            idle = late or not self.pool.free or (room and len(claimed) < room)
+            answers = self._collect(1.0 if idle else max(0.002, min(self.rate.delay(), 1.0)))
+
+    def close(self):
+        """Let go of the threads. Calls still under way resolve through their lease."""
+        self.pool.close(0)
+
+    def _take_room(self):
+        free = self.pool.free
+        return self.rate.take(free) if free else 0
+
+    def _collect(self, timeout):
+        """Return [(delivery id, Answer)] of the calls that finished, after at most `timeout` s."""
+        answers = [(key, answer) for key, _mail, answer in self.pool.drain(timeout)]
+        for _key, answer in answers:
+            if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
+                self.rate.slow_down(answer.retry_after)
+        self.answered += len(answers)
+        return answers
+
+    def _start(self, claimed):
+        """Start the calls for what was claimed; return answers for mails that can't be made."""
+        if not claimed:
+            return []
+        mails, failed = {}, []
+        self._in_hand.update((row.id, row.task_id) for row in claimed)
+        try:
+            with self.registry.cursor() as cr:
+                mails = self.builder.build(api.Environment(cr, SUPERUSER_ID, {}), claimed)
+        except Exception as error:
+            # Nothing was sent, and the next person would fail alike: pause and show it.
+            _logger.exception("Mails of account %s can't be made", self.account_id)
+            failed = [
+                (row.id, Answer(Verdict.TASK_PAUSED, "ContentError", str(error)[:200]))
+                for row in claimed
+            ]
+        for delivery_id, mail in mails.items():
+            self.pool.submit(delivery_id, mail)
+        return failed
+
+    def _exchange(self, answers, room):
+        """Write the answers and claim up to `room` mails, in one transaction.
+
+        Answers stay in memory until their commit is certain. After a lost connection the commit
+        may or may not have happened: the answers are written again, which changes nothing the
+        second time, and mails that the lost commit claimed are found by the run's token.
+
+        :rtype: list[claim.Claimed]
+        """
+        give_up = time.monotonic() + min(DATABASE_PATIENCE, self.lease / 2)
+        attempt = 0
+        while True:
+            try:
+                claimed = self._exchange_once(answers, room, attempt)
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                if time.monotonic() > give_up:
+                    raise
+                attempt += 1
+                _logger.info("Writing answers again: %s", str(error).strip())
+                time.sleep(min(0.05 * 2**attempt, 2))
+                continue
+            for delivery_id, _answer in answers:
+                self._in_hand.pop(delivery_id, None)
+            return claimed
+
+    def _exchange_once(self, answers, room, attempt):
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            claim.lock_gate(env)
+            account = env["directmail.account"].browse(self.account_id)
+            claim.write_answers(env, account, self.token, answers)
+            claim.expire_leases(env, account)
+            claimed = claim.orphans(env, self.token, self._in_hand) if attempt else []
+            room = min(room, claim.free_places(env, account), claim.quota_left(env, account))
+            if room > 0 and account.state == "active":
+                claimed += claim.claim(env, account, self.token, room, self.lease)
+            return claimed
+
+    def _react(self, answers):
+        """Pause tasks, or stop the account, where DirectMail says that going on is no use."""
+        halting = {}
+        for delivery_id, answer in answers:
+            if answer.verdict in HALTING:
+                halting.setdefault(answer.verdict, (delivery_id, answer))
+        if not halting:
+            return
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            if Verdict.ACCOUNT_STOPPED in halting:
+                self._stopped = True
+                _delivery_id, answer = halting[Verdict.ACCOUNT_STOPPED]
+                env["directmail.account"].browse(self.account_id)._on_refused(answer)
+            else:
+                delivery_id, answer = halting[Verdict.TASK_PAUSED]
+                env["directmail.delivery"].browse(delivery_id).task_id._on_refused(answer)
+
+    def _wait_for_leases(self, deadline):
+        """Wait a moment if calls of a dead process will soon be known as unknown.
+
+        :return: whether it is worth to look again
+        :rtype: bool
+        """
+        left = deadline - time.monotonic()
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            rows = env.execute_query(
+                SQL(
+                    """SELECT 1 FROM directmail_delivery
+                        WHERE account_id = %s AND state = 'sending'
+                          AND lease_until < now() AT TIME ZONE 'UTC' + %s * interval '1 second'
+                        LIMIT 1""",
+                    self.account_id,
+                    max(0.0, left),
+                )
+            )
+        if rows:
+            time.sleep(min(0.5, max(0.0, left)))
+        return bool(rows)

@@ -1,0 +1,88 @@
+"""Plan: freeze the audiences of a task into one delivery per person, in one statement."""
+
+from odoo.tools import SQL
+
+from .sql import address_key, changing_reason, count_changes, usable_address
+
+
+def _judged_people(task):
+    """Return CTEs ending in `judged`: every person of the task with the reason against a mail.
+
+    Nobody is left out: a person who gets no mail is a row with a reason.
+    """
+    key = task.env["directmail.keyring"]._get_master_key()
+    return SQL(
+        """people AS (
+            SELECT DISTINCT m.partner_id FROM directmail_audience_member m
+             WHERE m.audience_id IN %(audiences)s
+        ), addressed AS (
+            SELECT p.id AS partner_id, p.email AS typed,
+                   CASE WHEN %(usable)s THEN p.email_normalized END AS email
+              FROM people JOIN res_partner p ON p.id = people.partner_id
+        ), keyed AS (
+            SELECT *, CASE WHEN email IS NOT NULL THEN %(key)s END AS address_key FROM addressed
+        ), ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY address_key ORDER BY partner_id) AS copy
+              FROM keyed
+        ), judged AS (
+            SELECT partner_id, email, address_key, CASE
+                WHEN COALESCE(btrim(typed), '') = '' THEN 'no_address'
+                WHEN email IS NULL THEN 'invalid_address'
+                WHEN copy > 1 THEN 'duplicate'
+                ELSE %(changing)s END AS reason
+              FROM ranked
+        )""",
+        audiences=tuple(task.audience_ids.ids) or (0,),
+        usable=usable_address(SQL("p.email_normalized")),
+        key=address_key(key, SQL("email")),
+        changing=changing_reason(
+            SQL("ranked.email"),
+            SQL("ranked.address_key"),
+            SQL("%s", task.company_id.id),
+            SQL("%s", task.sender_id.id),
+        ),
+    )
+
+
+def insert_deliveries(task):
+    """Write the deliveries of a task and count them.
+
+    :return: {state: number of people}
+    :rtype: dict
+    """
+    rows = task.env.execute_query(
+        SQL(
+            """WITH %(judged)s, changed AS (
+                INSERT INTO directmail_delivery
+                       (task_id, account_id, company_id, partner_id, email, address_key, state,
+                        reason)
+                SELECT %(task)s, %(account)s, %(company)s, partner_id, email, address_key,
+                       CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason
+                  FROM judged
+                 ORDER BY partner_id
+                RETURNING task_id, NULL AS old_state, state AS new_state,
+                          NULL AS old_outcome, NULL AS new_outcome
+            ), %(counted)s
+            SELECT new_state, count(*) FROM changed GROUP BY new_state""",
+            judged=_judged_people(task),
+            task=task.id,
+            account=task.account_id.id,
+            company=task.company_id.id,
+            counted=count_changes(SQL.identifier("changed"), "user"),
+        )
+    )
+    return dict(rows)
+
+
+def estimate(task):
+    """Count, without changing anything, who would get a mail and why others would not.
+
+    :return: {reason, or None for those who get one: number of people}
+    :rtype: dict
+    """
+    rows = task.env.execute_query(
+        SQL(
+            "WITH %s SELECT reason, count(*) FROM judged GROUP BY reason", _judged_people(task)
+        )
+    )
+    return dict(rows)

@@ -1,0 +1,102 @@
+"""SQL fragments that the plan, the claim and the audience counts share."""
+
+from odoo.tools import SQL
+
+from ..directmail.const import ADDRESS_MAX
+
+
+def address_key(master_key, address):
+    """Return SQL for the address key of a normalised address.
+
+    HMAC-SHA256 spelled out with PostgreSQL's own sha256(), so that a million keys need no Python.
+
+    :param master_key: a `directmail.keys.MasterKey`
+    :param SQL address: an expression of type text
+    :rtype: SQL
+    """
+    inner, outer = master_key.address_pads()
+    return SQL(
+        "encode(sha256(%s::bytea || sha256(%s::bytea || convert_to(%s, 'UTF8'))), 'hex')",
+        outer,
+        inner,
+        address,
+    )
+
+
+def usable_address(address):
+    """Return SQL that tells whether a normalised address can be handed to DirectMail.
+
+    :param SQL address: an expression of type text, perhaps null
+    :rtype: SQL
+    """
+    # DirectMail takes at most 192 characters; addresses outside ASCII need SMTPUTF8.
+    return SQL(
+        "(%(a)s IS NOT NULL AND length(%(a)s) <= %(max)s AND %(a)s ~ '^[!-?A-~]+@[!-?A-~]+$')",
+        a=address,
+        max=ADDRESS_MAX,
+    )
+
+
+def changing_reason(email, key, company, sender):
+    """Return SQL for the reason that holds a mail back *now*, or null.
+
+    These reasons may come and go while a task runs, so the plan, the estimate and every claim
+    evaluate this same fragment.
+
+    :param SQL email: the normalised address (text)
+    :param SQL key: its address key
+    :param SQL company: the sending company's id
+    :param SQL sender: the sender address's id
+    :rtype: SQL
+    """
+    return SQL(
+        """CASE
+            WHEN EXISTS (
+                SELECT 1 FROM mail_blacklist b WHERE b.email = %(email)s AND b.active
+            ) THEN 'blacklisted'
+            WHEN EXISTS (
+                SELECT 1 FROM directmail_optout o
+                 WHERE o.address_key = %(key)s AND o.company_id = %(company)s
+                   AND (o.sender_id IS NULL OR o.sender_id = %(sender)s)
+            ) THEN 'opted_out'
+        END""",
+        email=email,
+        key=key,
+        company=company,
+        sender=sender,
+    )
+
+
+def count_changes(changed, writer):
+    """Return CTEs that add a statement's transitions to the counters of the tasks.
+
+    Every writer has counter rows of its own, so that the sender, the event job and a user who
+    presses a button never wait for one another.
+
+    :param SQL changed: name of a CTE with task_id, old_state, new_state, old_outcome, new_outcome
+    :param str writer: 'sender', 'events' or 'user'
+    :rtype: SQL
+    """
+    return SQL(
+        """transitions AS (
+            SELECT task_id, old_state AS name, -1 AS value FROM %(changed)s
+             WHERE old_state IS DISTINCT FROM new_state AND old_state IS NOT NULL
+            UNION ALL
+            SELECT task_id, new_state, 1 FROM %(changed)s
+             WHERE old_state IS DISTINCT FROM new_state
+            UNION ALL
+            SELECT task_id, old_outcome, -1 FROM %(changed)s
+             WHERE old_outcome IS DISTINCT FROM new_outcome AND old_outcome IS NOT NULL
+            UNION ALL
+            SELECT task_id, new_outcome, 1 FROM %(changed)s
+             WHERE old_outcome IS DISTINCT FROM new_outcome AND new_outcome IS NOT NULL
+        ), counted AS (
+            INSERT INTO directmail_task_counter AS c (task_id, writer, name, value)
+            SELECT task_id, %(writer)s, name, sum(value) FROM transitions
+             GROUP BY task_id, name HAVING sum(value) != 0
+                ON CONFLICT (task_id, writer, name)
+                DO UPDATE SET value = c.value + EXCLUDED.value
+        )""",
+        changed=changed,
+        writer=writer,
+    )

@@ -1,0 +1,111 @@
+import logging
+from datetime import datetime, time, timedelta, timezone
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..directmail.const import BEIJING
+from ..engine.dispatcher import Dispatcher
+
+_logger = logging.getLogger(__name__)
+
+# An Odoo cron is given about ten seconds a run; outside a cron this is the longest one.
+RUN_SECONDS = 600
+
+
+class DirectmailAccount(models.Model):
+    """The sending cron: one per account, so that accounts send side by side."""
+
+    _inherit = "directmail.account"
+
+    @api.model
+    def _cron_send(self, account_id):
+        """Start what is due, send for as long as the cron may, and see to it that it goes on."""
+        account = self.browse(account_id).exists()
+        if not account or not account._is_armed():
+            return
+        for task in account._get_due_tasks():
+            task._start()
+            self.env["ir.cron"]._commit_progress()
+        account._send()
+        account._finish_tasks()
+        account._schedule_next_run()
+
+    def _get_due_tasks(self):
+        """Return the pending tasks whose template is approved and whose time has come."""
+        self.ensure_one()
+        return self.env["directmail.task"].search(
+            [
+                ("account_id", "=", self.id),
+                ("state", "=", "pending"),
+                ("template_id.state", "=", "approved"),
+                "|",
+                ("scheduled_at", "=", False),
+                ("scheduled_at", "<=", fields.Datetime.now()),
+            ],
+            order="scheduled_at, id",
+        )
+
+    def _send(self):
+        """Run the dispatcher until nothing is left or the cron's time is up."""
+        self.ensure_one()
+        if not self.env["directmail.task"].search_count(
+            [("account_id", "=", self.id), ("state", "=", "sending")], limit=1
+        ):
+            return
+        # Ends this transaction: a snapshot held for the whole run would only hinder vacuum.
+        seconds = self.env["ir.cron"]._commit_progress(remaining=1)
+        dispatcher = Dispatcher(self)
+        try:
+            dispatcher.run(min(seconds, RUN_SECONDS))
+        finally:
+            dispatcher.close()
+        # The dispatcher wrote in transactions of its own.
+        self.env["ir.cron"]._commit_progress(dispatcher.answered)
+        self.env.invalidate_all()
+
+    def _finish_tasks(self):
+        """Close the tasks of which nobody is waiting or sending any more."""
+        self.ensure_one()
+        for task in self.env["directmail.task"].search(
+            [("account_id", "=", self.id), ("state", "=", "sending")]
+        ):
+            if not self.env["directmail.delivery"].search_count(
+                [("task_id", "=", task.id), ("state", "in", ("waiting", "sending"))], limit=1
+            ):
+                task._finish()
+        self.env["ir.cron"]._commit_progress()
+
+    def _schedule_next_run(self):
+        """Wake this account's cron again when there will be something to do.
+
+        A cron that merely reports work left is not woken before the next minute, so it triggers
+        itself in the transaction that reports.
+        """
+        self.ensure_one()
+        [(waiting, not_before, lease_until)] = self.env.execute_query(
+            SQL(
+                """SELECT count(*) FILTER (WHERE d.state = 'waiting' AND (d.not_before IS NULL
+                                                 OR d.not_before <= now() AT TIME ZONE 'UTC')),
+                          min(d.not_before) FILTER (WHERE d.state = 'waiting'),
+                          min(d.lease_until) FILTER (WHERE d.state = 'sending')
+                     FROM directmail_delivery d JOIN directmail_task t ON t.id = d.task_id
+                    WHERE t.account_id = %s AND t.state = 'sending'
+                      AND d.state IN ('waiting', 'sending')""",
+                self.id,
+            )
+        )
+        times = [moment for moment in (not_before, lease_until) if moment]
+        if waiting:
+            times = [self._get_next_chance()]
+        self.sudo().cron_id._trigger(times or None) if times else None
+        self.env["ir.cron"]._commit_progress(remaining=int(bool(waiting)))
+
+    def _get_next_chance(self):
+        """Return when waiting mails may go: now, or when DirectMail's next day begins."""
+        self.ensure_one()
+        if self._get_quota_left():
+            return fields.Datetime.now()
+        tomorrow = datetime.now(BEIJING).date() + timedelta(days=1)
+        midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
+        return midnight.astimezone(timezone.utc).replace(tzinfo=None)

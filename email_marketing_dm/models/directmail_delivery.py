@@ -1,0 +1,86 @@
+from odoo import _, fields, models
+
+STATES = [
+    ("suppressed", "Suppressed"),
+    ("waiting", "Waiting"),
+    ("sending", "Sending"),
+    ("unknown", "Unknown"),
+    ("sent", "Sent"),
+    ("refused", "Refused"),
+    ("not_sent", "Not sent"),
+    ("cancelled", "Cancelled"),
+]
+OUTCOMES = [
+    ("delivered", "Delivered"),
+    ("failed", "Failed"),
+    ("invalid", "Invalid address"),
+    ("spam", "Spam"),
+]
+REASONS = [
+    ("no_address", "No email address"),
+    ("invalid_address", "Unusable email address"),
+    ("duplicate", "Same address as somebody else"),
+    ("blacklisted", "Blacklisted"),
+    ("opted_out", "Unsubscribed"),
+]
+
+
+class DirectmailDelivery(models.Model):
+    """One person in one email task, in exactly one of eight states.
+
+    Written in bulk by the engine. No unique or check constraint holds the contact: merging
+    contacts deletes rows that violate one, and with them what happened.
+    """
+
+    _name = "directmail.delivery"
+    _description = "Delivery"
+    _log_access = False
+    _rec_name = "partner_id"
+    _order = "id"
+
+    task_id = fields.Many2one(
+        "directmail.task", "Email task", required=True, readonly=True, ondelete="restrict"
+    )
+    account_id = fields.Many2one(
+        "directmail.account", required=True, readonly=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    partner_id = fields.Many2one(
+        "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    email = fields.Char("Address", readonly=True)
+    address_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    state = fields.Selection(STATES, required=True, readonly=True)
+    reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
+    outcome = fields.Selection(OUTCOMES, readonly=True)
+    code = fields.Char("DirectMail's code", readonly=True)
+    message = fields.Char("DirectMail's answer", readonly=True)
+    envelope = fields.Char("Envelope ID", readonly=True)
+    claim_token = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    claimed_at = fields.Datetime("Handed over", readonly=True)
+    lease_until = fields.Datetime(readonly=True)
+    not_before = fields.Datetime(readonly=True)
+    sent_at = fields.Datetime("Accepted", readonly=True)
+    outcome_at = fields.Datetime("Result known", readonly=True)
+    explanation = fields.Char(compute="_compute_explanation")
+
+    _address_unique = models.UniqueIndex("(task_id, address_key) WHERE state != 'suppressed'")
+    _waiting_index = models.Index("(task_id, id) WHERE state = 'waiting'")
+    _sending_index = models.Index("(account_id, lease_until) WHERE state = 'sending'")
+    _state_index = models.Index("(task_id, state, outcome)")
+    _address_index = models.Index("(address_key, claimed_at)")
+
+    def _compute_explanation(self):
+        reasons = dict(self._fields["reason"]._description_selection(self.env))
+        for delivery in self:
+            if delivery.state == "suppressed":
+                delivery.explanation = reasons.get(delivery.reason)
+            elif delivery.state == "unknown":
+                delivery.explanation = _(
+                    "The connection broke before DirectMail's answer came. It is not sent again;"
+                    " DirectMail's records will tell."
+                )
+            elif delivery.state == "not_sent":
+                delivery.explanation = _("DirectMail's records show that this mail never left.")
+            else:
+                delivery.explanation = delivery.message
