@@ -128,9 +128,7 @@ def test_processes_that_start_at_once_get_one_key(tmp_path):
 @given(st.integers(min_value=0, max_value=2**63 - 1))
 def test_token(number):
     token = make_token(KEY, DATABASE, "d", number)
-    assert set(token) <= set(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    )
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     assert len(token) <= 24
     assert read_token(KEY, DATABASE, "d", token) == number
     assert read_token(OTHER, DATABASE, "d", token) is None

@@ -75,7 +75,9 @@ def test_drain_waits_no_longer_than_told():
     pool.close(1)
 
 
-@pytest.mark.parametrize("error", [ValueError("ann@example.com"), SystemExit(), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [ValueError("ann@example.com"), SystemExit(), KeyboardInterrupt()]
+)
 def test_a_call_that_raises_is_unknown_and_the_thread_lives_on(error, caplog):
     def call(job):
         if job:

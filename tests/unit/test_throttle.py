@@ -40,9 +40,7 @@ def test_no_second_sees_more_than_the_limit(clock, step):
     for _ in range(round(5 / step)):
         moments += [clock.now] * rate.take(1000)
         clock.now += step
-    busiest = max(
-        sum(start <= moment < start + 1 for moment in moments) for start in set(moments)
-    )
+    busiest = max(sum(start <= moment < start + 1 for moment in moments) for start in set(moments))
     assert busiest <= 97 < 100
 
 
