@@ -1,0 +1,321 @@
+"""The admin API: what tests and the page look at and turn. JSON over HTTP; see README.md."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from aiohttp import web
+
+from . import __version__
+from .faults import KINDS, Fault
+from .inbox import Inbox
+from .outcomes import BEHAVIOURS, PATTERNS
+from .settings import ConfigError
+
+STATIC = Path(__file__).parent / "static"
+routes = web.RouteTableDef()
+
+EMULATOR = web.AppKey("emulator", object)
+INBOX = web.AppKey("inbox", Inbox)
+
+
+def make_admin(emulator):
+    app = web.Application(middlewares=[plain_errors], client_max_size=8 * 1024 * 1024)
+    app[EMULATOR] = emulator
+    app[INBOX] = Inbox(emulator.core)
+    app.add_routes(routes)
+    return app
+
+
+@web.middleware
+async def plain_errors(request, handler):
+    """Errors as JSON, and no calls from other web sites' pages."""
+    origin = request.headers.get("Origin")
+    if origin and request.method != "GET" and origin != f"http://{request.host}":
+        return _error(403, "Calls from other web sites are refused.")
+    try:
+        return await handler(request)
+    except ConfigError as error:
+        return _error(400, str(error))
+    except web.HTTPException as error:
+        return _error(error.status, error.reason) if error.status >= 400 else error
+
+
+def _error(status, text):
+    return web.json_response({"error": text}, status=status)
+
+
+def _core(request):
+    return request.app[EMULATOR].core
+
+
+def _number(request, name, default, largest):
+    text = request.query.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise ConfigError(f"{name} is not a number")
+    return min(int(text), largest)
+
+
+async def _body(request):
+    try:
+        data = await request.json() if request.can_read_body else {}
+    except (ValueError, UnicodeDecodeError):
+        raise ConfigError("the body is not JSON") from None
+    if not isinstance(data, dict):
+        raise ConfigError("the body is not an object")
+    return data
+
+
+def _account(request, key, region=None):
+    account = _core(request).accounts.by_key(key, region or request.query.get("region"))
+    if account is None:
+        raise web.HTTPNotFound(reason=f"There is no account {key}")
+    return account
+
+
+def _filters(request):
+    """Filters of ledger and inbox from the query: account, tag, to, env_id, request text."""
+    chosen = {name: request.query[name] for name in ("tag", "to", "env_id", "sender", "search")
+              if request.query.get(name)}
+    if request.query.get("account"):
+        chosen["account"] = _account(request, request.query["account"]).id
+    return chosen
+
+
+@routes.get("/api/status")
+async def status(request):
+    emulator = request.app[EMULATOR]
+    core = emulator.core
+    return web.json_response({
+        **emulator.describe(),
+        "version": __version__,
+        "now": core.clock.now(),
+        "clock_offset": core.clock.offset,
+        "internal_errors": core.internal_errors,
+        "pending": core.store.value("SELECT count(*) FROM step"),
+        "accounts": [account.describe() for account in core.accounts],
+        "kinds_of_fault": {name: text for name, (_accepts, text) in KINDS.items()},
+        "behaviours": list(BEHAVIOURS),
+        "patterns": PATTERNS,
+    })
+
+
+@routes.get("/api/ledger")
+async def ledger(request):
+    inbox = request.app[INBOX]
+    rows, total = await inbox.ledger(
+        _filters(request), _number(request, "limit", 100, 10000),
+        _number(request, "offset", 0, 10**15), newest=request.query.get("order") == "newest")
+    return web.json_response({"total": total, "rows": rows})
+
+
+@routes.get("/api/ledger/summary")
+async def summary(request):
+    return web.json_response(await request.app[INBOX].summary(_filters(request)))
+
+
+@routes.get("/api/calls")
+async def calls(request):
+    core = _core(request)
+    return web.json_response({
+        "counts": [{"action": action, "answer": answer, "calls": number}
+                   for (action, answer), number in sorted(core.call_counts.items())],
+        "newest": list(core.calls)[-_number(request, "limit", 100, 500):]})
+
+
+@routes.get("/api/templates")
+async def templates(request):
+    core = _core(request)
+    rows = core.store.rows("SELECT * FROM template ORDER BY id DESC")
+    return web.json_response({"rows": [_template(core, row) for row in rows]})
+
+
+def _template(core, row):
+    account = core.accounts.by_id(row["account"])
+    return {
+        "id": row["id"], "account": account.config.access_key_id if account else "",
+        "region": account.config.region if account else "", "name": row["name"],
+        "nickname": row["nickname"], "subject": row["subject"], "text": row["text"],
+        "status": row["status"], "comment": row["comment"], "created_at": row["created_at"],
+        "changed_at": row["changed_at"], "review_due": row["review_due"]}
+
+
+@routes.post("/api/templates/{id}/{decision:approve|reject}")
+async def decide(request):
+    comment = (await _body(request)).get("comment", "")
+    if not isinstance(comment, str):
+        raise ConfigError("comment is not a text")
+    core, number = _core(request), request.match_info["id"]
+    approved = request.match_info["decision"] == "approve"
+    known = number.isdigit() and len(number) < 16
+    if not known or not core.timeline.decide(int(number), approved, comment):
+        raise web.HTTPNotFound(reason=f"There is no template {number}")
+    row = core.store.row("SELECT * FROM template WHERE id = ?", (int(number),))
+    return web.json_response(_template(core, row))
+
+
+@routes.get("/api/faults")
+async def faults(request):
+    return web.json_response({"rows": [rule.describe() for rule in _core(request).faults.rules]})
+
+
+@routes.post("/api/faults")
+async def add_fault(request):
+    fault = _core(request).faults.add(Fault.from_dict(await _body(request)))
+    request.app[EMULATOR].apply_listener_fault(fault)
+    return web.json_response(fault.describe())
+
+
+@routes.delete("/api/faults")
+@routes.delete("/api/faults/{id:[0-9]+}")
+async def clear_faults(request):
+    number = request.match_info.get("id")
+    cleared = _core(request).faults.clear(int(number) if number else None)
+    await request.app[EMULATOR].reopen()
+    return web.json_response({"cleared": cleared})
+
+
+@routes.post("/api/clock")
+async def clock(request):
+    data, core = await _body(request), _core(request)
+    for name in data:
+        if name not in ("advance", "skew"):
+            raise ConfigError(f"{name}: unknown; known here: advance, skew")
+        if isinstance(data[name], bool) or not isinstance(data[name], (int, float)):
+            raise ConfigError(f"{name} is not a number of seconds")
+    if data.get("advance", 0) < 0:
+        raise ConfigError("advance: the clock only goes forward")
+    if "skew" in data:
+        core.clock.gateway_skew = data["skew"]
+    core.advance_clock(data.get("advance", 0))
+    return web.json_response({"now": core.clock.now(), "offset": core.clock.offset,
+                              "skew": core.clock.gateway_skew})
+
+
+@routes.post("/api/outcomes/flush")
+async def flush(request):
+    core = _core(request)
+    steps = await core.timeline.flush()
+    await core.mailbox.settle()
+    await core.pusher.settle()
+    return web.json_response({"steps": steps})
+
+
+@routes.get("/api/settings")
+async def settings(request):
+    return web.json_response(asdict(_core(request).settings))
+
+
+@routes.post("/api/settings")
+async def change_settings(request):
+    _core(request).change_settings(await _body(request))
+    return web.json_response(asdict(_core(request).settings))
+
+
+@routes.get("/api/accounts/{id}")
+async def account(request):
+    return web.json_response(_account(request, request.match_info["id"]).describe())
+
+
+@routes.post("/api/accounts/{id}")
+async def change_account(request):
+    changes = await _body(request)
+    one = _account(request, request.match_info["id"])
+    one.change(changes)
+    _core(request).pusher.wake()
+    return web.json_response(one.describe())
+
+
+@routes.get("/api/inbox")
+async def inbox(request):
+    rows = await request.app[INBOX].mails(
+        _filters(request), _number(request, "limit", 50, 500),
+        _number(request, "offset", 0, 10**15))
+    return web.json_response({"rows": rows})
+
+
+def _mail(request):
+    rows = request.app[INBOX].of_call(request.match_info["env_id"], request.query.get("to"))
+    if not rows:
+        raise web.HTTPNotFound(reason="There is no such mail")
+    return rows
+
+
+@routes.get("/api/inbox/{env_id}")
+async def mail(request):
+    return web.json_response(request.app[INBOX].full(_mail(request)[0]))
+
+
+@routes.get("/api/inbox/{env_id}/body")
+async def mail_body(request):
+    """The HTML alone, for a sandboxed frame: nothing in it runs or is loaded from elsewhere."""
+    full = request.app[INBOX].full(_mail(request)[0])
+    return web.Response(
+        text=full["html"] or f"<pre>{_escaped(full['text'])}</pre>", content_type="text/html",
+        headers={"Content-Security-Policy": "sandbox allow-popups; default-src 'none';"
+                 " style-src 'unsafe-inline'; img-src data: http://127.0.0.1:*"
+                 " http://localhost:*; font-src data:"})
+
+
+def _escaped(text):
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(character, entity)
+    return text
+
+
+REACTIONS = ("open", "click", "machine_open", "machine_click", "unsubscribe", "subscribe",
+             "complain")
+
+
+@routes.post("/api/inbox/{env_id}/{reaction}")
+async def react(request):
+    """Let the recipient do something now. For unsubscribe, `via` may say how."""
+    reaction, core = request.match_info["reaction"], _core(request)
+    via = (await _body(request)).get("via")
+    if reaction not in REACTIONS:
+        raise web.HTTPNotFound(reason=f"There is no reaction {reaction}")
+    if via not in (None, "link", "directmail", "both", "auto"):
+        raise ConfigError("via is one of link, directmail, both, auto")
+    rows = _mail(request)
+    with core.store.transaction():
+        for row in rows:
+            account = core.accounts.by_id(row["account"])
+            core.timeline.happen(account, row, reaction, core.clock.now(), via)
+    core.pusher.wake()
+    await core.mailbox.settle()
+    return web.json_response(request.app[INBOX].full(rows[0]))
+
+
+@routes.get("/api/events")
+async def events(request):
+    core = _core(request)
+    conditions, values = ["1"], []
+    for name in ("state", "type", "env_id"):
+        if request.query.get(name):
+            conditions.append(f"{name} = ?")
+            values.append(request.query[name])
+    rows = core.store.rows(
+        f"SELECT * FROM event WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
+        (*values, _number(request, "limit", 100, 1000)))
+    return web.json_response({"rows": [
+        {**dict(row), "body": json.loads(row["body"])} for row in rows]})
+
+
+@routes.get("/eventbridge/certificate.pem")
+async def certificate(request):
+    return web.Response(body=_core(request).signer.certificate(),
+                        content_type="application/x-pem-file")
+
+
+@routes.get("/")
+async def page(request):
+    return web.FileResponse(STATIC / "page.html")
+
+
+@routes.get("/static/{name:page\\.(?:css|js)}")
+async def static(request):
+    return web.FileResponse(STATIC / request.match_info["name"])

@@ -1,0 +1,240 @@
+"""The gateway: from an HTTP request to an operation and back."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import sys
+import traceback
+import uuid
+import weakref
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from . import signature
+from .errors import CATALOGUE, ApiError, missing_parameter
+from .misbehave import Misbehaviour
+from .operations import Call, Params, load_all
+
+VERSION = "2015-11-23"
+OPERATIONS = load_all()
+_GATEWAY_HTML = "<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+
+
+@dataclass
+class Received:
+    """A request, read and taken apart, before anything about it is believed."""
+
+    method: str
+    path: str
+    headers: object
+    query: list
+    body: bytes
+    form: list
+    remote: str
+    request_id: str
+    params: Params = field(default_factory=Params)
+    access_key_id: str = ""
+
+    @property
+    def old_style(self):
+        """Whether the signature is among the parameters (HMAC-SHA1) and not in a header."""
+        return "Authorization" not in self.headers and "Signature" in self.params
+
+    @property
+    def action(self):
+        return self.headers.get("x-acs-action") or self.params.get("Action", "")
+
+    @property
+    def version(self):
+        return self.headers.get("x-acs-version") or self.params.get("Version", "")
+
+
+class Gateway:
+    """Answers requests for one region; several may share a `Core`."""
+
+    def __init__(self, core, region):
+        self.core = core
+        self.region = region
+        self._misbehaviour = Misbehaviour(core)
+        self._used = weakref.WeakSet()  # connections that have carried a call
+
+    async def __call__(self, request):
+        request_id = str(uuid.uuid4()).upper()
+        protocol = self.core.settings.protocol
+        path, _mark, query = request.raw_path.partition("?")
+        if protocol.max_query_bytes and len(query) > protocol.max_query_bytes:
+            title = "414 Request-URI Too Large"
+            return web.Response(status=414, text=_GATEWAY_HTML.format(title=title),
+                                content_type="text/html")
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return self._refuse(ApiError("RequestEntityTooLarge"), request_id, request.host)
+        received = Received(
+            request.method, path, request.headers, signature.pairs(query), body,
+            self._form(request, body), request.remote or "", request_id)
+        received.params.update(received.query)
+        received.params.update(received.form)
+        received.access_key_id = self._stated_key(received)
+        reused = request.transport in self._used
+        if request.transport is not None:
+            self._used.add(request.transport)
+        return await self._with_faults(request, received, reused)
+
+    @staticmethod
+    def _form(request, body):
+        """The parameters of a form body; any other body has none."""
+        if not body or request.content_type != "application/x-www-form-urlencoded":
+            return []
+        return signature.pairs(body.decode("utf-8", "surrogateescape"))
+
+    @staticmethod
+    def _stated_key(received):
+        """The AccessKey id that a request names, believed or not."""
+        if received.old_style:
+            return received.params.get("AccessKeyId", "")
+        header = received.headers.get("Authorization", "")
+        return header.partition("Credential=")[2].partition(",")[0]
+
+    async def _with_faults(self, request, received, reused):
+        faults, known = self.core.faults, (
+            received.action, received.access_key_id, received.params, reused)
+        if faults.rules:
+            fault = faults.find(False, *known)
+            if fault:
+                return await self._misbehaviour.strike(fault, request, received, None)
+        response, accepted = await self._answer(received, request.host, request.secure)
+        if accepted and faults.rules:
+            fault = faults.find(True, *known)
+            if fault:
+                return await self._misbehaviour.strike(fault, request, received, response)
+        return response
+
+    async def _answer(self, received, host, secure):
+        """``(response, whether the call was carried out)``"""
+        now = self.core.clock.now()
+        try:
+            account = self._admit(received, secure)
+            answer = await self._carry_out(received, account, now)
+        except ApiError as error:
+            self.core.count_call(received.action, received.access_key_id, error.code, now)
+            return self._refuse(error, received.request_id, host), False
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            # Ours, not the client's: the client gets what a client would get, we get the trace.
+            traceback.print_exc(file=sys.stderr)
+            self.core.internal_errors += 1
+            self.core.count_call(received.action, received.access_key_id, "InternalError", now)
+            return self._refuse(ApiError("InternalError"), received.request_id, host), False
+        self.core.count_call(received.action, received.access_key_id, "ok", now)
+        answer["RequestId"] = received.request_id
+        return self._json(200, answer, received.request_id), True
+
+    def _admit(self, received, secure):
+        """Everything before the operation: who calls, may they, and is it really them.
+
+        :returns: the account
+        """
+        protocol = self.core.settings.protocol
+        if received.path != "/" or received.method not in ("GET", "POST"):
+            raise ApiError("InvalidApi.NotFound")
+        if not received.version:
+            raise missing_parameter("Version", protocol.missing_parameter)
+        if received.version != VERSION:
+            raise ApiError("InvalidVersion")
+        if received.action not in OPERATIONS:
+            raise ApiError("InvalidApi.NotFound")
+        if protocol.require_ssl and not secure:
+            raise ApiError("InvalidProtocol.NeedSsl")
+        check = self._check_old_style if received.old_style else self._check_acs3
+        owner, key, nonce = check(received, protocol)
+        account = self.core.accounts.in_region(owner, self.region)
+        if not account.config.active:
+            raise ApiError("InvalidAccessKeyId.Inactive")
+        if not nonce:
+            raise missing_parameter("SignatureNonce", protocol.missing_parameter)
+        if protocol.check_nonce and not self.core.nonces.use(
+                key, nonce, self.core.clock.gateway_now()):
+            raise ApiError("SignatureNonceUsed")
+        allowed = account.config.allow_ips
+        if allowed and received.remote not in allowed:
+            raise ApiError("InvalidIP.NotFound")
+        if not account.may(received.action):
+            raise ApiError("Forbidden.RAM")
+        account.throttle(received.action, self.core.clock.now())
+        return account
+
+    def _check_acs3(self, received, protocol):
+        headers = received.headers
+        key, names, stated = signature.parse_authorization(headers.get("Authorization"))
+        credential = self.core.accounts.credential(key)
+        self._check_token(credential, headers.get("x-acs-security-token"))
+        signature.check_date(headers.get("x-acs-date"), self.core.clock.gateway_now(),
+                             protocol.clock_window)
+        signature.check_acs3(credential.secret, received.method, received.path, received.query,
+                             headers, names, stated, received.body)
+        return credential.owner, key, headers.get("x-acs-signature-nonce")
+
+    def _check_old_style(self, received, protocol):
+        params = received.params
+        key = params.get("AccessKeyId", "")
+        credential = self.core.accounts.credential(key)
+        self._check_token(credential, params.get("SecurityToken"))
+        signature.check_date(params.get("Timestamp"), self.core.clock.gateway_now(),
+                             protocol.clock_window)
+        if (params.get("SignatureMethod"), params.get("SignatureVersion")) != ("HMAC-SHA1", "1.0"):
+            raise ApiError("IncompleteSignature")
+        signature.check_hmac_sha1(credential.secret, received.method,
+                                  received.query + received.form)
+        return credential.owner, key, params.get("SignatureNonce")
+
+    def _check_token(self, credential, token):
+        if not credential.token:
+            if token:
+                raise ApiError("InvalidSecurityToken.Malformed")
+            return
+        if not token:
+            raise ApiError("MissingSecurityToken")
+        if token != credential.token:
+            raise ApiError("InvalidSecurityToken.Malformed")
+        if credential.expires and credential.expires < self.core.clock.gateway_now():
+            raise ApiError("InvalidSecurityToken.Expired")
+
+    async def _carry_out(self, received, account, now):
+        function, required = OPERATIONS[received.action]
+        call = Call(received.action, received.params, account, self.core, received.request_id)
+        received.params.require(required, account.settings.protocol.missing_parameter)
+        try:
+            answer = function(call)
+        except UnicodeEncodeError:
+            # Bytes that are no UTF-8 got as far as the database, which takes only text.
+            raise ApiError("InvalidParameter", "A parameter is not UTF-8.") from None
+        return await answer if inspect.isawaitable(answer) else answer
+
+    @staticmethod
+    def _json(status, body, request_id, headers=None):
+        return web.Response(
+            status=status, body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+            headers={"Content-Type": "application/json;charset=utf-8",
+                     "x-acs-request-id": request_id, **(headers or {})})
+
+    @classmethod
+    def _refuse(cls, error, request_id, host):
+        return cls._json(error.status, error_body(error.code, error.message, request_id, host),
+                         request_id, error.headers)
+
+
+def error_body(code, message, request_id, host):
+    """The body of an error, as the gateway writes it."""
+    return {
+        "RequestId": request_id,
+        "HostId": host,
+        "Code": code,
+        "Message": message or CATALOGUE.get(code, (400, code))[1],
+        "Recommend": f"https://api.alibabacloud.com/troubleshoot?q={code}&product=Dm"
+                     f"&requestId={request_id}",
+    }

@@ -1,0 +1,142 @@
+"""Carrying out faults on a call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import struct
+
+from aiohttp import web
+
+from .errors import CATALOGUE
+
+_HTML = ("<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>"
+         "{status} {reason}</h1></center>\r\n<hr><center>Tengine</center>\r\n</body>\r\n"
+         "</html>\r\n")
+_REASONS = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
+            504: "Gateway Time-out"}
+#: kind -> the error that it answers with
+_ERRORS = {
+    "error": "InternalError",
+    "unavailable": "ServiceUnavailable",
+    "throttle": "Throttling.User",
+    "expired_token": "InvalidSecurityToken.Expired",
+    "clock_skew": "InvalidTimeStamp.Expired",
+}
+
+
+class Misbehaviour:
+    """One method per kind of fault; see ``faults.KINDS``."""
+
+    def __init__(self, core):
+        self._core = core
+
+    async def strike(self, fault, request, received, response):
+        """Answer a call wrongly.
+
+        :param response: the right answer, when the call was carried out, or None
+        """
+        if not fault.accepts:
+            self._core.count_call(received.action, received.access_key_id,
+                                  f"fault: {fault.kind}", self._core.clock.now())
+        if fault.kind in _ERRORS:
+            return self._error(fault, request, received)
+        handler = getattr(self, f"_{fault.kind}")
+        return await handler(fault, request, response)
+
+    @staticmethod
+    def _error(fault, request, received):
+        from .gateway import error_body  # the gateway imports this module
+
+        code = fault.code or _ERRORS[fault.kind]
+        status = fault.status or CATALOGUE.get(code, (500, ""))[0]
+        headers = {"x-acs-request-id": received.request_id}
+        if fault.retry_after:
+            headers["x-acs-retry-after"] = str(fault.retry_after)
+        body = error_body(code, fault.message, received.request_id, request.host)
+        return web.json_response(body, status=status, headers=headers)
+
+    async def _hang(self, fault, request, response):
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0.05)
+        return web.Response()
+
+    async def _close(self, fault, request, response):
+        if request.transport is not None:
+            request.transport.close()
+        return web.Response()
+
+    async def _reset(self, fault, request, response):
+        reset(request.transport)
+        return web.Response()
+
+    _idle_reset = _reset
+
+    async def _truncated(self, fault, request, response):
+        body = response.body if response is not None else b'{"RequestId": "00000000-0000"}'
+        half = web.StreamResponse(headers={"Content-Type": "application/json;charset=utf-8",
+                                           "Content-Length": str(len(body))})
+        await half.prepare(request)
+        await half.write(body[:len(body) // 2])
+        if request.transport is not None:
+            request.transport.close()
+        return half
+
+    async def _slow(self, fault, request, response):
+        await asyncio.sleep(fault.delay)
+        return response if response is not None else _json(b"{}")
+
+    async def _trickle(self, fault, request, response):
+        body = response.body if response is not None else b"{}"
+        drops = web.StreamResponse(headers={"Content-Type": "application/json;charset=utf-8",
+                                            "Content-Length": str(len(body))})
+        await drops.prepare(request)
+        for position in range(len(body)):
+            await asyncio.sleep(fault.delay)
+            await drops.write(body[position:position + 1])
+        return drops
+
+    async def _html(self, fault, request, response):
+        status = fault.status or 502
+        text = _HTML.format(status=status, reason=_REASONS.get(status, "Error"))
+        return web.Response(status=status, text=text, content_type="text/html")
+
+    async def _empty(self, fault, request, response):
+        return _json(b"")
+
+    async def _no_env_id(self, fault, request, response):
+        body = json.loads(response.body) if response is not None else {"RequestId": "0"}
+        body.pop("EnvId", None)
+        return _json(json.dumps(body).encode())
+
+    async def _blank(self, fault, request, response):
+        return _json(b"{}")
+
+    async def _list(self, fault, request, response):
+        return _json(b"[]")
+
+    async def _code_in_200(self, fault, request, response):
+        code = fault.code or "InternalError"
+        return _json(json.dumps({"RequestId": "0", "Code": code,
+                                 "Message": fault.message or code}).encode())
+
+    async def _die(self, fault, request, response):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _json(body):
+    return web.Response(body=body, headers={"Content-Type": "application/json;charset=utf-8"})
+
+
+def reset(transport):
+    """Close a connection with a TCP reset."""
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # "Linger for no time" makes the kernel send RST and drop what is still unsent.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
