@@ -192,7 +192,7 @@ class DirectmailTemplate(models.Model):
         findings += self._find_unreadable(compiled.variables)
         if not re.sub(r"<[^>]*>|\s", "", compiled.text):
             findings.append(_("The body is empty."))
-        elif SPECIAL_LINKS["/unsubscribe_from_list"] not in compiled.text:
+        elif "/unsubscribe_from_list" not in compiled.links:
             findings.append(
                 _(
                     "There is no unsubscribe link, and DirectMail rejects templates without one."
@@ -208,7 +208,9 @@ class DirectmailTemplate(models.Model):
     def _explain_problem(self, code, detail):
         sentences = {
             "too_many_variables": _("There are more than %s placeholders.", const.VARIABLES_MAX),
-            "subject_braces": _("The subject contains %s: leave out the braces.", detail),
+            "brace_in_subject": _("The subject contains %s: leave out the braces.", detail),
+            "condition": _("DirectMail can't show parts to some people only: %s", detail),
+            "inline_in_body": _("Insert %s with the placeholder button instead.", detail),
         }
         return sentences.get(code) or _(
             "DirectMail can't express this: %s. Remove it, or use a plain contact field.", detail
@@ -261,7 +263,7 @@ class DirectmailTemplate(models.Model):
                 "remote_name": remote_name,
                 "submitted_subject": compiled.subject,
                 "submitted_text": compiled.text,
-                "variables": compiled.variables,
+                "variables": list(compiled.variables),
                 "submitted_at": fields.Datetime.now(),
                 "reviewed_at": False,
                 "review_comment": False,

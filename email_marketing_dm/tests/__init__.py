@@ -1,0 +1,8 @@
+from . import (
+    test_account,
+    test_audience,
+    test_recipient_pages,
+    test_task,
+    test_template,
+    test_tour,
+)

@@ -1,0 +1,142 @@
+from odoo import fields
+from odoo.tests import TransactionCase, new_test_user
+
+from directmail_emulator.testing import Emulator
+
+ACCESS_KEY_ID = "LTAIEMULATOR"
+ACCESS_KEY_SECRET = "emulator-secret"
+BODY = """
+<div>
+    <p>Dear <t t-out="object.name">friend</t>,</p>
+    <p>our spring collection is here.</p>
+    <p>Azure Interior, 1 Orchard Road, Singapore. You get this mail because you are our customer.
+       <a href="/unsubscribe_from_list">Unsubscribe</a> <a href="/view">View online</a></p>
+</div>
+"""
+
+
+class DirectmailMixin:
+    """A real emulator in a process of its own, an active account, a user and an administrator."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.emulator = Emulator()
+        cls.emulator.start()
+        cls.addClassCleanup(cls.emulator.stop)
+        cls.admin = new_test_user(
+            cls.env, "dm_admin", "email_marketing_dm.email_marketing_dm_group_admin"
+        )
+        cls.user = new_test_user(
+            cls.env, "dm_user", "email_marketing_dm.email_marketing_dm_group_user"
+        )
+        cls.other = new_test_user(
+            cls.env, "dm_other", "email_marketing_dm.email_marketing_dm_group_user"
+        )
+        cls.env["ir.config_parameter"].set_param("email_marketing_dm.read_timeout", "5")
+        cls.account = cls._make_account()
+        cls.account.action_activate()
+        cls.sender = cls.account.sender_ids.filtered("ready")[0]
+        cls.env.flush_all()
+
+    @classmethod
+    def _make_account(cls, **vals):
+        return (
+            cls.env["directmail.account"]
+            .with_user(cls.admin)
+            .create(
+                {
+                    "name": "Emulator",
+                    "endpoint": cls.emulator.endpoint,
+                    "access_key_id": ACCESS_KEY_ID,
+                    "access_key_secret": ACCESS_KEY_SECRET,
+                    "public_url": "https://www.example.com",
+                    "tz": "Asia/Singapore",
+                    **vals,
+                }
+            )
+        )
+
+    @classmethod
+    def _make_people(cls, *emails, **vals):
+        return cls.env["res.partner"].create(
+            [{"name": f"Person {i}", "email": email, **vals} for i, email in enumerate(emails)]
+        )
+
+    @classmethod
+    def _make_audience(cls, people, user=None, **vals):
+        user = user or cls.user
+        return (
+            cls.env["directmail.audience"]
+            .with_user(user)
+            .create({"name": "Some people", "domain": f"[('id', 'in', {people.ids})]", **vals})
+        )
+
+    @classmethod
+    def _make_template(cls, approved=True, **vals):
+        template = (
+            cls.env["directmail.template"]
+            .with_user(cls.user)
+            .create(
+                {
+                    "name": "Spring",
+                    "account_id": cls.account.id,
+                    "subject": "Spring is here, {{ object.name }}",
+                    "sender_name": "Azure Interior",
+                    "body_arch": BODY,
+                    "body_html": BODY,
+                    **vals,
+                }
+            )
+        )
+        if approved:
+            template.action_submit()
+            cls.emulator.approve(template.remote_ref)
+            template.action_check_review()
+        return template
+
+    @classmethod
+    def _make_task(cls, audience, template=None, **vals):
+        return (
+            cls.env["directmail.task"]
+            .with_user(cls.user)
+            .create(
+                {
+                    "name": "Spring mailing",
+                    "account_id": cls.account.id,
+                    "audience_ids": [fields.Command.set(audience.ids)],
+                    "template_id": (template or cls._make_template()).id,
+                    "sender_id": cls.sender.id,
+                    **vals,
+                }
+            )
+        )
+
+    def _run_cron(self, account=None):
+        """Run an account's sending cron as the server would."""
+        cron = (account or self.account).sudo().cron_id
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            cron.method_direct_trigger()
+        self.env.invalidate_all()
+
+    def _import_results(self, task):
+        """Let every mail of the emulator have its outcome, and import them."""
+        self.emulator.flush_outcomes()
+        task.action_import_results()
+
+    def assertSumRule(self, task):
+        """Everybody planned is in exactly one of the eight states, and the counters agree."""
+        deliveries = self.env["directmail.delivery"].search([("task_id", "=", task.id)])
+        by_state = deliveries.grouped("state")
+        for name, _label in deliveries._fields["state"].selection:
+            self.assertEqual(task[f"{name}_count"], len(by_state.get(name, [])), name)
+        self.assertEqual(task.people_count, len(deliveries))
+        for name, _label in deliveries._fields["outcome"].selection:
+            self.assertEqual(
+                task[f"{name}_count"], len(deliveries.filtered(lambda d, n=name: d.outcome == n))
+            )
+
+
+class DirectmailCommon(DirectmailMixin, TransactionCase):
+    pass
