@@ -114,9 +114,12 @@ def verdict_of_code(code, status=0):
     return Verdict.TASK_PAUSED, kind if code else "not_directmail"
 
 
-def classify_error(error):
-    """Turn whatever the SDK raised during a send into an Answer. Never raises."""
-    failure = inspect_error(error)
+def classify_error(error, outer=None):
+    """Turn whatever the SDK raised during a send into an Answer. Never raises.
+
+    :param outer: see inspect_error()
+    """
+    failure = inspect_error(error, outer)
     if failure.outcome == "answered":
         verdict, _kind = verdict_of_code(failure.code, failure.status)
         if verdict in (Verdict.TASK_PAUSED, Verdict.UNKNOWN) and _is_paced(failure):
@@ -154,20 +157,27 @@ def classify_response(body):
     )
 
 
-def inspect_error(error):
-    """Take an exception of the SDK apart. Returns a Failure; never raises."""
+def inspect_error(error, outer=None):
+    """Take an exception of the SDK apart. Returns a Failure; never raises.
+
+    :param outer: the error, if any, that the caller was handling when the call began
+        (``sys.exc_info()[1]``). Python links it to every error raised meanwhile; it says nothing
+        about this call.
+    """
     names = _class_names(error)
     if "ResponseException" in names:
         return _inspect_answer(error)
     inner = getattr(error, "inner_exception", None) or error
     if "RetryError" in _class_names(inner):
         # The SDK raises its RetryError inside "except IOError", so that is the true reason.
-        return _inspect_transport(inner.__context__ or inner)
+        return _inspect_transport(inner.__context__ or inner, outer)
     if _class_names(inner) & {"InvalidURL", "InvalidSchema", "MissingSchema", "InvalidHeader"}:
         return Failure("not_sent", "unreachable", type(inner).__name__, _short(inner))
     if isinstance(inner, RuntimeError) and "json format" in str(inner):
         # An HTML page of a proxy, or nothing at all. The SDK keeps no status code.
         return Failure("unknown", "not_directmail", "NotJson", "The answer was not JSON.")
+    if _failed_while_connecting(inner):
+        return Failure("not_sent", "unreachable", type(inner).__name__, _short(inner))
     # Its text may quote the request or the answer, so only the type is kept.
     return Failure("unknown", "unknown", type(inner).__name__)
 
@@ -200,9 +210,9 @@ def _is_paced(failure):
     return failure.retry_after is not None and not known and failure.status not in (408, 500, 504)
 
 
-def _inspect_transport(error):
+def _inspect_transport(error, outer):
     """The request got no HTTP answer: did it leave this machine?"""
-    links = _linked_errors(error)
+    links = _linked_errors(error, outer)
     names = set().union(*(_class_names(link) for link in links))
     before = names & {"NewConnectionError", "NameResolutionError", "ConnectTimeout"}
     if before or any(_failed_while_connecting(link) for link in links):
@@ -211,18 +221,17 @@ def _inspect_transport(error):
     return Failure("unknown", "unreachable", type(error).__name__, _short(links[-1]))
 
 
-def _linked_errors(error):
-    """``error`` and the errors it was made from, outermost first.
-
-    Follows only what the libraries put there on purpose: Python's own ``__context__`` may lead to
-    an unrelated error that the caller was handling.
-    """
+def _linked_errors(error, outer):
+    """``error`` and the errors it was made from, outermost first, without ``outer``."""
     found, waiting = [], [error]
     while waiting:
         current = waiting.pop(0)
-        if isinstance(current, BaseException) and current not in found:
-            found.append(current)
-            waiting += [*current.args, getattr(current, "reason", None), current.__cause__]
+        if not isinstance(current, BaseException) or current is outer or current in found:
+            continue
+        found.append(current)
+        # urllib3 1.26 leaves the first error of a handshake that stalls in __context__ only.
+        waiting += [*current.args, getattr(current, "reason", None)]
+        waiting += [current.__cause__, current.__context__]
     return found
 
 

@@ -9,6 +9,7 @@ can't put a template into the form body.
 import json
 import logging
 import os
+import sys
 from datetime import timedelta
 
 from alibabacloud_dm20151123 import models
@@ -139,12 +140,13 @@ class DirectMailClient:
             return error.answer
         except Exception as error:  # our own mistake: nothing has been sent
             return Answer(Verdict.TASK_PAUSED, "BadMail", type(error).__name__)
+        outer = sys.exc_info()[1]
         try:
             self._use_own_session()
             response = self._sdk.single_send_mail_with_options(request, self._runtime)
             return classify_response(response.body)
         except Exception as error:
-            return classify_error(error)
+            return classify_error(error, outer)
 
     # Account ---------------------------------------------------------------------------
 
@@ -297,12 +299,13 @@ class DirectMailClient:
             req_body_type="formData",
             body_type="json",
         )
+        outer = sys.exc_info()[1]
         try:
             self._use_own_session()
             answer = self._sdk.call_api(params, request, self._runtime)["body"]
         except Exception as error:
             # "from None": the SDK's own text may hold the whole URL with its parameters.
-            raise from_sdk(error) from None
+            raise from_sdk(error, outer) from None
         return _checked(answer)
 
     def _list(self, action, row_name, fields=None):

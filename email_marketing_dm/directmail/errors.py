@@ -43,9 +43,12 @@ class DirectMailError(Exception):
         self.retry_after = retry_after
 
 
-def from_sdk(error):
-    """Return the DirectMailError for whatever the SDK raised."""
-    failure = inspect_error(error)
+def from_sdk(error, outer=None):
+    """Return the DirectMailError for whatever the SDK raised.
+
+    :param outer: see answers.inspect_error()
+    """
+    failure = inspect_error(error, outer)
     verdict, _kind = verdict_of_code(failure.code, failure.status)
     unknown = failure.outcome == "unknown" or (
         failure.outcome == "answered" and verdict is Verdict.UNKNOWN

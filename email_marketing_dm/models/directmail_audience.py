@@ -140,7 +140,7 @@ class DirectmailAudience(models.Model):
                 )
             )
             domain.validate(self.env["res.partner"].sudo())
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
             raise ValidationError(
                 _(
                     "The filter of the audience %(audience)s can't be used: %(reason)s",

@@ -21,4 +21,5 @@ class DirectmailAudienceMember(models.Model):
     country_id = fields.Many2one(related="partner_id.country_id")
 
     # Merging contacts deletes the second row of a person who was in twice: that is what we want.
-    _person_unique = models.UniqueIndex("(audience_id, partner_id)")
+    # It looks for constraints, so a mere unique index would make it fail instead.
+    _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")

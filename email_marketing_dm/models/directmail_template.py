@@ -223,7 +223,7 @@ class DirectmailTemplate(models.Model):
             model = self.env["res.partner"].with_user(self.user_id)
             for name in variable["path"].split("."):
                 field = model._fields.get(name) if model is not None else None
-                if field is None or not field.is_accessible(model.env):
+                if field is None or not model._has_field_access(field, "read"):
                     findings.append(_("There is no field %s on contacts.", variable["path"]))
                     break
                 model = model[name] if field.relational else None

@@ -40,6 +40,13 @@ class DirectmailMixin:
         cls.env.flush_all()
 
     @classmethod
+    def _request_handler(cls, session, request, /, **kw):
+        # Odoo's handler compares the time-out with a number; the SDK gives (connect, read).
+        if isinstance(kw.get("timeout"), tuple):
+            kw["timeout"] = max(kw["timeout"])
+        return super()._request_handler(session, request, **kw)
+
+    @classmethod
     def _make_account(cls, **vals):
         return (
             cls.env["directmail.account"]

@@ -11,18 +11,18 @@ class TestTour(DirectmailMixin, HttpCase):
         self._make_people(
             "ada@example.com", "bounce.ben@example.com", "cleo@example.com", False, ref="dm-tour"
         )
-        self.start_tour("/odoo", "directmail_prepare", login="dm_user", timeout=120)
+        self.start_tour("/odoo?debug=1", "directmail_prepare", login="dm_user", timeout=120)
         template = self.env["directmail.template"].search([("name", "=", "Tour template")])
         self.assertEqual(template.state, "in_review")
         self.emulator.approve(template.remote_ref, "Well done.")
 
-        self.start_tour("/odoo", "directmail_send", login="dm_user", timeout=120)
+        self.start_tour("/odoo?debug=1", "directmail_send", login="dm_user", timeout=120)
         task = self.env["directmail.task"].search([("name", "=", "Tour task")])
         self.assertEqual(task.state, "pending")
         self._run_cron()
         self.assertEqual(task.state, "done")
         self.emulator.flush_outcomes()
 
-        self.start_tour("/odoo", "directmail_results", login="dm_user", timeout=120)
+        self.start_tour("/odoo?debug=1", "directmail_results", login="dm_user", timeout=120)
         self.assertEqual((task.sent_count, task.delivered_count, task.invalid_count), (3, 2, 1))
         self.assertEqual(len(self.emulator.ledger(task.tag_name)), 3)

@@ -1,0 +1,89 @@
+import { registry } from "@web/core/registry";
+import { stepUtils } from "@web_tour/tour_utils";
+
+const openMenu = (xmlid) => [
+    ...stepUtils.goToAppSteps("email_marketing_dm.directmail_menu_root"),
+    { trigger: `[data-menu-xmlid="email_marketing_dm.${xmlid}"]`, run: "click" },
+];
+const fill = (name, value) => ({
+    trigger: `.o_field_widget[name="${name}"] :is(input, textarea)`,
+    run: `edit ${value}`,
+});
+const choose = (name, value) => [
+    fill(name, value),
+    { trigger: `.o-autocomplete--dropdown-item a:contains("${value}")`, run: "click" },
+];
+const press = (name) => ({ trigger: `button[name="${name}"]:not(:disabled)`, run: "click" });
+const confirm = { trigger: ".modal-footer .btn-primary", run: "click" };
+const seeState = (state) => ({
+    trigger: `.o_field_widget[name="state"] .o_arrow_button_current[data-value="${state}"]`,
+});
+
+registry.category("web_tour.tours").add("directmail_prepare", {
+    steps: () => [
+        ...openMenu("directmail_audience_menu"),
+        { trigger: ".o_list_button_add", run: "click" },
+        fill("name", "Tour audience"),
+        {
+            content: "write the filter, as developers and tours do",
+            trigger: ".o_domain_selector_debug_container textarea",
+            run: "edit [('ref', '=', 'dm-tour')]",
+        },
+        ...stepUtils.saveForm(),
+        press("action_refresh"),
+        {
+            content: "four people, three of them with an address",
+            trigger: ".o_field_widget[name='people_count'] .o_stat_value:contains(4)",
+        },
+        { trigger: ".o_field_widget[name='usable_count'] .o_stat_value:contains(3)" },
+        ...openMenu("directmail_template_menu"),
+        { trigger: ".o_list_button_add", run: "click" },
+        fill("name", "Tour template"),
+        fill("subject", "News for you"),
+        fill("sender_name", "Azure"),
+        {
+            content: "choose a theme of the builder, with rights of a marketing user",
+            trigger: ".o_mail_theme_selector [data-name='newsletter']",
+            run: "click",
+        },
+        { trigger: ":iframe .o_mail_wrapper" },
+        ...stepUtils.saveForm(),
+        press("action_submit"),
+        seeState("in_review"),
+    ],
+});
+
+registry.category("web_tour.tours").add("directmail_send", {
+    steps: () => [
+        ...openMenu("directmail_template_menu"),
+        { trigger: ".o_data_cell:contains('Tour template')", run: "click" },
+        press("action_check_review"),
+        seeState("approved"),
+        ...openMenu("directmail_task_menu"),
+        { trigger: ".o_list_button_add", run: "click" },
+        fill("name", "Tour task"),
+        ...choose("audience_ids", "Tour audience"),
+        ...choose("template_id", "Tour template"),
+        ...choose("sender_id", "news@mail.example.com"),
+        ...stepUtils.saveForm(),
+        press("action_send"),
+        confirm,
+        seeState("pending"),
+    ],
+});
+
+registry.category("web_tour.tours").add("directmail_results", {
+    steps: () => [
+        ...openMenu("directmail_task_menu"),
+        { trigger: ".o_data_cell:contains('Tour task')", run: "click" },
+        seeState("done"),
+        press("action_import_results"),
+        { trigger: ".o_field_widget[name='delivered_count'] .o_stat_value:contains(2)" },
+        {
+            content: "open the people behind a figure",
+            trigger: "button:has(.o_field_widget[name='invalid_count'])",
+            run: "click",
+        },
+        { trigger: ".o_data_row:contains('bounce.ben@example.com')" },
+    ],
+});
