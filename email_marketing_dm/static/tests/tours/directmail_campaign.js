@@ -1,9 +1,10 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
 
-const openMenu = (xmlid) => [
+const openMenu = (xmlid, title) => [
     ...stepUtils.goToAppSteps("email_marketing_dm.directmail_menu_root"),
     { trigger: `[data-menu-xmlid="email_marketing_dm.${xmlid}"]`, run: "click" },
+    { trigger: `.o_last_breadcrumb_item:contains("${title}")` },
 ];
 const fill = (name, value) => ({
     trigger: `.o_field_widget[name="${name}"] :is(input, textarea)`,
@@ -21,7 +22,7 @@ const seeState = (state) => ({
 
 registry.category("web_tour.tours").add("directmail_prepare", {
     steps: () => [
-        ...openMenu("directmail_audience_menu"),
+        ...openMenu("directmail_audience_menu", "Audiences"),
         { trigger: ".o_list_button_add", run: "click" },
         fill("name", "Tour audience"),
         {
@@ -36,7 +37,7 @@ registry.category("web_tour.tours").add("directmail_prepare", {
             trigger: ".o_field_widget[name='people_count'] .o_stat_value:contains(4)",
         },
         { trigger: ".o_field_widget[name='usable_count'] .o_stat_value:contains(3)" },
-        ...openMenu("directmail_template_menu"),
+        ...openMenu("directmail_template_menu", "Templates"),
         { trigger: ".o_list_button_add", run: "click" },
         fill("name", "Tour template"),
         fill("subject", "News for you"),
@@ -55,11 +56,11 @@ registry.category("web_tour.tours").add("directmail_prepare", {
 
 registry.category("web_tour.tours").add("directmail_send", {
     steps: () => [
-        ...openMenu("directmail_template_menu"),
+        ...openMenu("directmail_template_menu", "Templates"),
         { trigger: ".o_data_cell:contains('Tour template')", run: "click" },
         press("action_check_review"),
         seeState("approved"),
-        ...openMenu("directmail_task_menu"),
+        ...openMenu("directmail_task_menu", "Email tasks"),
         { trigger: ".o_list_button_add", run: "click" },
         fill("name", "Tour task"),
         ...choose("audience_ids", "Tour audience"),
@@ -74,14 +75,14 @@ registry.category("web_tour.tours").add("directmail_send", {
 
 registry.category("web_tour.tours").add("directmail_results", {
     steps: () => [
-        ...openMenu("directmail_task_menu"),
+        ...openMenu("directmail_task_menu", "Email tasks"),
         { trigger: ".o_data_cell:contains('Tour task')", run: "click" },
         seeState("done"),
         press("action_import_results"),
         { trigger: ".o_field_widget[name='delivered_count'] .o_stat_value:contains(2)" },
         {
             content: "open the people behind a figure",
-            trigger: "button:has(.o_field_widget[name='invalid_count'])",
+            trigger: "button:contains('invalid addresses')",
             run: "click",
         },
         { trigger: ".o_data_row:contains('bounce.ben@example.com')" },
