@@ -1,5 +1,6 @@
 """A small HTTP server over real sockets that answers, or fails to, as a test says."""
 
+import datetime
 import json
 import socket
 import socketserver
@@ -9,6 +10,10 @@ import threading
 import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @dataclass
@@ -53,7 +58,8 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
     @property
     def endpoint(self):
         """host:port"""
-        return "127.0.0.1:%d" % self.server_address[1]
+        host = "localhost" if self.tls_context else "127.0.0.1"
+        return f"{host}:{self.server_address[1]}"
 
     def handle_error(self, request, client_address):
         """A client that goes away is part of many tests."""
@@ -140,18 +146,11 @@ def stall(seconds):
 
 
 def self_signed(tmp_path):
-    """Return (server's TLS context, path of its certificate) for 127.0.0.1."""
-    import datetime
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
+    """Return (server's TLS context, path of its certificate) for localhost."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.timezone.utc)
-    alternatives = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    alternatives = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -1,5 +1,6 @@
 """Sending through the real SDK over real sockets: what is written, and what each answer means."""
 
+import contextlib
 import json
 import logging
 import os
@@ -230,14 +231,15 @@ def test_connecting_takes_too_long():
     assert (answer.verdict, answer.code) == (Verdict.RETRY_LATER, "ConnectTimeout")
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 @pytest.mark.parametrize("behaviour", ["close", "stall", "reset", "plain http"])
-def test_a_tls_handshake_that_fails_sent_nothing(behaviour):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve():
+def test_a_tls_handshake_that_fails_sent_nothing(behaviour, host):
+    def serve():
+        with contextlib.suppress(TimeoutError):
             connection, _address = listener.accept()
+            connection.settimeout(1)
             if behaviour == "stall":
-                done.wait(3)
+                done.wait(5)
             if behaviour == "plain http":
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             if behaviour == "reset":
@@ -245,10 +247,12 @@ def test_a_tls_handshake_that_fails_sent_nothing(behaviour):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             connection.close()
 
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(1)
         done = threading.Event()
         thread = threading.Thread(target=serve)
         thread.start()
-        endpoint = "127.0.0.1:%d" % listener.getsockname()[1]
+        endpoint = f"{host}:{listener.getsockname()[1]}"
         client = DirectMailClient(endpoint, "ak", "s", connect_timeout=0.3, read_timeout=0.3)
         answer = client.send(MAIL)
         done.set()
