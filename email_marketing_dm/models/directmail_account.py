@@ -2,7 +2,7 @@ import hashlib
 import logging
 from urllib.parse import urlsplit
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
@@ -143,10 +143,10 @@ class DirectmailAccount(models.Model):
     @api.model
     def _selection_region(self):
         labels = {
-            "cn-hangzhou": _("China (Hangzhou)"),
-            "ap-southeast-1": _("Singapore"),
-            "us-east-1": _("US (Virginia)"),
-            "eu-central-1": _("Germany (Frankfurt)"),
+            "cn-hangzhou": self.env._("China (Hangzhou)"),
+            "ap-southeast-1": self.env._("Singapore"),
+            "us-east-1": self.env._("US (Virginia)"),
+            "eu-central-1": self.env._("Germany (Frankfurt)"),
         }
         return [(code, labels.get(code, code)) for code, _endpoint in const.REGIONS]
 
@@ -156,7 +156,7 @@ class DirectmailAccount(models.Model):
             parts = urlsplit(account.public_url)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValidationError(
-                    _("The public address must look like https://www.example.com.")
+                    self.env._("The public address must look like https://www.example.com.")
                 )
 
     @api.model_create_multi
@@ -181,7 +181,7 @@ class DirectmailAccount(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
         if self.env["directmail.task"].sudo().search_count([("account_id", "in", self.ids)], 1):
-            raise UserError(_("Email tasks were sent with this account. Archive it instead."))
+            raise UserError(self.env._("Email tasks were sent with this account. Archive it instead."))
 
     def unlink(self):
         crons = self.sudo().cron_id
@@ -200,7 +200,7 @@ class DirectmailAccount(models.Model):
         summary = self._call(lambda client: client.describe_account())
         self._read_summary(summary)
         return self._notify(
-            _(
+            self.env._(
                 "DirectMail answers: %(quota)s mails a day, account status: %(health)s.",
                 quota=f"{self.daily_quota:,}",
                 health=dict(self._fields["health"]._description_selection(self.env))[self.health],
@@ -214,9 +214,9 @@ class DirectmailAccount(models.Model):
         self._synchronise()
         ready = len(self.sender_ids.filtered("ready"))
         return self._notify(
-            _("%(count)s sender addresses can send marketing mail.", count=ready)
+            self.env._("%(count)s sender addresses can send marketing mail.", count=ready)
             if ready
-            else _(
+            else self.env._(
                 "No sender address can send marketing mail yet. In DirectMail's console, create a"
                 " batch sender on a verified domain, then synchronise again."
             ),
@@ -228,12 +228,12 @@ class DirectmailAccount(models.Model):
         self.ensure_one()
         if not self.public_url:
             raise UserError(
-                _("Enter the public address first: every mail needs an unsubscribe link.")
+                self.env._("Enter the public address first: every mail needs an unsubscribe link.")
             )
         self._synchronise()
         if self.health != "ok":
             raise UserError(
-                _(
+                self.env._(
                     "DirectMail says the account is not in order (%(health)s). Settle this in"
                     " Alibaba Cloud's console, then activate again.",
                     health=dict(self._fields["health"]._description_selection(self.env))[
@@ -268,13 +268,13 @@ class DirectmailAccount(models.Model):
 
         account = self.sudo()
         if not account.access_key_id or not account.access_key_secret_sealed:
-            raise UserError(_("Enter the AccessKey ID and secret of the account first."))
+            raise UserError(self.env._("Enter the AccessKey ID and secret of the account first."))
         key = self.env["directmail.keyring"]._get_master_key()
         try:
             secret = key.decrypt(account.access_key_secret_sealed)
         except WrongKeyError as error:
             raise UserError(
-                _(
+                self.env._(
                     "The AccessKey secret was saved under another master key (%(saved)s, this"
                     " server has %(here)s). Give this server the same master key, or enter the"
                     " secret again.",
@@ -327,33 +327,33 @@ class DirectmailAccount(models.Model):
     def _explain(self, error):
         """Say in the user's words what a `DirectMailError` means and what to do next."""
         sentences = {
-            "credentials": _(
+            "credentials": self.env._(
                 "DirectMail does not accept this AccessKey. Check the ID and the secret in Alibaba"
                 " Cloud's console and enter both again."
             ),
-            "permission": _(
+            "permission": self.env._(
                 "This AccessKey may not do that. Ask your Alibaba Cloud administrator to grant it"
                 " AliyunDirectMailFullAccess."
             ),
-            "clock": _("This server's clock is wrong by more than 15 minutes. Have it corrected."),
-            "unreachable": _(
+            "clock": self.env._("This server's clock is wrong by more than 15 minutes. Have it corrected."),
+            "unreachable": self.env._(
                 "DirectMail can't be reached at %(host)s. Check the network, the region and the"
                 " test endpoint, then try again.",
                 host=self._get_endpoint()[0],
             ),
-            "not_directmail": _(
+            "not_directmail": self.env._(
                 "What answers at %(host)s is not DirectMail. Check the test endpoint, or a proxy in"
                 " between.",
                 host=self._get_endpoint()[0],
             ),
-            "throttled": _("DirectMail is busy with this account. Try again in a minute."),
-            "quota": _("The quota of this DirectMail account is used up. Try again tomorrow."),
-            "server": _("DirectMail has a problem of its own. Try again in a few minutes."),
+            "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),
+            "quota": self.env._("The quota of this DirectMail account is used up. Try again tomorrow."),
+            "server": self.env._("DirectMail has a problem of its own. Try again in a few minutes."),
         }
-        sentence = sentences.get(error.kind) or _("DirectMail refused this. Correct it, then retry.")
+        sentence = sentences.get(error.kind) or self.env._("DirectMail refused this. Correct it, then retry.")
         details = " ".join(filter(None, [error.code, error.message]))
         return (
-            _("%(sentence)s\n(DirectMail: %(details)s)", sentence=sentence, details=details[:300])
+            self.env._("%(sentence)s\n(DirectMail: %(details)s)", sentence=sentence, details=details[:300])
             if details
             else sentence
         )
@@ -406,7 +406,7 @@ class DirectmailAccount(models.Model):
         account.write(
             {
                 "state": "disarmed",
-                "state_message": _(
+                "state_message": self.env._(
                     "This database is a copy, or was moved. Nothing is sent from it until an"
                     " administrator confirms that it is the one to send."
                 ),
@@ -426,7 +426,7 @@ class DirectmailAccount(models.Model):
         :param answer: a `directmail.answers.Answer`
         """
         self.ensure_one()
-        message = _(
+        message = self.env._(
             "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend what"
             " it says, activate the account, then resume the email tasks.",
             code=answer.code,

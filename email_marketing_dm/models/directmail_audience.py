@@ -1,6 +1,6 @@
 import logging
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, date_utils
@@ -69,7 +69,7 @@ class DirectmailAudience(models.Model):
         for audience in self:
             if audience.company_id not in audience.user_id.sudo().company_ids:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         "%(owner)s does not work in %(company)s and can't own this audience.",
                         owner=audience.user_id.name,
                         company=audience.company_id.name,
@@ -79,7 +79,7 @@ class DirectmailAudience(models.Model):
     def write(self, vals):
         if not self.env.su and "user_id" in vals and not self._may_give_away():
             # Whoever owns an audience lends it their rights, so only an administrator appoints.
-            raise AccessError(_("Only an administrator may change the owner of an audience."))
+            raise AccessError(self.env._("Only an administrator may change the owner of an audience."))
         return super().write(vals)
 
     @api.model_create_multi
@@ -87,14 +87,14 @@ class DirectmailAudience(models.Model):
         if not self.env.su and not self._may_give_away():
             for vals in vals_list:
                 if vals.get("user_id", self.env.uid) != self.env.uid:
-                    raise AccessError(_("You can make audiences only for yourself."))
+                    raise AccessError(self.env._("You can make audiences only for yourself."))
         return super().create(vals_list)
 
     def copy_data(self, default=None):
         # A copy of somebody's public audience is mine, private, and evaluated with my rights.
         default = {"user_id": self.env.uid, "visibility": "private", **(default or {})}
         return [
-            {**vals, "name": _("%s (copy)", audience.name)}
+            {**vals, "name": self.env._("%s (copy)", audience.name)}
             for audience, vals in zip(self, super().copy_data(default), strict=True)
         ]
 
@@ -142,7 +142,7 @@ class DirectmailAudience(models.Model):
             domain.validate(self.env["res.partner"].sudo())
         except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
             raise ValidationError(
-                _(
+                self.env._(
                     "The filter of the audience %(audience)s can't be used: %(reason)s",
                     audience=self.name,
                     reason=error,
@@ -159,7 +159,7 @@ class DirectmailAudience(models.Model):
         owner = self.sudo().user_id
         if not owner.active or self.company_id not in owner.company_ids:
             raise UserError(
-                _(
+                self.env._(
                     "%(owner)s, who owns the audience %(audience)s, no longer works in %(company)s."
                     " Ask an administrator to appoint a new owner.",
                     owner=owner.name,

@@ -1,4 +1,4 @@
-from odoo import _, fields, models
+from odoo import fields, models
 
 STATES = [
     ("suppressed", "Suppressed"),
@@ -76,11 +76,11 @@ class DirectmailDelivery(models.Model):
             if delivery.state == "suppressed":
                 delivery.explanation = reasons.get(delivery.reason)
             elif delivery.state == "unknown":
-                delivery.explanation = _(
+                delivery.explanation = self.env._(
                     "The connection broke before DirectMail's answer came. It is not sent again;"
                     " DirectMail's records will tell."
                 )
             elif delivery.state == "not_sent":
-                delivery.explanation = _("DirectMail's records show that this mail never left.")
+                delivery.explanation = self.env._("DirectMail's records show that this mail never left.")
             else:
                 delivery.explanation = delivery.message

@@ -2,7 +2,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from odoo import _, api, models
+from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import config
 
@@ -44,7 +44,7 @@ class DirectmailKeyring(models.AbstractModel):
             return _load(configured, str(path))
         except (MasterKeyError, OSError) as error:
             raise UserError(
-                _(
+                self.env._(
                     "The server's master key can't be used: %(reason)s\n"
                     "Ask whoever runs the server to set %(option)s in its configuration.",
                     reason=error,

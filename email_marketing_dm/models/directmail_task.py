@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL, format_datetime
 
@@ -121,20 +121,20 @@ class DirectmailTask(models.Model):
         if self.state not in ("pending", "sending"):
             return False
         if account.state != "active":
-            return _("The DirectMail account is not active. An administrator can activate it.")
+            return self.env._("The DirectMail account is not active. An administrator can activate it.")
         if self.state == "pending" and self.template_id.state != "approved":
-            return _("DirectMail is reviewing the template.")
+            return self.env._("DirectMail is reviewing the template.")
         if self.state == "pending" and self.scheduled_at:
-            return _("It starts at %s.", format_datetime(self.env, self.scheduled_at))
+            return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
         if not account._get_quota_left():
-            return _("Today's quota is used up. It goes on after midnight in Beijing.")
+            return self.env._("Today's quota is used up. It goes on after midnight in Beijing.")
         return False
 
     @api.constrains("send_type", "scheduled_at")
     def _check_scheduled_at(self):
         for task in self:
             if task.send_type == "scheduled" and not task.scheduled_at:
-                raise ValidationError(_("Enter the time at which the mails are to go out."))
+                raise ValidationError(self.env._("Enter the time at which the mails are to go out."))
 
     @api.constrains("account_id", "template_id", "sender_id", "audience_ids")
     def _check_account(self):
@@ -142,13 +142,13 @@ class DirectmailTask(models.Model):
             for record in (task.template_id, task.sender_id):
                 if record and record.account_id != task.account_id:
                     raise ValidationError(
-                        _(
+                        self.env._(
                             "%(record)s belongs to another DirectMail account.",
                             record=record.display_name,
                         )
                     )
             if task.audience_ids.sudo().company_id - task.company_id:
-                raise ValidationError(_("An audience belongs to another company."))
+                raise ValidationError(self.env._("An audience belongs to another company."))
 
     @api.onchange("account_id")
     def _onchange_account_id(self):
@@ -177,7 +177,7 @@ class DirectmailTask(models.Model):
         for task in self:
             task._check_editable()
             if task.sudo().people_count:
-                raise UserError(_("Mails of %s have gone out. Archive it instead.", task.name))
+                raise UserError(self.env._("Mails of %s have gone out. Archive it instead.", task.name))
 
     # === ACTIONS === #
 
@@ -186,7 +186,7 @@ class DirectmailTask(models.Model):
         for task in self:
             task.check_access("write")
             if task.state not in ("draft", "failed"):
-                raise UserError(_("%s is on its way already.", task.name))
+                raise UserError(self.env._("%s is on its way already.", task.name))
             task._check_ready()
             task.sudo().write({"state": "pending", "state_message": False})
             task.account_id._trigger_sending(task.scheduled_at or None)
@@ -213,7 +213,7 @@ class DirectmailTask(models.Model):
         for task in self.filtered(lambda task: task.state == "paused").sudo():
             if task.account_id.state != "active":
                 raise UserError(
-                    _("The DirectMail account is not active. Ask an administrator to activate it.")
+                    self.env._("The DirectMail account is not active. Ask an administrator to activate it.")
                 )
             task.write({"state": "sending", "state_message": False})
             task.account_id._trigger_sending()
@@ -252,13 +252,13 @@ class DirectmailTask(models.Model):
         if self.state in ("draft", "failed"):
             return
         if self.state != "pending":
-            raise UserError(_("%s can't be changed any more.", self.name))
+            raise UserError(self.env._("%s can't be changed any more.", self.name))
         starts_soon = (
             self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
         )
         if starts_soon:
             raise UserError(
-                _("%s starts within ten minutes and can't be changed any more.", self.name)
+                self.env._("%s starts within ten minutes and can't be changed any more.", self.name)
             )
 
     def _check_ready(self):
@@ -270,30 +270,30 @@ class DirectmailTask(models.Model):
         account = self.account_id.sudo()
         if account.state != "active" or not account._is_armed():
             raise UserError(
-                _("The DirectMail account is not active. Ask an administrator to activate it.")
+                self.env._("The DirectMail account is not active. Ask an administrator to activate it.")
             )
         if not account.daily_quota:
             raise UserError(
-                _(
+                self.env._(
                     "DirectMail allows this account 0 mails a day. Ask Alibaba Cloud for a quota,"
                     " synchronise the account, then send again."
                 )
             )
         if not self.sender_id.ready:
-            raise UserError(_("Choose a sender address that can send marketing mail."))
+            raise UserError(self.env._("Choose a sender address that can send marketing mail."))
         self._check_template()
         if not self.audience_ids:
-            raise UserError(_("Choose the audience that gets this mail."))
+            raise UserError(self.env._("Choose the audience that gets this mail."))
         if not self.use_as_is:
             self._refresh_audiences()
         people = sum(self.audience_ids.sudo().mapped("people_count"))
         if not people:
             raise UserError(
-                _("The audience has nobody in it. Change its filter, then send again.")
+                self.env._("The audience has nobody in it. Change its filter, then send again.")
             )
         if not sum(self.audience_ids.sudo().mapped("usable_count")):
             raise UserError(
-                _(
+                self.env._(
                     "None of the %s people in the audience has a usable email address. Complete"
                     " the contacts, then send again.",
                     people,
@@ -303,12 +303,12 @@ class DirectmailTask(models.Model):
     def _check_template(self):
         template = self.template_id
         if not template:
-            raise UserError(_("Choose the template to send."))
+            raise UserError(self.env._("Choose the template to send."))
         if template.state == "draft":
-            raise UserError(_("Submit the template %s for review first.", template.name))
+            raise UserError(self.env._("Submit the template %s for review first.", template.name))
         if template.state == "rejected":
             raise UserError(
-                _(
+                self.env._(
                     "DirectMail rejected the template: %s Correct it, submit it again, then send.",
                     template.review_comment or "",
                 )
@@ -322,7 +322,7 @@ class DirectmailTask(models.Model):
         for audience in self.audience_ids.sudo():
             if not audience._refresh():
                 raise UserError(
-                    _(
+                    self.env._(
                         "The audience %(audience)s can't be refreshed: %(reason)s",
                         audience=audience.name,
                         reason=audience.refresh_error,

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from markupsafe import Markup
 
-from odoo import _, fields, models
+from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..directmail.errors import DirectMailError
@@ -53,11 +53,11 @@ class DirectmailTask(models.Model):
         remote = self.account_id._call(lambda client: client.describe_template(template.remote_ref))
         if remote.status != "approved":
             raise UserError(
-                _("DirectMail no longer approves this template. Submit it for review again.")
+                self.env._("DirectMail no longer approves this template. Submit it for review again.")
             )
         if remote.text != template.submitted_text or remote.subject != template.submitted_subject:
             raise UserError(
-                _(
+                self.env._(
                     "The template was changed in DirectMail's console. Make a new version here and"
                     " submit it."
                 )
@@ -85,9 +85,9 @@ class DirectmailTask(models.Model):
         self.env.invalidate_all()
         if not people.get("waiting"):
             raise UserError(
-                _("Nobody in the audience can be mailed: no usable address, or unsubscribed.")
+                self.env._("Nobody in the audience can be mailed: no usable address, or unsubscribed.")
                 if people
-                else _("The audience has nobody in it. Change its filter, then send again.")
+                else self.env._("The audience has nobody in it. Change its filter, then send again.")
             )
         self.write(
             {
@@ -104,7 +104,7 @@ class DirectmailTask(models.Model):
     def _finish(self):
         self.write({"state": "done", "finished_at": fields.Datetime.now()})
         self._tell_owner(
-            _(
+            self.env._(
                 "All mails are out: %(sent)s sent, %(suppressed)s suppressed, %(unknown)s unknown.",
                 sent=self.sent_count + self.refused_count,
                 suppressed=self.suppressed_count,
@@ -118,7 +118,7 @@ class DirectmailTask(models.Model):
         for task in self.filtered(lambda task: task.state == "pending").sudo():
             if template.state == "rejected":
                 task._fail(
-                    _(
+                    self.env._(
                         "DirectMail rejected the template: %s Correct it, submit it again, then"
                         " send.",
                         template.review_comment or "",
@@ -133,7 +133,7 @@ class DirectmailTask(models.Model):
         :param answer: a `directmail.answers.Answer`
         """
         for task in self.filtered(lambda task: task.state == "sending"):
-            message = _(
+            message = self.env._(
                 "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their place:"
                 " settle this, then press Resume.",
                 code=answer.code,

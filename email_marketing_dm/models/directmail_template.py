@@ -2,7 +2,7 @@ import re
 
 from markupsafe import Markup
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import format_date, format_datetime, formatLang
 
@@ -101,7 +101,7 @@ class DirectmailTemplate(models.Model):
         for template in self:
             if len(template.sender_name or "") > const.SENDER_NAME_MAX:
                 raise ValidationError(
-                    _("The sender name may have %s characters.", const.SENDER_NAME_MAX)
+                    self.env._("The sender name may have %s characters.", const.SENDER_NAME_MAX)
                 )
 
     def write(self, vals):
@@ -109,7 +109,7 @@ class DirectmailTemplate(models.Model):
             locked = self.filtered(lambda template: template.state in ("in_review", "approved"))
             if locked:
                 raise UserError(
-                    _(
+                    self.env._(
                         "DirectMail has the template %(name)s: press Edit to change it. An approved"
                         " template stays as it is; you get a new version.",
                         name=locked[0].name,
@@ -120,9 +120,9 @@ class DirectmailTemplate(models.Model):
     def copy_data(self, default=None):
         default = {"user_id": self.env.uid, **(default or {})}
         return [
-            {"name": _("%s (copy)", template.name), **vals}
+            {"name": self.env._("%s (copy)", template.name), **vals}
             if "name" in (default or {})
-            else {**vals, "name": _("%s (copy)", template.name)}
+            else {**vals, "name": self.env._("%s (copy)", template.name)}
             for template, vals in zip(self, super().copy_data(default), strict=True)
         ]
 
@@ -131,7 +131,7 @@ class DirectmailTemplate(models.Model):
         tasks = self.env["directmail.task"].sudo().search([("template_id", "in", self.ids)])
         if tasks:
             raise UserError(
-                _(
+                self.env._(
                     "These email tasks use the template: %(tasks)s. Archive it instead.",
                     tasks=", ".join(tasks.mapped("name")),
                 )
@@ -144,7 +144,7 @@ class DirectmailTemplate(models.Model):
         for template in self:
             template._check_owner()
             if template.state not in ("draft", "rejected"):
-                raise UserError(_("%s was submitted already.", template.name))
+                raise UserError(self.env._("%s was submitted already.", template.name))
             template._submit()
         return True
 
@@ -191,28 +191,28 @@ class DirectmailTemplate(models.Model):
         findings = [self._explain_problem(*problem) for problem in compiled.problems]
         findings += self._find_unreadable(compiled.variables)
         if not re.sub(r"<[^>]*>|\s", "", compiled.text):
-            findings.append(_("The body is empty."))
+            findings.append(self.env._("The body is empty."))
         elif "/unsubscribe_from_list" not in compiled.links:
             findings.append(
-                _(
+                self.env._(
                     "There is no unsubscribe link, and DirectMail rejects templates without one."
                     " Add a footer block, or a link to /unsubscribe_from_list."
                 )
             )
         if len(compiled.subject) > const.SUBJECT_MAX:
-            findings.append(_("The subject may have %s characters.", const.SUBJECT_MAX))
+            findings.append(self.env._("The subject may have %s characters.", const.SUBJECT_MAX))
         if findings:
-            raise UserError("\n".join([_("Before DirectMail can review this template:"), *findings]))
+            raise UserError("\n".join([self.env._("Before DirectMail can review this template:"), *findings]))
         return compiled
 
     def _explain_problem(self, code, detail):
         sentences = {
-            "too_many_variables": _("There are more than %s placeholders.", const.VARIABLES_MAX),
-            "brace_in_subject": _("The subject contains %s: leave out the braces.", detail),
-            "condition": _("DirectMail can't show parts to some people only: %s", detail),
-            "inline_in_body": _("Insert %s with the placeholder button instead.", detail),
+            "too_many_variables": self.env._("There are more than %s placeholders.", const.VARIABLES_MAX),
+            "brace_in_subject": self.env._("The subject contains %s: leave out the braces.", detail),
+            "condition": self.env._("DirectMail can't show parts to some people only: %s", detail),
+            "inline_in_body": self.env._("Insert %s with the placeholder button instead.", detail),
         }
-        return sentences.get(code) or _(
+        return sentences.get(code) or self.env._(
             "DirectMail can't express this: %s. Remove it, or use a plain contact field.", detail
         )
 
@@ -224,7 +224,7 @@ class DirectmailTemplate(models.Model):
             for name in variable["path"].split("."):
                 field = model._fields.get(name) if model is not None else None
                 if field is None or not model._has_field_access(field, "read"):
-                    findings.append(_("There is no field %s on contacts.", variable["path"]))
+                    findings.append(self.env._("There is no field %s on contacts.", variable["path"]))
                     break
                 model = model[name] if field.relational else None
         return findings

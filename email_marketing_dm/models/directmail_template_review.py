@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from markupsafe import Markup
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 _logger = logging.getLogger(__name__)
@@ -52,19 +52,19 @@ class DirectmailTemplate(models.Model):
         self.checked_at = now
         if row is None:
             self.write({"state": "draft", "remote_ref": False, "remote_name": False})
-            self._tell_owner(_("DirectMail no longer has this template. Submit it again."))
+            self._tell_owner(self.env._("DirectMail no longer has this template. Submit it again."))
             return
         if row.status not in ("approved", "rejected"):
             return
         self.write({"state": row.status, "reviewed_at": now, "review_comment": row.comment})
         if row.status == "approved":
-            self._tell_owner(_("DirectMail approved this template."))
+            self._tell_owner(self.env._("DirectMail approved this template."))
         else:
             self._tell_owner(
-                _(
+                self.env._(
                     "DirectMail rejected this template: %(comment)s Correct it and submit it"
                     " again.",
-                    comment=row.comment or _("no reason given."),
+                    comment=row.comment or self.env._("no reason given."),
                 )
             )
         self.task_ids._on_review(self)

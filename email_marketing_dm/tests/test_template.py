@@ -97,8 +97,9 @@ class TestTemplate(DirectmailCommon):
 
     def test_links_become_absolute(self):
         template = self._make_template()
-        self.assertIn("https://www.example.com/directmail/unsubscribe/{Token}", template.submitted_text)
-        self.assertIn("https://www.example.com/directmail/view/{Token}", template.submitted_text)
+        text = template.submitted_text
+        self.assertIn("https://www.example.com/directmail/unsubscribe/{Token}", text)
+        self.assertIn("https://www.example.com/directmail/view/{Token}", text)
 
     def test_values_are_escaped_for_where_they_stand(self):
         template = self._make_template()

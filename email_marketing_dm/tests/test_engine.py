@@ -1,0 +1,191 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.tests import tagged
+
+from ..directmail.answers import Answer, Verdict
+from ..engine import claim
+from .common import DirectmailCommon
+
+ACCEPTED = Answer(Verdict.ACCEPTED, env_id="1")
+
+
+@tagged("post_install", "-at_install")
+class TestEngine(DirectmailCommon):
+    def _start(self, number=3, **vals):
+        people = self._make_people(*[f"p{i}@example.com" for i in range(number)])
+        task = self._make_task(self._make_audience(people), **vals)
+        task.action_send()
+        task.sudo()._start()
+        self.env.flush_all()
+        return task.sudo()
+
+    def _set_fault(self, kind, **vals):
+        self.emulator.set_fault(kind, action="SingleSendMail", **vals)
+        self.addCleanup(self.emulator.clear_faults)
+
+    def _claim(self, token, limit=100, lease=600):
+        return claim.claim(self.env, self.account.sudo(), token, limit, lease)
+
+    def _answer(self, rows, answer, token):
+        answers = [(row.id, answer) for row in rows]
+        claim.write_answers(self.env, self.account.sudo(), token, answers)
+        self.env.invalidate_all()
+
+    def _get_used(self):
+        self.env.invalidate_all()
+        return sum(self.env["directmail.usage"].search([]).mapped("used"))
+
+    # === ANSWERS THAT NEVER CAME === #
+
+    def test_broken_connection_is_unknown_and_never_sent_again(self):
+        self._set_fault("close", times=1)
+        task = self._start()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count, task.unknown_count), ("done", 2, 1))
+        self._run_cron()
+        self.assertEqual(self.emulator.summary(task.tag_name)["accepted"], 3)
+        self.assertEqual(self.emulator.summary(task.tag_name)["duplicates"], 0)
+        self.assertSumRule(task)
+
+    def test_directmails_records_prove_that_it_was_sent(self):
+        self._set_fault("close", times=1)
+        task = self._start()
+        self._run_cron()
+        self._import_results(task)
+        self.assertEqual((task.sent_count, task.unknown_count, task.delivered_count), (3, 0, 3))
+        self.assertSumRule(task)
+
+    def test_directmails_records_prove_that_it_was_not_sent(self):
+        self.env["ir.config_parameter"].set_param("email_marketing_dm.unknown_wait_seconds", "0.001")
+        self._set_fault("close", times=1, accept="no")
+        task = self._start(4)
+        self._run_cron()
+        self.assertEqual(task.unknown_count, 1)
+        self._import_results(task)
+        self.assertEqual((task.sent_count, task.not_sent_count, task.unknown_count), (3, 1, 0))
+        self.assertEqual(self.emulator.summary(task.tag_name)["accepted"], 3)
+        self.assertSumRule(task)
+
+    def test_absence_proves_nothing_without_a_control(self):
+        self.env["ir.config_parameter"].set_param("email_marketing_dm.unknown_wait_seconds", "0.001")
+        self._set_fault("close", times=4)
+        task = self._start(4)
+        self._run_cron()
+        self.assertEqual(task.unknown_count, 4)
+        task._resolve_unknown()
+        self.env.invalidate_all()
+        self.assertEqual((task.unknown_count, task.not_sent_count), (4, 0))
+
+    def test_dead_process(self):
+        """What a killed server had under way becomes unknown when its lease runs out."""
+        task = self._start()
+        rows = self._claim("dead", limit=2, lease=-1)
+        self.assertEqual(len(rows), 2)
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count, task.unknown_count), ("done", 1, 2))
+        self.assertSumRule(task)
+
+    def test_lease_protects_what_is_under_way(self):
+        task = self._start()
+        self._claim("slow", limit=2)
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count, task.sending_count), ("sending", 1, 2))
+
+    def test_late_answer_is_believed(self):
+        task = self._start()
+        rows = self._claim("slow", lease=-1)
+        claim.expire_leases(self.env, self.account.sudo())
+        self.env.invalidate_all()
+        self.assertEqual(task.unknown_count, 3)
+        self._answer(rows, ACCEPTED, "slow")
+        self.assertEqual((task.unknown_count, task.sent_count), (0, 3))
+        self.assertSumRule(task)
+
+    # === CLAIMS === #
+
+    def test_never_more_than_threads_under_way(self):
+        account = self.account.sudo()
+        account.threads = 2
+        self._start(5)
+        self.assertEqual(claim.free_places(self.env, account), 2)
+        self._claim("one", limit=2)
+        self.assertEqual(claim.free_places(self.env, account), 0)
+
+    def test_answers_written_twice_count_once(self):
+        task = self._start()
+        before = self._get_used()
+        rows = self._claim("run")
+        self.assertEqual(self._get_used() - before, 3)
+        for _attempt in range(2):
+            self._answer(rows[:1], Answer(Verdict.PERSON_REFUSED, "InvalidToAddress"), "run")
+            self._answer(rows[1:], ACCEPTED, "run")
+        self.assertEqual((task.sent_count, task.refused_count), (2, 1))
+        self.assertEqual(self._get_used() - before, 2, "a refused mail costs no quota")
+        self.assertSumRule(task)
+
+    def test_claim_of_a_lost_commit_is_found(self):
+        self._start()
+        rows = self._claim("run")
+        found = claim.orphans(self.env, "run", {rows[0].id})
+        self.assertEqual([row.id for row in found], [row.id for row in rows[1:]])
+        self.assertFalse(claim.orphans(self.env, "another run", {}))
+
+    def test_nobody_is_claimed_twice(self):
+        self._start()
+        first = self._claim("one", limit=2)
+        second = self._claim("two")
+        self.assertEqual(len({row.id for row in first + second}), 3)
+
+    # === ANSWERS === #
+
+    def test_refused_person_harms_nobody_else(self):
+        self._set_fault("error", status=400, code="InvalidToAddress", to="p1@example.com")
+        task = self._start()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count, task.refused_count), ("done", 2, 1))
+        refused = task.delivery_ids.filtered(lambda d: d.state == "refused")
+        self.assertEqual((refused.email, refused.code), ("p1@example.com", "InvalidToAddress"))
+
+    def test_throttling_loses_nobody(self):
+        self._set_fault("throttle", times=2)
+        task = self._start(6)
+        self._run_cron()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 6))
+        self.assertEqual(self.emulator.summary(task.tag_name)["duplicates"], 0)
+
+    def test_out_of_service_is_tried_later(self):
+        self._set_fault("unavailable", times=1)
+        task = self._start(2)
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count, task.waiting_count), ("sending", 1, 1))
+        late = task.delivery_ids.filtered(lambda d: d.state == "waiting")
+        self.assertGreater(late.not_before, fields.Datetime.now())
+        late.sudo().not_before = fields.Datetime.now() - timedelta(hours=1)
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 2))
+
+    def test_unheard_of_code_pauses(self):
+        self._set_fault("error", status=400, code="Something.New", message="What is this?")
+        task = self._start()
+        self._run_cron()
+        self.assertEqual((task.state, task.waiting_count), ("paused", 3))
+        self.assertIn("Something.New", task.state_message)
+        self.emulator.clear_faults()
+        task.action_resume()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 3))
+
+    def test_answer_without_envelope_is_no_success(self):
+        self._set_fault("no_env_id", times=1)
+        task = self._start()
+        self._run_cron()
+        self.assertEqual((task.sent_count, task.unknown_count), (2, 1))
+
+    def test_mail_that_can_not_be_made_pauses(self):
+        template = self._make_template()
+        task = self._start(2, template=template)
+        template.sudo().variables = [{"name": "Gone", "path": "no_such_field", "where": "body"}]
+        self._run_cron()
+        self.assertEqual((task.state, task.waiting_count), ("paused", 2))
