@@ -8,8 +8,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from directmail.client import DirectMailClient  # noqa: E402
-from scripted_server import ScriptedServer  # noqa: E402
+from directmail.client import DirectMailClient
+from hypothesis import settings
+from scripted_server import ScriptedServer
+
+# How long an example takes says how busy this machine is, nothing else.
+settings.register_profile("unit", deadline=None)
+settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +33,7 @@ def server():
 
 @pytest.fixture
 def client(server):
-    """The real client with the real SDK, pointed at ``server``; patient for half a second."""
+    """The real client with the real SDK, pointed at ``server``; patient for a third of a second."""
     return DirectMailClient(
-        server.endpoint, "ak", "secret-of-ak", protocol="http", connect_timeout=1, read_timeout=0.5
+        server.endpoint, "ak", "secret-of-ak", protocol="http", connect_timeout=1, read_timeout=0.3
     )

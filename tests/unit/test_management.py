@@ -263,7 +263,7 @@ def test_kinds_of_refusal(client, server, status, code, kind, unknown):
     "step, kind",
     [
         (srv.cut, "unreachable"),
-        (srv.stall(1), "unreachable"),
+        (srv.stall(0.7), "unreachable"),
         (srv.raw(502, b"<html>"), "not_directmail"),
         (srv.answer([1]), "not_directmail"),
         (srv.answer({}), "not_directmail"),
@@ -282,7 +282,7 @@ def test_how_long_to_wait(client, server):
 
 
 def test_an_error_shows_no_parameters(client, server):
-    server.script = [srv.stall(1)]
+    server.script = [srv.stall(0.7)]
     error = error_of(client.create_tag, "private-name")
     shown = f"{error} {error.message} {error!r} {error.__cause__}"
     assert "private-name" not in shown

@@ -168,7 +168,7 @@ def test_a_retry_after_of_zero_is_none(client, server):
 @pytest.mark.parametrize(
     "step",
     [
-        srv.stall(1.0),
+        srv.stall(0.7),
         srv.cut,
         srv.reset,
         srv.cut_inside_body,
@@ -269,12 +269,12 @@ def test_an_untrusted_certificate_sent_nothing(tmp_path):
     assert "CERTIFICATE_VERIFY_FAILED" in answer.message
 
 
-@pytest.mark.parametrize("step", [srv.cut, srv.reset, srv.stall(1.0), srv.cut_inside_body])
+@pytest.mark.parametrize("step", [srv.cut, srv.reset, srv.stall(0.7), srv.cut_inside_body])
 def test_trouble_after_the_tls_handshake_is_unknown(tmp_path, monkeypatch, step):
     context, certificate = srv.self_signed(tmp_path)
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     with srv.ScriptedServer(context) as server:
-        client = DirectMailClient(server.endpoint, "ak", "s", read_timeout=0.5)
+        client = DirectMailClient(server.endpoint, "ak", "s", read_timeout=0.3)
         server.script = [server.script[0], step]
         assert client.send(MAIL).verdict is Verdict.ACCEPTED
         assert client.send(MAIL).verdict is Verdict.UNKNOWN
