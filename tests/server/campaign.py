@@ -1,0 +1,295 @@
+"""A company on a real Odoo server that sends email tasks to a real emulator, and its books.
+
+Shared by the whole-server tests and the torture runs.
+"""
+
+import time
+from dataclasses import dataclass
+
+from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
+from odoo_server import RpcError
+
+PASSWORD = "a long password 1"
+BODY = """<div><p>Dear <t t-out="object.name">friend</t>,</p><p>our spring collection is here.</p>
+<p>Azure Interior, 1 Orchard Road, Singapore. You get this mail because you are our customer.
+<a href="/unsubscribe_from_list">Unsubscribe</a></p></div>"""
+STATES = (
+    "suppressed", "waiting", "sending", "unknown", "sent", "refused", "not_sent", "cancelled",
+)  # fmt: skip
+OUTCOMES = ("delivered", "failed", "invalid", "spam")
+COUNTERS = [f"{name}_count" for name in (*STATES, *OUTCOMES)]
+# Short waits, so that what takes minutes in production takes seconds here. A lease must be longer
+# than the longest call.
+SECONDS = {"lease_seconds": 6, "read_timeout": 3, "unknown_wait_seconds": 1}
+EMULATOR = {
+    "throttle": {"operations": {"SingleSendMail": "0", "DescAccountSummary": "0"}},
+    "outcomes": {"follow_links": False},
+}
+
+
+class Shop:
+    """An administrator with an active account, and a marketing user with an approved template.
+
+    :param server: a running `OdooServer`
+    :param emulator: a running `directmail_emulator.testing.Emulator`
+    """
+
+    def __init__(self, server, emulator, activate=True, **seconds):
+        self.server, self.emulator = server, emulator
+        root = server.login("admin", "admin")
+        for name, value in {**SECONDS, **seconds}.items():
+            root.call(
+                "ir.config_parameter", "set_param", [f"email_marketing_dm.{name}", str(value)]
+            )
+        self.admin = self._make_user(root, "dm_admin", "email_marketing_dm_group_admin")
+        self.user = self._make_user(root, "dm_user", "email_marketing_dm_group_user")
+        self.account = self.admin.call(
+            "directmail.account",
+            "create",
+            [
+                {
+                    "name": "Emulator",
+                    "endpoint": emulator.endpoint,
+                    "access_key_id": ACCESS_KEY_ID,
+                    "access_key_secret": ACCESS_KEY_SECRET,
+                    "public_url": "https://www.example.com",
+                    "tz": "Asia/Singapore",
+                    "rate_limit": 100,
+                }
+            ],
+        )
+        self.sender = self.template = None
+        if activate:
+            self.activate()
+
+    def _make_user(self, root, login, group):
+        """Make a user with this one group on top of an ordinary employee's."""
+        _model, group_id = root.call(
+            "ir.model.data", "check_object_reference", ["email_marketing_dm", group]
+        )
+        _model, employee = root.call(
+            "ir.model.data", "check_object_reference", ["base", "group_user"]
+        )
+        root.call(
+            "res.users",
+            "create",
+            [
+                {
+                    "name": login,
+                    "login": login,
+                    "password": PASSWORD,
+                    "email": f"{login}@example.com",
+                    "group_ids": [(6, 0, [employee, group_id])],
+                }
+            ],
+            {"context": {"no_reset_password": True}},
+        )
+        return self.server.login(login, PASSWORD)
+
+    def activate(self):
+        """Activate the account, find its sender and have a template approved."""
+        self.admin.call("directmail.account", "action_activate", [[self.account]])
+        [self.sender] = self.user.call(
+            "directmail.sender",
+            "search",
+            [[("account_id", "=", self.account), ("ready", "=", True)]],
+        )
+        if not self.template:
+            self.template = self.make_template()
+            self.review(self.template)
+
+    def make_template(self):
+        """Make a template as the user and submit it."""
+        template = self.user.call(
+            "directmail.template",
+            "create",
+            [
+                {
+                    "name": "Spring",
+                    "account_id": self.account,
+                    "subject": "News for {{ object.name }}",
+                    "sender_name": "Azure",
+                    "body_arch": BODY,
+                    "body_html": BODY,
+                }
+            ],
+        )
+        self.user.call("directmail.template", "action_submit", [[template]])
+        return template
+
+    def review(self, template, comment=None):
+        """Let DirectMail's people approve it, or reject it with a comment, and take that over."""
+        ref = self.user.read("directmail.template", template, "remote_ref")["remote_ref"]
+        if comment:
+            self.emulator.reject(ref, comment)
+        else:
+            self.emulator.approve(ref)
+        self.user.call("directmail.template", "action_check_review", [[template]])
+
+    def add_people(self, group, count, addressed=True):
+        """Insert contacts; ``group`` becomes their reference and the start of their addresses."""
+        self.server.query(
+            """INSERT INTO res_partner (name, complete_name, ref, email, email_normalized, active,
+                                        type, lang, partner_share)
+               SELECT 'Person ' || n, 'Person ' || n, %s, address, address, TRUE, 'contact',
+                      'en_US', TRUE
+                 FROM (SELECT n, CASE WHEN %s THEN %s || n || '@customer.example' END AS address
+                         FROM generate_series(1, %s) n) people""",
+            group,
+            addressed,
+            f"p-{group}-",
+            count,
+        )
+
+    def make_audience(self, group):
+        """Make the audience of everybody with this reference."""
+        return self.user.call(
+            "directmail.audience",
+            "create",
+            [{"name": f"Audience {group}", "domain": f"[('ref', '=', {group!r})]"}],
+        )
+
+    def make_task(self, group, people=0, **values):
+        """Make a task for so many new people and return its id; it is not sent yet."""
+        if people:
+            self.add_people(group, people)
+        return self.user.call(
+            "directmail.task",
+            "create",
+            [
+                {
+                    "name": f"Task {group}",
+                    "account_id": self.account,
+                    "template_id": self.template,
+                    "sender_id": self.sender,
+                    "audience_ids": [(6, 0, [self.make_audience(group)])],
+                    **values,
+                }
+            ],
+        )
+
+    def act(self, task, action):
+        """Press a button of the task, as the user."""
+        return self.user.call("directmail.task", f"action_{action}", [[task]])
+
+    def state(self, task):
+        return self.read(task, "state")["state"]
+
+    def read(self, task, *names):
+        return self.user.read("directmail.task", task, *names)
+
+    def tag(self, task):
+        return self.read(task, "tag_name")["tag_name"]
+
+    def wait(self, task, *states, seconds=90):
+        """Wait until the task is in one of the states; return which.
+
+        Due crons are run by Odoo's own cron threads, which otherwise look once a minute.
+        """
+        deadline = time.monotonic() + seconds
+        while (state := self.state(task)) not in states:
+            assert time.monotonic() < deadline, (
+                f"the task is {state}, not {states}: {self.read(task, 'state_message', *COUNTERS)}"
+            )
+            self.server.wake_crons()
+            time.sleep(0.3)
+        return state
+
+    def count_rows(self, task):
+        """Return {state: number of deliveries}, from the rows themselves."""
+        return dict(
+            self.server.query(
+                "SELECT state, count(*) FROM directmail_delivery WHERE task_id = %s GROUP BY 1",
+                task,
+            )
+        )
+
+    def import_results(self, task, until_known=True, seconds=30):
+        """Let time pass at DirectMail and import, until no mail is unknown."""
+        deadline = time.monotonic() + seconds
+        time.sleep(SECONDS["unknown_wait_seconds"] + 1)
+        while True:
+            self.emulator.flush_outcomes()
+            self.act(task, "import_results")
+            unknown = self.count_rows(task).get("unknown", 0)
+            if not until_known or not unknown:
+                return unknown
+            assert time.monotonic() < deadline, f"{unknown} mails stay unknown"
+            time.sleep(1)
+
+    def mend(self, task):
+        """What an administrator and the user do after DirectMail refused the account."""
+        state = self.admin.read("directmail.account", self.account, "state")["state"]
+        if state != "active":
+            self.admin.call("directmail.account", "action_activate", [[self.account]])
+        self.act(task, "resume")
+
+    def check(self, task, planned):
+        """Compare the task's deliveries with the emulator's ledger.
+
+        :return: `Books`; what is wrong is in words
+        """
+        rows = self.server.query(
+            "SELECT state, lower(email), outcome FROM directmail_delivery WHERE task_id = %s", task
+        )
+        people = {state: set() for state in STATES}
+        for state, address, _outcome in rows:
+            people[state].add(address)
+        mailed = [row["to"].lower() for row in self.emulator.ledger(tag=self.tag(task))]
+        ledger = set(mailed)
+        counted = self.read(task, *COUNTERS)
+        wrong = []
+        for state in ("sent",):
+            if people[state] - ledger:
+                wrong.append(f"{len(people[state] - ledger)} {state} are not in the ledger")
+        for state in ("not_sent", "waiting", "refused", "suppressed", "cancelled"):
+            if people[state] & ledger:
+                wrong.append(f"{len(people[state] & ledger)} {state} are in the ledger")
+        for name in STATES:
+            number = sum(state == name for state, _address, _outcome in rows)
+            if counted[f"{name}_count"] != number:
+                wrong.append(f"{name}: counter {counted[f'{name}_count']}, rows {number}")
+        for name in OUTCOMES:
+            number = sum(outcome == name for _state, _address, outcome in rows)
+            if counted[f"{name}_count"] != number:
+                wrong.append(f"{name}: counter {counted[f'{name}_count']}, rows {number}")
+        return Books(
+            states={state: len(found) for state, found in people.items() if found},
+            duplicates=len(mailed) - len(ledger),
+            lost=planned - len(rows),
+            unknown=len(people["unknown"]),
+            mailed=len(ledger),
+            wrong=wrong,
+        )
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a task's deliveries and the ledger say together.
+
+    :ivar lost: people in the audience who are in none of the eight states
+    """
+
+    states: dict
+    duplicates: int
+    lost: int
+    unknown: int
+    mailed: int
+    wrong: list
+
+    @property
+    def ok(self):
+        return not (self.duplicates or self.lost or self.wrong)
+
+
+def refusal(session, model, method, ids):
+    """Return what the user reads when this is refused; fails if it is not.
+
+    :rtype: str
+    """
+    try:
+        session.call(model, method, [ids])
+    except RpcError as error:
+        assert error.kind in ("UserError", "ValidationError", "AccessError"), error.debug
+        return str(error)
+    raise AssertionError(f"{model}.{method} was not refused")

@@ -1,0 +1,285 @@
+"""A real Odoo server in a process of its own, on a database of its own.
+
+    name = create_database("my_test")
+    with OdooServer(name) as server:
+        admin = server.login("admin", "admin")
+        admin.call("res.partner", "search_count", [[]])
+
+Everything listens on 127.0.0.1, and the process ends with the one that started it.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg2
+import requests
+from psycopg2 import sql
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from devenv import postgres  # noqa: E402
+from devenv.common import ADDON, STATE, digest, is_done, lock, mark_done  # noqa: E402
+
+TEMPLATE = "server_tests_template"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+PR_SET_PDEATHSIG = 1
+
+
+class RpcError(Exception):
+    """The server refused a call. ``kind`` is the exception's name there, str() the user's text."""
+
+    def __init__(self, kind, message, debug=""):
+        super().__init__(message)
+        self.kind = kind
+        self.debug = debug
+
+
+class Session:
+    """A user who is logged in; calls go the way the web client's do."""
+
+    def __init__(self, server, login, password):
+        self._server = server
+        self._login, self._password = login, password
+        self._http = None
+
+    def call(self, model, method, args=(), kwargs=None):
+        """Return what ``model.method(*args, **kwargs)`` returns.
+
+        :raise RpcError: with the text that the user would read
+        """
+        if self._http is None:
+            self._authenticate()
+        return self._post(
+            f"/web/dataset/call_kw/{model}/{method}",
+            {"model": model, "method": method, "args": list(args), "kwargs": kwargs or {}},
+        )
+
+    def read(self, model, record_id, *names):
+        """Return one record's fields as a dictionary."""
+        return self.call(model, "read", [[record_id], list(names)])[0]
+
+    def _authenticate(self):
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self._post(
+            "/web/session/authenticate",
+            {"db": self._server.database, "login": self._login, "password": self._password},
+        )
+
+    def _post(self, path, params):
+        answer = self._http.post(
+            self._server.url + path, json={"jsonrpc": "2.0", "params": params}, timeout=120
+        ).json()
+        if "error" in answer:
+            data = answer["error"]["data"]
+            raise RpcError(data["name"].rpartition(".")[2], data["message"], data.get("debug"))
+        return answer.get("result")
+
+
+class OdooServer:
+    """An Odoo process, threaded, so that one SIGKILL ends all of it.
+
+    :param int crons: how many cron threads; 0 for none
+    :param dict environment: further variables, for example another PostgreSQL
+    """
+
+    def __init__(self, database, crons=2, environment=None):
+        self.database = database
+        self.crons = crons
+        self.environment = {**os.environ, **postgres.environment(), **(environment or {})}
+        for name in PROXIES:
+            self.environment.pop(name, None)
+        self.environment["ODOO_RC"] = str(STATE / "odoo.conf")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = Path(tempfile.gettempdir()) / f"odoo-{database}-{os.getpid()}.log"
+        self._process = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_details):
+        self.stop()
+
+    def start(self, seconds=60):
+        """Start and wait until it answers. Returns self."""
+        assert self._process is None, "it runs already"
+        command = [
+            sys.executable, "-m", "odoo", "-d", self.database, f"--db-filter=^{self.database}$",
+            f"--http-port={self.port}", "--http-interface=127.0.0.1", "--workers=0",
+            f"--max-cron-threads={self.crons}", "--log-level=info",
+        ]  # fmt: skip
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True, preexec_fn=_end_with_parent,
+            )  # fmt: skip
+        atexit.register(self.kill)
+        deadline = time.monotonic() + seconds
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"Odoo did not start: {self.log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        return self
+
+    def _answers(self):
+        with contextlib.suppress(OSError), requests.Session() as http:
+            http.trust_env = False
+            return http.get(self.url + "/web/health", timeout=10).ok
+        return False
+
+    def kill(self):
+        """SIGKILL, at once: nothing is flushed, no call is finished."""
+        self._end(signal.SIGKILL)
+
+    def stop(self):
+        """Stop in good order."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number):
+        process, self._process = self._process, None
+        if process is None:
+            return
+        atexit.unregister(self.kill)
+        process.send_signal(number)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def login(self, login, password):
+        """Return a `Session`, which survives restarts of the server."""
+        return Session(self, login, password)
+
+    def query(self, statement, *values):
+        """Run SQL beside Odoo, in a transaction of its own; return its rows, if it has any."""
+        with connect(self.database, self.environment) as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def wake_crons(self):
+        """Let the cron threads look now instead of within a minute.
+
+        The notice that Odoo itself sends for a trigger that is due at once. It decides nothing:
+        what is not due is not run.
+        """
+        with connect("postgres", self.environment) as cursor:
+            cursor.execute("SELECT pg_notify('cron_trigger', %s)", [self.database])
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port():
+    """Return a port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def connect(database, environment=None):
+    """A cursor in autocommit; the server is the one that ``environment`` names."""
+    environment = environment or {**os.environ, **postgres.environment()}
+    connection = psycopg2.connect(
+        dbname=database,
+        host=environment.get("PGHOST"),
+        port=environment.get("PGPORT"),
+        user=environment.get("PGUSER"),
+    )
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def template_database():
+    """Return the name of a database with the addon installed; made once, updated with the code."""
+    postgres.start()
+    with lock("server-tests-template", "another test prepares the database"):
+        sources = sorted(
+            path
+            for path in (ROOT / ADDON).rglob("*")
+            if path.suffix in (".py", ".xml", ".csv", ".sql") and "tests" not in path.parts
+        )
+        key = digest(*sources)
+        if _exists(TEMPLATE) and is_done(TEMPLATE, key):
+            return TEMPLATE
+        _install()
+        mark_done(TEMPLATE, key)
+    return TEMPLATE
+
+
+def _exists(name):
+    with connect("postgres") as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        return bool(cursor.fetchall())
+
+
+def _install():
+    # Installed under another name first: an interrupted installation is no template.
+    name = TEMPLATE if _exists(TEMPLATE) else f"{TEMPLATE}_new"
+    if name != TEMPLATE:
+        drop_database(name)
+    done = subprocess.run(
+        [sys.executable, "-m", "odoo", "-d", name, "-u" if name == TEMPLATE else "-i", ADDON,
+         "--stop-after-init", "--no-http", "--max-cron-threads=0", "--log-level=warn"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, **postgres.environment(), "ODOO_RC": str(STATE / "odoo.conf")},
+    )  # fmt: skip
+    if done.returncode:
+        drop_database(name)
+        raise RuntimeError(f"The addon can't be installed: {done.stderr[-3000:]}")
+    if name != TEMPLATE:
+        with connect("postgres") as cursor:
+            cursor.execute(f"ALTER DATABASE {name} RENAME TO {TEMPLATE}")
+        shutil.move(filestore(name), filestore(TEMPLATE))
+
+
+def filestore(name):
+    """Return the folder of a database's attachments."""
+    return STATE / "data" / "filestore" / name
+
+
+def create_database(name, template=None):
+    """Make a database as a copy, with its files, replacing one of that name.
+
+    :param str template: nobody may be connected to it; the prepared database by default
+    :return: its name
+    """
+    template = template or template_database()
+    drop_database(name)
+    with lock("server-tests-template"), connect("postgres") as cursor:
+        cursor.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+    if filestore(template).exists():
+        shutil.copytree(filestore(template), filestore(name))
+    return name
+
+
+def drop_database(name):
+    """Remove a database and its files, if they are there."""
+    with connect("postgres") as cursor:
+        cursor.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+    shutil.rmtree(filestore(name), ignore_errors=True)
