@@ -53,6 +53,10 @@ class DirectmailAccount(models.Model):
             [("account_id", "=", self.id), ("state", "=", "sending")], limit=1
         ):
             return
+        # Odoo gives up for ten minutes on a cron that was killed three times in a row without
+        # saying that it got on. The dispatcher gets on in transactions of its own.
+        progress = self.env["ir.cron.progress"].sudo()
+        progress.browse(self.env.context.get("ir_cron_progress_id")).timed_out_counter = 0
         # Ends this transaction: a snapshot held for the whole run would only hinder vacuum.
         seconds = self.env["ir.cron"]._commit_progress(remaining=1)
         dispatcher = Dispatcher(self)
