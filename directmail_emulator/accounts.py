@@ -144,8 +144,27 @@ class Accounts:
         self._store = store
         self._clock = clock
         self._accounts = {}
+        self._numbers = {}
+        self._first = {}
         for config in configs:
             self._add(config)
+        for row in store.rows("SELECT * FROM account WHERE added IS NOT NULL ORDER BY id"):
+            if (row["region"], row["access_key_id"]) not in self._accounts:
+                self._add(AccountConfig.from_dict(json.loads(row["added"])))
+
+    def create(self, data):
+        """Add an account that the configuration does not have; it is there after a restart too.
+
+        :param data: as in the configuration; see `AccountConfig`
+        :raises ConfigError: when it can't be, or is there already
+        """
+        config = AccountConfig.from_dict(data, "account")
+        if (config.region, config.access_key_id) in self._accounts:
+            raise ConfigError(f"{config.access_key_id} is there already in {config.region}")
+        account = self._add(config)
+        self._store.execute("UPDATE account SET added = ? WHERE id = ?",
+                            (json.dumps(data), account.id))
+        return account
 
     def _add(self, config):
         self._store.execute(
@@ -157,6 +176,8 @@ class Accounts:
         account = Account(row["id"], config, json.loads(row["changes"]), self.settings,
                           self._store, self._clock)
         self._accounts[config.region, config.access_key_id] = account
+        self._numbers[account.id] = account
+        self._first.setdefault(config.access_key_id, account)
         self._make_tags(account)
         return account
 
@@ -174,14 +195,13 @@ class Accounts:
         return list(dict.fromkeys(region for region, _key in self._accounts))
 
     def by_id(self, number):
-        return next((one for one in self if one.id == number), None)
+        return self._numbers.get(number)
 
     def by_key(self, access_key_id, region=None):
         """The account of an AccessKey id (the first one, when no region is given) or None."""
-        for (place, key), account in self._accounts.items():
-            if key == access_key_id and region in (None, place):
-                return account
-        return None
+        if region is None:
+            return self._first.get(access_key_id)
+        return self._accounts.get((region, access_key_id))
 
     def use_settings(self, settings):
         self.settings = settings
@@ -190,9 +210,10 @@ class Accounts:
 
     def credential(self, access_key_id):
         """:raises ApiError: InvalidAccessKeyId.NotFound"""
+        known = self.by_key(access_key_id)
+        if known is not None:
+            return Credential(access_key_id, known.config.secret)
         for (_region, owner), account in self._accounts.items():
-            if owner == access_key_id:
-                return Credential(owner, account.config.secret)
             for key in account.config.temporary_keys:
                 if key.access_key_id == access_key_id:
                     return Credential(owner, key.secret, key.token, key.expires)

@@ -216,6 +216,16 @@ async def change_settings(request):
     return web.json_response(asdict(_core(request).settings))
 
 
+@routes.post("/api/accounts")
+async def create_account(request):
+    emulator, data = request.app[EMULATOR], await _body(request)
+    region = data.setdefault("region", next(iter(emulator.listeners)))
+    if region not in emulator.listeners:
+        raise ConfigError(f"region: there is no endpoint for {region!r}; regions come from the"
+                          f" configuration: {', '.join(emulator.listeners)}")
+    return web.json_response(emulator.core.accounts.create(data).describe())
+
+
 @routes.get("/api/accounts/{id}")
 async def account(request):
     return web.json_response(_account(request, request.match_info["id"]).describe())

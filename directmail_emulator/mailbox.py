@@ -84,10 +84,9 @@ class Mailbox:
             return None
         return url if host in LOOPBACK else None
 
-    def visit(self, account, number, url, machine):
+    def visit(self, account, number, url, action, machine):
         """Load an address; ``number`` is the activity to note the answer in."""
-        self._plan_request(account, number, "GET", url, user_agent(
-            machine, "click" if machine else "open"))
+        self._plan_request(account, number, "GET", url, user_agent(machine, action))
 
     def unsubscribe(self, account, number, url):
         """One-click unsubscription (RFC 8058): a POST that mailbox providers send."""

@@ -18,7 +18,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS account (
     id INTEGER PRIMARY KEY, region TEXT NOT NULL, access_key_id TEXT NOT NULL,
-    changes TEXT NOT NULL DEFAULT '{}', UNIQUE (region, access_key_id));
+    changes TEXT NOT NULL DEFAULT '{}', added TEXT, UNIQUE (region, access_key_id));
 
 -- The truth: one row per accepted recipient. Nothing may change or remove a row.
 CREATE TABLE IF NOT EXISTS ledger (

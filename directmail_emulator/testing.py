@@ -223,6 +223,11 @@ class Emulator:
     def clear_faults(self):
         return self._call("DELETE", "/api/faults")
 
+    def create_account(self, access_key_id, secret, **details):
+        """Add an account, with senders, domains and so on as in the configuration."""
+        return self.post("/api/accounts", {
+            "access_key_id": access_key_id, "secret": secret, **details})
+
     def configure_account(self, access_key_id=ACCESS_KEY_ID, /, *, region=None, **changes):
         """Change an account, for example ``daily_quota=10`` or ``permissions=[]``."""
         return self.post(f"/api/accounts/{access_key_id}", changes, region=region)

@@ -191,11 +191,11 @@ class Timeline:
                 self._event(Happening(name, account, row, at, url=url, machine=machine))
             number = self._note(account, row, what, at, machine=machine, tracked=tracked, url=url)
             if what == "click" and url:
-                self._core.mailbox.visit(account, number, url, machine)
+                self._core.mailbox.visit(account, number, url, what, machine)
         if what == "open":
             for url in plan.images:
                 number = self._note(account, row, "image", at, machine=machine, url=url)
-                self._core.mailbox.visit(account, number, url, machine)
+                self._core.mailbox.visit(account, number, url, what, machine)
 
     def _unsubscribe(self, account, row, at, via=None):
         via = via or account.settings.outcomes.unsubscribe_via

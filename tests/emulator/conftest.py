@@ -1,0 +1,62 @@
+"""One emulator for most tests, each test with an account of its own; nothing is shared."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from directmail_emulator.testing import Emulator  # noqa: E402
+from emulator_support import Account  # noqa: E402
+
+try:  # installed, its plugin brings these fixtures by itself; from the checkout, we do
+    import importlib.metadata
+    importlib.metadata.distribution("directmail-emulator")
+except importlib.metadata.PackageNotFoundError:
+    from directmail_emulator.pytest_plugin import directmail, directmail_factory  # noqa: F401
+
+CONFIG = """
+[[accounts]]
+access_key_id = "LTAIFIRST"
+secret = "first"
+region = "ap-southeast-1"
+[[accounts]]
+access_key_id = "LTAIFIRST"
+secret = "first"
+region = "cn-hangzhou"
+"""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_proxy():
+    """The SDK would send calls for 127.0.0.1 to the proxy of whoever runs the tests."""
+    patch = pytest.MonkeyPatch()
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY", "no_proxy"):
+        patch.delenv(name, raising=False)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def emulator(no_proxy):
+    with Emulator(config=CONFIG) as running:
+        yield running
+        assert running.get("/api/status")["internal_errors"] == 0
+
+
+@pytest.fixture
+def account(emulator):
+    """A fresh account with four senders, two domains and a quota of 200,000."""
+    return Account(emulator)
+
+
+@pytest.fixture
+def faulty(account):
+    """Adds faults for this test's account only."""
+    def add(kind, **details):
+        return account.emulator.set_fault(kind, account=account.key, **details)
+    yield add
+    account.emulator.clear_faults()
