@@ -72,7 +72,16 @@ class DirectmailRecipient(http.Controller):
         return request.make_response(html, headers=VIEW_HEADERS)
 
     def _render_page(self, delivery, token, done):
-        return request.env(context=delivery.env.context)["ir.ui.view"].sudo()._render_template(
-            "email_marketing_dm.unsubscribe_page",
-            {"company": delivery.company_id, "token": token, "done": done, "lang": delivery.env.lang},
+        return (
+            request.env(context=delivery.env.context)["ir.ui.view"]
+            .sudo()
+            ._render_template(
+                "email_marketing_dm.unsubscribe_page",
+                {
+                    "company": delivery.company_id,
+                    "token": token,
+                    "done": done,
+                    "lang": delivery.env.lang,
+                },
+            )
         )

@@ -96,6 +96,7 @@ CODES = (
     # Management calls
     ("*Duplicate*", _V.TASK_PAUSED, "duplicate"),
     ("*AlreadyExist*", _V.TASK_PAUSED, "duplicate"),
+    ("*Number.Malformed", _V.TASK_PAUSED, "quota"),  # no room for another template, tag, ...
     ("*.NotFound", _V.TASK_PAUSED, "not_found"),
 )
 

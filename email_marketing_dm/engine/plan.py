@@ -81,8 +81,6 @@ def estimate(task):
     :rtype: dict
     """
     rows = task.env.execute_query(
-        SQL(
-            "WITH %s SELECT reason, count(*) FROM judged GROUP BY reason", _judged_people(task)
-        )
+        SQL("WITH %s SELECT reason, count(*) FROM judged GROUP BY reason", _judged_people(task))
     )
     return dict(rows)

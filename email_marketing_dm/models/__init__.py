@@ -1,5 +1,6 @@
 from . import (
     directmail_account,
+    directmail_account_connection,
     directmail_account_send,
     directmail_audience,
     directmail_audience_member,

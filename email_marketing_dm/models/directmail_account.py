@@ -1,20 +1,11 @@
-import hashlib
-import logging
 from urllib.parse import urlsplit
 
 from odoo import api, fields, models
-from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL
+
+from odoo.addons.base.models.res_partner import _tz_get
 
 from ..directmail import const
-from ..directmail.errors import DirectMailError
-from ..directmail.keys import WrongKeyError
-from ..engine.claim import quota_left
-
-_logger = logging.getLogger(__name__)
-
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class DirectmailAccount(models.Model):
@@ -77,7 +68,7 @@ class DirectmailAccount(models.Model):
     )
     public_url = fields.Char(
         "Public address",
-        default=_default_public_url,
+        default=lambda self: self._default_public_url(),
         tracking=True,
         help="Where recipients reach this Odoo, for unsubscribe and view-online links.",
     )
@@ -89,7 +80,9 @@ class DirectmailAccount(models.Model):
         " refuses templates for this account.",
     )
     threads = fields.Integer(
-        "Calls at once", default=32, help="How many mails may be on their way to DirectMail at once."
+        "Calls at once",
+        default=32,
+        help="How many mails may be on their way to DirectMail at once.",
     )
     rate_limit = fields.Integer("Mails per second", default=80)
     daily_quota = fields.Integer(readonly=True, copy=False)
@@ -181,7 +174,9 @@ class DirectmailAccount(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
         if self.env["directmail.task"].sudo().search_count([("account_id", "in", self.ids)], 1):
-            raise UserError(self.env._("Email tasks were sent with this account. Archive it instead."))
+            raise UserError(
+                self.env._("Email tasks were sent with this account. Archive it instead.")
+            )
 
     def unlink(self):
         crons = self.sudo().cron_id
@@ -254,196 +249,6 @@ class DirectmailAccount(models.Model):
         self.write({"state": "draft", "state_message": False})
 
     # === BUSINESS === #
-
-    @api.private
-    def _get_client(self):
-        """Return a client of the SDK for this account.
-
-        :rtype: directmail.client.DirectMailClient
-        :raise UserError: if keys are missing, or were encrypted on a host with another master key
-        """
-        self.ensure_one()
-        # Loading the SDK costs about 50 MB, so only processes that call DirectMail do it.
-        from ..directmail.client import DirectMailClient
-
-        account = self.sudo()
-        if not account.access_key_id or not account.access_key_secret_sealed:
-            raise UserError(self.env._("Enter the AccessKey ID and secret of the account first."))
-        key = self.env["directmail.keyring"]._get_master_key()
-        try:
-            secret = key.decrypt(account.access_key_secret_sealed)
-        except WrongKeyError as error:
-            raise UserError(
-                self.env._(
-                    "The AccessKey secret was saved under another master key (%(saved)s, this"
-                    " server has %(here)s). Give this server the same master key, or enter the"
-                    " secret again.",
-                    saved=account.master_key_fingerprint,
-                    here=key.fingerprint,
-                )
-            ) from error
-        endpoint, protocol = self._get_endpoint()
-        return DirectMailClient(
-            endpoint,
-            account.access_key_id.strip(),
-            secret,
-            protocol=protocol,
-            read_timeout=account._get_seconds("read_timeout", const.READ_TIMEOUT),
-            pool_size=64,
-        )
-
-    def _get_endpoint(self):
-        """Return (host and port, protocol) of the service that this account talks to."""
-        if not self.endpoint:
-            return dict(const.REGIONS)[self.region], "https"
-        text = self.endpoint.strip()
-        parts = urlsplit(text if "//" in text else f"//{text}")
-        protocol = parts.scheme or ("http" if parts.hostname in LOCAL_HOSTS else "https")
-        return parts.netloc, protocol
-
-    @api.model
-    def _get_seconds(self, name, default):
-        """Return a system parameter of this addon that is a number of seconds."""
-        value = self.env["ir.config_parameter"].sudo().get_param(f"email_marketing_dm.{name}")
-        try:
-            return float(value) if value else default
-        except ValueError:
-            _logger.warning("Ignoring email_marketing_dm.%s: %r is no number", name, value)
-            return default
-
-    @api.private
-    def _call(self, function):
-        """Call DirectMail for a user who waits for it.
-
-        :param function: called with the client
-        :raise UserError: with one sentence that says what to do next
-        """
-        self.ensure_one()
-        try:
-            return function(self._get_client())
-        except DirectMailError as error:
-            raise UserError(self._explain(error)) from error
-
-    def _explain(self, error):
-        """Say in the user's words what a `DirectMailError` means and what to do next."""
-        sentences = {
-            "credentials": self.env._(
-                "DirectMail does not accept this AccessKey. Check the ID and the secret in Alibaba"
-                " Cloud's console and enter both again."
-            ),
-            "permission": self.env._(
-                "This AccessKey may not do that. Ask your Alibaba Cloud administrator to grant it"
-                " AliyunDirectMailFullAccess."
-            ),
-            "clock": self.env._("This server's clock is wrong by more than 15 minutes. Have it corrected."),
-            "unreachable": self.env._(
-                "DirectMail can't be reached at %(host)s. Check the network, the region and the"
-                " test endpoint, then try again.",
-                host=self._get_endpoint()[0],
-            ),
-            "not_directmail": self.env._(
-                "What answers at %(host)s is not DirectMail. Check the test endpoint, or a proxy in"
-                " between.",
-                host=self._get_endpoint()[0],
-            ),
-            "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),
-            "quota": self.env._("The quota of this DirectMail account is used up. Try again tomorrow."),
-            "server": self.env._("DirectMail has a problem of its own. Try again in a few minutes."),
-        }
-        sentence = sentences.get(error.kind) or self.env._("DirectMail refused this. Correct it, then retry.")
-        details = " ".join(filter(None, [error.code, error.message]))
-        return (
-            self.env._("%(sentence)s\n(DirectMail: %(details)s)", sentence=sentence, details=details[:300])
-            if details
-            else sentence
-        )
-
-    def _read_summary(self, summary):
-        status = summary.user_status or 0
-        health = next((word for bit, word in const.USER_STATUS_BITS.items() if status & bit), "ok")
-        self.sudo().write(
-            {
-                "daily_quota": summary.daily_quota,
-                "month_quota": summary.month_quota,
-                "health": health,
-                "synchronised_at": fields.Datetime.now(),
-            }
-        )
-
-    def _synchronise(self):
-        self.ensure_one()
-        summary, addresses = self._call(
-            lambda client: (client.describe_account(), list(client.list_senders()))
-        )
-        self._read_summary(summary)
-        self.env["directmail.sender"].sudo()._synchronise(self, addresses)
-
-    @api.model
-    def _get_database_identity(self):
-        """Return a fingerprint of the database itself, which any copy of it changes.
-
-        UUID (a duplicate gets a new one), name and oid (a copy on the same server), and the
-        cluster's identifier (a dump restored elsewhere).
-        """
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
-        row = self.env.execute_query(
-            SQL(
-                """SELECT d.datname, d.oid, (SELECT system_identifier FROM pg_control_system())
-                     FROM pg_database d WHERE d.datname = current_database()"""
-            )
-        )[0]
-        return hashlib.sha256(repr((uuid, *row)).encode()).hexdigest()
-
-    @api.private
-    def _is_armed(self):
-        """Tell whether this account may send from here; disarm it in a copied database."""
-        self.ensure_one()
-        account = self.sudo()
-        if account.state != "active":
-            return False
-        if account.database_identity == self._get_database_identity():
-            return True
-        account.write(
-            {
-                "state": "disarmed",
-                "state_message": self.env._(
-                    "This database is a copy, or was moved. Nothing is sent from it until an"
-                    " administrator confirms that it is the one to send."
-                ),
-            }
-        )
-        return False
-
-    def _stop(self, message):
-        """Stop sending with this account until an administrator has looked at it."""
-        self.ensure_one()
-        self.sudo().write({"state": "stopped", "state_message": message})
-        self.sudo().message_post(body=message)
-
-    def _on_refused(self, answer):
-        """Stop: DirectMail refuses the account itself. Its running tasks pause with the reason.
-
-        :param answer: a `directmail.answers.Answer`
-        """
-        self.ensure_one()
-        message = self.env._(
-            "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend what"
-            " it says, activate the account, then resume the email tasks.",
-            code=answer.code,
-            message=answer.message,
-        )
-        self._stop(message)
-        tasks = self.env["directmail.task"].sudo().search(
-            [("account_id", "=", self.id), ("state", "=", "sending")]
-        )
-        tasks.write({"state": "paused", "state_message": message})
-        for task in tasks:
-            task._tell_owner(message)
-
-    def _get_quota_left(self):
-        """Return how many mails may go out today: see `engine.claim.quota_left`."""
-        self.ensure_one()
-        return quota_left(self.env, self)
 
     def _cron_name(self):
         return f"DirectMail: send with {self.name}"

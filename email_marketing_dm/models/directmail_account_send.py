@@ -1,3 +1,4 @@
+import hashlib
 import logging
 from datetime import datetime, time, timedelta, timezone
 
@@ -5,6 +6,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..directmail.const import BEIJING
+from ..engine.claim import quota_left
 from ..engine.dispatcher import Dispatcher
 
 _logger = logging.getLogger(__name__)
@@ -14,7 +16,10 @@ RUN_SECONDS = 600
 
 
 class DirectmailAccount(models.Model):
-    """The sending cron: one per account, so that accounts send side by side."""
+    """The sending cron: one per account, so that accounts send side by side.
+
+    And what keeps it from sending: a copied database, a refused account, a used-up quota.
+    """
 
     _inherit = "directmail.account"
 
@@ -113,3 +118,72 @@ class DirectmailAccount(models.Model):
         tomorrow = datetime.now(BEIJING).date() + timedelta(days=1)
         midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
         return midnight.astimezone(timezone.utc).replace(tzinfo=None)
+
+    def _get_quota_left(self):
+        """Return how many mails may go out today: see `engine.claim.quota_left`."""
+        self.ensure_one()
+        return quota_left(self.env, self)
+
+    @api.model
+    def _get_database_identity(self):
+        """Return a fingerprint of the database itself, which any copy of it changes.
+
+        UUID (a duplicate gets a new one), name and oid (a copy on the same server), and the
+        cluster's identifier (a dump restored elsewhere).
+        """
+        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+        row = self.env.execute_query(
+            SQL(
+                """SELECT d.datname, d.oid, (SELECT system_identifier FROM pg_control_system())
+                     FROM pg_database d WHERE d.datname = current_database()"""
+            )
+        )[0]
+        return hashlib.sha256(repr((uuid, *row)).encode()).hexdigest()
+
+    @api.private
+    def _is_armed(self):
+        """Tell whether this account may send from here; disarm it in a copied database."""
+        self.ensure_one()
+        account = self.sudo()
+        if account.state != "active":
+            return False
+        if account.database_identity == self._get_database_identity():
+            return True
+        account.write(
+            {
+                "state": "disarmed",
+                "state_message": self.env._(
+                    "This database is a copy, or was moved. Nothing is sent from it until an"
+                    " administrator confirms that it is the one to send."
+                ),
+            }
+        )
+        return False
+
+    def _stop(self, message):
+        """Stop sending with this account until an administrator has looked at it."""
+        self.ensure_one()
+        self.sudo().write({"state": "stopped", "state_message": message})
+        self.sudo().message_post(body=message)
+
+    def _on_refused(self, answer):
+        """Stop: DirectMail refuses the account itself. Its running tasks pause with the reason.
+
+        :param answer: a `directmail.answers.Answer`
+        """
+        self.ensure_one()
+        message = self.env._(
+            "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend what"
+            " it says, activate the account, then resume the email tasks.",
+            code=answer.code,
+            message=answer.message,
+        )
+        self._stop(message)
+        tasks = (
+            self.env["directmail.task"]
+            .sudo()
+            .search([("account_id", "=", self.id), ("state", "=", "sending")])
+        )
+        tasks.write({"state": "paused", "state_message": message})
+        for task in tasks:
+            task._tell_owner(message)

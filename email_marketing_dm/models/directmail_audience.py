@@ -79,7 +79,9 @@ class DirectmailAudience(models.Model):
     def write(self, vals):
         if not self.env.su and "user_id" in vals and not self._may_give_away():
             # Whoever owns an audience lends it their rights, so only an administrator appoints.
-            raise AccessError(self.env._("Only an administrator may change the owner of an audience."))
+            raise AccessError(
+                self.env._("Only an administrator may change the owner of an audience.")
+            )
         return super().write(vals)
 
     @api.model_create_multi
@@ -217,7 +219,9 @@ class DirectmailAudience(models.Model):
         query = self._get_people_query()
         self.env["res.partner"].flush_model()
         self.env.execute_query(
-            SQL("DELETE FROM directmail_audience_member WHERE audience_id = %s RETURNING 1", self.id)
+            SQL(
+                "DELETE FROM directmail_audience_member WHERE audience_id = %s RETURNING 1", self.id
+            )
         )
         people, usable = self.env.execute_query(
             SQL(

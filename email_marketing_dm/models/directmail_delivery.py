@@ -81,6 +81,8 @@ class DirectmailDelivery(models.Model):
                     " DirectMail's records will tell."
                 )
             elif delivery.state == "not_sent":
-                delivery.explanation = self.env._("DirectMail's records show that this mail never left.")
+                delivery.explanation = self.env._(
+                    "DirectMail's records show that this mail never left."
+                )
             else:
                 delivery.explanation = delivery.message

@@ -49,7 +49,8 @@ class DirectmailEvent(models.Model):
                 (row["message"] or "")[:250] or None,
                 hashlib.sha256(
                     "|".join(
-                        str(row[key]) for key in ("task_id", "address_key", "outcome", "occurred_at")
+                        str(row[key])
+                        for key in ("task_id", "address_key", "outcome", "occurred_at")
                     ).encode()
                 ).hexdigest(),
             )

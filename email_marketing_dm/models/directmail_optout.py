@@ -31,7 +31,8 @@ class DirectmailOptout(models.Model):
     task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="set null")
 
     _address_unique = models.UniqueIndex(
-        "(company_id, address_key, COALESCE(sender_id, 0))", "This address has unsubscribed already."
+        "(company_id, address_key, COALESCE(sender_id, 0))",
+        "This address has unsubscribed already.",
     )
 
     def _record(self, delivery, origin):

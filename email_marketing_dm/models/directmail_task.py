@@ -98,8 +98,10 @@ class DirectmailTask(models.Model):
 
     @api.depends("counter_ids.value")
     def _compute_counts(self):
-        rows = self.env["directmail.task.counter"].sudo()._read_group(
-            [("task_id", "in", self.ids)], ["task_id", "name"], ["value:sum"]
+        rows = (
+            self.env["directmail.task.counter"]
+            .sudo()
+            ._read_group([("task_id", "in", self.ids)], ["task_id", "name"], ["value:sum"])
         )
         counts = {(task.id, name): value for task, name, value in rows}
         for task in self:
@@ -121,7 +123,9 @@ class DirectmailTask(models.Model):
         if self.state not in ("pending", "sending"):
             return False
         if account.state != "active":
-            return self.env._("The DirectMail account is not active. An administrator can activate it.")
+            return self.env._(
+                "The DirectMail account is not active. An administrator can activate it."
+            )
         if self.state == "pending" and self.template_id.state != "approved":
             return self.env._("DirectMail is reviewing the template.")
         if self.state == "pending" and self.scheduled_at:
@@ -134,7 +138,9 @@ class DirectmailTask(models.Model):
     def _check_scheduled_at(self):
         for task in self:
             if task.send_type == "scheduled" and not task.scheduled_at:
-                raise ValidationError(self.env._("Enter the time at which the mails are to go out."))
+                raise ValidationError(
+                    self.env._("Enter the time at which the mails are to go out.")
+                )
 
     @api.constrains("account_id", "template_id", "sender_id", "audience_ids")
     def _check_account(self):
@@ -177,7 +183,9 @@ class DirectmailTask(models.Model):
         for task in self:
             task._check_editable()
             if task.sudo().people_count:
-                raise UserError(self.env._("Mails of %s have gone out. Archive it instead.", task.name))
+                raise UserError(
+                    self.env._("Mails of %s have gone out. Archive it instead.", task.name)
+                )
 
     # === ACTIONS === #
 
@@ -213,7 +221,9 @@ class DirectmailTask(models.Model):
         for task in self.filtered(lambda task: task.state == "paused").sudo():
             if task.account_id.state != "active":
                 raise UserError(
-                    self.env._("The DirectMail account is not active. Ask an administrator to activate it.")
+                    self.env._(
+                        "The DirectMail account is not active. Ask an administrator to activate it."
+                    )
                 )
             task.write({"state": "sending", "state_message": False})
             task.account_id._trigger_sending()
@@ -253,9 +263,7 @@ class DirectmailTask(models.Model):
             return
         if self.state != "pending":
             raise UserError(self.env._("%s can't be changed any more.", self.name))
-        starts_soon = (
-            self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
-        )
+        starts_soon = self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
         if starts_soon:
             raise UserError(
                 self.env._("%s starts within ten minutes and can't be changed any more.", self.name)
@@ -270,7 +278,9 @@ class DirectmailTask(models.Model):
         account = self.account_id.sudo()
         if account.state != "active" or not account._is_armed():
             raise UserError(
-                self.env._("The DirectMail account is not active. Ask an administrator to activate it.")
+                self.env._(
+                    "The DirectMail account is not active. Ask an administrator to activate it."
+                )
             )
         if not account.daily_quota:
             raise UserError(

@@ -38,9 +38,11 @@ class DirectmailTask(models.Model):
     @api.model
     def _get_unsettled_domain(self):
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
-        return Domain("tag_name", "!=", False) & Domain(
-            "state", "in", ("sending", "paused", "done", "cancelled")
-        ) & (Domain("finished_at", "=", False) | Domain("finished_at", ">=", since))
+        return (
+            Domain("tag_name", "!=", False)
+            & Domain("state", "in", ("sending", "paused", "done", "cancelled"))
+            & (Domain("finished_at", "=", False) | Domain("finished_at", ">=", since))
+        )
 
     def action_import_results(self):
         """Ask DirectMail for results now instead of waiting for the next import."""

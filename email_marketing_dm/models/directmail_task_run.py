@@ -53,7 +53,9 @@ class DirectmailTask(models.Model):
         remote = self.account_id._call(lambda client: client.describe_template(template.remote_ref))
         if remote.status != "approved":
             raise UserError(
-                self.env._("DirectMail no longer approves this template. Submit it for review again.")
+                self.env._(
+                    "DirectMail no longer approves this template. Submit it for review again."
+                )
             )
         if remote.text != template.submitted_text or remote.subject != template.submitted_subject:
             raise UserError(
@@ -85,9 +87,13 @@ class DirectmailTask(models.Model):
         self.env.invalidate_all()
         if not people.get("waiting"):
             raise UserError(
-                self.env._("Nobody in the audience can be mailed: no usable address, or unsubscribed.")
+                self.env._(
+                    "Nobody in the audience can be mailed: no usable address, or unsubscribed."
+                )
                 if people
-                else self.env._("The audience has nobody in it. Change its filter, then send again.")
+                else self.env._(
+                    "The audience has nobody in it. Change its filter, then send again."
+                )
             )
         self.write(
             {

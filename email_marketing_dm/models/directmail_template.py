@@ -42,9 +42,7 @@ class DirectmailTemplate(models.Model):
         size=const.SENDER_NAME_MAX,
         help="What recipients see as the sender, at most 15 characters.",
     )
-    body_arch = fields.Html(
-        "Body", sanitize="email_outgoing"
-    )
+    body_arch = fields.Html("Body", sanitize="email_outgoing")
     # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
     body_html = fields.Html("Inlined body", sanitize="email_outgoing")
     # The builder's placeholder picker reads these two.
@@ -202,13 +200,19 @@ class DirectmailTemplate(models.Model):
         if len(compiled.subject) > const.SUBJECT_MAX:
             findings.append(self.env._("The subject may have %s characters.", const.SUBJECT_MAX))
         if findings:
-            raise UserError("\n".join([self.env._("Before DirectMail can review this template:"), *findings]))
+            raise UserError(
+                "\n".join([self.env._("Before DirectMail can review this template:"), *findings])
+            )
         return compiled
 
     def _explain_problem(self, code, detail):
         sentences = {
-            "too_many_variables": self.env._("There are more than %s placeholders.", const.VARIABLES_MAX),
-            "brace_in_subject": self.env._("The subject contains %s: leave out the braces.", detail),
+            "too_many_variables": self.env._(
+                "There are more than %s placeholders.", const.VARIABLES_MAX
+            ),
+            "brace_in_subject": self.env._(
+                "The subject contains %s: leave out the braces.", detail
+            ),
             "condition": self.env._("DirectMail can't show parts to some people only: %s", detail),
             "inline_in_body": self.env._("Insert %s with the placeholder button instead.", detail),
         }
@@ -224,7 +228,9 @@ class DirectmailTemplate(models.Model):
             for name in variable["path"].split("."):
                 field = model._fields.get(name) if model is not None else None
                 if field is None or not model._has_field_access(field, "read"):
-                    findings.append(self.env._("There is no field %s on contacts.", variable["path"]))
+                    findings.append(
+                        self.env._("There is no field %s on contacts.", variable["path"])
+                    )
                     break
                 model = model[name] if field.relational else None
         return findings

@@ -57,7 +57,9 @@ class TestEngine(DirectmailCommon):
         self.assertSumRule(task)
 
     def test_directmails_records_prove_that_it_was_not_sent(self):
-        self.env["ir.config_parameter"].set_param("email_marketing_dm.unknown_wait_seconds", "0.001")
+        self.env["ir.config_parameter"].set_param(
+            "email_marketing_dm.unknown_wait_seconds", "0.001"
+        )
         self._set_fault("close", times=1, accept="no")
         task = self._start(4)
         self._run_cron()
@@ -68,7 +70,9 @@ class TestEngine(DirectmailCommon):
         self.assertSumRule(task)
 
     def test_absence_proves_nothing_without_a_control(self):
-        self.env["ir.config_parameter"].set_param("email_marketing_dm.unknown_wait_seconds", "0.001")
+        self.env["ir.config_parameter"].set_param(
+            "email_marketing_dm.unknown_wait_seconds", "0.001"
+        )
         self._set_fault("close", times=4)
         task = self._start(4)
         self._run_cron()

@@ -1,0 +1,152 @@
+import logging
+from urllib.parse import urlsplit
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..directmail import const
+from ..directmail.errors import DirectMailError
+from ..directmail.keys import WrongKeyError
+
+_logger = logging.getLogger(__name__)
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class DirectmailAccount(models.Model):
+    """Calling DirectMail on behalf of an account, and saying what its answers mean."""
+
+    _inherit = "directmail.account"
+
+    @api.private
+    def _get_client(self):
+        """Return a client of the SDK for this account.
+
+        :rtype: directmail.client.DirectMailClient
+        :raise UserError: if keys are missing, or were encrypted on a host with another master key
+        """
+        self.ensure_one()
+        # Loading the SDK costs about 50 MB, so only processes that call DirectMail do it.
+        from ..directmail.client import DirectMailClient
+
+        account = self.sudo()
+        if not account.access_key_id or not account.access_key_secret_sealed:
+            raise UserError(self.env._("Enter the AccessKey ID and secret of the account first."))
+        key = self.env["directmail.keyring"]._get_master_key()
+        try:
+            secret = key.decrypt(account.access_key_secret_sealed)
+        except WrongKeyError as error:
+            raise UserError(
+                self.env._(
+                    "The AccessKey secret was saved under another master key (%(saved)s, this"
+                    " server has %(here)s). Give this server the same master key, or enter the"
+                    " secret again.",
+                    saved=account.master_key_fingerprint,
+                    here=key.fingerprint,
+                )
+            ) from error
+        endpoint, protocol = self._get_endpoint()
+        return DirectMailClient(
+            endpoint,
+            account.access_key_id.strip(),
+            secret,
+            protocol=protocol,
+            read_timeout=account._get_seconds("read_timeout", const.READ_TIMEOUT),
+            pool_size=64,
+        )
+
+    def _get_endpoint(self):
+        """Return (host and port, protocol) of the service that this account talks to."""
+        if not self.endpoint:
+            return dict(const.REGIONS)[self.region], "https"
+        text = self.endpoint.strip()
+        parts = urlsplit(text if "//" in text else f"//{text}")
+        protocol = parts.scheme or ("http" if parts.hostname in LOCAL_HOSTS else "https")
+        return parts.netloc, protocol
+
+    @api.model
+    def _get_seconds(self, name, default):
+        """Return a system parameter of this addon that is a number of seconds."""
+        value = self.env["ir.config_parameter"].sudo().get_param(f"email_marketing_dm.{name}")
+        try:
+            return float(value) if value else default
+        except ValueError:
+            _logger.warning("Ignoring email_marketing_dm.%s: %r is no number", name, value)
+            return default
+
+    @api.private
+    def _call(self, function):
+        """Call DirectMail for a user who waits for it.
+
+        :param function: called with the client
+        :raise UserError: with one sentence that says what to do next
+        """
+        self.ensure_one()
+        try:
+            return function(self._get_client())
+        except DirectMailError as error:
+            raise UserError(self._explain(error)) from error
+
+    def _explain(self, error):
+        """Say in the user's words what a `DirectMailError` means and what to do next."""
+        sentences = {
+            "credentials": self.env._(
+                "DirectMail does not accept this AccessKey. Check the ID and the secret in Alibaba"
+                " Cloud's console and enter both again."
+            ),
+            "permission": self.env._(
+                "This AccessKey may not do that. Ask your Alibaba Cloud administrator to grant it"
+                " AliyunDirectMailFullAccess."
+            ),
+            "clock": self.env._(
+                "This server's clock is wrong by more than 15 minutes. Have it corrected."
+            ),
+            "unreachable": self.env._(
+                "DirectMail can't be reached at %(host)s. Check the network, the region and the"
+                " test endpoint, then try again.",
+                host=self._get_endpoint()[0],
+            ),
+            "not_directmail": self.env._(
+                "What answers at %(host)s is not DirectMail. Check the test endpoint, or a proxy in"
+                " between.",
+                host=self._get_endpoint()[0],
+            ),
+            "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),
+            "quota": self.env._(
+                "The quota of this DirectMail account is used up. Try again tomorrow."
+            ),
+            "server": self.env._(
+                "DirectMail has a problem of its own. Try again in a few minutes."
+            ),
+        }
+        sentence = sentences.get(error.kind) or self.env._(
+            "DirectMail refused this. Correct it, then retry."
+        )
+        details = " ".join(filter(None, [error.code, error.message]))
+        return (
+            self.env._(
+                "%(sentence)s\n(DirectMail: %(details)s)", sentence=sentence, details=details[:300]
+            )
+            if details
+            else sentence
+        )
+
+    def _read_summary(self, summary):
+        status = summary.user_status or 0
+        health = next((word for bit, word in const.USER_STATUS_BITS.items() if status & bit), "ok")
+        self.sudo().write(
+            {
+                "daily_quota": summary.daily_quota,
+                "month_quota": summary.month_quota,
+                "health": health,
+                "synchronised_at": fields.Datetime.now(),
+            }
+        )
+
+    def _synchronise(self):
+        self.ensure_one()
+        summary, addresses = self._call(
+            lambda client: (client.describe_account(), list(client.list_senders()))
+        )
+        self._read_summary(summary)
+        self.env["directmail.sender"].sudo()._synchronise(self, addresses)
