@@ -1,0 +1,175 @@
+"""The demo's campaign, done as its users would do it, through Odoo's own routes."""
+
+import time
+from pathlib import Path
+
+from directmail_emulator import testing
+
+from . import demo_data, demo_server
+from .common import SetupError, say
+
+NEWSLETTER = Path(__file__).with_name("demo_newsletter.html")
+COMMENT = "Looks good: real sender, postal address, unsubscribe link. Have a nice campaign!"
+#: seconds that sending and results may take on a busy machine
+SEND_SECONDS = 300
+RESULT_SECONDS = 60
+
+
+class Campaign:
+    """One campaign, from the account to the last result.
+
+    :param url: of Odoo
+    :param emulator: a running `directmail_emulator.testing.Emulator`
+    """
+
+    def __init__(self, url, emulator):
+        self._url = url
+        self._emulator = emulator
+        self._user = None  # the marketing user, logged in
+        self.account = self.audience = self.template = self.task = None  # record ids
+        self.review_comment = None
+
+    def run(self):
+        """Do it all. :raise SetupError: with the sentence that the user would have seen"""
+        self.connect_account()
+        self._user = demo_server.User(self._url, "marketing", demo_data.PASSWORD)
+        self.make_audience()
+        self.make_template()
+        self.have_it_approved()
+        self.send()
+        self.wait_until_sent()
+        self.collect_results()
+
+    def connect_account(self):
+        """As the administrator: enter the keys, test, activate."""
+        admin = demo_server.User(self._url, "admin", "admin")
+        self.account = admin.create(
+            "directmail.account",
+            name="Northlight Tea",
+            region=testing.REGION,
+            endpoint=self._emulator.endpoint,
+            access_key_id=testing.ACCESS_KEY_ID,
+            access_key_secret=testing.ACCESS_KEY_SECRET,
+            public_url=self._url,
+            tz="Asia/Singapore",
+        )
+        admin.call("directmail.account", "action_test_connection", [self.account])
+        admin.call("directmail.account", "action_activate", [self.account])
+
+    def make_audience(self):
+        """As the marketing user: everybody who asked for the newsletter."""
+        [category] = self._user.call(
+            "res.partner.category", "search", [("name", "=", demo_data.NEWSLETTER)]
+        )
+        self.audience = self._user.create(
+            "directmail.audience",
+            name="Newsletter readers",
+            domain=f'[("category_id", "in", [{category}])]',
+            visibility="public",
+        )
+        self._user.call("directmail.audience", "action_refresh", [self.audience])
+
+    def make_template(self):
+        body = NEWSLETTER.read_text(encoding="utf-8")
+        self.template = self._user.create(
+            "directmail.template",
+            name="Spring letter",
+            account_id=self.account,
+            subject="{{ object.name ||| Tea friend }}, the first spring tea is here 🍃",
+            sender_name="Northlight Tea",
+            body_arch=body,
+            body_html=body,
+        )
+        self._user.call("directmail.template", "action_submit", [self.template])
+
+    def have_it_approved(self):
+        """As somebody at Alibaba Cloud: approve what waits. Then ask for the decision in Odoo."""
+        name = self._user.read("directmail.template", self.template, "remote_name")["remote_name"]
+        waiting = [row for row in self._emulator.templates() if row["name"] == name]
+        if len(waiting) != 1:
+            raise SetupError(f"the emulator has {len(waiting)} templates named {name}, not 1")
+        self._emulator.approve(waiting[0]["id"], COMMENT)
+        self._user.call("directmail.template", "action_check_review", [self.template])
+        found = self._user.read("directmail.template", self.template, "state", "review_comment")
+        if found["state"] != "approved":
+            raise SetupError(f"the template is {found['state']} after its approval")
+        self.review_comment = found["review_comment"]
+
+    def send(self):
+        [sender] = self._user.call(
+            "directmail.sender",
+            "search",
+            [("account_id", "=", self.account), ("ready", "=", True)],
+            limit=1,
+        )
+        self.task = self._user.create(
+            "directmail.task",
+            name="Spring letter to our readers",
+            account_id=self.account,
+            audience_ids=[(6, 0, [self.audience])],
+            template_id=self.template,
+            sender_id=sender,
+        )
+        self._user.call("directmail.task", "action_send", [self.task])
+
+    def wait_until_sent(self):
+        """Look on while Odoo's own cron sends."""
+        end = time.monotonic() + SEND_SECONDS
+        told = time.monotonic()
+        while time.monotonic() < end:
+            found = self._user.read(
+                "directmail.task",
+                self.task,
+                "state",
+                "state_message",
+                "sent_count",
+                "waiting_count",
+            )
+            if found["state"] == "done":
+                return
+            if found["state"] not in ("pending", "sending"):
+                raise SetupError(f"the email task is {found['state']}: {found['state_message']}")
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                say(f"{found['sent_count']:,} mails sent, {found['waiting_count']:,} are waiting")
+            time.sleep(0.5)
+        raise SetupError(f"the email task is not done after {SEND_SECONDS} s")
+
+    def collect_results(self):
+        """Ask for results until every mail that was sent has one, or the time is up."""
+        end = time.monotonic() + RESULT_SECONDS
+        while time.monotonic() < end:
+            self._user.call("directmail.task", "action_import_results", [self.task])
+            left = self._user.call(
+                "directmail.delivery",
+                "search_count",
+                [("task_id", "=", self.task), ("state", "=", "sent"), ("outcome", "=", False)],
+            )
+            if not left:
+                break
+            time.sleep(1)
+        # those who read to the end and unsubscribe are the last to act
+        self._emulator.flush_outcomes()
+
+    def shown(self):
+        """Return the figures that the marketing user sees on the task: {field: number}."""
+        fields = [f"{name}_count" for name in SHOWN]
+        found = self._user.read("directmail.task", self.task, *fields)
+        return {name: found[f"{name}_count"] for name in SHOWN}
+
+
+SHOWN = (
+    "people",
+    "suppressed",
+    "waiting",
+    "sending",
+    "unknown",
+    "sent",
+    "refused",
+    "not_sent",
+    "cancelled",
+    "delivered",
+    "failed",
+    "invalid",
+    "spam",
+)
