@@ -25,6 +25,8 @@ _logger = logging.getLogger(__name__)
 LEASE_SECONDS = 600
 # How long a run waits for PostgreSQL to come back before it gives its answers up to the lease.
 DATABASE_PATIENCE = 300
+# A conflict with another write, or a connection that is gone: trying again can help.
+DATABASE_TROUBLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
 
 
@@ -93,21 +95,19 @@ class Dispatcher:
         """Start the calls for what was claimed; return answers for mails that can't be made."""
         if not claimed:
             return []
-        mails, failed = {}, []
         self._in_hand.update((row.id, row.task_id) for row in claimed)
         try:
-            with self.registry.cursor() as cr:
-                mails = self.builder.build(api.Environment(cr, SUPERUSER_ID, {}), claimed)
+            mails = self._transact(lambda env, _attempt: self.builder.build(env, claimed))
+        except DATABASE_TROUBLE:
+            raise
         except Exception as error:
             # Nothing was sent, and the next person would fail alike: pause and show it.
             _logger.exception("Mails of account %s can't be made", self.account_id)
-            failed = [
-                (row.id, Answer(Verdict.TASK_PAUSED, "ContentError", str(error)[:200]))
-                for row in claimed
-            ]
+            answer = Answer(Verdict.TASK_PAUSED, "ContentError", str(error)[:200])
+            return [(row.id, answer) for row in claimed]
         for delivery_id, mail in mails.items():
             self.pool.submit(delivery_id, mail)
-        return failed
+        return []
 
     def _exchange(self, answers, room):
         """Write the answers and claim up to `room` mails, in one transaction.
@@ -118,34 +118,44 @@ class Dispatcher:
 
         :rtype: list[claim.Claimed]
         """
-        give_up = time.monotonic() + min(DATABASE_PATIENCE, self.lease / 2)
-        attempt = 0
-        while True:
-            try:
-                claimed = self._exchange_once(answers, room, attempt)
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                if time.monotonic() > give_up:
-                    raise
-                attempt += 1
-                _logger.info("Writing answers again: %s", str(error).strip())
-                time.sleep(min(0.05 * 2**attempt, 2))
-                continue
-            for delivery_id, _answer in answers:
-                self._in_hand.pop(delivery_id, None)
-            return claimed
 
-    def _exchange_once(self, answers, room, attempt):
-        with self.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
+        def exchange(env, attempt):
             claim.lock_gate(env)
             account = env["directmail.account"].browse(self.account_id)
             claim.write_answers(env, account, self.token, answers)
             claim.expire_leases(env, account)
             claimed = claim.orphans(env, self.token, self._in_hand) if attempt else []
-            room = min(room, claim.free_places(env, account), claim.quota_left(env, account))
-            if room > 0 and account.state == "active":
-                claimed += claim.claim(env, account, self.token, room, self.lease)
+            left = min(room, claim.free_places(env, account), claim.quota_left(env, account))
+            if left > 0 and account.state == "active":
+                claimed += claim.claim(env, account, self.token, left, self.lease)
             return claimed
+
+        claimed = self._transact(exchange)
+        for delivery_id, _answer in answers:
+            self._in_hand.pop(delivery_id, None)
+        return claimed
+
+    def _transact(self, function):
+        """Run a function in a transaction of its own until its commit has succeeded.
+
+        :param function: called with an environment and the number of failed attempts; may be
+            called again after a conflict with somebody else's write or a lost connection
+        :return: what the function returned
+        :raise psycopg2.Error: if the database stays away for too long
+        """
+        give_up = time.monotonic() + min(DATABASE_PATIENCE, self.lease / 2)
+        attempt = 0
+        while True:
+            try:
+                with self.registry.cursor() as cr:
+                    result = function(api.Environment(cr, SUPERUSER_ID, {}), attempt)
+                return result
+            except DATABASE_TROUBLE as error:
+                if time.monotonic() > give_up:
+                    raise
+                attempt += 1
+                _logger.info("Trying a transaction again: %s", str(error).strip())
+                time.sleep(min(0.05 * 2**attempt, 2))
 
     def _react(self, answers):
         """Pause tasks, or stop the account, where DirectMail says that going on is no use."""
@@ -155,15 +165,18 @@ class Dispatcher:
                 halting.setdefault(answer.verdict, (delivery_id, answer))
         if not halting:
             return
-        with self.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
+
+        def react(env, _attempt):
             if Verdict.ACCOUNT_STOPPED in halting:
-                self._stopped = True
                 _delivery_id, answer = halting[Verdict.ACCOUNT_STOPPED]
                 env["directmail.account"].browse(self.account_id)._on_refused(answer)
             else:
                 delivery_id, answer = halting[Verdict.TASK_PAUSED]
                 env["directmail.delivery"].browse(delivery_id).task_id._on_refused(answer)
+            env.flush_all()
+
+        self._stopped = Verdict.ACCOUNT_STOPPED in halting
+        self._transact(react)
 
     def _wait_for_leases(self, deadline):
         """Wait a moment if calls of a dead process will soon be known as unknown.
@@ -172,9 +185,8 @@ class Dispatcher:
         :rtype: bool
         """
         left = deadline - time.monotonic()
-        with self.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
-            rows = env.execute_query(
+        rows = self._transact(
+            lambda env, _attempt: env.execute_query(
                 SQL(
                     """SELECT 1 FROM directmail_delivery
                         WHERE account_id = %s AND state = 'sending'
@@ -184,6 +196,7 @@ class Dispatcher:
                     max(0.0, left),
                 )
             )
+        )
         if rows:
             time.sleep(min(0.5, max(0.0, left)))
         return bool(rows)

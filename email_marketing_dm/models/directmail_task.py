@@ -168,11 +168,19 @@ class DirectmailTask(models.Model):
         if self.send_type == "now":
             self.scheduled_at = False
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        tasks = super().create(vals_list)
+        tasks._check_audiences_readable()
+        return tasks
+
     def write(self, vals):
         if not self.env.su and CONTENT_FIELDS & set(vals):
             for task in self:
                 task._check_editable()
         res = super().write(vals)
+        if "audience_ids" in vals:
+            self._check_audiences_readable()
         if not self.env.su and "scheduled_at" in vals:
             for task in self.filtered(lambda task: task.state == "pending"):
                 task.account_id._trigger_sending(task.scheduled_at)
@@ -268,6 +276,13 @@ class DirectmailTask(models.Model):
             raise UserError(
                 self.env._("%s starts within ten minutes and can't be changed any more.", self.name)
             )
+
+    def _check_audiences_readable(self):
+        """Refuse audiences that the current user may not see: linking alone checks nothing.
+
+        :raise AccessError: for somebody else's private audience
+        """
+        self.sudo().audience_ids.with_env(self.env).check_access("read")
 
     def _check_ready(self):
         """Refuse to start what can't work, with one sentence that says what to do.

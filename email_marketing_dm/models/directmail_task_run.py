@@ -5,6 +5,7 @@ from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_datetime
 
 from ..directmail.errors import DirectMailError
 from ..engine import plan
@@ -13,6 +14,9 @@ _logger = logging.getLogger(__name__)
 
 # Trouble that passes by itself: the task stays pending and is tried again.
 PASSING = ("unreachable", "throttled", "server")
+# Nobody wants last week's mail: after a server that was down, and after a late approval.
+TOO_LATE = timedelta(hours=24)
+TOO_LATE_APPROVED = timedelta(days=5)
 
 
 class DirectmailTask(models.Model):
@@ -29,6 +33,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         try:
             with self.env.cr.savepoint():
+                self._check_not_too_late()
                 self._check_template()
                 self._compare_template()
                 if not self.use_as_is:
@@ -43,6 +48,24 @@ class DirectmailTask(models.Model):
                 self.account_id._trigger_sending(fields.Datetime.now() + timedelta(minutes=1))
                 return
             self._fail(error.args[0])
+
+    def _check_not_too_late(self):
+        """Refuse to send long after the set time without asking.
+
+        :raise UserError: if the time has passed by more than the limit
+        """
+        now, planned = fields.Datetime.now(), self.scheduled_at
+        if not planned:
+            return
+        approved = self.template_id.reviewed_at or planned
+        if now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED:
+            raise UserError(
+                self.env._(
+                    "The set time, %s, is long past. Choose a new time, or as soon as approved,"
+                    " and send again.",
+                    format_datetime(self.env, planned, tz=self.account_id.tz),
+                )
+            )
 
     def _compare_template(self):
         """Read the template back: what goes out must be what was approved.

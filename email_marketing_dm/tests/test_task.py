@@ -108,6 +108,33 @@ class TestTask(DirectmailCommon):
         self._run_cron()
         self.assertEqual(task.state, "done")
 
+    def test_too_late(self):
+        """A server that was down over the set time asks before it sends."""
+        soon = fields.Datetime.now() + timedelta(hours=1)
+        people = self._make_people("a@example.com")
+        task = self._send(people, send_type="scheduled", scheduled_at=soon)
+        long_ago = fields.Datetime.now() - timedelta(hours=30)
+        task.template_id.sudo().reviewed_at = long_ago
+        task.sudo().scheduled_at = long_ago
+        self._run_cron()
+        self.assertEqual(task.state, "failed")
+        self.assertIn("long past", task.state_message)
+        self.assertFalse(task.delivery_ids)
+        task.write({"send_type": "now", "scheduled_at": False})
+        task.action_send()
+        self._run_cron()
+        self.assertEqual(task.state, "done")
+
+    def test_private_audience_of_somebody_else(self):
+        theirs = self._make_audience(self._make_people("a@example.com"), user=self.other)
+        with self.assertRaises(AccessError):
+            self._make_task(theirs)
+        theirs.visibility = "public"
+        task = self._make_task(theirs)
+        task.action_send()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 1))
+
     def test_locked_ten_minutes_before(self):
         people = self._make_people("a@example.com")
         in_time = fields.Datetime.now() + timedelta(minutes=11)
