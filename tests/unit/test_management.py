@@ -246,6 +246,7 @@ def test_blocked(client, server):
         (404, "InvalidApi.NotFound", "not_directmail", False),
         (404, "", "not_directmail", False),
         (400, "InvalidQuota.Template", "quota", False),
+        (400, "InvalidTemplateNumber.Malformed", "quota", False),
         (503, "ServiceUnavailable", "server", False),
         (500, "InternalError", "server", True),
         (500, "NeverHeardOfIt", "server", True),
