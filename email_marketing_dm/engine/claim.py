@@ -155,7 +155,17 @@ def claim(env, account, token, limit, lease):
 def _claim_from(env, task, token, limit, lease):
     return env["directmail.task.counter"]._apply(
         SQL(
-            """UPDATE directmail_delivery d
+            # The CTE is what makes LIMIT hold: as a mere subquery it may be run once per row of the
+            # join, and each run, skipping what the one before has locked, would take more.
+            """WITH picked AS MATERIALIZED (
+                    SELECT id, email, address_key FROM directmail_delivery
+                     WHERE task_id = %(task)s AND state = 'waiting'
+                       AND (not_before IS NULL OR not_before <= now() AT TIME ZONE 'UTC')
+                     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+               ), judged AS (
+                    SELECT id, %(reason)s AS reason FROM picked
+               )
+               UPDATE directmail_delivery d
                   SET state = CASE WHEN judged.reason IS NULL THEN 'sending'
                                    ELSE 'suppressed' END,
                       reason = judged.reason,
@@ -164,13 +174,7 @@ def _claim_from(env, task, token, limit, lease):
                                         THEN now() AT TIME ZONE 'UTC' END,
                       lease_until = CASE WHEN judged.reason IS NULL
                           THEN now() AT TIME ZONE 'UTC' + %(lease)s * interval '1 second' END
-                 FROM (SELECT w.*, %(reason)s AS reason
-                         FROM (SELECT id, email, address_key FROM directmail_delivery
-                                WHERE task_id = %(task)s AND state = 'waiting'
-                                  AND (not_before IS NULL
-                                       OR not_before <= now() AT TIME ZONE 'UTC')
-                                ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) w
-                      ) judged
+                 FROM judged
                 WHERE d.id = judged.id
             RETURNING d.id, d.task_id, d.partner_id, d.email,
                       'waiting' AS old_state, d.state AS new_state,
@@ -180,8 +184,8 @@ def _claim_from(env, task, token, limit, lease):
             task=task.id,
             limit=limit,
             reason=changing_reason(
-                SQL("w.email"),
-                SQL("w.address_key"),
+                SQL("picked.email"),
+                SQL("picked.address_key"),
                 SQL("%s", task.company_id.id),
                 SQL("%s", task.sender_id.id),
             ),

@@ -193,3 +193,11 @@ class TestEngine(DirectmailCommon):
         template.sudo().variables = [{"name": "Gone", "path": "no_such_field", "where": "body"}]
         self._run_cron()
         self.assertEqual((task.state, task.waiting_count), ("paused", 2))
+
+    def test_limit_holds_whatever_the_plan(self):
+        """A nested loop, as PostgreSQL may well choose, must not take more than asked for."""
+        self._start(30)
+        self.env.cr.execute("ANALYZE directmail_delivery")
+        for setting in ("enable_hashjoin", "enable_mergejoin"):
+            self.env.cr.execute(f"SET LOCAL {setting} = off")
+        self.assertEqual(len(self._claim("run", limit=2)), 2)
