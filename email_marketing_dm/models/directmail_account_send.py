@@ -104,17 +104,19 @@ class DirectmailAccount(models.Model):
                 self.id,
             )
         )
-        times = [moment for moment in (not_before, lease_until) if moment]
-        if waiting:
-            times = [self._get_next_chance()]
-        self.sudo().cron_id._trigger(times or None) if times else None
-        self.env["ir.cron"]._commit_progress(remaining=int(bool(waiting)))
+        goes_on = bool(waiting and self._get_quota_left())
+        if goes_on:
+            times = [fields.Datetime.now()]
+        elif waiting:
+            times = [self._get_next_day()]
+        else:
+            times = [moment for moment in (not_before, lease_until) if moment]
+        if times:
+            self.sudo().cron_id._trigger(times)
+        self.env["ir.cron"]._commit_progress(remaining=int(goes_on))
 
-    def _get_next_chance(self):
-        """Return when waiting mails may go: now, or when DirectMail's next day begins."""
-        self.ensure_one()
-        if self._get_quota_left():
-            return fields.Datetime.now()
+    def _get_next_day(self):
+        """Return when DirectMail's next day begins, a minute past midnight in Beijing."""
         tomorrow = datetime.now(BEIJING).date() + timedelta(days=1)
         midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
         return midnight.astimezone(timezone.utc).replace(tzinfo=None)

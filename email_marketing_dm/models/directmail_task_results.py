@@ -25,7 +25,9 @@ class DirectmailTask(models.Model):
     @api.model
     def _cron_import_results(self):
         """Import the results of every task that is not settled yet."""
-        tasks = self.search(self._get_unsettled_domain())
+        tasks = self.search(self._get_unsettled_domain()).filtered(
+            lambda task: not task._is_settled()
+        )
         self.env["ir.cron"]._commit_progress(remaining=len(tasks))
         for task in tasks:
             try:
@@ -43,6 +45,12 @@ class DirectmailTask(models.Model):
             & Domain("state", "in", ("sending", "paused", "done", "cancelled"))
             & (Domain("finished_at", "=", False) | Domain("finished_at", ">=", since))
         )
+
+    def _is_settled(self):
+        """Tell whether every mail of a finished task has its outcome."""
+        self.ensure_one()
+        known = self.delivered_count + self.failed_count + self.invalid_count + self.spam_count
+        return self.state == "done" and not self.unknown_count and known >= self.sent_count
 
     def action_import_results(self):
         """Ask DirectMail for results now instead of waiting for the next import."""
