@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from campaign import EMULATOR, Shop  # noqa: E402
 from directmail_emulator.testing import Emulator  # noqa: E402
-from odoo_server import OdooServer, create_database, drop_database  # noqa: E402
+from odoo_server import OdooServer  # noqa: E402
+
+from devenv import database as databases  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +27,9 @@ def emulator():
 @pytest.fixture(scope="module")
 def database(request):
     """A fresh database with the addon, named after the test file."""
-    name = create_database(f"server_{Path(request.path).stem}")
+    name = databases.fresh(f"server_{Path(request.path).stem}")
     yield name
-    drop_database(name)
+    databases.drop(name)
 
 
 @pytest.fixture(scope="module")

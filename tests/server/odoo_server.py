@@ -1,6 +1,6 @@
 """A real Odoo server in a process of its own, on a database of its own.
 
-    name = create_database("my_test")
+    name = database.fresh("my_test")
     with OdooServer(name) as server:
         admin = server.login("admin", "admin")
         admin.call("res.partner", "search_count", [[]])
@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import ctypes
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,15 +22,13 @@ from pathlib import Path
 
 import psycopg2
 import requests
-from psycopg2 import sql
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from devenv import postgres  # noqa: E402
-from devenv.common import ADDON, STATE, digest, is_done, lock, mark_done  # noqa: E402
+from devenv.common import STATE  # noqa: E402
 
-TEMPLATE = "server_tests_template"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 PR_SET_PDEATHSIG = 1
 
@@ -207,79 +204,3 @@ def connect(database, environment=None):
             yield cursor
     finally:
         connection.close()
-
-
-def template_database():
-    """Return the name of a database with the addon installed; made once, updated with the code."""
-    postgres.start()
-    with lock("server-tests-template", "another test prepares the database"):
-        sources = sorted(
-            path
-            for path in (ROOT / ADDON).rglob("*")
-            if path.suffix in (".py", ".xml", ".csv", ".sql") and "tests" not in path.parts
-        )
-        key = digest(*sources)
-        if _exists(TEMPLATE) and is_done(TEMPLATE, key):
-            return TEMPLATE
-        _install()
-        mark_done(TEMPLATE, key)
-    return TEMPLATE
-
-
-def _exists(name):
-    with connect("postgres") as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
-        return bool(cursor.fetchall())
-
-
-def _install():
-    # Installed under another name first: an interrupted installation is no template.
-    name = TEMPLATE if _exists(TEMPLATE) else f"{TEMPLATE}_new"
-    if name != TEMPLATE:
-        drop_database(name)
-    done = subprocess.run(
-        [sys.executable, "-m", "odoo", "-d", name, "-u" if name == TEMPLATE else "-i", ADDON,
-         "--stop-after-init", "--no-http", "--max-cron-threads=0", "--log-level=warn"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, **postgres.environment(), "ODOO_RC": str(STATE / "odoo.conf")},
-    )  # fmt: skip
-    if done.returncode:
-        drop_database(name)
-        raise RuntimeError(f"The addon can't be installed: {done.stderr[-3000:]}")
-    if name != TEMPLATE:
-        with connect("postgres") as cursor:
-            cursor.execute(f"ALTER DATABASE {name} RENAME TO {TEMPLATE}")
-        shutil.move(filestore(name), filestore(TEMPLATE))
-
-
-def filestore(name):
-    """Return the folder of a database's attachments."""
-    return STATE / "data" / "filestore" / name
-
-
-def create_database(name, template=None):
-    """Make a database as a copy, with its files, replacing one of that name.
-
-    :param str template: nobody may be connected to it; the prepared database by default
-    :return: its name
-    """
-    template = template or template_database()
-    drop_database(name)
-    with lock("server-tests-template"), connect("postgres") as cursor:
-        cursor.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-    if filestore(template).exists():
-        shutil.copytree(filestore(template), filestore(name))
-    return name
-
-
-def drop_database(name):
-    """Remove a database and its files, if they are there."""
-    with connect("postgres") as cursor:
-        cursor.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
-    shutil.rmtree(filestore(name), ignore_errors=True)

@@ -1,7 +1,10 @@
 """The runs of which `make test` has a short form and `make torture` a long one."""
 
 import time
+from dataclasses import dataclass, field
 from random import Random
+
+from campaign import Books
 
 THREADS = 32  # an account's default
 LATENCY = 0.06  # seconds, so that calls are under way whenever the server dies
@@ -73,3 +76,102 @@ def unknown_ids(shop, task):
             task,
         )
     }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a fault means for those whom it strikes (research on SDK 1.11.1).
+
+    :ivar unknown: 'each' of them becomes unknown, 'none', or 'some' where the process at the other
+        end dies and what was under way is a matter of chance
+    :ivar accepted: the mail was accepted although nobody heard of it
+    :ivar stops: DirectMail refuses the account, so that the task pauses
+    :ivar rule: further settings of the emulator's fault
+    """
+
+    unknown: str = "each"
+    accepted: bool = True
+    stops: bool = False
+    rule: dict = field(default_factory=dict)
+
+
+FAULTS = {
+    "hang": Fault(),
+    "close": Fault(),
+    "reset": Fault(),
+    "truncated": Fault(),
+    "html": Fault(),
+    "empty": Fault(),
+    "no_env_id": Fault(),
+    "blank": Fault(),
+    "list": Fault(),
+    "code_in_200": Fault(),
+    # Below the read time-out an answer is an answer, however it dawdles.
+    "slow": Fault("none", rule={"delay": 1.0}),
+    "trickle": Fault("none", rule={"delay": 0.01}),
+    "error": Fault(accepted=False),
+    "idle_reset": Fault(accepted=False),
+    "throttle": Fault("none", rule={"times": 6, "retry_after": 500}),
+    "unavailable": Fault("none", rule={"times": 6}),
+    "refuse": Fault("none", rule={"delay": 4.0}),
+    "connect_stall": Fault("none", rule={"delay": 4.0}),
+    "expired_token": Fault("none", stops=True, rule={"times": 3}),
+    "clock_skew": Fault("none", stops=True, rule={"times": 3}),
+    "die": Fault("some", rule={"after": 40, "times": 1}),
+}
+LISTENER = ("refuse", "connect_stall")
+
+
+@dataclass(frozen=True)
+class FaultRun:
+    """``before`` and ``after`` are the books before and after the results were imported."""
+
+    before: Books
+    after: Books
+    hits: int
+    paused: bool
+
+
+def run_fault(shop, kind, people, share=1.0):
+    """Send a task while a fault strikes a share of its calls; mend what it broke, and go on."""
+    emulator, rule = shop.emulator, dict(FAULTS[kind].rule)
+    task = shop.make_task(kind.replace("_", ""), people)
+    if kind in LISTENER:
+        # Such a fault lasts for seconds, so it has to begin when the sending begins.
+        emulator.set_fault("slow", action="SingleSendMail", delay=0.2)
+        shop.act(task, "send")
+        while not shop.count_rows(task).get("sent"):
+            shop.server.wake_crons()
+            time.sleep(0.05)
+        emulator.set_fault(kind, **rule)
+        return _finish_fault(shop, task, people, kind, hits=1)
+    if kind != "die":
+        rule = {"rate": share, "seed": 7, **rule}
+    emulator.set_fault(kind, action="SingleSendMail", **rule)
+    shop.act(task, "send")
+    if kind == "die":
+        shop.server.wake_crons()
+        emulator.wait_dead(60)
+        time.sleep(1)
+        emulator.start()
+        return _finish_fault(shop, task, people, kind, hits=1)
+    return _finish_fault(shop, task, people, kind)
+
+
+def _finish_fault(shop, task, people, kind, hits=None):
+    paused = False
+    while shop.wait(task, "done", "paused", seconds=120) == "paused":
+        assert FAULTS[kind].stops, shop.read(task, "state_message")
+        assert not paused, "one refusal of the account pauses once"
+        paused = True
+        books = shop.check(task, people)
+        assert books.ok and books.states["waiting"], books
+        shop.emulator.clear_faults()
+        shop.mend(task)
+    if hits is None:
+        rules = [rule for rule in shop.emulator.faults() if rule["kind"] == kind]
+        hits = rules[0]["hits"] if rules else 1
+    before = shop.check(task, people)
+    shop.emulator.clear_faults()
+    shop.import_results(task)
+    return FaultRun(before, shop.check(task, people), hits, paused)
