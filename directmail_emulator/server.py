@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .admin import make_admin
 from .core import Core
@@ -17,6 +19,15 @@ from .gateway import Gateway
 HOST = "127.0.0.1"
 #: longest request line and header that are read; "at least 512 KB" is what clients need
 LONGEST_LINE = 16 * 1024 * 1024
+
+
+def _worth_logging(record):
+    """A client that can't speak HTTP is answered with 400 and is no affair of the log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+LOGGER = logging.getLogger("directmail_emulator.http")
+LOGGER.addFilter(_worth_logging)
 
 
 class Listener:
@@ -38,7 +49,7 @@ class Listener:
                                    client_max_size=protocol.max_body_bytes)
 
         server = web.Server(
-            self._gateway, request_factory=make_request, access_log=None,
+            self._gateway, request_factory=make_request, access_log=None, logger=LOGGER,
             auto_decompress=False, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE,
             lingering_time=0)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)

@@ -246,3 +246,7 @@ class Emulator:
     def flush_outcomes(self):
         """Everything pending becomes an outcome now, and events are pushed."""
         return self.post("/api/outcomes/flush")
+
+    def log(self):
+        """What the emulator has written to its error output."""
+        return (Path(self._data) / "emulator.log").read_text(errors="replace")
