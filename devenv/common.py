@@ -106,7 +106,9 @@ def run(command, log, doing, **options):
                 command, stdout=output, stderr=subprocess.STDOUT, check=False, **options
             ).returncode
         except FileNotFoundError as error:
-            raise SetupError(f"{doing} needs the program {error.filename}, which is missing") from error
+            raise SetupError(
+                f"{doing} needs the program {error.filename}, which is missing"
+            ) from error
     if code:
         said = path.read_bytes()[start:].decode(errors="replace")
         raise SetupError(f"{doing} failed: {explain(said, code)} (details: {path})")

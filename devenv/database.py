@@ -1,17 +1,21 @@
-"""Prepared Odoo databases, so that a test starts from a copy (a second) and not from an install (a minute).
+"""Prepared Odoo databases: a test starts from a copy (a second), not from an install (a minute).
 
 - ``base``: Odoo with the apps that the addon meets, without the addon. Made once per Odoo version.
 - ``template``: ``base`` with the addon, updated when the addon's files changed. Nobody works in it.
 - everything else is a copy of ``template``, filestore included, and may be dropped at any time.
 
-What a database was made from is kept in its own comment: a half-made one has none and is made again.
+What a database was made from is kept in its own comment; a half-made one has none and is made
+again.
 """
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
@@ -24,7 +28,7 @@ from .run import environment
 BASE_MODULES = ("contacts", "crm", "mass_mailing", "mass_mailing_themes", "sale_management")
 #: folders of the addon whose files are not loaded into the database (assets are read at run time)
 NOT_LOADED = ("tests", "readme", "__pycache__", ".ruff_cache")
-#: compiled style sheets and scripts, kept with the template: every copy's first page comes in a second, not in ten
+#: compiled scripts and style sheets in the template: a copy's first page comes in 1 s, not in 10
 WARM_ASSETS = "env['ir.qweb']._pregenerate_assets_bundles(); env.cr.commit()\n"
 
 
@@ -48,7 +52,7 @@ def connect(database="postgres"):
 
 
 def execute(query, *names, values=None):
-    """Run one statement on the server, ``{}`` standing for the quoted ``names``. Return its rows."""
+    """Run one statement, ``{}`` standing for the quoted ``names``. Return its rows."""
     with connect() as connection, connection.cursor() as cursor:
         cursor.execute(sql.SQL(query).format(*map(sql.Identifier, names)), values)
         return cursor.fetchall() if cursor.description else []
@@ -80,7 +84,7 @@ def drop(database):
 
 
 def copy(source, target):
-    """Make ``target`` an exact copy of ``source``, replacing an older one. Takes about half a second.
+    """Make ``target`` an exact copy of ``source``, replacing an older one. Half a second.
 
     :raise SetupError: when somebody is connected to ``source``
     """
@@ -88,7 +92,9 @@ def copy(source, target):
     try:
         execute("CREATE DATABASE {} TEMPLATE {}", target, source)
     except psycopg2.errors.ObjectInUse as error:
-        raise SetupError(f"somebody is connected to the database {source}; close that first") from error
+        raise SetupError(
+            f"somebody is connected to the database {source}; close that first"
+        ) from error
     # attachments are named by their content and never rewritten, so a link is as good as a copy
     shutil.copytree(filestore(source), filestore(target), copy_function=link_or_copy)
 
@@ -112,8 +118,14 @@ def odoo(arguments, log, doing, text=None):
     command = [sys.executable, "-m", "odoo", *arguments]
     with path.open("w") as output:
         code = subprocess.run(
-            command, input=text, text=True, stdout=output, stderr=subprocess.STDOUT,
-            env=environment(), cwd=ROOT, check=False,
+            command,
+            input=text,
+            text=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+            cwd=ROOT,
+            check=False,
         ).returncode
     lines = path.read_text().splitlines()
     first = next((n for n, line in enumerate(lines) if is_complaint(line)), None)
@@ -129,8 +141,15 @@ def is_complaint(line):
 
 def install(database, option, modules, log):
     """Install (``-i``) or update (``-u``) modules, nothing else running."""
-    arguments = ["-d", database, option, ",".join(modules), "--stop-after-init", "--no-http",
-                 "--max-cron-threads=0"]
+    arguments = [
+        "-d",
+        database,
+        option,
+        ",".join(modules),
+        "--stop-after-init",
+        "--no-http",
+        "--max-cron-threads=0",
+    ]
     odoo(arguments, log, f"odoo {option} {','.join(modules)}")
 
 
@@ -157,57 +176,101 @@ def addon_key():
 
 def ensure_template():
     """Return the name of the database with the addon as it is now, made or updated if need be."""
-    with lock("database", waiting="waiting for another process that prepares the databases ..."):
-        base = ensure_base()
-        name = full_name("template")
-        base_key, now = made_from(base), addon_key()
-        before = made_from(name) or ""
-        if before == f"{base_key} addon {now}":
-            return name
-        if before.startswith(f"{base_key} addon "):
-            try:
-                with step(f"updating {ADDON} in the prepared database"):
-                    mark(name, None)
-                    install(name, "-u", [ADDON], "database-update")
-                    finish(name, f"{base_key} addon {now}")
-                    return name
-            except SetupError as error:
-                print(f"devenv: {error}; trying a fresh install", flush=True)
-        with step(f"installing {ADDON} into the prepared database"):
-            copy(base, name)
-            install(name, "-i", [ADDON], "database-install")
-            finish(name, f"{base_key} addon {now}")
+    with preparing():
+        return prepare_template()
+
+
+def preparing():
+    """Keep other processes of this checkout from changing or copying the template meanwhile."""
+    return lock("database", waiting="waiting for another process that prepares the databases ...")
+
+
+def prepare_template():
+    """Do what `ensure_template` says, with the lock held."""
+    base = ensure_base()
+    name = full_name("template")
+    base_key, now = made_from(base), addon_key()
+    before = made_from(name) or ""
+    if before == f"{base_key} addon {now}":
+        return name
+    if before.startswith(f"{base_key} addon "):
+        try:
+            with step(f"updating {ADDON} in the prepared database"):
+                mark(name, None)
+                install(name, "-u", [ADDON], "database-update")
+                finish(name, f"{base_key} addon {now}")
+                return name
+        except SetupError as error:
+            # what cannot be updated may well install, say a field that has changed its type
+            print(f"devenv: {error}; trying a fresh install", flush=True)
+    with step(f"installing {ADDON} into the prepared database"):
+        copy(base, name)
+        install(name, "-i", [ADDON], "database-install")
+        finish(name, f"{base_key} addon {now}")
     return name
 
 
 def finish(name, key):
     """Make the template's copies quick to start, then declare it done."""
-    odoo(["shell", "-d", name, "--no-http"], "database-assets", "compiling assets", text=WARM_ASSETS)
+    odoo(
+        ["shell", "-d", name, "--no-http"], "database-assets", "compiling assets", text=WARM_ASSETS
+    )
     mark(name, key)
 
 
 def fresh(name):
     """Return the full name of a new copy of the template, called ``name``."""
     target = full_name(name)
-    copy(ensure_template(), target)
+    with preparing():
+        copy(prepare_template(), target)
     return target
 
 
+@contextlib.contextmanager
+def temporary(name):
+    """Give a new copy of the template to work in, dropped at the end.
+
+    Its name carries this process's id, so that runs do not disturb each other.
+    """
+    for (found,) in execute("SELECT datname FROM pg_database"):
+        process = re.fullmatch(re.escape(full_name(name)) + r"_(\d+)", found)
+        if process and not Path(f"/proc/{process.group(1)}").exists():
+            drop(found)
+    target = fresh(f"{name}_{os.getpid()}")
+    try:
+        yield target
+    finally:
+        drop(target)
+
+
+def open_shell(database):
+    """Open Odoo's Python shell on ``database``, made from the template if it is not there yet."""
+    if not execute("SELECT 1 FROM pg_database WHERE datname = %s", values=[database]):
+        with preparing():
+            copy(prepare_template(), database)
+    words = [sys.executable, "-m", "odoo", "shell", "-d", database, "--no-http"]
+    os.execve(words[0], words, environment())
+
+
 def command():
-    """``python -m devenv.database template | fresh NAME | drop NAME | list``"""
+    """``python -m devenv.database template | fresh NAME | shell DATABASE | drop NAME | list``"""
     what, *names = sys.argv[1:] or [""]
     if what == "template" and not names:
         print(ensure_template())
     elif what == "fresh" and len(names) == 1:
         print(fresh(names[0]))
+    elif what == "shell" and len(names) == 1:
+        open_shell(names[0])
     elif what == "drop" and len(names) == 1:
         drop(full_name(names[0]))
     elif what == "list" and not names:
         pattern = full_name("").replace("_", r"\_") + "%"
-        for (found,) in execute("SELECT datname FROM pg_database WHERE datname LIKE %s", values=[pattern]):
+        for (found,) in execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE %s", values=[pattern]
+        ):
             print(found)
     else:
-        raise SetupError("usage: python -m devenv.database template | fresh NAME | drop NAME | list")
+        raise SetupError(command.__doc__)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Odoo 19: an existing source tree (``ODOO_SOURCE``), or Debian's package, unpacked but not installed.
+"""Odoo 19: an existing source tree (``ODOO_SOURCE``), or Debian's package, unpacked only.
 
-Debian carries Odoo 19.0 as the package ``odoo-19`` in its unstable suite. It is downloaded through private
-apt lists and unpacked below the state folder, so the machine's own packages stay as they are.
+Debian carries Odoo 19.0 as the package ``odoo-19`` in its unstable suite. It is downloaded through
+private apt lists and unpacked below the state folder: the machine's own packages stay as they are.
 """
 
 import os
@@ -26,7 +26,7 @@ PACKAGES = (
     # unstable has version 7 with other file names: every icon would vanish
     "fonts-font-awesome/stable",
 )
-#: stripped from the package; without it every page of the backend logs an error, which fails browser tours
+#: stripped from the package; without it every backend page logs an error, which fails every tour
 STRIPPED = ("mail/static/lib/selfie_segmentation/selfie_segmentation.js",)
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -39,7 +39,9 @@ def python_path():
     folder = Path(given).expanduser().resolve()
     release = folder / "odoo" / "release.py"
     if not release.is_file():
-        raise SetupError(f"ODOO_SOURCE={given} is no Odoo source tree: there is no odoo/release.py in it")
+        raise SetupError(
+            f"ODOO_SOURCE={given} is no Odoo source tree: there is no odoo/release.py in it"
+        )
     version = re.search(r"version_info = \(([^,]+), *([^,]+)", release.read_text())
     if not version or version.group(1) != "19":
         found = ".".join(version.groups()) if version else "unknown"
@@ -95,8 +97,12 @@ def download(work):
     mirror = debian_mirror(work)
     signed = f"[signed-by={KEYRING}] " if KEYRING.is_file() else ""
     sources = work / "sources.list"
-    sources.write_text("".join(f"deb {signed}{mirror} {suite} main\n" for suite in ("stable", "unstable")))
-    options = private_apt(work, f"Dir::Etc::SourceList={sources}", "Dir::Etc::SourceParts=/dev/null")
+    sources.write_text(
+        "".join(f"deb {signed}{mirror} {suite} main\n" for suite in ("stable", "unstable"))
+    )
+    options = private_apt(
+        work, f"Dir::Etc::SourceList={sources}", "Dir::Etc::SourceParts=/dev/null"
+    )
     run(["apt-get", *options, "update", "--error-on=any"], "odoo", "reading Debian's package lists")
     run(["apt-get", *options, "download", *PACKAGES], "odoo", "downloading Odoo", cwd=work / "debs")
 
@@ -122,20 +128,30 @@ def debian_mirror(work):
     if not mirror:
         # a fresh machine has sources but no lists yet; read them privately, which needs no root
         options = private_apt(work)
-        run(["apt-get", *options, "update"], "odoo", "reading the machine's package lists")
-        mirror = first_mirror(options)
-    if not mirror:
-        raise SetupError(
-            "apt is not configured for a Debian mirror here: set ODOO_SOURCE to an Odoo 19 source tree"
+        problem = SetupError(
+            "apt has no Debian mirror here: set ODOO_SOURCE to an Odoo 19 source tree"
         )
+        try:
+            run(["apt-get", *options, "update"], "odoo", "reading the machine's package lists")
+        except SetupError as error:
+            # some other source may be out of order; that is no concern of ours
+            problem = error
+        mirror = first_mirror(options)
+        if not mirror:
+            raise problem
     return mirror
 
 
 def first_mirror(options):
     """Ask apt for its Debian archive. Security and updates archives lack the unstable suite."""
     command = [
-        "apt-get", *options, "indextargets", "--format", "$(REPO_URI)|$(RELEASE)",
-        "Created-By: Packages", "Origin: Debian",
+        "apt-get",
+        *options,
+        "indextargets",
+        "--format",
+        "$(REPO_URI)|$(RELEASE)",
+        "Created-By: Packages",
+        "Origin: Debian",
     ]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     for line in said.splitlines():

@@ -22,15 +22,27 @@ def ensure(wanted):
     say(f"installing system packages: {names} ...")
     prefix = as_root(names)
     install = [
-        *prefix, "apt-get", "install", "--yes", "--no-install-recommends",
-        "-o", "DPkg::Lock::Timeout=120", *missing,
+        *prefix,
+        "apt-get",
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "-o",
+        "DPkg::Lock::Timeout=120",
+        *missing,
     ]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         run(install, "apt", f"installing {names}", env=environment, stdin=None)
     except SetupError:
         # the machine's package lists are missing or too old; one update mends both
-        run([*prefix, "apt-get", "update"], "apt", "updating package lists", env=environment, stdin=None)
+        run(
+            [*prefix, "apt-get", "update"],
+            "apt",
+            "updating package lists",
+            env=environment,
+            stdin=None,
+        )
         run(install, "apt", f"installing {names}", env=environment, stdin=None)
     still = [package for package in missing if not wanted[package]()]
     if still:

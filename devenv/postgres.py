@@ -1,8 +1,8 @@
 """PostgreSQL: an existing server (``PGHOST`` and the other usual variables), or a private cluster.
 
-The private cluster runs from the system's binaries, listens on a unix socket only and is started on demand.
-PostgreSQL refuses to run as root, so under root it runs as the system user ``postgres``. A watcher stops it
-when nobody has been connected for a while, so nothing is left running by a killed test.
+The private cluster runs from the system's binaries, listens on a unix socket only and is started on
+demand. PostgreSQL refuses to run as root, so under root it runs as the system user ``postgres``.
+A watcher stops it when nobody has been connected for a while, so a killed test leaves nothing running.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def as_server():
 
 
 def home():
-    """Return the cluster's folder. Below the state folder, unless the server's user cannot get there."""
+    """Return the cluster's folder, in the state folder if the server's user can get there."""
     wanted = STATE / "postgres"
     if server_user():
         wanted.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def environment():
 
 
 def make_private_folder(folder):
-    """Make a folder that only the server's user can enter. One that is somebody else's is refused."""
+    """Make a folder for the server's user only. :raise SetupError: if it is somebody else's"""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     user = server_user()
     owner = user.pw_uid if user else os.geteuid()
@@ -111,9 +111,13 @@ def ensure_cluster():
         raise SetupError("PostgreSQL's server programs are missing; run: make setup")
     make_private_folder(home())
     data = home() / "data"
-    version = subprocess.run(
-        [programs / "postgres", "--version"], capture_output=True, text=True, check=True
-    ).stdout.split()[2].split(".")[0]
+    version = (
+        subprocess.run(
+            [programs / "postgres", "--version"], capture_output=True, text=True, check=True
+        )
+        .stdout.split()[2]
+        .split(".")[0]
+    )
     made_by = data / "PG_VERSION"
     if made_by.exists() and made_by.read_text().strip() == version:
         return
@@ -122,9 +126,20 @@ def ensure_cluster():
     beside = home() / "data.new"
     remove(beside)
     run(
-        [programs / "initdb", "-D", beside, "-U", ROLE, "--auth=trust", "--encoding=UTF8",
-         "--locale=C.UTF-8", "--no-sync"],
-        "postgres", "making the PostgreSQL cluster", **as_server(),
+        [
+            programs / "initdb",
+            "-D",
+            beside,
+            "-U",
+            ROLE,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ],
+        "postgres",
+        "making the PostgreSQL cluster",
+        **as_server(),
     )
     remove(data)
     beside.replace(data)
@@ -132,7 +147,16 @@ def ensure_cluster():
 
 def answers():
     """Tell whether the private server accepts connections."""
-    command = [binaries() / "pg_isready", "--quiet", "-h", socket_folder(), "-U", ROLE, "-d", "postgres"]
+    command = [
+        binaries() / "pg_isready",
+        "--quiet",
+        "-h",
+        socket_folder(),
+        "-U",
+        ROLE,
+        "-d",
+        "postgres",
+    ]
     return subprocess.run(command, check=False).returncode == 0
 
 
@@ -156,16 +180,36 @@ def launch():
         f"-c listen_addresses='' -c unix_socket_directories='{socket_folder()}'"
         " -c unix_socket_permissions=0700 -c max_connections=200 -c log_min_messages=warning"
     )
-    command = [binaries() / "pg_ctl", "start", "-w", "-t", "60", "-s",
-               "-D", home() / "data", "-l", log, "-o", settings]
+    command = [
+        binaries() / "pg_ctl",
+        "start",
+        "-w",
+        "-t",
+        "60",
+        "-s",
+        "-D",
+        home() / "data",
+        "-l",
+        log,
+        "-o",
+        settings,
+    ]
     # its own session, so that Ctrl-C in a terminal ends the test and not the server under it
     done = subprocess.run(
-        command, check=False, start_new_session=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_server(),
+        command,
+        check=False,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **as_server(),
     )
     if done.returncode:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        reason = next((line for line in reversed(lines) if "FATAL" in line or "PANIC" in line), "no reason given")
+        reason = next(
+            (line for line in reversed(lines) if "FATAL" in line or "PANIC" in line),
+            "no reason given",
+        )
         raise SetupError(f"PostgreSQL did not start: {reason} (details: {log})")
 
 
@@ -174,8 +218,12 @@ def stop():
     pid_file = home() / "data" / "postmaster.pid"
     if is_external() or not pid_file.exists():
         return
-    run([binaries() / "pg_ctl", "stop", "-w", "-m", "fast", "-D", home() / "data"],
-        "postgres", "stopping PostgreSQL", **as_server())
+    run(
+        [binaries() / "pg_ctl", "stop", "-w", "-m", "fast", "-D", home() / "data"],
+        "postgres",
+        "stopping PostgreSQL",
+        **as_server(),
+    )
 
 
 def watch_in_background():
@@ -183,8 +231,12 @@ def watch_in_background():
     LOGS.mkdir(parents=True, exist_ok=True)
     with (LOGS / "postgres-watch.log").open("ab") as log:
         subprocess.Popen(
-            [sys.executable, "-m", "devenv.postgres", "watch"], cwd=ROOT, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            [sys.executable, "-m", "devenv.postgres", "watch"],
+            cwd=ROOT,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
 
 
@@ -217,7 +269,9 @@ def connections():
     query = "SELECT count(*) - 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
     said = subprocess.run(
         [binaries() / "psql", "-h", socket_folder(), "-U", ROLE, "-d", "postgres", "-Atqc", query],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout.strip()
     return int(said) if said.isdigit() else 0
 

@@ -1,4 +1,4 @@
-"""Runs a program of the environment with the database server started: what ``.devenv/bin/*`` call."""
+"""Runs a program with the database server started: what the commands in ``.devenv/bin`` call."""
 
 import os
 import shutil
@@ -32,9 +32,11 @@ def command():
         found.pop("ODOO_RC")
         words = [sys.executable, *arguments]
     elif name == "pytest":
-        # with ODOO_RC set pytest-odoo would switch itself on for every test
-        found.pop("ODOO_RC")
         words = [sys.executable, "-m", "pytest", *arguments]
+        if not any(argument.startswith("--odoo-database") for argument in arguments):
+            # with ODOO_RC set pytest-odoo would switch itself on for every test
+            found.pop("ODOO_RC")
+            words[3:3] = ["-p", "no:odoo", "--import-mode=importlib"]
     else:
         words = [sys.executable, "-m", name, *arguments]
     os.execve(words[0], words, found)

@@ -1,4 +1,4 @@
-"""``make setup``: everything a fresh machine lacks. Idempotent; can be interrupted and run again."""
+"""``make setup``: everything that a machine lacks. Can be interrupted, and run as often as wanted."""
 
 import os
 
@@ -7,9 +7,10 @@ from .common import ROOT, STATE, lock, main, say, write_atomically
 
 WRAPPER = """#!/bin/sh
 # written by devenv: {what}
+DEVENV_DIR='{state}'; export DEVENV_DIR
 exec '{python}' -m devenv.run {name} "$@"
 """
-CONFIGURATION = """; written by devenv for every command that starts Odoo; the database server comes from the environment
+CONFIGURATION = """; written by devenv; which database server to use comes from the environment
 [options]
 addons_path = {addons}
 data_dir = {data}
@@ -39,11 +40,17 @@ def write_configuration():
     )
     for name, what in (
         ("odoo", "Odoo's command line, on this checkout's addons and database server"),
-        ("python", "Python with Odoo, this checkout and the test tools, and the database server started"),
-        ("pytest", "pytest; add --odoo-database=... for the addon's own tests, -p no:odoo for others"),
+        (
+            "python",
+            "Python with Odoo, this checkout and the test tools, and the database server started",
+        ),
+        (
+            "pytest",
+            "pytest; add --odoo-database=... for the addon's own tests, -p no:odoo for others",
+        ),
         ("psql", "psql on this checkout's database server"),
     ):
-        text = WRAPPER.format(what=what, python=venv.PYTHON, name=name)
+        text = WRAPPER.format(what=what, state=STATE, python=venv.PYTHON, name=name)
         write_atomically(STATE / "bin" / name, text, 0o755)
 
 

@@ -6,7 +6,18 @@ import sys
 from pathlib import Path
 
 from . import odoo_source
-from .common import ROOT, STATE, SetupError, digest, is_done, mark_done, remove, run, step, write_atomically
+from .common import (
+    ROOT,
+    STATE,
+    SetupError,
+    digest,
+    is_done,
+    mark_done,
+    remove,
+    run,
+    step,
+    write_atomically,
+)
 
 HOME = STATE / "venv"
 PYTHON = HOME / "bin" / "python"
@@ -25,13 +36,22 @@ def ensure():
     key = digest(*REQUIREMENTS, sys.version, os.path.realpath(sys.base_prefix), str(HOME))
     if not (is_done("venv", key) and PYTHON.exists()):
         with step("installing Python packages"):
-            # an environment cannot be renamed into place (its scripts hold its path): the stamp decides
+            # its scripts hold its path, so it cannot be renamed into place: the stamp decides
             remove(HOME)
             run([base_python(), "-m", "venv", HOME], "venv", "making the Python environment")
             wanted = [word for path in REQUIREMENTS for word in ("-r", path)]
             run(
-                [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *wanted],
-                "venv", "installing Python packages",
+                [
+                    PYTHON,
+                    "-m",
+                    "pip",
+                    "install",
+                    "--disable-pip-version-check",
+                    "--no-input",
+                    *wanted,
+                ],
+                "venv",
+                "installing Python packages",
             )
             mark_done("venv", key)
     link_sources()
@@ -47,6 +67,8 @@ def link_sources():
     folders = [odoo_source.python_path(), ROOT]
     site = subprocess.run(
         [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     write_atomically(Path(site) / "devenv.pth", "".join(f"{folder}\n" for folder in folders))

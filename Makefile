@@ -1,0 +1,54 @@
+# What each command does is in devenv/README.md. All of them set up what is missing first.
+SHELL := /bin/sh
+STATE := $(or $(DEVENV_DIR),.devenv)
+PYTHON = $(STATE)/bin/python
+ONLY ?=
+DB ?= directmail_dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint shell demo bench torture screenshots stop
+
+help:
+	@echo "make setup   get Odoo 19, PostgreSQL, Chromium and the Python packages (once; warm: at once)"
+	@echo "make demo    run one whole campaign and leave the server up (ONCE=1: end after the account)"
+	@echo "make test    run every test (ONLY=path: just those)"
+	@echo "make lint    run the linters"
+	@echo "make shell   Odoo's Python shell on a database of your own (DB=name)"
+	@echo "make stop    stop the database server (it also stops by itself)"
+
+setup:
+	@devenv/setup
+
+test: setup
+	@$(PYTHON) -m devenv.test $(ONLY)
+
+lint: setup
+	@$(PYTHON) -m devenv.test lint
+
+shell: setup
+	@$(PYTHON) -m devenv.database shell $(DB)
+
+stop:
+	@$(STATE)/venv/bin/python -m devenv.postgres stop
+
+ifneq ($(wildcard devenv/demo.py),)
+demo: setup
+	@ONCE=$(ONCE) $(PYTHON) -m devenv.demo
+endif
+
+ifneq ($(wildcard devenv/screenshots.py),)
+screenshots: setup
+	@$(PYTHON) -m devenv.screenshots
+endif
+
+ifneq ($(wildcard tests/torture/__main__.py),)
+torture: setup
+	@SEED=$(SEED) ONLY=$(ONLY) $(PYTHON) -m tests.torture
+endif
+
+# every file in benchmarks/ whose name does not begin with an underscore is a benchmark
+BENCHES := $(filter-out \_%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+ifneq ($(BENCHES),)
+bench: setup
+	@code=0; for name in $(or $(ONLY),$(BENCHES)); do $(PYTHON) -m benchmarks.$$name || code=1; done; exit $$code
+endif
