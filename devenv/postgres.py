@@ -2,7 +2,7 @@
 
 The private cluster runs from the system's binaries, listens on a unix socket only and is started on
 demand. PostgreSQL refuses to run as root, so under root it runs as the system user ``postgres``.
-A watcher stops it when nobody has been connected for a while, so a killed test leaves nothing running.
+A watcher stops it when nobody has been connected for a while: a killed test leaves nothing running.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""``make setup``: everything that a machine lacks. Can be interrupted, and run as often as wanted."""
+"""``make setup``: everything that a machine lacks. Can be interrupted and run again at will."""
 
 import os
 

@@ -147,7 +147,7 @@ def all_stages():
 
 
 def stages_for(paths):
-    """Yield the stages that run just ``paths`` (pytest's ``file::Class::test`` too, or ``lint``)."""
+    """Yield the stages for ``paths`` (pytest's ``file::Class::test`` too, or ``lint``)."""
     addon, other = [], []
     for path in paths:
         if path == "lint":
