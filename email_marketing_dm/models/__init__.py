@@ -1,3 +1,6 @@
+# The models below inherit from it, so it comes first.
+from . import directmail_guarded
+
 from . import (
     directmail_account,
     directmail_account_connection,

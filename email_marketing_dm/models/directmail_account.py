@@ -11,8 +11,22 @@ from ..directmail import const
 class DirectmailAccount(models.Model):
     _name = "directmail.account"
     _description = "DirectMail Account"
-    _inherit = ["mail.thread"]
+    _inherit = ["directmail.guarded", "mail.thread"]
     _order = "name, id"
+    _guarded_fields = frozenset(
+        (
+            "access_key_secret_sealed",
+            "cron_id",
+            "daily_quota",
+            "database_identity",
+            "health",
+            "master_key_fingerprint",
+            "month_quota",
+            "state",
+            "state_message",
+            "synchronised_at",
+        )
+    )
 
     def _default_public_url(self):
         return self.env["ir.config_parameter"].sudo().get_param("web.base.url")
@@ -156,7 +170,7 @@ class DirectmailAccount(models.Model):
     def create(self, vals_list):
         accounts = super().create(vals_list)
         for account in accounts:
-            account.cron_id = account._create_cron()
+            account.sudo().cron_id = account._create_cron()
         return accounts
 
     def write(self, vals):
@@ -166,7 +180,7 @@ class DirectmailAccount(models.Model):
                 account.cron_id.name = account._cron_name()
         if not self.env.su and {"region", "endpoint", "access_key_id"} & set(vals):
             # Templates, senders and tags belong to one DirectMail account in one region.
-            self.filtered(lambda account: account.state == "active").write(
+            self.sudo().filtered(lambda account: account.state == "active").write(
                 {"state": "draft", "state_message": False}
             )
         return res
@@ -192,6 +206,7 @@ class DirectmailAccount(models.Model):
         :raise UserError: one sentence that says what is wrong and how to mend it
         """
         self.ensure_one()
+        self.check_access("write")
         summary = self._call(lambda client: client.describe_account())
         self._read_summary(summary)
         return self._notify(
@@ -206,6 +221,7 @@ class DirectmailAccount(models.Model):
     def action_synchronise(self):
         """Copy quota, health and sender addresses from DirectMail."""
         self.ensure_one()
+        self.check_access("write")
         self._synchronise()
         ready = len(self.sender_ids.filtered("ready"))
         return self._notify(
@@ -221,6 +237,7 @@ class DirectmailAccount(models.Model):
     def action_activate(self):
         """Let this account send from this very database."""
         self.ensure_one()
+        self.check_access("write")
         if not self.public_url:
             raise UserError(
                 self.env._("Enter the public address first: every mail needs an unsubscribe link.")
@@ -246,7 +263,8 @@ class DirectmailAccount(models.Model):
         self._trigger_sending()
 
     def action_deactivate(self):
-        self.write({"state": "draft", "state_message": False})
+        self.check_access("write")
+        self.sudo().write({"state": "draft", "state_message": False})
 
     # === BUSINESS === #
 

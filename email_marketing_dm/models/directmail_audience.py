@@ -14,8 +14,11 @@ _logger = logging.getLogger(__name__)
 class DirectmailAudience(models.Model):
     _name = "directmail.audience"
     _description = "Audience"
-    _inherit = ["mail.thread"]
+    _inherit = ["directmail.guarded", "mail.thread"]
     _order = "name, id"
+    _guarded_fields = frozenset(
+        ("people_count", "refresh_error", "refreshed_at", "usable_count", "member_ids")
+    )
 
     name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(default=True)
@@ -95,10 +98,11 @@ class DirectmailAudience(models.Model):
     def copy_data(self, default=None):
         # A copy of somebody's public audience is mine, private, and evaluated with my rights.
         default = {"user_id": self.env.uid, "visibility": "private", **(default or {})}
-        return [
-            {**vals, "name": self.env._("%s (copy)", audience.name)}
-            for audience, vals in zip(self, super().copy_data(default), strict=True)
-        ]
+        vals_list = super().copy_data(default)
+        if "name" not in default:
+            for audience, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", audience.name)
+        return vals_list
 
     def _may_give_away(self):
         return self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")

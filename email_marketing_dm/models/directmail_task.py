@@ -17,8 +17,20 @@ LOCK_BEFORE = timedelta(minutes=10)
 class DirectmailTask(models.Model):
     _name = "directmail.task"
     _description = "Email Task"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
     _order = "create_date desc, id desc"
+    _guarded_fields = frozenset(
+        (
+            "counter_ids",
+            "delivery_ids",
+            "finished_at",
+            "planned_at",
+            "results_at",
+            "state",
+            "state_message",
+            "tag_name",
+        )
+    )
 
     name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(default=True)

@@ -20,8 +20,23 @@ SPECIAL_LINKS = {
 class DirectmailTemplate(models.Model):
     _name = "directmail.template"
     _description = "Email Template"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
     _order = "write_date desc, id desc"
+    _guarded_fields = frozenset(
+        (
+            "checked_at",
+            "origin_id",
+            "remote_name",
+            "remote_ref",
+            "review_comment",
+            "reviewed_at",
+            "state",
+            "submitted_at",
+            "submitted_subject",
+            "submitted_text",
+            "variables",
+        )
+    )
 
     name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(default=True)
@@ -117,12 +132,11 @@ class DirectmailTemplate(models.Model):
 
     def copy_data(self, default=None):
         default = {"user_id": self.env.uid, **(default or {})}
-        return [
-            {"name": self.env._("%s (copy)", template.name), **vals}
-            if "name" in (default or {})
-            else {**vals, "name": self.env._("%s (copy)", template.name)}
-            for template, vals in zip(self, super().copy_data(default), strict=True)
-        ]
+        vals_list = super().copy_data(default)
+        if "name" not in default:
+            for template, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", template.name)
+        return vals_list
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):

@@ -35,6 +35,9 @@ class TestAccount(DirectmailCommon):
             account.read(["access_key_id"])
         with self.assertRaises(AccessError):
             account.write({"name": "Mine"})
+        for action in ("action_test_connection", "action_synchronise", "action_deactivate"):
+            with self.subTest(action), self.assertRaises(AccessError):
+                getattr(account, action)()
 
     def test_wrong_secret_says_what_to_do(self):
         self.account.access_key_secret = "wrong"

@@ -289,3 +289,13 @@ class TestTask(DirectmailCommon):
             task.delivery_ids[0].write({"state": "waiting"})
         with self.assertRaises(UserError):
             task.unlink()
+
+    def test_state_can_not_be_forged(self):
+        task = self._make_task(self._make_audience(self._make_people("a@x.com")))
+        for vals in ({"state": "sending"}, {"planned_at": fields.Datetime.now()}):
+            with self.subTest(vals), self.assertRaises(AccessError):
+                task.write(vals)
+        with self.assertRaises(AccessError):
+            self._make_task(task.audience_ids, task.template_id, state="sending")
+        copied = task.copy()
+        self.assertEqual((copied.state, copied.people_count), ("draft", 0))

@@ -137,3 +137,15 @@ class TestTemplate(DirectmailCommon):
         task = self._make_task(self._make_audience(self._make_people("a@example.com")), template)
         with self.assertRaisesRegex(UserError, task.name):
             template.unlink()
+
+    def test_approval_can_not_be_forged(self):
+        """By RPC a readonly field is as writable as any other."""
+        template = self._make_template(approved=False)
+        for vals in ({"state": "approved"}, {"submitted_text": "<p>x</p>"}, {"remote_ref": "1"}):
+            with self.subTest(vals), self.assertRaises(AccessError):
+                template.write(vals)
+        with self.assertRaises(AccessError):
+            self._make_template(approved=False, state="approved")
+        with self.assertRaises(AccessError):
+            template.with_context(default_state="approved").copy()
+        self.assertEqual(template.copy().state, "draft")

@@ -1,0 +1,43 @@
+from odoo import api, models
+from odoo.exceptions import AccessError
+
+
+class DirectmailGuarded(models.AbstractModel):
+    """Keeps fields that only the product itself may write from everybody who calls the API.
+
+    A field that is readonly in a view, or in Python, can still be written by RPC. Here that would
+    mean: an unreviewed text that counts as approved, or mails that are sent twice.
+    """
+
+    _name = "directmail.guarded"
+    _description = "Fields Written by DirectMail Marketing Only"
+
+    _guarded_fields = frozenset()
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._check_guarded(vals)
+        self._check_guarded(
+            key.removeprefix("default_") for key in self.env.context if key.startswith("default_")
+        )
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_guarded(vals)
+        return super().write(vals)
+
+    def _check_guarded(self, names):
+        """Refuse names of guarded fields, except to the product's own code.
+
+        :raise AccessError: if the current user may not write one of them
+        """
+        guarded = self._guarded_fields.intersection(names)
+        if guarded and not self.env.su:
+            raise AccessError(
+                self.env._(
+                    "%(fields)s of %(model)s can't be set directly: use the buttons.",
+                    fields=", ".join(sorted(guarded)),
+                    model=self._description,
+                )
+            )
