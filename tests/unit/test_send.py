@@ -307,13 +307,22 @@ def test_a_proxy_that_refuses_the_tunnel_sent_nothing(server, monkeypatch):
     assert server.requests[0].method == "CONNECT"
 
 
+@pytest.fixture
+def no_sessions():
+    DaraCore._sessions.clear()
+
+
+@pytest.mark.usefixtures("no_sessions")
 def test_a_forked_child_opens_its_own_connections(client, server):
     client.send(MAIL)
-    assert DaraCore._sessions
+    [ours] = DaraCore._sessions.values()
     child = os.fork()
     if not child:
-        os._exit(0 if not DaraCore._sessions else 1)
+        fresh = not DaraCore._sessions and client.send(MAIL).verdict is Verdict.ACCEPTED
+        same_kind = [type(session) for session in DaraCore._sessions.values()] == [type(ours)]
+        os._exit(0 if fresh and same_kind else 1)
     assert os.waitpid(child, 0)[1] == 0
+    assert len(server.requests) == 2
 
 
 def test_temporary_keys(server):
