@@ -1,8 +1,8 @@
 """What one person gets: the approved content with this person's values, and the headers."""
 
-from ..directmail.client import Mail
 from ..directmail.const import SUBJECT_MAX
 from ..directmail.placeholders import assemble
+from ..directmail.records import Mail
 from ..directmail.tokens import make_token
 
 TOKEN_KIND = "d"

@@ -27,6 +27,8 @@ LEASE_SECONDS = 600
 DATABASE_PATIENCE = 300
 # A conflict with another write, or a connection that is gone: trying again can help.
 DATABASE_TROUBLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+# So many calls in a row without a usable answer: something in between swallows them.
+SILENCE_LIMIT = 20
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
 
 
@@ -46,6 +48,7 @@ class Dispatcher:
         self.rate = AdaptiveRate(account.rate_limit)
         self.pool = CallPool(account.threads, account._get_client().send)
         self._stopped = False
+        self._silent = 0
         self._in_hand = {}
 
     def run(self, seconds):
@@ -76,7 +79,9 @@ class Dispatcher:
 
     def close(self):
         """Let go of the threads. Calls still under way resolve through their lease."""
-        self.pool.close(0)
+        answers = [(key, answer) for key, _mail, answer in self.pool.close(0)]
+        if answers:
+            self._exchange(answers, 0)
 
     def _take_room(self):
         free = self.pool.free
@@ -88,6 +93,7 @@ class Dispatcher:
         for _key, answer in answers:
             if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
                 self.rate.slow_down(answer.retry_after)
+            self._silent = self._silent + 1 if answer.verdict == Verdict.UNKNOWN else 0
         self.answered += len(answers)
         return answers
 
@@ -163,6 +169,10 @@ class Dispatcher:
         for delivery_id, answer in answers:
             if answer.verdict in HALTING:
                 halting.setdefault(answer.verdict, (delivery_id, answer))
+        if self._silent >= SILENCE_LIMIT and not self._stopped:
+            # Every further call would only make one more person unknown.
+            answer = Answer(Verdict.ACCOUNT_STOPPED, "NoAnswer")
+            halting.setdefault(Verdict.ACCOUNT_STOPPED, (None, answer))
         if not halting:
             return
 

@@ -2,6 +2,7 @@
 
 from odoo.tools import SQL
 
+from ..directmail.address import ADDRESS_PATTERN
 from ..directmail.const import ADDRESS_MAX
 
 
@@ -29,11 +30,11 @@ def usable_address(address):
     :param SQL address: an expression of type text, perhaps null
     :rtype: SQL
     """
-    # DirectMail takes at most 192 characters; addresses outside ASCII need SMTPUTF8.
     return SQL(
-        "(%(a)s IS NOT NULL AND length(%(a)s) <= %(max)s AND %(a)s ~ '^[!-?A-~]+@[!-?A-~]+$')",
+        "(%(a)s IS NOT NULL AND length(%(a)s) <= %(max)s AND %(a)s ~ %(pattern)s)",
         a=address,
         max=ADDRESS_MAX,
+        pattern=ADDRESS_PATTERN,
     )
 
 

@@ -174,12 +174,19 @@ class DirectmailAccount(models.Model):
         :param answer: a `directmail.answers.Answer`
         """
         self.ensure_one()
-        message = self.env._(
-            "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend what"
-            " it says, activate the account, then resume the email tasks.",
-            code=answer.code,
-            message=answer.message,
-        )
+        if answer.code == "NoAnswer":
+            message = self.env._(
+                "DirectMail's answers do not arrive. So that nobody else's mail becomes uncertain,"
+                " sending has stopped. Test the connection, activate the account, then resume the"
+                " email tasks."
+            )
+        else:
+            message = self.env._(
+                "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend what"
+                " it says, activate the account, then resume the email tasks.",
+                code=answer.code,
+                message=answer.message,
+            )
         self._stop(message)
         tasks = (
             self.env["directmail.task"]

@@ -201,3 +201,14 @@ class TestEngine(DirectmailCommon):
         for setting in ("enable_hashjoin", "enable_mergejoin"):
             self.env.cr.execute(f"SET LOCAL {setting} = off")
         self.assertEqual(len(self._claim("run", limit=2)), 2)
+
+    def test_silence_stops_before_everybody_is_unknown(self):
+        account = self.account.sudo()
+        account.threads = 4
+        self._set_fault("close")
+        task = self._start(60)
+        self._run_cron()
+        self.assertEqual((task.state, account.state), ("paused", "stopped"))
+        self.assertLessEqual(task.unknown_count, 20 + 4)
+        self.assertEqual(task.unknown_count + task.waiting_count, 60)
+        self.assertIn("do not arrive", task.state_message)
