@@ -182,8 +182,8 @@ class DirectmailAccount(models.Model):
             )
         else:
             message = self.env._(
-                "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend what"
-                " it says, activate the account, then resume the email tasks.",
+                "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend"
+                " what it says, activate the account, then resume the email tasks.",
                 code=answer.code,
                 message=answer.message,
             )
