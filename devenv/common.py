@@ -33,6 +33,8 @@ NETWORK_SIGNS = (
     "Unable to connect",
     "ConnectTimeoutError",
     "Connection failed",
+    # pip, once it has given up
+    "(from versions: none)",
 )
 
 

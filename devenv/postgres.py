@@ -21,6 +21,8 @@ from .common import LOGS, ROOT, STATE, SetupError, digest, lock, main, remove, r
 
 ROLE = "odoo"
 IDLE_SECONDS = 600
+#: for clusters of checkouts in root's own folders, where the server's user cannot go
+ELSEWHERE = Path("/var/tmp")
 #: a socket's path may have 107 bytes; the name of PostgreSQL's own is 15 of them
 LONGEST_FOLDER = 90
 
@@ -70,8 +72,16 @@ def home():
         wanted.parent.mkdir(parents=True, exist_ok=True)
         reached = subprocess.run(["test", "-x", wanted.parent], check=False, **as_server())
         if reached.returncode:
-            return Path("/var/tmp") / f"devenv-postgres-{digest(str(STATE))}"
+            return ELSEWHERE / f"devenv-postgres-{digest(str(STATE))}"
     return wanted
+
+
+def sweep():
+    """Remove clusters outside their checkout whose checkout is gone."""
+    for note in ELSEWHERE.glob("devenv-postgres-*/checkout"):
+        stopped = not (note.parent / "data" / "postmaster.pid").exists()
+        if stopped and not Path(note.read_text()).exists():
+            remove(note.parent)
 
 
 def socket_folder():
@@ -110,6 +120,9 @@ def ensure_cluster():
     if not programs:
         raise SetupError("PostgreSQL's server programs are missing; run: make setup")
     make_private_folder(home())
+    if home().parent == ELSEWHERE:
+        (home() / "checkout").write_text(str(STATE))
+        sweep()
     data = home() / "data"
     version = (
         subprocess.run(
