@@ -1,0 +1,151 @@
+"""``make screenshots``: the pictures of README and docs, taken from a running campaign.
+
+Runs the demo's campaign on a database of its own and photographs it. Everything is made anew, so
+the pictures show the product as it is in this checkout.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+from . import packages, postgres, run, setup, venv
+from .common import ADDON, LOGS, ROOT, STATE, SetupError, main, remove, say, step
+
+IMAGES = ROOT / "docs" / "images"
+#: what the Apps menu shows; an addon carries its own copy
+DESCRIPTION = ROOT / ADDON / "static" / "description"
+DATABASE = "directmail_screenshots"
+#: holds the process id of the run that has set everything up: only its own `exec` keeps that
+READY = "DEVENV_SCREENSHOTS_READY"
+#: package -> a character that the demo's names and letter need a font for
+FONTS = {"fonts-wqy-microhei": "茶", "fonts-noto-color-emoji": "🍃"}
+BUILDER_READY = """() => {
+    const frame = document.querySelector(".o_field_widget[name=body_arch] iframe");
+    return !!frame?.contentDocument?.querySelector(".o_mail_wrapper p");
+}"""
+
+
+def command():
+    """Set everything up, then go on with the Python that was set up."""
+    if os.environ.get(READY) != str(os.getpid()):
+        setup.ensure()
+        ensure_fonts()
+        found = {**run.environment(), READY: str(os.getpid())}
+        os.chdir(ROOT)
+        os.execve(venv.PYTHON, [str(venv.PYTHON), "-m", "devenv.screenshots"], found)
+    signal.signal(signal.SIGTERM, lambda *_details: sys.exit(1))
+    postgres.start()
+    take_pictures()
+
+
+def ensure_fonts():
+    """Install the fonts without which Chinese names and emoji would be empty boxes."""
+    packages.ensure({"fontconfig": lambda: shutil.which("fc-list")})
+    packages.ensure(
+        {name: lambda letter=letter: has_font(letter) for name, letter in FONTS.items()}
+    )
+
+
+def has_font(letter):
+    """Tell whether some font of this machine has a character."""
+    query = ["fc-list", f":charset={ord(letter):x}"]
+    return bool(subprocess.run(query, capture_output=True, check=True).stdout.strip())
+
+
+def take_pictures():
+    """Run a campaign and write every picture."""
+    from directmail_emulator.testing import Emulator, EmulatorError
+
+    from . import demo_campaign, demo_server
+    from .browser import Browser
+
+    # the demo's own database stays as it is, and so does a demo that is running
+    demo_server.DATABASE = DATABASE
+    demo_server.LOG = LOGS / "screenshots-odoo.log"
+    odoo = demo_server.OdooServer(demo_server.choose_port("PORT"))
+    with step("making a database"):
+        demo_server.make_database()
+        demo_server.seed_database(odoo.url)
+    data = STATE / "screenshots-emulator"
+    remove(data)
+    try:
+        with Emulator(data=data) as emulator, contextlib.closing(odoo):
+            with step("running the campaign"):
+                odoo.start()
+                campaign = demo_campaign.Campaign(odoo.url, emulator)
+                campaign.run()
+            with step("taking pictures"), Browser() as browser:
+                Photographer(browser, odoo.url, campaign).take_all(emulator)
+    except EmulatorError as error:
+        raise SetupError(f"the emulator: {error} (details: {data / 'emulator.log'})") from error
+
+
+class Photographer:
+    """Takes the pictures of a finished campaign.
+
+    :param browser: a `browser.Browser`
+    :param str url: of Odoo
+    :param campaign: a `demo_campaign.Campaign` that has run
+    """
+
+    def __init__(self, browser, url, campaign):
+        self._browser = browser
+        self._url = url
+        self._campaign = campaign
+
+    def take_all(self, emulator):
+        from . import demo_data, demo_server
+
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        campaign = self._campaign
+        user = demo_server.User(self._url, "marketing", demo_data.PASSWORD)
+        template = user.call(
+            "directmail.template", "copy", [campaign.template], {"name": "Summer letter"}
+        )[0]
+        draft = user.call(
+            "directmail.task",
+            "copy",
+            [campaign.task],
+            {"name": "Spring letter, once more", "template_id": campaign.template},
+        )[0]
+
+        self._browser.log_in(self._url, "admin", "admin")
+        self._open("directmail_account_action", campaign.account)
+        self._save("account")
+
+        self._browser.log_in(self._url, "marketing", demo_data.PASSWORD)
+        self._open("directmail_audience_action", campaign.audience)
+        self._save("audience")
+        self._open("directmail_template_action", template, BUILDER_READY)
+        self._save("template")
+        self._open("directmail_task_action", draft)
+        self._save("task-before")
+        self._open("directmail_task_action", campaign.task)
+        self._save("task-after")
+        shutil.copyfile(IMAGES / "task-after.png", DESCRIPTION / "task.png")
+        self._browser.click("button[name=action_view_deliveries]", ".o_list_view .o_data_row")
+        self._save("people")
+        self._open("directmail_task_action", campaign.task)
+        self._browser.click(
+            "button[name=action_view_deliveries]:has([name=suppressed_count])",
+            ".o_list_view .o_data_row",
+        )
+        self._save("suppressed")
+
+        self._browser.open(f"{emulator.admin}/", "body")
+        self._save("emulator")
+
+    def _open(self, action, record, wanted=".o_form_view"):
+        self._browser.open(f"{self._url}/odoo/action-{ADDON}.{action}/{record}", wanted)
+
+    def _save(self, name):
+        path = IMAGES / f"{name}.png"
+        self._browser.picture(path)
+        say(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KB")
+
+
+if __name__ == "__main__":
+    main(command)
