@@ -5,6 +5,7 @@ One secret, several uses: each use gets a key of its own, derived with HKDF, so 
 anything about another.
 """
 
+import contextlib
 import base64
 import hashlib
 import logging
@@ -141,8 +142,7 @@ def _create_key_file(path):
             stream.write(secrets.token_urlsafe(48) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        os.link(draft, path)  # fails where the file exists, unlike a rename
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # fails where the file exists, unlike a rename
     finally:
         draft.unlink()

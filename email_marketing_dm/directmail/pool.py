@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Threads that make network calls, and nothing else: no database, no Odoo."""
 
+import contextlib
 import logging
 import queue
 import threading
@@ -65,12 +66,10 @@ class CallPool:
         flight.
         """
         finished = []
-        try:
+        with contextlib.suppress(queue.Empty):
             finished.append(self._results.get(timeout=max(0.0, timeout)))
             while True:
                 finished.append(self._results.get_nowait())
-        except queue.Empty:
-            pass
         self._in_flight -= len(finished)
         return finished
 
