@@ -25,7 +25,8 @@ def command():
         found = {**run.environment(), READY: str(os.getpid())}
         os.chdir(ROOT)
         os.execve(venv.PYTHON, [str(venv.PYTHON), "-m", "devenv.demo"], found)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a process that a script started in the background begins with it ignored
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     with only_one():
         postgres.start()
@@ -98,7 +99,8 @@ def stay(odoo, emulator):
             time.sleep(0.5)
     except KeyboardInterrupt:
         # a second Ctrl-C must not leave a server behind
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         say("stopping ...")
         return
     raise SetupError("Odoo has ended; see the log in .devenv/log/demo-odoo.log")
