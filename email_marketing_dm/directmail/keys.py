@@ -5,8 +5,8 @@ One secret, several uses: each use gets a key of its own, derived with HKDF, so 
 anything about another.
 """
 
-import contextlib
 import base64
+import contextlib
 import hashlib
 import logging
 import os
