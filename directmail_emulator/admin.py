@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from aiohttp import web
 from . import __version__
 from .faults import KINDS, Fault
 from .inbox import Inbox
+from .operations.templates import PENDING
 from .outcomes import BEHAVIOURS, PATTERNS
 from .settings import ConfigError
 
@@ -131,31 +133,44 @@ async def calls(request):
 async def templates(request):
     core = _core(request)
     rows = core.store.rows("SELECT * FROM template ORDER BY id DESC")
-    return web.json_response({"rows": [_template(core, row) for row in rows]})
+    texts = request.query.get("text") != "0"
+    return web.json_response({"waiting": sum(row["status"] == PENDING for row in rows),
+                              "rows": [_template(core, row, texts) for row in rows]})
 
 
-def _template(core, row):
+def _find_template(request):
+    row = _core(request).store.row("SELECT * FROM template WHERE id = ?",
+                                   (int(request.match_info["id"]),))
+    if row is None:
+        raise web.HTTPNotFound(reason="There is no such template")
+    return row
+
+
+@routes.get("/api/templates/{id:[0-9]{1,15}}")
+async def template(request):
+    return web.json_response(_template(_core(request), _find_template(request)))
+
+
+def _template(core, row, text=True):
     account = core.accounts.by_id(row["account"])
     return {
+        **({"text": row["text"]} if text else {}),
         "id": row["id"], "account": account.config.access_key_id if account else "",
         "region": account.config.region if account else "", "name": row["name"],
-        "nickname": row["nickname"], "subject": row["subject"], "text": row["text"],
-        "status": row["status"], "comment": row["comment"], "created_at": row["created_at"],
+        "nickname": row["nickname"], "subject": row["subject"], "status": row["status"],
+        "comment": row["comment"], "created_at": row["created_at"],
         "changed_at": row["changed_at"], "review_due": row["review_due"]}
 
 
-@routes.post("/api/templates/{id}/{decision:approve|reject}")
+@routes.post("/api/templates/{id:[0-9]{1,15}}/{decision:approve|reject}")
 async def decide(request):
     comment = (await _body(request)).get("comment", "")
     if not isinstance(comment, str):
         raise ConfigError("comment is not a text")
-    core, number = _core(request), request.match_info["id"]
+    number = _find_template(request)["id"]
     approved = request.match_info["decision"] == "approve"
-    known = number.isdigit() and len(number) < 16
-    if not known or not core.timeline.decide(int(number), approved, comment):
-        raise web.HTTPNotFound(reason=f"There is no template {number}")
-    row = core.store.row("SELECT * FROM template WHERE id = ?", (int(number),))
-    return web.json_response(_template(core, row))
+    _core(request).timeline.decide(number, approved, comment)
+    return web.json_response(_template(_core(request), _find_template(request)))
 
 
 @routes.get("/api/faults")
@@ -179,8 +194,15 @@ async def clear_faults(request):
     return web.json_response({"cleared": cleared})
 
 
-@routes.post("/api/clock")
+@routes.get("/api/clock")
 async def clock(request):
+    core = _core(request)
+    return web.json_response({"now": core.clock.now(), "offset": core.clock.offset,
+                              "skew": core.clock.gateway_skew})
+
+
+@routes.post("/api/clock")
+async def turn_clock(request):
     data, core = await _body(request), _core(request)
     for name in data:
         if name not in ("advance", "skew"):
@@ -192,8 +214,7 @@ async def clock(request):
     if "skew" in data:
         core.clock.gateway_skew = data["skew"]
     core.advance_clock(data.get("advance", 0))
-    return web.json_response({"now": core.clock.now(), "offset": core.clock.offset,
-                              "skew": core.clock.gateway_skew})
+    return await clock(request)
 
 
 @routes.post("/api/outcomes/flush")
@@ -242,9 +263,9 @@ async def change_account(request):
 
 @routes.get("/api/inbox")
 async def inbox(request):
-    rows = await request.app[INBOX].mails(
+    rows = await request.app[INBOX].page(
         _filters(request), _number(request, "limit", 50, 500),
-        _number(request, "offset", 0, 10**15))
+        _number(request, "offset", 0, 10**15), newest=True)
     return web.json_response({"rows": rows})
 
 
@@ -262,19 +283,29 @@ async def mail(request):
 
 @routes.get("/api/inbox/{env_id}/body")
 async def mail_body(request):
-    """The HTML alone, for a sandboxed frame: nothing in it runs or is loaded from elsewhere."""
-    full = request.app[INBOX].full(_mail(request)[0])
-    return web.Response(
-        text=full["html"] or f"<pre>{_escaped(full['text'])}</pre>", content_type="text/html",
-        headers={"Content-Security-Policy": "sandbox allow-popups; default-src 'none';"
-                 " style-src 'unsafe-inline'; img-src data: http://127.0.0.1:*"
-                 " http://localhost:*; font-src data:"})
+    """The HTML alone, for a sandboxed frame. `images=1` loads images from this machine, which
+    may count as an open; public addresses in `mailbox_hosts` lead to this machine."""
+    row = _mail(request)[0]
+    full = request.app[INBOX].full(row)
+    account = _core(request).accounts.by_id(row["account"])
+    hosts = account.settings.outcomes.mailbox_hosts if account else {}
+    html = full["html"]
+    for public, here in hosts.items():
+        html = html.replace(public.rstrip("/"), here.rstrip("/"))
+    return _framed(html or f"<pre>{escape(full['text'])}</pre>", bool(request.query.get("images")))
 
 
-def _escaped(text):
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(character, entity)
-    return text
+@routes.get("/api/templates/{id:[0-9]{1,15}}/body")
+async def template_body(request):
+    return _framed(_find_template(request)["text"], False)
+
+
+def _framed(html, images):
+    """A document in which nothing runs and nothing is loaded from elsewhere."""
+    sources = "data: http://127.0.0.1:* http://localhost:*" if images else "data:"
+    return web.Response(text=html, content_type="text/html", headers={
+        "Content-Security-Policy": "sandbox allow-popups; default-src 'none';"
+        f" style-src 'unsafe-inline'; img-src {sources}; font-src data:"})
 
 
 REACTIONS = ("open", "click", "machine_open", "machine_click", "unsubscribe", "subscribe",

@@ -74,7 +74,8 @@ class Gateway:
         except web.HTTPRequestEntityTooLarge:
             return self._refuse(ApiError("RequestEntityTooLarge"), request_id, request.host)
         received = Received(
-            request.method, path, request.headers, signature.pairs(query), body,
+            request.method, path, request.headers,
+            signature.pairs(query.encode("utf-8", "surrogateescape")), body,
             self._form(request, body), request.remote or "", request_id)
         received.params.update(received.query)
         received.params.update(received.form)
@@ -89,7 +90,7 @@ class Gateway:
         """The parameters of a form body; any other body has none."""
         if not body or request.content_type != "application/x-www-form-urlencoded":
             return []
-        return signature.pairs(body.decode("utf-8", "surrogateescape"))
+        return signature.pairs(body)
 
     @staticmethod
     def _stated_key(received):

@@ -41,12 +41,17 @@ class Inbox:
     async def ledger(self, filters, limit, offset, newest=False):
         """``(rows, how many there are)`` in the order of acceptance."""
         where, values = self._where(filters)
+        total = await self._store.read(f"SELECT count(*) FROM ledger l WHERE {where}", values)
+        return await self.page(filters, limit, offset, newest), total[0][0]
+
+    async def page(self, filters, limit, offset, newest=False):
+        """Rows without counting all of them, which takes long in a large ledger."""
+        where, values = self._where(filters)
         order = "DESC" if newest else "ASC"
         rows = await self._store.read(
             f"SELECT l.*, o.status FROM ledger l LEFT JOIN outcome o ON o.seq = l.seq"
             f" WHERE {where} ORDER BY l.seq {order} LIMIT ? OFFSET ?", (*values, limit, offset))
-        total = await self._store.read(f"SELECT count(*) FROM ledger l WHERE {where}", values)
-        return [self._row(row) for row in rows], total[0][0]
+        return [self._row(row) for row in rows]
 
     def _row(self, row):
         account = self._core.accounts.by_id(row["account"])
@@ -89,11 +94,6 @@ class Inbox:
             if kind in _REACTIONS:
                 names[f"machine_{kind}" if machine else kind] = number
         return {**dict(counted[0]), "outcomes": names}
-
-    async def mails(self, filters, limit, offset):
-        """Newest first, as a list of mails shows them."""
-        rows, _total = await self.ledger(filters, limit, offset, newest=True)
-        return rows
 
     def of_call(self, env_id, rcpt=None):
         """Ledger rows of one call, or of one recipient of it."""

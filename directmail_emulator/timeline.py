@@ -248,8 +248,7 @@ class Timeline:
         return next((word for word in review.spam_words if word.lower() in text), None)
 
     def decide(self, number, approved, comment):
-        """Approve or reject a template. Returns whether there is such a one."""
-        done = self._store.execute(
+        """Approve or reject a template."""
+        self._store.execute(
             "UPDATE template SET status = ?, comment = ?, review_due = NULL WHERE id = ?",
             (APPROVED if approved else REJECTED, comment, number))
-        return done.rowcount == 1

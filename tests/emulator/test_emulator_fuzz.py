@@ -3,9 +3,10 @@
 import json
 import re
 import socket
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
+from directmail_emulator import signature
 from directmail_emulator.operations import load_all
 from directmail_emulator.testing import Emulator
 from emulator_support import Account, NEWS, post, raw_exchange, signed_request
@@ -182,3 +183,16 @@ def test_a_body_that_is_too_large(fuzzed):
     answer = post(fuzzed, "SingleSendMail", {}, b"HtmlBody=" + b"x" * 10_000_000)
     assert answer.status_code == 413
     readable(answer.status_code, answer.text)
+
+
+@settings(QUICK, max_examples=1000)
+@given(raw=st.one_of(
+    st.binary(max_size=80),
+    st.lists(st.sampled_from([b"%", b"%41", b"%3d", b"%0A", b"%\n", b"=", b"==", b"=41", b"&",
+                              b"+", b"_", b" ", b"\r\n", b"%e4%bd%a0", b"%ff", b"%2", b"x"]),
+             max_size=12).map(b"".join)))
+def test_decoding_is_the_standard_librarys(raw):
+    expected = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    found = [tuple(text.encode("utf-8", "surrogateescape") for text in pair)
+             for pair in signature.pairs(raw)]
+    assert found == [tuple(text.encode("latin-1") for text in pair) for pair in expected]
