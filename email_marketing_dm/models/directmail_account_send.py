@@ -3,6 +3,7 @@ import logging
 from datetime import datetime, time, timedelta, timezone
 
 from odoo import api, fields, models
+from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ..directmail.const import BEIJING
@@ -33,7 +34,8 @@ class DirectmailAccount(models.Model):
             task._start()
             self.env["ir.cron"]._commit_progress()
         account._send()
-        account._finish_tasks()
+        # A user, or the import of results, may write the same task at this moment.
+        retrying(account._finish_tasks, self.env)
         account._schedule_next_run()
 
     def _get_due_tasks(self):
