@@ -10,20 +10,14 @@ THREADS = 32  # an account's default
 LATENCY = 0.06  # seconds, so that calls are under way whenever the server dies
 
 
-def run_kills(shop, people, kills, seed, group="kill", hurt=None):
+def run_kills(shop, people, kills, seed, group="kill"):
     """Kill Odoo at random moments of a task and start it again each time.
 
-    :param hurt: called with the number of each kill while Odoo is dead, to kill something else
     :return: (task, ids of the deliveries caught *sending* by each kill)
     """
-    random = Random(seed)
-    slow = shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
-    task = shop.make_task(group, people)
-    shop.act(task, "send")
     caught = []
-    for number in range(kills):
-        if not _wait_for_progress(shop, task, people, kills - number, random):
-            break
+
+    def kill_odoo(task):
         shop.server.kill()
         caught.append(
             {
@@ -34,13 +28,34 @@ def run_kills(shop, people, kills, seed, group="kill", hurt=None):
                 )
             }
         )
-        if hurt:
-            hurt(number)
         shop.server.start()
+
+    return run_blows(shop, people, [kill_odoo] * kills, seed, group), caught
+
+
+def run_blows(shop, people, blows, seed, group):
+    """Deal blows at random moments of a task, and wait until it is done.
+
+    :param blows: functions, called with the task's id; each leaves everything running again
+    :return: the task's id
+    """
+    random = Random(seed)
+    _slow_down(shop.emulator)
+    task = shop.make_task(group, people)
+    shop.act(task, "send")
+    for number, blow in enumerate(blows):
+        if not _wait_for_progress(shop, task, people, len(blows) - number, random):
+            break
+        blow(task)
+        _slow_down(shop.emulator)  # a killed emulator has forgotten
     shop.wait(task, "done", seconds=60 + people / 10)
-    if slow in shop.emulator.faults():
-        shop.emulator.clear_faults()
-    return task, caught
+    shop.emulator.clear_faults()
+    return task
+
+
+def _slow_down(emulator):
+    if not emulator.faults():
+        emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
 
 
 def _wait_for_progress(shop, task, people, kills_left, random):
@@ -164,6 +179,7 @@ def _finish_fault(shop, task, people, kind, hits=None):
         assert FAULTS[kind].stops, shop.read(task, "state_message")
         assert not paused, "one refusal of the account pauses once"
         paused = True
+        shop.wait_quiet(task)
         books = shop.check(task, people)
         assert books.ok and books.states["waiting"], books
         shop.emulator.clear_faults()

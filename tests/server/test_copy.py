@@ -1,0 +1,83 @@
+"""A copied database sends nothing, whatever its original was doing at that moment."""
+
+import time
+
+import pytest
+from campaign import refusal
+from odoo_server import OdooServer
+
+from devenv import database as databases
+
+PEOPLE = 300
+
+
+@pytest.fixture(scope="module")
+def running_task(shop):
+    """A task of which some mails are out and some are not, and whose server was killed."""
+    shop.emulator.set_fault("slow", action="SingleSendMail", delay=0.05)
+    task = shop.make_task("copied", PEOPLE)
+    shop.act(task, "send")
+    while shop.count_rows(task).get("sent", 0) < 20:
+        shop.server.wake_crons()
+        time.sleep(0.1)
+    shop.server.kill()
+    assert shop.count_rows(task)["waiting"] > 20
+    return task
+
+
+def test_a_copy_sends_nothing_and_the_original_goes_on(shop, emulator, running_task):
+    name = f"{shop.server.database}_copy"
+    databases.copy(shop.server.database, name)
+    before = len(emulator.ledger())
+    calls = emulator.calls()
+    try:
+        with OdooServer(name) as copy:
+            _check_copy(copy, shop, running_task)
+        assert len(emulator.ledger()) == before
+        assert emulator.calls() == calls, "the copy called DirectMail"
+    finally:
+        databases.drop(name)
+
+    emulator.clear_faults()
+    shop.server.start()
+    shop.wait(running_task, "done")
+    shop.import_results(running_task)
+    books = shop.check(running_task, PEOPLE)
+    assert books.ok, books
+    assert books.states["sent"] + books.states.get("not_sent", 0) == PEOPLE
+
+
+def _check_copy(copy, shop, task):
+    """Let the copy's crons run, then press every button that might send."""
+    admin = copy.login("dm_admin", "a long password 1")
+    user = copy.login("dm_user", "a long password 1")
+    before = _count_by_state(copy, task)
+
+    account = {"state": "active"}
+    deadline = time.monotonic() + 30
+    while account["state"] != "disarmed":
+        assert time.monotonic() < deadline, account
+        copy.wake_crons()
+        time.sleep(0.3)
+        account = admin.read("directmail.account", shop.account, "state", "state_message")
+    assert "copy" in account["state_message"]
+    assert "administrator" in account["state_message"]
+
+    assert user.read("directmail.task", task, "waiting_for")["waiting_for"]
+    user.call("directmail.task", "action_pause", [[task]])
+    assert "not active" in refusal(user, "directmail.task", "action_resume", [task])
+    [second] = user.call("directmail.task", "copy", [[task]])
+    said = refusal(user, "directmail.task", "action_send", [second])
+    assert "not active" in said and "administrator" in said
+    copy.wake_crons()
+    time.sleep(3)
+    assert _count_by_state(copy, task) == before
+    assert _count_by_state(copy, second) == {}
+
+
+def _count_by_state(server, task):
+    return dict(
+        server.query(
+            "SELECT state, count(*) FROM directmail_delivery WHERE task_id = %s GROUP BY 1", task
+        )
+    )

@@ -1,0 +1,96 @@
+"""Whatever goes wrong between here and DirectMail: nobody twice, nobody lost, answers understood."""
+
+import contextlib
+import time
+
+import pytest
+from odoo_server import RpcError
+from scenarios import FAULTS, THREADS, run_fault
+
+PEOPLE = 150
+
+
+@pytest.fixture(autouse=True)
+def no_fault_left(emulator):
+    """Faults are for one test only."""
+    yield
+    emulator.clear_faults()
+
+
+@pytest.mark.parametrize("kind", sorted(FAULTS))
+def test_fault(shop, kind):
+    run = run_fault(shop, kind, PEOPLE, share=0.08)
+
+    assert run.hits, "the fault never struck"
+    assert run.before.ok, run.before
+    expected = FAULTS[kind]
+    unknown = run.before.unknown
+    if expected.unknown == "each":
+        assert unknown == run.hits, (unknown, run.hits)
+    elif expected.unknown == "some":
+        assert unknown <= THREADS
+    else:
+        assert unknown == 0
+    assert run.paused == expected.stops
+    assert run.after.ok and not run.after.unknown, run.after
+    # What was accepted is known as sent in the end; what never arrived is proven not to have.
+    not_sent = run.after.states.get("not_sent", 0)
+    assert run.after.states["sent"] == run.after.mailed == PEOPLE - not_sent
+    if expected.unknown != "some":
+        assert not_sent == (unknown if not expected.accepted else 0)
+
+
+def test_a_person_who_is_refused_stops_nobody_else(shop, emulator):
+    emulator.set_fault(
+        "error", action="SingleSendMail", to="p-refused-1*", status=400, code="InvalidToAddress.Spam"
+    )
+    task = shop.make_task("refused", 60)
+    shop.act(task, "send")
+    shop.wait(task, "done")
+
+    books = shop.check(task, 60)
+    assert books.ok, books
+    assert books.states == {"refused": 11, "sent": 49}  # 1 and 10 to 19
+    [(code,)] = shop.server.query(
+        "SELECT DISTINCT code FROM directmail_delivery WHERE task_id = %s AND state = 'refused'",
+        task,
+    )
+    assert code == "InvalidToAddress.Spam"
+
+
+@pytest.mark.parametrize("code", ["InvalidSendMail.Spam", "InvalidQuota.Exceed"])
+def test_spam_or_quota_refusals_pause_the_task(shop, emulator, code):
+    emulator.set_fault("error", action="SingleSendMail", status=400, code=code, after=20)
+    task = shop.make_task(code.partition(".")[0].lower(), 200)
+    shop.act(task, "send")
+    shop.wait(task, "paused")
+    shop.wait_quiet(task)
+
+    books = shop.check(task, 200)
+    assert books.ok, books
+    assert books.states == {"sent": 20, "waiting": 180}
+    said = shop.read(task, "state_message")["state_message"]
+    assert code in said and "Resume" in said
+    [rule] = emulator.faults()
+    refused = rule["hits"]
+    # Those under way when the first refusal came back, and no more.
+    assert refused <= THREADS, "it burnt through the people"
+
+    emulator.clear_faults()
+    shop.act(task, "resume")
+    shop.wait(task, "done")
+    books = shop.check(task, 200)
+    assert books.ok and books.states == {"sent": 200}, books
+
+
+def test_results_that_are_imported_meanwhile_hold_no_task_up(shop):
+    """Both write the task when it ends; the sender tries again, and at once."""
+    task = shop.make_task("collision", 200)
+    shop.act(task, "send")
+    deadline = time.monotonic() + 20
+    while shop.state(task) != "done":
+        assert time.monotonic() < deadline, "the task was left for the next run of its cron"
+        shop.server.wake_crons()
+        with contextlib.suppress(RpcError):  # the button itself may lose the race
+            shop.act(task, "import_results")
+    assert shop.check(task, 200).ok
