@@ -9,8 +9,9 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from directmail_emulator.testing import Emulator  # noqa: E402
 from emulator_support import Account  # noqa: E402
+
+from directmail_emulator.testing import Emulator  # noqa: E402
 
 try:  # installed, its plugin brings these fixtures by itself; from the checkout, we do
     import importlib.metadata

@@ -164,7 +164,7 @@ def raw_exchange(endpoint, data, timeout=5):
         try:
             while chunk := connection.recv(65536):
                 received += chunk
-        except (ConnectionResetError, socket.timeout):
+        except (TimeoutError, ConnectionResetError):
             pass
     return received
 

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
-from emulator_support import Account, NEWS, headers_json, refused
+from emulator_support import NEWS, Account, headers_json, refused
 
 
 class Receiver:

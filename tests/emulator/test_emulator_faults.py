@@ -4,8 +4,11 @@ import socket
 import time
 
 import pytest
-from alibabacloud_tea_openapi.exceptions import (ClientException, ServerException,
-                                                 ThrottlingException)
+from alibabacloud_tea_openapi.exceptions import (
+    ClientException,
+    ServerException,
+    ThrottlingException,
+)
 from darabonba.exceptions import UnretryableException
 from emulator_support import Account, refused
 from requests.exceptions import ConnectionError, ConnectTimeout, ReadTimeout

@@ -6,12 +6,13 @@ import socket
 from urllib.parse import parse_qsl, quote
 
 import pytest
+from emulator_support import NEWS, Account, post, raw_exchange, signed_request
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from directmail_emulator import signature
 from directmail_emulator.operations import load_all
 from directmail_emulator.testing import Emulator
-from emulator_support import Account, NEWS, post, raw_exchange, signed_request
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 QUICK = settings(max_examples=150, deadline=None,
                  suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,7 +5,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from emulator_support import Account, NEWS, headers_json, template
+from emulator_support import NEWS, Account, headers_json, template
 
 
 def statuses(account):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from directmail_emulator.testing import Emulator, EmulatorError
 from emulator_support import Account, code_of
+
+from directmail_emulator.testing import Emulator, EmulatorError
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,9 @@ import re
 import pytest
 from alibabacloud_dm20151123 import models
 from darabonba.model import DaraModel
-from directmail_emulator.operations import load_all
 from emulator_support import NEWS, post, send_fields
+
+from directmail_emulator.operations import load_all
 
 TODAY = {"StartTime": "{day}", "EndTime": "{day}"}
 #: parameters of one good call per operation; what needs an id gets it from the fixture
