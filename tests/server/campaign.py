@@ -6,8 +6,9 @@ Shared by the whole-server tests and the torture runs.
 import time
 from dataclasses import dataclass
 
-from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 from odoo_server import RpcError
+
+from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 
 PASSWORD = "a long password 1"
 BODY = """<div><p>Dear <t t-out="object.name">friend</t>,</p><p>our spring collection is here.</p>
@@ -146,8 +147,8 @@ class Shop:
         )
         self.server.query(
             f"""INSERT INTO res_partner ({names}, {", ".join(changed)})
-                SELECT {names}, 'Person ' || n, 'Person ' || n, replace(email, '-1@', '-' || n || '@'),
-                       replace(email, '-1@', '-' || n || '@')
+                SELECT {names}, 'Person ' || n, 'Person ' || n,
+                       replace(email, '-1@', '-' || n || '@'), replace(email, '-1@', '-' || n || '@')
                   FROM res_partner, generate_series(2, %s) n WHERE id = %s""",
             count,
             first,

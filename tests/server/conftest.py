@@ -10,10 +10,10 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from campaign import EMULATOR, Shop  # noqa: E402
-from directmail_emulator.testing import Emulator  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
 
 from devenv import database as databases  # noqa: E402
+from directmail_emulator.testing import Emulator  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from campaign import BODY, refusal
-from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 from odoo_server import free_port
+
+from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 
 TECHNICAL = (
     "Traceback", "Exception", "psycopg2", "HTTPConnection", "urllib3", "(None", "False", "<", "{",

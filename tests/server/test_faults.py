@@ -1,4 +1,4 @@
-"""Whatever goes wrong between here and DirectMail: nobody twice, nobody lost, answers understood."""
+"""Whatever goes wrong on the way to DirectMail: nobody twice, nobody lost, answers understood."""
 
 import contextlib
 import time
@@ -42,7 +42,11 @@ def test_fault(shop, kind):
 
 def test_a_person_who_is_refused_stops_nobody_else(shop, emulator):
     emulator.set_fault(
-        "error", action="SingleSendMail", to="p-refused-1*", status=400, code="InvalidToAddress.Spam"
+        "error",
+        action="SingleSendMail",
+        to="p-refused-1*",
+        status=400,
+        code="InvalidToAddress.Spam",
     )
     task = shop.make_task("refused", 60)
     shop.act(task, "send")

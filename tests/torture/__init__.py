@@ -1,0 +1,1 @@
+"""The long reliability runs: ``python -m tests.torture``."""

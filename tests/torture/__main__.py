@@ -1,0 +1,174 @@
+"""``python -m tests.torture``: the long forms of the runs in ``tests/server``.
+
+Prints per run one line ``TORTURE <name> duplicates=… lost=… unknown=… ok|broken seed=…``.
+Environment: SEED repeats a run, ONLY=name runs one, PEOPLE and KILLS change the size.
+"""
+
+import contextlib
+import os
+import random
+import sys
+import time
+import traceback
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
+
+from campaign import EMULATOR, Shop  # noqa: E402
+from odoo_server import OdooServer  # noqa: E402
+from scenarios import FAULTS, THREADS, run_blows, run_fault, run_kills, unknown_ids  # noqa: E402
+
+from devenv import database as databases  # noqa: E402
+from directmail_emulator.testing import Emulator  # noqa: E402
+
+from .cluster import Cluster  # noqa: E402
+
+SEED = int(os.environ.get("SEED") or random.randrange(10**6))
+PEOPLE = int(os.environ.get("PEOPLE") or 5000)
+KILLS = int(os.environ.get("KILLS") or 50)
+FAULT_PEOPLE = min(PEOPLE, 1000)
+OTHER_KILLS = 5
+
+
+@contextlib.contextmanager
+def open_shop(name, cluster=None):
+    """An emulator, an Odoo on a database of its own, an active account."""
+    database = databases.fresh(f"torture_{name}")
+    try:
+        if cluster:
+            cluster.take_over(database)
+        environment = cluster and cluster.environment
+        with (
+            Emulator(settings=EMULATOR) as emulator,
+            OdooServer(database, environment=environment) as server,
+        ):
+            yield Shop(server, emulator)
+    finally:
+        databases.drop(database)
+
+
+def kill_odoo():
+    """Odoo dies KILLS times in one task."""
+    with open_shop("kill") as shop:
+        task, caught = run_kills(shop, PEOPLE, KILLS, SEED)
+        yield (
+            shop.check(task, PEOPLE),
+            [
+                *(f"a kill left {len(ids)} unknown" for ids in caught if len(ids) > THREADS),
+                *["unknown mails that no kill explains"][
+                    : len(unknown_ids(shop, task) - set().union(*caught))
+                ],
+                *["the task was over before the last kill"][: KILLS - len(caught)],
+            ],
+        )
+        shop.import_results(task, seconds=120)
+        books = shop.check(task, PEOPLE)
+        yield books, ["unknown mails are left"][: books.unknown]
+
+
+def kill_withheld():
+    """Odoo dies, and DirectMail's records show nothing: unknown stays unknown."""
+    with open_shop("withheld") as shop:
+        shop.emulator.change_settings({"outcomes": {"withhold_statistics": True}})
+        task, caught = run_kills(shop, FAULT_PEOPLE, 5, SEED)
+        expected = len(set().union(*caught))
+        shop.import_results(task, until_known=False)
+        books = shop.check(task, FAULT_PEOPLE)
+        complaint = f"of {expected} unknown, {books.unknown} stayed"
+        yield books, [complaint] * (books.unknown != expected)
+
+
+def kill_all():
+    """Odoo, PostgreSQL and the emulator die in turns, each while the others run."""
+    with Cluster() as cluster, open_shop("all", cluster) as shop:
+
+        def odoo(_task):
+            shop.server.kill()
+            shop.server.start()
+
+        def postgresql(_task):
+            cluster.kill()
+
+        def emulator(_task):
+            shop.emulator.kill()
+            time.sleep(1)
+            shop.emulator.start()
+
+        blows = [odoo] * KILLS + [postgresql] * OTHER_KILLS + [emulator] * OTHER_KILLS
+        random.Random(SEED).shuffle(blows)
+        task = run_blows(shop, PEOPLE, blows, SEED, "all")
+        books = shop.check(task, PEOPLE)
+        most = len(blows) * THREADS
+        yield books, [f"{books.unknown} unknown are more than {most}"] * (books.unknown > most)
+        shop.import_results(task, seconds=120)
+        yield shop.check(task, PEOPLE), []
+
+
+def faults():
+    """Every fault of the emulator in turn, for 5 % of the calls."""
+    with open_shop("faults") as shop:
+        for kind in FAULTS:
+            run = run_fault(shop, kind, FAULT_PEOPLE, share=0.05)
+            yield run.before, [f"{kind}: never struck"] * (not run.hits)
+            yield run.after, [f"{kind}: unknown is left"] * bool(run.after.unknown)
+
+
+def faults_together():
+    """All faults that end a call, and only the call, at once, each for 5 % of the calls."""
+    with open_shop("together") as shop:
+        for number, (kind, fault) in enumerate(FAULTS.items()):
+            if fault.unknown == "each" or kind in ("slow", "throttle", "unavailable"):
+                shop.emulator.set_fault(
+                    kind, action="SingleSendMail", rate=0.05, seed=SEED + number, delay=0.5
+                )
+        task = shop.make_task("together", FAULT_PEOPLE)
+        shop.act(task, "send")
+        while shop.wait(task, "done", "paused", seconds=900) == "paused":
+            shop.mend(task)
+        yield shop.check(task, FAULT_PEOPLE), []
+        shop.emulator.clear_faults()
+        # Half the answers got lost, and with fewer than 95 % of the sent mails visible nothing
+        # is proven; all of them are visible here.
+        shop.import_results(task, seconds=120)
+        books = shop.check(task, FAULT_PEOPLE)
+        yield books, ["unknown mails are left"][: books.unknown]
+
+
+RUNS = (kill_odoo, kill_withheld, kill_all, faults, faults_together)
+
+
+def main():
+    """Carry out the runs; 1 if one is broken, or ONLY names none."""
+    chosen = [run for run in RUNS if os.environ.get("ONLY") in (None, "", run.__name__)]
+    if not chosen:
+        print(f"There is no such run; there are {', '.join(run.__name__ for run in RUNS)}")
+        return 1
+    return int(not all([carry_out(run) for run in chosen]))
+
+
+def carry_out(run):
+    """Print the run's line. The figures are the worst that its books showed, unknown the last."""
+    duplicates = lost = unknown = 0
+    wrong = []
+    try:
+        for books, complaints in run():
+            duplicates = max(duplicates, books.duplicates)
+            lost = max(lost, abs(books.lost))
+            unknown = books.unknown
+            wrong += [*books.wrong, *complaints]
+    except Exception as error:
+        traceback.print_exc()
+        wrong.append(f"{type(error).__name__}: {error}")
+    good = not (duplicates or lost or wrong)
+    for complaint in wrong:
+        print(f"{run.__name__}: {complaint}")
+    print(
+        f"TORTURE {run.__name__} duplicates={duplicates} lost={lost} unknown={unknown}"
+        f" {'ok' if good else 'broken'} seed={SEED}",
+        flush=True,
+    )
+    return good
+
+
+if __name__ == "__main__":
+    sys.exit(main())
