@@ -85,4 +85,6 @@ class DirectmailDelivery(models.Model):
                     "DirectMail's records show that this mail never left."
                 )
             else:
-                delivery.explanation = delivery.message
+                # What a mail server says of a mail that arrived explains nothing.
+                delivered = delivery.outcome == "delivered"
+                delivery.explanation = False if delivered else delivery.message

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
 
 from directmail.client import DirectMailClient
+
 from directmail_emulator.testing import Emulator
 
 CONNECT_TIMEOUT = 0.5

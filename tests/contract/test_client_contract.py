@@ -11,6 +11,7 @@ from directmail.errors import DirectMailError
 from directmail.placeholders import assemble, compile_content, html_value, plain_value
 from directmail.pool import CallPool
 from directmail.records import Mail
+
 from directmail_emulator import faults
 
 MAIL = Mail(
