@@ -78,6 +78,14 @@ class DirectmailAccount(models.Model):
     def _finish_tasks(self):
         """Close the tasks of which nobody is waiting or sending any more."""
         self.ensure_one()
+        # Locked in the transaction's first statement, nobody else's write can come in between.
+        self.env.execute_query(
+            SQL(
+                """SELECT id FROM directmail_task WHERE account_id = %s AND state = 'sending'
+                      FOR NO KEY UPDATE""",
+                self.id,
+            )
+        )
         for task in self.env["directmail.task"].search(
             [("account_id", "=", self.id), ("state", "=", "sending")]
         ):
