@@ -148,7 +148,8 @@ class Shop:
         self.server.query(
             f"""INSERT INTO res_partner ({names}, {", ".join(changed)})
                 SELECT {names}, 'Person ' || n, 'Person ' || n,
-                       replace(email, '-1@', '-' || n || '@'), replace(email, '-1@', '-' || n || '@')
+                       replace(email, '-1@', '-' || n || '@'),
+                       replace(email, '-1@', '-' || n || '@')
                   FROM res_partner, generate_series(2, %s) n WHERE id = %s""",
             count,
             first,

@@ -97,4 +97,5 @@ def test_results_that_are_imported_meanwhile_hold_no_task_up(shop):
         shop.server.wake_crons()
         with contextlib.suppress(RpcError):  # the button itself may lose the race
             shop.act(task, "import_results")
+        time.sleep(0.05)
     assert shop.check(task, 200).ok
