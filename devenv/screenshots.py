@@ -26,6 +26,16 @@ BUILDER_READY = """() => {
     const frame = document.querySelector(".o_field_widget[name=body_arch] iframe");
     return !!frame?.contentDocument?.querySelector(".o_mail_wrapper p");
 }"""
+#: somebody who clicked, by the start of the address, has the most to show in the emulator
+SEARCH_CLICKED = """
+    const search = document.querySelector("#inbox-search");
+    search.value = "click.";
+    search.dispatchEvent(new Event("input"));
+"""
+CLICKED_SHOWN = """() => {
+    const mails = [...document.querySelectorAll("#mails button")];
+    return mails.length && mails.every((mail) => mail.textContent.startsWith("click."));
+}"""
 
 
 def command():
@@ -135,7 +145,10 @@ class Photographer:
         )
         self._save("suppressed")
 
-        self._browser.open(f"{emulator.admin}/", "body")
+        self._browser.open(f"{emulator.admin}/", "#mails button")
+        self._browser.run(SEARCH_CLICKED)
+        self._browser.wait(CLICKED_SHOWN)
+        self._browser.click("#mails button", "#mail iframe")
         self._save("emulator")
 
     def _open(self, action, record, wanted=".o_form_view"):
