@@ -7,6 +7,7 @@ Environment: SEED repeats a run, ONLY=name runs one, PEOPLE and KILLS change the
 import contextlib
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -175,4 +176,6 @@ def carry_out(run):
 
 
 if __name__ == "__main__":
+    # Ended from outside, it still stops its servers and removes what it made.
+    signal.signal(signal.SIGTERM, lambda *_details: sys.exit(143))
     sys.exit(main())
