@@ -88,6 +88,7 @@ class DirectmailAccount(models.Model):
     )
     content_mode = fields.Selection(
         [("template", "Approved template"), ("body", "Approved text, filled in here")],
+        string="Content",
         default="template",
         required=True,
         help="How the approved content is handed over. Choose the second only where DirectMail"
@@ -99,7 +100,7 @@ class DirectmailAccount(models.Model):
         help="How many mails may be on their way to DirectMail at once.",
     )
     rate_limit = fields.Integer("Mails per second", default=80)
-    daily_quota = fields.Integer(readonly=True, copy=False)
+    daily_quota = fields.Integer("Daily quota", readonly=True, copy=False)
     month_quota = fields.Integer("Monthly quota", readonly=True, copy=False)
     health = fields.Selection(
         [

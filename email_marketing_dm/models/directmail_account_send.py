@@ -31,7 +31,8 @@ class DirectmailAccount(models.Model):
         if not account or not account._is_armed():
             return
         for task in account._get_due_tasks():
-            task._start()
+            # What the cron writes is for the owner to read.
+            task.with_context(lang=task.user_id.lang)._start()
             self.env["ir.cron"]._commit_progress()
         account._send()
         # A user, or the import of results, may write the same task at this moment.
@@ -92,7 +93,7 @@ class DirectmailAccount(models.Model):
             if not self.env["directmail.delivery"].search_count(
                 [("task_id", "=", task.id), ("state", "in", ("waiting", "sending"))], limit=1
             ):
-                task._finish()
+                task.with_context(lang=task.user_id.lang)._finish()
         self.env["ir.cron"]._commit_progress()
 
     def _schedule_next_run(self):
@@ -184,6 +185,7 @@ class DirectmailAccount(models.Model):
         :param answer: a `directmail.answers.Answer`
         """
         self.ensure_one()
+        self = self.with_context(lang=self.company_id.partner_id.lang)
         if answer.code == "NoAnswer":
             message = self.env._(
                 "DirectMail's answers do not arrive. So that nobody else's mail becomes uncertain,"

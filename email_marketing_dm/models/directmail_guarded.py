@@ -37,7 +37,9 @@ class DirectmailGuarded(models.AbstractModel):
             raise AccessError(
                 self.env._(
                     "%(fields)s of %(model)s can't be set directly: use the buttons.",
-                    fields=", ".join(sorted(guarded)),
-                    model=self._description,
+                    fields=", ".join(
+                        self._fields[name]._description_string(self.env) for name in sorted(guarded)
+                    ),
+                    model=self.env["ir.model"]._get(self._name).sudo().name,
                 )
             )

@@ -55,6 +55,7 @@ class DirectmailTask(models.Model):
     sender_id = fields.Many2one("directmail.sender", "Sender address")
     address_type = fields.Selection(
         [("random", "Random address"), ("sender", "Sender address")],
+        "Address type",
         required=True,
         default="random",
         help="Random address: DirectMail adds a random part to the sender address, so that bounces"
@@ -269,7 +270,10 @@ class DirectmailTask(models.Model):
             domain.append(("state", "=", name))
         elif name in dict(OUTCOMES):
             domain.append(("outcome", "=", name))
-        return {**action, "domain": domain, "display_name": self.name}
+        else:
+            return {**action, "domain": domain}
+        label = self._fields[f"{name}_count"]._description_string(self.env)
+        return {**action, "domain": domain, "display_name": label}
 
     # === BUSINESS === #
 

@@ -145,9 +145,10 @@ class DirectmailTask(models.Model):
     def _on_review(self, template):
         """React to DirectMail's decision about the template that pending tasks wait for."""
         for task in self.filtered(lambda task: task.state == "pending").sudo():
+            task = task.with_context(lang=task.user_id.lang)
             if template.state == "rejected":
                 task._fail(
-                    self.env._(
+                    task.env._(
                         "DirectMail rejected the template: %s Correct it, submit it again, then"
                         " send.",
                         template.review_comment or "",
@@ -162,7 +163,8 @@ class DirectmailTask(models.Model):
         :param answer: a `directmail.answers.Answer`
         """
         for task in self.filtered(lambda task: task.state == "sending"):
-            message = self.env._(
+            task = task.with_context(lang=task.user_id.lang)
+            message = task.env._(
                 "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their place:"
                 " settle this, then press Resume.",
                 code=answer.code,

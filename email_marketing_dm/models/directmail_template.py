@@ -53,6 +53,7 @@ class DirectmailTemplate(models.Model):
     )
     subject = fields.Char(required=True)
     sender_name = fields.Char(
+        "Sender name",
         required=True,
         size=const.SENDER_NAME_MAX,
         help="What recipients see as the sender, at most 15 characters.",

@@ -39,6 +39,7 @@ class DirectmailTemplate(models.Model):
                 _logger.warning("Review of %s can't be asked about: %s", account.name, error)
                 continue
             for template in templates:
+                template = template.with_context(lang=template.user_id.lang)
                 template._apply_review(rows.get(template.remote_ref))
         waiting._schedule_review_check()
 
