@@ -105,8 +105,9 @@ async function openMail(row, images = false) {
           title: "Loads images from this machine; that may count as an open" }, "Load images"))),
     make("iframe", { sandbox: "allow-popups", title: "The mail as its recipient sees it",
       src: `${address}/body?${query({ to: row.to, images: images ? "1" : "" })}` }),
-    happened.length ? make("details", { open: true }, make("summary", {}, "What happened"),
-      make("table", {}, make("tbody", {}, ...happened))) : null,
+    // replaceChildren would print a null
+    ...(happened.length ? [make("details", { open: true }, make("summary", {}, "What happened"),
+      make("table", {}, make("tbody", {}, ...happened)))] : []),
     make("details", {}, make("summary", {}, "Headers and variables"), make("pre", {},
       JSON.stringify({ "Message-ID": mail.message_id, headers: mail.headers,
         template: mail.template_id, variables: mail.variables, options: mail.options }, null, 2))));
