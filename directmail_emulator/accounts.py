@@ -107,6 +107,12 @@ class Account:
                 (self.id, day))
         return self._used
 
+    def used_today_by(self, sender):
+        """Mails accepted today from one sender address."""
+        return self._store.value(
+            "SELECT mails FROM usage WHERE account = ? AND day = ? AND sender = ?",
+            (self.id, beijing_day(self._clock.now()), sender)) or 0
+
     def use(self, sender, mails):
         """Count accepted mails; call inside the transaction that writes them to the ledger."""
         self.used_today()

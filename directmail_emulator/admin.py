@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -33,7 +34,9 @@ def make_admin(emulator):
 
 @web.middleware
 async def plain_errors(request, handler):
-    """Errors as JSON, and no calls from other web sites' pages."""
+    """Errors as JSON, and no calls from other web sites' pages, whatever name they give us."""
+    if urlsplit(f"//{request.host}").hostname not in ("127.0.0.1", "localhost"):
+        return _error(403, "Use this page as 127.0.0.1 or localhost.")
     origin = request.headers.get("Origin")
     if origin and request.method != "GET" and origin != f"http://{request.host}":
         return _error(403, "Calls from other web sites are refused.")

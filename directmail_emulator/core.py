@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import traceback
 from collections import Counter, deque
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from .events import Signer
 from .faults import Faults
 from .mail import MailRoom
 from .mailbox import Mailbox
+from .operations import REGISTRY
 from .push import Pusher
 from .store import Nonces, Store
 from .timeline import Timeline
@@ -48,16 +51,24 @@ class Core:
     def start(self):
         """Let time pass; needs a running event loop."""
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self.timeline.run()), loop.create_task(self.pusher.run())]
+        self._tasks = [loop.create_task(self._keep_going(part.run))
+                       for part in (self.timeline, self.pusher)]
+
+    async def _keep_going(self, run):
+        """Run something for ever; an error of ours is told and counted, and does not end it."""
+        while True:
+            try:
+                await run()
+            except Exception:
+                traceback.print_exc(file=sys.stderr)
+                self.internal_errors += 1
+                await asyncio.sleep(1)
 
     async def stop(self):
         for task in self._tasks:
             task.cancel()
-        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.store.close()
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
 
     def wake(self):
         """Something new may be due."""
@@ -87,6 +98,8 @@ class Core:
 
     def count_call(self, action, access_key_id, answer, at):
         """Note a call for the page and for tests. ``answer`` is "ok" or an error code."""
-        self.calls.append({"action": action, "account": access_key_id, "answer": answer,
+        if action not in REGISTRY:  # whatever a broken client says must not fill our memory
+            action = "(unknown)"
+        self.calls.append({"action": action, "account": access_key_id[:64], "answer": answer,
                            "at": at})
         self.call_counts[action, answer] += 1

@@ -104,3 +104,15 @@ def missing_parameter(name, code_pattern):
     return ApiError(
         code_pattern.format(name=name), status=400,
         message=f"{name} is mandatory for this action.")
+
+
+def error_body(code, message, request_id, host):
+    """The body of an error, as the gateway writes it."""
+    return {
+        "RequestId": request_id,
+        "HostId": host,
+        "Code": code,
+        "Message": message or CATALOGUE.get(code, (400, code))[1],
+        "Recommend": f"https://api.alibabacloud.com/troubleshoot?q={code}&product=Dm"
+                     f"&requestId={request_id}",
+    }

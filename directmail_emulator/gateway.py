@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from . import signature
-from .errors import CATALOGUE, ApiError, missing_parameter
+from .errors import ApiError, error_body, missing_parameter
 from .misbehave import Misbehaviour
 from .operations import Call, Params, load_all
 
@@ -227,15 +227,3 @@ class Gateway:
     def _refuse(cls, error, request_id, host):
         return cls._json(error.status, error_body(error.code, error.message, request_id, host),
                          request_id, error.headers)
-
-
-def error_body(code, message, request_id, host):
-    """The body of an error, as the gateway writes it."""
-    return {
-        "RequestId": request_id,
-        "HostId": host,
-        "Code": code,
-        "Message": message or CATALOGUE.get(code, (400, code))[1],
-        "Recommend": f"https://api.alibabacloud.com/troubleshoot?q={code}&product=Dm"
-                     f"&requestId={request_id}",
-    }

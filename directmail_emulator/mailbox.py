@@ -58,7 +58,10 @@ class Mailbox:
         if body is None:
             return Plan()
         reader = _Reader()
-        reader.feed(body[0])
+        try:
+            reader.feed(body[0])
+        except AssertionError:
+            pass  # how html.parser gives up on some broken markup; what was read counts
         links = list(dict.fromkeys(reader.links))[:_MOST]
         if not machine:
             links = [url for url in links if "unsub" not in url.lower()][:1]

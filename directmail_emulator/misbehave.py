@@ -11,7 +11,7 @@ import struct
 
 from aiohttp import web
 
-from .errors import CATALOGUE
+from .errors import CATALOGUE, error_body
 
 _HTML = ("<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>"
          "{status} {reason}</h1></center>\r\n<hr><center>Tengine</center>\r\n</body>\r\n"
@@ -37,27 +37,30 @@ class Misbehaviour:
     async def strike(self, fault, request, received, response):
         """Answer a call wrongly.
 
-        :param response: the right answer, when the call was carried out, or None
+        :param response: the right answer, when the call was carried out, or None; faults that
+            need an answer to spoil then spoil a ServiceUnavailable
         """
         if not fault.accepts:
             self._core.count_call(received.action, received.access_key_id,
                                   f"fault: {fault.kind}", self._core.clock.now())
         if fault.kind in _ERRORS:
             return self._error(fault, request, received)
+        if response is None:
+            response = self._answer("ServiceUnavailable", request, received)
         handler = getattr(self, f"_{fault.kind}")
         return await handler(fault, request, response)
 
-    @staticmethod
-    def _error(fault, request, received):
-        from .gateway import error_body  # the gateway imports this module
-
+    def _error(self, fault, request, received):
         code = fault.code or _ERRORS[fault.kind]
-        status = fault.status or CATALOGUE.get(code, (500, ""))[0]
-        headers = {"x-acs-request-id": received.request_id}
-        if fault.retry_after:
-            headers["x-acs-retry-after"] = str(fault.retry_after)
-        body = error_body(code, fault.message, received.request_id, request.host)
-        return web.json_response(body, status=status, headers=headers)
+        headers = {"x-acs-retry-after": str(fault.retry_after)} if fault.retry_after else {}
+        return self._answer(code, request, received, fault.message, fault.status, headers)
+
+    @staticmethod
+    def _answer(code, request, received, message="", status=0, headers=None):
+        body = error_body(code, message, received.request_id, request.host)
+        return web.json_response(body, status=status or CATALOGUE.get(code, (500, ""))[0],
+                                 headers={"x-acs-request-id": received.request_id,
+                                          **(headers or {})})
 
     async def _hang(self, fault, request, response):
         while request.transport is not None and not request.transport.is_closing():
@@ -76,9 +79,9 @@ class Misbehaviour:
     _idle_reset = _reset
 
     async def _truncated(self, fault, request, response):
-        body = response.body if response is not None else b'{"RequestId": "00000000-0000"}'
-        half = web.StreamResponse(headers={"Content-Type": "application/json;charset=utf-8",
-                                           "Content-Length": str(len(body))})
+        body = response.body
+        half = web.StreamResponse(status=response.status, headers={
+            "Content-Type": "application/json;charset=utf-8", "Content-Length": str(len(body))})
         await half.prepare(request)
         await half.write(body[:len(body) // 2])
         if request.transport is not None:
@@ -87,12 +90,12 @@ class Misbehaviour:
 
     async def _slow(self, fault, request, response):
         await asyncio.sleep(fault.delay)
-        return response if response is not None else _json(b"{}")
+        return response
 
     async def _trickle(self, fault, request, response):
-        body = response.body if response is not None else b"{}"
-        drops = web.StreamResponse(headers={"Content-Type": "application/json;charset=utf-8",
-                                            "Content-Length": str(len(body))})
+        body = response.body
+        drops = web.StreamResponse(status=response.status, headers={
+            "Content-Type": "application/json;charset=utf-8", "Content-Length": str(len(body))})
         await drops.prepare(request)
         for position in range(len(body)):
             await asyncio.sleep(fault.delay)
@@ -108,9 +111,8 @@ class Misbehaviour:
         return _json(b"")
 
     async def _no_env_id(self, fault, request, response):
-        body = json.loads(response.body) if response is not None else {"RequestId": "0"}
-        body.pop("EnvId", None)
-        return _json(json.dumps(body).encode())
+        body = json.loads(response.body)
+        return _json(json.dumps({"RequestId": body["RequestId"]}).encode())
 
     async def _blank(self, fault, request, response):
         return _json(b"{}")

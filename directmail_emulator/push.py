@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 
 from .events import cloud_event
 from .outcomes import seeded
@@ -56,27 +57,48 @@ class Pusher:
 
         # "force_close": a receiver under test comes and goes, and reused connections would fail
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        rounds = {}  # account id -> task; so a receiver that hangs holds up its own account only
         async with aiohttp.ClientSession(connector=connector) as self._session:
-            while True:
-                now = self._core.clock.now()
-                due = self._store.value("SELECT min(due) FROM event WHERE state = 'waiting'")
-                if due is None or due > now:
-                    seconds = 3600 if due is None else min(due - now, 3600)
-                    try:
-                        await asyncio.wait_for(self._wake.wait(), seconds)
-                    except asyncio.TimeoutError:
-                        pass
-                    self._wake.clear()
-                    await asyncio.sleep(_ROUND)
-                    continue
-                await self._round(now)
+            try:
+                while True:
+                    await self._sleep_until_due(rounds)
+                    for account in self._accounts_with_due_events():
+                        if account not in rounds:
+                            task = asyncio.get_running_loop().create_task(self._round(account))
+                            task.add_done_callback(partial(self._end_round, rounds, account))
+                            rounds[account] = task
+            finally:
+                for task in rounds.values():
+                    task.cancel()
 
-    async def _round(self, now):
-        """Push what is due; accounts share the limit of parallel pushes."""
-        limit = self._core.settings.events.parallel
+    def _end_round(self, rounds, account, _task):
+        del rounds[account]
+        self.wake()
+
+    async def _sleep_until_due(self, rounds):
+        due = self._store.value("SELECT min(due) FROM event WHERE state = 'waiting'")
+        seconds = 3600 if due is None else max(due - self._core.clock.now(), 0)
+        if rounds:  # what is due may be in the hands of a round, whose end wakes us
+            seconds = max(seconds, 0.5)
+        try:
+            await asyncio.wait_for(self._wake.wait(), min(seconds, 3600))
+        except asyncio.TimeoutError:
+            pass
+        self._wake.clear()
+        await asyncio.sleep(_ROUND)
+
+    def _accounts_with_due_events(self):
         rows = self._store.rows(
-            "SELECT * FROM event WHERE state = 'waiting' AND due <= ? ORDER BY due, id LIMIT ?",
-            (now, max(1, limit)))
+            "SELECT DISTINCT account FROM event WHERE state = 'waiting' AND due <= ?",
+            (self._core.clock.now(),))
+        return [row["account"] for row in rows]
+
+    async def _round(self, account):
+        """Push some of what is due for one account, at the same time."""
+        rows = self._store.rows(
+            "SELECT * FROM event WHERE state = 'waiting' AND account = ? AND due <= ?"
+            " ORDER BY due, id LIMIT ?",
+            (account, self._core.clock.now(), max(1, self._core.settings.events.parallel)))
         await asyncio.gather(*(self._push(row) for row in rows))
 
     async def _push(self, row):

@@ -39,6 +39,7 @@ class Listener:
         self._runner = None
         self._server = None
         self._backlog = []
+        self._open = False
 
     async def start(self):
         protocol = self._gateway.core.settings.protocol
@@ -58,14 +59,15 @@ class Listener:
 
     async def open(self):
         """Accept connections (again)."""
+        if self._open:
+            return
         for connection in self._backlog:
             connection.close()
         self._backlog = []
-        if self._server is not None:
-            self._server.close()
         listening = self._bind(1024)
         self._server = await asyncio.get_running_loop().create_server(
             self._runner.server, sock=listening, backlog=1024)
+        self._open = True
 
     def _bind(self, backlog):
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -78,11 +80,15 @@ class Listener:
 
     def refuse(self):
         """Refuse new connections; those that are open go on."""
-        self._server.close()
+        if self._open:
+            self._server.close()
+            self._open = False
 
     def stall(self):
         """Let new connections wait: nobody accepts them, and after a few not even the kernel."""
-        self._server.close()
+        if not self._open:
+            return
+        self.refuse()
         listening = self._bind(0)
         self._backlog = [listening]
         for _ in range(4):  # fill the kernel's queue, so that further attempts time out
@@ -94,8 +100,7 @@ class Listener:
     async def stop(self):
         for connection in self._backlog:
             connection.close()
-        if self._server is not None:
-            self._server.close()
+        self.refuse()
         await self._runner.cleanup()
 
 

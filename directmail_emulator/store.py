@@ -8,6 +8,7 @@ queries run on a second connection in a thread of their own and hold nothing up.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import sqlite3
 import threading
@@ -27,8 +28,8 @@ CREATE TABLE IF NOT EXISTS ledger (
     message_id TEXT NOT NULL, headers TEXT NOT NULL, env_id TEXT NOT NULL,
     request_id TEXT NOT NULL, template_id INTEGER, content INTEGER, variables TEXT,
     alias TEXT NOT NULL, options TEXT NOT NULL, accepted_at REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS ledger_rcpt ON ledger (account, rcpt);
-CREATE INDEX IF NOT EXISTS ledger_tag ON ledger (account, tag);
+CREATE INDEX IF NOT EXISTS ledger_rcpt ON ledger (rcpt, account);
+CREATE INDEX IF NOT EXISTS ledger_tag ON ledger (tag, account);
 CREATE TRIGGER IF NOT EXISTS ledger_keeps BEFORE UPDATE ON ledger
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS ledger_stays BEFORE DELETE ON ledger
@@ -102,6 +103,7 @@ class Store:
 
     def __init__(self, path):
         self.path = str(path)
+        self._lock = self._take(f"{path}.lock")
         self._db = self._connect()
         found = self._db.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, SCHEMA_VERSION):
@@ -112,6 +114,17 @@ class Store:
         self._reader = ThreadPoolExecutor(1, "directmail-emulator-read")
         self._local = threading.local()
         self._depth = 0
+
+    @staticmethod
+    def _take(path):
+        """Two emulators on one directory would number their mails alike; the lock ends with us."""
+        lock = open(path, "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise StoreError(f"{path}: another emulator uses this directory") from None
+        return lock
 
     def _connect(self):
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False,
@@ -125,8 +138,14 @@ class Store:
         return db
 
     def close(self):
+        self._reader.submit(self._close_reader)
         self._reader.shutdown(wait=True)
         self._db.close()
+        self._lock.close()
+
+    def _close_reader(self):
+        if hasattr(self._local, "db"):
+            self._local.db.close()
 
     @contextmanager
     def transaction(self):

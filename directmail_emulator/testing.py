@@ -84,7 +84,8 @@ class Emulator:
         self._process = subprocess.Popen(
             self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log,
             env=environment, start_new_session=True)
-        atexit.register(self.stop)
+        self._starter = os.getpid()
+        atexit.register(self._stop_at_exit)
         line = self._process.stdout.readline()
         if not line:
             self._process.wait()
@@ -125,10 +126,14 @@ class Emulator:
     def stop(self):
         """Stop in good order; a temporary data directory is removed. May be called twice."""
         self._end(signal.SIGTERM)
-        atexit.unregister(self.stop)
+        atexit.unregister(self._stop_at_exit)
         if self._own_data and self._data:
             shutil.rmtree(self._data, ignore_errors=True)
             self._data = None
+
+    def _stop_at_exit(self):
+        if os.getpid() == self._starter:  # and not in a child that was forked meanwhile
+            self.stop()
 
     def kill(self):
         """Kill it (SIGKILL). `start` brings it back with the same ports and data."""

@@ -151,13 +151,17 @@ def _content(call):
     return content
 
 
-def _check_account(call, content, mails):
+def _check_account(call, sender, content, mails):
     """:raises ApiError: InvalidSendMail.Spam (or the code set for quotas)"""
     if call.account.config.user_status:
         raise ApiError("InvalidSendMail.Spam", "The account may not send.")
     if call.account.used_today() + mails > call.account.config.daily_quota:
         raise ApiError(call.rules.quota_code, "The daily quota is used up.", status=400)
-    everything = f"{content.subject} {content.html} {content.text}".lower()
+    most = sender.daily_count
+    if most and call.account.used_today_by(sender.address) + mails > most:
+        raise ApiError(call.rules.quota_code, "The sender's daily quota is used up.", status=400)
+    everything = " ".join(
+        (content.subject, content.html, content.text, *content.values.values())).lower()
     if any(word.lower() in everything for word in call.rules.spam_words):
         raise ApiError("InvalidSendMail.Spam")
 
@@ -165,8 +169,8 @@ def _check_account(call, content, mails):
 @operation("SingleSendMail", "AccountName", "AddressType", "ReplyToAddress", "ToAddress",
            "Subject")
 def single_send_mail(call):
-    sender = call.params["AccountName"].strip()
-    check_sender(call, sender)
+    name = call.params["AccountName"].strip()
+    sender = check_sender(call, name)
     if call.params.text("AddressType").strip() not in ("0", "1"):
         raise ApiError("InvalidAddressType.Malformed")
     _check_reply(call)
@@ -183,12 +187,12 @@ def single_send_mail(call):
     if options["click_trace"] and not tag:
         raise ApiError("InvalidTagName.Malformed", "ClickTrace needs a tag.")
     content = _content(call)
-    _check_account(call, content, len(to) + len(bcc))
+    _check_account(call, sender, content, len(to) + len(bcc))
     if call.rules.invalid_address == "refuse":
         for address in to:
             if call.core.mail.is_invalid(call.account, address):
                 raise ApiError("InvalidToAddress.Spam")
-    mail = Mail(account=call.account, sender=sender, to=to, bcc=bcc, tag=tag, headers=headers,
+    mail = Mail(account=call.account, sender=name, to=to, bcc=bcc, tag=tag, headers=headers,
                 options=options, content=content, request_id=call.request_id)
     return {"EnvId": call.core.mail.accept(mail)}
 
@@ -196,29 +200,28 @@ def single_send_mail(call):
 @operation("SendTestByTemplate", "AccountName", "Email", "TemplateId")
 def send_test_by_template(call):
     params = call.params
-    sender, address = params["AccountName"].strip(), params["Email"].strip()
-    if len(sender) > 60:
+    name, address = params["AccountName"].strip(), params["Email"].strip()
+    if len(name) > 60:
         raise ApiError("InvalidMailAddressName.Malformed")
-    check_sender(call, sender)
+    sender = check_sender(call, name)
     if len(address) > 60:
         raise ApiError("EmailLengthError")
     if not is_address(address):
         raise ApiError("EmailFormatError")
     values = {"EAddr": address}
-    for name in BUILT_IN[1:]:
-        value = params.text(name)
-        if len(value) > 30:
-            raise ApiError("InvalidParameter", f"{name} is longer than 30 characters.")
-        values[name] = value
+    for built_in in BUILT_IN[1:]:
+        values[built_in] = params.text(built_in)
+        if len(values[built_in]) > 30:
+            raise ApiError("InvalidParameter", f"{built_in} is longer than 30 characters.")
     values.update(_test_values(call))
     row = find_template(call, params.integer("TemplateId"))
     if call.rules.test_must_be_approved and row["status"] != APPROVED:
         raise ApiError("InvalidTemplateStatus.Malformed")
     content = Content(subject=fill(row["subject"], values), alias=row["nickname"],
                       template=row, values=values)
-    _check_account(call, content, 1)
+    _check_account(call, sender, content, 1)
     call.core.mail.accept(Mail(
-        account=call.account, sender=sender, to=[address], content=content,
+        account=call.account, sender=name, to=[address], content=content,
         request_id=call.request_id))
     return {}
 

@@ -60,6 +60,7 @@ LONG = "x" * 190 + "@example.org"
     ({"un_subscribe_filter_level": "maybe"}, "InvalidParameter"),
     ({"subject": "You are a Lottery Winner"}, "InvalidSendMail.Spam"),
     ({"html_body": "<p>cheap VIAGRA</p>"}, "InvalidSendMail.Spam"),
+    ({"from_alias": "x", "text_body": "lottery WINNER"}, "InvalidSendMail.Spam"),
     ({"template": template("77")}, "InvalidTemplate.NotFound"),
     ({"template": template("x")}, "InvalidTemplate.NotFound"),
 ])
@@ -118,6 +119,16 @@ def test_daily_quota(account):
     assert refusal(account, to="d@b.cc") == "InvalidSendMail.Spam"
     account.configure(settings={"rules": {"quota_code": "InvalidQuota.Exceeded"}})
     assert refusal(account, to="d@b.cc") == "InvalidQuota.Exceeded"
+
+
+def test_a_sender_may_have_a_quota_of_its_own(account):
+    account.configure(senders=[{"address": NEWS, "daily_count": 2},
+                               {"address": "offers@mail.example.com"}])
+    account.send("a@b.cc,b@b.cc")
+    assert refusal(account, to="c@b.cc") == "InvalidSendMail.Spam"
+    assert account.send("c@b.cc", account_name="offers@mail.example.com").env_id
+    shown = account.call("query_mail_address_by_param").data.mail_address
+    assert [row.daily_count for row in shown] == ["2", "200000"]
 
 
 def test_the_quota_day_is_beijings(directmail):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -279,6 +280,21 @@ def test_a_webhook_that_is_not_there(account):
     sent = account.send()
     account.emulator.flush_outcomes()
     assert "Connect" in wait_for_state(account, sent.env_id, "dead", 1)["error"]
+
+
+def test_a_receiver_that_hangs_holds_up_nobody_else(emulator, listening, receiver):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        other = Account(emulator, enable_eventbridge=True, webhook={
+            "url": f"http://127.0.0.1:{deaf.getsockname()[1]}/"},
+            settings={"events": {"timeout": 4.0, "retries": 0}})
+        for number in range(10):
+            other.send(f"p{number}@example.org")
+        send(listening, "anna")
+        begin = time.monotonic()
+        receiver.wait(1, seconds=3)
+        assert time.monotonic() - begin < 3
+        assert {row["state"] for row in emulator.events()
+                if row["body"]["data"].get("rcpt") == "p1@example.org"} == {"waiting"}
 
 
 def test_events_that_were_not_pushed_survive_a_kill(directmail, receiver):

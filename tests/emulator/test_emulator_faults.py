@@ -2,6 +2,7 @@
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from alibabacloud_tea_openapi.exceptions import (
@@ -102,6 +103,19 @@ def test_a_slow_answer(account, faulty):
     assert accepted(account) == 2
 
 
+def test_faults_that_spoil_an_answer_without_accepting(account, faulty):
+    for kind in ("slow", "trickle", "truncated", "no_env_id"):
+        rule = faulty(kind, accept=False, times=1, delay=0.001)
+        if kind in ("slow", "trickle"):
+            assert refused(account.send).code == "ServiceUnavailable"
+        elif kind == "truncated":
+            assert isinstance(refused(account.send), UnretryableException)
+        else:
+            assert account.send().env_id is None
+        assert not rule["accepts"]
+    assert accepted(account) == 0
+
+
 def test_an_answer_in_drops_outlasts_the_read_timeout(account, faulty):
     """The read timeout is per read, so a trickle takes longer than it allows."""
     impatient(account)
@@ -134,6 +148,25 @@ def test_refused_connections(directmail):
     assert "NewConnectionError" in repr(error.args[0])
     directmail.clear_faults()
     assert account.send().env_id and len(account.ledger()) == 1
+
+
+def listening_socket(endpoint):
+    """The inode of the socket that listens there."""
+    port = f":{int(endpoint.rpartition(':')[2]):04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [line[9] for line in lines if line[1].endswith(port) and line[3] == "0A"]
+
+
+def test_clearing_other_faults_leaves_the_listener_alone(directmail):
+    """Opening it again would reset connections that are just being made."""
+    before = listening_socket(directmail.endpoint)
+    directmail.set_fault("hang")
+    directmail.clear_faults()
+    assert listening_socket(directmail.endpoint) == before and len(before) == 1
+    directmail.set_fault("refuse", delay=60)
+    assert listening_socket(directmail.endpoint) == []
+    directmail.clear_faults()
+    assert len(listening_socket(directmail.endpoint)) == 1
 
 
 def test_refusing_ends_by_itself(directmail):

@@ -322,6 +322,15 @@ def test_nothing_outside_this_machine_is_fetched(account):
         "not followed: not on this machine"]
 
 
+@pytest.mark.parametrize("html", [
+    "<![foo[x]]>", "<a href='http://[", "<" * 2000, "<!--", "<a href>"])
+def test_broken_markup_does_not_stop_time(account, html):
+    account.send("click1@example.org", html_body=f"<body>{html}</body>")
+    account.send("anna@example.org")
+    account.emulator.flush_outcomes()
+    assert [row["outcome"] for row in account.ledger()] == ["delivered"] * 2
+
+
 @pytest.mark.parametrize("via, links, blocks", [
     ("link", 1, 0), ("directmail", 0, 1), ("both", 1, 1), ("auto", 1, 0)])
 def test_ways_to_unsubscribe(account, via, links, blocks):

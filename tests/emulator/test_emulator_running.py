@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +11,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from emulator_support import Account, code_of
+from emulator_support import Account, code_of, post
 
+from directmail_emulator.config import Config, tomllib
+from directmail_emulator.faults import KINDS
+from directmail_emulator.operations import load_all
+from directmail_emulator.outcomes import BEHAVIOURS, PATTERNS
 from directmail_emulator.testing import Emulator, EmulatorError
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +199,29 @@ def test_other_bad_beginnings(tmp_path, directmail):
         Emulator(config="[nothing]\nx = 1\n").start()
 
 
+def test_two_can_not_share_a_directory(directmail_factory, tmp_path):
+    directmail_factory(data=tmp_path / "shared")
+    with pytest.raises(EmulatorError, match="another emulator uses this directory"):
+        directmail_factory(data=tmp_path / "shared")
+
+
+README = (ROOT / "directmail_emulator" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.S))
+def test_the_examples_in_the_readme(text):
+    assert Config.from_dict(tomllib.loads(text))
+
+
+def test_the_readme_names_everything():
+    words = set(re.findall(r"[\w-]+", README))
+    assert set(KINDS) <= words
+    assert set(PATTERNS) <= words
+    steps = {step for steps in BEHAVIOURS.values() for step in steps}
+    assert steps <= words
+    assert set(load_all()) <= words
+
+
 # The admin API
 
 
@@ -244,6 +272,9 @@ def test_calls_are_counted(directmail):
                                   ("SingleSendMail", "InvalidToAddress"): 1}
     newest = directmail.get("/api/calls")["newest"]
     assert [row["answer"] for row in newest] == ["ok", "InvalidToAddress"]
+    for action in ("Nonsense", "Rubbish"):
+        post(account, action)
+    assert directmail.calls()["(unknown)", "InvalidApi.NotFound"] == 2
 
 
 @pytest.mark.parametrize("method, path, status", [
@@ -263,6 +294,14 @@ def test_bodies_that_can_not_be(emulator, body):
     for path in ("/api/faults", "/api/clock", "/api/settings"):
         answer = requests.post(emulator.admin + path, data=body, timeout=5)
         assert answer.status_code == 400 and "body" in answer.json()["error"]
+
+
+def test_a_name_of_another_site_that_leads_here_is_refused(emulator):
+    answer = requests.get(emulator.admin + "/api/ledger", timeout=5,
+                          headers={"Host": "attacker.example"})
+    assert answer.status_code == 403
+    port = emulator.admin.rpartition(":")[2]
+    assert requests.get(f"http://localhost:{port}/api/ledger", timeout=5).ok
 
 
 def test_pages_of_other_sites_can_not_turn_anything(emulator):
