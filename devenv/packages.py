@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 
 from .common import SetupError, run, say
@@ -57,6 +58,11 @@ def as_root(names):
     if not shutil.which("sudo"):
         raise SetupError(f"these system packages are missing and there is no sudo; {hint}")
     if not sys.stdin or not sys.stdin.isatty():
-        # nobody could type a password: sudo must say so at once instead of waiting
-        return ["sudo", "--non-interactive"]
+        # nobody could type a password, so sudo must not wait for one
+        sudo = ["sudo", "--non-interactive"]
+        if subprocess.run([*sudo, "true"], capture_output=True, check=False).returncode:
+            raise SetupError(
+                f"these system packages are missing; first run: sudo apt-get install {names}"
+            )
+        return sudo
     return ["sudo"]

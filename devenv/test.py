@@ -27,7 +27,7 @@ CLOSING = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests when loadin
 def lint():
     """ruff on everything, pylint with the OCA's rules on the addon."""
     checks = (
-        [sys.executable, "-m", "ruff", "check", "."],
+        [sys.executable, "-m", "ruff", "check", "--output-format=concise", "."],
         [sys.executable, "-m", "pylint", "--rcfile=.pylintrc", ADDON],
     )
     codes = [subprocess.run(check, cwd=ROOT, check=False).returncode for check in checks]

@@ -11,6 +11,7 @@ from .common import (
     STATE,
     SetupError,
     digest,
+    forget,
     is_done,
     mark_done,
     remove,
@@ -32,28 +33,21 @@ def ensure():
     """Make sure that the environment holds what the requirement files say."""
     if not (3, 10) <= sys.version_info[:2] <= (3, 13):
         raise SetupError(f"Python 3.10 to 3.13 is needed, this is {sys.version.split()[0]}")
-    # the interpreter is part of the key: an environment dies with the Python it was made from
-    key = digest(*REQUIREMENTS, sys.version, os.path.realpath(sys.base_prefix), str(HOME))
-    if not (is_done("venv", key) and PYTHON.exists()):
+    # an environment dies with the Python that it was made from
+    made_from = digest(sys.version, os.path.realpath(sys.base_prefix), str(HOME))
+    wanted = digest(made_from, *REQUIREMENTS)
+    if not (is_done("venv-python", made_from) and PYTHON.exists()):
+        # its scripts hold its path, so it cannot be renamed into place: the stamp decides
+        remove(HOME)
+        forget("venv")
+        run([base_python(), "-m", "venv", HOME], "venv", "making the Python environment")
+        mark_done("venv-python", made_from)
+    if not is_done("venv", wanted):
         with step("installing Python packages"):
-            # its scripts hold its path, so it cannot be renamed into place: the stamp decides
-            remove(HOME)
-            run([base_python(), "-m", "venv", HOME], "venv", "making the Python environment")
-            wanted = [word for path in REQUIREMENTS for word in ("-r", path)]
-            run(
-                [
-                    PYTHON,
-                    "-m",
-                    "pip",
-                    "install",
-                    "--disable-pip-version-check",
-                    "--no-input",
-                    *wanted,
-                ],
-                "venv",
-                "installing Python packages",
-            )
-            mark_done("venv", key)
+            files = [word for path in REQUIREMENTS for word in ("-r", path)]
+            command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+            run([*command, *files], "venv", "installing Python packages")
+            mark_done("venv", wanted)
     link_sources()
 
 
