@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from ..directmail.answers import Answer, Verdict
 from ..engine import claim
@@ -187,6 +188,7 @@ class TestEngine(DirectmailCommon):
         self._run_cron()
         self.assertEqual((task.sent_count, task.unknown_count), (2, 1))
 
+    @mute_logger("odoo.addons.email_marketing_dm.engine.dispatcher")
     def test_mail_that_can_not_be_made_pauses(self):
         template = self._make_template()
         task = self._start(2, template=template)
