@@ -14,6 +14,9 @@ help:
 	@echo "make test    run every test (ONLY=path: just those)"
 	@echo "make lint    run the linters"
 	@echo "make shell   Odoo's Python shell on a database of your own (DB=name)"
+	@echo "make bench   side-by-side figures (ONLY=name, SCALE=people)"
+	@echo "make torture the long reliability runs (ONLY=name, SEED=number)"
+	@echo "make screenshots  take the documentation's pictures again"
 	@echo "make stop    stop the database server (it also stops by itself)"
 
 setup:
@@ -47,7 +50,7 @@ torture: setup
 endif
 
 # every file in benchmarks/ whose name does not begin with an underscore is a benchmark
-BENCHES := $(filter-out \_%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHES := $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))
 ifneq ($(BENCHES),)
 bench: setup
 	@code=0; for name in $(or $(ONLY),$(BENCHES)); do $(PYTHON) -m benchmarks.$$name || code=1; done; exit $$code
