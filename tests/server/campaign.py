@@ -229,6 +229,15 @@ class Shop:
             )
         )
 
+    def stop_importing(self):
+        """Switch off the cron that imports results, for tests that count what is unknown first."""
+        self.server.query(
+            """UPDATE ir_cron SET active = FALSE
+                WHERE id = (SELECT res_id FROM ir_model_data
+                             WHERE module = 'email_marketing_dm'
+                               AND name = 'ir_cron_directmail_results')"""
+        )
+
     def import_results(self, task, until_known=True, seconds=30):
         """Let time pass at DirectMail and import, until no mail is unknown."""
         deadline = time.monotonic() + seconds

@@ -150,6 +150,7 @@ class FaultRun:
 def run_fault(shop, kind, people, share=1.0):
     """Send a task while a fault strikes a share of its calls; mend what it broke, and go on."""
     emulator, rule = shop.emulator, dict(FAULTS[kind].rule)
+    shop.stop_importing()
     task = shop.make_task(kind.replace("_", ""), people)
     if kind in LISTENER:
         # Such a fault lasts for seconds, so it has to begin when the sending begins.
