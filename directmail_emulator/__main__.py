@@ -46,23 +46,22 @@ def region_ports(pairs):
 
 async def serve(arguments, config, directory):
     """Run until a signal or the parent's end."""
-    from .server import Emulator
+    from .server import Server
 
-    emulator = Emulator(config, directory, port=arguments.port,
-                        admin_port=arguments.admin_port,
-                        region_ports=region_ports(arguments.region_port))
+    server = Server(config, directory, port=arguments.port, admin_port=arguments.admin_port,
+                    region_ports=region_ports(arguments.region_port))
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    ready = await emulator.start()
+    ready = await server.start()
     print(json.dumps(ready), flush=True)
     if arguments.parent:
         watch = loop.create_task(watch_parent(arguments.parent, stopped))
     await stopped.wait()
     if arguments.parent:
         watch.cancel()
-    await emulator.stop()
+    await server.stop()
 
 
 async def watch_parent(pid, stopped):

@@ -20,14 +20,14 @@ from .settings import ConfigError
 STATIC = Path(__file__).parent / "static"
 routes = web.RouteTableDef()
 
-EMULATOR = web.AppKey("emulator", object)
+SERVER = web.AppKey("server", object)
 INBOX = web.AppKey("inbox", Inbox)
 
 
-def make_admin(emulator):
+def make_admin(server):
     app = web.Application(middlewares=[plain_errors], client_max_size=8 * 1024 * 1024)
-    app[EMULATOR] = emulator
-    app[INBOX] = Inbox(emulator.core)
+    app[SERVER] = server
+    app[INBOX] = Inbox(server.core)
     app.add_routes(routes)
     return app
 
@@ -53,7 +53,7 @@ def _error(status, text):
 
 
 def _core(request):
-    return request.app[EMULATOR].core
+    return request.app[SERVER].core
 
 
 def _number(request, name, default, largest):
@@ -93,10 +93,10 @@ def _filters(request):
 
 @routes.get("/api/status")
 async def status(request):
-    emulator = request.app[EMULATOR]
-    core = emulator.core
+    server = request.app[SERVER]
+    core = server.core
     return web.json_response({
-        **emulator.describe(),
+        **server.describe(),
         "version": __version__,
         "now": core.clock.now(),
         "clock_offset": core.clock.offset,
@@ -184,7 +184,7 @@ async def faults(request):
 @routes.post("/api/faults")
 async def add_fault(request):
     fault = _core(request).faults.add(Fault.from_dict(await _body(request)))
-    request.app[EMULATOR].apply_listener_fault(fault)
+    request.app[SERVER].apply_listener_fault(fault)
     return web.json_response(fault.describe())
 
 
@@ -193,7 +193,7 @@ async def add_fault(request):
 async def clear_faults(request):
     number = request.match_info.get("id")
     cleared = _core(request).faults.clear(int(number) if number else None)
-    await request.app[EMULATOR].reopen()
+    await request.app[SERVER].reopen()
     return web.json_response({"cleared": cleared})
 
 
@@ -242,12 +242,12 @@ async def change_settings(request):
 
 @routes.post("/api/accounts")
 async def create_account(request):
-    emulator, data = request.app[EMULATOR], await _body(request)
-    region = data.setdefault("region", next(iter(emulator.listeners)))
-    if region not in emulator.listeners:
+    server, data = request.app[SERVER], await _body(request)
+    region = data.setdefault("region", next(iter(server.listeners)))
+    if region not in server.listeners:
         raise ConfigError(f"region: there is no endpoint for {region!r}; regions come from the"
-                          f" configuration: {', '.join(emulator.listeners)}")
-    return web.json_response(emulator.core.accounts.create(data).describe())
+                          f" configuration: {', '.join(server.listeners)}")
+    return web.json_response(server.core.accounts.create(data).describe())
 
 
 @routes.get("/api/accounts/{id}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import sys
@@ -119,12 +118,10 @@ class Gateway:
         now = self.core.clock.now()
         try:
             account = self._admit(received, secure)
-            answer = await self._carry_out(received, account, now)
+            answer = await self._carry_out(received, account)
         except ApiError as error:
             self.core.count_call(received.action, received.access_key_id, error.code, now)
             return self._refuse(error, received.request_id, host), False
-        except asyncio.CancelledError:
-            raise
         except Exception:
             # Ours, not the client's: the client gets what a client would get, we get the trace.
             traceback.print_exc(file=sys.stderr)
@@ -205,16 +202,16 @@ class Gateway:
         if credential.expires and credential.expires < self.core.clock.gateway_now():
             raise ApiError("InvalidSecurityToken.Expired")
 
-    async def _carry_out(self, received, account, now):
+    async def _carry_out(self, received, account):
         function, required = OPERATIONS[received.action]
         call = Call(received.action, received.params, account, self.core, received.request_id)
         received.params.require(required, account.settings.protocol.missing_parameter)
         try:
             answer = function(call)
+            return await answer if inspect.isawaitable(answer) else answer
         except UnicodeEncodeError:
             # Bytes that are no UTF-8 got as far as the database, which takes only text.
             raise ApiError("InvalidParameter", "A parameter is not UTF-8.") from None
-        return await answer if inspect.isawaitable(answer) else answer
 
     @staticmethod
     def _json(status, body, request_id, headers=None):

@@ -104,8 +104,8 @@ class Listener:
         await self._runner.cleanup()
 
 
-class Emulator:
-    """Everything together, in this process."""
+class Server:
+    """The whole emulator, in this process."""
 
     def __init__(self, config, directory, *, port=0, admin_port=0, region_ports=None):
         self.core = Core(config, directory)

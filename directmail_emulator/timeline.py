@@ -12,7 +12,8 @@ from .outcomes import BEHAVIOURS, NEVER, RESULTS
 
 #: steps that end a mail's journey, as opposed to what people do with it afterwards
 _ARRIVALS = ("delivered", "bounced", "spam", "failed", "after_deferred", "unseen")
-_BATCH = 500
+#: steps per transaction; calls wait meanwhile, so it is some 15 ms long
+_BATCH = 100
 #: accepted mail is looked after in rounds, so that a burst does not wake us for every mail
 _ROUND = 0.02
 

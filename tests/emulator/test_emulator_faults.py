@@ -204,7 +204,10 @@ def outcomes(account, calls):
 
 def test_the_nth_call(account, faulty):
     faulty("unavailable", after=2, times=3)
+    before = account.emulator.calls().get(("SingleSendMail", "fault: unavailable"), 0)
     assert outcomes(account, 7) == [True, True, False, False, False, True, True]
+    calls = account.emulator.calls()
+    assert calls["SingleSendMail", "fault: unavailable"] == before + 3
 
 
 def test_a_share_of_the_calls_the_same_again(account, faulty):

@@ -260,6 +260,12 @@ def test_headers_with_a_right_signature_but_wrong(account, headers, code):
     assert post(account, "QueryTagByParam", headers=headers).json()["Code"] == code
 
 
+def test_a_stated_body_hash_that_is_wrong_though_signed(account):
+    answered = post(account, "CreateTag", body=b"TagName=t", headers={
+        "x-acs-content-sha256": "0" * 64})
+    assert answered.json()["Code"] == "SignatureDoesNotMatch"
+
+
 def test_body_and_query_mean_the_same_and_the_body_wins(account):
     body = f"TagDescription={quote('from body')}&TagName=t".encode()
     post(account, "CreateTag", {"TagName": "other"}, body=body)
