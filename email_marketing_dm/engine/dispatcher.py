@@ -60,7 +60,9 @@ class Dispatcher:
         answers = []
         while True:
             late = self._stopped or time.monotonic() >= deadline
-            halting = any(answer.verdict in HALTING for _id, answer in answers)
+            halting = self._silent >= SILENCE_LIMIT or any(
+                answer.verdict in HALTING for _id, answer in answers
+            )
             room = 0 if late or halting else self._take_room()
             claimed = self._exchange(answers, room) if answers or room else []
             self._react(answers)
