@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -294,7 +295,8 @@ async def mail_body(request):
     hosts = account.settings.outcomes.mailbox_hosts if account else {}
     html = full["html"]
     for public, here in hosts.items():
-        html = html.replace(public.rstrip("/"), here.rstrip("/"))
+        base = re.escape(public.rstrip("/"))
+        html = re.sub(rf"{base}(?![\w.-])", lambda _found, to=here: to.rstrip("/"), html)
     return _framed(html or f"<pre>{escape(full['text'])}</pre>", bool(request.query.get("images")))
 
 

@@ -19,6 +19,8 @@ from .mail import header
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MOST = 20  # links or images of one mail that are followed
 _PARALLEL = 8
+#: links that a person who likes the mail does not click
+_UNSUBSCRIBE = re.compile(r"unsub|opt.?out|退订", re.I)
 
 
 @dataclass
@@ -31,17 +33,33 @@ class Plan:
 
 
 class _Reader(HTMLParser):
+    """Finds links with their texts, images, and whether there is a <body>."""
+
     def __init__(self):
         super().__init__()
-        self.links, self.images, self.body = [], [], False
+        self.links, self.images, self.body = {}, {}, False  # address -> text
+        self._open_link = None
 
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
         self.body = self.body or tag == "body"
-        for name, target in (("a", self.links), ("img", self.images)):
-            url = attributes.get("href" if name == "a" else "src") or ""
-            if tag == name and url.startswith(("http://", "https://")):
-                target.append(url)
+        url = attributes.get("href" if tag == "a" else "src") or ""
+        if not url.startswith(("http://", "https://")):
+            url = None
+        if tag == "a":
+            self._open_link = url
+            if url:
+                self.links.setdefault(url, "")
+        elif tag == "img" and url:
+            self.images.setdefault(url, "")
+
+    def handle_endtag(self, tag):
+        if tag == "a":
+            self._open_link = None
+
+    def handle_data(self, data):
+        if self._open_link:
+            self.links[self._open_link] += data
 
 
 class Mailbox:
@@ -62,10 +80,11 @@ class Mailbox:
             reader.feed(body[0])
         except AssertionError:
             pass  # how html.parser gives up on some broken markup; what was read counts
-        links = list(dict.fromkeys(reader.links))[:_MOST]
+        links = list(reader.links)[:_MOST]
         if not machine:
-            links = [url for url in links if "unsub" not in url.lower()][:1]
-        return Plan(links, list(dict.fromkeys(reader.images))[:_MOST], reader.body)
+            links = [url for url, text in reader.links.items()
+                     if not _UNSUBSCRIBE.search(f"{url} {text}")][:1]
+        return Plan(links, list(reader.images)[:_MOST], reader.body)
 
     @staticmethod
     def one_click(row):
@@ -78,8 +97,9 @@ class Mailbox:
     def local(account, url):
         """The address on this machine behind a URL, or None."""
         for public, here in account.settings.outcomes.mailbox_hosts.items():
-            if url.startswith(public):
-                url = here.rstrip("/") + url[len(public.rstrip("/")):]
+            base = public.rstrip("/")
+            if url == base or url.startswith((f"{base}/", f"{base}?", f"{base}#")):
+                url = here.rstrip("/") + url[len(base):]
                 break
         try:
             host = urlsplit(url).hostname

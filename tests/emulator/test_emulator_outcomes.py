@@ -280,6 +280,7 @@ class Website:
 
 
 MAIL = ("<body><a href='https://mail.shop.example/u/unsubscribe/{Token}'>no more</a>"
+        "<a href='https://mail.shop.example.other.example/x'><b>Un</b>subscribe</a>"
         "<a href='https://mail.shop.example/l/{Token}'>Shop</a>"
         "<a href='https://elsewhere.example/'>Other</a>"
         "<img src='https://mail.shop.example/o/{Token}.gif'></body>")

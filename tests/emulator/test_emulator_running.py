@@ -296,6 +296,20 @@ def test_bodies_that_can_not_be(emulator, body):
         assert answer.status_code == 400 and "body" in answer.json()["error"]
 
 
+def test_mapped_addresses_lead_here_from_the_frame_too(directmail):
+    account = Account(directmail, settings={"outcomes": {"mailbox_hosts": {
+        "https://shop.example/": "http://127.0.0.1:8069"}}})
+    env_id = account.send(html_body="<a href='https://shop.example/l/1'>"
+                                    "<a href='https://shop.example.org/'>").env_id
+    body = requests.get(f"{directmail.admin}/api/inbox/{env_id}/body", timeout=5)
+    assert body.text == ("<a href='http://127.0.0.1:8069/l/1'>"
+                         "<a href='https://shop.example.org/'>")
+    policy = body.headers["Content-Security-Policy"]
+    assert "127.0.0.1" not in policy
+    with_images = requests.get(f"{directmail.admin}/api/inbox/{env_id}/body?images=1", timeout=5)
+    assert "img-src data: http://127.0.0.1:*" in with_images.headers["Content-Security-Policy"]
+
+
 def test_a_name_of_another_site_that_leads_here_is_refused(emulator):
     answer = requests.get(emulator.admin + "/api/ledger", timeout=5,
                           headers={"Host": "attacker.example"})
