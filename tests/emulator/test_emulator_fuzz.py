@@ -15,7 +15,7 @@ from directmail_emulator import signature
 from directmail_emulator.operations import load_all
 from directmail_emulator.testing import Emulator
 
-QUICK = settings(max_examples=400, deadline=None,
+QUICK = settings(max_examples=250, deadline=None,
                  suppress_health_check=[HealthCheck.function_scoped_fixture])
 ACTIONS = sorted(set(load_all()) | {"BatchSendMail", "", "x", "SingleSendMail\u00e9"})
 NAMES = ["AccountName", "AddressType", "ReplyToAddress", "ToAddress", "Subject", "HtmlBody",

@@ -1,6 +1,7 @@
 """The page in a real browser: mails, reviews, quota, faults, ledger, as a person uses them."""
 
 import json
+import time
 
 import pytest
 from emulator_support import NEWS, Account
@@ -31,11 +32,24 @@ def page(browser, directmail):
     return account, browser, show, texts
 
 
+def appears(browser, selector, seconds=20):
+    """Wait until there is such an element; the page never comes to rest, as its clock goes on."""
+    end = time.monotonic() + seconds
+    while not browser.run(f"return !!document.querySelector({json.dumps(selector)});"):
+        assert time.monotonic() < end, f"{selector} did not appear"
+        time.sleep(0.05)
+
+
 def press(browser, label, wanted):
     """Press the visible button that says so."""
     browser.run(f"""[...document.querySelectorAll("button")].find((one) => one.offsetParent
         && one.textContent.trim() === {json.dumps(label)}).click();""")
-    browser.wait(wanted)
+    appears(browser, wanted)
+
+
+def click(browser, selector, wanted):
+    browser.run(f"document.querySelector({json.dumps(selector)}).click();")
+    appears(browser, wanted)
 
 
 def test_a_mail_as_its_recipient_sees_it(page):
@@ -46,7 +60,7 @@ def test_a_mail_as_its_recipient_sees_it(page):
     show("inbox", "#mails li:nth-child(2) button")
     assert [text.partition("@")[0] for text in texts("#mails .top span:first-child")] == [
         "ben", "anna"]
-    browser.click("#mails li:nth-child(2) button", "#mail iframe")
+    click(browser, "#mails li:nth-child(2) button", "#mail iframe")
     assert texts("#mail h2") == ["A <b>subject</b>"]
     assert f"Shop <{NEWS}>" in texts("#mail dd")
     frame = browser.run("const f = document.querySelector('#mail iframe');"
@@ -62,16 +76,16 @@ def test_reviewing_templates(page):
                             template_text="<p>x</p>").template_id for name in ("One", "Two")]
     show("templates", "#template-list button")
     assert texts("#waiting") == ["2"]
-    browser.click("#template-list li:nth-child(1) button", "#template textarea")
+    click(browser, "#template-list li:nth-child(1) button", "#template textarea")
     browser.run("document.querySelector('#template textarea').value = 'No way to unsubscribe.';")
     press(browser, "Reject", "#template .state.bad")
     assert account.emulator.templates()[0]["comment"] == "No way to unsubscribe."
-    browser.click("#template-list li:nth-child(1) button", "#template .state.wait")
+    click(browser, "#template-list li:nth-child(1) button", "#template .state.wait")
     press(browser, "Approve", "#template .state.good")
     states = [account.call("desc_template", template_id=number).template_status
               for number in numbers]
     assert states == ["2", "3"]
-    assert browser.run("return document.querySelector('#waiting').hidden;")
+    appears(browser, "#waiting[hidden]")
 
 
 def test_quota_and_faults(page):
@@ -79,7 +93,7 @@ def test_quota_and_faults(page):
     account.send()
     show("accounts", ".card meter")
     assert any("1 of 200,000" in text for text in texts(".card div"))
-    press(browser, "Restrict sending", ".card .state.bad")
+    press(browser, "Restrict sending", ".card dd .state.bad")
     assert account.call("desc_account_summary").user_status == 4
     show("faults", "#fault-rows td")
     browser.run("""document.querySelector("#fault-kind").value = "unavailable";""")
