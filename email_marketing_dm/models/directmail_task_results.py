@@ -4,6 +4,7 @@ from datetime import timedelta, timezone
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.service.model import retrying
 from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
@@ -31,9 +32,14 @@ class DirectmailTask(models.Model):
         self.env["ir.cron"]._commit_progress(remaining=len(tasks))
         for task in tasks:
             try:
-                task._import_results()
+                task._receive_results()
             except UserError as error:
                 _logger.warning("Results of email task %s can't be read: %s", task.id, error)
+            else:
+                # Reading took a while, and the sender may be at work on the same people: a fresh
+                # transaction applies what was read, again if need be.
+                self.env["ir.cron"]._commit_progress()
+                retrying(task._apply_results, self.env)
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 
@@ -47,16 +53,17 @@ class DirectmailTask(models.Model):
         )
 
     def _is_settled(self):
-        """Tell whether every mail of a finished task has its outcome."""
+        """Tell whether every mail that has gone out so far has its outcome."""
         self.ensure_one()
         known = self.delivered_count + self.failed_count + self.invalid_count + self.spam_count
-        return self.state == "done" and not self.unknown_count and known >= self.sent_count
+        return not self.unknown_count and known >= self.sent_count
 
     def action_import_results(self):
         """Ask DirectMail for results now instead of waiting for the next import."""
         self.check_access("read")
         for task in self.sudo().filtered("tag_name"):
-            task._import_results()
+            task._receive_results()
+            task._apply_results()
         return True
 
     def _schedule_results(self):
@@ -64,8 +71,8 @@ class DirectmailTask(models.Model):
         now = fields.Datetime.now()
         self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=minutes) for minutes in (1, 5)])
 
-    def _import_results(self):
-        """Read every page of the task's details, then apply them.
+    def _receive_results(self):
+        """Read every page of the task's details into the inbox of events.
 
         :raise UserError: if DirectMail can't be asked
         """
@@ -84,6 +91,10 @@ class DirectmailTask(models.Model):
                 )
 
         self.account_id._call(read)
+
+    def _apply_results(self):
+        """Apply what was received, all pages of which must have been read."""
+        self.ensure_one()
         self.env["directmail.event"]._apply_open(self)
         self._resolve_unknown()
         self.env.invalidate_all()

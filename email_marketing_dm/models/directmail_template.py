@@ -242,7 +242,12 @@ class DirectmailTemplate(models.Model):
             model = self.env["res.partner"].with_user(self.user_id)
             for name in variable["path"].split("."):
                 field = model._fields.get(name) if model is not None else None
-                if field is None or not model._has_field_access(field, "read"):
+                # Values are read with all rights when mails go out, so each step is checked here.
+                if (
+                    field is None
+                    or not model.has_access("read")
+                    or not model._has_field_access(field, "read")
+                ):
                     findings.append(
                         self.env._("There is no field %s on contacts.", variable["path"])
                     )

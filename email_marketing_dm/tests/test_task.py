@@ -58,6 +58,19 @@ class TestTask(DirectmailCommon):
         self.assertEqual((task.delivered_count, task.invalid_count), (1, 1))
         self.assertSumRule(task)
 
+    def test_cron_imports_results(self):
+        task = self._send(self._make_people("a@example.com", "bounce@example.com"))
+        self.emulator.flush_outcomes()
+        self.env.flush_all()
+        self.assertFalse(task.sudo()._is_settled())
+        with self.enter_registry_test_mode():
+            self.env.ref("email_marketing_dm.ir_cron_directmail_results").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual((task.delivered_count, task.invalid_count), (1, 1))
+        self.assertTrue(task.results_at)
+        self.assertTrue(task.sudo()._is_settled())
+        self.assertSumRule(task)
+
     def test_mail_carries_headers_and_values(self):
         task = self._send(self._make_people("a@example.com", name="Zoë <b>"))
         [row] = self.emulator.ledger(task.tag_name)

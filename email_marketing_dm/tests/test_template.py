@@ -95,6 +95,15 @@ class TestTemplate(DirectmailCommon):
         with self.assertRaisesRegex(UserError, "There is no field comment"):
             template.action_submit()
 
+    def test_model_the_owner_may_not_read(self):
+        """A placeholder must not carry leads into mails of somebody who may not see leads."""
+        self.assertFalse(self.env["crm.lead"].with_user(self.user).has_access("read"))
+        template = self._make_template(
+            approved=False, body_html=BODY + '<t t-out="object.opportunity_ids.name"/>'
+        )
+        with self.assertRaisesRegex(UserError, "There is no field opportunity_ids.name"):
+            template.action_submit()
+
     def test_links_become_absolute(self):
         template = self._make_template()
         text = template.submitted_text
