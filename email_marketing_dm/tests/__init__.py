@@ -2,6 +2,7 @@ from . import (
     test_account,
     test_audience,
     test_engine,
+    test_people,
     test_recipient_pages,
     test_task,
     test_template,
