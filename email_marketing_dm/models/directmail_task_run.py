@@ -1,12 +1,11 @@
 import logging
 from datetime import timedelta
 
-from markupsafe import Markup
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime
 
+from ..directmail.answers import verdict_of_code
 from ..directmail.errors import DirectMailError
 from ..engine import plan
 
@@ -19,6 +18,14 @@ TOO_LATE = timedelta(hours=24)
 TOO_LATE_APPROVED = timedelta(days=5)
 
 
+class PauseTask(UserError):
+    """The task can't go on before its owner has decided; ``reason`` is one of PAUSE_REASONS."""
+
+    def __init__(self, reason, message):
+        super().__init__(message)
+        self.reason = reason
+
+
 class DirectmailTask(models.Model):
     """Starting and ending a task; between the two only the engine works on it."""
 
@@ -27,19 +34,24 @@ class DirectmailTask(models.Model):
     def _start(self):
         """Plan the task and let it go. Called by the cron, when it is due.
 
-        Either everything is in place afterwards or nothing is: a failed task has no deliveries,
-        and can be corrected and sent again.
+        Either everything is in place afterwards or nothing is: a task that fails here for the first
+        time has no deliveries. One that was planned before goes on with those who still wait.
         """
         self.ensure_one()
         try:
             with self.env.cr.savepoint():
-                self._check_not_too_late()
+                if not self.planned_at:
+                    self._check_not_too_late()
                 self._check_template()
                 self._compare_template()
-                if not self.use_as_is:
-                    self._refresh_audiences()
                 self._ensure_tag()
-                self._plan()
+                if not self.planned_at:
+                    if not self.use_as_is:
+                        self._refresh_audiences()
+                    self._plan()
+                self.write({"state": "sending", "state_message": False, "content_changed": False})
+        except PauseTask as error:
+            self._pause(error.reason, error.args[0])
         except UserError as error:
             cause = error.__cause__
             if isinstance(cause, DirectMailError) and cause.kind in PASSING:
@@ -49,43 +61,55 @@ class DirectmailTask(models.Model):
                 return
             self._fail(error.args[0])
 
-    def _check_not_too_late(self):
-        """Refuse to send long after the set time without asking.
+    def _is_too_late(self):
+        """Tell whether the set time has passed by more than the limit.
 
-        :raise UserError: if the time has passed by more than the limit
+        After a late approval the hours count from the approval, up to some days.
         """
+        self.ensure_one()
         now, planned = fields.Datetime.now(), self.scheduled_at
         if not planned:
-            return
+            return False
         approved = self.template_id.reviewed_at or planned
-        if now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED:
-            raise UserError(
+        return now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED
+
+    def _check_not_too_late(self):
+        """Ask before sending long after the set time.
+
+        :raise PauseTask: if the time has passed by more than the limit
+        """
+        if self._is_too_late():
+            raise PauseTask(
+                "too_late",
                 self.env._(
-                    "The set time, %s, is long past. Choose a new time, or as soon as approved,"
-                    " and send again.",
-                    format_datetime(self.env, planned, tz=self.account_id.tz),
-                )
+                    "The set time, %s, is long past. Send now, enter a new time and press Send, or"
+                    " cancel.",
+                    format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
+                ),
             )
 
     def _compare_template(self):
         """Read the template back: what goes out must be what was approved.
 
-        :raise UserError: if it was changed or deleted in DirectMail's console
+        :raise PauseTask: if it was changed in DirectMail's console
         """
         template = self.template_id
         remote = self.account_id._call(lambda client: client.describe_template(template.remote_ref))
         if remote.status != "approved":
-            raise UserError(
+            raise PauseTask(
+                "template",
                 self.env._(
-                    "DirectMail no longer approves this template. Submit it for review again."
-                )
+                    "DirectMail no longer approves this template. Submit it for review again, then"
+                    " press Send."
+                ),
             )
         if remote.text != template.submitted_text or remote.subject != template.submitted_subject:
-            raise UserError(
+            raise PauseTask(
+                "template",
                 self.env._(
-                    "The template was changed in DirectMail's console. Make a new version here and"
-                    " submit it."
-                )
+                    "The template was changed in DirectMail's console. Make a new version here,"
+                    " submit it, choose it, then press Send."
+                ),
             )
 
     def _ensure_tag(self):
@@ -118,17 +142,7 @@ class DirectmailTask(models.Model):
                     "The audience has nobody in it. Change its filter, then send again."
                 )
             )
-        self.write(
-            {
-                "state": "sending",
-                "state_message": False,
-                "planned_at": fields.Datetime.now(),
-            }
-        )
-
-    def _fail(self, message):
-        self.write({"state": "failed", "state_message": message})
-        self._tell_owner(message)
+        self.planned_at = fields.Datetime.now()
 
     def _finish(self):
         self.write({"state": "done", "finished_at": fields.Datetime.now()})
@@ -138,12 +152,14 @@ class DirectmailTask(models.Model):
                 sent=self.sent_count + self.refused_count,
                 suppressed=self.suppressed_count,
                 unknown=self.unknown_count,
-            )
+            ),
+            "success",
         )
         self._schedule_results()
 
     def _on_review(self, template):
         """React to DirectMail's decision about the template that pending tasks wait for."""
+        now = fields.Datetime.now()
         for task in self.filtered(lambda task: task.state == "pending").sudo():
             task = task.with_context(lang=task.user_id.lang)
             if template.state == "rejected":
@@ -154,7 +170,7 @@ class DirectmailTask(models.Model):
                         template.review_comment or "",
                     )
                 )
-            elif not task.scheduled_at or task.scheduled_at <= fields.Datetime.now():
+            elif task.planned_at or (task.scheduled_at or now) <= now:
                 task.account_id._trigger_sending()
 
     def _on_refused(self, answer):
@@ -162,20 +178,21 @@ class DirectmailTask(models.Model):
 
         :param answer: a `directmail.answers.Answer`
         """
+        quota = verdict_of_code(answer.code)[1] == "quota"
         for task in self.filtered(lambda task: task.state == "sending"):
             task = task.with_context(lang=task.user_id.lang)
-            message = task.env._(
-                "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their place:"
-                " settle this, then press Resume.",
-                code=answer.code,
-                message=answer.message,
-            )
-            task.write({"state": "paused", "state_message": message})
-            task._tell_owner(message)
-
-    def _tell_owner(self, text):
-        self.message_post(
-            body=Markup("<p>%s</p>") % text,
-            partner_ids=self.user_id.partner_id.ids,
-            subtype_xmlid="mail.mt_note",
-        )
+            said = {"code": answer.code, "message": answer.message}
+            if quota:
+                message = task.env._(
+                    "DirectMail says that the quota is used up (%(code)s %(message)s). Nobody lost"
+                    " their place: press Resume when there is quota again, usually after midnight"
+                    " in Beijing.",
+                    **said,
+                )
+            else:
+                message = task.env._(
+                    "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their"
+                    " place: settle this, then press Resume.",
+                    **said,
+                )
+            task._pause("quota" if quota else "refused", message)
