@@ -5,6 +5,7 @@ from . import (
     directmail_account,
     directmail_account_connection,
     directmail_account_send,
+    directmail_account_templates,
     directmail_audience,
     directmail_audience_member,
     directmail_delivery,
@@ -18,6 +19,8 @@ from . import (
     directmail_task_results,
     directmail_task_run,
     directmail_template,
+    directmail_template_place,
     directmail_template_review,
+    directmail_template_submit,
     directmail_usage,
 )

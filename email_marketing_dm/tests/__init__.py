@@ -5,5 +5,6 @@ from . import (
     test_recipient_pages,
     test_task,
     test_template,
+    test_template_review,
     test_tour,
 )
