@@ -1,4 +1,5 @@
 import logging
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -39,11 +40,7 @@ class DirectmailTemplate(models.Model):
         self._unlink_except_needed()
         for account, templates in self.sudo().filtered("remote_ref").grouped("account_id").items():
             if account._is_armed():
-                account._call(
-                    lambda client, refs=templates.mapped("remote_ref"): [
-                        _delete_remote(client, ref) for ref in refs
-                    ]
-                )
+                account._call(partial(_delete_all_remote, templates.mapped("remote_ref")))
             else:
                 _logger.info("Templates %s stay at DirectMail: inactive account", templates.ids)
         return super().unlink()
@@ -67,14 +64,15 @@ class DirectmailTemplate(models.Model):
     def _free_place(self, client):
         """Delete the template at DirectMail; here it stays, to be submitted again."""
         self.ensure_one()
-        _delete_remote(client, self.remote_ref)
+        _delete_all_remote([self.remote_ref], client)
         self._lapse("freed")
 
 
-def _delete_remote(client, remote_ref):
-    """Delete a template; one that is gone already is as good."""
-    try:
-        client.delete_template(remote_ref)
-    except DirectMailError as error:
-        if error.kind != "not_found":
-            raise
+def _delete_all_remote(remote_refs, client):
+    """Delete templates at DirectMail; those that are gone already are as good."""
+    for remote_ref in remote_refs:
+        try:
+            client.delete_template(remote_ref)
+        except DirectMailError as error:
+            if error.kind != "not_found":
+                raise
