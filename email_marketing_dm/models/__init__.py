@@ -1,5 +1,5 @@
-# The models below inherit from it, so it comes first.
-from . import directmail_guarded
+# The models below inherit from these, so they come first.
+from . import directmail_guarded, directmail_person
 
 from . import (
     directmail_account,
@@ -8,6 +8,9 @@ from . import (
     directmail_account_templates,
     directmail_audience,
     directmail_audience_member,
+    directmail_data_table,
+    directmail_data_table_facts,
+    directmail_data_table_presets,
     directmail_delivery,
     directmail_event,
     directmail_gate,
@@ -22,5 +25,6 @@ from . import (
     directmail_template_place,
     directmail_template_review,
     directmail_template_submit,
+    directmail_template_values,
     directmail_usage,
 )
