@@ -378,6 +378,7 @@ class TestTemplatePlaces(ReviewCommon):
         self._pending_task(needed)
         archived.action_archive()
         long_unused.sudo().reviewed_at -= timedelta(days=9)
+        unused.sudo().reviewed_at -= timedelta(hours=1)
         newer = older.browse(older.action_edit()["res_id"])
         newer.action_submit()
         self.emulator.approve(newer.remote_ref)
