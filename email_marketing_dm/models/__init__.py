@@ -5,6 +5,7 @@ from . import (
     directmail_account,
     directmail_account_connection,
     directmail_account_send,
+    directmail_account_templates,
     directmail_audience,
     directmail_audience_member,
     directmail_data_table,
@@ -25,7 +26,9 @@ from . import (
     directmail_task_send,
     directmail_task_tell,
     directmail_template,
+    directmail_template_place,
     directmail_template_review,
+    directmail_template_submit,
     directmail_template_values,
     directmail_usage,
 )

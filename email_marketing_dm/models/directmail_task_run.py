@@ -39,11 +39,12 @@ class DirectmailTask(models.Model):
         """
         self.ensure_one()
         try:
+            if not self.planned_at:
+                self._check_not_too_late()
+            self._check_template()
+            if self.template_id._compare():
+                return  # the template's lapse has paused its tasks, this one too
             with self.env.cr.savepoint():
-                if not self.planned_at:
-                    self._check_not_too_late()
-                self._check_template()
-                self._compare_template()
                 self._ensure_tag()
                 if not self.planned_at:
                     if not self.use_as_is:
@@ -85,30 +86,6 @@ class DirectmailTask(models.Model):
                     "The set time, %s, is long past. Send now, enter a new time and press Send, or"
                     " cancel.",
                     format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
-                ),
-            )
-
-    def _compare_template(self):
-        """Read the template back: what goes out must be what was approved.
-
-        :raise PauseTask: if it was changed in DirectMail's console
-        """
-        template = self.template_id
-        remote = self.account_id._call(lambda client: client.describe_template(template.remote_ref))
-        if remote.status != "approved":
-            raise PauseTask(
-                "template",
-                self.env._(
-                    "DirectMail no longer approves this template. Submit it for review again, then"
-                    " press Send."
-                ),
-            )
-        if remote.text != template.submitted_text or remote.subject != template.submitted_subject:
-            raise PauseTask(
-                "template",
-                self.env._(
-                    "The template was changed in DirectMail's console. Make a new version here,"
-                    " submit it, choose it, then press Send."
                 ),
             )
 
@@ -158,20 +135,22 @@ class DirectmailTask(models.Model):
         self._schedule_results()
 
     def _on_review(self, template):
-        """React to DirectMail's decision about the template that pending tasks wait for."""
+        """React to DirectMail's decision about the template, or to its lapse.
+
+        :param template: what these tasks send
+        """
         now = fields.Datetime.now()
-        for task in self.filtered(lambda task: task.state == "pending").sudo():
+        for task in self.sudo():
             task = task.with_context(lang=task.user_id.lang)
+            if template.state == "approved":
+                if task.planned_at or (task.scheduled_at or now) <= now:
+                    task.account_id._trigger_sending()
+                continue
+            message = template.with_env(task.env)._explain_state()
             if template.state == "rejected":
-                task._fail(
-                    task.env._(
-                        "DirectMail rejected the template: %s Correct it, submit it again, then"
-                        " send.",
-                        template.review_comment or "",
-                    )
-                )
-            elif task.planned_at or (task.scheduled_at or now) <= now:
-                task.account_id._trigger_sending()
+                task._fail(message)
+            else:
+                task._pause("template", message)
 
     def _on_refused(self, answer):
         """Pause: DirectMail refuses this content or quota, whoever it is for.

@@ -94,9 +94,10 @@ class DirectmailTask(models.Model):
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
-            if task.content_changed:
+            changed = task.content_changed or task.template_id.state != "approved"
+            if changed:
                 task._check_ready()
-            task._go("pending" if task.content_changed else "sending")
+            task._go("pending" if changed else "sending")
         return True
 
     def action_cancel(self):
@@ -212,15 +213,8 @@ class DirectmailTask(models.Model):
         template = self.template_id
         if not template:
             raise UserError(self.env._("Choose the template to send."))
-        if template.state == "draft":
-            raise UserError(self.env._("Submit the template %s for review first.", template.name))
-        if template.state == "rejected":
-            raise UserError(
-                self.env._(
-                    "DirectMail rejected the template: %s Correct it, submit it again, then send.",
-                    template.review_comment or "",
-                )
-            )
+        if template.state not in ("in_review", "approved"):
+            raise UserError(template._explain_state())
 
     def _refresh_audiences(self):
         """Refresh the audiences of the task.

@@ -34,7 +34,7 @@ class DirectmailTask(models.Model):
                 "The DirectMail account is not active. An administrator can activate it."
             )
         if self.state == "pending" and self.template_id.state != "approved":
-            return self.env._("DirectMail is reviewing the template.")
+            return self.template_id._explain_state()
         if self.state == "pending" and self.scheduled_at and not self.planned_at:
             return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
         if not account._get_quota_left():

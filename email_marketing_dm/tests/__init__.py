@@ -9,5 +9,6 @@ from . import (
     test_task_estimate,
     test_task_stops,
     test_template,
+    test_template_review,
     test_tour,
 )
