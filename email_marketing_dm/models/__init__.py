@@ -1,12 +1,16 @@
-# The models below inherit from it, so it comes first.
-from . import directmail_guarded
+# The models below inherit from these, so they come first.
+from . import directmail_guarded, directmail_person
 
 from . import (
     directmail_account,
     directmail_account_connection,
     directmail_account_send,
+    directmail_account_templates,
     directmail_audience,
     directmail_audience_member,
+    directmail_data_table,
+    directmail_data_table_facts,
+    directmail_data_table_presets,
     directmail_delivery,
     directmail_event,
     directmail_gate,
@@ -15,9 +19,16 @@ from . import (
     directmail_sender,
     directmail_task,
     directmail_task_counter,
+    directmail_task_estimate,
+    directmail_task_progress,
     directmail_task_results,
     directmail_task_run,
+    directmail_task_send,
+    directmail_task_tell,
     directmail_template,
+    directmail_template_place,
     directmail_template_review,
+    directmail_template_submit,
+    directmail_template_values,
     directmail_usage,
 )
