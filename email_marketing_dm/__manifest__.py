@@ -6,7 +6,9 @@
     "author": "Email Marketing with DirectMail contributors",
     "license": "LGPL-3",
     "depends": ["mass_mailing", "crm"],
-    "external_dependencies": {"python": ["alibabacloud_dm20151123", "cryptography"]},
+    "external_dependencies": {
+        "python": ["alibabacloud_dm20151123", "cryptography", "cssselect2", "tinycss2"]
+    },
     "data": [
         "security/email_marketing_dm_groups.xml",
         "security/ir.model.access.csv",

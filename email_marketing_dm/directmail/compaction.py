@@ -184,8 +184,7 @@ def _drop_attributes(node, root, sheets):
         if name.startswith("data-") and name not in _KEPT_DATA or name == "contenteditable":
             del node.attrib[name]
         elif name == "class":
-            kept = [word for word in value.split() if word in sheets.words or f".{word}" in
-                    sheets.words]  # fmt: skip
+            kept = [word for word in value.split() if {word, f".{word}"} & sheets.words]
             if kept:
                 node.set("class", " ".join(kept))
             else:
@@ -234,7 +233,7 @@ class _Elements:
                 table = self._describe_table(attributes, declarations or [])
             else:
                 attributes |= table
-            if declarations:
+            if declarations is not None:
                 declarations = styles.prune(
                     declarations,
                     node.tag,
@@ -308,7 +307,7 @@ def _collapse_spaces(root):
 
 
 def _collapsed(text, parent, before, after):
-    """Collapse the spaces of a text as a browser would, between two siblings or its parent's ends."""
+    """Collapse the spaces of a text as a browser does, between siblings or its parent's ends."""
     if not text:
         return text
     text = _SPACES.sub(" ", text)

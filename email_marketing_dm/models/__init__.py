@@ -26,6 +26,7 @@ from . import (
     directmail_task_send,
     directmail_task_tell,
     directmail_template,
+    directmail_template_images,
     directmail_template_place,
     directmail_template_review,
     directmail_template_submit,

@@ -58,6 +58,10 @@ class DirectmailTemplate(models.Model):
         size=const.SENDER_NAME_MAX,
         help="What recipients see as the sender, at most 15 characters.",
     )
+    preview_text = fields.Char(
+        "Preview text",
+        help="What mail programs show beside the subject; without it, how the mail begins.",
+    )
     body_arch = fields.Html("Body", sanitize="email_outgoing")
     # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
     body_html = fields.Html("Inlined body", sanitize="email_outgoing")
@@ -168,6 +172,8 @@ class DirectmailTemplate(models.Model):
         return compile_content(
             self.subject or "",
             self.body_html or "",
+            preview_text=self.preview_text or "",
+            compacted=True,
             public_url=(self.account_id.public_url or "").rstrip("/"),
             links=SPECIAL_LINKS,
         )
