@@ -68,7 +68,7 @@ def changing_reason(email, key, company, sender):
     )
 
 
-def count_changes(changed, writer):
+def count_changes(changed, writer, marks=()):
     """Return CTEs that add a statement's transitions to the counters of the tasks.
 
     Every writer has counter rows of its own, so that the sender, the event job and a user who
@@ -76,8 +76,20 @@ def count_changes(changed, writer):
 
     :param SQL changed: name of a CTE with task_id, old_state, new_state, old_outcome, new_outcome
     :param str writer: 'sender', 'events' or 'user'
+    :param marks: further counters; `changed` has an integer column of each one's name, by how much
+        it grows
     :rtype: SQL
     """
+    extra = SQL("").join(
+        SQL(
+            " UNION ALL SELECT task_id, %s, %s FROM %s WHERE %s != 0",
+            mark,
+            SQL.identifier(mark),
+            changed,
+            SQL.identifier(mark),
+        )
+        for mark in marks
+    )
     return SQL(
         """transitions AS (
             SELECT task_id, old_state AS name, -1 AS value FROM %(changed)s
@@ -91,6 +103,7 @@ def count_changes(changed, writer):
             UNION ALL
             SELECT task_id, new_outcome, 1 FROM %(changed)s
              WHERE old_outcome IS DISTINCT FROM new_outcome AND new_outcome IS NOT NULL
+            %(extra)s
         ), counted AS (
             INSERT INTO directmail_task_counter AS c (task_id, writer, name, value)
             SELECT task_id, %(writer)s, name, sum(value) FROM transitions
@@ -100,4 +113,5 @@ def count_changes(changed, writer):
         )""",
         changed=changed,
         writer=writer,
+        extra=extra,
     )

@@ -16,6 +16,13 @@ OUTCOMES = [
     ("invalid", "Invalid address"),
     ("spam", "Spam"),
 ]
+# What a person does with a mail that arrived: the field that says when they first did it.
+MARKS = {
+    "opened": "opened_at",
+    "clicked": "clicked_at",
+    "unsubscribed": "unsubscribed_at",
+    "complained": "complained_at",
+}
 REASONS = [
     ("no_address", "No email address"),
     ("invalid_address", "Unusable email address"),
@@ -62,6 +69,16 @@ class DirectmailDelivery(models.Model):
     not_before = fields.Datetime(readonly=True)
     sent_at = fields.Datetime("Accepted", readonly=True)
     outcome_at = fields.Datetime("Result known", readonly=True)
+    # By a person: what machines do with a mail is counted apart, and moves no date. A click is an
+    # opening too, whether or not the images were loaded.
+    opened_at = fields.Datetime("First opened", readonly=True)
+    clicked_at = fields.Datetime("First clicked", readonly=True)
+    open_count = fields.Integer("Opens", readonly=True)
+    click_count = fields.Integer("Clicks", readonly=True)
+    machine_open_count = fields.Integer("Opens by machines", readonly=True)
+    machine_click_count = fields.Integer("Clicks by machines", readonly=True)
+    unsubscribed_at = fields.Datetime("Unsubscribed", readonly=True)
+    complained_at = fields.Datetime("Reported as spam", readonly=True)
     explanation = fields.Char(compute="_compute_explanation")
 
     _address_unique = models.UniqueIndex("(task_id, address_key) WHERE state != 'suppressed'")

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL, format_datetime
 
-from .directmail_delivery import OUTCOMES, STATES
+from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 # What a mail says and to whom it goes must not change once DirectMail may have it.
 CONTENT_FIELDS = {
@@ -107,6 +107,10 @@ class DirectmailTask(models.Model):
     failed_count = fields.Integer("Failed", compute="_compute_counts")
     invalid_count = fields.Integer("Invalid", compute="_compute_counts")
     spam_count = fields.Integer("Spam", compute="_compute_counts")
+    opened_count = fields.Integer("Opened", compute="_compute_counts")
+    clicked_count = fields.Integer("Clicked", compute="_compute_counts")
+    unsubscribed_count = fields.Integer("Unsubscribed", compute="_compute_counts")
+    complained_count = fields.Integer("Complained", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts")
 
     @api.depends("counter_ids.value")
@@ -118,7 +122,7 @@ class DirectmailTask(models.Model):
         )
         counts = {(task.id, name): value for task, name, value in rows}
         for task in self:
-            for name, _label in STATES + OUTCOMES:
+            for name in (*dict(STATES + OUTCOMES), *MARKS):
                 task[f"{name}_count"] = counts.get((task._origin.id, name), 0)
             task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
             left = task.waiting_count + task.sending_count
@@ -270,6 +274,8 @@ class DirectmailTask(models.Model):
             domain.append(("state", "=", name))
         elif name in dict(OUTCOMES):
             domain.append(("outcome", "=", name))
+        elif name in MARKS:
+            domain.append((MARKS[name], "!=", False))
         else:
             return {**action, "domain": domain}
         label = self._fields[f"{name}_count"]._description_string(self.env)

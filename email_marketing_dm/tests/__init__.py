@@ -1,6 +1,7 @@
 from . import (
     test_account,
     test_audience,
+    test_data_table,
     test_engine,
     test_recipient_pages,
     test_task,

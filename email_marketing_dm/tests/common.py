@@ -3,6 +3,8 @@ from odoo.tests import TransactionCase, new_test_user
 
 from directmail_emulator.testing import Emulator
 
+from ..models.directmail_delivery import MARKS
+
 ACCESS_KEY_ID = "LTAIEMULATOR"
 ACCESS_KEY_SECRET = "emulator-secret"
 BODY = """
@@ -143,6 +145,8 @@ class DirectmailMixin:
             self.assertEqual(
                 task[f"{name}_count"], len(deliveries.filtered(lambda d, n=name: d.outcome == n))
             )
+        for name, field in MARKS.items():
+            self.assertEqual(task[f"{name}_count"], len(deliveries.filtered(field)), name)
 
 
 class DirectmailCommon(DirectmailMixin, TransactionCase):
