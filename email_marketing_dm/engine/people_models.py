@@ -169,9 +169,7 @@ def aipl_stages(conditions, today, decimals=2):
     :param conditions: `Condition` objects, at least one
     :return: SQL; columns partner_id, stage
     """
-    met = SQL(" UNION ALL ").join(
-        _met(condition, today, decimals) for condition in conditions
-    )
+    met = SQL(" UNION ALL ").join(_met(condition, today, decimals) for condition in conditions)
     return SQL(
         """fresh AS NOT MATERIALIZED (
             SELECT partner_id, (%(stages)s::varchar[])[max(rank)] AS stage

@@ -1,10 +1,22 @@
-# The models below inherit from it, so it comes first.
-from . import directmail_guarded
+# The models below inherit from these, so they come first.
+from . import (
+    directmail_guarded,
+    directmail_people_model,
+    directmail_people_result,
+    directmail_people_figure,
+    directmail_people_history,
+)
 
 from . import (
+    crm_lead_groups,
     directmail_account,
     directmail_account_connection,
     directmail_account_send,
+    directmail_aipl_condition,
+    directmail_aipl_figure,
+    directmail_aipl_history,
+    directmail_aipl_model,
+    directmail_aipl_stage,
     directmail_audience,
     directmail_audience_member,
     directmail_data_table,
@@ -15,6 +27,10 @@ from . import (
     directmail_gate,
     directmail_keyring,
     directmail_optout,
+    directmail_rfm_figure,
+    directmail_rfm_history,
+    directmail_rfm_model,
+    directmail_rfm_score,
     directmail_sender,
     directmail_task,
     directmail_task_counter,
@@ -23,4 +39,6 @@ from . import (
     directmail_template,
     directmail_template_review,
     directmail_usage,
+    res_company_schedule,
+    res_partner_groups,
 )

@@ -97,11 +97,6 @@ class DirectmailPeopleModel(models.AbstractModel):
                     {"directmail_models_hour": model.hour, "directmail_models_tz": model.tz}
                 )
 
-    @api.constrains("hour")
-    def _check_hour(self):
-        if any(not 0 <= model.hour < 24 for model in self):
-            raise ValidationError(self.env._("The time must be between 00:00 and 23:59."))
-
     @api.constrains("user_id", "company_id")
     def _check_owner(self):
         for model in self:
@@ -231,7 +226,9 @@ class DirectmailPeopleModel(models.AbstractModel):
         model = self.sudo()
         if not model.try_lock_for_update(allow_referencing=True):
             raise UserError(
-                self.env._("%s is being computed at this moment. Look again in a minute.", self.name)
+                self.env._(
+                    "%s is being computed at this moment. Look again in a minute.", self.name
+                )
             )
         today = Today(fields.Datetime.now(), model._get_tz())
         try:

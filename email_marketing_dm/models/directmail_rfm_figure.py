@@ -29,16 +29,15 @@ class DirectmailRfmFigure(models.Model):
     @api.depends("customer_type")
     @api.depends_context("lang")
     def _compute_meaning(self):
-        _ = self.env._
         meanings = {
-            "high_value": _("Bought recently, often and for much"),
-            "key_development": _("Bought recently and for much, but seldom"),
-            "key_retention": _("Bought often and for much, but not recently"),
-            "key_winback": _("Bought for much, but seldom and not recently"),
-            "general_value": _("Bought recently and often, but for little"),
-            "general_development": _("Bought recently, but seldom and for little"),
-            "general_retention": _("Bought often, but for little and not recently"),
-            "potential": _("Bought seldom, for little and not recently"),
+            "high_value": self.env._("Bought recently, often and for much"),
+            "key_development": self.env._("Bought recently and for much, but seldom"),
+            "key_retention": self.env._("Bought often and for much, but not recently"),
+            "key_winback": self.env._("Bought for much, but seldom and not recently"),
+            "general_value": self.env._("Bought recently and often, but for little"),
+            "general_development": self.env._("Bought recently, but seldom and for little"),
+            "general_retention": self.env._("Bought often, but for little and not recently"),
+            "potential": self.env._("Bought seldom, for little and not recently"),
         }
         for figure in self:
             figure.meaning = meanings[figure.customer_type]
@@ -61,8 +60,8 @@ class DirectmailRfmFigure(models.Model):
         return self.rfm_model_id
 
     def _write_sums(self, people=0, amount=0, purchases=0, *_sums, came, went):
-        super()._write_sums(people, came=came, went=went)
         self.write({"amount": amount, "purchases": purchases})
+        return super()._write_sums(people, came=came, went=went)
 
     def _get_rule_vals(self):
         return {

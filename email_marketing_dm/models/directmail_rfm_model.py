@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Domain
 
 from ..engine.people_models import Bands, rfm_scores
 
@@ -138,8 +137,8 @@ class DirectmailRfmModel(models.Model):
         )
 
     def _write_figures(self, moves):
-        super()._write_figures(moves)
         people = sum(move[2] for move in moves)
         for number, metric in enumerate(METRICS, start=5):
             total = sum(move[number] for move in moves)
             self[f"{metric}_average"] = total / people if people else 0
+        return super()._write_figures(moves)

@@ -50,7 +50,8 @@ class ResPartner(models.Model):
         owner = self.env[GROUPS[name]]._get_shown(self.env.company)
         results = self.env[owner._result_model].sudo()
         found = results.search_fetch(
-            Domain(results._owner_field, "=", owner.id) & Domain("partner_id", "in", self._origin.ids),
+            Domain(results._owner_field, "=", owner.id)
+            & Domain("partner_id", "in", self._origin.ids),
             ["partner_id", results._group_field],
         )
         group = {result.partner_id.id: result[results._group_field] for result in found}

@@ -3,6 +3,8 @@ from . import (
     test_audience,
     test_data_table,
     test_engine,
+    test_models_oracle,
+    test_people_models,
     test_recipient_pages,
     test_task,
     test_template,

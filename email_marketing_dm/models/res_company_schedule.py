@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
@@ -10,6 +11,11 @@ class ResCompany(models.Model):
     directmail_models_tz = fields.Selection(
         _tz_get, "Time zone of RFM and AIPL models", help="Empty: that of each model's owner."
     )
+
+    @api.constrains("directmail_models_hour")
+    def _check_directmail_models_hour(self):
+        if any(not 0 <= company.directmail_models_hour < 24 for company in self):
+            raise ValidationError(self.env._("The time must be between 00:00 and 23:59."))
 
     def write(self, vals):
         result = super().write(vals)
