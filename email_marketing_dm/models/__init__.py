@@ -6,6 +6,7 @@ from . import (
     directmail_people_figure,
     directmail_people_history,
 )
+from . import directmail_guarded, directmail_person
 
 from . import (
     crm_lead_groups,
@@ -17,6 +18,7 @@ from . import (
     directmail_aipl_history,
     directmail_aipl_model,
     directmail_aipl_stage,
+    directmail_account_templates,
     directmail_audience,
     directmail_audience_member,
     directmail_data_table,
@@ -37,7 +39,10 @@ from . import (
     directmail_task_results,
     directmail_task_run,
     directmail_template,
+    directmail_template_place,
     directmail_template_review,
+    directmail_template_submit,
+    directmail_template_values,
     directmail_usage,
     res_company_schedule,
     res_partner_groups,

@@ -25,6 +25,7 @@ class DirectmailAccount(models.Model):
             "state",
             "state_message",
             "synchronised_at",
+            "template_count",
         )
     )
 

@@ -144,7 +144,7 @@ class DirectmailTask(models.Model):
                 "The DirectMail account is not active. An administrator can activate it."
             )
         if self.state == "pending" and self.template_id.state != "approved":
-            return self.env._("DirectMail is reviewing the template.")
+            return self.template_id._explain_state()
         if self.state == "pending" and self.scheduled_at:
             return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
         if not account._get_quota_left():
@@ -250,6 +250,8 @@ class DirectmailTask(models.Model):
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
+            if task.template_id.state != "approved":
+                raise UserError(task.template_id._explain_state())
             task.write({"state": "sending", "state_message": False})
             task.account_id._trigger_sending()
         return True
@@ -351,15 +353,8 @@ class DirectmailTask(models.Model):
         template = self.template_id
         if not template:
             raise UserError(self.env._("Choose the template to send."))
-        if template.state == "draft":
-            raise UserError(self.env._("Submit the template %s for review first.", template.name))
-        if template.state == "rejected":
-            raise UserError(
-                self.env._(
-                    "DirectMail rejected the template: %s Correct it, submit it again, then send.",
-                    template.review_comment or "",
-                )
-            )
+        if template.state not in ("in_review", "approved"):
+            raise UserError(template._explain_state())
 
     def _refresh_audiences(self):
         """Refresh the audiences of the task.

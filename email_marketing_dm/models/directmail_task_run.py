@@ -32,10 +32,11 @@ class DirectmailTask(models.Model):
         """
         self.ensure_one()
         try:
+            self._check_not_too_late()
+            self._check_template()
+            if self.template_id._compare():
+                return  # the template's lapse has failed its tasks, this one too
             with self.env.cr.savepoint():
-                self._check_not_too_late()
-                self._check_template()
-                self._compare_template()
                 if not self.use_as_is:
                     self._refresh_audiences()
                 self._ensure_tag()
@@ -64,27 +65,6 @@ class DirectmailTask(models.Model):
                     "The set time, %s, is long past. Choose a new time, or as soon as approved,"
                     " and send again.",
                     format_datetime(self.env, planned, tz=self.account_id.tz),
-                )
-            )
-
-    def _compare_template(self):
-        """Read the template back: what goes out must be what was approved.
-
-        :raise UserError: if it was changed or deleted in DirectMail's console
-        """
-        template = self.template_id
-        remote = self.account_id._call(lambda client: client.describe_template(template.remote_ref))
-        if remote.status != "approved":
-            raise UserError(
-                self.env._(
-                    "DirectMail no longer approves this template. Submit it for review again."
-                )
-            )
-        if remote.text != template.submitted_text or remote.subject != template.submitted_subject:
-            raise UserError(
-                self.env._(
-                    "The template was changed in DirectMail's console. Make a new version here and"
-                    " submit it."
                 )
             )
 
@@ -143,19 +123,22 @@ class DirectmailTask(models.Model):
         self._schedule_results()
 
     def _on_review(self, template):
-        """React to DirectMail's decision about the template that pending tasks wait for."""
-        for task in self.filtered(lambda task: task.state == "pending").sudo():
+        """React to DirectMail's decision about the template, or to its lapse.
+
+        :param template: what these tasks send
+        """
+        for task in self.sudo():
             task = task.with_context(lang=task.user_id.lang)
-            if template.state == "rejected":
-                task._fail(
-                    task.env._(
-                        "DirectMail rejected the template: %s Correct it, submit it again, then"
-                        " send.",
-                        template.review_comment or "",
-                    )
-                )
-            elif not task.scheduled_at or task.scheduled_at <= fields.Datetime.now():
-                task.account_id._trigger_sending()
+            if template.state == "approved":
+                if not task.scheduled_at or task.scheduled_at <= fields.Datetime.now():
+                    task.account_id._trigger_sending()
+                continue
+            message = template.with_env(task.env)._explain_state()
+            if task.state == "pending":
+                task._fail(message)
+            else:
+                task.write({"state": "paused", "state_message": message})
+                task._tell_owner(message)
 
     def _on_refused(self, answer):
         """Pause: DirectMail refuses this content or quota, whoever it is for.

@@ -5,8 +5,10 @@ from . import (
     test_engine,
     test_models_oracle,
     test_people_models,
+    test_people,
     test_recipient_pages,
     test_task,
     test_template,
+    test_template_review,
     test_tour,
 )
