@@ -1,24 +1,24 @@
 # The models below inherit from these, so they come first.
 from . import (
     directmail_guarded,
-    directmail_people_model,
-    directmail_people_result,
     directmail_people_figure,
     directmail_people_history,
+    directmail_people_model,
+    directmail_people_result,
+    directmail_person,
 )
-from . import directmail_guarded, directmail_person
 
 from . import (
     crm_lead_groups,
     directmail_account,
     directmail_account_connection,
     directmail_account_send,
+    directmail_account_templates,
     directmail_aipl_condition,
     directmail_aipl_figure,
     directmail_aipl_history,
     directmail_aipl_model,
     directmail_aipl_stage,
-    directmail_account_templates,
     directmail_audience,
     directmail_audience_member,
     directmail_data_table,
