@@ -17,6 +17,7 @@ from . import (
     directmail_optout,
     directmail_sender,
     directmail_task,
+    directmail_task_conversion,
     directmail_task_counter,
     directmail_task_results,
     directmail_task_run,

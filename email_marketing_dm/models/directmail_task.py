@@ -21,11 +21,14 @@ class DirectmailTask(models.Model):
     _order = "create_date desc, id desc"
     _guarded_fields = frozenset(
         (
+            "conversion_at",
+            "conversion_error",
             "counter_ids",
             "delivery_ids",
             "finished_at",
             "planned_at",
             "results_at",
+            "revenue",
             "state",
             "state_message",
             "tag_name",

@@ -1,6 +1,7 @@
 from . import (
     test_account,
     test_audience,
+    test_conversion,
     test_data_table,
     test_engine,
     test_people,
