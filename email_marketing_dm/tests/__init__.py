@@ -7,6 +7,7 @@ from . import (
     test_people,
     test_recipient_pages,
     test_task,
+    test_task_report,
     test_template,
     test_tour,
 )
