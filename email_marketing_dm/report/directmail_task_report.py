@@ -42,6 +42,7 @@ class DirectmailTaskReport(models.Model):
     account_id = fields.Many2one("directmail.account", readonly=True)
     sender_id = fields.Many2one("directmail.sender", "Sender address", readonly=True)
     template_id = fields.Many2one("directmail.template", readonly=True)
+    campaign_id = fields.Many2one("utm.campaign", "Campaign", readonly=True)
     user_id = fields.Many2one("res.users", "Owner", readonly=True)
     # The report's numbers are those of the tasks, whose table this is.
     audience_ids = fields.Many2many(
@@ -49,7 +50,6 @@ class DirectmailTaskReport(models.Model):
         "directmail_audience_directmail_task_rel",
         "directmail_task_id",
         "directmail_audience_id",
-        "Audiences",
         readonly=True,
     )
     people_count = fields.Integer("People", readonly=True)
@@ -135,9 +135,10 @@ class DirectmailTaskReport(models.Model):
             """SELECT figures.*, %(people)s AS people_count, %(rates)s
                  FROM (
                     SELECT t.id, t.id AS task_id, t.planned_at AS date, t.state, t.company_id,
-                           t.account_id, t.sender_id, t.template_id, t.user_id, t.revenue,
-                           c.currency_id, counted.*,
-                           delivered_count AS open_base, delivered_count AS click_base
+                           t.account_id, t.sender_id, t.template_id, t.campaign_id, t.user_id,
+                           t.revenue, c.currency_id, counted.*,
+                           CASE WHEN t.track_opens THEN delivered_count ELSE 0 END AS open_base,
+                           CASE WHEN t.track_clicks THEN delivered_count ELSE 0 END AS click_base
                       FROM directmail_task t
                       JOIN res_company c ON c.id = t.company_id
                       JOIN LATERAL (

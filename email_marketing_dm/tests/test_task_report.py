@@ -71,10 +71,10 @@ class TestTaskReport(DirectmailCommon):
         self.assertEqual(groups, {self.audience: 12, other: 5})
 
     def test_marketing_users_see_their_own_tasks_and_administrators_all(self):
-        self._started(sent=1)
-        self._started(user=self.other, sent=2)
-        self.assertEqual(self._report().search([]).mapped("sent_count"), [1])
-        self.assertEqual(len(self._report(self.admin).search([])), 2)
+        tasks = self._started(sent=1) | self._started(user=self.other, sent=2)
+        these = [("task_id", "in", tasks.ids)]
+        self.assertEqual(self._report().search(these).mapped("sent_count"), [1])
+        self.assertEqual(len(self._report(self.admin).search(these)), 2)
         self.assertEqual(self._report(self.other).get_overview(30)["now"]["sent_count"], 2)
 
     def test_another_company_sees_nothing(self):
@@ -128,3 +128,10 @@ class TestTaskReport(DirectmailCommon):
     def test_old_mails_say_nothing_about_health_today(self):
         self._started(days=40, sent=1000, delivered=1000, complained=500)
         self.assertEqual(self._report()._get_health(), [])
+
+    def test_mails_sent_without_recording_do_not_spoil_the_rates(self):
+        self._started(sent=100, delivered=100, opened=40)
+        self._started(sent=900, delivered=900).track_opens = False
+        self.env.flush_all()
+        [(rate,)] = self._report()._read_group([], [], ["open_rate:avg"])
+        self.assertAlmostEqual(rate, 0.4)
