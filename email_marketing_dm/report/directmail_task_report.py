@@ -42,7 +42,7 @@ class DirectmailTaskReport(models.Model):
     account_id = fields.Many2one("directmail.account", readonly=True)
     sender_id = fields.Many2one("directmail.sender", "Sender address", readonly=True)
     template_id = fields.Many2one("directmail.template", readonly=True)
-    campaign_id = fields.Many2one("utm.campaign", "Campaign", readonly=True)
+    campaign_id = fields.Many2one("utm.campaign", readonly=True)
     user_id = fields.Many2one("res.users", "Owner", readonly=True)
     # The report's numbers are those of the tasks, whose table this is.
     audience_ids = fields.Many2many(
@@ -186,7 +186,9 @@ class DirectmailTaskReport(models.Model):
             "now": self._sum_figures(domain),
             "before": self._sum_figures([("date", ">=", before), ("date", "<", start)]),
             "trend": self._get_trend(domain, "day" if days <= 31 else "week"),
-            "tasks": self.search_read(domain, ["task_id", "date", *self._shown_figures()], limit=10),
+            "tasks": self.search_read(
+                domain, ["task_id", "date", *self._shown_figures()], limit=10
+            ),
             "health": self._get_health(),
             "currency_id": self.env.company.currency_id.id,
         }
