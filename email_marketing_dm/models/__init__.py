@@ -35,6 +35,7 @@ from . import (
     directmail_rfm_score,
     directmail_sender,
     directmail_task,
+    directmail_task_conversion,
     directmail_task_counter,
     directmail_task_estimate,
     directmail_task_progress,

@@ -1,6 +1,7 @@
 from . import (
     test_account,
     test_audience,
+    test_conversion,
     test_data_table,
     test_engine,
     test_models_oracle,
@@ -8,6 +9,7 @@ from . import (
     test_people,
     test_recipient_pages,
     test_task,
+    test_task_report,
     test_task_estimate,
     test_task_stops,
     test_template,
