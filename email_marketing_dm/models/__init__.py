@@ -46,6 +46,8 @@ from . import (
     directmail_template,
     directmail_template_images,
     directmail_template_place,
+    directmail_template_preflight,
+    directmail_template_preview,
     directmail_template_review,
     directmail_template_submit,
     directmail_template_values,

@@ -3,6 +3,7 @@ import binascii
 import re
 
 from odoo import api, models
+from odoo.tools.mimetypes import guess_mimetype
 
 # Pictures that mail programs show; an SVG is shown by few and may carry scripts.
 _EMBEDDED = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
@@ -58,6 +59,8 @@ class DirectmailTemplate(models.Model):
             raw = base64.b64decode(data, validate=True)
         except binascii.Error:
             return None
+        if not guess_mimetype(raw).startswith("image/"):
+            return None
         attachments = self.env["ir.attachment"].sudo()
         checksum = attachments._compute_checksum(raw)
         known = [("checksum", "=", checksum), ("public", "=", True), ("res_id", "=", 0)]
@@ -65,7 +68,4 @@ class DirectmailTemplate(models.Model):
         attachment = attachments.search(known, limit=1) or attachments.create(
             {"name": name, "raw": raw, "public": True, "res_id": 0}
         )
-        if not attachment.mimetype.startswith("image/"):
-            attachment.unlink()
-            return None
         return f"/web/image/{attachment.id}-{checksum[:8]}/{name}"
