@@ -8,8 +8,8 @@ from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 # What a mail says and to whom it goes must not change once DirectMail may have it.
 CONTENT_FIELDS = {
-    "account_id", "address_type", "audience_ids", "reply_to", "scheduled_at", "send_type",
-    "sender_id", "template_id", "use_as_is",
+    "account_id", "address_form", "address_type", "audience_ids", "reply_to", "scheduled_at",
+    "send_type", "sender_id", "template_id", "use_as_is",
 }  # fmt: skip
 LOCK_BEFORE = timedelta(minutes=10)
 
@@ -49,6 +49,15 @@ class DirectmailTask(models.Model):
     use_as_is = fields.Boolean(
         "Use audiences as they are",
         help="Off: audiences are refreshed just before the mails go out.",
+    )
+    address_form = fields.Selection(
+        [("original", "Original"), ("encrypted", "Encrypted")],
+        "Contacts' address",
+        required=True,
+        default="original",
+        help="Original: the email of each contact. Encrypted: the encrypted email, which is"
+        " decrypted while it is being sent and shown to nobody. Uploaded addresses are used as they"
+        " were uploaded.",
     )
     template_id = fields.Many2one("directmail.template", index="btree_not_null")
     template_state = fields.Selection(related="template_id.state", string="Review")
@@ -338,7 +347,9 @@ class DirectmailTask(models.Model):
             raise UserError(
                 self.env._("The audience has nobody in it. Change its filter, then send again.")
             )
-        if not sum(self.audience_ids.sudo().mapped("usable_count")):
+        if self.address_form == "encrypted":
+            self._check_encrypted()
+        elif not sum(self.audience_ids.sudo().mapped("usable_count")):
             raise UserError(
                 self.env._(
                     "None of the %s people in the audience has a usable email address. Complete"

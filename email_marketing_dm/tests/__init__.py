@@ -2,6 +2,7 @@ from . import (
     test_account,
     test_audience,
     test_data_table,
+    test_encrypted,
     test_engine,
     test_people,
     test_recipient_pages,
