@@ -19,6 +19,7 @@ from . import (
     directmail_optout,
     directmail_sender,
     directmail_task,
+    directmail_task_conversion,
     directmail_task_counter,
     directmail_task_encrypted,
     directmail_task_estimate,

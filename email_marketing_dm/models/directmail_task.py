@@ -34,6 +34,8 @@ class DirectmailTask(models.Model):
         (
             "calendar_at",
             "content_changed",
+            "conversion_at",
+            "conversion_error",
             "counter_ids",
             "delivery_ids",
             "finished_at",
@@ -41,6 +43,7 @@ class DirectmailTask(models.Model):
             "planned_at",
             "quota_told_on",
             "results_at",
+            "revenue",
             "state",
             "state_message",
             "tag_name",
