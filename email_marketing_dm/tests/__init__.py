@@ -5,6 +5,8 @@ from . import (
     test_data_table,
     test_encrypted,
     test_engine,
+    test_models_oracle,
+    test_people_models,
     test_people,
     test_recipient_pages,
     test_task,
