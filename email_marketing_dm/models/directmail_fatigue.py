@@ -1,0 +1,252 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import SQL
+
+from ..engine.fatigue import read_exempt
+
+EXEMPT_MAX = 100
+PERIODS_MAX = 20
+SPANS = [
+    ("minute", "1 minute"),
+    ("hour", "1 hour"),
+    ("day", "24 hours"),
+    ("week", "7 days"),
+    ("month", "30 days"),
+]
+ACTIONS = [("hold", "Hold until it ends"), ("drop", "Do not send")]
+
+
+class DirectmailFatigue(models.Model):
+    """How often the people of one company may be mailed, and when not. All off until set."""
+
+    _name = "directmail.fatigue"
+    _description = "Fatigue Control"
+    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
+    _rec_name = "company_id"
+    _guarded_fields = frozenset(("exempt_count", "exempt_suspended"))
+
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, default=lambda self: self.env.company
+    )
+    rule_ids = fields.One2many(
+        "directmail.fatigue.rule",
+        "fatigue_id",
+        "Limits",
+        default=lambda self: [fields.Command.create({"span": span}) for span, _label in SPANS],
+    )
+    identity = fields.Selection(
+        [("address", "By email address"), ("contact", "By contact")],
+        "Who is one person",
+        required=True,
+        default="address",
+        tracking=True,
+    )
+    zone = fields.Selection(
+        [("account", "The account's time zone"), ("recipient", "Each recipient's time zone")],
+        "Whose clock",
+        required=True,
+        default="account",
+        tracking=True,
+    )
+    trust_contact_tz = fields.Boolean(
+        "Contacts' own time zones are right",
+        tracking=True,
+        help="Odoo fills a contact's time zone with that of whoever created it. Tick this only if"
+        " somebody keeps them right.",
+    )
+    hours_ids = fields.One2many("directmail.quiet.hours", "fatigue_id", "Do-not-disturb hours")
+    period_ids = fields.One2many("directmail.quiet.period", "fatigue_id", "Quiet periods")
+    exempt_audience_ids = fields.Many2many(
+        "directmail.audience",
+        "directmail_fatigue_exempt_rel",
+        "fatigue_id",
+        "audience_id",
+        "Exempt audiences",
+    )
+    exempt_count = fields.Integer("Exempt people", readonly=True, copy=False)
+    exempt_suspended = fields.Boolean("Exemption suspended", readonly=True, copy=False)
+
+    _company_unique = models.UniqueIndex(
+        "(company_id)", "This company has its fatigue control already."
+    )
+
+    @api.constrains("rule_ids")
+    def _check_spans(self):
+        for fatigue in self:
+            spans = fatigue.rule_ids.mapped("span")
+            if len(set(spans)) != len(spans):
+                raise ValidationError(self.env._("There is one row for each span of time."))
+
+    @api.constrains("period_ids")
+    def _check_periods(self):
+        for fatigue in self:
+            if len(fatigue.period_ids) > PERIODS_MAX:
+                raise ValidationError(
+                    self.env._(
+                        "There can be %(max)s quiet periods, and these are %(number)s. Remove those"
+                        " that are over.",
+                        max=PERIODS_MAX,
+                        number=len(fatigue.period_ids),
+                    )
+                )
+
+    @api.constrains("hours_ids")
+    def _check_hours(self):
+        for fatigue in self:
+            quiet = set()
+            for hours in fatigue.hours_ids:
+                quiet.update(hours._get_minutes())
+            if len(quiet) == 24 * 60:
+                raise ValidationError(
+                    self.env._("The do-not-disturb hours leave no time of the day for mails.")
+                )
+
+    @api.constrains("exempt_audience_ids")
+    def _check_exempt(self):
+        for fatigue in self:
+            if fatigue.exempt_audience_ids.sudo().company_id - fatigue.company_id:
+                raise ValidationError(self.env._("An audience belongs to another company."))
+            number = fatigue.sudo()._count_exempt()
+            if number > EXEMPT_MAX:
+                raise ValidationError(
+                    self.env._(
+                        "At most %(max)s people can be exempt, and these audiences have"
+                        " %(number)s. Choose smaller ones.",
+                        max=EXEMPT_MAX,
+                        number=number,
+                    )
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        records = super().create(vals_list)
+        records.exempt_audience_ids.with_env(self.env).check_access("read")
+        records.sudo()._update_exemption()
+        return records
+
+    def write(self, vals):
+        res = super().write(vals)
+        if "exempt_audience_ids" in vals:
+            self.sudo().exempt_audience_ids.with_env(self.env).check_access("read")
+            self.sudo()._update_exemption()
+        self.sudo()._release_held()
+        return res
+
+    @api.model
+    def action_open(self):
+        """Open the page of the current company, made on first use."""
+        self.check_access("write")
+        company = self.env.company
+        record = self.search([("company_id", "=", company.id)]) or self.create(
+            {"company_id": company.id}
+        )
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_fatigue_action"
+        )
+        return {**action, "res_id": record.id}
+
+    @api.model
+    def _get_for(self, company):
+        """Return the company's fatigue control; empty if nothing was ever set."""
+        return self.sudo().search([("company_id", "=", company.id)])
+
+    def _count_exempt(self):
+        """Return how many people the exempt audiences have together."""
+        self.ensure_one()
+        self.env.flush_all()
+        return len(read_exempt(self.env, self.id))
+
+    def _update_exemption(self):
+        """Suspend the exemption while its audiences have too many people, and tell about it.
+
+        A part of a list would be exempt by chance, so it is all or nobody.
+        """
+        for fatigue in self:
+            number = fatigue._count_exempt()
+            suspended = number > EXEMPT_MAX
+            if suspended and not fatigue.exempt_suspended:
+                fatigue._tell_administrators(number)
+            elif fatigue.exempt_suspended and not suspended:
+                fatigue.activity_unlink(["mail.mail_activity_data_warning"])
+            fatigue.write({"exempt_count": number, "exempt_suspended": suspended})
+
+    def _tell_administrators(self, number):
+        group = self.env.ref("email_marketing_dm.email_marketing_dm_group_admin")
+        users = group.all_user_ids.filtered(
+            lambda user: user.active and not user.share and self.company_id in user.company_ids
+        )
+        for user in users:
+            self.with_context(lang=user.lang).activity_schedule(
+                "mail.mail_activity_data_warning",
+                user_id=user.id,
+                summary=self.with_context(lang=user.lang).env._("Nobody is exempt any more"),
+                note=self.with_context(lang=user.lang).env._(
+                    "The exempt audiences have grown to %(number)s people; at most %(max)s can be"
+                    " exempt. Until they are smaller, limits and quiet times apply to all of them.",
+                    number=number,
+                    max=EXEMPT_MAX,
+                ),
+            )
+
+    def _release_held(self):
+        """Let mails that are held be judged anew, by what is set now."""
+        accounts = self.env["directmail.account"].search(
+            [("company_id", "in", self.company_id.ids), ("state", "=", "active")]
+        )
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """UPDATE directmail_delivery SET not_before = NULL, fatigue_rule = NULL
+                    WHERE account_id IN %s AND state = 'waiting' AND fatigue_rule IS NOT NULL
+                      AND task_id IN (SELECT id FROM directmail_task
+                                       WHERE state IN ('sending', 'paused'))
+                RETURNING account_id""",
+                tuple(accounts.ids) or (0,),
+            )
+        )
+        self.env["directmail.delivery"].invalidate_model(["not_before", "fatigue_rule"])
+        accounts.browse({account for (account,) in rows})._trigger_sending()
+
+
+class DirectmailFatigueRule(models.Model):
+    """How many messages one person may get in a span of time that ends now."""
+
+    _name = "directmail.fatigue.rule"
+    _description = "Fatigue Limit"
+    _order = "id"
+    _rec_name = "span"
+
+    fatigue_id = fields.Many2one(
+        "directmail.fatigue", required=True, index=True, ondelete="cascade"
+    )
+    span = fields.Selection(SPANS, "Within", required=True, readonly=True)
+    # Whole numbers; decimals are rounded, as people expect who type 2.5.
+    email_limit = fields.Float("Emails", digits=(6, 0))
+    global_limit = fields.Float("All messages", digits=(6, 0))
+
+    _limits_positive = models.Constraint(
+        "CHECK(email_limit >= 0 AND global_limit >= 0)",
+        "A limit can't be negative. Leave it empty to switch it off.",
+    )
+
+    def write(self, vals):
+        before = {rule: (rule.email_limit, rule.global_limit) for rule in self}
+        res = super().write(vals)
+        for rule in self:
+            rule._log_change(before[rule])
+        return res
+
+    def _log_change(self, before):
+        """Write into the chatter of the settings what a limit was and is."""
+        span = dict(self._fields["span"]._description_selection(self.env))[self.span]
+        for name, old in zip(("email_limit", "global_limit"), before, strict=True):
+            if old != self[name]:
+                self.fatigue_id._message_log(
+                    body=self.env._(
+                        "%(limit)s in %(span)s: %(old)s → %(new)s",
+                        limit=self._fields[name]._description_string(self.env),
+                        span=span,
+                        old=int(old) or self.env._("off"),
+                        new=int(self[name]) or self.env._("off"),
+                    )
+                )
