@@ -7,7 +7,11 @@ from odoo.tools import SQL
 from ..directmail.answers import Verdict
 from .fatigue import Judge, read_rules
 
-Claimed = namedtuple("Claimed", "id task_id partner_id email")
+# A delivery on its way: enough to make its mail.
+Claimed = namedtuple(
+    "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key"
+)
+CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 
 # What becomes of a delivery when its answer is in.
 STATE_OF_VERDICT = {
@@ -121,8 +125,9 @@ def orphans(env, token, known):
     """
     rows = env.execute_query(
         SQL(
-            """SELECT id, task_id, partner_id, email FROM directmail_delivery
+            """SELECT %s FROM directmail_delivery
                 WHERE claim_token = %s AND state = 'sending' AND id NOT IN %s""",
+            CLAIMED,
             token,
             tuple(known) or (0,),
         )
@@ -204,7 +209,7 @@ def _claim_from(env, judge, token, limit, pick, lease):
                       lease_until = CASE WHEN goes THEN %(at)s + %(lease)s * interval '1 second' END
                  FROM decided
                 WHERE d.id = decided.id
-            RETURNING d.id, d.task_id, d.partner_id, d.email,
+            RETURNING d.*,
                       'waiting' AS old_state, d.state AS new_state,
                       d.outcome AS old_outcome, d.outcome AS new_outcome""",
             token=token,
@@ -218,7 +223,7 @@ def _claim_from(env, judge, token, limit, pick, lease):
             person=SQL("COALESCE(-picked.partner_id, picked.id)") if by_contact else SQL("picked.id"),
         ),
         "sender",
-        SQL("new_state, id, task_id, partner_id, email"),
+        SQL("new_state, %s", CLAIMED),
     )
 
 

@@ -145,7 +145,8 @@ def read_exempt(env, fatigue_id):
     key = env["directmail.keyring"]._get_master_key()
     return env.execute_query(
         SQL(
-            """SELECT DISTINCT m.partner_id, CASE WHEN p.email_normalized IS NOT NULL THEN %s END
+            """SELECT DISTINCT m.partner_id, CASE WHEN m.partner_id IS NULL THEN m.address_key
+                                   WHEN p.email_normalized IS NOT NULL THEN %s END
                  FROM directmail_audience_member m
                  JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
             LEFT JOIN res_partner p ON p.id = m.partner_id

@@ -6,7 +6,8 @@ from odoo import fields
 from odoo.tools import SQL
 
 from .fatigue import Judge, read_rules
-from .sql import address_key, count_changes, usable_address
+from .people import addressed_people
+from .sql import count_changes
 
 Fate = namedtuple("Fate", "reason rule held_until")
 Fate.__doc__ = """What becomes of people in a task.
@@ -24,37 +25,25 @@ def _judged_people(task, at=None):
 
     :param datetime at: the moment to judge for (naive UTC); by default now
     """
-    key = task.env["directmail.keyring"]._get_master_key()
     rules, now = read_rules(task.env, task.company_id)
     return SQL(
-        """people AS (
-            SELECT DISTINCT m.partner_id FROM directmail_audience_member m
-             WHERE m.audience_id IN %(audiences)s
-        ), addressed AS (
-            SELECT p.id AS partner_id, p.email AS typed,
-                   CASE WHEN %(usable)s THEN p.email_normalized END AS email
-              FROM people JOIN res_partner p ON p.id = people.partner_id
-        ), keyed AS (
-            SELECT *, CASE WHEN email IS NOT NULL THEN %(key)s END AS address_key FROM addressed
-        ), ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY address_key ORDER BY partner_id) AS copy
-              FROM keyed
+        """%(addressed)s, ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY address_key
+                                         ORDER BY partner_id, res_model, res_id, email) AS copy
+              FROM addressed
         ), fixed AS (
-            SELECT partner_id, email, address_key, CASE
-                WHEN COALESCE(btrim(typed), '') = '' THEN 'no_address'
-                WHEN email IS NULL THEN 'invalid_address'
-                WHEN copy > 1 THEN 'duplicate' END AS reason
+            SELECT partner_id, res_model, res_id, email, email_encrypted, address_key,
+                   COALESCE(flaw, CASE WHEN copy > 1 THEN 'duplicate' END) AS reason
               FROM ranked
         ), judged AS (
-            SELECT fixed.partner_id, fixed.email, fixed.address_key,
+            SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
+                   fixed.email_encrypted, fixed.address_key,
                    COALESCE(fixed.reason, verdict.reason) AS reason,
                    CASE WHEN fixed.reason IS NULL THEN verdict.fatigue_rule END AS fatigue_rule,
                    CASE WHEN fixed.reason IS NULL THEN verdict.held_until END AS held_until
               FROM fixed CROSS JOIN %(verdict)s AS verdict
         )""",
-        audiences=tuple(task.audience_ids.ids) or (0,),
-        usable=usable_address(SQL("p.email_normalized")),
-        key=address_key(key, SQL("email")),
+        addressed=addressed_people(task),
         verdict=Judge(task, rules, at or now).verdict(SQL("fixed")),
     )
 
@@ -69,13 +58,15 @@ def insert_deliveries(task):
         SQL(
             """WITH %(judged)s, changed AS (
                 INSERT INTO directmail_delivery
-                       (task_id, account_id, company_id, partner_id, email, address_key, state,
-                        reason, fatigue_rule, not_before, uncounted)
-                SELECT %(task)s, %(account)s, %(company)s, partner_id, email, address_key,
+                       (task_id, account_id, company_id, partner_id, res_model, res_id, email,
+                        email_encrypted, address_key, state, reason, fatigue_rule, not_before,
+                        uncounted)
+                SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
+                       email_encrypted, address_key,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
                        fatigue_rule, held_until, %(uncounted)s
                   FROM judged
-                 ORDER BY partner_id
+                 ORDER BY partner_id, res_model, res_id
                 RETURNING task_id, NULL AS old_state, state AS new_state,
                           NULL AS old_outcome, NULL AS new_outcome
             ), %(counted)s

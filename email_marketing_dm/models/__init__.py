@@ -1,23 +1,33 @@
-# The models below inherit from it, so it comes first.
-from . import directmail_guarded
+# The models below inherit from these, so they come first.
+from . import directmail_guarded, directmail_person
 
 from . import (
     directmail_account,
     directmail_account_connection,
     directmail_account_send,
     directmail_audience,
+    directmail_audience_fatigue,
     directmail_audience_member,
+    directmail_data_table,
+    directmail_data_table_facts,
+    directmail_data_table_presets,
     directmail_delivery,
     directmail_event,
+    directmail_fatigue,
+    directmail_fatigue_rule,
     directmail_gate,
     directmail_keyring,
     directmail_optout,
+    directmail_quiet,
     directmail_sender,
     directmail_task,
     directmail_task_counter,
+    directmail_task_fatigue,
     directmail_task_results,
     directmail_task_run,
     directmail_template,
     directmail_template_review,
+    directmail_template_values,
     directmail_usage,
+    mailing_trace,
 )
