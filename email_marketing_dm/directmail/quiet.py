@@ -1,4 +1,4 @@
-"""When mails must rest: do-not-disturb hours and quiet periods, as the clock on the wall shows them."""
+"""When mails must rest: do-not-disturb hours and quiet periods, by the clock on the wall."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ STEPS_MAX = 2000
 
 @dataclass(frozen=True)
 class Hours:
-    """A part of every day, in minutes since midnight; over midnight where it ends before it begins."""
+    """A part of every day, in minutes since midnight; one that ends before it begins spans it."""
 
     begin: int
     end: int

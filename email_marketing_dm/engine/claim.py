@@ -180,7 +180,7 @@ def _claim_from(env, judge, token, limit, pick, lease):
             """WITH picked AS MATERIALIZED (
                     SELECT id, partner_id, email, address_key FROM directmail_delivery
                      WHERE task_id = %(task)s AND state = 'waiting'
-                       AND COALESCE(not_before, '-infinity') <= %(at)s
+                       AND COALESCE(not_before, '-infinity') <= now() AT TIME ZONE 'UTC'
                      ORDER BY COALESCE(not_before, '-infinity'), id LIMIT %(pick)s
                        FOR UPDATE SKIP LOCKED
                ), judged AS MATERIALIZED (
@@ -206,7 +206,8 @@ def _claim_from(env, judge, token, limit, pick, lease):
                       not_before = COALESCE(held_until, not_before),
                       claim_token = %(token)s,
                       claimed_at = CASE WHEN goes THEN %(at)s END,
-                      lease_until = CASE WHEN goes THEN %(at)s + %(lease)s * interval '1 second' END
+                      lease_until = CASE WHEN goes
+                          THEN now() AT TIME ZONE 'UTC' + %(lease)s * interval '1 second' END
                  FROM decided
                 WHERE d.id = decided.id
             RETURNING d.*,
@@ -220,7 +221,7 @@ def _claim_from(env, judge, token, limit, pick, lease):
             pick=pick,
             verdict=judge.verdict(SQL("picked")),
             # Two contacts that were merged while the task runs are one person, twice in it.
-            person=SQL("COALESCE(-picked.partner_id, picked.id)") if by_contact else SQL("picked.id"),
+            person=SQL("COALESCE(-picked.partner_id, picked.id)" if by_contact else "picked.id"),
         ),
         "sender",
         SQL("new_state, %s", CLAIMED),

@@ -35,7 +35,7 @@ class DirectmailTask(models.Model):
         " gets no mail from this task. Empty: everybody waits for as long as it takes.",
     )
     may_ignore_fatigue = fields.Boolean(compute="_compute_may_ignore_fatigue")
-    held_back = fields.Char("Held back", compute="_compute_held_back")
+    held_back = fields.Char("By which rule", compute="_compute_held_back")
     held_back_count = fields.Integer("Held back", compute="_compute_held_back")
 
     @api.depends_context("uid")
@@ -94,7 +94,7 @@ class DirectmailTask(models.Model):
         :rtype: dict
         """
         self.ensure_one()
-        if not self._origin.id or not self.planned_at:
+        if not self._origin.id:
             return {}
         Delivery = self.env["directmail.delivery"].sudo()
         dropped = Delivery._read_group(
@@ -120,20 +120,40 @@ class DirectmailTask(models.Model):
             **{Fate(None, rule, until): count for rule, until, count in held},
         }
 
+    def _get_waiting_for(self):
+        waiting_for = super()._get_waiting_for()
+        if waiting_for or self.state != "sending":
+            return waiting_for
+        held = {fate: n for fate, n in self._get_held_back().items() if fate.held_until}
+        number = sum(held.values())
+        if not held or number < self.waiting_count + self.sending_count:
+            return False
+        first = min(held, key=lambda fate: fate.held_until)
+        return self.env._(
+            "%(number)s people are held back (%(rule)s). It goes on at %(time)s.",
+            number=number,
+            rule=self._get_rule_label(first.rule),
+            time=format_datetime(self.env, first.held_until, dt_format="short"),
+        )
+
+    @api.model
+    def _get_rule_label(self, rule):
+        field = self.env["directmail.delivery"]._fields["fatigue_rule"]
+        return dict(field._description_selection(self.env))[rule]
+
     def _describe_fate(self, fate):
         """Return in words what becomes of people (`engine.plan.Fate`), to follow their number."""
-        delivery = self.env["directmail.delivery"]._fields
-        rules = dict(delivery["fatigue_rule"]._description_selection(self.env))
         if fate.held_until:
             return self.env._(
                 "wait until %(time)s (%(rule)s)",
-                rule=rules[fate.rule],
+                rule=self._get_rule_label(fate.rule),
                 time=format_datetime(self.env, fate.held_until, dt_format="short"),
             )
         if fate.reason is None:
             return self.env._("get a mail")
-        reason = dict(delivery["reason"]._description_selection(self.env))[fate.reason]
-        return f"{reason} ({rules[fate.rule]})" if fate.rule else reason
+        field = self.env["directmail.delivery"]._fields["reason"]
+        reason = dict(field._description_selection(self.env))[fate.reason]
+        return f"{reason} ({self._get_rule_label(fate.rule)})" if fate.rule else reason
 
     def action_view_held_back(self):
         """Open the people whom fatigue control held back, by rule."""
