@@ -11,6 +11,7 @@
         "security/email_marketing_dm_groups.xml",
         "security/ir.model.access.csv",
         "security/directmail_security.xml",
+        "security/directmail_task_security.xml",
         "security/directmail_audience_security.xml",
         "security/directmail_fatigue_security.xml",
         "data/ir_cron_data.xml",
@@ -20,6 +21,7 @@
         "views/directmail_audience_views.xml",
         "views/directmail_template_views.xml",
         "views/directmail_delivery_views.xml",
+        "wizard/directmail_task_estimate_views.xml",
         "views/directmail_task_views.xml",
         "views/directmail_optout_views.xml",
         "views/directmail_fatigue_views.xml",
@@ -27,6 +29,7 @@
         "views/email_marketing_dm_menus.xml",
     ],
     "assets": {
+        "web.assets_backend": ["email_marketing_dm/static/src/task_progress/*"],
         "web.assets_tests": ["email_marketing_dm/static/tests/tours/**/*"],
     },
     "application": True,

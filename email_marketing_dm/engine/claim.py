@@ -29,6 +29,8 @@ RETRY_SECONDS = 15
 PICK_MAX = 1000
 # ... and one transaction: the gate is shut meanwhile. The next one goes on.
 LOOK_MAX = 4000
+# When a waiting mail may go out, as the index of waiting mails has it.
+FREE_AT = SQL("COALESCE(not_before, '-infinity'::timestamp)")
 
 
 def lock_gate(env):
@@ -136,7 +138,9 @@ def orphans(env, token, known):
 
 
 def claim(env, account, token, limit, lease):
-    """Take the next mails of the account's tasks, oldest task first.
+    """Take the next mails of the account's tasks: urgent tasks first, then the older ones.
+
+    That order also decides who gets the quota of the day.
 
     Whoever may not be mailed at this moment is suppressed instead, and somebody else is taken.
 
@@ -150,7 +154,7 @@ def claim(env, account, token, limit, lease):
     tasks = env["directmail.task"].search_fetch(
         [("account_id", "=", account.id), ("state", "=", "sending")],
         ["company_id", "sender_id", "is_notification", "ignore_fatigue", "not_after"],
-        order="planned_at, id",
+        order="priority desc, planned_at, id",
     )
     looked_at = 0
     for task in tasks:
@@ -180,9 +184,8 @@ def _claim_from(env, judge, token, limit, pick, lease):
             """WITH picked AS MATERIALIZED (
                     SELECT id, partner_id, email, address_key FROM directmail_delivery
                      WHERE task_id = %(task)s AND state = 'waiting'
-                       AND COALESCE(not_before, '-infinity') <= now() AT TIME ZONE 'UTC'
-                     ORDER BY COALESCE(not_before, '-infinity'), id LIMIT %(pick)s
-                       FOR UPDATE SKIP LOCKED
+                       AND %(free_at)s <= now() AT TIME ZONE 'UTC'
+                     ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
                ), judged AS MATERIALIZED (
                     SELECT picked.id, verdict.*,
                            row_number() OVER (PARTITION BY %(person)s ORDER BY picked.id) AS copy
@@ -219,6 +222,7 @@ def _claim_from(env, judge, token, limit, pick, lease):
             at=judge.at,
             limit=limit,
             pick=pick,
+            free_at=FREE_AT,
             verdict=judge.verdict(SQL("picked")),
             # Two contacts that were merged while the task runs are one person, twice in it.
             person=SQL("COALESCE(-picked.partner_id, picked.id)" if by_contact else "picked.id"),
@@ -244,7 +248,11 @@ def add_usage(env, account, number):
 
 
 def quota_left(env, account):
-    """Return the daily quota minus what this Odoo handed over since midnight in Beijing."""
+    """Return what is left of today's quota for email tasks.
+
+    The daily quota minus the account's reserve, minus what this Odoo handed over since midnight in
+    Beijing. DirectMail itself doesn't tell how much of the quota is used.
+    """
     rows = env.execute_query(
         SQL(
             """SELECT used FROM directmail_usage
@@ -252,4 +260,4 @@ def quota_left(env, account):
             account.id,
         )
     )
-    return max(0, account.daily_quota - (rows[0][0] if rows else 0))
+    return max(0, account._get_daily_budget() - (rows[0][0] if rows else 0))

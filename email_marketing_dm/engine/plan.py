@@ -27,14 +27,30 @@ def _judged_people(task, at=None):
     """
     rules, now = read_rules(task.env, task.company_id)
     return SQL(
-        """%(addressed)s, ranked AS (
+        """excluded AS MATERIALIZED (
+            WITH %(excluded)s SELECT partner_id, res_model, res_id, address_key FROM addressed
+        ), excluded_contacts AS (
+            SELECT DISTINCT partner_id FROM excluded WHERE partner_id IS NOT NULL
+        ), excluded_records AS (
+            SELECT DISTINCT res_model, res_id FROM excluded WHERE res_id IS NOT NULL
+        ), excluded_addresses AS (
+            SELECT DISTINCT address_key FROM excluded WHERE address_key IS NOT NULL
+        ), %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key
                                          ORDER BY partner_id, res_model, res_id, email) AS copy
               FROM addressed
         ), fixed AS (
-            SELECT partner_id, res_model, res_id, email, email_encrypted, address_key,
-                   COALESCE(flaw, CASE WHEN copy > 1 THEN 'duplicate' END) AS reason
+            SELECT ranked.partner_id, ranked.res_model, ranked.res_id, email, email_encrypted,
+                   ranked.address_key, CASE
+                WHEN COALESCE(contact.partner_id, record.res_id) IS NOT NULL
+                  OR address.address_key IS NOT NULL THEN 'excluded'
+                WHEN flaw IS NOT NULL THEN flaw
+                WHEN copy > 1 THEN 'duplicate' END AS reason
               FROM ranked
+              LEFT JOIN excluded_contacts contact ON contact.partner_id = ranked.partner_id
+              LEFT JOIN excluded_records record
+                ON record.res_model = ranked.res_model AND record.res_id = ranked.res_id
+              LEFT JOIN excluded_addresses address ON address.address_key = ranked.address_key
         ), judged AS (
             SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
                    fixed.email_encrypted, fixed.address_key,
@@ -43,7 +59,8 @@ def _judged_people(task, at=None):
                    CASE WHEN fixed.reason IS NULL THEN verdict.held_until END AS held_until
               FROM fixed CROSS JOIN %(verdict)s AS verdict
         )""",
-        addressed=addressed_people(task),
+        excluded=addressed_people(task, task.exclude_audience_ids),
+        addressed=addressed_people(task, task.audience_ids),
         verdict=Judge(task, rules, at or now).verdict(SQL("fixed")),
     )
 

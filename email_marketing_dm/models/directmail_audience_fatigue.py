@@ -8,8 +8,8 @@ class DirectmailAudience(models.Model):
 
     def _refresh(self):
         res = super()._refresh()
-        exempting = self.env["directmail.fatigue"].sudo().search(
-            [("exempt_audience_ids", "in", self.ids)]
+        exempting = (
+            self.env["directmail.fatigue"].sudo().search([("exempt_audience_ids", "in", self.ids)])
         )
         exempting._update_exemption()
         return res

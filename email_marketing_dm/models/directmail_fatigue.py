@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import SQL
 
 from ..engine.fatigue import read_exempt
 
@@ -190,19 +189,9 @@ class DirectmailFatigue(models.Model):
 
     def _release_held(self):
         """Let mails that are held be judged anew, by what is set now."""
-        accounts = self.env["directmail.account"].search(
-            [("company_id", "in", self.company_id.ids), ("state", "=", "active")]
-        )
-        self.env.flush_all()
-        rows = self.env.execute_query(
-            SQL(
-                """UPDATE directmail_delivery SET not_before = NULL, fatigue_rule = NULL
-                    WHERE account_id IN %s AND state = 'waiting' AND fatigue_rule IS NOT NULL
-                      AND task_id IN (SELECT id FROM directmail_task
-                                       WHERE state IN ('sending', 'paused'))
-                RETURNING account_id""",
-                tuple(accounts.ids) or (0,),
-            )
-        )
-        self.env["directmail.delivery"].invalidate_model(["not_before", "fatigue_rule"])
-        accounts.browse({account for (account,) in rows})._trigger_sending()
+        self.env["directmail.task"].search(
+            [
+                ("company_id", "in", self.company_id.ids),
+                ("state", "in", ("sending", "paused")),
+            ]
+        )._release_held()

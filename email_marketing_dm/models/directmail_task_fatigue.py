@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tools import format_datetime
+from odoo.tools import SQL, format_datetime
 
 from ..engine.plan import Fate
 
@@ -69,7 +69,10 @@ class DirectmailTask(models.Model):
     def write(self, vals):
         if vals.get("ignore_fatigue"):
             self._check_may_ignore_fatigue()
-        return super().write(vals)
+        res = super().write(vals)
+        if {"ignore_fatigue", "not_after"} & set(vals):
+            self.sudo()._release_held()
+        return res
 
     def _may_ignore_fatigue(self):
         return self.env.su or self.env.user.has_group(
@@ -86,6 +89,24 @@ class DirectmailTask(models.Model):
         """Tell whether limits and quiet times leave this task alone."""
         self.ensure_one()
         return self.is_notification or self.ignore_fatigue
+
+    def _release_held(self):
+        """Let mails that are held be judged anew, by what is set now."""
+        tasks = self.filtered(lambda task: task.state in ("sending", "paused"))
+        if not tasks:
+            return
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """UPDATE directmail_delivery SET not_before = NULL, fatigue_rule = NULL
+                    WHERE task_id IN %s AND state = 'waiting' AND fatigue_rule IS NOT NULL
+                RETURNING account_id""",
+                tuple(tasks.ids),
+            )
+        )
+        self.env["directmail.delivery"].invalidate_model(["not_before", "fatigue_rule"])
+        accounts = self.env["directmail.account"].browse({account for (account,) in rows})
+        accounts._trigger_sending()
 
     def _get_held_back(self):
         """Return whom fatigue control has held back so far, of those planned.
@@ -119,22 +140,6 @@ class DirectmailTask(models.Model):
             **{Fate(reason, rule or None, None): count for reason, rule, count in dropped},
             **{Fate(None, rule, until): count for rule, until, count in held},
         }
-
-    def _get_waiting_for(self):
-        waiting_for = super()._get_waiting_for()
-        if waiting_for or self.state != "sending":
-            return waiting_for
-        held = {fate: n for fate, n in self._get_held_back().items() if fate.held_until}
-        number = sum(held.values())
-        if not held or number < self.waiting_count + self.sending_count:
-            return False
-        first = min(held, key=lambda fate: fate.held_until)
-        return self.env._(
-            "%(number)s people are held back (%(rule)s). It goes on at %(time)s.",
-            number=number,
-            rule=self._get_rule_label(first.rule),
-            time=format_datetime(self.env, first.held_until, dt_format="short"),
-        )
 
     @api.model
     def _get_rule_label(self, rule):

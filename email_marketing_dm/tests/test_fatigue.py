@@ -236,9 +236,7 @@ class TestFatigueLimits(FatigueCommon):
         task = self._make_task(self._make_audience(ann), self.template)
         task._refresh_audiences()
         self.assertEqual(plan.estimate(task.sudo()), {Fate("fatigue", "email_day", None): 1})
-        task.write(
-            {"send_type": "scheduled", "scheduled_at": fields.Datetime.now() + HOURS(5)}
-        )
+        task.write({"send_type": "scheduled", "scheduled_at": fields.Datetime.now() + HOURS(5)})
         self.assertEqual(plan.estimate(task.sudo()), {Fate(None, None, None): 1})
 
     # === EXCEPTIONS === #
@@ -262,9 +260,7 @@ class TestFatigueLimits(FatigueCommon):
     def test_notification_respects_unsubscribing(self):
         ann = self._make_people("ann@example.com")
         self.env["mail.blacklist"].sudo()._add("ann@example.com")
-        task = self._make_task(
-            self._make_audience(ann), self.template, is_notification=True
-        )
+        task = self._make_task(self._make_audience(ann), self.template, is_notification=True)
         task._refresh_audiences()
         self.assertEqual(plan.estimate(task.sudo()), {Fate("blacklisted", None, None): 1})
 

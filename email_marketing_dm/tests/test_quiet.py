@@ -26,7 +26,7 @@ class TestQuiet(FatigueCommon):
         self.assertAlmostEqual(
             delivery.not_before, fields.Datetime.now() + HOURS(1), delta=timedelta(minutes=2)
         )
-        self.assertIn("Do-not-disturb hours", task.waiting_for)
+        self.assertIn("held back", task.waiting_for)
         self.assertIn("Do-not-disturb hours", delivery.explanation)
         self.assertIn("wait until", task.held_back)
         self.assertFalse(self.emulator.ledger(task.tag_name))
