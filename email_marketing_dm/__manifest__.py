@@ -48,11 +48,6 @@
     ],
     "assets": {
         "web.assets_backend": ["email_marketing_dm/static/src/**/*"],
-        "web.assets_backend": [
-            "email_marketing_dm/static/src/mail_body/**/*",
-            "email_marketing_dm/static/src/preflight/**/*",
-            "email_marketing_dm/static/src/preview/**/*",
-        ],
         "web.assets_tests": ["email_marketing_dm/static/tests/tours/**/*"],
     },
     "application": True,

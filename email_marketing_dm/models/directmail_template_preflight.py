@@ -249,7 +249,7 @@ class DirectmailTemplate(models.Model):
             "shouting": (_("The subject shouts."), reviewers),
             "sharing": (
                 _("DirectMail rejects mails that lead to other networks:"),
-                _("That is WeChat, QQ, QR codes, Facebook and file sharing. Link to your own site."),
+                _("WeChat, QQ, QR codes, Facebook, file sharing: link to your own site instead."),
             ),
             "foreign_element": (
                 _("Mail programs don't show this:"),

@@ -17,6 +17,7 @@ from . import (
     test_task_stops,
     test_template,
     test_template_content,
+    test_template_preflight,
     test_template_review,
     test_tour,
 )
