@@ -34,6 +34,8 @@
         "views/directmail_aipl_history_views.xml",
         "views/directmail_aipl_model_views.xml",
         "views/res_partner_views.xml",
+        "data/directmail_design_data.xml",
+        "views/directmail_design_views.xml",
         "views/directmail_template_views.xml",
         "views/directmail_delivery_views.xml",
         "wizard/directmail_task_estimate_views.xml",

@@ -27,6 +27,7 @@ from . import (
     directmail_data_table_facts,
     directmail_data_table_presets,
     directmail_delivery,
+    directmail_design,
     directmail_event,
     directmail_fatigue,
     directmail_fatigue_rule,
