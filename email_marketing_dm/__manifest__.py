@@ -39,6 +39,8 @@
         "views/directmail_task_report_views.xml",
         "views/directmail_optout_views.xml",
         "views/directmail_aes_key_views.xml",
+        "views/directmail_upload_views.xml",
+        "views/directmail_upload_line_views.xml",
         "views/res_partner_encrypted_views.xml",
         "views/directmail_fatigue_views.xml",
         "views/directmail_templates.xml",

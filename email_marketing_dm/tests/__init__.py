@@ -18,4 +18,5 @@ from . import (
     test_template,
     test_template_review,
     test_tour,
+    test_upload,
 )
