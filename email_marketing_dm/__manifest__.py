@@ -1,7 +1,7 @@
 {
     "name": "Email Marketing with DirectMail",
     "summary": "Audiences, reviewed templates and exact delivery through Alibaba Cloud DirectMail",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "Marketing/Email Marketing",
     "author": "Email Marketing with DirectMail contributors",
     "license": "LGPL-3",
@@ -11,7 +11,9 @@
         "security/email_marketing_dm_groups.xml",
         "security/ir.model.access.csv",
         "security/directmail_security.xml",
+        "security/directmail_events_security.xml",
         "data/ir_cron_data.xml",
+        "data/directmail_events_cron_data.xml",
         "views/directmail_account_views.xml",
         "views/directmail_sender_views.xml",
         "views/directmail_audience_views.xml",

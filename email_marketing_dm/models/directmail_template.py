@@ -199,7 +199,7 @@ class DirectmailTemplate(models.Model):
             self.subject or "",
             self.body_html or "",
             public_url=(self.account_id.public_url or "").rstrip("/"),
-            links=SPECIAL_LINKS,
+            links=self._get_links(),
         )
         findings = [self._explain_problem(*problem) for problem in compiled.problems]
         findings += self._find_unreadable(compiled.variables)
@@ -219,6 +219,10 @@ class DirectmailTemplate(models.Model):
                 "\n".join([self.env._("Before DirectMail can review this template:"), *findings])
             )
         return compiled
+
+    def _get_links(self):
+        """Return {address as written: path}: links that lead to us, with the person's token."""
+        return SPECIAL_LINKS
 
     def _explain_problem(self, code, detail):
         sentences = {
