@@ -29,21 +29,25 @@ class DirectmailTracking(http.Controller):
         return request.make_response(PIXEL, headers=[("Content-Type", "image/gif"), *UNCACHED])
 
     @http.route(
-        "/directmail/click/<int:number>/<string:token>",
+        "/directmail/click/<int:template>/<int:number>/<string:token>",
         type="http",
         auth="public",
         methods=["GET", "HEAD"],
         save_session=False,
         sitemap=False,
     )
-    def clicked(self, number, token):
+    def clicked(self, template, number, token):
         """Note that a link was followed, and lead where it leads.
 
         Nowhere else: the target is what the task's mails have at this place.
         """
         delivery = self._get_delivery(token)
         link = delivery.env["directmail.link"].search(
-            [("task_id", "=", delivery.task_id.id), ("number", "=", number)], limit=1
+            [
+                ("task_id", "=", delivery.task_id.id),
+                ("template_id", "=", template),
+                ("number", "=", number),
+            ]
         )
         if not link.tracker_id:
             raise request.not_found()

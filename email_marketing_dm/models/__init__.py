@@ -1,5 +1,5 @@
-# The models below inherit from it, so it comes first.
-from . import directmail_guarded
+# The models below inherit from these, so they come first.
+from . import directmail_guarded, directmail_person
 
 from . import (
     directmail_account,
@@ -7,8 +7,12 @@ from . import (
     directmail_account_poll,
     directmail_account_push,
     directmail_account_send,
+    directmail_account_templates,
     directmail_audience,
     directmail_audience_member,
+    directmail_data_table,
+    directmail_data_table_facts,
+    directmail_data_table_presets,
     directmail_delivery,
     directmail_delivery_hits,
     directmail_event,
@@ -20,11 +24,18 @@ from . import (
     directmail_sender,
     directmail_task,
     directmail_task_counter,
+    directmail_task_estimate,
+    directmail_task_progress,
     directmail_task_results,
     directmail_task_run,
+    directmail_task_send,
+    directmail_task_tell,
     directmail_task_tracking,
     directmail_template,
+    directmail_template_place,
     directmail_template_review,
+    directmail_template_submit,
     directmail_template_tracking,
+    directmail_template_values,
     directmail_usage,
 )

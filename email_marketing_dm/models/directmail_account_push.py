@@ -72,7 +72,7 @@ class DirectmailAccount(models.Model):
             "expired": self.env._(
                 "It was signed more than a minute ago. Is this server's clock right?"
             ),
-            "token": self.env._("Its token was wrong. Copy the token above into the rule's target."),
+            "token": self.env._("Its token was wrong. Copy the token above into the rule."),
             "certificate_host": self.env._("Its certificate was not EventBridge's."),
             "certificate": self.env._("EventBridge's certificate could not be read from here."),
             "signature": self.env._(

@@ -24,8 +24,11 @@ MARKS = {
     "complained": "complained_at",
 }
 REASONS = [
+    ("excluded", "In an excluded audience"),
     ("no_address", "No email address"),
+    ("no_encrypted_address", "No encrypted email address"),
     ("invalid_address", "Unusable email address"),
+    ("cannot_decrypt", "Encrypted address can't be decrypted"),
     ("duplicate", "Same address as somebody else"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
@@ -41,8 +44,8 @@ class DirectmailDelivery(models.Model):
 
     _name = "directmail.delivery"
     _description = "Delivery"
+    _inherit = ["directmail.person"]
     _log_access = False
-    _rec_name = "partner_id"
     _order = "id"
 
     task_id = fields.Many2one(
@@ -52,11 +55,6 @@ class DirectmailDelivery(models.Model):
         "directmail.account", required=True, readonly=True, ondelete="restrict"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
-    partner_id = fields.Many2one(
-        "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
-    )
-    email = fields.Char("Address", readonly=True)
-    address_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     outcome = fields.Selection(OUTCOMES, readonly=True)
@@ -66,6 +64,7 @@ class DirectmailDelivery(models.Model):
     claim_token = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     claimed_at = fields.Datetime("Handed over", readonly=True)
     lease_until = fields.Datetime(readonly=True)
+    resent = fields.Boolean("Second attempt", readonly=True)
     not_before = fields.Datetime(readonly=True)
     sent_at = fields.Datetime("Accepted", readonly=True)
     outcome_at = fields.Datetime("Result known", readonly=True)
@@ -82,7 +81,10 @@ class DirectmailDelivery(models.Model):
     explanation = fields.Char(compute="_compute_explanation")
 
     _address_unique = models.UniqueIndex("(task_id, address_key) WHERE state != 'suppressed'")
-    _waiting_index = models.Index("(task_id, id) WHERE state = 'waiting'")
+    # In the order of claims; those who are held until later come last and are never looked at.
+    _waiting_index = models.Index(
+        "(task_id, COALESCE(not_before, '-infinity'::timestamp), id) WHERE state = 'waiting'"
+    )
     _sending_index = models.Index("(account_id, lease_until) WHERE state = 'sending'")
     _state_index = models.Index("(task_id, state, outcome)")
     _address_index = models.Index("(address_key, claimed_at)")

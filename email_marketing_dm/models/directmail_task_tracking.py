@@ -10,7 +10,6 @@ class DirectmailTask(models.Model):
     link_ids = fields.One2many("directmail.link", "task_id", "Links", readonly=True, copy=False)
     source_id = fields.Many2one(
         "utm.source",
-        "Source",
         readonly=True,
         copy=False,
         ondelete="restrict",
@@ -24,17 +23,17 @@ class DirectmailTask(models.Model):
         field = f"track_{what}"
         return field not in self._fields or bool(self[field])
 
-    def _plan(self):
-        super()._plan()
-        self._make_links()
-
     def _make_links(self):
-        """Make a link tracker for each link of the template, all with this task's source."""
+        """Make a link tracker for each link of the template, all with this task's source.
+
+        A task that was corrected half-way has those of both templates.
+        """
         self.ensure_one()
-        links = self.template_id.submitted_links or []
+        template = self.template_id
+        links = template.submitted_links or []
         if not self.source_id:
             self.source_id = self.env["utm.source"].sudo().create({"name": self.name})
-        if not links or self.link_ids:
+        if not links or self.link_ids.filtered(lambda link: link.template_id == template):
             return
         shared = {
             "campaign_id": self._get_campaign().id,
@@ -53,6 +52,7 @@ class DirectmailTask(models.Model):
             [
                 {
                     "task_id": self.id,
+                    "template_id": template.id,
                     "number": number,
                     "title": link["title"],
                     "tracker_id": tracker.id,

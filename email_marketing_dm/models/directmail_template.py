@@ -1,15 +1,11 @@
 import re
 
-from markupsafe import Markup
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import format_date, format_datetime, formatLang
 
 from ..directmail import const
-from ..directmail.placeholders import compile_content, html_value, plain_value
+from ..directmail.placeholders import compile_content
 
-CONTENT_FIELDS = ("subject", "sender_name", "body_arch", "body_html", "account_id")
 # What the links that mass_mailing's themes contain become in our own pages.
 SPECIAL_LINKS = {
     "/unsubscribe_from_list": "/directmail/unsubscribe/",
@@ -25,15 +21,19 @@ class DirectmailTemplate(models.Model):
     _guarded_fields = frozenset(
         (
             "checked_at",
+            "lapse_reason",
             "origin_id",
             "remote_name",
             "remote_ref",
             "review_comment",
             "reviewed_at",
             "state",
+            "submission",
             "submitted_at",
+            "submitted_by_id",
             "submitted_subject",
             "submitted_text",
+            "task_id",
             "variables",
         )
     )
@@ -72,12 +72,14 @@ class DirectmailTemplate(models.Model):
             ("in_review", "In review"),
             ("approved", "Approved"),
             ("rejected", "Rejected"),
+            ("lapsed", "Lapsed"),
         ],
         default="draft",
         required=True,
         readonly=True,
         copy=False,
         tracking=True,
+        help="Lapsed: DirectMail approved it, and has it no longer as it was approved.",
     )
     review_comment = fields.Text("DirectMail's comment", readonly=True, copy=False)
     submitted_at = fields.Datetime(readonly=True, copy=False)
@@ -89,6 +91,9 @@ class DirectmailTemplate(models.Model):
     submitted_text = fields.Text(readonly=True, copy=False)
     variables = fields.Json(readonly=True, copy=False)
     origin_id = fields.Many2one("directmail.template", "Made from", readonly=True, copy=False)
+    task_id = fields.Many2one(
+        "directmail.task", "Written for", readonly=True, copy=False, index="btree_not_null"
+    )
     task_ids = fields.One2many("directmail.task", "template_id", "Email tasks")
     is_mine = fields.Boolean(compute="_compute_is_mine")
 
@@ -118,19 +123,6 @@ class DirectmailTemplate(models.Model):
                     self.env._("The sender name may have %s characters.", const.SENDER_NAME_MAX)
                 )
 
-    def write(self, vals):
-        if not self.env.su and set(CONTENT_FIELDS) & set(vals):
-            locked = self.filtered(lambda template: template.state in ("in_review", "approved"))
-            if locked:
-                raise UserError(
-                    self.env._(
-                        "DirectMail has the template %(name)s: press Edit to change it. An approved"
-                        " template stays as it is; you get a new version.",
-                        name=locked[0].name,
-                    )
-                )
-        return super().write(vals)
-
     def copy_data(self, default=None):
         default = {"user_id": self.env.uid, **(default or {})}
         vals_list = super().copy_data(default)
@@ -139,54 +131,7 @@ class DirectmailTemplate(models.Model):
                 vals["name"] = self.env._("%s (copy)", template.name)
         return vals_list
 
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_needed(self):
-        tasks = self.env["directmail.task"].sudo().search([("template_id", "in", self.ids)])
-        if tasks:
-            raise UserError(
-                self.env._(
-                    "These email tasks use the template: %(tasks)s. Archive it instead.",
-                    tasks=", ".join(tasks.mapped("name")),
-                )
-            )
-
-    # === ACTIONS === #
-
-    def action_submit(self):
-        """Hand the template to DirectMail for review."""
-        for template in self:
-            template._check_owner()
-            if template.state not in ("draft", "rejected"):
-                raise UserError(self.env._("%s was submitted already.", template.name))
-            template._submit()
-        return True
-
-    def action_check_review(self):
-        """Ask DirectMail now instead of waiting for the next check."""
-        self._poll_review(raise_errors=True)
-        return True
-
-    def action_edit(self):
-        """Make the content editable: take it back from review, or make a new version."""
-        self.ensure_one()
-        if self.state == "approved":
-            revision = self.sudo().copy(
-                {"user_id": self.env.uid, "origin_id": self.id, "name": self.name}
-            )
-            return {
-                "type": "ir.actions.act_window",
-                "res_model": self._name,
-                "res_id": revision.id,
-                "views": [(False, "form")],
-            }
-        self._check_owner()
-        self.sudo().write({"state": "draft"})
-        return True
-
     # === BUSINESS === #
-
-    def _check_owner(self):
-        self.check_access("write")
 
     def _compile(self):
         """Turn Odoo's content into DirectMail's.
@@ -194,13 +139,7 @@ class DirectmailTemplate(models.Model):
         :rtype: directmail.placeholders.Compiled
         :raise UserError: with every finding that stands against a submission, a line each
         """
-        self.ensure_one()
-        compiled = compile_content(
-            self.subject or "",
-            self.body_html or "",
-            public_url=(self.account_id.public_url or "").rstrip("/"),
-            links=self._get_links(),
-        )
+        compiled = self._compile_content()
         findings = [self._explain_problem(*problem) for problem in compiled.problems]
         findings += self._find_unreadable(compiled.variables)
         if not re.sub(r"<[^>]*>|\s", "", compiled.text):
@@ -220,6 +159,19 @@ class DirectmailTemplate(models.Model):
             )
         return compiled
 
+    def _compile_content(self):
+        """Return the content in DirectMail's terms together with what stands against it.
+
+        :rtype: directmail.placeholders.Compiled
+        """
+        self.ensure_one()
+        return compile_content(
+            self.subject or "",
+            self.body_html or "",
+            public_url=(self.account_id.public_url or "").rstrip("/"),
+            links=self._get_links(),
+        )
+
     def _get_links(self):
         """Return {address as written: path}: links that lead to us, with the person's token."""
         return SPECIAL_LINKS
@@ -238,111 +190,3 @@ class DirectmailTemplate(models.Model):
         return sentences.get(code) or self.env._(
             "DirectMail can't express this: %s. Remove it, or use a plain contact field.", detail
         )
-
-    def _find_unreadable(self, variables):
-        """Return a finding for every placeholder that is no field its owner may read."""
-        findings = []
-        for variable in variables:
-            model = self.env["res.partner"].with_user(self.user_id)
-            for name in variable["path"].split("."):
-                field = model._fields.get(name) if model is not None else None
-                # Values are read with all rights when mails go out, so each step is checked here.
-                if (
-                    field is None
-                    or not model.has_access("read")
-                    or not model._has_field_access(field, "read")
-                ):
-                    findings.append(
-                        self.env._("There is no field %s on contacts.", variable["path"])
-                    )
-                    break
-                model = model[name] if field.relational else None
-        return findings
-
-    def _get_remote_name(self):
-        """Return the name at DirectMail: at most 30 characters, unique there, readable.
-
-        It depends on nothing that changes, so that a submission whose answer got lost finds its
-        template again instead of making a second one.
-        """
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
-        suffix = f"-{self.id}-{uuid[:6]}"
-        return self.name[: const.TEMPLATE_NAME_MAX - len(suffix)].strip() + suffix
-
-    def _submit(self):
-        self.ensure_one()
-        compiled = self._compile()
-        remote_name = self.remote_name or self._get_remote_name()
-        content = (remote_name, compiled.subject, self.sender_name, compiled.text)
-
-        def push(client):
-            remote_ref = self.remote_ref
-            if not remote_ref:
-                found = client.find_template(remote_name)
-                remote_ref = found.template_id if found else None
-            if remote_ref:
-                client.modify_template(remote_ref, *content)
-                return remote_ref
-            return client.create_template(*content)
-
-        remote_ref = self.account_id._call(push)
-        self.sudo().write(
-            {
-                "state": "in_review",
-                "remote_ref": remote_ref,
-                "remote_name": remote_name,
-                "submitted_subject": compiled.subject,
-                "submitted_text": compiled.text,
-                "variables": list(compiled.variables),
-                "submitted_at": fields.Datetime.now(),
-                "reviewed_at": False,
-                "review_comment": False,
-            }
-        )
-        self._schedule_review_check()
-
-    def _get_values(self, partners):
-        """Return what the template's variables are for each contact.
-
-        :param partners: contacts, read in one batch whatever their number
-        :return: {contact id: {variable: text}}, escaped for where the variable stands
-        :rtype: dict
-        """
-        self.ensure_one()
-        values = {}
-        for lang, group in partners.sudo().grouped("lang").items():
-            group = group.with_context(lang=lang or self.user_id.lang)
-            for partner in group:
-                values[partner.id] = {
-                    variable["name"]: self._get_value(partner, variable)
-                    for variable in self.variables or []
-                }
-        return values
-
-    def _get_value(self, partner, variable):
-        record = partner
-        path = variable["path"].split(".")
-        for name in path[:-1]:
-            record = record[name][:1]
-        text = self._format_value(record, path[-1]) or variable.get("fallback") or ""
-        return plain_value(text) if variable["where"] == "subject" else html_value(text)
-
-    @api.model
-    def _format_value(self, record, name):
-        """Return a field's value as a reader in the context's language expects it."""
-        field, value, env = record._fields[name], record[name], record.env
-        if not record or value in (False, None) and field.type != "boolean":
-            return ""
-        if field.relational:
-            return ", ".join(value.mapped("display_name"))
-        if field.type == "selection":
-            return dict(field._description_selection(env)).get(value, value)
-        if field.type == "date":
-            return format_date(env, value)
-        if field.type == "datetime":
-            return format_datetime(env, value)
-        if field.type in ("float", "monetary"):
-            return formatLang(env, value)
-        if isinstance(value, Markup):
-            return re.sub(r"<[^>]+>", "", value).strip()
-        return str(value)

@@ -23,7 +23,7 @@ class DirectmailTemplate(models.Model):
 
     def _get_links(self):
         return super()._get_links() | {
-            link["href"]: f"/directmail/click/{number}/"
+            link["href"]: f"/directmail/click/{self._origin.id}/{number}/"
             for number, link in enumerate(self._find_links())
         }
 
@@ -64,15 +64,16 @@ class DirectmailTemplate(models.Model):
             compiled, text=text + pixel + end + rest if end else compiled.text + pixel
         )
 
-    def _submit(self):
+    def _get_submitted_vals(self):
+        vals = super()._get_submitted_vals()
+        if self.state == "lapsed":  # the text is what it was, and so are its links
+            return vals
         links = [{"url": link["url"], "title": link["title"]} for link in self._find_links()]
-        res = super()._submit()
-        self.sudo().submitted_links = links
-        return res
+        return {**vals, "submitted_links": links}
 
 
 def _title(node):
     """Return what a link is called: its text, else that of its picture."""
-    text = " ".join(etree.tostring(node, method="text", encoding="unicode", with_tail=False).split())
+    words = etree.tostring(node, method="text", encoding="unicode", with_tail=False).split()
     alt = next((image.get("alt") for image in node.iter("img") if image.get("alt")), "")
-    return (text or alt).strip()[:TITLE_MAX]
+    return (" ".join(words) or alt).strip()[:TITLE_MAX]

@@ -1,11 +1,17 @@
 from . import (
     test_account,
     test_audience,
+    test_data_table,
     test_engine,
     test_events,
+    test_people,
+    test_push,
     test_recipient_pages,
     test_task,
+    test_task_estimate,
+    test_task_stops,
     test_template,
+    test_template_review,
     test_tour,
     test_tracking,
 )

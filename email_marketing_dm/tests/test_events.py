@@ -129,7 +129,10 @@ class TestEvents(DirectmailCommon):
         """Whether the clicks come together or one by one, and to those taken for a person's."""
         together, apart, slow = self._send("a@example.com", "b@example.com", "c@example.com")
         links = self.env["directmail.link"].create(
-            [{"task_id": self.task.id, "number": number} for number in range(3)]
+            [
+                {"task_id": self.task.id, "template_id": self.task.template_id.id, "number": number}
+                for number in range(3)
+            ]
         )
         self._tell(together, "click", -60, link_id=links[0].id)
         for number, link in enumerate(links):
@@ -200,7 +203,9 @@ class TestEvents(DirectmailCommon):
 
     def test_the_latest_wish_holds(self):
         wishes = [("unsubscribe", 10), ("subscribe", 20), ("unsubscribe", 30), ("subscribe", 40)]
-        cases = [(order, last) for last in (2, 3, 4) for order in itertools.permutations(range(last))]
+        cases = [
+            (order, last) for last in (2, 3, 4) for order in itertools.permutations(range(last))
+        ]
         deliveries = self._send(*[f"p{number}@example.com" for number in range(len(cases))])
         for number, (delivery, (order, _last)) in enumerate(zip(deliveries, cases, strict=True)):
             for index in order:

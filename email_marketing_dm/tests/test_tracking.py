@@ -56,7 +56,7 @@ class TestTracking(DirectmailMixin, HttpCase):
 
     def _follow(self, number, token=None, method="GET", **headers):
         return self.url_open(
-            f"/directmail/click/{number}/{token or self.token}",
+            f"/directmail/click/{self.template.id}/{number}/{token or self.token}",
             headers={**PERSON, **headers},
             method=method,
             allow_redirects=False,
@@ -75,8 +75,9 @@ class TestTracking(DirectmailMixin, HttpCase):
 
     def test_what_is_submitted(self):
         text = self.template.submitted_text
-        self.assertEqual(text.count("https://www.example.com/directmail/click/0/{Token}"), 2)
-        self.assertIn("https://www.example.com/directmail/click/1/{Token}", text)
+        base = f"https://www.example.com/directmail/click/{self.template.id}"
+        self.assertEqual(text.count(base + "/0/{Token}"), 2)
+        self.assertIn(base + "/1/{Token}", text)
         self.assertIn("https://www.example.com/directmail/open/{Token}", text)
         self.assertIn("https://www.example.com/directmail/unsubscribe/{Token}", text)
         self.assertIn('src="https://www.example.com/web/image/1"', text)
@@ -143,7 +144,7 @@ class TestTracking(DirectmailMixin, HttpCase):
 
     def test_no_open_redirect(self):
         response = self.url_open(
-            f"/directmail/click/0/{self.token}?url=https://evil.example&redirect=//evil.example",
+            f"/directmail/click/{self.template.id}/0/{self.token}?url=https://evil.example&redirect=//evil.example",
             headers=PERSON,
             allow_redirects=False,
         )

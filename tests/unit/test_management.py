@@ -1,5 +1,6 @@
 """All calls but sending, through the real SDK over real sockets."""
 
+import json
 from datetime import datetime, timedelta, timezone
 
 import pytest

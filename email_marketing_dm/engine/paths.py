@@ -1,0 +1,79 @@
+"""Paths of fields ("order_id.partner_id") and filters: what they touch, and whether one may."""
+
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+
+def steps(model, path):
+    """Yield (model, field) for each field on a path.
+
+    What follows a date ("create_date.month_number") or a set of properties is no field and ends it.
+
+    :param model: an empty recordset
+    :raise ValueError: naming what is not there
+    """
+    names = path.split(".")
+    for number, name in enumerate(names):
+        field = model._fields.get(name)
+        if field is None:
+            raise ValueError(f"{model._name}.{name}")
+        yield model, field
+        if field.type in ("date", "datetime", "properties"):
+            return
+        if number < len(names) - 1:
+            if not field.comodel_name:
+                raise ValueError(f"{model._name}.{name}.{names[number + 1]}")
+            model = model.env[field.comodel_name]
+
+
+def conditions(model, domain):
+    """Yield (condition, [(model, field), …]) for each condition of a filter, nested ones included.
+
+    :raise ValueError: naming a field that is not there
+    """
+    for condition in Domain(domain).iter_conditions():
+        found = list(steps(model, condition.field_expr))
+        yield condition, found
+        if condition.operator.rstrip("!").endswith("any"):
+            last = found[-1][1]
+            yield from conditions(model.env[last.comodel_name], condition.value)
+
+
+def check_readable(model, domain):
+    """Refuse a filter with a model or field that the user of ``model`` may not read.
+
+    The ORM checks what becomes SQL. It does not check what a field's own search method looks at,
+    so every step of every path is checked here.
+
+    :raise AccessError: naming the field or model
+    :raise ValueError: naming a field that is not there
+    """
+    for _condition, found in conditions(model, domain):
+        for step_model, field in found:
+            step_model.browse().check_access("read")
+            step_model._check_field_access(field, "read")
+
+
+def path_to_sql(model, path, query):
+    """Return SQL for the value at the end of a path, joining what it leads through.
+
+    A record on the way that the user of ``model`` may not read takes its row out of the query.
+
+    :param model: the model of the query's main table
+    :rtype: SQL
+    """
+    alias = query.table
+    *hops, last = path.split(".")
+    for name in hops:
+        field = model._fields[name]
+        if field.related and not field.store:
+            model, field, alias = model._traverse_related_sql(alias, field, query)
+        user_model = model.env[field.comodel_name]
+        model, alias = field.join(model, alias, query)
+        if not model.env.su:
+            readable = user_model._search(Domain.TRUE, active_test=False)
+            if readable.where_clause:
+                query.add_where(
+                    SQL("%s IN %s", SQL.identifier(alias, "id"), readable.subselect())
+                )
+    return model._field_to_sql(alias, last, query)

@@ -1,0 +1,288 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools.safe_eval import safe_eval
+
+from ..engine.paths import conditions, steps
+
+NUMBERS = ("integer", "float", "monetary")
+
+
+class DirectmailDataTable(models.Model):
+    """How an Odoo model speaks of people: who, when, how much.
+
+    Audience filters, RFM, AIPL and conversion all read people's doings through it, so that each
+    installed app needs to be described once.
+    """
+
+    _name = "directmail.data.table"
+    _description = "Data Table"
+    _order = "sequence, name, id"
+
+    name = fields.Char(required=True, translate=True)
+    sequence = fields.Integer(default=100)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one("res.company", index=True, help="Empty: for every company.")
+    model_id = fields.Many2one(
+        "ir.model",
+        "Records",
+        required=True,
+        ondelete="cascade",
+        domain=[("transient", "=", False), ("abstract", "=", False)],
+        help="The kind of record that tells something about people, for example sales orders.",
+    )
+    model_name = fields.Char(
+        related="model_id.model", string="Technical name", store=True, index=True
+    )
+    partner_path = fields.Char(
+        "Contact",
+        help="The field that leads to the contact, for example partner_id or order_id.partner_id."
+        " For contacts themselves it is id.",
+    )
+    email_path = fields.Char(
+        "Email address",
+        help="The field that holds an email address where a record has no contact."
+        " Such a record is then a person of its own.",
+    )
+    date_field = fields.Char("Date", help="When it happened.")
+    amount_field = fields.Char("Amount", help="How much it was worth.")
+    rate_field = fields.Char(
+        "Currency rate",
+        help="The amount is divided by it, where records are kept in several currencies.",
+    )
+    domain = fields.Char(
+        "Only records that match",
+        required=True,
+        default="[]",
+        help="For example only confirmed orders.",
+    )
+    open_to_marketers = fields.Boolean(
+        "Open to marketing users",
+        help="Marketing users who may not read these records can still filter on the fields below."
+        " They see how many people match, not the records.",
+    )
+    field_ids = fields.Many2many(
+        "ir.model.fields", string="Fields they may use", domain="[('model_id', '=', model_id)]"
+    )
+    preset = fields.Char(readonly=True, copy=False)
+    usable = fields.Boolean(compute="_compute_usable", search="_search_usable")
+
+    _preset_unique = models.UniqueIndex("(preset) WHERE preset IS NOT NULL")
+
+    # === COMPUTE === #
+
+    @api.depends("model_name", "open_to_marketers")
+    @api.depends_context("uid")
+    def _compute_usable(self):
+        for table in self:
+            table.usable = table._is_usable()
+
+    def _search_usable(self, operator, value):
+        if operator != "in" or True not in value:
+            return NotImplemented
+        tables = self.sudo().with_context(active_test=False).search(Domain.TRUE)
+        return Domain("id", "in", tables.with_env(self.env).filtered("usable").ids)
+
+    def _is_usable(self):
+        """Tell whether the current user may filter people with this table."""
+        self.ensure_one()
+        model = self.env.get(self.sudo().model_name)
+        return model is not None and (
+            self.sudo().open_to_marketers or model.browse().has_access("read")
+        )
+
+    # === CONSTRAINTS === #
+
+    @api.constrains("model_id", "partner_path", "email_path")
+    def _check_person(self):
+        for table in self:
+            if not table.partner_path and not table.email_path:
+                raise ValidationError(
+                    table.env._("Say which field leads to the contact, or to an email address.")
+                )
+            if table.partner_path:
+                table._check_partner_path()
+            if table.email_path:
+                table._check_path("email_path", ("char",), table.env._("a text"))
+
+    @api.constrains("model_id", "date_field", "amount_field", "rate_field")
+    def _check_facts(self):
+        for table in self:
+            if table.date_field:
+                table._check_path("date_field", ("date", "datetime"), table.env._("a date"))
+            for name in ("amount_field", "rate_field"):
+                if table[name]:
+                    table._check_path(name, NUMBERS, table.env._("a number"))
+
+    @api.constrains("model_id", "domain")
+    def _check_domain(self):
+        for table in self:
+            table._get_base_domain()
+
+    @api.constrains("model_id", "open_to_marketers", "field_ids")
+    def _check_field_ids(self):
+        for table in self:
+            if table.field_ids.model_id - table.model_id:
+                raise ValidationError(
+                    table.env._("Tick only fields of %s.", table.model_id.display_name)
+                )
+            if any(table.env[table.model_name]._fields[f.name].groups for f in table.field_ids):
+                hidden = table.field_ids.filtered(
+                    lambda f, t=table: t.env[t.model_name]._fields[f.name].groups
+                )
+                raise ValidationError(
+                    table.env._(
+                        "%s is hidden from some users by Odoo itself and can't be opened.",
+                        hidden[0].field_description,
+                    )
+                )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_preset(self):
+        if any(table.preset for table in self):
+            raise UserError(
+                self.env._("This data table came with an app. Archive it to put it out of sight.")
+            )
+
+    def _check_path(self, name, types, expected):
+        """Check that the path in a field of ours ends in a stored field of one of the types."""
+        *hops, (_model, last) = self._get_steps(name)
+        for _hop_model, hop in hops:
+            self._check_hop(name, hop)
+        if last.type not in types or not last.store or last.company_dependent:
+            raise ValidationError(
+                self.env._(
+                    "%(label)s: %(path)s is not %(expected)s that is kept with the record.",
+                    label=self._fields[name]._description_string(self.env),
+                    path=self[name],
+                    expected=expected,
+                )
+            )
+
+    def _check_partner_path(self):
+        """Check that each record leads to one contact, and stays within the company."""
+        found = self._get_steps("partner_path")
+        for _model, hop in found[:-1]:
+            self._check_hop("partner_path", hop)
+        model, last = found[-1]
+        if last.name == "id" and model._name == "res.partner":
+            return
+        self._check_hop("partner_path", last)
+        if last.comodel_name != "res.partner":
+            raise ValidationError(
+                self.env._(
+                    "Contact: %(path)s leads to %(model)s, not to a contact.",
+                    path=self.partner_path,
+                    model=self._get_model_label(last.comodel_name or model._name),
+                )
+            )
+
+    def _get_steps(self, name):
+        """Return [(model, field), …] of the path in a field of ours.
+
+        :raise ValidationError: if it names something that is not there
+        """
+        try:
+            return list(steps(self.env[self.model_name], self[name]))
+        except ValueError as error:
+            raise ValidationError(
+                self.env._(
+                    "%(label)s: there is no field %(field)s.",
+                    label=self._fields[name]._description_string(self.env),
+                    field=error,
+                )
+            ) from error
+
+    def _check_hop(self, name, field):
+        """Check one relation on a path: one record, kept in the database, of the same company.
+
+        :raise ValidationError: with the reason
+        """
+        reason = self._get_hop_problem(field)
+        if reason:
+            raise ValidationError(
+                self.env._(
+                    "%(label)s: %(path)s can't be used. %(reason)s",
+                    label=self._fields[name]._description_string(self.env),
+                    path=self[name],
+                    reason=reason,
+                )
+            )
+
+    def _get_hop_problem(self, field):
+        label = field._description_string(self.env)
+        if field.type != "many2one":
+            return self.env._("%s does not lead to exactly one record.", label)
+        stored = field.store or (field.related and field.compute_sudo)
+        if not stored:
+            return self.env._("%s is worked out when it is shown, and can't be searched.", label)
+        if field.company_dependent:
+            return self.env._("%s differs from company to company.", label)
+        if field.comodel_name == "res.company":
+            return self.env._(
+                "%s leaves the company: it leads to the company itself, not to somebody it"
+                " deals with.",
+                label,
+            )
+        model, comodel = self.env[field.model_name], self.env[field.comodel_name]
+        # A contact of another company is left out row by row when people are chosen.
+        if (
+            comodel._name != "res.partner"
+            and {"company_id"} <= model._fields.keys() & comodel._fields.keys()
+            and not (field.check_company or field.required)
+        ):
+            return self.env._(
+                "%(field)s leaves the company: it may lead to %(model)s of another company.",
+                field=label,
+                model=self._get_model_label(comodel._name),
+            )
+        return False
+
+    def _get_model_label(self, name):
+        return self.env["ir.model"].sudo()._get(name).name or name
+
+    def _get_base_domain(self):
+        """Return the filter that every row passes.
+
+        :raise ValidationError: if it can't be read or names a field that is not there
+        """
+        self.ensure_one()
+        table = self.sudo()
+        try:
+            domain = Domain(safe_eval(table.domain or "[]"))
+            for _condition in conditions(table.env[table.model_name], domain):
+                pass
+            domain.validate(table.env[table.model_name])
+        except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
+            raise ValidationError(
+                self.env._(
+                    "The filter of the data table %(table)s can't be used: %(reason)s",
+                    table=table.name,
+                    reason=error,
+                )
+            ) from error
+        return domain
+
+    def _check_usable(self):
+        """Refuse a table that is gone, or that the current user may not filter with.
+
+        :raise AccessError: if the user may not read these records
+        :raise UserError: if the app was removed or the table archived
+        """
+        self.ensure_one()
+        table = self.sudo()
+        if table.model_name not in self.env or not table.active:
+            raise UserError(self.env._("The data table %s is no longer in use.", table.name))
+        if table.company_id and table.company_id not in self.env.companies:
+            raise AccessError(
+                self.env._("The data table %s belongs to another company.", table.name)
+            )
+        if not self._is_usable():
+            raise AccessError(
+                self.env._(
+                    "%(user)s may not read what the data table %(table)s is made of. Ask an"
+                    " administrator for access, or to open the data table to marketing users.",
+                    user=self.env.user.name,
+                    table=table.name,
+                )
+            )

@@ -1,0 +1,171 @@
+from odoo import models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+from odoo.tools import SQL
+from odoo.tools.safe_eval import safe_eval
+
+from ..engine.paths import check_readable, conditions, path_to_sql
+
+LIKE = ("like", "ilike", "=like", "=ilike", "not like", "not ilike", "not =like", "not =ilike")
+
+
+class DirectmailDataTable(models.Model):
+    """Reading a data table: SQL with the rights of whoever asks."""
+
+    _inherit = "directmail.data.table"
+
+    def _select_facts(self, env, domain=Domain.TRUE, *, visible_only=True):
+        """Return SQL that selects what the rows of this table say about people.
+
+        Columns: partner_id, or else res_model, res_id and email (normalised) of a record without a
+        contact; date (timestamp, UTC; midnight for a mere date); amount (numeric, in the company's
+        currency where the table says how). Rows that speak of nobody are left out.
+
+        :param env: whose rights count; its allowed companies are those looked at
+        :param domain: further conditions on the table's model
+        :param visible_only: leave out contacts that the user may not read, and archived ones. A
+            caller that does so itself saves the time.
+        :rtype: SQL
+        :raise AccessError: if the user may not read the model, or a field that is used
+        :raise UserError: if the table can't be used any more
+        """
+        self.ensure_one()
+        table = self.with_env(env)
+        table._check_usable()
+        table = table.sudo()
+        model, query = table._search_rows(env, Domain(domain))
+        if table.partner_path:
+            partner = path_to_sql(model, table.partner_path, query)
+        else:
+            partner = SQL("NULL::int")
+        email = table._email_to_sql(model, query)
+        if not email:
+            query.add_where(SQL("%s IS NOT NULL", partner))
+        if visible_only and table.partner_path and table.partner_path != "id":
+            visible = table._search_contacts(env).subselect()
+            if email:
+                query.add_where(SQL("(%s IS NULL OR %s IN %s)", partner, partner, visible))
+            else:
+                query.add_where(SQL("%s IN %s", partner, visible))
+        lonely = SQL("%s IS NULL", partner)
+        if email:
+            record = SQL("CASE WHEN %s THEN %s END", lonely, SQL.identifier(query.table, "id"))
+            model_name = SQL("CASE WHEN %s THEN %s::varchar END", lonely, table.model_name)
+            email = SQL("CASE WHEN %s THEN %s END", lonely, email)
+        else:
+            record, model_name, email = SQL("NULL::int"), SQL("NULL::varchar"), SQL("NULL::text")
+        return query.select(
+            SQL("%s AS partner_id", partner),
+            SQL("%s AS res_model", model_name),
+            SQL("%s AS res_id", record),
+            SQL("%s AS email", email),
+            SQL("%s AS date", table._date_to_sql(model, query)),
+            SQL("%s AS amount", table._amount_to_sql(model, query)),
+        )
+
+    def _search_contacts(self, env):
+        """Return the Query of the contacts that the user may choose."""
+        return env["res.partner"]._search(Domain.TRUE)
+
+    def _search_rows(self, env, domain):
+        """Return (model, Query): the rows that the user may look at, and the model to read them.
+
+        An open table is read with more rights than the user has, so only the ticked fields may be
+        named, and the model's rules for everybody still hold.
+        """
+        if self.open_to_marketers and not env.su:
+            model = env[self.model_name].sudo()
+            domain = self._restrict(env, domain) & self._get_global_rules(env)
+        else:
+            model = env[self.model_name]
+            check_readable(model, domain)
+        domain &= self._get_base_domain()
+        if "company_id" in model._fields and model._fields["company_id"].store:
+            domain &= Domain("company_id", "in", [*env.companies.ids, False])
+        return model, model._search(domain)
+
+    def _restrict(self, env, domain):
+        """Return a filter for an open table in which nothing but ticked fields decides.
+
+        A ticked relation may be followed as far as the user's own rights go.
+
+        :raise AccessError: for any other field
+        """
+        ticked = set(self.field_ids.mapped("name"))
+        for name in filter(None, (self.date_field, self.amount_field, self.rate_field)):
+            # What "within the last 30 days" or "at least 100" tells is as good as the field.
+            self._check_ticked(ticked, name)
+
+        def restrict(condition):
+            name, *rest = condition.field_expr.split(".", 1)
+            self._check_ticked(ticked, name)
+            field = env[self.model_name]._fields[name]
+            operator = condition.operator
+            if not field.comodel_name:
+                return condition
+            comodel = env[field.comodel_name]
+            if rest:
+                inner = Domain(rest[0], operator, condition.value)
+            elif operator in LIKE:
+                inner = Domain("display_name", operator.removeprefix("not "), condition.value)
+            elif operator in ("any", "not any"):
+                inner = Domain(condition.value)
+            elif operator in ("in", "not in", "=", "!="):
+                return condition
+            else:
+                raise AccessError(
+                    self.env._("%s can't be filtered in this way.", field._description_string(env))
+                )
+            check_readable(comodel, inner)
+            negative = not rest and operator.startswith("not ")
+            return Domain(
+                name, "not any" if negative else "any", comodel._search(inner, active_test=False)
+            )
+
+        list(conditions(env[self.model_name].sudo(), domain))  # names that are not there
+        return domain.map_conditions(restrict)
+
+    def _check_ticked(self, ticked, path):
+        name = path.split(".")[0]
+        if name not in ticked:
+            raise AccessError(
+                self.env._(
+                    "The data table %(table)s is not open for the field %(field)s.",
+                    table=self.name,
+                    field=name,
+                )
+            )
+
+    def _get_global_rules(self, env):
+        """Return the record rules of the model that hold for everybody, those on companies say."""
+        rules = env["ir.rule"]
+        found = rules._get_rules(self.model_name).sudo()
+        return Domain.AND(
+            Domain(safe_eval(rule.domain_force or "[]", rules._eval_context()))
+            for rule in found
+            if not rule.groups
+        )
+
+    def _email_to_sql(self, model, query):
+        """Return SQL for the normalised address of a row, or None."""
+        if not self.email_path:
+            return None
+        raw = path_to_sql(model, self.email_path, query)
+        if self.email_path.endswith("email_normalized"):
+            return raw
+        return SQL("NULLIF(lower(btrim(COALESCE(substring(%s FROM %s), %s))), '')",
+                   raw, "<([^<>]+)>", raw)  # fmt: skip
+
+    def _date_to_sql(self, model, query):
+        if not self.date_field:
+            return SQL("NULL::timestamp")
+        return SQL("(%s)::timestamp", path_to_sql(model, self.date_field, query))
+
+    def _amount_to_sql(self, model, query):
+        if not self.amount_field:
+            return SQL("NULL::numeric")
+        amount = SQL("(%s)::numeric", path_to_sql(model, self.amount_field, query))
+        if not self.rate_field:
+            return amount
+        rate = path_to_sql(model, self.rate_field, query)
+        return SQL("%s / COALESCE(NULLIF(%s, 0), 1)::numeric", amount, rate)

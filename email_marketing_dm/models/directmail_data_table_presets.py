@@ -1,0 +1,156 @@
+import logging
+
+from psycopg2.errors import UniqueViolation
+
+from odoo import api, models
+from odoo.tools import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+_logger = logging.getLogger(__name__)
+
+#: {preset: values}. One is made as soon as its model is there, and only once.
+PRESETS = {
+    "contacts": {
+        "name": _lt("Contacts"),
+        "model": "res.partner",
+        "partner_path": "id",
+        "date_field": "create_date",
+    },
+    "leads": {
+        "name": _lt("Leads and opportunities"),
+        "model": "crm.lead",
+        "partner_path": "partner_id",
+        "email_path": "email_normalized",
+        "date_field": "create_date",
+        "amount_field": "expected_revenue",
+    },
+    "mailing_contacts": {
+        "name": _lt("Mailing list contacts"),
+        "model": "mailing.contact",
+        "email_path": "email_normalized",
+        "date_field": "create_date",
+    },
+    "sale_orders": {
+        "name": _lt("Sales orders"),
+        "model": "sale.order",
+        "partner_path": "partner_id",
+        "date_field": "date_order",
+        "amount_field": "amount_total",
+        "rate_field": "currency_rate",
+        "domain": "[('state', '=', 'sale')]",
+    },
+    "sale_order_lines": {
+        "name": _lt("Products bought (sales order lines)"),
+        "model": "sale.order.line",
+        "partner_path": "order_id.partner_id",
+        "date_field": "order_id.date_order",
+        "amount_field": "price_total",
+        "rate_field": "order_id.currency_rate",
+        "domain": "[('state', '=', 'sale'), ('display_type', '=', False)]",
+    },
+    "invoices": {
+        "name": _lt("Customer invoices"),
+        "model": "account.move",
+        "partner_path": "partner_id",
+        "date_field": "invoice_date",
+        "amount_field": "amount_total_signed",
+        "domain": "[('move_type', 'in', ['out_invoice', 'out_refund']), ('state', '=', 'posted')]",
+    },
+    "pos_orders": {
+        "name": _lt("Point of Sale orders"),
+        "model": "pos.order",
+        "partner_path": "partner_id",
+        "date_field": "date_order",
+        "amount_field": "amount_total",
+        "rate_field": "currency_rate",
+        "domain": "[('state', 'not in', ['draft', 'cancel'])]",
+    },
+    "event_registrations": {
+        "name": _lt("Event registrations"),
+        "model": "event.registration",
+        "partner_path": "partner_id",
+        "email_path": "email",
+        "date_field": "create_date",
+        "domain": "[('state', '!=', 'cancel')]",
+    },
+    "website_visitors": {
+        "name": _lt("Website visitors"),
+        "model": "website.visitor",
+        "partner_path": "partner_id",
+        "date_field": "last_connection_datetime",
+    },
+    "wishlists": {
+        "name": _lt("Wishlists"),
+        "model": "product.wishlist",
+        "partner_path": "partner_id",
+        "date_field": "create_date",
+    },
+    "courses": {
+        "name": _lt("Course attendees"),
+        "model": "slide.channel.partner",
+        "partner_path": "partner_id",
+        "date_field": "create_date",
+    },
+    "surveys": {
+        "name": _lt("Survey answers"),
+        "model": "survey.user_input",
+        "partner_path": "partner_id",
+        "email_path": "email",
+        "date_field": "end_datetime",
+        "domain": "[('state', '=', 'done'), ('test_entry', '=', False)]",
+    },
+    "loyalty_cards": {
+        "name": _lt("Loyalty cards, coupons and gift cards"),
+        "model": "loyalty.card",
+        "partner_path": "partner_id",
+        "date_field": "create_date",
+    },
+    "repairs": {
+        "name": _lt("Repairs"),
+        "model": "repair.order",
+        "partner_path": "partner_id",
+        "date_field": "create_date",
+    },
+}
+
+
+class DirectmailDataTable(models.Model):
+    """The data tables of the installed apps, made when the app comes."""
+
+    _inherit = "directmail.data.table"
+
+    def _register_hook(self):
+        """Override: runs whenever apps have been installed, and when a server starts."""
+        super()._register_hook()
+        self.sudo()._make_presets()
+
+    @api.model
+    def _make_presets(self):
+        """Make the data tables that are missing for models that are there."""
+        made = self.with_context(active_test=False).search([("preset", "!=", False)])
+        missing = PRESETS.keys() - set(made.mapped("preset"))
+        languages = [code for code, _name in self.env["res.lang"].get_installed()]
+        for number, (preset, described) in enumerate(PRESETS.items()):
+            if preset in missing and described["model"] in self.env:
+                self._make_preset(preset, number, described, languages)
+
+    def _make_preset(self, preset, number, described, languages):
+        values = {key: value for key, value in described.items() if key not in ("name", "model")}
+        name = described["name"]
+        english = self.with_context(lang="en_US")
+        try:
+            with self.env.cr.savepoint():
+                table = english.create(
+                    {
+                        **values,
+                        "name": english.env._(name),
+                        "preset": preset,
+                        "sequence": number,
+                        "model_id": self.env["ir.model"]._get_id(described["model"]),
+                    }
+                )
+                for code in languages:
+                    translated = table.with_context(lang=code)
+                    translated.name = translated.env._(name)
+        except UniqueViolation:
+            _logger.info("Another server has just made the data table %s.", preset)
