@@ -1,13 +1,26 @@
 # The models below inherit from these, so they come first.
-from . import directmail_guarded, directmail_person
+from . import (
+    directmail_guarded,
+    directmail_people_figure,
+    directmail_people_history,
+    directmail_people_model,
+    directmail_people_result,
+    directmail_person,
+)
 
 from . import (
+    crm_lead_groups,
     directmail_account,
     directmail_account_connection,
     directmail_account_poll,
     directmail_account_push,
     directmail_account_send,
     directmail_account_templates,
+    directmail_aipl_condition,
+    directmail_aipl_figure,
+    directmail_aipl_history,
+    directmail_aipl_model,
+    directmail_aipl_stage,
     directmail_audience,
     directmail_audience_member,
     directmail_data_table,
@@ -21,8 +34,13 @@ from . import (
     directmail_link,
     directmail_optout,
     directmail_poll,
+    directmail_rfm_figure,
+    directmail_rfm_history,
+    directmail_rfm_model,
+    directmail_rfm_score,
     directmail_sender,
     directmail_task,
+    directmail_task_conversion,
     directmail_task_counter,
     directmail_task_estimate,
     directmail_task_progress,
@@ -38,4 +56,6 @@ from . import (
     directmail_template_tracking,
     directmail_template_values,
     directmail_usage,
+    res_company_schedule,
+    res_partner_groups,
 )

@@ -78,6 +78,10 @@ class DirectmailDelivery(models.Model):
     machine_click_count = fields.Integer("Clicks by machines", readonly=True)
     unsubscribed_at = fields.Datetime("Unsubscribed", readonly=True)
     complained_at = fields.Datetime("Reported as spam", readonly=True)
+    converted_at = fields.Datetime("First success", readonly=True)
+    conversion_count = fields.Integer("Successes", readonly=True)
+    # In the currency of the company.
+    conversion_amount = fields.Float("Revenue", digits=(16, 2), readonly=True)
     explanation = fields.Char(compute="_compute_explanation")
 
     _address_unique = models.UniqueIndex("(task_id, address_key) WHERE state != 'suppressed'")

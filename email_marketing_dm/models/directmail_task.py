@@ -32,6 +32,8 @@ class DirectmailTask(models.Model):
         (
             "calendar_at",
             "content_changed",
+            "conversion_at",
+            "conversion_error",
             "counter_ids",
             "delivery_ids",
             "finished_at",
@@ -39,6 +41,7 @@ class DirectmailTask(models.Model):
             "planned_at",
             "quota_told_on",
             "results_at",
+            "revenue",
             "state",
             "state_message",
             "tag_name",
