@@ -12,6 +12,8 @@ ADDRESS_PATTERN = (
     r"@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$"
 )
 _ADDRESS = re.compile(ADDRESS_PATTERN)
+# Whatever holds an "@" goes: better a word too many than half an address.
+_QUOTED_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]*(?:@|%40)[^\s<>()\[\]\"',;]*", re.IGNORECASE)
 LOCAL_MAX = 64  # RFC 5321, 4.5.3.1.1
 LABEL_MAX = 63  # RFC 1035, 2.3.4
 
@@ -42,3 +44,8 @@ def mask(address):
         return "***"
     shown = local[:1] if len(local) > 2 else ""
     return f"{shown}***@{domain}"
+
+
+def scrub(text):
+    """Return ``text`` without mail addresses: DirectMail's messages quote the recipient's."""
+    return _QUOTED_ADDRESS.sub("…", text or "")

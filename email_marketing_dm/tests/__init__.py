@@ -5,7 +5,11 @@ from . import (
     test_data_table,
     test_effectiveness,
     test_engine,
+    test_events,
+    test_models_oracle,
+    test_people_models,
     test_people,
+    test_push,
     test_recipient_pages,
     test_task,
     test_task_report,
@@ -14,4 +18,5 @@ from . import (
     test_template,
     test_template_review,
     test_tour,
+    test_tracking,
 )
