@@ -6,7 +6,10 @@ from odoo.exceptions import UserError, ValidationError
 from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 # Who gets the mail is frozen by the plan; what it says must not change while it is being sent.
-PEOPLE_FIELDS = {"account_id", "audience_ids", "exclude_audience_ids", "use_as_is"}
+PEOPLE_FIELDS = {
+    "account_id", "audience_ids", "exclude_audience_ids", "is_notification", "notification_counts",
+    "use_as_is",
+}  # fmt: skip
 CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
