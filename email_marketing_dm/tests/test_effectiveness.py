@@ -126,8 +126,8 @@ class TestEffectiveness(DirectmailCommon):
 
     def test_people_react_by_the_hour(self):
         task = self._send()
-        self._happen(task, 0, "open", 1)
-        self._happen(task, 1, "click", 61)
+        self._happen(task, 0, "open", -61)
+        self._happen(task, 1, "click")
         hours = task.get_effectiveness()["hours"]
         self.assertEqual([(h["opened"], h["clicked"]) for h in hours], [(1, 0), (1, 1)])
 
