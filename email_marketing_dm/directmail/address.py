@@ -12,8 +12,6 @@ ADDRESS_PATTERN = (
     r"@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$"
 )
 _ADDRESS = re.compile(ADDRESS_PATTERN)
-# Whatever holds an "@" goes: better a word too many than half an address.
-_QUOTED_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]*(?:@|%40)[^\s<>()\[\]\"',;]*", re.IGNORECASE)
 LOCAL_MAX = 64  # RFC 5321, 4.5.3.1.1
 LABEL_MAX = 63  # RFC 1035, 2.3.4
 
@@ -46,6 +44,21 @@ def mask(address):
     return f"{shown}***@{domain}"
 
 
-def scrub(text):
-    """Return ``text`` without mail addresses: DirectMail's messages quote the recipient's."""
-    return _QUOTED_ADDRESS.sub("…", text or "")
+# Whatever might be a mail address in a text, also in the form of a bounce address (a=b.com@...).
+_ANY_ADDRESS = re.compile(r"[^\s<>\"'(),;:\[\]]+@[^\s<>\"'(),;:\[\]]+")
+
+
+def scrub(text, address=""):
+    """Return a text from outside with every address, and above all ``address``, taken out.
+
+    Mail servers quote the recipient in their answers, whole or only the local part.
+    """
+    if not text:
+        return ""
+    text = _ANY_ADDRESS.sub("***", text)
+    local, _at, domain = address.rpartition("@")
+    for part in (f"{local}={domain}", local):
+        # A local part of one or two letters stands in every other word.
+        if len(part) > 2:
+            text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "***", text, flags=re.IGNORECASE)
+    return text

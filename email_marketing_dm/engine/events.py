@@ -111,7 +111,7 @@ def match_strays(env, company_id, last):
                          FROM directmail_event s CROSS JOIN LATERAL (
                               SELECT d.id FROM directmail_delivery d
                                WHERE d.address_key = s.address_key AND d.account_id = s.account_id
-                                 AND d.claimed_at <= s.occurred_at
+                                 AND d.claimed_at <= s.occurred_at + interval '1 minute'
                                  AND d.state = 'sent'
                                ORDER BY d.claimed_at DESC LIMIT 1) d
                         WHERE s.company_id = %s AND s.applied IS NOT TRUE AND s.id <= %s

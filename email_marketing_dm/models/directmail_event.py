@@ -176,6 +176,6 @@ class DirectmailEvent(models.Model):
             company_id=account.company_id.id,
             account_id=account.id,
             address_key=key.address_key(email) if email else None,
-            message=scrub(message)[:MESSAGE_MAX] or None,
+            message=scrub(message, address)[:MESSAGE_MAX] or None,
             **values,
         )

@@ -4,6 +4,7 @@ from . import (
     test_conversion,
     test_data_table,
     test_effectiveness,
+    test_encrypted,
     test_engine,
     test_events,
     test_push,

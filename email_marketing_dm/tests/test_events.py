@@ -251,6 +251,11 @@ class TestEvents(DirectmailCommon):
         self._tell(second, "invalid", 2)
         self._apply()
         self.assertEqual(self._get_optout(second).origin, "bounce")
+        others = self._make_people("other@example.com")
+        task = self._make_task(self._make_audience(people | others))
+        task.action_send()
+        self._run_cron()
+        self.assertEqual(task.sudo().delivery_ids.mapped("reason"), ["bounced", False])
 
     def test_bounces_may_not_count(self):
         self.account.sudo().bounce_limit = 0

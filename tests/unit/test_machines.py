@@ -1,7 +1,6 @@
 """Who opened it, a person or a machine?"""
 
 import pytest
-from directmail.address import scrub
 from directmail.machines import is_machine
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
@@ -54,20 +53,3 @@ def test_too_soon():
     assert not is_machine(IPHONE, age=30)
     assert not is_machine(IPHONE, age=0.5, too_soon=0)
     assert not is_machine(IPHONE, age=None)
-
-
-@pytest.mark.parametrize(
-    "text, left",
-    [
-        ("554 RCPT (a@x.example) dosn't exist", "554 RCPT (…) dosn't exist"),
-        ("<A.B+c@mail.x.example>: no such user", "<…>: no such user"),
-        ("rcpt=a%40x.example;", "…;"),
-        ("'a b'@x.example refused", "'a b'… refused"),
-        ("a@b a@b", "… …"),
-        ("451 Can't connect", "451 Can't connect"),
-        ("", ""),
-        (None, ""),
-    ],
-)
-def test_addresses_are_scrubbed(text, left):
-    assert scrub(text) == left
