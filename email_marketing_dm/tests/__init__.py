@@ -6,6 +6,7 @@ from . import (
     test_effectiveness,
     test_encrypted,
     test_engine,
+    test_erasure,
     test_events,
     test_push,
     test_fatigue,
