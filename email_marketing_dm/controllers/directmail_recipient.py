@@ -3,7 +3,7 @@ from odoo.http import request
 
 from ..directmail.placeholders import assemble
 from ..directmail.tokens import read_token
-from ..engine.content import TOKEN_KIND, get_database_uuid
+from ..engine.content import TOKEN_KIND, Person, get_database_uuid
 
 # The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
 VIEW_HEADERS = [
@@ -67,7 +67,10 @@ class DirectmailRecipient(http.Controller):
         """Show the mail as this person got it."""
         delivery = self._get_delivery(token)
         template = delivery.task_id.template_id
-        values = template._get_values(delivery.partner_id).get(delivery.partner_id.id, {})
+        person = Person(
+            delivery.id, delivery.partner_id.id, delivery.res_model, delivery.res_id or None
+        )
+        values = template._get_values([person])[person.id]
         html = assemble(template.submitted_text or "", {**values, "Token": token})
         return request.make_response(html, headers=VIEW_HEADERS)
 

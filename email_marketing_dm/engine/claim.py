@@ -7,7 +7,11 @@ from odoo.tools import SQL
 from ..directmail.answers import Verdict
 from .sql import changing_reason
 
-Claimed = namedtuple("Claimed", "id task_id partner_id email")
+# A delivery on its way: enough to make its mail.
+Claimed = namedtuple(
+    "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key"
+)
+CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 
 # What becomes of a delivery when its answer is in.
 STATE_OF_VERDICT = {
@@ -117,8 +121,9 @@ def orphans(env, token, known):
     """
     rows = env.execute_query(
         SQL(
-            """SELECT id, task_id, partner_id, email FROM directmail_delivery
+            """SELECT %s FROM directmail_delivery
                 WHERE claim_token = %s AND state = 'sending' AND id NOT IN %s""",
+            CLAIMED,
             token,
             tuple(known) or (0,),
         )
@@ -176,7 +181,7 @@ def _claim_from(env, task, token, limit, lease):
                           THEN now() AT TIME ZONE 'UTC' + %(lease)s * interval '1 second' END
                  FROM judged
                 WHERE d.id = judged.id
-            RETURNING d.id, d.task_id, d.partner_id, d.email,
+            RETURNING d.*,
                       'waiting' AS old_state, d.state AS new_state,
                       d.outcome AS old_outcome, d.outcome AS new_outcome""",
             token=token,
@@ -191,7 +196,7 @@ def _claim_from(env, task, token, limit, lease):
             ),
         ),
         "sender",
-        SQL("new_state, id, task_id, partner_id, email"),
+        SQL("new_state, %s", CLAIMED),
     )
 
 

@@ -1,11 +1,15 @@
 """What one person gets: the approved content with this person's values, and the headers."""
 
+from collections import namedtuple
+
 from ..directmail.const import SUBJECT_MAX
 from ..directmail.placeholders import assemble
 from ..directmail.records import Mail
 from ..directmail.tokens import make_token
 
 TOKEN_KIND = "d"
+# What a template needs to know of somebody: see `directmail.template._get_values`.
+Person = namedtuple("Person", "id partner_id res_model res_id")
 
 
 class MailBuilder:
@@ -36,10 +40,9 @@ class MailBuilder:
         for task_id, rows in by_task.items():
             task = env["directmail.task"].browse(task_id)
             fixed = self._tasks.get(task_id) or self._tasks.setdefault(task_id, _read_task(task))
-            partners = env["res.partner"].browse([row.partner_id for row in rows])
-            values = task.template_id._get_values(partners)
+            values = task.template_id._get_values(rows)
             for row in rows:
-                mails[row.id] = self._make(fixed, row, values[row.partner_id])
+                mails[row.id] = self._make(fixed, row, values[row.id])
         return mails
 
     def _make(self, fixed, row, values):

@@ -2,7 +2,8 @@
 
 from odoo.tools import SQL
 
-from .sql import address_key, changing_reason, count_changes, usable_address
+from .people import addressed_people
+from .sql import changing_reason, count_changes
 
 
 def _judged_people(task):
@@ -10,31 +11,19 @@ def _judged_people(task):
 
     Nobody is left out: a person who gets no mail is a row with a reason.
     """
-    key = task.env["directmail.keyring"]._get_master_key()
     return SQL(
-        """people AS (
-            SELECT DISTINCT m.partner_id FROM directmail_audience_member m
-             WHERE m.audience_id IN %(audiences)s
-        ), addressed AS (
-            SELECT p.id AS partner_id, p.email AS typed,
-                   CASE WHEN %(usable)s THEN p.email_normalized END AS email
-              FROM people JOIN res_partner p ON p.id = people.partner_id
-        ), keyed AS (
-            SELECT *, CASE WHEN email IS NOT NULL THEN %(key)s END AS address_key FROM addressed
-        ), ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY address_key ORDER BY partner_id) AS copy
-              FROM keyed
+        """%(addressed)s, ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY address_key
+                                         ORDER BY partner_id, res_model, res_id, email) AS copy
+              FROM addressed
         ), judged AS (
-            SELECT partner_id, email, address_key, CASE
-                WHEN COALESCE(btrim(typed), '') = '' THEN 'no_address'
-                WHEN email IS NULL THEN 'invalid_address'
+            SELECT partner_id, res_model, res_id, email, email_encrypted, address_key, CASE
+                WHEN flaw IS NOT NULL THEN flaw
                 WHEN copy > 1 THEN 'duplicate'
                 ELSE %(changing)s END AS reason
               FROM ranked
         )""",
-        audiences=tuple(task.audience_ids.ids) or (0,),
-        usable=usable_address(SQL("p.email_normalized")),
-        key=address_key(key, SQL("email")),
+        addressed=addressed_people(task),
         changing=changing_reason(
             SQL("ranked.email"),
             SQL("ranked.address_key"),
@@ -54,12 +43,13 @@ def insert_deliveries(task):
         SQL(
             """WITH %(judged)s, changed AS (
                 INSERT INTO directmail_delivery
-                       (task_id, account_id, company_id, partner_id, email, address_key, state,
-                        reason)
-                SELECT %(task)s, %(account)s, %(company)s, partner_id, email, address_key,
+                       (task_id, account_id, company_id, partner_id, res_model, res_id, email,
+                        email_encrypted, address_key, state, reason)
+                SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
+                       email_encrypted, address_key,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason
                   FROM judged
-                 ORDER BY partner_id
+                 ORDER BY partner_id, res_model, res_id
                 RETURNING task_id, NULL AS old_state, state AS new_state,
                           NULL AS old_outcome, NULL AS new_outcome
             ), %(counted)s

@@ -1,5 +1,5 @@
-# The models below inherit from it, so it comes first.
-from . import directmail_guarded
+# The models below inherit from these, so they come first.
+from . import directmail_guarded, directmail_person
 
 from . import (
     directmail_account,
@@ -22,5 +22,6 @@ from . import (
     directmail_task_run,
     directmail_template,
     directmail_template_review,
+    directmail_template_values,
     directmail_usage,
 )

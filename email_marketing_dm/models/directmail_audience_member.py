@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class DirectmailAudienceMember(models.Model):
@@ -6,20 +6,23 @@ class DirectmailAudienceMember(models.Model):
 
     _name = "directmail.audience.member"
     _description = "Audience Member"
+    _inherit = ["directmail.person"]
     _log_access = False
-    _rec_name = "partner_id"
     _order = "id"
 
     audience_id = fields.Many2one(
         "directmail.audience", required=True, readonly=True, ondelete="cascade"
     )
-    partner_id = fields.Many2one(
-        "res.partner", "Contact", required=True, readonly=True, index=True, ondelete="cascade"
-    )
-    email = fields.Char(related="partner_id.email")
+    partner_id = fields.Many2one(index=True, ondelete="cascade")
+    shown_email = fields.Char("Email", compute="_compute_shown_email", compute_sudo=True)
     lang = fields.Selection(related="partner_id.lang")
     country_id = fields.Many2one(related="partner_id.country_id")
 
     # Merging contacts deletes the second row of a person who was in twice: that is what we want.
     # It looks for constraints, so a mere unique index would make it fail instead.
     _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")
+
+    @api.depends("partner_id.email", "email")
+    def _compute_shown_email(self):
+        for member in self:
+            member.shown_email = member.partner_id.email if member.partner_id else member.email

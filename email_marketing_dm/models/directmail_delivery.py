@@ -25,7 +25,9 @@ MARKS = {
 }
 REASONS = [
     ("no_address", "No email address"),
+    ("no_encrypted_address", "No encrypted email address"),
     ("invalid_address", "Unusable email address"),
+    ("cannot_decrypt", "Encrypted address can't be decrypted"),
     ("duplicate", "Same address as somebody else"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
@@ -41,8 +43,8 @@ class DirectmailDelivery(models.Model):
 
     _name = "directmail.delivery"
     _description = "Delivery"
+    _inherit = ["directmail.person"]
     _log_access = False
-    _rec_name = "partner_id"
     _order = "id"
 
     task_id = fields.Many2one(
@@ -52,11 +54,6 @@ class DirectmailDelivery(models.Model):
         "directmail.account", required=True, readonly=True, ondelete="restrict"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
-    partner_id = fields.Many2one(
-        "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
-    )
-    email = fields.Char("Address", readonly=True)
-    address_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     outcome = fields.Selection(OUTCOMES, readonly=True)

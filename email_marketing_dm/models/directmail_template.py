@@ -1,13 +1,10 @@
 import re
 
-from markupsafe import Markup
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import format_date, format_datetime, formatLang
 
 from ..directmail import const
-from ..directmail.placeholders import compile_content, html_value, plain_value
+from ..directmail.placeholders import compile_content
 
 CONTENT_FIELDS = ("subject", "sender_name", "body_arch", "body_html", "account_id")
 # What the links that mass_mailing's themes contain become in our own pages.
@@ -235,26 +232,6 @@ class DirectmailTemplate(models.Model):
             "DirectMail can't express this: %s. Remove it, or use a plain contact field.", detail
         )
 
-    def _find_unreadable(self, variables):
-        """Return a finding for every placeholder that is no field its owner may read."""
-        findings = []
-        for variable in variables:
-            model = self.env["res.partner"].with_user(self.user_id)
-            for name in variable["path"].split("."):
-                field = model._fields.get(name) if model is not None else None
-                # Values are read with all rights when mails go out, so each step is checked here.
-                if (
-                    field is None
-                    or not model.has_access("read")
-                    or not model._has_field_access(field, "read")
-                ):
-                    findings.append(
-                        self.env._("There is no field %s on contacts.", variable["path"])
-                    )
-                    break
-                model = model[name] if field.relational else None
-        return findings
-
     def _get_remote_name(self):
         """Return the name at DirectMail: at most 30 characters, unique there, readable.
 
@@ -296,49 +273,3 @@ class DirectmailTemplate(models.Model):
             }
         )
         self._schedule_review_check()
-
-    def _get_values(self, partners):
-        """Return what the template's variables are for each contact.
-
-        :param partners: contacts, read in one batch whatever their number
-        :return: {contact id: {variable: text}}, escaped for where the variable stands
-        :rtype: dict
-        """
-        self.ensure_one()
-        values = {}
-        for lang, group in partners.sudo().grouped("lang").items():
-            group = group.with_context(lang=lang or self.user_id.lang)
-            for partner in group:
-                values[partner.id] = {
-                    variable["name"]: self._get_value(partner, variable)
-                    for variable in self.variables or []
-                }
-        return values
-
-    def _get_value(self, partner, variable):
-        record = partner
-        path = variable["path"].split(".")
-        for name in path[:-1]:
-            record = record[name][:1]
-        text = self._format_value(record, path[-1]) or variable.get("fallback") or ""
-        return plain_value(text) if variable["where"] == "subject" else html_value(text)
-
-    @api.model
-    def _format_value(self, record, name):
-        """Return a field's value as a reader in the context's language expects it."""
-        field, value, env = record._fields[name], record[name], record.env
-        if not record or value in (False, None) and field.type != "boolean":
-            return ""
-        if field.relational:
-            return ", ".join(value.mapped("display_name"))
-        if field.type == "selection":
-            return dict(field._description_selection(env)).get(value, value)
-        if field.type == "date":
-            return format_date(env, value)
-        if field.type == "datetime":
-            return format_datetime(env, value)
-        if field.type in ("float", "monetary"):
-            return formatLang(env, value)
-        if isinstance(value, Markup):
-            return re.sub(r"<[^>]+>", "", value).strip()
-        return str(value)

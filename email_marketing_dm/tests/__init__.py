@@ -3,6 +3,7 @@ from . import (
     test_audience,
     test_data_table,
     test_engine,
+    test_people,
     test_recipient_pages,
     test_task,
     test_template,

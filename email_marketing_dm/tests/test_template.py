@@ -1,6 +1,7 @@
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
+from ..engine.content import Person
 from .common import BODY, DirectmailCommon
 
 
@@ -115,7 +116,8 @@ class TestTemplate(DirectmailCommon):
         name = 'Zoë 😀 "O\'Neil" <script>alert(1)</script> {EAddr} 100%'
         partner = self.env["res.partner"].create({"name": name})
         nameless = self.env["res.partner"].create({"type": "other", "parent_id": partner.id})
-        values = template._get_values(partner + nameless)
+        people = [Person(record.id, record.id, None, None) for record in partner + nameless]
+        values = template._get_values(people)
         body = [v for k, v in values[partner.id].items() if "Subject" not in k]
         subject = [v for k, v in values[partner.id].items() if "Subject" in k]
         self.assertEqual(len(body), 1)
