@@ -1,7 +1,7 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
-from odoo.tools import date_utils
+from odoo.tools import SQL, date_utils
 from odoo.tools.safe_eval import datetime, safe_eval, time
 
 from ..engine.paths import conditions
@@ -37,6 +37,8 @@ class DirectmailAudienceRule(models.Model):
         store=True,
         readonly=False,
         precompute=True,
+        recursive=True,
+        copy=False,
         required=True,
         index=True,
         ondelete="cascade",
@@ -86,7 +88,7 @@ class DirectmailAudienceRule(models.Model):
     )
     within_days = fields.Integer("Within the last", help="Days, today included. 0: ever.")
     source_id = fields.Many2one(
-        "directmail.audience", "Audience", index="btree_not_null", ondelete="set null"
+        "directmail.audience", "Its people", index="btree_not_null", ondelete="set null"
     )
     task_id = fields.Many2one(
         "directmail.task", "Email task", index="btree_not_null", ondelete="set null"
@@ -153,12 +155,18 @@ class DirectmailAudienceRule(models.Model):
 
     @api.constrains(lambda self: self._get_checked_fields())
     def _check_rule(self):
-        """Refuse a line that its owner, or whoever writes it, may not use."""
+        """Refuse a line that the audience's owner may not use."""
         for rule in self.filtered(lambda rule: rule.kind != "group"):
-            rule._check_linked()
+            if rule.source_id and rule.source_id._refers_to(rule.audience_id):
+                raise ValidationError(
+                    self.env._(
+                        "%(other)s is made of %(audience)s, directly or through others. An"
+                        " audience can't be made of itself.",
+                        other=rule.source_id.name,
+                        audience=rule.audience_id.name,
+                    )
+                )
             rule._as_line(rule.audience_id._get_owner_env())
-            if not self.env.su:
-                rule._as_line(rule.audience_id._get_company_env(self.env))
 
     @api.model
     def _get_checked_fields(self):
@@ -168,30 +176,48 @@ class DirectmailAudienceRule(models.Model):
             "source_id", "task_id", "task_result",
         )  # fmt: skip
 
-    def _check_linked(self):
-        """Refuse links to what the current user may not read: linking alone checks nothing."""
-        for rule in self:
-            for name in ("source_id", "task_id"):
-                linked = rule[name].with_env(self.env)
-                if linked and not linked.has_access("read"):
-                    raise AccessError(
-                        self.env._("A line refers to something private of somebody else.")
-                    )
-            if rule.source_id and rule.source_id.sudo()._refers_to(rule.audience_id):
-                raise ValidationError(
-                    self.env._(
-                        "%(source)s is made of %(audience)s, directly or through others. An"
-                        " audience can't be made of itself.",
-                        source=rule.source_id.sudo().name,
-                        audience=rule.audience_id.name,
-                    )
-                )
+    def _check_rights(self):
+        """Refuse lines that the current user may not use, whoever the owner is.
+
+        Constraints run with all rights and can't tell.
+
+        :raise AccessError: if something linked, or a field, may not be read
+        """
+        for rule in self.filtered(lambda rule: rule.kind != "group"):
+            rule._as_line(rule.audience_id._get_company_env(self.env))
 
     @api.model_create_multi
     def create(self, vals_list):
         rules = super().create(vals_list)
-        rules.check_access("write")
+        if not self.env.su:
+            rules.check_access("write")
+            rules._check_rights()
         return rules
+
+    def write(self, vals):
+        result = super().write(vals)
+        if not self.env.su:
+            if {"audience_id", "parent_id"} & vals.keys():
+                # Own lines must not be put into somebody else's audience.
+                self.check_access("write")
+            if vals.keys() & set(self._get_checked_fields()):
+                self._check_rights()
+        return result
+
+    def _copy_picks(self, originals):
+        """Give copied lines the chosen records of their originals, group by group."""
+        for rule, original in zip(
+            self.sorted("sequence"), originals.sorted("sequence"), strict=True
+        ):
+            rule.child_ids._copy_picks(original.child_ids)
+            if original.kind == "list":
+                self.env["directmail.audience.pick"]._add(
+                    rule,
+                    SQL(
+                        "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s",
+                        original.id,
+                    ),
+                )
 
     # === FILTER === #
 

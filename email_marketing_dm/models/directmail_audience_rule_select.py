@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -95,7 +95,7 @@ class DirectmailAudienceRule(models.Model):
                 env._("The audience of a line was removed. Choose another, or remove the line.")
             )
         if not source.has_access("read"):
-            raise UserError(
+            raise AccessError(
                 env._(
                     "The audience of a line is private to somebody else. Choose another, or remove"
                     " the line."
@@ -117,7 +117,7 @@ class DirectmailAudienceRule(models.Model):
                 env._("The email task of a line was removed. Choose another, or remove the line.")
             )
         if not task.has_access("read"):
-            raise UserError(env._("The email task of a line is somebody else's."))
+            raise AccessError(env._("The email task of a line is somebody else's."))
         return self._select_readable(
             env,
             SQL(

@@ -1,6 +1,8 @@
 from . import (
     test_account,
     test_audience,
+    test_audience_life,
+    test_audience_rules,
     test_data_table,
     test_engine,
     test_people,
