@@ -11,6 +11,7 @@
         "security/email_marketing_dm_groups.xml",
         "security/ir.model.access.csv",
         "security/directmail_security.xml",
+        "security/directmail_task_security.xml",
         "security/directmail_audience_security.xml",
         "data/ir_cron_data.xml",
         "views/directmail_account_views.xml",
@@ -19,6 +20,7 @@
         "views/directmail_audience_views.xml",
         "views/directmail_template_views.xml",
         "views/directmail_delivery_views.xml",
+        "wizard/directmail_task_estimate_views.xml",
         "views/directmail_task_views.xml",
         "views/directmail_optout_views.xml",
         "views/directmail_templates.xml",
@@ -26,6 +28,7 @@
     ],
     "assets": {
         "web.assets_backend": ["email_marketing_dm/static/src/**/*"],
+        "web.assets_backend": ["email_marketing_dm/static/src/task_progress/*"],
         "web.assets_tests": ["email_marketing_dm/static/tests/tours/**/*"],
     },
     "application": True,

@@ -6,7 +6,6 @@ from odoo.exceptions import UserError, ValidationError
 from ..directmail import const
 from ..directmail.placeholders import compile_content
 
-CONTENT_FIELDS = ("subject", "sender_name", "body_arch", "body_html", "account_id")
 # What the links that mass_mailing's themes contain become in our own pages.
 SPECIAL_LINKS = {
     "/unsubscribe_from_list": "/directmail/unsubscribe/",
@@ -22,15 +21,19 @@ class DirectmailTemplate(models.Model):
     _guarded_fields = frozenset(
         (
             "checked_at",
+            "lapse_reason",
             "origin_id",
             "remote_name",
             "remote_ref",
             "review_comment",
             "reviewed_at",
             "state",
+            "submission",
             "submitted_at",
+            "submitted_by_id",
             "submitted_subject",
             "submitted_text",
+            "task_id",
             "variables",
         )
     )
@@ -69,12 +72,14 @@ class DirectmailTemplate(models.Model):
             ("in_review", "In review"),
             ("approved", "Approved"),
             ("rejected", "Rejected"),
+            ("lapsed", "Lapsed"),
         ],
         default="draft",
         required=True,
         readonly=True,
         copy=False,
         tracking=True,
+        help="Lapsed: DirectMail approved it, and has it no longer as it was approved.",
     )
     review_comment = fields.Text("DirectMail's comment", readonly=True, copy=False)
     submitted_at = fields.Datetime(readonly=True, copy=False)
@@ -86,6 +91,9 @@ class DirectmailTemplate(models.Model):
     submitted_text = fields.Text(readonly=True, copy=False)
     variables = fields.Json(readonly=True, copy=False)
     origin_id = fields.Many2one("directmail.template", "Made from", readonly=True, copy=False)
+    task_id = fields.Many2one(
+        "directmail.task", "Written for", readonly=True, copy=False, index="btree_not_null"
+    )
     task_ids = fields.One2many("directmail.task", "template_id", "Email tasks")
     is_mine = fields.Boolean(compute="_compute_is_mine")
 
@@ -115,19 +123,6 @@ class DirectmailTemplate(models.Model):
                     self.env._("The sender name may have %s characters.", const.SENDER_NAME_MAX)
                 )
 
-    def write(self, vals):
-        if not self.env.su and set(CONTENT_FIELDS) & set(vals):
-            locked = self.filtered(lambda template: template.state in ("in_review", "approved"))
-            if locked:
-                raise UserError(
-                    self.env._(
-                        "DirectMail has the template %(name)s: press Edit to change it. An approved"
-                        " template stays as it is; you get a new version.",
-                        name=locked[0].name,
-                    )
-                )
-        return super().write(vals)
-
     def copy_data(self, default=None):
         default = {"user_id": self.env.uid, **(default or {})}
         vals_list = super().copy_data(default)
@@ -136,54 +131,7 @@ class DirectmailTemplate(models.Model):
                 vals["name"] = self.env._("%s (copy)", template.name)
         return vals_list
 
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_needed(self):
-        tasks = self.env["directmail.task"].sudo().search([("template_id", "in", self.ids)])
-        if tasks:
-            raise UserError(
-                self.env._(
-                    "These email tasks use the template: %(tasks)s. Archive it instead.",
-                    tasks=", ".join(tasks.mapped("name")),
-                )
-            )
-
-    # === ACTIONS === #
-
-    def action_submit(self):
-        """Hand the template to DirectMail for review."""
-        for template in self:
-            template._check_owner()
-            if template.state not in ("draft", "rejected"):
-                raise UserError(self.env._("%s was submitted already.", template.name))
-            template._submit()
-        return True
-
-    def action_check_review(self):
-        """Ask DirectMail now instead of waiting for the next check."""
-        self._poll_review(raise_errors=True)
-        return True
-
-    def action_edit(self):
-        """Make the content editable: take it back from review, or make a new version."""
-        self.ensure_one()
-        if self.state == "approved":
-            revision = self.sudo().copy(
-                {"user_id": self.env.uid, "origin_id": self.id, "name": self.name}
-            )
-            return {
-                "type": "ir.actions.act_window",
-                "res_model": self._name,
-                "res_id": revision.id,
-                "views": [(False, "form")],
-            }
-        self._check_owner()
-        self.sudo().write({"state": "draft"})
-        return True
-
     # === BUSINESS === #
-
-    def _check_owner(self):
-        self.check_access("write")
 
     def _compile(self):
         """Turn Odoo's content into DirectMail's.
@@ -191,13 +139,7 @@ class DirectmailTemplate(models.Model):
         :rtype: directmail.placeholders.Compiled
         :raise UserError: with every finding that stands against a submission, a line each
         """
-        self.ensure_one()
-        compiled = compile_content(
-            self.subject or "",
-            self.body_html or "",
-            public_url=(self.account_id.public_url or "").rstrip("/"),
-            links=SPECIAL_LINKS,
-        )
+        compiled = self._compile_content()
         findings = [self._explain_problem(*problem) for problem in compiled.problems]
         findings += self._find_unreadable(compiled.variables)
         if not re.sub(r"<[^>]*>|\s", "", compiled.text):
@@ -217,6 +159,19 @@ class DirectmailTemplate(models.Model):
             )
         return compiled
 
+    def _compile_content(self):
+        """Return the content in DirectMail's terms together with what stands against it.
+
+        :rtype: directmail.placeholders.Compiled
+        """
+        self.ensure_one()
+        return compile_content(
+            self.subject or "",
+            self.body_html or "",
+            public_url=(self.account_id.public_url or "").rstrip("/"),
+            links=SPECIAL_LINKS,
+        )
+
     def _explain_problem(self, code, detail):
         sentences = {
             "too_many_variables": self.env._(
@@ -231,45 +186,3 @@ class DirectmailTemplate(models.Model):
         return sentences.get(code) or self.env._(
             "DirectMail can't express this: %s. Remove it, or use a plain contact field.", detail
         )
-
-    def _get_remote_name(self):
-        """Return the name at DirectMail: at most 30 characters, unique there, readable.
-
-        It depends on nothing that changes, so that a submission whose answer got lost finds its
-        template again instead of making a second one.
-        """
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
-        suffix = f"-{self.id}-{uuid[:6]}"
-        return self.name[: const.TEMPLATE_NAME_MAX - len(suffix)].strip() + suffix
-
-    def _submit(self):
-        self.ensure_one()
-        compiled = self._compile()
-        remote_name = self.remote_name or self._get_remote_name()
-        content = (remote_name, compiled.subject, self.sender_name, compiled.text)
-
-        def push(client):
-            remote_ref = self.remote_ref
-            if not remote_ref:
-                found = client.find_template(remote_name)
-                remote_ref = found.template_id if found else None
-            if remote_ref:
-                client.modify_template(remote_ref, *content)
-                return remote_ref
-            return client.create_template(*content)
-
-        remote_ref = self.account_id._call(push)
-        self.sudo().write(
-            {
-                "state": "in_review",
-                "remote_ref": remote_ref,
-                "remote_name": remote_name,
-                "submitted_subject": compiled.subject,
-                "submitted_text": compiled.text,
-                "variables": list(compiled.variables),
-                "submitted_at": fields.Datetime.now(),
-                "reviewed_at": False,
-                "review_comment": False,
-            }
-        )
-        self._schedule_review_check()

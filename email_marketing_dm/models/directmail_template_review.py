@@ -1,74 +1,266 @@
 import logging
+from collections import namedtuple
 from datetime import timedelta
+from functools import partial
 
 from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.service.model import retrying
+
+from ..directmail.errors import DirectMailError
 
 _logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_review"
+# Reading a template's text takes a call each, so it is done for those that are being sent.
+COMPARE_EVERY = timedelta(minutes=55)
+
+# What DirectMail said, and the number of each template's submission when it was asked.
+Listing = namedtuple("Listing", "rows submissions")
 
 
 class DirectmailTemplate(models.Model):
-    """Following the review: only people at Alibaba Cloud decide, so all that remains is to ask."""
+    """Following the review: only people at Alibaba Cloud decide, so all that remains is to ask.
+
+    And staying in step with what is changed or deleted in DirectMail's own console.
+    """
 
     _inherit = "directmail.template"
 
+    lapse_reason = fields.Selection(
+        [
+            ("deleted", "Deleted at DirectMail"),
+            ("changed", "Changed at DirectMail"),
+            ("freed", "Its place was freed"),
+        ],
+        "Why it lapsed",
+        readonly=True,
+        copy=False,
+    )
+    waiting_task_count = fields.Integer(compute="_compute_waiting_task_count", compute_sudo=True)
+
+    @api.depends("task_ids.state")
+    def _compute_waiting_task_count(self):
+        counts = dict(
+            self.env["directmail.task"]._read_group(
+                [("template_id", "in", self.ids), ("state", "=", "pending")],
+                ["template_id"],
+                ["__count"],
+            )
+        )
+        for template in self:
+            template.waiting_task_count = counts.get(template._origin, 0)
+
+    # === ACTIONS === #
+
+    def action_check_review(self):
+        """Ask DirectMail now instead of waiting for the next check.
+
+        :raise UserError: if DirectMail can't be asked
+        """
+        for account in self.account_id:
+            account._check_can_call()
+            self._take_over(account, self._ask(account))
+        for template in self.filtered(lambda template: template.state == "approved"):
+            template._compare()
+        return True
+
+    # === BUSINESS === #
+
     @api.model
     def _cron_review(self):
-        """Ask about every template in review, one paged call per account."""
-        self.search([("state", "=", "in_review")])._poll_review()
+        """Ask about the templates of every account, one paged call each."""
+        accounts = self.env["directmail.account"].search([("state", "=", "active")])
+        accounts = accounts.filtered(lambda account: self._get_followed(account))
+        self.env["ir.cron"]._commit_progress(remaining=len(accounts))
+        for account in accounts:
+            if account._is_armed():
+                try:
+                    listing = self._ask(account)
+                    # Whatever users changed meanwhile must be seen before it is written over.
+                    self.env["ir.cron"]._commit_progress()
+                    self.env.invalidate_all()
+                    retrying(partial(self._take_over, account, listing), self.env)
+                    account._free_ended_places()
+                except UserError as error:
+                    _logger.warning("Templates of %s can't be asked about: %s", account.name, error)
+                    self._get_followed(account)._schedule_review_check()
+            self.env["ir.cron"]._commit_progress(1)
 
-    def _poll_review(self, raise_errors=False):
-        """Bring the state of templates in review up to date.
+    @api.model
+    def _get_followed(self, account):
+        """Return the templates that DirectMail has, archived ones too."""
+        return (
+            self.sudo()
+            .with_context(active_test=False)
+            .search([("account_id", "=", account.id), ("remote_ref", "!=", False)])
+        )
 
-        :param bool raise_errors: whether somebody waits for the answer
-        :raise UserError: if DirectMail can't be asked and `raise_errors` is set
+    @api.model
+    def _ask(self, account):
+        """Return DirectMail's list of the account's templates.
+
+        :rtype: Listing
+        :raise UserError: if DirectMail can't be asked
         """
-        waiting = self.filtered(lambda template: template.state == "in_review").sudo()
-        for account, templates in waiting.grouped("account_id").items():
-            try:
-                rows = account._call(
-                    lambda client: {row.template_id: row for row in client.list_templates()}
-                )
-            except UserError as error:
-                if raise_errors:
-                    raise
-                _logger.warning("Review of %s can't be asked about: %s", account.name, error)
-                continue
-            for template in templates:
-                template = template.with_context(lang=template.user_id.lang)
-                template._apply_review(rows.get(template.remote_ref))
-        waiting._schedule_review_check()
+        submissions = {template.id: template.submission for template in self._get_followed(account)}
+        rows = account._call(lambda client: list(client.list_templates()))
+        return Listing({row.template_id: row for row in rows}, submissions)
 
-    def _apply_review(self, row):
-        """Take over DirectMail's decision.
+    @api.model
+    def _take_over(self, account, listing):
+        """Bring the account's templates in step with a listing."""
+        account.sudo().template_count = len(listing.rows)
+        followed = self._get_followed(account)
+        for template in followed:
+            # Submitted after the question: the answer is about an older text.
+            if listing.submissions.get(template.id) == template.submission:
+                template = template.with_context(lang=template.user_id.lang)
+                template._follow(listing.rows.get(template.remote_ref))
+        followed._schedule_review_check()
+
+    def _follow(self, row):
+        """Take over what DirectMail says about this template.
 
         :param row: a `directmail.client.TemplateRow`, or None if DirectMail has it no longer
         """
         self.ensure_one()
         now = fields.Datetime.now()
-        self.checked_at = now
+        due = not self.checked_at or now - self.checked_at > COMPARE_EVERY
         if row is None:
-            self.write({"state": "draft", "remote_ref": False, "remote_name": False})
-            self._tell_owner(self.env._("DirectMail no longer has this template. Submit it again."))
-            return
-        if row.status not in ("approved", "rejected"):
-            return
-        self.write({"state": row.status, "reviewed_at": now, "review_comment": row.comment})
+            self._lapse("deleted")
+        elif self.state == "in_review" and row.status in ("approved", "rejected"):
+            self._decide(row)
+        elif self.state == "approved" and row.status != "approved":
+            self._lapse("changed")
+        elif self.state == "approved" and due and self._get_tasks("pending", "sending", "paused"):
+            try:
+                self._compare()
+            except UserError as error:
+                _logger.warning("Template %s can't be read back: %s", self.id, error)
+        elif self.state == "in_review":
+            self.checked_at = now
+
+    def _decide(self, row):
+        """Take over the decision of DirectMail's reviewers, and tell who waits for it."""
+        now = fields.Datetime.now()
+        self.write(
+            {
+                "state": row.status,
+                "reviewed_at": now,
+                "checked_at": now,
+                "review_comment": row.comment or False,
+            }
+        )
+        waiting = self._get_tasks("pending")
         if row.status == "approved":
-            self._tell_owner(self.env._("DirectMail approved this template."))
+            message = self.env._("DirectMail approved this template.")
+            if not waiting:
+                self._remind_owner(self.env._("Approved: send it"), message)
         else:
-            self._tell_owner(
-                self.env._(
-                    "DirectMail rejected this template: %(comment)s Correct it and submit it"
-                    " again.",
-                    comment=row.comment or self.env._("no reason given."),
-                )
+            message = self.env._(
+                "DirectMail rejected this template: %(comment)s Correct it and submit it again.",
+                comment=row.comment or self.env._("no reason given."),
             )
-        self.task_ids._on_review(self)
+            self._remind_owner(self.env._("Rejected: correct it and submit it again"), message)
+        self._tell_owner(message)
+        waiting._on_review(self)
+
+    def _compare(self):
+        """Read the template back: what goes out must be what was approved.
+
+        :return: why it is not, in a sentence; False if all is well
+        :raise UserError: if DirectMail can't be asked
+        """
+        self.ensure_one()
+        remote = self.account_id._call(
+            lambda client: _describe(client, self.remote_ref) if self.remote_ref else None
+        )
+        if remote is None:
+            return self._lapse("deleted")
+        if (remote.status, remote.subject, remote.text) != (
+            "approved",
+            self.submitted_subject,
+            self.submitted_text,
+        ):
+            return self._lapse("changed")
+        self.sudo().checked_at = fields.Datetime.now()
+        return False
+
+    def _lapse(self, reason):
+        """Note that DirectMail has the template no longer, or another text in its place.
+
+        It is never made again without being asked: somebody may have had a reason.
+
+        :param reason: a value of `lapse_reason`
+        :return: what is the matter, in a sentence
+        :rtype: str
+        """
+        self.ensure_one()
+        template = self.sudo()
+        state = {"approved": "lapsed", "in_review": "lapsed" if self._is_used() else "draft"}
+        vals = {
+            "state": state.get(template.state, template.state),
+            "lapse_reason": reason,
+            "checked_at": fields.Datetime.now(),
+        }
+        if reason != "changed":
+            vals["remote_ref"] = False
+        template.write(vals)
+        message = template._explain_lapse()
+        if reason == "freed":
+            template._post_note(message)
+        else:
+            template._tell_owner(message)
+            template._get_tasks("pending", "sending", "paused")._on_review(template)
+        return message
+
+    def _explain_state(self):
+        """Say why an email task can't go out with this template, and what to do about it."""
+        self.ensure_one()
+        if self.state == "in_review":
+            return self.env._("DirectMail is reviewing the template.")
+        if self.state == "rejected":
+            return self.env._(
+                "DirectMail rejected the template: %s Correct it, submit it again, then send.",
+                self.review_comment or "",
+            )
+        if self.lapse_reason:
+            return self._explain_lapse()
+        return self.env._("Submit the template %s for review first.", self.name)
+
+    def _explain_lapse(self):
+        return {
+            "deleted": self.env._(
+                "This template was deleted in DirectMail's console. Submit it again if you still"
+                " need it; it is then reviewed anew."
+            ),
+            "changed": self.env._(
+                "This template was changed in DirectMail's console, so DirectMail no longer has"
+                " what was approved. Submit it again; it is then reviewed anew."
+            ),
+            "freed": self.env._(
+                "DirectMail no longer keeps this template: no email task needed it, and its place"
+                " was freed for others. Submit it again when you want to use it; it is then"
+                " reviewed anew."
+            ),
+        }[self.lapse_reason]
+
+    def _get_tasks(self, *states):
+        """Return everybody's email tasks that use this template and are in one of the states."""
+        return (
+            self.env["directmail.task"]
+            .sudo()
+            .with_context(active_test=False)
+            .search([("template_id", "in", self.ids), ("state", "in", states)])
+        )
+
+    # === TELLING PEOPLE === #
+
+    def _post_note(self, text):
+        self.message_post(body=Markup("<p>%s</p>") % text, subtype_xmlid="mail.mt_note")
 
     def _tell_owner(self, text):
         self.message_post(
@@ -76,6 +268,31 @@ class DirectmailTemplate(models.Model):
             partner_ids=self.user_id.partner_id.ids,
             subtype_xmlid="mail.mt_note",
         )
+        # For who is looking at Odoo at this moment.
+        self.user_id._bus_send(
+            "simple_notification",
+            {
+                "title": self.name,
+                "message": text,
+                "type": "success" if self.state == "approved" else "warning",
+                "sticky": self.state != "approved",
+            },
+        )
+
+    def _remind_owner(self, summary, text):
+        self._close_activities()
+        self.activity_schedule(
+            "mail.mail_activity_data_todo",
+            summary=summary,
+            note=Markup("<p>%s</p>") % text,
+            user_id=self.user_id.id,
+        )
+
+    def _close_activities(self):
+        """Take back what was asked of the owner: it is done."""
+        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
+
+    # === WHEN TO ASK AGAIN === #
 
     def _schedule_review_check(self):
         """Ask again when an answer is likely to matter.
@@ -84,16 +301,36 @@ class DirectmailTemplate(models.Model):
         task's time. Otherwise the cron's own hour is soon enough.
         """
         now = fields.Datetime.now()
-        cron = self.env.ref(CRON).sudo()
-        times = set()
+        soon, fixed = set(), set()
         for template in self.filtered(lambda template: template.state == "in_review").sudo():
-            tasks = template.task_ids.filtered(lambda task: task.state == "pending")
+            tasks = template._get_tasks("pending")
             if template.submitted_at and now < template.submitted_at + timedelta(minutes=10):
-                times.add(now + timedelta(minutes=1))
+                soon.add(now + timedelta(minutes=1))
             elif tasks:
-                times.add(now + timedelta(minutes=5))
-            times.update(
+                soon.add(now + timedelta(minutes=5))
+            fixed.update(
                 task.scheduled_at for task in tasks if task.scheduled_at and task.scheduled_at > now
             )
+        cron = self.env.ref(CRON).sudo()
+        planned = (
+            self.env["ir.cron.trigger"]
+            .sudo()
+            .search([("cron_id", "=", cron.id), ("call_at", ">", now)])
+            .mapped("call_at")
+        )
+        # One check that is planned already leads to the next: each "Check now" would add a series.
+        times = fixed - set(planned)
+        if soon and not any(moment <= min(soon) for moment in planned):
+            times.add(min(soon))
         if times:
             cron._trigger(list(times))
+
+
+def _describe(client, remote_ref):
+    """Return DirectMail's template, or None if it has it no longer."""
+    try:
+        return client.describe_template(remote_ref)
+    except DirectMailError as error:
+        if error.kind != "not_found":
+            raise
+        return None

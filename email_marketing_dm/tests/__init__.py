@@ -8,6 +8,9 @@ from . import (
     test_people,
     test_recipient_pages,
     test_task,
+    test_task_estimate,
+    test_task_stops,
     test_template,
+    test_template_review,
     test_tour,
 )

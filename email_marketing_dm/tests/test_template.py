@@ -141,7 +141,8 @@ class TestTemplate(DirectmailCommon):
         self.account._call(lambda client: client.delete_template(template.remote_ref))
         template.action_check_review()
         self.assertEqual(template.state, "draft")
-        self.assertIn("no longer has", template.message_ids[0].body)
+        self.assertEqual(template.lapse_reason, "deleted")
+        self.assertIn("deleted in DirectMail's console", template.message_ids[0].body)
 
     def test_used_template_is_not_deleted(self):
         template = self._make_template()

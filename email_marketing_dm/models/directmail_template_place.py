@@ -1,0 +1,78 @@
+import logging
+from functools import partial
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..directmail.errors import DirectMailError
+
+_logger = logging.getLogger(__name__)
+
+
+class DirectmailTemplate(models.Model):
+    """Archiving and deleting, which give a template's place at DirectMail back."""
+
+    _inherit = "directmail.template"
+
+    template_warning = fields.Char(related="account_id.template_warning")
+
+    def write(self, vals):
+        if "active" in vals and not vals["active"]:
+            self._check_not_needed(
+                self._get_tasks("pending", "sending", "paused"),
+                self.env._("Cancel them, or wait until they are done."),
+            )
+        res = super().write(vals)
+        if "active" in vals and not vals["active"] and any(self.mapped("remote_ref")):
+            self.env.ref("email_marketing_dm.ir_cron_directmail_review").sudo()._trigger()
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_needed(self):
+        tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
+        self._check_not_needed(
+            tasks.search([("template_id", "in", self.ids)]),
+            self.env._("Archive it instead: that frees its place at DirectMail too."),
+        )
+
+    def unlink(self):
+        self.check_access("unlink")
+        self._unlink_except_needed()
+        for account, templates in self.sudo().filtered("remote_ref").grouped("account_id").items():
+            if account._is_armed():
+                account._call(partial(_delete_all_remote, templates.mapped("remote_ref")))
+            else:
+                _logger.info("Templates %s stay at DirectMail: inactive account", templates.ids)
+        return super().unlink()
+
+    def _check_not_needed(self, tasks, advice):
+        """Refuse to give up templates that email tasks need.
+
+        :param advice: what to do instead, a sentence
+        :raise UserError: with the names of the tasks
+        """
+        if tasks:
+            states = dict(tasks._fields["state"]._description_selection(self.env))
+            raise UserError(
+                self.env._(
+                    "These email tasks use the template: %(tasks)s. %(advice)s",
+                    tasks=", ".join(f"{task.name} ({states[task.state]})" for task in tasks),
+                    advice=advice,
+                )
+            )
+
+    def _free_place(self, client):
+        """Delete the template at DirectMail; here it stays, to be submitted again."""
+        self.ensure_one()
+        _delete_all_remote([self.remote_ref], client)
+        self._lapse("freed")
+
+
+def _delete_all_remote(remote_refs, client):
+    """Delete templates at DirectMail; those that are gone already are as good."""
+    for remote_ref in remote_refs:
+        try:
+            client.delete_template(remote_ref)
+        except DirectMailError as error:
+            if error.kind != "not_found":
+                raise
