@@ -28,7 +28,6 @@
     ],
     "assets": {
         "web.assets_backend": ["email_marketing_dm/static/src/**/*"],
-        "web.assets_backend": ["email_marketing_dm/static/src/task_progress/*"],
         "web.assets_tests": ["email_marketing_dm/static/tests/tours/**/*"],
     },
     "application": True,

@@ -33,10 +33,10 @@ OF_SORT = {
     "record": SQL("partner_id IS NULL AND res_id IS NOT NULL"),
     "address": SQL("partner_id IS NULL AND res_id IS NULL AND address_key IS NOT NULL"),
 }
-#: What tells any two people apart, as one value. Only the members of one audience are compared.
+#: What tells any two people apart, as one value
 PERSON = SQL(
-    """COALESCE(partner_id::text,
-                CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id ELSE address_key END)"""
+    """COALESCE(partner_id::text, CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id
+                                       ELSE address_key END)"""
 )
 
 

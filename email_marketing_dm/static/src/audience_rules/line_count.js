@@ -1,17 +1,26 @@
-import { Component } from "@odoo/owl";
+import { Component, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
 import { formatInteger } from "@web/views/fields/formatters";
 import { SelectionField, selectionField } from "@web/views/fields/selection/selection_field";
 import { standardFieldProps } from "@web/views/fields/standard_field_props";
 
+/** The figures counted so far, if the field is in a list of an audience's lines. */
+function useAudienceCounts(env) {
+    return useState(env.audienceCounts || { lines: {}, first: null });
+}
+
 /** A figure of one line, from what the list of lines has counted so far. */
 export class LineCount extends Component {
     static template = "email_marketing_dm.LineCount";
     static props = { ...standardFieldProps };
 
+    setup() {
+        this.counts = useAudienceCounts(this.env);
+    }
+
     get answer() {
-        return this.env.audienceCounts?.lines[this.props.record.id];
+        return this.counts.lines[this.props.record.id];
     }
 
     get text() {
@@ -31,9 +40,15 @@ registry.category("fields").add("directmail_line_count", {
 
 /** How a line joins those above. The first has none above. */
 export class RuleOperator extends SelectionField {
+    setup() {
+        super.setup();
+        this.counts = useAudienceCounts(this.env);
+    }
+
     get string() {
-        const first = this.env.audienceCounts?.first === this.props.record.id;
-        return first ? _t("start with") : super.string;
+        return this.counts.first === this.props.record.id
+            ? _t("start with")
+            : super.string;
     }
 }
 
