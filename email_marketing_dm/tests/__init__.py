@@ -1,6 +1,8 @@
 from . import (
     test_account,
     test_audience,
+    test_audience_life,
+    test_audience_rules,
     test_conversion,
     test_data_table,
     test_effectiveness,
