@@ -1,1 +1,7 @@
-from . import directmail_recipient, directmail_thumbnail
+from . import (
+    directmail_events,
+    directmail_recipient,
+    directmail_thumbnail,
+    directmail_tracking,
+    directmail_upload,
+)

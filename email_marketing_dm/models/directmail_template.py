@@ -167,8 +167,12 @@ class DirectmailTemplate(models.Model):
             preview_text=self.preview_text or "",
             compacted=True,
             public_url=self._get_public_url(),
-            links=SPECIAL_LINKS,
+            links=self._get_links(),
         )
+
+    def _get_links(self):
+        """Return {address as written: path}: links that lead to us, with the person's token."""
+        return SPECIAL_LINKS
 
     def _get_public_url(self):
         return (self.account_id.public_url or "").rstrip("/")

@@ -61,7 +61,8 @@ class DirectmailTemplate(models.Model):
         """
         vals = {name: values[name] for name in _DRAFT_FIELDS if name in values}
         self.env["directmail.account"].browse(vals.get("account_id") or []).check_access("read")
-        return self.new({**vals, "user_id": self.user_id.id or self.env.uid})
+        vals["user_id"] = self.user_id.id or self.env.uid
+        return self.new(vals, origin=self or None)
 
     def _find(self, compiled, body=None, wire_text=""):
         """Return what `check_content` describes, for compiled content of this template.
