@@ -117,11 +117,11 @@ def _parts_of(name):
     """Return the properties that a shorthand sets, and the shorthands that set it."""
     family = name.split("-")[0]
     if family in ("margin", "padding", "border", "background", "font", "text", "list"):
-        return {
-            known
-            for known in (*styles.INHERITED, *_FAMILIES)
-            if known.split("-")[0] == family
-        } | {family} | ({"line-height"} if name == "font" else set())
+        return (
+            {known for known in (*styles.INHERITED, *_FAMILIES) if known.split("-")[0] == family}
+            | {family}
+            | ({"line-height"} if name == "font" else set())
+        )
     return set()
 
 

@@ -128,9 +128,7 @@ class _Page:
             for node in self.root.iter("a")
             if "href" in node.attrib
         ]
-        self.images = [
-            node for node in self.root.iter("img") if "t-att-src" not in node.attrib
-        ]
+        self.images = [node for node in self.root.iter("img") if "t-att-src" not in node.attrib]
 
     def picture_addresses(self):
         """Iterate over the addresses of all pictures, those in styles and Outlook's too."""

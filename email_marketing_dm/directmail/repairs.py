@@ -136,10 +136,7 @@ def add_alternatives(draft, phrases, public_url):
 
 def add_salutation(draft, phrases, public_url):
     """Greet people by name, at the start of the first text."""
-    greeting = (
-        f"{escape(phrases.salutation)} "
-        f'<t t-out="object.name">{escape(phrases.friend)}</t>,'
-    )
+    greeting = f'{escape(phrases.salutation)} <t t-out="object.name">{escape(phrases.friend)}</t>,'
     root, finish = _parse(draft.body)
     block = _BLOCK.format(style=_TEXT_STYLE, content=f'<p style="margin:0;">{greeting}</p>')
     texts = [

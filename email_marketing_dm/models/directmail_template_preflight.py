@@ -42,9 +42,7 @@ class DirectmailTemplate(models.Model):
             "sender_name": draft.sender_name or "",
             "body_arch": values.get("body_arch") or values.get("body_html") or "",
         }
-        mended = repair(
-            fix, Draft(*before.values()), draft._get_phrases(), draft._get_public_url()
-        )
+        mended = repair(fix, Draft(*before.values()), draft._get_phrases(), draft._get_public_url())
         after = {
             "subject": mended.subject,
             "sender_name": mended.sender_name,
@@ -135,158 +133,194 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _get_fix_labels(self):
-        _ = self.env._
         return {
-            "shorten_subject": _("Shorten it"),
-            "shorten_sender_name": _("Shorten it"),
-            "calm_subject": _("Calm it down"),
-            "absolute_links": _("Complete the links"),
-            "add_alternatives": _("Name the pictures"),
-            "add_salutation": _("Insert a salutation"),
-            "add_footer": _("Insert a footer"),
+            "shorten_subject": self.env._("Shorten it"),
+            "shorten_sender_name": self.env._("Shorten it"),
+            "calm_subject": self.env._("Calm it down"),
+            "absolute_links": self.env._("Complete the links"),
+            "add_alternatives": self.env._("Name the pictures"),
+            "add_salutation": self.env._("Insert a salutation"),
+            "add_footer": self.env._("Insert a footer"),
         }
 
     @api.model
     def _get_explanations(self):
         """Return {rule: (what it found, why DirectMail or a reader cares)}."""
-        return {**self._explain_form(), **self._explain_placeholders(), **self._explain_content(),
-                **self._explain_addresses()}  # fmt: skip
+        return {
+            **self._explain_form(),
+            **self._explain_placeholders(),
+            **self._explain_content(),
+            **self._explain_addresses(),
+        }
 
     @api.model
     def _explain_form(self):
-        _ = self.env._
-        length = _("DirectMail takes %s characters.", const.SUBJECT_MAX)
-        sender = _("DirectMail takes %s characters.", const.SENDER_NAME_MAX)
-        clipped = _("Gmail hides what comes after 102 KB, the unsubscribe link too.")
-        large = _(
+        length = self.env._("DirectMail takes %s characters.", const.SUBJECT_MAX)
+        sender = self.env._("DirectMail takes %s characters.", const.SENDER_NAME_MAX)
+        clipped = self.env._("Gmail hides what comes after 102 KB, the unsubscribe link too.")
+        large = self.env._(
             "DirectMail takes about 80 KB, or 1 MB where the account hands large templates over"
             " in the body of the call. Leave out a block, or make two mails of it."
         )
         return {
-            "subject_empty": (_("There is no subject."), _("Every mail needs one.")),
-            "subject_long": (_("The subject has %s characters."), length),
-            "subject_may_be_long": (
-                _("Filled in, the subject may get too long."),
-                _("What is longer than %s characters is cut off.", const.SUBJECT_MAX),
+            "subject_empty": (
+                self.env._("There is no subject."),
+                self.env._("Every mail needs one."),
             ),
-            "sender_name_empty": (_("There is no sender name."), _("Readers look at it first.")),
-            "sender_name_long": (_("The sender name is too long."), sender),
-            "body_empty": (_("The body is empty."), _("There is nothing to review.")),
-            "body_large": (_("The mail is too large: %s KB."), large),
-            "body_clipped": (_("The mail is large: %s KB."), clipped),
+            "subject_long": (self.env._("The subject has %s characters."), length),
+            "subject_may_be_long": (
+                self.env._("Filled in, the subject may get too long."),
+                self.env._("What is longer than %s characters is cut off.", const.SUBJECT_MAX),
+            ),
+            "sender_name_empty": (
+                self.env._("There is no sender name."),
+                self.env._("Readers look at it first."),
+            ),
+            "sender_name_long": (self.env._("The sender name is too long."), sender),
+            "body_empty": (
+                self.env._("The body is empty."),
+                self.env._("There is nothing to review."),
+            ),
+            "body_large": (self.env._("The mail is too large: %s KB."), large),
+            "body_clipped": (self.env._("The mail is large: %s KB."), clipped),
         }
 
     @api.model
     def _explain_placeholders(self):
-        _ = self.env._
-        plain = _("DirectMail only puts values into a text. Use a plain field of the contact.")
+        plain = self.env._(
+            "DirectMail only puts values into a text. Use a plain field of the contact."
+        )
         return {
             "condition": (
-                _("DirectMail can't show parts to some people only:"),
-                _("Everybody gets the same text. Make a template for each group instead."),
+                self.env._("DirectMail can't show parts to some people only:"),
+                self.env._("Everybody gets the same text. Make a template for each group instead."),
             ),
-            "directive": (_("DirectMail can't express this:"), plain),
-            "expression": (_("DirectMail can't express this:"), plain),
+            "directive": (self.env._("DirectMail can't express this:"), plain),
+            "expression": (self.env._("DirectMail can't express this:"), plain),
             "fallback_markup": (
-                _("DirectMail can't express this:"),
-                _("The default of a placeholder is plain text, without bold or links in it."),
+                self.env._("DirectMail can't express this:"),
+                self.env._(
+                    "The default of a placeholder is plain text, without bold or links in it."
+                ),
             ),
             "inline_in_body": (
-                _("Typed braces are no placeholder:"),
-                _("Delete them, type / and choose Dynamic Placeholder instead."),
+                self.env._("Typed braces are no placeholder:"),
+                self.env._("Delete them, type / and choose Dynamic Placeholder instead."),
             ),
             "brace_in_subject": (
-                _("The subject contains braces:"),
-                _("DirectMail would take them for a placeholder. Leave them out."),
+                self.env._("The subject contains braces:"),
+                self.env._("DirectMail would take them for a placeholder. Leave them out."),
             ),
             "too_many_variables": (
-                _("There are %s placeholders."),
-                _("DirectMail takes %s in one template.", const.VARIABLES_MAX),
+                self.env._("There are %s placeholders."),
+                self.env._("DirectMail takes %s in one template.", const.VARIABLES_MAX),
             ),
             "unreadable": (
-                _("There is no field %s on contacts."),
-                _("Or it is one that you may not read. Choose another one."),
+                self.env._("There is no field %s on contacts."),
+                self.env._("Or it is one that you may not read. Choose another one."),
             ),
             "no_fallback": (
-                _("A placeholder has no default:"),
-                _("Whoever has nothing there reads a gap. Insert it again with a default."),
+                self.env._("A placeholder has no default:"),
+                self.env._(
+                    "Whoever has nothing there reads a gap. Insert it again with a default."
+                ),
             ),
             "typed_variable": (
-                _("Readers will see these braces:"),
-                _("To write somebody's name, type / and choose Dynamic Placeholder."),
+                self.env._("Readers will see these braces:"),
+                self.env._("To write somebody's name, type / and choose Dynamic Placeholder."),
             ),
         }
 
     @api.model
     def _explain_content(self):
-        _ = self.env._
-        reviewers = _("DirectMail's reviewers reject mails that read like unwanted advertising.")
+        reviewers = self.env._(
+            "DirectMail's reviewers reject mails that read like unwanted advertising."
+        )
         return {
             "no_unsubscribe": (
-                _("There is no unsubscribe link."),
-                _("DirectMail rejects mails that nobody can unsubscribe from."),
+                self.env._("There is no unsubscribe link."),
+                self.env._("DirectMail rejects mails that nobody can unsubscribe from."),
             ),
             "unsubscribe_only_address": (
-                _("People can unsubscribe by mail only."),
-                _("A link is what reviewers and mail programs look for."),
+                self.env._("People can unsubscribe by mail only."),
+                self.env._("A link is what reviewers and mail programs look for."),
             ),
             "no_address": (
-                _("Your postal address is missing."),
-                _("Many countries require it, and it shows reviewers that you are no stranger."),
+                self.env._("Your postal address is missing."),
+                self.env._(
+                    "Many countries require it, and it shows reviewers that you are no stranger."
+                ),
             ),
             "company_address_unknown": (
-                _("Your company has no postal address in Odoo."),
-                _("Every mail should name it. An administrator enters it under Settings."),
+                self.env._("Your company has no postal address in Odoo."),
+                self.env._("Every mail should name it. An administrator enters it under Settings."),
             ),
             "no_reason": (
-                _("The mail doesn't say why people get it."),
-                _("Reviewers ask whether people agreed. One sentence at the end answers that."),
+                self.env._("The mail doesn't say why people get it."),
+                self.env._(
+                    "Reviewers ask whether people agreed. One sentence at the end answers that."
+                ),
             ),
             "no_salutation": (
-                _("There is no salutation."),
-                _("DirectMail asks for a polite one. One with the name is read more often."),
+                self.env._("There is no salutation."),
+                self.env._(
+                    "DirectMail asks for a polite one. One with the name is read more often."
+                ),
             ),
-            "suspicious_wording": (_("These words are often rejected:"), reviewers),
-            "shouting": (_("The subject shouts."), reviewers),
+            "suspicious_wording": (self.env._("These words are often rejected:"), reviewers),
+            "shouting": (self.env._("The subject shouts."), reviewers),
             "sharing": (
-                _("DirectMail rejects mails that lead to other networks:"),
-                _("WeChat, QQ, QR codes, Facebook, file sharing: link to your own site instead."),
+                self.env._("DirectMail rejects mails that lead to other networks:"),
+                self.env._(
+                    "WeChat, QQ, QR codes, Facebook, file sharing: link to your own site instead."
+                ),
             ),
             "foreign_element": (
-                _("Mail programs don't show this:"),
-                _("Put it on a page of yours and link to that."),
+                self.env._("Mail programs don't show this:"),
+                self.env._("Put it on a page of yours and link to that."),
             ),
         }
 
     @api.model
     def _explain_addresses(self):
-        _ = self.env._
         return {
-            "link_empty": (_("A link leads nowhere."), _("Set its address, or remove it.")),
+            "link_empty": (
+                self.env._("A link leads nowhere."),
+                self.env._("Set its address, or remove it."),
+            ),
             "link_without_scheme": (
-                _("A link has no https:// before it:"),
-                _("In a mail it leads nowhere."),
+                self.env._("A link has no https:// before it:"),
+                self.env._("In a mail it leads nowhere."),
             ),
             "link_relative": (
-                _("A link has no host:"),
-                _("It will lead to this server. Complete it so that you see where to."),
+                self.env._("A link has no host:"),
+                self.env._("It will lead to this server. Complete it so that you see where to."),
             ),
             "link_example": (
-                _("A link is still the design's example:"),
-                _("Reviewers follow links."),
+                self.env._("A link is still the design's example:"),
+                self.env._("Reviewers follow links."),
             ),
             "picture_not_public": (
-                _("A picture is not on a public https address:"),
-                _("Neither reviewers nor readers can see it. Ask an administrator for the"
-                  " account's public address."),
+                self.env._("A picture is not on a public https address:"),
+                self.env._(
+                    "Neither reviewers nor readers can see it. Ask an administrator for the"
+                    " account's public address."
+                ),
             ),
             "picture_embedded": (
-                _("A picture is inside the mail:"),
-                _("DirectMail shows only pictures on https addresses. Upload it as a file."),
+                self.env._("A picture is inside the mail:"),
+                self.env._(
+                    "DirectMail shows only pictures on https addresses. Upload it as a file."
+                ),
             ),
-            "picture_empty": (_("A picture is missing."), _("Choose one, or remove its block.")),
+            "picture_empty": (
+                self.env._("A picture is missing."),
+                self.env._("Choose one, or remove its block."),
+            ),
             "no_alt": (
-                _("Pictures without a description: %s"),
-                _("Many mail programs show it instead of the picture, and some people hear it."),
+                self.env._("Pictures without a description: %s"),
+                self.env._(
+                    "Many mail programs show it instead of the picture, and some people hear it."
+                ),
             ),
-        }  # fmt: skip
+        }

@@ -162,7 +162,7 @@ class TestTemplatePreview(DirectmailCommon):
 
     def test_preview_is_what_the_inbox_gets(self):
         """Byte for byte, for a hundred people with names of all kinds."""
-        names = ["O'Neil \"Bo\"", "Zoë 😀", "שלום", "{EAddr}", "50 % <script>a(1)</script>", "a&b"]
+        names = ['O\'Neil "Bo"', "Zoë 😀", "שלום", "{EAddr}", "50 % <script>a(1)</script>", "a&b"]
         people = self.env["res.partner"].create(
             [
                 {
@@ -190,7 +190,7 @@ class TestTemplatePreview(DirectmailCommon):
             mail = mails[person.email]
             preview = template.preview_content(False, person.id)
             token = mail["headers"]["X-User-Notify-Mid"]
-            self.assertEqual(preview["html"].replace("/preview\"", f'/{token}"'), mail["html"])
+            self.assertEqual(preview["html"].replace('/preview"', f'/{token}"'), mail["html"])
             self.assertEqual(preview["subject"], mail["subject"])
             self.assertNotIn("<script>", mail["html"])
             self.assertIn(person.name, mail["subject"])

@@ -101,16 +101,12 @@ def test_builder_style_sheet_moves_into_the_elements():
     )
     body = '<div class="w"><p>x</p><p class="big" style="font-size:9px">y</p></div>'
     result = compacted(sheet + body)
-    assert result == (
-        '<div><p style="font-size:20px">x</p><p style="font-size:30px">y</p></div>'
-    )
+    assert result == ('<div><p style="font-size:20px">x</p><p style="font-size:30px">y</p></div>')
 
 
 def test_comment_for_outlook_is_shortened():
     before = '<!--[if mso]><td class="o_x" style="width: 9px; top: 0px;">\n <p>x</td><![endif]-->'
-    assert compacted(before) == (
-        '<!--[if mso]><td style="width:9px;top:0"><p>x</td><![endif]-->'
-    )
+    assert compacted(before) == ('<!--[if mso]><td style="width:9px;top:0"><p>x</td><![endif]-->')
 
 
 TAGS = st.sampled_from(["p", "div", "span", "a", "table", "td", "h1", "b", "ul", "li", "pre", "t"])

@@ -199,9 +199,7 @@ def test_one_click_mends(code, options):
 
 
 def test_every_fix_exists_and_is_offered():
-    offered = {
-        one.fix for _code, _level, options, _d in FAILING for one in check(mail(**options))
-    }
+    offered = {one.fix for _code, _level, options, _d in FAILING for one in check(mail(**options))}
     assert offered - {""} == set(REPAIRS)
 
 
