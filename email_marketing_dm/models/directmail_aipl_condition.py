@@ -36,7 +36,7 @@ class DirectmailAiplCondition(models.Model):
     domain = fields.Char("Records that match", required=True, default="[]")
     min_count = fields.Integer("At least, times", required=True, default=1)
     min_amount = fields.Monetary("At least, in total", help="0: whatever the amount.")
-    days = fields.Integer("Within the last days", help="0: whenever.")
+    days = fields.Integer("Within the last days", help="Days, today included. 0: whenever.")
     summary = fields.Char(compute="_compute_summary")
 
     _count_positive = models.Constraint(

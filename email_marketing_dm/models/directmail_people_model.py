@@ -214,11 +214,12 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     # === BUSINESS === #
 
-    def _compute_results(self):
+    def _compute_results(self, now=None):
         """Sort the contacts anew.
 
         A failure is written on the model, whose results stay as they were.
 
+        :param datetime now: the moment to look at, naive UTC; this one by default
         :return: whether it succeeded
         :rtype: bool
         """
@@ -230,7 +231,7 @@ class DirectmailPeopleModel(models.AbstractModel):
                     "%s is being computed at this moment. Look again in a minute.", self.name
                 )
             )
-        today = Today(fields.Datetime.now(), model._get_tz())
+        today = Today(now or fields.Datetime.now(), model._get_tz())
         try:
             with self.env.cr.savepoint():
                 people = model._replace_results(today)

@@ -48,7 +48,7 @@ class DirectmailRfmModel(models.Model):
         required=True,
         default=365,
         tracking=True,
-        help="Who bought nothing in these days is not in the model.",
+        help="Days, today included. Who bought nothing in them is not in the model.",
     )
     r_days_3 = fields.Integer("Days ago, at most, for 3", required=True, default=30)
     r_days_2 = fields.Integer("Days ago, at most, for 2", required=True, default=90)
