@@ -74,7 +74,7 @@ class DirectmailPeopleModel(models.AbstractModel):
     computed_at = fields.Datetime("Last computed", readonly=True, copy=False)
     computed_on = fields.Date(readonly=True, copy=False)
     compute_error = fields.Text("Why it failed", readonly=True, copy=False)
-    next_run_at = fields.Datetime("Next", readonly=True, copy=False, index=True)
+    next_run_at = fields.Datetime("Next time", readonly=True, copy=False, index=True)
 
     # === COMPUTE === #
 

@@ -33,9 +33,13 @@ class DirectmailRfmModel(models.Model):
     _history_model = "directmail.rfm.history"
     _cron = "email_marketing_dm.ir_cron_directmail_rfm"
 
+    def _default_data_table_id(self):
+        return self.env["directmail.data.table"].search([("preset", "=", "sale_orders")])
+
     data_table_id = fields.Many2one(
         "directmail.data.table",
         "Purchases",
+        default=lambda self: self._default_data_table_id(),
         domain="[('date_field', '!=', False), ('amount_field', '!=', False), ('company_id', 'in',"
         " [company_id, False])]",
         ondelete="set null",
