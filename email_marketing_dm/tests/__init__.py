@@ -2,6 +2,8 @@ from . import (
     test_account,
     test_audience,
     test_conversion,
+    test_audience_life,
+    test_audience_rules,
     test_data_table,
     test_encrypted,
     test_engine,
