@@ -132,12 +132,14 @@ class DirectmailRfmModel(models.Model):
         if not table:
             raise UserError(self.env._("Choose the data table with the purchases."))
         self._check_data_table()
+        for name in ("date_field", "amount_field"):
+            table.sudo()._check_open(name)
         return rfm_scores(
             table._select_facts(self._as_owner()),
             today,
             self.period_days,
             self._get_bands(),
-            self._has_mere_dates(table),
+            table._has_mere_dates(),
         )
 
     def _write_figures(self, moves):

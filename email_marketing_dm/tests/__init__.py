@@ -1,6 +1,7 @@
 from . import (
     test_account,
     test_audience,
+    test_audience_rule_models,
     test_conversion,
     test_audience_life,
     test_audience_rules,
