@@ -6,6 +6,7 @@ from . import (
     test_people,
     test_recipient_pages,
     test_task,
+    test_task_content,
     test_template,
     test_template_review,
     test_tour,
