@@ -83,9 +83,7 @@ class DirectmailTask(models.Model):
 
     def write(self, vals):
         content = _pick_content(vals)
-        res = super().write(
-            {name: value for name, value in vals.items() if name not in CONTENT}
-        )
+        res = super().write({name: value for name, value in vals.items() if name not in CONTENT})
         for task in self:
             task._change_content(content)
             template = task.template_id

@@ -222,7 +222,9 @@ class TestTaskContent(ReviewCommon):
             self.template.with_user(self.user).write({"task_id": task.id})
         by_admin = task.with_user(self.admin)
         by_admin.subject = "Corrected"
-        self.assertEqual(by_admin.template_id.user_id, self.user, "the task's owner goes on with it")
+        self.assertEqual(
+            by_admin.template_id.user_id, self.user, "the task's owner goes on with it"
+        )
 
 
 @tagged("post_install", "-at_install")
@@ -261,9 +263,13 @@ class TestReviewAndTime(ReviewCommon):
         template = self._submitted()
         at = fields.Datetime.now() + timedelta(hours=1)
         task = self._pending_task(template, send_type="scheduled", scheduled_at=at)
-        [trigger] = self.env["ir.cron.trigger"].search(
-            [("cron_id", "=", self.env.ref("email_marketing_dm.ir_cron_directmail_review").id)]
-        ).filtered(lambda trigger: trigger.call_at == at)
+        [trigger] = (
+            self.env["ir.cron.trigger"]
+            .search(
+                [("cron_id", "=", self.env.ref("email_marketing_dm.ir_cron_directmail_review").id)]
+            )
+            .filtered(lambda trigger: trigger.call_at == at)
+        )
         self.assertTrue(trigger, "DirectMail is asked once more at that very time")
         task.sudo().scheduled_at = fields.Datetime.now()
         self._approve(template)
