@@ -22,6 +22,7 @@ class DirectmailTask(models.Model):
         help="The template stays as it is. What you change is saved as a new template, named after"
         " this task, and reviewed by DirectMail.",
     )
+    template_task_id = fields.Many2one(related="template_id.task_id")
     content_editable = fields.Boolean(compute="_compute_content_editable")
     # Written through `_change_content`.
     subject = fields.Char(compute="_compute_content", readonly=False)
