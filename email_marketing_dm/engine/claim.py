@@ -25,6 +25,8 @@ STATE_OF_VERDICT = {
     Verdict.THROTTLED: "waiting",
 }
 RETRY_SECONDS = 15
+# When a waiting mail may go out, as the index of waiting mails has it.
+FREE_AT = SQL("COALESCE(not_before, '-infinity'::timestamp)")
 
 
 def lock_gate(env):
@@ -132,7 +134,9 @@ def orphans(env, token, known):
 
 
 def claim(env, account, token, limit, lease):
-    """Take the next mails of the account's tasks, oldest task first.
+    """Take the next mails of the account's tasks: urgent tasks first, then the older ones.
+
+    That order also decides who gets the quota of the day.
 
     Whoever may not be mailed at this moment is suppressed instead, and somebody else is taken.
 
@@ -145,7 +149,7 @@ def claim(env, account, token, limit, lease):
     tasks = env["directmail.task"].search_fetch(
         [("account_id", "=", account.id), ("state", "=", "sending")],
         ["company_id", "sender_id"],
-        order="planned_at, id",
+        order="priority desc, planned_at, id",
     )
     for task in tasks:
         while len(claimed) < limit:
@@ -165,8 +169,8 @@ def _claim_from(env, task, token, limit, lease):
             """WITH picked AS MATERIALIZED (
                     SELECT id, email, address_key FROM directmail_delivery
                      WHERE task_id = %(task)s AND state = 'waiting'
-                       AND (not_before IS NULL OR not_before <= now() AT TIME ZONE 'UTC')
-                     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+                       AND %(free_at)s <= now() AT TIME ZONE 'UTC'
+                     ORDER BY %(free_at)s, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
                ), judged AS (
                     SELECT id, %(reason)s AS reason FROM picked
                )
@@ -188,6 +192,7 @@ def _claim_from(env, task, token, limit, lease):
             lease=lease,
             task=task.id,
             limit=limit,
+            free_at=FREE_AT,
             reason=changing_reason(
                 SQL("picked.email"),
                 SQL("picked.address_key"),
@@ -216,7 +221,11 @@ def add_usage(env, account, number):
 
 
 def quota_left(env, account):
-    """Return the daily quota minus what this Odoo handed over since midnight in Beijing."""
+    """Return what is left of today's quota for email tasks.
+
+    The daily quota minus the account's reserve, minus what this Odoo handed over since midnight in
+    Beijing. DirectMail itself doesn't tell how much of the quota is used.
+    """
     rows = env.execute_query(
         SQL(
             """SELECT used FROM directmail_usage
@@ -224,4 +233,4 @@ def quota_left(env, account):
             account.id,
         )
     )
-    return max(0, account.daily_quota - (rows[0][0] if rows else 0))
+    return max(0, account._get_daily_budget() - (rows[0][0] if rows else 0))

@@ -8,14 +8,15 @@ from odoo.tools import SQL
 from .sql import address_key, usable_address
 
 
-def addressed_people(task):
-    """Return CTEs ending in `addressed`: every person of the task's audiences once.
+def addressed_people(task, audiences):
+    """Return CTEs ending in `addressed`: every person of some audiences of the task once.
 
     `addressed` has the columns of a person, and `flaw`: the fixed reason against a mail, or null.
     A usable address in clear is `email`, an encrypted one `email_encrypted`; either has its
     `address_key`, and nobody else has one.
 
     :param task: a `directmail.task` record
+    :param audiences: `directmail.audience` records
     :rtype: SQL
     """
     return SQL(
@@ -52,7 +53,7 @@ def addressed_people(task):
                         ELSE 'invalid_address' END AS flaw
               FROM keyed
         )""",
-        audiences=tuple(task.audience_ids.ids) or (0,),
+        audiences=tuple(audiences.ids) or (0,),
         usable=usable_address(SQL("email")),
         key=address_key(task.env["directmail.keyring"]._get_master_key(), SQL("email")),
         **_get_columns(task),

@@ -12,18 +12,34 @@ def _judged_people(task):
     Nobody is left out: a person who gets no mail is a row with a reason.
     """
     return SQL(
-        """%(addressed)s, ranked AS (
+        """excluded AS MATERIALIZED (
+            WITH %(excluded)s SELECT partner_id, res_model, res_id, address_key FROM addressed
+        ), excluded_contacts AS (
+            SELECT DISTINCT partner_id FROM excluded WHERE partner_id IS NOT NULL
+        ), excluded_records AS (
+            SELECT DISTINCT res_model, res_id FROM excluded WHERE res_id IS NOT NULL
+        ), excluded_addresses AS (
+            SELECT DISTINCT address_key FROM excluded WHERE address_key IS NOT NULL
+        ), %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key
                                          ORDER BY partner_id, res_model, res_id, email) AS copy
               FROM addressed
         ), judged AS (
-            SELECT partner_id, res_model, res_id, email, email_encrypted, address_key, CASE
+            SELECT ranked.partner_id, ranked.res_model, ranked.res_id, email, email_encrypted,
+                   ranked.address_key, CASE
+                WHEN COALESCE(contact.partner_id, record.res_id) IS NOT NULL
+                  OR address.address_key IS NOT NULL THEN 'excluded'
                 WHEN flaw IS NOT NULL THEN flaw
                 WHEN copy > 1 THEN 'duplicate'
                 ELSE %(changing)s END AS reason
               FROM ranked
+              LEFT JOIN excluded_contacts contact ON contact.partner_id = ranked.partner_id
+              LEFT JOIN excluded_records record
+                ON record.res_model = ranked.res_model AND record.res_id = ranked.res_id
+              LEFT JOIN excluded_addresses address ON address.address_key = ranked.address_key
         )""",
-        addressed=addressed_people(task),
+        excluded=addressed_people(task, task.exclude_audience_ids),
+        addressed=addressed_people(task, task.audience_ids),
         changing=changing_reason(
             SQL("ranked.email"),
             SQL("ranked.address_key"),

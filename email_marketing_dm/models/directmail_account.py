@@ -101,6 +101,18 @@ class DirectmailAccount(models.Model):
         help="How many mails may be on their way to DirectMail at once.",
     )
     rate_limit = fields.Integer("Mails per second", default=80)
+    quota_reserve = fields.Integer(
+        "Reserve",
+        default=0,
+        help="So many mails of the daily quota are left to other systems that send with this"
+        " account.",
+    )
+    price_per_thousand = fields.Float(
+        "Price per 1,000 mails", digits=(16, 4), help="For the estimate of an email task."
+    )
+    currency_id = fields.Many2one(
+        "res.currency", default=lambda self: self.env.company.currency_id, required=True
+    )
     daily_quota = fields.Integer("Daily quota", readonly=True, copy=False)
     month_quota = fields.Integer("Monthly quota", readonly=True, copy=False)
     health = fields.Selection(
@@ -123,6 +135,12 @@ class DirectmailAccount(models.Model):
     )
     _rate_range = models.Constraint(
         "CHECK(rate_limit BETWEEN 1 AND 100)", "Mails per second must be between 1 and 100."
+    )
+    _reserve_range = models.Constraint(
+        "CHECK(quota_reserve >= 0)", "The reserve can't be below 0."
+    )
+    _price_range = models.Constraint(
+        "CHECK(price_per_thousand >= 0)", "The price can't be below 0."
     )
 
     @api.depends("endpoint")

@@ -37,6 +37,8 @@ class DirectmailAccount(models.Model):
         account._send()
         # A user, or the import of results, may write the same task at this moment.
         retrying(account._finish_tasks, self.env)
+        if not account._get_quota_left():
+            retrying(account._tell_waiting_for_quota, self.env)
         account._schedule_next_run()
 
     def _get_due_tasks(self):
@@ -48,10 +50,12 @@ class DirectmailAccount(models.Model):
                 ("state", "=", "pending"),
                 ("template_id.state", "=", "approved"),
                 "|",
+                "|",
+                ("planned_at", "!=", False),
                 ("scheduled_at", "=", False),
                 ("scheduled_at", "<=", fields.Datetime.now()),
             ],
-            order="scheduled_at, id",
+            order="priority desc, scheduled_at, id",
         )
 
     def _send(self):
@@ -96,6 +100,17 @@ class DirectmailAccount(models.Model):
                 task.with_context(lang=task.user_id.lang)._finish()
         self.env["ir.cron"]._commit_progress()
 
+    def _tell_waiting_for_quota(self):
+        """Tell the owners of tasks that could go on if there were quota."""
+        self.ensure_one()
+        tasks = self.env["directmail.task"].search(
+            [("account_id", "=", self.id), ("state", "=", "sending")]
+        )
+        tasks.filtered(
+            lambda task: task.waiting_count and not task._get_held_until()
+        )._tell_waiting_for_quota()
+        self.env["ir.cron"]._commit_progress()
+
     def _schedule_next_run(self):
         """Wake this account's cron again when there will be something to do.
 
@@ -131,6 +146,11 @@ class DirectmailAccount(models.Model):
         tomorrow = datetime.now(BEIJING).date() + timedelta(days=1)
         midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
         return midnight.astimezone(timezone.utc).replace(tzinfo=None)
+
+    def _get_daily_budget(self):
+        """Return how many mails a day email tasks may use: the daily quota minus the reserve."""
+        self.ensure_one()
+        return max(0, self.daily_quota - self.quota_reserve)
 
     def _get_quota_left(self):
         """Return how many mails may go out today: see `engine.claim.quota_left`."""
@@ -205,6 +225,5 @@ class DirectmailAccount(models.Model):
             .sudo()
             .search([("account_id", "=", self.id), ("state", "=", "sending")])
         )
-        tasks.write({"state": "paused", "state_message": message})
         for task in tasks:
-            task._tell_owner(message)
+            task._pause("account", message)

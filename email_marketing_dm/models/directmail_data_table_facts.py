@@ -161,6 +161,11 @@ class DirectmailDataTable(models.Model):
             return SQL("NULL::timestamp")
         return SQL("(%s)::timestamp", path_to_sql(model, self.date_field, query))
 
+    def _has_mere_dates(self):
+        """Tell whether the date of a row says the day only."""
+        self.ensure_one()
+        return bool(self.date_field) and self._get_steps("date_field")[-1][1].type == "date"
+
     def _amount_to_sql(self, model, query):
         if not self.amount_field:
             return SQL("NULL::numeric")

@@ -24,6 +24,7 @@ MARKS = {
     "complained": "complained_at",
 }
 REASONS = [
+    ("excluded", "In an excluded audience"),
     ("no_address", "No email address"),
     ("no_encrypted_address", "No encrypted email address"),
     ("invalid_address", "Unusable email address"),
@@ -63,6 +64,7 @@ class DirectmailDelivery(models.Model):
     claim_token = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     claimed_at = fields.Datetime("Handed over", readonly=True)
     lease_until = fields.Datetime(readonly=True)
+    resent = fields.Boolean("Second attempt", readonly=True)
     not_before = fields.Datetime(readonly=True)
     sent_at = fields.Datetime("Accepted", readonly=True)
     outcome_at = fields.Datetime("Result known", readonly=True)
@@ -76,10 +78,17 @@ class DirectmailDelivery(models.Model):
     machine_click_count = fields.Integer("Clicks by machines", readonly=True)
     unsubscribed_at = fields.Datetime("Unsubscribed", readonly=True)
     complained_at = fields.Datetime("Reported as spam", readonly=True)
+    converted_at = fields.Datetime("First success", readonly=True)
+    conversion_count = fields.Integer("Successes", readonly=True)
+    # In the currency of the company.
+    conversion_amount = fields.Float("Revenue", digits=(16, 2), readonly=True)
     explanation = fields.Char(compute="_compute_explanation")
 
     _address_unique = models.UniqueIndex("(task_id, address_key) WHERE state != 'suppressed'")
-    _waiting_index = models.Index("(task_id, id) WHERE state = 'waiting'")
+    # In the order of claims; those who are held until later come last and are never looked at.
+    _waiting_index = models.Index(
+        "(task_id, COALESCE(not_before, '-infinity'::timestamp), id) WHERE state = 'waiting'"
+    )
     _sending_index = models.Index("(account_id, lease_until) WHERE state = 'sending'")
     _state_index = models.Index("(task_id, state, outcome)")
     _address_index = models.Index("(address_key, claimed_at)")

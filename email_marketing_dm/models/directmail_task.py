@@ -2,16 +2,25 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL, format_datetime
 
 from .directmail_delivery import MARKS, OUTCOMES, STATES
 
-# What a mail says and to whom it goes must not change once DirectMail may have it.
+# Who gets the mail is frozen by the plan; what it says must not change while it is being sent.
+PEOPLE_FIELDS = {"account_id", "audience_ids", "exclude_audience_ids", "use_as_is"}
 CONTENT_FIELDS = {
-    "account_id", "address_type", "audience_ids", "reply_to", "scheduled_at", "send_type",
-    "sender_id", "template_id", "use_as_is",
+    "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
+TIME_FIELDS = {"scheduled_at", "send_type"}
 LOCK_BEFORE = timedelta(minutes=10)
+# Why a task is paused: what its owner is asked to do depends on it.
+PAUSE_REASONS = [
+    ("user", "Paused by hand"),
+    ("too_late", "Too late"),
+    ("template", "Template changed"),
+    ("refused", "Refused by DirectMail"),
+    ("quota", "Quota refused by DirectMail"),
+    ("account", "Account stopped"),
+]
 
 
 class DirectmailTask(models.Model):
@@ -21,11 +30,18 @@ class DirectmailTask(models.Model):
     _order = "create_date desc, id desc"
     _guarded_fields = frozenset(
         (
+            "calendar_at",
+            "content_changed",
+            "conversion_at",
+            "conversion_error",
             "counter_ids",
             "delivery_ids",
             "finished_at",
+            "pause_reason",
             "planned_at",
+            "quota_told_on",
             "results_at",
+            "revenue",
             "state",
             "state_message",
             "tag_name",
@@ -46,6 +62,13 @@ class DirectmailTask(models.Model):
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     test_mode = fields.Boolean(related="account_id.test_mode")
     audience_ids = fields.Many2many("directmail.audience", string="Audiences")
+    exclude_audience_ids = fields.Many2many(
+        "directmail.audience",
+        "directmail_task_exclude_audience_rel",
+        string="Except",
+        help="Whoever is in one of these audiences gets no mail, nor does anybody else with the"
+        " same address.",
+    )
     use_as_is = fields.Boolean(
         "Use audiences as they are",
         help="Off: audiences are refreshed just before the mails go out.",
@@ -62,13 +85,36 @@ class DirectmailTask(models.Model):
         " can be analysed. Recommended.",
     )
     reply_to = fields.Char("Replies go to", help="Empty: to the sender address.")
+    track_opens = fields.Boolean(
+        "Record opens", default=True, help="Notes who opened the mail, by its pictures."
+    )
+    track_clicks = fields.Boolean(
+        "Record clicks", default=True, help="Notes who clicked on which link."
+    )
+    campaign_id = fields.Many2one(
+        "utm.campaign", index="btree_not_null", help="Groups tasks that belong together."
+    )
+    priority = fields.Selection(
+        [("0", "Normal"), ("1", "Urgent")],
+        default="0",
+        required=True,
+        help="Urgent tasks get the account's quota first, then the older ones.",
+    )
+    not_sent_policy = fields.Selection(
+        [("leave", "Leave it"), ("again", "Send it once more")],
+        "If a mail never left",
+        default="leave",
+        required=True,
+        help="When the connection broke and DirectMail's records prove that a mail never left:"
+        " leave that person out, or send the mail once more with the same message ID.",
+    )
     send_type = fields.Selection(
         [("now", "As soon as approved"), ("scheduled", "At a set time")],
         "When",
         required=True,
         default="now",
     )
-    scheduled_at = fields.Datetime("Time")
+    scheduled_at = fields.Datetime("Time", copy=False)
     state = fields.Selection(
         [
             ("draft", "Draft"),
@@ -85,12 +131,16 @@ class DirectmailTask(models.Model):
         default="draft",
         tracking=True,
         index=True,
+        group_expand=True,
     )
+    pause_reason = fields.Selection(PAUSE_REASONS, readonly=True, copy=False)
     state_message = fields.Text("What happened", readonly=True, copy=False)
-    waiting_for = fields.Char(compute="_compute_waiting_for")
     tag_name = fields.Char(readonly=True, copy=False)
     planned_at = fields.Datetime("Started", readonly=True, copy=False)
     finished_at = fields.Datetime("Finished", readonly=True, copy=False)
+    calendar_at = fields.Datetime("Date", compute="_compute_calendar_at", store=True)
+    content_changed = fields.Boolean(readonly=True, copy=False)
+    quota_told_on = fields.Date(readonly=True, copy=False)
     results_at = fields.Datetime("Results as of", readonly=True, copy=False)
     delivery_ids = fields.One2many("directmail.delivery", "task_id", "Deliveries")
     counter_ids = fields.One2many("directmail.task.counter", "task_id")
@@ -112,6 +162,11 @@ class DirectmailTask(models.Model):
     unsubscribed_count = fields.Integer("Unsubscribed", compute="_compute_counts")
     complained_count = fields.Integer("Complained", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts")
+    editable = fields.Selection(
+        [("all", "Everything"), ("content", "What the mails say"), ("none", "Nothing")],
+        compute="_compute_editable",
+        help="What may still be changed.",
+    )
 
     @api.depends("counter_ids.value")
     def _compute_counts(self):
@@ -128,28 +183,21 @@ class DirectmailTask(models.Model):
             left = task.waiting_count + task.sending_count
             task.progress = 100 * (1 - left / task.people_count) if task.people_count else 0
 
-    @api.depends("state", "scheduled_at", "template_id.state", "account_id.state")
-    def _compute_waiting_for(self):
+    @api.depends("planned_at", "scheduled_at")
+    def _compute_calendar_at(self):
         for task in self:
-            task.waiting_for = task._get_waiting_for()
+            task.calendar_at = task.planned_at or task.scheduled_at
 
-    def _get_waiting_for(self):
-        """Say what a pending or sending task waits for; False if for nothing."""
-        self.ensure_one()
-        account = self.account_id.sudo()
-        if self.state not in ("pending", "sending"):
-            return False
-        if account.state != "active":
-            return self.env._(
-                "The DirectMail account is not active. An administrator can activate it."
-            )
-        if self.state == "pending" and self.template_id.state != "approved":
-            return self.template_id._explain_state()
-        if self.state == "pending" and self.scheduled_at:
-            return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
-        if not account._get_quota_left():
-            return self.env._("Today's quota is used up. It goes on after midnight in Beijing.")
-        return False
+    @api.depends("state", "scheduled_at", "planned_at", "counter_ids.value")
+    def _compute_editable(self):
+        for task in self:
+            task.editable = "all"
+            for names, scope in ((CONTENT_FIELDS, "none"), (PEOPLE_FIELDS, "content")):
+                try:
+                    task._check_editable(names)
+                except UserError:
+                    task.editable = scope
+                    break
 
     @api.constrains("send_type", "scheduled_at")
     def _check_scheduled_at(self):
@@ -159,7 +207,9 @@ class DirectmailTask(models.Model):
                     self.env._("Enter the time at which the mails are to go out.")
                 )
 
-    @api.constrains("account_id", "template_id", "sender_id", "audience_ids")
+    @api.constrains(
+        "account_id", "template_id", "sender_id", "audience_ids", "exclude_audience_ids"
+    )
     def _check_account(self):
         for task in self:
             for record in (task.template_id, task.sender_id):
@@ -170,7 +220,8 @@ class DirectmailTask(models.Model):
                             record=record.display_name,
                         )
                     )
-            if task.audience_ids.sudo().company_id - task.company_id:
+            audiences = (task.audience_ids | task.exclude_audience_ids).sudo()
+            if audiences.company_id - task.company_id:
                 raise ValidationError(self.env._("An audience belongs to another company."))
 
     @api.onchange("account_id")
@@ -192,16 +243,30 @@ class DirectmailTask(models.Model):
         return tasks
 
     def write(self, vals):
-        if not self.env.su and CONTENT_FIELDS & set(vals):
+        planned = self.browse()
+        if not self.env.su:
             for task in self:
-                task._check_editable()
+                task._check_editable(set(vals))
+            if CONTENT_FIELDS & set(vals):
+                planned = self.filtered("planned_at")
         res = super().write(vals)
-        if "audience_ids" in vals:
+        if {"audience_ids", "exclude_audience_ids"} & set(vals):
             self._check_audiences_readable()
+        # What was approved is compared again before the rest goes out.
+        planned.sudo().content_changed = True
         if not self.env.su and "scheduled_at" in vals:
             for task in self.filtered(lambda task: task.state == "pending"):
                 task.account_id._trigger_sending(task.scheduled_at)
         return res
+
+    def copy_data(self, default=None):
+        # A copy is a draft of whoever makes it, and its time is still to be chosen.
+        default = {"user_id": self.env.uid, "send_type": "now", **(default or {})}
+        vals_list = super().copy_data(default)
+        if "name" not in default:
+            for task, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", task.name)
+        return vals_list
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_history(self):
@@ -212,176 +277,54 @@ class DirectmailTask(models.Model):
                     self.env._("Mails of %s have gone out. Archive it instead.", task.name)
                 )
 
-    # === ACTIONS === #
-
-    def action_send(self):
-        """Send as soon as template, time and quota allow."""
-        for task in self:
-            task.check_access("write")
-            if task.state not in ("draft", "failed"):
-                raise UserError(self.env._("%s is on its way already.", task.name))
-            task._check_ready()
-            task.sudo().write({"state": "pending", "state_message": False})
-            task.account_id._trigger_sending(task.scheduled_at or None)
-            task.template_id.sudo()._schedule_review_check()
-        return True
-
-    def action_withdraw(self):
-        """Take a task back before its first call."""
-        for task in self:
-            task.check_access("write")
-            task._check_editable()
-            task.sudo().write({"state": "draft"})
-        return True
-
-    def action_pause(self):
-        """Start no further call. Those under way finish within seconds."""
-        self.check_access("write")
-        self.filtered(lambda task: task.state == "sending").sudo().write({"state": "paused"})
-        return True
-
-    def action_resume(self):
-        """Go on with those who have not been mailed."""
-        self.check_access("write")
-        for task in self.filtered(lambda task: task.state == "paused").sudo():
-            if task.account_id.state != "active":
-                raise UserError(
-                    self.env._(
-                        "The DirectMail account is not active. Ask an administrator to activate it."
-                    )
-                )
-            if task.template_id.state != "approved":
-                raise UserError(task.template_id._explain_state())
-            task.write({"state": "sending", "state_message": False})
-            task.account_id._trigger_sending()
-        return True
-
-    def action_cancel(self):
-        """Mail nobody else. Who was mailed already stays on the record."""
-        self.check_access("write")
-        for task in self.filtered(lambda task: task.state in ("pending", "sending", "paused")):
-            task.sudo()._cancel_waiting()
-            task.sudo().write({"state": "cancelled", "finished_at": fields.Datetime.now()})
-        return True
-
-    def action_view_deliveries(self):
-        """Open the people behind a figure: the context names a state or an outcome."""
-        self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "email_marketing_dm.directmail_delivery_action"
-        )
-        domain = [("task_id", "=", self.id)]
-        name = self.env.context.get("figure")
-        if name in dict(STATES):
-            domain.append(("state", "=", name))
-        elif name in dict(OUTCOMES):
-            domain.append(("outcome", "=", name))
-        elif name in MARKS:
-            domain.append((MARKS[name], "!=", False))
-        else:
-            return {**action, "domain": domain}
-        label = self._fields[f"{name}_count"]._description_string(self.env)
-        return {**action, "domain": domain, "display_name": label}
-
     # === BUSINESS === #
 
-    def _check_editable(self):
+    def _check_editable(self, names=None):
         """Refuse a change that would come too late.
 
+        :param set names: of the fields that are to change; without it, everything is
         :raise UserError: if the task runs, ran, or starts within ten minutes
         """
         self.ensure_one()
-        if self.state in ("draft", "failed"):
+        locked = PEOPLE_FIELDS | CONTENT_FIELDS | TIME_FIELDS
+        if names is not None and not names & locked:
             return
-        if self.state != "pending":
+        if self.planned_at and self.state in ("paused", "failed"):
+            self._check_correctable(names)
+        elif self.state not in ("draft", "failed", "paused", "pending"):
             raise UserError(self.env._("%s can't be changed any more.", self.name))
-        starts_soon = self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
-        if starts_soon:
+        elif self.state == "pending" and self._starts_soon():
             raise UserError(
                 self.env._("%s starts within ten minutes and can't be changed any more.", self.name)
             )
+
+    def _check_correctable(self, names):
+        """Refuse to change more of a task that stopped half-way than what its mails say.
+
+        :raise UserError: for a change of people or time, or while calls are under way
+        """
+        if names is None or names & (PEOPLE_FIELDS | TIME_FIELDS):
+            raise UserError(
+                self.env._(
+                    "The people of %s are fixed: mails have gone out. Copy it to mail others.",
+                    self.name,
+                )
+            )
+        if self.sudo().sending_count:
+            raise UserError(
+                self.env._("The last mails are still being handed over. Try again in a minute.")
+            )
+
+    def _starts_soon(self):
+        return bool(self.planned_at) or (
+            self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
+        )
 
     def _check_audiences_readable(self):
         """Refuse audiences that the current user may not see: linking alone checks nothing.
 
         :raise AccessError: for somebody else's private audience
         """
-        self.sudo().audience_ids.with_env(self.env).check_access("read")
-
-    def _check_ready(self):
-        """Refuse to start what can't work, with one sentence that says what to do.
-
-        :raise UserError: for the first thing that is missing
-        """
-        self.ensure_one()
-        account = self.account_id.sudo()
-        if account.state != "active" or not account._is_armed():
-            raise UserError(
-                self.env._(
-                    "The DirectMail account is not active. Ask an administrator to activate it."
-                )
-            )
-        if not account.daily_quota:
-            raise UserError(
-                self.env._(
-                    "DirectMail allows this account 0 mails a day. Ask Alibaba Cloud for a quota,"
-                    " synchronise the account, then send again."
-                )
-            )
-        if not self.sender_id.ready:
-            raise UserError(self.env._("Choose a sender address that can send marketing mail."))
-        self._check_template()
-        if not self.audience_ids:
-            raise UserError(self.env._("Choose the audience that gets this mail."))
-        if not self.use_as_is:
-            self._refresh_audiences()
-        people = sum(self.audience_ids.sudo().mapped("people_count"))
-        if not people:
-            raise UserError(
-                self.env._("The audience has nobody in it. Change its filter, then send again.")
-            )
-        if not sum(self.audience_ids.sudo().mapped("usable_count")):
-            raise UserError(
-                self.env._(
-                    "None of the %s people in the audience has a usable email address. Complete"
-                    " the contacts, then send again.",
-                    people,
-                )
-            )
-
-    def _check_template(self):
-        template = self.template_id
-        if not template:
-            raise UserError(self.env._("Choose the template to send."))
-        if template.state not in ("in_review", "approved"):
-            raise UserError(template._explain_state())
-
-    def _refresh_audiences(self):
-        """Refresh the audiences of the task.
-
-        :raise UserError: if one can't be refreshed, with the reason
-        """
-        for audience in self.audience_ids.sudo():
-            if not audience._refresh():
-                raise UserError(
-                    self.env._(
-                        "The audience %(audience)s can't be refreshed: %(reason)s",
-                        audience=audience.name,
-                        reason=audience.refresh_error,
-                    )
-                )
-
-    def _cancel_waiting(self):
-        """Cancel those who still wait. Calls under way can't be called back."""
-        self.ensure_one()
-        self.env["directmail.task.counter"]._apply(
-            SQL(
-                """UPDATE directmail_delivery d SET state = 'cancelled'
-                    WHERE task_id = %s AND state = 'waiting'
-                RETURNING d.task_id, 'waiting' AS old_state, d.state AS new_state,
-                          NULL AS old_outcome, NULL AS new_outcome""",
-                self.id,
-            ),
-            "user",
-        )
-        self.env.invalidate_all()
+        task = self.sudo()
+        audiences = task.audience_ids | task.exclude_audience_ids
+        audiences.with_env(self.env).check_access("read")

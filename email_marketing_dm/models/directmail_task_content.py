@@ -23,7 +23,6 @@ class DirectmailTask(models.Model):
         " this task, and reviewed by DirectMail.",
     )
     template_task_id = fields.Many2one(related="template_id.task_id")
-    content_editable = fields.Boolean(compute="_compute_content_editable")
     # Written through `_change_content`.
     subject = fields.Char(compute="_compute_content", readonly=False)
     sender_name = fields.Char(
@@ -50,11 +49,6 @@ class DirectmailTask(models.Model):
                 and bool(task._origin)
                 and template.task_id == task._origin
             )
-
-    @api.depends("state", "scheduled_at")
-    def _compute_content_editable(self):
-        for task in self:
-            task.content_editable = task._is_editable()
 
     @api.depends(*(f"template_id.{name}" for name in CONTENT))
     def _compute_content(self):
@@ -98,13 +92,6 @@ class DirectmailTask(models.Model):
         company = self.account_id.company_id or self.env.company
         return company.sudo().name[: const.SENDER_NAME_MAX].strip()
 
-    def _is_editable(self):
-        try:
-            self._check_editable()
-        except UserError:
-            return False
-        return True
-
     def _change_content(self, content):
         """Take over content from the task's page, as a template of this task's own.
 
@@ -121,7 +108,7 @@ class DirectmailTask(models.Model):
             return
         self.check_access("write")
         if not self.env.su:
-            self._check_editable()
+            self._check_editable({"template_id"})
         if template._belongs_to(self):
             # Taken back from review where it was in one: the answer would be about the old text.
             template.sudo().write({**changed, "state": "draft"})
@@ -152,8 +139,8 @@ class DirectmailTask(models.Model):
         )
 
     def _check_template(self):
-        # Sending hands over what is ready to be handed over; see `_check_ready`.
-        if self.state in ("draft", "failed") and self._submits_template():
+        # Send and Resume hand over what is ready to be handed over; see `_check_ready`.
+        if self.state != "pending" and self._submits_template():
             return
         super()._check_template()
 

@@ -1,12 +1,11 @@
 import logging
 from datetime import timedelta
 
-from markupsafe import Markup
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime
 
+from ..directmail.answers import verdict_of_code
 from ..directmail.errors import DirectMailError
 from ..engine import plan
 
@@ -19,6 +18,14 @@ TOO_LATE = timedelta(hours=24)
 TOO_LATE_APPROVED = timedelta(days=5)
 
 
+class PauseTask(UserError):
+    """The task can't go on before its owner has decided; ``reason`` is one of PAUSE_REASONS."""
+
+    def __init__(self, reason, message):
+        super().__init__(message)
+        self.reason = reason
+
+
 class DirectmailTask(models.Model):
     """Starting and ending a task; between the two only the engine works on it."""
 
@@ -27,20 +34,25 @@ class DirectmailTask(models.Model):
     def _start(self):
         """Plan the task and let it go. Called by the cron, when it is due.
 
-        Either everything is in place afterwards or nothing is: a failed task has no deliveries,
-        and can be corrected and sent again.
+        Either everything is in place afterwards or nothing is: a task that fails here for the first
+        time has no deliveries. One that was planned before goes on with those who still wait.
         """
         self.ensure_one()
         try:
-            self._check_not_too_late()
+            if not self.planned_at:
+                self._check_not_too_late()
             self._check_template()
             if self.template_id._compare():
-                return  # the template's lapse has failed its tasks, this one too
+                return  # the template's lapse has paused its tasks, this one too
             with self.env.cr.savepoint():
-                if not self.use_as_is:
-                    self._refresh_audiences()
                 self._ensure_tag()
-                self._plan()
+                if not self.planned_at:
+                    if not self.use_as_is:
+                        self._refresh_audiences()
+                    self._plan()
+                self.write({"state": "sending", "state_message": False, "content_changed": False})
+        except PauseTask as error:
+            self._pause(error.reason, error.args[0])
         except UserError as error:
             cause = error.__cause__
             if isinstance(cause, DirectMailError) and cause.kind in PASSING:
@@ -50,22 +62,31 @@ class DirectmailTask(models.Model):
                 return
             self._fail(error.args[0])
 
-    def _check_not_too_late(self):
-        """Refuse to send long after the set time without asking.
+    def _is_too_late(self):
+        """Tell whether the set time has passed by more than the limit.
 
-        :raise UserError: if the time has passed by more than the limit
+        After a late approval the hours count from the approval, up to some days.
         """
+        self.ensure_one()
         now, planned = fields.Datetime.now(), self.scheduled_at
         if not planned:
-            return
+            return False
         approved = self.template_id.reviewed_at or planned
-        if now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED:
-            raise UserError(
+        return now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED
+
+    def _check_not_too_late(self):
+        """Ask before sending long after the set time.
+
+        :raise PauseTask: if the time has passed by more than the limit
+        """
+        if self._is_too_late():
+            raise PauseTask(
+                "too_late",
                 self.env._(
-                    "The set time, %s, is long past. Choose a new time, or as soon as approved,"
-                    " and send again.",
-                    format_datetime(self.env, planned, tz=self.account_id.tz),
-                )
+                    "The set time, %s, is long past. Send now, enter a new time and press Send, or"
+                    " cancel.",
+                    format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
+                ),
             )
 
     def _ensure_tag(self):
@@ -98,17 +119,7 @@ class DirectmailTask(models.Model):
                     "The audience has nobody in it. Change its filter, then send again."
                 )
             )
-        self.write(
-            {
-                "state": "sending",
-                "state_message": False,
-                "planned_at": fields.Datetime.now(),
-            }
-        )
-
-    def _fail(self, message):
-        self.write({"state": "failed", "state_message": message})
-        self._tell_owner(message)
+        self.planned_at = fields.Datetime.now()
 
     def _finish(self):
         self.write({"state": "done", "finished_at": fields.Datetime.now()})
@@ -118,7 +129,8 @@ class DirectmailTask(models.Model):
                 sent=self.sent_count + self.refused_count,
                 suppressed=self.suppressed_count,
                 unknown=self.unknown_count,
-            )
+            ),
+            "success",
         )
         self._schedule_results()
 
@@ -127,38 +139,39 @@ class DirectmailTask(models.Model):
 
         :param template: what these tasks send
         """
+        now = fields.Datetime.now()
         for task in self.sudo():
             task = task.with_context(lang=task.user_id.lang)
             if template.state == "approved":
-                if not task.scheduled_at or task.scheduled_at <= fields.Datetime.now():
+                if task.planned_at or (task.scheduled_at or now) <= now:
                     task.account_id._trigger_sending()
                 continue
             message = template.with_env(task.env)._explain_state()
-            if task.state == "pending":
+            if template.state == "rejected":
                 task._fail(message)
             else:
-                task.write({"state": "paused", "state_message": message})
-                task._tell_owner(message)
+                task._pause("template", message)
 
     def _on_refused(self, answer):
         """Pause: DirectMail refuses this content or quota, whoever it is for.
 
         :param answer: a `directmail.answers.Answer`
         """
+        quota = verdict_of_code(answer.code)[1] == "quota"
         for task in self.filtered(lambda task: task.state == "sending"):
             task = task.with_context(lang=task.user_id.lang)
-            message = task.env._(
-                "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their place:"
-                " settle this, then press Resume.",
-                code=answer.code,
-                message=answer.message,
-            )
-            task.write({"state": "paused", "state_message": message})
-            task._tell_owner(message)
-
-    def _tell_owner(self, text):
-        self.message_post(
-            body=Markup("<p>%s</p>") % text,
-            partner_ids=self.user_id.partner_id.ids,
-            subtype_xmlid="mail.mt_note",
-        )
+            said = {"code": answer.code, "message": answer.message}
+            if quota:
+                message = task.env._(
+                    "DirectMail says that the quota is used up (%(code)s %(message)s). Nobody lost"
+                    " their place: press Resume when there is quota again, usually after midnight"
+                    " in Beijing.",
+                    **said,
+                )
+            else:
+                message = task.env._(
+                    "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their"
+                    " place: settle this, then press Resume.",
+                    **said,
+                )
+            task._pause("quota" if quota else "refused", message)

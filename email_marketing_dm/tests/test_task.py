@@ -130,13 +130,33 @@ class TestTask(DirectmailCommon):
         task.template_id.sudo().reviewed_at = long_ago
         task.sudo().scheduled_at = long_ago
         self._run_cron()
-        self.assertEqual(task.state, "failed")
+        self.assertEqual((task.state, task.pause_reason), ("paused", "too_late"))
         self.assertIn("long past", task.state_message)
         self.assertFalse(task.delivery_ids)
-        task.write({"send_type": "now", "scheduled_at": False})
+        with self.assertRaisesRegex(UserError, "long past"):
+            task.action_send()
+        self.assertTrue(task.activity_ids)
+        task.action_send_now()
+        self.assertFalse(task.activity_ids)
+        self._run_cron()
+        self.assertEqual((task.state, task.pause_reason), ("done", False))
+
+    def test_too_late_then_a_new_time(self):
+        task = self._make_task(self._make_audience(self._make_people("a@example.com")))
+        task.write(
+            {"send_type": "scheduled", "scheduled_at": fields.Datetime.now() + timedelta(hours=1)}
+        )
+        task.action_send()
+        task.template_id.sudo().reviewed_at = fields.Datetime.now() - timedelta(days=3)
+        task.sudo().scheduled_at = fields.Datetime.now() - timedelta(days=2)
+        self._run_cron()
+        self.assertEqual(task.pause_reason, "too_late")
+        task.scheduled_at = fields.Datetime.now() + timedelta(hours=2)
         task.action_send()
         self._run_cron()
-        self.assertEqual(task.state, "done")
+        self.assertEqual((task.state, task.state_message), ("pending", False))
+        task.action_cancel()
+        self.assertEqual((task.state, task.people_count), ("cancelled", 0))
 
     def test_private_audience_of_somebody_else(self):
         theirs = self._make_audience(self._make_people("a@example.com"), user=self.other)
@@ -176,8 +196,9 @@ class TestTask(DirectmailCommon):
         task.action_pause()
         self._run_cron()
         self.assertEqual((task.state, task.waiting_count), ("paused", 2))
-        with self.assertRaises(UserError):
-            task.reply_to = "other@example.com"
+        self.assertEqual(task.pause_reason, "user")
+        with self.assertRaisesRegex(UserError, "people of .* are fixed"):
+            task.use_as_is = True
         task.action_resume()
         self._run_cron()
         self.assertEqual((task.state, task.sent_count), ("done", 2))
@@ -277,9 +298,13 @@ class TestTask(DirectmailCommon):
         )
         self.emulator.approve(template.remote_ref)
         self._run_cron()
-        self.assertEqual(task.state, "failed")
+        self.assertEqual((task.state, task.pause_reason), ("paused", "template"))
         self.assertIn("console", task.state_message)
         self.assertFalse(self.emulator.ledger(task.tag_name or "none"))
+        task.template_id = self._make_template()
+        task.action_resume()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 1))
 
     def test_merged_contacts_keep_history(self):
         people = self._make_people("a@x.com", "b@x.com")

@@ -146,7 +146,7 @@ class TestTaskContent(ReviewCommon):
         at = fields.Datetime.now() + timedelta(minutes=5)
         task = self._task(send_type="scheduled", scheduled_at=at)
         task.action_send()
-        self.assertFalse(task.content_editable)
+        self.assertEqual(task.editable, "none")
         with self.assertRaisesRegex(UserError, "within ten minutes"):
             task.subject = "Too late"
         self.assertEqual(task.template_id, self.template)

@@ -210,7 +210,7 @@ class TestTemplateInStep(ReviewCommon):
         self._delete_remote(template)
         self._run_review_cron()
         self.assertEqual((template.state, template.lapse_reason), ("lapsed", "deleted"))
-        self.assertEqual(task.state, "failed")
+        self.assertEqual(task.state, "paused")
         self.assertIn("deleted in DirectMail's console", task.state_message)
         self.assertFalse(self.emulator.templates(), "never made again without being asked")
         with self.assertRaisesRegex(UserError, "deleted in DirectMail's console"):
@@ -227,7 +227,7 @@ class TestTemplateInStep(ReviewCommon):
         template.sudo().checked_at -= timedelta(hours=1)
         self._run_review_cron()
         self.assertEqual((template.state, template.lapse_reason), ("lapsed", "changed"))
-        self.assertEqual(task.state, "failed")
+        self.assertEqual(task.state, "paused")
         text = template.submitted_text
         template.action_submit()
         [remote] = self.emulator.templates()
@@ -260,7 +260,7 @@ class TestTemplateInStep(ReviewCommon):
         task = self._pending_task(template)
         self._change_remote(template)
         self._run_cron()
-        self.assertEqual((task.state, task.people_count), ("failed", 0))
+        self.assertEqual((task.state, task.people_count), ("paused", 0))
         self.assertEqual(template.lapse_reason, "changed")
         self.assertFalse(self.emulator.ledger())
 

@@ -15,7 +15,6 @@ const choose = (name, value) => [
     { trigger: `.o-autocomplete--dropdown-item a:contains("${value}")`, run: "click" },
 ];
 const press = (name) => ({ trigger: `button[name="${name}"]:not(:disabled)`, run: "click" });
-const confirm = { trigger: ".modal-footer .btn-primary", run: "click" };
 const seeState = (state) => ({
     trigger: `.o_field_widget[name="state"] .o_arrow_button_current[data-value="${state}"]`,
 });
@@ -67,8 +66,13 @@ registry.category("web_tour.tours").add("directmail_send", {
         ...choose("template_id", "Tour template"),
         ...choose("sender_id", "news@mail.example.com"),
         ...stepUtils.saveForm(),
-        press("action_send"),
-        confirm,
+        press("action_open_send"),
+        {
+            content: "three of the four will get it, and one has no address",
+            trigger: ".modal .o_field_widget[name='mail_count']:contains(3)",
+        },
+        { trigger: ".modal tr:contains('No email address'):contains(1)" },
+        { trigger: ".modal-footer button[name='action_send']:contains(3)", run: "click" },
         seeState("pending"),
     ],
 });
@@ -82,7 +86,7 @@ registry.category("web_tour.tours").add("directmail_results", {
         { trigger: ".o_field_widget[name='delivered_count'] .o_stat_value:contains(2)" },
         {
             content: "open the people behind a figure",
-            trigger: "button:contains('invalid addresses')",
+            trigger: ".o_directmail_progress button[data-figure='invalid']",
             run: "click",
         },
         { trigger: ".o_data_row:contains('bounce.ben@example.com')" },

@@ -1,0 +1,247 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .directmail_delivery import MARKS, OUTCOMES, STATES
+
+ON_ITS_WAY = ("pending", "sending", "paused")
+
+
+class DirectmailTask(models.Model):
+    """The buttons of a task, and what must be in place before it may go out."""
+
+    _inherit = "directmail.task"
+
+    # === ACTIONS === #
+
+    def action_open_send(self):
+        """Show who would get the mail and what it takes, and ask whether to send."""
+        self.ensure_one()
+        self.check_access("write")
+        self._check_settings()
+        return self._open_estimate(self.env._("Send the mails"), may_send=True)
+
+    def action_open_estimate(self):
+        """Show who would get the mail and what it takes. Changes nothing."""
+        self.ensure_one()
+        self.check_access("read")
+        if not self.audience_ids:
+            raise UserError(self.env._("Choose the audience that gets this mail."))
+        return self._open_estimate(self.env._("Estimate"), may_send=False)
+
+    def _open_estimate(self, title, may_send):
+        estimate = self.env["directmail.task.estimate"]._make(self, may_send)
+        return {
+            "type": "ir.actions.act_window",
+            "name": title,
+            "res_model": estimate._name,
+            "res_id": estimate.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    def action_send(self):
+        """Send as soon as template, time and quota allow."""
+        for task in self:
+            task.check_access("write")
+            if not (task.state in ("draft", "failed") or task._asks_its_owner()):
+                raise UserError(self.env._("%s is on its way already.", task.name))
+            task._check_ready()
+            if not task.planned_at and task._is_too_late():
+                raise UserError(
+                    self.env._("The set time is long past. Enter a new time, or send now.")
+                )
+            task._go("pending")
+            task.template_id.sudo()._schedule_review_check()
+        return True
+
+    def action_send_now(self):
+        """Send a task whose time has passed, as its owner now wants it."""
+        for task in self:
+            task.check_access("write")
+            if task.state != "paused" or task.planned_at:
+                raise UserError(self.env._("%s does not wait for this decision.", task.name))
+            task.write({"send_type": "now", "scheduled_at": False})
+        return self.action_send()
+
+    def action_withdraw(self):
+        """Take a task back before its first call."""
+        for task in self:
+            task.check_access("write")
+            task._check_editable()
+            task.sudo().write({"state": "draft", "state_message": False, "pause_reason": False})
+            task._close_activities()
+        return True
+
+    def action_pause(self):
+        """Start no further call. Those under way finish within seconds."""
+        self.check_access("write")
+        self.filtered(
+            lambda task: task.state == "sending" or (task.state == "pending" and task.planned_at)
+        ).sudo().write({"state": "paused", "pause_reason": "user", "state_message": False})
+        return True
+
+    def action_resume(self):
+        """Go on with those who have not been mailed."""
+        self.check_access("write")
+        for task in self.filtered(lambda task: task.state == "paused"):
+            if not task.planned_at:
+                task.action_send()
+                continue
+            if task.account_id.sudo().state != "active":
+                raise UserError(
+                    self.env._(
+                        "The DirectMail account is not active. Ask an administrator to activate it."
+                    )
+                )
+            changed = task.content_changed or task.template_id.state != "approved"
+            if changed:
+                task._check_ready()
+            task._go("pending" if changed else "sending")
+        return True
+
+    def action_cancel(self):
+        """Mail nobody else. Who was mailed already stays on the record."""
+        self.check_access("write")
+        for task in self.filtered(
+            lambda task: task.state in ON_ITS_WAY or (task.state == "failed" and task.planned_at)
+        ):
+            task.sudo()._cancel_waiting()
+            task.sudo().write(
+                {
+                    "state": "cancelled",
+                    "pause_reason": False,
+                    "state_message": False,
+                    "finished_at": fields.Datetime.now(),
+                }
+            )
+            task._close_activities()
+        return True
+
+    def action_view_deliveries(self):
+        """Open the people behind a figure: the context names a state or an outcome."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_delivery_action"
+        )
+        domain = [("task_id", "=", self.id)]
+        name = self.env.context.get("figure")
+        if name in dict(STATES):
+            domain.append(("state", "=", name))
+        elif name in dict(OUTCOMES):
+            domain.append(("outcome", "=", name))
+        elif name in MARKS:
+            domain.append((MARKS[name], "!=", False))
+        else:
+            context = {"search_default_group_by_state": 1} if name == "people" else {}
+            return {**action, "domain": domain, "context": context}
+        label = self._fields[f"{name}_count"]._description_string(self.env)
+        context = {"search_default_group_by_reason": 1} if name == "suppressed" else {}
+        return {**action, "domain": domain, "context": context, "display_name": label}
+
+    # === BUSINESS === #
+
+    def _go(self, state):
+        """Let a task go on; what stopped it is settled."""
+        self.ensure_one()
+        self.sudo().write({"state": state, "state_message": False, "pause_reason": False})
+        self._close_activities()
+        at = self.scheduled_at if state == "pending" and not self.planned_at else None
+        self.account_id._trigger_sending(at or None)
+
+    def _asks_its_owner(self):
+        """Tell whether the task stopped before its first mail and waits for a decision."""
+        return self.state == "paused" and not self.planned_at
+
+    def _check_ready(self):
+        """Refuse to start what can't work, with one sentence that says what to do.
+
+        :raise UserError: for the first thing that is missing
+        """
+        self._check_settings()
+        if not self.planned_at:  # else whoever still waits for a mail is known
+            self._check_people()
+
+    def _check_settings(self):
+        """Refuse a task that lacks an account, a sender, a template or an audience.
+
+        :raise UserError: for the first thing that is missing
+        """
+        self.ensure_one()
+        account = self.account_id.sudo()
+        if account.state != "active" or not account._is_armed():
+            raise UserError(
+                self.env._(
+                    "The DirectMail account is not active. Ask an administrator to activate it."
+                )
+            )
+        if not account.daily_quota:
+            raise UserError(
+                self.env._(
+                    "DirectMail allows this account 0 mails a day. Ask Alibaba Cloud for a quota,"
+                    " synchronise the account, then send again."
+                )
+            )
+        if not self.sender_id.ready:
+            raise UserError(self.env._("Choose a sender address that can send marketing mail."))
+        self._check_template()
+        if not self.audience_ids:
+            raise UserError(self.env._("Choose the audience that gets this mail."))
+
+    def _check_people(self):
+        """Refuse audiences in which nobody can be mailed.
+
+        :raise UserError: with what to do about it
+        """
+        if not self.use_as_is:
+            self._refresh_audiences()
+        people = sum(self.audience_ids.sudo().mapped("people_count"))
+        if not people:
+            raise UserError(
+                self.env._("The audience has nobody in it. Change its filter, then send again.")
+            )
+        if not sum(self.audience_ids.sudo().mapped("usable_count")):
+            raise UserError(
+                self.env._(
+                    "None of the %s people in the audience has a usable email address. Complete"
+                    " the contacts, then send again.",
+                    people,
+                )
+            )
+
+    def _check_template(self):
+        template = self.template_id
+        if not template:
+            raise UserError(self.env._("Choose the template to send."))
+        if template.state not in ("in_review", "approved"):
+            raise UserError(template._explain_state())
+
+    def _refresh_audiences(self):
+        """Refresh the audiences of the task.
+
+        :raise UserError: if one can't be refreshed, with the reason
+        """
+        for audience in (self.audience_ids | self.exclude_audience_ids).sudo():
+            if not audience._refresh():
+                raise UserError(
+                    self.env._(
+                        "The audience %(audience)s can't be refreshed: %(reason)s",
+                        audience=audience.name,
+                        reason=audience.refresh_error,
+                    )
+                )
+
+    def _cancel_waiting(self):
+        """Cancel those who still wait. Calls under way can't be called back."""
+        self.ensure_one()
+        self.env["directmail.task.counter"]._apply(
+            SQL(
+                """UPDATE directmail_delivery d SET state = 'cancelled'
+                    WHERE task_id = %s AND state = 'waiting'
+                RETURNING d.task_id, 'waiting' AS old_state, d.state AS new_state,
+                          NULL AS old_outcome, NULL AS new_outcome""",
+                self.id,
+            ),
+            "user",
+        )
+        self.env.invalidate_all()

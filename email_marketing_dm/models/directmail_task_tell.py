@@ -1,0 +1,120 @@
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.tools import SQL, format_datetime, formatLang
+
+from ..directmail.const import BEIJING
+from ..engine.claim import FREE_AT
+
+ACTIVITY = "mail.mail_activity_data_warning"
+
+
+class DirectmailTask(models.Model):
+    """What a task tells its owner: what it waits for, and what happened to it."""
+
+    _inherit = "directmail.task"
+
+    waiting_for = fields.Char(compute="_compute_waiting_for")
+
+    @api.depends("state", "scheduled_at", "template_id.state", "account_id.state")
+    def _compute_waiting_for(self):
+        for task in self:
+            task.waiting_for = task._get_waiting_for()
+
+    def _get_waiting_for(self):
+        """Say what a pending or sending task waits for; False if for nothing."""
+        self.ensure_one()
+        account = self.account_id.sudo()
+        if self.state not in ("pending", "sending"):
+            return False
+        if account.state != "active":
+            return self.env._(
+                "The DirectMail account is not active. An administrator can activate it."
+            )
+        if self.state == "pending" and self.template_id.state != "approved":
+            return self.template_id._explain_state()
+        if self.state == "pending" and self.scheduled_at and not self.planned_at:
+            return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
+        if not account._get_quota_left():
+            return self.env._(
+                "Today's quota is used up. It goes on after midnight in Beijing, at %s.",
+                format_datetime(self.env, account._get_next_day()),
+            )
+        held_until = self.sudo()._get_held_until()
+        if held_until:
+            return self.env._(
+                "Everybody left is held back for now. It goes on at %s.",
+                format_datetime(self.env, held_until),
+            )
+        return False
+
+    def _get_held_until(self):
+        """Return when the next mail may go out, if for a minute or more none may; else None."""
+        self.ensure_one()
+        if self.state != "sending" or self.sending_count or not self.waiting_count:
+            return None
+        [(until,)] = self.env.execute_query(
+            SQL(
+                """SELECT not_before FROM directmail_delivery
+                    WHERE task_id = %s AND state = 'waiting'
+                    ORDER BY %s, id LIMIT 1""",
+                self.id,
+                FREE_AT,
+            )
+        ) or [(None,)]
+        soon = fields.Datetime.now() + timedelta(minutes=1)
+        return until if until and until > soon else None
+
+    def _tell_owner(self, text, kind="info", ask=None):
+        """Tell the owner in the chatter, on the screen and, where something is to do, by activity.
+
+        :param str text: one or two sentences in the owner's language
+        :param str kind: of the notification: 'success', 'info', 'warning' or 'danger'
+        :param str ask: summary of the activity; none by default
+        """
+        self.ensure_one()
+        self.message_post(
+            body=Markup("<p>%s</p>") % text,
+            partner_ids=self.user_id.partner_id.ids,
+            subtype_xmlid="mail.mt_note",
+        )
+        self.user_id._bus_send(
+            "simple_notification",
+            {"type": kind, "title": self.name, "message": text, "sticky": bool(ask)},
+        )
+        if ask:
+            self._close_activities()
+            self.activity_schedule(ACTIVITY, summary=ask, note=text, user_id=self.user_id.id)
+
+    def _close_activities(self):
+        """Take back what the owner was asked to do: it is done, or no longer matters."""
+        self.sudo().activity_unlink([ACTIVITY])
+
+    def _fail(self, message):
+        self.write({"state": "failed", "state_message": message, "pause_reason": False})
+        self._tell_owner(message, "danger", self.env._("The email task failed: correct and send"))
+
+    def _pause(self, reason, message):
+        """Pause the task and ask its owner to settle what is in the way.
+
+        :param str reason: one of PAUSE_REASONS
+        """
+        self.write({"state": "paused", "pause_reason": reason, "state_message": message})
+        self._tell_owner(message, "warning", self.env._("The email task is paused: please decide"))
+
+    def _tell_waiting_for_quota(self):
+        """Tell the owners, once a day, that the rest goes out when there is quota again."""
+        today = datetime.now(BEIJING).date()
+        for task in self.filtered(lambda task: task.quota_told_on != today):
+            task = task.with_context(lang=task.user_id.lang, tz=task.user_id.tz)
+            task.quota_told_on = today
+            task._tell_owner(
+                task.env._(
+                    "Today's quota is used up: %(waiting)s mails wait. It goes on by itself after"
+                    " midnight in Beijing, at %(time)s.",
+                    waiting=formatLang(task.env, task.waiting_count, digits=0),
+                    time=format_datetime(task.env, task.account_id._get_next_day()),
+                )
+            )

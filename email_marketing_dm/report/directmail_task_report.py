@@ -1,0 +1,285 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..models.directmail_delivery import MARKS, OUTCOMES, STATES
+
+#: {rate: (what is counted, out of what)}. Sums are divided, rates never averaged.
+RATES = {
+    "delivery_rate": ("delivered_count", "sent_count"),
+    "bounce_rate": ("invalid_count", "sent_count"),
+    "open_rate": ("opened_count", "open_base"),
+    "click_rate": ("clicked_count", "click_base"),
+    "unsubscribe_rate": ("unsubscribed_count", "delivered_count"),
+    "complaint_rate": ("complained_count", "delivered_count"),
+    "conversion_rate": ("converted_count", "delivered_count"),
+}
+HEALTH_DAYS = 30
+HEALTH_MINIMUM = 200  # mails; fewer make no rate
+COMPLAINTS_WARNING, COMPLAINTS_DANGER = 0.001, 0.003
+BOUNCES_WARNING, BOUNCES_DANGER = 0.02, 0.05
+FIGURES = (*dict(STATES + OUTCOMES), *MARKS, "converted")
+
+
+class DirectmailTaskReport(models.Model):
+    """Email tasks compared: one row per task, made of the tasks' own counters.
+
+    Nothing here counts over people, so a million mails cost no more than one.
+    """
+
+    _name = "directmail.task.report"
+    _description = "Email Task Effectiveness"
+    _auto = False
+    _rec_name = "task_id"
+    _order = "date desc, id desc"
+
+    task_id = fields.Many2one("directmail.task", "Email task", readonly=True)
+    date = fields.Datetime("Started", readonly=True)
+    state = fields.Selection(
+        selection=lambda self: self.env["directmail.task"]._fields["state"].selection,
+        readonly=True,
+    )
+    company_id = fields.Many2one("res.company", readonly=True)
+    account_id = fields.Many2one("directmail.account", readonly=True)
+    sender_id = fields.Many2one("directmail.sender", "Sender address", readonly=True)
+    template_id = fields.Many2one("directmail.template", readonly=True)
+    campaign_id = fields.Many2one("utm.campaign", readonly=True)
+    user_id = fields.Many2one("res.users", "Owner", readonly=True)
+    # The report's numbers are those of the tasks, whose table this is.
+    audience_ids = fields.Many2many(
+        "directmail.audience",
+        "directmail_audience_directmail_task_rel",
+        "directmail_task_id",
+        "directmail_audience_id",
+        readonly=True,
+    )
+    people_count = fields.Integer("People", readonly=True)
+    suppressed_count = fields.Integer("Suppressed", readonly=True)
+    waiting_count = fields.Integer("Waiting", readonly=True)
+    sending_count = fields.Integer("Being sent", readonly=True)
+    unknown_count = fields.Integer("Unknown", readonly=True)
+    sent_count = fields.Integer("Sent", readonly=True)
+    refused_count = fields.Integer("Refused", readonly=True)
+    not_sent_count = fields.Integer("Not sent", readonly=True)
+    cancelled_count = fields.Integer("Cancelled", readonly=True)
+    delivered_count = fields.Integer("Delivered", readonly=True)
+    failed_count = fields.Integer("Failed", readonly=True)
+    invalid_count = fields.Integer("Invalid", readonly=True)
+    spam_count = fields.Integer("Taken for spam", readonly=True)
+    opened_count = fields.Integer("Opened", readonly=True)
+    clicked_count = fields.Integer("Clicked", readonly=True)
+    unsubscribed_count = fields.Integer("Unsubscribed", readonly=True)
+    complained_count = fields.Integer("Reported as spam", readonly=True)
+    converted_count = fields.Integer("Converted", readonly=True)
+    open_base = fields.Integer("Delivered, openings recorded", readonly=True)
+    click_base = fields.Integer("Delivered, clicks recorded", readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    revenue = fields.Monetary(readonly=True)
+    delivery_rate = fields.Float(
+        "Delivered %", readonly=True, aggregator="avg", help="Delivered, of the mails sent."
+    )
+    bounce_rate = fields.Float(
+        "Invalid %", readonly=True, aggregator="avg", help="Invalid addresses, of the mails sent."
+    )
+    open_rate = fields.Float(
+        "Opened %",
+        readonly=True,
+        aggregator="avg",
+        help="People who opened, of the mails delivered with recording on. Machines don't count.",
+    )
+    click_rate = fields.Float(
+        "Clicked %",
+        readonly=True,
+        aggregator="avg",
+        help="People who clicked, of the mails delivered with recording on. Machines don't count.",
+    )
+    unsubscribe_rate = fields.Float(
+        "Unsubscribed %",
+        readonly=True,
+        aggregator="avg",
+        help="People who unsubscribed, of the mails delivered.",
+    )
+    complaint_rate = fields.Float(
+        "Reported as spam %",
+        readonly=True,
+        aggregator="avg",
+        help="People who reported the mail as spam, of the mails delivered.",
+    )
+    conversion_rate = fields.Float(
+        "Converted %",
+        readonly=True,
+        aggregator="avg",
+        help="People who did what counts as success, of the mails delivered.",
+    )
+
+    @property
+    def _table_query(self):
+        counts = SQL(", ").join(
+            SQL(
+                "COALESCE(sum(value) FILTER (WHERE name = %s), 0)::int AS %s",
+                name,
+                SQL.identifier(f"{name}_count"),
+            )
+            for name in FIGURES
+        )
+        rates = SQL(", ").join(
+            SQL(
+                "COALESCE(%s::float / NULLIF(%s, 0), 0) AS %s",
+                SQL.identifier(part),
+                SQL.identifier(whole),
+                SQL.identifier(rate),
+            )
+            for rate, (part, whole) in RATES.items()
+        )
+        people = SQL(" + ").join(SQL.identifier(f"{name}_count") for name, _label in STATES)
+        return SQL(
+            """SELECT figures.*, %(people)s AS people_count, %(rates)s
+                 FROM (
+                    SELECT t.id, t.id AS task_id, t.planned_at AS date, t.state, t.company_id,
+                           t.account_id, t.sender_id, t.template_id, t.campaign_id, t.user_id,
+                           t.revenue, c.currency_id, counted.*,
+                           CASE WHEN t.track_opens THEN delivered_count ELSE 0 END AS open_base,
+                           CASE WHEN t.track_clicks THEN delivered_count ELSE 0 END AS click_base
+                      FROM directmail_task t
+                      JOIN res_company c ON c.id = t.company_id
+                      JOIN LATERAL (
+                            SELECT %(counts)s FROM directmail_task_counter k WHERE k.task_id = t.id
+                           ) AS counted ON TRUE
+                     WHERE t.planned_at IS NOT NULL
+                 ) AS figures""",
+            counts=counts,
+            people=people,
+            rates=rates,
+        )
+
+    def _read_group_select(self, aggregate_spec, query):
+        """Override: a rate over several tasks is that of their sums."""
+        rate = aggregate_spec.removesuffix(":avg")
+        if rate not in RATES or rate == aggregate_spec:
+            return super()._read_group_select(aggregate_spec, query)
+        part, whole = (self._field_to_sql(self._table, name, query) for name in RATES[rate])
+        return SQL("COALESCE(SUM(%s)::float / NULLIF(SUM(%s), 0), 0)", part, whole)
+
+    def action_open_task(self):
+        """Open the email task behind a row."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "directmail.task",
+            "res_id": self.task_id.id,
+            "views": [(False, "form")],
+        }
+
+    @api.model
+    def get_overview(self, days=30):
+        """Return what the overview page shows about the last days.
+
+        :param int days: 1 to 366
+        :return: dict with `now` and `before` ({figure: sum} of the period and of the one before
+            it), `trend` (a row per day or week), `tasks` (the latest), `health`
+        :rtype: dict
+        """
+        days = min(max(int(days), 1), 366)
+        now = fields.Datetime.now()
+        start, before = (fields.Datetime.subtract(now, days=n * days) for n in (1, 2))
+        domain = [("date", ">=", start)]
+        return {
+            "now": self._sum_figures(domain),
+            "before": self._sum_figures([("date", ">=", before), ("date", "<", start)]),
+            "trend": self._get_trend(domain, "day" if days <= 31 else "week"),
+            "tasks": self.search_read(
+                domain, ["task_id", "date", *self._shown_figures()], limit=10
+            ),
+            "health": self._get_health(),
+            "currency_id": self.env.company.currency_id.id,
+        }
+
+    @api.model
+    def _shown_figures(self):
+        return (
+            "sent_count",
+            "delivered_count",
+            "opened_count",
+            "clicked_count",
+            "unsubscribed_count",
+            "complained_count",
+            "converted_count",
+            "revenue",
+            *RATES,
+        )
+
+    def _sum_figures(self, domain):
+        names = self._shown_figures()
+        aggregates = [f"{name}:{'avg' if name in RATES else 'sum'}" for name in names]
+        [values] = self._read_group(domain, [], ["__count", *aggregates])
+        return dict(zip(("tasks", *names), (value or 0 for value in values), strict=True))
+
+    def _get_trend(self, domain, step):
+        figures = ["sent_count", "delivered_count", "opened_count", "clicked_count"]
+        rows = self._read_group(
+            domain, [f"date:{step}"], [f"{name}:sum" for name in figures], order=f"date:{step}"
+        )
+        return [
+            {"date": fields.Date.to_string(date), **dict(zip(figures, values, strict=True))}
+            for date, *values in rows
+        ]
+
+    # === HEALTH === #
+
+    @api.model
+    def _get_health(self):
+        """Judge each sender address by its last 30 days.
+
+        The limits on complaints are those of Gmail and Yahoo: below 0.1 % is good, 0.3 % must
+        never be reached. Those on invalid addresses are what is usual among mail providers.
+
+        :return: dicts with sender, delivered, complaint_rate, bounce_rate, level ('success',
+            'warning', 'danger' or 'muted') and advice
+        :rtype: list[dict]
+        """
+        since = fields.Datetime.subtract(fields.Datetime.now(), days=HEALTH_DAYS)
+        rows = self._read_group(
+            [("date", ">=", since), ("sent_count", ">", 0)],
+            ["sender_id"],
+            ["sent_count:sum", "delivered_count:sum", "complaint_rate:avg", "bounce_rate:avg"],
+        )
+        health = []
+        for sender, sent, delivered, complaints, bounces in rows:
+            level, advice = self._judge(sent, complaints, bounces)
+            health.append(
+                {
+                    "id": sender.id,
+                    "sender": sender.sudo().display_name,
+                    "delivered": delivered,
+                    "complaint_rate": complaints,
+                    "bounce_rate": bounces,
+                    "level": level,
+                    "advice": advice,
+                }
+            )
+        return health
+
+    def _judge(self, sent, complaints, bounces):
+        """Return (level, advice) for a sender's mails, number and rates (0 to 1) given."""
+        if sent < HEALTH_MINIMUM:
+            return "muted", self.env._("Too few mails to judge.")
+        if complaints >= COMPLAINTS_DANGER:
+            return "danger", self.env._(
+                "Too many people report these mails as spam, and mailbox providers may block the"
+                " sender. Mail only those who asked for it and opened something lately."
+            )
+        if bounces >= BOUNCES_DANGER:
+            return "danger", self.env._(
+                "Too many addresses do not exist. Remove them from your audiences before you send"
+                " again, and check where they came from."
+            )
+        if complaints >= COMPLAINTS_WARNING:
+            return "warning", self.env._(
+                "More people than usual report these mails as spam. Send less often, and make the"
+                " unsubscribe link easy to find."
+            )
+        if bounces >= BOUNCES_WARNING:
+            return "warning", self.env._(
+                "More addresses than usual do not exist. Have old lists checked before you mail"
+                " them."
+            )
+        return "success", self.env._("In good health.")

@@ -1,0 +1,154 @@
+import { _t } from "@web/core/l10n/translation";
+import { formatInteger } from "@web/views/fields/formatters";
+import { registry } from "@web/core/registry";
+import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+import { useService } from "@web/core/utils/hooks";
+import { Component, onWillDestroy, onWillStart, onWillUpdateProps, useState } from "@odoo/owl";
+
+const RUNNING = ["pending", "sending"];
+// Milliseconds between two looks: while mails go out, and while little happens.
+const OFTEN = 2000;
+const SELDOM = 10000;
+// The rate is that of the last so many milliseconds.
+const WINDOW = 20000;
+const BAD = ["failed", "invalid", "spam", "refused", "unknown"];
+
+/**
+ * Progress, rate, time left and figures of an email task, kept up to date while mails go out.
+ * When the task changes its state, the form is loaded again, so that its buttons fit.
+ */
+export class TaskProgress extends Component {
+    static template = "email_marketing_dm.TaskProgress";
+    static props = { ...standardWidgetProps };
+
+    setup() {
+        this.orm = useService("orm");
+        this.action = useService("action");
+        this.state = useState({ progress: null, rate: 0 });
+        this.samples = [];
+        onWillStart(() => this.look(this.props.record.resId));
+        onWillUpdateProps((props) => this.look(props.record.resId));
+        onWillDestroy(() => {
+            this.destroyed = true;
+            clearTimeout(this.timer);
+        });
+    }
+
+    get isRunning() {
+        return this.state.progress && RUNNING.includes(this.state.progress.state);
+    }
+
+    get percent() {
+        return Math.floor(this.state.progress.progress);
+    }
+
+    get people() {
+        return formatInteger(this.state.progress.people);
+    }
+
+    /** How fast it goes and how long it takes; empty while nothing goes out. */
+    get pace() {
+        const { progress, rate } = this.state;
+        if (progress.state !== "sending" || rate < 0.05) {
+            return "";
+        }
+        const minutes = this.waiting / rate / 60;
+        const speed = rate < 10 ? rate.toFixed(1) : formatInteger(Math.round(rate));
+        if (minutes < 1) {
+            return _t("%(speed)s a second, less than a minute left", { speed });
+        }
+        if (minutes < 120) {
+            return _t("%(speed)s a second, about %(minutes)s minutes left", {
+                speed,
+                minutes: Math.ceil(minutes),
+            });
+        }
+        return _t("%(speed)s a second, about %(hours)s hours left", {
+            speed,
+            hours: Math.round(minutes / 60),
+        });
+    }
+
+    get waiting() {
+        return this.count("waiting") + this.count("sending");
+    }
+
+    count(name) {
+        return this.state.progress.counts.find((count) => count.name === name)?.value || 0;
+    }
+
+    format(value) {
+        return formatInteger(value);
+    }
+
+    color(name) {
+        if (BAD.includes(name)) {
+            return "text-danger";
+        }
+        return name === "delivered" ? "text-success" : "";
+    }
+
+    async look(taskId) {
+        clearTimeout(this.timer);
+        if (!taskId || this.destroyed) {
+            return;
+        }
+        if (taskId !== this.taskId) {
+            this.taskId = taskId;
+            this.samples = [];
+        }
+        if (!document.hidden || !this.state.progress) {
+            await this.refresh(taskId);
+        }
+        if (!this.destroyed && this.taskId === taskId) {
+            clearTimeout(this.timer);
+            this.timer = setTimeout(() => this.look(taskId), this.isRunning ? OFTEN : SELDOM);
+        }
+    }
+
+    async refresh(taskId) {
+        const before = this.state.progress;
+        let progress;
+        try {
+            progress = await this.orm.silent.call("directmail.task", "get_progress", [[taskId]]);
+        } catch {
+            // Out of reach for a moment: the next look tells.
+            return;
+        }
+        if (this.destroyed || this.taskId !== taskId) {
+            return;
+        }
+        this.state.progress = progress;
+        this.measure();
+        const { record } = this.props;
+        if (before && before.state !== progress.state && !(await record.isDirty())) {
+            await record.load();
+        }
+    }
+
+    /** Work out how many mails a second left the queue lately. */
+    measure() {
+        const now = Date.now();
+        this.samples.push({ at: now, waiting: this.waiting });
+        while (this.samples.length > 2 && now - this.samples[0].at > WINDOW) {
+            this.samples.shift();
+        }
+        const [first] = this.samples;
+        const seconds = (now - first.at) / 1000;
+        this.state.rate = seconds > 0.5 ? (first.waiting - this.waiting) / seconds : 0;
+    }
+
+    async open(name) {
+        const action = await this.orm.call(
+            "directmail.task",
+            "action_view_deliveries",
+            [[this.taskId]],
+            { context: { figure: name } }
+        );
+        await this.action.doAction(action);
+    }
+}
+
+registry.category("view_widgets").add("directmail_task_progress", {
+    component: TaskProgress,
+});

@@ -1,0 +1,154 @@
+from math import ceil
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import format_datetime, formatLang
+
+
+class DirectmailTaskEstimate(models.TransientModel):
+    """What sending a task would mean: for whom, until when, at what cost. Changes nothing."""
+
+    _name = "directmail.task.estimate"
+    _description = "Email Task Estimate"
+    _rec_name = "task_id"
+
+    task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
+    may_send = fields.Boolean(readonly=True)
+    line_ids = fields.One2many("directmail.task.estimate.line", "estimate_id", readonly=True)
+    people_count = fields.Integer("People in the audiences", readonly=True)
+    mail_count = fields.Integer("Will get the mail", readonly=True)
+    quota_left = fields.Integer(
+        "Quota left today",
+        readonly=True,
+        help="Daily quota minus what this Odoo handed over since midnight in Beijing, minus the"
+        " reserve. What other systems sent with this account is not known.",
+    )
+    queue_count = fields.Integer("Ahead in the queue", readonly=True)
+    today_count = fields.Integer("Today", readonly=True)
+    days = fields.Integer(readonly=True)
+    sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
+    plan = fields.Char("How it goes out", compute="_compute_texts")
+    duration = fields.Char(compute="_compute_texts")
+    cost = fields.Char(compute="_compute_texts")
+
+    @api.model
+    @api.private
+    def _make(self, task, may_send):
+        """Work out the estimate of a task.
+
+        :param bool may_send: whether the dialog offers to send
+        :rtype: directmail.task.estimate
+        """
+        counts = task.sudo()._estimate_people()
+        mails = counts.pop(None, 0)
+        account = task.account_id.sudo()
+        left, daily = account._get_quota_left(), account._get_daily_budget()
+        queue = task.sudo()._count_ahead()
+        today = min(mails, max(0, left - queue))
+        later = queue + mails - min(queue + mails, left)
+        reasons = self.env["directmail.delivery"]._fields["reason"]._description_selection(self.env)
+        estimate = self.sudo().create(
+            {
+                "task_id": task.id,
+                "may_send": may_send,
+                "people_count": mails + sum(counts.values()),
+                "mail_count": mails,
+                "quota_left": left,
+                "queue_count": queue,
+                "today_count": today,
+                "days": (1 + ceil(later / daily) if daily else 0) if mails else 1,
+                "line_ids": [
+                    fields.Command.create({"name": label, "people": counts[reason]})
+                    for reason, label in reasons
+                    if reason in counts
+                ],
+            }
+        )
+        return estimate.with_env(self.env)
+
+    @api.depends("mail_count", "today_count", "days", "line_ids.people")
+    def _compute_texts(self):
+        for estimate in self:
+            estimate.sum_table = estimate._render_sum()
+            estimate.plan = estimate._describe_plan()
+            estimate.duration = estimate._describe_duration()
+            estimate.cost = estimate._describe_cost()
+
+    def _render_sum(self):
+        """Return the sum as a table: people, minus each reason, is mails."""
+        rows = [
+            ("", self.env._("People in the audiences"), self._format(self.people_count)),
+            *(("", line.name, f"− {self._format(line.people)}") for line in self.line_ids),
+            ("fw-bold", self.env._("Will get the mail"), self._format(self.mail_count)),
+        ]
+        row = Markup("<tr class='%s'><td>%s</td><td class='text-end text-nowrap'>%s</td></tr>")
+        body = Markup("").join(row % values for values in rows)
+        return Markup("<table class='table table-sm mb-0'>%s</table>") % body
+
+    def _describe_plan(self):
+        account = self.task_id.account_id.sudo()
+        if not self.mail_count:
+            return False
+        if not self.days:
+            return self.env._(
+                "The reserve of the account leaves no quota for email tasks. Ask an administrator."
+            )
+        if self.days == 1:
+            return self.env._("Today's quota is enough.")
+        return self.env._(
+            "Today's quota is not enough: %(today)s mails today, the rest on the days after,"
+            " beginning %(next)s. It goes on by itself.",
+            today=self._format(self.today_count),
+            next=format_datetime(self.env, account._get_next_day(), dt_format="medium"),
+        )
+
+    def _describe_duration(self):
+        if not self.mail_count or not self.days:
+            return False
+        if self.days > 1:
+            return self.env._("%s days", self.days)
+        minutes = ceil(self.mail_count / self.task_id.account_id.sudo().rate_limit / 60)
+        if minutes <= 1:
+            return self.env._("Less than a minute")
+        if minutes < 120:
+            return self.env._("About %s minutes", minutes)
+        return self.env._("About %s hours", round(minutes / 60))
+
+    def _describe_cost(self):
+        account = self.task_id.account_id.sudo()
+        if not account.price_per_thousand:
+            return False
+        return formatLang(
+            self.env,
+            self.mail_count * account.price_per_thousand / 1000,
+            currency_obj=account.currency_id,
+        )
+
+    def _format(self, number):
+        return formatLang(self.env, number, digits=0)
+
+    def action_send(self):
+        """Send the task to these people.
+
+        :raise UserError: if the estimate was only to be looked at
+        """
+        self.ensure_one()
+        if not self.may_send:
+            raise UserError(self.env._("This is only an estimate. Press Send on the email task."))
+        self.task_id.action_send()
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+
+class DirectmailTaskEstimateLine(models.TransientModel):
+    """How many people would get no mail, for one reason."""
+
+    _name = "directmail.task.estimate.line"
+    _description = "Email Task Estimate: One Reason"
+
+    estimate_id = fields.Many2one(
+        "directmail.task.estimate", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    name = fields.Char("Gets no mail", readonly=True)
+    people = fields.Integer(readonly=True)
