@@ -138,19 +138,8 @@ class DirectmailTask(models.Model):
             .sudo(False)
         )
 
-    def _check_template(self):
-        # Send and Resume hand over what is ready to be handed over; see `_check_ready`.
-        if self.state != "pending" and self._submits_template():
-            return
-        super()._check_template()
-
-    def _check_ready(self):
-        super()._check_ready()
-        if self._submits_template():
-            self.template_id._submit()
-
     def _submits_template(self):
-        """Tell whether *Send* has DirectMail review the template, too."""
+        """Tell whether *Send* and *Resume* hand the template to DirectMail, too."""
         template = self.template_id
         return template.state in ("draft", "lapsed") and template.has_access("write")
 
