@@ -5,7 +5,7 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
-from .sql import changing_reason
+from .fatigue import Judge, read_rules
 
 # A delivery on its way: enough to make its mail.
 Claimed = namedtuple(
@@ -25,6 +25,10 @@ STATE_OF_VERDICT = {
     Verdict.THROTTLED: "waiting",
 }
 RETRY_SECONDS = 15
+# How many people of a task one statement looks at, at most.
+PICK_MAX = 1000
+# ... and one transaction: the gate is shut meanwhile. The next one goes on.
+LOOK_MAX = 4000
 # When a waiting mail may go out, as the index of waiting mails has it.
 FREE_AT = SQL("COALESCE(not_before, '-infinity'::timestamp)")
 
@@ -146,59 +150,82 @@ def claim(env, account, token, limit, lease):
     :rtype: list[Claimed]
     """
     claimed = []
+    rules, at = read_rules(env, account.company_id)
     tasks = env["directmail.task"].search_fetch(
         [("account_id", "=", account.id), ("state", "=", "sending")],
-        ["company_id", "sender_id"],
+        ["company_id", "sender_id", "is_notification", "ignore_fatigue", "not_after"],
         order="priority desc, planned_at, id",
     )
+    looked_at = 0
     for task in tasks:
-        while len(claimed) < limit:
-            rows = _claim_from(env, task, token, limit - len(claimed), lease)
+        judge, pick = Judge(task, rules, at), limit
+        while len(claimed) < limit and looked_at < LOOK_MAX:
+            rows = _claim_from(env, judge, token, limit - len(claimed), pick, lease)
             claimed += [Claimed(*row) for state, *row in rows if state == "sending"]
             if not rows:
                 break
+            looked_at += len(rows)
+            # Where many in a row get no mail now, more of them are looked at at once.
+            pick = min(4 * pick, PICK_MAX)
     add_usage(env, account, len(claimed))
     return claimed
 
 
-def _claim_from(env, task, token, limit, lease):
+def _claim_from(env, judge, token, limit, pick, lease):
+    """Take up to `limit` mails among the next `pick` of a task; hold or suppress the others.
+
+    :return: rows (new state, *`Claimed`); none if nobody is due any more
+    """
+    by_contact = judge.rules.by_contact
     return env["directmail.task.counter"]._apply(
         SQL(
             # The CTE is what makes LIMIT hold: as a mere subquery it may be run once per row of the
             # join, and each run, skipping what the one before has locked, would take more.
             """WITH picked AS MATERIALIZED (
-                    SELECT id, email, address_key FROM directmail_delivery
+                    SELECT id, partner_id, email, address_key FROM directmail_delivery
                      WHERE task_id = %(task)s AND state = 'waiting'
                        AND %(free_at)s <= now() AT TIME ZONE 'UTC'
-                     ORDER BY %(free_at)s, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-               ), judged AS (
-                    SELECT id, %(reason)s AS reason FROM picked
+                     ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
+               ), judged AS MATERIALIZED (
+                    SELECT picked.id, verdict.*,
+                           row_number() OVER (PARTITION BY %(person)s ORDER BY picked.id) AS copy
+                      FROM picked CROSS JOIN %(verdict)s AS verdict
+               ), ranked AS (
+                    SELECT *, row_number() OVER (
+                               PARTITION BY reason IS NULL AND held_until IS NULL AND copy = 1
+                               ORDER BY id) AS place
+                      FROM judged
+               ), decided AS (
+                    SELECT *, reason IS NULL AND held_until IS NULL AS goes FROM ranked
+                     WHERE reason IS NOT NULL OR held_until IS NOT NULL
+                        OR (copy = 1 AND place <= %(limit)s)
                )
                UPDATE directmail_delivery d
-                  SET state = CASE WHEN judged.reason IS NULL THEN 'sending'
+                  SET state = CASE WHEN goes THEN 'sending'
+                                   WHEN decided.reason IS NULL THEN 'waiting'
                                    ELSE 'suppressed' END,
-                      reason = judged.reason,
+                      reason = decided.reason,
+                      fatigue_rule = decided.fatigue_rule,
+                      not_before = COALESCE(held_until, not_before),
                       claim_token = %(token)s,
-                      claimed_at = CASE WHEN judged.reason IS NULL
-                                        THEN now() AT TIME ZONE 'UTC' END,
-                      lease_until = CASE WHEN judged.reason IS NULL
+                      claimed_at = CASE WHEN goes THEN %(at)s END,
+                      lease_until = CASE WHEN goes
                           THEN now() AT TIME ZONE 'UTC' + %(lease)s * interval '1 second' END
-                 FROM judged
-                WHERE d.id = judged.id
+                 FROM decided
+                WHERE d.id = decided.id
             RETURNING d.*,
                       'waiting' AS old_state, d.state AS new_state,
                       d.outcome AS old_outcome, d.outcome AS new_outcome""",
             token=token,
             lease=lease,
-            task=task.id,
+            task=judge.task.id,
+            at=judge.at,
             limit=limit,
+            pick=pick,
             free_at=FREE_AT,
-            reason=changing_reason(
-                SQL("picked.email"),
-                SQL("picked.address_key"),
-                SQL("%s", task.company_id.id),
-                SQL("%s", task.sender_id.id),
-            ),
+            verdict=judge.verdict(SQL("picked")),
+            # Two contacts that were merged while the task runs are one person, twice in it.
+            person=SQL("COALESCE(-picked.partner_id, picked.id)" if by_contact else "picked.id"),
         ),
         "sender",
         SQL("new_state, %s", CLAIMED),

@@ -1,16 +1,31 @@
 """Plan: freeze the audiences of a task into one delivery per person, in one statement."""
 
+from collections import namedtuple
+
+from odoo import fields
 from odoo.tools import SQL
 
+from .fatigue import Judge, read_rules
 from .people import addressed_people
-from .sql import changing_reason, count_changes
+from .sql import count_changes
+
+Fate = namedtuple("Fate", "reason rule held_until")
+Fate.__doc__ = """What becomes of people in a task.
+
+:ivar reason: why they get no mail (`directmail.delivery.reason`); None for those who get one
+:ivar rule: the fatigue rule behind it (`directmail.delivery.fatigue_rule`), or None
+:ivar held_until: with reason None, when those go out who are held now (naive UTC); None: at once
+"""
 
 
-def _judged_people(task):
-    """Return CTEs ending in `judged`: every person of the task with the reason against a mail.
+def _judged_people(task, at=None):
+    """Return CTEs ending in `judged`: every person of the task with the verdict on a mail.
 
     Nobody is left out: a person who gets no mail is a row with a reason.
+
+    :param datetime at: the moment to judge for (naive UTC); by default now
     """
+    rules, now = read_rules(task.env, task.company_id)
     return SQL(
         """excluded AS MATERIALIZED (
             WITH %(excluded)s SELECT partner_id, res_model, res_id, address_key FROM addressed
@@ -24,28 +39,29 @@ def _judged_people(task):
             SELECT *, row_number() OVER (PARTITION BY address_key
                                          ORDER BY partner_id, res_model, res_id, email) AS copy
               FROM addressed
-        ), judged AS (
+        ), fixed AS (
             SELECT ranked.partner_id, ranked.res_model, ranked.res_id, email, email_encrypted,
                    ranked.address_key, CASE
                 WHEN COALESCE(contact.partner_id, record.res_id) IS NOT NULL
                   OR address.address_key IS NOT NULL THEN 'excluded'
                 WHEN flaw IS NOT NULL THEN flaw
-                WHEN copy > 1 THEN 'duplicate'
-                ELSE %(changing)s END AS reason
+                WHEN copy > 1 THEN 'duplicate' END AS reason
               FROM ranked
               LEFT JOIN excluded_contacts contact ON contact.partner_id = ranked.partner_id
               LEFT JOIN excluded_records record
                 ON record.res_model = ranked.res_model AND record.res_id = ranked.res_id
               LEFT JOIN excluded_addresses address ON address.address_key = ranked.address_key
+        ), judged AS (
+            SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
+                   fixed.email_encrypted, fixed.address_key,
+                   COALESCE(fixed.reason, verdict.reason) AS reason,
+                   CASE WHEN fixed.reason IS NULL THEN verdict.fatigue_rule END AS fatigue_rule,
+                   CASE WHEN fixed.reason IS NULL THEN verdict.held_until END AS held_until
+              FROM fixed CROSS JOIN %(verdict)s AS verdict
         )""",
         excluded=addressed_people(task, task.exclude_audience_ids),
         addressed=addressed_people(task, task.audience_ids),
-        changing=changing_reason(
-            SQL("ranked.email"),
-            SQL("ranked.address_key"),
-            SQL("%s", task.company_id.id),
-            SQL("%s", task.sender_id.id),
-        ),
+        verdict=Judge(task, rules, at or now).verdict(SQL("fixed")),
     )
 
 
@@ -60,10 +76,12 @@ def insert_deliveries(task):
             """WITH %(judged)s, changed AS (
                 INSERT INTO directmail_delivery
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
-                        email_encrypted, address_key, state, reason)
+                        email_encrypted, address_key, state, reason, fatigue_rule, not_before,
+                        uncounted)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
                        email_encrypted, address_key,
-                       CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason
+                       CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
+                       fatigue_rule, held_until, %(uncounted)s
                   FROM judged
                  ORDER BY partner_id, res_model, res_id
                 RETURNING task_id, NULL AS old_state, state AS new_state,
@@ -74,6 +92,7 @@ def insert_deliveries(task):
             task=task.id,
             account=task.account_id.id,
             company=task.company_id.id,
+            uncounted=task.is_notification and not task.notification_counts,
             counted=count_changes(SQL.identifier("changed"), "user"),
         )
     )
@@ -83,10 +102,19 @@ def insert_deliveries(task):
 def estimate(task):
     """Count, without changing anything, who would get a mail and why others would not.
 
-    :return: {reason, or None for those who get one: number of people}
+    A task with a set time is judged for that time, with what has been sent by now.
+
+    :return: {`Fate`: number of people}. Those who get a mail have the reason None; those of them
+        who are held first, by do-not-disturb hours or a quiet period, have `held_until` and `rule`
     :rtype: dict
     """
+    task.env.flush_all()
+    at = max(task.scheduled_at, fields.Datetime.now()) if task.scheduled_at else None
     rows = task.env.execute_query(
-        SQL("WITH %s SELECT reason, count(*) FROM judged GROUP BY reason", _judged_people(task))
+        SQL(
+            """WITH %s SELECT reason, fatigue_rule, held_until, count(*) FROM judged
+                GROUP BY reason, fatigue_rule, held_until""",
+            _judged_people(task, at),
+        )
     )
-    return dict(rows)
+    return {Fate(*fate): number for *fate, number in rows}

@@ -1,4 +1,7 @@
 from odoo import fields, models
+from odoo.tools import format_datetime
+
+from ..engine.fatigue import COUNTED
 
 STATES = [
     ("suppressed", "Suppressed"),
@@ -32,6 +35,23 @@ REASONS = [
     ("duplicate", "Same address as somebody else"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
+    ("fatigue", "Enough mail already"),
+    ("quiet", "Quiet time"),
+    ("too_late", "Later than the task allows"),
+]
+FATIGUE_RULES = [
+    ("email_minute", "Emails in 1 minute"),
+    ("email_hour", "Emails in 1 hour"),
+    ("email_day", "Emails in 24 hours"),
+    ("email_week", "Emails in 7 days"),
+    ("email_month", "Emails in 30 days"),
+    ("global_minute", "All messages in 1 minute"),
+    ("global_hour", "All messages in 1 hour"),
+    ("global_day", "All messages in 24 hours"),
+    ("global_week", "All messages in 7 days"),
+    ("global_month", "All messages in 30 days"),
+    ("hours", "Do-not-disturb hours"),
+    ("period", "Quiet period"),
 ]
 
 
@@ -57,6 +77,12 @@ class DirectmailDelivery(models.Model):
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
+    fatigue_rule = fields.Selection(
+        FATIGUE_RULES, "Held back by", readonly=True, help="Of a waiting mail: what holds it."
+    )
+    uncounted = fields.Boolean(
+        readonly=True, help="Does not count towards the limits of fatigue control."
+    )
     outcome = fields.Selection(OUTCOMES, readonly=True)
     code = fields.Char("DirectMail's code", readonly=True)
     message = fields.Char("DirectMail's answer", readonly=True)
@@ -65,7 +91,7 @@ class DirectmailDelivery(models.Model):
     claimed_at = fields.Datetime("Handed over", readonly=True)
     lease_until = fields.Datetime(readonly=True)
     resent = fields.Boolean("Second attempt", readonly=True)
-    not_before = fields.Datetime(readonly=True)
+    not_before = fields.Datetime("Goes out after", readonly=True)
     sent_at = fields.Datetime("Accepted", readonly=True)
     outcome_at = fields.Datetime("Result known", readonly=True)
     # By a person: what machines do with a mail is counted apart, and moves no date. A click is an
@@ -91,13 +117,30 @@ class DirectmailDelivery(models.Model):
     )
     _sending_index = models.Index("(account_id, lease_until) WHERE state = 'sending'")
     _state_index = models.Index("(task_id, state, outcome)")
-    _address_index = models.Index("(address_key, claimed_at)")
+    # Fatigue reads nothing but these two: who was mailed when.
+    _address_index = models.Index(f"(company_id, address_key, claimed_at) WHERE {COUNTED}")
+    _contact_index = models.Index(
+        f"(company_id, partner_id, claimed_at) WHERE partner_id IS NOT NULL AND {COUNTED}"
+    )
+    _reason_index = models.Index("(task_id, reason, fatigue_rule) WHERE state = 'suppressed'")
+    _held_index = models.Index(
+        "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"
+    )
 
     def _compute_explanation(self):
         reasons = dict(self._fields["reason"]._description_selection(self.env))
+        rules = dict(self._fields["fatigue_rule"]._description_selection(self.env))
         for delivery in self:
             if delivery.state == "suppressed":
-                delivery.explanation = reasons.get(delivery.reason)
+                delivery.explanation = ": ".join(
+                    filter(None, (reasons.get(delivery.reason), rules.get(delivery.fatigue_rule)))
+                )
+            elif delivery.state == "waiting" and delivery.fatigue_rule:
+                delivery.explanation = self.env._(
+                    "%(rule)s: goes out after %(time)s",
+                    rule=rules[delivery.fatigue_rule],
+                    time=format_datetime(self.env, delivery.not_before, dt_format="short"),
+                )
             elif delivery.state == "unknown":
                 delivery.explanation = self.env._(
                     "The connection broke before DirectMail's answer came. It is not sent again;"

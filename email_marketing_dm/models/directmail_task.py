@@ -6,7 +6,10 @@ from odoo.exceptions import UserError, ValidationError
 from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 # Who gets the mail is frozen by the plan; what it says must not change while it is being sent.
-PEOPLE_FIELDS = {"account_id", "audience_ids", "exclude_audience_ids", "use_as_is"}
+PEOPLE_FIELDS = {
+    "account_id", "address_form", "audience_ids", "exclude_audience_ids", "is_notification",
+    "notification_counts", "use_as_is",
+}  # fmt: skip
 CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
@@ -72,6 +75,15 @@ class DirectmailTask(models.Model):
     use_as_is = fields.Boolean(
         "Use audiences as they are",
         help="Off: audiences are refreshed just before the mails go out.",
+    )
+    address_form = fields.Selection(
+        [("original", "Original"), ("encrypted", "Encrypted")],
+        "Contacts' address",
+        required=True,
+        default="original",
+        help="Original: the email of each contact. Encrypted: the encrypted email, which is"
+        " decrypted while it is being sent and shown to nobody. Uploaded addresses are used as they"
+        " were uploaded.",
     )
     template_id = fields.Many2one("directmail.template", index="btree_not_null")
     template_state = fields.Selection(related="template_id.state", string="Review")

@@ -14,13 +14,13 @@ class DirectmailTask(models.Model):
     def _estimate_people(self):
         """Count who would get a mail and why others would not, as the plan would find them now.
 
-        :return: {reason, or None for those who get one: number of people}
+        :return: {`engine.plan.Fate`: number of people}
         :rtype: dict
         :raise UserError: if an audience can't be refreshed
         """
         self.ensure_one()
         if self.planned_at:
-            return {None: self.waiting_count}
+            return {plan.Fate(None, None, None): self.waiting_count}
         # Refreshed as for the plan, and put back as it was.
         with closing(self.env.cr.savepoint()):
             if not self.use_as_is:

@@ -7,6 +7,8 @@ from odoo.fields import Domain
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
+from ..directmail.address import scrub
+
 _logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_results"
@@ -109,7 +111,7 @@ class DirectmailTask(models.Model):
             "outcome": row.status,
             "occurred_at": moment.astimezone(timezone.utc).replace(tzinfo=None),
             "code": row.error_classification,
-            "message": row.message,
+            "message": scrub(row.message, row.address),
         }
 
     def _resolve_unknown(self):

@@ -109,7 +109,7 @@ class DirectmailTask(models.Model):
         self.env.flush_all()
         people = plan.insert_deliveries(self)
         self.env.invalidate_all()
-        if not people.get("waiting"):
+        if not people.get("waiting") and not self._get_held_back():
             raise UserError(
                 self.env._(
                     "Nobody in the audience can be mailed: no usable address, or unsubscribed."

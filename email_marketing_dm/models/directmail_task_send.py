@@ -204,7 +204,9 @@ class DirectmailTask(models.Model):
             raise UserError(
                 self.env._("The audience has nobody in it. Change its filter, then send again.")
             )
-        if not sum(self.audience_ids.sudo().mapped("usable_count")):
+        if self.address_form == "encrypted":
+            self._check_encrypted()
+        elif not sum(self.audience_ids.sudo().mapped("usable_count")):
             raise UserError(
                 self.env._(
                     "None of the %s people in the audience has a usable email address. Complete"

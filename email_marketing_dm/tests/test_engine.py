@@ -65,6 +65,8 @@ class TestEngine(DirectmailCommon):
         task = self._start(4)
         self._run_cron()
         self.assertEqual(task.unknown_count, 1)
+        task.delivery_ids.claimed_at = fields.Datetime.now() - timedelta(minutes=1)
+        self.env.flush_all()
         self._import_results(task)
         self.assertEqual((task.sent_count, task.not_sent_count, task.unknown_count), (3, 1, 0))
         self.assertEqual(self.emulator.summary(task.tag_name)["accepted"], 3)

@@ -28,6 +28,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     queue_count = fields.Integer("Ahead in the queue", readonly=True)
     today_count = fields.Integer("Today", readonly=True)
     days = fields.Integer(readonly=True)
+    held = fields.Text("Of them", readonly=True)
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
     plan = fields.Char("How it goes out", compute="_compute_texts")
     duration = fields.Char(compute="_compute_texts")
@@ -41,29 +42,38 @@ class DirectmailTaskEstimate(models.TransientModel):
         :param bool may_send: whether the dialog offers to send
         :rtype: directmail.task.estimate
         """
-        counts = task.sudo()._estimate_people()
-        mails = counts.pop(None, 0)
+        fates = task.sudo()._estimate_people()
+        mails = sum(number for fate, number in fates.items() if fate.reason is None)
+        order = list(dict(self.env["directmail.delivery"]._fields["reason"].selection))
+        stopped = sorted(
+            (fate for fate in fates if fate.reason), key=lambda fate: order.index(fate.reason)
+        )
+        held = {fate: number for fate, number in fates.items() if fate.held_until}
         account = task.account_id.sudo()
         left, daily = account._get_quota_left(), account._get_daily_budget()
         queue = task.sudo()._count_ahead()
         today = min(mails, max(0, left - queue))
         later = queue + mails - min(queue + mails, left)
-        reasons = self.env["directmail.delivery"]._fields["reason"]._description_selection(self.env)
         estimate = self.sudo().create(
             {
                 "task_id": task.id,
                 "may_send": may_send,
-                "people_count": mails + sum(counts.values()),
+                "people_count": sum(fates.values()),
                 "mail_count": mails,
                 "quota_left": left,
                 "queue_count": queue,
                 "today_count": today,
                 "days": (1 + ceil(later / daily) if daily else 0) if mails else 1,
                 "line_ids": [
-                    fields.Command.create({"name": label, "people": counts[reason]})
-                    for reason, label in reasons
-                    if reason in counts
+                    fields.Command.create(
+                        {"name": task._describe_fate(fate), "people": fates[fate]}
+                    )
+                    for fate in stopped
                 ],
+                "held": "\n".join(
+                    f"{self._format(held[fate])} {task._describe_fate(fate)}"
+                    for fate in sorted(held, key=lambda fate: fate.held_until)
+                ),
             }
         )
         return estimate.with_env(self.env)

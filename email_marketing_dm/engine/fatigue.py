@@ -1,0 +1,376 @@
+"""Fatigue: how often a person may be mailed, and when not. Serves plan, estimate and claim."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pytz
+
+from odoo.fields import Datetime
+from odoo.tools import SQL
+
+from ..directmail.quiet import Hours, Period, QuietTimes, country_zones, quiet_clock
+from .sql import address_key, changing_reason
+
+# Rolling windows, the longest first: of several limits that are hit, the first is named.
+WINDOWS = {
+    "month": timedelta(days=30),
+    "week": timedelta(days=7),
+    "day": timedelta(hours=24),
+    "hour": timedelta(hours=1),
+    "minute": timedelta(minutes=1),
+}
+SCOPES = ("email", "global")
+# Deliveries that count as sent. The same words as in the indexes of `directmail.delivery`.
+COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``number`` messages in a window.
+
+    :ivar code: scope and window, as in the field `fatigue_rule`
+    """
+
+    code: str
+    number: int
+
+    @property
+    def window(self):
+        return WINDOWS[self.code.partition("_")[2]]
+
+    @property
+    def is_global(self):
+        return self.code.startswith("global")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for the people of one company."""
+
+    company_id: int
+    limits: tuple = ()
+    by_contact: bool = False
+    quiet: QuietTimes = field(default_factory=QuietTimes)
+    by_recipient: bool = False
+    trust_contact_tz: bool = False
+    exempt_partners: tuple = ()
+    exempt_keys: tuple = ()
+    sms_models: tuple = ()
+
+    def __bool__(self):
+        return bool(self.limits or self.quiet)
+
+
+def read_rules(env, company):
+    """Return the rules in force and the database's time, by which every host judges.
+
+    :param company: a `res.company` record
+    :rtype: tuple[Rules, datetime.datetime]
+    """
+    [(at, settings)] = env.execute_query(
+        SQL(
+            """SELECT statement_timestamp() AT TIME ZONE 'UTC', (
+                SELECT json_build_object(
+                    'id', f.id, 'identity', f.identity, 'zone', f.zone,
+                    'trust_contact_tz', f.trust_contact_tz,
+                    'exempt', f.exempt_suspended IS NOT TRUE AND EXISTS (
+                        SELECT 1 FROM directmail_fatigue_exempt_rel r WHERE r.fatigue_id = f.id),
+                    'limits', (
+                        SELECT json_agg(json_build_array(r.span, r.email_limit, r.global_limit))
+                          FROM directmail_fatigue_rule r WHERE r.fatigue_id = f.id),
+                    'hours', (
+                        SELECT json_agg(json_build_array(h.begin, h.finish, h.action) ORDER BY h.id)
+                          FROM directmail_quiet_hours h WHERE h.fatigue_id = f.id),
+                    'periods', (
+                        SELECT json_agg(json_build_array(p.first_day, p.last_day, p.action)
+                                        ORDER BY p.id)
+                          FROM directmail_quiet_period p WHERE p.fatigue_id = f.id))
+                  FROM directmail_fatigue f WHERE f.company_id = %s)""",
+            company.id,
+        )
+    )
+    if not settings:
+        return Rules(company.id), at
+    rules = Rules(
+        company.id,
+        limits=_read_limits(settings["limits"] or ()),
+        by_contact=settings["identity"] == "contact",
+        quiet=QuietTimes(
+            tuple(
+                Hours(_minute(begin), _minute(finish), action == "drop")
+                for begin, finish, action in settings["hours"] or ()
+            ),
+            tuple(
+                Period(date.fromisoformat(first), date.fromisoformat(last), action == "drop")
+                for first, last, action in settings["periods"] or ()
+            ),
+        ),
+        by_recipient=settings["zone"] == "recipient",
+        trust_contact_tz=bool(settings["trust_contact_tz"]),
+    )
+    if not rules:
+        return rules, at
+    return _complete(env, rules, settings), at
+
+
+def _read_limits(rows):
+    numbers = {span: (email, all_kinds) for span, email, all_kinds in rows}
+    return tuple(
+        Limit(f"{scope}_{span}", int(number))
+        for span in WINDOWS
+        for scope, number in zip(SCOPES, numbers.get(span, (0, 0)), strict=True)
+        if number
+    )
+
+
+def _minute(hours):
+    return round(hours * 60) % (24 * 60)
+
+
+def _complete(env, rules, settings):
+    """Add what takes a query of its own, and only where it matters."""
+    found = {}
+    if settings["exempt"]:
+        people = read_exempt(env, settings["id"])
+        found["exempt_partners"] = tuple(row[0] for row in people if row[0])
+        found["exempt_keys"] = tuple(row[1] for row in people if row[1])
+    if any(limit.is_global for limit in rules.limits):
+        found["sms_models"] = _find_sms_models(env)
+    return Rules(**{**vars(rules), **found})
+
+
+def read_exempt(env, fatigue_id):
+    """Return (contact id or None, address key or None) of the people on an exempt list."""
+    key = env["directmail.keyring"]._get_master_key()
+    return env.execute_query(
+        SQL(
+            """SELECT DISTINCT m.partner_id, CASE WHEN m.partner_id IS NULL THEN m.address_key
+                                   WHEN p.email_normalized IS NOT NULL THEN %s END
+                 FROM directmail_audience_member m
+                 JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
+            LEFT JOIN res_partner p ON p.id = m.partner_id
+                WHERE r.fatigue_id = %s""",
+            address_key(key, SQL("p.email_normalized")),
+            fatigue_id,
+        )
+    )
+
+
+def _find_sms_models(env):
+    """Return (model, table) of everything that was sent an SMS and leads to a contact."""
+    candidates = [
+        name
+        for name, model in env.registry.items()
+        if getattr(model, "_mailing_enabled", False)
+        and (name == "res.partner" or _leads_to_contact(model))
+    ]
+    rows = env.execute_query(
+        SQL(
+            """SELECT name FROM unnest(%s) AS name WHERE EXISTS (
+                SELECT 1 FROM mailing_trace
+                 WHERE model = name AND trace_type = 'sms' AND sent_datetime IS NOT NULL
+                   AND is_test_trace IS NOT TRUE)""",
+            candidates,
+        )
+    )
+    return tuple((name, env[name]._table) for (name,) in sorted(rows))
+
+
+def _leads_to_contact(model):
+    found = model._fields.get("partner_id")
+    return bool(found and found.store and found.comodel_name == "res.partner")
+
+
+class Judge:
+    """Says of every person of a task whether a mail may go out at a moment.
+
+    A mail that has to rest is judged for the moment at which it would leave: a limit that will
+    stop it then stops it now, one that will have passed by then does not.
+
+    :param task: a `directmail.task` record
+    :param Rules rules: of its company
+    :param datetime at: naive UTC
+    """
+
+    def __init__(self, task, rules, at):
+        self.task, self.at = task, at
+        self.rules = Rules(rules.company_id) if task._is_free_of_fatigue() else rules
+
+    def verdict(self, person):
+        """Return SQL of a lateral subquery with the verdict on one person.
+
+        :param SQL person: name of a row with partner_id, email and address_key
+        :return: (reason varchar, fatigue_rule varchar, held_until timestamp): a person with a
+            reason gets no mail, with `held_until` one later; `fatigue_rule` says by which rule
+        :rtype: SQL
+        """
+        basic = self._basic_reason(person)
+        if not self.rules:
+            return SQL(
+                """LATERAL (SELECT %s AS reason, NULL::varchar AS fatigue_rule,
+                                   NULL::timestamp AS held_until)""",
+                basic,
+            )
+        rests, rest = self._rest(person)
+        moment = SQL("COALESCE(rest.until, %s)", self.at) if rests else SQL("%s", self.at)
+        latest = self.task.not_after or None
+        return SQL(
+            """LATERAL (
+                SELECT final.reason,
+                       CASE WHEN final.reason = 'fatigue' THEN caps.rule
+                            WHEN final.reason = 'quiet' OR final.reason IS NULL THEN rest.rule
+                       END AS fatigue_rule,
+                       CASE WHEN final.reason IS NULL THEN rest.until END AS held_until
+                  FROM (%(exempt)s) AS exempt
+                 CROSS JOIN LATERAL (%(rest)s) AS rest
+                 CROSS JOIN LATERAL (%(caps)s) AS caps
+                 CROSS JOIN LATERAL (
+                    SELECT COALESCE(%(basic)s, CASE
+                        WHEN rest.drops OR rest.until > %(latest)s::timestamp THEN 'quiet'
+                        WHEN caps.rule IS NOT NULL AND NOT exempt.yes THEN 'fatigue'
+                    END) AS reason
+                 ) AS final
+            )""",
+            exempt=self._exempt(person),
+            rest=rest,
+            caps=self._caps(person, moment),
+            basic=basic,
+            latest=latest,
+        )
+
+    def _basic_reason(self, person):
+        reason = changing_reason(
+            SQL("%s.email", person),
+            SQL("%s.address_key", person),
+            SQL("%s", self.task.company_id.id),
+            SQL("%s", self.task.sender_id.id),
+        )
+        if self.task.not_after and self.at > self.task.not_after:
+            return SQL("COALESCE(%s, 'too_late')", reason)
+        return reason
+
+    def _exempt(self, person):
+        if not self.rules.exempt_partners and not self.rules.exempt_keys:
+            return SQL("SELECT FALSE AS yes")
+        return SQL(
+            "SELECT COALESCE(%(p)s.partner_id = ANY(%(ids)s), FALSE)"
+            " OR COALESCE(%(p)s.address_key = ANY(%(keys)s), FALSE) AS yes",
+            p=person,
+            ids=list(self.rules.exempt_partners),
+            keys=list(self.rules.exempt_keys),
+        )
+
+    def _rest(self, person):
+        """Return (whether anybody rests at the moment, SQL of the person's rest)."""
+        nobody = (
+            False,
+            SQL("SELECT NULL::varchar AS rule, NULL::timestamp AS until, FALSE AS drops"),
+        )
+        if not self.rules.quiet:
+            return nobody
+        clock, account_zone = quiet_clock(self.rules.quiet), self.task.account_id.tz
+        default = clock.rest(account_zone, self.at)
+        found = SQL("%s::jsonb", json.dumps(_as_json(default)))
+        if self.rules.by_recipient:
+            countries = self._rest_by_country(clock)
+            own = self._rest_by_zone(clock) if self.rules.trust_contact_tz else {}
+            if not default and not any(countries.values()) and not any(own.values()):
+                return nobody
+            found = SQL(
+                """(SELECT COALESCE(%(own)s::jsonb -> p.tz,
+                                    %(countries)s::jsonb -> p.country_id::text, %(default)s)
+                      FROM (SELECT 1) AS one
+                 LEFT JOIN res_partner p ON p.id = %(person)s.partner_id)""",
+                own=json.dumps(own),
+                countries=json.dumps(countries),
+                default=found,
+                person=person,
+            )
+        elif not default:
+            return nobody
+        return True, SQL(
+            """SELECT found.rest ->> 0 AS rule, (found.rest ->> 1)::timestamp AS until,
+                      found.rest ->> 0 IS NOT NULL AND found.rest ->> 1 IS NULL AS drops
+                 FROM (SELECT CASE WHEN NOT exempt.yes THEN %s END AS rest) AS found""",
+            found,
+        )
+
+    def _rest_by_country(self, clock):
+        """Return {country id: rest} of the countries in which all clocks show the same time."""
+        zones = country_zones(self.at.year)
+        rows = self.task.env.execute_query(SQL("SELECT id, code FROM res_country"))
+        return {
+            str(country): _as_json(clock.rest(zones[code], self.at))
+            for country, code in rows
+            if code in zones
+        }
+
+    def _rest_by_zone(self, clock):
+        return {name: _as_json(clock.rest(name, self.at)) for name in pytz.all_timezones}
+
+    def _caps(self, person, moment):
+        """Return SQL of the limit that stops this person at a moment, or null."""
+        if not self.rules.limits:
+            return SQL("SELECT NULL::varchar AS rule")
+        cases = SQL(" ").join(
+            SQL(
+                "WHEN count(*) FILTER (WHERE %s history.at > %s - %s) >= %s THEN %s",
+                SQL() if limit.is_global else SQL("history.ours AND"),
+                moment,
+                limit.window,
+                limit.number,
+                limit.code,
+            )
+            for limit in self.rules.limits
+        )
+        return SQL(
+            "SELECT CASE %s END AS rule FROM (%s) AS history",
+            cases,
+            SQL(" UNION ALL ").join(self._history(person, moment)),
+        )
+
+    def _history(self, person, moment):
+        """Yield SELECTs (at, ours) of what this person was sent in the longest window."""
+        longest = max(limit.window for limit in self.rules.limits)
+        since = SQL("(%s - %s)", moment, longest)
+        company, p = self.rules.company_id, person
+        ours = SQL(
+            """SELECT claimed_at AS at, TRUE AS ours FROM directmail_delivery
+                WHERE %s AND company_id = %s AND claimed_at > %s""",
+            SQL(COUNTED),
+            company,
+            since,
+        )
+        if self.rules.by_contact:
+            yield SQL("%s AND partner_id = %s.partner_id", ours, p)
+            yield SQL("%s AND %s.partner_id IS NULL AND address_key = %s.address_key", ours, p, p)
+        else:
+            yield SQL("%s AND address_key = %s.address_key", ours, p)
+        wide = [limit.window for limit in self.rules.limits if limit.is_global]
+        if not wide:
+            return
+        sent = SQL(
+            """SELECT t.sent_datetime, FALSE FROM mailing_trace t
+                WHERE t.sent_datetime IS NOT NULL AND t.is_test_trace IS NOT TRUE
+                  AND t.sent_datetime > (%s - %s)""",
+            moment,
+            max(wide),
+        )
+        yield SQL("%s AND t.trace_type = 'mail' AND t.email = %s.email", sent, p)
+        for model, table in self.rules.sms_models:
+            whose = (
+                SQL("t.res_id = %s.partner_id", p)
+                if model == "res.partner"
+                else SQL(
+                    "t.res_id IN (SELECT r.id FROM %s r WHERE r.partner_id = %s.partner_id)",
+                    SQL.identifier(table),
+                    p,
+                )
+            )
+            yield SQL("%s AND t.trace_type = 'sms' AND t.model = %s AND %s", sent, model, whose)
+
+
+def _as_json(rest):
+    """Return a rest as SQL reads it: [rule, until or null], or null for none."""
+    return rest and [rest.rule, rest.until and Datetime.to_string(rest.until)]

@@ -1,0 +1,260 @@
+"""RFM and AIPL for everybody at once: what the facts of data tables say about each contact."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from odoo.tools import SQL
+
+from ..directmail.daily import day_start, local_day
+
+#: Customer types by (R is high, F is high, M is high) read as a binary number: 0 none, 7 all three.
+RFM_TYPES = (
+    "potential",
+    "key_winback",
+    "general_retention",
+    "key_retention",
+    "general_development",
+    "key_development",
+    "general_value",
+    "high_value",
+)
+#: Stages from the lowest to the highest.
+AIPL_STAGES = ("a", "i", "p", "l")
+
+
+@dataclass(frozen=True)
+class Today:
+    """The day on which people are looked at, and what "so many days ago" means on it.
+
+    :ivar datetime now: the moment, naive UTC. Facts later than it have not happened yet.
+    :ivar str tz: name of the time zone whose calendar counts
+    """
+
+    now: datetime
+    tz: str
+
+    @property
+    def day(self) -> date:
+        return local_day(self.now, self.tz)
+
+    def within(self, days, is_date):
+        """Return SQL that tells whether a fact happened today or up to so many days ago.
+
+        :param bool is_date: facts carry a mere date (held as its midnight), not a moment
+        """
+        first = self.day - timedelta(days=days)
+        if is_date:
+            return SQL("f.date >= %s AND f.date <= %s", first, self.day)
+        # Odoo's clock shows whole seconds, and what happened in this one has happened.
+        end = self.now + timedelta(seconds=1)
+        return SQL("f.date >= %s AND f.date < %s", day_start(first, self.tz), end)
+
+    def local_date(self, moment, is_date):
+        """Return SQL for the day, on the calendar that counts, of a fact's date."""
+        if is_date:
+            return SQL("%s::date", moment)
+        return SQL("(%s AT TIME ZONE 'UTC' AT TIME ZONE %s)::date", moment, self.tz)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Where the scores 3 and 2 of each metric begin, and what counts as high.
+
+    :ivar recency: (most days for 3, most days for 2)
+    :ivar frequency: (least purchases for 3, for 2)
+    :ivar monetary: (3 above this amount, 2 from this amount)
+    :ivar baselines: for R, F and M the least score that is high; None for the average of everybody
+    :ivar decimals: of the currency: amounts are rounded to it before they are compared
+    """
+
+    recency: tuple = (30, 90)
+    frequency: tuple = (5, 2)
+    monetary: tuple = (1000, 100)
+    baselines: tuple = (None, None, None)
+    decimals: int = 2
+
+
+def rfm_scores(facts, today, period, bands, is_date):
+    """Return CTEs ending in `fresh`: one row per contact who bought within the period.
+
+    Every fact is a purchase, except one with a negative amount: a refund lowers the amount and is
+    neither a purchase nor recent. Who has nothing but refunds has not bought.
+
+    :param SQL facts: as `directmail.data.table._select_facts` gives them
+    :param Today today: when to look
+    :param int period: how many days back purchases count
+    :param Bands bands: how to score
+    :param bool is_date: see `Today.within`
+    :return: SQL; columns partner_id, last_date, frequency, monetary, r_score, f_score, m_score,
+        customer_type
+    """
+    purchase = SQL("f.amount >= 0 OR f.amount IS NULL")
+    high = [
+        SQL("(s.%s >= %s)::int", name, SQL("%s::numeric", value) if value is not None else average)
+        for name, value, average in zip(
+            map(SQL.identifier, ("r_score", "f_score", "m_score")),
+            bands.baselines,
+            (SQL("baseline.r"), SQL("baseline.f"), SQL("baseline.m")),
+            strict=True,
+        )
+    ]
+    return SQL(
+        """bought AS (
+            SELECT f.partner_id,
+                   %(last_date)s AS last_date,
+                   count(*) FILTER (WHERE %(purchase)s) AS frequency,
+                   round(COALESCE(sum(f.amount), 0), %(decimals)s) AS monetary
+              FROM (%(facts)s) f
+             WHERE f.partner_id IS NOT NULL AND %(within)s
+             GROUP BY f.partner_id
+            HAVING count(*) FILTER (WHERE %(purchase)s) > 0
+        ), scored AS MATERIALIZED (
+            SELECT *,
+                   CASE WHEN %(day)s - last_date <= %(r3)s THEN 3
+                        WHEN %(day)s - last_date <= %(r2)s THEN 2 ELSE 1 END AS r_score,
+                   CASE WHEN frequency >= %(f3)s THEN 3
+                        WHEN frequency >= %(f2)s THEN 2 ELSE 1 END AS f_score,
+                   CASE WHEN monetary > %(m3)s THEN 3
+                        WHEN monetary >= %(m2)s THEN 2 ELSE 1 END AS m_score
+              FROM bought
+        ), baseline AS MATERIALIZED (
+            SELECT avg(r_score) AS r, avg(f_score) AS f, avg(m_score) AS m FROM scored
+        ), fresh AS NOT MATERIALIZED (
+            SELECT s.*,
+                   (%(types)s::varchar[])[1 + 4 * %(r)s + 2 * %(f)s + %(m)s] AS customer_type
+              FROM scored s CROSS JOIN baseline
+        )""",
+        last_date=today.local_date(SQL("max(f.date) FILTER (WHERE %s)", purchase), is_date),
+        purchase=purchase,
+        decimals=bands.decimals,
+        facts=facts,
+        within=today.within(period, is_date),
+        day=SQL("%s::date", today.day),
+        r3=bands.recency[0],
+        r2=bands.recency[1],
+        f3=bands.frequency[0],
+        f2=bands.frequency[1],
+        m3=SQL("%s::numeric", bands.monetary[0]),
+        m2=SQL("%s::numeric", bands.monetary[1]),
+        types=list(RFM_TYPES),
+        r=high[0],
+        f=high[1],
+        m=high[2],
+    )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way into a stage: at least so often, for at least so much, within so many days.
+
+    :ivar str stage: one of `AIPL_STAGES`
+    :ivar SQL facts: as `directmail.data.table._select_facts` gives them
+    :ivar int count: least number of facts, 1 or more
+    :ivar amount: least sum of their amounts, or None
+    :ivar int days: how many days back facts count, or None for always
+    :ivar bool is_date: see `Today.within`
+    """
+
+    stage: str
+    facts: SQL
+    count: int = 1
+    amount: float | None = None
+    days: int | None = None
+    is_date: bool = False
+
+
+def aipl_stages(conditions, today, decimals=2):
+    """Return a CTE `fresh` with the highest stage of each contact who meets any condition.
+
+    :param conditions: `Condition` objects, at least one
+    :return: SQL; columns partner_id, stage
+    """
+    met = SQL(" UNION ALL ").join(_met(condition, today, decimals) for condition in conditions)
+    return SQL(
+        """fresh AS NOT MATERIALIZED (
+            SELECT partner_id, (%(stages)s::varchar[])[max(rank)] AS stage
+              FROM (%(met)s) met GROUP BY partner_id
+        )""",
+        stages=list(AIPL_STAGES),
+        met=met,
+    )
+
+
+def _met(condition, today, decimals):
+    """Return SQL of the contacts who meet a condition, with its stage's rank from 1 to 4."""
+    where = [SQL("f.partner_id IS NOT NULL")]
+    if condition.days is not None:
+        where.append(today.within(condition.days, condition.is_date))
+    having = []
+    if condition.count > 1:
+        having.append(SQL("count(*) >= %s", condition.count))
+    if condition.amount is not None:
+        amount = SQL("round(COALESCE(sum(f.amount), 0), %s)", decimals)
+        having.append(SQL("%s >= %s::numeric", amount, condition.amount))
+    return SQL(
+        "SELECT f.partner_id, %(rank)s AS rank FROM (%(facts)s) f WHERE %(where)s%(group)s",
+        rank=AIPL_STAGES.index(condition.stage) + 1,
+        facts=condition.facts,
+        where=SQL(" AND ").join(where),
+        group=SQL(" GROUP BY f.partner_id HAVING %s", SQL(" AND ").join(having))
+        if having
+        else SQL(),
+    )
+
+
+def replace_results(table, owner, owner_id, columns, sums, fresh, keep_previous):
+    """Return SQL that brings the results of a model in line with `fresh`, and what changed.
+
+    Only rows that differ are written: from one day to the next most people stay as they are.
+
+    :param str table: with a row per (owner, partner_id)
+    :param str owner: its column that leads to the model
+    :param int owner_id: the model
+    :param columns: names of the columns of `fresh` besides partner_id; the last one is the group
+        that people are in, and `previous_` + its name where they were on the day before
+    :param sums: names of those that are added up per group
+    :param SQL fresh: CTEs ending in `fresh`
+    :param keep_previous: "keep" what is there (a second time on the same day), "shift" the group
+        of before into it, or "same" (the first time: nobody comes from anywhere else)
+    :return: SQL; columns previous group, group, number of people, and the sums
+    """
+    names = [SQL.identifier(name) for name in columns]
+    group = names[-1]
+    previous = SQL.identifier(f"previous_{columns[-1]}")
+    was = {
+        "keep": SQL("s.%s", previous),
+        "shift": SQL("s.%s", group),
+        "same": SQL("f.%s", group),
+    }[keep_previous]
+    return SQL(
+        """WITH %(fresh)s, merged AS MATERIALIZED (
+            SELECT f.*, %(was)s AS was, s.id AS old_id,
+                   s.id IS NOT NULL AND (%(old)s) IS DISTINCT FROM (%(new)s, %(was)s) AS changed
+              FROM fresh f
+              LEFT JOIN %(table)s s ON s.%(owner)s = %(owner_id)s AND s.partner_id = f.partner_id
+        ), updated AS (
+            UPDATE %(table)s s SET %(set)s, %(previous)s = m.was
+              FROM merged m WHERE m.changed AND s.id = m.old_id
+        ), inserted AS (
+            INSERT INTO %(table)s (%(owner)s, partner_id, %(names)s, %(previous)s)
+            SELECT %(owner_id)s, partner_id, %(names)s, was FROM merged WHERE old_id IS NULL
+        ), gone AS (
+            DELETE FROM %(table)s s WHERE s.%(owner)s = %(owner_id)s
+               AND NOT EXISTS (SELECT FROM merged m WHERE m.old_id = s.id)
+        )
+        SELECT was, %(group)s, %(sums)s FROM merged GROUP BY 1, 2""",
+        fresh=fresh,
+        was=was,
+        old=SQL(", ").join([SQL("s.%s", name) for name in [*names, previous]]),
+        new=SQL(", ").join([SQL("f.%s", name) for name in names]),
+        table=SQL.identifier(table),
+        owner=SQL.identifier(owner),
+        owner_id=owner_id,
+        set=SQL(", ").join([SQL("%s = m.%s", name, name) for name in names]),
+        names=SQL(", ").join(names),
+        previous=previous,
+        group=group,
+        sums=SQL(", ").join(
+            [SQL("count(*)"), *(SQL("sum(%s)", SQL.identifier(name)) for name in sums)]
+        ),
+    )

@@ -1,0 +1,39 @@
+from odoo import api, fields, models
+from odoo.fields import Command
+
+from .directmail_aipl_stage import STAGES
+
+
+class DirectmailAiplFigure(models.Model):
+    """One stage of an AIPL model and how many are in it."""
+
+    _name = "directmail.aipl.figure"
+    _description = "AIPL Stage"
+    _inherit = ["directmail.people.figure"]
+    _log_access = False
+    _rec_name = "stage"
+    _order = "aipl_model_id, id"
+
+    aipl_model_id = fields.Many2one(
+        "directmail.aipl.model", "AIPL model", required=True, readonly=True, ondelete="cascade",
+        index=True,
+    )  # fmt: skip
+    stage = fields.Selection(STAGES, required=True, readonly=True)
+
+    @api.depends("stage")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        labels = dict(self._fields["stage"]._description_selection(self.env))
+        for figure in self:
+            figure.display_name = labels.get(figure.stage)
+
+    def _get_owner(self):
+        self.ensure_one()
+        return self.aipl_model_id
+
+    def _get_rule_vals(self):
+        return {
+            "kind": "aipl",
+            "aipl_model_id": self.aipl_model_id.id,
+            "aipl_figure_ids": [Command.set(self.ids)],
+        }

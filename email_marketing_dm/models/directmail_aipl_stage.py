@@ -1,0 +1,26 @@
+from odoo import fields, models
+
+STAGES = [("a", "Awareness"), ("i", "Interest"), ("p", "Purchase"), ("l", "Loyalty")]
+
+
+class DirectmailAiplStage(models.Model):
+    """A contact in an AIPL model, with the highest stage reached."""
+
+    _name = "directmail.aipl.stage"
+    _description = "AIPL Contact"
+    _inherit = ["directmail.people.result"]
+    _log_access = False
+    _rec_name = "partner_id"
+    _order = "id"
+    _owner_field = "aipl_model_id"
+    _group_field = "stage"
+
+    aipl_model_id = fields.Many2one(
+        "directmail.aipl.model", "AIPL model", required=True, readonly=True, ondelete="cascade"
+    )
+    stage = fields.Selection(STAGES, readonly=True)
+    previous_stage = fields.Selection(STAGES, "Stage on the day before", readonly=True)
+
+    # Merging contacts deletes the second row of a contact that was in twice: it looks for
+    # constraints, so a mere unique index would make it fail instead.
+    _person_unique = models.Constraint("UNIQUE(aipl_model_id, partner_id)")

@@ -1,0 +1,366 @@
+import logging
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
+
+from odoo.addons.base.models.res_partner import _tz_get
+
+from ..directmail.daily import next_daily
+from ..engine.people_models import Today, replace_results
+
+_logger = logging.getLogger(__name__)
+
+
+class DirectmailPeopleModel(models.AbstractModel):
+    """What RFM and AIPL models have in common.
+
+    Once a day they sort contacts into groups, in one statement, with the rights of their owner.
+    A failure leaves the results of the last time and says why.
+    """
+
+    _name = "directmail.people.model"
+    _description = "Model That Sorts Contacts Every Day"
+    _inherit = ["directmail.guarded", "mail.thread"]
+    _order = "sequence, name, id"
+    _guarded_fields = frozenset(
+        ("people_count", "computed_at", "computed_on", "compute_error", "next_run_at")
+    )
+    #: the model that holds who is in which group, and its columns, the group last
+    _result_model = None
+    _result_columns = ()
+    #: those of its columns whose sums per group become figures
+    _result_sums = ()
+    #: the models that hold the figures per group, and per group and day
+    _figure_model = None
+    _history_model = None
+    #: xml id of the cron
+    _cron = None
+
+    name = fields.Char(required=True, tracking=True)
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    user_id = fields.Many2one(
+        "res.users",
+        "Owner",
+        required=True,
+        default=lambda self: self.env.user,
+        tracking=True,
+        help="Contacts are sorted with the owner's rights: what the owner may not see does not"
+        " count.",
+    )
+    hour = fields.Float(
+        "Every day at",
+        compute="_compute_schedule",
+        inverse="_inverse_schedule",
+        help="For all RFM and AIPL models of the company.",
+    )
+    tz = fields.Selection(
+        _tz_get,
+        "Time zone",
+        compute="_compute_schedule",
+        inverse="_inverse_schedule",
+        help="Its clock and calendar count, for all RFM and AIPL models of the company.",
+    )
+    people_count = fields.Integer("People", readonly=True, copy=False)
+    computed_at = fields.Datetime("Last computed", readonly=True, copy=False)
+    computed_on = fields.Date(readonly=True, copy=False)
+    compute_error = fields.Text("Why it failed", readonly=True, copy=False)
+    next_run_at = fields.Datetime("Next", readonly=True, copy=False, index=True)
+
+    # === COMPUTE === #
+
+    @api.depends("company_id.directmail_models_hour", "company_id.directmail_models_tz")
+    def _compute_schedule(self):
+        for model in self:
+            company = model.company_id.sudo()
+            model.hour = company.directmail_models_hour
+            model.tz = company.directmail_models_tz or model.env.user.tz or "UTC"
+
+    def _inverse_schedule(self):
+        # Whoever may write the models may say when they run, but not write companies.
+        for model in self:
+            company = model.company_id.sudo()
+            if (company.directmail_models_hour, company.directmail_models_tz) != (
+                model.hour,
+                model.tz,
+            ):
+                company.write(
+                    {"directmail_models_hour": model.hour, "directmail_models_tz": model.tz}
+                )
+
+    @api.constrains("user_id", "company_id")
+    def _check_owner(self):
+        for model in self:
+            if model.company_id not in model.user_id.sudo().company_ids:
+                raise ValidationError(
+                    self.env._(
+                        "%(owner)s does not work in %(company)s and can't own this model.",
+                        owner=model.user_id.name,
+                        company=model.company_id.name,
+                    )
+                )
+
+    # === CRUD === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        created = super().create(vals_list)
+        created._make_figures()
+        created._schedule()
+        return created
+
+    def write(self, vals):
+        company_id = vals.get("company_id")
+        if company_id and any(model.company_id.id != company_id for model in self):
+            raise UserError(
+                self.env._("A model stays in its company. Make another one in the other company.")
+            )
+        result = super().write(vals)
+        if "active" in vals:
+            self._schedule()
+        return result
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        if "name" not in (default or {}):
+            for model, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", model.name)
+        return vals_list
+
+    def _make_figures(self):
+        """Give each group its row of figures."""
+        owner = self.env[self._result_model]._owner_field
+        figures = self.env[self._figure_model].sudo()
+        group = self.env[self._result_model]._group_field
+        figures.create(
+            [
+                {owner: model.id, group: name}
+                for model in self
+                for name, _label in figures._fields[group].selection
+            ]
+        )
+
+    # === ACTIONS === #
+
+    def action_compute(self):
+        """Compute now; on failure say why and keep the results of the last time."""
+        for model in self:
+            model.check_access("write")
+            model._compute_results()
+        return True
+
+    def action_view_people(self):
+        """Open everybody in this model."""
+        self.ensure_one()
+        return self._open(self._result_model)
+
+    def action_view_history(self):
+        """Open the people per group, day by day."""
+        self.ensure_one()
+        return self._open(self._history_model)
+
+    def action_view_movement(self):
+        """Open who came from which group since the day before."""
+        self.ensure_one()
+        return self._open(self._result_model, "movement")
+
+    def _open(self, model_name, variant=""):
+        name = f"{model_name.replace('.', '_')}_action" + (f"_{variant}" if variant else "")
+        action = self.env["ir.actions.act_window"]._for_xml_id(f"email_marketing_dm.{name}")
+        action["domain"] = [(self.env[model_name]._owner_field, "=", self.id)]
+        action["display_name"] = f"{self.name}: {action['name']}"
+        return action
+
+    # === SCHEDULE === #
+
+    def _get_tz(self):
+        self.ensure_one()
+        return self.company_id.directmail_models_tz or self.user_id.tz or "UTC"
+
+    def _schedule(self):
+        """Note when each model runs next, and wake the cron then."""
+        moments = set()
+        for model in self.sudo():
+            model.next_run_at = model.active and next_daily(
+                fields.Datetime.now(), model.company_id.directmail_models_hour, model._get_tz()
+            )
+            moments.add(model.next_run_at)
+        moments.discard(False)
+        if moments:
+            self.env.ref(self._cron).sudo()._trigger(sorted(moments))
+
+    @api.model
+    def _cron_compute(self):
+        """Compute every model whose time has come."""
+        due = self.search([("next_run_at", "<=", fields.Datetime.now())], order="next_run_at")
+        self.env["ir.cron"]._commit_progress(remaining=len(due))
+        for model in due:
+            # Before the work: what makes the server die must not do so every minute.
+            model._schedule()
+            if not self.env["ir.cron"]._commit_progress():
+                break
+            retrying(model._compute_results, self.env)
+            if not self.env["ir.cron"]._commit_progress(1):
+                break
+
+    # === BUSINESS === #
+
+    def _compute_results(self):
+        """Sort the contacts anew.
+
+        A failure is written on the model, whose results stay as they were.
+
+        :return: whether it succeeded
+        :rtype: bool
+        """
+        self.ensure_one()
+        model = self.sudo()
+        if not model.try_lock_for_update(allow_referencing=True):
+            raise UserError(
+                self.env._(
+                    "%s is being computed at this moment. Look again in a minute.", self.name
+                )
+            )
+        today = Today(fields.Datetime.now(), model._get_tz())
+        try:
+            with self.env.cr.savepoint():
+                people = model._replace_results(today)
+        except (AccessError, UserError) as error:
+            model.compute_error = error.args[0]
+            return False
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except psycopg2.Error as error:
+            _logger.exception("%s %s can't be computed", self._name, self.id)
+            model.compute_error = self.env._(
+                "The database could not work it out: %s", str(error).partition("\n")[0]
+            )
+            return False
+        model.write(
+            {
+                "people_count": people,
+                "computed_at": today.now,
+                "computed_on": today.day,
+                "compute_error": False,
+            }
+        )
+        return True
+
+    def _as_owner(self):
+        """Return the environment of the owner: own rights, this company only.
+
+        :raise UserError: if the owner no longer works here
+        """
+        self.ensure_one()
+        owner = self.sudo().user_id
+        if not owner.active or self.company_id not in owner.company_ids:
+            raise UserError(
+                self.env._(
+                    "%(owner)s, who owns %(model)s, no longer works in %(company)s. Ask an"
+                    " administrator to appoint a new owner.",
+                    owner=owner.name,
+                    model=self.name,
+                    company=self.company_id.name,
+                )
+            )
+        return self.env(
+            user=owner.id,
+            su=False,
+            context={
+                "allowed_company_ids": self.company_id.ids,
+                "lang": owner.lang,
+                "tz": owner.tz,
+            },
+        )
+
+    def _select_fresh(self, today):
+        """Return CTEs ending in `fresh`: who belongs where.
+
+        :param today: an `engine.people_models.Today`
+        :rtype: SQL
+        :raise UserError: if that can't be said, with the reason
+        """
+        raise NotImplementedError
+
+    def _replace_results(self, today):
+        """Bring results, figures and today's history in line with the data; return the people."""
+        results = self.env[self._result_model]
+        fresh = self._select_fresh(today)
+        if not self.computed_on:
+            mode = "same"
+        else:
+            mode = "keep" if self.computed_on == today.day else "shift"
+        self.env.flush_all()
+        moves = self.env.execute_query(
+            replace_results(
+                results._table,
+                results._owner_field,
+                self.id,
+                self._result_columns,
+                self._result_sums,
+                fresh,
+                mode,
+            )
+        )
+        results.invalidate_model()
+        self._write_figures(moves)
+        self.env[self._history_model].sudo()._write_day(self, today.day, moves)
+        return sum(people for _was, _group, people, *_sums in moves)
+
+    def _write_figures(self, moves):
+        """Write the figures of each group.
+
+        :param moves: (group on the day before, group, people, sums …) tuples
+        """
+        results = self.env[self._result_model]
+        figures = self.env[self._figure_model].sudo()
+        for figure in figures.search([(results._owner_field, "=", self.id)]):
+            group = figure[results._group_field]
+            inside = [move for move in moves if move[1] == group]
+            figure._write_sums(
+                *(sum(column) for column in list(zip(*inside, strict=True))[2:]),
+                came=sum(move[2] for move in inside if move[0] != group),
+                went=sum(move[2] for move in moves if move[0] == group != move[1]),
+            )
+
+    def _has_mere_dates(self, table):
+        """Tell whether a data table's date has no time of day."""
+        return bool(table.date_field) and table._get_steps("date_field")[-1][1].type == "date"
+
+    @api.model
+    def _get_shown(self, company):
+        """Return the model whose groups contacts show: the first one of the company, or none."""
+        return self.sudo().search(Domain("company_id", "=", company.id), limit=1)
+
+    def _select_people(self, env, domain):
+        """Return SQL that selects the people of this model who meet a domain on its results.
+
+        :param env: whose rights count
+        :return: SQL; the columns of a person
+        :raise AccessError: if the user may not use this model
+        """
+        self.ensure_one()
+        self.with_env(env).check_access("read")
+        results = env[self._result_model]
+        query = results._search(
+            Domain(results._owner_field, "=", self.id)
+            & Domain("partner_id.active", "=", True)
+            & domain
+        )
+        return query.select(
+            SQL("%s AS partner_id", SQL.identifier(results._table, "partner_id")),
+            SQL("NULL::varchar AS res_model"),
+            SQL("NULL::int AS res_id"),
+            SQL("NULL::text AS email"),
+            SQL("NULL::text AS email_encrypted"),
+            SQL("NULL::text AS address_key"),
+        )

@@ -1,0 +1,59 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from .directmail_fatigue import ACTIONS
+
+DAY_MINUTES = 24 * 60
+
+
+class DirectmailQuietHours(models.Model):
+    """A part of every day in which nobody is mailed."""
+
+    _name = "directmail.quiet.hours"
+    _description = "Do-not-disturb Hours"
+    _order = "begin, id"
+    _rec_name = "begin"
+
+    fatigue_id = fields.Many2one(
+        "directmail.fatigue", required=True, index=True, ondelete="cascade"
+    )
+    begin = fields.Float("From", required=True, default=22.0)
+    finish = fields.Float("To", required=True, default=8.0, help="May be on the next day.")
+    action = fields.Selection(ACTIONS, "Mails of this time", required=True, default="hold")
+
+    @api.constrains("begin", "finish")
+    def _check_hours(self):
+        for hours in self:
+            if not (0 <= hours.begin < 24 and 0 <= hours.finish <= 24):
+                raise ValidationError(self.env._("Times of day lie between 00:00 and 24:00."))
+            if not hours._get_minutes():
+                raise ValidationError(
+                    self.env._("Do-not-disturb hours must end at another time than they begin.")
+                )
+
+    def _get_minutes(self):
+        """Return the minutes of the day that these hours cover."""
+        begin, finish = (round(value * 60) % DAY_MINUTES for value in (self.begin, self.finish))
+        if begin <= finish:
+            return range(begin, finish)
+        return [*range(begin, DAY_MINUTES), *range(finish)]
+
+
+class DirectmailQuietPeriod(models.Model):
+    """Days, such as a holiday, on which nobody is mailed."""
+
+    _name = "directmail.quiet.period"
+    _description = "Quiet Period"
+    _order = "first_day, id"
+
+    fatigue_id = fields.Many2one(
+        "directmail.fatigue", required=True, index=True, ondelete="cascade"
+    )
+    name = fields.Char(required=True)
+    first_day = fields.Date("From", required=True)
+    last_day = fields.Date("Until the end of", required=True)
+    action = fields.Selection(ACTIONS, "Mails of this time", required=True, default="hold")
+
+    _days_ordered = models.Constraint(
+        "CHECK(first_day <= last_day)", "A quiet period can't end before it begins."
+    )

@@ -1,0 +1,72 @@
+from odoo import api, fields, models
+from odoo.fields import Command
+
+from .directmail_rfm_score import TYPES
+
+
+class DirectmailRfmFigure(models.Model):
+    """One customer type of an RFM model: how many, and what they bought."""
+
+    _name = "directmail.rfm.figure"
+    _description = "RFM Customer Type"
+    _inherit = ["directmail.people.figure"]
+    _log_access = False
+    _rec_name = "customer_type"
+    _order = "rfm_model_id, id"
+
+    rfm_model_id = fields.Many2one(
+        "directmail.rfm.model", "RFM model", required=True, readonly=True, ondelete="cascade",
+        index=True,
+    )  # fmt: skip
+    currency_id = fields.Many2one(related="rfm_model_id.currency_id")
+    customer_type = fields.Selection(TYPES, required=True, readonly=True)
+    meaning = fields.Char(compute="_compute_meaning")
+    amount = fields.Monetary(readonly=True)
+    purchases = fields.Integer(readonly=True)
+    amount_per_person = fields.Monetary(compute="_compute_per_person", aggregator=None)
+    purchases_per_person = fields.Float(compute="_compute_per_person", aggregator=None)
+
+    @api.depends("customer_type")
+    @api.depends_context("lang")
+    def _compute_meaning(self):
+        meanings = {
+            "high_value": self.env._("Bought recently, often and for much"),
+            "key_development": self.env._("Bought recently and for much, but seldom"),
+            "key_retention": self.env._("Bought often and for much, but not recently"),
+            "key_winback": self.env._("Bought for much, but seldom and not recently"),
+            "general_value": self.env._("Bought recently and often, but for little"),
+            "general_development": self.env._("Bought recently, but seldom and for little"),
+            "general_retention": self.env._("Bought often, but for little and not recently"),
+            "potential": self.env._("Bought seldom, for little and not recently"),
+        }
+        for figure in self:
+            figure.meaning = meanings[figure.customer_type]
+
+    @api.depends("people", "amount", "purchases")
+    def _compute_per_person(self):
+        for figure in self:
+            figure.amount_per_person = figure.amount / figure.people if figure.people else 0
+            figure.purchases_per_person = figure.purchases / figure.people if figure.people else 0
+
+    @api.depends("customer_type")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        labels = dict(self._fields["customer_type"]._description_selection(self.env))
+        for figure in self:
+            figure.display_name = labels.get(figure.customer_type)
+
+    def _get_owner(self):
+        self.ensure_one()
+        return self.rfm_model_id
+
+    def _write_sums(self, people=0, amount=0, purchases=0, *_sums, came, went):
+        self.write({"amount": amount, "purchases": purchases})
+        return super()._write_sums(people, came=came, went=went)
+
+    def _get_rule_vals(self):
+        return {
+            "kind": "rfm",
+            "rfm_model_id": self.rfm_model_id.id,
+            "rfm_by": "type",
+            "rfm_figure_ids": [Command.set(self.ids)],
+        }

@@ -1,0 +1,183 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tools import SQL, format_datetime
+
+from ..engine.plan import Fate
+
+
+class DirectmailTask(models.Model):
+    """What fatigue control does to a task, and how a task may differ from the rule."""
+
+    _inherit = "directmail.task"
+
+    is_notification = fields.Boolean(
+        "Notification",
+        tracking=True,
+        help="For what people need to know, not for advertising: limits and quiet times do not"
+        " hold it back.",
+    )
+    notification_counts = fields.Boolean(
+        "Counts towards the limits",
+        default=True,
+        tracking=True,
+        help="On: whoever gets this notification may get fewer marketing mails afterwards.",
+    )
+    ignore_fatigue = fields.Boolean(
+        "Ignore fatigue control",
+        copy=False,
+        tracking=True,
+        help="Only an administrator can set this. It is recorded below.",
+    )
+    not_after = fields.Datetime(
+        "Not after",
+        copy=False,
+        help="Whoever could not be mailed by then, for example because of do-not-disturb hours,"
+        " gets no mail from this task. Empty: everybody waits for as long as it takes.",
+    )
+    may_ignore_fatigue = fields.Boolean(compute="_compute_may_ignore_fatigue")
+    held_back = fields.Char("By which rule", compute="_compute_held_back")
+    held_back_count = fields.Integer("Held back", compute="_compute_held_back")
+
+    @api.depends_context("uid")
+    def _compute_may_ignore_fatigue(self):
+        self.may_ignore_fatigue = self._may_ignore_fatigue()
+
+    def _compute_held_back(self):
+        for task in self:
+            fates = task._get_held_back()
+            task.held_back_count = sum(fates.values())
+            task.held_back = " · ".join(
+                f"{number} {task._describe_fate(fate)}" for fate, number in fates.items()
+            )
+
+    @api.constrains("not_after", "scheduled_at")
+    def _check_not_after(self):
+        for task in self:
+            begin = task.scheduled_at
+            if task.not_after and begin and task.not_after <= begin:
+                raise ValidationError(
+                    self.env._("“Not after” must be later than the time at which the task starts.")
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        tasks = super().create(vals_list)
+        if any(tasks.mapped("ignore_fatigue")):
+            tasks._check_may_ignore_fatigue()
+        return tasks
+
+    def write(self, vals):
+        if vals.get("ignore_fatigue"):
+            self._check_may_ignore_fatigue()
+        res = super().write(vals)
+        if {"ignore_fatigue", "not_after"} & set(vals):
+            self.sudo()._release_held()
+        return res
+
+    def _may_ignore_fatigue(self):
+        return self.env.su or self.env.user.has_group(
+            "email_marketing_dm.email_marketing_dm_group_admin"
+        )
+
+    def _check_may_ignore_fatigue(self):
+        if not self._may_ignore_fatigue():
+            raise AccessError(
+                self.env._("Only an administrator may let an email task ignore fatigue control.")
+            )
+
+    def _is_free_of_fatigue(self):
+        """Tell whether limits and quiet times leave this task alone."""
+        self.ensure_one()
+        return self.is_notification or self.ignore_fatigue
+
+    def _release_held(self):
+        """Let mails that are held be judged anew, by what is set now."""
+        tasks = self.filtered(lambda task: task.state in ("sending", "paused"))
+        if not tasks:
+            return
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """UPDATE directmail_delivery SET not_before = NULL, fatigue_rule = NULL
+                    WHERE task_id IN %s AND state = 'waiting' AND fatigue_rule IS NOT NULL
+                RETURNING account_id""",
+                tuple(tasks.ids),
+            )
+        )
+        self.env["directmail.delivery"].invalidate_model(["not_before", "fatigue_rule"])
+        accounts = self.env["directmail.account"].browse({account for (account,) in rows})
+        accounts._trigger_sending()
+
+    def _get_held_back(self):
+        """Return whom fatigue control has held back so far, of those planned.
+
+        :return: {`engine.plan.Fate`: number of people}
+        :rtype: dict
+        """
+        self.ensure_one()
+        if not self._origin.id:
+            return {}
+        Delivery = self.env["directmail.delivery"].sudo()
+        dropped = Delivery._read_group(
+            [
+                ("task_id", "=", self._origin.id),
+                ("state", "=", "suppressed"),
+                ("reason", "in", ("fatigue", "quiet", "too_late")),
+            ],
+            ["reason", "fatigue_rule"],
+            ["__count"],
+        )
+        held = Delivery._read_group(
+            [
+                ("task_id", "=", self._origin.id),
+                ("state", "=", "waiting"),
+                ("fatigue_rule", "!=", False),
+            ],
+            ["fatigue_rule"],
+            ["not_before:min", "__count"],
+        )
+        return {
+            **{Fate(reason, rule or None, None): count for reason, rule, count in dropped},
+            **{Fate(None, rule, until): count for rule, until, count in held},
+        }
+
+    @api.model
+    def _get_rule_label(self, rule):
+        field = self.env["directmail.delivery"]._fields["fatigue_rule"]
+        return dict(field._description_selection(self.env))[rule]
+
+    def _describe_fate(self, fate):
+        """Return in words what becomes of people (`engine.plan.Fate`), to follow their number."""
+        if fate.held_until:
+            return self.env._(
+                "wait until %(time)s (%(rule)s)",
+                rule=self._get_rule_label(fate.rule),
+                time=format_datetime(self.env, fate.held_until, dt_format="short"),
+            )
+        if fate.reason is None:
+            return self.env._("get a mail")
+        field = self.env["directmail.delivery"]._fields["reason"]
+        reason = dict(field._description_selection(self.env))[fate.reason]
+        return f"{reason} ({self._get_rule_label(fate.rule)})" if fate.rule else reason
+
+    def action_view_held_back(self):
+        """Open the people whom fatigue control held back, by rule."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_delivery_action"
+        )
+        return {
+            **action,
+            "display_name": self.env._("Held back"),
+            "domain": [
+                ("task_id", "=", self.id),
+                "|",
+                "&",
+                ("state", "=", "suppressed"),
+                ("reason", "in", ("fatigue", "quiet", "too_late")),
+                "&",
+                ("state", "=", "waiting"),
+                ("fatigue_rule", "!=", False),
+            ],
+            "context": {"search_default_group_by_fatigue_rule": 1},
+        }

@@ -1,0 +1,16 @@
+from odoo import models
+
+
+class MailingTrace(models.Model):
+    """Indexes through which fatigue counts what Odoo's own Email and SMS Marketing sent."""
+
+    _inherit = "mailing.trace"
+
+    _directmail_mail_index = models.Index(
+        "(email, sent_datetime) WHERE sent_datetime IS NOT NULL AND is_test_trace IS NOT TRUE"
+        " AND trace_type = 'mail'"
+    )
+    _directmail_sms_index = models.Index(
+        "(model, res_id, sent_datetime) WHERE sent_datetime IS NOT NULL"
+        " AND is_test_trace IS NOT TRUE AND trace_type = 'sms'"
+    )

@@ -1,0 +1,83 @@
+from datetime import timedelta, timezone
+from zoneinfo import ZoneInfo
+
+from odoo.tests import TransactionCase, new_test_user
+from odoo.tools import SQL
+
+GROUP_ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
+GROUP_USER = "email_marketing_dm.email_marketing_dm_group_user"
+ALL_LEADS = "sales_team.group_sale_salesman_all_leads"
+
+
+class ModelsCommon(TransactionCase):
+    """Leads stand for purchases: they have a contact, a date and an amount."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.owner = new_test_user(cls.env, "dm_owner", f"{GROUP_ADMIN},{ALL_LEADS}")
+        cls.user = new_test_user(cls.env, "dm_user", GROUP_USER)
+        cls.people = cls.env["res.partner"].create([{"name": f"Person {n}"} for n in range(6)])
+        cls.table = cls._make_table("date_closed")
+        cls.table_of_days = cls._make_table("date_deadline")
+
+    @classmethod
+    def _make_table(cls, date_field, **vals):
+        return cls.env["directmail.data.table"].create(
+            {
+                "name": f"Purchases by {date_field}",
+                "model_id": cls.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+                "date_field": date_field,
+                "amount_field": "expected_revenue",
+                "domain": "[('name', '=like', 'Purchase%')]",
+                **vals,
+            }
+        )
+
+    @classmethod
+    def _make_rfm(cls, **vals):
+        return (
+            cls.env["directmail.rfm.model"]
+            .with_user(cls.owner)
+            .create({"name": "Customers", "data_table_id": cls.table.id, **vals})
+        )
+
+    @classmethod
+    def _make_aipl(cls, *conditions, **vals):
+        commands = [(0, 0, {"data_table_id": cls.table.id, **c}) for c in conditions]
+        return (
+            cls.env["directmail.aipl.model"]
+            .with_user(cls.owner)
+            .create({"name": "Stages", "condition_ids": commands, **vals})
+        )
+
+    def _add_purchases(self, purchases, tz="UTC"):
+        """Write purchases past the ORM, which would take longer than what is tested.
+
+        :param purchases: (contact id or None, moment in UTC, amount, name) tuples
+        :param tz: whose calendar says what day a moment is on
+        """
+        for partner_id, moment, amount, name in purchases:
+            day = moment and moment.replace(tzinfo=timezone.utc).astimezone(ZoneInfo(tz)).date()
+            self.env.cr.execute(
+                SQL(
+                    """INSERT INTO crm_lead (company_id, name, type, active, partner_id,
+                                             date_closed, date_deadline, expected_revenue)
+                       VALUES (%s, %s, 'opportunity', true, %s, %s, %s, %s)""",
+                    self.env.company.id,
+                    name,
+                    partner_id,
+                    moment,
+                    day,
+                    amount,
+                )
+            )
+        self.env["crm.lead"].invalidate_model()
+
+    def _buy(self, person, days_ago, amount=10, name="Purchase"):
+        moment = self.env.cr.now().replace(microsecond=0) - timedelta(days=days_ago)
+        self._add_purchases([(person.id, moment, amount, name)])
+
+    def _as(self, user, record):
+        return record.with_user(user).with_context(allowed_company_ids=self.env.company.ids)
