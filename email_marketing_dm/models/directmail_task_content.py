@@ -139,9 +139,16 @@ class DirectmailTask(models.Model):
         )
 
     def _submits_template(self):
-        """Tell whether *Send* and *Resume* hand the template to DirectMail, too."""
+        """Tell whether *Send* and *Resume* hand the template to DirectMail, too.
+
+        Not one that somebody changed or deleted there: its owner decides about that one.
+        """
         template = self.template_id
-        return template.state in ("draft", "lapsed") and template.has_access("write")
+        return (
+            template.state in ("draft", "lapsed")
+            and template.lapse_reason in (False, "freed")
+            and template.has_access("write")
+        )
 
 
 def _pick_content(vals):
