@@ -1,1 +1,1 @@
-from . import directmail_recipient
+from . import directmail_events, directmail_recipient, directmail_tracking

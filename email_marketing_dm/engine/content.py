@@ -5,7 +5,7 @@ from collections import namedtuple
 from ..directmail.const import SUBJECT_MAX
 from ..directmail.placeholders import assemble
 from ..directmail.records import Mail
-from ..directmail.tokens import make_token
+from ..directmail.tokens import make_token, read_token
 
 TOKEN_KIND = "d"
 # What a template needs to know of somebody: see `directmail.template._get_values`.
@@ -102,3 +102,9 @@ def _read_task(task):
 def get_database_uuid(env):
     """Return what tells this database's tokens from those of any other."""
     return env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
+
+
+def read_delivery_token(env, token):
+    """Return the id of the delivery that a token in a mail stands for, or None."""
+    key = env["directmail.keyring"]._get_master_key()
+    return read_token(key, get_database_uuid(env), TOKEN_KIND, token)

@@ -61,7 +61,13 @@ def changing_reason(email, key, company, sender):
                 SELECT 1 FROM directmail_optout o
                  WHERE o.address_key = %(key)s AND o.company_id = %(company)s
                    AND (o.sender_id IS NULL OR o.sender_id = %(sender)s)
-            ) THEN 'opted_out'
+            ) THEN (
+                SELECT CASE o.origin WHEN 'bounce' THEN 'bounced' WHEN 'complaint' THEN 'complained'
+                                     ELSE 'opted_out' END
+                  FROM directmail_optout o
+                 WHERE o.address_key = %(key)s AND o.company_id = %(company)s
+                   AND (o.sender_id IS NULL OR o.sender_id = %(sender)s)
+                 ORDER BY o.sender_id NULLS FIRST LIMIT 1)
         END""",
         email=email,
         key=key,

@@ -5,6 +5,8 @@ from . import (
     test_data_table,
     test_encrypted,
     test_engine,
+    test_events,
+    test_push,
     test_fatigue,
     test_models_oracle,
     test_people_models,
@@ -19,4 +21,5 @@ from . import (
     test_template,
     test_template_review,
     test_tour,
+    test_tracking,
 )
