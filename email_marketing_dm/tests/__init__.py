@@ -1,7 +1,9 @@
 from . import (
     test_account,
     test_audience,
+    test_audience_add,
     test_audience_life,
+    test_audience_oracle,
     test_audience_rules,
     test_conversion,
     test_data_table,
