@@ -7,8 +7,10 @@ from . import (
     test_audience_rules,
     test_conversion,
     test_data_table,
+    test_effectiveness,
     test_encrypted,
     test_engine,
+    test_erasure,
     test_events,
     test_push,
     test_fatigue,
@@ -24,5 +26,6 @@ from . import (
     test_template,
     test_template_review,
     test_tour,
+    test_upload,
     test_tracking,
 )
