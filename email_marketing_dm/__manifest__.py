@@ -26,6 +26,7 @@
         "views/directmail_sender_views.xml",
         "views/directmail_data_table_views.xml",
         "views/directmail_audience_views.xml",
+        "views/directmail_audience_shown_views.xml",
         "views/directmail_rfm_score_views.xml",
         "views/directmail_rfm_figure_views.xml",
         "views/directmail_rfm_history_views.xml",

@@ -113,6 +113,7 @@ PRESETS = {
     },
 }
 
+GROUP = "email_marketing_dm.email_marketing_dm_group_user"
 #: {where to: what the action is called}
 ACTIONS = {"existing": _lt("Add to audience"), "new": _lt("New audience")}
 
@@ -189,7 +190,7 @@ class DirectmailDataTable(models.Model):
                 "context": repr({"default_target": target}),
                 "binding_model_id": model.id,
                 "binding_view_types": "list,kanban",
-                "group_ids": [(4, self.env.ref("email_marketing_dm.email_marketing_dm_group_user").id)],
+                "group_ids": [(4, self.env.ref(GROUP).id)],
             }
         )
         for code, _label in self.env["res.lang"].get_installed():

@@ -2,6 +2,7 @@ from . import (
     test_account,
     test_audience,
     test_audience_add,
+    test_audience_download,
     test_audience_life,
     test_audience_oracle,
     test_audience_rules,

@@ -1,7 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
 
 #: how many records a page of a list shows, and how many the web client names at most
 PAGE, SELECTED_MAX = 80, 20000
