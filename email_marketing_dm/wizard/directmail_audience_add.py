@@ -79,7 +79,8 @@ class DirectmailAudienceAdd(models.TransientModel):
         audience = self._get_audience()
         if self.whom == "always":
             # Read anew at each refresh, so that the list's filters stay alive.
-            audience.write({"rule_ids": [self._make_line(domain=repr(list(self._get_matching())))]})
+            filters = repr(self.env.context.get("active_domain") or [])
+            audience.write({"rule_ids": [self._make_line(domain=filters)]})
         else:
             self._pick(audience)
         return {
