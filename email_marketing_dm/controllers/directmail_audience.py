@@ -33,11 +33,19 @@ class DirectmailAudience(http.Controller):
         audience = request.env["directmail.audience"].browse(audience_id).exists()
         if not (request.env.user.has_group(GROUP_DOWNLOAD) and audience.has_access("read")):
             raise request.not_found()
-        _ = request.env._
+        env = audience.env
         stream = tempfile.SpooledTemporaryFile(IN_MEMORY)
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         writer = csv.writer(text)
-        writer.writerow([_("Name"), _("Email"), _("Encrypted email"), _("Record"), _("Contact ID")])
+        writer.writerow(
+            [
+                env._("Name"),
+                env._("Email"),
+                env._("Encrypted email"),
+                env._("Record"),
+                env._("Contact ID"),
+            ]
+        )
         last = 0
         while rows := self._read_page(audience, last):
             writer.writerows([safe_cell(str(value or "")) for value in row[1:]] for row in rows)

@@ -172,7 +172,7 @@ class DirectmailDataTable(models.Model):
     @api.model
     def _make_actions(self):
         """Put *Add to audience* and *New audience* into the lists of every data table's model."""
-        models_of_tables = self.search([]).model_id.filtered(lambda m: m.model in self.env)
+        models_of_tables = self.search([("model_name", "in", list(self.pool))]).model_id
         for model in models_of_tables:
             for target, name in ACTIONS.items():
                 xml_id = f"email_marketing_dm.audience_{target}_{model.model.replace('.', '_')}"

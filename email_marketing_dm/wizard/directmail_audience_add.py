@@ -30,7 +30,6 @@ class DirectmailAudienceAdd(models.TransientModel):
             ("matching", "All that match the list's filters at this moment"),
             ("always", "Whoever matches the list's filters, now and at each refresh"),
         ],
-        "Whom",
         required=True,
         default="selected",
     )
