@@ -39,7 +39,6 @@ registry.category("web_tour.tours").add("directmail_template_write", {
             run: "click",
         },
         { trigger: ".o_directmail_preflight:not(:has([data-code='shouting']))" },
-        { trigger: ".o_field_widget[name='subject'] :is(input, textarea):value(Now or never)" },
         { trigger: ".o_directmail_preview_button", run: "click" },
         { trigger: ".o_directmail_preview_subject:contains('Now or never')" },
         { trigger: ".o_directmail_preview button:contains('Phone')", run: "click" },
