@@ -244,7 +244,7 @@ class Judge:
             SQL("%s.email", person),
             SQL("%s.address_key", person),
             SQL("%s", self.task.company_id.id),
-            SQL("%s", self.task.sender_id.id),
+            SQL("%s::int", self.task.sender_id.id or None),
         )
         if self.task.not_after and self.at > self.task.not_after:
             return SQL("COALESCE(%s, 'too_late')", reason)

@@ -5,6 +5,7 @@ from . import (
     test_data_table,
     test_engine,
     test_fatigue,
+    test_fatigue_oracle,
     test_models_oracle,
     test_people_models,
     test_people,
