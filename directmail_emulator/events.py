@@ -22,8 +22,9 @@ from .mail import notify_headers
 ACCOUNT_ID = "1234567890987654"
 PERSON = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15" \
          " (KHTML, like Gecko) Mobile/15E148"
-IMAGE_PROXY = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0" \
-              " (via ggpht.com GoogleImageProxy)"
+#: all that Apple's Mail Privacy Protection says of itself; it loads images of unread mail too.
+#: Gmail's image proxy would not do: it loads them when the person opens the mail.
+IMAGE_PROXY = "Mozilla/5.0"
 SCANNER = "Mozilla/5.0 (compatible; MailSecurityScanner/1.0)"
 
 

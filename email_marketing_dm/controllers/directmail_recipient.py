@@ -2,8 +2,7 @@ from odoo import http
 from odoo.http import request
 
 from ..directmail.placeholders import assemble
-from ..directmail.tokens import read_token
-from ..engine.content import TOKEN_KIND, Person, get_database_uuid
+from ..engine.content import Person, read_delivery_token
 
 # The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
 VIEW_HEADERS = [
@@ -11,23 +10,33 @@ VIEW_HEADERS = [
     ("Content-Type", "text/html; charset=utf-8"),
     ("Referrer-Policy", "no-referrer"),
 ]
+FEEDBACK_MAX = 2000
+SCOPES = ("company", "sender", "all")
 
 
 class DirectmailRecipient(http.Controller):
     """The pages that a recipient opens from a mail. The signed token is the only credential."""
 
     def _get_delivery(self, token):
-        """Return the delivery that a token was made for.
+        """Return the delivery that a token was made for, in the recipient's language.
 
         :raise NotFound: for a token that this database did not make
         """
         env = request.env(su=True)
-        key = env["directmail.keyring"]._get_master_key()
-        number = read_token(key, get_database_uuid(env), TOKEN_KIND, token)
-        delivery = env["directmail.delivery"].browse(number or 0).exists()
+        delivery = env["directmail.delivery"].browse(read_delivery_token(env, token) or 0).exists()
         if not delivery:
             raise request.not_found()
-        return delivery.with_context(lang=delivery.partner_id.lang or env.company.partner_id.lang)
+        return delivery.with_context(lang=self._get_lang(delivery))
+
+    def _get_lang(self, delivery):
+        """Return the contact's language, else the browser's, else the company's."""
+        installed = [code for code, _name in delivery.env["res.lang"].get_installed()]
+        for asked in (delivery.partner_id.lang, *request.httprequest.accept_languages.values()):
+            short = (asked or "").partition("-")[0].partition("_")[0]
+            for code in installed:
+                if asked and (code == asked or code.partition("_")[0] == short):
+                    return code
+        return delivery.company_id.partner_id.lang
 
     @http.route(
         "/directmail/unsubscribe/<string:token>",
@@ -38,7 +47,7 @@ class DirectmailRecipient(http.Controller):
     )
     def unsubscribe_page(self, token):
         """Ask for a click. Scanners follow links, so a GET changes nothing (RFC 8058)."""
-        return self._render_page(self._get_delivery(token), token, done=False)
+        return self._render_page(self._get_delivery(token), token, "ask")
 
     @http.route(
         "/directmail/unsubscribe/<string:token>",
@@ -53,8 +62,41 @@ class DirectmailRecipient(http.Controller):
         """Unsubscribe, from the mail program's one-click button or from our page."""
         delivery = self._get_delivery(token)
         one_click = post.get("List-Unsubscribe") == "One-Click"
-        delivery.env["directmail.optout"]._record(delivery, "one_click" if one_click else "page")
-        return self._render_page(delivery, token, done=True)
+        scope = post.get("scope") if post.get("scope") in SCOPES else "company"
+        delivery._unsubscribe("one_click" if one_click else "page", scope)
+        return self._render_page(delivery, token, "done", scope=scope)
+
+    @http.route(
+        "/directmail/unsubscribe/<string:token>/reason",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        sitemap=False,
+    )
+    def explain(self, token, reason="", feedback="", scope="company", **_post):
+        """Keep why somebody has unsubscribed, if they like to say."""
+        delivery = self._get_delivery(token)
+        reasons = delivery.env["mailing.subscription.optout"]
+        chosen = reasons.browse(int(reason) if reason.isdecimal() else 0).exists()
+        delivery._explain_unsubscription(scope, chosen, feedback[:FEEDBACK_MAX])
+        return self._render_page(delivery, token, "thanks", scope=scope)
+
+    @http.route(
+        "/directmail/unsubscribe/<string:token>/undo",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        sitemap=False,
+    )
+    def undo(self, token, **_post):
+        """Take an unsubscription back that was made by mistake."""
+        delivery = self._get_delivery(token)
+        delivery._undo_unsubscription()
+        return self._render_page(delivery, token, "undone")
 
     @http.route(
         "/directmail/view/<string:token>",
@@ -74,17 +116,18 @@ class DirectmailRecipient(http.Controller):
         html = assemble(template.submitted_text or "", {**values, "Token": token})
         return request.make_response(html, headers=VIEW_HEADERS)
 
-    def _render_page(self, delivery, token, done):
-        return (
-            request.env(context=delivery.env.context)["ir.ui.view"]
-            .sudo()
-            ._render_template(
-                "email_marketing_dm.unsubscribe_page",
-                {
-                    "company": delivery.company_id,
-                    "token": token,
-                    "done": done,
-                    "lang": delivery.env.lang,
-                },
-            )
+    def _render_page(self, delivery, token, stage, scope="company"):
+        env = request.env(context=delivery.env.context, su=True)
+        several = delivery.account_id.sender_ids.filtered("ready")
+        return env["ir.ui.view"]._render_template(
+            "email_marketing_dm.unsubscribe_page",
+            {
+                "company": delivery.company_id,
+                "sender": delivery.task_id.sender_id if len(several) > 1 else None,
+                "reasons": env["mailing.subscription.optout"].search([]),
+                "token": token,
+                "stage": stage,
+                "scope": scope if scope in SCOPES else "company",
+                "lang": delivery.env.lang,
+            },
         )

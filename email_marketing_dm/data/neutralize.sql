@@ -4,3 +4,6 @@ UPDATE directmail_account
        access_key_id = NULL,
        access_key_secret_sealed = NULL,
        database_identity = NULL;
+
+-- Nor can it read encrypted addresses, until the same key is entered again.
+UPDATE directmail_aes_key SET key_sealed = NULL;

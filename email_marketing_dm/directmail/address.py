@@ -42,3 +42,23 @@ def mask(address):
         return "***"
     shown = local[:1] if len(local) > 2 else ""
     return f"{shown}***@{domain}"
+
+
+# Whatever might be a mail address in a text, also in the form of a bounce address (a=b.com@...).
+_ANY_ADDRESS = re.compile(r"[^\s<>\"'(),;:\[\]]+@[^\s<>\"'(),;:\[\]]+")
+
+
+def scrub(text, address=""):
+    """Return a text from outside with every address, and above all ``address``, taken out.
+
+    Mail servers quote the recipient in their answers, whole or only the local part.
+    """
+    if not text:
+        return ""
+    text = _ANY_ADDRESS.sub("***", text)
+    local, _at, domain = address.rpartition("@")
+    for part in (f"{local}={domain}", local):
+        # A local part of one or two letters stands in every other word.
+        if len(part) > 2:
+            text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "***", text, flags=re.IGNORECASE)
+    return text

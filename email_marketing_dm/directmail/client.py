@@ -38,9 +38,12 @@ from .errors import DirectMailError, from_sdk
 from .records import (
     AccountSummary,
     BlockedAddress,
+    BlockedPage,
     DeliveryDetail,
     DetailPage,
     Domain,
+    InvalidAddress,
+    InvalidPage,
     Mail,
     SenderAddress,
     Tag,
@@ -165,6 +168,16 @@ class DirectMailClient:
         """Iterate over all Domain of the account."""
         return (Domain.from_wire(row) for row in self._list("QueryDomainByParam", "domain"))
 
+    def get_events(self):
+        """Tell whether DirectMail hands its events to EventBridge."""
+        answer = self._call("GetUser", method="GET")
+        return (answer.get("Data") or {}).get("EnableEventbridge") is True
+
+    def set_events(self, enabled):
+        """Have DirectMail hand its events to EventBridge, or not."""
+        user = json.dumps({"EnableEventbridge": bool(enabled)})
+        self._call("UpdateUser", {"User": user}, in_body=True)
+
     # Tags ------------------------------------------------------------------------------
 
     def create_tag(self, name, description=""):
@@ -256,12 +269,13 @@ class DirectMailClient:
             for answer, following in pages
         )
 
-    def list_blocked(self, block_type, begin, end, sender=None):
-        """Iterate over BlockedAddress: who unsubscribed or complained between two moments.
+    def list_blocked(self, block_type, begin, end, sender=None, next_token=None):
+        """Iterate over BlockedPage: who unsubscribed or complained between two moments.
 
         :param block_type: const.BLOCK_UNSUBSCRIBED or const.BLOCK_REPORTED
         :param begin, end: aware
         :param sender: only those who did so to this sender address
+        :param next_token: of the last page that was dealt with, to go on behind it
         """
         if begin.tzinfo is None or end.tzinfo is None:
             raise ValueError("Times must have a time zone.")
@@ -272,16 +286,39 @@ class DirectMailClient:
             "SenderEmail": sender,
             "MaxResults": BLOCKED_PAGE,
         }
-        pages = self._pages("ListBlockSending", query, "NextToken")
+        pages = self._pages("ListBlockSending", query, "NextToken", next_token)
         return (
-            BlockedAddress.from_wire(row)
-            for answer, _following in pages
-            for row in answer.get("Data") or ()
+            BlockedPage(
+                tuple(BlockedAddress.from_wire(row) for row in answer.get("Data") or ()), following
+            )
+            for answer, following in pages
+        )
+
+    def list_invalid(self, begin, end, next_start=None):
+        """Iterate over InvalidPage: addresses that DirectMail refuses because they don't exist.
+
+        :param begin, end: aware; at most 30 days apart, whole days in Beijing are read
+        :param next_start: of the last page that was dealt with, to go on behind it
+        """
+        if begin.tzinfo is None or end.tzinfo is None:
+            raise ValueError("Times must have a time zone.")
+        query = {
+            "StartTime": begin.astimezone(BEIJING).strftime("%Y-%m-%d"),
+            "EndTime": end.astimezone(BEIJING).strftime("%Y-%m-%d"),
+            "Length": DETAIL_PAGE,
+        }
+        pages = self._pages("QueryInvalidAddress", query, "NextStart", next_start)
+        return (
+            InvalidPage(
+                tuple(InvalidAddress.from_wire(row) for row in _rows(answer, "mailDetail")),
+                following,
+            )
+            for answer, following in pages
         )
 
     # Calling ---------------------------------------------------------------------------
 
-    def _call(self, action, fields=None, in_body=False):
+    def _call(self, action, fields=None, in_body=False, method="POST"):
         """Call an operation and return its answer as a dict with the wire names."""
         fields = {name: value for name, value in (fields or {}).items() if value is not None}
         request = OpenApiRequest(
@@ -293,7 +330,7 @@ class DirectMailClient:
             version=API_VERSION,
             protocol=self._protocol,
             pathname="/",
-            method="POST",
+            method=method,
             auth_type="AK",
             style="RPC",
             req_body_type="formData",

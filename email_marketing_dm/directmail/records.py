@@ -275,6 +275,38 @@ class BlockedAddress:
         )
 
 
+@dataclass(frozen=True)
+class BlockedPage:
+    """A page of blocked addresses; ``next_token`` is None on the last one."""
+
+    rows: tuple
+    next_token: str | None
+
+
+@dataclass(frozen=True)
+class InvalidAddress:
+    """An address that DirectMail sends nothing to, because it does not exist."""
+
+    address: str
+    updated_at: datetime | None
+
+    @classmethod
+    def from_wire(cls, row):
+        """Read a row of QueryInvalidAddress."""
+        return cls(
+            address=as_text(row.get("ToAddress")),
+            updated_at=as_time(row.get("UtcLastUpdateTime")) or as_time(row.get("LastUpdateTime")),
+        )
+
+
+@dataclass(frozen=True)
+class InvalidPage:
+    """A page of invalid addresses; ``next_start`` is None on the last one."""
+
+    rows: tuple
+    next_start: str | None
+
+
 def as_text(value):
     """A stripped string; DirectMail gives the same field as number and as text."""
     return "" if value is None else str(value).strip()

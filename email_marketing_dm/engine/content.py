@@ -5,7 +5,7 @@ from collections import namedtuple
 from ..directmail.const import SUBJECT_MAX
 from ..directmail.placeholders import assemble
 from ..directmail.records import Mail
-from ..directmail.tokens import make_token
+from ..directmail.tokens import make_token, read_token
 
 TOKEN_KIND = "d"
 # What a template needs to know of somebody: see `directmail.template._get_values`.
@@ -25,13 +25,16 @@ class MailBuilder:
         self.uuid = get_database_uuid(account.env)
         self.public_url = (account.public_url or "").rstrip("/")
         self.content_mode = account.content_mode
+        self._company = account.company_id
+        self._reader = None
         self._tasks = {}
 
     def build(self, env, claimed):
         """Return the mails for what was claimed.
 
         :param claimed: a list of `engine.claim.Claimed`
-        :return: {delivery id: `directmail.records.Mail`}
+        :return: {delivery id: `directmail.records.Mail`}, without those whose encrypted address
+            can no longer be read
         """
         by_task = {}
         for row in claimed:
@@ -42,10 +45,21 @@ class MailBuilder:
             fixed = self._tasks.get(task_id) or self._tasks.setdefault(task_id, _read_task(task))
             values = task.template_id._get_values(rows)
             for row in rows:
-                mails[row.id] = self._make(fixed, row, values[row.id])
+                if address := self._get_address(env, row):
+                    mails[row.id] = self._make(fixed, row, address, values[row.id])
         return mails
 
-    def _make(self, fixed, row, values):
+    def _get_address(self, env, row):
+        """Return the clear address; an encrypted one lives in this process's memory only."""
+        if row.email_encrypted is None:
+            return row.email
+        if self._reader is None:
+            company = self._company.with_env(env)
+            self._reader = env["directmail.aes.key"]._get_reader(company)
+        address, key = self._reader.read_address(row.email_encrypted, self._company.id)
+        return address if key == row.address_key else None
+
+    def _make(self, fixed, row, address, values):
         token = make_token(self.master_key, self.uuid, TOKEN_KIND, row.id)
         values = {**values, "Token": token}
         content = (
@@ -56,7 +70,7 @@ class MailBuilder:
         return Mail(
             sender=fixed["sender"],
             address_type=fixed["address_type"],
-            to=row.email,
+            to=address,
             subject=assemble(fixed["subject"], values)[:SUBJECT_MAX],
             sender_name=fixed["sender_name"],
             reply_address=fixed["reply_to"],
@@ -88,3 +102,9 @@ def _read_task(task):
 def get_database_uuid(env):
     """Return what tells this database's tokens from those of any other."""
     return env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
+
+
+def read_delivery_token(env, token):
+    """Return the id of the delivery that a token in a mail stands for, or None."""
+    key = env["directmail.keyring"]._get_master_key()
+    return read_token(key, get_database_uuid(env), TOKEN_KIND, token)

@@ -8,12 +8,14 @@ there is no barrier: whatever finishes makes room at once.
 import logging
 import time
 import uuid
+from dataclasses import replace
 
 import psycopg2
 
 from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
 
+from ..directmail.address import scrub
 from ..directmail.answers import Answer, Verdict
 from ..directmail.pool import CallPool
 from ..directmail.throttle import AdaptiveRate
@@ -30,6 +32,14 @@ DATABASE_TROUBLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 # So many calls in a row without a usable answer: something in between swallows them.
 SILENCE_LIMIT = 20
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
+
+
+def _read_answers(results):
+    """Return [(delivery id, Answer)]; an address that is quoted in one goes no further."""
+    return [
+        (key, replace(answer, message=scrub(answer.message, mail.to)))
+        for key, mail, answer in results
+    ]
 
 
 class Dispatcher:
@@ -81,7 +91,7 @@ class Dispatcher:
 
     def close(self):
         """Let go of the threads. Calls still under way resolve through their lease."""
-        answers = [(key, answer) for key, _mail, answer in self.pool.close(0)]
+        answers = _read_answers(self.pool.close(0))
         if answers:
             self._exchange(answers, 0)
 
@@ -91,7 +101,7 @@ class Dispatcher:
 
     def _collect(self, timeout):
         """Return [(delivery id, Answer)] of the calls that finished, after at most `timeout` s."""
-        answers = [(key, answer) for key, _mail, answer in self.pool.drain(timeout)]
+        answers = _read_answers(self.pool.drain(timeout))
         for _key, answer in answers:
             if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
                 self.rate.slow_down(answer.retry_after)
@@ -115,7 +125,8 @@ class Dispatcher:
             return [(row.id, answer) for row in claimed]
         for delivery_id, mail in mails.items():
             self.pool.submit(delivery_id, mail)
-        return []
+        unreadable = Answer(Verdict.PERSON_REFUSED, "CannotDecrypt")
+        return [(row.id, unreadable) for row in claimed if row.id not in mails]
 
     def _exchange(self, answers, room):
         """Write the answers and claim up to `room` mails, in one transaction.

@@ -73,7 +73,5 @@ def path_to_sql(model, path, query):
         if not model.env.su:
             readable = user_model._search(Domain.TRUE, active_test=False)
             if readable.where_clause:
-                query.add_where(
-                    SQL("%s IN %s", SQL.identifier(alias, "id"), readable.subselect())
-                )
+                query.add_where(SQL("%s IN %s", SQL.identifier(alias, "id"), readable.subselect()))
     return model._field_to_sql(alias, last, query)

@@ -7,6 +7,9 @@ from odoo.tools import SQL
 
 from .sql import address_key, usable_address
 
+# Begins the key of an encrypted address that can't be read: it tells people apart, no more.
+UNREADABLE = "!"
+
 
 def addressed_people(task, audiences):
     """Return CTEs ending in `addressed`: every person of some audiences of the task once.
@@ -37,7 +40,7 @@ def addressed_people(task, audiences):
         ), found AS (
             SELECT people.partner_id, res_model, res_id, %(typed)s AS typed,
                    %(clear)s AS email, %(encrypted)s AS email_encrypted,
-                   %(encrypted_key)s AS encrypted_key
+                   %(encrypted_key)s AS encrypted_key, %(absent)s AS absent
               FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
         ), keyed AS (
             SELECT *, CASE WHEN email_encrypted IS NOT NULL THEN encrypted_key
@@ -47,7 +50,7 @@ def addressed_people(task, audiences):
             SELECT partner_id, res_model, res_id,
                    CASE WHEN address_key IS NOT NULL THEN email END AS email, email_encrypted,
                    address_key,
-                   CASE WHEN typed IS NULL THEN %(absent)s
+                   CASE WHEN typed IS NULL THEN absent
                         WHEN address_key IS NOT NULL THEN NULL
                         WHEN email_encrypted IS NOT NULL THEN 'cannot_decrypt'
                         ELSE 'invalid_address' END AS flaw
@@ -60,21 +63,48 @@ def addressed_people(task, audiences):
     )
 
 
+def is_anybody_addressed(task):
+    """Tell whether at least one of the task's people has an address to send to."""
+    task.env.flush_all()
+    [(found,)] = task.env.execute_query(
+        SQL(
+            "WITH %s SELECT EXISTS (SELECT FROM addressed WHERE flaw IS NULL)",
+            addressed_people(task, task.audience_ids),
+        )
+    )
+    return found
+
+
 def _get_columns(task):
     """Return where the address of a contact (p) and of anybody else (people) is found.
 
-    A contact has two: the task says which. An uploaded or source address is what it is.
+    A contact has two: the task says which. An uploaded or source address is what it is. What was
+    encrypted counts as readable if the company's present key has read it: see `res.partner`.
     """
+    encrypted = task.address_form == "encrypted"
     return {
         "typed": SQL(
             """NULLIF(btrim(CASE WHEN people.partner_id IS NULL
-                    THEN COALESCE(people.email, people.email_encrypted) ELSE p.email END), '')"""
+                    THEN COALESCE(people.email, people.email_encrypted) ELSE %s END), '')""",
+            SQL("p.email_encrypted") if encrypted else SQL("p.email"),
         ),
         "clear": SQL(
-            """CASE WHEN people.partner_id IS NULL THEN people.email
-                    ELSE p.email_normalized END"""
+            "CASE WHEN people.partner_id IS NULL THEN people.email %s END",
+            SQL() if encrypted else SQL("ELSE p.email_normalized"),
         ),
-        "encrypted": SQL("people.email_encrypted"),
-        "encrypted_key": SQL("people.address_key"),
-        "absent": "no_address",
+        "encrypted": SQL(
+            "CASE WHEN people.partner_id IS NULL THEN people.email_encrypted %s END",
+            SQL("ELSE p.email_encrypted") if encrypted else SQL(),
+        ),
+        "encrypted_key": SQL(
+            """CASE WHEN people.partner_id IS NULL
+                    THEN CASE WHEN people.address_key NOT LIKE %s THEN people.address_key END
+                    WHEN p.email_encrypted_aes = %s THEN p.email_encrypted_key END""",
+            UNREADABLE + "%",
+            task.env["directmail.aes.key"]._get_reference(task.company_id),
+        ),
+        "absent": SQL(
+            "CASE WHEN people.partner_id IS NULL THEN 'no_address' ELSE %s END",
+            "no_encrypted_address" if encrypted else "no_address",
+        ),
     }

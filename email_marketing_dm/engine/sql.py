@@ -44,7 +44,7 @@ def changing_reason(email, key, company, sender):
     These reasons may come and go while a task runs, so the plan, the estimate and every claim
     evaluate this same fragment.
 
-    :param SQL email: the normalised address (text)
+    :param SQL email: the normalised address (text), null where it is encrypted
     :param SQL key: its address key
     :param SQL company: the sending company's id
     :param SQL sender: the sender address's id
@@ -54,12 +54,20 @@ def changing_reason(email, key, company, sender):
         """CASE
             WHEN EXISTS (
                 SELECT 1 FROM mail_blacklist b WHERE b.email = %(email)s AND b.active
-            ) THEN 'blacklisted'
+            ) OR (%(email)s IS NULL AND EXISTS (
+                SELECT 1 FROM mail_blacklist b WHERE b.address_key = %(key)s AND b.active
+            )) THEN 'blacklisted'
             WHEN EXISTS (
                 SELECT 1 FROM directmail_optout o
                  WHERE o.address_key = %(key)s AND o.company_id = %(company)s
                    AND (o.sender_id IS NULL OR o.sender_id = %(sender)s)
-            ) THEN 'opted_out'
+            ) THEN (
+                SELECT CASE o.origin WHEN 'bounce' THEN 'bounced' WHEN 'complaint' THEN 'complained'
+                                     ELSE 'opted_out' END
+                  FROM directmail_optout o
+                 WHERE o.address_key = %(key)s AND o.company_id = %(company)s
+                   AND (o.sender_id IS NULL OR o.sender_id = %(sender)s)
+                 ORDER BY o.sender_id NULLS FIRST LIMIT 1)
         END""",
         email=email,
         key=key,

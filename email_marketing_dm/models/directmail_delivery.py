@@ -35,6 +35,8 @@ REASONS = [
     ("duplicate", "Same address as somebody else"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
+    ("complained", "Reported spam before"),
+    ("bounced", "Address does not exist"),
     ("fatigue", "Enough mail already"),
     ("quiet", "Quiet time"),
     ("too_late", "Later than the task allows"),

@@ -1,117 +1,181 @@
 import hashlib
+from datetime import timezone
 
 from odoo import api, fields, models
+from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from .directmail_delivery import OUTCOMES
+from ..directmail.address import normalise, scrub
+from ..directmail.machines import is_machine
+from ..engine import events
+
+BATCH = 20_000
+MESSAGE_MAX = 250
 
 
 class DirectmailEvent(models.Model):
-    """The inbox of facts that DirectMail reports. Receiving only inserts; one job applies them.
+    """The inbox of facts from outside: pushed, polled, or seen by our own links.
 
-    An event carries an address key, never an address, and may arrive twice or in any order.
+    Receiving only inserts; one job per company applies them. A fact carries a delivery or an
+    address key, never an address, and may come twice or in any order. One that fits no mail of
+    ours is kept, and changes nothing.
     """
 
     _name = "directmail.event"
     _description = "DirectMail Event"
     _log_access = False
     _order = "id"
+    _rec_name = "kind"
 
-    task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
-    address_key = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
-    outcome = fields.Selection(OUTCOMES, required=True, readonly=True)
-    occurred_at = fields.Datetime(required=True, readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    account_id = fields.Many2one("directmail.account", readonly=True, ondelete="cascade")
+    delivery_id = fields.Many2one(
+        "directmail.delivery", readonly=True, index="btree_not_null", ondelete="cascade"
+    )
+    task_id = fields.Many2one(related="delivery_id.task_id", string="Email task")
+    address_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    kind = fields.Selection(
+        [
+            ("delivered", "Delivered"),
+            ("failed", "Failed"),
+            ("invalid", "Invalid address"),
+            ("spam", "Spam"),
+            ("open", "Opened"),
+            ("click", "Clicked"),
+            ("unsubscribe", "Unsubscribed"),
+            ("subscribe", "Subscribed again"),
+            ("complaint", "Reported as spam"),
+            ("listed", "On DirectMail's list of invalid addresses"),
+            ("other", "Something else"),
+        ],
+        "What happened",
+        required=True,
+        readonly=True,
+    )
+    source = fields.Selection(
+        [("push", "Pushed"), ("poll", "Polled"), ("own", "Own links")],
+        "How we know",
+        required=True,
+        readonly=True,
+    )
+    occurred_at = fields.Datetime("When", required=True, readonly=True)
+    machine = fields.Boolean("By a machine", readonly=True)
+    link_id = fields.Many2one(
+        "directmail.link", readonly=True, index="btree_not_null", ondelete="set null"
+    )
     code = fields.Char(readonly=True)
     message = fields.Char(readonly=True)
-    fingerprint = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
+    fingerprint = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     applied = fields.Boolean(readonly=True)
 
     _fingerprint_unique = models.UniqueIndex("(fingerprint)")
-    _open_index = models.Index("(task_id) WHERE applied IS NOT TRUE")
+    _open_index = models.Index("(company_id, id) WHERE applied IS NOT TRUE")
+    _subscribe_index = models.Index("(company_id, occurred_at) WHERE kind = 'subscribe'")
+    _stray_index = models.Index("(account_id) WHERE delivery_id IS NULL")
 
     @api.private
-    def _receive(self, rows):
-        """Insert events that are not there yet.
+    def _receive(self, facts):
+        """Insert facts that are not there yet: see `engine.events.insert`.
 
-        :param rows: dicts with task_id, address_key, outcome, occurred_at (naive UTC), code,
-            message
+        :param facts: a list of `engine.events.Fact`
         :return: how many were new
         :rtype: int
         """
-        values = [
-            SQL(
-                "(%s, %s, %s, %s::timestamp, %s, %s, %s)",
-                row["task_id"],
-                row["address_key"],
-                row["outcome"],
-                row["occurred_at"],
-                row["code"] or None,
-                (row["message"] or "")[:250] or None,
-                hashlib.sha256(
-                    "|".join(
-                        str(row[key])
-                        for key in ("task_id", "address_key", "outcome", "occurred_at")
-                    ).encode()
-                ).hexdigest(),
-            )
-            for row in rows
-        ]
-        if not values:
-            return 0
-        return len(
-            self.env.execute_query(
-                SQL(
-                    """INSERT INTO directmail_event
-                            (task_id, address_key, outcome, occurred_at, code, message, fingerprint)
-                       VALUES %s ON CONFLICT (fingerprint) DO NOTHING RETURNING id""",
-                    SQL(", ").join(values),
-                )
-            )
-        )
+        return events.insert(self.env, facts)
 
+    @api.model
     @api.private
-    def _apply_open(self, task):
-        """Apply a task's new events to its deliveries, all at once.
+    def _get_fingerprint(self, *parts):
+        """Return what tells copies of one fact: half a SHA-256, in base 16."""
+        return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
 
-        The latest fact about a person wins. A fact about an *unknown* mail proves that it was
-        sent; one about a mail still *sending* waits in its outcome for the answer itself.
+    @api.model
+    def _cron_apply(self):
+        """Apply what came in, a batch of one company at a time."""
+        cron = self.env["ir.cron"]
+        companies = self.env.execute_query(
+            SQL("SELECT DISTINCT company_id FROM directmail_event WHERE applied IS NOT TRUE")
+        )
+        cron._commit_progress(remaining=len(companies))
+        for (company_id,) in companies:
+            company = self.env["res.company"].browse(company_id)
+            while retrying(lambda company=company: self._apply_batch(company), self.env) == BATCH:
+                if not cron._commit_progress():
+                    return
+            if not cron._commit_progress(1):
+                return
 
-        :param task: a `directmail.task` record
-        :return: how many deliveries changed
+    def _apply_batch(self, company, limit=BATCH):
+        """Apply a company's oldest facts to deliveries, counters and opt-outs.
+
+        :return: how many facts were applied
         :rtype: int
         """
-        counter = self.env["directmail.task.counter"]
-        [(changed,)] = counter._apply(
-            SQL(
-                """UPDATE directmail_delivery d
-                      SET outcome = fact.outcome, outcome_at = fact.occurred_at,
-                          code = fact.code, message = fact.message,
-                          state = CASE WHEN d.state IN ('unknown', 'not_sent') THEN 'sent'
-                                       ELSE d.state END,
-                          sent_at = COALESCE(d.sent_at, d.claimed_at)
-                     FROM (SELECT DISTINCT ON (o.id) o.id AS delivery_id, o.state AS old_state,
-                                  o.outcome AS old_outcome, e.outcome, e.occurred_at, e.code,
-                                  e.message
-                             FROM directmail_event e
-                             JOIN directmail_delivery o
-                               ON o.task_id = e.task_id AND o.address_key = e.address_key
-                              AND o.state IN ('sending', 'unknown', 'sent', 'not_sent')
-                            WHERE e.task_id = %(task)s AND e.applied IS NOT TRUE
-                            ORDER BY o.id, e.occurred_at DESC, e.id DESC
-                          ) AS fact
-                    WHERE d.id = fact.delivery_id
-                      AND (d.outcome_at IS NULL OR d.outcome_at <= fact.occurred_at)
-                RETURNING d.task_id, fact.old_state, d.state AS new_state,
-                          fact.old_outcome, d.outcome AS new_outcome""",
-                task=task.id,
-            ),
-            "events",
+        self.flush_model()
+        last = events.find_batch(self.env, company.id, limit)
+        if last is None:
+            return 0
+        events.match_strays(self.env, company.id, last)
+        events.flag_bursts(self.env, company.id, last)
+        self.env["directmail.event.count"]._count_facts(company, last)
+        self.env["directmail.optout"]._import_facts(company, last)
+        applied, invalid = events.apply_facts(self.env, company.id, last)
+        if invalid:
+            self.env["directmail.optout"]._import_bounces(invalid)
+        self.env.invalidate_all()
+        return applied
+
+    @api.private
+    def _apply_all(self, company):
+        """Apply everything that a company has, for a user who waits for it."""
+        while self._apply_batch(company) == BATCH:
+            pass
+
+    @api.model
+    @api.private
+    def _make_pushed(self, account, event, delivery_id):
+        """Return a pushed event as a fact.
+
+        :param event: a `directmail.push.PushedEvent`
+        :param int delivery_id: of the mail that it names, or None
+        :rtype: engine.events.Fact
+        """
+        task = self.env["directmail.task"]
+        if not delivery_id and event.tag:
+            task = task.search([("tag_name", "=", event.tag), ("account_id", "=", account.id)])
+        return self._make_fact(
+            account,
+            "push",
+            event.kind,
+            event.occurred_at,
+            address=event.address,
+            delivery_id=delivery_id,
+            task_id=task[:1].id or None,
+            machine=is_machine(event.user_agent) if event.user_agent else None,
+            code=event.code or None,
+            message=event.message if event.kind != "other" else event.type,
+            # An event has its id for good, however often it is pushed.
+            fingerprint=self._get_fingerprint("push", account.id, event.event_id),
         )
-        self.env.execute_query(
-            SQL(
-                """UPDATE directmail_event SET applied = TRUE
-                    WHERE task_id = %s AND applied IS NOT TRUE RETURNING id""",
-                task.id,
-            )
+
+    @api.model
+    @api.private
+    def _make_fact(self, account, source, kind, moment, *, address="", message="", **values):
+        """Return a fact; the address becomes a key, and disappears from the message.
+
+        :param moment: aware, or None for now
+        :rtype: engine.events.Fact
+        """
+        email = normalise(address)
+        key = self.env["directmail.keyring"]._get_master_key()
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else None
+        return events.Fact(
+            kind=kind,
+            source=source,
+            occurred_at=moment or fields.Datetime.now(),
+            company_id=account.company_id.id,
+            account_id=account.id,
+            address_key=key.address_key(email) if email else None,
+            message=scrub(message, address)[:MESSAGE_MAX] or None,
+            **values,
         )
-        return changed

@@ -27,12 +27,17 @@ class DirectmailGuarded(models.AbstractModel):
         self._check_guarded(vals)
         return super().write(vals)
 
+    @classmethod
+    def _get_guarded_fields(cls):
+        """Return the guarded fields of all files that make up the model."""
+        return frozenset().union(*(vars(base).get("_guarded_fields", ()) for base in cls.mro()))
+
     def _check_guarded(self, names):
         """Refuse names of guarded fields, except to the product's own code.
 
         :raise AccessError: if the current user may not write one of them
         """
-        guarded = self._guarded_fields.intersection(names)
+        guarded = self._get_guarded_fields().intersection(names)
         if guarded and not self.env.su:
             raise AccessError(
                 self.env._(

@@ -1,13 +1,16 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
+
+# Wishes that a later subscription takes back; the others only an administrator can.
+REVOCABLE = "directmail"
 
 
 class DirectmailOptout(models.Model):
-    """A person's wish to get no more mail, kept by address key, so that it outlives contacts."""
+    """A reason to send somebody no more mail, kept by address key, so that it outlives contacts."""
 
     _name = "directmail.optout"
     _description = "Opt-out"
-    _order = "create_date desc, id desc"
+    _order = "occurred_at desc, id desc"
     _rec_name = "email"
 
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
@@ -24,10 +27,19 @@ class DirectmailOptout(models.Model):
         help="Empty: no mail of this company at all.",
     )
     origin = fields.Selection(
-        [("one_click", "Mail program's button"), ("page", "Unsubscribe page")],
+        [
+            ("one_click", "Mail program's button"),
+            ("page", "Unsubscribe page"),
+            ("directmail", "Unsubscribed at DirectMail"),
+            ("complaint", "Reported as spam"),
+            ("bounce", "Address does not exist"),
+        ],
         required=True,
         readonly=True,
     )
+    reason_id = fields.Many2one("mailing.subscription.optout", readonly=True, ondelete="set null")
+    feedback = fields.Text(readonly=True)
+    occurred_at = fields.Datetime("Since", readonly=True, default=fields.Datetime.now)
     task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="set null")
 
     _address_unique = models.UniqueIndex(
@@ -35,27 +47,161 @@ class DirectmailOptout(models.Model):
         "This address has unsubscribed already.",
     )
 
-    def _record(self, delivery, origin):
+    @api.private
+    def _record(self, delivery, origin, sender=None):
         """Remember that the person behind a delivery wants no more mail from its company.
 
         Asking twice changes nothing.
 
         :param delivery: a `directmail.delivery` record
         :param str origin: a value of the field `origin`
+        :param sender: a `directmail.sender`: only no more mail from this address
+        :return: the opt-out; empty for a delivery that never had an address
         """
+        self, delivery = self.sudo(), delivery.sudo()
         self.flush_model()
-        self.env.execute_query(
+        self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_optout (company_id, address_key, email, partner_id,
-                        origin, task_id, create_uid, create_date, write_uid, write_date)
-                   SELECT company_id, address_key, email, partner_id, %(origin)s, task_id,
-                          %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
+                        sender_id, origin, task_id, occurred_at, create_uid, create_date,
+                        write_uid, write_date)
+                   SELECT company_id, address_key, email, partner_id, %(sender)s, %(origin)s,
+                          task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
                      FROM directmail_delivery
                     WHERE id = %(delivery)s AND address_key IS NOT NULL
-                       ON CONFLICT DO NOTHING
-                RETURNING id""",
+                       ON CONFLICT DO NOTHING""",
                 origin=origin,
+                sender=(sender and sender.id) or None,
                 uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
                 delivery=delivery.id,
             )
         )
+        return self.search(
+            [
+                ("company_id", "=", delivery.company_id.id),
+                ("address_key", "=", delivery.address_key),
+                ("sender_id", "=", (sender and sender.id) or False),
+            ]
+        )
+
+    @api.private
+    def _import_facts(self, company, last):
+        """Take over the wishes and complaints among a company's open facts.
+
+        The latest of somebody's wishes holds, in whatever order they come; a complaint stays.
+
+        :param int last: id of the last fact to look at: see `engine.events.find_batch`
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """WITH wishes AS (%(wishes)s), changed AS (
+                    INSERT INTO directmail_optout AS o
+                           (company_id, address_key, email, partner_id, origin, task_id,
+                            occurred_at, create_uid, create_date, write_uid, write_date)
+                    SELECT DISTINCT ON (address_key) company_id, address_key, email, partner_id,
+                           CASE kind WHEN 'complaint' THEN 'complaint' ELSE %(revocable)s END,
+                           task_id, occurred_at, %(uid)s, %(now)s, %(uid)s, %(now)s
+                      FROM wishes w
+                     WHERE kind = 'complaint' OR kind = 'unsubscribe' AND NOT EXISTS (
+                           SELECT 1 FROM directmail_event s
+                             LEFT JOIN directmail_delivery d ON d.id = s.delivery_id
+                            WHERE s.company_id = w.company_id AND s.kind = 'subscribe'
+                              AND COALESCE(d.address_key, s.address_key) = w.address_key
+                              AND s.occurred_at >= w.occurred_at)
+                     ORDER BY address_key, kind, occurred_at DESC
+                        ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
+                       SET origin = EXCLUDED.origin,
+                           occurred_at = GREATEST(o.occurred_at, EXCLUDED.occurred_at)
+                     WHERE EXCLUDED.origin = 'complaint' OR o.origin = %(revocable)s
+                ), revoked AS (
+                    DELETE FROM directmail_optout o USING wishes w
+                     WHERE w.kind = 'subscribe' AND o.company_id = w.company_id
+                       AND o.address_key = w.address_key AND o.origin = %(revocable)s
+                       AND o.occurred_at <= w.occurred_at AND NOT EXISTS (
+                           SELECT 1 FROM wishes later WHERE later.address_key = w.address_key
+                              AND (later.kind = 'complaint' OR later.kind = 'unsubscribe'
+                                   AND later.occurred_at > w.occurred_at))
+                )
+                SELECT DISTINCT email FROM wishes WHERE kind = 'complaint' AND email IS NOT NULL""",
+                wishes=SQL(
+                    """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.partner_id, d.task_id,
+                              COALESCE(d.address_key, e.address_key) AS address_key
+                         FROM directmail_event e
+                         LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
+                        WHERE e.company_id = %s AND e.applied IS NOT TRUE AND e.id <= %s
+                          AND e.source != 'own'
+                          AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
+                          AND COALESCE(d.address_key, e.address_key) IS NOT NULL""",
+                    company.id,
+                    last,
+                ),
+                revocable=REVOCABLE,
+                uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
+            )
+        )
+        self._blacklist([email for (email,) in rows])
+        self._insert_bounces(
+            SQL(
+                """SELECT d.*, e.occurred_at AS since
+                     FROM directmail_event e JOIN directmail_delivery d ON d.id = e.delivery_id
+                     JOIN directmail_account a ON a.id = d.account_id AND a.bounce_limit > 0
+                    WHERE e.company_id = %s AND e.applied IS NOT TRUE AND e.id <= %s
+                      AND e.kind = 'listed'""",
+                company.id,
+                last,
+            )
+        )
+
+    @api.private
+    def _import_bounces(self, delivery_ids):
+        """Stop mailing addresses that do not exist, once they have bounced often enough.
+
+        Often enough is the account's setting; a mail that arrived in between starts anew.
+
+        :param delivery_ids: of deliveries that have just become invalid
+        """
+        self._insert_bounces(
+            SQL(
+                """SELECT d.*, d.outcome_at AS since
+                     FROM directmail_delivery d JOIN directmail_account a ON a.id = d.account_id
+                    WHERE d.id = ANY(%s) AND a.bounce_limit > 0 AND a.bounce_limit <= (
+                          SELECT count(*) FROM directmail_delivery b
+                           WHERE b.address_key = d.address_key AND b.company_id = d.company_id
+                             AND b.outcome = 'invalid' AND NOT EXISTS (
+                                 SELECT 1 FROM directmail_delivery later
+                                  WHERE later.address_key = b.address_key
+                                    AND later.company_id = b.company_id
+                                    AND later.outcome = 'delivered'
+                                    AND later.claimed_at > b.claimed_at))""",
+                list(delivery_ids),
+            )
+        )
+
+    def _insert_bounces(self, deliveries):
+        """Insert opt-outs for the addresses of deliveries; `since` says from when."""
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_optout
+                          (company_id, address_key, email, partner_id, origin, task_id,
+                           occurred_at, create_uid, create_date, write_uid, write_date)
+                   SELECT DISTINCT ON (company_id, address_key) company_id, address_key, email,
+                          partner_id, 'bounce', task_id, since, %(uid)s, %(now)s, %(uid)s, %(now)s
+                     FROM (%(deliveries)s) d
+                    ORDER BY company_id, address_key, since
+                       ON CONFLICT DO NOTHING""",
+                deliveries=deliveries,
+                uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
+            )
+        )
+
+    @api.model
+    def _blacklist(self, emails):
+        """Put plain addresses on Odoo's blacklist, which every company honours."""
+        blacklist = self.env["mail.blacklist"].sudo().with_context(tracking_disable=True)
+        if emails:
+            blacklist.create([{"email": email} for email in emails]).filtered(
+                lambda entry: not entry.active
+            ).action_unarchive()

@@ -7,8 +7,8 @@ from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 # Who gets the mail is frozen by the plan; what it says must not change while it is being sent.
 PEOPLE_FIELDS = {
-    "account_id", "audience_ids", "exclude_audience_ids", "is_notification", "notification_counts",
-    "use_as_is",
+    "account_id", "address_form", "audience_ids", "exclude_audience_ids", "is_notification",
+    "notification_counts", "use_as_is",
 }  # fmt: skip
 CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
@@ -39,6 +39,8 @@ class DirectmailTask(models.Model):
             "conversion_error",
             "counter_ids",
             "delivery_ids",
+            "details_removed_at",
+            "details_totals",
             "finished_at",
             "pause_reason",
             "planned_at",
@@ -75,6 +77,15 @@ class DirectmailTask(models.Model):
     use_as_is = fields.Boolean(
         "Use audiences as they are",
         help="Off: audiences are refreshed just before the mails go out.",
+    )
+    address_form = fields.Selection(
+        [("original", "Original"), ("encrypted", "Encrypted")],
+        "Contacts' address",
+        required=True,
+        default="original",
+        help="Original: the email of each contact. Encrypted: the encrypted email, which is"
+        " decrypted while it is being sent and shown to nobody. Uploaded addresses are used as they"
+        " were uploaded.",
     )
     template_id = fields.Many2one("directmail.template", index="btree_not_null")
     template_state = fields.Selection(related="template_id.state", string="Review")

@@ -1,13 +1,9 @@
-import logging
-from datetime import timedelta, timezone
+from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.service.model import retrying
 from odoo.tools import SQL
-
-_logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_results"
 # DirectMail keeps details for about a month; nearly everything is known after three days.
@@ -16,6 +12,8 @@ FOLLOW_DAYS = 3
 UNKNOWN_WAIT = 24 * 3600
 # Absence proves something only where nearly all mails known to be sent are visible.
 CONTROL_SHARE = 0.95
+# How often a user's button may ask DirectMail; the cron reads on.
+ACTION_CALLS = 200
 
 
 class DirectmailTask(models.Model):
@@ -23,23 +21,29 @@ class DirectmailTask(models.Model):
 
     _inherit = "directmail.task"
 
+    polled_until = fields.Datetime("Read up to", compute="_compute_polled")
+    poll_message = fields.Char("Reading", compute="_compute_polled")
+
+    def _compute_polled(self):
+        """Say how far DirectMail's records of the task have been read."""
+        polls = (
+            self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])
+        ).grouped("task_id")
+        for task in self:
+            poll = polls.get(task._origin)
+            task.polled_until = poll and poll.covered_until
+            task.poll_message = poll and poll._get_message()
+
     @api.model
     def _cron_import_results(self):
-        """Import the results of every task that is not settled yet."""
-        tasks = self.search(self._get_unsettled_domain()).filtered(
-            lambda task: not task._is_settled()
-        )
-        self.env["ir.cron"]._commit_progress(remaining=len(tasks))
-        for task in tasks:
-            try:
-                task._receive_results()
-            except UserError as error:
-                _logger.warning("Results of email task %s can't be read: %s", task.id, error)
-            else:
-                # Reading took a while, and the sender may be at work on the same people: a fresh
-                # transaction applies what was read, again if need be.
-                self.env["ir.cron"]._commit_progress()
-                retrying(task._apply_results, self.env)
+        """Read DirectMail's records of every account, within its budget of calls.
+
+        What a run does not get to is read by the next one.
+        """
+        accounts = self.env["directmail.account"].search([("state", "in", ("active", "stopped"))])
+        self.env["ir.cron"]._commit_progress(remaining=len(accounts))
+        for account in accounts:
+            account._poll()
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 
@@ -62,8 +66,7 @@ class DirectmailTask(models.Model):
         """Ask DirectMail for results now instead of waiting for the next import."""
         self.check_access("read")
         for task in self.sudo().filtered("tag_name"):
-            task._receive_results()
-            task._apply_results()
+            task._read_results(ACTION_CALLS)
         return True
 
     def _schedule_results(self):
@@ -71,46 +74,57 @@ class DirectmailTask(models.Model):
         now = fields.Datetime.now()
         self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=minutes) for minutes in (1, 5)])
 
-    def _receive_results(self):
-        """Read every page of the task's details into the inbox of events.
+    def _read_results(self, calls):
+        """Read on in DirectMail's records of this task, and apply what they say.
 
+        :param int calls: how many DirectMail may be asked
+        :return: how many calls are left
+        :rtype: int
         :raise UserError: if DirectMail can't be asked
         """
         self.ensure_one()
         if not self.planned_at:
-            return
-        key = self.env["directmail.keyring"]._get_master_key()
-        start = self.planned_at.replace(tzinfo=timezone.utc) - timedelta(minutes=1)
-        end = fields.Datetime.now().replace(tzinfo=timezone.utc) + timedelta(minutes=1)
-        start = max(start, end - timedelta(days=30) + timedelta(minutes=1))
+            return calls
+        poll = self.env["directmail.poll"]._get(self.account_id, "details", self)
+        calls = poll._read(calls, begin=self._get_first_open())
+        if self.env.context.get("cron_id"):
+            retrying(lambda: self._apply_results(poll), self.env)
+        else:
+            self._apply_results(poll)
+        return calls
 
-        def read(client):
-            for page in client.list_delivery_details(self.tag_name, start, end):
-                self.env["directmail.event"]._receive(
-                    [self._read_detail(key, row) for row in page.rows if row.status]
-                )
+    def _get_first_open(self):
+        """Return when the first mail went out whose outcome is not known (naive UTC).
 
-        self.account_id._call(read)
-
-    def _apply_results(self):
-        """Apply what was received, all pages of which must have been read."""
+        Everything before it need not be read again. Where an unknown mail is old enough for its
+        absence to be proved, all is read.
+        """
         self.ensure_one()
-        self.env["directmail.event"]._apply_open(self)
-        self._resolve_unknown()
-        self.env.invalidate_all()
-        self.results_at = fields.Datetime.now()
+        [(first, first_unknown)] = self.env.execute_query(
+            SQL(
+                """SELECT min(claimed_at), min(claimed_at) FILTER (WHERE state = 'unknown')
+                     FROM directmail_delivery
+                    WHERE task_id = %s AND state IN ('sent', 'unknown') AND outcome IS NULL""",
+                self.id,
+            )
+        )
+        if first_unknown and first_unknown < self._get_proof_time():
+            first = self.planned_at
+        return (first or self.planned_at) - timedelta(minutes=1)
 
-    def _read_detail(self, key, row):
-        """Return a row of details as an event; the address itself goes no further."""
-        moment = row.updated_at or fields.Datetime.now().replace(tzinfo=timezone.utc)
-        return {
-            "task_id": self.id,
-            "address_key": key.address_key(row.address.strip().lower()),
-            "outcome": row.status,
-            "occurred_at": moment.astimezone(timezone.utc).replace(tzinfo=None),
-            "code": row.error_classification,
-            "message": row.message,
-        }
+    def _get_proof_time(self):
+        """Return before when a mail must have gone out to be missed in DirectMail's records."""
+        wait = self.account_id._get_seconds("unknown_wait_seconds", UNKNOWN_WAIT)
+        return fields.Datetime.now() - timedelta(seconds=wait)
+
+    def _apply_results(self, poll):
+        """Apply what was received; look for missing mails once all records have been read."""
+        self.ensure_one()
+        self.env["directmail.event"]._apply_all(self.company_id)
+        if not poll.end:
+            self._resolve_unknown()
+            self.results_at = fields.Datetime.now()
+        self.env.invalidate_all()
 
     def _resolve_unknown(self):
         """Call unknown mails *not sent* where DirectMail's records prove it.
@@ -119,11 +133,16 @@ class DirectmailTask(models.Model):
         only if they show nearly all of the mails that were certainly sent.
         """
         self.ensure_one()
-        wait = self.account_id._get_seconds("unknown_wait_seconds", UNKNOWN_WAIT)
-        before = fields.Datetime.now() - timedelta(seconds=wait)
+        if not self.unknown_count:
+            return
+        before = self._get_proof_time()
+        # What was pushed says nothing about how complete the records are.
         [(certain, visible)] = self.env.execute_query(
             SQL(
-                """SELECT count(*), count(outcome) FROM directmail_delivery
+                """SELECT count(*), count(*) FILTER (WHERE EXISTS (
+                              SELECT 1 FROM directmail_event e
+                               WHERE e.delivery_id = d.id AND e.source = 'poll'))
+                     FROM directmail_delivery d
                     WHERE task_id = %s AND state = 'sent' AND claimed_at < %s""",
                 self.id,
                 before,

@@ -50,6 +50,7 @@ class DirectmailTask(models.Model):
                     if not self.use_as_is:
                         self._refresh_audiences()
                     self._plan()
+                self._make_links()
                 self.write({"state": "sending", "state_message": False, "content_changed": False})
         except PauseTask as error:
             self._pause(error.reason, error.args[0])

@@ -6,6 +6,9 @@ from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 ON_ITS_WAY = ("pending", "sending", "paused")
 
+#: Figures that a date on the delivery tells.
+DATES = {**MARKS, "converted": "converted_at"}
+
 
 class DirectmailTask(models.Model):
     """The buttons of a task, and what must be in place before it may go out."""
@@ -130,8 +133,8 @@ class DirectmailTask(models.Model):
             domain.append(("state", "=", name))
         elif name in dict(OUTCOMES):
             domain.append(("outcome", "=", name))
-        elif name in MARKS:
-            domain.append((MARKS[name], "!=", False))
+        elif name in DATES:
+            domain.append((DATES[name], "!=", False))
         else:
             context = {"search_default_group_by_state": 1} if name == "people" else {}
             return {**action, "domain": domain, "context": context}
@@ -200,7 +203,9 @@ class DirectmailTask(models.Model):
             raise UserError(
                 self.env._("The audience has nobody in it. Change its filter, then send again.")
             )
-        if not sum(self.audience_ids.sudo().mapped("usable_count")):
+        if self.address_form == "encrypted":
+            self._check_encrypted()
+        elif not sum(self.audience_ids.sudo().mapped("usable_count")):
             raise UserError(
                 self.env._(
                     "None of the %s people in the audience has a usable email address. Complete"

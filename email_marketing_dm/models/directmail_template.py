@@ -169,8 +169,12 @@ class DirectmailTemplate(models.Model):
             self.subject or "",
             self.body_html or "",
             public_url=(self.account_id.public_url or "").rstrip("/"),
-            links=SPECIAL_LINKS,
+            links=self._get_links(),
         )
+
+    def _get_links(self):
+        """Return {address as written: path}: links that lead to us, with the person's token."""
+        return SPECIAL_LINKS
 
     def _explain_problem(self, code, detail):
         sentences = {

@@ -1,9 +1,16 @@
 from . import (
     test_account,
     test_audience,
+    test_audience_life,
+    test_audience_rules,
     test_conversion,
     test_data_table,
+    test_effectiveness,
+    test_encrypted,
     test_engine,
+    test_erasure,
+    test_events,
+    test_push,
     test_fatigue,
     test_fatigue_oracle,
     test_models_oracle,
@@ -18,4 +25,6 @@ from . import (
     test_template,
     test_template_review,
     test_tour,
+    test_upload,
+    test_tracking,
 )

@@ -51,6 +51,63 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self.assertIn("Zoë &lt;script&gt;", response.text)
         self.assertIn("sandbox", response.headers["Content-Security-Policy"])
 
+    def _post(self, path="", **data):
+        response = self.url_open(f"/directmail/unsubscribe/{self.token}{path}", data)
+        self.assertEqual(response.status_code, 200)
+        return response.text
+
+    def test_who_unsubscribes_is_counted(self):
+        self._run_cron()
+        self._post(scope="company")
+        self._post(scope="company")
+        self.env["directmail.event"]._apply_all(self.account.company_id)
+        self.env.invalidate_all()
+        self.assertTrue(self.delivery.unsubscribed_at)
+        self.assertEqual(self.task.unsubscribed_count, 1)
+        self.assertSumRule(self.task)
+
+    def test_reason(self):
+        reason = self.env["mailing.subscription.optout"].search([], limit=1)
+        self.assertIn(reason.name, self._post(scope="company"))
+        self._post("/reason", reason=reason.id, feedback="  Too loud <b> ")
+        optout = self._get_new_optouts()
+        self.assertEqual((optout.reason_id, optout.feedback), (reason, "Too loud <b>"))
+        for nonsense in ("", "-1", "x", "99999999"):
+            self._post("/reason", reason=nonsense, scope=nonsense)
+
+    def test_only_this_sender(self):
+        self._post(scope="sender")
+        optout = self._get_new_optouts()
+        self.assertEqual(optout.sender_id, self.sender)
+        self.assertFalse(self.env["mail.blacklist"].search([("email", "=", "zoe@example.com")]))
+
+    def test_mailings_of_every_kind(self):
+        self._post(scope="all")
+        self.assertFalse(self._get_new_optouts().sender_id)
+        self.assertTrue(self.env["mail.blacklist"].search([("email", "=", "zoe@example.com")]))
+
+    def test_by_mistake(self):
+        self._post(scope="company")
+        self._post("/undo", sure="yes")
+        self.assertFalse(self._get_new_optouts())
+        self.env["directmail.optout"]._record(self.delivery, "complaint")
+        self._post("/undo", sure="yes")
+        self.assertEqual(self._get_new_optouts().origin, "complaint")
+
+    def test_in_the_persons_language(self):
+        """Of the contact; of the browser where there is none."""
+        view = self.env.ref("email_marketing_dm.unsubscribe_page")
+        for code, words in (("de_DE", "Keine Werbung mehr?"), ("zh_CN", "退订邮件？")):
+            self.env["res.lang"]._activate_lang(code)
+            view.update_field_translations("arch_db", {code: {"Unsubscribe?": words}})
+            self.delivery.partner_id.lang = code
+            self.assertIn(words, self.url_open(f"/directmail/unsubscribe/{self.token}").text)
+        self.delivery.partner_id.lang = False
+        headers = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+        page = self.url_open(f"/directmail/unsubscribe/{self.token}", headers=headers).text
+        self.assertIn("Keine Werbung mehr?", page)
+        self.assertIn('lang="de-DE"', page)
+
     def test_guessed_tokens_lead_nowhere(self):
         for position in range(len(self.token)):
             other = "A" if self.token[position] != "A" else "B"

@@ -188,11 +188,27 @@ def test_who_unsubscribed_and_who_complained(client, emulator):
     emulator.flush_outcomes()
     emulator.react(left.env_id, "unsubscribe")
     emulator.react(angry.env_id, "complain")
-    [unsubscribed] = client.list_blocked(const.BLOCK_UNSUBSCRIBED, *last_hour())
-    [reported] = client.list_blocked(const.BLOCK_REPORTED, *last_hour())
+    [page] = client.list_blocked(const.BLOCK_UNSUBSCRIBED, *last_hour())
+    [unsubscribed] = page.rows
+    [page] = client.list_blocked(const.BLOCK_REPORTED, *last_hour())
+    [reported] = page.rows
     assert (unsubscribed.address, unsubscribed.sender) == ("left@people.example", MAIL.sender)
     assert reported.address == "angry@people.example"
     assert abs(reported.blocked_at - datetime.now(timezone.utc)) < timedelta(minutes=5)
+
+
+def test_invalid_addresses(client, emulator):
+    client.send(replace(MAIL, to="bounce9@people.example"))
+    emulator.flush_outcomes()
+    [page] = client.list_invalid(*last_hour())
+    assert "bounce9@people.example" in [row.address for row in page.rows]
+
+
+def test_events_of_the_account(client):
+    client.set_events(True)
+    assert client.get_events() is True
+    client.set_events(False)
+    assert client.get_events() is False
 
 
 # Refusals that come from DirectMail's own rules -----------------------------------------

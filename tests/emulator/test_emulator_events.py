@@ -142,7 +142,7 @@ def test_machines_can_be_told_by_their_data(listening, receiver):
     listening.emulator.flush_outcomes()
     agents = {event["data"]["rcpt"].partition("@")[0]: event["data"]["user_agent"]
               for event in receiver.wait(4) if event["type"] == "dm:Trace:Open"}
-    assert "GoogleImageProxy" in agents["machine1"] and "iPhone" in agents["open1"]
+    assert agents["machine1"] == "Mozilla/5.0" and "iPhone" in agents["open1"]
 
 
 def verify(url, headers, body, certificate):

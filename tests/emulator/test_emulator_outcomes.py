@@ -305,7 +305,7 @@ def test_people_and_machines_use_the_links_in_the_mail(account):
     assert asked["POST", "/one-click/7"][2] == "List-Unsubscribe=One-Click"
     assert {host for host, _agent, _body in asked.values()} == {"mail.shop.example"}
     assert "iPhone" in asked["GET", "/l/click"][1]
-    assert "GoogleImageProxy" in asked["GET", "/o/scanner.gif"][1]
+    assert asked["GET", "/o/scanner.gif"][1] == "Mozilla/5.0"
     assert "Scanner" in asked["GET", "/l/scanner"][1]
     # a mail's own unsubscribe link is not DirectMail's affair
     assert account.call("list_block_sending", block_type="UNSUB").data == []

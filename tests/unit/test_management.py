@@ -1,5 +1,6 @@
 """All calls but sending, through the real SDK over real sockets."""
 
+import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -214,7 +215,10 @@ def test_blocked(client, server):
     row = {"BlockEmail": "a@x.example", "SenderEmail": "N@x.example", "BlockTime": 1767225600}
     server.script = [ok(Data=[row], NextToken="t2"), ok(Data=[{**row, "Reason": "3"}])]
     begin = datetime(2026, 1, 1, tzinfo=UTC)
-    found = list(client.list_blocked(const.BLOCK_UNSUBSCRIBED, begin, begin + timedelta(hours=1)))
+    end = begin + timedelta(hours=1)
+    pages = list(client.list_blocked(const.BLOCK_UNSUBSCRIBED, begin, end))
+    assert [page.next_token for page in pages] == ["t2", None]
+    found = [who for page in pages for who in page.rows]
     assert [(who.address, who.sender, who.reason) for who in found] == [
         ("a@x.example", "n@x.example", 0),
         ("a@x.example", "n@x.example", 3),
@@ -228,6 +232,28 @@ def test_blocked(client, server):
         "MaxResults": "500",
     }
     assert second.query["NextToken"] == "t2"
+
+
+def test_invalid_addresses(client, server):
+    row = {"ToAddress": "a@x.example", "UtcLastUpdateTime": 1767225600}
+    server.script = [ok(data={"mailDetail": [row]}, NextStart="7"), ok(data={}, NextStart="")]
+    begin = datetime(2025, 12, 31, 20, tzinfo=UTC)
+    first, last = client.list_invalid(begin, begin + timedelta(days=2))
+    assert [who.address for who in first.rows] == ["a@x.example"]
+    assert first.rows[0].updated_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert (first.next_start, last.rows, last.next_start) == ("7", (), None)
+    # Whole days in Beijing.
+    assert server.requests[0].query["StartTime"] == "2026-01-01"
+    assert server.requests[1].query["NextStart"] == "7"
+
+
+def test_events_of_the_account(client, server):
+    server.script = [ok(Data={"EnableEventbridge": True}), ok(Data={}), ok()]
+    assert client.get_events() is True
+    assert client.get_events() is False
+    client.set_events(True)
+    assert server.requests[0].method == "GET"
+    assert json.loads(server.requests[2].form["User"]) == {"EnableEventbridge": True}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+import logging
+import time
+
+from odoo import http
+from odoo.http import request
+
+from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
+from ..engine.content import read_delivery_token
+
+_logger = logging.getLogger(__name__)
+
+# A flood of forgeries must not flood the log, nor the database.
+REPORT_SECONDS = 60
+_reported = {}
+STATUS = {"oversized": 413, "malformed": 400}
+
+
+class DirectmailEvents(http.Controller):
+    """Where EventBridge pushes DirectMail's events to."""
+
+    @http.route(
+        "/directmail/events/<string:address>",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        sitemap=False,
+    )
+    def receive(self, address, **_query):
+        """Check a push, keep what it says, and answer. A job applies it later.
+
+        An event that comes again changes nothing.
+        """
+        account = request.env["directmail.account"]._find_by_push_address(address)
+        if not account:
+            raise request.not_found()
+        try:
+            body = self._read_body()
+            self._verify(account, body)
+            pushed = read_events(body)
+        except PushRefused as error:
+            self._report(account, error.reason)
+            return request.make_response(
+                error.reason,
+                headers=[("X-DirectMail-Push", error.reason)],
+                status=STATUS.get(error.reason, 403),
+            )
+        env = account.env
+        env["directmail.event"]._receive([self._make_fact(account, event) for event in pushed])
+        return request.make_response("ok")
+
+    def _read_body(self):
+        """Read no more than an event may have.
+
+        :raise PushRefused: it has more
+        """
+        length = request.httprequest.content_length
+        if length is not None and length > BODY_MAX:
+            raise PushRefused("oversized")
+        body = request.httprequest.get_data(cache=True)
+        if len(body) > BODY_MAX:
+            raise PushRefused("oversized")
+        return body
+
+    def _verify(self, account, body):
+        # EventBridge signs the address as the rule has it, which is not what a proxy passes on.
+        urls = [account.push_url]
+        if account.test_mode:
+            urls.append(request.httprequest.url)
+        verify(
+            request.httprequest.headers,
+            body,
+            urls=urls,
+            token=account.push_token,
+            certificate=account._get_certificate,
+            now=time.time(),
+            test_mode=account.test_mode,
+        )
+
+    def _make_fact(self, account, event):
+        return account.env["directmail.event"]._make_pushed(
+            account, event, read_delivery_token(account.env, event.token)
+        )
+
+    def _report(self, account, reason):
+        """Say once a minute what is refused and why."""
+        key = (request.db, account.id, reason)
+        now = time.monotonic()
+        if _reported.get(key, float("-inf")) + REPORT_SECONDS > now:
+            return
+        _reported[key] = now
+        _logger.warning("An event pushed to account %s was refused: %s", account.id, reason)
+        account.env["directmail.event.count"]._add(account, f"refused_{reason}")

@@ -1,0 +1,79 @@
+import base64
+
+from odoo import http
+from odoo.http import request
+
+from ..engine.content import read_delivery_token
+
+# A transparent picture of one pixel.
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+UNCACHED = [("Cache-Control", "no-store, private"), ("X-Robots-Tag", "noindex")]
+
+
+class DirectmailTracking(http.Controller):
+    """Our own links and images in mails. The signed token says whose mail it is."""
+
+    @http.route(
+        "/directmail/open/<string:token>",
+        type="http",
+        auth="public",
+        methods=["GET", "HEAD"],
+        save_session=False,
+        sitemap=False,
+    )
+    def opened(self, token):
+        """Note that the mail's images were loaded."""
+        delivery = self._get_delivery(token)
+        if delivery.task_id._is_recording("opens"):
+            self._record(delivery, "open")
+        return request.make_response(PIXEL, headers=[("Content-Type", "image/gif"), *UNCACHED])
+
+    @http.route(
+        "/directmail/click/<int:template>/<int:number>/<string:token>",
+        type="http",
+        auth="public",
+        methods=["GET", "HEAD"],
+        save_session=False,
+        sitemap=False,
+    )
+    def clicked(self, template, number, token):
+        """Note that a link was followed, and lead where it leads.
+
+        Nowhere else: the target is what the task's mails have at this place.
+        """
+        delivery = self._get_delivery(token)
+        link = delivery.env["directmail.link"].search(
+            [
+                ("task_id", "=", delivery.task_id.id),
+                ("template_id", "=", template),
+                ("number", "=", number),
+            ]
+        )
+        if not link.tracker_id:
+            raise request.not_found()
+        if delivery.task_id._is_recording("clicks"):
+            self._record(delivery, "click", link)
+        response = request.redirect(link.tracker_id.redirected_url, code=302, local=False)
+        response.headers.extend(UNCACHED)
+        return response
+
+    def _get_delivery(self, token):
+        """Return the delivery that a token was made for.
+
+        :raise NotFound: for a token that this database did not make
+        """
+        env = request.env(su=True)
+        delivery = env["directmail.delivery"].browse(read_delivery_token(env, token) or 0).exists()
+        if not delivery:
+            raise request.not_found()
+        return delivery
+
+    def _record(self, delivery, kind, link=None):
+        asked = request.httprequest
+        delivery._record_hit(
+            kind,
+            link=link,
+            user_agent=asked.headers.get("User-Agent", ""),
+            method=asked.method,
+            headers=asked.headers,
+        )

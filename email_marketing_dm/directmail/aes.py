@@ -1,0 +1,116 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Addresses that a company encrypted in its own database before it handed them over.
+
+As the tools of Quick Audience and MySQL's ``AES_ENCRYPT`` do it: AES-128 with the key's 16
+characters taken as ASCII bytes, ECB, PKCS#7 padding, the result as hex digits or Base64. CBC, its
+IV in front of the ciphertext, is there for whoever encrypts anew: ECB shows which values are equal.
+
+Nothing here raises or returns an error that holds what was decrypted.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from .address import normalise
+
+MODES = ("ecb", "cbc")
+BLOCK = 16  # bytes
+VALUE_MAX = 1024  # characters; a longest address is 448 hex digits with padding and IV
+
+_KEY = re.compile(r"[0-9A-Fa-f]{16}")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{32})+")
+_SPACE = re.compile(r"\s+")
+_URLSAFE = str.maketrans("-_", "+/")
+# scrypt: a guess costs 50 ms and 32 MB, and most keys were not chosen at random
+_SCRYPT = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26, "dklen": 32}
+
+
+class AesKeyError(ValueError):
+    """A text is no AES key in the form that Quick Audience prescribes."""
+
+
+class DecryptError(ValueError):
+    """A value was not encrypted with this key, or is damaged."""
+
+
+class AesKey:
+    """Decrypts addresses. It can't encrypt: that is done where the addresses come from.
+
+    :param str text: exactly 16 characters of 0-9, A-F, a-f; capitals matter
+    :param str mode: one of MODES
+    :raise AesKeyError: any other text
+    """
+
+    def __init__(self, text, mode="ecb"):
+        if not isinstance(text, str) or not _KEY.fullmatch(text):
+            raise AesKeyError("An AES key has exactly 16 characters: 0-9, A-F, a-f.")
+        if mode not in MODES:
+            raise AesKeyError(f"There is no mode {mode!r}.")
+        self.mode = mode
+        self._algorithm = algorithms.AES(text.encode("ascii"))
+
+    def __repr__(self):
+        return f"<AesKey {self.mode}>"
+
+    def decrypt(self, value):
+        """Return the text behind a value in hex digits or Base64, white space ignored.
+
+        :raise DecryptError: encrypted with another key or mode, or damaged
+        """
+        for data in _decode(value or ""):
+            try:
+                return self._decrypt(data).decode()
+            except (ValueError, UnicodeError):
+                continue
+        raise DecryptError("This can't be decrypted.")
+
+    def read_address(self, value):
+        """Return the normalised address behind a value, or None where there is none."""
+        for data in _decode(value or ""):
+            try:
+                address = normalise(self._decrypt(data).decode())
+            except (ValueError, UnicodeError):
+                continue
+            if address:
+                return address
+        return None
+
+    def _decrypt(self, data):
+        iv, data = (data[:BLOCK], data[BLOCK:]) if self.mode == "cbc" else (b"", data)
+        mode = modes.CBC(iv) if iv else modes.ECB()  # noqa: S305 (prescribed)
+        decryptor = Cipher(self._algorithm, mode).decryptor()
+        unpadder = PKCS7(8 * BLOCK).unpadder()
+        padded = decryptor.update(data) + decryptor.finalize()
+        return unpadder.update(padded) + unpadder.finalize()
+
+
+def _decode(value):
+    """Yield what a value may stand for in bytes: as hex digits, then as Base64."""
+    if len(value) > VALUE_MAX:
+        return
+    text = _SPACE.sub("", value)  # MySQL's TO_BASE64 breaks lines
+    if _HEX.fullmatch(text):
+        yield bytes.fromhex(text)
+    text = text.rstrip("=").translate(_URLSAFE)
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return
+    if data and not len(data) % BLOCK:
+        yield data
+
+
+def make_fingerprint(text, salt):
+    """Return 64 hex digits by which the same key is known again, slow to compute on purpose.
+
+    Independent of the master key, so that the key can be entered again after that one was lost.
+
+    :param str text: the key
+    :param str salt: any text, kept beside the fingerprint
+    """
+    return hashlib.scrypt(text.encode(), salt=salt.encode(), **_SCRYPT).hex()

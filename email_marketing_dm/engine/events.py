@@ -1,0 +1,288 @@
+"""Events: facts from outside are inserted one by one, and applied to the deliveries in bulk."""
+
+from collections import namedtuple
+
+from odoo.tools import SQL
+
+from .sql import count_changes
+
+# What became of a mail, from the weakest to the strongest: decides between facts of one moment.
+OUTCOMES = ("failed", "invalid", "spam", "delivered")
+MARKS = ("opened", "clicked", "unsubscribed", "complained")
+# Machines follow every link of a mail at once: so many different ones within so many seconds.
+BURST_LINKS = 3
+BURST_SECONDS = 10
+
+#: One fact. It names its mail by the delivery's id, or by task and address key, or (for wishes and
+#: complaints) by the address key alone. ``occurred_at`` is naive UTC. The fingerprint tells copies
+#: of a fact; None where each arrival is a fact of its own.
+Fact = namedtuple(
+    "Fact",
+    "kind source occurred_at company_id account_id delivery_id task_id address_key machine"
+    " link_id code message fingerprint",
+    defaults=(None,) * 8,
+)
+
+
+def insert(env, facts):
+    """Insert facts that are not there yet, touching nothing else.
+
+    :param facts: a list of `Fact`
+    :return: how many were new
+    :rtype: int
+    """
+    if not facts:
+        return 0
+    values = SQL(", ").join(
+        SQL(
+            "(%s, %s, %s::timestamp, %s, %s::int, %s::int, %s::int, %s, %s::boolean, %s::int, %s,"
+            " %s, %s)",
+            *fact,
+        )
+        for fact in facts
+    )
+    # Looking before inserting spares the ids that a conflict would use up: records are read again
+    # and again.
+    rows = env.execute_query(
+        SQL(
+            """INSERT INTO directmail_event
+                      (kind, source, occurred_at, company_id, account_id, delivery_id, address_key,
+                       machine, link_id, code, message, fingerprint)
+               SELECT v.kind, v.source, LEAST(v.occurred_at, clock_timestamp() AT TIME ZONE 'UTC'),
+                      v.company_id, v.account_id, COALESCE(named.id, keyed.id),
+                      CASE WHEN COALESCE(named.id, keyed.id) IS NULL THEN v.address_key END,
+                      v.machine, v.link_id, v.code, v.message, v.fingerprint
+                 FROM (VALUES %s) AS v (kind, source, occurred_at, company_id, account_id,
+                       delivery_id, task_id, address_key, machine, link_id, code, message,
+                       fingerprint)
+                 LEFT JOIN directmail_delivery named ON named.id = v.delivery_id
+                 LEFT JOIN directmail_delivery keyed
+                   ON v.delivery_id IS NULL AND keyed.task_id = v.task_id
+                  AND keyed.address_key = v.address_key AND keyed.state != 'suppressed'
+                WHERE v.fingerprint IS NULL OR NOT EXISTS (
+                      SELECT 1 FROM directmail_event e WHERE e.fingerprint = v.fingerprint)
+                   ON CONFLICT (fingerprint) DO NOTHING
+            RETURNING id""",
+            values,
+        )
+    )
+    return len(rows)
+
+
+def find_batch(env, company_id, limit):
+    """Return the id up to which a company's oldest open facts make a batch, or None.
+
+    Facts about a mail whose own answer is still awaited stay open: the sender would collide with
+    us.
+
+    :param int limit: how many facts at most
+    """
+    picked = open_facts(SQL("e.id"), company_id, limit=limit)
+    [(last,)] = env.execute_query(SQL("SELECT max(id) FROM (%s) picked", picked))
+    return last
+
+
+def open_facts(columns, company_id, last=None, limit=None):
+    """Return SQL for a company's open facts (e) with their deliveries (d), oldest first.
+
+    :param SQL columns: what to select
+    :param int last: no fact with a higher id
+    """
+    return SQL(
+        """SELECT %s FROM directmail_event e LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
+            WHERE e.company_id = %s AND e.applied IS NOT TRUE
+              AND d.state IS DISTINCT FROM 'sending' %s ORDER BY e.id %s""",
+        columns,
+        company_id,
+        SQL("AND e.id <= %s", last) if last is not None else SQL(),
+        SQL("LIMIT %s", limit) if limit is not None else SQL(),
+    )
+
+
+def match_strays(env, company_id, last):
+    """Find the mail that a fact about a person alone speaks of: their latest before it.
+
+    That is no proof that this very mail was sent, so it must be known to be.
+    """
+    env.cr.execute(
+        SQL(
+            """UPDATE directmail_event e SET delivery_id = found.delivery_id, address_key = NULL
+                 FROM (SELECT s.id, d.id AS delivery_id
+                         FROM directmail_event s CROSS JOIN LATERAL (
+                              SELECT d.id FROM directmail_delivery d
+                               WHERE d.address_key = s.address_key AND d.account_id = s.account_id
+                                 AND d.claimed_at <= s.occurred_at + interval '1 minute'
+                                 AND d.state = 'sent'
+                               ORDER BY d.claimed_at DESC LIMIT 1) d
+                        WHERE s.company_id = %s AND s.applied IS NOT TRUE AND s.id <= %s
+                          AND s.delivery_id IS NULL AND s.address_key IS NOT NULL
+                          AND s.kind IN ('unsubscribe', 'subscribe', 'complaint', 'listed')
+                      ) found
+                WHERE e.id = found.id""",
+            company_id,
+            last,
+        )
+    )
+
+
+def flag_bursts(env, company_id, last):
+    """Call the clicks of somebody who followed many links at once a machine's.
+
+    Those that were taken for a person's before are taken back.
+    """
+    changed = SQL(
+        """UPDATE directmail_delivery d
+              SET click_count = COALESCE(d.click_count, 0) - taken.clicks,
+                  machine_click_count = COALESCE(d.machine_click_count, 0) + taken.clicks,
+                  clicked_at = taken.first_click,
+                  opened_at = taken.first_look
+             FROM (SELECT o.id, o.clicked_at, o.opened_at, count(*) AS clicks,
+                          (SELECT min(occurred_at) FROM directmail_event e
+                            WHERE e.delivery_id = o.id AND e.kind = 'click' AND e.applied
+                              AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
+                              AS first_click,
+                          (SELECT min(occurred_at) FROM directmail_event e
+                            WHERE e.delivery_id = o.id AND e.kind IN ('open', 'click') AND e.applied
+                              AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
+                              AS first_look
+                     FROM flagged f JOIN directmail_delivery o ON o.id = f.delivery_id
+                    WHERE f.applied GROUP BY o.id) taken
+            WHERE d.id = taken.id
+        RETURNING d.task_id, NULL AS old_state, NULL AS new_state, NULL AS old_outcome,
+                  NULL AS new_outcome,
+                  (d.clicked_at IS NOT NULL)::int - (taken.clicked_at IS NOT NULL)::int AS clicked,
+                  (d.opened_at IS NOT NULL)::int - (taken.opened_at IS NOT NULL)::int AS opened"""
+    )
+    env.execute_query(
+        SQL(
+            """WITH clicked AS (
+                   SELECT DISTINCT delivery_id FROM directmail_event
+                    WHERE company_id = %(company)s AND applied IS NOT TRUE AND id <= %(last)s
+                      AND kind = 'click' AND link_id IS NOT NULL AND delivery_id IS NOT NULL
+               ), bursts AS (
+                   SELECT e.delivery_id, e.occurred_at AS start
+                     FROM clicked JOIN directmail_event e USING (delivery_id)
+                     JOIN directmail_event near ON near.delivery_id = e.delivery_id
+                      AND near.kind = 'click'
+                      AND near.occurred_at BETWEEN e.occurred_at AND e.occurred_at + %(span)s
+                    WHERE e.kind = 'click'
+                    GROUP BY e.id HAVING count(DISTINCT near.link_id) >= %(links)s
+               ), flagged AS (
+                   UPDATE directmail_event e SET machine = TRUE
+                    WHERE e.kind = 'click' AND e.machine IS NOT TRUE AND EXISTS (
+                          SELECT 1 FROM bursts b WHERE b.delivery_id = e.delivery_id
+                             AND e.occurred_at BETWEEN b.start AND b.start + %(span)s)
+                      AND e.delivery_id IN (SELECT delivery_id FROM bursts)
+                RETURNING e.id, e.delivery_id, e.applied
+               ), changed AS (%(changed)s), %(counted)s
+               SELECT count(*) FROM changed""",
+            company=company_id,
+            last=last,
+            span=SQL("%s * interval '1 second'", BURST_SECONDS),
+            links=BURST_LINKS,
+            changed=changed,
+            counted=count_changes(SQL("changed"), "events", ("clicked", "opened")),
+        )
+    )
+
+
+def apply_facts(env, company_id, last):
+    """Write the facts into the deliveries.
+
+    Of what became of a mail, the latest fact wins; of what people did, the first moment stays and
+    the numbers add up. A fact about an *unknown* mail proves that it was sent. So each fact counts
+    once, and in whatever order they come, the result is the same.
+
+    :return: how many facts were applied, and the ids of deliveries that became invalid
+    :rtype: tuple[int, list[int]]
+    """
+    [result] = env.execute_query(
+        SQL(
+            """WITH picked AS MATERIALIZED (%(picked)s
+            ), taken AS (
+                UPDATE directmail_event e SET applied = TRUE FROM picked WHERE e.id = picked.id
+            ), latest AS (
+                SELECT DISTINCT ON (delivery_id) * FROM picked
+                 WHERE delivery_id IS NOT NULL AND kind IN %(outcomes)s
+                 ORDER BY delivery_id, occurred_at DESC, %(rank)s DESC
+            ), marks AS (
+                SELECT delivery_id,
+                       min(occurred_at) FILTER (WHERE kind = 'open' AND NOT machine) AS opened_at,
+                       min(occurred_at) FILTER (WHERE kind = 'click' AND NOT machine) AS clicked_at,
+                       min(occurred_at) FILTER (WHERE kind = 'unsubscribe') AS unsubscribed_at,
+                       min(occurred_at) FILTER (WHERE kind = 'complaint') AS complained_at,
+                       count(*) FILTER (WHERE kind = 'open' AND NOT machine) AS opens,
+                       count(*) FILTER (WHERE kind = 'click' AND NOT machine) AS clicks,
+                       count(*) FILTER (WHERE kind = 'open' AND machine) AS machine_opens,
+                       count(*) FILTER (WHERE kind = 'click' AND machine) AS machine_clicks
+                  FROM picked
+                 WHERE delivery_id IS NOT NULL
+                   AND kind IN ('open', 'click', 'unsubscribe', 'complaint')
+                 GROUP BY delivery_id
+            ), facts AS (
+                SELECT o.id, o.state, o.outcome, o.opened_at, o.clicked_at, o.unsubscribed_at,
+                       o.complained_at, l.kind, l.occurred_at, l.code, l.message,
+                       m.delivery_id IS NOT NULL AS marked,
+                       LEAST(m.opened_at, m.clicked_at) AS new_opened_at,
+                       m.clicked_at AS new_clicked_at, m.unsubscribed_at AS new_unsubscribed_at,
+                       m.complained_at AS new_complained_at,
+                       COALESCE(m.opens, 0) AS opens, COALESCE(m.clicks, 0) AS clicks,
+                       COALESCE(m.machine_opens, 0) AS machine_opens,
+                       COALESCE(m.machine_clicks, 0) AS machine_clicks,
+                       l.kind IS NOT NULL AND (o.outcome IS NULL
+                           OR (l.occurred_at, %(new_rank)s)
+                              > (o.outcome_at, %(old_rank)s)) AS newer
+                  FROM latest l FULL JOIN marks m ON m.delivery_id = l.delivery_id
+                  JOIN directmail_delivery o ON o.id = COALESCE(l.delivery_id, m.delivery_id)
+                 WHERE o.state IN ('unknown', 'sent', 'not_sent')
+            ), changed AS (
+                UPDATE directmail_delivery d
+                   SET outcome = CASE WHEN f.newer THEN f.kind ELSE d.outcome END,
+                       outcome_at = CASE WHEN f.newer THEN f.occurred_at ELSE d.outcome_at END,
+                       code = CASE WHEN f.newer THEN f.code ELSE d.code END,
+                       message = CASE WHEN f.newer THEN f.message ELSE d.message END,
+                       state = 'sent', sent_at = COALESCE(d.sent_at, d.claimed_at),
+                       opened_at = LEAST(d.opened_at, f.new_opened_at),
+                       clicked_at = LEAST(d.clicked_at, f.new_clicked_at),
+                       unsubscribed_at = LEAST(d.unsubscribed_at, f.new_unsubscribed_at),
+                       complained_at = LEAST(d.complained_at, f.new_complained_at),
+                       open_count = COALESCE(d.open_count, 0) + f.opens,
+                       click_count = COALESCE(d.click_count, 0) + f.clicks,
+                       machine_open_count = COALESCE(d.machine_open_count, 0) + f.machine_opens,
+                       machine_click_count = COALESCE(d.machine_click_count, 0) + f.machine_clicks
+                  FROM facts f
+                 WHERE d.id = f.id AND (f.newer OR f.marked OR d.state != 'sent')
+             RETURNING d.id, d.task_id, f.state AS old_state, d.state AS new_state,
+                       f.outcome AS old_outcome, d.outcome AS new_outcome, %(marks)s
+            ), %(counted)s
+            SELECT (SELECT count(*) FROM picked),
+                   ARRAY(SELECT id FROM changed WHERE new_outcome = 'invalid'
+                            AND old_outcome IS DISTINCT FROM new_outcome)""",
+            picked=open_facts(
+                SQL(
+                    "e.id, e.delivery_id, e.kind, e.occurred_at, e.code, e.message,"
+                    " e.machine IS TRUE AS machine"
+                ),
+                company_id,
+                last=last,
+            ),
+            outcomes=OUTCOMES,
+            rank=_rank(SQL("kind")),
+            new_rank=_rank(SQL("l.kind")),
+            old_rank=_rank(SQL("o.outcome")),
+            marks=SQL(", ").join(
+                SQL(
+                    "(f.%(at)s IS NULL AND d.%(at)s IS NOT NULL)::int AS %(mark)s",
+                    at=SQL.identifier(f"{mark}_at"),
+                    mark=SQL.identifier(mark),
+                )
+                for mark in MARKS
+            ),
+            counted=count_changes(SQL("changed"), "events", MARKS),
+        )
+    )
+    return result
+
+
+def _rank(outcome):
+    return SQL("array_position(%s::varchar[], %s)", list(OUTCOMES), outcome)

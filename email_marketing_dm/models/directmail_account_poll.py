@@ -1,0 +1,75 @@
+import logging
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+from .directmail_poll import LISTS
+
+_logger = logging.getLogger(__name__)
+
+QUICKLY, SLOWLY = timedelta(hours=6), timedelta(hours=1)
+
+
+class DirectmailAccount(models.Model):
+    """Asking DirectMail what became of the mails, who unsubscribed and who complained."""
+
+    _inherit = "directmail.account"
+
+    poll_calls = fields.Integer(
+        "Calls per import",
+        default=100,
+        help="How often DirectMail is asked for results in one import, every ten minutes. A call"
+        " brings the results of 100 mails; what is left is read by the next import.",
+    )
+    bounce_limit = fields.Integer(
+        "Bounces until no more mail",
+        default=1,
+        help="An address that does not exist gets no more mail after so many bounces. 0: it is"
+        " mailed all the same, which harms your reputation.",
+    )
+    poll_ids = fields.One2many("directmail.poll", "account_id", "Records read", readonly=True)
+
+    _poll_calls_range = models.Constraint(
+        "CHECK(poll_calls BETWEEN 1 AND 10000)", "Calls per import must be between 1 and 10,000."
+    )
+    _bounce_limit_range = models.Constraint(
+        "CHECK(bounce_limit >= 0)", "Bounces can't be fewer than none."
+    )
+
+    def _poll(self):
+        """Read on in all of this account's records, the oldest first, within its budget."""
+        self.ensure_one()
+        if self.state == "active" and not self._is_armed():
+            return
+        polls = self.env["directmail.poll"]
+        readers = [polls._get(self, kind)._read for kind in LISTS]
+        readers += [task._read_results for task in self._get_unsettled_tasks()]
+        calls = self.poll_calls
+        for read in readers:
+            try:
+                calls = read(calls)
+            except UserError as error:
+                # The key may be allowed to read some records and not others.
+                _logger.warning("DirectMail account %s: %s", self.id, error)
+            if calls <= 0:
+                break
+
+    def _get_unsettled_tasks(self):
+        """Return the tasks whose mails have no outcome yet, the longest unread first.
+
+        What has no outcome after hours is looked for once an hour only.
+        """
+        now = fields.Datetime.now()
+        task = self.env["directmail.task"]
+        tasks = task.search(task._get_unsettled_domain() & Domain("account_id", "=", self.id))
+        return tasks.filtered(
+            lambda task: not task._is_settled()
+            and not (
+                task.finished_at
+                and task.finished_at < now - QUICKLY
+                and task.results_at
+                and task.results_at > now - SLOWLY
+            )
+        ).sorted(lambda task: task.results_at or task.planned_at)

@@ -1,0 +1,219 @@
+import time
+
+import requests
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..directmail.push import CERTIFICATE_MAX
+from ..directmail.tokens import make_token, read_token
+from ..engine import events
+from ..engine.content import get_database_uuid
+
+ADDRESS_KIND = "push"
+ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
+# Certificates change rarely, and a push has to be answered within milliseconds.
+CERTIFICATE_SECONDS = 3600
+_certificates = {}
+
+
+class DirectmailAccount(models.Model):
+    """Having DirectMail push its events here, by way of EventBridge."""
+
+    _inherit = "directmail.account"
+    _guarded_fields = frozenset(("push_generation",))
+
+    push_generation = fields.Integer(default=1, readonly=True, copy=False)
+    push_url = fields.Char("Address for events", compute="_compute_push", groups=ADMIN)
+    push_token = fields.Char("Token", compute="_compute_push", groups=ADMIN)
+    push_count_ids = fields.One2many("directmail.event.count", "account_id", readonly=True)
+    push_received_at = fields.Datetime("Last event", compute="_compute_push_state")
+    push_received_count = fields.Integer("Events received", compute="_compute_push_state")
+    push_stray_count = fields.Integer("Of other mails", compute="_compute_push_state")
+    push_refused_count = fields.Integer("Refused", compute="_compute_push_state")
+    push_refused = fields.Char("Last refusal", compute="_compute_push_state")
+
+    @api.depends("public_url", "push_generation")
+    def _compute_push(self):
+        key = self.env["directmail.keyring"]._get_master_key()
+        uuid = get_database_uuid(self.env)
+        for account in self:
+            if not account.ids:
+                account.push_url = account.push_token = False
+                continue
+            address = make_token(key, uuid, ADDRESS_KIND, account.ids[0])
+            base = (account.public_url or "").rstrip("/")
+            account.push_url = f"{base}/directmail/events/{address}"
+            account.push_token = make_token(
+                key, uuid, f"{ADDRESS_KIND}-{account.push_generation}", account.ids[0]
+            )
+
+    @api.depends("push_count_ids")
+    def _compute_push_state(self):
+        for account in self:
+            counts = account.sudo().push_count_ids
+            received = counts.filtered(lambda count: count.name == "push")
+            refused = counts.filtered(lambda count: count.name.startswith("refused_"))
+            last = refused.sorted("last_at")[-1:]
+            account.push_received_at = received.last_at
+            account.push_received_count = received.value
+            account.push_stray_count = sum(
+                counts.filtered(lambda count: count.name == "stray").mapped("value")
+            )
+            account.push_refused_count = sum(refused.mapped("value"))
+            account.push_refused = account._explain_refusal(last) if last else False
+
+    def _explain_refusal(self, count):
+        reason = count.name.removeprefix("refused_")
+        sentences = {
+            "oversized": self.env._("It was too large for an event."),
+            "unsigned": self.env._("It was not signed, so it did not come from EventBridge."),
+            "expired": self.env._(
+                "It was signed more than a minute ago. Is this server's clock right?"
+            ),
+            "token": self.env._("Its token was wrong. Copy the token above into the rule."),
+            "certificate_host": self.env._("Its certificate was not EventBridge's."),
+            "certificate": self.env._("EventBridge's certificate could not be read from here."),
+            "signature": self.env._(
+                "Its signature was wrong. Does the public address here equal the one in the rule?"
+            ),
+            "malformed": self.env._("It was no event."),
+        }
+        return sentences.get(reason, reason)
+
+    @api.model
+    @api.private
+    def _find_by_push_address(self, address):
+        """Return the account that an address was made for; empty if none."""
+        key = self.env["directmail.keyring"]._get_master_key()
+        number = read_token(key, get_database_uuid(self.env), ADDRESS_KIND, address)
+        return self.sudo().browse(number or 0).exists()
+
+    @api.model
+    @api.private
+    def _get_certificate(self, url):
+        """Return the bytes at a URL, remembered for an hour.
+
+        :raise OSError: they can't be read
+        """
+        kept_until, content = _certificates.get(url, (0, b""))
+        if kept_until < time.monotonic():
+            with requests.get(url, timeout=5, allow_redirects=False, stream=True) as response:
+                response.raise_for_status()
+                content = response.raw.read(CERTIFICATE_MAX, decode_content=True)
+            if len(_certificates) > 100:
+                _certificates.clear()
+            _certificates[url] = (time.monotonic() + CERTIFICATE_SECONDS, content)
+        return content
+
+    # === ACTIONS === #
+
+    def action_renew_push_token(self):
+        """Make the token worthless that somebody may have seen."""
+        self.check_access("write")
+        for account in self.sudo():
+            account.push_generation += 1
+        return True
+
+    def action_enable_push(self):
+        """Have DirectMail hand its events to EventBridge."""
+        self.ensure_one()
+        self.check_access("write")
+        self._call(lambda client: client.set_events(True))
+        return self._notify(
+            self.env._(
+                "DirectMail now hands its events to EventBridge. Make the rule there as described."
+            ),
+            "success",
+        )
+
+    def action_test_push(self):
+        """Call our own address, as EventBridge will, and say whether it leads here.
+
+        :raise UserError: if it doesn't, with what came instead
+        """
+        self.ensure_one()
+        self.check_access("write")
+        try:
+            response = requests.post(self.push_url, data=b"test", timeout=10, allow_redirects=False)
+        except requests.RequestException as error:
+            raise UserError(
+                self.env._(
+                    "%(url)s can't be reached from this server. Check the public address, the"
+                    " firewall and the reverse proxy. (%(error)s)",
+                    url=self.public_url,
+                    error=type(error).__name__,
+                )
+            ) from error
+        # What is not signed is refused, and only our own page refuses in this way.
+        if response.status_code != 403 or response.headers.get("X-DirectMail-Push") != "unsigned":
+            raise UserError(
+                self.env._(
+                    "Somebody else answers at %(url)s (HTTP %(status)s). Check the public address,"
+                    " the reverse proxy, and that it leads to this database.",
+                    url=self.public_url,
+                    status=response.status_code,
+                )
+            )
+        if not self._call(lambda client: client.get_events()):
+            return self._notify(
+                self.env._(
+                    "The address leads here, but DirectMail does not hand its events to"
+                    " EventBridge yet: press Switch on at DirectMail."
+                ),
+                "warning",
+            )
+        return self._notify(
+            self.env._("The address leads here, and DirectMail hands its events to EventBridge."),
+            "success",
+        )
+
+
+class DirectmailEventCount(models.Model):
+    """How many facts of each kind came in for an account, and when the last one did."""
+
+    _name = "directmail.event.count"
+    _description = "Count of Events"
+    _log_access = False
+
+    account_id = fields.Many2one(
+        "directmail.account", required=True, readonly=True, ondelete="cascade"
+    )
+    name = fields.Char(required=True, readonly=True)
+    value = fields.Integer(required=True, readonly=True)
+    last_at = fields.Datetime(readonly=True)
+
+    _name_unique = models.UniqueIndex("(account_id, name)")
+
+    @api.private
+    def _add(self, account, name, value=1):
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_event_count AS c (account_id, name, value, last_at)
+                   VALUES (%s, %s, %s, now() AT TIME ZONE 'UTC')
+                       ON CONFLICT (account_id, name) DO UPDATE
+                      SET value = c.value + EXCLUDED.value, last_at = EXCLUDED.last_at""",
+                account.id,
+                name,
+                value,
+            )
+        )
+
+    @api.private
+    def _count_facts(self, company, last):
+        """Count the open facts of a company that are about to be applied, and the strays."""
+        facts = events.open_facts(SQL("e.account_id, e.source, e.delivery_id"), company.id, last)
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_event_count AS c (account_id, name, value, last_at)
+                   SELECT account_id, name, count(*), now() AT TIME ZONE 'UTC'
+                     FROM (%s) f CROSS JOIN LATERAL (VALUES
+                          (source), (CASE WHEN delivery_id IS NULL THEN 'stray' END)) n (name)
+                    WHERE account_id IS NOT NULL AND name IS NOT NULL
+                    GROUP BY account_id, name
+                       ON CONFLICT (account_id, name) DO UPDATE
+                      SET value = c.value + EXCLUDED.value, last_at = EXCLUDED.last_at""",
+                facts,
+            )
+        )

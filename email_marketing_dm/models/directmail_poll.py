@@ -1,0 +1,151 @@
+from datetime import timedelta, timezone
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED
+from ..directmail.errors import DirectMailError
+
+KEEP = timedelta(days=30) - timedelta(minutes=5)  # how far back DirectMail's records are read
+# What was reported late still falls into the next window.
+OVERLAP = timedelta(hours=24)
+LISTS = ("unsubscribed", "complained", "invalid")
+
+
+class DirectmailPoll(models.Model):
+    """How far one of DirectMail's records has been read.
+
+    A window is read page by page; each page's facts and the place behind it are written in one
+    transaction, so that whatever interrupts the reading, it goes on there. When the window is
+    complete, the next one begins before its end.
+    """
+
+    _name = "directmail.poll"
+    _description = "Reading of DirectMail's Records"
+    _log_access = False
+    _rec_name = "kind"
+
+    account_id = fields.Many2one(
+        "directmail.account", required=True, readonly=True, ondelete="cascade"
+    )
+    kind = fields.Selection(
+        [
+            ("details", "What became of the mails"),
+            ("unsubscribed", "Who unsubscribed"),
+            ("complained", "Who reported spam"),
+            ("invalid", "Addresses that do not exist"),
+        ],
+        "Records",
+        required=True,
+        readonly=True,
+    )
+    task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="cascade")
+    begin = fields.Datetime("Reading from", readonly=True)
+    end = fields.Datetime("Reading to", readonly=True)
+    position = fields.Char(readonly=True)
+    rows_read = fields.Integer("Rows of this window", readonly=True)
+    covered_until = fields.Datetime("Complete up to", readonly=True)
+    error = fields.Char(readonly=True)
+
+    _source_unique = models.UniqueIndex("(account_id, kind, COALESCE(task_id, 0))")
+    _task_index = models.Index("(task_id) WHERE task_id IS NOT NULL")
+
+    @api.private
+    def _get(self, account, kind, task=None):
+        """Return how far one of the records has been read; the first time, from nowhere."""
+        domain = [
+            ("account_id", "=", account.id),
+            ("kind", "=", kind),
+            ("task_id", "=", (task and task.id) or False),
+        ]
+        return self.search(domain) or self.create(
+            {"account_id": account.id, "kind": kind, "task_id": task and task.id}
+        )
+
+    def _read(self, calls, begin=None):
+        """Read on, or begin a new window, until it is complete or the calls are used up.
+
+        :param int calls: how many DirectMail may be asked
+        :param begin: where a new window begins (naive UTC); by default before the end of the last
+        :return: how many calls are left
+        :rtype: int
+        :raise UserError: if DirectMail can't be asked; the place is kept
+        """
+        self.ensure_one()
+        if calls <= 0:
+            return 0
+        if not self.end:
+            now = fields.Datetime.now()
+            begin = begin or (self.covered_until and self.covered_until - OVERLAP) or now - KEEP
+            end = now + timedelta(minutes=1)
+            self.write({"begin": max(begin, end - KEEP), "end": end, "rows_read": 0})
+        client = self.account_id._get_client()
+        cron = self.env.context.get("cron_id")
+        try:
+            for page, following in self._pages(client):
+                calls -= 1
+                facts = [fact for fact in map(self._make_fact, page.rows) if fact]
+                self.env["directmail.event"]._receive(facts)
+                self.write({"position": following, "rows_read": self.rows_read + len(page.rows)})
+                if not following:
+                    self.write({"covered_until": self.end, "end": False, "error": False})
+                in_time = not cron or self.env["ir.cron"]._commit_progress()
+                if calls <= 0 or not in_time:
+                    break
+        except DirectMailError as error:
+            sentence = self.account_id._explain(error)
+            self.error = sentence
+            raise UserError(sentence) from error
+        return calls
+
+    def _pages(self, client):
+        """Iterate over (page, place behind it or None) of the window, from the place reached."""
+        begin, end = (moment.replace(tzinfo=timezone.utc) for moment in (self.begin, self.end))
+        place = self.position or None
+        if self.kind == "details":
+            pages = client.list_delivery_details(self.task_id.tag_name, begin, end, place)
+            return ((page, page.next_start) for page in pages)
+        if self.kind == "invalid":
+            pages = client.list_invalid(begin, end, place)
+            return ((page, page.next_start) for page in pages)
+        block = BLOCK_UNSUBSCRIBED if self.kind == "unsubscribed" else BLOCK_REPORTED
+        pages = client.list_blocked(block, begin, end, next_token=place)
+        return ((page, page.next_token) for page in pages)
+
+    def _make_fact(self, row):
+        """Return a row as a fact, or None for one that says nothing yet."""
+        events = self.env["directmail.event"]
+        if self.kind == "details":
+            if not row.status:
+                return None
+            kind, moment, details = row.status, row.updated_at, row
+        elif self.kind == "invalid":
+            kind, moment, details = "listed", row.updated_at, None
+        else:
+            kind = "unsubscribe" if self.kind == "unsubscribed" else "complaint"
+            moment, details = row.blocked_at, None
+        fact = events._make_fact(
+            self.account_id,
+            "poll",
+            kind,
+            moment,
+            address=row.address,
+            task_id=self.task_id.id or None,
+            code=(details and details.error_classification) or None,
+            message=details.message if details else "",
+        )
+        if not fact.address_key:
+            return None
+        # A row that has no time is the same fact whenever it is read.
+        when = fact.occurred_at if moment else ""
+        parts = (self.account_id.id, self.task_id.id, fact.address_key, kind, when)
+        return fact._replace(fingerprint=events._get_fingerprint("poll", *parts))
+
+    def _get_message(self):
+        """Say what is being read and what went wrong; False if nothing."""
+        self.ensure_one()
+        if self.error:
+            return self.error
+        if self.end:
+            return self.env._("%s rows read so far; it goes on by itself.", f"{self.rows_read:,}")
+        return False

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+from lxml import etree, html
+
+from odoo import fields, models
+
+from ..directmail.placeholders import TOKEN
+from .directmail_template import SPECIAL_LINKS
+
+PIXEL = '<img src="%s/directmail/open/{%s}" width="1" height="1" alt="">'
+TITLE_MAX = 100
+LINKS_MAX = 100
+
+
+class DirectmailTemplate(models.Model):
+    """Our own links and pixel in what is submitted. A task can only switch recording off."""
+
+    _inherit = "directmail.template"
+    _guarded_fields = frozenset(("submitted_links",))
+
+    # [{"url": "https://…", "title": "…"}] by their numbers in the submitted text.
+    submitted_links = fields.Json(readonly=True, copy=False)
+
+    def _get_links(self):
+        return super()._get_links() | {
+            link["href"]: f"/directmail/click/{self._origin.id}/{number}/"
+            for number, link in enumerate(self._find_links())
+        }
+
+    def _find_links(self):
+        """Return the links of the body that are followed by way of us, each address once.
+
+        :return: dicts with href (as written), url (absolute) and title
+        :rtype: list[dict]
+        """
+        self.ensure_one()
+        if not (self.body_html or "").strip():
+            return []
+        base = (self.account_id.public_url or "").rstrip("/")
+        root = html.fromstring(f"<div>{self.body_html}</div>")
+        # An address that is a picture too must stay what it is.
+        pictures = {node.get("src", "").strip() for node in root.iter("img")}
+        links = {}
+        for node in root.iter("a"):
+            href = (node.get("href") or "").strip()
+            special = href in SPECIAL_LINKS or href.removeprefix(base) in SPECIAL_LINKS
+            if not href or special or href in links or href in pictures:
+                continue
+            if href.startswith("/") and not href.startswith("//"):
+                url = base + href
+            elif href.lower().startswith(("http://", "https://")):
+                url = href
+            else:  # mail, phone, places within the mail
+                continue
+            links[href] = {"href": href, "url": url, "title": _title(node) or url}
+        return list(links.values())[:LINKS_MAX]
+
+    def _compile(self):
+        compiled = super()._compile()
+        base = (self.account_id.public_url or "").rstrip("/")
+        pixel = PIXEL % (base, TOKEN)
+        text, end, rest = compiled.text.rpartition("</body>")
+        return replace(
+            compiled, text=text + pixel + end + rest if end else compiled.text + pixel
+        )
+
+    def _get_submitted_vals(self):
+        vals = super()._get_submitted_vals()
+        if self.state == "lapsed":  # the text is what it was, and so are its links
+            return vals
+        links = [{"url": link["url"], "title": link["title"]} for link in self._find_links()]
+        return {**vals, "submitted_links": links}
+
+
+def _title(node):
+    """Return what a link is called: its text, else that of its picture."""
+    words = etree.tostring(node, method="text", encoding="unicode", with_tail=False).split()
+    alt = next((image.get("alt") for image in node.iter("img") if image.get("alt")), "")
+    return (" ".join(words) or alt).strip()[:TITLE_MAX]

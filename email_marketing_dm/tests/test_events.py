@@ -1,0 +1,304 @@
+import itertools
+import json
+from datetime import timedelta
+
+from odoo import fields
+from odoo.tests import tagged
+
+from ..directmail.push import read_events
+from ..engine.events import Fact
+from ..models.directmail_delivery import MARKS
+from .common import DirectmailCommon
+
+START = fields.Datetime.to_datetime("2026-11-01 10:00:00")
+
+
+@tagged("post_install", "-at_install")
+class TestEvents(DirectmailCommon):
+    def setUp(self):
+        super().setUp()
+        self.env["ir.config_parameter"].set_param("email_marketing_dm.machine_seconds", "0")
+        self.events = self.env["directmail.event"].sudo()
+
+    def _send(self, *emails, **vals):
+        """Send a task to new people and return its deliveries in their order."""
+        people = self._make_people(*emails)
+        task = self._make_task(self._make_audience(people), **vals)
+        task.action_send()
+        self._run_cron()
+        self.assertEqual(task.state, "done")
+        self.task = task.sudo()
+        return self.task.delivery_ids.sorted("id")
+
+    def _tell(self, delivery, kind, seconds=0, **values):
+        """Let something have happened so many seconds after START."""
+        values = {
+            "source": "push",
+            "occurred_at": START + timedelta(seconds=seconds),
+            "company_id": self.account.company_id.id,
+            "account_id": self.account.id,
+            "delivery_id": delivery.id if delivery else None,
+            **values,
+        }
+        self.env.flush_all()
+        return self.events._receive([Fact(kind=kind, **values)])
+
+    def _apply(self):
+        self.events._apply_all(self.account.company_id)
+        self.env.invalidate_all()
+        self.assertSumRule(self.task)
+
+    def _get_facts(self, delivery):
+        names = [*MARKS.values(), "outcome", "open_count", "click_count"]
+        names += ["machine_open_count", "machine_click_count", "state"]
+        return delivery.read(names)[0]
+
+    # === ONE METHOD FOR ALL === #
+
+    def test_any_order_gives_the_same(self):
+        """Every order of the same facts, one by one and at once, ends in the same state."""
+        facts = [
+            ("failed", 1),
+            ("delivered", 5),
+            ("open", 10),
+            ("click", 20),
+            ("open", 7),
+            ("unsubscribe", 30),
+        ]
+        orders = list(itertools.permutations(facts))[::29]
+        people = [f"person{number}@example.com" for number in range(len(orders))]
+        deliveries = self._send(*people)
+        for number, (delivery, order) in enumerate(zip(deliveries, orders, strict=True)):
+            for kind, seconds in order:
+                self._tell(delivery, kind, seconds)
+                if number % 2:
+                    self._apply()
+        self._apply()
+        for delivery in deliveries:
+            self.assertEqual(
+                {name: value for name, value in self._get_facts(delivery).items() if name != "id"},
+                {
+                    "state": "sent",
+                    "outcome": "delivered",
+                    "opened_at": START + timedelta(seconds=7),
+                    "clicked_at": START + timedelta(seconds=20),
+                    "unsubscribed_at": START + timedelta(seconds=30),
+                    "complained_at": False,
+                    "open_count": 2,
+                    "click_count": 1,
+                    "machine_open_count": 0,
+                    "machine_click_count": 0,
+                },
+            )
+        self.assertEqual(self.task.opened_count, len(deliveries))
+
+    def test_the_same_fact_twice_counts_once(self):
+        [delivery] = self._send("a@example.com")
+        self.assertEqual(self._tell(delivery, "open", fingerprint="x"), 1)
+        self.assertEqual(self._tell(delivery, "open", fingerprint="x"), 0)
+        self._apply()
+        self.assertEqual(self._tell(delivery, "open", fingerprint="x"), 0)
+        self._apply()
+        self.assertEqual((delivery.open_count, self.task.opened_count), (1, 1))
+
+    def test_delivered_wins_within_a_second(self):
+        first, second = self._send("a@example.com", "b@example.com")
+        for delivery, kinds in ((first, "fd"), (second, "df")):
+            for kind in kinds:
+                self._tell(delivery, {"f": "failed", "d": "delivered"}[kind], 3)
+                self._apply()
+        self.assertEqual((first + second).mapped("outcome"), ["delivered"] * 2)
+
+    def test_a_click_is_an_opening(self):
+        [delivery] = self._send("a@example.com")
+        self._tell(delivery, "click", 4)
+        self._apply()
+        self.assertEqual(delivery.opened_at, delivery.clicked_at)
+        self.assertEqual((self.task.opened_count, self.task.clicked_count), (1, 1))
+
+    def test_machines_are_counted_apart(self):
+        [delivery] = self._send("a@example.com")
+        self._tell(delivery, "open", 1, machine=True)
+        self._tell(delivery, "click", 2, machine=True)
+        self._apply()
+        self.assertFalse(delivery.opened_at or delivery.clicked_at)
+        self.assertEqual((delivery.machine_open_count, delivery.machine_click_count), (1, 1))
+        self.assertEqual((self.task.opened_count, self.task.clicked_count), (0, 0))
+
+    def test_following_every_link_is_a_machine(self):
+        """Whether the clicks come together or one by one, and to those taken for a person's."""
+        together, apart, slow = self._send("a@example.com", "b@example.com", "c@example.com")
+        links = self.env["directmail.link"].create(
+            [
+                {"task_id": self.task.id, "template_id": self.task.template_id.id, "number": number}
+                for number in range(3)
+            ]
+        )
+        self._tell(together, "click", -60, link_id=links[0].id)
+        for number, link in enumerate(links):
+            self._tell(together, "click", number, link_id=link.id)
+            self._tell(apart, "click", number, link_id=link.id)
+            self._tell(slow, "click", 100 * number, link_id=link.id)
+            if number:
+                self._apply()
+        self.assertEqual((together.click_count, together.machine_click_count), (1, 3))
+        self.assertEqual(together.clicked_at, START - timedelta(seconds=60))
+        self.assertEqual((apart.click_count, apart.machine_click_count), (0, 3))
+        self.assertFalse(apart.clicked_at or apart.opened_at)
+        self.assertEqual((slow.click_count, slow.machine_click_count), (3, 0))
+        self.assertEqual((self.task.clicked_count, self.task.opened_count), (2, 2))
+
+    def test_a_hit_proves_an_unknown_mail(self):
+        self.emulator.set_fault("close", action="SingleSendMail", times=1)
+        self.addCleanup(self.emulator.clear_faults)
+        [delivery] = self._send("a@example.com")
+        self.assertEqual(delivery.state, "unknown")
+        self._tell(delivery, "open", machine=True)
+        self._apply()
+        self.assertEqual((delivery.state, self.task.unknown_count), ("sent", 0))
+
+    def test_facts_wait_for_the_answer(self):
+        [delivery] = self._send("a@example.com")
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE directmail_delivery SET state = 'sending' WHERE id = %s", [delivery.id]
+        )
+        self._tell(delivery, "delivered")
+        self.events._apply_all(self.account.company_id)
+        self.env.invalidate_all()
+        self.assertFalse(delivery.outcome)
+        self.env.cr.execute(
+            "UPDATE directmail_delivery SET state = 'sent' WHERE id = %s", [delivery.id]
+        )
+        self._apply()
+        self.assertEqual(delivery.outcome, "delivered")
+
+    def test_strangers_change_nothing_and_are_counted(self):
+        [delivery] = self._send("a@example.com")
+        before = self._get_facts(delivery)
+        self._tell(None, "delivered", address_key="0" * 64)
+        self._tell(None, "other", message="dm:Something:New")
+        self._tell(None, "open", delivery_id=2**30)
+        self._apply()
+        self.assertEqual(self._get_facts(delivery), before)
+        self.assertFalse(self.events.search([("applied", "=", False)]))
+        account = self.account.sudo()
+        self.assertEqual((account.push_stray_count, account.push_received_count), (3, 3))
+
+    def test_future_and_missing_times(self):
+        [delivery] = self._send("a@example.com")
+        self._tell(delivery, "failed", 3600 * 24 * 365 * 50)
+        self._apply()
+        self.assertLessEqual(delivery.outcome_at, fields.Datetime.now() + timedelta(seconds=1))
+
+    # === WISHES === #
+
+    def _get_optout(self, delivery):
+        self.env.invalidate_all()
+        return (
+            self.env["directmail.optout"]
+            .sudo()
+            .search([("address_key", "=", delivery.sudo().address_key)])
+        )
+
+    def test_the_latest_wish_holds(self):
+        wishes = [("unsubscribe", 10), ("subscribe", 20), ("unsubscribe", 30), ("subscribe", 40)]
+        cases = [
+            (order, last) for last in (2, 3, 4) for order in itertools.permutations(range(last))
+        ]
+        deliveries = self._send(*[f"p{number}@example.com" for number in range(len(cases))])
+        for number, (delivery, (order, _last)) in enumerate(zip(deliveries, cases, strict=True)):
+            for index in order:
+                self._tell(delivery, *wishes[index])
+                if number % 3 == 0:
+                    self._apply()
+        self._apply()
+        for delivery, (order, last) in zip(deliveries, cases, strict=True):
+            self.assertEqual(bool(self._get_optout(delivery)), last == 3, order)
+
+    def test_complaint(self):
+        """It stops every company's mails to a plain address, and no subscription undoes it."""
+        [delivery] = self._send("angry@example.com")
+        self._tell(delivery, "complaint", 10)
+        self._tell(delivery, "subscribe", 20)
+        self._apply()
+        self.assertEqual(self._get_optout(delivery).origin, "complaint")
+        self.assertEqual(self.task.complained_count, 1)
+        self.assertTrue(self.env["mail.blacklist"].search([("email", "=", "angry@example.com")]))
+
+    def test_wish_that_names_no_mail(self):
+        """DirectMail's lists say who, not which mail: it is the person's latest before."""
+        [delivery] = self._send("a@example.com")
+        now = fields.Datetime.now()
+        self._tell(None, "unsubscribe", occurred_at=now, address_key=delivery.address_key)
+        self._apply()
+        self.assertEqual(delivery.unsubscribed_at, now)
+        optout = self._get_optout(delivery)
+        self.assertEqual((optout.origin, optout.email), ("directmail", "a@example.com"))
+
+    def test_bounces(self):
+        account = self.account.sudo()
+        account.bounce_limit = 2
+        [first] = self._send("gone@example.com")
+        self._tell(first, "invalid", 1)
+        self._apply()
+        self.assertFalse(self._get_optout(first))
+        people = first.partner_id
+        task = self._make_task(self._make_audience(people))
+        task.action_send()
+        self._run_cron()
+        second = task.sudo().delivery_ids
+        self._tell(second, "invalid", 2)
+        self._apply()
+        self.assertEqual(self._get_optout(second).origin, "bounce")
+        others = self._make_people("other@example.com")
+        task = self._make_task(self._make_audience(people | others))
+        task.action_send()
+        self._run_cron()
+        self.assertEqual(task.sudo().delivery_ids.mapped("reason"), ["bounced", False])
+
+    def test_bounces_may_not_count(self):
+        self.account.sudo().bounce_limit = 0
+        [delivery] = self._send("gone@example.com")
+        self._tell(delivery, "invalid", 1)
+        self._apply()
+        self.assertFalse(self._get_optout(delivery))
+
+    # === PUSHED EVENTS === #
+
+    def _push(self, **data):
+        """Return what is stored of a pushed event."""
+        event = {"id": "1", "type": "dm:Deliver:Fail", "time": "2026-11-01T18:00:00+08:00"}
+        event["data"] = {"status": "4", "rcpt": "A@example.com", "tag": "none", **data}
+        [pushed] = read_events(json.dumps(event))
+        return self.events._make_pushed(self.account.sudo(), pushed, None)
+
+    def test_addresses_are_not_stored(self):
+        fact = self._push(err_msg="554 RCPT (A@example.com) doesn't exist; <a@EXAMPLE.com>: no")
+        self.assertEqual(fact.occurred_at, START)
+        self.assertEqual(len(fact.address_key), 64)
+        self.assertNotIn("example", fact.message.lower())
+        self.assertIn("554 RCPT", fact.message)
+
+    def test_event_without_our_header_is_found_by_tag_and_address(self):
+        [delivery] = self._send("a@example.com")
+        self.events._receive([self._push(tag=self.task.tag_name)])
+        self._apply()
+        self.assertEqual(delivery.outcome, "failed")
+
+    # === RIGHTS === #
+
+    def test_rights(self):
+        [delivery] = self._send("a@example.com")
+        self._tell(delivery, "open", 1)
+        self._apply()
+        events = self.env["directmail.event"]
+        domain = [("delivery_id", "=", delivery.id)]
+        self.assertEqual(len(events.with_user(self.user).search(domain)), 1)
+        self.assertFalse(events.with_user(self.other).search(domain))
+        self.assertEqual(len(events.with_user(self.admin).search(domain)), 1)
+        other_company = self.env["res.company"].create({"name": "Elsewhere"})
+        self.admin.write(
+            {"company_ids": [fields.Command.set(other_company.ids)], "company_id": other_company.id}
+        )
+        self.assertFalse(events.with_user(self.admin).search(domain))

@@ -1,0 +1,169 @@
+from odoo.tests import HttpCase, tagged
+
+from ..directmail.tokens import make_token
+from ..engine.content import TOKEN_KIND, get_database_uuid
+from .common import BODY, DirectmailMixin
+
+PERSON = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Safari/604.1"}
+LINKS = """
+<div>
+    <p><a href="https://shop.example.com/spring?colour=red&amp;size=4#top">The
+        <b>collection</b></a> <a href="https://shop.example.com/spring?colour=red&amp;size=4#top">
+        once more</a></p>
+    <p><a href="/contactus"><img src="/web/image/1" alt="Our shop"/></a>
+       <a href="mailto:a@example.com">Write</a> <a href="#top">Up</a> <a href="tel:+651">Call</a>
+       <a href="https://shop.example.com/{Braces}">Braces</a></p>
+</div>
+"""
+
+
+@tagged("post_install", "-at_install")
+class TestTracking(DirectmailMixin, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["ir.config_parameter"].set_param("email_marketing_dm.machine_seconds", "0")
+        body = BODY.replace("<div>", LINKS, 1) + "</div>"
+        cls.template = cls._make_template(body_arch=body, body_html=body)
+        people = cls._make_people("zoe@example.com")
+        cls.task = cls._make_task(cls._make_audience(people), cls.template)
+        cls.task.action_send()
+        cls.task.sudo()._start()
+        cls.delivery = cls.task.delivery_ids.sudo()
+        cls.env.cr.execute(
+            """UPDATE directmail_delivery SET state = 'sent',
+                      claimed_at = now() AT TIME ZONE 'UTC' - interval '1 day' WHERE id = %s""",
+            [cls.delivery.id],
+        )
+        cls.token = make_token(
+            cls.env["directmail.keyring"]._get_master_key(),
+            get_database_uuid(cls.env),
+            TOKEN_KIND,
+            cls.delivery.id,
+        )
+        cls.env["directmail.task.counter"]._apply(cls._nothing(), "user")
+
+    @classmethod
+    def _nothing(cls):
+        from odoo.tools import SQL
+
+        return SQL(
+            """UPDATE directmail_delivery d SET claim_token = 'x' WHERE d.id = %s
+            RETURNING d.task_id, 'waiting' AS old_state, 'sent' AS new_state,
+                      NULL AS old_outcome, NULL AS new_outcome""",
+            cls.delivery.id,
+        )
+
+    def _follow(self, number, token=None, method="GET", **headers):
+        return self.url_open(
+            f"/directmail/click/{self.template.id}/{number}/{token or self.token}",
+            headers={**PERSON, **headers},
+            method=method,
+            allow_redirects=False,
+        )
+
+    def _load(self, token=None, **headers):
+        return self.url_open(
+            f"/directmail/open/{token or self.token}", headers={**PERSON, **headers}
+        )
+
+    def _apply(self):
+        self.env.invalidate_all()
+        self.env["directmail.event"]._apply_all(self.account.company_id)
+        self.env.invalidate_all()
+        self.assertSumRule(self.task)
+
+    def test_what_is_submitted(self):
+        text = self.template.submitted_text
+        base = f"https://www.example.com/directmail/click/{self.template.id}"
+        self.assertEqual(text.count(base + "/0/{Token}"), 2)
+        self.assertIn(base + "/1/{Token}", text)
+        self.assertIn("https://www.example.com/directmail/open/{Token}", text)
+        self.assertIn("https://www.example.com/directmail/unsubscribe/{Token}", text)
+        self.assertIn('src="https://www.example.com/web/image/1"', text)
+        for untouched in ("mailto:a@example.com", 'href="#top"', "tel:+651"):
+            self.assertIn(untouched, text)
+        self.assertNotIn("shop.example.com", text)
+
+    def test_links_of_the_task(self):
+        links = self.task.link_ids.sudo()
+        self.assertEqual(links.mapped("title"), ["The collection", "Our shop", "Braces"])
+        self.assertEqual(
+            links.mapped("url"),
+            [
+                "https://shop.example.com/spring?colour=red&size=4#top",
+                "https://www.example.com/contactus",
+                "https://shop.example.com/{Braces}",
+            ],
+        )
+
+    def test_click(self):
+        response = self._follow(0)
+        self.assertEqual(response.status_code, 302)
+        target = response.headers["Location"]
+        self.assertTrue(target.startswith("https://shop.example.com/spring?"), target)
+        self.assertIn("utm_source=Spring", target)
+        self.assertIn("utm_medium=Email", target)
+        self.assertTrue(target.endswith("#top"), target)
+        self._apply()
+        self.assertEqual((self.delivery.click_count, self.task.clicked_count), (1, 1))
+        self.assertEqual(self.delivery.event_ids.link_id, self.task.link_ids[0])
+
+    def test_open(self):
+        response = self._load()
+        self.assertEqual(response.headers["Content-Type"], "image/gif")
+        self.assertIn("no-store", response.headers["Cache-Control"])
+        self._load()
+        self._apply()
+        self.assertEqual((self.delivery.open_count, self.task.opened_count), (2, 1))
+
+    def test_machines(self):
+        self._follow(0, method="HEAD")
+        self._follow(0, **{"User-Agent": "MailSecurityScanner/1.0"})
+        self._load(**{"User-Agent": "Mozilla/5.0"})
+        self._apply()
+        self.assertEqual(self.delivery.machine_click_count, 2)
+        self.assertEqual(self.delivery.machine_open_count, 1)
+        self.assertEqual((self.task.opened_count, self.task.clicked_count), (0, 0))
+
+    def test_too_soon_for_a_person(self):
+        self.env["ir.config_parameter"].set_param("email_marketing_dm.machine_seconds", "9e9")
+        self._load()
+        self._apply()
+        self.assertEqual((self.delivery.machine_open_count, self.task.opened_count), (1, 0))
+
+    def test_guessed_tokens_lead_nowhere(self):
+        for position in range(len(self.token)):
+            other = "A" if self.token[position] != "A" else "B"
+            token = self.token[:position] + other + self.token[position + 1 :]
+            self.assertEqual(self._follow(0, token).status_code, 404, position)
+            self.assertEqual(self._load(token).status_code, 404, position)
+        self.assertEqual(self._follow(99).status_code, 404)
+        self._apply()
+        self.assertFalse(self.delivery.event_ids)
+
+    def test_no_open_redirect(self):
+        response = self.url_open(
+            f"/directmail/click/{self.template.id}/0/{self.token}?url=https://evil.example&redirect=//evil.example",
+            headers=PERSON,
+            allow_redirects=False,
+        )
+        self.assertTrue(response.headers["Location"].startswith("https://shop.example.com/"))
+
+    def test_recording_switched_off(self):
+        if "track_clicks" in self.task._fields:
+            self.task.sudo().write({"track_clicks": False, "track_opens": False})
+        else:
+            self.patch(type(self.task), "_is_recording", lambda _task, _what: False)
+        self.assertEqual(self._follow(0).status_code, 302)
+        self.assertEqual(self._load().status_code, 200)
+        self._apply()
+        self.assertFalse(self.delivery.event_ids)
+
+    def test_what_is_tracked_again(self):
+        """Each task has trackers of its own, told apart by its source."""
+        task = self._make_task(self.task.audience_ids, self.template)
+        task.action_send()
+        task.sudo()._start()
+        self.assertFalse(task.sudo().link_ids.tracker_id & self.task.sudo().link_ids.tracker_id)
+        self.assertNotEqual(task.sudo().source_id, self.task.sudo().source_id)

@@ -1,0 +1,221 @@
+"""Pushed events: signatures of both forms, and whatever else may arrive."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+from directmail.push import BATCH_MAX, PushRefused, read_events, verify
+
+HOST = "https://ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com"
+URL = "https://www.example.com/directmail/events/abc"
+NOW = 1_800_000_000.0
+BODY = b'{"id": "1", "type": "dm:Deliver:Succeed"}'
+PREFIX = "x-eventbridge-signature"
+
+
+class Key:
+    def __init__(self):
+        self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+        now = datetime.now(timezone.utc)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(self.private.public_key())
+            .serial_number(1)
+            .not_valid_before(now)
+            .not_valid_after(now + timedelta(days=1))
+            .sign(self.private, hashes.SHA256())
+        )
+        self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
+
+    def encrypt(self, secret):
+        """RSA with the private key, as the older form seals its secret: PKCS #1 v1.5, type 1."""
+        numbers = self.private.private_numbers()
+        modulus = numbers.public_numbers.n
+        size = (modulus.bit_length() + 7) // 8
+        block = b"\0\1" + b"\xff" * (size - 3 - len(secret)) + b"\0" + secret
+        return pow(int.from_bytes(block, "big"), numbers.d, modulus).to_bytes(size, "big")
+
+
+KEY, OTHER = Key(), Key()
+
+
+def text(url, names, headers, body):
+    return "\n".join([url, *(f"{name}: {headers[name]}" for name in names)]).encode() + b"\n" + body
+
+
+def sign(key=KEY, url=URL, body=BODY, at=NOW, token="token", certificate=f"{HOST}/c.pem", v1=False):
+    method = f"{PREFIX}-method" if v1 else "x-eventbridge-hash-method"
+    headers = {
+        f"{PREFIX}-timestamp": str(int(at * 1000)),
+        method: "HMAC-SHA1" if v1 else "SHA256",
+        f"{PREFIX}-version": "1.0",
+        f"{PREFIX}-url": certificate,
+    }
+    if token is not None:
+        headers[f"{PREFIX}-token"] = token
+    signed = text(url, list(headers), headers, body)
+    if v1:
+        secret = b"passing secret"
+        headers[f"{PREFIX}-secret"] = base64.b64encode(key.encrypt(secret)).decode()
+        headers[PREFIX] = base64.b64encode(hmac.digest(secret, signed, hashlib.sha1)).decode()
+    else:
+        signature = key.private.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        headers[f"{PREFIX}-v2"] = base64.b64encode(signature).decode()
+    return headers
+
+
+def check(headers, body=BODY, **options):
+    options = {
+        "urls": [URL],
+        "token": "token",
+        "certificate": lambda _url: KEY.certificate,
+        "now": NOW,
+        **options,
+    }
+    return verify(headers, body, **options)
+
+
+def refusal(headers, body=BODY, **options):
+    with pytest.raises(PushRefused) as caught:
+        check(headers, body, **options)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("v1", [False, True])
+def test_genuine(v1):
+    check(sign(v1=v1))
+    check(sign(v1=v1, at=NOW - 59))
+    check(sign(v1=v1), urls=["https://other.example", URL])
+
+
+@pytest.mark.parametrize("v1", [False, True])
+def test_not_genuine(v1):
+    good = sign(v1=v1)
+    assert refusal(sign(OTHER, v1=v1)) == "signature"
+    assert refusal(good, BODY + b" ") == "signature"
+    assert refusal(good, BODY[:-1]) == "signature"
+    assert refusal(good, urls=["https://elsewhere.example/directmail/events/abc"]) == "signature"
+    assert refusal(sign(v1=v1, at=NOW - 61)) == "expired"
+    assert refusal(sign(v1=v1, at=NOW + 61)) == "expired"
+    assert refusal({**good, f"{PREFIX}-timestamp": str(int(NOW * 1000) + 1)}) == "signature"
+    assert refusal({**good, f"{PREFIX}-timestamp": "soon"}) == "expired"
+    assert refusal(sign(v1=v1, token="guess")) == "token"
+    assert refusal(sign(v1=v1, token=None)) == "token"
+    assert refusal({}) == "unsigned"
+
+
+@pytest.mark.parametrize("name", [f"{PREFIX}-v2", PREFIX, f"{PREFIX}-secret"])
+@pytest.mark.parametrize("value", ["!", "AAAA", ""])
+def test_broken_signature(name, value):
+    headers = sign(v1=name != f"{PREFIX}-v2")
+    assert refusal({**headers, name: value}) in ("signature", "unsigned")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com/c.pem",
+        "https://evil-eventbridge.oss-accelerate.aliyuncs.com/c.pem",
+        "https://ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com.evil.example/c.pem",
+        "https://evil.example/ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com",
+        "https://ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com@evil.example/c.pem",
+        "https://x@ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com/c.pem",
+        "https://ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com:8443/c.pem",
+        "https://[::1/c.pem",
+        "http://127.0.0.1:8026/c.pem",
+        "file:///etc/passwd",
+    ],
+)
+def test_certificate_of_another_host(url):
+    def fetch(_url):
+        raise AssertionError("it must not be fetched")
+
+    assert refusal(sign(certificate=url), certificate=fetch) == "certificate_host"
+
+
+def test_certificate_of_this_machine_only_in_tests():
+    url = "http://127.0.0.1:8026/c.pem"
+    check(sign(certificate=url), test_mode=True)
+    assert refusal(sign(certificate="http://10.0.0.1/c.pem"), test_mode=True) == "certificate_host"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nx\n"])
+def test_certificate_that_is_none(content):
+    assert refusal(sign(), certificate=lambda _url: content) == "certificate"
+
+
+def test_certificate_out_of_reach():
+    def fetch(_url):
+        raise OSError("no route")
+
+    assert refusal(sign(), certificate=fetch) == "certificate"
+
+
+def event(kind="dm:Deliver:Fail", **data):
+    return {"id": "e1", "type": kind, "time": "2026-11-01T18:00:00+08:00", "data": data}
+
+
+def test_reading():
+    header = {"X-User-Notify-Mid": "token"}
+    data = {"header": header, "rcpt": "a@x.example", "status": "2", "failed_type": "SmtpNxBox"}
+    [read] = read_events(json.dumps(event(**data)))
+    assert (read.event_id, read.kind, read.token, read.address, read.code) == (
+        "e1", "invalid", "token", "a@x.example", "SmtpNxBox",
+    )  # fmt: skip
+    assert read.occurred_at == datetime(2026, 11, 1, 10, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    "kind, status, word",
+    [
+        ("dm:Deliver:Succeed", "0", "delivered"),
+        ("dm:Deliver:Fail", 3, "spam"),
+        ("dm:Deliver:Fail", "99", "failed"),
+        ("dm:Trace:Open", None, "open"),
+        ("dm:Trace:Click", None, "click"),
+        ("dm:Feedback:UnSubscribe", None, "unsubscribe"),
+        ("dm:Feedback:Subscribe", None, "subscribe"),
+        ("dm:Validator:GrayListResult", None, "other"),
+        ("dm:Deliver:Someday", None, "other"),
+    ],
+)
+def test_kinds(kind, status, word):
+    [read] = read_events(json.dumps(event(kind, status=status)))
+    assert read.kind == word
+
+
+def test_complaint_is_known_by_its_message_id():
+    data = {"block_email": "a@x.example", "message_id": "<token@mail.example.com>"}
+    [read] = read_events(json.dumps(event("dm:Feedback:FblReport", **data)))
+    assert (read.kind, read.token, read.address) == ("complaint", "token", "a@x.example")
+
+
+def test_several_at_once():
+    assert len(read_events(json.dumps([event(), event()]))) == 2
+    with pytest.raises(PushRefused, match="oversized"):
+        read_events(json.dumps([event()] * (BATCH_MAX + 1)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"null", b"3", b'"x"', b"[1]", b"{}", b'{"id": 1}', b"\xff\xfe", b"[" * 100_000],
+)
+def test_no_events(body):
+    with pytest.raises(PushRefused, match="malformed"):
+        read_events(body)
+
+
+@pytest.mark.parametrize("data", [None, [], "x", {"header": []}, {"header": {"x": 1}}])
+def test_event_that_says_little(data):
+    [read] = read_events(json.dumps({"id": "1", "type": "dm:Deliver:Fail", "data": data}))
+    assert (read.kind, read.token, read.address, read.occurred_at) == ("failed", "", "", None)
