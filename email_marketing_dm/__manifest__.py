@@ -37,6 +37,7 @@
         "views/directmail_template_views.xml",
         "views/directmail_delivery_views.xml",
         "wizard/directmail_erasure_views.xml",
+        "wizard/directmail_fatigue_status_views.xml",
         "wizard/directmail_task_estimate_views.xml",
         "views/directmail_task_views.xml",
         "views/directmail_task_report_views.xml",

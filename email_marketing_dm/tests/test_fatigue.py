@@ -311,16 +311,45 @@ class TestFatigueLimits(FatigueCommon):
         self.fatigue.exempt_audience_ids = audience
         self._add_past(people[0], HOURS(1))
         self.assertFalse(self.fatigue.exempt_suspended)
-        audience.domain = f"[('id', 'in', {people.ids})]"
+        audience.rule_ids.domain = f"[('id', 'in', {people.ids})]"
         audience.action_refresh()
         self.assertTrue(self.fatigue.exempt_suspended)
         activity = self.fatigue.activity_ids.filtered(lambda act: act.user_id == self.admin)
         self.assertIn("101", activity.note)
         self.assertEqual(self._get_fates(self._start(people[0]))[people[0]][1], "fatigue")
-        audience.domain = f"[('id', 'in', {people[:3].ids})]"
+        audience.rule_ids.domain = f"[('id', 'in', {people[:3].ids})]"
         audience.action_refresh()
         self.assertFalse(self.fatigue.exempt_suspended)
         self.assertFalse(self.fatigue.activity_ids)
+
+    # === THE CONTACT === #
+
+    def test_mails_of_a_contact(self):
+        self._set_limits(email_day=2, global_week=3)
+        ann = self._make_people("ann@example.com")
+        self._add_past(ann, HOURS(1), HOURS(2), DAYS(8))
+        self._add_past(ann, HOURS(1), state="refused")
+        self._trace(email="ann@example.com")
+        action = ann.with_user(self.other).action_view_directmail_fatigue()
+        status = self.env[action["res_model"]].with_user(self.other).browse(action["res_id"])
+        self.assertEqual(
+            [(line.span, line.email_count, line.global_count) for line in status.line_ids],
+            [("minute", 0, 0), ("hour", 0, 0), ("day", 2, 3), ("week", 2, 3), ("month", 3, 4)],
+        )
+        day = status.line_ids[2]
+        self.assertEqual((day.email_limit, day.global_limit), (2, 0))
+        kinds = status.history_ids.mapped("kind")
+        self.assertEqual(sorted(kinds), ["email", "email", "email", "mailing"])
+        self.assertFalse(any(status.history_ids.mapped("name")), "others' tasks stay nameless")
+        action = ann.with_user(self.user).action_view_directmail_fatigue()
+        mine = self.env[action["res_model"]].with_user(self.user).browse(action["res_id"])
+        self.assertEqual(len(mine.history_ids.filtered("name")), 3)
+        with self.assertRaises(AccessError):
+            mine.with_user(self.other).read(["partner_id"])
+        with self.assertRaises(AccessError):
+            ann.with_user(
+                new_test_user(self.env, "dm_nobody", "base.group_user")
+            ).action_view_directmail_fatigue()
 
     # === SETTINGS === #
 

@@ -44,21 +44,7 @@ class Shop:
             )
         self.admin = self._make_user(root, "dm_admin", "email_marketing_dm_group_admin")
         self.user = self._make_user(root, "dm_user", "email_marketing_dm_group_user")
-        self.account = self.admin.call(
-            "directmail.account",
-            "create",
-            [
-                {
-                    "name": "Emulator",
-                    "endpoint": emulator.endpoint,
-                    "access_key_id": ACCESS_KEY_ID,
-                    "access_key_secret": ACCESS_KEY_SECRET,
-                    "public_url": "https://www.example.com",
-                    "tz": "Asia/Singapore",
-                    "rate_limit": 100,
-                }
-            ],
-        )
+        self.account = self.make_account("Emulator")
         self.sender = self.template = None
         if activate:
             self.activate()
@@ -86,6 +72,24 @@ class Shop:
             {"context": {"no_reset_password": True}},
         )
         return self.server.login(login, PASSWORD)
+
+    def make_account(self, name):
+        """Make an account that talks to the emulator; it is not active yet."""
+        return self.admin.call(
+            "directmail.account",
+            "create",
+            [
+                {
+                    "name": name,
+                    "endpoint": self.emulator.endpoint,
+                    "access_key_id": ACCESS_KEY_ID,
+                    "access_key_secret": ACCESS_KEY_SECRET,
+                    "public_url": "https://www.example.com",
+                    "tz": "Asia/Singapore",
+                    "rate_limit": 100,
+                }
+            ],
+        )
 
     def activate(self):
         """Activate the account, find its sender and have a template approved."""

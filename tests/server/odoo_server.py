@@ -115,7 +115,8 @@ class OdooServer:
         """Start and wait until it answers. Returns self."""
         assert self._process is None, "it runs already"
         command = [
-            sys.executable, "-m", self.program, "-d", self.database, f"--db-filter=^{self.database}$",
+            sys.executable, "-m", self.program,
+            "-d", self.database, f"--db-filter=^{self.database}$",
             f"--http-port={self.port}", "--http-interface=127.0.0.1", "--workers=0",
             f"--max-cron-threads={self.crons}", "--log-level=info",
         ]  # fmt: skip

@@ -54,14 +54,7 @@ class Track:
         self.shop, self.second = shop, second
         self.starters = [(shop.account, shop.sender, shop.template)]
         for number in range(2, ACCOUNTS + 1):
-            shop.account = shop.admin.call(
-                "directmail.account", "copy", [[shop.account], {"name": f"Account {number}"}]
-            )[0]
-            shop.admin.call(
-                "directmail.account",
-                "write",
-                [[shop.account], shop.credentials()],
-            )
+            shop.account = shop.make_account(f"Account {number}")
             shop.template = None
             shop.activate()
             self.starters.append((shop.account, shop.sender, shop.template))
@@ -82,14 +75,14 @@ class Track:
         shop = self.shop
         shop.add_people(group, people)
         audience = shop.make_audience(group)
+        # While the reserve takes all of the quota, tasks are planned and nothing is sent.
+        self._reserve(1_000_000)
         started = [self._send(group, audience, number) for number in range(tasks)]
-        # Without a quota tasks are planned and nothing is sent.
-        self._set_quota(0)
         self._wait(started, "sending")
         planned = sum(shop.count_rows(task).get("waiting", 0) for task in started)
         assert planned == people * tasks, f"{planned} are planned: they must all want to start"
         shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
-        self._set_quota(100_000)
+        self._reserve(0)
         self._wait(started, "done")
         shop.emulator.clear_faults()
         return self._account(started, people)
@@ -113,9 +106,10 @@ class Track:
         self.shop.act(task, "send")
         return task
 
-    def _set_quota(self, number):
+    def _reserve(self, number):
+        """Reserve so much of every account's quota, and let their crons look."""
         server = self.shop.server
-        server.query("UPDATE directmail_account SET daily_quota = %s", number)
+        server.query("UPDATE directmail_account SET quota_reserve = %s", number)
         server.query(
             """UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC' - interval '1 minute'
                 WHERE id IN (SELECT cron_id FROM directmail_account)"""

@@ -3,13 +3,15 @@
 import pytest
 from race import open_track
 
+from devenv import database as databases
+
 PEOPLE = 300
 TASKS = 10
 
 
 @pytest.mark.parametrize("gate", [True, False], ids=["gate", "without_gate"])
-def test_ten_tasks_want_the_one_mail_that_each_person_may_get(database, gate):
-    with open_track(database, gate) as track:
+def test_ten_tasks_want_the_one_mail_that_each_person_may_get(gate):
+    with databases.temporary("race") as database, open_track(database, gate) as track:
         track.limit(1)
         race = track.run(PEOPLE, TASKS, f"race{int(gate)}")
     assert not race.wrong, race
