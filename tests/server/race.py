@@ -54,10 +54,8 @@ class Track:
         self.shop, self.second = shop, second
         self.starters = [(shop.account, shop.sender, shop.template)]
         for number in range(2, ACCOUNTS + 1):
-            shop.account = shop.make_account(f"Account {number}")
-            shop.template = None
-            shop.activate()
-            self.starters.append((shop.account, shop.sender, shop.template))
+            branch = shop.open_branch(number)
+            self.starters.append((branch.account, branch.sender, branch.template))
 
     def limit(self, number):
         """Let everybody of the company get so many mails within 30 days."""
