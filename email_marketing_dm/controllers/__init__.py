@@ -1,2 +1,1 @@
-from . import directmail_recipient, directmail_upload
-from . import directmail_events, directmail_recipient, directmail_tracking
+from . import directmail_events, directmail_recipient, directmail_tracking, directmail_upload
