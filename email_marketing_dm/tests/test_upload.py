@@ -457,3 +457,14 @@ class TestUploadDownload(UploadMixin, DirectmailMixin, HttpCase):
         self.authenticate("dm_other", "dm_other")
         response = self.url_open(f"/directmail/upload/{upload.id}/unmatched.csv")
         self.assertEqual(response.status_code, 404)
+
+    def test_tour(self):
+        """Pasting a list, matching it and looking at the result, in a real browser."""
+        self._make_people("ada@example.com")
+        self.start_tour("/odoo", "directmail_upload", login="dm_user", timeout=120)
+        upload = self.env["directmail.upload"].search([("name", "=", "Tour upload")])
+        self.assertEqual((upload.state, upload.id_kind), ("running", "email"))
+        self._run_matching()
+        self.assertEqual((upload.matched_count, upload.bare_count), (1, 1))
+        url = f"/odoo/action-email_marketing_dm.directmail_upload_action/{upload.id}"
+        self.start_tour(url, "directmail_upload_result", login="dm_user", timeout=120)
