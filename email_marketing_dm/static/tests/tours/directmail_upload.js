@@ -1,6 +1,8 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
 
+// A step in words takes one line only.
+const LIST = "Name;Mail\nAda;ada@example.com\nBob;bob@example.com\nCy;no address";
 const seeState = (state) => ({
     trigger: `.o_field_widget[name="state"] .o_arrow_button_current[data-value="${state}"]`,
 });
@@ -15,7 +17,9 @@ registry.category("web_tour.tours").add("directmail_upload", {
         { trigger: `.o_field_widget[name="source"] input[data-value="paste"]`, run: "click" },
         {
             trigger: `.o_field_widget[name="pasted"] textarea`,
-            run: "edit Name;Mail\nAda;ada@example.com\nBob;bob@example.com\nCy;no address",
+            async run(helpers) {
+                await helpers.edit(LIST);
+            },
         },
         { trigger: `button[name="action_preview"]`, run: "click" },
         {
