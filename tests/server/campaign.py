@@ -99,7 +99,7 @@ class Shop:
             self.template = self.make_template()
             self.review(self.template)
 
-    def make_template(self):
+    def make_template(self, body=BODY):
         """Make a template as the user and submit it."""
         template = self.user.call(
             "directmail.template",
@@ -110,8 +110,8 @@ class Shop:
                     "account_id": self.account,
                     "subject": "News for {{ object.name }}",
                     "sender_name": "Azure",
-                    "body_arch": BODY,
-                    "body_html": BODY,
+                    "body_arch": body,
+                    "body_html": body,
                 }
             ],
         )
