@@ -36,6 +36,7 @@
         "views/res_partner_views.xml",
         "views/directmail_template_views.xml",
         "views/directmail_delivery_views.xml",
+        "wizard/directmail_erasure_views.xml",
         "wizard/directmail_task_estimate_views.xml",
         "views/directmail_task_views.xml",
         "views/directmail_task_report_views.xml",

@@ -113,6 +113,12 @@ class DirectmailAccount(models.Model):
     currency_id = fields.Many2one(
         "res.currency", default=lambda self: self.env.company.currency_id, required=True
     )
+    retention_days = fields.Integer(
+        "Keep people's details for",
+        default=730,
+        help="Days after the end of an email task. Then who got the mail and what each person did"
+        " is deleted; the figures stay. 0: for ever.",
+    )
     daily_quota = fields.Integer("Daily quota", readonly=True, copy=False)
     month_quota = fields.Integer("Monthly quota", readonly=True, copy=False)
     health = fields.Selection(
@@ -132,6 +138,11 @@ class DirectmailAccount(models.Model):
 
     _threads_range = models.Constraint(
         "CHECK(threads BETWEEN 1 AND 64)", "Calls at once must be between 1 and 64."
+    )
+    _retention_range = models.Constraint(
+        "CHECK(retention_days = 0 OR retention_days >= 31)",
+        "Keep people's details for at least 31 days, because fatigue control looks back 30, or"
+        " enter 0 to keep them for ever.",
     )
     _rate_range = models.Constraint(
         "CHECK(rate_limit BETWEEN 1 AND 100)", "Mails per second must be between 1 and 100."

@@ -1,14 +1,7 @@
-import logging
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import Domain
-from odoo.tools import SQL, date_utils
-from odoo.tools.safe_eval import datetime, safe_eval, time
 
-from ..engine.sql import usable_address
-
-_logger = logging.getLogger(__name__)
+from ..engine.audience import select_people, visible_contacts
 
 
 class DirectmailAudience(models.Model):
@@ -17,8 +10,11 @@ class DirectmailAudience(models.Model):
     _inherit = ["directmail.guarded", "mail.thread"]
     _order = "name, id"
     _guarded_fields = frozenset(
-        ("people_count", "refresh_error", "refreshed_at", "usable_count", "member_ids")
-    )
+        (
+            "entered_count", "left_count", "member_ids", "next_refresh_at", "people_count",
+            "refresh_error", "refreshed_at", "size_ids", "usable_count",
+        )
+    )  # fmt: skip
 
     name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(default=True)
@@ -42,7 +38,20 @@ class DirectmailAudience(models.Model):
         tracking=True,
         help="A public audience can be used and copied by every marketing user of the company.",
     )
-    domain = fields.Char("Filter", required=True, default="[]")
+    folder_id = fields.Many2one(
+        "directmail.audience.folder",
+        index="btree_not_null",
+        domain="[('company_id', '=', company_id)]",
+        ondelete="set null",
+    )
+    rule_ids = fields.One2many(
+        "directmail.audience.rule",
+        "audience_id",
+        "Lines",
+        domain=[("parent_id", "=", False)],
+        copy=True,
+    )
+    kinds = fields.Char("Made from", compute="_compute_kinds", store=True)
     member_ids = fields.One2many("directmail.audience.member", "audience_id", "Members")
     people_count = fields.Integer("People", readonly=True, copy=False)
     usable_count = fields.Integer(
@@ -51,6 +60,9 @@ class DirectmailAudience(models.Model):
         copy=False,
         help="People whose contact has an email address that DirectMail accepts.",
     )
+    entered_count = fields.Integer("Entered", readonly=True, copy=False)
+    left_count = fields.Integer("Left", readonly=True, copy=False)
+    size_ids = fields.One2many("directmail.audience.size", "audience_id", "Sizes over time")
     refreshed_at = fields.Datetime("Last refreshed", readonly=True, copy=False)
     refresh_error = fields.Text("Why the last refresh failed", readonly=True, copy=False)
     is_mine = fields.Boolean(compute="_compute_is_mine")
@@ -62,10 +74,24 @@ class DirectmailAudience(models.Model):
         for audience in self:
             audience.is_mine = admin or audience.user_id == self.env.user
 
-    @api.constrains("domain")
-    def _check_domain(self):
+    @api.depends("rule_ids.kind", "rule_ids.child_ids.kind", "rule_ids.table_id.name")
+    def _compute_kinds(self):
+        """Say what an audience is made from, to search by. Names are those of the source terms."""
+        for audience in self.sudo().with_context(lang="en_US"):
+            rules = audience.rule_ids | audience.rule_ids.child_ids
+            labels = dict(rules._fields["kind"]._description_selection(audience.env))
+            names = [
+                rule.table_id.name if rule.kind == "table" else labels[rule.kind]
+                for rule in rules
+                if rule.kind != "group"
+            ]
+            audience.kinds = ", ".join(dict.fromkeys(filter(None, names)))
+
+    @api.constrains("folder_id", "company_id")
+    def _check_folder(self):
         for audience in self:
-            audience._get_domain()
+            if audience.folder_id and audience.folder_id.company_id != audience.company_id:
+                raise ValidationError(self.env._("The folder belongs to another company."))
 
     @api.constrains("user_id", "company_id")
     def _check_owner(self):
@@ -107,139 +133,116 @@ class DirectmailAudience(models.Model):
     def _may_give_away(self):
         return self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")
 
+    def copy(self, default=None):
+        copies = super().copy(default)
+        for audience, copied in zip(self, copies, strict=True):
+            copied.sudo().rule_ids._copy_picks(audience.sudo().rule_ids)
+        return copies
+
     # === ACTIONS === #
 
-    def action_refresh(self):
-        """Choose the people anew; on failure say why and keep those of the last refresh."""
-        for audience in self:
-            audience.check_access("write")
-            audience._refresh()
-        return True
-
     def action_view_members(self):
+        return self._get_members_action(self.env._("People"), [])
+
+    def action_view_entered(self):
+        """Show who came in with the last refresh."""
+        self.ensure_one()
+        entered = [("entered_at", ">=", self.refreshed_at)] if self.refreshed_at else []
+        return self._get_members_action(self.env._("Entered"), entered)
+
+    def _get_members_action(self, name, domain):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_audience_member_action"
         )
+        action["name"] = name
+        action["domain"] = [("audience_id", "=", self.id), *domain]
+        return action
+
+    def action_view_sizes(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_audience_size_action"
+        )
         action["domain"] = [("audience_id", "=", self.id)]
         return action
 
-    # === BUSINESS === #
+    def action_share(self):
+        self.write({"visibility": "public"})
+        return True
 
-    def _get_domain(self):
-        """Return the filter as a `Domain`.
+    def action_make_private(self):
+        self.write({"visibility": "private"})
+        return True
 
-        :raise ValidationError: if the filter can't be read or names a field that is not there
-        """
-        self.ensure_one()
-        try:
-            domain = Domain(
-                safe_eval(
-                    self.domain or "[]",
-                    {
-                        "uid": self.user_id.id,
-                        "datetime": datetime,
-                        "time": time,
-                        "context_today": lambda: fields.Date.context_today(self),
-                        "relativedelta": date_utils.relativedelta,
-                    },
-                )
-            )
-            domain.validate(self.env["res.partner"].sudo())
-        except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
-            raise ValidationError(
-                self.env._(
-                    "The filter of the audience %(audience)s can't be used: %(reason)s",
-                    audience=self.name,
-                    reason=error,
-                )
-            ) from error
-        return domain
+    # === RIGHTS === #
 
-    def _as_owner(self):
-        """Return the contacts model as the owner sees it: own rights, this company only.
+    def _get_owner_env(self):
+        """Return an environment with the owner's rights, limited to the audience's company.
 
         :raise UserError: if the owner no longer works here
         """
         self.ensure_one()
-        owner = self.sudo().user_id
-        if not owner.active or self.company_id not in owner.company_ids:
+        owner, company = self.sudo().user_id, self.sudo().company_id
+        if not owner.active or company not in owner.company_ids:
             raise UserError(
                 self.env._(
                     "%(owner)s, who owns the audience %(audience)s, no longer works in %(company)s."
                     " Ask an administrator to appoint a new owner.",
                     owner=owner.name,
                     audience=self.name,
-                    company=self.company_id.name,
+                    company=company.name,
                 )
             )
-        return self.env(
-            user=owner.id,
-            su=False,
-            context={
-                "allowed_company_ids": self.company_id.ids,
-                "lang": owner.lang,
-                "tz": owner.tz,
-            },
-        )["res.partner"]
+        return self._get_company_env(self.env(user=owner.id, su=False))
 
-    def _get_people_query(self):
-        """Return SQL that selects the ids of the contacts in this audience.
+    def _get_company_env(self, env):
+        """Return the environment of a user, limited to the audience's company."""
+        context = {
+            "allowed_company_ids": self.sudo().company_id.ids,
+            "lang": env.user.lang,
+            "tz": env.user.tz,
+        }
+        return env(context=context)
 
-        :rtype: SQL
-        :raise AccessError: if the owner may not read contacts or a field of the filter
-        """
-        return self._as_owner()._search(self._get_domain()).select()
+    def _get_sources(self):
+        """Return the audiences that this one is made of, those of groups included."""
+        rules = self.env["directmail.audience.rule"].sudo()
+        return rules.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
 
-    def _refresh(self):
-        """Choose the people anew in one statement.
+    def _refers_to(self, other):
+        """Tell whether an audience is, or is made of, directly or through others, the other."""
+        seen, found = self.browse(), self.sudo()
+        while found:
+            if other._origin in found:
+                return True
+            seen |= found
+            found = found._get_sources() - seen
+        return False
 
-        A failure is written on the audience, whose members stay as they were.
+    # === PEOPLE === #
 
-        :return: whether the refresh succeeded
-        :rtype: bool
+    def _get_lines(self, env):
+        """Return the audience's lines as `engine.audience` reads them.
+
+        :param env: whose rights count, limited to the audience's company
+        :raise UserError: (or a subclass) if a line can't be used
         """
         self.ensure_one()
-        audience = self.sudo()
-        audience.lock_for_update()
-        try:
-            with self.env.cr.savepoint():
-                people, usable = audience._replace_members()
-        except (AccessError, UserError) as error:
-            audience.refresh_error = error.args[0]
-            return False
-        audience.write(
-            {
-                "people_count": people,
-                "usable_count": usable,
-                "refreshed_at": fields.Datetime.now(),
-                "refresh_error": False,
-            }
-        )
-        return True
+        return [rule._as_line(env) for rule in self._get_top_rules()]
 
-    def _replace_members(self):
-        """Replace the members by what the filter finds now; return (people, with an address)."""
-        query = self._get_people_query()
-        self.env["res.partner"].flush_model()
-        self.env.execute_query(
-            SQL(
-                "DELETE FROM directmail_audience_member WHERE audience_id = %s RETURNING 1", self.id
-            )
-        )
-        people, usable = self.env.execute_query(
-            SQL(
-                """WITH chosen AS (
-                    INSERT INTO directmail_audience_member (audience_id, partner_id)
-                    SELECT %(audience)s, people.id FROM (%(query)s) AS people(id)
-                    RETURNING partner_id
-                )
-                SELECT count(*), count(*) FILTER (WHERE %(usable)s)
-                  FROM chosen JOIN res_partner p ON p.id = chosen.partner_id""",
-                audience=self.id,
-                query=query,
-                usable=usable_address(SQL("p.email_normalized")),
-            )
-        )[0]
-        self.env["directmail.audience.member"].invalidate_model()
-        return people, usable
+    def _get_top_rules(self):
+        rules = self.sudo().rule_ids.filtered(lambda rule: not rule.parent_id)
+        return rules.sorted("sequence")
+
+    def _select_people(self):
+        """Return SQL that selects the people of the audience, as six columns of a person.
+
+        :rtype: SQL
+        :raise UserError: (or a subclass) if a line can't be used, or the owner is gone
+        """
+        env = self._get_owner_env()
+        return select_people(self._get_lines(env), visible_contacts(env), self._get_key())
+
+    def _get_key(self):
+        return self.env["directmail.keyring"]._get_master_key()

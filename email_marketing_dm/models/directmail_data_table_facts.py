@@ -91,14 +91,10 @@ class DirectmailDataTable(models.Model):
 
         :raise AccessError: for any other field
         """
-        ticked = set(self.field_ids.mapped("name"))
-        for name in filter(None, (self.date_field, self.amount_field, self.rate_field)):
-            # What "within the last 30 days" or "at least 100" tells is as good as the field.
-            self._check_ticked(ticked, name)
 
         def restrict(condition):
             name, *rest = condition.field_expr.split(".", 1)
-            self._check_ticked(ticked, name)
+            self._check_ticked(name)
             field = env[self.model_name]._fields[name]
             operator = condition.operator
             if not field.comodel_name:
@@ -125,9 +121,8 @@ class DirectmailDataTable(models.Model):
         list(conditions(env[self.model_name].sudo(), domain))  # names that are not there
         return domain.map_conditions(restrict)
 
-    def _check_ticked(self, ticked, path):
-        name = path.split(".")[0]
-        if name not in ticked:
+    def _check_ticked(self, name):
+        if name not in self.field_ids.mapped("name"):
             raise AccessError(
                 self.env._(
                     "The data table %(table)s is not open for the field %(field)s.",
@@ -156,8 +151,23 @@ class DirectmailDataTable(models.Model):
         return SQL("NULLIF(lower(btrim(COALESCE(substring(%s FROM %s), %s))), '')",
                    raw, "<([^<>]+)>", raw)  # fmt: skip
 
+    def _is_open(self, name):
+        """Tell whether a fact may be told: what "at least 100" tells is as good as the amount."""
+        return bool(self[name]) and (
+            not self.open_to_marketers
+            or self[name].split(".")[0] in self.field_ids.mapped("name")
+        )
+
+    def _check_open(self, name):
+        """Refuse a fact that the table has but does not tell marketing users.
+
+        :raise AccessError: naming the field
+        """
+        if self[name] and not self._is_open(name):
+            self._check_ticked(self[name].split(".")[0])
+
     def _date_to_sql(self, model, query):
-        if not self.date_field:
+        if not self._is_open("date_field"):
             return SQL("NULL::timestamp")
         return SQL("(%s)::timestamp", path_to_sql(model, self.date_field, query))
 
@@ -167,7 +177,7 @@ class DirectmailDataTable(models.Model):
         return bool(self.date_field) and self._get_steps("date_field")[-1][1].type == "date"
 
     def _amount_to_sql(self, model, query):
-        if not self.amount_field:
+        if not self._is_open("amount_field"):
             return SQL("NULL::numeric")
         amount = SQL("(%s)::numeric", path_to_sql(model, self.amount_field, query))
         if not self.rate_field:

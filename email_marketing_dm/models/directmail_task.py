@@ -39,6 +39,8 @@ class DirectmailTask(models.Model):
             "conversion_error",
             "counter_ids",
             "delivery_ids",
+            "details_removed_at",
+            "details_totals",
             "finished_at",
             "pause_reason",
             "planned_at",

@@ -6,6 +6,9 @@ from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 ON_ITS_WAY = ("pending", "sending", "paused")
 
+#: Figures that a date on the delivery tells.
+DATES = {**MARKS, "converted": "converted_at"}
+
 
 class DirectmailTask(models.Model):
     """The buttons of a task, and what must be in place before it may go out."""
@@ -130,8 +133,8 @@ class DirectmailTask(models.Model):
             domain.append(("state", "=", name))
         elif name in dict(OUTCOMES):
             domain.append(("outcome", "=", name))
-        elif name in MARKS:
-            domain.append((MARKS[name], "!=", False))
+        elif name in DATES:
+            domain.append((DATES[name], "!=", False))
         else:
             context = {"search_default_group_by_state": 1} if name == "people" else {}
             return {**action, "domain": domain, "context": context}

@@ -74,11 +74,20 @@ class DirectmailMixin:
 
     @classmethod
     def _make_audience(cls, people, user=None, **vals):
-        user = user or cls.user
+        """Make an audience of these contacts, or of the ``rules`` given as a list of values."""
+        rules = vals.pop("rules", None)
+        if rules is None:
+            rules = [{"domain": f"[('id', 'in', {people.ids})]"}]
         return (
             cls.env["directmail.audience"]
-            .with_user(user)
-            .create({"name": "Some people", "domain": f"[('id', 'in', {people.ids})]", **vals})
+            .with_user(user or cls.user)
+            .create(
+                {
+                    "name": "Some people",
+                    "rule_ids": [fields.Command.create(rule) for rule in rules],
+                    **vals,
+                }
+            )
         )
 
     @classmethod

@@ -29,16 +29,16 @@ class TestAudience(DirectmailCommon):
     def test_unreadable_filter_is_refused(self):
         for domain in ("[('nothing', '=', 1)]", "[(", "['&']", "__import__('os')"):
             with self.subTest(domain), self.assertRaises(ValidationError):
-                self._make_audience(self.people, domain=domain)
+                self._make_audience(self.people, rules=[{"domain": domain}])
 
     def test_failed_refresh_keeps_the_members(self):
         audience = self._make_audience(self.people)
         audience.action_refresh()
         self.env.cr.execute(
-            "UPDATE directmail_audience SET domain = %s WHERE id = %s",
+            "UPDATE directmail_audience_rule SET domain = %s WHERE audience_id = %s",
             ["[('field_of_a_removed_app', '=', 1)]", audience.id],
         )
-        audience.invalidate_recordset()
+        audience.rule_ids.invalidate_recordset()
         audience.action_refresh()
         self.assertEqual(audience.people_count, 4)
         self.assertEqual(len(audience.member_ids), 4)
@@ -100,9 +100,11 @@ class TestAudience(DirectmailCommon):
     def test_field_the_owner_may_not_read(self):
         """A count must not tell what a field holds that the owner may not read."""
         audience = self._make_audience(self.people)
+        audience.rule_ids.domain = "[('comment', 'ilike', 'a')]"
         field = self.env["res.partner"]._fields["comment"]
         self.patch(field, "groups", "base.group_system")
-        audience.sudo().write({"domain": "[('comment', 'ilike', 'a')]"})
+        with self.assertRaises(AccessError):
+            audience.rule_ids.domain = "[('comment', 'ilike', 'b')]"
         audience.action_refresh()
         self.assertTrue(audience.refresh_error)
         self.assertFalse(audience.refreshed_at)

@@ -44,7 +44,7 @@ class TestTaskEstimate(DirectmailCommon):
         audience = self.task.audience_ids
         audience.action_refresh()
         self._make_people("new@x.com")
-        audience.domain = "[('email', 'ilike', '@x.com')]"
+        audience.rule_ids.domain = "[('email', 'ilike', '@x.com')]"
         before = audience.read(["people_count", "refreshed_at"])
         members = audience.sudo().member_ids.ids
         estimate = self._open("open_estimate")

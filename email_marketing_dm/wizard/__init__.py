@@ -1,1 +1,2 @@
 from . import directmail_task_estimate
+from . import directmail_erasure

@@ -163,7 +163,12 @@ class Shop:
         return self.user.call(
             "directmail.audience",
             "create",
-            [{"name": f"Audience {group}", "domain": f"[('ref', '=', {group!r})]"}],
+            [
+                {
+                    "name": f"Audience {group}",
+                    "rule_ids": [(0, 0, {"domain": f"[('ref', '=', {group!r})]"})],
+                }
+            ],
         )
 
     def make_task(self, group, people=0, **values):

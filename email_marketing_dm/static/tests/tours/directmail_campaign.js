@@ -24,11 +24,18 @@ registry.category("web_tour.tours").add("directmail_prepare", {
         ...openMenu("directmail_audience_menu", "Audiences"),
         { trigger: ".o_list_button_add", run: "click" },
         fill("name", "Tour audience"),
+        { trigger: ".o_field_x2many_list_row_add a", run: "click" },
         {
             content: "write the filter, as developers and tours do",
-            trigger: ".o_domain_selector_debug_container textarea",
+            trigger: ".modal .o_domain_selector_debug_container textarea",
             run: "edit [('ref', '=', 'dm-tour')]",
         },
+        { trigger: ".modal-footer .o_form_button_save", run: "click" },
+        {
+            content: "the line is counted before it is saved",
+            trigger: ".o_field_widget[name='people_so_far']:contains(4)",
+        },
+        { trigger: ".o_directmail_mailable:contains(3)" },
         ...stepUtils.saveForm(),
         press("action_refresh"),
         {

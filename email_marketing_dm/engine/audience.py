@@ -1,0 +1,371 @@
+"""Audience: an ordered list of lines becomes one SQL statement.
+
+Contacts, records of other models and bare addresses are three sorts of people that never meet, so
+the lines are combined for each sort by itself, on the column that tells its people apart. An
+audience of contacts only, which nearly all are, is a combination of mere integers.
+
+Lines are read from top to bottom: the people so far *or* those of the line, *and* also in the line,
+*except* those of the line. There is no precedence; whoever wants some makes a group.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .sql import address_key, usable_address
+
+#: {sort of people: columns that tell them apart}
+KEYS = {
+    "contact": ("partner_id",),
+    "record": ("res_model", "res_id"),
+    "address": ("address_key",),
+}
+#: {sort of people: what a line says of them}
+COLUMNS = {
+    "contact": ("partner_id",),
+    "record": ("res_model", "res_id", "email"),
+    "address": ("email", "email_encrypted", "address_key"),
+}
+OF_SORT = {
+    "contact": SQL("partner_id IS NOT NULL"),
+    "record": SQL("partner_id IS NULL AND res_id IS NOT NULL"),
+    "address": SQL("partner_id IS NULL AND res_id IS NULL AND address_key IS NOT NULL"),
+}
+#: What tells any two people apart, as one value
+PERSON = SQL(
+    """COALESCE(partner_id::text, CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id
+                                       ELSE address_key END)"""
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of an audience.
+
+    :ivar operator: 'or', 'and' or 'except'; of no account in the first line
+    :ivar select: SQL selecting the six columns of a person; perhaps the same person repeatedly
+    :ivar sorts: the sorts of people it can find
+    :ivar seen: whether it finds only contacts that the owner may see
+    :ivar lines: instead of all that, the lines of a group
+    """
+
+    operator: str
+    select: SQL = None
+    sorts: frozenset = frozenset(("contact",))
+    seen: bool = False
+    lines: tuple = ()
+
+
+@dataclass(frozen=True)
+class _People:
+    """People of one sort: a SELECT of its columns.
+
+    :ivar unique: nobody is in it twice
+    """
+
+    select: SQL
+    unique: bool
+    seen: bool
+
+
+def select_people(lines, visible, master_key):
+    """Return SQL that selects the people of an audience, each exactly once, as six columns.
+
+    :param lines: list of `Line`
+    :param SQL visible: selects the ids of the contacts that the owner may see
+    :rtype: SQL
+    """
+    statement = _Statement(lines)
+    parts = []
+    contacts = statement.fold("contact")
+    if contacts:
+        found = contacts.select
+        if not contacts.seen:
+            found = SQL(
+                "SELECT partner_id FROM (%s) found WHERE partner_id IN (%s)", found, visible
+            )
+        if not contacts.unique:
+            found = SQL("SELECT DISTINCT partner_id FROM (%s) found", found)
+        parts.append(
+            SQL(
+                """SELECT partner_id, NULL::varchar AS res_model, NULL::int AS res_id,
+                          NULL::text AS email, NULL::text AS email_encrypted,
+                          NULL::text AS address_key
+                     FROM (%s) contacts""",
+                found,
+            )
+        )
+    records = statement.fold("record")
+    if records:
+        parts.append(
+            SQL(
+                """SELECT NULL::int, res_model, res_id, email, NULL,
+                          CASE WHEN %(usable)s THEN %(key)s END
+                     FROM (SELECT DISTINCT ON (res_model, res_id) * FROM (%(found)s) found
+                            ORDER BY res_model, res_id, email) records""",
+                usable=usable_address(SQL("email")),
+                key=address_key(master_key, SQL("email")),
+                found=records.select,
+            )
+        )
+    addresses = statement.fold("address")
+    if addresses:
+        parts.append(
+            SQL(
+                """SELECT NULL::int, NULL, NULL::int, email, email_encrypted, address_key
+                     FROM (SELECT DISTINCT ON (address_key) * FROM (%s) found
+                            ORDER BY address_key, email_encrypted, email) addresses""",
+                addresses.select,
+            )
+        )
+    if not parts:
+        parts.append(SQL("SELECT NULL::int AS partner_id, NULL::varchar AS res_model,"
+                         " NULL::int AS res_id, NULL::text AS email,"
+                         " NULL::text AS email_encrypted, NULL::text AS address_key WHERE false"
+                         ))  # fmt: skip
+    return SQL("%s%s", statement.head(), SQL(" UNION ALL ").join(parts))
+
+
+class _Statement:
+    """The lines of an audience; those that find several sorts of people are evaluated once."""
+
+    def __init__(self, lines):
+        self._lines = lines
+        self._shared = {}  # {id of a line: name of its CTE}
+
+    def head(self):
+        """Return the WITH clause for the lines that were used more than once."""
+        if not self._shared:
+            return SQL()
+        ctes = SQL(", ").join(
+            SQL("%s AS (%s)", name, line.select) for name, line in self._shared.values()
+        )
+        return SQL("WITH %s ", ctes)
+
+    def fold(self, sort):
+        """Return the `_People` of one sort, or None where no line can find any."""
+        return self._fold(self._lines, sort)
+
+    def _fold(self, lines, sort):
+        people = None
+        for number, line in enumerate(lines):
+            found = self._read(line, sort)
+            operator = line.operator if number else "or"
+            if operator == "or":
+                people = _join(people, found, sort)
+            elif people and found:
+                keep = _keep if operator == "and" else _drop
+                people = keep(people, found, sort)
+            elif operator == "and":
+                people = None
+        return people
+
+    def _read(self, line, sort):
+        if line.lines:
+            return self._fold(line.lines, sort)
+        if sort not in line.sorts:
+            return None
+        columns = SQL(", ").join(map(SQL.identifier, COLUMNS[sort]))
+        if len(line.sorts) == 1:
+            source = SQL("(%s)", line.select)
+        else:
+            name = SQL.identifier(f"line_{len(self._shared) + 1}")
+            source, _line = self._shared.setdefault(id(line), (name, line))
+        select = SQL("SELECT %s FROM %s AS line WHERE %s", columns, source, OF_SORT[sort])
+        return _People(select, False, line.seen)
+
+
+def _join(people, found, sort):
+    if not people or not found:
+        return people or found
+    seen = people.seen and found.seen
+    if sort == "contact":
+        return _People(SQL("(%s) UNION (%s)", people.select, found.select), True, seen)
+    # The rest of a person's columns may differ from line to line; the keys decide at the end.
+    return _People(SQL("(%s) UNION ALL (%s)", people.select, found.select), False, seen)
+
+
+def _keep(people, found, sort):
+    keys = SQL(", ").join(map(SQL.identifier, KEYS[sort]))
+    select = SQL(
+        "SELECT * FROM (%s) people WHERE (%s) IN (SELECT %s FROM (%s) line)",
+        people.select,
+        keys,
+        keys,
+        found.select,
+    )
+    return _People(select, people.unique, people.seen or found.seen)
+
+
+def _drop(people, found, sort):
+    same = SQL(" AND ").join(
+        SQL("line.%s = people.%s", SQL.identifier(key), SQL.identifier(key)) for key in KEYS[sort]
+    )
+    select = SQL(
+        "SELECT * FROM (%s) people WHERE NOT EXISTS (SELECT 1 FROM (%s) line WHERE %s)",
+        people.select,
+        found.select,
+        same,
+    )
+    return _People(select, people.unique, people.seen)
+
+
+def replace_members(env, audience_id, people):
+    """Make the people of an audience exactly those that SQL selects, in one statement.
+
+    Who stays keeps the row, so that a refresh costs what changed.
+
+    :param SQL people: selects the six columns of a person, each person once
+    :return: (people now, entered, left)
+    :rtype: tuple
+    """
+    columns = SQL("partner_id, res_model, res_id, email, email_encrypted, address_key")
+    insert = SQL(
+        """INSERT INTO directmail_audience_member (audience_id, entered_at, %(columns)s)
+           SELECT %(audience)s, now() AT TIME ZONE 'UTC', %(columns)s""",
+        audience=audience_id,
+        columns=columns,
+    )
+    empty = not env.execute_query(
+        SQL("SELECT 1 FROM directmail_audience_member WHERE audience_id = %s LIMIT 1", audience_id)
+    )
+    if empty:
+        env.cr.execute(SQL("%s FROM (%s) people", insert, people))
+        return env.cr.rowcount, env.cr.rowcount, 0
+    return env.execute_query(
+        SQL(
+            """WITH people AS MATERIALIZED (SELECT *, %(key)s AS person FROM (%(people)s) p),
+            members AS MATERIALIZED (
+                SELECT id, partner_id, email, address_key, %(key)s AS person
+                  FROM directmail_audience_member WHERE audience_id = %(audience)s
+            ), gone AS (
+                DELETE FROM directmail_audience_member m USING members
+                 WHERE m.id = members.id AND NOT EXISTS (SELECT 1 FROM people WHERE %(same)s)
+                RETURNING 1
+            ), moved AS (
+                UPDATE directmail_audience_member m
+                   SET email = people.email, address_key = people.address_key
+                  FROM members JOIN people ON people.partner_id IS NULL AND %(same)s
+                 WHERE m.id = members.id
+                   AND (m.email, m.address_key) IS DISTINCT FROM (people.email, people.address_key)
+            ), entered AS (
+                %(insert)s FROM people WHERE NOT EXISTS (SELECT 1 FROM members WHERE %(same)s)
+                RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM entered),
+                   (SELECT count(*) FROM gone)""",
+            people=people,
+            audience=audience_id,
+            insert=insert,
+            key=PERSON,
+            same=SQL("people.person = members.person"),
+        )
+    )[0]
+
+
+def visible_contacts(env):
+    """Return SQL that selects the ids of the contacts that the user may see.
+
+    :rtype: SQL
+    """
+    return env["res.partner"]._search(Domain.TRUE).select()
+
+
+def count_usable(env, audience_id):
+    """Return how many members have an address that DirectMail accepts."""
+    return env.execute_query(
+        SQL(
+            """SELECT (SELECT count(*)
+                         FROM directmail_audience_member m JOIN res_partner p ON p.id = m.partner_id
+                        WHERE m.audience_id = %(audience)s AND %(usable)s)
+                    + (SELECT count(*) FROM directmail_audience_member
+                        WHERE audience_id = %(audience)s AND partner_id IS NULL
+                          AND address_key IS NOT NULL)""",
+            audience=audience_id,
+            usable=usable_address(SQL("p.email_normalized")),
+        )
+    )[0][0]
+
+
+def count_people(env, people, timeout):
+    """Count the people that SQL selects.
+
+    :param float timeout: seconds after which PostgreSQL gives up
+    :raise QueryCanceled: when it did; the caller must roll back to a savepoint
+    """
+    with _limited(env, timeout):
+        env.cr.execute(SQL("SELECT count(*) FROM (%s) people", people), log_exceptions=False)
+        return env.cr.fetchone()[0]
+
+
+def estimate_people(env, people):
+    """Return how many people PostgreSQL's planner expects; far off at times, but at once."""
+    env.cr.execute(SQL("EXPLAIN (FORMAT JSON) %s", people))
+    [[[plan]]] = env.cr.fetchall()
+    return plan["Plan"]["Plan Rows"]
+
+
+def count_reasons(env, people, company, master_key, timeout):
+    """Count who could be mailed, and why others could not, if a task were made now.
+
+    Opt-outs from one sender only are left aside: which sender it will be is not known.
+
+    :return: {reason, or None for those who can be mailed: number of people}
+    :raise QueryCanceled: as `count_people`
+    """
+    with _limited(env, timeout):
+        env.cr.execute(
+            SQL(
+                """WITH people AS (%(people)s), found AS (
+                    SELECT people.partner_id, people.email_encrypted,
+                           CASE WHEN people.partner_id IS NULL THEN people.email
+                                ELSE p.email END AS typed,
+                           CASE WHEN people.partner_id IS NULL THEN people.email
+                                ELSE p.email_normalized END AS email,
+                           people.address_key
+                      FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
+                ), keyed AS (
+                    SELECT *, CASE WHEN address_key IS NOT NULL THEN address_key
+                                   WHEN %(usable)s THEN %(key)s END AS usable_key
+                      FROM found
+                ), judged AS (
+                    SELECT usable_key, CASE
+                        WHEN COALESCE(NULLIF(btrim(typed), ''), email_encrypted) IS NULL
+                            THEN 'no_address'
+                        WHEN usable_key IS NULL AND email_encrypted IS NOT NULL
+                            THEN 'cannot_decrypt'
+                        WHEN usable_key IS NULL THEN 'invalid_address'
+                        WHEN EXISTS (SELECT 1 FROM mail_blacklist b
+                                      WHERE b.email = keyed.email AND b.active) THEN 'blacklisted'
+                        WHEN EXISTS (SELECT 1 FROM directmail_optout o
+                                      WHERE o.address_key = usable_key AND o.sender_id IS NULL
+                                        AND o.company_id = %(company)s) THEN 'opted_out'
+                        END AS reason
+                      FROM keyed
+                )
+                SELECT reason, count(*), count(DISTINCT usable_key) FILTER (WHERE reason IS NULL)
+                  FROM judged GROUP BY reason""",
+                people=people,
+                usable=usable_address(SQL("email")),
+                key=address_key(master_key, SQL("email")),
+                company=company.id,
+            ),
+            log_exceptions=False,
+        )
+        rows = env.cr.fetchall()
+    counts = {reason: count for reason, count, _distinct in rows}
+    for reason, count, distinct in rows:
+        if reason is None:
+            counts[None] = distinct
+            counts["duplicate"] = count - distinct
+    return counts
+
+
+@contextmanager
+def _limited(env, seconds):
+    """Let statements run for so long only. After an error the savepoint takes the limit back."""
+    env.cr.execute(SQL("SET LOCAL statement_timeout = %s", int(seconds * 1000)))
+    yield
+    env.cr.execute(SQL("SET LOCAL statement_timeout = 0"))

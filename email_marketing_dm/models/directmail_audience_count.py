@@ -1,0 +1,133 @@
+from psycopg2.errors import QueryCanceled
+
+from odoo import models
+from odoo.exceptions import UserError
+
+from ..engine.audience import (
+    count_people,
+    count_reasons,
+    estimate_people,
+    select_people,
+    visible_contacts,
+)
+
+#: How long counting may take before an estimate is shown instead, in seconds.
+COUNT_TIMEOUT = 5
+
+
+class DirectmailAudience(models.Model):
+    """Counting while an audience is being built, without saving or refreshing it.
+
+    A count is as good as a look, so nothing is counted that the user could not look at: the
+    owner's rights decide, and whoever counts must have the rights to the fields as well.
+    """
+
+    _inherit = "directmail.audience"
+
+    def count_line(self, changes, number):
+        """Count the people of one line, and those after it.
+
+        :param dict changes: values of the form that are not saved; only the lines are read
+        :param int number: which of the lines, from 0
+        :return: {"people": n, "so_far": n, "about": whether these are estimates}, or
+            {"error": why the line can't be used}
+        :rtype: dict
+        """
+
+        def count(lines, visible, key):
+            people, about = self._count(select_people(lines[number : number + 1], visible, key))
+            if not number:
+                return {"people": people, "so_far": people, "about": about}
+            so_far, about_too = self._count(select_people(lines[: number + 1], visible, key))
+            return {"people": people, "so_far": so_far, "about": about or about_too}
+
+        return self._with_lines(changes, count, number + 1)
+
+    def count_all(self, changes):
+        """Count the people of the whole audience, how many can be mailed, and why others can't.
+
+        :param dict changes: as `count_line`
+        :return: {"people": n, "about": bool, "mailable": n or False, "reasons": [[label, n], …]},
+            or {"error": why}; `mailable` is False where it would take too long
+        :rtype: dict
+        """
+
+        def count(lines, visible, key):
+            people = select_people(lines, visible, key)
+            total, about = self._count(people)
+            result = {"people": total, "about": about, "mailable": False, "reasons": []}
+            if not about:
+                result.update(self._count_mailable(people, key))
+            return result
+
+        return self._with_lines(changes, count)
+
+    def _with_lines(self, changes, function, until=None):
+        """Return what a function makes of the unsaved lines, or why they can't be used."""
+        audience = self._get_unsaved(changes)
+        try:
+            if self.env.user != audience.user_id:
+                audience._get_lines(audience._get_company_env(self.env))
+            env = audience._get_owner_env()
+            rules = audience._get_top_rules()[:until]
+            lines = [rule._as_line(env) for rule in rules]
+        except (UserError, ValueError) as error:
+            return {"error": error.args[0]}
+        self.env.flush_all()
+        return function(lines, visible_contacts(env), self._get_key())
+
+    def _get_unsaved(self, changes):
+        """Return the audience as a record in memory, with the lines as they are on the form.
+
+        The owner and the company are never taken from the form: whoever could name another owner
+        could count with that one's rights.
+
+        :raise AccessError: if the user may not change the audience, or one of the lines
+        """
+        if self:
+            self.ensure_one()
+            self.check_access("write")
+            owner, company = self.user_id, self.company_id
+        else:
+            self.check_access("create")
+            owner, company = self.env.user, self.env.company
+            chosen = changes.get("company_id")
+            if chosen in owner.company_ids.ids:
+                company = self.env["res.company"].browse(chosen)
+        values = {"user_id": owner.id, "company_id": company.id}
+        if "rule_ids" in changes:
+            values["rule_ids"] = changes["rule_ids"]
+        audience = self.new(values, origin=self)
+        rules = audience.rule_ids | audience.rule_ids.child_ids
+        if rules._origin - self.rule_ids - self.rule_ids.child_ids:
+            rules._origin.check_access("write")
+        return audience
+
+    def _count(self, people):
+        """Return (how many people, whether that is an estimate)."""
+        timeout = self._get_count_timeout()
+        try:
+            with self.env.cr.savepoint(flush=False):
+                return count_people(self.env, people, timeout), False
+        except QueryCanceled:
+            return estimate_people(self.env, people), True
+
+    def _count_mailable(self, people, key):
+        try:
+            with self.env.cr.savepoint(flush=False):
+                counts = count_reasons(
+                    self.env, people, self.company_id or self.env.company, key,
+                    self._get_count_timeout(),
+                )  # fmt: skip
+        except QueryCanceled:
+            return {}
+        labels = dict(
+            self.env["directmail.delivery"]._fields["reason"]._description_selection(self.env)
+        )
+        mailable = counts.pop(None, 0)
+        reasons = [[labels[reason], count] for reason, count in counts.items() if count]
+        return {"mailable": mailable, "reasons": reasons}
+
+    def _get_count_timeout(self):
+        parameter = self.env["ir.config_parameter"].sudo()
+        return float(parameter.get_param("email_marketing_dm.count_timeout") or COUNT_TIMEOUT)

@@ -1,0 +1,36 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+
+class DirectmailAudienceFolder(models.Model):
+    _name = "directmail.audience.folder"
+    _description = "Audience Folder"
+    _parent_store = True
+    _rec_name = "complete_name"
+    _order = "complete_name, id"
+
+    name = fields.Char(required=True)
+    parent_id = fields.Many2one(
+        "directmail.audience.folder", "In the folder", index=True, ondelete="restrict"
+    )
+    parent_path = fields.Char(index=True)
+    complete_name = fields.Char(
+        compute="_compute_complete_name", store=True, recursive=True, string="Folder"
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+
+    @api.depends("name", "parent_id.complete_name")
+    def _compute_complete_name(self):
+        for folder in self:
+            parent = folder.parent_id.complete_name
+            folder.complete_name = f"{parent} / {folder.name}" if parent else folder.name
+
+    @api.constrains("parent_id", "company_id")
+    def _check_parent_id(self):
+        for folder in self:
+            if folder._has_cycle():
+                raise ValidationError(self.env._("A folder can't be inside itself."))
+            if folder.parent_id and folder.parent_id.company_id != folder.company_id:
+                raise ValidationError(self.env._("A folder and what it is in are of one company."))

@@ -1,0 +1,199 @@
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ..directmail.daily import day_start, local_day
+from ..engine.audience import Line
+
+CONTACTS = frozenset(("contact",))
+EVERYBODY = frozenset(("contact", "record", "address"))
+#: what a task's deliveries must be for a person to be in the line
+RESULT_CONDITIONS = {
+    "delivered": SQL("outcome = 'delivered'"),
+    "failed": SQL("outcome = 'failed'"),
+    "invalid": SQL("outcome = 'invalid'"),
+    "spam": SQL("outcome = 'spam'"),
+    "opened": SQL("opened_at IS NOT NULL"),
+    "clicked": SQL("clicked_at IS NOT NULL"),
+    # Whoever never got the mail could not open it.
+    "not_opened": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND opened_at IS NULL"),
+    "not_clicked": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"),
+}
+
+
+class DirectmailAudienceRule(models.Model):
+    """What each kind of line selects.
+
+    ``_select_<kind>(env)`` returns SQL of the six columns of a person, with the rights of the
+    user of ``env``. It may select a person several times, and contacts that the user may not see
+    or that are archived: those are taken out at the end, once.
+    """
+
+    _inherit = "directmail.audience.rule"
+
+    def _as_line(self, env):
+        """Return the line as `engine.audience` reads it.
+
+        :param env: the owner's, limited to the audience's company
+        :raise UserError: (or a subclass) if the line can't be used, saying why
+        """
+        self.ensure_one()
+        rule = self.sudo()
+        if rule.kind == "group":
+            lines = tuple(child._as_line(env) for child in rule.child_ids.sorted("sequence"))
+            if not lines:
+                raise UserError(self.env._("A group has no lines. Add some, or remove the group."))
+            return Line(rule.operator, lines=lines)
+        return Line(
+            rule.operator,
+            getattr(rule, f"_select_{rule.kind}")(env),
+            rule._get_sorts(),
+            rule._finds_visible_only(),
+        )
+
+    def _get_sorts(self):
+        """Return the sorts of people that the line can find (see `engine.audience`)."""
+        if self.kind in ("table", "list"):
+            sorts = ["contact"] * bool(self.table_id.partner_path)
+            return frozenset(sorts + ["record"] * bool(self.table_id.email_path))
+        return EVERYBODY if self.kind in ("audience", "task", "upload") else CONTACTS
+
+    def _finds_visible_only(self):
+        """Tell whether the line itself leaves out contacts that the owner may not see."""
+        return (
+            self.kind in ("table", "list")
+            and self.table_id.partner_path == "id"
+            and not self.table_id.open_to_marketers
+        )
+
+    # === KINDS === #
+
+    def _select_table(self, env):
+        if not self.table_id:
+            raise UserError(
+                env._("The data table of a line was removed. Choose another, or remove the line.")
+            )
+        return self._select_from_facts(env, self._get_domain(env))
+
+    def _select_list(self, env):
+        if not self.table_id:
+            raise UserError(
+                env._("The data table of a line was removed, and with it whom it listed.")
+            )
+        picked = SQL(
+            "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s", self._origin.id
+        )
+        return self._select_people(env, Domain("id", "any", picked))
+
+    def _select_audience(self, env):
+        source = self.source_id.with_env(env)
+        if not source:
+            raise UserError(
+                env._("The audience of a line was removed. Choose another, or remove the line.")
+            )
+        if not source.has_access("read"):
+            raise AccessError(
+                env._(
+                    "The audience of a line is private to somebody else. Choose another, or remove"
+                    " the line."
+                )
+            )
+        return self._select_readable(
+            env,
+            SQL(
+                """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
+                     FROM directmail_audience_member WHERE audience_id = %s""",
+                source.id,
+            ),
+        )
+
+    def _select_task(self, env):
+        task = self.task_id.with_env(env)
+        if not task or not self.task_result:
+            raise UserError(
+                env._("The email task of a line was removed. Choose another, or remove the line.")
+            )
+        if not task.has_access("read"):
+            raise AccessError(env._("The email task of a line is somebody else's."))
+        return self._select_readable(
+            env,
+            SQL(
+                """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
+                     FROM directmail_delivery
+                    WHERE task_id = %s AND state = 'sent' AND %s""",
+                task.id,
+                RESULT_CONDITIONS[self.task_result],
+            ),
+        )
+
+    # === PARTS === #
+
+    def _select_from_facts(self, env, domain):
+        """Return the people of the data table's rows that match, often and lately enough."""
+        if self.within_days:
+            domain &= self._get_period(env)
+        having = []
+        if self.min_count > 1:
+            having.append(SQL("count(*) >= %s", self.min_count))
+        if self.min_amount:
+            self._check_amount(env)
+            having.append(SQL("sum(amount) >= %s", self.min_amount))
+        return self._select_people(env, domain, having)
+
+    def _select_people(self, env, domain, having=()):
+        """Return the people of the data table's rows, those of whom ``having`` is true."""
+        facts = self.table_id._select_facts(env, domain, visible_only=False)
+        if self.table_id.email_path:
+            columns = SQL("partner_id, res_model, res_id, email")
+        else:
+            columns = SQL("partner_id, NULL::varchar AS res_model, NULL::int AS res_id,"
+                          " NULL::text AS email")  # fmt: skip
+        return SQL(
+            """SELECT %s, NULL::text AS email_encrypted, NULL::text AS address_key
+                 FROM (%s) facts %s""",
+            columns,
+            facts,
+            SQL("GROUP BY 1, 2, 3, 4 HAVING %s", SQL(" AND ").join(having)) if having else SQL(),
+        )
+
+    def _check_amount(self, env):
+        table = self.table_id.sudo()
+        if not table.amount_field:
+            raise UserError(env._("The data table %s has no amount.", table.name))
+        table._check_open("amount_field")
+
+    def _get_period(self, env):
+        """Return the condition that it happened within the last days, today included.
+
+        Days are those of the owner's time zone.
+        """
+        table = self.table_id.sudo()
+        if not table.date_field:
+            raise UserError(env._("The data table %s has no date.", table.name))
+        tz = env.context.get("tz") or "UTC"
+        today = local_day(fields.Datetime.now(), tz)
+        bounds = [today - timedelta(days=self.within_days - 1), today + timedelta(days=1)]
+        *_steps, (_model, field) = table._get_steps("date_field")
+        if field.type == "datetime":
+            bounds = [day_start(day, tz) for day in bounds]
+        return Domain(table.date_field, ">=", bounds[0]) & Domain(table.date_field, "<", bounds[1])
+
+    def _select_readable(self, env, people):
+        """Return people without those records of other models that the owner may not read."""
+        tables = env["directmail.data.table"].sudo().search([("email_path", "!=", False)])
+        readable = [
+            SQL("SELECT res_model, res_id FROM (%s) facts", table._select_facts(env))
+            for table in tables
+            if table.with_env(env)._is_usable()
+            and table.company_id in (env.companies[:0], *env.companies)
+        ]
+        readable.append(SQL("SELECT NULL::varchar, NULL::int WHERE false"))
+        return SQL(
+            """SELECT * FROM (%s) people
+                WHERE res_id IS NULL OR partner_id IS NOT NULL OR (res_model, res_id) IN (%s)""",
+            people,
+            SQL(" UNION ALL ").join(readable),
+        )

@@ -1,0 +1,267 @@
+from collections import Counter
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..directmail.failures import failure_kind
+
+# The funnel: each step's counter, and the one that its share is taken of.
+FUNNEL = (
+    ("people", None),
+    ("sent", "people"),
+    ("delivered", "sent"),
+    ("opened", "delivered"),
+    ("clicked", "delivered"),
+    ("converted", "delivered"),
+)
+
+
+class DirectmailTask(models.Model):
+    """What came of a task: the funnel, and what its figures are made of.
+
+    The funnel comes from counters; the rest is counted over this one task's people when its page
+    is opened. When the details of its people are removed, what was counted last stays.
+    """
+
+    _inherit = "directmail.task"
+
+    details_removed_at = fields.Datetime("Details removed", readonly=True, copy=False)
+    # What `_count_details` returned just before the details were removed.
+    details_totals = fields.Json(readonly=True, copy=False)
+
+    def get_effectiveness(self):
+        """Return what the task's page shows about its effects.
+
+        :return: dict with `funnel`, `totals`, `hours`, `links`, `reasons`, `failures`,
+            `unsubscribes`, `removed`; each row has a label, a number, and what `action_view_part`
+            needs to open the people behind it
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.check_access("read")
+        task = self.sudo()
+        counted = task.details_totals if task.details_removed_at else task._count_details()
+        return {
+            "funnel": task._get_funnel(counted),
+            "totals": counted["totals"],
+            "hours": [
+                {"hour": hour, "opened": opened, "clicked": clicked}
+                for hour, opened, clicked in counted["hours"]
+            ],
+            "links": task._label_links(counted["links"]),
+            "reasons": task._label_reasons(counted["reasons"]),
+            "failures": task._label_failures(counted["failures"]),
+            "unsubscribes": task._label_unsubscribes(counted["unsubscribes"]),
+            "removed": bool(task.details_removed_at),
+        }
+
+    def action_view_part(self, part, value=False):
+        """Open the people behind a row of the effectiveness.
+
+        :param str part: 'reasons', 'failures', 'links' or 'unsubscribes'
+        :param value: the row's own
+        """
+        self.ensure_one()
+        if part == "unsubscribes":
+            action = self.env["ir.actions.act_window"]._for_xml_id(
+                "email_marketing_dm.directmail_optout_action"
+            )
+            return {**action, "domain": [("task_id", "=", self.id), ("reason_id", "=", value)]}
+        domains = {
+            "reasons": [("state", "=", "suppressed"), ("reason", "=", value)],
+            "failures": self._get_failure_domain(value),
+            "links": [("event_ids", "any", self._get_click_domain(value))],
+        }
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_delivery_action"
+        )
+        return {**action, "domain": [("task_id", "=", self.id), *domains[part]]}
+
+    # === COUNTING === #
+
+    def _count_details(self):
+        """Count over the task's people. What it returns outlives them: no names, no labels."""
+        self.ensure_one()
+        self.env.flush_all()
+        [totals] = self.env.execute_query_dict(
+            SQL(
+                """SELECT COALESCE(sum(open_count), 0)::int AS opens,
+                          COALESCE(sum(click_count), 0)::int AS clicks,
+                          COALESCE(sum(machine_open_count), 0)::int AS machine_opens,
+                          COALESCE(sum(machine_click_count), 0)::int AS machine_clicks,
+                          count(*) FILTER (WHERE opened_at IS NOT NULL OR machine_open_count > 0
+                                              OR machine_click_count > 0) AS opened_any,
+                          count(*) FILTER (WHERE clicked_at IS NOT NULL
+                                              OR machine_click_count > 0) AS clicked_any
+                     FROM directmail_delivery WHERE task_id = %s""",
+                self.id,
+            )
+        )
+        return {
+            "totals": totals,
+            "hours": self._count_hours(),
+            "links": self._count_links(),
+            "reasons": self._count_parts(
+                SQL("reason"), SQL("directmail_delivery"), SQL("state = 'suppressed'")
+            ),
+            "failures": self._count_parts(
+                SQL("code"),
+                SQL("directmail_delivery"),
+                SQL("(state = 'refused' OR outcome IN ('failed', 'invalid', 'spam'))"),
+            ),
+            "unsubscribes": self._count_parts(
+                SQL("reason_id"), SQL("directmail_optout"), SQL("TRUE")
+            ),
+        }
+
+    def _count_parts(self, column, table, condition):
+        """Return [[value, number], …] of a column, the most frequent first."""
+        return [
+            list(row)
+            for row in self.env.execute_query(
+                SQL(
+                    "SELECT %(column)s, count(*) FROM %(table)s WHERE task_id = %(task)s"
+                    " AND %(condition)s GROUP BY 1 ORDER BY 2 DESC, 1",
+                    column=column,
+                    table=table,
+                    condition=condition,
+                    task=self.id,
+                )
+            )
+        ]
+
+    def _count_hours(self):
+        """Return [[hour (UTC), people who first opened, who first clicked], …] in order."""
+        return [
+            [fields.Datetime.to_string(hour), opened, clicked]
+            for hour, opened, clicked in self.env.execute_query(
+                SQL(
+                    """SELECT hour, sum(opened)::int, sum(clicked)::int FROM (
+                            SELECT date_trunc('hour', opened_at) AS hour, count(*) AS opened,
+                                   0 AS clicked
+                              FROM directmail_delivery
+                             WHERE task_id = %(task)s AND opened_at IS NOT NULL GROUP BY 1
+                             UNION ALL
+                            SELECT date_trunc('hour', clicked_at), 0, count(*)
+                              FROM directmail_delivery
+                             WHERE task_id = %(task)s AND clicked_at IS NOT NULL GROUP BY 1
+                       ) AS firsts GROUP BY hour ORDER BY hour""",
+                    task=self.id,
+                )
+            )
+        ]
+
+    def _count_links(self):
+        """Return [[link id, people, clicks], …], people's clicks only."""
+        return [
+            list(row)
+            for row in self.env.execute_query(
+                SQL(
+                    """SELECT l.id, count(DISTINCT e.delivery_id), count(e.id)
+                         FROM directmail_link l
+                         LEFT JOIN directmail_event e
+                           ON e.link_id = l.id AND e.kind = 'click' AND e.machine IS NOT TRUE
+                        WHERE l.task_id = %s GROUP BY l.id, l.number ORDER BY l.number""",
+                    self.id,
+                )
+            )
+        ]
+
+    # === LABELS === #
+
+    def _get_funnel(self, counted):
+        counts = {name: self[f"{name}_count"] for name, _base in FUNNEL}
+        recorded = {"opened": self.track_opens, "clicked": self.track_clicks}
+        steps = []
+        for name, base in FUNNEL:
+            if name == "converted" and not self.conversion_table_id:
+                continue
+            steps.append(
+                {
+                    "name": name,
+                    "label": self._fields[f"{name}_count"]._description_string(self.env),
+                    "count": counts[name],
+                    # Machines included, where they make a difference.
+                    "any": counted["totals"].get(f"{name}_any", counts[name]),
+                    "base": counts[base] if base else counts[name],
+                    "base_label": base
+                    and self._fields[f"{base}_count"]._description_string(self.env),
+                    "recorded": recorded.get(name, True),
+                }
+            )
+        return steps
+
+    def _label_links(self, rows):
+        links = self.env["directmail.link"].browse(link for link, *_counts in rows).exists()
+        known = {link.id: link for link in links}
+        return [
+            {
+                "value": link,
+                "label": known[link].title or known[link].url,
+                "url": known[link].url,
+                "count": people,
+                "clicks": clicks,
+            }
+            for link, people, clicks in rows
+            if link in known
+        ]
+
+    def _label_reasons(self, rows):
+        field = self.env["directmail.delivery"]._fields["reason"]
+        labels = dict(field._description_selection(self.env))
+        return [
+            {"value": reason, "label": labels.get(reason, reason or ""), "count": count}
+            for reason, count in rows
+        ]
+
+    def _label_failures(self, rows):
+        labels = self._get_failure_labels()
+        counts = Counter()
+        for code, count in rows:
+            counts[failure_kind(code)] += count
+        return [
+            {"value": kind, "label": labels[kind], "count": count}
+            for kind, count in counts.most_common()
+        ]
+
+    def _label_unsubscribes(self, rows):
+        reasons = self.env["mailing.subscription.optout"].browse(r for r, _count in rows if r)
+        names = {reason.id: reason.name for reason in reasons.exists()}
+        return [
+            {
+                "value": reason or False,
+                "label": names.get(reason) or self.env._("No reason given"),
+                "count": count,
+            }
+            for reason, count in rows
+        ]
+
+    @api.model
+    def _get_failure_labels(self):
+        """Return {kind of `directmail.failures`: what it means for whoever reads it}."""
+        return {
+            "no_mailbox": self.env._("The mailbox does not exist"),
+            "complained": self.env._("Reported an earlier mail as spam"),
+            "unsubscribed": self.env._("Unsubscribed from an earlier mail at DirectMail"),
+            "too_many": self.env._("The mailbox provider takes no more for now"),
+            "sender": self.env._("The sender address or its domain is not trusted"),
+            "content": self.env._("The content looks like spam"),
+            "connection": self.env._("The mail server could not be reached"),
+            "trap": self.env._("A trap for senders of unwanted mail"),
+            "other": self.env._("Other reasons"),
+        }
+
+    def _get_failure_domain(self, kind):
+        """Return the domain of this task's people whose mail failed in this way."""
+        codes = [code for code, _count in self.sudo()._count_details()["failures"]]
+        chosen = [code or False for code in codes if failure_kind(code) == kind]
+        return [
+            "|",
+            ("state", "=", "refused"),
+            ("outcome", "in", ("failed", "invalid", "spam")),
+            ("code", "in", chosen),
+        ]
+
+    @api.model
+    def _get_click_domain(self, link):
+        return [("link_id", "=", link), ("kind", "=", "click"), ("machine", "=", False)]

@@ -1,0 +1,102 @@
+import { onWillUnmount, useEffect, useState, useSubEnv } from "@odoo/owl";
+import { _t } from "@web/core/l10n/translation";
+import { registry } from "@web/core/registry";
+import { useService } from "@web/core/utils/hooks";
+import { formatInteger } from "@web/views/fields/formatters";
+import { X2ManyField, x2ManyField } from "@web/views/fields/x2many/x2many_field";
+
+// Somebody who types or drags is left to finish first.
+const PAUSE_MS = 400;
+// What a line selects depends on these and on nothing else of the record.
+const SHOWN_ONLY = ["people", "people_so_far", "display_name"];
+
+/**
+ * The lines of an audience, with how many people each of them finds. The figures are counted by the
+ * server for the form as it stands, saved or not, one line after the other; the page never waits.
+ */
+export class AudienceRules extends X2ManyField {
+    static template = "email_marketing_dm.AudienceRules";
+
+    setup() {
+        super.setup();
+        this.orm = useService("orm");
+        this.counts = useState({ lines: {}, whole: null, first: null });
+        useSubEnv({ audienceCounts: this.counts });
+        this.round = 0;
+        useEffect(
+            () => this.startCounting(),
+            () => [this.fingerprint]
+        );
+        onWillUnmount(() => {
+            this.round++;
+            clearTimeout(this.timer);
+        });
+    }
+
+    get records() {
+        return this.props.record.data[this.props.name].records;
+    }
+
+    /** A text that changes whenever the figures may. */
+    get fingerprint() {
+        const lines = this.records.map((line) => {
+            const values = Object.entries(line.data).filter(([name]) => !SHOWN_ONLY.includes(name));
+            return values.map(([name, value]) => [
+                name,
+                value?.records ? value.records.map((child) => child.data.sentence) : value,
+            ]);
+        });
+        const order = this.records.map((line) => line.id);
+        return JSON.stringify([this.props.record.resId, order, lines]);
+    }
+
+    startCounting() {
+        clearTimeout(this.timer);
+        const round = ++this.round;
+        this.counts.first = this.records[0]?.id;
+        this.timer = setTimeout(() => this.count(round), PAUSE_MS);
+    }
+
+    /** Ask for one figure after the other, until something changes. */
+    async count(round) {
+        const { record, readonly } = this.props;
+        if (readonly) {
+            return;
+        }
+        const all = await record.getChanges({ withReadonly: true });
+        const changes = {};
+        for (const name of ["company_id", this.props.name]) {
+            if (name in all) {
+                changes[name] = all[name];
+            }
+        }
+        const ask = (method, ...rest) =>
+            this.orm.silent.call("directmail.audience", method, [
+                record.resId ? [record.resId] : [],
+                changes,
+                ...rest,
+            ]);
+        const ids = this.records.map((line) => line.id);
+        for (const [number, id] of ids.entries()) {
+            const answer = await ask("count_line", number);
+            if (round !== this.round) {
+                return;
+            }
+            this.counts.lines[id] = answer;
+        }
+        const whole = await ask("count_all");
+        if (round === this.round) {
+            this.counts.whole = whole;
+        }
+    }
+
+    number(count, about) {
+        const text = formatInteger(count);
+        return about ? _t("about %s", text) : text;
+    }
+}
+
+registry.category("fields").add("directmail_audience_rules", {
+    ...x2ManyField,
+    component: AudienceRules,
+});

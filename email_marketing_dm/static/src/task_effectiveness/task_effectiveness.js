@@ -1,0 +1,150 @@
+import { Component, onWillStart, onWillUpdateProps, useEffect, useRef, useState } from "@odoo/owl";
+import { loadBundle } from "@web/core/assets";
+import { deserializeDateTime, formatDateTime } from "@web/core/l10n/dates";
+import { _t } from "@web/core/l10n/translation";
+import { registry } from "@web/core/registry";
+import { useService } from "@web/core/utils/hooks";
+import { formatFloat, formatInteger } from "@web/views/fields/formatters";
+import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+
+const HOURS_SHOWN = 72;
+
+/** What came of an email task: the funnel, when people reacted, links, and what went wrong. */
+export class TaskEffectiveness extends Component {
+    static template = "email_marketing_dm.TaskEffectiveness";
+    static props = { ...standardWidgetProps };
+
+    setup() {
+        this.orm = useService("orm");
+        this.action = useService("action");
+        this.canvas = useRef("canvas");
+        this.state = useState({ data: null, machines: false });
+        onWillStart(async () => {
+            await Promise.all([
+                loadBundle("web.chartjs_lib"),
+                this.load(this.props.record.resId),
+            ]);
+        });
+        onWillUpdateProps((props) => this.load(props.record.resId));
+        useEffect(
+            () => this.drawHours(),
+            () => [this.state.data, this.canvas.el]
+        );
+    }
+
+    async load(taskId) {
+        this.state.data = taskId
+            ? await this.orm.silent.call("directmail.task", "get_effectiveness", [[taskId]])
+            : null;
+    }
+
+    get machineClicks() {
+        const { totals } = this.state.data;
+        return totals.machine_opens + totals.machine_clicks;
+    }
+
+    get isSent() {
+        return this.state.data?.funnel.find((step) => step.name === "sent")?.count;
+    }
+
+    /** Lists beside the funnel that have something in them. */
+    get lists() {
+        const { reasons, failures, unsubscribes } = this.state.data;
+        return [
+            { part: "reasons", title: _t("Suppressed, and why"), rows: reasons },
+            { part: "failures", title: _t("Not delivered, and why"), rows: failures },
+            { part: "unsubscribes", title: _t("Unsubscribed, and why"), rows: unsubscribes },
+        ].filter((list) => list.rows.length);
+    }
+
+    count(step) {
+        return this.state.machines ? step.any : step.count;
+    }
+
+    percent(step) {
+        return step.base ? (100 * this.count(step)) / step.base : 0;
+    }
+
+    width(step) {
+        const people = this.state.data.funnel[0].count;
+        return people ? Math.max(0.5, (100 * this.count(step)) / people) : 0;
+    }
+
+    help(step) {
+        if (!step.base_label) {
+            return "";
+        }
+        return _t("%(count)s of %(base)s %(label)s", {
+            count: formatInteger(this.count(step)),
+            base: formatInteger(step.base),
+            label: step.base_label.toLowerCase(),
+        });
+    }
+
+    format(value) {
+        return formatInteger(value);
+    }
+
+    formatPercent(value) {
+        return `${formatFloat(value, { digits: [16, 1] })} %`;
+    }
+
+    drawHours() {
+        const hours = this.state.data?.hours.slice(0, HOURS_SHOWN) || [];
+        if (!this.canvas.el || !hours.length) {
+            return;
+        }
+        const bars = (name, label, color) => ({
+            label,
+            data: hours.map((row) => row[name]),
+            backgroundColor: color,
+            maxBarThickness: 18,
+        });
+        // eslint-disable-next-line no-undef
+        const chart = new Chart(this.canvas.el, {
+            type: "bar",
+            data: {
+                labels: hours.map((row) => formatDateTime(deserializeDateTime(row.hour))),
+                datasets: [
+                    bars("opened", _t("Opened"), "#e9a23b"),
+                    bars("clicked", _t("Clicked"), "#7c5cbf"),
+                ],
+            },
+            options: {
+                maintainAspectRatio: false,
+                animation: false,
+                scales: {
+                    x: { ticks: { maxTicksLimit: 6, maxRotation: 0 } },
+                    y: { beginAtZero: true, ticks: { precision: 0 } },
+                },
+                plugins: { legend: { position: "bottom" } },
+            },
+        });
+        return () => chart.destroy();
+    }
+
+    async openFigure(step) {
+        await this.open("action_view_deliveries", [], { figure: step.name });
+    }
+
+    async openPart(part, row) {
+        await this.open("action_view_part", [part, row.value], {});
+    }
+
+    async open(method, args, context) {
+        if (this.state.data.removed) {
+            return;
+        }
+        const action = await this.orm.call(
+            "directmail.task",
+            method,
+            [[this.props.record.resId], ...args],
+            { context }
+        );
+        await this.action.doAction(action);
+    }
+}
+
+registry.category("view_widgets").add("directmail_task_effectiveness", {
+    component: TaskEffectiveness,
+});

@@ -1,0 +1,243 @@
+from datetime import datetime
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import SQL
+
+from .common import DirectmailCommon
+
+
+@tagged("post_install", "-at_install")
+class TestAudienceLife(DirectmailCommon):
+    """Refreshing, counting while building, sharing, copying, finding again."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ann, cls.bob, cls.cat, cls.dan = cls.people = cls._make_people(
+            "ann@example.com", "bob@example.com", "no address", False
+        )
+
+    # === HISTORY === #
+
+    def test_who_entered_and_left(self):
+        audience = self._make_audience(self.ann + self.bob)
+        audience.action_refresh()
+        self.assertEqual((audience.entered_count, audience.left_count), (2, 0))
+        kept = audience.member_ids.filtered(lambda m: m.partner_id == self.bob)
+        audience.rule_ids.domain = f"[('id', 'in', {(self.bob + self.cat).ids})]"
+        audience.action_refresh()
+        self.assertEqual((audience.entered_count, audience.left_count), (1, 1))
+        self.assertEqual(audience.member_ids.partner_id, self.bob + self.cat)
+        self.assertIn(kept, audience.member_ids, "who stays keeps the row")
+        audience.invalidate_recordset(["size_ids"])
+        self.assertEqual(audience.size_ids.mapped("people_count"), [2, 2])
+        self.assertEqual(audience.size_ids.mapped("usable_count"), [1, 2])
+
+    def test_figures_are_guarded(self):
+        audience = self._make_audience(self.ann)
+        for name in ("people_count", "usable_count", "entered_count", "left_count"):
+            with self.subTest(name), self.assertRaises(AccessError):
+                audience.write({name: 9})
+        with self.assertRaises(AccessError):
+            audience.write({"next_refresh_at": "2020-01-01"})
+        with self.assertRaises(AccessError):
+            self.env["directmail.audience.size"].with_user(self.user).create(
+                {"audience_id": audience.id, "refreshed_at": "2020-01-01"}
+            )
+
+    # === KEEPING FRESH === #
+
+    def test_next_refresh(self):
+        self.user.tz = "Asia/Singapore"
+        audience = self._make_audience(self.ann)
+        self.assertFalse(audience.next_refresh_at)
+        monday = datetime(2026, 11, 23, 12, 0)  # 20:00 in Singapore
+        for vals, expected in (
+            ({"refresh_every": "daily", "refresh_hour": 3}, datetime(2026, 11, 23, 19, 0)),
+            ({"refresh_every": "daily", "refresh_hour": 20}, datetime(2026, 11, 24, 12, 0)),
+            ({"refresh_every": "weekly", "refresh_weekday": "0"}, datetime(2026, 11, 30, 12, 0)),
+            ({"refresh_weekday": "1"}, datetime(2026, 11, 24, 12, 0)),
+            ({"refresh_every": "monthly", "refresh_day": 31}, datetime(2026, 11, 30, 12, 0)),
+            ({"refresh_day": 1, "refresh_hour": 3}, datetime(2026, 11, 30, 19, 0)),
+            ({"active": False}, False),
+        ):
+            with self.subTest(vals):
+                audience.write(vals)
+                self.assertEqual(audience._get_next_refresh(monday), expected)
+        self.assertFalse(audience.next_refresh_at)
+
+    def test_cron_refreshes_what_is_due(self):
+        due = self._make_audience(self.ann, refresh_every="daily")
+        later = self._make_audience(self.ann, refresh_every="daily")
+        broken = self._make_audience(self.bob, refresh_every="weekly")
+        broken.action_refresh()
+        self.env.cr.execute(
+            "UPDATE directmail_audience_rule SET domain = %s WHERE audience_id = %s",
+            ["[('nothing', '=', 1)]", broken.id],
+        )
+        (due + broken).sudo().next_refresh_at = "2020-01-01"
+        self.env.flush_all()
+        self.env.invalidate_all()
+        with self.enter_registry_test_mode():
+            self.env.ref("email_marketing_dm.ir_cron_directmail_audience").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(due.people_count, 1)
+        self.assertGreater(due.next_refresh_at, fields.Datetime.now())
+        self.assertFalse(later.refreshed_at)
+        self.assertIn("nothing", broken.refresh_error)
+        self.assertEqual(broken.member_ids.partner_id, self.bob)
+        self.assertGreater(broken.next_refresh_at, fields.Datetime.now())
+
+    def test_one_refresh_at_a_time(self):
+        audience = self._make_audience(self.ann)
+        with (
+            patch.object(type(audience), "try_lock_for_update", lambda records, **kw: records[:0]),
+            self.assertRaisesRegex(UserError, "at this moment"),
+        ):
+            audience.action_refresh()
+
+    # === COUNTING WHILE BUILDING === #
+
+    def _rule(self, people, **vals):
+        return (0, 0, {"domain": f"[('id', 'in', {people.ids})]", **vals})
+
+    def test_counts_of_unsaved_lines(self):
+        changes = {
+            "rule_ids": [self._rule(self.people), self._rule(self.ann, operator="except")]
+        }
+        audiences = self.env["directmail.audience"].with_user(self.user)
+        before = audiences.search_count([])
+        self.assertEqual(
+            audiences.count_line(changes, 0), {"people": 4, "so_far": 4, "about": False}
+        )
+        self.assertEqual(
+            audiences.count_line(changes, 1), {"people": 1, "so_far": 3, "about": False}
+        )
+        self.env["mail.blacklist"]._add("bob@example.com")
+        whole = audiences.count_all(changes)
+        self.assertEqual((whole["people"], whole["mailable"]), (3, 0))
+        self.assertEqual(
+            dict(whole["reasons"]),
+            {"Blacklisted": 1, "Unusable email address": 1, "No email address": 1},
+        )
+        self.assertEqual(audiences.search_count([]), before)
+
+    def test_counts_of_a_saved_audience(self):
+        audience = self._make_audience(self.people)
+        self.assertEqual(audience.count_all({})["people"], 4)
+        self.assertEqual(audience.count_all({})["mailable"], 2)
+        rule = audience.rule_ids
+        changes = {"rule_ids": [(1, rule.id, {"domain": f"[('id', '=', {self.ann.id})]"})]}
+        self.assertEqual(audience.count_all(changes)["people"], 1)
+        self.assertEqual(audience.count_all({"rule_ids": [(2, rule.id)]})["people"], 0)
+        self.assertFalse(audience.people_count)
+
+    def test_same_address_counts_once(self):
+        self.bob.email = "ann@example.com"
+        whole = self._make_audience(self.people).count_all({})
+        self.assertEqual(whole["mailable"], 1)
+        self.assertEqual(dict(whole["reasons"])["Same address as somebody else"], 1)
+
+    def test_count_says_what_is_wrong(self):
+        audience = self._make_audience(self.ann)
+        bad = {"rule_ids": [(0, 0, {"domain": "[('nothing', '=', 1)]"})]}
+        self.assertIn("nothing", audience.count_line(bad, 1)["error"])
+        self.assertEqual(audience.count_line(bad, 0)["people"], 1)
+        self.assertIn("nothing", audience.count_all(bad)["error"])
+
+    def test_too_slow_a_count_is_an_estimate(self):
+        """On whatever machine: a limit of a millisecond is passed by sleeping longer."""
+        self.env["ir.config_parameter"].set_param("email_marketing_dm.count_timeout", "0.001")
+        audience = self._make_audience(self.ann)
+        slow = SQL("SELECT pg_sleep(0.05) FROM res_partner")
+        with patch("odoo.addons.email_marketing_dm.models.directmail_audience_count.select_people",
+                   return_value=slow):  # fmt: skip
+            whole = audience.count_all({})
+        self.assertTrue(whole["about"])
+        self.assertGreater(whole["people"], 0)
+        self.assertIs(whole["mailable"], False)
+        self.env.cr.execute("SHOW statement_timeout")
+        self.assertEqual(self.env.cr.fetchone()[0], "0")
+
+    def test_counts_are_no_way_round_the_rights(self):
+        """Neither somebody else's audience, nor a borrowed owner, nor a hidden field."""
+        mine = self._make_audience(self.ann, visibility="public")
+        with self.assertRaises(AccessError):
+            mine.with_user(self.other).count_all({})
+        self.patch(self.env["res.partner"]._fields["comment"], "groups", "base.group_system")
+        changes = {"rule_ids": [(0, 0, {"domain": "[('comment', 'ilike', 'a')]"})]}
+        self.assertIn("error", mine.count_all(changes))
+        changes["user_id"] = self.env.ref("base.user_admin").id
+        audiences = self.env["directmail.audience"].with_user(self.user)
+        self.assertIn("error", audiences.count_all(changes))
+        self.assertIn("error", audiences.count_line(changes, 0))
+        theirs = self._make_audience(self.bob, self.other)
+        line = theirs.rule_ids.id
+        with self.assertRaises(AccessError):
+            audiences.count_all({"rule_ids": [(4, line)]})
+        # An administrator counts with the owner's rights, but not more than own ones.
+        admins = self._make_audience(self.ann, self.env.ref("base.user_admin"))
+        self.assertIn("error", admins.with_user(self.admin).count_all(changes))
+        self.assertEqual(mine.with_user(self.admin).count_all({})["people"], 1)
+
+    # === SHARING AND COPYING === #
+
+    def test_share_and_take_back(self):
+        audience = self._make_audience(self.ann)
+        audience.action_share()
+        self.assertEqual(audience.visibility, "public")
+        with self.assertRaises(AccessError):
+            audience.with_user(self.other).action_make_private()
+        audience.action_make_private()
+        with self.assertRaises(AccessError):
+            audience.with_user(self.other).read(["name"])
+
+    def test_copy_has_the_lines(self):
+        group = {
+            "kind": "group",
+            "operator": "except",
+            "child_ids": [fields.Command.create({"domain": f"[('id', '=', {self.ann.id})]"})],
+        }
+        audience = self._make_audience(
+            None,
+            rules=[{"domain": f"[('id', 'in', {self.people.ids})]"}, group],
+            visibility="public",
+        )
+        audience.action_refresh()
+        copied = audience.with_user(self.other).copy()
+        self.assertEqual((copied.user_id, copied.visibility), (self.other, "private"))
+        self.assertEqual(copied.rule_ids.child_ids.audience_id, copied)
+        self.assertFalse(copied.people_count)
+        copied.action_refresh()
+        self.assertEqual(copied.member_ids.partner_id, self.people - self.ann)
+        audience.rule_ids[1].unlink()
+        self.assertEqual(len(copied.rule_ids), 2)
+
+    def test_archived(self):
+        audience = self._make_audience(self.ann)
+        audience.action_archive()
+        self.assertFalse(self.env["directmail.audience"].search([("id", "=", audience.id)]))
+        audience.unlink()
+
+    # === FINDING AGAIN === #
+
+    def test_found_by_what_it_is_made_from(self):
+        audience = self._make_audience(self.ann)
+        source = self._make_audience(None, rules=[{"kind": "audience", "source_id": audience.id}])
+        audiences = self.env["directmail.audience"].with_user(self.user)
+        self.assertIn(audience, audiences.search([("kinds", "ilike", "contacts")]))
+        self.assertIn(source, audiences.search([("kinds", "ilike", "another audience")]))
+
+    def test_folders(self):
+        folders = self.env["directmail.audience.folder"].with_user(self.user)
+        outer = folders.create({"name": "2026"})
+        inner = folders.create({"name": "Spring", "parent_id": outer.id})
+        self.assertEqual(inner.complete_name, "2026 / Spring")
+        audience = self._make_audience(self.ann, folder_id=inner.id)
+        found = audience.search([("folder_id", "child_of", outer.id)])
+        self.assertEqual(found, audience)
+        with self.assertRaises(UserError):
+            outer.parent_id = inner

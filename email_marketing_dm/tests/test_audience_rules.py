@@ -1,0 +1,455 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import new_test_user, tagged
+
+from .common import DirectmailCommon
+
+
+@tagged("post_install", "-at_install")
+class TestAudienceRules(DirectmailCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ann, cls.bob, cls.cat, cls.dan = cls.people = cls._make_people(
+            "ann@example.com", "bob@example.com", "cat@example.com", False
+        )
+        cls.tables = cls.env["directmail.data.table"]
+        cls.leads = cls.tables.search([("preset", "=", "leads")])
+        cls.user.group_ids += cls.env.ref("sales_team.group_sale_salesman_all_leads")
+
+    @classmethod
+    def _only(cls, *people, **vals):
+        ids = [person.id for person in people]
+        return {"domain": f"[('id', 'in', {ids})]", **vals}
+
+    def _refresh(self, audience):
+        audience.action_refresh()
+        self.assertFalse(audience.refresh_error)
+        return audience.member_ids
+
+    def assertPeople(self, rules, *people):
+        audience = self._make_audience(None, rules=rules)
+        members = self._refresh(audience)
+        self.assertEqual(
+            sorted(members.partner_id.mapped("name")), sorted(p.name for p in people)
+        )
+        self.assertEqual(audience.people_count, len(people))
+        return audience
+
+    # === READING ORDER === #
+
+    def test_lines_are_read_from_top_to_bottom(self):
+        a, b, c, d = self.people
+        self.assertPeople([self._only(a, b)], a, b)
+        self.assertPeople([self._only(a, b), self._only(c, operator="or")], a, b, c)
+        self.assertPeople([self._only(a, b), self._only(b, c, operator="and")], b)
+        self.assertPeople([self._only(a, b), self._only(b, operator="except")], a)
+        # (a or b) and b, not a or (b and b)
+        self.assertPeople(
+            [self._only(a), self._only(b, operator="or"), self._only(b, operator="and")], b
+        )
+        self.assertPeople(
+            [self._only(a), self._only(a, operator="except"), self._only(d, operator="or")], d
+        )
+
+    def test_first_line_is_where_it_starts(self):
+        for operator in ("or", "and", "except"):
+            self.assertPeople([self._only(self.ann, operator=operator)], self.ann)
+
+    def test_sequence_decides_the_order(self):
+        self.assertPeople(
+            [
+                self._only(self.bob, operator="except", sequence=2),
+                self._only(self.ann, self.bob, sequence=1),
+            ],
+            self.ann,
+        )
+
+    def test_no_lines_nobody(self):
+        self.assertPeople([])
+
+    def test_groups(self):
+        a, b, c, _d = self.people
+        group = {
+            "kind": "group",
+            "operator": "except",
+            "child_ids": [
+                fields.Command.create(self._only(b, c)),
+                fields.Command.create(self._only(c, operator="except")),
+            ],
+        }
+        audience = self.assertPeople([self._only(a, b, c), group], a, c)
+        child = audience.rule_ids.child_ids[0]
+        self.assertEqual(child.audience_id, audience)
+        self.assertEqual(len(audience.rule_ids), 2)
+
+    def test_empty_group(self):
+        audience = self._make_audience(None, rules=[{"kind": "group"}])
+        audience.action_refresh()
+        self.assertIn("no lines", audience.refresh_error)
+
+    def test_groups_have_an_end(self):
+        audience = self._make_audience(None, rules=[{"kind": "group"}])
+        outer = audience.rule_ids
+        inner = audience.rule_ids.create({"kind": "group", "parent_id": outer.id})
+        with self.assertRaises(UserError):
+            outer.parent_id = inner
+        with self.assertRaisesRegex(ValidationError, "deep"):
+            for _level in range(10):
+                inner = inner.create({"kind": "group", "parent_id": inner.id})
+
+    # === DATA TABLES === #
+
+    def _make_leads(self, *described):
+        return self.env["crm.lead"].create(
+            [{"name": f"Lead {number}", **vals} for number, vals in enumerate(described)]
+        )
+
+    def _lead_line(self, leads, **vals):
+        return {"table_id": self.leads.id, "domain": f"[('id', 'in', {leads.ids})]", **vals}
+
+    def test_leads_without_contact_are_people(self):
+        leads = self._make_leads(
+            {"partner_id": self.ann.id},
+            {"email_from": "Eve <eve@example.com>"},
+            {"email_from": "nonsense"},
+            {},
+        )
+        audience = self._make_audience(None, rules=[self._lead_line(leads)])
+        members = self._refresh(audience)
+        self.assertEqual(members.partner_id, self.ann)
+        records = members.filtered(lambda member: not member.partner_id)
+        self.assertEqual(set(records.mapped("res_model")), {"crm.lead"})
+        self.assertEqual(set(records.mapped("res_id")), set(leads[1:].ids))
+        eve = records.filtered(lambda member: member.res_id == leads[1].id).sudo()
+        self.assertEqual(eve.email, "eve@example.com")
+        key = self.env["directmail.keyring"]._get_master_key()
+        self.assertEqual(eve.address_key, key.address_key("eve@example.com"))
+        self.assertEqual(audience.usable_count, 2)
+
+    def test_lead_whose_address_changes(self):
+        lead = self._make_leads({"email_from": "old@example.com"})
+        audience = self._make_audience(None, rules=[self._lead_line(lead)])
+        member = self._refresh(audience)
+        lead.email_from = "new@example.com"
+        self.assertEqual(self._refresh(audience), member)
+        self.assertEqual(member.email, "new@example.com")
+        self.assertEqual((audience.entered_count, audience.left_count), (0, 0))
+        lead.partner_id = self.bob
+        self.assertEqual(self._refresh(audience).partner_id, self.bob)
+        self.assertEqual((audience.entered_count, audience.left_count), (1, 1))
+
+    def test_records_and_contacts_combine(self):
+        leads = self._make_leads(
+            {"partner_id": self.ann.id}, {"email_from": "e@example.com"}, {"email_from": "f@a.co"}
+        )
+        everybody = self._lead_line(leads)
+        audience = self._make_audience(
+            None,
+            rules=[
+                self._only(self.ann, self.bob),
+                {**everybody, "operator": "or"},
+                self._lead_line(leads[2], operator="except"),
+            ],
+        )
+        members = self._refresh(audience)
+        self.assertEqual(members.partner_id, self.ann + self.bob)
+        self.assertEqual(set(members.mapped("res_id")), {0, leads[1].id})
+        audience = self._make_audience(
+            None, rules=[self._only(self.ann, self.bob), {**everybody, "operator": "and"}]
+        )
+        self.assertEqual(self._refresh(audience).partner_id, self.ann)
+
+    def test_at_least_so_many_times(self):
+        leads = self._make_leads(
+            *[{"partner_id": self.ann.id, "expected_revenue": 10}] * 3,
+            {"partner_id": self.bob.id, "expected_revenue": 40},
+        )
+        for vals, people in (
+            ({"min_count": 1}, (self.ann, self.bob)),
+            ({"min_count": 3}, (self.ann,)),
+            ({"min_count": 4}, ()),
+            ({"min_amount": 30}, (self.ann, self.bob)),
+            ({"min_amount": 30.01}, (self.bob,)),
+            ({"min_amount": 30, "min_count": 2}, (self.ann,)),
+        ):
+            with self.subTest(vals):
+                self.assertPeople([self._lead_line(leads, **vals)], *people)
+
+    def test_within_the_last_days(self):
+        """The days are the owner's: today is the first of them, and tomorrow is none."""
+        self.user.tz = "Asia/Singapore"
+        leads = self._make_leads({"partner_id": self.ann.id}, {"partner_id": self.bob.id})
+        now = fields.Datetime.now()
+        midnight = (now + timedelta(hours=8)).replace(hour=0, minute=0, second=0)
+        today = midnight - timedelta(hours=8)
+        for moment, days, found in (
+            (today, 1, True),
+            (today - timedelta(seconds=1), 1, False),
+            (today - timedelta(seconds=1), 2, True),
+            (today - timedelta(days=29), 30, True),
+            (today - timedelta(days=29, seconds=1), 30, False),
+            (today + timedelta(days=1, seconds=-1), 1, True),
+            (today + timedelta(days=1), 30, False),
+        ):
+            with self.subTest(moment - today, days=days):
+                self.env.cr.execute(
+                    "UPDATE crm_lead SET create_date = %s WHERE id = %s", [moment, leads[0].id]
+                )
+                self.assertPeople(
+                    [self._lead_line(leads[0], within_days=days)], *([self.ann] * found)
+                )
+
+    def test_table_without_date_or_amount(self):
+        table = self.tables.create(
+            {
+                "name": "Plain",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+            }
+        )
+        for vals, reason in (({"within_days": 3}, "no date"), ({"min_amount": 3}, "no amount")):
+            with self.subTest(vals), self.assertRaisesRegex(UserError, reason):
+                self._make_audience(None, rules=[{"table_id": table.id, **vals}])
+
+    def test_table_that_is_gone(self):
+        table = self.tables.create(
+            {
+                "name": "Plain",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+            }
+        )
+        lead = self._make_leads({"partner_id": self.ann.id})
+        audience = self.assertPeople([self._lead_line(lead, table_id=table.id)], self.ann)
+        table.active = False
+        audience.action_refresh()
+        self.assertIn("no longer in use", audience.refresh_error)
+        table.unlink()
+        audience.action_refresh()
+        self.assertIn("was removed", audience.refresh_error)
+        self.assertEqual(audience.member_ids.partner_id, self.ann)
+
+    def test_table_the_owner_may_not_read(self):
+        with self.assertRaisesRegex(AccessError, "may not read"):
+            self._make_audience(None, self.other, rules=[{"table_id": self.leads.id}])
+        lead = self._make_leads({"partner_id": self.ann.id})
+        audience = self.assertPeople([self._lead_line(lead)], self.ann)
+        self.user.group_ids -= self.env.ref("sales_team.group_sale_salesman_all_leads")
+        self.user.group_ids -= self.env.ref("sales_team.group_sale_salesman")
+        audience.action_refresh()
+        self.assertIn("may not read", audience.refresh_error)
+        self.assertEqual(audience.member_ids.partner_id, self.ann)
+
+    def test_contact_the_owner_may_not_see(self):
+        """Whatever the line: leads, a shared audience, an exclusion."""
+        leads = self._make_leads({"partner_id": self.ann.id}, {"partner_id": self.bob.id})
+        shared = self._make_audience(self.ann + self.bob, self.admin, visibility="public")
+        shared.action_refresh()
+        self.env["ir.rule"].create(
+            {
+                "name": "Bob is hidden from users",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": "[('email', '!=', 'bob@example.com')]",
+            }
+        )
+        self.assertPeople([self._lead_line(leads)], self.ann)
+        self.assertPeople([{"kind": "audience", "source_id": shared.id}], self.ann)
+        self.assertPeople(
+            [
+                {"kind": "audience", "source_id": shared.id},
+                self._only(self.ann, operator="except"),
+            ]
+        )
+
+    # === OTHER AUDIENCES === #
+
+    def test_another_audience(self):
+        source = self._make_audience(self.ann + self.bob)
+        rules = [{"kind": "audience", "source_id": source.id}]
+        audience = self.assertPeople(rules, self.ann, self.bob)
+        source.rule_ids.domain = self._only(self.cat)["domain"]
+        self.assertEqual(self._refresh(audience).partner_id, self.cat, "own sources come along")
+
+    def test_public_source_is_taken_as_it_is(self):
+        source = self._make_audience(self.ann, self.admin, visibility="public")
+        source.action_refresh()
+        refreshed = source.refreshed_at
+        self.assertPeople([{"kind": "audience", "source_id": source.id}], self.ann)
+        self.assertEqual(source.refreshed_at, refreshed)
+
+    def test_private_source_is_refused(self):
+        source = self._make_audience(self.ann, self.admin)
+        source.action_refresh()
+        rule = {"kind": "audience", "source_id": source.id}
+        with self.assertRaises(AccessError):
+            self._make_audience(None, rules=[rule])
+        audience = self._make_audience(self.bob)
+        with self.assertRaises(AccessError):
+            audience.rule_ids.write(rule)
+        with self.assertRaises(AccessError):
+            audience.write({"rule_ids": [fields.Command.create(rule)]})
+        answer = audience.count_line({"rule_ids": [(0, 0, rule)]}, 1)
+        self.assertEqual(set(answer), {"error"})
+
+    def test_administrator_lends_no_rights(self):
+        """A line must be allowed to both: who writes it, and whose rights it runs with."""
+        self.patch(self.env["res.partner"]._fields["comment"], "groups", "base.group_system")
+        owner = self.env.ref("base.user_admin")
+        audience = self._make_audience(self.ann, owner)
+        comment = "[('comment', 'ilike', 'a')]"
+        audience.rule_ids.domain = comment
+        with self.assertRaises(AccessError):
+            audience.with_user(self.admin).rule_ids.write({"domain": comment})
+
+    def test_source_that_became_private(self):
+        source = self._make_audience(self.ann, self.admin, visibility="public")
+        source.action_refresh()
+        audience = self.assertPeople([{"kind": "audience", "source_id": source.id}], self.ann)
+        source.action_make_private()
+        audience.action_refresh()
+        self.assertIn("private", audience.refresh_error)
+        source.sudo().unlink()
+        audience.action_refresh()
+        self.assertIn("was removed", audience.refresh_error)
+        self.assertEqual(audience.member_ids.partner_id, self.ann)
+
+    def test_circles(self):
+        first = self._make_audience(self.ann)
+        second = self._make_audience(None, rules=[{"kind": "audience", "source_id": first.id}])
+        third = self._make_audience(
+            None,
+            rules=[
+                {
+                    "kind": "group",
+                    "child_ids": [(0, 0, {"kind": "audience", "source_id": second.id})],
+                }
+            ],
+        )
+        for source in (first, second, third):
+            with self.subTest(source), self.assertRaises(ValidationError):
+                first.rule_ids.write({"kind": "audience", "source_id": source.id})
+        # Two people may close a circle at the same moment: the refresh sees it too.
+        self._refresh(first)
+        self.env.cr.execute(
+            "UPDATE directmail_audience_rule SET kind = 'audience', source_id = %s WHERE id = %s",
+            [third.id, first.rule_ids.id],
+        )
+        self.env.invalidate_all()
+        first.action_refresh()
+        self.assertIn("made of itself", first.refresh_error)
+        self.assertEqual(first.member_ids.partner_id, self.ann)
+
+    def test_lines_stay_out_of_the_audiences_of_others(self):
+        theirs = self._make_audience(self.ann, self.other, visibility="public")
+        mine = self._make_audience(self.bob)
+        with self.assertRaises(AccessError):
+            mine.rule_ids.audience_id = theirs.id
+        with self.assertRaises(AccessError):
+            mine.rule_ids.create({"audience_id": theirs.id})
+        with self.assertRaises(AccessError):
+            theirs.rule_ids.with_user(self.user).domain = "[]"
+        with self.assertRaises(AccessError):
+            theirs.rule_ids.with_user(self.user).unlink()
+        theirs.visibility = "private"
+        self.assertFalse(
+            mine.rule_ids.search([("audience_id", "=", theirs.id)]), "nor are they read"
+        )
+
+    # === TASKS === #
+
+    def test_result_of_a_task(self):
+        audience = self._make_audience(self.people)
+        audience.action_refresh()
+        task = self._make_task(audience)
+        values = {
+            "task_id": task.id,
+            "account_id": self.account.id,
+            "company_id": task.company_id.id,
+            "state": "sent",
+        }
+        now = fields.Datetime.now()
+        described = (
+            (self.ann, {"outcome": "delivered", "opened_at": now, "clicked_at": now}),
+            (self.bob, {"outcome": "delivered"}),
+            (self.cat, {"outcome": "invalid"}),
+            (self.dan, {"state": "suppressed", "reason": "no_address"}),
+        )
+        self.env["directmail.delivery"].create(
+            [{**values, "partner_id": person.id, **vals} for person, vals in described]
+        )
+        for result, people in (
+            ("delivered", (self.ann, self.bob)),
+            ("failed", ()),
+            ("invalid", (self.cat,)),
+            ("spam", ()),
+            ("opened", (self.ann,)),
+            ("clicked", (self.ann,)),
+            ("not_opened", (self.bob,)),
+            ("not_clicked", (self.bob,)),
+        ):
+            rule = {"kind": "task", "task_id": task.id, "task_result": result}
+            with self.subTest(result):
+                self.assertPeople([rule], *people)
+        with self.assertRaises(AccessError):
+            self._make_audience(None, self.other, rules=[rule])
+
+    # === COMPANIES === #
+
+    def test_other_company(self):
+        other = self.env["res.company"].create({"name": "Elsewhere"})
+        stranger = new_test_user(
+            self.env,
+            "dm_stranger",
+            "email_marketing_dm.email_marketing_dm_group_admin",
+            company_id=other.id,
+            company_ids=[(6, 0, other.ids)],
+        )
+        audience = self._make_audience(self.ann, visibility="public")
+        audience.action_refresh()
+        theirs = audience.with_user(stranger)
+        self.assertFalse(theirs.search([("id", "=", audience.id)]))
+        for method in ("action_refresh", "unlink", "copy"):
+            with self.subTest(method), self.assertRaises(AccessError):
+                getattr(theirs, method)()
+        with self.assertRaises(AccessError):
+            self._make_audience(
+                None, stranger, rules=[{"kind": "audience", "source_id": audience.id}]
+            )
+        with self.assertRaises(ValidationError):
+            folder = self.env["directmail.audience.folder"].create(
+                {"name": "Theirs", "company_id": other.id}
+            )
+            audience.folder_id = folder
+
+    # === WORDS === #
+
+    def test_lines_in_words(self):
+        germany = self.env.ref("base.de")
+        rules = [
+            {"domain": f"[('country_id', '=', {germany.id}), ('is_company', '=', False)]"},
+            {"table_id": self.leads.id, "min_count": 2, "within_days": 30},
+            {"domain": "['|', ('city', 'ilike', 'Bonn'), ('email', '=', False)]"},
+            {"kind": "group", "child_ids": [(0, 0, self._only(self.ann))]},
+            {"domain": "[('id', 'not in', [1, 2, 3, 4, 5])]"},
+        ]
+        audience = self._make_audience(None, rules=rules)
+        self.assertEqual(
+            audience.rule_ids.mapped("sentence"),
+            [
+                "Contacts, where Country is Germany and Is a Company is no",
+                "Leads and opportunities, at least 2 times, within the last 30 days",
+                "Contacts, where (City contains “Bonn” or Email is not set)",
+                "(Contacts, where ID is Ann)".replace("Ann", str(self.ann.id)),
+                "Contacts, where ID is not 1 or 2 or 3 or 2 more",
+            ],
+        )
+        audience.invalidate_recordset()
+        self.env.cr.execute(
+            "UPDATE directmail_audience_rule SET domain = '[(' WHERE id = %s",
+            [audience.rule_ids[0].id],
+        )
+        audience.rule_ids.invalidate_recordset()
+        self.assertIn("can't be read", audience.rule_ids[0].sentence)

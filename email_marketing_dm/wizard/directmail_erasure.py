@@ -1,0 +1,80 @@
+import base64
+import json
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..engine.privacy import People
+
+
+class DirectmailErasure(models.TransientModel):
+    """Hands over or forgets what the product knows about some contacts."""
+
+    _name = "directmail.erasure"
+    _description = "Email Marketing Data of Contacts"
+
+    partner_ids = fields.Many2many(
+        "res.partner", string="Contacts", required=True, default=lambda self: self._default_people()
+    )
+    mail_count = fields.Integer("Mails on record", compute="_compute_counts")
+    list_count = fields.Integer("Places in audiences and lists", compute="_compute_counts")
+    optout_count = fields.Integer("Opt-outs", compute="_compute_counts")
+    file = fields.Binary(readonly=True, attachment=False)
+    file_name = fields.Char(default="email-marketing-data.json", readonly=True)
+    done = fields.Boolean(readonly=True)
+
+    @api.model
+    def _default_people(self):
+        if self.env.context.get("active_model") != "res.partner":
+            return self.env["res.partner"]
+        return self.env["res.partner"].browse(self.env.context.get("active_ids", []))
+
+    @api.depends("partner_ids", "done")
+    def _compute_counts(self):
+        for wizard in self:
+            people = wizard._get_people()
+            wizard.mail_count = len(people.deliveries())
+            wizard.list_count = sum(people.members().values())
+            wizard.optout_count = len(people.optouts())
+
+    def action_export(self):
+        """Make a file of everything that is known about these contacts."""
+        self.ensure_one()
+        content = json.dumps(self._get_people().export(), ensure_ascii=False, indent=2)
+        self.file = base64.b64encode(content.encode())
+        return self._reopen()
+
+    def action_erase(self):
+        """Forget these contacts; the figures of email tasks stay as they are.
+
+        :raise UserError: if an email task is about to mail one of them
+        """
+        self.ensure_one()
+        people = self._get_people()
+        tasks = people.under_way()
+        if tasks:
+            raise UserError(
+                self.env._(
+                    "Mails to these contacts are waiting to go out: %s. Let these email tasks end,"
+                    " or cancel the rest of them, then try again.",
+                    ", ".join(tasks.mapped("name")),
+                )
+            )
+        people.forget()
+        self.write({"done": True, "file": False})
+        return self._reopen()
+
+    def _get_people(self):
+        """:rtype: engine.privacy.People"""
+        self.partner_ids.check_access("read")
+        return People(self.partner_ids._origin, self.env.companies)
+
+    def _reopen(self):
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Email marketing data"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
