@@ -30,7 +30,8 @@ PRESETS = {
         "email_path": "email_normalized",
         "date_field": "create_date",
         # Who has left every list that they were on is on none.
-        "domain": "['|', ('subscription_ids', '=', False), ('subscription_ids.opt_out', '=', False)]",
+        "domain": "['|', ('subscription_ids', '=', False),"
+        " ('subscription_ids.opt_out', '=', False)]",
     },
     "sale_orders": {
         "name": _lt("Sales orders"),

@@ -6,7 +6,7 @@ import tempfile
 import pytest
 from facts import Forger, find_differences, get_known, prepare, run_cron, settle
 
-PEOPLE = int(os.environ.get("PEOPLE") or 600)
+PEOPLE = int(os.environ.get("PEOPLE") or 300)
 SEED = int(os.environ.get("SEED") or "1")
 
 
