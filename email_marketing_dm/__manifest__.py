@@ -44,6 +44,8 @@
         "views/directmail_account_results_views.xml",
         "views/directmail_event_views.xml",
         "views/directmail_aes_key_views.xml",
+        "views/directmail_upload_views.xml",
+        "views/directmail_upload_line_views.xml",
         "views/res_partner_encrypted_views.xml",
         "views/directmail_fatigue_views.xml",
         "views/directmail_templates.xml",

@@ -1,1 +1,2 @@
+from . import directmail_recipient, directmail_upload
 from . import directmail_events, directmail_recipient, directmail_tracking

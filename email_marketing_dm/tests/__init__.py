@@ -24,5 +24,6 @@ from . import (
     test_template,
     test_template_review,
     test_tour,
+    test_upload,
     test_tracking,
 )

@@ -1,0 +1,115 @@
+"""Match: find the people behind uploaded IDs, all in one statement."""
+
+from odoo.tools import SQL
+
+from .people import UNREADABLE
+from .sql import address_key
+
+
+def match_lines(upload, env):
+    """Find the contacts of an upload's new lines, and say of each line what became of it.
+
+    The first line of a person counts, later ones are duplicates. Of several contacts with the same
+    ID the oldest is taken.
+
+    :param upload: a `directmail.upload` record
+    :param env: its owner's environment: only contacts that may be read there are found
+    :raise AccessError: if the owner may not read contacts, or the field with the ID
+    """
+    is_address = upload.id_kind in ("email", "encrypted")
+    upload.env.flush_all()
+    upload.env.execute_query(
+        SQL(
+            """WITH contacts (id, key) AS (%(contacts)s),
+               oldest AS (
+                    SELECT key, min(id) AS id FROM contacts WHERE key IS NOT NULL GROUP BY key
+               ), found AS (
+                    SELECT l.id, l.match_key, l.value, oldest.id AS partner_id,
+                           row_number() OVER (
+                               PARTITION BY COALESCE('contact ' || oldest.id, l.match_key)
+                               ORDER BY l.number) AS copy
+                      FROM directmail_upload_line l
+                      LEFT JOIN oldest ON oldest.key = l.match_key
+                     WHERE l.upload_id = %(upload)s AND l.status = 'new'
+               ), judged AS (
+                    SELECT *, CASE
+                        WHEN match_key IS NULL THEN 'unmatched'
+                        WHEN partner_id IS NULL AND NOT %(is_address)s THEN 'unmatched'
+                        WHEN copy > 1 THEN 'duplicate'
+                        WHEN partner_id IS NOT NULL THEN 'matched'
+                        WHEN match_key LIKE %(unreadable)s THEN 'unreadable'
+                        ELSE 'bare' END AS status
+                      FROM found
+               )
+               UPDATE directmail_upload_line l
+                  SET partner_id = judged.partner_id, status = judged.status,
+                      email = CASE WHEN is_bare AND NOT %(is_encrypted)s
+                                   THEN judged.match_key END,
+                      email_encrypted = CASE WHEN is_bare AND %(is_encrypted)s
+                                             THEN judged.value END,
+                      address_key = CASE WHEN NOT is_bare THEN NULL
+                                         WHEN %(is_encrypted)s THEN judged.match_key
+                                         ELSE %(key)s END
+                 FROM (SELECT *, status IN ('bare', 'unreadable') AS is_bare FROM judged) judged
+                WHERE l.id = judged.id RETURNING 1""",
+            contacts=_select_contacts(upload.id_kind, env),
+            upload=upload.id,
+            is_address=is_address,
+            is_encrypted=upload.id_kind == "encrypted",
+            unreadable=UNREADABLE + "%",
+            key=address_key(
+                upload.env["directmail.keyring"]._get_master_key(), SQL("judged.match_key")
+            ),
+        )
+    )
+    upload.env["directmail.upload.line"].invalidate_model()
+
+
+def _select_contacts(kind, env):
+    """Return SQL of (id, match key) of the contacts that the user of `env` may read.
+
+    An encrypted address finds only contacts that have it encrypted too. To find those who have it
+    in clear would tell whose address it is.
+    """
+    partners = env["res.partner"]
+    query = partners._search([])
+    table = query.table
+
+    def column(name):
+        return partners._field_to_sql(table, name, query)
+
+    contact_id = SQL.identifier(table, "id")
+    if kind == "phone":
+        return SQL(
+            "%s UNION ALL %s",
+            *(
+                query.select(contact_id, _digits(column(name)))
+                for name in ("phone_sanitized", "phone")
+            ),
+        )
+    if kind == "external":
+        return SQL(
+            """SELECT d.res_id, d.module || '.' || d.name FROM ir_model_data d
+                WHERE d.model = 'res.partner' AND d.res_id IN (%s)""",
+            query.select(),
+        )
+    if kind == "encrypted":
+        column("email_encrypted")  # who may read it may match by it
+        key = SQL.identifier(table, "email_encrypted_key")
+    elif kind == "contact":
+        key = SQL("%s::text", contact_id)
+    elif kind == "reference":
+        key = SQL("NULLIF(btrim(%s), '')", column("ref"))
+    elif kind == "md5":
+        key = SQL("md5(%s)", column("email_normalized"))
+    elif kind == "sha256":
+        key = SQL("encode(sha256(convert_to(%s, 'UTF8')), 'hex')", column("email_normalized"))
+    else:
+        key = column("email_normalized")
+    return query.select(contact_id, key)
+
+
+def _digits(column):
+    return SQL(
+        "NULLIF(regexp_replace(regexp_replace(%s, '[^0-9]', '', 'g'), '^00', ''), '')", column
+    )

@@ -1,0 +1,268 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from ..directmail import listfile
+
+#: kinds whose unmatched IDs can be mailed all the same
+ADDRESS_KINDS = ("email", "encrypted")
+HEAD_FIELDS = {"encoding", "file", "has_header", "pasted", "separator", "source"}
+#: what is counted when an upload is done
+COUNTS = (
+    "row_count", "matched_count", "created_count", "bare_count", "unreadable_count",
+    "duplicate_count", "unmatched_count", "empty_count",
+)  # fmt: skip
+SETTING_FIELDS = HEAD_FIELDS | {"column_id", "company_id", "id_kind", "unknown_action", "user_id"}
+
+
+class DirectmailUpload(models.Model):
+    """A list of IDs that somebody brought in, with whom they matched.
+
+    Here is what its owner does with it. `directmail_upload_head.py` reads the first rows, and
+    `directmail_upload_run.py` is the cron's work.
+    """
+
+    _name = "directmail.upload"
+    _description = "Upload"
+    _inherit = ["directmail.guarded"]
+    _order = "id desc"
+    _guarded_fields = frozenset(
+        (
+            *COUNTS, "column_ids", "file_kind", "finished_at", "message", "preview", "state",
+        )
+    )  # fmt: skip
+
+    name = fields.Char(required=True, default=lambda self: self._default_name())
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        "Owner",
+        required=True,
+        index=True,
+        default=lambda self: self.env.user,
+        help="IDs are matched with contacts that the owner may see.",
+    )
+    source = fields.Selection(
+        [("file", "A file"), ("paste", "Pasted text")], required=True, default="file"
+    )
+    file = fields.Binary("CSV or Excel file", attachment=True, copy=False)
+    filename = fields.Char()
+    pasted = fields.Text("Pasted lines", copy=False)
+    file_kind = fields.Selection([("csv", "Text"), ("xlsx", "Excel")], readonly=True, copy=False)
+    encoding = fields.Selection([(name, name.upper()) for name in listfile.ENCODINGS])
+    separator = fields.Selection(
+        [(",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Vertical bar")],
+        "Columns are separated by",
+    )
+    has_header = fields.Boolean("First row holds titles", default=True)
+    column_ids = fields.One2many("directmail.upload.column", "upload_id", "Columns")
+    column_id = fields.Many2one(
+        "directmail.upload.column",
+        "Column with the IDs",
+        domain="[('upload_id', '=', id)]",
+        copy=False,
+        ondelete="set null",
+    )
+    preview = fields.Json(readonly=True, copy=False)
+    preview_html = fields.Html("First rows", compute="_compute_preview_html", sanitize=False)
+    id_kind = fields.Selection(
+        [
+            ("email", "Email"),
+            ("encrypted", "Email, AES-encrypted"),
+            ("phone", "Phone"),
+            ("md5", "MD5 of the email"),
+            ("sha256", "SHA-256 of the email"),
+            ("reference", "Contact's reference"),
+            ("contact", "Contact's ID in Odoo"),
+            ("external", "External ID"),
+        ],
+        "The IDs are",
+        required=True,
+        default="email",
+        help="Hashes are those of the address in lower case. They only find contacts that Odoo"
+        " has already.",
+    )
+    unknown_action = fields.Selection(
+        [("keep", "Mail the address all the same"), ("create", "Make a contact of it")],
+        "If no contact has an address",
+        required=True,
+        default="keep",
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("running", "Being matched"),
+            ("done", "Done"),
+            ("failed", "Failed"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        readonly=True,
+        default="draft",
+        copy=False,
+        index=True,
+    )
+    message = fields.Text("What happened", readonly=True, copy=False)
+    finished_at = fields.Datetime("Finished", readonly=True, copy=False)
+    row_count = fields.Integer("Rows", readonly=True, copy=False)
+    matched_count = fields.Integer("Contacts found", readonly=True, copy=False)
+    created_count = fields.Integer("Contacts made", readonly=True, copy=False)
+    bare_count = fields.Integer("Addresses of no contact", readonly=True, copy=False)
+    unreadable_count = fields.Integer("Can't be decrypted", readonly=True, copy=False)
+    duplicate_count = fields.Integer("Duplicates", readonly=True, copy=False)
+    unmatched_count = fields.Integer("Not matched", readonly=True, copy=False)
+    empty_count = fields.Integer("Without an ID", readonly=True, copy=False)
+    people_count = fields.Integer("People", compute="_compute_people_count")
+
+    @api.model
+    def _default_name(self):
+        return self.env._("Upload of %s", fields.Date.context_today(self))
+
+    @api.depends("matched_count", "created_count", "bare_count", "unreadable_count")
+    def _compute_people_count(self):
+        for upload in self:
+            upload.people_count = (
+                upload.matched_count
+                + upload.created_count
+                + upload.bare_count
+                + upload.unreadable_count
+            )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._check_owner(vals)
+            if vals.get("filename") and not vals.get("name"):
+                vals["name"] = vals["filename"]
+        uploads = super().create(vals_list)
+        for upload in uploads:
+            upload._read_head(detect=True)
+        return uploads
+
+    def write(self, vals):
+        self._check_owner(vals)
+        if not self.env.su and SETTING_FIELDS & set(vals):
+            for upload in self:
+                if upload.state != "draft":
+                    raise UserError(
+                        self.env._("%s is matched already: press Start over first.", upload.name)
+                    )
+        res = super().write(vals)
+        if HEAD_FIELDS & set(vals):
+            for upload in self:
+                upload._read_head(detect=bool({"file", "pasted", "source"} & set(vals)))
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_running(self):
+        if "running" in self.mapped("state"):
+            raise UserError(self.env._("Cancel the upload first: it is being matched."))
+
+    def _check_owner(self, vals):
+        """Refuse to match with somebody else's rights.
+
+        :raise AccessError: for another owner than oneself
+        """
+        if not self.env.su and vals.get("user_id", self.env.uid) != self.env.uid:
+            raise AccessError(self.env._("You can upload lists only for yourself."))
+
+    # === ACTIONS === #
+
+    def action_preview(self):
+        """Show the first rows. Saving the form has read them already."""
+        self.ensure_one()
+        self.check_access("write")
+        if not self._has_content():
+            raise UserError(self.env._("Choose a file, or paste some lines, first."))
+        return True
+
+    def action_start(self):
+        """Match the list, in the background."""
+        for upload in self:
+            upload.check_access("write")
+            upload._check_startable()
+            upload.sudo().write({"state": "running", "message": False})
+            self.env["directmail.upload.progress"].sudo()._begin(upload)
+        self._trigger()
+        return True
+
+    def action_cancel(self):
+        """Stop matching; nothing of the list is kept but the file."""
+        self.check_access("write")
+        self.filtered(lambda upload: upload.state == "running").sudo().write({"state": "cancelled"})
+        self._trigger()
+        return True
+
+    def action_restart(self):
+        """Forget whom the list matched, so that its settings can be changed."""
+        for upload in self:
+            upload.check_access("write")
+            if upload.state == "running":
+                raise UserError(self.env._("Cancel the upload first: it is being matched."))
+            if not upload._has_content():
+                raise UserError(
+                    self.env._("The file is no longer kept. Upload it again as a new list.")
+                )
+            upload.sudo()._forget_lines()
+            upload.sudo().write({"state": "draft", "message": False, **dict.fromkeys(COUNTS, 0)})
+        return True
+
+    def action_view_lines(self):
+        """Open the rows behind a figure: the context names a status."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_upload_line_action"
+        )
+        action["domain"] = [("upload_id", "=", self.id)]
+        if status := self.env.context.get("figure"):
+            action["domain"].append(("status", "=", status))
+        return action
+
+    def action_download_unmatched(self):
+        """Download the IDs that matched nobody, as CSV."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"/directmail/upload/{self.id}/unmatched.csv",
+            "target": "download",
+        }
+
+    # === BUSINESS === #
+
+    def _check_startable(self):
+        """Refuse to start what can't work.
+
+        :raise UserError: with what to do about it
+        """
+        self.ensure_one()
+        if self.state != "draft":
+            raise UserError(self.env._("%s is matched already: press Start over first.", self.name))
+        if not self._has_content():
+            raise UserError(self.env._("Choose a file, or paste some lines, first."))
+        if self.column_id not in self.column_ids:
+            raise UserError(self.env._("Choose the column that holds the IDs."))
+        if self.id_kind == "encrypted":
+            key = self.env["directmail.aes.key"].sudo()
+            if not key.search([("company_id", "=", self.company_id.id)]).is_usable:
+                raise UserError(
+                    self.env._(
+                        "Encrypted addresses can't be read: the AES key of %s is missing. Ask an"
+                        " administrator to enter it, then try again.",
+                        self.company_id.name,
+                    )
+                )
+        if self._creates_contacts() and not self.env["res.partner"].has_access("create"):
+            raise UserError(
+                self.env._(
+                    "You may not make contacts. Choose to mail the addresses all the same, or ask"
+                    " an administrator for the right to create contacts."
+                )
+            )
+
+    def _creates_contacts(self):
+        return self.id_kind in ADDRESS_KINDS and self.unknown_action == "create"
+
+    def _forget_lines(self):
+        self.env["directmail.upload.line"]._delete_of(self)
+        self.env["directmail.upload.progress"].search([("upload_id", "in", self.ids)]).unlink()

@@ -1,0 +1,77 @@
+import csv
+import io
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+STATUSES = [
+    ("new", "Not matched yet"),
+    ("matched", "Contact found"),
+    ("created", "Contact made"),
+    ("bare", "Address of no contact"),
+    ("unreadable", "Can't be decrypted"),
+    ("duplicate", "Duplicate"),
+    ("unmatched", "Not matched"),
+]
+#: the statuses of lines that are people
+PEOPLE = ("matched", "created", "bare", "unreadable")
+COPIED = ("upload_id", "number", "value", "match_key", "status")
+
+
+class DirectmailUploadLine(models.Model):
+    """A row of an uploaded list. Written in bulk by the cron, never by hand."""
+
+    _name = "directmail.upload.line"
+    _description = "Row of an Upload"
+    _inherit = ["directmail.person"]
+    _log_access = False
+    _order = "id"
+
+    upload_id = fields.Many2one(
+        "directmail.upload", required=True, readonly=True, ondelete="cascade"
+    )
+    number = fields.Integer("Row", required=True, readonly=True)
+    value = fields.Char("ID in the list", readonly=True)
+    # One spelling of the ID, or of an encrypted address its key; null where it can't be an ID.
+    match_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    status = fields.Selection(STATUSES, required=True, readonly=True)
+
+    _status_index = models.Index("(upload_id, status)")
+
+    @api.depends("value")
+    def _compute_display_name(self):
+        people = self.filtered("partner_id")
+        super(DirectmailUploadLine, people)._compute_display_name()
+        for line in self - people:
+            line.display_name = line.value
+
+    @api.private
+    def _copy_in(self, rows):
+        """Insert rows the fastest way there is.
+
+        :param rows: tuples of upload id, row number, ID, match key (or None)
+        """
+        buffer = io.StringIO()
+        writer = csv.writer(buffer)
+        writer.writerows(
+            (upload, number, value, "" if key is None else key, "new")
+            for upload, number, value, key in rows
+        )
+        buffer.seek(0)
+        # An unquoted empty cell is null; a match key is never empty, and an ID neither.
+        self.env.cr.copy_expert(
+            "COPY directmail_upload_line (upload_id, number, value, match_key, status)"
+            " FROM STDIN WITH (FORMAT csv)",
+            buffer,
+        )
+
+    @api.private
+    def _delete_of(self, uploads):
+        """Delete all rows of some uploads."""
+        self.env.execute_query(
+            SQL(
+                "DELETE FROM directmail_upload_line WHERE upload_id IN %s RETURNING 1",
+                tuple(uploads.ids) or (0,),
+            )
+        )
+        self.invalidate_model()

@@ -1,0 +1,293 @@
+import itertools
+import logging
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.service.model import retrying
+from odoo.tools import SQL
+
+from odoo.addons.phone_validation.tools.phone_validation import phone_format
+
+from ..directmail import listfile
+from ..directmail.identifiers import VALUE_MAX, match_key, phone_digits
+from ..directmail.listfile import ListError
+from ..engine.match import match_lines
+from ..engine.people import UNREADABLE
+
+_logger = logging.getLogger(__name__)
+
+CRON = "email_marketing_dm.ir_cron_directmail_upload"
+CHUNK = 5000  # rows read in one transaction
+CONTACTS = 200  # contacts made in one transaction
+KEEP_DAYS = 30  # an upload that no audience uses
+KEEP_FILE_DAYS = 7
+
+
+class DirectmailUpload(models.Model):
+    """Matching an upload in the background: read the file in chunks, then match in SQL.
+
+    Every chunk is a transaction of its own, and what comes next is written down with it, so that
+    the server may be killed at any time.
+    """
+
+    _inherit = "directmail.upload"
+
+    def _trigger(self):
+        self.env.ref(CRON).sudo()._trigger()
+
+    @api.model
+    def _cron_process(self):
+        """Work on uploads that are running, and tidy up after those that were cancelled."""
+        self._forget_cancelled()
+        uploads = self.search([("state", "=", "running")], order="id")
+        self.env["ir.cron"]._commit_progress(remaining=len(uploads))
+        for upload in uploads:
+            if not upload._process():
+                upload._trigger()
+                self.env["ir.cron"]._commit_progress(1, remaining=1)
+                return
+            self.env["ir.cron"]._commit_progress(1)
+
+    def _forget_cancelled(self):
+        progress = self.env["directmail.upload.progress"].search(
+            [("upload_id.state", "in", ("cancelled", "failed"))]
+        )
+        progress.upload_id._forget_lines()
+
+    def _process(self):
+        """Go on with an upload until it is done or the cron's time is up.
+
+        :return: whether it is done, one way or the other
+        :rtype: bool
+        """
+        self.ensure_one()
+        while True:
+            try:
+                with self.env.cr.savepoint():
+                    more = self._process_chunk()
+            except (AccessError, UserError) as error:
+                self._fail(error.args[0])
+                return True
+            except ListError as error:
+                self._fail(self._in_owners_language()._explain(error))
+                return True
+            if not more:
+                # Its owner may be cancelling it at this very moment.
+                self.env["ir.cron"]._commit_progress()
+                retrying(self._finish, self.env)
+                return True
+            if not self.env["ir.cron"]._commit_progress(1, remaining=1):
+                return False
+
+    def _process_chunk(self):
+        """Do the next piece of work. :return: whether there is more to do"""
+        self.invalidate_recordset()
+        if self.state != "running":
+            return False
+        progress = self.env["directmail.upload.progress"].search([("upload_id", "=", self.id)])
+        if progress.step == "read":
+            self._read_chunk(progress)
+        elif progress.step == "match":
+            match_lines(self, self._get_owner_env())
+            progress.step = "create"
+        else:
+            return self._creates_contacts() and bool(self._create_contacts())
+        return True
+
+    # === READING === #
+
+    def _read_chunk(self, progress):
+        """Copy the next rows into the table."""
+        size = self._get_attachment().file_size or len(self.pasted or "") or 1
+        make_key = self._get_key_maker()
+        column = self.column_id.number
+        lines, empty, number = [], 0, progress.rows
+        with self._open() as stream:
+            rows = listfile.read_rows(stream, self._get_format(), progress.position or None)
+            if self.has_header and not progress.position:
+                next(rows, None)
+            chunk = list(itertools.islice(rows, CHUNK))
+            for row, _place in chunk:
+                if not any(row):
+                    continue  # nobody counts blank lines
+                number += 1
+                value = row[column][:VALUE_MAX] if column < len(row) else ""
+                if value:
+                    lines.append((self.id, number, value, make_key(row[column])))
+                else:
+                    empty += 1
+            values = {"rows": number, "empty": progress.empty + empty}
+            if len(chunk) < CHUNK:
+                values |= {"step": "match", "share": 1.0}
+            else:
+                values["position"] = chunk[-1][1].get()
+                if self.file_kind != "xlsx":
+                    values["share"] = min(1.0, stream.tell() / size)
+            rows.close()
+        self.env["directmail.upload.line"]._copy_in(lines)
+        progress.write(values)
+
+    def _get_key_maker(self):
+        """Return the function that makes match keys of this upload's kind of ID."""
+        kind, country = self.id_kind, self.company_id.country_id
+        if kind == "encrypted":
+            reader = self.env["directmail.aes.key"]._get_reader(self.company_id)
+            master_key = self.env["directmail.keyring"]._get_master_key()
+
+            def read(value):
+                if len(value) > VALUE_MAX:
+                    return None
+                key, _reference = reader.find_key(value, self.company_id.id)
+                return key or UNREADABLE + master_key.address_key(f"unreadable/{value}")
+
+            return read
+        if kind == "phone":
+            # Returns the number as it is where the library `phonenumbers` is not installed.
+            return lambda value: phone_digits(
+                phone_format(value[:VALUE_MAX], country.code, country.phone_code, "E164", False)
+            )
+        return lambda value: match_key(kind, value)
+
+    # === MATCHING === #
+
+    def _get_owner_env(self):
+        """Return the owner's environment: own rights, this company only.
+
+        :raise UserError: if the owner no longer works here
+        """
+        owner, company = self.user_id, self.company_id
+        if not owner.active or company not in owner.company_ids:
+            raise UserError(
+                self.env._(
+                    "%(owner)s, who owns this upload, no longer works in %(company)s.",
+                    owner=owner.name,
+                    company=company.name,
+                )
+            )
+        return self.env(
+            user=owner.id,
+            su=False,
+            context={"allowed_company_ids": company.ids, "lang": owner.lang},
+        )
+
+    def _in_owners_language(self):
+        return self.with_context(lang=self.user_id.lang)
+
+    def _create_contacts(self):
+        """Make contacts of the next addresses that have none. :return: how many there were"""
+        lines = self.env["directmail.upload.line"].search(
+            [("upload_id", "=", self.id), ("status", "=", "bare")], limit=CONTACTS
+        )
+        env = self._get_owner_env()
+        encrypted = self.id_kind == "encrypted"
+        partners = env["res.partner"].create(
+            [
+                {
+                    "name": env._("Encrypted address, row %s", line.number),
+                    "email_encrypted": line.email_encrypted,
+                    "company_id": self.company_id.id,
+                }
+                if encrypted
+                else {"name": line.email, "email": line.email}
+                for line in lines
+            ]
+        )
+        for line, partner in zip(lines, partners, strict=True):
+            line.write(
+                {
+                    "partner_id": partner.id,
+                    "status": "created",
+                    "email": False,
+                    "email_encrypted": False,
+                    "address_key": False,
+                }
+            )
+        return len(lines)
+
+    # === END === #
+
+    def _finish(self):
+        """Count what became of the rows, and say so. Not if it was cancelled meanwhile."""
+        self.env.execute_query(
+            SQL("SELECT 1 FROM directmail_upload WHERE id = %s FOR NO KEY UPDATE", self.id)
+        )
+        self.invalidate_recordset()
+        if self.state != "running":
+            return
+        counts = dict(
+            self.env.execute_query(
+                SQL(
+                    """SELECT status, count(*) FROM directmail_upload_line WHERE upload_id = %s
+                        GROUP BY status""",
+                    self.id,
+                )
+            )
+        )
+        progress = self.env["directmail.upload.progress"].search([("upload_id", "=", self.id)])
+        counts = {f"{status}_count": number for status, number in counts.items()}
+        self.write(
+            {
+                "state": "done",
+                "finished_at": fields.Datetime.now(),
+                "row_count": progress.rows,
+                "empty_count": progress.empty,
+                **counts,
+            }
+        )
+        progress.unlink()
+        if not self.people_count:
+            self.message = self._in_owners_language().env._(
+                "Nobody was found. Is it the right column, and the right kind of ID? Press Start"
+                " over to change them."
+            )
+        self.env.flush_all()
+
+    def _fail(self, message):
+        self.write({"state": "failed", "message": message, "finished_at": fields.Datetime.now()})
+        self._forget_lines()
+        self.env["ir.cron"]._commit_progress()
+
+    @api.model
+    def _get_progress(self, upload):
+        return self.env["directmail.upload.progress"].sudo().search([("upload_id", "=", upload.id)])
+
+    @api.readonly
+    def get_progress(self):
+        """Return how far a running upload is, for the page that shows it."""
+        self.ensure_one()
+        self.check_access("read")
+        progress = self._get_progress(self)
+        steps = dict(progress._fields["step"]._description_selection(self.env))
+        return {
+            "state": self.state,
+            "step": steps.get(progress.step, ""),
+            "rows": progress.rows,
+            "percent": round(100 * progress.share) if progress.share else None,
+        }
+
+    @api.autovacuum
+    def _gc_uploads(self):
+        """Delete uploads that nothing refers to any more, and files that were matched."""
+        now = fields.Datetime.now()
+        old = self.search(
+            [
+                ("state", "!=", "running"),
+                ("write_date", "<", now - timedelta(days=KEEP_DAYS)),
+                ("id", "not in", self._get_used_ids()),
+            ],
+            limit=100,
+        )
+        old.unlink()
+        matched = self.search(
+            [("state", "=", "done"), ("finished_at", "<", now - timedelta(days=KEEP_FILE_DAYS))]
+        )
+        for upload in matched.filtered(lambda upload: upload._has_content()):
+            upload._get_attachment().unlink()
+            upload.pasted = False
+        return len(old), len(old) == 100
+
+    @api.model
+    def _get_used_ids(self):
+        """Return the uploads that something still refers to."""
+        return []
