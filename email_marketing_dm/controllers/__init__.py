@@ -1,2 +1,2 @@
 from . import directmail_recipient, directmail_upload
-from . import directmail_events, directmail_recipient, directmail_tracking
+from . import directmail_events, directmail_tracking
