@@ -159,11 +159,15 @@ class DirectmailTask(models.Model):
     def _check_ready(self):
         """Refuse to start what can't work, with one sentence that says what to do.
 
+        What needs DirectMail's review is then handed over.
+
         :raise UserError: for the first thing that is missing
         """
         self._check_settings()
         if not self.planned_at:  # else whoever still waits for a mail is known
             self._check_people()
+        if self._submits_template():
+            self.template_id._submit()
 
     def _check_settings(self):
         """Refuse a task that lacks an account, a sender, a template or an audience.
@@ -217,7 +221,10 @@ class DirectmailTask(models.Model):
     def _check_template(self):
         template = self.template_id
         if not template:
-            raise UserError(self.env._("Choose the template to send."))
+            raise UserError(self.env._("Choose the template to send, or write the mail."))
+        # A draft is handed over when all else is in place; the cron finds none.
+        if self.state != "pending" and self._submits_template():
+            return
         if template.state not in ("in_review", "approved"):
             raise UserError(template._explain_state())
 

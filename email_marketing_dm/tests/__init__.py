@@ -19,6 +19,7 @@ from . import (
     test_quiet,
     test_recipient_pages,
     test_task,
+    test_task_content,
     test_task_report,
     test_task_estimate,
     test_task_stops,

@@ -64,10 +64,8 @@ class TestTaskStops(DirectmailCommon):
         task.action_pause()
         template = self._make_template(approved=False)
         task.template_id = template
-        with self.assertRaisesRegex(UserError, "Submit the template"):
-            task.action_resume()
-        template.action_submit()
         task.action_resume()
+        self.assertEqual(template.state, "in_review", "going on hands it to DirectMail")
         self._run_cron()
         self.assertEqual((task.state, task.waiting_count), ("pending", 2))
         self.assertIn("reviewing", task.waiting_for)
