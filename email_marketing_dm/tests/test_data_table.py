@@ -66,7 +66,10 @@ class TestDataTable(TransactionCase):
                 {"contact_id": left_one.id, "list_id": offers.id},
             ]
         )
-        table = self.tables.search([("preset", "=", "mailing_contacts")])
+        preset = PRESETS["mailing_contacts"]
+        table = self._make_table(
+            preset["model"], email_path=preset["email_path"], domain=preset["domain"]
+        )
         people = subscribed | left | left_one | alone
         facts = self._read_facts(table, domain=Domain("id", "in", people.ids))
         self.assertEqual(
