@@ -11,6 +11,7 @@ printed beside it as a multiple of the same load.
     python -m benchmarks.events_vs_bulk            (SCALE=events)
 """
 
+import contextlib
 import json
 import statistics
 import sys
@@ -19,24 +20,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from ._dispatch import open_shop
-from ._figures import alternate, report, run_in_odoo, scale, spread
+from ._figures import alternate, report, scale, spread
 
+from campaign import EMULATOR, Shop  # isort: skip
+from facts import run_cron  # isort: skip
+from odoo_server import OdooServer  # isort: skip
+
+from devenv import database as databases  # isort: skip
 from directmail_emulator.events import Signer  # isort: skip
+from directmail_emulator.testing import Emulator  # isort: skip
 
 GOAL = 4
 PUSHES = 1000
 POLLED = 2000
-APPLY = """
-import time
-account = env["directmail.account"].browse(%(account)s)
-begin = time.perf_counter()
-env["directmail.event"]._apply_all(account.company_id)
-env.cr.commit()
-seconds = time.perf_counter() - begin
-env.cr.execute("SELECT count(*) FROM directmail_event WHERE applied")
-print("RESULT", env.cr.fetchone()[0], seconds)
-"""
 # The same facts for each run; which person's, and in which order, as chance has it.
 FACTS = """
     CREATE TABLE bench_facts AS
@@ -56,9 +52,20 @@ COLUMNS = (
 )
 
 
+@contextlib.contextmanager
+def open_shop():
+    """Yield a `Shop` on a database of its own, whose crons run only when told to."""
+    database = databases.fresh("bench_events")
+    try:
+        with Emulator(settings=EMULATOR) as emulator, OdooServer(database, crons=0) as server:
+            yield Shop(server, emulator)
+    finally:
+        databases.drop(database)
+
+
 def main():
     events = scale(100_000)
-    with open_shop("events", crons=0) as shop:
+    with open_shop() as shop:
         task = prepare(shop, events)
         query = shop.server.query
         query("CREATE TABLE bench_bare (LIKE directmail_event INCLUDING ALL)")
@@ -71,11 +78,12 @@ def main():
             query("INSERT INTO directmail_delivery SELECT * FROM bench_deliveries ORDER BY id")
             query(f"INSERT INTO directmail_event ({COLUMNS}) SELECT {COLUMNS} FROM bench_facts")
             query("ANALYZE directmail_event, directmail_delivery")
-            applied, seconds = run_in_odoo(
-                shop.server.database, APPLY % {"account": shop.account}
-            )
-            if applied != events:
-                raise SystemExit(f"{applied} of {events} were applied")
+            begin = time.perf_counter()
+            run_cron(shop, "apply")
+            seconds = time.perf_counter() - begin
+            [(left,)] = query("SELECT count(*) FROM directmail_event WHERE applied IS NOT TRUE")
+            if left:
+                raise SystemExit(f"{left} of {events} were not applied")
             return seconds
 
         def bare():
