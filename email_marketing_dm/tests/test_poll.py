@@ -43,6 +43,7 @@ class TestPoll(DirectmailCommon):
         self.assertFalse(poll.covered_until)
         self.assertIn("2 rows", task.poll_message)
         self.assertEqual(poll._read(10, begin), 8, "the second and the third page")
+        self.env.invalidate_all()
         self.assertFalse(poll.position or poll.end or task.poll_message)
         self.assertEqual(task.polled_until, poll.covered_until)
         task._apply_results(poll)
