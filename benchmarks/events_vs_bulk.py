@@ -47,7 +47,7 @@ FACTS = """
               FROM directmail_delivery) d ON d.place = 1 + n * 7919::bigint %% %s
 """
 COLUMNS = (
-    "id, company_id, account_id, delivery_id, kind, source, occurred_at, machine, message,"
+    "company_id, account_id, delivery_id, kind, source, occurred_at, machine, message,"
     " fingerprint"
 )
 
@@ -151,8 +151,10 @@ def push(shop):
     certificate = f"{shop.emulator.admin}/eventbridge/certificate.pem"
     requests.get(certificate, timeout=10)
     signer = Signer(shop.emulator._data)
-    requests_ = []
-    for number in range(PUSHES):
+    session = requests.Session()
+    session.trust_env = False
+
+    def send(number):
         event = {
             "id": f"push-{number}",
             "type": "dm:Deliver:Succeed",
@@ -160,16 +162,13 @@ def push(shop):
             "data": {"status": "0", "rcpt": f"p-events-{number + 1}@customer.example"},
         }
         body = json.dumps(event).encode()
-        requests_.append((body, signer.headers(url, certificate, account["push_token"], body)))
-    session = requests.Session()
-    session.trust_env = False
-
-    def send(request):
-        return session.post(url, data=request[0], headers=request[1], timeout=60).status_code
+        # Signed at the last moment: a signature is good for a minute.
+        headers = signer.headers(url, certificate, account["push_token"], body)
+        return session.post(url, data=body, headers=headers, timeout=60).status_code
 
     begin = time.perf_counter()
     with ThreadPoolExecutor(8) as pool:
-        statuses = list(pool.map(send, requests_))
+        statuses = list(pool.map(send, range(PUSHES)))
     seconds = time.perf_counter() - begin
     if set(statuses) != {200}:
         raise SystemExit(f"pushes were answered with {set(statuses)}")
