@@ -62,7 +62,8 @@ def prepare(shop, *, push):
     )
     # Here people open a mail the moment it comes.
     shop.root.call("ir.config_parameter", "set_param", ["email_marketing_dm.machine_seconds", "0"])
-    shop.template = shop.make_template(BODY)
+    shop.body = BODY
+    shop.template = shop.make_template()
     shop.review(shop.template)
     return url, account["push_token"]
 
