@@ -1,2 +1,7 @@
-from . import directmail_recipient, directmail_upload
-from . import directmail_events, directmail_tracking
+from . import (
+    directmail_audience,
+    directmail_events,
+    directmail_recipient,
+    directmail_tracking,
+    directmail_upload,
+)
