@@ -61,6 +61,7 @@ _BOX = ("margin", "margin-top", "margin-right", "margin-bottom", "margin-left")
 _OWN_DEFAULTS = {
     **dict.fromkeys(("p", "blockquote", "figure", "dl", "dd", "pre", "form", "body"), (*_BOX,)),
     **{f"h{n}": (*_BOX, "font-size", "font-weight") for n in range(1, 7)},
+    "body": (*_BOX, "padding"),
     "hr": (*_BOX, "border", "border-style", "border-width", "border-color", "color", "overflow"),
     "ul": (*_BOX, "padding", "list-style-type"),
     "ol": (*_BOX, "padding", "list-style-type"),
