@@ -34,7 +34,6 @@ from . import (
     test_template_content,
     test_template_preflight,
     test_template_review,
-    test_template_tour,
     test_tour,
     test_upload,
     test_tracking,

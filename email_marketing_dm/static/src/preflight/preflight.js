@@ -1,4 +1,4 @@
-import { Component, markup, onWillStart, useExternalListener, useState } from "@odoo/owl";
+import { Component, markup, onMounted, useExternalListener, useState } from "@odoo/owl";
 import { registry } from "@web/core/registry";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { useBus, useService } from "@web/core/utils/hooks";
@@ -59,7 +59,7 @@ export class Preflight extends Component {
                 this.check();
             }
         });
-        onWillStart(() => this.checkNow());
+        onMounted(() => this.checkNow()); // the form doesn't wait for it
     }
 
     get errors() {
