@@ -1,1 +1,7 @@
-from . import directmail_events, directmail_recipient, directmail_tracking, directmail_upload
+from . import (
+    directmail_audience,
+    directmail_events,
+    directmail_recipient,
+    directmail_tracking,
+    directmail_upload,
+)

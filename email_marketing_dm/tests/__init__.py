@@ -1,7 +1,10 @@
 from . import (
     test_account,
     test_audience,
+    test_audience_add,
+    test_audience_download,
     test_audience_life,
+    test_audience_oracle,
     test_audience_rule_models,
     test_audience_rules,
     test_conversion,
@@ -22,6 +25,7 @@ from . import (
     test_task_content,
     test_task_report,
     test_task_estimate,
+    test_task_model,
     test_task_stops,
     test_template,
     test_template_review,
