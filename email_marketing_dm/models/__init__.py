@@ -80,6 +80,7 @@ from . import (
     directmail_upload_line,
     directmail_upload_progress,
     directmail_upload_run,
+    directmail_test_mail,
     directmail_usage,
     mail_blacklist,
     res_partner,

@@ -24,6 +24,7 @@ from . import (
     test_task_stops,
     test_template,
     test_template_review,
+    test_template_test,
     test_tour,
     test_upload,
     test_tracking,

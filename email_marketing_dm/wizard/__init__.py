@@ -1,2 +1,3 @@
 from . import directmail_task_estimate
 from . import directmail_erasure
+from . import directmail_template_test
