@@ -6,7 +6,9 @@
     "author": "Email Marketing with DirectMail contributors",
     "license": "LGPL-3",
     "depends": ["mass_mailing", "crm"],
-    "external_dependencies": {"python": ["alibabacloud_dm20151123", "cryptography"]},
+    "external_dependencies": {
+        "python": ["alibabacloud_dm20151123", "cryptography", "cssselect2", "tinycss2"]
+    },
     "data": [
         "security/email_marketing_dm_groups.xml",
         "security/ir.model.access.csv",
@@ -36,6 +38,8 @@
         "views/directmail_aipl_model_views.xml",
         "views/res_partner_views.xml",
         "wizard/directmail_template_test_views.xml",
+        "data/directmail_design_data.xml",
+        "views/directmail_design_views.xml",
         "views/directmail_template_views.xml",
         "views/directmail_delivery_views.xml",
         "wizard/directmail_erasure_views.xml",

@@ -1,2 +1,7 @@
-from . import directmail_recipient, directmail_upload
-from . import directmail_events, directmail_recipient, directmail_tracking
+from . import (
+    directmail_events,
+    directmail_recipient,
+    directmail_thumbnail,
+    directmail_tracking,
+    directmail_upload,
+)

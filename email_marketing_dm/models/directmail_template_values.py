@@ -16,22 +16,15 @@ class DirectmailTemplate(models.Model):
 
     _inherit = "directmail.template"
 
-    def _find_unreadable(self, variables):
-        """Return a finding for every placeholder that is no field its owner may read."""
-        return [
-            self.env._("There is no field %s on contacts.", variable["path"])
-            for variable in variables
-            if not self._is_readable("res.partner", variable["path"])
-        ]
-
-    def _is_readable(self, model, path):
+    def _is_readable(self, model, path, user=None):
         """Tell whether the owner may read a field, and each step on the way to it.
 
         Values are read with all rights when mails go out, so this is asked before.
 
         :param str model: where the path begins
+        :param user: somebody else than the owner
         """
-        records = self.env[model].with_user(self.user_id)
+        records = self.env[model].with_user(user or self.user_id)
         for name in path.split("."):
             field = records._fields.get(name) if records is not None else None
             if (
