@@ -14,6 +14,7 @@ import sys
 import unicodedata
 import uuid
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 
 from . import demo_names as names
 
@@ -27,6 +28,8 @@ CALLING_HOME = (
 PEOPLE = 2_200  # who asked for the newsletter
 OTHERS = 140  # who did not
 COMPANIES = 60
+BUYERS = 90
+QUOTATIONS = 30  # how many of their orders are not confirmed
 PASSWORD = "marketing"
 
 #: why the product must hold people back -> how many there are
@@ -163,6 +166,7 @@ class Seeder:
         self.hold_back(partners, by_fate)
         self.make_orders(partners)
         self.make_leads(partners)
+        self.make_models()
         outcomes = Counter(delivered=len(by_fate["plain"]))
         for outcome, number in TREATED.values():
             outcomes[outcome] += number
@@ -295,19 +299,59 @@ class Seeder:
                 )
             ]
         )
+        buyers = self.chance.sample(list(partners), BUYERS)
+        # Every third buyer comes back, some of them often.
+        chosen = buyers + [
+            buyer for buyer in buyers[::3] for _n in range(self.chance.randint(1, 5))
+        ]
         orders = self.env["sale.order"].create(
             [
                 {
                     "partner_id": partner.id,
                     "order_line": [
-                        (0, 0, {"product_id": tea.id, "product_uom_qty": self.chance.randint(1, 5)})
+                        (0, 0, {"product_id": tea.id, "product_uom_qty": self.chance.randint(1, 9)})
                         for tea in self.chance.sample(list(teas), self.chance.randint(1, 3))
                     ],
                 }
-                for partner in self.chance.sample(list(partners), 90)
+                for partner in chosen
             ]
         )
-        orders[:60].action_confirm()
+        orders[QUOTATIONS:].action_confirm()
+        now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+        for order in orders:
+            order.date_order = now - timedelta(days=self.chance.triangular(0, 400, 60))
+
+    def make_models(self):
+        """Sort the customers into types and stages, as they will be every night."""
+        tables = self.env["directmail.data.table"]
+        orders = tables.search([("preset", "=", "sale_orders")])
+        leads = tables.search([("preset", "=", "leads")])
+        admin = self.env.ref("base.user_admin").id
+        self.env["directmail.rfm.model"].create(
+            {
+                "name": "Tea shop customers",
+                "user_id": admin,
+                "data_table_id": orders.id,
+                "m_amount_3": 250,
+                "m_amount_2": 80,
+                "tz": "Asia/Singapore",
+                "hour": 3,
+            }
+        )._compute_results()
+        offered = [("expected_revenue", ">=", 4000)]
+        self.env["directmail.aipl.model"].create(
+            {
+                "name": "From first contact to regular",
+                "user_id": admin,
+                "condition_ids": [
+                    (0, 0, {"stage": "a", "data_table_id": leads.id}),
+                    (0, 0, {"stage": "i", "data_table_id": leads.id, "domain": str(offered)}),
+                    (0, 0, {"stage": "p", "data_table_id": orders.id, "days": 365}),
+                    (0, 0, {"stage": "l", "data_table_id": orders.id, "days": 365,
+                            "min_count": 3, "min_amount": 200}),
+                ],
+            }
+        )._compute_results()  # fmt: skip
 
     def make_leads(self, partners):
         stages = self.env["crm.stage"].search([])

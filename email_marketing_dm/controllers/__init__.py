@@ -5,3 +5,4 @@ from . import (
     directmail_tracking,
     directmail_upload,
 )
+from . import directmail_events, directmail_recipient, directmail_tracking, directmail_upload

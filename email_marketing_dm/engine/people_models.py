@@ -38,11 +38,11 @@ class Today:
         return local_day(self.now, self.tz)
 
     def within(self, days, is_date):
-        """Return SQL that tells whether a fact happened today or up to so many days ago.
+        """Return SQL that tells whether a fact happened within so many days, today included.
 
         :param bool is_date: facts carry a mere date (held as its midnight), not a moment
         """
-        first = self.day - timedelta(days=days)
+        first = self.day - timedelta(days=days - 1)
         if is_date:
             return SQL("f.date >= %s AND f.date <= %s", first, self.day)
         # Odoo's clock shows whole seconds, and what happened in this one has happened.
@@ -82,7 +82,7 @@ def rfm_scores(facts, today, period, bands, is_date):
 
     :param SQL facts: as `directmail.data.table._select_facts` gives them
     :param Today today: when to look
-    :param int period: how many days back purchases count
+    :param int period: how many days purchases count, today included
     :param Bands bands: how to score
     :param bool is_date: see `Today.within`
     :return: SQL; columns partner_id, last_date, frequency, monetary, r_score, f_score, m_score,

@@ -36,7 +36,7 @@ class DirectmailAiplCondition(models.Model):
     domain = fields.Char("Records that match", required=True, default="[]")
     min_count = fields.Integer("At least, times", required=True, default=1)
     min_amount = fields.Monetary("At least, in total", help="0: whatever the amount.")
-    days = fields.Integer("Within the last days", help="0: whenever.")
+    days = fields.Integer("Within the last days", help="Days, today included. 0: whenever.")
     summary = fields.Char(compute="_compute_summary")
 
     _count_positive = models.Constraint(
@@ -162,11 +162,14 @@ class DirectmailAiplCondition(models.Model):
                 self.env._("A condition has lost its data table. Choose another one, or delete it.")
             )
         self._check_table()
+        for name, asked in (("date_field", self.days), ("amount_field", self.min_amount)):
+            if asked:
+                table.sudo()._check_open(name)
         return Condition(
             self.stage,
             table._select_facts(owner, self._get_domain()),
             self.min_count,
             self.min_amount or None,
             self.days or None,
-            self.aipl_model_id._has_mere_dates(table),
+            table._has_mere_dates(),
         )

@@ -74,7 +74,7 @@ class DirectmailPeopleModel(models.AbstractModel):
     computed_at = fields.Datetime("Last computed", readonly=True, copy=False)
     computed_on = fields.Date(readonly=True, copy=False)
     compute_error = fields.Text("Why it failed", readonly=True, copy=False)
-    next_run_at = fields.Datetime("Next", readonly=True, copy=False, index=True)
+    next_run_at = fields.Datetime("Next time", readonly=True, copy=False, index=True)
 
     # === COMPUTE === #
 
@@ -214,11 +214,12 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     # === BUSINESS === #
 
-    def _compute_results(self):
+    def _compute_results(self, now=None):
         """Sort the contacts anew.
 
         A failure is written on the model, whose results stay as they were.
 
+        :param datetime now: the moment to look at, naive UTC; this one by default
         :return: whether it succeeded
         :rtype: bool
         """
@@ -230,7 +231,7 @@ class DirectmailPeopleModel(models.AbstractModel):
                     "%s is being computed at this moment. Look again in a minute.", self.name
                 )
             )
-        today = Today(fields.Datetime.now(), model._get_tz())
+        today = Today(now or fields.Datetime.now(), model._get_tz())
         try:
             with self.env.cr.savepoint():
                 people = model._replace_results(today)
@@ -332,30 +333,33 @@ class DirectmailPeopleModel(models.AbstractModel):
                 went=sum(move[2] for move in moves if move[0] == group != move[1]),
             )
 
-    def _has_mere_dates(self, table):
-        """Tell whether a data table's date has no time of day."""
-        return bool(table.date_field) and table._get_steps("date_field")[-1][1].type == "date"
-
     @api.model
     def _get_shown(self, company):
         """Return the model whose groups contacts show: the first one of the company, or none."""
         return self.sudo().search(Domain("company_id", "=", company.id), limit=1)
 
+    def _check_own_figures(self, figures):
+        """Return those groups, all of which must be of this model.
+
+        :raise UserError: if one is of another model
+        """
+        if any(figure._get_owner()._origin != self._origin for figure in figures):
+            raise UserError(self.env._("Choose groups of %s.", self.name))
+        return figures
+
     def _select_people(self, env, domain):
         """Return SQL that selects the people of this model who meet a domain on its results.
+
+        Also contacts whom the user may not see, and archived ones: the audience takes them out.
 
         :param env: whose rights count
         :return: SQL; the columns of a person
         :raise AccessError: if the user may not use this model
         """
         self.ensure_one()
-        self.with_env(env).check_access("read")
-        results = env[self._result_model]
-        query = results._search(
-            Domain(results._owner_field, "=", self.id)
-            & Domain("partner_id.active", "=", True)
-            & domain
-        )
+        self._origin.with_env(env).check_access("read")
+        results = self.env[self._result_model].sudo()
+        query = results._search(Domain(results._owner_field, "=", self._origin.id) & domain)
         return query.select(
             SQL("%s AS partner_id", SQL.identifier(results._table, "partner_id")),
             SQL("NULL::varchar AS res_model"),

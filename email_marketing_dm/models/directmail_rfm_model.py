@@ -33,9 +33,13 @@ class DirectmailRfmModel(models.Model):
     _history_model = "directmail.rfm.history"
     _cron = "email_marketing_dm.ir_cron_directmail_rfm"
 
+    def _default_data_table_id(self):
+        return self.env["directmail.data.table"].search([("preset", "=", "sale_orders")])
+
     data_table_id = fields.Many2one(
         "directmail.data.table",
         "Purchases",
+        default=lambda self: self._default_data_table_id(),
         domain="[('date_field', '!=', False), ('amount_field', '!=', False), ('company_id', 'in',"
         " [company_id, False])]",
         ondelete="set null",
@@ -48,7 +52,7 @@ class DirectmailRfmModel(models.Model):
         required=True,
         default=365,
         tracking=True,
-        help="Who bought nothing in these days is not in the model.",
+        help="Days, today included. Who bought nothing in them is not in the model.",
     )
     r_days_3 = fields.Integer("Days ago, at most, for 3", required=True, default=30)
     r_days_2 = fields.Integer("Days ago, at most, for 2", required=True, default=90)
@@ -128,12 +132,14 @@ class DirectmailRfmModel(models.Model):
         if not table:
             raise UserError(self.env._("Choose the data table with the purchases."))
         self._check_data_table()
+        for name in ("date_field", "amount_field"):
+            table.sudo()._check_open(name)
         return rfm_scores(
             table._select_facts(self._as_owner()),
             today,
             self.period_days,
             self._get_bands(),
-            self._has_mere_dates(table),
+            table._has_mere_dates(),
         )
 
     def _write_figures(self, moves):

@@ -2,6 +2,7 @@ from . import (
     test_account,
     test_audience,
     test_audience_life,
+    test_audience_rule_models,
     test_audience_rules,
     test_conversion,
     test_data_table,

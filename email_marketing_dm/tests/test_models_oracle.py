@@ -108,7 +108,7 @@ class World:
         found = []
         for buyer, moment, amount in self.purchases:
             ago = self.days_ago(moment)
-            if buyer == person and (not days or (ago is not None and ago <= days)):
+            if buyer == person and (not days or (ago is not None and ago < days)):
                 found.append((ago, amount))
         return found
 

@@ -1,0 +1,42 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+
+class DirectmailAudienceRule(models.Model):
+    """Lines that take people by their AIPL stage."""
+
+    _inherit = "directmail.audience.rule"
+
+    kind = fields.Selection(
+        selection_add=[("aipl", "AIPL stage"), ("audience",)], ondelete={"aipl": "cascade"}
+    )
+    aipl_model_id = fields.Many2one(
+        "directmail.aipl.model", "AIPL model", index="btree_not_null", ondelete="set null"
+    )
+    aipl_figure_ids = fields.Many2many(
+        "directmail.aipl.figure", "directmail_audience_rule_aipl_figure", string="Stages"
+    )
+
+    def _get_checked_fields(self):
+        return (*super()._get_checked_fields(), "aipl_model_id", "aipl_figure_ids")
+
+    def _select_aipl(self, env):
+        if not self.aipl_model_id:
+            raise UserError(
+                env._("The AIPL model of a line was removed. Choose another, or remove the line.")
+            )
+        stages = self.aipl_model_id._check_own_figures(self.aipl_figure_ids)
+        if not stages:
+            raise UserError(env._("Choose at least one stage in the AIPL line."))
+        return self.aipl_model_id._select_people(env, Domain("stage", "in", stages.mapped("stage")))
+
+    def _describe_aipl(self):
+        model = self.aipl_model_id
+        if not model:
+            return self.env._("An AIPL model that was removed")
+        return self.env._(
+            "In %(model)s: %(groups)s",
+            model=model.sudo().name,
+            groups=self.env._(" or ").join(self.aipl_figure_ids.sudo().mapped("display_name")),
+        )

@@ -1,0 +1,70 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+
+class DirectmailAudienceRule(models.Model):
+    """Lines that take people by their RFM customer type, or by their scores."""
+
+    _inherit = "directmail.audience.rule"
+
+    kind = fields.Selection(
+        selection_add=[("rfm", "RFM customer type"), ("audience",)], ondelete={"rfm": "cascade"}
+    )
+    rfm_model_id = fields.Many2one(
+        "directmail.rfm.model", "RFM model", index="btree_not_null", ondelete="set null"
+    )
+    rfm_by = fields.Selection(
+        [("type", "Customer type"), ("score", "Scores")], "By", default="type"
+    )
+    rfm_figure_ids = fields.Many2many(
+        "directmail.rfm.figure", "directmail_audience_rule_rfm_figure", string="Customer types"
+    )
+    rfm_grade_ids = fields.Many2many(
+        "directmail.rfm.grade",
+        "directmail_audience_rule_rfm_grade",
+        string="Scores",
+        help="Having one of them is enough.",
+    )
+
+    def _get_checked_fields(self):
+        return (
+            *super()._get_checked_fields(),
+            *("rfm_model_id", "rfm_by", "rfm_figure_ids", "rfm_grade_ids"),
+        )
+
+    def _select_rfm(self, env):
+        if not self.rfm_model_id:
+            raise UserError(
+                env._("The RFM model of a line was removed. Choose another, or remove the line.")
+            )
+        return self.rfm_model_id._select_people(env, self._get_rfm_domain(env))
+
+    def _get_rfm_domain(self, env):
+        """Return the condition on the scores of a person.
+
+        :raise UserError: if nothing is chosen, or something of another model
+        """
+        if self.rfm_by == "score":
+            by_metric = self.rfm_grade_ids.grouped("metric")
+            chosen = [
+                Domain(f"{metric}_score", "in", grades.mapped("score"))
+                for metric, grades in by_metric.items()
+            ]
+        else:
+            types = self.rfm_model_id._check_own_figures(self.rfm_figure_ids)
+            chosen = [Domain("customer_type", "in", types.mapped("customer_type"))] * bool(types)
+        if not chosen:
+            raise UserError(env._("Choose at least one customer type or score in the RFM line."))
+        return Domain.OR(chosen)
+
+    def _describe_rfm(self):
+        model = self.rfm_model_id
+        if not model:
+            return self.env._("An RFM model that was removed")
+        chosen = self.rfm_grade_ids if self.rfm_by == "score" else self.rfm_figure_ids
+        return self.env._(
+            "In %(model)s: %(groups)s",
+            model=model.sudo().name,
+            groups=self.env._(" or ").join(chosen.sudo().mapped("display_name")),
+        )

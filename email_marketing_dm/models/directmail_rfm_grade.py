@@ -1,0 +1,25 @@
+from odoo import api, fields, models
+
+METRICS = [("r", "Recency"), ("f", "Frequency"), ("m", "Amount")]
+
+
+class DirectmailRfmGrade(models.Model):
+    """A score of one metric, 3 to 1, so that several can be chosen. All nine come with the app."""
+
+    _name = "directmail.rfm.grade"
+    _description = "RFM Score"
+    _log_access = False
+    _rec_name = "metric"
+    _order = "id"
+
+    metric = fields.Selection(METRICS, required=True, readonly=True)
+    score = fields.Integer(required=True, readonly=True)
+
+    _grade_unique = models.Constraint("UNIQUE(metric, score)")
+
+    @api.depends("metric", "score")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        labels = dict(self._fields["metric"]._description_selection(self.env))
+        for grade in self:
+            grade.display_name = f"{labels.get(grade.metric)} {grade.score}"
