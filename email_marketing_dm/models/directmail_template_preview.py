@@ -42,7 +42,13 @@ class DirectmailTemplate(models.Model):
         person = Person(partner.id or 0, partner.id, None, None)
         # Without the others' values: the preview must not show what its reader may not see.
         filled = {variable["name"]: "" for variable in variables}
-        reader = template.new({"user_id": template.user_id.id, "variables": shown})
+        reader = template.new(
+            {
+                "user_id": template.user_id.id,
+                "account_id": template.account_id.id,
+                "variables": shown,
+            }
+        )
         filled |= reader._get_values([person])[person.id]
         html = assemble(text or "", {**filled, "Token": PREVIEW_TOKEN})
         return {

@@ -77,7 +77,9 @@ class DirectmailTemplate(models.Model):
                 numbers.setdefault(person.res_model, {})[person.id] = person.res_id
         found = {}
         for model, by_person in numbers.items():
-            records = self.env[model].sudo().browse(set(by_person.values())).exists()
+            # a cron's company is not the template's, and some values differ between companies
+            sender = self.with_company(self.company_id or self.account_id.company_id)
+            records = sender.env[model].sudo().browse(set(by_person.values())).exists()
             by_lang = records.grouped("lang") if "lang" in records._fields else {False: records}
             readable = {
                 record.id: record

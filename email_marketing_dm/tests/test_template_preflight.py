@@ -143,6 +143,16 @@ class TestTemplatePreview(DirectmailCommon):
         self.assertEqual(nobody["subject"], "Hi you")
         self.assertIn("Dear friend", nobody["html"])
 
+    def test_values_are_those_of_the_company_that_sends(self):
+        """A cron runs in the company of its user, whoever sends."""
+        partner = self._make_people("ada@example.com")
+        partner.with_company(self.account.company_id).barcode = "OURS"
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        partner.with_company(elsewhere).barcode = "THEIRS"
+        template = self._make_template(body_html=BODY + '<t t-out="object.barcode">none</t>')
+        cron = template.sudo().with_company(elsewhere)
+        self.assertIn("OURS", cron.preview_content(False, partner.id)["html"])
+
     def test_contact_that_may_not_be_read(self):
         partner = self._make_people("ada@example.com", company_id=self.env["res.company"].create(
             {"name": "Elsewhere"}).id)  # fmt: skip
