@@ -48,6 +48,7 @@ class DirectmailTemplateTest(models.TransientModel):
         required=True,
         compute="_compute_sender_id",
         store=True,
+        precompute=True,
         readonly=False,
         domain="[('account_id', '=', account_id), ('ready', '=', True)]",
     )
@@ -55,7 +56,7 @@ class DirectmailTemplateTest(models.TransientModel):
     @api.depends("template_id")
     def _compute_sender_id(self):
         for test in self:
-            test.sender_id = test.account_id.sender_ids.filtered("ready")[:1]
+            test.sender_id = test.template_id.account_id.sender_ids.filtered("ready")[:1]
 
     def action_send(self):
         """Send the test mails and say what became of them.
