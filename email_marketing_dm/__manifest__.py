@@ -46,6 +46,7 @@
         "views/directmail_delivery_views.xml",
         "wizard/directmail_erasure_views.xml",
         "wizard/directmail_task_estimate_views.xml",
+        "wizard/directmail_task_generate_views.xml",
         "views/directmail_task_views.xml",
         "views/directmail_task_report_views.xml",
         "views/directmail_optout_views.xml",

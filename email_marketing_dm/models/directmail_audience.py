@@ -222,6 +222,10 @@ class DirectmailAudience(models.Model):
 
     # === PEOPLE === #
 
+    def _on_refreshed(self):
+        """Hook: the people of this audience have just been chosen anew."""
+        self.ensure_one()
+
     def _get_lines(self, env):
         """Return the audience's lines as `engine.audience` reads them.
 

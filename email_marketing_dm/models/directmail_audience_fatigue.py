@@ -6,10 +6,10 @@ class DirectmailAudience(models.Model):
 
     _inherit = "directmail.audience"
 
-    def _refresh(self):
-        res = super()._refresh()
+    def _on_refreshed(self):
+        """Override: an exemption may have become too large, or small enough again."""
+        super()._on_refreshed()
         exempting = (
             self.env["directmail.fatigue"].sudo().search([("exempt_audience_ids", "in", self.ids)])
         )
         exempting._update_exemption()
-        return res

@@ -155,6 +155,7 @@ class DirectmailAudience(models.Model):
             {"audience_id": self.id, "refreshed_at": now, **counts}
         )
         audience.write({**counts, "refreshed_at": now, "refresh_error": False})
+        audience._on_refreshed()
         return True
 
     def _replace_members(self):

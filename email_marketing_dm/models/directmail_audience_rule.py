@@ -16,6 +16,7 @@ RESULTS = [
     ("clicked", "they clicked in it"),
     ("not_opened", "they did not open it"),
     ("not_clicked", "they did not click in it"),
+    ("converted", "they did what counts as success"),
 ]
 DEPTH_MAX = 5
 
@@ -94,6 +95,14 @@ class DirectmailAudienceRule(models.Model):
         "directmail.task", "Email task", index="btree_not_null", ondelete="set null"
     )
     task_result = fields.Selection(RESULTS, "What came of it", default="delivered")
+    link_id = fields.Many2one(
+        "directmail.link",
+        "On which link",
+        domain="[('task_id', '=', task_id)]",
+        index="btree_not_null",
+        ondelete="set null",
+        help="Empty: on any link.",
+    )
     pick_ids = fields.One2many("directmail.audience.pick", "rule_id", "Chosen records")
     pick_count = fields.Integer("Chosen", compute="_compute_pick_count")
 
@@ -173,7 +182,7 @@ class DirectmailAudienceRule(models.Model):
         """Return the fields that decide whom a line selects. A kind adds its own."""
         return (
             "audience_id", "kind", "table_id", "domain", "min_count", "min_amount", "within_days",
-            "source_id", "task_id", "task_result",
+            "source_id", "task_id", "task_result", "link_id",
         )  # fmt: skip
 
     def _check_rights(self):

@@ -21,6 +21,7 @@ RESULT_CONDITIONS = {
     # Whoever never got the mail could not open it.
     "not_opened": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND opened_at IS NULL"),
     "not_clicked": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"),
+    "converted": SQL("converted_at IS NOT NULL"),
 }
 
 
@@ -118,6 +119,21 @@ class DirectmailAudienceRule(models.Model):
             )
         if not task.has_access("read"):
             raise AccessError(env._("The email task of a line is somebody else's."))
+        if task.sudo().details_removed_at:
+            raise UserError(
+                env._(
+                    "Who got the email task %s is no longer on record. Choose another, or remove"
+                    " the line.",
+                    task.name,
+                )
+            )
+        condition = RESULT_CONDITIONS[self.task_result]
+        if self.task_result == "clicked" and self.link_id:
+            condition = SQL(
+                """id IN (SELECT delivery_id FROM directmail_event
+                           WHERE link_id = %s AND kind = 'click' AND machine IS NOT TRUE)""",
+                self.link_id.id,
+            )
         return self._select_readable(
             env,
             SQL(
@@ -125,7 +141,7 @@ class DirectmailAudienceRule(models.Model):
                      FROM directmail_delivery
                     WHERE task_id = %s AND state = 'sent' AND %s""",
                 task.id,
-                RESULT_CONDITIONS[self.task_result],
+                condition,
             ),
         )
 

@@ -144,9 +144,7 @@ class TestEffectiveness(DirectmailCommon):
     def _run_retention(self):
         self.env.flush_all()
         with self.enter_registry_test_mode():
-            self.env.ref(
-                "email_marketing_dm.ir_cron_directmail_retention"
-            ).method_direct_trigger()
+            self.env.ref("email_marketing_dm.ir_cron_directmail_retention").method_direct_trigger()
         self.env.invalidate_all()
 
     def test_after_the_set_time_the_people_are_forgotten_and_the_figures_stay(self):
@@ -186,3 +184,59 @@ class TestEffectiveness(DirectmailCommon):
         with mute_logger("odoo.sql_db"), self.assertRaises(CheckViolation):
             self.account.retention_days = 30
             self.env.flush_all()
+
+    # === GENERATE AUDIENCE === #
+
+    def _generate(self, task, result, **vals):
+        wizard = (
+            self.env["directmail.task.generate"]
+            .with_user(self.user)
+            .create({"task_id": task.id, "task_result": result, **vals})
+        )
+        action = wizard.action_generate()
+        return self.env["directmail.audience"].with_user(self.user).browse(action["res_id"])
+
+    def test_an_audience_of_those_who_opened_stays_live(self):
+        task = self._send()
+        self._happen(task, 0, "open")
+        audience = self._generate(task, "opened")
+        self.assertEqual(audience.user_id, self.user)
+        self.assertEqual(audience.member_ids.partner_id, self.people[0])
+        self._happen(task, 1, "open")
+        audience.action_refresh()
+        self.assertEqual(audience.member_ids.partner_id, self.people[:2])
+        self.assertEqual(self._generate(task, "not_opened").member_ids.partner_id, self.people[2])
+
+    def test_an_audience_of_those_who_clicked_on_one_link(self):
+        task = self._send()
+        links = self.env["directmail.link"].create(
+            [
+                {
+                    "task_id": task.id,
+                    "template_id": self.template.id,
+                    "number": 900 + number,
+                    "tracker_id": self.env["link.tracker"]
+                    .create({"url": f"https://shop.example/{number}", "title": "Shop"})
+                    .id,
+                }
+                for number in range(2)
+            ]
+        )
+        self._happen(task, 0, "click", link_id=links[0].id)
+        self._happen(task, 1, "click", link_id=links[1].id)
+        self.assertEqual(
+            self._generate(task, "clicked", link_id=links[1].id).member_ids.partner_id,
+            self.people[1],
+        )
+        self.assertEqual(self._generate(task, "clicked").member_ids.partner_id, self.people[:2])
+
+    def test_when_the_details_are_gone_the_audience_keeps_its_people_and_says_why(self):
+        self.account.retention_days = 90
+        task = self._send()
+        audience = self._generate(task, "delivered")
+        self.assertEqual(audience.people_count, 3)
+        self._age(task, 91)
+        self._run_retention()
+        audience.action_refresh()
+        self.assertEqual((audience.people_count, len(audience.member_ids)), (3, 3))
+        self.assertIn("no longer on record", audience.refresh_error)

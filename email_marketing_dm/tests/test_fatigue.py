@@ -311,13 +311,13 @@ class TestFatigueLimits(FatigueCommon):
         self.fatigue.exempt_audience_ids = audience
         self._add_past(people[0], HOURS(1))
         self.assertFalse(self.fatigue.exempt_suspended)
-        audience.domain = f"[('id', 'in', {people.ids})]"
+        audience.rule_ids.domain = f"[('id', 'in', {people.ids})]"
         audience.action_refresh()
         self.assertTrue(self.fatigue.exempt_suspended)
         activity = self.fatigue.activity_ids.filtered(lambda act: act.user_id == self.admin)
         self.assertIn("101", activity.note)
         self.assertEqual(self._get_fates(self._start(people[0]))[people[0]][1], "fatigue")
-        audience.domain = f"[('id', 'in', {people[:3].ids})]"
+        audience.rule_ids.domain = f"[('id', 'in', {people[:3].ids})]"
         audience.action_refresh()
         self.assertFalse(self.fatigue.exempt_suspended)
         self.assertFalse(self.fatigue.activity_ids)

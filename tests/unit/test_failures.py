@@ -1,8 +1,7 @@
 """DirectMail's many codes become a handful of reasons that a person understands."""
 
 import pytest
-
-from email_marketing_dm.directmail.failures import KINDS, failure_kind
+from directmail.failures import KINDS, failure_kind
 
 
 @pytest.mark.parametrize(

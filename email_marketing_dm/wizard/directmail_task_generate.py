@@ -1,0 +1,54 @@
+from odoo import api, fields, models
+
+from ..models.directmail_audience_rule import RESULTS
+
+
+class DirectmailTaskGenerate(models.TransientModel):
+    """Makes an audience of those whom an email task reached, or didn't.
+
+    The audience has one line that stays live: whoever opens the mail tomorrow is in it after its
+    next refresh.
+    """
+
+    _name = "directmail.task.generate"
+    _description = "Generate Audience"
+
+    task_id = fields.Many2one("directmail.task", "Email task", required=True, readonly=True)
+    task_result = fields.Selection(RESULTS, "Whom", required=True, default="delivered")
+    link_id = fields.Many2one(
+        "directmail.link", "On which link", domain="[('task_id', '=', task_id)]"
+    )
+    name = fields.Char("Name of the audience", compute="_compute_name", store=True, readonly=False)
+
+    @api.depends("task_id", "task_result")
+    def _compute_name(self):
+        labels = dict(self._fields["task_result"]._description_selection(self.env))
+        for wizard in self:
+            wizard.name = f"{wizard.task_id.name}: {labels[wizard.task_result]}"
+
+    def action_generate(self):
+        """Make the audience, choose its people, and open it."""
+        self.ensure_one()
+        audience = self.env["directmail.audience"].create(
+            {
+                "name": self.name,
+                "company_id": self.task_id.company_id.id,
+                "rule_ids": [
+                    fields.Command.create(
+                        {
+                            "kind": "task",
+                            "task_id": self.task_id.id,
+                            "task_result": self.task_result,
+                            "link_id": self.task_result == "clicked" and self.link_id.id,
+                        }
+                    )
+                ],
+            }
+        )
+        audience.action_refresh()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "directmail.audience",
+            "res_id": audience.id,
+            "views": [(False, "form")],
+        }
