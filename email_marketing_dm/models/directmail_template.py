@@ -165,6 +165,7 @@ class DirectmailTemplate(models.Model):
             self.subject or "",
             body or "",
             preview_text=self.preview_text or "",
+            framed=True,
             compacted=True,
             public_url=self._get_public_url(),
             links=self._get_links(),

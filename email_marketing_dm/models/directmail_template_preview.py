@@ -20,7 +20,8 @@ class DirectmailTemplate(models.Model):
 
         :param values: as in `check_content`; empty for what was submitted
         :param int partner_id: a contact that the user may read, or False for the defaults only
-        :return: {"subject", "sender_name", "html"}
+        :return: {"subject", "sender_name", "html", "public_url"}; pictures of this server are
+            under the latter
         :raise AccessError: for a contact that the user may not read
         """
         partner = self.env["res.partner"].browse(partner_id or [])
@@ -55,4 +56,5 @@ class DirectmailTemplate(models.Model):
             "subject": assemble(subject or "", filled)[:SUBJECT_MAX],
             "sender_name": template.sender_name or "",
             "html": html,
+            "public_url": template._get_public_url(),
         }

@@ -84,7 +84,8 @@ def bodies(shop, server, browser):
 
 
 def compiled(body, url, compacted):
-    return compile_content("x", body, public_url=url, links=LINKS, compacted=compacted).text
+    options = {"framed": True, "compacted": compacted}
+    return compile_content("x", body, public_url=url, links=LINKS, **options).text
 
 
 def test_every_theme_and_design_is_small_enough(bodies):
@@ -99,12 +100,9 @@ def test_every_theme_and_design_is_small_enough(bodies):
 def picture(browser, tmp_path, text, width):
     """Return the whole mail as it looks in a window of this width."""
     path = tmp_path / f"{time.monotonic_ns()}.html"
-    path.write_text(
-        f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{path.name}</title></head>'
-        f'<body style="margin:0">{text}</body></html>'
-    )
+    path.write_text(text)
     browser.resize(width, 800)
-    browser.open(path.as_uri(), f"() => document.title === {path.name!r}")
+    browser.open(path.as_uri(), f"() => location.href === {path.as_uri()!r}")
     height = browser.run("return document.documentElement.scrollHeight;")
     browser.resize(width, min(height, 8000))
     browser.wait(f"() => window.innerHeight === {min(height, 8000)}")

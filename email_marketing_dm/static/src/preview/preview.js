@@ -32,12 +32,14 @@ export class PreviewDialog extends Component {
             await this.load();
         });
         useEffect(
-            (html) => {
-                if (this.frame.el && html !== undefined) {
-                    this.frame.el.srcdoc = html;
+            (mail) => {
+                if (this.frame.el && mail) {
+                    // where the public address is not reached from here, pictures still are
+                    const own = mail.public_url && `src="${mail.public_url}/`;
+                    this.frame.el.srcdoc = own ? mail.html.replaceAll(own, `src="/`) : mail.html;
                 }
             },
-            () => [this.state.mail?.html]
+            () => [this.state.mail]
         );
     }
 
