@@ -2,12 +2,15 @@
 
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "server")]
+
+from devenv.run import environment  # noqa: E402
 
 MINUTES = 10
 RUNS = 5
@@ -68,3 +71,19 @@ def memory_mb(pid):
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError("no RssAnon")
+
+
+def run_in_odoo(database, script):
+    """Run a script in Odoo's shell, in a process of its own.
+
+    :return: the two numbers that it prints behind RESULT
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "odoo", "shell", "-d", database, "--no-http", "--log-level=error"],
+        input=script, text=True, capture_output=True, cwd=ROOT, env=environment(),
+    )  # fmt: skip
+    for line in done.stdout.splitlines():
+        if "RESULT" in line:
+            number, seconds = line.partition("RESULT")[2].split()
+            return int(number), float(seconds)
+    raise SystemExit(f"Odoo's shell said: {done.stdout[-1000:]} {done.stderr[-3000:]}")

@@ -93,11 +93,14 @@ CODES = (
     ("EmailLengthError", _V.PERSON_REFUSED, "invalid"),
     # The task: content, account status, frequency or quota; DirectMail doesn't say which.
     ("InvalidSendMail.Spam", _V.TASK_PAUSED, "invalid"),
+    ("InvalidBody*", _V.TASK_PAUSED, "invalid"),
     # Management calls
     ("*Duplicate*", _V.TASK_PAUSED, "duplicate"),
     ("*AlreadyExist*", _V.TASK_PAUSED, "duplicate"),
     ("*Number.Malformed", _V.TASK_PAUSED, "quota"),  # no room for another template, tag, ...
     ("*.NotFound", _V.TASK_PAUSED, "not_found"),
+    # Sender, subject, reply address or template are not as they should be.
+    ("*.Malformed", _V.TASK_PAUSED, "invalid"),
 )
 
 
@@ -113,6 +116,11 @@ def verdict_of_code(code, status=0):
     # A code we don't know: DirectMail refused, so nothing was sent. Stop and show it.
     kind = "permission" if status in (401, 403) else "invalid"
     return Verdict.TASK_PAUSED, kind if code else "not_directmail"
+
+
+def is_known_code(code):
+    """Tell whether what to do about an error code was decided, not merely assumed."""
+    return any(fnmatchcase(code, pattern) for pattern, _verdict, _kind in CODES)
 
 
 def classify_error(error, outer=None):
@@ -207,7 +215,7 @@ def _is_paced(failure):
 
     A 500 may follow an accepted mail, whatever headers it has.
     """
-    known = any(fnmatchcase(failure.code, pattern) for pattern, _verdict, _kind in CODES)
+    known = is_known_code(failure.code)
     return failure.retry_after is not None and not known and failure.status not in (408, 500, 504)
 
 

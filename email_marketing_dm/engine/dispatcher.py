@@ -16,7 +16,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
 
 from ..directmail.address import scrub
-from ..directmail.answers import Answer, Verdict
+from ..directmail.answers import Answer, Verdict, is_known_code
 from ..directmail.pool import CallPool
 from ..directmail.throttle import AdaptiveRate
 from . import claim
@@ -104,7 +104,16 @@ class Dispatcher:
         answers = _read_answers(self.pool.drain(timeout))
         for _key, answer in answers:
             if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
-                self.rate.slow_down(answer.retry_after)
+                trouble = answer.verdict == Verdict.RETRY_LATER
+                self.rate.slow_down(answer.retry_after, halve=trouble)
+            if answer.verdict == Verdict.TASK_PAUSED and not is_known_code(answer.code):
+                _logger.warning(
+                    "DirectMail answered with a code that is not known here, so the task pauses:"
+                    " %s %s (request %s)",
+                    answer.code,
+                    answer.message,
+                    answer.request_id,
+                )
             self._silent = self._silent + 1 if answer.verdict == Verdict.UNKNOWN else 0
         self.answered += len(answers)
         return answers

@@ -68,6 +68,7 @@ from . import (
     directmail_task_results,
     directmail_task_retention,
     directmail_task_run,
+    directmail_task_second_try,
     directmail_task_send,
     directmail_task_tell,
     directmail_task_tracking,

@@ -8,6 +8,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ..directmail.const import BEIJING
+from ..engine import claim
 from .common import DirectmailCommon
 
 
@@ -97,6 +98,17 @@ class TestTaskStops(DirectmailCommon):
             state,
             delivery.id,
         )
+
+    def test_dead_calls_of_a_paused_task(self):
+        """The server died, the task was paused: nothing stays *sending* for ever."""
+        task = self._start()
+        claim.claim(self.env, self.account.sudo(), "dead", 2, -1)
+        self.env.invalidate_all()
+        task.action_pause()
+        self._run_cron()
+        self.assertEqual((task.sending_count, task.unknown_count, task.waiting_count), (0, 2, 1))
+        self.assertEqual(task.editable, "content")
+        self.assertSumRule(task)
 
     def test_failed_half_way_can_be_cancelled(self):
         task = self._start(2)

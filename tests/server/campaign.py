@@ -3,6 +3,7 @@
 Shared by the whole-server tests and the torture runs.
 """
 
+import copy
 import time
 from dataclasses import dataclass
 
@@ -35,8 +36,8 @@ class Shop:
     :param emulator: a running `directmail_emulator.testing.Emulator`
     """
 
-    def __init__(self, server, emulator, activate=True, **seconds):
-        self.server, self.emulator = server, emulator
+    def __init__(self, server, emulator, activate=True, body=BODY, **seconds):
+        self.server, self.emulator, self.body = server, emulator, body
         self.root = root = server.login("admin", "admin")
         for name, value in {**SECONDS, **seconds}.items():
             root.call(
@@ -44,24 +45,43 @@ class Shop:
             )
         self.admin = self._make_user(root, "dm_admin", "email_marketing_dm_group_admin")
         self.user = self._make_user(root, "dm_user", "email_marketing_dm_group_user")
-        self.account = self.admin.call(
+        self.account = self._make_account("Emulator", ACCESS_KEY_ID, ACCESS_KEY_SECRET)
+        self.sender = self.template = None
+        if activate:
+            self.activate()
+
+    def _make_account(self, name, access_key_id, secret):
+        return self.admin.call(
             "directmail.account",
             "create",
             [
                 {
-                    "name": "Emulator",
-                    "endpoint": emulator.endpoint,
-                    "access_key_id": ACCESS_KEY_ID,
-                    "access_key_secret": ACCESS_KEY_SECRET,
+                    "name": name,
+                    "endpoint": self.emulator.endpoint,
+                    "access_key_id": access_key_id,
+                    "access_key_secret": secret,
                     "public_url": "https://www.example.com",
                     "tz": "Asia/Singapore",
                     "rate_limit": 100,
                 }
             ],
         )
-        self.sender = self.template = None
-        if activate:
-            self.activate()
+
+    def open_branch(self, number):
+        """Return the same company with another DirectMail account, which shares nothing."""
+        name, secret, domain = f"LTAIBRANCH{number}", f"secret-{number}", f"b{number}.example"
+        self.emulator.create_account(
+            name,
+            secret,
+            daily_quota=10**6,
+            senders=[{"address": f"news@{domain}", "type": "batch"}],
+            domains=[{"name": domain, "verified": True, "spf": True, "mx": True, "dkim": True}],
+        )
+        branch = copy.copy(self)
+        branch.account = self._make_account(f"Branch {number}", name, secret)
+        branch.sender = branch.template = None
+        branch.activate()
+        return branch
 
     def _make_user(self, root, login, group):
         """Make a user with this one group on top of an ordinary employee's."""
@@ -110,8 +130,8 @@ class Shop:
                     "account_id": self.account,
                     "subject": "News for {{ object.name }}",
                     "sender_name": "Azure",
-                    "body_arch": BODY,
-                    "body_html": BODY,
+                    "body_arch": self.body,
+                    "body_html": self.body,
                 }
             ],
         )

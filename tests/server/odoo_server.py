@@ -157,6 +157,11 @@ class OdooServer:
             process.kill()
             process.wait()
 
+    @property
+    def pid(self):
+        """The process's id, while it runs."""
+        return self._process.pid
+
     def login(self, login, password):
         """Return a `Session`, which survives restarts of the server."""
         return Session(self, login, password)

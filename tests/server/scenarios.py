@@ -1,10 +1,13 @@
 """The runs of which `make test` has a short form and `make torture` a long one."""
 
+import contextlib
+import threading
 import time
 from dataclasses import dataclass, field
 from random import Random
 
 from campaign import Books
+from odoo_server import OdooServer, RpcError
 
 THREADS = 32  # an account's default
 LATENCY = 0.06  # seconds, so that calls are under way whenever the server dies
@@ -192,3 +195,103 @@ def _finish_fault(shop, task, people, kind, hits=None):
     shop.emulator.clear_faults()
     shop.import_results(task)
     return FaultRun(before, shop.check(task, people), hits, paused)
+
+
+def run_overlap(shop, people, branches=2, crons=4):
+    """Send from several accounts at once with two servers that push each other's crons.
+
+    :param shop: its server has as many cron threads
+    :return: [(branch, task)], all done
+    """
+    shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
+    shops = [shop, *(shop.open_branch(number) for number in range(1, branches + 1))]
+    tasks = [
+        (branch, branch.make_task(f"overlap{number}", people))
+        for number, branch in enumerate(shops)
+    ]
+    ended = threading.Event()
+
+    def press(server, cron):
+        """Press *Run Manually*, again and again, whoever else runs the same cron."""
+        root = server.login("admin", "admin")
+        while not ended.wait(0.2):
+            with contextlib.suppress(RpcError):  # it runs already
+                root.call("ir.cron", "method_direct_trigger", [[cron]])
+
+    with OdooServer(shop.server.database, crons, shop.server.environment) as second:
+        crons = [
+            branch.admin.read("directmail.account", branch.account, "cron_id")["cron_id"][0]
+            for branch in shops
+        ]
+        threads = [
+            threading.Thread(target=press, args=(server, cron), daemon=True)
+            for server in (shop.server, second)
+            for cron in crons
+        ]
+        try:
+            for branch, task in tasks:
+                branch.act(task, "send")
+            for thread in threads:
+                thread.start()
+            for branch, task in tasks:
+                branch.wait(task, "done", seconds=120 + people / 10)
+        finally:
+            ended.set()
+            for thread in threads:
+                if thread.ident:
+                    thread.join(60)
+    shop.emulator.clear_faults()
+    return tasks
+
+
+def run_collision(shop, people, seed, group="collide"):
+    """Let a user press Pause and Resume, and results come in, while the same mails go out.
+
+    :return: (task, how often it was paused, how often results were taken in)
+    """
+    random = Random(seed)
+    shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
+    task = shop.make_task(group, people)
+    shop.act(task, "send")
+    ended, imports = threading.Event(), []
+
+    def import_results():
+        while not ended.is_set():
+            shop.emulator.flush_outcomes()
+            with contextlib.suppress(RpcError):  # the button may lose the race, the mails may not
+                shop.act(task, "import_results")
+                imports.append(1)
+
+    thread = threading.Thread(target=import_results, daemon=True)
+    thread.start()
+    pauses, deadline = 0, time.monotonic() + 120 + people / 5
+    try:
+        while (state := shop.state(task)) != "done":
+            assert time.monotonic() < deadline, shop.count_rows(task)
+            shop.server.wake_crons()
+            time.sleep(random.uniform(0, 0.4))
+            if state in ("sending", "paused"):
+                shop.act(task, "pause" if state == "sending" else "resume")
+                pauses += state == "sending"
+    finally:
+        ended.set()
+        thread.join(60)
+        shop.emulator.clear_faults()
+    return task, pauses, len(imports)
+
+
+def count_most(shop, account):
+    """Return how many mails of an account were under way at most at one moment."""
+    [(most,)] = shop.server.query(
+        """SELECT max(level) FROM (
+               SELECT sum(step) OVER (ORDER BY moment, step) AS level FROM (
+                   SELECT claimed_at AS moment, 1 AS step FROM directmail_delivery
+                    WHERE account_id = %s AND sent_at IS NOT NULL
+                    UNION ALL
+                   SELECT sent_at, -1 FROM directmail_delivery
+                    WHERE account_id = %s AND sent_at IS NOT NULL
+               ) steps) levels""",
+        account,
+        account,
+    )
+    return most

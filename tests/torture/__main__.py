@@ -1,13 +1,14 @@
 """``python -m tests.torture``: the long forms of the runs in ``tests/server``.
 
 Prints per run one line ``TORTURE <name> duplicates=… lost=… unknown=… ok|broken seed=…``.
-Environment: SEED repeats a run, ONLY=name runs one, PEOPLE and KILLS change the size.
+Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS and EXAMPLES change the size.
 """
 
 import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -15,9 +16,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
-from campaign import EMULATOR, Shop  # noqa: E402
+from campaign import EMULATOR, Books, Shop  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
-from scenarios import FAULTS, THREADS, run_blows, run_fault, run_kills, unknown_ids  # noqa: E402
+from scenarios import (  # noqa: E402
+    FAULTS,
+    THREADS,
+    count_most,
+    run_blows,
+    run_collision,
+    run_fault,
+    run_kills,
+    run_overlap,
+    unknown_ids,
+)
 
 from devenv import database as databases  # noqa: E402
 from directmail_emulator.testing import Emulator  # noqa: E402
@@ -29,10 +40,11 @@ PEOPLE = int(os.environ.get("PEOPLE") or 5000)
 KILLS = int(os.environ.get("KILLS") or 50)
 FAULT_PEOPLE = min(PEOPLE, 1000)
 OTHER_KILLS = 5
+MODEL_EXAMPLES = int(os.environ.get("EXAMPLES") or 300)
 
 
 @contextlib.contextmanager
-def open_shop(name, cluster=None):
+def open_shop(name, cluster=None, crons=2):
     """An emulator, an Odoo on a database of its own, an active account."""
     database = databases.fresh(f"torture_{name}")
     try:
@@ -41,7 +53,7 @@ def open_shop(name, cluster=None):
         environment = cluster and cluster.environment
         with (
             Emulator(settings=EMULATOR) as emulator,
-            OdooServer(database, environment=environment) as server,
+            OdooServer(database, crons, environment) as server,
         ):
             yield Shop(server, emulator)
     finally:
@@ -139,7 +151,61 @@ def faults_together():
         yield books, ["unknown mails are left"][: books.unknown]
 
 
-RUNS = (kill_odoo, kill_withheld, kill_all, faults, faults_together)
+def overlap():
+    """Two servers with four cron threads each, three accounts, and hands on *Run Manually*."""
+    with open_shop("overlap", crons=4) as shop:
+        for branch, task in run_overlap(shop, FAULT_PEOPLE):
+            books = branch.check(task, FAULT_PEOPLE)
+            most = count_most(branch, branch.account)
+            yield (
+                books,
+                [
+                    *[f"{most} mails were under way at once"] * (most > THREADS),
+                    *[f"{books.states}"] * (books.states != {"sent": FAULT_PEOPLE}),
+                ],
+            )
+
+
+def collision():
+    """Somebody pauses and resumes, and results come in, while the same mails go out."""
+    with open_shop("collision") as shop:
+        task, pauses, imports = run_collision(shop, FAULT_PEOPLE, SEED)
+        books = shop.check(task, FAULT_PEOPLE)
+        print(f"collision: paused {pauses} times, results taken in {imports} times")
+        yield (
+            books,
+            [
+                *["nobody pressed a button, or no results came"] * (not pauses or not imports),
+                *[f"{books.unknown} answers got lost"] * bool(books.unknown),
+            ],
+        )
+
+
+def model():
+    """The random model of tasks, with many more examples."""
+    environment = {
+        "DIRECTMAIL_MODEL_EXAMPLES": str(MODEL_EXAMPLES),
+        "DIRECTMAIL_MODEL_SEED": str(SEED),
+        "DIRECTMAIL_MODEL_STEPS": "60",
+    }
+    code = subprocess.run(
+        [sys.executable, "-m", "devenv.test", "email_marketing_dm/tests/test_task_model.py"],
+        check=False,
+        env={**os.environ, **environment},
+    ).returncode
+    yield Books({}, 0, 0, 0, 0, []), ["an example broke the rules"] * bool(code)
+
+
+RUNS = (
+    kill_odoo,
+    kill_withheld,
+    kill_all,
+    faults,
+    faults_together,
+    overlap,
+    collision,
+    model,
+)
 
 
 def main():

@@ -45,8 +45,20 @@ def test_no_second_sees_more_than_the_limit(clock, step):
 
 
 def test_take_gives_what_was_asked_at_most(clock):
+    rate = AdaptiveRate(80, clock)
+    clock.now += 1
+    assert [rate.take(5), rate.take(0), rate.take(-1), rate.take(100)] == [5, 0, 0, 11]
+
+
+def test_a_new_run_starts_without_a_burst(clock):
+    """The run before may have called within this second."""
+    assert AdaptiveRate(80, clock).take(100) == 1
+
+
+def test_less_is_saved_up_near_the_limit(clock):
     rate = AdaptiveRate(100, clock)
-    assert [rate.take(5), rate.take(0), rate.take(-1), rate.take(100)] == [5, 0, 0, 15]
+    clock.now += 1
+    assert rate.take(100) == 10
 
 
 @pytest.mark.parametrize("per_second", [0.1, 1, 7, 80, 3000])
@@ -62,38 +74,47 @@ def test_after_the_delay_there_is_a_token(clock, per_second):
         assert rate.take(10) >= 1
 
 
-def test_slowing_down_halves_at_once_and_drops_what_was_saved(clock):
+def test_trouble_halves_at_once_and_drops_what_was_saved(clock):
     rate = AdaptiveRate(80, clock)
-    rate.slow_down()
+    rate.slow_down(halve=True)
     assert rate.rate == 40
     assert rate.take(100) == 0
 
 
-def test_the_calls_under_way_do_not_halve_it_again(clock):
+def test_one_call_too_many_costs_little(clock):
+    rate = AdaptiveRate(100, clock)
+    rate.slow_down()
+    assert rate.rate == 98
+    clock.now += 2
+    assert rate.rate == 100
+
+
+@pytest.mark.parametrize("halve", [True, False])
+def test_a_second_full_of_complaints_costs_half(clock, halve):
     rate = AdaptiveRate(80, clock)
-    for _ in range(32):
-        rate.slow_down()
+    for _ in range(64):
+        rate.slow_down(halve=halve)
         clock.now += 0.01
     assert 39 < rate.rate < 41
     clock.now += 1
-    rate.slow_down()
+    rate.slow_down(halve=True)
     assert 20 < rate.rate < 21
 
 
 def test_never_below_one_a_second(clock):
     rate = AdaptiveRate(4, clock)
     for _ in range(20):
-        rate.slow_down()
+        rate.slow_down(halve=True)
         clock.now += 1.001
     assert 1 <= rate.rate < 1.2
     slow = AdaptiveRate(0.5, clock)
-    slow.slow_down()
+    slow.slow_down(halve=True)
     assert slow.rate == 0.5, "slowing down never speeds up"
 
 
 def test_told_how_long_to_wait(clock):
     rate = AdaptiveRate(10, clock)
-    rate.slow_down(30)
+    rate.slow_down(30, halve=True)
     rate.slow_down(5)  # an earlier end doesn't shorten it
     clock.now += 29.9
     assert rate.take(10) == 0
@@ -106,7 +127,7 @@ def test_told_how_long_to_wait(clock):
 
 def test_it_recovers_within_half_a_minute_and_not_at_once(clock):
     rate = AdaptiveRate(80, clock)
-    rate.slow_down()
+    rate.slow_down(halve=True)
     assert taken(rate, clock, 1) <= 42
     taken(rate, clock, 28)
     assert 75 < rate.rate < 80
@@ -116,6 +137,7 @@ def test_it_recovers_within_half_a_minute_and_not_at_once(clock):
 
 def test_a_clock_that_stands_still_or_goes_back(clock):
     rate = AdaptiveRate(10, clock)
+    clock.now += 1
     assert rate.take(10) == 2
     clock.now -= 100
     assert rate.take(10) == 0

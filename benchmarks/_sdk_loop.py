@@ -1,0 +1,41 @@
+"""A bare loop of SDK calls in a process of its own: what sending can't be faster than.
+
+    python -m benchmarks._sdk_loop ENDPOINT KEY SECRET NUMBER THREADS < mail.json
+
+No database, no claims, no books. Prints the seconds that the calls took.
+"""
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "email_marketing_dm"))
+
+from directmail.client import DirectMailClient, _send_request  # noqa: E402
+from directmail.records import Mail  # noqa: E402
+
+
+def main():
+    endpoint, key, secret, number, threads = sys.argv[1:]
+    mail = Mail(**json.load(sys.stdin))
+    client = DirectMailClient(endpoint, key, secret, protocol="http", pool_size=int(threads))
+
+    def send(index):
+        request = _send_request(replace(mail, to=f"bare-{time.time_ns()}-{index}@x.example"))
+        answer = client._sdk.single_send_mail_with_options(request, client._runtime)
+        return bool(answer.body.env_id)
+
+    with ThreadPoolExecutor(int(threads)) as pool:
+        begin = time.perf_counter()
+        accepted = sum(pool.map(send, range(int(number))))
+        seconds = time.perf_counter() - begin
+    if accepted != int(number):
+        raise SystemExit(f"only {accepted} of {number} were accepted")
+    print(seconds)
+
+
+if __name__ == "__main__":
+    main()

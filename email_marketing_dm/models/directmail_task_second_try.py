@@ -1,0 +1,41 @@
+from odoo import models
+from odoo.tools import SQL
+
+
+class DirectmailTask(models.Model):
+    """What becomes of mails that never left, as DirectMail's records prove."""
+
+    _inherit = "directmail.task"
+
+    def _resolve_unknown(self):
+        res = super()._resolve_unknown()
+        if self.not_sent_policy == "again" and self.state in ("sending", "paused", "done"):
+            self._send_again()
+        return res
+
+    def _send_again(self):
+        """Let those wait once more whose mail never left; at most once each.
+
+        The message ID is made from the delivery, so the second mail carries that of the first: a
+        mailbox that has both after all may show one.
+        """
+        self.ensure_one()
+        [(again,)] = self.env["directmail.task.counter"]._apply(
+            SQL(
+                """UPDATE directmail_delivery d
+                      SET state = 'waiting', resent = TRUE, claim_token = NULL, claimed_at = NULL,
+                          lease_until = NULL, not_before = NULL, code = NULL, message = NULL
+                    WHERE task_id = %s AND state = 'not_sent' AND resent IS NOT TRUE
+                RETURNING d.task_id, 'not_sent' AS old_state, d.state AS new_state,
+                          d.outcome AS old_outcome, d.outcome AS new_outcome""",
+                self.id,
+            ),
+            "events",
+        )
+        if not again:
+            return
+        self.env.invalidate_all()
+        if self.state == "done":
+            self.write({"state": "sending", "finished_at": False})
+        if self.state == "sending":
+            self.account_id._trigger_sending()

@@ -1,0 +1,43 @@
+"""Several of everything at once: servers, accounts, hands on the buttons, results coming in."""
+
+import os
+
+import pytest
+from campaign import Shop
+from odoo_server import OdooServer
+from scenarios import THREADS, count_most, run_collision, run_overlap
+
+SEED = int(os.environ.get("SEED", "1"))
+
+
+@pytest.fixture(scope="module")
+def server(database):
+    """Four cron threads, so that three accounts and another cron run side by side."""
+    with OdooServer(database, crons=4) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop(server, emulator):
+    return Shop(server, emulator)
+
+
+def test_two_servers_and_three_accounts(shop):
+    people = 120
+    tasks = run_overlap(shop, people)
+
+    assert len(tasks) == 3
+    for branch, task in tasks:
+        books = branch.check(task, people)
+        assert books.ok and books.states == {"sent": people}, books
+        assert count_most(branch, branch.account) <= THREADS
+
+
+def test_pause_resume_and_results_while_mails_go_out(shop):
+    people = 150
+    task, pauses, imports = run_collision(shop, people, SEED)
+
+    assert pauses and imports, (pauses, imports)
+    books = shop.check(task, people)
+    # No call was broken: whatever is unknown now was an answer that got lost.
+    assert books.ok and books.states == {"sent": people}, books
