@@ -5,4 +5,3 @@ from . import (
     directmail_tracking,
     directmail_upload,
 )
-from . import directmail_events, directmail_recipient, directmail_tracking, directmail_upload

@@ -30,7 +30,9 @@ class TestTemplateContent(DirectmailCommon):
         template.action_submit()
         start = template.submitted_text[:700]
         self.assertRegex(
-            start, r'<body style="margin:0;padding:0"><div style="display:none;[^"]*mso-hide:all">10 % off &amp; "more", {Name}'
+            start,
+            r'<body style="margin:0;padding:0"><div style="display:none;[^"]*mso-hide:all">'
+            r'10 % off &amp; "more", {Name}',
         )
         self.assertEqual(
             [v["fallback"] for v in template.variables if v["name"] == "Name"], ["friend"]

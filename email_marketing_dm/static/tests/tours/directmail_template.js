@@ -29,7 +29,7 @@ registry.category("web_tour.tours").add("directmail_template_write", {
         fill("name", "Tour launch"),
         {
             content: "a sender name that is too long can be mended",
-            trigger: ".o_directmail_preflight[data-checked='true'][data-errors='0']",
+            trigger: ".o_directmail_preflight[data-checked='yes'][data-errors='0']",
             timeout: 30000,
         },
         fill("subject", "NOW OR NEVER, DEAR FRIENDS"),
