@@ -1,4 +1,5 @@
 from . import (
+    directmail_audience,
     directmail_events,
     directmail_recipient,
     directmail_thumbnail,

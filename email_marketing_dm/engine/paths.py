@@ -34,8 +34,9 @@ def conditions(model, domain):
     for condition in Domain(domain).iter_conditions():
         found = list(steps(model, condition.field_expr))
         yield condition, found
-        if condition.operator.rstrip("!").endswith("any"):
-            last = found[-1][1]
+        last = found[-1][1]
+        # The ids of a list are given as SQL, which names no field of anybody's.
+        if condition.operator.rstrip("!").endswith("any") and last.comodel_name:
             yield from conditions(model.env[last.comodel_name], condition.value)
 
 

@@ -34,6 +34,7 @@ from . import (
     directmail_audience_rule_rfm,
     directmail_audience_rule_select,
     directmail_audience_rule_sentence,
+    directmail_audience_shown,
     directmail_audience_size,
     directmail_data_table,
     directmail_data_table_facts,

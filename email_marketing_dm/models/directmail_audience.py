@@ -3,6 +3,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 
 from ..engine.audience import select_people, visible_contacts
 
+GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
+
 
 class DirectmailAudience(models.Model):
     _name = "directmail.audience"
@@ -166,6 +168,23 @@ class DirectmailAudience(models.Model):
         )
         action["domain"] = [("audience_id", "=", self.id)]
         return action
+
+    def action_download(self):
+        """Download the people as a file.
+
+        :raise AccessError: without the right to download
+        """
+        self.ensure_one()
+        self.check_access("read")
+        if not self.env.user.has_group(GROUP_DOWNLOAD):
+            raise AccessError(
+                self.env._("You may not download people. Ask an administrator for that right.")
+            )
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"/directmail/audience/{self.id}/people.csv",
+            "target": "download",
+        }
 
     def action_share(self):
         self.write({"visibility": "public"})

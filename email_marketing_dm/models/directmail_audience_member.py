@@ -19,6 +19,7 @@ class DirectmailAudienceMember(models.Model):
     lang = fields.Selection(related="partner_id.lang")
     country_id = fields.Many2one(related="partner_id.country_id")
 
+    _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
     # Merging contacts deletes the second row of a person who was in twice: that is what we want.
     # It looks for constraints, so a mere unique index would make it fail instead.
     _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")

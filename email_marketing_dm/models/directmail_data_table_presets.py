@@ -29,6 +29,9 @@ PRESETS = {
         "model": "mailing.contact",
         "email_path": "email_normalized",
         "date_field": "create_date",
+        # Who has left every list that they were on is on none.
+        "domain": "['|', ('subscription_ids', '=', False),"
+        " ('subscription_ids.opt_out', '=', False)]",
     },
     "sale_orders": {
         "name": _lt("Sales orders"),
@@ -113,6 +116,10 @@ PRESETS = {
     },
 }
 
+GROUP = "email_marketing_dm.email_marketing_dm_group_user"
+#: {where to: what the action is called}
+ACTIONS = {"existing": _lt("Add to audience"), "new": _lt("New audience")}
+
 
 class DirectmailDataTable(models.Model):
     """The data tables of the installed apps, made when the app comes."""
@@ -123,6 +130,7 @@ class DirectmailDataTable(models.Model):
         """Override: runs whenever apps have been installed, and when a server starts."""
         super()._register_hook()
         self.sudo()._make_presets()
+        self.sudo()._make_actions()
 
     @api.model
     def _make_presets(self):
@@ -154,3 +162,44 @@ class DirectmailDataTable(models.Model):
                     translated.name = translated.env._(name)
         except UniqueViolation:
             _logger.info("Another server has just made the data table %s.", preset)
+
+    # === ACTIONS IN LISTS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        tables = super().create(vals_list)
+        if self.pool.ready:
+            self.sudo()._make_actions()
+        return tables
+
+    @api.model
+    def _make_actions(self):
+        """Put *Add to audience* and *New audience* into the lists of every data table's model."""
+        models_of_tables = self.search([("model_name", "in", list(self.pool))]).model_id
+        for model in models_of_tables:
+            for target, name in ACTIONS.items():
+                xml_id = f"email_marketing_dm.audience_{target}_{model.model.replace('.', '_')}"
+                if not self.env.ref(xml_id, raise_if_not_found=False):
+                    self._make_action(model, target, name, xml_id)
+
+    def _make_action(self, model, target, name, xml_id):
+        english = self.with_context(lang="en_US").env
+        action = english["ir.actions.act_window"].create(
+            {
+                "name": english._(name),
+                "res_model": "directmail.audience.add",
+                "view_mode": "form",
+                "target": "new",
+                "context": repr({"default_target": target}),
+                "binding_model_id": model.id,
+                "binding_view_types": "list,kanban",
+                "group_ids": [(4, self.env.ref(GROUP).id)],
+            }
+        )
+        for code, _label in self.env["res.lang"].get_installed():
+            translated = action.with_context(lang=code)
+            translated.name = translated.env._(name)
+        # Known by name, it goes when this app is removed, and is made only once.
+        self.env["ir.model.data"]._update_xmlids(
+            [{"xml_id": xml_id, "record": action, "noupdate": True}]
+        )

@@ -1,7 +1,10 @@
 from . import (
     test_account,
     test_audience,
+    test_audience_add,
+    test_audience_download,
     test_audience_life,
+    test_audience_oracle,
     test_audience_rule_models,
     test_audience_rules,
     test_conversion,
@@ -12,6 +15,7 @@ from . import (
     test_engine,
     test_erasure,
     test_events,
+    test_poll,
     test_push,
     test_fatigue,
     test_models_oracle,

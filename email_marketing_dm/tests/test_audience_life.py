@@ -241,3 +241,27 @@ class TestAudienceLife(DirectmailCommon):
         self.assertEqual(found, audience)
         with self.assertRaises(UserError):
             outer.parent_id = inner
+
+    def test_contacts_and_leads_show_their_audiences(self):
+        self.user.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
+        lead, with_contact = self.env["crm.lead"].create(
+            [
+                {"name": "A", "email_from": "a@example.com"},
+                {"name": "B", "partner_id": self.ann.id},
+            ]
+        )
+        leads = self.env["directmail.data.table"].search([("preset", "=", "leads")])
+        ids = (lead + with_contact).ids
+        audience = self._make_audience(
+            None, rules=[{"table_id": leads.id, "domain": f"[('id', 'in', {ids})]"}]
+        )
+        audience.action_refresh()
+        theirs = self._make_audience(self.ann, self.other, visibility="public")
+        theirs.action_refresh()
+        for record in (self.ann, lead, with_contact):
+            mine = record.with_user(self.user)
+            with self.subTest(record):
+                self.assertEqual(mine.directmail_audience_count, 1)
+                domain = mine.action_view_directmail_audiences()["domain"]
+                self.assertEqual(audience.search(domain), audience)
+        self.assertEqual(self.bob.with_user(self.user).directmail_audience_count, 0)

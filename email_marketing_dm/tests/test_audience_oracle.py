@@ -1,0 +1,198 @@
+"""Random people and random lines, against a plain evaluation in Python."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from odoo import fields
+from odoo.tests import tagged
+
+from .common import DirectmailCommon
+
+CITIES = ("Bonn", "Köln", "Ulm")
+EXAMPLES = 60
+
+
+@st.composite
+def leaves(draw):
+    """A line as (kind, what it says), in words of the tables below."""
+    kind = draw(st.sampled_from(["contacts", "leads", "list", "audience"]))
+    if kind == "contacts":
+        return kind, draw(st.sampled_from(CITIES)), draw(st.booleans())
+    if kind == "leads":
+        return kind, draw(st.integers(0, 3)), draw(st.sampled_from([0, 5, 15]))
+    if kind == "list":
+        return kind, tuple(draw(st.sets(st.integers(0, 11), max_size=6)))
+    return (kind,)
+
+
+def lines(depth=2):
+    """A list of (operator, line); a line may be a group."""
+    line = leaves()
+    if depth:
+        line = st.one_of(line, st.tuples(st.just("group"), st.deferred(lambda: lines(depth - 1))))
+    operators = st.sampled_from(["or", "and", "except"])
+    return st.lists(st.tuples(operators, line), min_size=1, max_size=4)
+
+
+@tagged("post_install", "-at_install")
+class TestAudienceOracle(DirectmailCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user.group_ids += cls.env.ref("sales_team.group_sale_salesman_all_leads")
+        cls.leads_table = cls.env["directmail.data.table"].search([("preset", "=", "leads")])
+        cls.people = cls.env["res.partner"].create(
+            [
+                {
+                    "name": f"Person {n}",
+                    "ref": "oracle",
+                    "city": CITIES[n % 3],
+                    "is_company": n % 2 == 0,
+                    "active": n not in (4, 9),
+                    "email": f"p{n}@example.com" if n % 5 else False,
+                }
+                for n in range(12)
+            ]
+        )
+        # Some contacts have several leads, some leads have no contact, one an archived contact.
+        owners = [0, 0, 0, 1, 1, 2, 4, None, None, None]
+        cls.leads = cls.env["crm.lead"].create(
+            [
+                {
+                    "name": f"oracle {n}",
+                    "expected_revenue": 4 + n % 4,
+                    "partner_id": cls.people[owner].id if owner is not None else False,
+                    "email_from": False if owner is not None else f"lead{n}@example.com",
+                }
+                for n, owner in enumerate(owners)
+            ]
+        )
+        cls.env["ir.rule"].create(
+            {
+                "name": "One is hidden",
+                "model_id": cls.env["ir.model"]._get_id("res.partner"),
+                "domain_force": f"[('id', '!=', {cls.people[5].id})]",
+            }
+        )
+        cls.shared = cls._make_audience(cls.people[3:8], cls.admin, visibility="public")
+        cls.shared.action_refresh()
+        # as a member from before the rule
+        cls.visible = {n for n in range(12) if n not in (4, 5, 9)}
+        cls.env.flush_all()
+
+    # === THE ORACLE === #
+
+    def _expected(self, described):
+        return {
+            person
+            for person in self._fold(described)
+            if person[0] == "lead" or person[1] in self.visible
+        }
+
+    def _fold(self, described):
+        found = set()
+        for number, (operator, line) in enumerate(described):
+            people = self._people_of(line)
+            if not number or operator == "or":
+                found = found | people
+            elif operator == "and":
+                found = found & people
+            else:
+                found = found - people
+        return found
+
+    def _people_of(self, line):
+        kind, *said = line
+        if kind == "group":
+            return self._fold(said[0])
+        if kind == "contacts":
+            city, company = said
+            return {
+                ("contact", n)
+                for n, person in enumerate(self.people)
+                if person.city == city and person.is_company == company
+            }
+        if kind == "list":
+            return {("contact", n) for n in said[0]}
+        if kind == "audience":
+            return {("contact", n) for n in range(3, 8)}
+        by_person = {}
+        numbers = {person: n for n, person in enumerate(self.people)}
+        for n, lead in enumerate(self.leads):
+            contact = lead.partner_id
+            person = ("contact", numbers[contact]) if contact else ("lead", n)
+            by_person.setdefault(person, []).append(lead.expected_revenue)
+        least, amount = said
+        return {
+            person
+            for person, amounts in by_person.items()
+            if len(amounts) >= least and sum(amounts) >= amount
+        }
+
+    # === THE PRODUCT === #
+
+    def _values(self, described):
+        return [
+            {"sequence": number, "operator": operator, **self._line(line)}
+            for number, (operator, line) in enumerate(described)
+        ]
+
+    def _line(self, line):
+        kind, *said = line
+        if kind == "group":
+            commands = [fields.Command.create(child) for child in self._values(said[0])]
+            return {"kind": "group", "child_ids": commands}
+        if kind == "contacts":
+            return {
+                "domain": f"[('ref', '=', 'oracle'), ('city', '=', {said[0]!r}),"
+                f" ('is_company', '=', {said[1]})]"
+            }
+        if kind == "list":
+            picks = [fields.Command.create({"res_id": self.people[n].id}) for n in said[0]]
+            return {"kind": "list", "pick_ids": picks}
+        if kind == "audience":
+            return {"kind": "audience", "source_id": self.shared.id}
+        return {
+            "table_id": self.leads_table.id,
+            "domain": "[('name', 'like', 'oracle')]",
+            "min_count": said[0],
+            "min_amount": said[1],
+        }
+
+    def _found(self, audience):
+        contacts = {person.id: n for n, person in enumerate(self.people)}
+        leads = {lead.id: n for n, lead in enumerate(self.leads)}
+        members = audience.sudo().member_ids
+        found = [
+            ("contact", contacts[member.partner_id.id])
+            if member.partner_id
+            else ("lead", leads[member.res_id])
+            for member in members
+        ]
+        self.assertEqual(len(found), len(set(found)), "nobody is in it twice")
+        return set(found)
+
+    def test_random_lines(self):
+        audience = self._make_audience(None, rules=[])
+
+        @settings(
+            max_examples=EXAMPLES,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(lines())
+        def check(described):
+            expected = self._expected(described)
+            commands = [fields.Command.clear()]
+            commands += [fields.Command.create(vals) for vals in self._values(described)]
+            audience.sudo().rule_ids = commands
+            counted = audience.count_all({})
+            audience.action_refresh()
+            self.assertFalse(audience.refresh_error)
+            self.assertEqual(self._found(audience), expected)
+            self.assertEqual(counted.get("people"), len(expected))
+            self.assertEqual(audience.people_count, len(expected))
+
+        check()

@@ -1,0 +1,126 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+#: how many records a page of a list shows, and how many the web client names at most
+PAGE, SELECTED_MAX = 80, 20000
+
+
+class DirectmailAudienceAdd(models.TransientModel):
+    """*Add to audience* and *New audience* in the list of any model that a data table describes."""
+
+    _name = "directmail.audience.add"
+    _description = "Add to Audience"
+
+    table_id = fields.Many2one("directmail.data.table", required=True, readonly=True)
+    target = fields.Selection(
+        [("existing", "One of my audiences"), ("new", "A new audience")],
+        "Add to",
+        required=True,
+        default="new",
+    )
+    audience_id = fields.Many2one(
+        "directmail.audience", domain="[('user_id', '=', uid), ('company_id', '=', company_id)]"
+    )
+    company_id = fields.Many2one("res.company", default=lambda self: self.env.company)
+    name = fields.Char()
+    whom = fields.Selection(
+        [
+            ("selected", "Those I selected"),
+            ("matching", "All that match the list's filters at this moment"),
+            ("always", "Whoever matches the list's filters, now and at each refresh"),
+        ],
+        required=True,
+        default="selected",
+    )
+    selected_count = fields.Integer("Selected", compute="_compute_counts")
+    matching_count = fields.Integer("Matching", compute="_compute_counts")
+
+    @api.model
+    def default_get(self, fields):
+        values = super().default_get(fields)
+        model = self.env.context.get("active_model")
+        tables = self.env["directmail.data.table"].search(
+            [("model_name", "=", model), ("usable", "=", True)]
+        )
+        if not tables:
+            raise UserError(
+                self.env._(
+                    "No data table says who the people behind these records are. Ask an"
+                    " administrator to add one under Configuration › Data tables."
+                )
+            )
+        # Among several, the one that leaves nothing out.
+        table = tables.sorted(lambda table: len(table.sudo().domain or ""))[0]
+        values["table_id"] = table.id
+        selected = len(self.env.context.get("active_ids") or ())
+        if selected > PAGE and selected in (
+            SELECTED_MAX, self.env[model].search_count(self._get_matching())
+        ):  # fmt: skip
+            # "Select all": the web client names no more than some thousands of them.
+            values["whom"] = "matching"
+        return values
+
+    @api.depends("table_id")
+    @api.depends_context("active_ids", "active_domain")
+    def _compute_counts(self):
+        for wizard in self:
+            wizard.selected_count = len(self.env.context.get("active_ids") or ())
+            records = self.env[wizard.sudo().table_id.model_name]
+            wizard.matching_count = records.search_count(wizard._get_matching())
+
+    def _get_matching(self):
+        return Domain(self.env.context.get("active_domain") or Domain.TRUE)
+
+    def action_add(self):
+        """Add the people and open the audience."""
+        self.ensure_one()
+        audience = self._get_audience()
+        if self.whom == "always":
+            # Read anew at each refresh, so that the list's filters stay alive.
+            filters = repr(self.env.context.get("active_domain") or [])
+            audience.write({"rule_ids": [self._make_line(domain=filters)]})
+        else:
+            self._pick(audience)
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "directmail.audience",
+            "res_id": audience.id,
+            "view_mode": "form",
+            "views": [[False, "form"]],
+        }
+
+    def _get_audience(self):
+        if self.target == "existing":
+            if not self.audience_id:
+                raise UserError(self.env._("Choose the audience to add to."))
+            self.audience_id.check_access("write")
+            return self.audience_id
+        if not (self.name or "").strip():
+            raise UserError(self.env._("Give the new audience a name."))
+        return self.env["directmail.audience"].create({"name": self.name})
+
+    def _make_line(self, **vals):
+        lines = self.audience_id.rule_ids if self.target == "existing" else []
+        last = max((line.sequence for line in lines), default=0)
+        return fields.Command.create(
+            {"operator": "or", "table_id": self.table_id.id, "sequence": last + 1, **vals}
+        )
+
+    def _pick(self, audience):
+        """List the records in the audience's last line, if that is such a list, or a new one."""
+        line = audience.rule_ids.sorted("sequence")[-1:]
+        if not (line.kind == "list" and line.operator == "or" and line.table_id == self.table_id):
+            audience.write({"rule_ids": [self._make_line(kind="list")]})
+            line = audience.rule_ids.sorted("sequence")[-1:]
+        records = self.env[self.sudo().table_id.model_name]
+        if self.whom == "matching":
+            picked = records._search(self._get_matching()).select()
+        else:
+            ids = self.env.context.get("active_ids") or []
+            # Only what the user may read: a list must not be a way to name what is hidden.
+            found = records.with_context(active_test=False)._search([("id", "in", ids)])
+            picked = found.select()
+        added = line.env["directmail.audience.pick"].sudo()._add(line.sudo(), picked)
+        if not added and not line.pick_count:
+            raise UserError(self.env._("Nothing is selected. Tick some records first."))
