@@ -1,4 +1,4 @@
-import { Component, markup, onWillStart, useState } from "@odoo/owl";
+import { Component, markup, onWillStart, useExternalListener, useState } from "@odoo/owl";
 import { registry } from "@web/core/registry";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { useBus, useService } from "@web/core/utils/hooks";
@@ -8,6 +8,7 @@ import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 import { BODY_TYPED } from "../mail_body/mail_body_field";
 
 const PAUSE = 400; // milliseconds without a change
+const TYPED_FIELDS = ["subject", "sender_name", "preview_text"];
 
 /** A record's content as the server's checks take it. */
 export function getContent(record) {
@@ -44,6 +45,15 @@ export class Preflight extends Component {
             this.typed = detail;
             this.check();
         });
+        // a record knows of a text field's value only when somebody leaves the field
+        this.typedFields = {};
+        useExternalListener(document, "input", ({ target }) => {
+            const name = target.closest(".o_field_widget[name]")?.getAttribute("name");
+            if (TYPED_FIELDS.includes(name)) {
+                this.typedFields[name] = target.value;
+                this.check();
+            }
+        });
         let last;
         useRecordObserver((record) => {
             const content = JSON.stringify(getContent(record));
@@ -52,6 +62,7 @@ export class Preflight extends Component {
                     this.typed = null;
                 }
                 last = content;
+                this.typedFields = {};
                 this.check();
             }
         });
@@ -76,7 +87,7 @@ export class Preflight extends Component {
     }
 
     async checkNow() {
-        const content = getContent(this.props.record);
+        const content = { ...getContent(this.props.record), ...this.typedFields };
         if (this.typed) {
             content.body = this.typed;
         } else if (!content.body_html) {
