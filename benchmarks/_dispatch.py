@@ -42,7 +42,7 @@ def open_shop(name, rate=UNLIMITED, body=BODY, crons=2):
     database = databases.fresh(f"bench_{name}")
     try:
         with Emulator(settings=settings(rate)) as emulator, OdooServer(database, crons) as server:
-            emulator.configure_account(daily_quota=10**8)
+            emulator.configure_account(daily_quota=10**7)
             shop = Shop(server, emulator, body=body)
             shop.stop_importing()
             yield shop

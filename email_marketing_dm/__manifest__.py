@@ -46,6 +46,8 @@
         "views/directmail_task_views.xml",
         "views/directmail_task_report_views.xml",
         "views/directmail_optout_views.xml",
+        "views/directmail_account_results_views.xml",
+        "views/directmail_event_views.xml",
         "views/directmail_aes_key_views.xml",
         "views/directmail_upload_views.xml",
         "views/directmail_upload_line_views.xml",

@@ -55,7 +55,8 @@ def insert(env, facts):
                  FROM (VALUES %s) AS v (kind, source, occurred_at, company_id, account_id,
                        delivery_id, task_id, address_key, machine, link_id, code, message,
                        fingerprint)
-                 LEFT JOIN directmail_delivery named ON named.id = v.delivery_id
+                 LEFT JOIN directmail_delivery named
+                   ON named.id = v.delivery_id AND named.account_id = v.account_id
                  LEFT JOIN directmail_delivery keyed
                    ON v.delivery_id IS NULL AND keyed.task_id = v.task_id
                   AND keyed.address_key = v.address_key AND keyed.state != 'suppressed'

@@ -29,6 +29,9 @@ PRESETS = {
         "model": "mailing.contact",
         "email_path": "email_normalized",
         "date_field": "create_date",
+        # Who has left every list that they were on is on none.
+        "domain": "['|', ('subscription_ids', '=', False),"
+        " ('subscription_ids.opt_out', '=', False)]",
     },
     "sale_orders": {
         "name": _lt("Sales orders"),

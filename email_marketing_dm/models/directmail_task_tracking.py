@@ -20,8 +20,7 @@ class DirectmailTask(models.Model):
     def _is_recording(self, what):
         """Tell whether "opens" or "clicks" of this task are recorded."""
         self.ensure_one()
-        field = f"track_{what}"
-        return field not in self._fields or bool(self[field])
+        return bool(self[f"track_{what}"])
 
     def _make_links(self):
         """Make a link tracker for each link of the template, all with this task's source.
@@ -36,7 +35,7 @@ class DirectmailTask(models.Model):
         if not links or self.link_ids.filtered(lambda link: link.template_id == template):
             return
         shared = {
-            "campaign_id": self._get_campaign().id,
+            "campaign_id": self.campaign_id.id,
             "medium_id": self.env["utm.medium"]._fetch_or_create_utm_medium("email").id,
             "source_id": self.source_id.id,
         }
@@ -60,6 +59,3 @@ class DirectmailTask(models.Model):
                 for number, (link, tracker) in enumerate(zip(links, trackers, strict=True))
             ]
         )
-
-    def _get_campaign(self):
-        return self["campaign_id"] if "campaign_id" in self._fields else self.env["utm.campaign"]

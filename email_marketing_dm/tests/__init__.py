@@ -14,6 +14,7 @@ from . import (
     test_engine,
     test_erasure,
     test_events,
+    test_poll,
     test_push,
     test_fatigue,
     test_models_oracle,

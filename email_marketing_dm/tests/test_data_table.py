@@ -53,6 +53,29 @@ class TestDataTable(TransactionCase):
             with self.subTest(table.preset):
                 self._read_facts(table, admin)
 
+    def test_who_has_left_every_mailing_list_is_left_out(self):
+        news, offers = self.env["mailing.list"].create([{"name": "News"}, {"name": "Offers"}])
+        subscribed, left, left_one, alone = self.env["mailing.contact"].create(
+            [{"email": f"m{number}@example.com"} for number in range(4)]
+        )
+        self.env["mailing.subscription"].create(
+            [
+                {"contact_id": subscribed.id, "list_id": news.id},
+                {"contact_id": left.id, "list_id": news.id, "opt_out": True},
+                {"contact_id": left_one.id, "list_id": news.id, "opt_out": True},
+                {"contact_id": left_one.id, "list_id": offers.id},
+            ]
+        )
+        preset = PRESETS["mailing_contacts"]
+        table = self._make_table(
+            preset["model"], email_path=preset["email_path"], domain=preset["domain"]
+        )
+        people = subscribed | left | left_one | alone
+        facts = self._read_facts(table, domain=Domain("id", "in", people.ids))
+        self.assertEqual(
+            [fact["res_id"] for fact in facts], [subscribed.id, left_one.id, alone.id]
+        )
+
     def test_a_lost_preset_comes_again(self):
         self.env.cr.execute("DELETE FROM directmail_data_table WHERE preset = 'leads'")
         self.tables.invalidate_model()

@@ -185,6 +185,14 @@ class TestEvents(DirectmailCommon):
         account = self.account.sudo()
         self.assertEqual((account.push_stray_count, account.push_received_count), (3, 3))
 
+    def test_another_accounts_events_do_not_reach_ours(self):
+        [delivery] = self._send("a@example.com")
+        other = self._make_account(name="Another")
+        self._tell(delivery, "invalid", account_id=other.id)
+        self._apply()
+        self.assertFalse(delivery.outcome)
+        self.assertEqual(other.sudo().push_stray_count, 1)
+
     def test_future_and_missing_times(self):
         [delivery] = self._send("a@example.com")
         self._tell(delivery, "failed", 3600 * 24 * 365 * 50)

@@ -26,7 +26,10 @@ class TestTracking(DirectmailMixin, HttpCase):
         body = BODY.replace("<div>", LINKS, 1) + "</div>"
         cls.template = cls._make_template(body_arch=body, body_html=body)
         people = cls._make_people("zoe@example.com")
-        cls.task = cls._make_task(cls._make_audience(people), cls.template)
+        campaign = cls.env["utm.campaign"].create({"name": "Easter"})
+        cls.task = cls._make_task(
+            cls._make_audience(people), cls.template, campaign_id=campaign.id
+        )
         cls.task.action_send()
         cls.task.sudo()._start()
         cls.delivery = cls.task.delivery_ids.sudo()
@@ -41,18 +44,12 @@ class TestTracking(DirectmailMixin, HttpCase):
             TOKEN_KIND,
             cls.delivery.id,
         )
-        cls.env["directmail.task.counter"]._apply(cls._nothing(), "user")
-
-    @classmethod
-    def _nothing(cls):
-        from odoo.tools import SQL
-
-        return SQL(
-            """UPDATE directmail_delivery d SET claim_token = 'x' WHERE d.id = %s
-            RETURNING d.task_id, 'waiting' AS old_state, 'sent' AS new_state,
-                      NULL AS old_outcome, NULL AS new_outcome""",
-            cls.delivery.id,
+        cls.env.cr.execute(
+            """UPDATE directmail_task_counter
+                  SET name = 'sent' WHERE task_id = %s AND name = 'waiting'""",
+            [cls.task.id],
         )
+        cls.env.invalidate_all()
 
     def _follow(self, number, token=None, method="GET", **headers):
         return self.url_open(
@@ -104,6 +101,7 @@ class TestTracking(DirectmailMixin, HttpCase):
         self.assertTrue(target.startswith("https://shop.example.com/spring?"), target)
         self.assertIn("utm_source=Spring", target)
         self.assertIn("utm_medium=Email", target)
+        self.assertIn("utm_campaign=Easter", target)
         self.assertTrue(target.endswith("#top"), target)
         self._apply()
         self.assertEqual((self.delivery.click_count, self.task.clicked_count), (1, 1))
@@ -151,10 +149,7 @@ class TestTracking(DirectmailMixin, HttpCase):
         self.assertTrue(response.headers["Location"].startswith("https://shop.example.com/"))
 
     def test_recording_switched_off(self):
-        if "track_clicks" in self.task._fields:
-            self.task.sudo().write({"track_clicks": False, "track_opens": False})
-        else:
-            self.patch(type(self.task), "_is_recording", lambda _task, _what: False)
+        self.task.sudo().write({"track_clicks": False, "track_opens": False})
         self.assertEqual(self._follow(0).status_code, 302)
         self.assertEqual(self._load().status_code, 200)
         self._apply()

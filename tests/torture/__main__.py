@@ -1,7 +1,8 @@
 """``python -m tests.torture``: the long forms of the runs in ``tests/server``.
 
 Prints per run one line ``TORTURE <name> duplicates=… lost=… unknown=… ok|broken seed=…``.
-Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS and EXAMPLES change the size.
+Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS, EVENTS and EXAMPLES change
+the size.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
 from campaign import EMULATOR, Books, Shop  # noqa: E402
+from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
 from scenarios import (  # noqa: E402
     FAULTS,
@@ -38,6 +41,7 @@ from .cluster import Cluster  # noqa: E402
 SEED = int(os.environ.get("SEED") or random.randrange(10**6))
 PEOPLE = int(os.environ.get("PEOPLE") or 5000)
 KILLS = int(os.environ.get("KILLS") or 50)
+EVENTS = int(os.environ.get("EVENTS") or 100_000)
 FAULT_PEOPLE = min(PEOPLE, 1000)
 OTHER_KILLS = 5
 MODEL_EXAMPLES = int(os.environ.get("EXAMPLES") or 300)
@@ -196,6 +200,47 @@ def model():
     yield Books({}, 0, 0, 0, 0, []), ["an example broke the rules"] * bool(code)
 
 
+def facts_pushed():
+    """Events by webhook: twice, in disorder, with forgeries among them; nothing is polled."""
+    with open_shop("pushed") as shop, tempfile.TemporaryDirectory() as folder:
+        shop.stop_importing()
+        shop.emulator.configure_account(daily_quota=10 * EVENTS)
+        forger = Forger(shop, *prepare(shop, push=True), folder, SEED)
+        forger.start()
+        # Everybody has one or two events from DirectMail, and a fifth of them twice.
+        people = EVENTS // 2
+        task = shop.make_task("facts", people)
+        shop.act(task, "send")
+        shop.wait(task, "done", seconds=60 + people / 5)
+        settle(shop, seconds=60 + EVENTS / 5)
+        forger.finish()
+        run_cron(shop, "apply")
+        yield (
+            shop.check(task, people),
+            [
+                *find_differences(shop, task),
+                *[f"a forgery was let through: {found}" for found in forger.accepted],
+                *["no forgery was tried"] * (not forger.refused),
+            ],
+        )
+
+
+def facts_polled():
+    """The same without a webhook, within the usual budget of calls."""
+    with open_shop("polled") as shop:
+        shop.emulator.configure_account(daily_quota=10 * EVENTS)
+        prepare(shop, push=False)
+        people = EVENTS // 2
+        task = shop.make_task("polled", people)
+        shop.act(task, "send")
+        shop.wait(task, "done", seconds=60 + people / 5)
+        settle(shop, seconds=60 + EVENTS / 5)
+        for _run in range(2 + people // 5000):
+            run_cron(shop, "poll")
+        run_cron(shop, "apply")
+        yield shop.check(task, people), find_differences(shop, task)
+
+
 RUNS = (
     kill_odoo,
     kill_withheld,
@@ -205,6 +250,8 @@ RUNS = (
     overlap,
     collision,
     model,
+    facts_pushed,
+    facts_polled,
 )
 
 

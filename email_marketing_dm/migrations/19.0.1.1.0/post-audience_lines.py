@@ -18,6 +18,8 @@ def migrate(cr, version):
         """,
         [contacts.id],
     )
+    env.invalidate_all()
     env["directmail.audience"].with_context(active_test=False).search(
         [("rule_ids", "!=", False)]
     )._compute_kinds()
+    env.flush_all()

@@ -5,7 +5,7 @@ def migrate(cr, version):
         """ALTER TABLE directmail_event
              ADD COLUMN delivery_id int4, ADD COLUMN company_id int4, ADD COLUMN account_id int4,
              ADD COLUMN source varchar,
-             ALTER COLUMN task_id DROP NOT NULL, ALTER COLUMN address_key DROP NOT NULL"""
+             ALTER COLUMN address_key DROP NOT NULL"""
     )
     cr.execute(
         """UPDATE directmail_event e
@@ -22,6 +22,7 @@ def migrate(cr, version):
               SET source = 'poll', company_id = t.company_id, account_id = t.account_id
              FROM directmail_task t WHERE t.id = e.task_id AND e.source IS NULL"""
     )
+    cr.execute("ALTER TABLE directmail_event DROP COLUMN task_id")
     cr.execute("ALTER TABLE directmail_optout ADD COLUMN occurred_at timestamp")
     cr.execute("UPDATE directmail_optout SET occurred_at = create_date")
     cr.execute(

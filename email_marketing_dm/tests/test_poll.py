@@ -1,0 +1,143 @@
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..directmail import client
+from .common import DirectmailCommon
+
+DETAILS = "SenderStatisticsDetailByParam"
+
+
+@tagged("post_install", "-at_install")
+class TestPoll(DirectmailCommon):
+    """DirectMail's records are read page by page, and go on where they were left."""
+
+    def setUp(self):
+        super().setUp()
+        self.patch(client, "DETAIL_PAGE", 2)
+        self.patch(client, "BLOCKED_PAGE", 2)
+        self.addCleanup(self.emulator.clear_faults)
+
+    def _send(self, *emails):
+        task = self._make_task(self._make_audience(self._make_people(*emails)))
+        task.action_send()
+        self._run_cron()
+        self.emulator.flush_outcomes()
+        return task.sudo()
+
+    def _get_poll(self, task=None, kind="details"):
+        account = self.account.sudo()
+        return self.env["directmail.poll"].sudo()._get(account, kind, task)
+
+    def _count_calls(self, action):
+        calls = self.emulator.get("/api/calls")
+        return sum(row["calls"] for row in calls["counts"] if row["action"] == action)
+
+    def test_every_page_within_the_budget(self):
+        task = self._send(*[f"p{number}@example.com" for number in range(5)])
+        poll, begin = self._get_poll(task), task._get_first_open()
+        before = self._count_calls(DETAILS)
+        self.assertEqual(poll._read(1, begin), 0)
+        self.assertEqual(self._count_calls(DETAILS) - before, 1)
+        self.assertTrue(poll.position and poll.end)
+        self.assertFalse(poll.covered_until)
+        self.assertIn("2 rows", task.poll_message)
+        self.assertEqual(poll._read(10, begin), 8, "the second and the third page")
+        self.env.invalidate_all()
+        self.assertFalse(poll.position or poll.end or task.poll_message)
+        self.assertEqual(task.polled_until, poll.covered_until)
+        task._apply_results(poll)
+        self.assertEqual(task.delivered_count, 5)
+        self.assertSumRule(task)
+
+    def test_reading_again_changes_nothing(self):
+        task = self._send("a@example.com", "bounce1@example.com", "fail1@example.com")
+        self._import_results(task)
+        events = self.env["directmail.event"].sudo()
+        before = events.search_count([("task_id", "=", task.id)])
+        self._get_poll(task)._read(10, task.planned_at)
+        self._import_results(task)
+        self.assertEqual(events.search_count([("task_id", "=", task.id)]), before)
+        self.assertEqual((task.delivered_count, task.invalid_count, task.failed_count), (1, 1, 1))
+
+    def test_goes_on_after_trouble(self):
+        task = self._send(*[f"p{number}@example.com" for number in range(5)])
+        self.emulator.set_fault("unavailable", action=DETAILS, after=1, times=1)
+        poll = self._get_poll(task)
+        try:  # as the cron does; assertRaises would roll back what is kept
+            poll._read(10, task._get_first_open())
+        except UserError as error:
+            self.assertEqual(poll.error, error.args[0])
+        self.assertTrue(poll.position and poll.error)
+        self.assertEqual(task.poll_message, poll.error)
+        self.assertEqual(poll._read(10), 8)
+        self.assertFalse(poll.error)
+        task._apply_results(poll)
+        self.assertEqual(task.delivered_count, 5)
+
+    def test_only_what_is_open_is_read_again(self):
+        task = self._send("a@example.com", "silent1@example.com")
+        self._import_results(task)
+        self.assertEqual((task.delivered_count, task._is_settled()), (1, False))
+        [silent] = task.delivery_ids.filtered(lambda delivery: not delivery.outcome)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE directmail_delivery SET claimed_at = '2026-11-20 10:00' WHERE id = %s",
+            [silent.id],
+        )
+        self.assertEqual(str(task._get_first_open()), "2026-11-20 09:59:00")
+
+    def _poll(self):
+        self.env.flush_all()
+        self.account.sudo()._poll()
+        self.env["directmail.event"]._apply_all(self.account.company_id)
+        self.env.invalidate_all()
+
+    def _react(self, task, address, reaction, **details):
+        [row] = self.emulator.ledger(tag=task.tag_name, to=address)
+        self.emulator.post(f"/api/inbox/{row['env_id']}/{reaction}", details)
+
+    def test_who_unsubscribed_complained_or_does_not_exist(self):
+        names = ("left1", "left2", "left3", "angry", "bounce1", "stays")
+        task = self._send(*[f"{name}@example.com" for name in names])
+        for number in (1, 2, 3):
+            self._react(task, f"left{number}@example.com", "unsubscribe", via="directmail")
+        self._react(task, "angry@example.com", "complain")
+        for _round in range(2):
+            self._poll()
+        optouts = self.env["directmail.optout"].sudo().search([("task_id", "=", task.id)])
+        self.assertEqual(
+            {optout.email.partition("@")[0]: optout.origin for optout in optouts},
+            {
+                "left1": "directmail",
+                "left2": "directmail",
+                "left3": "directmail",
+                "angry": "complaint",
+                "bounce1": "bounce",
+            },
+        )
+        self.assertEqual((task.unsubscribed_count, task.complained_count), (3, 1))
+        self.assertSumRule(task)
+
+    def test_a_record_that_is_forbidden_hides_no_other(self):
+        task = self._send("a@example.com")
+        self.emulator.set_fault("error", action="ListBlockSending", status=403, code="Forbidden")
+        with mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_poll"):
+            self._poll()
+        self.assertEqual(task.delivered_count, 1)
+        self.assertIn("Forbidden", self._get_poll(kind="unsubscribed").error)
+
+    def test_a_copied_database_asks_nothing(self):
+        account = self.account.sudo()
+        account.database_identity = "another"
+        before = self._count_calls("ListBlockSending")
+        account._poll()
+        self.assertEqual(account.state, "disarmed")
+        self.assertEqual(self._count_calls("ListBlockSending"), before)
+
+    def test_who_may_see_it(self):
+        self._get_poll(kind="invalid")
+        polls = self.env["directmail.poll"]
+        self.assertTrue(polls.with_user(self.admin).search([("kind", "=", "invalid")]))
+        with self.assertRaises(AccessError):
+            polls.with_user(self.user).search([])
