@@ -190,19 +190,22 @@ def _text(cell):
 def _detect_encoding(head):
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    try:
-        codecs.getincrementaldecoder("utf-8-sig")().decode(head)
-    except UnicodeDecodeError:
-        pass
-    else:
-        if b"\0" in head:
-            raise ListError("binary")
-        return "utf-8"
     if b"\0" in head:
         raise ListError("binary")
+    if _is_utf8(head):
+        return "utf-8"
     found = (chardet.detect(head)["encoding"] or "windows-1252").lower()
     found = _ALIASES.get(found, found)
     return found if found in ENCODINGS else "windows-1252"
+
+
+def _is_utf8(head):
+    """Tell whether bytes are UTF-8, the last character perhaps cut off."""
+    try:
+        codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _codec(encoding):

@@ -149,7 +149,7 @@ class DirectmailUpload(models.Model):
                         self.env._("%s is matched already: press Start over first.", upload.name)
                     )
         res = super().write(vals)
-        if HEAD_FIELDS & set(vals):
+        if HEAD_FIELDS & set(vals) and not self.env.context.get("directmail_head_is_read"):
             for upload in self:
                 upload._read_head(detect=bool({"file", "pasted", "source"} & set(vals)))
         return res

@@ -113,7 +113,7 @@ class DirectmailUpload(models.Model):
 
     def _store(self, vals):
         """Write settings that were found out about a file, without reading it once more."""
-        return super().write(vals)
+        return self.with_context(directmail_head_is_read=True).write(vals)
 
     def _read_first(self, stream):
         rows = []

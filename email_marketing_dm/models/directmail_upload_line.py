@@ -40,10 +40,10 @@ class DirectmailUploadLine(models.Model):
 
     @api.depends("value")
     def _compute_display_name(self):
-        people = self.filtered("partner_id")
-        super(DirectmailUploadLine, people)._compute_display_name()
-        for line in self - people:
+        result = super()._compute_display_name()
+        for line in self.filtered(lambda line: not line.partner_id):
             line.display_name = line.value
+        return result
 
     @api.private
     def _copy_in(self, rows):

@@ -4,6 +4,7 @@ import io
 
 from openpyxl import Workbook
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 
@@ -315,6 +316,74 @@ class TestUpload(UploadMixin, DirectmailCommon):
         with self.assertRaisesRegex(UserError, "no longer kept"):
             other.action_restart()
 
+    # === IN AUDIENCES === #
+
+    def _make_upload_audience(self, upload, **vals):
+        rule = {"kind": "upload", "upload_id": upload.id}
+        return (
+            self.env["directmail.audience"]
+            .with_user(self.user)
+            .create({"name": "From the fair", "rule_ids": [fields.Command.create(rule)], **vals})
+        )
+
+    def test_audience_of_an_upload(self):
+        self._enter_key()
+        clear = self._upload(
+            "ann@example.com\nbob@example.com\ncy@example.com\nbob@example.com\nx\n"
+        )
+        audience = self._make_upload_audience(clear)
+        audience.action_refresh()
+        self.assertFalse(audience.refresh_error)
+        self.assertEqual(audience.people_count, 3)
+        self.assertIn("Fair", audience.rule_ids.sentence)
+        encrypted = self._upload(f"{ALICE}\n{X}\nnonsense\nnonsense too\n", id_kind="encrypted")
+        audience.rule_ids = [
+            fields.Command.create(
+                {"operator": "or", "kind": "upload", "upload_id": encrypted.id, "sequence": 20}
+            )
+        ]
+        audience.action_refresh()
+        self.assertFalse(audience.refresh_error)
+        self.assertEqual(audience.people_count, 7)
+        task = self._make_task(audience)
+        task.action_send()
+        task.sudo()._start()
+        self.assertEqual((task.waiting_count, task.suppressed_count), (5, 2))
+        self.assertEqual(set(task.delivery_ids.mapped("reason")), {False, "cannot_decrypt"})
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 5))
+        self.assertEqual(
+            sorted(row["to"] for row in self.emulator.ledger(tag=task.tag_name)),
+            sorted(
+                [
+                    "alice@example.com", "ann@example.com", "bob@example.com", "cy@example.com",
+                    "x@y.cn",
+                ]
+            ),
+        )  # fmt: skip
+        with self.assertRaisesRegex(UserError, "From the fair"):
+            clear.unlink()
+        self.env.cr.execute("UPDATE directmail_upload SET write_date = '2020-01-01'")
+        self.env.invalidate_all()
+        self.env["directmail.upload"].sudo()._gc_uploads()
+        self.assertTrue(clear.exists() and encrypted.exists())
+
+    def test_audience_of_what_is_not_mine(self):
+        upload = self._upload("ann@example.com\n", user=self.other)
+        with self.assertRaises(AccessError):
+            self._make_upload_audience(upload)
+        draft = self._upload("ann@example.com\n", start=False)
+        with self.assertRaisesRegex(UserError, "has not been matched"):
+            self._make_upload_audience(draft)
+
+    def test_contact_that_went_out_of_sight(self):
+        upload = self._upload("ann@example.com\nbob@example.com\n")
+        audience = self._make_upload_audience(upload)
+        self.bob.company_id = self.env["res.company"].create({"name": "Elsewhere"})
+        self.ann.active = False
+        audience.action_refresh()
+        self.assertEqual(audience.people_count, 0)
+
     # === RIGHTS === #
 
     def test_matched_with_the_owners_rights(self):
@@ -388,3 +457,14 @@ class TestUploadDownload(UploadMixin, DirectmailMixin, HttpCase):
         self.authenticate("dm_other", "dm_other")
         response = self.url_open(f"/directmail/upload/{upload.id}/unmatched.csv")
         self.assertEqual(response.status_code, 404)
+
+    def test_tour(self):
+        """Pasting a list, matching it and looking at the result, in a real browser."""
+        self._make_people("ada@example.com")
+        self.start_tour("/odoo", "directmail_upload", login="dm_user", timeout=120)
+        upload = self.env["directmail.upload"].search([("name", "=", "Tour upload")])
+        self.assertEqual((upload.state, upload.id_kind), ("running", "email"))
+        self._run_matching()
+        self.assertEqual((upload.matched_count, upload.bare_count), (1, 1))
+        url = f"/odoo/action-email_marketing_dm.directmail_upload_action/{upload.id}"
+        self.start_tour(url, "directmail_upload_result", login="dm_user", timeout=120)
