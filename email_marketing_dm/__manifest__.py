@@ -41,6 +41,7 @@
         "views/directmail_delivery_views.xml",
         "wizard/directmail_audience_add_views.xml",
         "wizard/directmail_erasure_views.xml",
+        "wizard/directmail_fatigue_status_views.xml",
         "wizard/directmail_task_estimate_views.xml",
         "wizard/directmail_task_generate_views.xml",
         "views/directmail_task_views.xml",

@@ -244,7 +244,7 @@ class Judge:
             SQL("%s.email", person),
             SQL("%s.address_key", person),
             SQL("%s", self.task.company_id.id),
-            SQL("%s", self.task.sender_id.id),
+            SQL("%s::int", self.task.sender_id.id or None),
         )
         if self.task.not_after and self.at > self.task.not_after:
             return SQL("COALESCE(%s, 'too_late')", reason)
@@ -316,7 +316,7 @@ class Judge:
         cases = SQL(" ").join(
             SQL(
                 "WHEN count(*) FILTER (WHERE %s history.at > %s - %s) >= %s THEN %s",
-                SQL() if limit.is_global else SQL("history.ours AND"),
+                SQL() if limit.is_global else SQL("history.kind = 'email' AND"),
                 moment,
                 limit.window,
                 limit.number,
@@ -324,51 +324,83 @@ class Judge:
             )
             for limit in self.rules.limits
         )
+        longest = max(limit.window for limit in self.rules.limits)
+        everything = max(
+            (limit.window for limit in self.rules.limits if limit.is_global), default=None
+        )
         return SQL(
             "SELECT CASE %s END AS rule FROM (%s) AS history",
             cases,
-            SQL(" UNION ALL ").join(self._history(person, moment)),
+            SQL(" UNION ALL ").join(_history(self.rules, person, moment, (longest, everything))),
         )
 
-    def _history(self, person, moment):
-        """Yield SELECTs (at, ours) of what this person was sent in the longest window."""
-        longest = max(limit.window for limit in self.rules.limits)
-        since = SQL("(%s - %s)", moment, longest)
-        company, p = self.rules.company_id, person
-        ours = SQL(
-            """SELECT claimed_at AS at, TRUE AS ours FROM directmail_delivery
-                WHERE %s AND company_id = %s AND claimed_at > %s""",
-            SQL(COUNTED),
-            company,
-            since,
+
+def _history(rules, person, moment, spans):
+    """Yield SELECTs (at, kind, source) of what a person was sent.
+
+    :param SQL moment: before which to look, timestamp
+    :param spans: how far back to look for emails of this company, and (or None) for what Odoo sent
+    """
+    own, everything = spans
+    ours = SQL(
+        """SELECT claimed_at AS at, 'email' AS kind, task_id AS source FROM directmail_delivery
+            WHERE %s AND company_id = %s AND claimed_at > (%s - %s)""",
+        SQL(COUNTED),
+        rules.company_id,
+        moment,
+        own,
+    )
+    if rules.by_contact:
+        yield SQL("%s AND partner_id = %s.partner_id", ours, person)
+        yield SQL(
+            "%s AND %s.partner_id IS NULL AND address_key = %s.address_key", ours, person, person
         )
-        if self.rules.by_contact:
-            yield SQL("%s AND partner_id = %s.partner_id", ours, p)
-            yield SQL("%s AND %s.partner_id IS NULL AND address_key = %s.address_key", ours, p, p)
-        else:
-            yield SQL("%s AND address_key = %s.address_key", ours, p)
-        wide = [limit.window for limit in self.rules.limits if limit.is_global]
-        if not wide:
-            return
-        sent = SQL(
-            """SELECT t.sent_datetime, FALSE FROM mailing_trace t
-                WHERE t.sent_datetime IS NOT NULL AND t.is_test_trace IS NOT TRUE
-                  AND t.sent_datetime > (%s - %s)""",
-            moment,
-            max(wide),
-        )
-        yield SQL("%s AND t.trace_type = 'mail' AND t.email = %s.email", sent, p)
-        for model, table in self.rules.sms_models:
-            whose = (
-                SQL("t.res_id = %s.partner_id", p)
-                if model == "res.partner"
-                else SQL(
-                    "t.res_id IN (SELECT r.id FROM %s r WHERE r.partner_id = %s.partner_id)",
-                    SQL.identifier(table),
-                    p,
-                )
+    else:
+        yield SQL("%s AND address_key = %s.address_key", ours, person)
+    if not everything:
+        return
+    sent = SQL(
+        """FROM mailing_trace t
+          WHERE t.sent_datetime IS NOT NULL AND t.is_test_trace IS NOT TRUE
+            AND t.sent_datetime > (%s - %s)""",
+        moment,
+        everything,
+    )
+    yield SQL(
+        "SELECT t.sent_datetime, 'mailing', %s %s AND t.trace_type = 'mail' AND t.email = %s.email",
+        SQL("t.mass_mailing_id"),
+        sent,
+        person,
+    )
+    for model, table in rules.sms_models:
+        whose = (
+            SQL("t.res_id = %s.partner_id", person)
+            if model == "res.partner"
+            else SQL(
+                "t.res_id IN (SELECT r.id FROM %s r WHERE r.partner_id = %s.partner_id)",
+                SQL.identifier(table),
+                person,
             )
-            yield SQL("%s AND t.trace_type = 'sms' AND t.model = %s AND %s", sent, model, whose)
+        )
+        yield SQL(
+            "SELECT t.sent_datetime, 'sms', t.mass_mailing_id %s AND t.trace_type = 'sms'"
+            " AND t.model = %s AND %s",
+            sent,
+            model,
+            whose,
+        )
+
+
+def select_history(env, rules, person, at):
+    """Return SQL (at, kind, source) of what counts for a person in the longest window.
+
+    :param SQL person: name of a row with partner_id, email and address_key
+    :param datetime at: naive UTC
+    :return: kind is 'email' (source: the task), 'mailing' or 'sms' (source: Odoo's mailing)
+    """
+    rules = Rules(**{**vars(rules), "sms_models": _find_sms_models(env)})
+    longest = max(WINDOWS.values())
+    return SQL(" UNION ALL ").join(_history(rules, person, SQL("%s", at), (longest, longest)))
 
 
 def _as_json(rest):

@@ -89,6 +89,7 @@ from . import (
     directmail_usage,
     mail_blacklist,
     res_partner,
+    res_partner_fatigue,
     mailing_trace,
     res_company_schedule,
     res_partner_groups,

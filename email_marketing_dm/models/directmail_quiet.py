@@ -50,8 +50,8 @@ class DirectmailQuietPeriod(models.Model):
         "directmail.fatigue", required=True, index=True, ondelete="cascade"
     )
     name = fields.Char(required=True)
-    first_day = fields.Date("From", required=True)
-    last_day = fields.Date("Until the end of", required=True)
+    first_day = fields.Date("First day", required=True)
+    last_day = fields.Date("Last day", required=True)
     action = fields.Selection(ACTIONS, "Mails of this time", required=True, default="hold")
 
     _days_ordered = models.Constraint(

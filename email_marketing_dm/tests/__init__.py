@@ -17,6 +17,7 @@ from . import (
     test_poll,
     test_push,
     test_fatigue,
+    test_fatigue_oracle,
     test_models_oracle,
     test_people_models,
     test_people,

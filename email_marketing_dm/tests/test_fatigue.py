@@ -322,6 +322,35 @@ class TestFatigueLimits(FatigueCommon):
         self.assertFalse(self.fatigue.exempt_suspended)
         self.assertFalse(self.fatigue.activity_ids)
 
+    # === THE CONTACT === #
+
+    def test_mails_of_a_contact(self):
+        self._set_limits(email_day=2, global_week=3)
+        ann = self._make_people("ann@example.com")
+        self._add_past(ann, HOURS(1), HOURS(2), DAYS(8))
+        self._add_past(ann, HOURS(1), state="refused")
+        self._trace(email="ann@example.com")
+        action = ann.with_user(self.other).action_view_directmail_fatigue()
+        status = self.env[action["res_model"]].with_user(self.other).browse(action["res_id"])
+        self.assertEqual(
+            [(line.span, line.email_count, line.global_count) for line in status.line_ids],
+            [("minute", 0, 0), ("hour", 0, 0), ("day", 2, 3), ("week", 2, 3), ("month", 3, 4)],
+        )
+        day = status.line_ids[2]
+        self.assertEqual((day.email_limit, day.global_limit), (2, 0))
+        kinds = status.history_ids.mapped("kind")
+        self.assertEqual(sorted(kinds), ["email", "email", "email", "mailing"])
+        self.assertFalse(any(status.history_ids.mapped("name")), "others' tasks stay nameless")
+        action = ann.with_user(self.user).action_view_directmail_fatigue()
+        mine = self.env[action["res_model"]].with_user(self.user).browse(action["res_id"])
+        self.assertEqual(len(mine.history_ids.filtered("name")), 3)
+        with self.assertRaises(AccessError):
+            mine.with_user(self.other).read(["partner_id"])
+        with self.assertRaises(AccessError):
+            ann.with_user(
+                new_test_user(self.env, "dm_nobody", "base.group_user")
+            ).action_view_directmail_fatigue()
+
     # === SETTINGS === #
 
     def test_decimals_are_rounded(self):

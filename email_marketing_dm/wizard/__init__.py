@@ -1,3 +1,4 @@
 from . import directmail_audience_add, directmail_task_estimate
 from . import directmail_erasure
+from . import directmail_fatigue_status
 from . import directmail_task_generate

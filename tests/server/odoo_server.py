@@ -89,9 +89,11 @@ class OdooServer:
 
     :param int crons: how many cron threads; 0 for none
     :param dict environment: further variables, for example another PostgreSQL
+    :param str program: the module to run, for an Odoo that lacks something
     """
 
-    def __init__(self, database, crons=2, environment=None):
+    def __init__(self, database, crons=2, environment=None, program="odoo"):
+        self.program = program
         self.database = database
         self.crons = crons
         self.environment = {**os.environ, **postgres.environment(), **(environment or {})}
@@ -113,7 +115,8 @@ class OdooServer:
         """Start and wait until it answers. Returns self."""
         assert self._process is None, "it runs already"
         command = [
-            sys.executable, "-m", "odoo", "-d", self.database, f"--db-filter=^{self.database}$",
+            sys.executable, "-m", self.program,
+            "-d", self.database, f"--db-filter=^{self.database}$",
             f"--http-port={self.port}", "--http-interface=127.0.0.1", "--workers=0",
             f"--max-cron-threads={self.crons}", "--log-level=info",
         ]  # fmt: skip

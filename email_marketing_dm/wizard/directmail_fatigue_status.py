@@ -1,0 +1,125 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..engine.fatigue import WINDOWS, read_rules, select_history
+from ..models.directmail_fatigue import SPANS
+
+HISTORY_MAX = 200
+
+
+class DirectmailFatigueStatus(models.TransientModel):
+    """How much mail one contact has had lately, against each limit of the company."""
+
+    _name = "directmail.fatigue.status"
+    _description = "Mails of a Contact"
+    _rec_name = "partner_id"
+
+    partner_id = fields.Many2one("res.partner", "Contact", required=True, readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    line_ids = fields.One2many("directmail.fatigue.status.line", "status_id", readonly=True)
+    history_ids = fields.One2many("directmail.fatigue.status.history", "status_id", readonly=True)
+
+    @api.model
+    @api.private
+    def _make(self, partner):
+        """Work out the figures of a contact in the current company.
+
+        :rtype: directmail.fatigue.status
+        """
+        company = self.env.company
+        self.env.flush_all()
+        rules, at = read_rules(self.sudo().env, company)
+        history = self._read_history(partner, rules, at)
+        fatigue = self.env["directmail.fatigue"]._get_for(company)
+        limits = {rule.span: (rule.email_limit, rule.global_limit) for rule in fatigue.rule_ids}
+        lines = []
+        for span, _label in SPANS:
+            recent = [row for row in history if row[0] > at - WINDOWS[span]]
+            emails = sum(row[1] == "email" for row in recent)
+            email_limit, global_limit = limits.get(span, (0, 0))
+            lines.append(
+                {
+                    "span": span,
+                    "email_count": emails,
+                    "email_limit": email_limit,
+                    "global_count": len(recent),
+                    "global_limit": global_limit,
+                }
+            )
+        status = self.sudo().create(
+            {
+                "partner_id": partner.id,
+                "company_id": company.id,
+                "line_ids": [fields.Command.create(line) for line in lines],
+                "history_ids": [
+                    fields.Command.create({"at": when, "kind": kind, "name": name})
+                    for when, kind, name in history[:HISTORY_MAX]
+                ],
+            }
+        )
+        return status.with_env(self.env)
+
+    def _read_history(self, partner, rules, at):
+        """Return [(moment, kind, what it was)] of the last 30 days, latest first.
+
+        What other users sent counts, but its name is shown only to whoever may read it.
+        """
+        key = self.env["directmail.keyring"]._get_master_key()
+        address = partner.email_normalized or None
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT h.at, h.kind, h.source FROM (
+                        SELECT %s::int AS partner_id, %s::text AS email, %s::text AS address_key
+                   ) AS person CROSS JOIN LATERAL (%s) AS h ORDER BY h.at DESC""",
+                partner.id,
+                address,
+                address and key.address_key(address),
+                select_history(self.sudo().env, rules, SQL("person"), at),
+            )
+        )
+        names = self._get_names(rows)
+        return [(when, kind, names.get((kind, source))) for when, kind, source in rows]
+
+    def _get_names(self, rows):
+        names = {}
+        for kinds, model in (
+            (("email",), "directmail.task"),
+            (("mailing", "sms"), "mailing.mailing"),
+        ):
+            for kind in kinds:
+                ids = {source for _when, found, source in rows if found == kind and source}
+                records = self.env[model].browse(ids).exists()
+                if model == "directmail.task":
+                    records = records.with_context(active_test=False)
+                for record in records._filtered_access("read"):
+                    names[kind, record.id] = record.display_name
+        return names
+
+
+class DirectmailFatigueStatusLine(models.TransientModel):
+    _name = "directmail.fatigue.status.line"
+    _description = "Mails of a Contact in a Span of Time"
+
+    status_id = fields.Many2one(
+        "directmail.fatigue.status", required=True, index=True, ondelete="cascade"
+    )
+    span = fields.Selection(SPANS, "Within", readonly=True)
+    email_count = fields.Integer("Emails", readonly=True)
+    email_limit = fields.Integer("Limit of emails", readonly=True)
+    global_count = fields.Integer("All messages", readonly=True)
+    global_limit = fields.Integer("Limit of all messages", readonly=True)
+
+
+class DirectmailFatigueStatusHistory(models.TransientModel):
+    _name = "directmail.fatigue.status.history"
+    _description = "A Message that a Contact Got"
+    _order = "at desc, id"
+
+    status_id = fields.Many2one(
+        "directmail.fatigue.status", required=True, index=True, ondelete="cascade"
+    )
+    at = fields.Datetime("When", readonly=True)
+    kind = fields.Selection(
+        [("email", "Email task"), ("mailing", "Odoo mailing"), ("sms", "SMS")], readonly=True
+    )
+    name = fields.Char("What", readonly=True)

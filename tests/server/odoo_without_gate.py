@@ -1,0 +1,19 @@
+"""Odoo, with the gate of claims taken out: ``python -m odoo_without_gate``, for a counter-proof."""
+
+from odoo.cli.command import main
+from odoo.modules import loading
+
+load = loading.load_openerp_module
+
+
+def load_and_open(name):
+    """Load an addon; in ours, claims no longer wait for one another."""
+    load(name)
+    if name == "email_marketing_dm":
+        from odoo.addons.email_marketing_dm.engine import claim
+
+        claim.lock_gate = lambda env: None
+
+
+loading.load_openerp_module = load_and_open
+main()
