@@ -129,6 +129,10 @@ class Photographer:
         self._browser.log_in(self._url, "marketing", demo_data.PASSWORD)
         self._open("directmail_audience_action", campaign.audience)
         self._save("audience")
+        for name in ("rfm", "aipl"):
+            [model] = user.call(f"directmail.{name}.model", "search", [], limit=1)
+            self._open(f"directmail_{name}_model_action", model, ".o_form_view .o_data_row")
+            self._save(name)
         self._open("directmail_template_action", template, BUILDER_READY)
         self._save("template")
         self._open("directmail_task_action", draft)

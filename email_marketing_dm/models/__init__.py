@@ -90,6 +90,7 @@ from . import (
     directmail_upload_progress,
     directmail_upload_run,
     directmail_audience_rule_upload,
+    directmail_test_mail,
     directmail_usage,
     mail_blacklist,
     res_partner,

@@ -95,7 +95,7 @@ class DirectmailAesKey(models.Model):
     def _compute_sample_result(self):
         for record in self:
             values = [line for line in (record.sample or "").splitlines() if line.strip()]
-            record.sample_result = values and record._check_sample(values[:SAMPLES])
+            record.sample_result = bool(values) and record._check_sample(values[:SAMPLES])
 
     @api.model_create_multi
     def create(self, vals_list):

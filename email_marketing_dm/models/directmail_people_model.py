@@ -59,15 +59,15 @@ class DirectmailPeopleModel(models.AbstractModel):
     )
     hour = fields.Float(
         "Every day at",
-        compute="_compute_schedule",
-        inverse="_inverse_schedule",
+        compute="_compute_hour",
+        inverse="_inverse_hour",
         help="For all RFM and AIPL models of the company.",
     )
     tz = fields.Selection(
         _tz_get,
         "Time zone",
-        compute="_compute_schedule",
-        inverse="_inverse_schedule",
+        compute="_compute_tz",
+        inverse="_inverse_tz",
         help="Its clock and calendar count, for all RFM and AIPL models of the company.",
     )
     people_count = fields.Integer("People", readonly=True, copy=False)
@@ -78,24 +78,29 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     # === COMPUTE === #
 
-    @api.depends("company_id.directmail_models_hour", "company_id.directmail_models_tz")
-    def _compute_schedule(self):
+    @api.depends("company_id.directmail_models_hour")
+    def _compute_hour(self):
         for model in self:
-            company = model.company_id.sudo()
-            model.hour = company.directmail_models_hour
-            model.tz = company.directmail_models_tz or model.env.user.tz or "UTC"
+            model.hour = model.company_id.sudo().directmail_models_hour
 
-    def _inverse_schedule(self):
+    def _inverse_hour(self):
         # Whoever may write the models may say when they run, but not write companies.
         for model in self:
             company = model.company_id.sudo()
-            if (company.directmail_models_hour, company.directmail_models_tz) != (
-                model.hour,
-                model.tz,
-            ):
-                company.write(
-                    {"directmail_models_hour": model.hour, "directmail_models_tz": model.tz}
-                )
+            if company.directmail_models_hour != model.hour:
+                company.directmail_models_hour = model.hour
+
+    # Not one method for both: of two fields with one method, writing one empties the other.
+    @api.depends("company_id.directmail_models_tz")
+    def _compute_tz(self):
+        for model in self:
+            model.tz = model.company_id.sudo().directmail_models_tz or model.env.user.tz or "UTC"
+
+    def _inverse_tz(self):
+        for model in self:
+            company = model.company_id.sudo()
+            if company.directmail_models_tz != model.tz:
+                company.directmail_models_tz = model.tz
 
     @api.constrains("user_id", "company_id")
     def _check_owner(self):

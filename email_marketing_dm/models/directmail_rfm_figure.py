@@ -20,7 +20,7 @@ class DirectmailRfmFigure(models.Model):
     )  # fmt: skip
     currency_id = fields.Many2one(related="rfm_model_id.currency_id")
     customer_type = fields.Selection(TYPES, required=True, readonly=True)
-    meaning = fields.Char(compute="_compute_meaning")
+    meaning = fields.Char("Bought", compute="_compute_meaning")
     amount = fields.Monetary(readonly=True)
     purchases = fields.Integer(readonly=True)
     amount_per_person = fields.Monetary(compute="_compute_per_person", aggregator=None)
@@ -30,14 +30,14 @@ class DirectmailRfmFigure(models.Model):
     @api.depends_context("lang")
     def _compute_meaning(self):
         meanings = {
-            "high_value": self.env._("Bought recently, often and for much"),
-            "key_development": self.env._("Bought recently and for much, but seldom"),
-            "key_retention": self.env._("Bought often and for much, but not recently"),
-            "key_winback": self.env._("Bought for much, but seldom and not recently"),
-            "general_value": self.env._("Bought recently and often, but for little"),
-            "general_development": self.env._("Bought recently, but seldom and for little"),
-            "general_retention": self.env._("Bought often, but for little and not recently"),
-            "potential": self.env._("Bought seldom, for little and not recently"),
+            "high_value": self.env._("Recently, often, for much"),
+            "key_development": self.env._("Recently, seldom, for much"),
+            "key_retention": self.env._("Long ago, often, for much"),
+            "key_winback": self.env._("Long ago, seldom, for much"),
+            "general_value": self.env._("Recently, often, for little"),
+            "general_development": self.env._("Recently, seldom, for little"),
+            "general_retention": self.env._("Long ago, often, for little"),
+            "potential": self.env._("Long ago, seldom, for little"),
         }
         for figure in self:
             figure.meaning = meanings[figure.customer_type]

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..directmail import listfile
+from .directmail_upload_line import PEOPLE
 
 #: kinds whose unmatched IDs can be mailed all the same
 ADDRESS_KINDS = ("email", "encrypted")
@@ -209,14 +210,15 @@ class DirectmailUpload(models.Model):
         return True
 
     def action_view_lines(self):
-        """Open the rows behind a figure: the context names a status."""
+        """Open the rows behind a figure: the context names a status, or `people`."""
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_upload_line_action"
         )
         action["domain"] = [("upload_id", "=", self.id)]
-        if status := self.env.context.get("figure"):
-            action["domain"].append(("status", "=", status))
+        figure = self.env.context.get("figure", "people")
+        statuses = PEOPLE if figure == "people" else (figure,)
+        action["domain"].append(("status", "in", statuses))
         return action
 
     def action_download_unmatched(self):

@@ -34,6 +34,8 @@ from . import (
     test_template_content,
     test_template_preflight,
     test_template_review,
+    test_template_test,
+    test_template_tour,
     test_tour,
     test_upload,
     test_tracking,

@@ -106,6 +106,7 @@ class TestAesKey(EncryptedMixin, DirectmailCommon):
 
     def test_check_a_sample_before_saving(self):
         form = Form(self.env["directmail.aes.key"].with_user(self.admin))
+        self.assertFalse(form.sample_result)
         form.sample = f"{ALICE}\n\n{ALICE_HEX}\n{BOB}\nnonsense"
         self.assertIn("Enter the AES key first", form.sample_result)
         form.key = "0123"

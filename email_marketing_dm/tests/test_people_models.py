@@ -225,6 +225,11 @@ class TestRfm(ModelsCommon):
         self.assertEqual(company.directmail_models_tz, "Asia/Tokyo")
         self.assertEqual(self.rfm.next_run_at, rfm.next_run_at)
         self.assertEqual(rfm.next_run_at.strftime("%H:%M"), "19:30")
+        rfm.hour = 5
+        self.assertEqual((company.directmail_models_hour, rfm.tz), (5, "Asia/Tokyo"))
+        rfm.tz = "UTC"
+        self.assertEqual((company.directmail_models_tz, rfm.hour), ("UTC", 5))
+        self.assertEqual(rfm.next_run_at.strftime("%H:%M"), "05:00")
 
     # === WHEN === #
 

@@ -97,6 +97,10 @@ class TestUpload(UploadMixin, DirectmailCommon):
             (7, 3, 2, 1),
         )
         self.assertAddsUp(upload)
+        for figure, count in ((None, 3), ("people", 3), ("duplicate", 2), ("unmatched", 1)):
+            context = {"figure": figure} if figure else {}
+            action = upload.with_context(**context).action_view_lines()
+            self.assertEqual(self._get_lines(upload).search_count(action["domain"]), count)
         lines = self._get_lines(upload).sudo()
         self.assertEqual(lines[:2].partner_id, self.people)
         self.assertFalse(any(lines[:2].mapped("email")) or any(lines[:2].mapped("address_key")))

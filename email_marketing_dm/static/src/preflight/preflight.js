@@ -23,6 +23,13 @@ export function getContent(record) {
     };
 }
 
+/** The template that a record is, or that an email task sends. */
+export function getTemplateIds(record) {
+    const id =
+        record.resModel === "directmail.task" ? record.data.template_id?.id : record.resId;
+    return id ? [id] : [];
+}
+
 /** What DirectMail's reviewers will look for, checked while somebody writes. */
 export class Preflight extends Component {
     static template = "email_marketing_dm.Preflight";
@@ -76,7 +83,7 @@ export class Preflight extends Component {
     }
 
     get ids() {
-        return this.props.record.resId ? [this.props.record.resId] : [];
+        return getTemplateIds(this.props.record);
     }
 
     async checkNow() {

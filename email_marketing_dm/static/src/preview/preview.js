@@ -5,7 +5,7 @@ import { registry } from "@web/core/registry";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { useService } from "@web/core/utils/hooks";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
-import { getContent } from "../preflight/preflight";
+import { getContent, getTemplateIds } from "../preflight/preflight";
 
 /** The mail that a contact will get, as DirectMail will assemble it. */
 export class PreviewDialog extends Component {
@@ -71,10 +71,15 @@ export class PreviewButton extends Component {
     async open() {
         const { record } = this.props;
         await record.isDirty(); // has the editor hand over what was typed
-        const submitted = ["in_review", "approved", "lapsed"].includes(record.data.state);
+        const { own_content, state, template_state } = record.data;
+        const isTask = record.resModel === "directmail.task";
+        // Of an email task, what its template says until its own content is switched on.
+        const submitted =
+            ["in_review", "approved", "lapsed"].includes(isTask ? template_state : state) &&
+            !own_content;
         this.dialog.add(PreviewDialog, {
             content: submitted ? false : getContent(record),
-            ids: record.resId ? [record.resId] : [],
+            ids: getTemplateIds(record),
         });
     }
 }
