@@ -8,8 +8,9 @@ class DirectmailAudience(models.Model):
 
     def _on_refreshed(self):
         """Override: an exemption may have become too large, or small enough again."""
-        super()._on_refreshed()
+        res = super()._on_refreshed()
         exempting = (
             self.env["directmail.fatigue"].sudo().search([("exempt_audience_ids", "in", self.ids)])
         )
         exempting._update_exemption()
+        return res
