@@ -60,7 +60,8 @@ def peak():
             return int(line.split()[1]) / 1024
 def run(rows):
     text = "".join(f"Person {{n}},p{{2 * n}}@customer.example\\n" for n in range(rows))
-    upload = env["directmail.upload"].create({{
+    owner = env.ref("base.user_admin")
+    upload = env["directmail.upload"].with_user(owner).create({{
         "name": "L", "filename": "l.csv", "file": base64.b64encode(text.encode())}})
     del text
     upload.action_start()

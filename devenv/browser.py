@@ -116,10 +116,14 @@ class Browser:
             tab["webSocketDebuggerUrl"], suppress_origin=True, timeout=PAGE_SECONDS
         )
         self._number = 0
+        self.resize(WIDTH, HEIGHT)
+
+    def resize(self, width, height):
+        """Make the page this many pixels wide and high, as a window or a phone of that size."""
         self._send(
             "Emulation.setDeviceMetricsOverride",
-            width=WIDTH,
-            height=HEIGHT,
+            width=width,
+            height=height,
             deviceScaleFactor=1,
             mobile=False,
         )
@@ -187,10 +191,14 @@ class Browser:
         )
         self.wait(".o_main_navbar")
 
+    def capture(self):
+        """Return what is seen as an image, every pixel as it is."""
+        data = base64.b64decode(self._send("Page.captureScreenshot", format="png")["data"])
+        return Image.open(io.BytesIO(data)).convert("RGB")
+
     def picture(self, path):
         """Write what is seen to a PNG of 256 colours: a third of the size, no worse to look at."""
-        data = base64.b64decode(self._send("Page.captureScreenshot", format="png")["data"])
-        image = Image.open(io.BytesIO(data)).convert("RGB")
+        image = self.capture()
         image = image.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         image.save(beside, "PNG", optimize=True)

@@ -6,7 +6,9 @@
     "author": "Email Marketing with DirectMail contributors",
     "license": "LGPL-3",
     "depends": ["mass_mailing", "crm"],
-    "external_dependencies": {"python": ["alibabacloud_dm20151123", "cryptography"]},
+    "external_dependencies": {
+        "python": ["alibabacloud_dm20151123", "cryptography", "cssselect2", "tinycss2"]
+    },
     "data": [
         "security/email_marketing_dm_groups.xml",
         "security/ir.model.access.csv",
@@ -18,6 +20,7 @@
         "security/directmail_people_security.xml",
         "security/directmail_fatigue_security.xml",
         "security/directmail_models_security.xml",
+        "security/directmail_review_security.xml",
         "data/ir_cron_data.xml",
         "data/directmail_events_cron_data.xml",
         "data/directmail_people_data.xml",
@@ -37,6 +40,9 @@
         "views/directmail_aipl_history_views.xml",
         "views/directmail_aipl_model_views.xml",
         "views/res_partner_views.xml",
+        "wizard/directmail_template_test_views.xml",
+        "data/directmail_design_data.xml",
+        "views/directmail_design_views.xml",
         "views/directmail_template_views.xml",
         "views/directmail_delivery_views.xml",
         "wizard/directmail_audience_add_views.xml",

@@ -2,6 +2,7 @@ from . import (
     directmail_audience,
     directmail_events,
     directmail_recipient,
+    directmail_thumbnail,
     directmail_tracking,
     directmail_upload,
 )

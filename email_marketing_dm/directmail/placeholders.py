@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 
 from lxml import etree, html
 
+from .compaction import compact
 from .const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .expressions import INLINE, parse_expression
 
@@ -29,6 +30,24 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The C0 controls that neither HTML nor PostgreSQL takes.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_DOCUMENT = re.compile(r"\s*(<!doctype\b|<html\b)", re.IGNORECASE)
+# The class is that of the builder's columns.
+_PAGE = (
+    '<!DOCTYPE html><html><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    "<style>@media(max-width:660px){"
+    ".o_stacking_wrapper{width:100%%!important;height:auto!important}"
+    "div.o_stacking_wrapper{display:block!important}"
+    "td{max-width:none!important}"
+    "img{max-width:100%%!important;width:auto;height:auto!important}}</style></head>"
+    '<body style="margin:0;padding:0">%s</body></html>'
+)
+_HIDDEN = (
+    "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;"
+    "mso-hide:all"
+)
+_BLANKS = "\u034f\u200c\u00a0"  # joiners without width: a mail program keeps these blanks
+_BODY_START = re.compile(r"\s*(?:<!doctype\b|<html\b).*?<body\b[^>]*>", re.IGNORECASE | re.DOTALL)
 _DIGITS = dict(enumerate("Zero One Two Three Four Five Six Seven Eight Nine".split()))
 
 
@@ -52,20 +71,26 @@ class Compiled:
     links: frozenset = frozenset()
 
 
-def compile_content(subject, body_html, *, public_url, links):
+def compile_content(
+    subject, body_html, *, public_url, links, preview_text="", framed=False, compacted=False
+):
     """Turn a subject and a body as Odoo holds them into DirectMail's form.
 
     :param public_url: of this server, without path ("https://news.example.com"); relative
         addresses become absolute on it
     :param links: {href: path}: a link with exactly this address becomes public_url + path +
         "{Token}". Also right for links that are to be tracked.
+    :param preview_text: what mail programs show beside the subject; placeholders as in a subject
+    :param framed: whether the body becomes a whole page, with what phones need to show it well
+    :param compacted: whether what nobody sees is left out, see compaction.compact()
     :return: Compiled; the same input always gives the same output
     """
     names = _Names()
     problems = []
     base = _base(public_url)
-    body = _Body(body_html or "", base, links, names, problems)
-    text = body.compile()
+    source = with_preview(str(body_html or ""), preview_text)
+    body = _Body(frame(source) if framed else source, base, links, names, problems)
+    text = body.compile(compacted)
     filled_subject = _compile_subject(subject or "", names, problems)
     count = len(names.variables) + (1 if "{%s}" % TOKEN in text else 0)
     if count > VARIABLES_MAX:
@@ -107,6 +132,36 @@ def plain_value(value):
     if value is None or value is False:
         return ""
     return _LINE_BREAKS.sub(" ", str(value)).strip()
+
+
+def frame(body_html):
+    """Make a page of a body, unless it is one: on a phone the builder's columns stand one below
+    the other then, as wide as the screen.
+    """
+    if _DOCUMENT.match(body_html) or not body_html.strip():
+        return body_html
+    return _PAGE % body_html
+
+
+def with_preview(body_html, preview_text):
+    """Put a preview text at the start of a body, where mail programs look for it, unseen there.
+
+    Blanks behind it keep the beginning of the mail itself out of the preview.
+    """
+    preview_text = _LINE_BREAKS.sub(" ", preview_text or "").strip()
+    if not preview_text:
+        return body_html
+    result, position = "", 0
+    for match in INLINE.finditer(preview_text):
+        result += html_lib.escape(preview_text[position : match.start()])
+        expression, fallback = html_lib.escape(match[1].strip()), html_lib.escape(match[3] or "")
+        result += f'<t t-out="{expression}">{fallback}</t>'
+        position = match.end()
+    result += html_lib.escape(preview_text[position:])
+    hidden = f'<div style="{_HIDDEN}">{result}{_BLANKS * 60}</div>'
+    opening = _BODY_START.match(body_html)
+    start = opening.end() if opening else 0
+    return body_html[:start] + hidden + body_html[start:]
 
 
 class _Names:
@@ -203,15 +258,17 @@ class _Body:
             mark += "q"
         self._open, self._close, self._name, self._end = (f"{mark}{x}x" for x in "ocne")
 
-    def compile(self):
+    def compile(self, compacted):
         """Return the body's text for DirectMail."""
-        is_document = re.match(r"\s*(<!doctype\b|<html\b)", self._source, re.IGNORECASE)
+        is_document = _DOCUMENT.match(self._source)
         if is_document:
             parser = html.HTMLParser(encoding="utf-8")
             root = html.document_fromstring(self._source.encode(), parser)
         else:
             root = html.fragment_fromstring(self._source, create_parent="div")
         self._convert(root)
+        if compacted:
+            compact(root)
         whole = root.getroottree() if is_document else root
         text = etree.tostring(whole, encoding="unicode", method="html")
         if not is_document:

@@ -95,6 +95,11 @@ class DirectmailAccount(models.Model):
         help="How the approved content is handed over. Choose the second only where DirectMail"
         " refuses templates for this account.",
     )
+    template_in_body = fields.Boolean(
+        "Large templates",
+        help="Hand template texts over in the body of the call instead of its address, which takes"
+        " about 80 KB. Try it where DirectMail accepts that from this account.",
+    )
     threads = fields.Integer(
         "Calls at once",
         default=32,

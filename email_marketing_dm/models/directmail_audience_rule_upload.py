@@ -14,9 +14,7 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("upload", "Uploaded list"), ("group",)],
         ondelete={"upload": "cascade"},
     )
-    upload_id = fields.Many2one(
-        "directmail.upload", "Upload", index="btree_not_null", ondelete="restrict"
-    )
+    upload_id = fields.Many2one("directmail.upload", index="btree_not_null", ondelete="restrict")
 
     @api.model
     def _get_checked_fields(self):

@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 
 from ..directmail import const
 
-CONTENT = ("subject", "sender_name", "body_arch", "body_html")
+CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
 
 
 class DirectmailTask(models.Model):
@@ -28,6 +28,7 @@ class DirectmailTask(models.Model):
     sender_name = fields.Char(
         "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
     )
+    preview_text = fields.Char("Preview text", compute="_compute_content", readonly=False)
     body_arch = fields.Html(
         "Body", sanitize="email_outgoing", compute="_compute_content", readonly=False
     )

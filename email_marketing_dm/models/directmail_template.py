@@ -1,10 +1,9 @@
-import re
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..directmail import const
 from ..directmail.placeholders import compile_content
+from ..directmail.preflight import ERROR
 
 # What the links that mass_mailing's themes contain become in our own pages.
 SPECIAL_LINKS = {
@@ -57,6 +56,10 @@ class DirectmailTemplate(models.Model):
         required=True,
         size=const.SENDER_NAME_MAX,
         help="What recipients see as the sender, at most 15 characters.",
+    )
+    preview_text = fields.Char(
+        "Preview text",
+        help="What mail programs show beside the subject; without it, how the mail begins.",
     )
     body_arch = fields.Html("Body", sanitize="email_outgoing")
     # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
@@ -139,36 +142,32 @@ class DirectmailTemplate(models.Model):
         :rtype: directmail.placeholders.Compiled
         :raise UserError: with every finding that stands against a submission, a line each
         """
-        compiled = self._compile_content()
-        findings = [self._explain_problem(*problem) for problem in compiled.problems]
-        findings += self._find_unreadable(compiled.variables)
-        if not re.sub(r"<[^>]*>|\s", "", compiled.text):
-            findings.append(self.env._("The body is empty."))
-        elif "/unsubscribe_from_list" not in compiled.links:
-            findings.append(
-                self.env._(
-                    "There is no unsubscribe link, and DirectMail rejects templates without one."
-                    " Add a footer block, or a link to /unsubscribe_from_list."
-                )
-            )
-        if len(compiled.subject) > const.SUBJECT_MAX:
-            findings.append(self.env._("The subject may have %s characters.", const.SUBJECT_MAX))
-        if findings:
+        compiled = self._compile_content(self.body_html)
+        errors = [finding for finding in self._find(compiled) if finding["level"] == ERROR]
+        if errors:
             raise UserError(
-                "\n".join([self.env._("Before DirectMail can review this template:"), *findings])
+                "\n".join(
+                    [
+                        self.env._("Before DirectMail can review this template:"),
+                        *(" ".join([error["title"], *error["details"]]) for error in errors),
+                    ]
+                )
             )
         return compiled
 
-    def _compile_content(self):
+    def _compile_content(self, body):
         """Return the content in DirectMail's terms together with what stands against it.
 
+        :param body: HTML, of the builder or inlined
         :rtype: directmail.placeholders.Compiled
         """
-        self.ensure_one()
         return compile_content(
             self.subject or "",
-            self.body_html or "",
-            public_url=(self.account_id.public_url or "").rstrip("/"),
+            body or "",
+            preview_text=self.preview_text or "",
+            framed=True,
+            compacted=True,
+            public_url=self._get_public_url(),
             links=self._get_links(),
         )
 
@@ -176,17 +175,5 @@ class DirectmailTemplate(models.Model):
         """Return {address as written: path}: links that lead to us, with the person's token."""
         return SPECIAL_LINKS
 
-    def _explain_problem(self, code, detail):
-        sentences = {
-            "too_many_variables": self.env._(
-                "There are more than %s placeholders.", const.VARIABLES_MAX
-            ),
-            "brace_in_subject": self.env._(
-                "The subject contains %s: leave out the braces.", detail
-            ),
-            "condition": self.env._("DirectMail can't show parts to some people only: %s", detail),
-            "inline_in_body": self.env._("Insert %s with the placeholder button instead.", detail),
-        }
-        return sentences.get(code) or self.env._(
-            "DirectMail can't express this: %s. Remove it, or use a plain contact field.", detail
-        )
+    def _get_public_url(self):
+        return (self.account_id.public_url or "").rstrip("/")

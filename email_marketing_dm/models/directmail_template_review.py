@@ -112,7 +112,9 @@ class DirectmailTemplate(models.Model):
     @api.model
     def _take_over(self, account, listing):
         """Bring the account's templates in step with a listing."""
-        account.sudo().template_count = len(listing.rows)
+        # Every needless write of the account could collide with its sender's or a user's.
+        if account.template_count != len(listing.rows):
+            account.sudo().template_count = len(listing.rows)
         followed = self._get_followed(account)
         for template in followed:
             # Submitted after the question: the answer is about an older text.

@@ -4,7 +4,9 @@ from odoo.exceptions import UserError
 from ..directmail import const
 from ..directmail.errors import DirectMailError
 
-CONTENT_FIELDS = ("subject", "sender_name", "body_arch", "body_html", "account_id")
+CONTENT_FIELDS = (
+    "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
+)  # fmt: skip
 
 
 class DirectmailTemplate(models.Model):
@@ -162,7 +164,9 @@ class DirectmailTemplate(models.Model):
                 raise lost
             try:
                 if row:
-                    client.modify_template(row.template_id, *content)
+                    client.modify_template(
+                        row.template_id, *content, in_body=self.account_id.template_in_body
+                    )
                     return row.template_id
                 return self._create_remote(client, content)
             except DirectMailError as error:
@@ -174,12 +178,12 @@ class DirectmailTemplate(models.Model):
     def _create_remote(self, client, content):
         """Create the template at DirectMail, making room for it if all places are taken."""
         try:
-            return client.create_template(*content)
+            return client.create_template(*content, in_body=self.account_id.template_in_body)
         except DirectMailError as error:
             if not error.code.startswith("InvalidTemplateNumber"):
                 raise
         self.account_id._make_room(client)
-        return client.create_template(*content)
+        return client.create_template(*content, in_body=self.account_id.template_in_body)
 
     def _find_row(self, rows):
         """Return the row of this template among DirectMail's, or None.

@@ -55,9 +55,9 @@ class DirectmailTemplate(models.Model):
             links[href] = {"href": href, "url": url, "title": _title(node) or url}
         return list(links.values())[:LINKS_MAX]
 
-    def _compile(self):
-        compiled = super()._compile()
-        base = (self.account_id.public_url or "").rstrip("/")
+    def _compile_content(self, body):
+        compiled = super()._compile_content(body)
+        base = self._get_public_url()
         pixel = PIXEL % (base, TOKEN)
         text, end, rest = compiled.text.rpartition("</body>")
         return replace(

@@ -16,22 +16,15 @@ class DirectmailTemplate(models.Model):
 
     _inherit = "directmail.template"
 
-    def _find_unreadable(self, variables):
-        """Return a finding for every placeholder that is no field its owner may read."""
-        return [
-            self.env._("There is no field %s on contacts.", variable["path"])
-            for variable in variables
-            if not self._is_readable("res.partner", variable["path"])
-        ]
-
-    def _is_readable(self, model, path):
+    def _is_readable(self, model, path, user=None):
         """Tell whether the owner may read a field, and each step on the way to it.
 
         Values are read with all rights when mails go out, so this is asked before.
 
         :param str model: where the path begins
+        :param user: somebody else than the owner
         """
-        records = self.env[model].with_user(self.user_id)
+        records = self.env[model].with_user(user or self.user_id)
         for name in path.split("."):
             field = records._fields.get(name) if records is not None else None
             if (
@@ -84,7 +77,9 @@ class DirectmailTemplate(models.Model):
                 numbers.setdefault(person.res_model, {})[person.id] = person.res_id
         found = {}
         for model, by_person in numbers.items():
-            records = self.env[model].sudo().browse(set(by_person.values())).exists()
+            # a cron's company is not the template's, and some values differ between companies
+            sender = self.with_company(self.company_id or self.account_id.company_id)
+            records = sender.env[model].sudo().browse(set(by_person.values())).exists()
             by_lang = records.grouped("lang") if "lang" in records._fields else {False: records}
             readable = {
                 record.id: record

@@ -80,6 +80,7 @@ def test_reviewing_templates(page):
     browser.run("document.querySelector('#template textarea').value = 'No way to unsubscribe.';")
     press(browser, "Reject", "#template .state.bad")
     assert account.emulator.templates()[0]["comment"] == "No way to unsubscribe."
+    appears(browser, "#template-list .state.bad")  # the list follows a moment later
     click(browser, "#template-list li:nth-child(1) button", "#template .state.wait")
     press(browser, "Approve", "#template .state.good")
     states = [account.call("desc_template", template_id=number).template_status

@@ -12,7 +12,13 @@ TERMS = polib.pofile(ADDON / "i18n" / "email_marketing_dm.pot")
 CHINESE = polib.pofile(ADDON / "i18n" / "zh_CN.po")
 
 # Names that a Chinese reader knows as they are. Odoo's own export leaves them empty.
-SAME_IN_CHINESE = {"AccessKey ID", "AccessKey secret", "ID", "https://www.example.com"}
+SAME_IN_CHINESE = {
+    "AccessKey ID",
+    "AccessKey secret",
+    "ID",
+    "__WEBSITE__",
+    "https://www.example.com",
+}
 
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sdfr%]")
 TAG = re.compile(r"</?\w[^>]*>")

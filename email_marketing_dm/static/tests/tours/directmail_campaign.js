@@ -44,7 +44,7 @@ registry.category("web_tour.tours").add("directmail_prepare", {
         },
         { trigger: ".o_field_widget[name='usable_count'] .o_stat_value:contains(3)" },
         ...openMenu("directmail_template_menu", "Templates"),
-        { trigger: ".o_list_button_add", run: "click" },
+        { trigger: ".o-kanban-button-new", run: "click" },
         fill("name", "Tour template"),
         fill("subject", "News for you"),
         fill("sender_name", "Azure"),
@@ -63,7 +63,7 @@ registry.category("web_tour.tours").add("directmail_prepare", {
 registry.category("web_tour.tours").add("directmail_send", {
     steps: () => [
         ...openMenu("directmail_template_menu", "Templates"),
-        { trigger: ".o_data_cell:contains('Tour template')", run: "click" },
+        { trigger: ".o_kanban_record:contains('Tour template')", run: "click" },
         press("action_check_review"),
         seeState("approved"),
         ...openMenu("directmail_task_menu", "Email tasks"),

@@ -1,0 +1,60 @@
+from collections import namedtuple
+
+from odoo import models
+
+from ..directmail.const import SUBJECT_MAX
+from ..directmail.placeholders import assemble
+
+Person = namedtuple("Person", "id partner_id res_model res_id")
+# In place of a person's own token: the links of a preview lead nowhere.
+PREVIEW_TOKEN = "preview"
+
+
+class DirectmailTemplate(models.Model):
+    """What somebody will get, before anybody gets it."""
+
+    _inherit = "directmail.template"
+
+    def preview_content(self, values, partner_id):
+        """Return the mail that a contact would get of content that may not be saved yet.
+
+        :param values: as in `check_content`; empty for what was submitted
+        :param int partner_id: a contact that the user may read, or False for the defaults only
+        :return: {"subject", "sender_name", "html", "public_url"}; pictures of this server are
+            under the latter
+        :raise AccessError: for a contact that the user may not read
+        """
+        partner = self.env["res.partner"].browse(partner_id or [])
+        partner.check_access("read")
+        if values:
+            template = self._make_draft(values)
+            compiled = template._compile_content(template.body_html)
+            subject, text, variables = compiled.subject, compiled.text, compiled.variables
+        else:
+            self.ensure_one()
+            self.check_access("read")
+            template, variables = self, self.variables or []
+            subject, text = self.submitted_subject, self.submitted_text
+        shown = [
+            variable
+            for variable in variables
+            if template._is_readable("res.partner", variable["path"], self.env.user)
+        ]
+        person = Person(partner.id or 0, partner.id, None, None)
+        # Without the others' values: the preview must not show what its reader may not see.
+        filled = {variable["name"]: "" for variable in variables}
+        reader = template.new(
+            {
+                "user_id": template.user_id.id,
+                "account_id": template.account_id.id,
+                "variables": shown,
+            }
+        )
+        filled |= reader._get_values([person])[person.id]
+        html = assemble(text or "", {**filled, "Token": PREVIEW_TOKEN})
+        return {
+            "subject": assemble(subject or "", filled)[:SUBJECT_MAX],
+            "sender_name": template.sender_name or "",
+            "html": html,
+            "public_url": template._get_public_url(),
+        }

@@ -1,0 +1,183 @@
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user, tagged
+from odoo.tools import SQL
+
+from .common import BODY
+from .test_template_review import ReviewCommon
+
+
+@tagged("post_install", "-at_install")
+class TestTemplateTest(ReviewCommon):
+    """Send a test, at any state, to colleagues, with a chosen contact's values."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user.email = "dm_user@example.com"
+        cls.other.email = "dm_other@example.com"
+        cls.contact = cls.env["res.partner"].create({"name": 'Zoë "O\'Neil" <b>'})
+
+    def _test(self, template, users=None, user=None, **vals):
+        wizard = (
+            self.env["directmail.template.test"]
+            .with_user(user or self.user)
+            .create(
+                {
+                    "template_id": template.id,
+                    "user_ids": [(6, 0, (users or self.user).ids)],
+                    "partner_id": self.contact.id,
+                    **vals,
+                }
+            )
+        )
+        self.env.flush_all()
+        before = len(self.emulator.ledger())
+        with self.enter_registry_test_mode():
+            answer = wizard.action_send()
+        self.env.invalidate_all()
+        return answer, self.emulator.ledger()[before:]
+
+    def _used(self):
+        [(used,)] = self.env.execute_query(
+            SQL(
+                "SELECT COALESCE(sum(used), 0) FROM directmail_usage WHERE account_id = %s",
+                self.account.id,
+            )
+        )
+        return used
+
+    def test_at_any_state(self):
+        template = self._make_template(approved=False)
+        states = []
+        for step in ("draft", "in_review", "rejected", "approved", "lapsed"):
+            if step in ("in_review", "approved"):
+                template.action_submit()
+            if step == "rejected":
+                self.emulator.reject(template.remote_ref, "No.")
+            if step == "approved":
+                self.emulator.approve(template.remote_ref)
+            if step == "lapsed":
+                self._delete_remote(template)
+            if step in ("rejected", "approved", "lapsed"):
+                template.action_check_review()
+            states.append(template.state)
+            _answer, [mail] = self._test(template)
+            self.assertEqual(mail["subject"], "[Test] Spring is here, " + self.contact.name)
+        self.assertEqual(states, ["draft", "in_review", "rejected", "approved", "lapsed"])
+
+    def test_what_arrives(self):
+        template = self._make_template()
+        used = self._used()
+        answer, rows = self._test(template, self.user + self.other)
+        self.assertEqual(
+            {row["to"] for row in rows}, {"dm_user@example.com", "dm_other@example.com"}
+        )
+        mail = self.emulator.mail(rows[0]["env_id"], to=rows[0]["to"])
+        self.assertIn("&lt;b&gt;", mail["html"])
+        self.assertNotIn("<b>", mail["html"])
+        self.assertFalse(rows[0]["tag"], "so it is in no task's results")
+        self.assertNotIn("X-User-Notify-Mid", mail["headers"])
+        self.assertEqual(self._used() - used, 2, "counted against the quota")
+        self.assertFalse(self.env["directmail.delivery"].search([]))
+        note = template.message_ids[0]
+        self.assertIn("dm_other@example.com", note.body)
+        self.assertIn("O'Neil", note.body.unescape())
+        self.assertEqual(note.author_id, self.user.partner_id)
+        self.assertEqual(answer["params"]["type"], "success")
+
+    def test_what_was_approved_is_what_is_sent(self):
+        template = self._make_template()
+        template.sudo().body_html = BODY.replace("spring", "summer")
+        _answer, [row] = self._test(template)
+        self.assertIn("spring collection", self.emulator.mail(row["env_id"])["html"])
+
+    def test_only_colleagues(self):
+        template = self._make_template(approved=False)
+        portal = new_test_user(self.env, "dm_portal", "base.group_portal", email="p@example.com")
+        nowhere = new_test_user(self.env, "dm_nowhere", "base.group_user")
+        nowhere.partner_id.email = False
+        many = self.env["res.users"]
+        for number in range(6):
+            many += new_test_user(
+                self.env, f"dm_many{number}", "base.group_user", email=f"m{number}@example.com"
+            )
+        for users, reason in (
+            (portal, "no internal user"),
+            (nowhere, "no usable email address"),
+            (many, "1 to 5 colleagues"),
+        ):
+            with self.assertRaisesRegex(UserError, reason):
+                self._test(template, users)
+        self.assertFalse(self.env["directmail.test.mail"].search([("email", "=like", "m%")]))
+        _answer, rows = self._test(template, many[:5])
+        self.assertEqual(len(rows), 5)
+
+    def test_fifty_a_day(self):
+        template = self._make_template(approved=False)
+        log = self.env["directmail.test.mail"].sudo()
+        vals = {"account_id": self.account.id, "user_id": self.user.id, "email": "x@example.com"}
+        log.create([{**vals, "state": "sent"}] * 49 + [{**vals, "state": "refused"}])
+        _answer, rows = self._test(template)
+        self.assertEqual(len(rows), 1, "the fiftieth; what was refused does not count")
+        with self.assertRaisesRegex(UserError, "50 test mails in 24 hours, and have sent 50"):
+            self._test(template)
+        _answer, rows = self._test(template, user=self.other)
+        self.assertEqual(len(rows), 1, "each user has fifty")
+        self.env.cr.execute("UPDATE directmail_test_mail SET create_date = now() - interval '25 h'")
+        _answer, rows = self._test(template)
+        self.assertEqual(len(rows), 1)
+
+    def test_quota_is_kept(self):
+        template = self._make_template(approved=False)
+        self.account.sudo().daily_quota = self._used() + 1
+        with self.assertRaisesRegex(UserError, "quota of the DirectMail account is used up"):
+            self._test(template, self.user + self.other)
+        _answer, rows = self._test(template)
+        self.assertEqual(len(rows), 1)
+
+    def test_refused_by_directmail(self):
+        template = self._make_template(approved=False)
+        used = self._used()
+        self.emulator.set_fault(
+            "error", action="SingleSendMail", status=400, code="InvalidSendMail.Spam"
+        )
+        with self.assertRaisesRegex(UserError, "InvalidSendMail.Spam"):
+            self._test(template)
+        self.assertEqual(self._used(), used, "given back")
+        self.assertEqual(self.env["directmail.test.mail"].search([], limit=1).state, "refused")
+
+    def test_lost_answer(self):
+        template = self._make_template(approved=False)
+        used = self._used()
+        self.emulator.set_fault("close", action="SingleSendMail")
+        answer, rows = self._test(template)
+        self.assertIn("did not arrive", answer["params"]["message"])
+        self.assertEqual(answer["params"]["type"], "warning")
+        self.assertEqual((len(rows), self._used() - used), (1, 1), "it may have been sent")
+
+    def test_rights(self):
+        template = self._make_template(approved=False)
+        _answer, rows = self._test(template, user=self.other)
+        self.assertEqual(len(rows), 1, "whoever may read a template may look at it in a mailbox")
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        self.contact.company_id = company
+        with self.assertRaises(AccessError):
+            self._test(template)
+        with self.assertRaises(AccessError):
+            self.env["directmail.test.mail"].with_user(self.user).search([]).unlink()
+        stranger = new_test_user(
+            self.env,
+            "dm_stranger_test",
+            "email_marketing_dm.email_marketing_dm_group_user",
+            company_id=company.id,
+            company_ids=[(6, 0, company.ids)],
+            email="s@example.com",
+        )
+        with self.assertRaises(AccessError):
+            self._test(template, user=stranger)
+
+    def test_a_copied_database_sends_no_test(self):
+        template = self._make_template(approved=False)
+        self.account.sudo().database_identity = "another database"
+        with self.assertRaisesRegex(UserError, "not active"):
+            self._test(template)

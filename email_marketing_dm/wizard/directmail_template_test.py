@@ -1,0 +1,198 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..directmail.address import normalise
+from ..directmail.answers import Verdict, verdict_of_code
+from ..directmail.const import SUBJECT_MAX
+from ..directmail.errors import DirectMailError
+from ..directmail.pool import CallPool
+from ..directmail.records import Mail
+from ..models.directmail_test_mail import AT_ONCE
+
+# What a mail is made of, where nothing was submitted yet.
+CONTENT = ("subject", "sender_name", "preview_text", "body_html")
+
+
+class DirectmailTemplateTest(models.TransientModel):
+    """Sends a template, reviewed or not, to colleagues, with the values of one contact.
+
+    DirectMail sends text that nobody has reviewed as the body of a single mail, and only so.
+    """
+
+    _name = "directmail.template.test"
+    _description = "Send a Test of an Email Template"
+    _rec_name = "template_id"
+
+    template_id = fields.Many2one(
+        "directmail.template", required=True, readonly=True, ondelete="cascade"
+    )
+    account_id = fields.Many2one(related="template_id.account_id")
+    user_ids = fields.Many2many(
+        "res.users",
+        string="To",
+        required=True,
+        domain=[("share", "=", False)],
+        default=lambda self: self.env.user,
+        help="Colleagues who have a user here, at most 5 at once.",
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        "With the values of",
+        default=lambda self: self.env.user.partner_id,
+        help="Whose name and other values the placeholders show. Empty: what stands in their"
+        " place for people of whom nothing is known.",
+    )
+    sender_id = fields.Many2one(
+        "directmail.sender",
+        "Sender address",
+        required=True,
+        compute="_compute_sender_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        domain="[('account_id', '=', account_id), ('ready', '=', True)]",
+    )
+
+    @api.depends("template_id")
+    def _compute_sender_id(self):
+        for test in self:
+            test.sender_id = test.template_id.account_id.sender_ids.filtered("ready")[:1]
+
+    def action_send(self):
+        """Send the test mails and say what became of them.
+
+        :raise UserError: if they may not be sent, or DirectMail refuses all of them
+        """
+        self.ensure_one()
+        addresses = self._get_addresses()
+        mails = self._make_mails(addresses)
+        answers = self._send(mails)
+        sent = [email for email, answer in answers.items() if answer.verdict == Verdict.ACCEPTED]
+        unknown = [email for email, answer in answers.items() if answer.verdict == Verdict.UNKNOWN]
+        refused = [answers[email] for email in answers.keys() - {*sent, *unknown}]
+        if len(refused) == len(answers):
+            raise UserError(self._explain(refused[0]))
+        message = self._describe(sent, unknown, len(refused))
+        self.template_id.sudo().message_post(body=message, subtype_xmlid="mail.mt_note")
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "message": message,
+                "type": "warning" if unknown or refused else "success",
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+    # === BUSINESS === #
+
+    def _get_addresses(self):
+        """Return the colleagues' addresses.
+
+        :raise UserError: if there are too many, or somebody is none or has none
+        """
+        self.template_id.check_access("read")
+        users = self.user_ids
+        strangers = users.filtered(lambda user: user.share or not user.active)
+        if strangers:
+            raise UserError(
+                self.env._(
+                    "%s is no internal user. Tests go to colleagues only.",
+                    ", ".join(strangers.mapped("name")),
+                )
+            )
+        if not 0 < len(users) <= AT_ONCE:
+            raise UserError(self.env._("Choose 1 to %s colleagues.", AT_ONCE))
+        addresses = {user: normalise(user.email or "") for user in users}
+        missing = [user.name for user, address in addresses.items() if not address]
+        if missing:
+            raise UserError(
+                self.env._("%s has no usable email address.", ", ".join(missing)),
+            )
+        return list(dict.fromkeys(addresses.values()))
+
+    def _make_mails(self, addresses):
+        """Return {address: `directmail.records.Mail`}: no tag, and no header that tells whose."""
+        template, sender = self.template_id, self.sender_id
+        if sender.account_id != template.account_id or not sender.ready:
+            raise UserError(self.env._("Choose a sender address that can send marketing mail."))
+        values = {}
+        if template.state in ("draft", "rejected"):
+            values = {name: template[name] for name in CONTENT}
+            values["account_id"] = template.account_id.id
+        content = template.preview_content(values, self.partner_id.id)
+        if not content["html"].strip():
+            raise UserError(self.env._("The body is empty."))
+        subject = self.env._("[Test] %s", content["subject"])
+        return {
+            address: Mail(
+                sender=sender.email,
+                address_type=1,
+                to=address,
+                subject=subject[:SUBJECT_MAX],
+                sender_name=content["sender_name"],
+                html_body=content["html"],
+            )
+            for address in addresses
+        }
+
+    def _send(self, mails):
+        """Send the mails, each limit taken before and each answer written after the calls.
+
+        :param mails: {address: Mail}
+        :return: {address: `directmail.answers.Answer`}
+        """
+        account = self.template_id.account_id
+        account._check_can_call()
+        client = account._get_client()
+        # Transactions of their own: a lock that is held during calls would hold up the senders,
+        # and one that is tried again would send again.
+        with self.env.registry.cursor() as cr:
+            env = self.env(cr=cr, su=True)
+            reserved = env["directmail.test.mail"]._reserve(
+                self.template_id.with_env(env), self.env.user.with_env(env), list(mails)
+            )
+            numbers = {test.email: test.id for test in reserved}
+        pool = CallPool(len(mails), client.send)
+        for address, mail in mails.items():
+            pool.submit(address, mail)
+        answers = {}
+        while pool.in_flight:
+            answers.update((address, answer) for address, _mail, answer in pool.drain(1.0))
+        pool.close(0)
+        with self.env.registry.cursor() as cr:
+            env = self.env(cr=cr, su=True)
+            env["directmail.test.mail"].browse(numbers.values())._write_answers(
+                {numbers[address]: answer for address, answer in answers.items()}
+            )
+        return answers
+
+    def _describe(self, sent, unknown, refused):
+        """Say what became of the mails, in sentences."""
+        parts = []
+        if sent:
+            parts.append(
+                self.env._(
+                    "Test mail sent to %(addresses)s with the values of %(contact)s.",
+                    addresses=", ".join(sent),
+                    contact=self.partner_id.display_name or self.env._("nobody"),
+                )
+            )
+        if unknown:
+            parts.append(
+                self.env._(
+                    "DirectMail's answer did not arrive for %s: look into the mailbox before you"
+                    " try again.",
+                    ", ".join(unknown),
+                )
+            )
+        if refused:
+            parts.append(self.env._("DirectMail refused %s of them.", refused))
+        return " ".join(parts)
+
+    def _explain(self, answer):
+        """Say why DirectMail refused a test mail."""
+        kind = verdict_of_code(answer.code)[1]
+        return self.template_id.account_id._explain(
+            DirectMailError(kind, answer.code, answer.message)
+        )

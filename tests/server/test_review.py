@@ -1,0 +1,174 @@
+"""A template's life at DirectMail on a real server: lost answers, restarts, decisions and tasks."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from odoo_server import RpcError
+
+from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
+
+from directmail.client import DirectMailClient  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def no_fault_left(emulator):
+    """Faults are for one test only."""
+    yield
+    emulator.clear_faults()
+
+
+def draft(shop, name):
+    """Make a template that is not submitted yet."""
+    source = shop.template
+    [template] = shop.user.call("directmail.template", "copy", [[source], {"name": name}])
+    return template
+
+
+def act(shop, template, action):
+    return shop.user.call("directmail.template", f"action_{action}", [[template]])
+
+
+def read(shop, template, name):
+    return shop.user.read("directmail.template", template, name)[name]
+
+
+def remote(emulator, template):
+    """Return what the emulator has of a template, by the end of its name."""
+    return [row for row in emulator.templates() if f"-{template}-" in row["name"]]
+
+
+def pass_time(shop):
+    """Let the next check of the review be due, as it is after a minute."""
+    shop.server.query(
+        """UPDATE ir_cron_trigger SET call_at = now() AT TIME ZONE 'UTC'
+            WHERE cron_id = (SELECT res_id FROM ir_model_data
+                              WHERE module = 'email_marketing_dm'
+                                AND name = 'ir_cron_directmail_review')"""
+    )
+
+
+def wait_for(shop, template, state, seconds=60):
+    """Wait until the review cron has taken over DirectMail's decision."""
+    deadline = time.monotonic() + seconds
+    while (found := read(shop, template, "state")) != state:
+        assert time.monotonic() < deadline, f"the template is {found}, not {state}"
+        pass_time(shop)
+        shop.server.wake_crons()
+        time.sleep(0.3)
+
+
+@pytest.mark.parametrize("kind", ["close", "truncated", "html"])
+def test_a_lost_answer_makes_no_second_template(shop, emulator, kind):
+    template = draft(shop, f"Lost {kind}")
+    emulator.set_fault(kind, action="CreateTemplate", times=1)
+    act(shop, template, "submit")
+    [row] = remote(emulator, template)
+    assert read(shop, template, "remote_ref") == str(row["id"])
+
+    act(shop, template, "edit")
+    shop.user.call("directmail.template", "write", [[template], {"subject": f"Changed {kind}"}])
+    emulator.clear_faults()
+    emulator.set_fault(kind, action="ModifyTemplate", times=1)
+    act(shop, template, "submit")
+    [row] = remote(emulator, template)
+    assert row["subject"] == f"Changed {kind}"
+    assert read(shop, template, "state") == "in_review"
+
+
+def test_a_lost_answer_and_nobody_to_ask(shop, emulator):
+    template = draft(shop, "Nobody to ask")
+    emulator.set_fault("close", action="CreateTemplate", times=1)
+    emulator.set_fault("close", action="QueryTemplateByParam", after=1, times=1)
+    with pytest.raises(RpcError, match="can't be reached"):
+        act(shop, template, "submit")
+    assert read(shop, template, "state") == "draft"
+    assert len(remote(emulator, template)) == 1, "it is there, though nobody here knows"
+    act(shop, template, "submit")
+    assert len(remote(emulator, template)) == 1
+
+
+def test_a_kill_during_the_submission_makes_no_second_template(shop, emulator):
+    template = draft(shop, "Killed")
+    emulator.set_fault("slow", action="CreateTemplate", times=1, delay=2.0)
+
+    def submit():
+        with pytest.raises(Exception):  # noqa: B017 the connection breaks, one way or the other
+            act(shop, template, "submit")
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not remote(emulator, template):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    shop.server.kill()
+    thread.join()
+    shop.server.start()
+    assert read(shop, template, "state") == "draft"
+    act(shop, template, "submit")
+    assert len(remote(emulator, template)) == 1
+
+
+def test_instant_tasks_go_out_when_approved_also_after_a_restart(shop, emulator):
+    template = draft(shop, "Restart")
+    act(shop, template, "submit")
+    task = shop.make_task("restart", 5, template_id=template)
+    shop.act(task, "send")
+    assert shop.state(task) == "pending"
+    shop.server.stop()
+    [row] = remote(emulator, template)
+    emulator.approve(row["id"])
+    shop.server.start()
+    pass_time(shop)
+    shop.wait(task, "done")
+    assert read(shop, template, "state") == "approved"
+    books = shop.check(task, 5)
+    assert books.ok and books.states == {"sent": 5}, books
+
+
+def test_rejection_and_a_correction_on_the_tasks_page(shop, emulator):
+    template = draft(shop, "Rejected")
+    act(shop, template, "submit")
+    task = shop.make_task("rejected", 3, template_id=template)
+    shop.act(task, "send")
+    [row] = remote(emulator, template)
+    emulator.reject(row["id"], "Name the sender's address.")
+    pass_time(shop)
+    shop.wait(task, "failed")
+    assert "Name the sender's address." in shop.read(task, "state_message")["state_message"]
+
+    shop.user.call("directmail.task", "write", [[task], {"subject": "Corrected"}])
+    [own, name] = shop.read(task, "template_id")["template_id"]
+    assert own != template and name == "Task rejected"
+    shop.act(task, "send")
+    [row] = remote(emulator, own)
+    emulator.approve(row["id"])
+    wait_for(shop, own, "approved")
+    shop.wait(task, "done")
+    mails = emulator.ledger(tag=shop.tag(task))
+    assert {mail["subject"] for mail in mails} == {"Corrected"} and len(mails) == 3
+    assert read(shop, template, "state") == "rejected", "the one that was chosen is left alone"
+
+
+def test_deleted_in_the_console_is_noticed_and_not_made_again(shop, emulator):
+    template = draft(shop, "Deleted")
+    act(shop, template, "submit")
+    [row] = remote(emulator, template)
+    emulator.approve(row["id"])
+    wait_for(shop, template, "approved")
+    console = DirectMailClient(emulator.endpoint, ACCESS_KEY_ID, ACCESS_KEY_SECRET, protocol="http")
+    console.delete_template(read(shop, template, "remote_ref"))
+    shop.server.query(
+        """UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC'
+            WHERE id = (SELECT res_id FROM ir_model_data
+                         WHERE module = 'email_marketing_dm'
+                           AND name = 'ir_cron_directmail_review')"""
+    )
+    wait_for(shop, template, "lapsed")
+    assert read(shop, template, "lapse_reason") == "deleted"
+    assert not remote(emulator, template)

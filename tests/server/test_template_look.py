@@ -1,0 +1,122 @@
+"""What is submitted looks like what was designed, in a real browser, and is small enough.
+
+Every theme of Odoo's mail builder as shipped, and our own designs, go through the real builder. By
+default the pictures of some are compared, pixel by pixel; ``ALL_THEMES=1`` compares those of all.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from campaign import PASSWORD
+from PIL import ImageChops
+
+from devenv.browser import Browser, wait_until
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
+
+from directmail.const import TEMPLATE_URL_MAX  # noqa: E402
+from directmail.placeholders import compile_content  # noqa: E402
+from directmail.preflight import wire_size  # noqa: E402
+
+LINKS = {"/unsubscribe_from_list": "/directmail/unsubscribe/", "/view": "/directmail/view/"}
+#: shapes, background pictures, columns, embedded pictures: where compaction could go wrong
+PICTURED = ("newsletter", "training", "promotion", "Product launch", "End-of-season sale")
+WIDTHS = {"desktop": 1280, "phone": 375}
+FIELD = """
+    const find = (node) => {
+        if (node.component.themeService && node.component.iframeRef) return node.component;
+        return Object.values(node.children).map(find).find(Boolean);
+    };
+    const field = find(odoo.__WOWL_DEBUG__.root.__owl__);
+    const { record } = field.props;
+"""
+THEMES = f"{FIELD} return [...field.themeService.getThemes().keys()];"
+#: what a click on a theme does, without leaving the page in between
+CHOOSE = """
+    const html = %s || field.themeService.getThemes().get(%s).html;
+    await record.update({ body_arch: html, body_html: "" });
+"""
+INLINED = f"{FIELD} return String(record.data.body_html || '');"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bodies(shop, server, browser):
+    """{name: body as it is stored} of every theme and every design, made by the builder."""
+    browser.log_in(server.url, "dm_user", PASSWORD)
+    browser.open(
+        f"{server.url}/odoo/action-email_marketing_dm.directmail_template_action/new",
+        ".o_mail_theme_selector [data-name]",
+    )
+    sources = dict.fromkeys(browser.run(THEMES))
+    for design in shop.user.call("directmail.design", "search_read", [[], ["name"]]):
+        action = shop.user.call("directmail.design", "action_use", [[design["id"]]])
+        sources[design["name"]] = action["context"]["default_body_arch"]
+    assert len(sources) > 12
+    found = {}
+    for name, html in sources.items():
+        browser.run(f"{FIELD} {CHOOSE % (json.dumps(html), json.dumps(name))}")
+        wait_until(lambda: browser.run(INLINED), 60, f"the builder with {name}")
+        template = shop.user.call(
+            "directmail.template",
+            "create",
+            [
+                {
+                    "name": name,
+                    "account_id": shop.account,
+                    "subject": name,
+                    "sender_name": "Azure",
+                    "body_html": browser.run(INLINED),
+                }
+            ],
+        )
+        found[name] = shop.user.read("directmail.template", template, "body_html")["body_html"]
+    return found
+
+
+def compiled(body, url, compacted):
+    options = {"framed": True, "compacted": compacted}
+    return compile_content("x", body, public_url=url, links=LINKS, **options).text
+
+
+def test_every_theme_and_design_is_small_enough(bodies):
+    sizes = {
+        name: wire_size(compiled(body, "https://marketing.example.com", compacted=True))
+        for name, body in bodies.items()
+    }
+    print(sizes)
+    assert {name: size for name, size in sizes.items() if size > TEMPLATE_URL_MAX} == {}
+
+
+def picture(browser, tmp_path, text, width):
+    """Return the whole mail as it looks in a window of this width."""
+    path = tmp_path / f"{time.monotonic_ns()}.html"
+    path.write_text(text)
+    browser.resize(width, 800)
+    browser.open(path.as_uri(), f"() => location.href === {path.as_uri()!r}")
+    height = browser.run("return document.documentElement.scrollHeight;")
+    browser.resize(width, min(height, 8000))
+    browser.wait(f"() => window.innerHeight === {min(height, 8000)}")
+    return browser.capture()
+
+
+def test_nothing_visible_changes(bodies, browser, server, tmp_path):
+    names = bodies if os.environ.get("ALL_THEMES") else PICTURED
+    for name in names:
+        before, after = (compiled(bodies[name], server.url, small) for small in (False, True))
+        assert len(after) < len(before) * 0.8
+        for kind, width in WIDTHS.items():
+            images = [picture(browser, tmp_path, text, width) for text in (before, after)]
+            assert images[0].size == images[1].size, f"{name} on a {kind}"
+            difference = ImageChops.difference(*images).getbbox()
+            assert difference is None, f"{name} on a {kind}: {difference}"
+            assert len(set(images[0].resize((64, 64)).getdata())) > 5, "an empty page"

@@ -1,0 +1,247 @@
+"""Each rule of the preflight: a mail that passes, the same mail failing, and what a click mends."""
+
+from dataclasses import replace
+
+import pytest
+from directmail.placeholders import compile_content
+from directmail.preflight import RULES, UNSUBSCRIBE, Mail, check, is_public, wire_size
+from directmail.repairs import REPAIRS, Draft, Phrases, repair
+from hypothesis import given
+from hypothesis import strategies as st
+
+URL = "https://news.shop.org"
+GOOD = """
+<p>Dear <t t-out="object.name">friend</t>,</p>
+<p>our spring collection is here. <a href="https://shop.org/spring">Have a look</a>.</p>
+<p><img src="https://shop.org/spring.jpg" alt="A meadow"/></p>
+<p>Azure Interior, 1 Orchard Road, Singapore 238824. You get this mail because you are our
+customer. <a href="/unsubscribe_from_list">Unsubscribe</a></p>
+"""
+PHRASES = Phrases(
+    "Dear", "friend", "Unsubscribe", "You get this mail because you asked for it.",
+    "Azure Interior, 1 Orchard Road, 238824 Singapore", "Picture",
+)  # fmt: skip
+ADDRESS = ("1 Orchard Road", "238824", "Singapore")
+
+
+def mail(subject="Spring, {{ object.name ||| friend }}", body=GOOD, sender_name="Azure", **options):
+    compiled = compile_content(subject, body, public_url=URL, links={UNSUBSCRIBE: "/u/"})
+    options = {"public_url": URL, "address": ADDRESS, **options}
+    return Mail(subject, sender_name, body, compiled, **options)
+
+
+def with_body(text):
+    return {"body": GOOD + text}
+
+
+def without(text, instead=""):
+    assert text in GOOD
+    return {"body": GOOD.replace(text, instead)}
+
+
+def test_good_mail():
+    assert check(mail()) == []
+
+
+# rule: (code, level, failing mail, the detail)
+FAILING = [
+    ("subject_empty", "error", {"subject": "  "}, ""),
+    ("subject_long", "error", {"subject": "x" * 101}, "101"),
+    ("subject_may_be_long", "warning", {"subject": "x" * 95 + "{{ object.name ||| y }}"}, "95"),
+    ("sender_name_empty", "error", {"sender_name": " "}, ""),
+    ("sender_name_long", "error", {"sender_name": "Azure Interior 3"}, "Azure Interior 3"),
+    ("body_empty", "error", {"body": "<p> </p>"}, ""),
+    ("body_large", "error", with_body("<p>%s</p>" % ("茶" * 9100)), "81"),
+    ("body_clipped", "warning", {**with_body("x" * 105_000), "in_body": True}, "103"),
+    ("body_large", "error", {**with_body("x" * 1024 * 1024), "in_body": True}, "1025"),
+    ("condition", "error", with_body('<p t-if="object.name">x</p>'), 't-if="object.name"'),
+    ("condition", "error", with_body("<p data-filter-domain='[1]'>x</p>"), "[1]"),
+    ("directive", "error", with_body('<p t-foreach="x">x</p>'), 't-foreach="x"'),
+    ("expression", "error", with_body('<t t-out="object.a()"/>'), 't-out="object.a()"'),
+    ("fallback_markup", "error", with_body('<t t-out="object.a">x<b>y</b></t>'),
+     't-out="object.a"'),
+    ("inline_in_body", "error", with_body("{{ object.name }}"), "{{ object.name }}"),
+    ("brace_in_subject", "error", {"subject": "Spring {Name}"}, "{Name}"),
+    ("too_many_variables", "error",
+     with_body("".join(f'<t t-out="object.f{n}x">y</t>' for n in range(50))), "53"),
+    ("no_unsubscribe", "error",
+     without('<a href="/unsubscribe_from_list">Unsubscribe</a>'), ""),
+    ("unsubscribe_only_address", "warning",
+     without("/unsubscribe_from_list", "mailto:stop@shop.org"), ""),
+    ("no_address", "warning", without("1 Orchard Road, "), ""),
+    ("company_address_unknown", "warning", {"address": ("", "", "")}, ""),
+    ("no_reason", "warning", without("You get this mail because you are our\ncustomer. "), ""),
+    ("no_salutation", "warning", without("Dear "), ""),
+    ("suspicious_wording", "warning", with_body("<p>Get RICH now</p>"), "get rich"),
+    ("suspicious_wording", "warning", {"subject": "代开发票"}, "发票"),
+    ("sharing", "warning", with_body("<p>Scan our QR code</p>"), "qr code"),
+    ("sharing", "warning", with_body('<a href="https://www.facebook.com/x">x</a>'),
+     "www.facebook.com"),
+    ("shouting", "warning", {"subject": "EVERYTHING MUST GO"}, "EVERYTHING MUST GO"),
+    ("shouting", "warning", {"subject": "Sale! Sale! Sale!"}, "Sale! Sale! Sale!"),
+    ("link_empty", "warning", with_body('<a href="#">x</a>'), ""),
+    ("link_without_scheme", "error", with_body('<a href="www.shop.org/a">x</a>'), "www.shop.org/a"),
+    ("link_relative", "warning", with_body('<a href="/shop">x</a>'), "/shop"),
+    ("link_relative", "warning", with_body('<a href="terms.html">x</a>'), "terms.html"),
+    ("link_example", "warning", with_body('<a href="https://www.example.com/">x</a>'),
+     "https://www.example.com/"),
+    ("picture_not_public", "error", without("https://shop.org/spring", "http://shop.org/spring"),
+     "http://shop.org/spring.jpg"),
+    ("picture_not_public", "error", without("https://shop.org/spring.jpg", "https://10.0.0.1/a"),
+     "https://10.0.0.1/a"),
+    ("picture_not_public", "error",
+     with_body('<p style="background:url(http://shop.org/a.png)">x</p>'),
+     "http://shop.org/a.png"),
+    ("picture_not_public", "error",
+     with_body('<!--[if mso]><td background="http://shop.org/a.png"><![endif]-->'),
+     "http://shop.org/a.png"),
+    ("picture_not_public", "warning",
+     {**without("https://shop.org/spring", "http://shop.org/spring"), "test_mode": True},
+     "http://shop.org/spring.jpg"),
+    ("picture_embedded", "error", without("https://shop.org/spring.jpg", "data:image/png;base64,x"),
+     "data:image/png;base64,x"),
+    ("picture_empty", "warning", without("https://shop.org/spring.jpg"), ""),
+    ("no_alt", "warning", without(' alt="A meadow"'), "1"),
+    ("no_fallback", "warning", with_body('<t t-out="object.city"/>'), "city"),
+    ("typed_variable", "warning", with_body("<p>Hi {Name}</p>"), "{Name}"),
+    ("foreign_element", "warning", with_body("<form><b>x</b></form>"), "form"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code, level, options, detail", FAILING)
+def test_rule_fails(code, level, options, detail):
+    found = check(mail(**options))
+    assert (code, level, detail) in [(one.code, one.level, one.detail) for one in found]
+    assert [one.code for one in found if one.code != code] == [
+        one.code for one in found if one.code != code and one.level == "warning"
+    ] or code == "body_empty"
+
+
+PASSING = [
+    {"subject": "x" * 100},
+    {"subject": "x" * 80 + "{{ object.name ||| y }}"},
+    {"sender_name": "Azure Interiors"},
+    {"subject": "春の新作"},
+    {"subject": "NEWS from ACME!"},
+    {**with_body("<p>%s</p>" % ("茶" * 9000)), "in_body": True},
+    with_body('<t t-out="object.city">your town</t> <t t-out="object.city"/>'),
+    without("/unsubscribe_from_list", URL + "/unsubscribe_from_list"),
+    without("1 Orchard Road", "1, <b>Orchard</b> road"),
+    without("You get this mail because you are our\ncustomer.", "Sie erhalten diese Nachricht,"),
+    without("Dear ", "尊敬的"),
+    with_body("<p>our casinoesque tablecloth</p>"),
+    with_body('<a href="https://notfacebook.com/">x</a>'),
+    with_body('<a href="#top">x</a> <a href="/view">x</a> <a href="tel:+65123">x</a>'),
+    with_body('<img src="/web/image/1" alt=""/>'),
+    with_body("<style>.a { color: red }</style>"),
+]
+
+
+@pytest.mark.parametrize("options", PASSING)
+def test_rule_passes(options):
+    assert check(mail(**options)) == []
+
+
+def test_every_rule_has_a_failing_example():
+    """A rule that nothing fails proves nothing."""
+    examples = [mail(**options) for _code, _level, options, _detail in FAILING]
+    import directmail.preflight as module
+
+    silent = [
+        rule.__name__
+        for rule in RULES
+        if not any(list(rule(example, module._Page(example))) for example in examples)
+    ]
+    assert silent == []
+
+
+def test_errors_come_first():
+    found = check(mail(body="<p>Hello</p>", subject="x" * 101))
+    levels = [one.level for one in found]
+    assert levels == sorted(levels) and {"error", "warning"} == set(levels)
+
+
+@pytest.mark.parametrize(
+    "host, public",
+    [("shop.org", True), ("8.8.8.8", True), ("localhost", False), ("odoo", False),
+     ("127.0.0.1", False), ("192.168.1.2", False), ("[::1]", False), ("odoo.local", False)],
+)  # fmt: skip
+def test_is_public(host, public):
+    assert is_public(host) is public
+
+
+def test_wire_size_is_that_of_the_address():
+    assert wire_size("a b<茶>") == len("a%20b%3C%E8%8C%B6%3E")
+
+
+# Repairs ------------------------------------------------------------------------------------
+
+
+def mended(code, **options):
+    """The mail after the fix of what was found, and what is found in it then."""
+    before = mail(**options)
+    [fix] = {one.fix for one in check(before) if one.code == code}
+    draft = repair(fix, Draft(before.subject, before.sender_name, before.body), PHRASES, URL)
+    after = mail(draft.subject, draft.body, draft.sender_name)
+    return after, [one.code for one in check(after)]
+
+
+@pytest.mark.parametrize(
+    "code, options",
+    [(code, options) for code, _level, options, _detail in FAILING
+     if code in ("subject_long", "sender_name_long", "no_unsubscribe", "unsubscribe_only_address",
+                 "no_address", "no_reason", "no_salutation", "shouting", "link_without_scheme",
+                 "link_relative", "no_alt")],
+)  # fmt: skip
+def test_one_click_mends(code, options):
+    after, found = mended(code, **options)
+    assert code not in found
+
+
+def test_every_fix_exists_and_is_offered():
+    offered = {one.fix for _code, _level, options, _d in FAILING for one in check(mail(**options))}
+    assert offered - {""} == set(REPAIRS)
+
+
+def test_subject_is_cut_at_a_word_and_placeholders_stay_whole():
+    subject = "Dear {{ object.name ||| friend of the house }}, " + "our spring " * 12
+    after, _found = mended("subject_long", subject=subject)
+    assert after.subject.startswith("Dear {{ object.name ||| friend of the house }}, our spring")
+    assert after.subject.endswith(("our", "spring"))
+
+
+def test_calm_subject():
+    after, _found = mended("shouting", subject="SALE!! {{ object.NAME ||| YOU }} TODAY ONLY!!!")
+    assert after.subject == "Sale! {{ object.NAME ||| YOU }} today only"
+
+
+def test_footer_goes_into_the_mail_and_names_everything():
+    body = '<div class="o_layout"><div class="o_mail_wrapper_td oe_structure"><p>Hello!</p>'
+    body += "</div></div>"
+    after, found = mended("no_unsubscribe", body=body)
+    assert after.body.endswith("</section></div></div>")
+    assert found == []
+    assert "/unsubscribe_from_list" in after.body and "Orchard Road" in after.body
+
+
+def test_salutation_stands_before_the_first_text():
+    body = GOOD.replace('<p>Dear <t t-out="object.name">friend</t>,</p>', "")
+    body = '<div class="s_header"><p>This is the long header text</p></div>' + body
+    after, _found = mended("no_salutation", body=body)
+    assert '<p>Dear <t t-out="object.name">friend</t>,</p><p>our spring' in after.body
+
+
+def test_pictures_are_named():
+    body = GOOD.replace(' alt="A meadow"', "") + '<img src="/a/s_default_image_1.jpg"/>'
+    after, _found = mended("no_alt", body=body)
+    assert 'alt="Spring"' in after.body and 'alt="Picture"' in after.body
+
+
+@given(st.text(max_size=200), st.text(max_size=30), st.text(max_size=300))
+def test_nothing_is_too_odd_to_check_and_mend(subject, name, body):
+    example = mail(subject, body, name)
+    for one in check(example):
+        if one.fix:
+            draft = repair(one.fix, Draft(subject, name, body), PHRASES, URL)
+            assert isinstance(draft.body, str)
+    assert check(replace(example, in_body=True)) is not None
