@@ -68,6 +68,25 @@ class TestRfm(ModelsCommon):
         self.assertFalse(self._scores())
         self.assertEqual(self.rfm.figure_ids.mapped("share"), [0.0] * 8)
 
+    def test_edges_of_the_scores(self):
+        for days_ago, amount, r_score, m_score in (
+            (30, 1000, 3, 2),
+            (31, 1000.01, 2, 3),
+            (90, 100, 2, 2),
+            (91, 99.99, 1, 1),
+            (364, 0, 1, 1),
+        ):
+            with self.subTest(days_ago=days_ago, amount=amount):
+                person = self.env["res.partner"].create({"name": "At the edge"})
+                self._buy(person, days_ago, amount)
+                self.rfm.action_compute()
+                score = self._scores().filtered(lambda score, p=person: score.partner_id == p)
+                self.assertEqual((score.r_score, score.m_score), (r_score, m_score))
+        too_old = self.env["res.partner"].create({"name": "Beyond the edge"})
+        self._buy(too_old, 365)
+        self.rfm.action_compute()
+        self.assertNotIn(too_old, self._scores().partner_id)
+
     def test_refunds(self):
         """A refund lowers the amount; it is neither a purchase nor recent."""
         self._buy(self.bob, 0, -15)
@@ -116,6 +135,10 @@ class TestRfm(ModelsCommon):
         self.assertGreaterEqual(came.came, 1)
         potential = self.rfm.figure_ids.filtered(lambda f: f.customer_type == "potential")
         self.assertEqual((potential.people, potential.went), (0, 1))
+        with freeze_time(day + timedelta(days=1)):
+            self.rfm.action_compute()
+        for score in bob + cid:
+            self.assertEqual(score.previous_customer_type, score.customer_type)
 
     def test_who_left_is_in_the_history(self):
         self.rfm.action_compute()
