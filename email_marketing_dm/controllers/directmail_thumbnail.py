@@ -21,10 +21,11 @@ class DirectmailThumbnail(http.Controller):
         readonly=True,
         sitemap=False,
     )
-    def thumbnail(self, kind, record_id):
+    def thumbnail(self, kind, record_id, unique=None):
         """Show a template or a design that the user may read, without anybody's values.
 
         :param kind: "template" or "design"
+        :param unique: changes with the content, so that browsers may keep the picture
         """
         if kind not in ("template", "design"):
             raise request.not_found()

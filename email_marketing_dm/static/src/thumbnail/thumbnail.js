@@ -11,7 +11,7 @@ export class Thumbnail extends Component {
         const { resModel, resId, data } = this.props.record;
         // a changed template is another address, so that no card shows what was
         const version = data.write_date ? data.write_date.ts : "";
-        return `/directmail/thumbnail/${resModel.split(".").pop()}/${resId}?${version}`;
+        return `/directmail/thumbnail/${resModel.split(".").pop()}/${resId}?unique=${version}`;
     }
 }
 
