@@ -1,19 +1,10 @@
-import csv
-import io
-import tempfile
-
-from werkzeug.wsgi import FileWrapper
-
 from odoo import http
 from odoo.http import request
 from odoo.tools import SQL
 
-from ..directmail.identifiers import safe_cell
 from ..engine.audience import visible_contacts
 from ..models.directmail_audience import GROUP_DOWNLOAD
-
-PAGE = 10_000  # people read at once
-IN_MEMORY = 1024 * 1024  # bytes of the file before it goes to disk
+from .download import PAGE, make_csv_response
 
 
 class DirectmailAudience(http.Controller):
@@ -34,33 +25,16 @@ class DirectmailAudience(http.Controller):
         if not (request.env.user.has_group(GROUP_DOWNLOAD) and audience.has_access("read")):
             raise request.not_found()
         env = audience.env
-        stream = tempfile.SpooledTemporaryFile(IN_MEMORY)
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        writer = csv.writer(text)
-        writer.writerow(
-            [
-                env._("Name"),
-                env._("Email"),
-                env._("Encrypted email"),
-                env._("Record"),
-                env._("Contact ID"),
-            ]
+        titles = [
+            env._("Name"),
+            env._("Email"),
+            env._("Encrypted email"),
+            env._("Record"),
+            env._("Contact ID"),
+        ]
+        return make_csv_response(
+            f"{audience.name}.csv", titles, lambda last: self._read_page(audience, last)
         )
-        last = 0
-        while rows := self._read_page(audience, last):
-            writer.writerows([safe_cell(str(value or "")) for value in row[1:]] for row in rows)
-            last = rows[-1][0]
-        text.detach()
-        stream.seek(0)
-        response = request.make_response(
-            FileWrapper(stream),
-            headers=[
-                ("Content-Type", "text/csv; charset=utf-8"),
-                ("Content-Disposition", http.content_disposition(f"{audience.name}.csv")),
-            ],
-        )
-        response.direct_passthrough = True
-        return response
 
     def _read_page(self, audience, last):
         return request.env.execute_query(

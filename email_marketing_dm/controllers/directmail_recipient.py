@@ -2,7 +2,8 @@ from odoo import http
 from odoo.http import request
 
 from ..directmail.placeholders import assemble
-from ..engine.content import Person, read_delivery_token
+from ..engine.content import Person
+from .tokens import find_delivery
 
 # The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
 VIEW_HEADERS = [
@@ -22,10 +23,7 @@ class DirectmailRecipient(http.Controller):
 
         :raise NotFound: for a token that this database did not make
         """
-        env = request.env(su=True)
-        delivery = env["directmail.delivery"].browse(read_delivery_token(env, token) or 0).exists()
-        if not delivery:
-            raise request.not_found()
+        delivery = find_delivery(token)
         return delivery.with_context(lang=self._get_lang(delivery))
 
     def _get_lang(self, delivery):

@@ -3,7 +3,7 @@ import base64
 from odoo import http
 from odoo.http import request
 
-from ..engine.content import read_delivery_token
+from .tokens import find_delivery
 
 # A transparent picture of one pixel.
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -23,7 +23,7 @@ class DirectmailTracking(http.Controller):
     )
     def opened(self, token):
         """Note that the mail's images were loaded."""
-        delivery = self._get_delivery(token)
+        delivery = find_delivery(token)
         if delivery.task_id._is_recording("opens"):
             self._record(delivery, "open")
         return request.make_response(PIXEL, headers=[("Content-Type", "image/gif"), *UNCACHED])
@@ -41,7 +41,7 @@ class DirectmailTracking(http.Controller):
 
         Nowhere else: the target is what the task's mails have at this place.
         """
-        delivery = self._get_delivery(token)
+        delivery = find_delivery(token)
         link = delivery.env["directmail.link"].search(
             [
                 ("task_id", "=", delivery.task_id.id),
@@ -56,17 +56,6 @@ class DirectmailTracking(http.Controller):
         response = request.redirect(link.tracker_id.redirected_url, code=302, local=False)
         response.headers.extend(UNCACHED)
         return response
-
-    def _get_delivery(self, token):
-        """Return the delivery that a token was made for.
-
-        :raise NotFound: for a token that this database did not make
-        """
-        env = request.env(su=True)
-        delivery = env["directmail.delivery"].browse(read_delivery_token(env, token) or 0).exists()
-        if not delivery:
-            raise request.not_found()
-        return delivery
 
     def _record(self, delivery, kind, link=None):
         asked = request.httprequest

@@ -1,16 +1,7 @@
-import csv
-import io
-import tempfile
-
-from werkzeug.wsgi import FileWrapper
-
 from odoo import http
 from odoo.http import request
 
-from ..directmail.identifiers import safe_cell
-
-PAGE = 10_000  # rows read at once
-IN_MEMORY = 1024 * 1024  # bytes of the file before it goes to disk
+from .download import PAGE, make_csv_response
 
 
 class DirectmailUpload(http.Controller):
@@ -26,25 +17,11 @@ class DirectmailUpload(http.Controller):
         upload = request.env["directmail.upload"].browse(upload_id).exists()
         if not upload or not upload.has_access("read"):
             raise request.not_found()
-        stream = tempfile.SpooledTemporaryFile(IN_MEMORY)
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        writer = csv.writer(text)
-        writer.writerow([upload.env._("Row"), upload.env._("ID")])
-        last = 0
-        while rows := self._read_page(upload, last):
-            writer.writerows((number, safe_cell(value or "")) for _id, number, value in rows)
-            last = rows[-1][0]
-        text.detach()
-        stream.seek(0)
-        response = request.make_response(
-            FileWrapper(stream),
-            headers=[
-                ("Content-Type", "text/csv; charset=utf-8"),
-                ("Content-Disposition", http.content_disposition(f"not-matched-{upload.id}.csv")),
-            ],
+        return make_csv_response(
+            f"not-matched-{upload.id}.csv",
+            [upload.env._("Row"), upload.env._("ID")],
+            lambda last: self._read_page(upload, last),
         )
-        response.direct_passthrough = True
-        return response
 
     def _read_page(self, upload, last):
         lines = request.env["directmail.upload.line"].search_fetch(

@@ -1,7 +1,9 @@
 """Paths of fields ("order_id.partner_id") and filters: what they touch, and whether one may."""
 
+from odoo import fields
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, date_utils
+from odoo.tools.safe_eval import datetime, safe_eval, time
 
 
 def steps(model, path):
@@ -38,6 +40,29 @@ def conditions(model, domain):
         # The ids of a list are given as SQL, which names no field of anybody's.
         if condition.operator.rstrip("!").endswith("any") and last.comodel_name:
             yield from conditions(model.env[last.comodel_name], condition.value)
+
+
+def read_filter(model, text, env):
+    """Return a filter, as it is kept with a record, as a `Domain` without unknown names.
+
+    :param model: an empty recordset with all rights: whose fields may be used is asked elsewhere
+    :param env: its user is ``uid`` in the filter, and their time zone says which day is today
+    :raise ValueError: with the reason, if it can't be read or names a field that is not there
+    """
+    names = {
+        "uid": env.uid,
+        "datetime": datetime,
+        "time": time,
+        "context_today": lambda: fields.Date.context_today(env.user),
+        "relativedelta": date_utils.relativedelta,
+    }
+    try:
+        domain = Domain(safe_eval(text or "[]", names))
+        list(conditions(model, domain))
+        domain.validate(model)
+    except (TypeError, KeyError, SyntaxError, NameError) as error:
+        raise ValueError(str(error)) from error
+    return domain
 
 
 def check_readable(model, domain):

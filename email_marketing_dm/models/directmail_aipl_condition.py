@@ -1,10 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Domain
-from odoo.tools import date_utils, formatLang
-from odoo.tools.safe_eval import datetime, safe_eval, time
+from odoo.tools import formatLang
 
-from ..engine.paths import conditions
+from ..engine.paths import read_filter
 from ..engine.people_models import Condition
 from .directmail_aipl_stage import STAGES
 
@@ -90,7 +88,8 @@ class DirectmailAiplCondition(models.Model):
     def _check_domain(self):
         for condition in self:
             if condition.data_table_id:
-                condition._get_domain()
+                owner = condition.aipl_model_id.user_id
+                condition._get_domain(condition.env(user=owner.id))
 
     @api.constrains("data_table_id", "min_amount", "days")
     def _check_limits(self):
@@ -115,30 +114,17 @@ class DirectmailAiplCondition(models.Model):
             return
         raise ValidationError(reason)
 
-    def _get_domain(self):
+    def _get_domain(self, owner):
         """Return the filter as a `Domain`.
 
+        :param owner: the environment of the model's owner, whose calendar counts
         :raise ValidationError: if it can't be read or names a field that is not there
         """
         self.ensure_one()
         table = self.data_table_id.sudo()
         try:
-            domain = Domain(
-                safe_eval(
-                    self.domain or "[]",
-                    {
-                        "uid": self.aipl_model_id.user_id.id,
-                        "datetime": datetime,
-                        "time": time,
-                        "context_today": lambda: fields.Date.context_today(self),
-                        "relativedelta": date_utils.relativedelta,
-                    },
-                )
-            )
-            for _condition in conditions(table.env[table.model_name], domain):
-                pass
-            domain.validate(table.env[table.model_name])
-        except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
+            return read_filter(table.env[table.model_name], self.domain, owner)
+        except ValueError as error:
             raise ValidationError(
                 self.env._(
                     "The filter on %(table)s can't be used: %(reason)s",
@@ -146,7 +132,6 @@ class DirectmailAiplCondition(models.Model):
                     reason=error,
                 )
             ) from error
-        return domain
 
     def _get_condition(self, owner):
         """Return what the engine needs to know.
@@ -167,7 +152,7 @@ class DirectmailAiplCondition(models.Model):
                 table.sudo()._check_open(name)
         return Condition(
             self.stage,
-            table._select_facts(owner, self._get_domain()),
+            table._select_facts(owner, self._get_domain(owner)),
             self.min_count,
             self.min_amount or None,
             self.days or None,

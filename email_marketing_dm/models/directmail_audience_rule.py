@@ -1,10 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.fields import Domain
-from odoo.tools import SQL, date_utils
-from odoo.tools.safe_eval import datetime, safe_eval, time
+from odoo.tools import SQL
 
-from ..engine.paths import conditions
+from ..engine.paths import read_filter
 
 OPERATORS = [("or", "or"), ("and", "and also"), ("except", "except")]
 RESULTS = [
@@ -236,29 +234,15 @@ class DirectmailAudienceRule(models.Model):
         :raise ValidationError: if it can't be read or names a field that is not there
         """
         self.ensure_one()
-        audience = self.audience_id
+        table = self.table_id.sudo()
+        owner = self.audience_id.user_id.id
         try:
-            domain = Domain(
-                safe_eval(
-                    self.domain or "[]",
-                    {
-                        "uid": audience.user_id.id,
-                        "datetime": datetime,
-                        "time": time,
-                        "context_today": lambda: fields.Date.context_today(self.with_env(env)),
-                        "relativedelta": date_utils.relativedelta,
-                    },
-                )
-            )
-            model = self.env[self.table_id.sudo().model_name].sudo()
-            list(conditions(model, domain))
-            domain.validate(model)
-        except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
+            return read_filter(self.env[table.model_name].sudo(), self.domain, env(user=owner))
+        except ValueError as error:
             raise ValidationError(
                 self.env._(
                     "The filter of a line on %(table)s can't be used: %(reason)s",
-                    table=self.table_id.sudo().name,
+                    table=table.name,
                     reason=error,
                 )
             ) from error
-        return domain

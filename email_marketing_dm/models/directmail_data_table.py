@@ -1,9 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools.safe_eval import safe_eval
 
-from ..engine.paths import conditions, steps
+from ..engine.paths import read_filter, steps
 
 NUMBERS = ("integer", "float", "monetary")
 
@@ -249,11 +248,8 @@ class DirectmailDataTable(models.Model):
         self.ensure_one()
         table = self.sudo()
         try:
-            domain = Domain(safe_eval(table.domain or "[]"))
-            for _condition in conditions(table.env[table.model_name], domain):
-                pass
-            domain.validate(table.env[table.model_name])
-        except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
+            return read_filter(table.env[table.model_name], table.domain, table.env)
+        except ValueError as error:
             raise ValidationError(
                 self.env._(
                     "The filter of the data table %(table)s can't be used: %(reason)s",
@@ -261,7 +257,6 @@ class DirectmailDataTable(models.Model):
                     reason=error,
                 )
             ) from error
-        return domain
 
     def _check_usable(self):
         """Refuse a table that is gone, or that the current user may not filter with.
