@@ -41,4 +41,5 @@ def is_machine(user_agent, *, method="GET", age=None, too_soon=TOO_SOON, headers
     purpose = (headers or {}).get("sec-purpose") or (headers or {}).get("purpose") or ""
     if "prefetch" in purpose or "preview" in purpose:
         return True
-    return age is not None and age < too_soon
+    # Clocks differ by a little, and ours is cut to seconds: nobody is early by a negative age.
+    return age is not None and max(age, 0.0) < too_soon

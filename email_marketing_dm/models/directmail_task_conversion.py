@@ -82,6 +82,14 @@ class DirectmailTask(models.Model):
         for task in self.filtered("conversion_table_id"):
             task.conversion_table_id.with_env(task._get_owner_env())._check_usable()
 
+    def write(self, vals):
+        res = super().write(vals)
+        if {"conversion_table_id", "conversion_from", "conversion_days"} & vals.keys():
+            # What was counted by the old rule must not stay, least of all when there is none now.
+            for task in self.sudo().filtered("planned_at"):
+                task._count_conversions()
+        return res
+
     def action_count_conversions(self):
         """Count successes now instead of waiting for the next hour."""
         self.check_access("read")
@@ -135,8 +143,7 @@ class DirectmailTask(models.Model):
                 "SELECT sum(conversion_amount) FROM directmail_delivery WHERE task_id = %s", self.id
             )
         )
-        self.env["directmail.delivery"].invalidate_model()
-        self.env["directmail.task.counter"].invalidate_model()
+        self.env.invalidate_all()
         self.write(
             {
                 "revenue": revenue or 0,

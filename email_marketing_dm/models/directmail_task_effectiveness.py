@@ -104,11 +104,7 @@ class DirectmailTask(models.Model):
             "reasons": self._count_parts(
                 SQL("reason"), SQL("directmail_delivery"), SQL("state = 'suppressed'")
             ),
-            "failures": self._count_parts(
-                SQL("code"),
-                SQL("directmail_delivery"),
-                SQL("(state = 'refused' OR outcome IN ('failed', 'invalid', 'spam'))"),
-            ),
+            "failures": self._count_failures(),
             "unsubscribes": self._count_parts(
                 SQL("reason_id"), SQL("directmail_optout"), SQL("TRUE")
             ),
@@ -129,6 +125,13 @@ class DirectmailTask(models.Model):
                 )
             )
         ]
+
+    def _count_failures(self):
+        return self._count_parts(
+            SQL("code"),
+            SQL("directmail_delivery"),
+            SQL("(state = 'refused' OR outcome IN ('failed', 'invalid', 'spam'))"),
+        )
 
     def _count_hours(self):
         """Return [[hour (UTC), people who first opened, who first clicked], …] in order."""
@@ -253,8 +256,8 @@ class DirectmailTask(models.Model):
 
     def _get_failure_domain(self, kind):
         """Return the domain of this task's people whose mail failed in this way."""
-        codes = [code for code, _count in self.sudo()._count_details()["failures"]]
-        chosen = [code or False for code in codes if failure_kind(code) == kind]
+        failures = self.sudo()._count_failures()
+        chosen = [code or False for code, _count in failures if failure_kind(code) == kind]
         return [
             "|",
             ("state", "=", "refused"),

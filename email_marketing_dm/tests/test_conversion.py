@@ -165,3 +165,14 @@ class TestConversion(DirectmailCommon):
         self.assertEqual(task.revenue, 100)
         task.finished_at = self.now - timedelta(days=60)
         self.assertFalse(task._is_conversion_open())
+
+    def test_another_rule_counts_anew_and_none_counts_nothing(self):
+        task = self._send()
+        self._delivery(task, self.people[0]).clicked_at = self.now
+        self._win(self.people[0], 100, self.now + timedelta(days=10))
+        task.action_count_conversions()
+        self.assertEqual(task.revenue, 0)
+        task.with_user(self.seller).conversion_days = 30
+        self.assertEqual((task.converted_count, task.revenue), (1, 100))
+        task.with_user(self.seller).conversion_table_id = False
+        self.assertEqual((task.converted_count, task.revenue), (0, 0))

@@ -53,3 +53,9 @@ def test_too_soon():
     assert not is_machine(IPHONE, age=30)
     assert not is_machine(IPHONE, age=0.5, too_soon=0)
     assert not is_machine(IPHONE, age=None)
+
+
+def test_a_clock_that_is_behind_makes_nobody_a_machine():
+    """Times are cut to whole seconds, so a hit may seem to come before its mail."""
+    assert not is_machine(IPHONE, age=-0.8, too_soon=0)
+    assert is_machine(IPHONE, age=-0.8, too_soon=2)
