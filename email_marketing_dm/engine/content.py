@@ -29,25 +29,21 @@ class MailBuilder:
         self._reader = None
         self._tasks = {}
 
-    def build(self, env, claimed):
-        """Return the mails for what was claimed.
+    def build(self, env, task_id, rows):
+        """Return the mails for people of one task.
 
-        :param claimed: a list of `engine.claim.Claimed`
+        :param rows: a list of `engine.claim.Claimed`
         :return: {delivery id: `directmail.records.Mail`}, without those whose encrypted address
             can no longer be read
         """
-        by_task = {}
-        for row in claimed:
-            by_task.setdefault(row.task_id, []).append(row)
-        mails = {}
-        for task_id, rows in by_task.items():
-            task = env["directmail.task"].browse(task_id)
-            fixed = self._tasks.get(task_id) or self._tasks.setdefault(task_id, _read_task(task))
-            values = task.template_id._get_values(rows)
-            for row in rows:
-                if address := self._get_address(env, row):
-                    mails[row.id] = self._make(fixed, row, address, values[row.id])
-        return mails
+        task = env["directmail.task"].browse(task_id)
+        fixed = self._tasks.get(task_id) or self._tasks.setdefault(task_id, _read_task(task))
+        values = task.template_id._get_values(rows)
+        return {
+            row.id: self._make(fixed, row, address, values[row.id])
+            for row in rows
+            if (address := self._get_address(env, row))
+        }
 
     def _get_address(self, env, row):
         """Return the clear address; an encrypted one lives in this process's memory only."""

@@ -123,19 +123,29 @@ class Dispatcher:
         if not claimed:
             return []
         self._in_hand.update((row.id, row.task_id) for row in claimed)
+        by_task = {}
+        for row in claimed:
+            by_task.setdefault(row.task_id, []).append(row)
+        answers = []
+        for task_id, rows in by_task.items():
+            answers += self._start_of(task_id, rows)
+        return answers
+
+    def _start_of(self, task_id, rows):
+        """Start the calls for one task's people; return answers for mails that can't be made."""
         try:
-            mails = self._transact(lambda env, _attempt: self.builder.build(env, claimed))
+            mails = self._transact(lambda env, _attempt: self.builder.build(env, task_id, rows))
         except DATABASE_TROUBLE:
             raise
         except Exception as error:
             # Nothing was sent, and the next person would fail alike: pause and show it.
-            _logger.exception("Mails of account %s can't be made", self.account_id)
+            _logger.exception("Mails of email task %s can't be made", task_id)
             answer = Answer(Verdict.TASK_PAUSED, "ContentError", str(error)[:200])
-            return [(row.id, answer) for row in claimed]
+            return [(row.id, answer) for row in rows]
         for delivery_id, mail in mails.items():
             self.pool.submit(delivery_id, mail)
         unreadable = Answer(Verdict.PERSON_REFUSED, "CannotDecrypt")
-        return [(row.id, unreadable) for row in claimed if row.id not in mails]
+        return [(row.id, unreadable) for row in rows if row.id not in mails]
 
     def _exchange(self, answers, room):
         """Write the answers and claim up to `room` mails, in one transaction.
@@ -187,27 +197,28 @@ class Dispatcher:
 
     def _react(self, answers):
         """Pause tasks, or stop the account, where DirectMail says that going on is no use."""
-        halting = {}
-        for delivery_id, answer in answers:
-            if answer.verdict in HALTING:
-                halting.setdefault(answer.verdict, (delivery_id, answer))
+        stops = [answer for _id, answer in answers if answer.verdict == Verdict.ACCOUNT_STOPPED]
         if self._silent >= SILENCE_LIMIT and not self._stopped:
             # Every further call would only make one more person unknown.
-            answer = Answer(Verdict.ACCOUNT_STOPPED, "NoAnswer")
-            halting.setdefault(Verdict.ACCOUNT_STOPPED, (None, answer))
-        if not halting:
+            stops.append(Answer(Verdict.ACCOUNT_STOPPED, "NoAnswer"))
+        pauses = {
+            delivery_id: answer
+            for delivery_id, answer in answers
+            if answer.verdict == Verdict.TASK_PAUSED
+        }
+        if not stops and not pauses:
             return
 
         def react(env, _attempt):
-            if Verdict.ACCOUNT_STOPPED in halting:
-                _delivery_id, answer = halting[Verdict.ACCOUNT_STOPPED]
-                env["directmail.account"].browse(self.account_id)._on_refused(answer)
+            if stops:
+                env["directmail.account"].browse(self.account_id)._on_refused(stops[0])
             else:
-                delivery_id, answer = halting[Verdict.TASK_PAUSED]
-                env["directmail.delivery"].browse(delivery_id).task_id._on_refused(answer)
+                deliveries = env["directmail.delivery"].browse(pauses)
+                for task, refused in deliveries.grouped("task_id").items():
+                    task._on_refused(pauses[refused[0].id])
             env.flush_all()
 
-        self._stopped = Verdict.ACCOUNT_STOPPED in halting
+        self._stopped = bool(stops)
         self._transact(react)
 
     def _wait_for_leases(self, deadline):

@@ -111,7 +111,9 @@ def match_strays(env, company_id, last):
                  FROM (SELECT s.id, d.id AS delivery_id
                          FROM directmail_event s CROSS JOIN LATERAL (
                               SELECT d.id FROM directmail_delivery d
-                               WHERE d.address_key = s.address_key AND d.account_id = s.account_id
+                               WHERE d.company_id = s.company_id
+                                 AND d.address_key = s.address_key
+                                 AND d.account_id = s.account_id
                                  AND d.claimed_at <= s.occurred_at + interval '1 minute'
                                  AND d.state = 'sent'
                                ORDER BY d.claimed_at DESC LIMIT 1) d

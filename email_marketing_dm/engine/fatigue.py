@@ -140,6 +140,22 @@ def _complete(env, rules, settings):
     return Rules(**{**vars(rules), **found})
 
 
+def count_exempt(env, fatigue_id):
+    """Return how many people an exempt list has, without reading them."""
+    return env.execute_query(
+        SQL(
+            """SELECT count(*) FROM (
+                    SELECT DISTINCT m.partner_id,
+                           CASE WHEN m.partner_id IS NULL THEN m.address_key END
+                      FROM directmail_audience_member m
+                      JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
+                     WHERE r.fatigue_id = %s
+               ) AS people""",
+            fatigue_id,
+        )
+    )[0][0]
+
+
 def read_exempt(env, fatigue_id):
     """Return (contact id or None, address key or None) of the people on an exempt list."""
     key = env["directmail.keyring"]._get_master_key()

@@ -2,6 +2,8 @@ import hashlib
 import logging
 from datetime import datetime, time, timedelta, timezone
 
+from psycopg2 import OperationalError
+
 from odoo import api, fields, models
 from odoo.service.model import retrying
 from odoo.tools import SQL
@@ -28,11 +30,16 @@ class DirectmailAccount(models.Model):
     def _cron_send(self, account_id):
         """Start what is due, send for as long as the cron may, and see to it that it goes on."""
         account = self.browse(account_id).exists()
-        if not account or not account._is_armed():
+        if not account:
+            return
+        retrying(account._cancel_rest, self.env)
+        self.env["ir.cron"]._commit_progress()
+        if not account._is_armed():
             return
         for task in account._get_due_tasks():
             # What the cron writes is for the owner to read.
-            task.with_context(lang=task.user_id.lang)._start()
+            task = task.with_context(lang=task.user_id.lang)
+            retrying(lambda task=task: account._start_task(task), self.env)
             self.env["ir.cron"]._commit_progress()
         if not account._send():
             # Paused and cancelled tasks too may have had calls under way when a server died.
@@ -44,6 +51,39 @@ class DirectmailAccount(models.Model):
         if not account._get_quota_left():
             retrying(account._tell_waiting_for_quota, self.env)
         account._schedule_next_run()
+
+    def _cancel_rest(self):
+        """Cancel those who still wait in tasks that were cancelled while mails went out."""
+        self.ensure_one()
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT id FROM directmail_task t
+                    WHERE account_id = %s AND state = 'cancelled' AND EXISTS (
+                          SELECT 1 FROM directmail_delivery
+                           WHERE task_id = t.id AND state = 'waiting')""",
+                self.id,
+            )
+        )
+        for task in self.env["directmail.task"].browse(row[0] for row in rows):
+            task._cancel_waiting()
+
+    def _start_task(self, task):
+        """Start one task; whatever is wrong with it, the account's others go on."""
+        try:
+            with self.env.cr.savepoint():
+                task._start()
+                self.env.flush_all()
+        except OperationalError:
+            raise  # a conflict with somebody else's write, which is tried again
+        except Exception:
+            _logger.exception("Email task %s can't be started", task.id)
+            task._fail(
+                task.env._(
+                    "Something unforeseen went wrong while the mails were being prepared. Nobody"
+                    " else was mailed. Ask an administrator to look into the server's log, then"
+                    " send again."
+                )
+            )
 
     def _get_due_tasks(self):
         """Return the pending tasks whose template is approved and whose time has come."""

@@ -119,8 +119,12 @@ class DirectmailDelivery(models.Model):
     )
     _sending_index = models.Index("(account_id, lease_until) WHERE state = 'sending'")
     _state_index = models.Index("(task_id, state, outcome)")
-    # Fatigue reads nothing but these two: who was mailed when.
-    _address_index = models.Index(f"(company_id, address_key, claimed_at) WHERE {COUNTED}")
+    # Fatigue reads nothing but these two: who was mailed when. Events and bounces look for a
+    # person's mails by the first, those that do not count included.
+    _address_index = models.Index(
+        "(company_id, address_key, claimed_at) INCLUDE (uncounted)"
+        " WHERE state IN ('sending', 'unknown', 'sent')"
+    )
     _contact_index = models.Index(
         f"(company_id, partner_id, claimed_at) WHERE partner_id IS NOT NULL AND {COUNTED}"
     )

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from ..engine.fatigue import read_exempt
+from ..engine.fatigue import count_exempt
 
 EXEMPT_MAX = 100
 PERIODS_MAX = 20
@@ -153,7 +153,7 @@ class DirectmailFatigue(models.Model):
         """Return how many people the exempt audiences have together."""
         self.ensure_one()
         self.env.flush_all()
-        return len(read_exempt(self.env, self.id))
+        return count_exempt(self.env, self.id)
 
     def _update_exemption(self):
         """Suspend the exemption while its audiences have too many people, and tell about it.
@@ -167,7 +167,8 @@ class DirectmailFatigue(models.Model):
                 fatigue._tell_administrators(number)
             elif fatigue.exempt_suspended and not suspended:
                 fatigue.activity_unlink(["mail.mail_activity_data_warning"])
-            fatigue.write({"exempt_count": number, "exempt_suspended": suspended})
+            if (number, suspended) != (fatigue.exempt_count, fatigue.exempt_suspended):
+                fatigue.write({"exempt_count": number, "exempt_suspended": suspended})
 
     def _tell_administrators(self, number):
         group = self.env.ref("email_marketing_dm.email_marketing_dm_group_admin")
@@ -190,8 +191,5 @@ class DirectmailFatigue(models.Model):
     def _release_held(self):
         """Let mails that are held be judged anew, by what is set now."""
         self.env["directmail.task"].search(
-            [
-                ("company_id", "in", self.company_id.ids),
-                ("state", "in", ("sending", "paused")),
-            ]
+            [("company_id", "in", self.company_id.ids), ("state", "not in", ("done", "cancelled"))]
         )._release_held()

@@ -169,11 +169,11 @@ class DirectmailOptout(models.Model):
                     WHERE d.id = ANY(%s) AND a.bounce_limit > 0 AND a.bounce_limit <= (
                           SELECT count(*) FROM directmail_delivery b
                            WHERE b.address_key = d.address_key AND b.company_id = d.company_id
-                             AND b.outcome = 'invalid' AND NOT EXISTS (
+                             AND b.state = 'sent' AND b.outcome = 'invalid' AND NOT EXISTS (
                                  SELECT 1 FROM directmail_delivery later
                                   WHERE later.address_key = b.address_key
                                     AND later.company_id = b.company_id
-                                    AND later.outcome = 'delivered'
+                                    AND later.state = 'sent' AND later.outcome = 'delivered'
                                     AND later.claimed_at > b.claimed_at))""",
                 list(delivery_ids),
             )

@@ -92,7 +92,8 @@ class DirectmailTask(models.Model):
 
     def _release_held(self):
         """Let mails that are held be judged anew, by what is set now."""
-        tasks = self.filtered(lambda task: task.state in ("sending", "paused"))
+        over = ("done", "cancelled")
+        tasks = self.filtered(lambda task: task.planned_at and task.state not in over)
         if not tasks:
             return
         self.env.flush_all()

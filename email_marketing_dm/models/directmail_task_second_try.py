@@ -20,6 +20,21 @@ class DirectmailTask(models.Model):
         mailbox that has both after all may show one.
         """
         self.ensure_one()
+        if not self.env["directmail.delivery"].search_count(
+            [("task_id", "=", self.id), ("state", "=", "not_sent"), ("resent", "=", False)], limit=1
+        ):
+            return
+        # Whoever closes or cancels the task at this moment writes it too: one of the two is tried
+        # again, and nobody is left waiting in a task that is over.
+        rows = self.env.execute_query(
+            SQL(
+                """UPDATE directmail_task SET finished_at = finished_at
+                    WHERE id = %s AND state IN ('sending', 'paused', 'done') RETURNING id""",
+                self.id,
+            )
+        )
+        if not rows:
+            return
         [(again,)] = self.env["directmail.task.counter"]._apply(
             SQL(
                 """UPDATE directmail_delivery d

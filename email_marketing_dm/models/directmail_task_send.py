@@ -109,7 +109,12 @@ class DirectmailTask(models.Model):
         for task in self.filtered(
             lambda task: task.state in ON_ITS_WAY or (task.state == "failed" and task.planned_at)
         ):
-            task.sudo()._cancel_waiting()
+            # The sender takes people meanwhile, and a long UPDATE would collide with it again and
+            # again. It stops as soon as it knows the new state, and cancels the rest itself.
+            if task.state == "sending":
+                task.account_id._trigger_sending()
+            else:
+                task.sudo()._cancel_waiting()
             task.sudo().write(
                 {
                     "state": "cancelled",

@@ -1,4 +1,5 @@
 from datetime import timedelta, timezone
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import tagged
@@ -308,3 +309,62 @@ class TestEngine(DirectmailCommon):
         self.assertLessEqual(task.unknown_count, 20 + 4)
         self.assertEqual(task.unknown_count + task.waiting_count, 60)
         self.assertIn("do not arrive", task.state_message)
+
+    # === SEVERAL TASKS OF ONE ACCOUNT === #
+
+    def test_a_mail_that_cannot_be_made_pauses_its_own_task_only(self):
+        sound, broken = self._start(2), self._start(2, template_id=self._make_template().id)
+        broken.template_id.sudo().variables = [
+            {"name": "Name", "path": "no_such_field", "fallback": "", "where": "body", "format": ""}
+        ]
+        with mute_logger("odoo.addons.email_marketing_dm.engine.dispatcher"):
+            self._run_cron()
+        self.assertEqual((sound.state, sound.sent_count), ("done", 2))
+        self.assertEqual((broken.state, broken.waiting_count), ("paused", 2))
+        self.assertSumRule(broken)
+
+    def test_a_task_that_breaks_at_its_start_does_not_stop_the_others(self):
+        people = self._make_people("first@example.com")
+        broken = self._make_task(self._make_audience(people), priority="1")
+        broken.action_send()
+        sound = self._start(2)
+        task_class = self.env.registry["directmail.task"]
+        with (
+            patch.object(task_class, "_make_links", side_effect=ZeroDivisionError),
+            mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_send"),
+        ):
+            self._run_cron()
+        self.assertEqual((broken.state, broken.people_count), ("failed", 0))
+        self.assertIn("unforeseen", broken.state_message)
+        self.assertEqual((sound.state, sound.sent_count), ("done", 2))
+
+    def test_cancelled_while_mails_go_out_the_rest_is_cancelled_by_the_sender(self):
+        task = self._start(3)
+        self._claim("this run", limit=1)
+        task.action_cancel()
+        self.assertEqual(self._claim("this run"), [])
+        self._run_cron()
+        self.assertEqual(
+            (task.state, task.cancelled_count, task.sending_count), ("cancelled", 2, 1)
+        )
+        self.assertSumRule(task)
+
+    def test_a_second_try_and_the_end_of_its_task_cannot_pass_each_other(self):
+        """Both write the task, so that one of two transactions at once is tried again."""
+        task = self._start(1, not_sent_policy="again")
+        self._set_fault("error", times=1)
+        self._run_cron()
+        self._pass_a_day(task)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE directmail_delivery SET state = 'not_sent' WHERE task_id = %s", [task.id]
+        )
+        self.env.invalidate_all()
+        task.state = "sending"
+        self.env.flush_all()
+        self.env.cr.execute("SELECT ctid::text FROM directmail_task WHERE id = %s", [task.id])
+        before = self.env.cr.fetchone()
+        task._send_again()
+        self.env.cr.execute("SELECT ctid::text FROM directmail_task WHERE id = %s", [task.id])
+        self.assertNotEqual(self.env.cr.fetchone(), before)
+        self.assertEqual(task.waiting_count, 1)

@@ -78,6 +78,7 @@ class TestErasure(DirectmailCommon):
         with self.assertRaisesRegex(UserError, "waiting to go out: Spring mailing"):
             self._open(self.people[0]).action_erase()
         task.action_cancel()
+        self._run_cron()
         self._open(self.people[0]).action_erase()
 
     def test_only_administrators_may_do_it(self):

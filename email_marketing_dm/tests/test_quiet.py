@@ -168,6 +168,7 @@ class TestQuiet(FatigueCommon):
         ann = self._make_people("ann@example.com")
         task = self._start(ann)
         task.action_cancel()
+        self._run_cron()
         self.assertEqual(self._get_fates(task)[ann][0], "cancelled")
         self.assertFalse(task.waiting_for)
 

@@ -257,9 +257,8 @@ class TaskMachine(RuleBasedStateMachine):
     @invariant()
     def done_means_that_nobody_waits(self):
         for task in self.tasks:
-            if task.state in ("done", "cancelled"):
-                assert not task.waiting_count
             if task.state == "done":
+                assert not task.waiting_count
                 assert not task.sending_count
 
 

@@ -66,14 +66,18 @@ class DirectmailFatigueStatus(models.TransientModel):
         """
         key = self.env["directmail.keyring"]._get_master_key()
         address = partner.email_normalized or None
+        # A contact is mailed at the plain address or at the encrypted one, as each task says.
+        addresses = {(address, address and key.address_key(address))}
+        if encrypted := partner.sudo().email_encrypted_key:
+            addresses.add((None, encrypted))
         rows = self.env.execute_query(
             SQL(
-                """SELECT h.at, h.kind, h.source FROM (
-                        SELECT %s::int AS partner_id, %s::text AS email, %s::text AS address_key
-                   ) AS person CROSS JOIN LATERAL (%s) AS h ORDER BY h.at DESC""",
-                partner.id,
-                address,
-                address and key.address_key(address),
+                """SELECT DISTINCT h.at, h.kind, h.source
+                     FROM (VALUES %s) AS person (partner_id, email, address_key)
+                    CROSS JOIN LATERAL (%s) AS h ORDER BY h.at DESC""",
+                SQL(", ").join(
+                    SQL("(%s::int, %s::text, %s::text)", partner.id, *found) for found in addresses
+                ),
                 select_history(self.sudo().env, rules, SQL("person"), at),
             )
         )
