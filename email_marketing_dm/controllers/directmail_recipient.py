@@ -59,6 +59,8 @@ class DirectmailRecipient(http.Controller):
     def unsubscribe(self, token, **post):
         """Unsubscribe, from the mail program's one-click button or from our page."""
         delivery = self._get_delivery(token)
+        if not delivery.address_key:
+            return self._render_page(delivery, token, "unknown")
         one_click = post.get("List-Unsubscribe") == "One-Click"
         scope = post.get("scope") if post.get("scope") in SCOPES else "company"
         delivery._unsubscribe("one_click" if one_click else "page", scope)

@@ -309,7 +309,7 @@ class InvalidPage:
 
 def as_text(value):
     """A stripped string; DirectMail gives the same field as number and as text."""
-    return "" if value is None else str(value).strip()
+    return "" if value is None else str(value).replace("\0", "").strip()
 
 
 def as_int(value, default=0):

@@ -239,14 +239,16 @@ def apply_facts(env, company_id, last):
                   JOIN directmail_delivery o ON o.id = COALESCE(l.delivery_id, m.delivery_id)
                  WHERE o.state IN ('unknown', 'sent', 'not_sent')
                     -- The first try arrived after all, so there must be no second one.
-                    OR (o.state = 'waiting' AND o.resent)
+                    OR (o.state IN ('waiting', 'suppressed', 'cancelled') AND o.resent)
             ), changed AS (
                 UPDATE directmail_delivery d
                    SET outcome = CASE WHEN f.newer THEN f.kind ELSE d.outcome END,
                        outcome_at = CASE WHEN f.newer THEN f.occurred_at ELSE d.outcome_at END,
                        code = CASE WHEN f.newer THEN f.code ELSE d.code END,
                        message = CASE WHEN f.newer THEN f.message ELSE d.message END,
-                       state = 'sent',
+                       state = 'sent', reason = NULL, fatigue_rule = NULL,
+                       claimed_at = COALESCE(d.claimed_at, f.occurred_at, f.new_opened_at,
+                                             now() AT TIME ZONE 'UTC'),
                        sent_at = COALESCE(d.sent_at, d.claimed_at, f.occurred_at,
                                           f.new_opened_at, now() AT TIME ZONE 'UTC'),
                        opened_at = LEAST(d.opened_at, f.new_opened_at),

@@ -8,6 +8,8 @@ PERSON = "directmail.person"
 DELIVERY = "directmail.delivery"
 # Results about contacts that are worked out again from Odoo's own records.
 SCORES = ("directmail.rfm.score", "directmail.aipl.stage")
+# What a row without a company of its own belongs to.
+PARENTS = ("audience_id", "upload_id", "rfm_model_id", "aipl_model_id")
 UNDER_WAY = ("waiting", "sending")
 
 
@@ -62,9 +64,10 @@ class People:
         return {
             name: self.env.execute_query(
                 SQL(
-                    "SELECT count(*) FROM %s WHERE %s",
+                    "SELECT count(*) FROM %s WHERE %s AND %s",
                     SQL.identifier(self.env[name]._table),
                     self.condition(),
+                    self._here(name),
                 )
             )[0][0]
             for name in self._member_models()
@@ -131,6 +134,9 @@ class People:
 
         Opt-outs keep their address key, without which the people would be mailed again.
         """
+        # What has come in and is not applied yet names them only by what is about to go.
+        for company in self.companies:
+            self.env["directmail.event"]._apply_all(company)
         self.env.flush_all()
         numbers = tuple(self.deliveries().ids) or (0,)
         for statement in (
@@ -157,23 +163,42 @@ class People:
             ),
             *(
                 SQL(
-                    "DELETE FROM %s WHERE %s RETURNING id",
+                    "DELETE FROM %s WHERE %s AND %s RETURNING id",
                     SQL.identifier(self.env[name]._table),
                     self.condition(),
+                    self._here(name),
                 )
                 for name in self._member_models()
             ),
             *(
                 SQL(
-                    "DELETE FROM %s WHERE partner_id IN %s RETURNING id",
+                    "DELETE FROM %s WHERE partner_id IN %s AND %s RETURNING id",
                     SQL.identifier(self.env[name]._table),
                     tuple(self.partners.ids) or (0,),
+                    self._here(name),
                 )
                 for name in SCORES
             ),
         ):
             self.env.execute_query(statement)
         self.env.invalidate_all()
+
+    def _here(self, name):
+        """Return SQL: a row of the model belongs to one of the companies, by itself or its parent.
+
+        Another company's lists are its own affair, also where contacts are shared.
+        """
+        companies = tuple(self.companies.ids) or (0,)
+        fields = self.env[name]._fields
+        if "company_id" in fields and fields["company_id"].store:
+            return SQL("company_id IN %s", companies)
+        parent = next(field for field in map(fields.get, PARENTS) if field)
+        return SQL(
+            "%s IN (SELECT id FROM %s WHERE company_id IN %s)",
+            SQL.identifier(parent.name),
+            SQL.identifier(self.env[parent.comodel_name]._table),
+            companies,
+        )
 
     def _member_models(self):
         """Return the models, deliveries apart, whose rows are people."""

@@ -128,6 +128,7 @@ class DirectmailDelivery(models.Model):
     _contact_index = models.Index(
         f"(company_id, partner_id, claimed_at) WHERE partner_id IS NOT NULL AND {COUNTED}"
     )
+    _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
     _reason_index = models.Index("(task_id, reason, fatigue_rule) WHERE state = 'suppressed'")
     _held_index = models.Index(
         "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"

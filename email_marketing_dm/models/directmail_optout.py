@@ -51,7 +51,8 @@ class DirectmailOptout(models.Model):
     def _record(self, delivery, origin, sender=None):
         """Remember that the person behind a delivery wants no more mail from its company.
 
-        Asking twice changes nothing.
+        Asking twice changes nothing. A wish is stronger than a bounce, which an administrator takes
+        away when the mailbox works again, and than one that DirectMail may report as taken back.
 
         :param delivery: a `directmail.delivery` record
         :param str origin: a value of the field `origin`
@@ -62,14 +63,17 @@ class DirectmailOptout(models.Model):
         self.flush_model()
         self.env.cr.execute(
             SQL(
-                """INSERT INTO directmail_optout (company_id, address_key, email, partner_id,
+                """INSERT INTO directmail_optout AS o (company_id, address_key, email, partner_id,
                         sender_id, origin, task_id, occurred_at, create_uid, create_date,
                         write_uid, write_date)
                    SELECT company_id, address_key, email, partner_id, %(sender)s, %(origin)s,
                           task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
                      FROM directmail_delivery
                     WHERE id = %(delivery)s AND address_key IS NOT NULL
-                       ON CONFLICT DO NOTHING""",
+                       ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
+                      SET origin = EXCLUDED.origin, occurred_at = EXCLUDED.occurred_at,
+                          task_id = EXCLUDED.task_id
+                    WHERE o.origin IN ('directmail', 'bounce')""",
                 origin=origin,
                 sender=(sender and sender.id) or None,
                 uid=self.env.uid,

@@ -95,6 +95,9 @@ class DirectmailPoll(models.Model):
         except DirectMailError as error:
             sentence = self.account_id._explain(error)
             self.error = sentence
+            if error.kind in ("invalid", "not_found"):
+                # The window itself may be what is refused; the same again would fail for ever.
+                self.write({"end": False, "position": False, "covered_until": False})
             raise UserError(sentence) from error
         return calls
 

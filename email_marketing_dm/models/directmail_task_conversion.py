@@ -101,7 +101,11 @@ class DirectmailTask(models.Model):
     def _cron_count_conversions(self):
         """Count what people did since, for every task whose time for that is not over."""
         tasks = self.search(
-            [("conversion_table_id", "!=", False), ("planned_at", "!=", False)]
+            [
+                ("conversion_table_id", "!=", False),
+                ("planned_at", "!=", False),
+                ("details_removed_at", "=", False),
+            ]
         ).filtered(lambda task: task._is_conversion_open())
         self.env["ir.cron"]._commit_progress(remaining=len(tasks))
         for task in tasks:
@@ -128,9 +132,12 @@ class DirectmailTask(models.Model):
     def _count_conversions(self):
         """Write down for each person of the task what they did since, in one statement.
 
-        A failure is written on the task; the figures stay as they were.
+        A failure is written on the task; the figures stay as they were, as they do once the people
+        are no longer on record.
         """
         self.ensure_one()
+        if self.details_removed_at:
+            return
         try:
             changed = self._get_conversion_update()
         except (AccessError, UserError) as error:
@@ -206,25 +213,34 @@ class DirectmailTask(models.Model):
                SELECT p.id, p.date, p.amount FROM pairs p
                 WHERE p.date >= date_trunc(%(day)s, p.touched)
                   AND p.date < p.touched + %(days)s * interval '1 day'
-                  AND NOT EXISTS (
-                        SELECT 1 FROM directmail_delivery o
-                          JOIN directmail_task ot ON ot.id = o.task_id
-                         WHERE o.partner_id = p.partner_id AND o.task_id != %(task)s
-                           AND ot.company_id = %(company)s
-                           AND ot.conversion_table_id = %(table)s
-                           AND (%(other)s, o.id) > (p.touched, p.id)
-                           AND date_trunc(%(day)s, %(other)s) <= p.date
-                           AND p.date < %(other)s + ot.conversion_days * interval '1 day'
-                      )""",
+                  AND NOT EXISTS (%(later)s AND o.partner_id = p.partner_id)
+                  AND NOT EXISTS (%(later)s AND p.partner_id IS NULL AND o.partner_id IS NULL
+                                  AND o.res_model = p.res_model AND o.res_id = p.res_id)""",
             facts=table._select_facts(self._get_owner_env(), Domain.TRUE),
             start=self.planned_at - timedelta(days=1),
             touched=touched,
-            other=self._touch_to_sql(SQL.identifier("o"), SQL.identifier("ot", "conversion_from")),
+            later=self._select_later_touches(table, day),
             task=self.id,
-            company=self.company_id.id,
-            table=table.id,
             day=day,
             days=self.conversion_days,
+        )
+
+    def _select_later_touches(self, table, day):
+        """Return SQL of the reactions between a person's own (`p`) and their success.
+
+        Two contacts that were merged have two mails of one task: there too, the last one counts.
+        """
+        touched = self._touch_to_sql(SQL.identifier("o"), SQL.identifier("ot", "conversion_from"))
+        return SQL(
+            """SELECT 1 FROM directmail_delivery o JOIN directmail_task ot ON ot.id = o.task_id
+                WHERE ot.company_id = %(company)s AND ot.conversion_table_id = %(table)s
+                  AND (%(touched)s, o.id) > (p.touched, p.id)
+                  AND date_trunc(%(day)s, %(touched)s) <= p.date
+                  AND p.date < %(touched)s + ot.conversion_days * interval '1 day'""",
+            company=self.company_id.id,
+            table=table.id,
+            touched=touched,
+            day=day,
         )
 
     @api.model

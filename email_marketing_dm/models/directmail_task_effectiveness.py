@@ -14,6 +14,8 @@ FUNNEL = (
     ("clicked", "delivered"),
     ("converted", "delivered"),
 )
+# Where an opt-out comes from when the person asked for it: no bounce and no complaint.
+WISHES = ("one_click", "page", "directmail")
 
 
 class DirectmailTask(models.Model):
@@ -62,11 +64,13 @@ class DirectmailTask(models.Model):
         :param value: the row's own
         """
         self.ensure_one()
+        self.check_access("read")
         if part == "unsubscribes":
             action = self.env["ir.actions.act_window"]._for_xml_id(
                 "email_marketing_dm.directmail_optout_action"
             )
-            return {**action, "domain": [("task_id", "=", self.id), ("reason_id", "=", value)]}
+            domain = [("task_id", "=", self.id), ("origin", "in", WISHES)]
+            return {**action, "domain": [*domain, ("reason_id", "=", value)]}
         domains = {
             "reasons": [("state", "=", "suppressed"), ("reason", "=", value)],
             "failures": self._get_failure_domain(value),
@@ -106,7 +110,7 @@ class DirectmailTask(models.Model):
             ),
             "failures": self._count_failures(),
             "unsubscribes": self._count_parts(
-                SQL("reason_id"), SQL("directmail_optout"), SQL("TRUE")
+                SQL("reason_id"), SQL("directmail_optout"), SQL("origin IN %s", WISHES)
             ),
         }
 

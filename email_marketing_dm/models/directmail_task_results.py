@@ -121,21 +121,26 @@ class DirectmailTask(models.Model):
         """Apply what was received; look for missing mails once all records have been read."""
         self.ensure_one()
         self.env["directmail.event"]._apply_all(self.company_id)
-        if not poll.end:
-            self._resolve_unknown()
+        if not poll.end and poll.covered_until:
+            self._resolve_unknown(poll.begin, poll.covered_until)
             self.results_at = fields.Datetime.now()
         self.env.invalidate_all()
 
-    def _resolve_unknown(self):
+    def _resolve_unknown(self, begin, end):
         """Call unknown mails *not sent* where DirectMail's records prove it.
 
-        The records have just been read completely. They prove an absence only after a wait, and
-        only if they show nearly all of the mails that were certainly sent.
+        They prove an absence only of mails that went out while they were read for, a wait before
+        their end, and only if they show nearly all of the mails of that time that were certainly
+        sent. Reading takes hours where mails are many: what has gone out since is not in them.
+
+        :param begin: since when the records have just been read completely (naive UTC)
+        :param end: and until when
         """
         self.ensure_one()
         if not self.unknown_count:
             return
-        before = self._get_proof_time()
+        wait = fields.Datetime.now() - self._get_proof_time()
+        before = min(self._get_proof_time(), end - wait)
         # What was pushed says nothing about how complete the records are.
         [(certain, visible)] = self.env.execute_query(
             SQL(
@@ -143,8 +148,10 @@ class DirectmailTask(models.Model):
                               SELECT 1 FROM directmail_event e
                                WHERE e.delivery_id = d.id AND e.source = 'poll'))
                      FROM directmail_delivery d
-                    WHERE task_id = %s AND state = 'sent' AND claimed_at < %s""",
+                    WHERE task_id = %s AND state = 'sent'
+                      AND claimed_at >= %s AND claimed_at < %s""",
                 self.id,
+                begin,
                 before,
             )
         )
@@ -154,10 +161,11 @@ class DirectmailTask(models.Model):
             SQL(
                 """UPDATE directmail_delivery d SET state = 'not_sent'
                     WHERE task_id = %s AND state = 'unknown' AND outcome IS NULL
-                      AND claimed_at < %s
+                      AND claimed_at >= %s AND claimed_at < %s
                 RETURNING d.task_id, 'unknown' AS old_state, d.state AS new_state,
                           NULL AS old_outcome, NULL AS new_outcome""",
                 self.id,
+                begin,
                 before,
             ),
             "events",

@@ -7,8 +7,8 @@ class DirectmailTask(models.Model):
 
     _inherit = "directmail.task"
 
-    def _resolve_unknown(self):
-        res = super()._resolve_unknown()
+    def _resolve_unknown(self, begin, end):
+        res = super()._resolve_unknown(begin, end)
         if self.not_sent_policy == "again" and self.state in ("sending", "paused", "done"):
             self._send_again()
         return res

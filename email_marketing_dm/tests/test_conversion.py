@@ -176,3 +176,38 @@ class TestConversion(DirectmailCommon):
         self.assertEqual((task.converted_count, task.revenue), (1, 100))
         task.with_user(self.seller).conversion_table_id = False
         self.assertEqual((task.converted_count, task.revenue), (0, 0))
+
+    def test_a_lead_without_a_contact_counts_for_the_last_email_task_only(self):
+        lead = self.env["crm.lead"].create(
+            {"name": "Cold lead", "email_from": "cold@lead.example", "type": "lead"}
+        )
+        earlier, later = self._send(), self._send()
+        for days, task in ((0, earlier), (1, later)):
+            delivery = self._delivery(task, self.people[0])
+            delivery.write({"partner_id": False, "res_model": "crm.lead", "res_id": lead.id})
+            delivery.clicked_at = self.now + timedelta(days=days)
+        lead.write({"stage_id": self.won.id, "expected_revenue": 12})
+        lead.date_closed = self.now + timedelta(days=2)
+        (earlier | later).action_count_conversions()
+        self.assertEqual((earlier.revenue, later.revenue), (0, 12))
+
+    def test_two_contacts_that_were_merged_count_one_success_once(self):
+        task = self._send()
+        first, second = self.people[:2]
+        self._delivery(task, first).clicked_at = self.now
+        other = self._delivery(task, second)
+        other.write({"clicked_at": self.now + timedelta(hours=1), "partner_id": first.id})
+        self._win(first, 80, self.now + timedelta(days=1))
+        task.action_count_conversions()
+        self.assertEqual((task.converted_count, task.revenue), (1, 80))
+
+    def test_revenue_stays_when_the_people_are_forgotten(self):
+        self.account.retention_days = 31
+        task = self._send(conversion_days=20)
+        self._delivery(task, self.people[0]).clicked_at = self.now
+        self._win(self.people[0], 100, self.now + timedelta(days=1))
+        task.action_count_conversions()
+        task.finished_at = self.now - timedelta(days=32)
+        task._remove_details()
+        task.action_count_conversions()
+        self.assertEqual((task.converted_count, task.revenue), (1, 100))

@@ -102,6 +102,19 @@ class TestEffectiveness(DirectmailCommon):
         people = self.env["directmail.delivery"].search(action["domain"])
         self.assertEqual(people.partner_id, self.people[3])
 
+    def test_bounces_are_no_unsubscriptions(self):
+        task = self._send()
+        reason = self.env["mailing.subscription.optout"].search([], limit=1)
+        delivery = self._delivery(task, 0).sudo()
+        delivery._unsubscribe("page")
+        delivery._explain_unsubscription("company", reason, "")
+        optouts = self.env["directmail.optout"].search([("task_id", "=", task.id)])
+        self.assertEqual(sorted(optouts.mapped("origin")), ["bounce", "page"])
+        [row] = task.get_effectiveness()["unsubscribes"]
+        self.assertEqual((row["label"], row["count"]), (reason.name, 1))
+        action = task.action_view_part("unsubscribes", row["value"])
+        self.assertEqual(self.env["directmail.optout"].search(action["domain"]).origin, "page")
+
     def test_clicks_are_told_per_link_and_open_their_people(self):
         task = self._send()
         link = self.env["directmail.link"].create(

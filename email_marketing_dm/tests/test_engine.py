@@ -44,6 +44,11 @@ class TestEngine(DirectmailCommon):
                 WHERE task_id = %s AND claimed_at IS NOT NULL""",
             [task.id],
         )
+        self.env.cr.execute(
+            """UPDATE directmail_task SET planned_at = planned_at - interval '25 hours'
+                WHERE id = %s""",
+            [task.id],
+        )
         self.env.invalidate_all()
 
     def _get_used(self):
@@ -170,9 +175,37 @@ class TestEngine(DirectmailCommon):
         task = self._start(4)
         self._run_cron()
         self.assertEqual(task.unknown_count, 4)
-        task._resolve_unknown()
+        task._resolve_unknown(task.planned_at, fields.Datetime.now())
         self.env.invalidate_all()
         self.assertEqual((task.unknown_count, task.not_sent_count), (4, 0))
+
+    def test_absence_proves_nothing_of_what_went_out_after_the_records_were_read(self):
+        """Reading takes hours where mails are many; what was sent meanwhile is not in it."""
+        self._set_fault("error", times=1)
+        task = self._start(4, not_sent_policy="again")
+        self._run_cron()
+        self.assertEqual((task.sent_count, task.unknown_count), (3, 1))
+        self._pass_a_day(task)
+        self._import_results_only(task)
+        unknown = task.delivery_ids.filtered(lambda d: d.state == "unknown")
+        read_until = unknown.claimed_at + timedelta(hours=1)
+        task._resolve_unknown(task.planned_at - timedelta(days=2), read_until)
+        self.env.invalidate_all()
+        self.assertEqual((task.unknown_count, task.not_sent_count), (1, 0))
+        task._resolve_unknown(unknown.claimed_at + timedelta(minutes=1), fields.Datetime.now())
+        self.env.invalidate_all()
+        self.assertEqual((task.unknown_count, task.not_sent_count), (1, 0))
+        task._resolve_unknown(task.planned_at - timedelta(days=2), fields.Datetime.now())
+        self.env.invalidate_all()
+        self.assertEqual((task.unknown_count, task.waiting_count), (0, 1))
+
+    def _import_results_only(self, task):
+        """Have what was read in the books, without any conclusion about what was not."""
+        self.emulator.flush_outcomes()
+        poll = self.env["directmail.poll"]._get(task.account_id, "details", task)
+        poll._read(100, begin=task.planned_at - timedelta(minutes=1))
+        self.env["directmail.event"]._apply_all(task.company_id)
+        self.env.invalidate_all()
 
     def test_dead_process(self):
         """What a killed server had under way becomes unknown when its lease runs out."""

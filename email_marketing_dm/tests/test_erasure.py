@@ -95,3 +95,28 @@ class TestErasure(DirectmailCommon):
         self.assertEqual(len(task.delivery_ids.filtered(lambda d: d.partner_id == ben)), 2)
         self.assertEqual([task.people_count, task.sent_count, task.delivered_count], counts)
         self.assertSumRule(task)
+
+    def test_another_companys_lists_are_its_own_affair(self):
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        anna = self.people[0]
+        theirs = self.env["directmail.audience"].create(
+            {"name": "Theirs", "company_id": elsewhere.id, "user_id": self.env.uid}
+        )
+        member = self.env["directmail.audience.member"].create(
+            {"audience_id": theirs.id, "partner_id": anna.id}
+        )
+        ours = self._make_audience(anna)
+        ours.action_refresh()
+        wizard = self._open(anna)
+        self.assertEqual(wizard.list_count, 1)
+        wizard.action_erase()
+        self.assertTrue(member.exists())
+        self.assertFalse(ours.member_ids)
+
+    def test_who_was_erased_reads_that_there_is_nothing_to_unsubscribe(self):
+        task = self._send()
+        anna = self.people[0]
+        delivery = task.delivery_ids.filtered(lambda d: d.partner_id == anna)
+        self._open(anna).action_erase()
+        self.assertFalse(delivery.sudo().address_key)
+        self.assertFalse(self.env["directmail.optout"]._record(delivery, "page"))

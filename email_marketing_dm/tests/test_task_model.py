@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -221,7 +222,7 @@ class TaskMachine(RuleBasedStateMachine):
                 (task.id,),
             )
             self.env.invalidate_all()
-            task._resolve_unknown()
+            task._resolve_unknown(task.planned_at, fields.Datetime.now())
         self.env.invalidate_all()
 
     # === WHAT ALWAYS HOLDS === #
