@@ -37,6 +37,7 @@ from . import (
     test_template_review,
     test_template_test,
     test_template_tour,
+    test_template_values,
     test_tour,
     test_upload,
     test_tracking,
