@@ -38,5 +38,7 @@ from . import (
     test_template_tour,
     test_tour,
     test_upload,
+    test_upload_life,
+    test_upload_people,
     test_tracking,
 )
