@@ -19,6 +19,7 @@ from . import (
     test_push,
     test_fatigue,
     test_fatigue_oracle,
+    test_mailing_list,
     test_models_oracle,
     test_people_models,
     test_people,
