@@ -112,7 +112,7 @@ class DirectmailRecipient(http.Controller):
         person = Person(
             delivery.id, delivery.partner_id.id, delivery.res_model, delivery.res_id or None
         )
-        values = template._get_values([person])[person.id]
+        values = template._get_values([person], reader=delivery.task_id.user_id)[person.id]
         html = assemble(template.submitted_text or "", {**values, "Token": token})
         return request.make_response(html, headers=VIEW_HEADERS)
 

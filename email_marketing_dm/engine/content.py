@@ -38,7 +38,7 @@ class MailBuilder:
         """
         task = env["directmail.task"].browse(task_id)
         fixed = self._tasks.get(task_id) or self._tasks.setdefault(task_id, _read_task(task))
-        values = task.template_id._get_values(rows)
+        values = task.template_id._get_values(rows, reader=task.user_id)
         return {
             row.id: self._make(fixed, row, address, values[row.id])
             for row in rows

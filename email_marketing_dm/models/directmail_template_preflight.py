@@ -84,9 +84,9 @@ class DirectmailTemplate(models.Model):
         )
         findings = [
             *(
-                Finding("unreadable", ERROR, path)
+                Finding(obstacle, ERROR, path)
                 for path in dict.fromkeys(v["path"] for v in compiled.variables)
-                if not self._is_readable("res.partner", path)
+                if (obstacle := self._find_obstacle(path))
             ),
             *findings,
         ]
@@ -218,6 +218,14 @@ class DirectmailTemplate(models.Model):
             "unreadable": (
                 self.env._("There is no field %s on contacts."),
                 self.env._("Or it is one that you may not read. Choose another one."),
+            ),
+            "through_many": (
+                self.env._("The field %s can have several values."),
+                self.env._("A placeholder needs one. Choose a field of the contact itself."),
+            ),
+            "not_text": (
+                self.env._("The field %s can't be written as text."),
+                self.env._("A picture, a file or a set of properties has no place in a sentence."),
             ),
             "no_fallback": (
                 self.env._("A placeholder has no default:"),

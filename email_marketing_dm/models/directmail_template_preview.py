@@ -1,11 +1,9 @@
-from collections import namedtuple
-
 from odoo import models
 
 from ..directmail.const import SUBJECT_MAX
 from ..directmail.placeholders import assemble
+from ..engine.content import Person
 
-Person = namedtuple("Person", "id partner_id res_model res_id")
 # In place of a person's own token: the links of a preview lead nowhere.
 PREVIEW_TOKEN = "preview"
 
@@ -22,10 +20,9 @@ class DirectmailTemplate(models.Model):
         :param int partner_id: a contact that the user may read, or False for the defaults only
         :return: {"subject", "sender_name", "html", "public_url"}; pictures of this server are
             under the latter
-        :raise AccessError: for a contact that the user may not read
+        :raise AccessError: for a contact that the user may not read, or of another company than
+            the account's
         """
-        partner = self.env["res.partner"].browse(partner_id or [])
-        partner.check_access("read")
         if values:
             template = self._make_draft(values)
             compiled = template._compile_content(template.body_html)
@@ -35,22 +32,17 @@ class DirectmailTemplate(models.Model):
             self.check_access("read")
             template, variables = self, self.variables or []
             subject, text = self.submitted_subject, self.submitted_text
-        shown = [
-            variable
-            for variable in variables
-            if template._is_readable("res.partner", variable["path"], self.env.user)
-        ]
+        company = template.account_id.company_id
+        partner = self.env["res.partner"].browse(partner_id or [])
+        partner.with_context(allowed_company_ids=company.ids).check_access("read")
         person = Person(partner.id or 0, partner.id, None, None)
-        # Without the others' values: the preview must not show what its reader may not see.
-        filled = {variable["name"]: "" for variable in variables}
-        reader = template.new(
-            {
-                "user_id": template.user_id.id,
-                "account_id": template.account_id.id,
-                "variables": shown,
-            }
-        )
-        filled |= reader._get_values([person])[person.id]
+        vals = {
+            "user_id": template.user_id.id,
+            "account_id": template.account_id.id,
+            "variables": variables,
+        }
+        # The preview must not show what its reader may not see.
+        filled = template.new(vals)._get_values([person], reader=self.env.user)[person.id]
         html = assemble(text or "", {**filled, "Token": PREVIEW_TOKEN})
         return {
             "subject": assemble(subject or "", filled)[:SUBJECT_MAX],

@@ -100,9 +100,9 @@ class TestTemplate(DirectmailCommon):
         """A placeholder must not carry leads into mails of somebody who may not see leads."""
         self.assertFalse(self.env["crm.lead"].with_user(self.user).has_access("read"))
         template = self._make_template(
-            approved=False, body_html=BODY + '<t t-out="object.opportunity_ids.name"/>'
+            approved=False, body_html=BODY + '<t t-out="object.opportunity_ids"/>'
         )
-        with self.assertRaisesRegex(UserError, "There is no field opportunity_ids.name"):
+        with self.assertRaisesRegex(UserError, "There is no field opportunity_ids on contacts"):
             template.action_submit()
 
     def test_links_become_absolute(self):

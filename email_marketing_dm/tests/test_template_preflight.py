@@ -1,6 +1,7 @@
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
+from ..engine.values import find_obstacle
 from .common import BODY, DirectmailCommon
 
 
@@ -211,7 +212,7 @@ class TestTemplatePreview(DirectmailCommon):
             name
             for name, field in self.env["res.partner"]._fields.items()
             if field.type in ("char", "integer", "selection")
-            and self.env["directmail.template"]._is_readable("res.partner", name, self.user)
+            and not find_obstacle(self.env["res.partner"].with_user(self.user), name)
         ][:49]
         places = [f'<t t-out="object.{name}">x</t>' for name in fields]
         body = '<p>x <a href="/unsubscribe_from_list">u</a></p>' + "".join(places)

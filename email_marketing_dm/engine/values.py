@@ -1,0 +1,166 @@
+"""What placeholders are for people: fields of records, read as somebody may and written to be read.
+
+A path leads from a record to the value: ``city``, ``parent_id.name``. The record where it begins is
+the person who gets the mail; what stands there goes to nobody else. Every record behind it is
+somebody else's affair, so it is read only where all of the users may read it.
+"""
+
+from odoo.exceptions import AccessError
+from odoo.tools import format_date, format_time, formatLang, html2plaintext
+
+#: types of fields that can be written as text; a relation is the names of its records
+TEXT_TYPES = frozenset(
+    (
+        "boolean", "char", "date", "datetime", "float", "html", "integer", "many2many", "many2one",
+        "monetary", "one2many", "selection", "text",
+    )
+)  # fmt: skip
+
+
+def find_obstacle(records, path):
+    """Return why a path can't be a placeholder for the user of an (empty) recordset.
+
+    :return: "" if nothing is in the way, else "unreadable" for a field that does not exist or that
+        the user may not read, "through_many" for a relation to many records in the middle, or
+        "not_text" for what can't be written as text
+    """
+    *steps, name = path.split(".")
+    for step in steps:
+        field = _get_field(records, step)
+        if field is None or not field.relational:
+            return "unreadable"
+        if field.type != "many2one":
+            return "through_many"
+        records = records.env[field.comodel_name]
+    field = _get_field(records, name)
+    if field is None or field.relational and not records.env[field.comodel_name].has_access("read"):
+        return "unreadable"
+    return "" if field.type in TEXT_TYPES else "not_text"
+
+
+def _get_field(records, name):
+    """Return a field that the records' user may read, or None."""
+    field = records._fields.get(name)
+    if (
+        field is None
+        or not records.has_access("read")
+        or not records._has_field_access(field, "read")
+    ):
+        return None
+    return field
+
+
+class ValueReader:
+    """Reads fields of many records at once, with the rights that all of the users have.
+
+    :param users: one or more `res.users`; what is computed is computed for the last of them
+    :param company: the only `res.company` whose records are seen
+    :param tz: name of the time zone in which moments are written
+    :param lang: code of the language in which values are written
+    """
+
+    def __init__(self, users, company, tz, lang):
+        context = {
+            **users.env.context,
+            # a cron's company is not the template's, and some values differ between companies
+            "allowed_company_ids": company.ids,
+            "lang": lang,
+            "tz": tz,
+        }
+        self._envs = [users.env(user=user.id, su=False, context=context) for user in users]
+        self._belong_here = all(company <= user.sudo().company_ids for user in users)
+
+    def may_read(self, model, path):
+        """Tell whether a path from a model on is a placeholder for all of the users."""
+        return not any(find_obstacle(env[model], path) for env in self._envs)
+
+    def get_texts(self, records, path, value_format=""):
+        """Return {record id: text} for records of one model: one read per step, however many.
+
+        A text is empty where there is nothing, or nothing that all of the users may read.
+
+        :param value_format: "date" writes a moment without its time
+        """
+        *steps, name = path.split(".")
+        ends = self._get_starts(records)
+        for step in steps:
+            allowed = self._get_allowed(ends.values(), step)
+            ends = {
+                start: allowed[found.id]
+                for start, end in ends.items()
+                if (found := end.sudo()[step]).id in allowed
+            }
+        if not ends:
+            return {}
+        field = next(iter(ends.values()))._fields[name]
+        allowed = self._get_allowed(ends.values(), name) if field.relational else {}
+        texts = {}
+        for start, end in ends.items():
+            try:
+                texts[start] = _write(end, field, value_format, allowed)
+            except AccessError:
+                # computed from something that the user may not read
+                texts[start] = ""
+        return texts
+
+    def _get_starts(self, records):
+        """Return {id: record}: those that the last user may not see are read with all rights."""
+        records = records.with_env(self._envs[-1])
+        seen = self._filter(records, self._envs[-1:])
+        hidden = (records - seen).sudo()
+        return {record.id: record for group in (seen, hidden) for record in group}
+
+    def _get_allowed(self, records, name):
+        """Return {id: record} of what a relation of records leads to and all users may read."""
+        records = next(iter(records)).sudo().browse(record.id for record in records)
+        return {record.id: record for record in self._filter(records[name], self._envs)}
+
+    def _filter(self, records, envs):
+        """Return the records that may be read in each of the environments, in the last."""
+        if not self._belong_here:
+            return records.browse()
+        for env in envs:
+            records = records.with_env(env)._filtered_access("read")
+        return records
+
+
+def _write(record, field, value_format, allowed):
+    """Return a field's value as a reader in the environment's language expects it.
+
+    :param allowed: {id: record} of the records of a relation that may be named
+    """
+    env = record.env
+    if field.relational:
+        found = record.sudo()[field.name]
+        return ", ".join(allowed[key].display_name or "" for key in found.ids if key in allowed)
+    value = record[field.name]
+    if field.type == "boolean":
+        return env._("Yes") if value else env._("No")
+    if value is False or value is None:
+        return ""
+    if field.type == "selection":
+        return dict(field._description_selection(env)).get(value, str(value))
+    if field.type == "html":
+        return html2plaintext(value, include_references=False).strip()
+    if field.type in ("date", "datetime"):
+        return _write_moment(env, value, field.type == "datetime" and value_format != "date")
+    if field.type in ("integer", "float", "monetary") and field.name != "id":
+        return _write_number(record, field, value)
+    return str(value)
+
+
+def _write_moment(env, value, with_time):
+    text = format_date(env, value)
+    if with_time:
+        text += " " + format_time(env, value, tz=env.context["tz"], time_format="short")
+    return text
+
+
+def _write_number(record, field, value):
+    if field.type == "integer":
+        return formatLang(record.env, value, digits=0)
+    if field.type == "monetary":
+        currency = record.sudo()[field.get_currency_field(record)]
+        return formatLang(record.env, value, currency_obj=currency)
+    digits = field.get_digits(record.env)
+    return formatLang(record.env, value, digits=digits[1] if digits else 2)
