@@ -110,7 +110,7 @@ class TestPush(DirectmailMixin, HttpCase):
         found = self.env["directmail.event"].sudo()
         pushed = [(event, None) for event in read_events(json.dumps(events).encode())]
         account = self.account.sudo()
-        account.company_id.id  # read beforehand
+        account.fetch(["company_id"])
         with self.assertQueryCount(1):
             facts = found._make_pushed(account, pushed)
         self.assertEqual({fact.task_id for fact in facts}, {self.task.id})
