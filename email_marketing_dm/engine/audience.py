@@ -238,7 +238,7 @@ def replace_members(env, audience_id, people):
         SQL(
             """WITH people AS MATERIALIZED (SELECT *, %(key)s AS person FROM (%(people)s) p),
             members AS MATERIALIZED (
-                SELECT id, partner_id, email, address_key, %(key)s AS person
+                SELECT id, %(key)s AS person
                   FROM directmail_audience_member WHERE audience_id = %(audience)s
             ), gone AS (
                 DELETE FROM directmail_audience_member m USING members
@@ -246,10 +246,12 @@ def replace_members(env, audience_id, people):
                 RETURNING 1
             ), moved AS (
                 UPDATE directmail_audience_member m
-                   SET email = people.email, address_key = people.address_key
+                   SET email = people.email, email_encrypted = people.email_encrypted,
+                       address_key = people.address_key
                   FROM members JOIN people ON people.partner_id IS NULL AND %(same)s
                  WHERE m.id = members.id
-                   AND (m.email, m.address_key) IS DISTINCT FROM (people.email, people.address_key)
+                   AND (m.email, m.email_encrypted, m.address_key) IS DISTINCT FROM
+                       (people.email, people.email_encrypted, people.address_key)
             ), entered AS (
                 %(insert)s FROM people WHERE NOT EXISTS (SELECT 1 FROM members WHERE %(same)s)
                 RETURNING 1

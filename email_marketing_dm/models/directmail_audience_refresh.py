@@ -1,16 +1,22 @@
 import logging
 from datetime import timedelta
+from functools import partial
 
-from psycopg2 import DataError
+import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
 from ..directmail.daily import local_day, next_daily
 from ..engine.audience import count_usable, replace_members
+from ..exceptions import BusyError
 
 _logger = logging.getLogger(__name__)
 
+#: What was refreshed so recently, and since it was due, is not refreshed again by the clock.
+STILL_FRESH = timedelta(hours=1)
+BUSY_RETRY = timedelta(minutes=1)
 CRON = "email_marketing_dm.ir_cron_directmail_audience"
 SCHEDULE = {"active", "refresh_every", "refresh_hour", "refresh_weekday", "refresh_day", "user_id"}
 WEEKDAYS = [
@@ -103,60 +109,129 @@ class DirectmailAudience(models.Model):
 
     @api.model
     def _cron_refresh(self):
-        """Refresh the audiences that are due, each in a transaction of its own."""
+        """Refresh the audiences that are due, each in a transaction of its own.
+
+        Whatever is wrong with one of them, the others are refreshed.
+        """
         due = self.search([("next_refresh_at", "<=", fields.Datetime.now())])
         self.env["ir.cron"]._commit_progress(remaining=len(due))
-        for audience in due:
-            # Also when it fails: it is tried again next time, not over and over.
-            audience.next_refresh_at = audience._get_next_refresh(fields.Datetime.now())
-            audience._wake_cron()
+        for audience in due._sources_first().filtered(lambda found: found in due):
             try:
-                with self.env.cr.savepoint():
-                    audience._refresh()
-            except UserError as error:
-                _logger.info("Audience %s is not refreshed: %s", audience.id, error)
+                since = retrying(audience._put_off, self.env)
+                if since:
+                    retrying(partial(audience._refresh_when_due, since), self.env)
+            except Exception:
+                _logger.exception("Audience %s can't be refreshed", audience.id)
+                self.env.cr.rollback()
+                audience.refresh_error = self.env._(
+                    "Something unforeseen went wrong. The server's log says what."
+                )
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 
+    def _put_off(self):
+        """Set the date of the refresh after the one that is due.
+
+        That is committed before the work: what makes the server die must not do so every minute.
+
+        :return: the moment since which the people must have been chosen; False if somebody is
+            refreshing or changing the audience, which then stays due
+        """
+        now = fields.Datetime.now()
+        if not self.try_lock_for_update(allow_referencing=True):
+            self.env.ref(CRON).sudo()._trigger(now + BUSY_RETRY)
+            return False
+        since = max(self.next_refresh_at or now, now - STILL_FRESH)
+        self.next_refresh_at = self._get_next_refresh(now)
+        self._wake_cron()
+        return since
+
+    def _refresh_when_due(self, since):
+        """Refresh, or do it in a minute if somebody is refreshing or changing a source.
+
+        :param datetime since: sources that were refreshed since then stay as they are
+        """
+        try:
+            self._refresh(since)
+        except BusyError:
+            self.next_refresh_at = fields.Datetime.now() + BUSY_RETRY
+            self._wake_cron()
+
     def action_refresh(self):
         """Choose the people anew; on failure say why and keep those of the last refresh."""
-        for audience in self:
-            audience.check_access("write")
-            audience._refresh()
+        self.check_access("write")
+        self._refresh()
         return True
 
-    def _refresh(self):
-        """Choose the people anew in one statement.
+    def _refresh(self, since=None):
+        """Choose the people anew, of the audiences that these are made of first, each once.
 
-        A failure is written on the audience, whose members stay as they were.
+        Somebody else's public audience is taken as it is: only its owner refreshes it. A failure is
+        written on the audience, whose members stay as they were.
 
-        :return: whether the refresh succeeded
+        :param datetime since: leave alone those that were refreshed at that moment or later
+        :return: whether all of these could be refreshed
         :rtype: bool
-        :raise UserError: if it is being refreshed at this moment
+        :raise BusyError: if one is being refreshed or changed by somebody at this moment
         """
-        self.ensure_one()
-        audience = self.sudo()
-        if not audience.try_lock_for_update(allow_referencing=True):
-            raise UserError(
+        audiences = self.sudo()._sources_first()
+        locked = audiences.try_lock_for_update(allow_referencing=True)
+        for busy in audiences - locked:
+            raise BusyError(
                 self.env._(
                     "The audience %s is being refreshed or changed by somebody at this moment. Try"
                     " again in a minute.",
-                    audience.name,
+                    busy.name,
                 )
             )
+        for audience in audiences:
+            if not audience._is_fresh(since):
+                audience._choose_people()
+        return not any(self.sudo().mapped("refresh_error"))
+
+    def _is_fresh(self, since):
+        return since and not self.refresh_error and self.refreshed_at and self.refreshed_at >= since
+
+    def _sources_first(self):
+        """Return these audiences and all that a refresh of them refreshes, sources first."""
+        ordered, seen = [], set()
+
+        def add(audience):
+            if audience not in seen:
+                seen.add(audience)
+                for source in audience._get_own_sources():
+                    add(source)
+                ordered.append(audience.id)
+
+        for audience in self:
+            add(audience)
+        return self.browse(ordered)
+
+    def _get_own_sources(self):
+        return self._get_sources().filtered(lambda source: source.user_id == self.user_id)
+
+    def _choose_people(self):
+        """Choose the people of one audience anew in one statement."""
         try:
             with self.env.cr.savepoint():
-                counts = audience._replace_members()
-        except (UserError, DataError, ValueError) as error:
-            audience.refresh_error = error.args[0] if error.args else str(error)
-            return False
+                counts = self._replace_members()
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except psycopg2.Error as error:
+            _logger.exception("Audience %s can't be refreshed", self.id)
+            self.refresh_error = self.env._(
+                "The database could not work it out: %s", str(error).partition("\n")[0]
+            )
+            return
+        except (UserError, ValueError) as error:
+            self.refresh_error = error.args[0] if error.args else str(error)
+            return
         now = self.env.cr.now()
-        self.env["directmail.audience.size"].sudo().create(
+        self.env["directmail.audience.size"].create(
             {"audience_id": self.id, "refreshed_at": now, **counts}
         )
-        audience.write({**counts, "refreshed_at": now, "refresh_error": False})
-        audience._on_refreshed()
-        return True
+        self.write({**counts, "refreshed_at": now, "refresh_error": False})
+        self._on_refreshed()
 
     def _replace_members(self):
         """Make the members those whom the lines find now.
@@ -164,7 +239,7 @@ class DirectmailAudience(models.Model):
         :return: {field: how many}
         :rtype: dict
         """
-        self._refresh_sources()
+        self._check_sources()
         people = self._select_people()
         self.env.flush_all()
         total, entered, left = replace_members(self.env, self.id, people)
@@ -177,12 +252,10 @@ class DirectmailAudience(models.Model):
             "left_count": left,
         }
 
-    def _refresh_sources(self):
-        """Refresh the audiences that this one is made of, where they have the same owner.
+    def _check_sources(self):
+        """Check the audiences that this one is made of.
 
-        Somebody else's public audience is taken as it is: only its owner refreshes it.
-
-        :raise UserError: if one of them fails, or the audience is made of itself
+        :raise UserError: if it is made of itself, or one of its owner's could not be refreshed
         """
         sources = self._get_sources()
         if sources and sources._refers_to(self):
@@ -192,13 +265,12 @@ class DirectmailAudience(models.Model):
                     ", ".join(sources.mapped("name")),
                 )
             )
-        for source in sources.filtered(lambda source: source.user_id == self.user_id):
-            if not source._refresh():
-                raise UserError(
-                    self.env._(
-                        "The audience %(other)s, which this one is made of, can't be refreshed:"
-                        " %(reason)s",
-                        other=source.name,
-                        reason=source.refresh_error,
-                    )
+        for source in self._get_own_sources().filtered("refresh_error"):
+            raise UserError(
+                self.env._(
+                    "The audience %(other)s, which this one is made of, can't be refreshed:"
+                    " %(reason)s",
+                    other=source.name,
+                    reason=source.refresh_error,
                 )
+            )

@@ -8,6 +8,7 @@ from odoo.tools import format_datetime
 from ..directmail.answers import verdict_of_code
 from ..directmail.errors import DirectMailError
 from ..engine import plan
+from ..exceptions import BusyError
 
 _logger = logging.getLogger(__name__)
 
@@ -55,13 +56,19 @@ class DirectmailTask(models.Model):
         except PauseTask as error:
             self._pause(error.reason, error.args[0])
         except UserError as error:
-            cause = error.__cause__
-            if isinstance(cause, DirectMailError) and cause.kind in PASSING:
+            if self._is_passing(error):
                 _logger.warning("Email task %s is tried again: %s", self.id, error)
                 self.state_message = error.args[0]
                 self.account_id._trigger_sending(fields.Datetime.now() + timedelta(minutes=1))
                 return
             self._fail(error.args[0])
+
+    def _is_passing(self, error):
+        """Tell whether what keeps the task from starting passes by itself."""
+        cause = error.__cause__
+        return isinstance(error, BusyError) or (
+            isinstance(cause, DirectMailError) and cause.kind in PASSING
+        )
 
     def _is_too_late(self):
         """Tell whether the set time has passed by more than the limit.

@@ -236,17 +236,19 @@ class DirectmailTask(models.Model):
     def _refresh_audiences(self):
         """Refresh the audiences of the task.
 
+        :raise BusyError: if somebody is refreshing or changing one at this moment
         :raise UserError: if one can't be refreshed, with the reason
         """
-        for audience in (self.audience_ids | self.exclude_audience_ids).sudo():
-            if not audience._refresh():
-                raise UserError(
-                    self.env._(
-                        "The audience %(audience)s can't be refreshed: %(reason)s",
-                        audience=audience.name,
-                        reason=audience.refresh_error,
-                    )
+        audiences = (self.audience_ids | self.exclude_audience_ids).sudo()
+        if not audiences._refresh():
+            failed = audiences.filtered("refresh_error")[0]
+            raise UserError(
+                self.env._(
+                    "The audience %(audience)s can't be refreshed: %(reason)s",
+                    audience=failed.name,
+                    reason=failed.refresh_error,
                 )
+            )
 
     def _cancel_waiting(self):
         """Cancel those who still wait. Calls under way can't be called back."""

@@ -5,6 +5,7 @@ from . import (
     test_audience_download,
     test_audience_life,
     test_audience_oracle,
+    test_audience_refresh,
     test_audience_rule_models,
     test_audience_rules,
     test_conversion,

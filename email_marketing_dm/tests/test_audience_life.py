@@ -1,4 +1,3 @@
-from datetime import datetime
 from unittest.mock import patch
 
 from odoo import fields
@@ -11,7 +10,7 @@ from .common import DirectmailCommon
 
 @tagged("post_install", "-at_install")
 class TestAudienceLife(DirectmailCommon):
-    """Refreshing, counting while building, sharing, copying, finding again."""
+    """Counting while building, sharing, copying, finding again."""
 
     @classmethod
     def setUpClass(cls):
@@ -19,85 +18,6 @@ class TestAudienceLife(DirectmailCommon):
         cls.ann, cls.bob, cls.cat, cls.dan = cls.people = cls._make_people(
             "ann@example.com", "bob@example.com", "no address", False
         )
-
-    # === HISTORY === #
-
-    def test_who_entered_and_left(self):
-        audience = self._make_audience(self.ann + self.bob)
-        audience.action_refresh()
-        self.assertEqual((audience.entered_count, audience.left_count), (2, 0))
-        kept = audience.member_ids.filtered(lambda m: m.partner_id == self.bob)
-        audience.rule_ids.domain = f"[('id', 'in', {(self.bob + self.cat).ids})]"
-        audience.action_refresh()
-        self.assertEqual((audience.entered_count, audience.left_count), (1, 1))
-        self.assertEqual(audience.member_ids.partner_id, self.bob + self.cat)
-        self.assertIn(kept, audience.member_ids, "who stays keeps the row")
-        audience.invalidate_recordset(["size_ids"])
-        self.assertEqual(audience.size_ids.mapped("people_count"), [2, 2])
-        self.assertEqual(audience.size_ids.mapped("usable_count"), [1, 2])
-
-    def test_figures_are_guarded(self):
-        audience = self._make_audience(self.ann)
-        for name in ("people_count", "usable_count", "entered_count", "left_count"):
-            with self.subTest(name), self.assertRaises(AccessError):
-                audience.write({name: 9})
-        with self.assertRaises(AccessError):
-            audience.write({"next_refresh_at": "2020-01-01"})
-        with self.assertRaises(AccessError):
-            self.env["directmail.audience.size"].with_user(self.user).create(
-                {"audience_id": audience.id, "refreshed_at": "2020-01-01"}
-            )
-
-    # === KEEPING FRESH === #
-
-    def test_next_refresh(self):
-        self.user.tz = "Asia/Singapore"
-        audience = self._make_audience(self.ann)
-        self.assertFalse(audience.next_refresh_at)
-        monday = datetime(2026, 11, 23, 12, 0)  # 20:00 in Singapore
-        for vals, expected in (
-            ({"refresh_every": "daily", "refresh_hour": 3}, datetime(2026, 11, 23, 19, 0)),
-            ({"refresh_every": "daily", "refresh_hour": 20}, datetime(2026, 11, 24, 12, 0)),
-            ({"refresh_every": "weekly", "refresh_weekday": "0"}, datetime(2026, 11, 30, 12, 0)),
-            ({"refresh_weekday": "1"}, datetime(2026, 11, 24, 12, 0)),
-            ({"refresh_every": "monthly", "refresh_day": 31}, datetime(2026, 11, 30, 12, 0)),
-            ({"refresh_day": 1, "refresh_hour": 3}, datetime(2026, 11, 30, 19, 0)),
-            ({"active": False}, False),
-        ):
-            with self.subTest(vals):
-                audience.write(vals)
-                self.assertEqual(audience._get_next_refresh(monday), expected)
-        self.assertFalse(audience.next_refresh_at)
-
-    def test_cron_refreshes_what_is_due(self):
-        due = self._make_audience(self.ann, refresh_every="daily")
-        later = self._make_audience(self.ann, refresh_every="daily")
-        broken = self._make_audience(self.bob, refresh_every="weekly")
-        broken.action_refresh()
-        self.env.cr.execute(
-            "UPDATE directmail_audience_rule SET domain = %s WHERE audience_id = %s",
-            ["[('nothing', '=', 1)]", broken.id],
-        )
-        (due + broken).sudo().next_refresh_at = "2020-01-01"
-        self.env.flush_all()
-        self.env.invalidate_all()
-        with self.enter_registry_test_mode():
-            self.env.ref("email_marketing_dm.ir_cron_directmail_audience").method_direct_trigger()
-        self.env.invalidate_all()
-        self.assertEqual(due.people_count, 1)
-        self.assertGreater(due.next_refresh_at, fields.Datetime.now())
-        self.assertFalse(later.refreshed_at)
-        self.assertIn("nothing", broken.refresh_error)
-        self.assertEqual(broken.member_ids.partner_id, self.bob)
-        self.assertGreater(broken.next_refresh_at, fields.Datetime.now())
-
-    def test_one_refresh_at_a_time(self):
-        audience = self._make_audience(self.ann)
-        with (
-            patch.object(type(audience), "try_lock_for_update", lambda records, **kw: records[:0]),
-            self.assertRaisesRegex(UserError, "at this moment"),
-        ):
-            audience.action_refresh()
 
     # === COUNTING WHILE BUILDING === #
 
