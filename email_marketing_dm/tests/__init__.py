@@ -34,6 +34,8 @@ from . import (
     test_task_stops,
     test_template,
     test_template_content,
+    test_template_in_step,
+    test_template_places,
     test_template_preflight,
     test_template_review,
     test_template_test,
