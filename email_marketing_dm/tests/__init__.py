@@ -20,6 +20,7 @@ from . import (
     test_push,
     test_fatigue,
     test_fatigue_oracle,
+    test_mailing_list,
     test_models_oracle,
     test_people_models,
     test_people,
@@ -42,5 +43,7 @@ from . import (
     test_template_values,
     test_tour,
     test_upload,
+    test_upload_life,
+    test_upload_people,
     test_tracking,
 )
