@@ -74,6 +74,7 @@ from . import (
     directmail_task_run,
     directmail_task_second_try,
     directmail_task_send,
+    directmail_task_tag,
     directmail_task_tell,
     directmail_task_tracking,
     directmail_template,

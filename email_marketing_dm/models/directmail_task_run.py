@@ -97,18 +97,6 @@ class DirectmailTask(models.Model):
                 ),
             )
 
-    def _ensure_tag(self):
-        """Make the tag by which DirectMail tells this task's results from others."""
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
-        name = f"odoo_{uuid[:8]}_{self.id}"
-
-        def push(client):
-            if not client.find_tag(name):
-                client.create_tag(name, self.name[:50])
-
-        self.account_id._call(push)
-        self.tag_name = name
-
     def _plan(self):
         """Freeze the audiences into deliveries.
 

@@ -32,6 +32,7 @@ from . import (
     test_task_estimate,
     test_task_model,
     test_task_stops,
+    test_task_tag,
     test_template,
     test_template_content,
     test_template_in_step,

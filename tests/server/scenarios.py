@@ -68,8 +68,11 @@ def _wait_for_progress(shop, task, people, kills_left, random):
     :return: False if the task ended meanwhile
     """
     before = _count_out(shop, task)
+    if before >= people:
+        return False
     # Small steps enough, so that something is left to be sent at the last kill.
-    target = before + random.randint(1, max(2, int((people - before) / (kills_left + 1))))
+    step = random.randint(1, max(2, int((people - before) / (kills_left + 1))))
+    target = min(before + step, people)
     deadline = time.monotonic() + 90
     while (out := _count_out(shop, task)) < target:
         assert time.monotonic() < deadline, f"nothing is sent: {out} of {people} are out"
