@@ -48,6 +48,7 @@ class Line:
     :ivar select: SQL selecting the six columns of a person; perhaps the same person repeatedly
     :ivar sorts: the sorts of people it can find
     :ivar seen: whether it finds only contacts that the owner may see
+    :ivar unique: whether, if it finds contacts only, it finds nobody twice
     :ivar lines: instead of all that, the lines of a group
     """
 
@@ -55,6 +56,7 @@ class Line:
     select: SQL = None
     sorts: frozenset = frozenset(("contact",))
     seen: bool = False
+    unique: bool = False
     lines: tuple = ()
 
 
@@ -174,7 +176,7 @@ class _Statement:
             name = SQL.identifier(f"line_{len(self._shared) + 1}")
             source, _line = self._shared.setdefault(id(line), (name, line))
         select = SQL("SELECT %s FROM %s AS line WHERE %s", columns, source, OF_SORT[sort])
-        return _People(select, False, line.seen)
+        return _People(select, line.unique and len(line.sorts) == 1, line.seen)
 
 
 def _join(people, found, sort):

@@ -229,6 +229,15 @@ class DirectmailAudience(models.Model):
         rules = self.env["directmail.audience.rule"].sudo()
         return rules.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
 
+    def _has_others_than_contacts(self):
+        """Tell whether a record of another model or a bare address is a member."""
+        members = self.env["directmail.audience.member"].sudo()
+        return bool(
+            members.search_count(
+                [("audience_id", "in", self.ids), ("partner_id", "=", False)], limit=1
+            )
+        )
+
     def _refers_to(self, other):
         """Tell whether an audience is, or is made of, directly or through others, the other."""
         seen, found = self.browse(), self.sudo()
