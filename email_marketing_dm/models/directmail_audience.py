@@ -2,7 +2,10 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 from ..engine.audience import select_people, visible_contacts
+from .directmail_audience_rule import DEPTH_MAX
 
+#: the paths to an audience's lines: its own, those of its groups, those of groups in groups, …
+LINES = [".".join(["rule_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
 GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
 
 
@@ -76,11 +79,11 @@ class DirectmailAudience(models.Model):
         for audience in self:
             audience.is_mine = admin or audience.user_id == self.env.user
 
-    @api.depends("rule_ids.kind", "rule_ids.child_ids.kind", "rule_ids.table_id.name")
+    @api.depends(*(f"{lines}.{name}" for lines in LINES for name in ("kind", "table_id.name")))
     def _compute_kinds(self):
         """Say what an audience is made from, to search by. Names are those of the source terms."""
         for audience in self.sudo().with_context(lang="en_US"):
-            rules = audience.rule_ids | audience.rule_ids.child_ids
+            rules = audience.rule_ids._with_inner()
             labels = dict(rules._fields["kind"]._description_selection(audience.env))
             names = [
                 rule.table_id.name if rule.kind == "table" else labels[rule.kind]
