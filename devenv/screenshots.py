@@ -125,6 +125,12 @@ class Photographer:
         self._browser.log_in(self._url, "admin", "admin")
         self._open("directmail_account_action", campaign.account)
         self._save("account")
+        self._limit_mails()
+        self._browser.open(
+            f"{self._url}/odoo/action-{ADDON}.directmail_fatigue_action_open",
+            ".o_form_view .o_data_row",
+        )
+        self._save("fatigue")
 
         self._browser.log_in(self._url, "marketing", demo_data.PASSWORD)
         self._open("directmail_audience_action", campaign.audience)
@@ -133,27 +139,54 @@ class Photographer:
             [model] = user.call(f"directmail.{name}.model", "search", [], limit=1)
             self._open(f"directmail_{name}_model_action", model, ".o_form_view .o_data_row")
             self._save(name)
+        self._browser.open(
+            f"{self._url}/odoo/action-{ADDON}.directmail_template_action", ".o_kanban_record"
+        )
+        self._save("templates")
         self._open("directmail_template_action", template, BUILDER_READY)
         self._save("template")
         self._open("directmail_task_action", draft)
         self._save("task-before")
+        self._browser.click("button[name=action_open_estimate]", ".modal-body .o_form_view")
+        self._save("estimate")
         self._open("directmail_task_action", campaign.task)
         self._save("task-after")
         shutil.copyfile(IMAGES / "task-after.png", DESCRIPTION / "task.png")
-        self._browser.click("button[name=action_view_deliveries]", ".o_list_view .o_data_row")
+        self._browser.click("button[name=action_view_deliveries]", ".o_group_header")
+        self._browser.click(".o_group_header", ".o_data_row")
         self._save("people")
         self._open("directmail_task_action", campaign.task)
         self._browser.click(
             "button[name=action_view_deliveries]:has([name=suppressed_count])",
-            ".o_list_view .o_data_row",
+            ".o_list_view .o_data_row, .o_group_header",
         )
         self._save("suppressed")
+        self._open("directmail_task_action", campaign.task)
+        self._browser.run("document.querySelector('.o_directmail_effectiveness').scrollIntoView();")
+        self._save("effectiveness")
+        self._browser.open(
+            f"{self._url}/odoo/action-{ADDON}.directmail_overview_action", ".container-xxl table"
+        )
+        self._save("overview")
 
         self._browser.open(f"{emulator.admin}/", "#mails button")
         self._browser.run(SEARCH_CLICKED)
         self._browser.wait(CLICKED_SHOWN)
         self._browser.click("#mails button", "#mail iframe")
         self._save("emulator")
+
+    def _limit_mails(self):
+        """As the administrator: two emails a week, five messages of any kind a month."""
+        from . import demo_server
+
+        admin = demo_server.User(self._url, "admin", "admin")
+        opened = admin.call("directmail.fatigue", "action_open")
+        rules = admin.read("directmail.fatigue", opened["res_id"], "rule_ids")["rule_ids"]
+        for rule in rules:
+            span = admin.read("directmail.fatigue.rule", rule, "span")["span"]
+            if span in ("week", "month"):
+                field, number = {"week": ("email_limit", 2), "month": ("global_limit", 5)}[span]
+                admin.call("directmail.fatigue.rule", "write", [rule], {field: number})
 
     def _open(self, action, record, wanted=".o_form_view"):
         self._browser.open(f"{self._url}/odoo/action-{ADDON}.{action}/{record}", wanted)

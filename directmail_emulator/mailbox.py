@@ -20,7 +20,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MOST = 20  # links or images of one mail that are followed
 _PARALLEL = 8
 #: links that a person who likes the mail does not click
-_UNSUBSCRIBE = re.compile(r"unsub|opt.?out|退订", re.I)
+_DULL = re.compile(r"unsub|opt.?out|view (online|in (your )?browser)|退订", re.I)
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Mailbox:
         links = list(reader.links)[:_MOST]
         if not machine:
             links = [url for url, text in reader.links.items()
-                     if not _UNSUBSCRIBE.search(f"{url} {text}")][:1]
+                     if not _DULL.search(f"{url} {text}")][:1]
         return Plan(links, list(reader.images)[:_MOST], reader.body)
 
     @staticmethod

@@ -47,7 +47,9 @@ class DirectmailEvents(http.Controller):
                 status=STATUS.get(error.reason, 403),
             )
         env = account.env
-        env["directmail.event"]._receive([self._make_fact(account, event) for event in pushed])
+        events = env["directmail.event"]
+        named = [(event, read_delivery_token(env, event.token)) for event in pushed]
+        events._receive(events._make_pushed(account, named))
         return request.make_response("ok")
 
     def _read_body(self):
@@ -76,11 +78,6 @@ class DirectmailEvents(http.Controller):
             certificate=account._get_certificate,
             now=time.time(),
             test_mode=account.test_mode,
-        )
-
-    def _make_fact(self, account, event):
-        return account.env["directmail.event"]._make_pushed(
-            account, event, read_delivery_token(account.env, event.token)
         )
 
     def _report(self, account, reason):

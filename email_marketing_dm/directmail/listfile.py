@@ -1,14 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Reading a list that somebody uploads, row by row, however large or broken it is.
 
-Nothing here holds more than a few rows, except a workbook's own table of texts, whose size is
-limited for that reason.
+Nothing here holds more than a few rows.
 """
 
 import codecs
 import csv
 import io
-import zipfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import chardet
@@ -17,9 +16,7 @@ HEAD = 64 * 1024  # bytes looked at to find out what a file is
 LINE_MAX = 1_000_000  # characters
 ROW_MAX = 2_000_000  # characters; a quote that is never closed makes one row of the whole file
 COLUMNS_MAX = 500
-# Of a workbook, unpacked. Its texts are held in memory while it is read.
-WORKBOOK_MAX = 1024**3
-TEXTS_MAX = 96 * 1024**2
+WORKBOOK_ROWS_MAX = 1_048_576  # Excel has no more
 SEPARATORS = ",;\t|"
 ENCODINGS = (
     "utf-8", "utf-16", "gb18030", "big5", "shift_jis", "euc-kr", "windows-1252", "windows-1251",
@@ -69,7 +66,9 @@ def detect(stream):
     if not head.strip():
         raise ListError("empty")
     if head.startswith(_ZIP):
-        _check_workbook(stream)
+        from .workbook import check_workbook  # openpyxl: 0.2 s and 20 MB, which few ever need
+
+        check_workbook(stream)
         return Format("xlsx")
     if head.startswith(_OLD_EXCEL):
         raise ListError("old_excel")
@@ -89,17 +88,19 @@ def read_rows(stream, form, position=None):
 
 
 def _read_csv(stream, form, position):
+    size = stream.seek(0, io.SEEK_END) or 1
+    stream.seek(0)
     text = io.TextIOWrapper(stream, encoding=_codec(form.encoding), newline="")
-    number = size = 0
+    number = length = 0
 
     def lines():
-        nonlocal number, size
+        nonlocal number, length
         while line := text.readline(LINE_MAX + 1):
             number += 1
-            size += len(line)
+            length += len(line)
             if len(line) > LINE_MAX:
                 raise ListError("long_line", number)
-            if size > ROW_MAX:
+            if length > ROW_MAX:
                 raise ListError("long_cell", number)
             yield line.replace("\0", "")
 
@@ -108,10 +109,10 @@ def _read_csv(stream, form, position):
             number, cookie = position
             text.seek(cookie)
         for row in csv.reader(lines(), delimiter=form.separator):
-            size = 0
+            length = 0
             if len(row) > COLUMNS_MAX:
                 raise ListError("columns", number)
-            yield [cell.strip() for cell in row], _Place(text, number)
+            yield [cell.strip() for cell in row], _Place(text, number, size)
     except UnicodeError as error:
         raise ListError("encoding", number + 1) from error
     except csv.Error as error:
@@ -120,63 +121,58 @@ def _read_csv(stream, form, position):
         text.detach()
 
 
+@dataclass
 class _Place:
     """Where in a text file reading may go on. Asking costs, so it is asked once in many rows."""
 
-    def __init__(self, text, number):
-        self._text, self._number = text, number
+    text: io.TextIOWrapper
+    line: int
+    size: int
 
     def get(self):
         """Return the position, for read_rows(). Valid until the next row is read."""
-        return (self._number, self._text.tell())
+        return (self.line, self.text.tell())
+
+    def share(self):
+        """Return how much of the file has been read, 0 to 1."""
+        return min(1.0, self.text.buffer.tell() / self.size)
 
 
-class _RowNumber:
-    def __init__(self, number):
-        self._number = number
+@dataclass
+class _RowPlace:
+    """Where in a workbook reading may go on; what comes before has to be unpacked again."""
+
+    rows: int
+    read: float
 
     def get(self):
-        return (self._number, 0)
+        return (self.rows, 0)
+
+    def share(self):
+        return self.read
 
 
 def _read_workbook(stream, _form, position):
-    from openpyxl import load_workbook  # 0.2 s and 20 MB, which few processes ever need
+    from .workbook import read_sheet
 
-    _check_workbook(stream)
-    start = position[0] if position else 0
-    number = start
+    rows = line = position[0] if position else 0
     try:
-        book = load_workbook(stream, read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # what a file says of its size may be wrong
-        for row in sheet.iter_rows(min_row=start + 1, values_only=True):
-            number += 1
-            if len(row) > COLUMNS_MAX:
-                raise ListError("columns", number)
-            yield [_text(cell) for cell in row], _RowNumber(number)
+        with closing(read_sheet(stream, rows)) as sheet:
+            for line, cells, share in sheet:  # noqa: B007
+                rows += 1
+                width = max((column for column, _value in cells), default=0)
+                if width > COLUMNS_MAX:
+                    raise ListError("columns", line)
+                if rows > WORKBOOK_ROWS_MAX:
+                    raise ListError("too_large", line)
+                row = [""] * width
+                for column, value in cells:
+                    row[column - 1] = _text(value)
+                yield row, _RowPlace(rows, share)
     except ListError:
         raise
     except Exception as error:  # openpyxl raises whatever a broken file makes it stumble over
-        raise ListError("workbook", number + 1) from error
-
-
-def _check_workbook(stream):
-    """Refuse what is no workbook, or would grow out of all proportion when it is unpacked.
-
-    :raise ListError: "workbook" or "too_large"
-    """
-    stream.seek(0)
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise ListError("workbook") from error
-    finally:
-        stream.seek(0)
-    if "xl/workbook.xml" not in sizes:
-        raise ListError("workbook")
-    if sum(sizes.values()) > WORKBOOK_MAX or sizes.get("xl/sharedStrings.xml", 0) > TEXTS_MAX:
-        raise ListError("too_large")
+        raise ListError("workbook", line + 1) from error
 
 
 def _text(cell):

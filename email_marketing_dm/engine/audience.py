@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .sql import address_key, usable_address
+from .sql import address_key, left_lists, usable_address
 
 #: {sort of people: columns that tell them apart}
 KEYS = {
@@ -80,6 +80,7 @@ def select_people(lines, visible, master_key):
     :rtype: SQL
     """
     statement = _Statement(lines)
+    # Whichever sort comes first names the columns.
     parts = []
     contacts = statement.fold("contact")
     if contacts:
@@ -103,8 +104,9 @@ def select_people(lines, visible, master_key):
     if records:
         parts.append(
             SQL(
-                """SELECT NULL::int, res_model, res_id, email, NULL,
-                          CASE WHEN %(usable)s THEN %(key)s END
+                """SELECT NULL::int AS partner_id, res_model, res_id, email,
+                          NULL::text AS email_encrypted,
+                          CASE WHEN %(usable)s THEN %(key)s END AS address_key
                      FROM (SELECT DISTINCT ON (res_model, res_id) * FROM (%(found)s) found
                             ORDER BY res_model, res_id, email) records""",
                 usable=usable_address(SQL("email")),
@@ -116,7 +118,8 @@ def select_people(lines, visible, master_key):
     if addresses:
         parts.append(
             SQL(
-                """SELECT NULL::int, NULL, NULL::int, email, email_encrypted, address_key
+                """SELECT NULL::int AS partner_id, NULL::varchar AS res_model,
+                          NULL::int AS res_id, email, email_encrypted, address_key
                      FROM (SELECT DISTINCT ON (address_key) * FROM (%s) found
                             ORDER BY address_key, email_encrypted, email) addresses""",
                 addresses.select,
@@ -327,11 +330,12 @@ def estimate_people(env, people):
     return plan["Plan"]["Plan Rows"]
 
 
-def count_reasons(env, people, company, master_key, timeout):
+def count_reasons(env, people, company, master_key, timeout, lists=()):
     """Count who could be mailed, and why others could not, if a task were made now.
 
     Opt-outs from one sender only are left aside: which sender it will be is not known.
 
+    :param lists: ids of the mailing lists that the people were chosen from
     :return: {reason, or None for those who can be mailed: number of people}
     :raise QueryCanceled: as `count_people`
     """
@@ -362,7 +366,7 @@ def count_reasons(env, people, company, master_key, timeout):
                         WHEN EXISTS (SELECT 1 FROM directmail_optout o
                                       WHERE o.address_key = usable_key AND o.sender_id IS NULL
                                         AND o.company_id = %(company)s) THEN 'opted_out'
-                        END AS reason
+                        %(left_list)s END AS reason
                       FROM keyed
                 )
                 SELECT reason, count(*), count(DISTINCT usable_key) FILTER (WHERE reason IS NULL)
@@ -371,6 +375,9 @@ def count_reasons(env, people, company, master_key, timeout):
                 usable=usable_address(SQL("email")),
                 key=address_key(master_key, SQL("email")),
                 company=company.id,
+                left_list=SQL("WHEN %s THEN 'left_list'", left_lists(SQL("keyed.email"), lists))
+                if lists
+                else SQL(),
             ),
             log_exceptions=False,
         )

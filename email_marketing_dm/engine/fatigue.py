@@ -212,6 +212,7 @@ class Judge:
     def __init__(self, task, rules, at):
         self.task, self.at = task, at
         self.rules = Rules(rules.company_id) if task._is_free_of_fatigue() else rules
+        self.lists = task._get_mailing_lists().ids
 
     def verdict(self, person):
         """Return SQL of a lateral subquery with the verdict on one person.
@@ -261,6 +262,7 @@ class Judge:
             SQL("%s.address_key", person),
             SQL("%s", self.task.company_id.id),
             SQL("%s::int", self.task.sender_id.id or None),
+            self.lists,
         )
         if self.task.not_after and self.at > self.task.not_after:
             return SQL("COALESCE(%s, 'too_late')", reason)

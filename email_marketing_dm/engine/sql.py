@@ -53,7 +53,7 @@ def usable_contacts_index():
     )
 
 
-def changing_reason(email, key, company, sender):
+def changing_reason(email, key, company, sender, lists=()):
     """Return SQL for the reason that holds a mail back *now*, or null.
 
     These reasons may come and go while a task runs, so the plan, the estimate and every claim
@@ -63,6 +63,7 @@ def changing_reason(email, key, company, sender):
     :param SQL key: its address key
     :param SQL company: the sending company's id
     :param SQL sender: the sender address's id
+    :param lists: ids of Odoo's mailing lists that the people were chosen from
     :rtype: SQL
     """
     return SQL(
@@ -83,11 +84,32 @@ def changing_reason(email, key, company, sender):
                  WHERE o.address_key = %(key)s AND o.company_id = %(company)s
                    AND (o.sender_id IS NULL OR o.sender_id = %(sender)s)
                  ORDER BY o.sender_id NULLS FIRST LIMIT 1)
+            %(left_list)s
         END""",
         email=email,
         key=key,
         company=company,
         sender=sender,
+        left_list=SQL("WHEN %s THEN 'left_list'", left_lists(email, lists)) if lists else SQL(),
+    )
+
+
+def left_lists(email, lists):
+    """Return SQL that tells whether an address has left all of those mailing lists it was on.
+
+    As for Odoo's own mailings: whoever left one list and stays on another may be mailed.
+
+    :param SQL email: the normalised address
+    :param lists: ids of `mailing.list` records
+    :rtype: SQL
+    """
+    return SQL(
+        """EXISTS (
+            SELECT 1 FROM mailing_contact c JOIN mailing_subscription s ON s.contact_id = c.id
+             WHERE c.email_normalized = %s AND s.list_id = ANY(%s)
+            HAVING bool_and(s.opt_out IS TRUE))""",
+        email,
+        list(lists),
     )
 
 

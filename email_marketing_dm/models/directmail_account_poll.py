@@ -67,8 +67,8 @@ class DirectmailAccount(models.Model):
         return tasks.filtered(
             lambda task: not task._is_settled()
             and not (
-                task.finished_at
-                and task.finished_at < now - QUICKLY
+                (last := task._get_last_moment())
+                and last < now - QUICKLY
                 and task.results_at
                 and task.results_at > now - SLOWLY
             )

@@ -99,9 +99,14 @@ class DirectmailAccount(models.Model):
         """
         kept_until, content = _certificates.get(url, (0, b""))
         if kept_until < time.monotonic():
+            content = b""
             with requests.get(url, timeout=5, allow_redirects=False, stream=True) as response:
                 response.raise_for_status()
-                content = response.raw.read(CERTIFICATE_MAX, decode_content=True)
+                # Errors on the way are told as OSError by this, not by reading `response.raw`.
+                for piece in response.iter_content(4096):
+                    content += piece
+                    if len(content) > CERTIFICATE_MAX:
+                        raise OSError("that is no certificate")
             if len(_certificates) > 100:
                 _certificates.clear()
             _certificates[url] = (time.monotonic() + CERTIFICATE_SECONDS, content)

@@ -105,8 +105,7 @@ class DirectmailAccount(models.Model):
         :raise UserError: if every template is needed, or was not made here
         """
         self.ensure_one()
-        for _rank, template in self._get_spare_templates():
-            template._free_place(client)
+        if any(template._free_place(client) for _rank, template in self._get_spare_templates()):
             return
         raise UserError(
             self.env._(
@@ -127,5 +126,5 @@ class DirectmailAccount(models.Model):
         freed = [template for rank, template in spare if rank <= 1]
         freed += [template for rank, template in spare if rank > 1][: max(0, surplus - len(freed))]
         if freed:
-            self._call(lambda client: [template._free_place(client) for template in freed])
-            self.sudo().template_count = max(0, self.template_count - len(freed))
+            done = self._call(lambda client: [template._free_place(client) for template in freed])
+            self.sudo().template_count = max(0, self.template_count - sum(done))

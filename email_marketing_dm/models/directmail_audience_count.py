@@ -117,7 +117,7 @@ class DirectmailAudience(models.Model):
             with self.env.cr.savepoint(flush=False):
                 counts = count_reasons(
                     self.env, people, self.company_id or self.env.company, key,
-                    self._get_count_timeout(),
+                    self._get_count_timeout(), self._get_mailing_lists().ids,
                 )  # fmt: skip
         except QueryCanceled:
             return {}

@@ -133,30 +133,38 @@ class DirectmailEvent(models.Model):
 
     @api.model
     @api.private
-    def _make_pushed(self, account, event, delivery_id):
-        """Return a pushed event as a fact.
+    def _make_pushed(self, account, pushed):
+        """Return pushed events as facts.
 
-        :param event: a `directmail.push.PushedEvent`
-        :param int delivery_id: of the mail that it names, or None
-        :rtype: engine.events.Fact
+        :param pushed: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
+        :rtype: list[engine.events.Fact]
         """
-        task = self.env["directmail.task"]
-        if not delivery_id and event.tag:
-            task = task.search([("tag_name", "=", event.tag), ("account_id", "=", account.id)])
-        return self._make_fact(
-            account,
-            "push",
-            event.kind,
-            event.occurred_at,
-            address=event.address,
-            delivery_id=delivery_id,
-            task_id=task[:1].id or None,
-            machine=is_machine(event.user_agent) if event.user_agent else None,
-            code=event.code or None,
-            message=event.message if event.kind != "other" else event.type,
-            # An event has its id for good, however often it is pushed.
-            fingerprint=self._get_fingerprint("push", account.id, event.event_id),
-        )
+        tags = {event.tag for event, delivery_id in pushed if event.tag and not delivery_id}
+        tasks = {}
+        if tags:
+            rows = self.env["directmail.task"].search_fetch(
+                [("tag_name", "in", list(tags)), ("account_id", "=", account.id)],
+                ["tag_name"],
+                order="id desc",
+            )
+            tasks = {task.tag_name: task.id for task in rows}
+        return [
+            self._make_fact(
+                account,
+                "push",
+                event.kind,
+                event.occurred_at,
+                address=event.address,
+                delivery_id=delivery_id,
+                task_id=None if delivery_id else tasks.get(event.tag),
+                machine=is_machine(event.user_agent) if event.user_agent else None,
+                code=event.code or None,
+                message=event.message if event.kind != "other" else event.type,
+                # An event has its id for good, however often it is pushed.
+                fingerprint=self._get_fingerprint("push", account.id, event.event_id),
+            )
+            for event, delivery_id in pushed
+        ]
 
     @api.model
     @api.private

@@ -20,12 +20,26 @@ class DirectmailTask(models.Model):
     """Asking DirectMail what became of a task's mails, by the task's own tag."""
 
     _inherit = "directmail.task"
+    _guarded_fields = frozenset(("paused_at",))
 
     polled_until = fields.Datetime("Read up to", compute="_compute_polled")
     poll_message = fields.Char("Reading", compute="_compute_polled")
+    paused_at = fields.Datetime("Paused since", compute="_compute_paused_at", store=True)
 
+    @api.depends("state")
+    def _compute_paused_at(self):
+        for task in self:
+            task.paused_at = task.state == "paused" and fields.Datetime.now()
+
+    def _get_last_moment(self):
+        """Return since when no mail of the task goes out any more; False while some do."""
+        self.ensure_one()
+        return self.finished_at or (self.state == "paused" and self.paused_at)
+
+    @api.depends("paused_at")
     def _compute_polled(self):
         """Say how far DirectMail's records of the task have been read."""
+        since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
         polls = (
             self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])
         ).grouped("task_id")
@@ -33,6 +47,12 @@ class DirectmailTask(models.Model):
             poll = polls.get(task._origin)
             task.polled_until = poll and poll.covered_until
             task.poll_message = poll and poll._get_message()
+            if task.state == "paused" and task.paused_at and task.paused_at < since:
+                task.poll_message = self.env._(
+                    "The email task has been paused for more than %s days, so results are no longer"
+                    " read by themselves. Press Import results to read them now, or Resume.",
+                    FOLLOW_DAYS,
+                )
 
     @api.model
     def _cron_import_results(self):
@@ -54,6 +74,7 @@ class DirectmailTask(models.Model):
             Domain("tag_name", "!=", False)
             & Domain("state", "in", ("sending", "paused", "done", "cancelled"))
             & (Domain("finished_at", "=", False) | Domain("finished_at", ">=", since))
+            & (Domain("state", "!=", "paused") | Domain("paused_at", ">=", since))
         )
 
     def _is_settled(self):

@@ -127,6 +127,7 @@ class DirectmailTask(models.Model):
                     "The audience has nobody in it. Change its filter, then send again."
                 )
             )
+        self.mailing_list_ids = self._get_mailing_lists()
         self.planned_at = fields.Datetime.now()
 
     def _finish(self):

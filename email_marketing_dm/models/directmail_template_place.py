@@ -62,10 +62,27 @@ class DirectmailTemplate(models.Model):
             )
 
     def _free_place(self, client):
-        """Delete the template at DirectMail; here it stays, to be submitted again."""
+        """Delete the template at DirectMail; here it stays, to be submitted again.
+
+        In a transaction of its own: what becomes of the one that needs the place must not undo the
+        reason why the template is gone. All is written before the call, so that nothing is left
+        that could fail after it.
+
+        :return: whether the place is free; not if somebody is changing the template
+        :rtype: bool
+        """
         self.ensure_one()
-        _delete_all_remote([self.remote_ref], client)
-        self._lapse("freed")
+        with self.env.registry.cursor() as cr:
+            env = self.env(cr=cr, su=True, context={**self.env.context, "lang": self.user_id.lang})
+            template = self.with_env(env).try_lock_for_update()
+            remote_ref = self.remote_ref
+            if (template.state, template.remote_ref) != (self.state, remote_ref):
+                return False
+            template._lapse("freed")
+            env.flush_all()
+            _delete_all_remote([remote_ref], client)
+        self.invalidate_recordset()
+        return True
 
 
 def _delete_all_remote(remote_refs, client):

@@ -3,7 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..directmail.answers import Verdict
+from ..directmail.answers import Answer, Verdict
 from ..engine.claim import add_usage, lock_gate, quota_left
 
 AT_ONCE = 5
@@ -24,6 +24,8 @@ class DirectmailTestMail(models.Model):
     account_id = fields.Many2one("directmail.account", required=True, ondelete="cascade")
     template_id = fields.Many2one("directmail.template", index=True, ondelete="set null")
     user_id = fields.Many2one("res.users", "Sent by", required=True, ondelete="cascade")
+    # Of `directmail.template.test`: one form sends to an address once, however often it is asked.
+    form_number = fields.Integer(index="btree_not_null")
     email = fields.Char("Address", required=True)
     state = fields.Selection(
         [
@@ -41,17 +43,26 @@ class DirectmailTestMail(models.Model):
 
     @api.model
     @api.private
-    def _reserve(self, template, user, emails):
+    def _reserve(self, template, user, emails, form_number):
         """Take test mails from the user's and the account's limits, before any of them is sent.
 
         To be called in a transaction of its own: the gate makes the limits exact, and holds the
         senders up for as long as it is held.
 
-        :rtype: directmail.test.mail
+        :param int form_number: of the form that sends them; what it has sent is not sent again
+        :return: what the form has sent before, and what is to be sent now
         :raise UserError: if there are too many
         """
         lock_gate(self.env)
         account = template.account_id
+        earlier = self.search(
+            [
+                ("form_number", "=", form_number),
+                ("email", "in", emails),
+                ("state", "!=", "refused"),
+            ]
+        )
+        emails = [email for email in emails if email not in set(earlier.mapped("email"))]
         since = fields.Datetime.now() - timedelta(days=1)
         used = self.search_count(
             [("user_id", "=", user.id), ("create_date", ">", since), ("state", "!=", "refused")]
@@ -72,24 +83,39 @@ class DirectmailTestMail(models.Model):
                 )
             )
         add_usage(self.env, account, len(emails))
-        return self.create(
+        reserved = self.create(
             [
                 {
                     "account_id": account.id,
                     "template_id": template.id,
                     "user_id": user.id,
+                    "form_number": form_number,
                     "email": email,
                 }
                 for email in emails
             ]
         )
+        return earlier, reserved
+
+    @api.private
+    def _get_answer(self):
+        """Return what is known of DirectMail's answer to a mail that was not refused.
+
+        :rtype: directmail.answers.Answer
+        """
+        self.ensure_one()
+        accepted = self.state == "sent"
+        return Answer(Verdict.ACCEPTED if accepted else Verdict.UNKNOWN, self.code or "")
 
     @api.private
     def _write_answers(self, answers):
         """Write down what became of test mails; those not sent are given back to the quota.
 
+        To be called in a transaction of its own: the gate keeps senders from the quota meanwhile.
+
         :param answers: {id: `directmail.answers.Answer`}
         """
+        lock_gate(self.env)
         for mail in self:
             answer = answers[mail.id]
             mail.state = STATE_OF_VERDICT.get(answer.verdict, "refused")

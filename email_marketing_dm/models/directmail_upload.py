@@ -133,16 +133,18 @@ class DirectmailUpload(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            self._check_owner(vals)
             if vals.get("filename") and not vals.get("name"):
                 vals["name"] = vals["filename"]
         uploads = super().create(vals_list)
+        # Not by what was asked for: the context and stored defaults may name somebody, too.
+        self._check_owner(uploads.user_id)
         for upload in uploads:
             upload._read_head(detect=True)
         return uploads
 
     def write(self, vals):
-        self._check_owner(vals)
+        if "user_id" in vals:
+            self._check_owner(self.env["res.users"].browse(vals["user_id"]))
         if not self.env.su and SETTING_FIELDS & set(vals):
             for upload in self:
                 if upload.state != "draft":
@@ -160,12 +162,12 @@ class DirectmailUpload(models.Model):
         if "running" in self.mapped("state"):
             raise UserError(self.env._("Cancel the upload first: it is being matched."))
 
-    def _check_owner(self, vals):
+    def _check_owner(self, owners):
         """Refuse to match with somebody else's rights.
 
         :raise AccessError: for another owner than oneself
         """
-        if not self.env.su and vals.get("user_id", self.env.uid) != self.env.uid:
+        if not self.env.su and owners - self.env.user:
             raise AccessError(self.env._("You can upload lists only for yourself."))
 
     # === ACTIONS === #

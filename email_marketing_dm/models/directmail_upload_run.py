@@ -1,10 +1,11 @@
 import itertools
 import logging
+from contextlib import ExitStack, closing
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
-from odoo.service.model import retrying
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 
 from odoo.addons.phone_validation.tools.phone_validation import phone_format
@@ -24,6 +25,48 @@ KEEP_DAYS = 30  # an upload that no audience uses
 KEEP_FILE_DAYS = 7
 
 
+class _Reader:
+    """An uploaded list, kept open from chunk to chunk: a workbook can't be opened in the middle."""
+
+    def __init__(self, upload):
+        self._upload = upload
+        self._stack = ExitStack()
+        self._rows = None
+        self._skipped = self._read = 0
+        self.position = None
+
+    @property
+    def may_stop(self):
+        """Whether as much has been read as opening cost. So all in all the cost is linear."""
+        return self._read >= self._skipped
+
+    def take(self, position, number):
+        """Return up to ``number`` rows behind a position, each with the place behind it."""
+        if self._rows is None or position != self.position:
+            self._open(position)
+        chunk = list(itertools.islice(self._rows, number))
+        self._read += len(chunk)
+        # Behind the end there is no place.
+        self.position = list(chunk[-1][1].get()) if len(chunk) == number else None
+        return chunk
+
+    def _open(self, position):
+        self.close()
+        stream = self._stack.enter_context(self._upload._open())
+        self._rows = listfile.read_rows(stream, self._upload._get_format(), position or None)
+        self._stack.callback(self._rows.close)
+        self.position = position
+        self._skipped = position[0] if position and self._upload.file_kind == "xlsx" else 0
+        self._read = 0
+        if self._upload.has_header and not position:
+            next(self._rows, None)
+
+    def close(self):
+        """Close the file; it may be opened again."""
+        self._stack.close()
+        self._rows = None
+
+
 class DirectmailUpload(models.Model):
     """Matching an upload in the background: read the file in chunks, then match in SQL.
 
@@ -38,12 +81,17 @@ class DirectmailUpload(models.Model):
 
     @api.model
     def _cron_process(self):
-        """Work on uploads that are running, and tidy up after those that were cancelled."""
+        """Work on uploads that are running, and tidy up after those that were cancelled.
+
+        What goes wrong with one of them is that one's trouble.
+        """
         self._forget_cancelled()
         uploads = self.search([("state", "=", "running")], order="id")
-        self.env["ir.cron"]._commit_progress(remaining=len(uploads))
+        # Odoo calls again, even when the time is up; a workbook would be opened anew each time.
+        if not self.env["ir.cron"]._commit_progress(remaining=len(uploads)):
+            return
         for upload in uploads:
-            if not upload._process():
+            if not upload._process_safely():
                 upload._trigger()
                 self.env["ir.cron"]._commit_progress(1, remaining=1)
                 return
@@ -55,6 +103,36 @@ class DirectmailUpload(models.Model):
         )
         progress.upload_id._forget_lines()
 
+    def _process_safely(self):
+        """Go on with an upload; one that fails says so, and the next one's turn comes.
+
+        :return: False if the cron's time is up
+        :rtype: bool
+        """
+        try:
+            return self._process()
+        except (ConcurrencyError, *PG_CONCURRENCY_EXCEPTIONS_TO_RETRY) as error:
+            # Somebody else is at the same records, again and again. Later it will work.
+            _logger.info("Upload %s is put off: %s", self.id, error)
+            self.env.cr.rollback()
+            self._trigger()
+        except (AccessError, UserError) as error:
+            self._fail(error.args[0])
+        except ListError as error:
+            self._fail(self._in_owners_language()._explain(error))
+        except Exception:
+            if self.env.cr.closed:
+                raise  # the database is gone, which is nobody's list's fault
+            _logger.exception("Upload %s failed", self.id)
+            self._fail(
+                self._in_owners_language().env._(
+                    "Something unexpected happened while the list was matched, and nothing of it"
+                    " was kept. Press Start over and try again. If it happens again, ask an"
+                    " administrator to look into the server's log."
+                )
+            )
+        return True
+
     def _process(self):
         """Go on with an upload until it is done or the cron's time is up.
 
@@ -62,32 +140,23 @@ class DirectmailUpload(models.Model):
         :rtype: bool
         """
         self.ensure_one()
-        while True:
-            try:
-                with self.env.cr.savepoint():
-                    more = self._process_chunk()
-            except (AccessError, UserError) as error:
-                self._fail(error.args[0])
-                return True
-            except ListError as error:
-                self._fail(self._in_owners_language()._explain(error))
-                return True
-            if not more:
-                # Its owner may be cancelling it at this very moment.
-                self.env["ir.cron"]._commit_progress()
-                retrying(self._finish, self.env)
-                return True
-            if not self.env["ir.cron"]._commit_progress(1, remaining=1):
-                return False
+        with closing(_Reader(self)) as reader:
+            while retrying(lambda: self._process_chunk(reader), self.env):
+                if not self.env["ir.cron"]._commit_progress(1, remaining=1) and reader.may_stop:
+                    return False
+        self.env["ir.cron"]._commit_progress()
+        # Its owner may be cancelling it at this very moment.
+        retrying(self._finish, self.env)
+        return True
 
-    def _process_chunk(self):
+    def _process_chunk(self, reader):
         """Do the next piece of work. :return: whether there is more to do"""
         self.invalidate_recordset()
         if self.state != "running":
             return False
         progress = self.env["directmail.upload.progress"].search([("upload_id", "=", self.id)])
         if progress.step == "read":
-            self._read_chunk(progress)
+            self._read_chunk(reader, progress)
         elif progress.step == "match":
             match_lines(self, self._get_owner_env())
             progress.step = "create"
@@ -97,34 +166,26 @@ class DirectmailUpload(models.Model):
 
     # === READING === #
 
-    def _read_chunk(self, progress):
+    def _read_chunk(self, reader, progress):
         """Copy the next rows into the table."""
-        size = self._get_attachment().file_size or len(self.pasted or "") or 1
         make_key = self._get_key_maker()
         column = self.column_id.number
         lines, empty, number = [], 0, progress.rows
-        with self._open() as stream:
-            rows = listfile.read_rows(stream, self._get_format(), progress.position or None)
-            if self.has_header and not progress.position:
-                next(rows, None)
-            chunk = list(itertools.islice(rows, CHUNK))
-            for row, _place in chunk:
-                if not any(row):
-                    continue  # nobody counts blank lines
-                number += 1
-                value = row[column][:VALUE_MAX] if column < len(row) else ""
-                if value:
-                    lines.append((self.id, number, value, make_key(row[column])))
-                else:
-                    empty += 1
-            values = {"rows": number, "empty": progress.empty + empty}
-            if len(chunk) < CHUNK:
-                values |= {"step": "match", "share": 1.0}
+        chunk = reader.take(progress.position, CHUNK)
+        for row, _place in chunk:
+            if not any(row):
+                continue  # nobody counts blank lines
+            number += 1
+            value = row[column][:VALUE_MAX] if column < len(row) else ""
+            if value:
+                lines.append((self.id, number, value, make_key(row[column])))
             else:
-                values["position"] = chunk[-1][1].get()
-                if self.file_kind != "xlsx":
-                    values["share"] = min(1.0, stream.tell() / size)
-            rows.close()
+                empty += 1
+        values = {"rows": number, "empty": progress.empty + empty}
+        if len(chunk) < CHUNK:
+            values |= {"step": "match", "share": 1.0}
+        else:
+            values |= {"position": reader.position, "share": chunk[-1][1].share()}
         self.env["directmail.upload.line"]._copy_in(lines)
         progress.write(values)
 
@@ -209,11 +270,7 @@ class DirectmailUpload(models.Model):
 
     def _finish(self):
         """Count what became of the rows, and say so. Not if it was cancelled meanwhile."""
-        self.env.execute_query(
-            SQL("SELECT 1 FROM directmail_upload WHERE id = %s FOR NO KEY UPDATE", self.id)
-        )
-        self.invalidate_recordset()
-        if self.state != "running":
+        if not self._lock_running():
             return
         counts = dict(
             self.env.execute_query(
@@ -244,9 +301,24 @@ class DirectmailUpload(models.Model):
         self.env.flush_all()
 
     def _fail(self, message):
-        self.write({"state": "failed", "message": message, "finished_at": fields.Datetime.now()})
-        self._forget_lines()
-        self.env["ir.cron"]._commit_progress()
+        """Give up what is not committed, and say why. Not if it was cancelled meanwhile."""
+        self.env.cr.rollback()
+
+        def fail():
+            if self._lock_running():
+                now = fields.Datetime.now()
+                self.write({"state": "failed", "message": message, "finished_at": now})
+                self._forget_lines()
+
+        retrying(fail, self.env)
+
+    def _lock_running(self):
+        """Lock the upload, and tell whether nobody has cancelled it."""
+        self.env.execute_query(
+            SQL("SELECT 1 FROM directmail_upload WHERE id = %s FOR NO KEY UPDATE", self.id)
+        )
+        self.invalidate_recordset()
+        return self.state == "running"
 
     @api.model
     def _get_progress(self, upload):

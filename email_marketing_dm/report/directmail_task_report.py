@@ -187,7 +187,7 @@ class DirectmailTaskReport(models.Model):
             "before": self._sum_figures([("date", ">=", before), ("date", "<", start)]),
             "trend": self._get_trend(domain, "day" if days <= 31 else "week"),
             "tasks": self.search_read(
-                domain, ["task_id", "date", *self._shown_figures()], limit=10
+                domain, ["task_id", "date", "currency_id", *self._shown_figures()], limit=10
             ),
             "health": self._get_health(),
             "currency_id": self.env.company.currency_id.id,
@@ -209,7 +209,9 @@ class DirectmailTaskReport(models.Model):
 
     def _sum_figures(self, domain):
         names = self._shown_figures()
-        aggregates = [f"{name}:{'avg' if name in RATES else 'sum'}" for name in names]
+        # Companies may reckon in different currencies: Odoo converts by today's rates.
+        ways = {**dict.fromkeys(RATES, "avg"), "revenue": "sum_currency"}
+        aggregates = [f"{name}:{ways.get(name, 'sum')}" for name in names]
         [values] = self._read_group(domain, [], ["__count", *aggregates])
         return dict(zip(("tasks", *names), (value or 0 for value in values), strict=True))
 

@@ -20,6 +20,7 @@ from . import (
     test_events,
     test_fatigue,
     test_fatigue_oracle,
+    test_mailing_list,
     test_models_oracle,
     test_people,
     test_poll,
@@ -36,6 +37,8 @@ from . import (
     test_task_stops,
     test_template,
     test_template_content,
+    test_template_in_step,
+    test_template_places,
     test_template_preflight,
     test_template_review,
     test_template_test,
@@ -44,4 +47,6 @@ from . import (
     test_tour,
     test_tracking,
     test_upload,
+    test_upload_life,
+    test_upload_people,
 )

@@ -279,7 +279,8 @@ class TestEvents(DirectmailCommon):
         event = {"id": "1", "type": "dm:Deliver:Fail", "time": "2026-11-01T18:00:00+08:00"}
         event["data"] = {"status": "4", "rcpt": "A@example.com", "tag": "none", **data}
         [pushed] = read_events(json.dumps(event))
-        return self.events._make_pushed(self.account.sudo(), pushed, None)
+        [fact] = self.events._make_pushed(self.account.sudo(), [(pushed, None)])
+        return fact
 
     def test_addresses_are_not_stored(self):
         fact = self._push(err_msg="554 RCPT (A@example.com) doesn't exist; <a@EXAMPLE.com>: no")

@@ -1,3 +1,6 @@
+from datetime import timedelta
+
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -92,6 +95,27 @@ class TestPoll(DirectmailCommon):
         self.account.sudo()._poll()
         self.env["directmail.event"]._apply_all(self.account.company_id)
         self.env.invalidate_all()
+
+    def test_a_task_that_stays_paused_is_not_asked_about_for_ever(self):
+        task = self._send("a@example.com", "silent1@example.com")
+        task.write({"state": "paused", "finished_at": False})
+        self.assertTrue(task.paused_at)
+        unsettled = self.account.sudo()._get_unsettled_tasks
+        self.assertIn(task, unsettled())
+        self.assertFalse(task.poll_message)
+        task.results_at = fields.Datetime.now()
+        task.paused_at = fields.Datetime.now() - timedelta(hours=7)
+        self.assertNotIn(task, unsettled(), "once an hour is enough")
+        task.results_at -= timedelta(hours=2)
+        self.assertIn(task, unsettled())
+        task.paused_at = fields.Datetime.now() - timedelta(days=4)
+        self.assertNotIn(task, unsettled())
+        self.assertIn("no longer read", task.poll_message)
+        task.with_user(self.user).action_import_results()
+        self.assertEqual(task.delivered_count, 1)
+        task.state = "sending"
+        self.assertFalse(task.paused_at or task.poll_message)
+        self.assertIn(task, unsettled())
 
     def _react(self, task, address, reaction, **details):
         [row] = self.emulator.ledger(tag=task.tag_name, to=address)

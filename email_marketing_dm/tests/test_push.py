@@ -1,3 +1,4 @@
+import io
 import json
 import time
 from base64 import b64encode
@@ -5,6 +6,7 @@ from datetime import timedelta
 from tempfile import TemporaryDirectory
 
 import requests
+import urllib3
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -15,9 +17,10 @@ from odoo.tests import HttpCase, tagged
 from directmail_emulator.events import Signer
 
 from ..controllers import directmail_events
-from ..directmail.push import BODY_MAX
+from ..directmail.push import BODY_MAX, read_events
 from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
+from ..models import directmail_account_push
 from .common import DirectmailMixin
 
 LOGGER = "odoo.addons.email_marketing_dm.controllers.directmail_events"
@@ -95,6 +98,44 @@ class TestPush(DirectmailMixin, HttpCase):
         self.assertEqual(self._push(events).status_code, 200)
         self._apply()
         self.assertEqual(self.task.delivered_count, 2)
+
+    def test_many_that_name_only_their_task_need_one_search(self):
+        events = [
+            self._make_event(
+                self.first, number, header={}, tag=self.task.tag_name, rcpt=f"{name}@example.com"
+            )
+            for number, name in enumerate("ab" * 50)
+        ]
+        self._push(events[:1])
+        found = self.env["directmail.event"].sudo()
+        pushed = [(event, None) for event in read_events(json.dumps(events).encode())]
+        account = self.account.sudo()
+        account.fetch(["company_id"])
+        with self.assertQueryCount(1):
+            facts = found._make_pushed(account, pushed)
+        self.assertEqual({fact.task_id for fact in facts}, {self.task.id})
+        self.assertEqual(self._push(events).status_code, 200)
+        self._apply()
+        self.assertEqual(self.task.delivered_count, 2)
+
+    def test_a_certificate_that_breaks_off(self):
+        """The connection is fine, what comes over it is not."""
+        event = self._make_event(self.first)
+
+        def get(url, **_options):
+            raw = urllib3.HTTPResponse(
+                body=io.BytesIO(b"no gzip"), headers={"content-encoding": "gzip"},
+                status=200, preload_content=False,
+            )  # fmt: skip
+            response = requests.Response()
+            response.raw, response.status_code, response.headers = raw, 200, raw.headers
+            return response
+
+        directmail_account_push._certificates.clear()
+        self.addCleanup(directmail_account_push._certificates.clear)
+        headers = self._sign(json.dumps(event).encode())
+        self.patch(directmail_account_push.requests, "get", get)
+        self._assert_refused("certificate", 403, lambda: self._push(event, headers=headers))
 
     def test_unknown_types_and_strangers_are_kept(self):
         event = self._make_event(self.first, kind="dm:Something:New")

@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
 from .common import BODY
-from .test_template_review import ReviewCommon
+from .common_review import ReviewCommon
 
 OTHER_BODY = BODY.replace("spring collection", "summer collection")
 

@@ -95,6 +95,34 @@ class TestTaskReport(DirectmailCommon):
         self.assertEqual([row["sent_count"] for row in found["trend"]], [100])
         self.assertEqual(len(found["tasks"]), 1)
 
+    def test_revenue_of_several_companies_is_in_one_currency(self):
+        """Each task's in its own company's, their sum in the company's where one looks."""
+        dollar, dong = self.env.ref("base.USD"), self.env.ref("base.VND")
+        dong.active = True
+        company = self.env["res.company"].create({"name": "Elsewhere", "currency_id": dong.id})
+        self.env.company.currency_id = dollar
+        self.env["res.currency.rate"].search([("currency_id", "in", (dollar + dong).ids)]).unlink()
+        self.env["res.currency.rate"].create(
+            {"currency_id": dong.id, "company_id": self.env.company.id, "rate": 25000}
+        )
+        ours, theirs = self._started(sent=1), self._started(sent=1)
+        ours.revenue = 10
+        theirs.revenue = 50000
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE directmail_task SET company_id = %s WHERE id = %s", [company.id, theirs.id]
+        )
+        self.env.invalidate_all()
+        self.user.company_ids += company
+        report = self._report().with_context(allowed_company_ids=[self.env.company.id, company.id])
+        found = report.get_overview(7)
+        self.assertEqual(found["currency_id"], dollar.id)
+        self.assertEqual(found["now"]["revenue"], 12)
+        self.assertEqual(
+            {(row["revenue"], row["currency_id"][0]) for row in found["tasks"]},
+            {(10, dollar.id), (50000, dong.id)},
+        )
+
     def test_an_empty_period_is_no_error(self):
         found = self._report().get_overview(7)
         self.assertEqual((found["now"]["tasks"], found["trend"], found["tasks"]), (0, [], []))

@@ -3,7 +3,7 @@ from odoo.tests import new_test_user, tagged
 from odoo.tools import SQL
 
 from .common import BODY
-from .test_template_review import ReviewCommon
+from .common_review import ReviewCommon
 
 
 @tagged("post_install", "-at_install")
@@ -17,8 +17,8 @@ class TestTemplateTest(ReviewCommon):
         cls.other.email = "dm_other@example.com"
         cls.contact = cls.env["res.partner"].create({"name": 'Zoë "O\'Neil" <b>'})
 
-    def _test(self, template, users=None, user=None, **vals):
-        wizard = (
+    def _make_form(self, template, users=None, user=None, **vals):
+        return (
             self.env["directmail.template.test"]
             .with_user(user or self.user)
             .create(
@@ -30,6 +30,9 @@ class TestTemplateTest(ReviewCommon):
                 }
             )
         )
+
+    def _test(self, template, users=None, user=None, form=None, **vals):
+        wizard = form or self._make_form(template, users, user, **vals)
         self.env.flush_all()
         before = len(self.emulator.ledger())
         with self.enter_registry_test_mode():
@@ -154,6 +157,32 @@ class TestTemplateTest(ReviewCommon):
         self.assertIn("did not arrive", answer["params"]["message"])
         self.assertEqual(answer["params"]["type"], "warning")
         self.assertEqual((len(rows), self._used() - used), (1, 1), "it may have been sent")
+
+    def test_one_form_sends_once(self):
+        """As Odoo asks again after a collision, or a user who clicks twice."""
+        template = self._make_template(approved=False)
+        form = self._make_form(template, self.user + self.other)
+        answer, rows = self._test(template, form=form)
+        again, nothing = self._test(template, form=form)
+        self.assertEqual((len(rows), len(nothing)), (2, 0))
+        self.assertEqual(again["params"]["type"], answer["params"]["type"])
+        _answer, rows = self._test(template, self.user + self.other)
+        self.assertEqual(len(rows), 2, "another form")
+
+    def test_what_was_refused_can_be_tried_again(self):
+        template = self._make_template(approved=False)
+        form = self._make_form(template, self.user + self.other)
+        self.emulator.set_fault(
+            "error", action="SingleSendMail", status=400, code="X.Y", to="dm_other*"
+        )
+        answer, rows = self._test(template, form=form)
+        self.assertIn("refused 1 of them", answer["params"]["message"])
+        self.emulator.clear_faults()
+        answer, more = self._test(template, form=form)
+        self.assertEqual(
+            [row["to"] for row in rows + more], ["dm_user@example.com", "dm_other@example.com"]
+        )
+        self.assertEqual(answer["params"]["type"], "success")
 
     def test_rights(self):
         template = self._make_template(approved=False)

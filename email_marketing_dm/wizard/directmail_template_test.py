@@ -1,5 +1,8 @@
+from functools import partial
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.service.model import retrying
 
 from ..directmail.address import normalise
 from ..directmail.answers import Verdict, verdict_of_code
@@ -139,32 +142,39 @@ class DirectmailTemplateTest(models.TransientModel):
     def _send(self, mails):
         """Send the mails, each limit taken before and each answer written after the calls.
 
+        What this form has sent is not sent again: Odoo repeats a whole request whose transaction
+        collided with another, the calls included.
+
         :param mails: {address: Mail}
         :return: {address: `directmail.answers.Answer`}
         """
         account = self.template_id.account_id
         account._check_can_call()
         client = account._get_client()
-        # Transactions of their own: a lock that is held during calls would hold up the senders,
-        # and one that is tried again would send again.
+        # Transactions of their own: a lock that is held during calls would hold up the senders.
         with self.env.registry.cursor() as cr:
             env = self.env(cr=cr, su=True)
-            reserved = env["directmail.test.mail"]._reserve(
-                self.template_id.with_env(env), self.env.user.with_env(env), list(mails)
+            earlier, reserved = env["directmail.test.mail"]._reserve(
+                self.template_id.with_env(env), self.env.user.with_env(env), list(mails), self.id
             )
+            answers = {test.email: test._get_answer() for test in earlier}
             numbers = {test.email: test.id for test in reserved}
-        pool = CallPool(len(mails), client.send)
+        answers |= self._call(client, {address: mails[address] for address in numbers})
+        with self.env.registry.cursor() as cr:
+            tests = self.env(cr=cr, su=True)["directmail.test.mail"].browse(numbers.values())
+            by_number = {number: answers[address] for address, number in numbers.items()}
+            retrying(partial(tests._write_answers, by_number), tests.env)
+        return {address: answers[address] for address in mails}
+
+    def _call(self, client, mails):
+        """Make the calls, all at once; return {address: `directmail.answers.Answer`}."""
+        answers = {}
+        pool = CallPool(max(1, len(mails)), client.send)
         for address, mail in mails.items():
             pool.submit(address, mail)
-        answers = {}
         while pool.in_flight:
             answers.update((address, answer) for address, _mail, answer in pool.drain(1.0))
         pool.close(0)
-        with self.env.registry.cursor() as cr:
-            env = self.env(cr=cr, su=True)
-            env["directmail.test.mail"].browse(numbers.values())._write_answers(
-                {numbers[address]: answer for address, answer in answers.items()}
-            )
         return answers
 
     def _describe(self, sent, unknown, refused):

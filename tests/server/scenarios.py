@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from campaign import Books
+from facts import prepare
 from odoo_server import OdooServer, RpcError
 
 THREADS = 32  # an account's default
@@ -244,12 +245,20 @@ def run_overlap(shop, people, branches=2, crons=4):
     return tasks
 
 
-def run_collision(shop, people, seed, group="collide"):
-    """Let a user press Pause and Resume, and results come in, while the same mails go out.
+@dataclass(frozen=True)
+class Collision:
+    """What met in one task: how often it was paused, results were read, events were pushed."""
 
-    :return: (task, how often it was paused, how often results were taken in)
-    """
+    task: int
+    pauses: int
+    imports: int
+    pushes: int
+
+
+def run_collision(shop, people, seed, group="collide"):
+    """Let a user pause and resume, and results come in both ways, while the same mails go out."""
     random = Random(seed)
+    prepare(shop, push=True)
     shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
     task = shop.make_task(group, people)
     shop.act(task, "send")
@@ -273,11 +282,23 @@ def run_collision(shop, people, seed, group="collide"):
             if state in ("sending", "paused"):
                 shop.act(task, "pause" if state == "sending" else "resume")
                 pauses += state == "sending"
+        pushes = _count_pushes(shop, task)
     finally:
         ended.set()
         thread.join(60)
         shop.emulator.clear_faults()
-    return task, pauses, len(imports)
+    return Collision(task, pauses, len(imports), pushes)
+
+
+def _count_pushes(shop, task):
+    """Return how many pushed events are in a task's books by now."""
+    [(number,)] = shop.server.query(
+        """SELECT count(*) FROM directmail_event e
+             JOIN directmail_delivery d ON d.id = e.delivery_id
+            WHERE d.task_id = %s AND e.source = 'push' AND e.applied""",
+        task,
+    )
+    return number
 
 
 def count_most(shop, account):

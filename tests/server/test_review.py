@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
 
 from directmail.client import DirectMailClient  # noqa: E402
 
+LAPSED = ("lapse_reason", "!=", False)
+
 
 @pytest.fixture(autouse=True)
 def no_fault_left(emulator):
@@ -172,3 +174,96 @@ def test_deleted_in_the_console_is_noticed_and_not_made_again(shop, emulator):
     wait_for(shop, template, "lapsed")
     assert read(shop, template, "lapse_reason") == "deleted"
     assert not remote(emulator, template)
+
+
+def collide_once(shop, table, condition):
+    """Let one transaction that writes to a table collide with another, as PostgreSQL says it."""
+    shop.server.query(
+        f"""CREATE SEQUENCE {table}_collisions;
+            CREATE FUNCTION {table}_collide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                -- a sequence is not rolled back
+                IF nextval('{table}_collisions') = 1 THEN
+                    RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001';
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER {table}_collide BEFORE INSERT OR UPDATE ON {table}
+               FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION {table}_collide()"""
+    )
+
+    def was_hit():
+        [(count,)] = shop.server.query(f"SELECT last_value FROM {table}_collisions")
+        return count > 1
+
+    return was_hit
+
+
+def send_test(shop, template):
+    users = shop.root.call("res.users", "search", [[("login", "in", ["dm_user", "dm_admin"])]])
+    values = {
+        "template_id": template,
+        "user_ids": [(6, 0, users)],
+        "partner_id": False,
+        "sender_id": shop.sender,
+    }
+    form = shop.user.call("directmail.template.test", "create", [values])
+    return shop.user.call("directmail.template.test", "action_send", [[form]])["params"]
+
+
+def test_a_request_that_is_repeated_sends_no_test_mail_again(shop, emulator):
+    template = draft(shop, "Collision in the chatter")
+    condition = f"NEW.model = 'directmail.template' AND NEW.res_id = {template}"
+    was_hit = collide_once(shop, "mail_message", condition)
+    before = len(emulator.ledger())
+    answer = send_test(shop, template)
+    assert was_hit()
+    assert len(emulator.ledger()) - before == 2
+    assert answer["type"] == "success"
+    [(notes,)] = shop.server.query(
+        "SELECT count(*) FROM mail_message WHERE model = 'directmail.template' AND res_id = %s"
+        " AND body LIKE %s",
+        template,
+        "%Test mail sent to%",
+    )
+    assert notes == 1
+
+
+def test_answers_to_test_mails_are_written_whatever_collides(shop, emulator):
+    """Giving a refused mail back to the quota meets the senders, who count there as well."""
+    template = draft(shop, "Collision in the quota")
+    emulator.set_fault("error", action="SingleSendMail", status=400, code="X.Y", to="dm_admin*")
+    was_hit = collide_once(shop, "directmail_usage", "NEW.used < 0")
+    before = len(emulator.ledger())
+    answer = send_test(shop, template)
+    assert was_hit()
+    assert len(emulator.ledger()) - before == 1
+    assert "refused 1 of them" in answer["message"], answer
+    rows = shop.server.query(
+        "SELECT state FROM directmail_test_mail WHERE template_id = %s ORDER BY state", template
+    )
+    assert [state for (state,) in rows] == ["refused", "sent"]
+
+
+def test_why_a_place_was_freed_outlives_who_needed_it(shop, emulator):
+    """The template is gone at DirectMail, whatever becomes of the one that takes its place."""
+    lapsed_before = set(shop.user.call("directmail.template", "search", [[LAPSED]]))
+    spare, waiting = draft(shop, "Spare"), draft(shop, "Waiting")
+    act(shop, spare, "submit")
+    shop.review(spare)
+    emulator.change_settings({"limits": {"templates": len(emulator.templates())}})
+    try:
+        # the first call finds no place; the next, after room was made, is refused
+        emulator.set_fault(
+            "error", action="CreateTemplate", after=1, status=400, code="Forbidden.RAM"
+        )
+        with pytest.raises(RpcError, match="may not do that"):
+            act(shop, waiting, "submit")
+    finally:
+        emulator.change_settings({"limits": {"templates": 100}})
+    assert read(shop, waiting, "state") == "draft"
+    gone = set(shop.user.call("directmail.template", "search", [[LAPSED]])) - lapsed_before
+    [freed] = gone
+    assert not remote(emulator, freed)
+    assert read(shop, freed, "lapse_reason") == "freed"
+    act(shop, freed, "check_review")
+    assert read(shop, freed, "lapse_reason") == "freed", "nobody deleted it in the console"

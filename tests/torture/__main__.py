@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 from campaign import EMULATOR, Books, Shop  # noqa: E402
 from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
+from race import open_track  # noqa: E402
 from scenarios import (  # noqa: E402
     FAULTS,
     THREADS,
@@ -173,16 +174,39 @@ def overlap():
 def collision():
     """Somebody pauses and resumes, and results come in, while the same mails go out."""
     with open_shop("collision") as shop:
-        task, pauses, imports = run_collision(shop, FAULT_PEOPLE, SEED)
-        books = shop.check(task, FAULT_PEOPLE)
-        print(f"collision: paused {pauses} times, results taken in {imports} times")
+        met = run_collision(shop, FAULT_PEOPLE, SEED)
+        books = shop.check(met.task, FAULT_PEOPLE)
+        print(f"collision: {met}")
         yield (
             books,
             [
-                *["nobody pressed a button, or no results came"] * (not pauses or not imports),
+                *["not everything met"] * (not (met.pauses and met.imports and met.pushes)),
                 *[f"{books.unknown} answers got lost"] * bool(books.unknown),
             ],
         )
+
+
+def fatigue():
+    """One mail per person is allowed; ten tasks of three accounts, on two servers, want it."""
+    tasks = 10
+    database = databases.fresh("torture_fatigue")
+    try:
+        with open_track(database) as track:
+            track.limit(1)
+            race = track.run(FAULT_PEOPLE, tasks, "race")
+    finally:
+        databases.drop(database)
+    print(f"fatigue: {race.mailed.total()} mails to {len(race.mailed)}, {race.meetings} meetings")
+    expected = {"sent": FAULT_PEOPLE, "suppressed": FAULT_PEOPLE * (tasks - 1)}
+    yield (
+        Books(race.states, 0, 0, 0, 0, race.wrong),
+        [
+            *["somebody got more or less than one mail"]
+            * (set(race.mailed.values()) != {1} or len(race.mailed) != FAULT_PEOPLE),
+            *[f"{race.states}"] * (race.states != expected),
+            *["no two servers claimed at the same time"] * (not race.meetings),
+        ],
+    )
 
 
 def model():
@@ -249,6 +273,7 @@ RUNS = (
     faults_together,
     overlap,
     collision,
+    fatigue,
     model,
     facts_pushed,
     facts_polled,

@@ -104,8 +104,8 @@ export class DirectmailOverview extends Component {
         return `${sign}${formatFloat(value * 100, { digits: [16, 1] })}`;
     }
 
-    formatRevenue(value) {
-        return formatMonetary(value, { currencyId: this.state.data.currency_id });
+    formatRevenue(row) {
+        return formatMonetary(row.revenue, { currencyId: row.currency_id[0] });
     }
 
     formatInteger(value) {

@@ -1,0 +1,9 @@
+from odoo import models
+
+
+class MailingContact(models.Model):
+    """The index through which every claim asks who has left a mailing list."""
+
+    _inherit = "mailing.contact"
+
+    _directmail_email_index = models.Index("(email_normalized) WHERE email_normalized IS NOT NULL")

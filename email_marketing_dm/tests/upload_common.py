@@ -1,0 +1,68 @@
+import base64
+import io
+from contextlib import closing
+
+from openpyxl import Workbook
+
+from ..models import directmail_upload_run
+from .test_encrypted import EncryptedMixin
+
+
+class UploadMixin(EncryptedMixin):
+    def _upload(self, text, user=None, start=True, filename="list.csv", **vals):
+        """Upload a list and let the cron match it."""
+        data = text.encode() if isinstance(text, str) else text
+        upload = (
+            self.env["directmail.upload"]
+            .with_user(user or self.user)
+            .create(
+                {
+                    "name": "Fair",
+                    "file": base64.b64encode(data),
+                    "filename": filename,
+                }
+            )
+        )
+        if vals:
+            upload.write(vals)
+        if start:
+            upload.action_start()
+            self._run_matching()
+        return upload
+
+    def _run_matching(self):
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref("email_marketing_dm.ir_cron_directmail_upload").method_direct_trigger()
+        self.env.invalidate_all()
+
+    @staticmethod
+    def _read_chunk(upload):
+        """Read the next piece, as a process would that is killed after it."""
+        upload = upload.sudo()
+        with closing(directmail_upload_run._Reader(upload)) as reader:
+            upload._process_chunk(reader)
+
+    @staticmethod
+    def _make_workbook(*rows):
+        book, stream = Workbook(), io.BytesIO()
+        for row in rows:
+            book.active.append(row)
+        book.save(stream)
+        return stream.getvalue()
+
+    def _get_lines(self, upload):
+        return self.env["directmail.upload.line"].search([("upload_id", "=", upload.id)])
+
+    def _get_statuses(self, upload):
+        return [(line.value, line.status) for line in self._get_lines(upload)]
+
+    def assertAddsUp(self, upload):
+        """Every row became exactly one thing."""
+        self.assertEqual(
+            upload.row_count,
+            upload.people_count
+            + upload.duplicate_count
+            + upload.unmatched_count
+            + upload.empty_count,
+        )
