@@ -25,6 +25,7 @@ _WRAPPERS = (
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BLOCK = (
     '<section class="s_text_block o_mail_snippet_general" data-snippet="s_text_block"'
+    ' data-vxml="001"'
     ' data-name="Text" style="{style}">{content}</section>'
 )
 _FOOTER_STYLE = (

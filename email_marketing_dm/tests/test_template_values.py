@@ -238,3 +238,53 @@ class TestTemplateValues(DirectmailCommon):
             ["Tom &amp; *Kim* &lt;3", "0", "1,234.5000000", "No", "Contact", "B2B, VIP"],
         )
         self.assertEqual(sent["bob@example.com"][1:3], ["1.234", "1.234,5000000"])
+
+    def test_rfm_type(self):
+        """From purchases over the model to what arrives, each in the recipient's language."""
+        self.env["res.lang"]._activate_lang("zh_CN")
+        self.env["ir.module.module"].search(
+            [("name", "=", "email_marketing_dm")]
+        )._update_translations("zh_CN")
+        nobody = self._make_people("nobody@example.com")
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": "Purchase", "partner_id": person.id, "expected_revenue": amount}
+                for person, amount in ((self.ann, 5000), (self.bob, 5000), (self.bob, 5000))
+            ]
+        )
+        leads.date_closed = self.env.cr.now()
+        table = self.env["directmail.data.table"].create(
+            {
+                "name": "Purchases",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+                "date_field": "date_closed",
+                "amount_field": "expected_revenue",
+                "domain": f"[('id', 'in', {leads.ids})]",
+            }
+        )
+        self.admin.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
+        self.env["directmail.rfm.model"].search([]).unlink()
+        rfm = (
+            self.env["directmail.rfm.model"]
+            .with_user(self.admin)
+            .create({"name": "Customers", "data_table_id": table.id})
+        )
+        rfm.action_compute()
+        types = {score.partner_id: score.customer_type for score in rfm.score_ids}
+        self.assertEqual(set(types), {self.ann, self.bob})
+        self.bob.lang = "zh_CN"
+        field = self.env["res.partner"]._fields["directmail_rfm_type"]
+        names = {
+            person: dict(field._description_selection(self.env(context={"lang": person.lang})))
+            for person in self.ann + self.bob
+        }
+        template = self._draft("object.directmail_rfm_type")
+        expected = [names[self.ann][types[self.ann]], names[self.bob][types[self.bob]]]
+        self.assertEqual(self._preview(template, self.bob), expected[1:])
+        sent = self._sent(template, self.ann + self.bob + nobody)
+        self.assertEqual(
+            [sent[f"{name}@example.com"] for name in ("ann", "bob", "nobody")],
+            [expected[:1], expected[1:], ["-"]],
+        )
+        self.assertTrue(expected[0].isascii() and not expected[1].isascii(), expected)

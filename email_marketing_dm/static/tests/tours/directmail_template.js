@@ -32,6 +32,16 @@ registry.category("web_tour.tours").add("directmail_template_write", {
             trigger: ".o_directmail_preflight[data-checked='yes'][data-errors='0']",
             timeout: 30000,
         },
+        {
+            content: "any field of a contact can be a placeholder, whoever may write QWeb",
+            trigger: ".o_field_widget[name='subject'] input",
+            run({ anchor }) {
+                anchor.focus();
+                anchor.dispatchEvent(new KeyboardEvent("keydown", { key: "#", bubbles: true }));
+            },
+        },
+        { trigger: ".o_model_field_selector_popover_item:contains('RFM type')" },
+        { trigger: ".o_model_field_selector_popover_close", run: "click" },
         fill("subject", "NOW OR NEVER, DEAR FRIENDS"),
         {
             content: "what is said about it comes while one writes",
