@@ -63,6 +63,26 @@ class DirectmailDataTable(models.Model):
             SQL("%s AS amount", table._amount_to_sql(model, query)),
         )
 
+    def _select_contacts(self, env):
+        """Return SQL (res_model, res_id, partner_id) of the table's records that have a contact.
+
+        :param env: whose rights count, as for `_select_facts`
+        :rtype: SQL
+        :raise AccessError: if the user may not read the model
+        """
+        self.ensure_one()
+        table = self.with_env(env)
+        table._check_usable()
+        table = table.sudo()
+        model, query = table._search_rows(env, Domain.TRUE)
+        partner = path_to_sql(model, table.partner_path, query)
+        query.add_where(SQL("%s IS NOT NULL", partner))
+        return query.select(
+            SQL("%s::varchar AS res_model", table.model_name),
+            SQL("%s AS res_id", SQL.identifier(query.table, "id")),
+            SQL("%s AS partner_id", partner),
+        )
+
     def _search_contacts(self, env):
         """Return the Query of the contacts that the user may choose."""
         return env["res.partner"]._search(Domain.TRUE)

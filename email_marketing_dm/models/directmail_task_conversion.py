@@ -138,12 +138,12 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if self.details_removed_at:
             return
+        self.env.flush_all()
         try:
             changed = self._get_conversion_update()
         except (AccessError, UserError) as error:
             self.conversion_error = error.args[0]
             return
-        self.env.flush_all()
         self.env["directmail.task.counter"]._apply(changed, "conversions", marks=("converted",))
         [(revenue,)] = self.env.execute_query(
             SQL(
@@ -191,15 +191,22 @@ class DirectmailTask(models.Model):
         )
 
     def _match_conversions(self, table):
-        """Return SQL that selects (delivery id, date, amount) of each success."""
+        """Return SQL that selects (delivery id, date, amount) of each success.
+
+        Whoever was mailed as a record, say a lead, and has become a contact since, is both.
+        """
         touched = self._touch_to_sql(SQL.identifier("d"), SQL("%s", self.conversion_from))
         day = "day" if table._has_mere_dates() else "microseconds"
         return SQL(
             """WITH facts AS MATERIALIZED (
                     SELECT * FROM (%(facts)s) AS fact WHERE date >= %(start)s
+               ), became AS MATERIALIZED (%(became)s
                ), touches AS (
-                    SELECT d.id, d.partner_id, d.res_model, d.res_id, %(touched)s AS touched
+                    SELECT d.id, COALESCE(d.partner_id, b.partner_id) AS partner_id, d.res_model,
+                           d.res_id, %(touched)s AS touched
                       FROM directmail_delivery d
+                      LEFT JOIN became b ON d.partner_id IS NULL AND b.res_model = d.res_model
+                                        AND b.res_id = d.res_id
                      WHERE d.task_id = %(task)s AND %(touched)s IS NOT NULL
                ), pairs AS (
                     SELECT t.*, f.date, f.amount
@@ -208,21 +215,63 @@ class DirectmailTask(models.Model):
                     SELECT t.*, f.date, f.amount
                       FROM touches t JOIN facts f ON f.res_model = t.res_model
                                                  AND f.res_id = t.res_id
-                     WHERE t.partner_id IS NULL
                )
                SELECT p.id, p.date, p.amount FROM pairs p
                 WHERE p.date >= date_trunc(%(day)s, p.touched)
                   AND p.date < p.touched + %(days)s * interval '1 day'
                   AND NOT EXISTS (%(later)s AND o.partner_id = p.partner_id)
-                  AND NOT EXISTS (%(later)s AND p.partner_id IS NULL AND o.partner_id IS NULL
-                                  AND o.res_model = p.res_model AND o.res_id = p.res_id)""",
+                  AND NOT EXISTS (%(later)s AND o.partner_id IS NULL
+                                  AND o.res_model = p.res_model AND o.res_id = p.res_id)
+                  AND NOT EXISTS (%(later)s AND o.partner_id IS NULL
+                                  AND (o.res_model, o.res_id) IN (
+                                      SELECT b.res_model, b.res_id FROM became b
+                                       WHERE b.partner_id = p.partner_id))""",
             facts=table._select_facts(self._get_owner_env(), Domain.TRUE),
+            became=self._select_new_contacts(table),
             start=self.planned_at - timedelta(days=1),
             touched=touched,
             later=self._select_later_touches(table, day),
             task=self.id,
             day=day,
             days=self.conversion_days,
+        )
+
+    def _select_new_contacts(self, table):
+        """Return SQL (res_model, res_id, partner_id) of records that were mailed as such, and have
+        a contact by now that the owner may see.
+
+        :param table: only what tasks mailed whose successes this table tells
+        """
+        env = self._get_owner_env()
+        mailed = SQL(
+            """SELECT d.res_model, d.res_id
+                 FROM directmail_delivery d JOIN directmail_task t ON t.id = d.task_id
+                WHERE d.partner_id IS NULL AND d.res_model IS NOT NULL
+                  AND t.conversion_table_id = %s AND t.company_id = %s""",
+            table.id,
+            self.company_id.id,
+        )
+        names = self.env.execute_query(SQL("SELECT DISTINCT res_model FROM (%s) m", mailed))
+        tables = self.env["directmail.data.table"].search(
+            [
+                ("model_name", "in", [name for (name,) in names]),
+                ("partner_path", "!=", False),
+                ("company_id", "in", (False, self.company_id.id)),
+            ]
+        )
+        contacts = [
+            SQL("SELECT * FROM (%s) records", records._select_contacts(env))
+            for records in tables
+            if records.with_env(env)._is_usable()
+        ]
+        contacts.append(SQL("SELECT NULL::varchar, NULL::int, NULL::int WHERE false"))
+        return SQL(
+            """SELECT DISTINCT ON (found.res_model, found.res_id) found.*
+                 FROM (%s) AS found(res_model, res_id, partner_id) JOIN (%s) AS mailed
+                   ON mailed.res_model = found.res_model AND mailed.res_id = found.res_id
+                ORDER BY found.res_model, found.res_id, found.partner_id""",
+            SQL(" UNION ALL ").join(contacts),
+            mailed,
         )
 
     def _select_later_touches(self, table, day):

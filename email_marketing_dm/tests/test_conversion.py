@@ -191,6 +191,47 @@ class TestConversion(DirectmailCommon):
         (earlier | later).action_count_conversions()
         self.assertEqual((earlier.revenue, later.revenue), (0, 12))
 
+    def _mail_lead(self, task, lead, at):
+        delivery = self._delivery(task, self.people[0])
+        delivery.write(
+            {"partner_id": False, "res_model": "crm.lead", "res_id": lead.id, "clicked_at": at}
+        )
+        return delivery
+
+    def test_a_lead_that_has_become_a_contact_counts(self):
+        """Its own success, and what the contact does otherwise."""
+        lead = self.env["crm.lead"].create(
+            {"name": "Cold lead", "email_from": "cold@lead.example", "type": "lead"}
+        )
+        task = self._send()
+        delivery = self._mail_lead(task, lead, self.now)
+        partner = self.env["res.partner"].create({"name": "Warm", "email": "cold@lead.example"})
+        lead.write({"partner_id": partner.id, "stage_id": self.won.id, "expected_revenue": 12})
+        lead.date_closed = self.now + timedelta(hours=1)
+        task.action_count_conversions()
+        self.assertEqual((task.converted_count, task.revenue), (1, 12))
+        self._win(partner, 30, self.now + timedelta(hours=2))
+        task.action_count_conversions()
+        self.assertEqual((task.converted_count, task.revenue), (1, 42))
+        self.assertEqual(delivery.conversion_count, 2)
+
+    def test_a_lead_and_its_contact_are_one_person_to_two_tasks(self):
+        lead = self.env["crm.lead"].create(
+            {"name": "Cold lead", "email_from": "cold@lead.example", "type": "lead"}
+        )
+        person = self.people[1]
+        as_lead, as_contact = self._send(), self._send()
+        self._mail_lead(as_lead, lead, self.now)
+        self._delivery(as_contact, person).clicked_at = self.now + timedelta(days=2)
+        lead.partner_id = person
+        self._win(person, 10, self.now + timedelta(days=1))
+        self._win(person, 200, self.now + timedelta(days=3))
+        (as_lead | as_contact).action_count_conversions()
+        self.assertEqual((as_lead.revenue, as_contact.revenue), (10, 200))
+        self._delivery(as_contact, person).clicked_at = self.now - timedelta(days=1)
+        (as_lead | as_contact).action_count_conversions()
+        self.assertEqual((as_lead.revenue, as_contact.revenue), (210, 0))
+
     def test_two_contacts_that_were_merged_count_one_success_once(self):
         task = self._send()
         first, second = self.people[:2]

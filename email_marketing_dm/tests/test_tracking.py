@@ -1,4 +1,9 @@
+from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
+
 from odoo.tests import HttpCase, tagged
+
+from odoo.addons.http_routing.tests.common import MockRequest
 
 from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
@@ -106,6 +111,28 @@ class TestTracking(DirectmailMixin, HttpCase):
         self._apply()
         self.assertEqual((self.delivery.click_count, self.task.clicked_count), (1, 1))
         self.assertEqual(self.delivery.event_ids.link_id, self.task.link_ids[0])
+
+    def test_leads_and_orders_carry_the_task(self):
+        """A visitor follows our link to a page of this Odoo, and becomes a lead or a customer."""
+        target = urlsplit(self._follow(1).headers["Location"])
+        self.assertEqual(target.path, "/contactus")
+        page = self.url_open(f"/web/login?{target.query}")
+        jar = SimpleCookie()
+        for header in page.raw.headers.getlist("Set-Cookie"):
+            jar.load(header)
+        cookies = {name: morsel.value for name, morsel in jar.items()}
+        self.assertIn("odoo_utm_source", cookies)
+        for model, values in (
+            ("crm.lead", {"name": "From the mail"}),
+            ("sale.order", {"partner_id": self.delivery.partner_id.id}),
+        ):
+            if model not in self.env:
+                continue  # sale is one of the apps that need not be there
+            with self.subTest(model), MockRequest(self.env, cookies=cookies):
+                record = self.env[model].create(values)
+                self.assertEqual(record.campaign_id, self.task.campaign_id)
+                self.assertEqual(record.source_id, self.task.source_id)
+                self.assertEqual(record.medium_id.name, "Email")
 
     def test_open(self):
         response = self._load()
