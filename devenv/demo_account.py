@@ -91,7 +91,8 @@ def read_figures(task):
                  FROM directmail_delivery WHERE task_id = %(task)s AND state = 'sent'"""
         )
         [(figures.optouts,)] = select(
-            "SELECT count(*) FROM directmail_optout WHERE task_id = %(task)s"
+            """SELECT count(*) FROM directmail_optout
+                WHERE task_id = %(task)s AND origin IN ('one_click', 'page', 'directmail')"""
         )
     return figures
 

@@ -5,7 +5,8 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
-from .fatigue import Judge, read_rules
+from .fatigue import Judge
+from .fatigue_rules import read_rules
 
 # A delivery on its way: enough to make its mail.
 Claimed = namedtuple(

@@ -5,7 +5,8 @@ from collections import namedtuple
 from odoo import fields
 from odoo.tools import SQL
 
-from .fatigue import Judge, read_rules
+from .fatigue import Judge
+from .fatigue_rules import read_rules
 from .people import addressed_people
 from .sql import count_changes
 

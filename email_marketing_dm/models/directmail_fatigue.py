@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from ..engine.fatigue import count_exempt
+from ..engine.fatigue_rules import count_exempt
 
 EXEMPT_MAX = 100
 PERIODS_MAX = 20

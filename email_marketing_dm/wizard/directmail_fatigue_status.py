@@ -1,7 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..engine.fatigue import WINDOWS, read_rules, select_history
+from ..engine.fatigue import select_history
+from ..engine.fatigue_rules import WINDOWS, read_rules
 from ..models.directmail_fatigue import SPANS
 
 HISTORY_MAX = 200
