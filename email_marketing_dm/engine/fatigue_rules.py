@@ -1,0 +1,192 @@
+"""Fatigue rules of a company as they are in force now, and who is exempt from them."""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from odoo.tools import SQL
+
+from ..directmail.quiet import Hours, Period, QuietTimes
+from .sql import address_key
+
+# Rolling windows, the longest first: of several limits that are hit, the first is named.
+WINDOWS = {
+    "month": timedelta(days=30),
+    "week": timedelta(days=7),
+    "day": timedelta(hours=24),
+    "hour": timedelta(hours=1),
+    "minute": timedelta(minutes=1),
+}
+SCOPES = ("email", "global")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``number`` messages in a window.
+
+    :ivar code: scope and window, as in the field `fatigue_rule`
+    """
+
+    code: str
+    number: int
+
+    @property
+    def window(self):
+        return WINDOWS[self.code.partition("_")[2]]
+
+    @property
+    def is_global(self):
+        return self.code.startswith("global")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for the people of one company."""
+
+    company_id: int
+    limits: tuple = ()
+    by_contact: bool = False
+    quiet: QuietTimes = field(default_factory=QuietTimes)
+    by_recipient: bool = False
+    trust_contact_tz: bool = False
+    exempt_partners: tuple = ()
+    exempt_keys: tuple = ()
+    sms_models: tuple = ()
+
+    def __bool__(self):
+        return bool(self.limits or self.quiet)
+
+
+def read_rules(env, company):
+    """Return the rules in force and the database's time, by which every host judges.
+
+    :param company: a `res.company` record
+    :rtype: tuple[Rules, datetime.datetime]
+    """
+    [(at, settings)] = env.execute_query(
+        SQL(
+            """SELECT statement_timestamp() AT TIME ZONE 'UTC', (
+                SELECT json_build_object(
+                    'id', f.id, 'identity', f.identity, 'zone', f.zone,
+                    'trust_contact_tz', f.trust_contact_tz,
+                    'exempt', f.exempt_suspended IS NOT TRUE AND EXISTS (
+                        SELECT 1 FROM directmail_fatigue_exempt_rel r WHERE r.fatigue_id = f.id),
+                    'limits', (
+                        SELECT json_agg(json_build_array(r.span, r.email_limit, r.global_limit))
+                          FROM directmail_fatigue_rule r WHERE r.fatigue_id = f.id),
+                    'hours', (
+                        SELECT json_agg(json_build_array(h.begin, h.finish, h.action) ORDER BY h.id)
+                          FROM directmail_quiet_hours h WHERE h.fatigue_id = f.id),
+                    'periods', (
+                        SELECT json_agg(json_build_array(p.first_day, p.last_day, p.action)
+                                        ORDER BY p.id)
+                          FROM directmail_quiet_period p WHERE p.fatigue_id = f.id))
+                  FROM directmail_fatigue f WHERE f.company_id = %s)""",
+            company.id,
+        )
+    )
+    if not settings:
+        return Rules(company.id), at
+    rules = Rules(
+        company.id,
+        limits=_read_limits(settings["limits"] or ()),
+        by_contact=settings["identity"] == "contact",
+        quiet=QuietTimes(
+            tuple(
+                Hours(_minute(begin), _minute(finish), action == "drop")
+                for begin, finish, action in settings["hours"] or ()
+            ),
+            tuple(
+                Period(date.fromisoformat(first), date.fromisoformat(last), action == "drop")
+                for first, last, action in settings["periods"] or ()
+            ),
+        ),
+        by_recipient=settings["zone"] == "recipient",
+        trust_contact_tz=bool(settings["trust_contact_tz"]),
+    )
+    if not rules:
+        return rules, at
+    return _complete(env, rules, settings), at
+
+
+def _read_limits(rows):
+    numbers = {span: (email, all_kinds) for span, email, all_kinds in rows}
+    return tuple(
+        Limit(f"{scope}_{span}", int(number))
+        for span in WINDOWS
+        for scope, number in zip(SCOPES, numbers.get(span, (0, 0)), strict=True)
+        if number
+    )
+
+
+def _minute(hours):
+    return round(hours * 60) % (24 * 60)
+
+
+def _complete(env, rules, settings):
+    """Add what takes a query of its own, and only where it matters."""
+    found = {}
+    if settings["exempt"]:
+        people = read_exempt(env, settings["id"])
+        found["exempt_partners"] = tuple(row[0] for row in people if row[0])
+        found["exempt_keys"] = tuple(row[1] for row in people if row[1])
+    if any(limit.is_global for limit in rules.limits):
+        found["sms_models"] = find_sms_models(env)
+    return Rules(**{**vars(rules), **found})
+
+
+def count_exempt(env, fatigue_id):
+    """Return how many people an exempt list has, without reading them."""
+    return env.execute_query(
+        SQL(
+            """SELECT count(*) FROM (
+                    SELECT DISTINCT m.partner_id,
+                           CASE WHEN m.partner_id IS NULL THEN m.address_key END
+                      FROM directmail_audience_member m
+                      JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
+                     WHERE r.fatigue_id = %s
+               ) AS people""",
+            fatigue_id,
+        )
+    )[0][0]
+
+
+def read_exempt(env, fatigue_id):
+    """Return (contact id or None, address key or None) of the people on an exempt list."""
+    key = env["directmail.keyring"]._get_master_key()
+    return env.execute_query(
+        SQL(
+            """SELECT DISTINCT m.partner_id, CASE WHEN m.partner_id IS NULL THEN m.address_key
+                                   WHEN p.email_normalized IS NOT NULL THEN %s END
+                 FROM directmail_audience_member m
+                 JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
+            LEFT JOIN res_partner p ON p.id = m.partner_id
+                WHERE r.fatigue_id = %s""",
+            address_key(key, SQL("p.email_normalized")),
+            fatigue_id,
+        )
+    )
+
+
+def find_sms_models(env):
+    """Return (model, table) of everything that was sent an SMS and leads to a contact."""
+    candidates = [
+        name
+        for name, model in env.registry.items()
+        if getattr(model, "_mailing_enabled", False)
+        and (name == "res.partner" or _leads_to_contact(model))
+    ]
+    rows = env.execute_query(
+        SQL(
+            """SELECT name FROM unnest(%s) AS name WHERE EXISTS (
+                SELECT 1 FROM mailing_trace
+                 WHERE model = name AND trace_type = 'sms' AND sent_datetime IS NOT NULL
+                   AND is_test_trace IS NOT TRUE)""",
+            candidates,
+        )
+    )
+    return tuple((name, env[name]._table) for (name,) in sorted(rows))
+
+
+def _leads_to_contact(model):
+    found = model._fields.get("partner_id")
+    return bool(found and found.store and found.comodel_name == "res.partner")
