@@ -22,7 +22,7 @@ from requests import Session
 from requests.utils import should_bypass_proxies
 
 from .address import normalise
-from .answers import Answer, Verdict, classify_error, classify_response, verdict_of_code
+from .answers import Answer, Verdict, classify_error, classify_response
 from .const import (
     API_VERSION,
     BEIJING,
@@ -52,6 +52,7 @@ from .records import (
     as_int,
     as_text,
 )
+from .wire import check_answer, get_required, get_rows, template_fields, whole_minutes
 
 __all__ = ["DirectMailClient", "Mail"]
 
@@ -156,7 +157,7 @@ class DirectMailClient:
     def describe_account(self):
         """Return the AccountSummary. DirectMail allows about ten calls a minute."""
         answer = self._call("DescAccountSummary")
-        _required(answer, "DailyQuota")
+        get_required(answer, "DailyQuota")
         return AccountSummary.from_wire(answer)
 
     def list_senders(self):
@@ -183,7 +184,7 @@ class DirectMailClient:
     def create_tag(self, name, description=""):
         """Make a tag (letters, digits and "_", at most 128) and return its id."""
         answer = self._call("CreateTag", {"TagName": name, "TagDescription": description})
-        return _required(answer, "TagId")
+        return get_required(answer, "TagId")
 
     def find_tag(self, name):
         """Return the Tag of exactly this name, or None."""
@@ -207,15 +208,15 @@ class DirectMailClient:
         :param in_body: pass everything in the form body instead of the URL, which only takes
             about 80 KB
         """
-        fields = _template_fields(name, subject, sender_name, text, remark)
+        fields = template_fields(name, subject, sender_name, text, remark)
         fields["TemplateType"] = _MAIL_TEMPLATE
-        return _required(self._call("CreateTemplate", fields, in_body=in_body), "TemplateId")
+        return get_required(self._call("CreateTemplate", fields, in_body=in_body), "TemplateId")
 
     def modify_template(
         self, template_id, name, subject, sender_name, text, remark="", in_body=False
     ):
         """Replace a template's content; see create_template(). It is reviewed again."""
-        fields = _template_fields(name, subject, sender_name, text, remark)
+        fields = template_fields(name, subject, sender_name, text, remark)
         fields["TemplateId"] = template_id
         self._call("ModifyTemplate", fields, in_body=in_body)
 
@@ -251,7 +252,7 @@ class DirectMailClient:
         :raise ValueError: naive times, or a window that is empty or too long
         :raise DirectMailError: while iterating
         """
-        start, end = _whole_minutes(start, end)
+        start, end = whole_minutes(start, end)
         if not timedelta(0) < end - start <= timedelta(days=DETAIL_WINDOW_DAYS):
             raise ValueError(f"The window must be 1 minute to {DETAIL_WINDOW_DAYS} days long.")
         query = {
@@ -263,7 +264,7 @@ class DirectMailClient:
         pages = self._pages("SenderStatisticsDetailByParam", query, "NextStart", next_start)
         return (
             DetailPage(
-                tuple(DeliveryDetail.from_wire(row) for row in _rows(answer, "mailDetail")),
+                tuple(DeliveryDetail.from_wire(row) for row in get_rows(answer, "mailDetail")),
                 following,
             )
             for answer, following in pages
@@ -310,7 +311,7 @@ class DirectMailClient:
         pages = self._pages("QueryInvalidAddress", query, "NextStart", next_start)
         return (
             InvalidPage(
-                tuple(InvalidAddress.from_wire(row) for row in _rows(answer, "mailDetail")),
+                tuple(InvalidAddress.from_wire(row) for row in get_rows(answer, "mailDetail")),
                 following,
             )
             for answer, following in pages
@@ -343,7 +344,7 @@ class DirectMailClient:
         except Exception as error:
             # "from None": the SDK's own text may hold the whole URL with its parameters.
             raise from_sdk(error, outer) from None
-        return _checked(answer)
+        return check_answer(answer)
 
     def _list(self, action, row_name, fields=None):
         """Iterate over the raw rows of all pages of a management list."""
@@ -351,7 +352,7 @@ class DirectMailClient:
         for page in range(1, _PAGES_MAX):
             query = {**(fields or {}), "PageNo": page, "PageSize": LIST_PAGE}
             answer = self._call(action, query)
-            rows = _rows(answer, row_name)
+            rows = get_rows(answer, row_name)
             yield from rows
             seen += len(rows)
             # A server may give shorter pages than we ask for.
@@ -421,52 +422,3 @@ def _send_request(mail):
         # A second net: who unsubscribed from the domain elsewhere gets nothing.
         un_subscribe_filter_level="mailfrom_domain",
     )
-
-
-def _template_fields(name, subject, sender_name, text, remark):
-    return {
-        "TemplateName": name,
-        "TemplateSubject": subject,
-        "TemplateNickName": sender_name,
-        "TemplateText": text,
-        "Remark": remark or None,
-    }
-
-
-def _checked(answer):
-    """Return ``answer`` if it is one of DirectMail's: the SDK lets any 200 with JSON through."""
-    if not isinstance(answer, dict) or not answer.get("RequestId"):
-        raise DirectMailError("not_directmail", "NoRequestId", sent_unknown=True)
-    if answer.get("Code") and "Message" in answer:
-        code = as_text(answer["Code"])
-        raise DirectMailError(
-            verdict_of_code(code)[1],
-            code,
-            as_text(answer["Message"]),
-            as_text(answer["RequestId"]),
-            sent_unknown=True,
-        )
-    return answer
-
-
-def _required(answer, name):
-    value = as_text(answer.get(name))
-    if not value:
-        raise DirectMailError(
-            "not_directmail", f"No{name}", request_id=answer["RequestId"], sent_unknown=True
-        )
-    return value
-
-
-def _rows(answer, name):
-    """The rows of answer["data"][name]; either may be missing where there are none."""
-    return (answer.get("data") or {}).get(name) or []
-
-
-def _whole_minutes(start, end):
-    """Return both in Beijing time, rounded outwards to whole minutes."""
-    if start.tzinfo is None or end.tzinfo is None:
-        raise ValueError("Times must have a time zone.")
-    start, end = start.astimezone(BEIJING), end.astimezone(BEIJING)
-    down, up = (moment.replace(second=0, microsecond=0) for moment in (start, end))
-    return down, up if up == end else up + timedelta(minutes=1)

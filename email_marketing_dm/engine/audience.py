@@ -48,6 +48,7 @@ class Line:
     :ivar select: SQL selecting the six columns of a person; perhaps the same person repeatedly
     :ivar sorts: the sorts of people it can find
     :ivar seen: whether it finds only contacts that the owner may see
+    :ivar unique: whether, if it finds contacts only, it finds nobody twice
     :ivar lines: instead of all that, the lines of a group
     """
 
@@ -55,6 +56,7 @@ class Line:
     select: SQL = None
     sorts: frozenset = frozenset(("contact",))
     seen: bool = False
+    unique: bool = False
     lines: tuple = ()
 
 
@@ -177,7 +179,7 @@ class _Statement:
             name = SQL.identifier(f"line_{len(self._shared) + 1}")
             source, _line = self._shared.setdefault(id(line), (name, line))
         select = SQL("SELECT %s FROM %s AS line WHERE %s", columns, source, OF_SORT[sort])
-        return _People(select, False, line.seen)
+        return _People(select, line.unique and len(line.sorts) == 1, line.seen)
 
 
 def _join(people, found, sort):
@@ -237,35 +239,51 @@ def replace_members(env, audience_id, people):
     if empty:
         env.cr.execute(SQL("%s FROM (%s) people", insert, people))
         return env.cr.rowcount, env.cr.rowcount, 0
+    # Contacts, nearly everybody, are compared by number; the others by what tells them apart.
     return env.execute_query(
         SQL(
-            """WITH people AS MATERIALIZED (SELECT *, %(key)s AS person FROM (%(people)s) p),
-            members AS MATERIALIZED (
-                SELECT id, %(key)s AS person
-                  FROM directmail_audience_member WHERE audience_id = %(audience)s
+            """WITH people AS MATERIALIZED (%(people)s), others AS MATERIALIZED (
+                SELECT *, %(key)s AS person FROM people WHERE partner_id IS NULL
+            ), members AS MATERIALIZED (
+                SELECT id, %(key)s AS person FROM directmail_audience_member
+                 WHERE audience_id = %(audience)s AND partner_id IS NULL
             ), gone AS (
+                DELETE FROM directmail_audience_member m
+                 WHERE m.audience_id = %(audience)s AND m.partner_id IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM people WHERE people.partner_id = m.partner_id)
+                RETURNING 1
+            ), gone_others AS (
                 DELETE FROM directmail_audience_member m USING members
-                 WHERE m.id = members.id AND NOT EXISTS (SELECT 1 FROM people WHERE %(same)s)
+                 WHERE m.id = members.id
+                   AND NOT EXISTS (SELECT FROM others WHERE others.person = members.person)
                 RETURNING 1
             ), moved AS (
                 UPDATE directmail_audience_member m
-                   SET email = people.email, email_encrypted = people.email_encrypted,
-                       address_key = people.address_key
-                  FROM members JOIN people ON people.partner_id IS NULL AND %(same)s
+                   SET email = others.email, email_encrypted = others.email_encrypted,
+                       address_key = others.address_key
+                  FROM members JOIN others ON others.person = members.person
                  WHERE m.id = members.id
                    AND (m.email, m.email_encrypted, m.address_key) IS DISTINCT FROM
-                       (people.email, people.email_encrypted, people.address_key)
+                       (others.email, others.email_encrypted, others.address_key)
             ), entered AS (
-                %(insert)s FROM people WHERE NOT EXISTS (SELECT 1 FROM members WHERE %(same)s)
-                RETURNING 1
+                %(insert)s FROM (
+                    SELECT %(columns)s FROM people
+                     WHERE partner_id IS NOT NULL AND NOT EXISTS (
+                           SELECT FROM directmail_audience_member m
+                            WHERE m.audience_id = %(audience)s
+                              AND m.partner_id = people.partner_id)
+                    UNION ALL
+                    SELECT %(columns)s FROM others
+                     WHERE NOT EXISTS (SELECT FROM members WHERE members.person = others.person)
+                ) fresh RETURNING 1
             )
             SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM entered),
-                   (SELECT count(*) FROM gone)""",
+                   (SELECT count(*) FROM gone) + (SELECT count(*) FROM gone_others)""",
             people=people,
             audience=audience_id,
+            columns=columns,
             insert=insert,
             key=PERSON,
-            same=SQL("people.person = members.person"),
         )
     )[0]
 

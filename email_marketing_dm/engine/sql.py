@@ -38,6 +38,21 @@ def usable_address(address):
     )
 
 
+def usable_contacts_index():
+    """Return the definition of an index of the contacts with a usable address.
+
+    Reading an address by its pattern takes longer than all else that a refresh does, and it says
+    the same each time. PostgreSQL recognises the condition that `usable_address` writes.
+
+    :rtype: str
+    """
+    pattern = ADDRESS_PATTERN.replace("'", "''")
+    return (
+        f"(id) WHERE email_normalized IS NOT NULL AND length(email_normalized) <= {ADDRESS_MAX}"
+        f" AND email_normalized ~ '{pattern}'"
+    )
+
+
 def changing_reason(email, key, company, sender, lists=()):
     """Return SQL for the reason that holds a mail back *now*, or null.
 

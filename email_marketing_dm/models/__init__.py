@@ -4,6 +4,7 @@ from . import (
     directmail_people_figure,
     directmail_people_history,
     directmail_people_model,
+    directmail_people_schedule,
     directmail_people_result,
     directmail_person,
 )

@@ -2,7 +2,10 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 from ..engine.audience import select_people, visible_contacts
+from .directmail_audience_rule import DEPTH_MAX
 
+#: the paths to an audience's lines: its own, those of its groups, those of groups in groups, …
+LINES = [".".join(["rule_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
 GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
 
 
@@ -76,11 +79,11 @@ class DirectmailAudience(models.Model):
         for audience in self:
             audience.is_mine = admin or audience.user_id == self.env.user
 
-    @api.depends("rule_ids.kind", "rule_ids.child_ids.kind", "rule_ids.table_id.name")
+    @api.depends(*(f"{lines}.{name}" for lines in LINES for name in ("kind", "table_id.name")))
     def _compute_kinds(self):
         """Say what an audience is made from, to search by. Names are those of the source terms."""
         for audience in self.sudo().with_context(lang="en_US"):
-            rules = audience.rule_ids | audience.rule_ids.child_ids
+            rules = audience.rule_ids._with_inner()
             labels = dict(rules._fields["kind"]._description_selection(audience.env))
             names = [
                 rule.table_id.name if rule.kind == "table" else labels[rule.kind]
@@ -228,6 +231,15 @@ class DirectmailAudience(models.Model):
         """Return the audiences that this one is made of, those of groups included."""
         rules = self.env["directmail.audience.rule"].sudo()
         return rules.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
+
+    def _has_others_than_contacts(self):
+        """Tell whether a record of another model or a bare address is a member."""
+        members = self.env["directmail.audience.member"].sudo()
+        return bool(
+            members.search_count(
+                [("audience_id", "in", self.ids), ("partner_id", "=", False)], limit=1
+            )
+        )
 
     def _refers_to(self, other):
         """Tell whether an audience is, or is made of, directly or through others, the other."""

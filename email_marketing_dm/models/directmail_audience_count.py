@@ -98,9 +98,9 @@ class DirectmailAudience(models.Model):
         if "rule_ids" in changes:
             values["rule_ids"] = changes["rule_ids"]
         audience = self.new(values, origin=self)
-        rules = audience.rule_ids | audience.rule_ids.child_ids
-        if rules._origin - self.rule_ids - self.rule_ids.child_ids:
-            rules._origin.check_access("write")
+        lines = audience.rule_ids._with_inner()._origin
+        if lines - self.rule_ids._with_inner():
+            lines.check_access("write")
         return audience
 
     def _count(self, people):

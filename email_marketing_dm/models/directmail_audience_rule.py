@@ -211,6 +211,14 @@ class DirectmailAudienceRule(models.Model):
                 self._check_rights()
         return result
 
+    def _with_inner(self):
+        """Return these lines and those of their groups, however deep."""
+        found, level = self.browse(), self
+        while level:
+            found |= level
+            level = level.child_ids - found
+        return found
+
     def _copy_picks(self, originals):
         """Give copied lines the chosen records of their originals, group by group."""
         for rule, original in zip(

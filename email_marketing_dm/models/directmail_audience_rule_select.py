@@ -53,6 +53,7 @@ class DirectmailAudienceRule(models.Model):
             getattr(rule, f"_select_{rule.kind}")(env),
             rule._get_sorts(),
             rule._finds_visible_only(),
+            rule._finds_each_once(),
         )
 
     def _get_sorts(self):
@@ -60,6 +61,8 @@ class DirectmailAudienceRule(models.Model):
         if self.kind in ("table", "list"):
             sorts = ["contact"] * bool(self.table_id.partner_path)
             return frozenset(sorts + ["record"] * bool(self.table_id.email_path))
+        if self.kind == "audience" and not self.source_id._has_others_than_contacts():
+            return CONTACTS  # nearly always, and much less to do
         return EVERYBODY if self.kind in ("audience", "task", "upload") else CONTACTS
 
     def _finds_visible_only(self):
@@ -69,6 +72,12 @@ class DirectmailAudienceRule(models.Model):
             and self.table_id.partner_path == "id"
             and not self.table_id.open_to_marketers
         )
+
+    def _finds_each_once(self):
+        """Tell whether the line, where it finds only contacts, finds none of them twice."""
+        if self.kind in ("table", "list"):
+            return self.table_id.partner_path == "id" and not self.table_id.email_path
+        return self.kind in ("audience", "rfm", "aipl")
 
     # === KINDS === #
 
@@ -199,17 +208,6 @@ class DirectmailAudienceRule(models.Model):
 
     def _select_readable(self, env, people):
         """Return people without those records of other models that the owner may not read."""
-        tables = env["directmail.data.table"].sudo().search([("email_path", "!=", False)])
-        readable = [
-            SQL("SELECT res_model, res_id FROM (%s) facts", table._select_facts(env))
-            for table in tables
-            if table.with_env(env)._is_usable()
-            and table.company_id in (env.companies[:0], *env.companies)
-        ]
-        readable.append(SQL("SELECT NULL::varchar, NULL::int WHERE false"))
-        return SQL(
-            """SELECT * FROM (%s) people
-                WHERE res_id IS NULL OR partner_id IS NOT NULL OR (res_model, res_id) IN (%s)""",
-            people,
-            SQL(" UNION ALL ").join(readable),
-        )
+        if self._get_sorts() == CONTACTS:
+            return people
+        return self.env["directmail.data.table"]._select_readable(env, people)

@@ -23,6 +23,7 @@ class DirectmailPeopleHistory(models.AbstractModel):
 
         :param owner: the model
         :param moves: (group on the day before, group, people, …) tuples
+        :return: {group on the day before: how many of it left}
         """
         mine = Domain(self._owner_field, "=", owner.id)
         self.search(mine & Domain("date", "=", day)).unlink()
@@ -34,6 +35,7 @@ class DirectmailPeopleHistory(models.AbstractModel):
         for was, _group, people, *_sums in moves:
             if was in left:
                 left[was] -= people
+        left = {group: people for group, people in left.items() if people > 0}
         self.create(
             [
                 {
@@ -45,7 +47,8 @@ class DirectmailPeopleHistory(models.AbstractModel):
                 }
                 for was, group, people, *_sums in [
                     *moves,
-                    *((group, False, number) for group, number in left.items() if number > 0),
+                    *((group, False, number) for group, number in left.items()),
                 ]
             ]
         )
+        return left

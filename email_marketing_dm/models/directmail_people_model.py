@@ -3,15 +3,15 @@ import logging
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
 from odoo.addons.base.models.res_partner import _tz_get
 
-from ..directmail.daily import next_daily
 from ..engine.people_models import Today, replace_results
+from ..exceptions import BusyError
 
 _logger = logging.getLogger(__name__)
 
@@ -75,6 +75,11 @@ class DirectmailPeopleModel(models.AbstractModel):
     computed_on = fields.Date(readonly=True, copy=False)
     compute_error = fields.Text("Why it failed", readonly=True, copy=False)
     next_run_at = fields.Datetime("Next time", readonly=True, copy=False, index=True)
+    left_count = fields.Integer(
+        "Left",
+        compute="_compute_left_count",
+        help="Who was in the model on the day before and is not in it any more.",
+    )
 
     # === COMPUTE === #
 
@@ -101,6 +106,22 @@ class DirectmailPeopleModel(models.AbstractModel):
             company = model.company_id.sudo()
             if company.directmail_models_tz != model.tz:
                 company.directmail_models_tz = model.tz
+
+    @api.depends("computed_at")
+    def _compute_left_count(self):
+        history = self.env[self._history_model]
+        for model in self:
+            [(people,)] = history._read_group(model._get_left_domain(), [], ["people:sum"])
+            model.left_count = people
+
+    def _get_left_domain(self):
+        """Return the domain of the history's rows on who left by the last time."""
+        history = self.env[self._history_model]
+        return [
+            (history._owner_field, "=", self.id),
+            (history._group_field, "=", False),
+            ("date", "=", self.computed_on),
+        ]
 
     @api.constrains("user_id", "company_id")
     def _check_owner(self):
@@ -178,44 +199,25 @@ class DirectmailPeopleModel(models.AbstractModel):
         self.ensure_one()
         return self._open(self._result_model, "movement")
 
+    def action_view_left(self):
+        """Open from which groups people left the model since the day before."""
+        self.ensure_one()
+        action = self._open(self._history_model)
+        action.update(
+            display_name=self.env._("%s: left since the day before", self.name),
+            domain=self._get_left_domain(),
+            context={},
+            views=[(False, "list")],
+            view_mode="list",
+        )
+        return action
+
     def _open(self, model_name, variant=""):
         name = f"{model_name.replace('.', '_')}_action" + (f"_{variant}" if variant else "")
         action = self.env["ir.actions.act_window"]._for_xml_id(f"email_marketing_dm.{name}")
         action["domain"] = [(self.env[model_name]._owner_field, "=", self.id)]
         action["display_name"] = f"{self.name}: {action['name']}"
         return action
-
-    # === SCHEDULE === #
-
-    def _get_tz(self):
-        self.ensure_one()
-        return self.company_id.directmail_models_tz or self.user_id.tz or "UTC"
-
-    def _schedule(self):
-        """Note when each model runs next, and wake the cron then."""
-        moments = set()
-        for model in self.sudo():
-            model.next_run_at = model.active and next_daily(
-                fields.Datetime.now(), model.company_id.directmail_models_hour, model._get_tz()
-            )
-            moments.add(model.next_run_at)
-        moments.discard(False)
-        if moments:
-            self.env.ref(self._cron).sudo()._trigger(sorted(moments))
-
-    @api.model
-    def _cron_compute(self):
-        """Compute every model whose time has come."""
-        due = self.search([("next_run_at", "<=", fields.Datetime.now())], order="next_run_at")
-        self.env["ir.cron"]._commit_progress(remaining=len(due))
-        for model in due:
-            # Before the work: what makes the server die must not do so every minute.
-            model._schedule()
-            if not self.env["ir.cron"]._commit_progress():
-                break
-            retrying(model._compute_results, self.env)
-            if not self.env["ir.cron"]._commit_progress(1):
-                break
 
     # === BUSINESS === #
 
@@ -227,11 +229,12 @@ class DirectmailPeopleModel(models.AbstractModel):
         :param datetime now: the moment to look at, naive UTC; this one by default
         :return: whether it succeeded
         :rtype: bool
+        :raise BusyError: if somebody is computing it at this moment
         """
         self.ensure_one()
         model = self.sudo()
         if not model.try_lock_for_update(allow_referencing=True):
-            raise UserError(
+            raise BusyError(
                 self.env._(
                     "%s is being computed at this moment. Look again in a minute.", self.name
                 )
@@ -240,8 +243,8 @@ class DirectmailPeopleModel(models.AbstractModel):
         try:
             with self.env.cr.savepoint():
                 people = model._replace_results(today)
-        except (AccessError, UserError) as error:
-            model.compute_error = error.args[0]
+        except (UserError, ValueError) as error:
+            model.compute_error = error.args[0] if error.args else str(error)
             return False
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             raise
@@ -318,14 +321,15 @@ class DirectmailPeopleModel(models.AbstractModel):
             )
         )
         results.invalidate_model()
-        self._write_figures(moves)
-        self.env[self._history_model].sudo()._write_day(self, today.day, moves)
+        left = self.env[self._history_model].sudo()._write_day(self, today.day, moves)
+        self._write_figures(moves, left)
         return sum(people for _was, _group, people, *_sums in moves)
 
-    def _write_figures(self, moves):
+    def _write_figures(self, moves, left):
         """Write the figures of each group.
 
         :param moves: (group on the day before, group, people, sums …) tuples
+        :param left: {group on the day before: how many of it are not in the model any more}
         """
         results = self.env[self._result_model]
         figures = self.env[self._figure_model].sudo()
@@ -335,7 +339,8 @@ class DirectmailPeopleModel(models.AbstractModel):
             figure._write_sums(
                 *(sum(column) for column in list(zip(*inside, strict=True))[2:]),
                 came=sum(move[2] for move in inside if move[0] != group),
-                went=sum(move[2] for move in moves if move[0] == group != move[1]),
+                went=sum(move[2] for move in moves if move[0] == group != move[1])
+                + left.get(group, 0),
             )
 
     @api.model

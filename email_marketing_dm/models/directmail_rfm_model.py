@@ -142,9 +142,9 @@ class DirectmailRfmModel(models.Model):
             table._has_mere_dates(),
         )
 
-    def _write_figures(self, moves):
+    def _write_figures(self, moves, left):
         people = sum(move[2] for move in moves)
         for number, metric in enumerate(METRICS, start=5):
             total = sum(move[number] for move in moves)
             self[f"{metric}_average"] = total / people if people else 0
-        return super()._write_figures(moves)
+        return super()._write_figures(moves, left)

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools.sql import column_exists, create_column
 
+from ..engine.sql import usable_contacts_index
+
 
 class ResPartner(models.Model):
     """Contacts may have an address that only the sending itself can read."""
@@ -26,6 +28,8 @@ class ResPartner(models.Model):
         copy=False,
         help="Whether the encrypted email can be decrypted to an address.",
     )
+
+    _directmail_usable_index = models.Index(usable_contacts_index())
 
     def _auto_init(self):
         # Nobody has an encrypted address yet: finding that out of a million contacts, one by one,

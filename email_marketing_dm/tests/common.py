@@ -160,3 +160,34 @@ class DirectmailMixin:
 
 class DirectmailCommon(DirectmailMixin, TransactionCase):
     pass
+
+
+class AudienceCommon(DirectmailCommon):
+    """Four people, and a user who may read all leads."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ann, cls.bob, cls.cat, cls.dan = cls.people = cls._make_people(
+            "ann@example.com", "bob@example.com", "cat@example.com", False
+        )
+        cls.tables = cls.env["directmail.data.table"]
+        cls.leads = cls.tables.search([("preset", "=", "leads")])
+        cls.user.group_ids += cls.env.ref("sales_team.group_sale_salesman_all_leads")
+
+    @classmethod
+    def _only(cls, *people, **vals):
+        ids = [person.id for person in people]
+        return {"domain": f"[('id', 'in', {ids})]", **vals}
+
+    def _refresh(self, audience):
+        audience.action_refresh()
+        self.assertFalse(audience.refresh_error)
+        return audience.member_ids
+
+    def assertPeople(self, rules, *people):
+        audience = self._make_audience(None, rules=rules)
+        members = self._refresh(audience)
+        self.assertEqual(sorted(members.partner_id.mapped("name")), sorted(p.name for p in people))
+        self.assertEqual(audience.people_count, len(people))
+        return audience

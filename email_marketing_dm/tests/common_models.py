@@ -81,3 +81,19 @@ class ModelsCommon(TransactionCase):
 
     def _as(self, user, record):
         return record.with_user(user).with_context(allowed_company_ids=self.env.company.ids)
+
+
+class RfmCommon(ModelsCommon):
+    """Ann bought often, for much, and lately; Bob once, for little, and long ago."""
+
+    def setUp(self):
+        super().setUp()
+        self.ann, self.bob, self.cid = self.people[:3]
+        for days_ago in (1, 10, 20, 40, 50):
+            self._buy(self.ann, days_ago, 500)
+        self._buy(self.bob, 200, 20)
+        self.rfm = self._make_rfm()
+
+    def _scores(self, rfm=None, user=None):
+        scores = self.env["directmail.rfm.score"].with_user(user or self.owner)
+        return scores.search([("rfm_model_id", "=", (rfm or self.rfm).id)])

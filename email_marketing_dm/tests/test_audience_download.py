@@ -1,6 +1,8 @@
 import csv
 import io
+from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, tagged
 
@@ -59,6 +61,54 @@ class TestAudienceDownload(DirectmailMixin, HttpCase):
         names = [row[0] for row in self._rows(self.other)]
         self.assertEqual(len(names), 2)
         self.assertNotIn("Ann", names)
+
+    def test_leads_that_the_reader_may_not_see(self):
+        """A public audience is no way round the rights on what it is made from."""
+        self.user.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
+        self.other.group_ids += self.right
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": f"Lead {n}", "email_from": f"lead{n}@example.com", "user_id": user.id}
+                for n, user in enumerate((self.user, self.other))
+            ]
+        )
+        table = self.env["directmail.data.table"].search([("preset", "=", "leads")])
+        self.audience.rule_ids = [
+            fields.Command.create(
+                {
+                    "operator": "or",
+                    "table_id": table.id,
+                    "domain": f"[('id', 'in', {leads.ids})]",
+                    "sequence": 20,
+                }
+            )
+        ]
+        self.audience.action_refresh()
+        self.assertEqual(self.audience.people_count, 4)
+        self.audience.action_share()
+        contacts = {"ann@example.com", "bob@example.com"}
+        self.assertEqual(self._emails(), contacts, "no access to leads at all")
+        self.other.group_ids += self.env.ref("sales_team.group_sale_salesman")
+        self.assertEqual(self._emails(), contacts | {"lead1@example.com"}, "own leads only")
+        self.other.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
+        self.assertEqual(len(self._emails()), 4)
+
+    def test_pages_of_people_who_may_not_be_seen(self):
+        """The file does not end where a whole page of people is left out."""
+        self.other.group_ids += self.right
+        self.audience.action_share()
+        self.env["ir.rule"].create(
+            {
+                "name": "Ann is hidden",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": f"[('id', '!=', {self.people[0].id})]",
+            }
+        )
+        with patch("odoo.addons.email_marketing_dm.controllers.directmail_audience.PAGE", 1):
+            self.assertEqual(self._emails(), {"bob@example.com"})
+
+    def _emails(self):
+        return {row[1] for row in self._rows(self.other)[1:]}
 
     def test_other_company(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})

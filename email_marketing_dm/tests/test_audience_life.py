@@ -25,9 +25,7 @@ class TestAudienceLife(DirectmailCommon):
         return (0, 0, {"domain": f"[('id', 'in', {people.ids})]", **vals})
 
     def test_counts_of_unsaved_lines(self):
-        changes = {
-            "rule_ids": [self._rule(self.people), self._rule(self.ann, operator="except")]
-        }
+        changes = {"rule_ids": [self._rule(self.people), self._rule(self.ann, operator="except")]}
         audiences = self.env["directmail.audience"].with_user(self.user)
         before = audiences.search_count([])
         self.assertEqual(
@@ -95,9 +93,13 @@ class TestAudienceLife(DirectmailCommon):
         self.assertIn("error", audiences.count_all(changes))
         self.assertIn("error", audiences.count_line(changes, 0))
         theirs = self._make_audience(self.bob, self.other)
-        line = theirs.rule_ids.id
-        with self.assertRaises(AccessError):
-            audiences.count_all({"rule_ids": [(4, line)]})
+        lines = [(4, theirs.rule_ids.id)]
+        for _depth in range(4):  # however deep in groups somebody else's line is put
+            with self.assertRaises(AccessError):
+                audiences.count_all({"rule_ids": lines})
+            with self.assertRaises(AccessError):
+                mine.count_all({"rule_ids": lines})
+            lines = [(0, 0, {"kind": "group", "child_ids": lines})]
         # An administrator counts with the owner's rights, but not more than own ones.
         admins = self._make_audience(self.ann, self.env.ref("base.user_admin"))
         self.assertIn("error", admins.with_user(self.admin).count_all(changes))
@@ -150,6 +152,14 @@ class TestAudienceLife(DirectmailCommon):
         audiences = self.env["directmail.audience"].with_user(self.user)
         self.assertIn(audience, audiences.search([("kinds", "ilike", "contacts")]))
         self.assertIn(source, audiences.search([("kinds", "ilike", "another audience")]))
+        line = {"kind": "audience", "source_id": audience.id}
+        for _depth in range(3):
+            line = {"kind": "group", "child_ids": [fields.Command.create(line)]}
+        deep = self._make_audience(None, rules=[line])
+        self.assertEqual(deep.kinds, "Another audience")
+        inner = deep.rule_ids._with_inner()[-1]
+        inner.write({"kind": "table", "domain": "[]"})
+        self.assertEqual(deep.kinds, "Contacts")
 
     def test_folders(self):
         folders = self.env["directmail.audience.folder"].with_user(self.user)

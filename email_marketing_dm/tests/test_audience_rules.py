@@ -2,41 +2,14 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
-from .common import DirectmailCommon
+from .common import AudienceCommon
 
 
 @tagged("post_install", "-at_install")
-class TestAudienceRules(DirectmailCommon):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.ann, cls.bob, cls.cat, cls.dan = cls.people = cls._make_people(
-            "ann@example.com", "bob@example.com", "cat@example.com", False
-        )
-        cls.tables = cls.env["directmail.data.table"]
-        cls.leads = cls.tables.search([("preset", "=", "leads")])
-        cls.user.group_ids += cls.env.ref("sales_team.group_sale_salesman_all_leads")
-
-    @classmethod
-    def _only(cls, *people, **vals):
-        ids = [person.id for person in people]
-        return {"domain": f"[('id', 'in', {ids})]", **vals}
-
-    def _refresh(self, audience):
-        audience.action_refresh()
-        self.assertFalse(audience.refresh_error)
-        return audience.member_ids
-
-    def assertPeople(self, rules, *people):
-        audience = self._make_audience(None, rules=rules)
-        members = self._refresh(audience)
-        self.assertEqual(
-            sorted(members.partner_id.mapped("name")), sorted(p.name for p in people)
-        )
-        self.assertEqual(audience.people_count, len(people))
-        return audience
+class TestAudienceRules(AudienceCommon):
+    """Lines over data tables, groups of lines, and lines in words."""
 
     # === READING ORDER === #
 
@@ -263,166 +236,6 @@ class TestAudienceRules(DirectmailCommon):
                 self._only(self.ann, operator="except"),
             ]
         )
-
-    # === OTHER AUDIENCES === #
-
-    def test_another_audience(self):
-        source = self._make_audience(self.ann + self.bob)
-        rules = [{"kind": "audience", "source_id": source.id}]
-        audience = self.assertPeople(rules, self.ann, self.bob)
-        source.rule_ids.domain = self._only(self.cat)["domain"]
-        self.assertEqual(self._refresh(audience).partner_id, self.cat, "own sources come along")
-
-    def test_public_source_is_taken_as_it_is(self):
-        source = self._make_audience(self.ann, self.admin, visibility="public")
-        source.action_refresh()
-        refreshed = source.refreshed_at
-        self.assertPeople([{"kind": "audience", "source_id": source.id}], self.ann)
-        self.assertEqual(source.refreshed_at, refreshed)
-
-    def test_private_source_is_refused(self):
-        source = self._make_audience(self.ann, self.admin)
-        source.action_refresh()
-        rule = {"kind": "audience", "source_id": source.id}
-        with self.assertRaises(AccessError):
-            self._make_audience(None, rules=[rule])
-        audience = self._make_audience(self.bob)
-        with self.assertRaises(AccessError):
-            audience.rule_ids.write(rule)
-        with self.assertRaises(AccessError):
-            audience.write({"rule_ids": [fields.Command.create(rule)]})
-        answer = audience.count_line({"rule_ids": [(0, 0, rule)]}, 1)
-        self.assertEqual(set(answer), {"error"})
-
-    def test_administrator_lends_no_rights(self):
-        """A line must be allowed to both: who writes it, and whose rights it runs with."""
-        self.patch(self.env["res.partner"]._fields["comment"], "groups", "base.group_system")
-        owner = self.env.ref("base.user_admin")
-        audience = self._make_audience(self.ann, owner)
-        comment = "[('comment', 'ilike', 'a')]"
-        audience.rule_ids.domain = comment
-        with self.assertRaises(AccessError):
-            audience.with_user(self.admin).rule_ids.write({"domain": comment})
-
-    def test_source_that_became_private(self):
-        source = self._make_audience(self.ann, self.admin, visibility="public")
-        source.action_refresh()
-        audience = self.assertPeople([{"kind": "audience", "source_id": source.id}], self.ann)
-        source.action_make_private()
-        audience.action_refresh()
-        self.assertIn("private", audience.refresh_error)
-        source.sudo().unlink()
-        audience.action_refresh()
-        self.assertIn("was removed", audience.refresh_error)
-        self.assertEqual(audience.member_ids.partner_id, self.ann)
-
-    def test_circles(self):
-        first = self._make_audience(self.ann)
-        second = self._make_audience(None, rules=[{"kind": "audience", "source_id": first.id}])
-        third = self._make_audience(
-            None,
-            rules=[
-                {
-                    "kind": "group",
-                    "child_ids": [(0, 0, {"kind": "audience", "source_id": second.id})],
-                }
-            ],
-        )
-        for source in (first, second, third):
-            with self.subTest(source), self.assertRaises(ValidationError):
-                first.rule_ids.write({"kind": "audience", "source_id": source.id})
-        # Two people may close a circle at the same moment: the refresh sees it too.
-        self._refresh(first)
-        self.env.cr.execute(
-            "UPDATE directmail_audience_rule SET kind = 'audience', source_id = %s WHERE id = %s",
-            [third.id, first.rule_ids.id],
-        )
-        self.env.invalidate_all()
-        first.action_refresh()
-        self.assertIn("made of itself", first.refresh_error)
-        self.assertEqual(first.member_ids.partner_id, self.ann)
-
-    def test_lines_stay_out_of_the_audiences_of_others(self):
-        theirs = self._make_audience(self.ann, self.other, visibility="public")
-        mine = self._make_audience(self.bob)
-        with self.assertRaises(AccessError):
-            mine.rule_ids.audience_id = theirs.id
-        with self.assertRaises(AccessError):
-            mine.rule_ids.create({"audience_id": theirs.id})
-        with self.assertRaises(AccessError):
-            theirs.rule_ids.with_user(self.user).domain = "[]"
-        with self.assertRaises(AccessError):
-            theirs.rule_ids.with_user(self.user).unlink()
-        theirs.visibility = "private"
-        self.assertFalse(
-            mine.rule_ids.search([("audience_id", "=", theirs.id)]), "nor are they read"
-        )
-
-    # === TASKS === #
-
-    def test_result_of_a_task(self):
-        audience = self._make_audience(self.people)
-        audience.action_refresh()
-        task = self._make_task(audience)
-        values = {
-            "task_id": task.id,
-            "account_id": self.account.id,
-            "company_id": task.company_id.id,
-            "state": "sent",
-        }
-        now = fields.Datetime.now()
-        described = (
-            (self.ann, {"outcome": "delivered", "opened_at": now, "clicked_at": now}),
-            (self.bob, {"outcome": "delivered"}),
-            (self.cat, {"outcome": "invalid"}),
-            (self.dan, {"state": "suppressed", "reason": "no_address"}),
-        )
-        self.env["directmail.delivery"].create(
-            [{**values, "partner_id": person.id, **vals} for person, vals in described]
-        )
-        for result, people in (
-            ("delivered", (self.ann, self.bob)),
-            ("failed", ()),
-            ("invalid", (self.cat,)),
-            ("spam", ()),
-            ("opened", (self.ann,)),
-            ("clicked", (self.ann,)),
-            ("not_opened", (self.bob,)),
-            ("not_clicked", (self.bob,)),
-        ):
-            rule = {"kind": "task", "task_id": task.id, "task_result": result}
-            with self.subTest(result):
-                self.assertPeople([rule], *people)
-        with self.assertRaises(AccessError):
-            self._make_audience(None, self.other, rules=[rule])
-
-    # === COMPANIES === #
-
-    def test_other_company(self):
-        other = self.env["res.company"].create({"name": "Elsewhere"})
-        stranger = new_test_user(
-            self.env,
-            "dm_stranger",
-            "email_marketing_dm.email_marketing_dm_group_admin",
-            company_id=other.id,
-            company_ids=[(6, 0, other.ids)],
-        )
-        audience = self._make_audience(self.ann, visibility="public")
-        audience.action_refresh()
-        theirs = audience.with_user(stranger)
-        self.assertFalse(theirs.search([("id", "=", audience.id)]))
-        for method in ("action_refresh", "unlink", "copy"):
-            with self.subTest(method), self.assertRaises(AccessError):
-                getattr(theirs, method)()
-        with self.assertRaises(AccessError):
-            self._make_audience(
-                None, stranger, rules=[{"kind": "audience", "source_id": audience.id}]
-            )
-        with self.assertRaises(ValidationError):
-            folder = self.env["directmail.audience.folder"].create(
-                {"name": "Theirs", "company_id": other.id}
-            )
-            audience.folder_id = folder
 
     # === WORDS === #
 

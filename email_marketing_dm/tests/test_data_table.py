@@ -3,6 +3,7 @@ from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
+from ..engine.sql import usable_address
 from ..models.directmail_data_table_presets import PRESETS
 
 
@@ -72,9 +73,7 @@ class TestDataTable(TransactionCase):
         )
         people = subscribed | left | left_one | alone
         facts = self._read_facts(table, domain=Domain("id", "in", people.ids))
-        self.assertEqual(
-            [fact["res_id"] for fact in facts], [subscribed.id, left_one.id, alone.id]
-        )
+        self.assertEqual([fact["res_id"] for fact in facts], [subscribed.id, left_one.id, alone.id])
 
     def test_a_lost_preset_comes_again(self):
         self.env.cr.execute("DELETE FROM directmail_data_table WHERE preset = 'leads'")
@@ -91,9 +90,7 @@ class TestDataTable(TransactionCase):
 
     def test_contacts(self):
         self.bob.active = False
-        rows = self._read_facts(
-            self.contacts, domain=Domain("id", "in", (self.ann + self.bob).ids)
-        )
+        rows = self._read_facts(self.contacts, domain=Domain("id", "in", (self.ann + self.bob).ids))
         self.assertEqual([row["partner_id"] for row in rows], [self.ann.id])
         self.assertEqual(rows[0]["date"], self.ann.create_date)
         self.assertFalse(rows[0]["res_id"] or rows[0]["email"])
@@ -296,3 +293,41 @@ class TestDataTable(TransactionCase):
         field = self.env["ir.model.fields"]._get("crm.lead", "description")
         with self.assertRaisesRegex(ValidationError, "hidden"):
             self.leads.write({"open_to_marketers": True, "field_ids": [(4, field.id)]})
+
+    # === SPEED === #
+
+    def _explain(self, select):
+        self.env.flush_all()
+        self.env.cr.execute(SQL("EXPLAIN %s", select))
+        return "\n".join(row[0] for row in self.env.cr.fetchall())
+
+    def test_contacts_of_rows_are_looked_up(self):
+        """Not gone through for every row, even where they do not fit into memory."""
+        self.env.cr.execute(
+            """INSERT INTO res_partner (name, active, type, autopost_bills)
+               SELECT 'Many', true, 'contact', 'ask' FROM generate_series(1, 20000);
+               ANALYZE res_partner; SET LOCAL work_mem = '64kB'"""
+        )
+        env = self.env(user=self.seller, su=False)
+        plan = self._explain(self.leads._select_facts(env))
+        self.assertIn("(id = crm_lead.partner_id)", plan)
+
+    def test_readable_records_are_joined(self):
+        """PostgreSQL can't join by a condition that is one of several."""
+        (self.tables.search([]) - self.leads).active = False
+        env = self.env(user=self.seller, su=False)
+        people = SQL(
+            """SELECT partner_id, res_model, res_id FROM directmail_audience_member
+                WHERE audience_id = 1"""
+        )
+        plan = self._explain(self.tables._select_readable(env, people))
+        self.assertIn("crm_lead", plan)
+        self.assertNotIn("SubPlan", plan)
+
+    def test_usable_addresses_are_counted_by_index(self):
+        """Reading a million addresses by their pattern would take longer than all else."""
+        self.env.cr.execute("SET LOCAL enable_seqscan = off")
+        usable = usable_address(SQL("p.email_normalized"))
+        plan = self._explain(SQL("SELECT count(*) FROM res_partner p WHERE %s", usable))
+        self.assertIn("res_partner_directmail_usable_index", plan)
+        self.assertNotIn("~", plan)

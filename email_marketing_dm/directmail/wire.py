@@ -1,0 +1,69 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What the client's calls carry and bring back, whoever carries them."""
+
+from datetime import timedelta
+
+from .answers import verdict_of_code
+from .const import BEIJING
+from .errors import DirectMailError
+from .records import as_text
+
+
+def template_fields(name, subject, sender_name, text, remark):
+    """Return the fields of a call that creates or changes a template."""
+    return {
+        "TemplateName": name,
+        "TemplateSubject": subject,
+        "TemplateNickName": sender_name,
+        "TemplateText": text,
+        "Remark": remark or None,
+    }
+
+
+def check_answer(answer):
+    """Return ``answer`` if it is one of DirectMail's: the SDK lets any 200 with JSON through.
+
+    :raise DirectMailError: if it is not, or says no
+    """
+    if not isinstance(answer, dict) or not answer.get("RequestId"):
+        raise DirectMailError("not_directmail", "NoRequestId", sent_unknown=True)
+    if answer.get("Code") and "Message" in answer:
+        code = as_text(answer["Code"])
+        raise DirectMailError(
+            verdict_of_code(code)[1],
+            code,
+            as_text(answer["Message"]),
+            as_text(answer["RequestId"]),
+            sent_unknown=True,
+        )
+    return answer
+
+
+def get_required(answer, name):
+    """Return a text that an answer must have.
+
+    :raise DirectMailError: if it has none
+    """
+    value = as_text(answer.get(name))
+    if not value:
+        raise DirectMailError(
+            "not_directmail", f"No{name}", request_id=answer["RequestId"], sent_unknown=True
+        )
+    return value
+
+
+def get_rows(answer, name):
+    """Return the rows of answer["data"][name]; either may be missing where there are none."""
+    return (answer.get("data") or {}).get(name) or []
+
+
+def whole_minutes(start, end):
+    """Return both in Beijing time, rounded outwards to whole minutes.
+
+    :raise ValueError: for a time without a time zone
+    """
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValueError("Times must have a time zone.")
+    start, end = start.astimezone(BEIJING), end.astimezone(BEIJING)
+    down, up = (moment.replace(second=0, microsecond=0) for moment in (start, end))
+    return down, up if up == end else up + timedelta(minutes=1)
