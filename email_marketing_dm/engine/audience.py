@@ -33,6 +33,8 @@ OF_SORT = {
     "record": SQL("partner_id IS NULL AND res_id IS NOT NULL"),
     "address": SQL("partner_id IS NULL AND res_id IS NULL AND address_key IS NOT NULL"),
 }
+#: How a person without a contact is reached, which may change from refresh to refresh.
+ADDRESS = tuple(map(SQL.identifier, ("email", "email_encrypted", "address_key")))
 #: What tells any two people apart, as one value
 PERSON = SQL(
     """COALESCE(partner_id::text, CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id
@@ -239,51 +241,64 @@ def replace_members(env, audience_id, people):
     if empty:
         env.cr.execute(SQL("%s FROM (%s) people", insert, people))
         return env.cr.rowcount, env.cr.rowcount, 0
-    # Contacts, nearly everybody, are compared by number; the others by what tells them apart.
+    # Members and people are compared by grouping, never by a join of the two: PostgreSQL knows
+    # nothing yet about what has just been filled, expects one row, and would look through all of
+    # one side for each row of the other. Contacts, nearly everybody, are compared by number.
     return env.execute_query(
         SQL(
-            """WITH people AS MATERIALIZED (%(people)s), others AS MATERIALIZED (
-                SELECT *, %(key)s AS person FROM people WHERE partner_id IS NULL
-            ), members AS MATERIALIZED (
-                SELECT id, %(key)s AS person FROM directmail_audience_member
-                 WHERE audience_id = %(audience)s AND partner_id IS NULL
+            """WITH people AS MATERIALIZED (%(people)s), contacts AS MATERIALIZED (
+                SELECT partner_id, max(id) AS id, bool_or(stays) AS stays FROM (
+                    SELECT id, partner_id, FALSE AS stays FROM directmail_audience_member
+                     WHERE audience_id = %(audience)s AND partner_id IS NOT NULL
+                    UNION ALL
+                    SELECT NULL, partner_id, TRUE FROM people WHERE partner_id IS NOT NULL
+                ) rows GROUP BY partner_id
+            ), others AS MATERIALIZED (
+                SELECT max(id) AS id, bool_or(stays) AS stays,
+                       max(res_model) AS res_model, max(res_id) AS res_id, %(now)s,
+                       (%(old)s) IS DISTINCT FROM (%(new)s) AS moved
+                  FROM (
+                    SELECT id, partner_id, res_model, res_id, email, email_encrypted, address_key,
+                           FALSE AS stays
+                      FROM directmail_audience_member
+                     WHERE audience_id = %(audience)s AND partner_id IS NULL
+                    UNION ALL
+                    SELECT NULL, NULL, res_model, res_id, email, email_encrypted, address_key, TRUE
+                      FROM people WHERE partner_id IS NULL
+                ) rows GROUP BY %(key)s
             ), gone AS (
                 DELETE FROM directmail_audience_member m
-                 WHERE m.audience_id = %(audience)s AND m.partner_id IS NOT NULL
-                   AND NOT EXISTS (SELECT FROM people WHERE people.partner_id = m.partner_id)
-                RETURNING 1
-            ), gone_others AS (
-                DELETE FROM directmail_audience_member m USING members
-                 WHERE m.id = members.id
-                   AND NOT EXISTS (SELECT FROM others WHERE others.person = members.person)
+                 USING (SELECT id FROM contacts WHERE NOT stays
+                        UNION ALL SELECT id FROM others WHERE NOT stays) leaving
+                 WHERE m.id = leaving.id
                 RETURNING 1
             ), moved AS (
                 UPDATE directmail_audience_member m
                    SET email = others.email, email_encrypted = others.email_encrypted,
                        address_key = others.address_key
-                  FROM members JOIN others ON others.person = members.person
-                 WHERE m.id = members.id
-                   AND (m.email, m.email_encrypted, m.address_key) IS DISTINCT FROM
-                       (others.email, others.email_encrypted, others.address_key)
+                  FROM others WHERE m.id = others.id AND others.stays AND others.moved
             ), entered AS (
                 %(insert)s FROM (
-                    SELECT %(columns)s FROM people
-                     WHERE partner_id IS NOT NULL AND NOT EXISTS (
-                           SELECT FROM directmail_audience_member m
-                            WHERE m.audience_id = %(audience)s
-                              AND m.partner_id = people.partner_id)
+                    SELECT partner_id, NULL::varchar AS res_model, NULL::int AS res_id,
+                           NULL::text AS email, NULL::text AS email_encrypted,
+                           NULL::text AS address_key
+                      FROM contacts WHERE id IS NULL
                     UNION ALL
-                    SELECT %(columns)s FROM others
-                     WHERE NOT EXISTS (SELECT FROM members WHERE members.person = others.person)
+                    SELECT NULL, res_model, res_id, email, email_encrypted, address_key
+                      FROM others WHERE id IS NULL
                 ) fresh RETURNING 1
             )
             SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM entered),
-                   (SELECT count(*) FROM gone) + (SELECT count(*) FROM gone_others)""",
+                   (SELECT count(*) FROM gone)""",
             people=people,
             audience=audience_id,
-            columns=columns,
             insert=insert,
             key=PERSON,
+            now=SQL(", ").join(
+                SQL("max(%s) FILTER (WHERE stays) AS %s", column, column) for column in ADDRESS
+            ),
+            old=SQL(", ").join(SQL("max(%s) FILTER (WHERE NOT stays)", c) for c in ADDRESS),
+            new=SQL(", ").join(SQL("max(%s) FILTER (WHERE stays)", c) for c in ADDRESS),
         )
     )[0]
 

@@ -62,7 +62,7 @@ class DirectmailTask(models.Model):
         prefix = self._get_tag_prefix()
         # Whoever made them first has the lowest number.
         tags = {
-            int(tag.name.removeprefix(prefix)): tag.id
+            int(tag.name.removeprefix(prefix)): tag.tag_id
             for tag in client.list_tags()
             if tag.name.startswith(prefix) and tag.name.removeprefix(prefix).isdecimal()
         }
