@@ -29,6 +29,8 @@ LEASE_SECONDS = 600
 DATABASE_PATIENCE = 300
 # A conflict with another write, or a connection that is gone: trying again can help.
 DATABASE_TROUBLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+# How long finished calls wait for others, so that one transaction serves several.
+LINGER_SECONDS = 0.03
 # So many calls in a row without a usable answer: something in between swallows them.
 SILENCE_LIMIT = 20
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
@@ -101,7 +103,7 @@ class Dispatcher:
 
     def _collect(self, timeout):
         """Return [(delivery id, Answer)] of the calls that finished, after at most `timeout` s."""
-        answers = _read_answers(self.pool.drain(timeout))
+        answers = _read_answers(self.pool.drain(timeout, LINGER_SECONDS))
         for _key, answer in answers:
             if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
                 trouble = answer.verdict == Verdict.RETRY_LATER

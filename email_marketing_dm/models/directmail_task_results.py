@@ -50,7 +50,7 @@ class DirectmailTask(models.Model):
             if task.state == "paused" and task.paused_at and task.paused_at < since:
                 task.poll_message = self.env._(
                     "The email task has been paused for more than %s days, so results are no longer"
-                    " read by themselves. Press Import results to read them now, or Resume.",
+                    " read by themselves. Press Check results to read them now, or Resume.",
                     FOLLOW_DAYS,
                 )
 
