@@ -175,7 +175,8 @@ class Emulator:
         return self._call("POST", path, json=data or {}, params=query)
 
     def _call(self, method, path, **details):
-        answer = self._session.request(method, f"{self.admin}{path}", timeout=60, **details)
+        details.setdefault("timeout", 60)
+        answer = self._session.request(method, f"{self.admin}{path}", **details)
         if not answer.ok:
             raise EmulatorError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()
@@ -249,8 +250,11 @@ class Emulator:
         return self.post(f"/api/inbox/{env_id}/{reaction}", details)
 
     def flush_outcomes(self):
-        """Everything pending becomes an outcome now, and events are pushed."""
-        return self.post("/api/outcomes/flush")
+        """Everything pending becomes an outcome now, and events are pushed.
+
+        With tens of thousands pending, each of whom opens and clicks, it takes minutes.
+        """
+        return self._call("POST", "/api/outcomes/flush", json={}, timeout=1800)
 
     def log(self):
         """What the emulator has written to its error output."""
