@@ -27,13 +27,22 @@ _logger = logging.getLogger(__name__)
 LEASE_SECONDS = 600
 # How long a run waits for PostgreSQL to come back before it gives its answers up to the lease.
 DATABASE_PATIENCE = 300
-# A conflict with another write, or a connection that is gone: trying again can help.
-DATABASE_TROUBLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 # How long finished calls wait for others, so that one transaction serves several.
 LINGER_SECONDS = 0.03
 # So many calls in a row without a usable answer: something in between swallows them.
 SILENCE_LIMIT = 20
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
+
+
+def is_passing(error):
+    """Tell whether trying again can help: a conflict with another write, or a lost connection.
+
+    A server that dies in the middle of an answer is a mere `DatabaseError`, of no class of its own.
+    """
+    return (
+        isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        or type(error) is psycopg2.DatabaseError
+    )
 
 
 def _read_answers(results):
@@ -137,9 +146,9 @@ class Dispatcher:
         """Start the calls for one task's people; return answers for mails that can't be made."""
         try:
             mails = self._transact(lambda env, _attempt: self.builder.build(env, task_id, rows))
-        except DATABASE_TROUBLE:
-            raise
         except Exception as error:
+            if is_passing(error):
+                raise
             # Nothing was sent, and the next person would fail alike: pause and show it.
             _logger.exception("Mails of email task %s can't be made", task_id)
             answer = Answer(Verdict.TASK_PAUSED, "ContentError", str(error)[:200])
@@ -190,8 +199,8 @@ class Dispatcher:
                 with self.registry.cursor() as cr:
                     result = function(api.Environment(cr, SUPERUSER_ID, {}), attempt)
                 return result
-            except DATABASE_TROUBLE as error:
-                if time.monotonic() > give_up:
+            except psycopg2.Error as error:
+                if not is_passing(error) or time.monotonic() > give_up:
                     raise
                 attempt += 1
                 _logger.info("Trying a transaction again: %s", str(error).strip())

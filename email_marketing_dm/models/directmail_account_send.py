@@ -2,15 +2,13 @@ import hashlib
 import logging
 from datetime import datetime, time, timedelta, timezone
 
-from psycopg2 import OperationalError
-
 from odoo import api, fields, models
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ..directmail.const import BEIJING
 from ..engine.claim import FREE_AT, expire_leases, quota_left
-from ..engine.dispatcher import Dispatcher
+from ..engine.dispatcher import Dispatcher, is_passing
 
 _logger = logging.getLogger(__name__)
 
@@ -73,9 +71,9 @@ class DirectmailAccount(models.Model):
             with self.env.cr.savepoint():
                 task._start()
                 self.env.flush_all()
-        except OperationalError:
-            raise  # a conflict with somebody else's write, which is tried again
-        except Exception:
+        except Exception as error:
+            if is_passing(error):
+                raise
             _logger.exception("Email task %s can't be started", task.id)
             task._fail(
                 task.env._(

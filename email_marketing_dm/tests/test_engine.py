@@ -1,6 +1,8 @@
 from datetime import timedelta, timezone
 from unittest.mock import patch
 
+import psycopg2
+
 from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -8,7 +10,7 @@ from odoo.tools import mute_logger
 from ..directmail.answers import Answer, Verdict
 from ..directmail.tokens import make_token
 from ..engine import claim
-from ..engine.content import TOKEN_KIND, get_database_uuid
+from ..engine.content import TOKEN_KIND, MailBuilder, get_database_uuid
 from .common import DirectmailCommon
 
 ACCEPTED = Answer(Verdict.ACCEPTED, env_id="1")
@@ -206,6 +208,23 @@ class TestEngine(DirectmailCommon):
         poll._read(100, begin=task.planned_at - timedelta(minutes=1))
         self.env["directmail.event"]._apply_all(task.company_id)
         self.env.invalidate_all()
+
+    @mute_logger("odoo.addons.email_marketing_dm.engine.dispatcher")
+    def test_a_database_that_dies_while_mails_are_made_pauses_nothing(self):
+        """What libpq says then is an error of no class of its own."""
+        build, broken = MailBuilder.build, []
+
+        def die_once(*args):
+            if not broken:
+                broken.append(1)
+                raise psycopg2.DatabaseError("server closed the connection unexpectedly")
+            return build(*args)
+
+        task = self._start(3)
+        with patch.object(MailBuilder, "build", die_once):
+            self._run_cron()
+        self.assertTrue(broken)
+        self.assertEqual((task.state, task.sent_count, task.unknown_count), ("done", 3, 0))
 
     def test_dead_process(self):
         """What a killed server had under way becomes unknown when its lease runs out."""
