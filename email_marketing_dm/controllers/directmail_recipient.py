@@ -59,11 +59,10 @@ class DirectmailRecipient(http.Controller):
     def unsubscribe(self, token, **post):
         """Unsubscribe, from the mail program's one-click button or from our page."""
         delivery = self._get_delivery(token)
-        if not delivery.address_key:
-            return self._render_page(delivery, token, "unknown")
         one_click = post.get("List-Unsubscribe") == "One-Click"
         scope = post.get("scope") if post.get("scope") in SCOPES else "company"
-        delivery._unsubscribe("one_click" if one_click else "page", scope)
+        if delivery.address_key:
+            delivery._unsubscribe("one_click" if one_click else "page", scope)
         return self._render_page(delivery, token, "done", scope=scope)
 
     @http.route(
@@ -126,7 +125,8 @@ class DirectmailRecipient(http.Controller):
                 "sender": delivery.task_id.sender_id if len(several) > 1 else None,
                 "reasons": env["mailing.subscription.optout"].search([]),
                 "token": token,
-                "stage": stage,
+                # Whoever was erased since has no address left to take off.
+                "stage": stage if delivery.address_key else "unknown",
                 "scope": scope if scope in SCOPES else "company",
                 "lang": delivery.env.lang,
             },

@@ -3,13 +3,8 @@ from psycopg2.errors import QueryCanceled
 from odoo import models
 from odoo.exceptions import UserError
 
-from ..engine.audience import (
-    count_people,
-    count_reasons,
-    estimate_people,
-    select_people,
-    visible_contacts,
-)
+from ..engine.audience import select_people, visible_contacts
+from ..engine.audience_count import count_people, count_reasons, estimate_people
 
 #: How long counting may take before an estimate is shown instead, in seconds.
 COUNT_TIMEOUT = 5

@@ -9,7 +9,8 @@ from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
 from ..directmail.daily import local_day, next_daily
-from ..engine.audience import count_usable, replace_members
+from ..engine.audience import replace_members
+from ..engine.audience_count import count_usable
 from ..exceptions import BusyError
 
 _logger = logging.getLogger(__name__)

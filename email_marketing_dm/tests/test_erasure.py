@@ -112,11 +112,3 @@ class TestErasure(DirectmailCommon):
         wizard.action_erase()
         self.assertTrue(member.exists())
         self.assertFalse(ours.member_ids)
-
-    def test_who_was_erased_reads_that_there_is_nothing_to_unsubscribe(self):
-        task = self._send()
-        anna = self.people[0]
-        delivery = task.delivery_ids.filtered(lambda d: d.partner_id == anna)
-        self._open(anna).action_erase()
-        self.assertFalse(delivery.sudo().address_key)
-        self.assertFalse(self.env["directmail.optout"]._record(delivery, "page"))

@@ -56,6 +56,19 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self.assertEqual(response.status_code, 200)
         return response.text
 
+    def test_who_was_erased_reads_that_there_is_nothing_to_unsubscribe(self):
+        self._run_cron()
+        wizard = self.env["directmail.erasure"].with_user(self.admin)
+        ids = self.delivery.partner_id.ids
+        wizard.with_context(active_model="res.partner", active_ids=ids).create({}).action_erase()
+        self.env.flush_all()
+        page = self.url_open(f"/directmail/unsubscribe/{self.token}").text
+        self.assertIn("no longer on record", page)
+        self.assertNotIn("<form", page)
+        self.assertIn("no longer on record", self._post(sure="yes"))
+        self.assertFalse(self._get_new_optouts())
+        self.assertFalse(self.delivery.unsubscribed_at)
+
     def test_who_unsubscribes_is_counted(self):
         self._run_cron()
         self._post(scope="company")

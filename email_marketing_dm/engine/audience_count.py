@@ -1,0 +1,109 @@
+"""How many people an audience has or would have, and how many of them can be mailed."""
+
+from contextlib import contextmanager
+
+from odoo.tools import SQL
+
+from .sql import address_key, left_lists, usable_address
+
+
+def count_usable(env, audience_id):
+    """Return how many members have an address that DirectMail accepts."""
+    return env.execute_query(
+        SQL(
+            """SELECT (SELECT count(*)
+                         FROM directmail_audience_member m JOIN res_partner p ON p.id = m.partner_id
+                        WHERE m.audience_id = %(audience)s AND %(usable)s)
+                    + (SELECT count(*) FROM directmail_audience_member
+                        WHERE audience_id = %(audience)s AND partner_id IS NULL
+                          AND address_key IS NOT NULL)""",
+            audience=audience_id,
+            usable=usable_address(SQL("p.email_normalized")),
+        )
+    )[0][0]
+
+
+def count_people(env, people, timeout):
+    """Count the people that SQL selects.
+
+    :param float timeout: seconds after which PostgreSQL gives up
+    :raise QueryCanceled: when it did; the caller must roll back to a savepoint
+    """
+    with _limited(env, timeout):
+        env.cr.execute(SQL("SELECT count(*) FROM (%s) people", people), log_exceptions=False)
+        return env.cr.fetchone()[0]
+
+
+def estimate_people(env, people):
+    """Return how many people PostgreSQL's planner expects; far off at times, but at once."""
+    env.cr.execute(SQL("EXPLAIN (FORMAT JSON) %s", people))
+    [[[plan]]] = env.cr.fetchall()
+    return plan["Plan"]["Plan Rows"]
+
+
+def count_reasons(env, people, company, master_key, timeout, lists=()):
+    """Count who could be mailed, and why others could not, if a task were made now.
+
+    Opt-outs from one sender only are left aside: which sender it will be is not known.
+
+    :param lists: ids of the mailing lists that the people were chosen from
+    :return: {reason, or None for those who can be mailed: number of people}
+    :raise QueryCanceled: as `count_people`
+    """
+    with _limited(env, timeout):
+        env.cr.execute(
+            SQL(
+                """WITH people AS (%(people)s), found AS (
+                    SELECT people.partner_id, people.email_encrypted,
+                           CASE WHEN people.partner_id IS NULL THEN people.email
+                                ELSE p.email END AS typed,
+                           CASE WHEN people.partner_id IS NULL THEN people.email
+                                ELSE p.email_normalized END AS email,
+                           people.address_key
+                      FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
+                ), keyed AS (
+                    SELECT *, CASE WHEN address_key IS NOT NULL THEN address_key
+                                   WHEN %(usable)s THEN %(key)s END AS usable_key
+                      FROM found
+                ), judged AS (
+                    SELECT usable_key, CASE
+                        WHEN COALESCE(NULLIF(btrim(typed), ''), email_encrypted) IS NULL
+                            THEN 'no_address'
+                        WHEN usable_key IS NULL AND email_encrypted IS NOT NULL
+                            THEN 'cannot_decrypt'
+                        WHEN usable_key IS NULL THEN 'invalid_address'
+                        WHEN EXISTS (SELECT 1 FROM mail_blacklist b
+                                      WHERE b.email = keyed.email AND b.active) THEN 'blacklisted'
+                        WHEN EXISTS (SELECT 1 FROM directmail_optout o
+                                      WHERE o.address_key = usable_key AND o.sender_id IS NULL
+                                        AND o.company_id = %(company)s) THEN 'opted_out'
+                        %(left_list)s END AS reason
+                      FROM keyed
+                )
+                SELECT reason, count(*), count(DISTINCT usable_key) FILTER (WHERE reason IS NULL)
+                  FROM judged GROUP BY reason""",
+                people=people,
+                usable=usable_address(SQL("email")),
+                key=address_key(master_key, SQL("email")),
+                company=company.id,
+                left_list=SQL("WHEN %s THEN 'left_list'", left_lists(SQL("keyed.email"), lists))
+                if lists
+                else SQL(),
+            ),
+            log_exceptions=False,
+        )
+        rows = env.cr.fetchall()
+    counts = {reason: count for reason, count, _distinct in rows}
+    for reason, count, distinct in rows:
+        if reason is None:
+            counts[None] = distinct
+            counts["duplicate"] = count - distinct
+    return counts
+
+
+@contextmanager
+def _limited(env, seconds):
+    """Let statements run for so long only. After an error the savepoint takes the limit back."""
+    env.cr.execute(SQL("SET LOCAL statement_timeout = %s", int(seconds * 1000)))
+    yield
+    env.cr.execute(SQL("SET LOCAL statement_timeout = 0"))
