@@ -59,24 +59,15 @@ class CallPool:
         self._in_flight += 1
         self._jobs.put((key, job))
 
-    def drain(self, timeout, linger=0.0):
+    def drain(self, timeout):
         """Return everything that has finished as a list of (key, job, result).
 
         Waits until there is at least one, or for ``timeout`` seconds, also when nothing is in
         flight.
-
-        :param linger: seconds to wait for others after the first, until a quarter of the threads
-            has finished: dealing with several together costs hardly more than with one
         """
         finished = []
         with contextlib.suppress(queue.Empty):
             finished.append(self._results.get(timeout=max(0.0, timeout)))
-            deadline, enough = time.monotonic() + linger, len(self._threads) // 4
-            while len(finished) < min(enough, self._in_flight):
-                wait = deadline - time.monotonic()
-                if wait <= 0:
-                    break
-                finished.append(self._results.get(timeout=wait))
             while True:
                 finished.append(self._results.get_nowait())
         self._in_flight -= len(finished)

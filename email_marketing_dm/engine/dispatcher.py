@@ -27,8 +27,6 @@ _logger = logging.getLogger(__name__)
 LEASE_SECONDS = 600
 # How long a run waits for PostgreSQL to come back before it gives its answers up to the lease.
 DATABASE_PATIENCE = 300
-# How long finished calls wait for others, so that one transaction serves several.
-LINGER_SECONDS = 0.03
 # So many calls in a row without a usable answer: something in between swallows them.
 SILENCE_LIMIT = 20
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
@@ -112,7 +110,7 @@ class Dispatcher:
 
     def _collect(self, timeout):
         """Return [(delivery id, Answer)] of the calls that finished, after at most `timeout` s."""
-        answers = _read_answers(self.pool.drain(timeout, LINGER_SECONDS))
+        answers = _read_answers(self.pool.drain(timeout))
         for _key, answer in answers:
             if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
                 trouble = answer.verdict == Verdict.RETRY_LATER
