@@ -118,7 +118,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         """Return the domain of the history's rows on who left by the last time."""
         history = self.env[self._history_model]
         return [
-            (history._owner_field, "=", self.id),
+            (history._owner_field, "in", self.ids),  # none, while a new one is not saved
             (history._group_field, "=", False),
             ("date", "=", self.computed_on),
         ]
