@@ -144,6 +144,15 @@ def find_differences(shop, task, without=()):
         fresh = sum(facts[number] for facts in known.values())
         if counted[f"{name}_count"] != fresh:
             wrong.append(f"{name}: counter {counted[f'{name}_count']}, rows {fresh}")
+    [(tracked, clicks)] = shop.server.query(
+        """SELECT (SELECT sum(t.count) FROM link_tracker t
+                     JOIN directmail_link l ON l.tracker_id = t.id WHERE l.task_id = %s),
+                  (SELECT sum(click_count) FROM directmail_delivery WHERE task_id = %s)""",
+        task,
+        task,
+    )
+    if tracked != clicks:
+        wrong.append(f"link tracker: {tracked} clicks, people {clicks}")
     return wrong + shop.check(task, len(known)).wrong
 
 
