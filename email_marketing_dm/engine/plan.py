@@ -5,7 +5,7 @@ from collections import namedtuple
 from odoo import fields
 from odoo.tools import SQL
 
-from .fatigue import Judge
+from .fatigue import Judge, get_case
 from .fatigue_rules import read_rules
 from .people import addressed_people
 from .sql import count_changes
@@ -26,7 +26,7 @@ def _judged_people(task, at=None):
 
     :param datetime at: the moment to judge for (naive UTC); by default now
     """
-    rules, now = read_rules(task.env, task.company_id)
+    rules, now = read_rules(task.env, task.company_id.id)
     return SQL(
         """excluded AS MATERIALIZED (
             WITH %(excluded)s SELECT partner_id, res_model, res_id, address_key FROM addressed
@@ -62,7 +62,7 @@ def _judged_people(task, at=None):
         )""",
         excluded=addressed_people(task, task.exclude_audience_ids),
         addressed=addressed_people(task, task.audience_ids),
-        verdict=Judge(task, rules, at or now).verdict(SQL("fixed")),
+        verdict=Judge(task.env, get_case(task), rules, at or now).verdict(SQL("fixed")),
     )
 
 
