@@ -97,6 +97,7 @@ from . import (
     directmail_audience_rule_upload,
     directmail_test_mail,
     directmail_usage,
+    ir_module_module,
     mail_blacklist,
     res_partner,
     res_partner_fatigue,
