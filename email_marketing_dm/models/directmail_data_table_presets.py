@@ -172,7 +172,7 @@ class DirectmailDataTable(models.Model):
         english = self.with_context(lang="en_US", active_test=False)
         tables = english.search([("preset", "in", list(PRESETS))])
         named = [(table, PRESETS[table.preset]["name"]) for table in tables]
-        for model in english.search([]).model_id:
+        for model in english.search([("model_name", "in", list(self.pool))]).model_id:
             for target, name in ACTIONS.items():
                 action = english.env.ref(_get_action_xml_id(model, target), False)
                 named += [(action, name)] if action else []

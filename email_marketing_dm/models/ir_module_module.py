@@ -8,6 +8,7 @@ class IrModuleModule(models.Model):
 
     @api.model
     def _load_module_terms(self, modules, langs, overwrite=False):
-        super()._load_module_terms(modules, langs, overwrite)
+        res = super()._load_module_terms(modules, langs, overwrite)
         if "email_marketing_dm" in modules:
             self.env["directmail.data.table"].sudo()._translate_names(langs)
+        return res
