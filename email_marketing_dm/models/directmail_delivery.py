@@ -147,8 +147,12 @@ class DirectmailDelivery(models.Model):
     )
 
     def init(self):
-        """Leave room on each page for the next version of its rows; each has three or more."""
-        self.env.cr.execute("ALTER TABLE directmail_delivery SET (fillfactor = 70)")
+        """Leave room on each page for another version of all its rows.
+
+        Each will have three more at least: handed over, answered, its outcome. While a cron runs,
+        its own job keeps the older ones from being cleared away.
+        """
+        self.env.cr.execute("ALTER TABLE directmail_delivery SET (fillfactor = 50)")
 
     def _compute_explanation(self):
         reasons = dict(self._fields["reason"]._description_selection(self.env))
