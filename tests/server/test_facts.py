@@ -69,7 +69,7 @@ def test_by_webhook(shop):
 def test_by_polling_only(shop):
     """No webhook: opens and clicks by our own links, all else by DirectMail's records."""
     prepare(shop, push=False)
-    shop.admin.call("directmail.account", "write", [[shop.account], {"poll_calls": 4}])
+    shop.admin.call("directmail.account", "write", [[shop.account], {"poll_calls": 2}])
     task = shop.make_task("polled", PEOPLE)
     shop.act(task, "send")
     shop.wait(task, "done")
