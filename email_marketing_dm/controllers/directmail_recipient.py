@@ -3,6 +3,7 @@ from odoo.http import request
 
 from ..directmail.placeholders import assemble
 from ..engine.content import Person
+from .pages import get_language, render_page
 from .tokens import find_delivery
 
 # The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
@@ -24,17 +25,7 @@ class DirectmailRecipient(http.Controller):
         :raise NotFound: for a token that this database did not make
         """
         delivery = find_delivery(token)
-        return delivery.with_context(lang=self._get_lang(delivery))
-
-    def _get_lang(self, delivery):
-        """Return the contact's language, else the browser's, else the company's."""
-        installed = [code for code, _name in delivery.env["res.lang"].get_installed()]
-        for asked in (delivery.partner_id.lang, *request.httprequest.accept_languages.values()):
-            short = (asked or "").partition("-")[0].partition("_")[0]
-            for code in installed:
-                if asked and (code == asked or code.partition("_")[0] == short):
-                    return code
-        return delivery.company_id.partner_id.lang
+        return delivery.with_context(lang=get_language(delivery))
 
     @http.route(
         "/directmail/unsubscribe/<string:token>",
@@ -116,18 +107,14 @@ class DirectmailRecipient(http.Controller):
         return request.make_response(html, headers=VIEW_HEADERS)
 
     def _render_page(self, delivery, token, stage, scope="company"):
-        env = request.env(context=delivery.env.context, su=True)
         several = delivery.account_id.sender_ids.filtered("ready")
-        return env["ir.ui.view"]._render_template(
-            "email_marketing_dm.unsubscribe_page",
-            {
-                "company": delivery.company_id,
-                "sender": delivery.task_id.sender_id if len(several) > 1 else None,
-                "reasons": env["mailing.subscription.optout"].search([]),
-                "token": token,
-                # Whoever was erased since has no address left to take off.
-                "stage": stage if delivery.address_key else "unknown",
-                "scope": scope if scope in SCOPES else "company",
-                "lang": delivery.env.lang,
-            },
+        return render_page(
+            delivery,
+            # Whoever was erased since has no address left to take off.
+            stage if delivery.address_key else "unknown",
+            company=delivery.company_id,
+            sender=delivery.task_id.sender_id if len(several) > 1 else None,
+            reasons=delivery.env["mailing.subscription.optout"].search([]),
+            token=token,
+            scope=scope if scope in SCOPES else "company",
         )

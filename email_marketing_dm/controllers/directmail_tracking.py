@@ -3,6 +3,7 @@ import base64
 from odoo import http
 from odoo.http import request
 
+from .pages import make_dead_link
 from .tokens import find_delivery
 
 # A transparent picture of one pixel.
@@ -50,7 +51,7 @@ class DirectmailTracking(http.Controller):
             ]
         )
         if not link.tracker_id:
-            raise request.not_found()
+            raise make_dead_link(delivery)
         if delivery.task_id._is_recording("clicks"):
             self._record(delivery, "click", link)
         response = request.redirect(link.tracker_id.redirected_url, code=302, local=False)

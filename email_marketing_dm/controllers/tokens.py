@@ -1,6 +1,7 @@
 from odoo.http import request
 
 from ..engine.content import read_delivery_token
+from .pages import make_dead_link
 
 
 def find_delivery(token):
@@ -11,5 +12,5 @@ def find_delivery(token):
     env = request.env(su=True)
     delivery = env["directmail.delivery"].browse(read_delivery_token(env, token) or 0).exists()
     if not delivery:
-        raise request.not_found()
+        raise make_dead_link(delivery)
     return delivery

@@ -30,6 +30,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The C0 controls that neither HTML nor PostgreSQL takes.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_NEW_LINE = re.compile(r"\r\n|[\r\n\u2028\u2029]")
 _DOCUMENT = re.compile(r"\s*(<!doctype\b|<html\b)", re.IGNORECASE)
 # The class is that of the builder's columns.
 _PAGE = (
@@ -125,6 +126,14 @@ def html_value(value):
         return ""
     text = html_lib.escape(_CONTROLS.sub("", str(value)), quote=True)
     return text.replace("{", "&#123;").replace("}", "&#125;")
+
+
+def body_value(value):
+    """Return a value as HTML for a body, a text of several lines in as many.
+
+    DirectMail puts values in as they are, so a tag reaches the reader as one, as our entities do.
+    """
+    return _NEW_LINE.sub("<br/>", html_value(value))
 
 
 def plain_value(value):

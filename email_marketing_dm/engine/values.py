@@ -38,6 +38,21 @@ def find_obstacle(records, path):
     return "" if field.type in TEXT_TYPES else "not_text"
 
 
+def describe_path(records, path):
+    """Return a path in the words of the picker: "Related Company › Name (parent_id.name)".
+
+    What the user of the (empty) recordset may not read stays as it is written.
+    """
+    labels = []
+    for name in path.split("."):
+        field = None if records is None else _get_field(records, name)
+        if field is None:
+            return path
+        labels.append(field._description_string(records.env))
+        records = records.env[field.comodel_name] if field.relational else None
+    return f"{' › '.join(labels)} ({path})"
+
+
 def _get_field(records, name):
     """Return a field that the records' user may read, or None."""
     field = records._fields.get(name)

@@ -10,7 +10,10 @@ class DirectmailPeopleFigure(models.AbstractModel):
 
     people = fields.Integer(readonly=True)
     share = fields.Float(
-        compute="_compute_share", help="Of all people in the model.", aggregator=None
+        "Share of all",
+        compute="_compute_share",
+        help="Of all people in the model.",
+        aggregator=None,
     )
     came = fields.Integer(readonly=True, help="Who was elsewhere on the day before.")
     went = fields.Integer(readonly=True, help="Who was here on the day before and is elsewhere.")

@@ -7,6 +7,8 @@ from ..directmail.repairs import Draft, Phrases, repair
 # What the form sends of a template that is being written.
 _DRAFT_FIELDS = ("subject", "sender_name", "preview_text", "body_html", "account_id")
 _DETAILS_MAX = 4
+# Rules whose detail is the path of a placeholder.
+_ABOUT_PATHS = frozenset(("unreadable", "through_many", "not_text", "no_fallback"))
 
 
 class DirectmailTemplate(models.Model):
@@ -100,6 +102,8 @@ class DirectmailTemplate(models.Model):
         code, level, fix = findings[0].code, findings[0].level, findings[0].fix
         title, why = self._get_explanations()[code]
         details = [finding.detail for finding in findings if finding.detail]
+        if code in _ABOUT_PATHS:
+            details = [self._describe_path(path) for path in details]
         if "%s" in title:
             title, details = title.replace("%s", ", ".join(details)), []
         more = len(details) - _DETAILS_MAX

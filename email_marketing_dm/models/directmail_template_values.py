@@ -1,7 +1,7 @@
 from odoo import api, models
 
-from ..directmail.placeholders import html_value, plain_value
-from ..engine.values import ValueReader, find_obstacle
+from ..directmail.placeholders import body_value, html_value, plain_value
+from ..engine.values import ValueReader, describe_path, find_obstacle
 
 # Where a source record keeps what a contact calls "name": the name of a lead is its subject.
 SOURCE_PATHS = {("crm.lead", "name"): ("contact_name", "partner_name")}
@@ -20,6 +20,13 @@ class DirectmailTemplate(models.Model):
         :rtype: str
         """
         return find_obstacle(self.env["res.partner"].with_user(self.user_id), path)
+
+    def _describe_path(self, path):
+        """Return how the picker calls a contact's field, and its path.
+
+        :rtype: str
+        """
+        return describe_path(self.env["res.partner"].with_user(self.user_id), path)
 
     @api.private
     def _get_values(self, people, reader=None):
@@ -100,5 +107,9 @@ def _key(variable):
 
 
 def _escape(variable, text):
-    text = text or variable.get("fallback") or ""
-    return plain_value(text) if variable["where"] == "subject" else html_value(text)
+    if variable["where"] == "subject":
+        return plain_value(text or variable.get("fallback"))
+    if text and variable["where"] == "body":
+        return body_value(text)
+    # a line that ends in the middle of a default is only how its HTML was written
+    return html_value(text or variable.get("fallback"))

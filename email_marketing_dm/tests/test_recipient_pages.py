@@ -1,3 +1,5 @@
+import re
+
 from odoo.tests import HttpCase, tagged
 
 from ..directmail.tokens import make_token
@@ -107,19 +109,76 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self._post("/undo", sure="yes")
         self.assertEqual(self._get_new_optouts().origin, "complaint")
 
-    def test_in_the_persons_language(self):
-        """Of the contact; of the browser where there is none."""
+    def _speak(self, *codes):
+        """Install languages. A test's page must not wait for translations of all of Odoo."""
         view = self.env.ref("email_marketing_dm.unsubscribe_page")
-        for code, words in (("de_DE", "Keine Werbung mehr?"), ("zh_CN", "退订邮件？")):
+        for code in codes:
             self.env["res.lang"]._activate_lang(code)
-            view.update_field_translations("arch_db", {code: {"Unsubscribe?": words}})
+            words = {word: f"{word} {code}" for word in ("Unsubscribe?", "This link does not work")}
+            view.update_field_translations("arch_db", {code: words})
+
+    def _get_page_language(self, token=None, **headers):
+        """Open the page; return the language that it says it is in and is in."""
+        path = f"/directmail/unsubscribe/{token or self.token}"
+        page = self.url_open(path, headers={key.replace("_", "-"): headers[key] for key in headers})
+        said = re.search('<html lang="([^"]*)"', page.text)[1].replace("-", "_")
+        title = "This link does not work" if token else "Unsubscribe?"
+        self.assertIn(f"<h1>{title}{'' if said == 'en_US' else f' {said}'}</h1>", page.text)
+        return said
+
+    def test_in_the_contacts_language(self):
+        self._speak("de_DE", "zh_CN")
+        for code in ("de_DE", "zh_CN", "en_US"):
             self.delivery.partner_id.lang = code
-            self.assertIn(words, self.url_open(f"/directmail/unsubscribe/{self.token}").text)
+            self.assertEqual(self._get_page_language(Accept_Language="fr, zh-CN;q=0.5"), code)
+
+    def test_in_the_browsers_language(self):
+        self._speak("de_DE", "zh_CN", "zh_TW")
         self.delivery.partner_id.lang = False
-        headers = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
-        page = self.url_open(f"/directmail/unsubscribe/{self.token}", headers=headers).text
-        self.assertIn("Keine Werbung mehr?", page)
-        self.assertIn('lang="de-DE"', page)
+        for asked, code in (
+            ("de-AT,de;q=0.9,en;q=0.5", "de_DE"),
+            ("en;q=0.3, zh-HK", "zh_TW"),
+            ("zh", "zh_CN"),
+            ("xx, nonsense-, *", "en_US"),
+        ):
+            self.assertEqual(self._get_page_language(Accept_Language=asked), code, asked)
+
+    def test_in_the_companys_language(self):
+        self._speak("de_DE")
+        self.delivery.partner_id.lang = False
+        self.account.company_id.partner_id.sudo().lang = "de_DE"
+        self.assertEqual(self._get_page_language(Accept_Language="fr"), "de_DE")
+
+    def test_in_the_leads_language(self):
+        self._speak("de_DE", "zh_CN")
+        lang = self.env["res.lang"]._lang_get("de_DE")
+        lead = self.env["crm.lead"].create(
+            {"name": "Lamps", "email_from": "lea@example.com", "lang_id": lang.id}
+        )
+        self.delivery.write({"partner_id": False, "res_model": "crm.lead", "res_id": lead.id})
+        self.assertEqual(self._get_page_language(Accept_Language="zh"), "de_DE")
+        self.env.flush_all()
+        lead.unlink()
+        self.env.flush_all()
+        self.assertEqual(self._get_page_language(Accept_Language="zh"), "zh_CN")
+
+    def test_reasons_and_answers_in_the_persons_language(self):
+        self._speak("de_DE")
+        self.delivery.partner_id.lang = "de_DE"
+        reason = self.env["mailing.subscription.optout"].search([], limit=1)
+        reason.with_context(lang="de_DE").name = "Zu viel"
+        for page in (self._post(scope="company"), self._post(**{"List-Unsubscribe": "One-Click"})):
+            self.assertIn("Zu viel", page)
+            self.assertIn('<html lang="de-DE"', page)
+
+    def test_a_dead_link_says_so(self):
+        """In the browser's language, whichever link it is; nothing else is known of who clicks."""
+        self._speak("de_DE")
+        self.assertEqual(self._get_page_language("cut-off", Accept_Language="de"), "de_DE")
+        for path in ("view/x", "click/1/1/x", f"click/999999/1/{self.token}"):
+            response = self.url_open(f"/directmail/{path}", headers={"Accept-Language": "de"})
+            self.assertEqual(response.status_code, 404)
+            self.assertIn("This link does not work de_DE", response.text)
 
     def test_guessed_tokens_lead_nowhere(self):
         for position in range(len(self.token)):

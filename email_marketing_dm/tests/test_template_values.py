@@ -180,8 +180,8 @@ class TestTemplateValues(DirectmailCommon):
 
     def test_what_is_no_placeholder(self):
         for expression, reason in (
-            ("object.child_ids.name", "child_ids.name can have several values"),
-            ("object.image_128", "image_128 can't be written as text"),
+            ("object.child_ids.name", r"Contact › Name \(child_ids.name\) can have several"),
+            ("object.parent_id.image_128", r"Image 128 \(parent_id.image_128\) can't be written"),
             ("object.name.x", "no field name.x"),
         ):
             with self.subTest(expression), self.assertRaisesRegex(UserError, reason):
@@ -211,6 +211,26 @@ class TestTemplateValues(DirectmailCommon):
         self.assertEqual([text.replace("\u202f", " ") for text in sent["ann@example.com"]], english)
         self.assertEqual(sent["bob@example.com"], french)
         self.assertEqual(self._preview(template.copy(), self.bob), french)
+
+    def test_a_value_of_several_lines(self):
+        """It has as many in the body and one in a subject, however the mail is handed over."""
+        self.ann.street = "1 <b> St\r\n{Name}\nUlm"
+        lines = ["1 &lt;b&gt; St<br/>&#123;Name&#125;<br/>Ulm"]
+        for mode in ("template", "body"):
+            self.account.content_mode = mode
+            template = self._draft("object.street")
+            template.subject = "To {{ object.street }}"
+            self.assertEqual(self._preview(template, self.ann), lines)
+            self.assertEqual(self._sent(template, self.ann), {"ann@example.com": lines})
+            subject = self.emulator.ledger(to="ann@example.com")[-1]["subject"]
+            self.assertEqual(subject, "To 1 <b> St {Name} Ulm")
+
+    def test_a_default_has_no_lines(self):
+        """Where its HTML breaks a line is an affair of the editor."""
+        template = self._draft()
+        body = BODY + '<p>«<t t-out="object.street">two\n words</t>»</p>'
+        html = template.preview_content({"body_html": body}, self.bob.id)["html"]
+        self.assertRegex(html, r"«two\s+words»")
 
     def test_how_values_are_written(self):
         self.env["res.lang"]._activate_lang("de_DE")

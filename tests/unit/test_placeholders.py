@@ -4,7 +4,13 @@ import html as html_lib
 
 import pytest
 from directmail.const import BUILT_IN_VARIABLES
-from directmail.placeholders import assemble, compile_content, html_value, plain_value
+from directmail.placeholders import (
+    assemble,
+    body_value,
+    compile_content,
+    html_value,
+    plain_value,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
@@ -392,6 +398,19 @@ def test_any_body_and_subject_compile(text):
 def test_one_value(value, in_html, plain):
     assert html_value(value) == in_html
     assert plain_value(value) == plain
+
+
+@pytest.mark.parametrize(
+    "value, in_body",
+    [
+        (None, ""),
+        ("1 < 2 Street\r\nUlm\rBaden\nD", "1 &lt; 2 Street<br/>Ulm<br/>Baden<br/>D"),
+        ("<br>\n\n{Name}", "&lt;br&gt;<br/><br/>&#123;Name&#125;"),
+        ("a\u2028b\u2029c", "a<br/>b<br/>c"),
+    ],
+)
+def test_lines_of_a_value_are_lines_in_a_body(value, in_body):
+    assert body_value(value) == in_body
 
 
 def test_assemble_puts_each_value_in_once():

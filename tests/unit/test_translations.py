@@ -1,15 +1,21 @@
-"""The Chinese catalogue is complete and keeps what a translation must not touch."""
+"""The catalogues are complete and keep what a translation must not touch.
 
+Chinese and German have every term; the others what recipients read, on our pages and in mails.
+"""
+
+import ast
 import re
 from collections import Counter
 from pathlib import Path
 
 import polib
+import pytest
 from babel.messages.extract import extract_from_file
 
 ADDON = Path(__file__).parents[2] / "email_marketing_dm"
 TERMS = polib.pofile(ADDON / "i18n" / "email_marketing_dm.pot")
-CHINESE = polib.pofile(ADDON / "i18n" / "zh_CN.po")
+CATALOGUES = {path.stem: polib.pofile(path) for path in sorted((ADDON / "i18n").glob("*.po"))}
+COMPLETE = ["de", "zh_CN"]
 
 # Names that a Chinese reader knows as they are. Odoo's own export leaves them empty.
 SAME_IN_CHINESE = {
@@ -19,8 +25,15 @@ SAME_IN_CHINESE = {
     "__WEBSITE__",
     "https://www.example.com",
 }
+# Short words may be the same in German; of longer ones only these.
+SAME_IN_GERMAN_LENGTH = 14
+SAME_IN_GERMAN = {
+    "%(sentence)s\n(DirectMail: %(details)s)",
+    "China (Hangzhou)",
+    "https://www.example.com",
+}
 
-PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sdfr%]")
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sdfr%]|\{\{.*?\|\|\|")
 TAG = re.compile(r"</?\w[^>]*>")
 HAN = re.compile("[\u4e00-\u9fff]")
 
@@ -35,11 +48,32 @@ def find_code_terms():
     }
 
 
-def find_changed(pattern):
+def find_recipient_terms():
+    """Return the terms that recipients read: on their page, as values, and in what repairs add."""
+    terms = {
+        entry.msgid
+        for entry in TERMS
+        for place, _line in entry.occurrences
+        if place.endswith((".unsubscribe_page", "/engine/values.py"))
+    }
+    source = (ADDON / "models" / "directmail_template_preflight.py").read_text()
+    [phrases] = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == "_get_phrases"
+    ]
+    return terms | {
+        node.args[0].value
+        for node in ast.walk(phrases)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "_"
+    }
+
+
+def find_changed(catalogue, pattern):
     """Return the terms in which ``pattern`` does not match the same things in both languages."""
     return [
         entry.msgid
-        for entry in CHINESE
+        for entry in catalogue
         if entry.msgstr
         and Counter(pattern.findall(entry.msgstr)) != Counter(pattern.findall(entry.msgid))
     ]
@@ -52,28 +86,58 @@ def test_every_term_of_the_code_is_in_the_template():
     assert {term: file for term, file in terms.items() if term not in known} == {}
 
 
-def test_the_catalogue_has_the_terms_of_the_template():
-    """At the same places, too: Odoo finds a translation by them, not by its text alone."""
+@pytest.mark.parametrize("code", COMPLETE)
+def test_the_catalogue_has_the_terms_of_the_template(code):
+    assert {entry.msgid for entry in CATALOGUES[code]} == {entry.msgid for entry in TERMS}
+
+
+@pytest.mark.parametrize("code", CATALOGUES)
+def test_terms_are_where_the_template_has_them(code):
+    """Odoo finds a translation by its places, not by its text alone."""
     expected = {entry.msgid: sorted(entry.occurrences) for entry in TERMS}
-    assert {entry.msgid: sorted(entry.occurrences) for entry in CHINESE} == expected
-    assert len(CHINESE) == len(TERMS), "a term stands there twice"
+    catalogue = CATALOGUES[code]
+    found = {entry.msgid: sorted(entry.occurrences) for entry in catalogue}
+    assert found == {msgid: expected.get(msgid) for msgid in found}
+    assert len(catalogue) == len(found), "a term stands there twice"
 
 
-def test_every_term_is_translated():
+@pytest.mark.parametrize("code", CATALOGUES)
+def test_what_recipients_read_is_translated(code):
+    terms = find_recipient_terms()
+    assert {"You are unsubscribed", "Yes", "Dear"} <= terms, "has the layout changed?"
+    translated = {entry.msgid for entry in CATALOGUES[code] if entry.msgstr}
+    assert terms - translated == set()
+
+
+def test_every_term_is_translated_into_chinese():
     missing = [
         entry.msgid
-        for entry in CHINESE
+        for entry in CATALOGUES["zh_CN"]
         if not HAN.search(entry.msgstr) and entry.msgid not in SAME_IN_CHINESE
     ]
     assert missing == []
 
 
-def test_nothing_is_fuzzy_or_obsolete():
-    assert [entry.msgid for entry in CHINESE if entry.fuzzy or entry.obsolete] == []
+def test_every_term_is_translated_into_german():
+    missing = [
+        entry.msgid
+        for entry in CATALOGUES["de"]
+        if not entry.msgstr
+        or entry.msgstr == entry.msgid
+        and len(PLACEHOLDER.sub("", entry.msgid)) > SAME_IN_GERMAN_LENGTH
+        and entry.msgid not in SAME_IN_GERMAN
+    ]
+    assert missing == []
 
 
-def test_placeholders_are_kept():
-    assert find_changed(PLACEHOLDER) == []
+@pytest.mark.parametrize("code", CATALOGUES)
+def test_nothing_is_fuzzy_or_obsolete(code):
+    assert [entry.msgid for entry in CATALOGUES[code] if entry.fuzzy or entry.obsolete] == []
+
+
+@pytest.mark.parametrize("code", CATALOGUES)
+def test_placeholders_are_kept(code):
+    assert find_changed(CATALOGUES[code], PLACEHOLDER) == []
 
 
 def test_positional_placeholders_need_no_order():
@@ -81,5 +145,6 @@ def test_positional_placeholders_need_no_order():
     assert [e.msgid for e in TERMS if PLACEHOLDER.findall(e.msgid).count("%s") > 1] == []
 
 
-def test_tags_are_kept():
-    assert find_changed(TAG) == []
+@pytest.mark.parametrize("code", CATALOGUES)
+def test_tags_are_kept(code):
+    assert find_changed(CATALOGUES[code], TAG) == []
