@@ -6,7 +6,6 @@ from odoo.tools import SQL
 
 from ..engine import plan
 
-
 #: An estimate takes audiences as they are that were refreshed so recently.
 RECENT = timedelta(minutes=15)
 

@@ -97,8 +97,8 @@ class TestTaskEstimate(DirectmailCommon):
         audience = self.task.audience_ids
         (audience + self.excluded).action_refresh()
         self.env.cr.execute(
-            "UPDATE directmail_audience_rule SET domain = '[(''nothing'', ''='', 1)]' WHERE id = %s",
-            audience.rule_ids.ids,
+            "UPDATE directmail_audience_rule SET domain = %s WHERE id = %s",
+            ["[('nothing', '=', 1)]", audience.rule_ids.id],
         )
         self.env.invalidate_all()
         with self.assertRaisesRegex(UserError, "can't be refreshed.*nothing"):
