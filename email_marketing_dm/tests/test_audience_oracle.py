@@ -110,7 +110,8 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
             for person in self._fold(MIXED)
             if person[0] != "contact" or person[1] in self.visible
         }
-        self.mixed = self._make_audience(None, rules=self._values(MIXED))
+        self.mixed = self._make_audience(None, rules=[])
+        self.mixed.sudo().rule_ids = [fields.Command.create(vals) for vals in self._values(MIXED)]
         self.mixed.action_refresh()
         self.assertEqual(self._found(self.mixed), self.mixed_people)
         self.assertEqual({person[0] for person in self.mixed_people}, {"contact", "lead", "bare"})
