@@ -45,7 +45,7 @@ def insert(env, facts):
     # and again.
     rows = env.execute_query(
         SQL(
-            """INSERT INTO directmail_event
+            """WITH arrived AS (INSERT INTO directmail_event
                       (kind, source, occurred_at, company_id, account_id, delivery_id, address_key,
                        machine, link_id, code, message, fingerprint)
                SELECT v.kind, v.source, LEAST(v.occurred_at, clock_timestamp() AT TIME ZONE 'UTC'),
@@ -63,11 +63,21 @@ def insert(env, facts):
                 WHERE v.fingerprint IS NULL OR NOT EXISTS (
                       SELECT 1 FROM directmail_event e WHERE e.fingerprint = v.fingerprint)
                    ON CONFLICT (fingerprint) DO NOTHING
-            RETURNING id""",
+            RETURNING id, company_id)
+               INSERT INTO directmail_event_open (id, company_id)
+               SELECT id, company_id FROM arrived RETURNING id""",
             values,
         )
     )
     return len(rows)
+
+
+def find_companies(env):
+    """Return the ids of the companies that have open facts, whose oldest came first first."""
+    rows = env.execute_query(
+        SQL("SELECT company_id FROM directmail_event_open GROUP BY company_id ORDER BY min(id)")
+    )
+    return [company_id for (company_id,) in rows]
 
 
 def find_batch(env, company_id, limit):
@@ -90,12 +100,13 @@ def open_facts(columns, company_id, last=None, limit=None):
     :param int last: no fact with a higher id
     """
     return SQL(
-        """SELECT %s FROM directmail_event e LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
-            WHERE e.company_id = %s AND e.applied IS NOT TRUE
-              AND d.state IS DISTINCT FROM 'sending' %s ORDER BY e.id %s""",
+        """SELECT %s
+             FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+             LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
+            WHERE o.company_id = %s AND d.state IS DISTINCT FROM 'sending' %s ORDER BY o.id %s""",
         columns,
         company_id,
-        SQL("AND e.id <= %s", last) if last is not None else SQL(),
+        SQL("AND o.id <= %s", last) if last is not None else SQL(),
         SQL("LIMIT %s", limit) if limit is not None else SQL(),
     )
 
@@ -109,7 +120,8 @@ def match_strays(env, company_id, last):
         SQL(
             """UPDATE directmail_event e SET delivery_id = found.delivery_id, address_key = NULL
                  FROM (SELECT s.id, d.id AS delivery_id
-                         FROM directmail_event s CROSS JOIN LATERAL (
+                         FROM directmail_event_open o JOIN directmail_event s ON s.id = o.id
+                        CROSS JOIN LATERAL (
                               SELECT d.id FROM directmail_delivery d
                                WHERE d.company_id = s.company_id
                                  AND d.address_key = s.address_key
@@ -117,7 +129,7 @@ def match_strays(env, company_id, last):
                                  AND d.claimed_at <= s.occurred_at + interval '1 minute'
                                  AND d.state = 'sent'
                                ORDER BY d.claimed_at DESC LIMIT 1) d
-                        WHERE s.company_id = %s AND s.applied IS NOT TRUE AND s.id <= %s
+                        WHERE o.company_id = %s AND o.id <= %s
                           AND s.delivery_id IS NULL AND s.address_key IS NOT NULL
                           AND s.kind IN ('unsubscribe', 'subscribe', 'complaint', 'listed')
                       ) found
@@ -133,6 +145,7 @@ def flag_bursts(env, company_id, last):
 
     Those that were taken for a person's before are taken back.
     """
+    applied = SQL("NOT EXISTS (SELECT 1 FROM directmail_event_open w WHERE w.id = e.id)")
     changed = SQL(
         """UPDATE directmail_delivery d
               SET click_count = COALESCE(d.click_count, 0) - taken.clicks,
@@ -141,11 +154,12 @@ def flag_bursts(env, company_id, last):
                   opened_at = taken.first_look
              FROM (SELECT o.id, o.clicked_at, o.opened_at, count(*) AS clicks,
                           (SELECT min(occurred_at) FROM directmail_event e
-                            WHERE e.delivery_id = o.id AND e.kind = 'click' AND e.applied
+                            WHERE e.delivery_id = o.id AND e.kind = 'click' AND %(applied)s
                               AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
                               AS first_click,
                           (SELECT min(occurred_at) FROM directmail_event e
-                            WHERE e.delivery_id = o.id AND e.kind IN ('open', 'click') AND e.applied
+                            WHERE e.delivery_id = o.id AND e.kind IN ('open', 'click')
+                              AND %(applied)s
                               AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
                               AS first_look
                      FROM flagged f JOIN directmail_delivery o ON o.id = f.delivery_id
@@ -154,13 +168,15 @@ def flag_bursts(env, company_id, last):
         RETURNING d.task_id, NULL AS old_state, NULL AS new_state, NULL AS old_outcome,
                   NULL AS new_outcome,
                   (d.clicked_at IS NOT NULL)::int - (taken.clicked_at IS NOT NULL)::int AS clicked,
-                  (d.opened_at IS NOT NULL)::int - (taken.opened_at IS NOT NULL)::int AS opened"""
+                  (d.opened_at IS NOT NULL)::int - (taken.opened_at IS NOT NULL)::int AS opened""",
+        applied=applied,
     )
     env.execute_query(
         SQL(
             """WITH clicked AS (
-                   SELECT DISTINCT delivery_id FROM directmail_event
-                    WHERE company_id = %(company)s AND applied IS NOT TRUE AND id <= %(last)s
+                   SELECT DISTINCT delivery_id
+                     FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                    WHERE o.company_id = %(company)s AND o.id <= %(last)s
                       AND kind = 'click' AND link_id IS NOT NULL AND delivery_id IS NOT NULL
                ), bursts AS (
                    SELECT e.delivery_id, e.occurred_at AS start
@@ -176,13 +192,14 @@ def flag_bursts(env, company_id, last):
                           SELECT 1 FROM bursts b WHERE b.delivery_id = e.delivery_id
                              AND e.occurred_at BETWEEN b.start AND b.start + %(span)s)
                       AND e.delivery_id IN (SELECT delivery_id FROM bursts)
-                RETURNING e.id, e.delivery_id, e.applied
+                RETURNING e.id, e.delivery_id, %(applied)s AS applied
                ), changed AS (%(changed)s), %(counted)s
                SELECT count(*) FROM changed""",
             company=company_id,
             last=last,
             span=SQL("%s * interval '1 second'", BURST_SECONDS),
             links=BURST_LINKS,
+            applied=applied,
             changed=changed,
             counted=count_changes(SQL("changed"), "events", ("clicked", "opened")),
         )
@@ -203,7 +220,7 @@ def apply_facts(env, company_id, last):
         SQL(
             """WITH picked AS MATERIALIZED (%(picked)s
             ), taken AS (
-                UPDATE directmail_event e SET applied = TRUE FROM picked WHERE e.id = picked.id
+                DELETE FROM directmail_event_open o USING picked WHERE o.id = picked.id
             ), latest AS (
                 SELECT DISTINCT ON (delivery_id) * FROM picked
                  WHERE delivery_id IS NOT NULL AND kind IN %(outcomes)s

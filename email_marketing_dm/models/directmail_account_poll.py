@@ -1,5 +1,5 @@
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -9,6 +9,9 @@ from .directmail_poll import LISTS
 
 _logger = logging.getLogger(__name__)
 
+# What is wrong with the account or its line: the other records could not be read either, and
+# waiting for each of them would be at the cost of other accounts.
+TROUBLE = ("credentials", "clock", "unreachable", "not_directmail", "throttled", "server")
 QUICKLY, SLOWLY = timedelta(hours=6), timedelta(hours=1)
 
 
@@ -39,22 +42,34 @@ class DirectmailAccount(models.Model):
     )
 
     def _poll(self):
-        """Read on in all of this account's records, the oldest first, within its budget."""
+        """Read on in this account's records, the longest unread first, within its budget."""
         self.ensure_one()
         if self.state == "active" and not self._is_armed():
             return
         polls = self.env["directmail.poll"]
-        readers = [polls._get(self, kind)._read for kind in LISTS]
-        readers += [task._read_results for task in self._get_unsettled_tasks()]
-        calls = self.poll_calls
-        for read in readers:
+        sources = [(polls._get(self, kind), None) for kind in LISTS]
+        sources += [
+            (polls._get(self, "details", task), task) for task in self._get_unsettled_tasks()
+        ]
+        calls, cron = self.poll_calls, self.env.context.get("cron_id")
+        for poll, task in sorted(sources, key=lambda source: source[0].read_at or datetime.min):
             try:
-                calls = read(calls)
+                calls = task._read_results(calls) if task else poll._read(calls)
             except UserError as error:
-                # The key may be allowed to read some records and not others.
                 _logger.warning("DirectMail account %s: %s", self.id, error)
-            if calls <= 0:
+                if getattr(error.__cause__, "kind", None) in TROUBLE:
+                    break
+                # The key may be allowed to read some records and not others.
+            if calls <= 0 or cron and not self.env["ir.cron"]._commit_progress():
                 break
+
+    def _order_for_polling(self):
+        """Return these accounts, the longest unread first."""
+        rows = self.env["directmail.poll"]._read_group(
+            [("account_id", "in", self.ids)], ["account_id"], ["read_at:max"]
+        )
+        read_at = {account: moment for account, moment in rows if moment}
+        return self.sorted(lambda account: read_at.get(account, datetime.min))
 
     def _get_unsettled_tasks(self):
         """Return the tasks whose mails have no outcome yet, the longest unread first.

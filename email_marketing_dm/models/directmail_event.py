@@ -1,13 +1,15 @@
 import hashlib
+import logging
 from datetime import timezone
 
 from odoo import api, fields, models
 from odoo.service.model import retrying
-from odoo.tools import SQL
 
 from ..directmail.address import normalise, scrub
 from ..directmail.machines import is_machine
 from ..engine import events
+
+_logger = logging.getLogger(__name__)
 
 BATCH = 20_000
 MESSAGE_MAX = 250
@@ -66,10 +68,8 @@ class DirectmailEvent(models.Model):
     code = fields.Char(readonly=True)
     message = fields.Char(readonly=True)
     fingerprint = fields.Char(readonly=True, groups=fields.NO_ACCESS)
-    applied = fields.Boolean(readonly=True)
 
     _fingerprint_unique = models.UniqueIndex("(fingerprint)")
-    _open_index = models.Index("(company_id, id) WHERE applied IS NOT TRUE")
     _subscribe_index = models.Index("(company_id, occurred_at) WHERE kind = 'subscribe'")
     _stray_index = models.Index("(account_id) WHERE delivery_id IS NULL")
 
@@ -91,19 +91,25 @@ class DirectmailEvent(models.Model):
 
     @api.model
     def _cron_apply(self):
-        """Apply what came in, a batch of one company at a time."""
+        """Apply what came in, a batch of each company in turn, the longest waiting first.
+
+        What goes wrong with one company's facts holds up nobody else's.
+        """
         cron = self.env["ir.cron"]
-        companies = self.env.execute_query(
-            SQL("SELECT DISTINCT company_id FROM directmail_event WHERE applied IS NOT TRUE")
-        )
+        companies = self.env["res.company"].browse(events.find_companies(self.env))
         cron._commit_progress(remaining=len(companies))
-        for (company_id,) in companies:
-            company = self.env["res.company"].browse(company_id)
-            while retrying(lambda company=company: self._apply_batch(company), self.env) == BATCH:
-                if not cron._commit_progress():
+        while companies:
+            for company in companies:
+                try:
+                    applied = retrying(lambda company=company: self._apply_batch(company), self.env)
+                except Exception:
+                    self.env.cr.rollback()
+                    _logger.exception("The events of company %s can't be applied", company.id)
+                    applied = 0
+                if applied < BATCH:
+                    companies -= company
+                if not cron._commit_progress(int(applied < BATCH)):
                     return
-            if not cron._commit_progress(1):
-                return
 
     def _apply_batch(self, company, limit=BATCH):
         """Apply a company's oldest facts to deliveries, counters and opt-outs.
@@ -118,6 +124,7 @@ class DirectmailEvent(models.Model):
         events.match_strays(self.env, company.id, last)
         events.flag_bursts(self.env, company.id, last)
         self.env["directmail.event.count"]._count_facts(company, last)
+        self.env["link.tracker.click"]._copy_events(company, last)
         self.env["directmail.optout"]._import_facts(company, last)
         applied, invalid = events.apply_facts(self.env, company.id, last)
         if invalid:

@@ -131,9 +131,9 @@ class DirectmailOptout(models.Model):
                 wishes=SQL(
                     """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.partner_id, d.task_id,
                               COALESCE(d.address_key, e.address_key) AS address_key
-                         FROM directmail_event e
+                         FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
                          LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
-                        WHERE e.company_id = %s AND e.applied IS NOT TRUE AND e.id <= %s
+                        WHERE o.company_id = %s AND o.id <= %s
                           AND e.source != 'own'
                           AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
                           AND COALESCE(d.address_key, e.address_key) IS NOT NULL""",
@@ -149,9 +149,10 @@ class DirectmailOptout(models.Model):
         self._insert_bounces(
             SQL(
                 """SELECT d.*, e.occurred_at AS since
-                     FROM directmail_event e JOIN directmail_delivery d ON d.id = e.delivery_id
+                     FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                     JOIN directmail_delivery d ON d.id = e.delivery_id
                      JOIN directmail_account a ON a.id = d.account_id AND a.bounce_limit > 0
-                    WHERE e.company_id = %s AND e.applied IS NOT TRUE AND e.id <= %s
+                    WHERE o.company_id = %s AND o.id <= %s
                       AND e.kind = 'listed'""",
                 company.id,
                 last,

@@ -46,6 +46,7 @@ class DirectmailPoll(models.Model):
     rows_read = fields.Integer("Rows of this window", readonly=True)
     covered_until = fields.Datetime("Complete up to", readonly=True)
     error = fields.Char(readonly=True)
+    read_at = fields.Datetime("Last asked", readonly=True, help="With or without success.")
 
     _source_unique = models.UniqueIndex("(account_id, kind, COALESCE(task_id, 0))")
     _task_index = models.Index("(task_id) WHERE task_id IS NOT NULL")
@@ -74,8 +75,8 @@ class DirectmailPoll(models.Model):
         self.ensure_one()
         if calls <= 0:
             return 0
+        now = self.read_at = fields.Datetime.now()
         if not self.end:
-            now = fields.Datetime.now()
             begin = begin or (self.covered_until and self.covered_until - OVERLAP) or now - KEEP
             end = now + timedelta(minutes=1)
             self.write({"begin": max(begin, end - KEEP), "end": end, "rows_read": 0})

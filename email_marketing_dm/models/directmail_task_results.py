@@ -1,9 +1,12 @@
+import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.service.model import retrying
 from odoo.tools import SQL
+
+_logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_results"
 # DirectMail keeps details for about a month; nearly everything is known after three days.
@@ -58,12 +61,18 @@ class DirectmailTask(models.Model):
     def _cron_import_results(self):
         """Read DirectMail's records of every account, within its budget of calls.
 
-        What a run does not get to is read by the next one.
+        What a run does not get to is read by the next one, which begins with the accounts that
+        have waited longest. What goes wrong with one account holds up no other.
         """
         accounts = self.env["directmail.account"].search([("state", "in", ("active", "stopped"))])
         self.env["ir.cron"]._commit_progress(remaining=len(accounts))
-        for account in accounts:
-            account._poll()
+        for account in accounts._order_for_polling():
+            try:
+                account._poll()
+            except Exception:
+                self.env.cr.rollback()
+                _logger.exception("The results of DirectMail account %s can't be read", account.id)
+                account.poll_ids.read_at = fields.Datetime.now()
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 

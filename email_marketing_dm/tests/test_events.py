@@ -4,9 +4,11 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.tests import tagged
+from odoo.tools import SQL, mute_logger
 
 from ..directmail.push import read_events
 from ..engine.events import Fact
+from ..models import directmail_event
 from ..models.directmail_delivery import MARKS
 from .common import DirectmailCommon
 
@@ -148,6 +150,37 @@ class TestEvents(DirectmailCommon):
         self.assertEqual((slow.click_count, slow.machine_click_count), (3, 0))
         self.assertEqual((self.task.clicked_count, self.task.opened_count), (2, 2))
 
+    def test_the_link_tracker_counts_peoples_clicks(self):
+        """Those of machines are not, even where they are recognised only afterwards."""
+        person, machine, scanner = self._send("a@example.com", "b@example.com", "c@example.com")
+        campaign = self.env["utm.campaign"].create({"name": "Spring"})
+        trackers = self.env["link.tracker"].create(
+            [
+                {"url": f"https://example.com/{n}", "title": "T", "campaign_id": campaign.id}
+                for n in range(3)
+            ]
+        )
+        task, template = self.task, self.task.template_id
+        links = self.env["directmail.link"].create(
+            [
+                {"task_id": task.id, "template_id": template.id, "number": n, "tracker_id": t.id}
+                for n, t in enumerate(trackers)
+            ]
+        )
+        self._tell(person, "click", 1, link_id=links[0].id)
+        self._tell(person, "click", 90, link_id=links[1].id)
+        self._tell(machine, "click", 2, link_id=links[0].id, machine=True)
+        self._tell(scanner, "click", 3, link_id=links[0].id)
+        self._apply()
+        self.assertEqual(trackers.mapped("count"), [2, 1, 0])
+        self.assertEqual(campaign.click_count, 3)
+        for number in (1, 2):
+            self._tell(scanner, "click", 3 + number, link_id=links[number].id)
+            self._apply()
+        self.assertEqual(trackers.mapped("count"), [1, 1, 0])
+        trackers[0].link_click_ids.create({"link_id": trackers[0].id})
+        self.assertEqual(trackers.mapped("count"), [2, 1, 0], "counted anew, it is the same")
+
     def test_a_hit_proves_an_unknown_mail(self):
         self.emulator.set_fault("close", action="SingleSendMail", times=1)
         self.addCleanup(self.emulator.clear_faults)
@@ -181,9 +214,90 @@ class TestEvents(DirectmailCommon):
         self._tell(None, "open", delivery_id=2**30)
         self._apply()
         self.assertEqual(self._get_facts(delivery), before)
-        self.assertFalse(self.events.search([("applied", "=", False)]))
+        self.assertFalse(self.env["directmail.event.open"].sudo().search([]))
         account = self.account.sudo()
         self.assertEqual((account.push_stray_count, account.push_received_count), (3, 3))
+
+    def test_results_are_written_where_the_rows_are(self):
+        """Thousands come in at once: whatever is indexed must not change with them."""
+        deliveries = self._send(*[f"p{number}@example.com" for number in range(5)])
+        for delivery in deliveries:
+            self._tell(delivery, "delivered", 1)
+            self._tell(delivery, "open", 2)
+        before = self._count_updates()
+        self._apply()
+        after = self._count_updates()
+        updates, in_place = (new - old for new, old in zip(after, before, strict=True))
+        self.assertEqual((updates, in_place), (5, 5))
+
+    def _count_updates(self):
+        """Return how many rows were updated, and how many without a new entry in any index."""
+        self.env.flush_all()
+        [counts] = self.env.execute_query(
+            SQL(
+                """SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables
+                    WHERE relname = 'directmail_delivery'"""
+            )
+        )
+        return counts
+
+    def test_facts_that_are_removed_wait_no_longer(self):
+        first, second = self._send("a@example.com", "b@example.com")
+        waiting = self.env["directmail.event.open"].sudo()
+        self._tell(first, "delivered")
+        self._tell(second, "delivered")
+        self.assertEqual(waiting.search_count([]), 2)
+        first.sudo().unlink()
+        self.env.invalidate_all()
+        self.assertEqual(waiting.search([]).ids, self.events.search([]).ids)
+
+    # === COMPANIES IN TURN === #
+
+    def _run_apply(self, apply):
+        """Run the cron with `apply(company)` in place of the work itself."""
+        self.env.flush_all()
+        self.patch(type(self.events), "_apply_batch", lambda _events, company: apply(company))
+        self.patch(directmail_event, "BATCH", 1)
+        with self.enter_registry_test_mode():
+            self.env.ref("email_marketing_dm.ir_cron_directmail_events").method_direct_trigger()
+        self.env.invalidate_all()
+
+    def _tell_two_companies(self):
+        """Let one company have three open facts, and another one fact that came after them."""
+        [delivery] = self._send("a@example.com")
+        company = self.env["res.company"].create({"name": "Another"})
+        for seconds in range(3):
+            self._tell(delivery, "open", seconds)
+        self._tell(None, "other", company_id=company.id)
+        return delivery, company
+
+    def test_one_companys_flood_holds_up_no_other(self):
+        delivery, company = self._tell_two_companies()
+        turns, apply = [], type(self.events)._apply_batch
+
+        def note(turn):
+            turns.append(turn.id)
+            return apply(self.events, turn, 1)
+
+        self._run_apply(note)
+        ours = delivery.company_id.id
+        self.assertEqual(turns[:3], [ours, company.id, ours])
+        self.assertEqual(delivery.open_count, 3)
+        self.assertFalse(self.env["directmail.event.open"].sudo().search([]))
+
+    def test_one_companys_broken_facts_hold_up_no_other(self):
+        delivery, company = self._tell_two_companies()
+        apply = type(self.events)._apply_batch
+
+        def fail(turn):
+            if turn == delivery.company_id:
+                raise ValueError("broken")
+            return apply(self.events, turn, 1)
+
+        with mute_logger("odoo.addons.email_marketing_dm.models.directmail_event"):
+            self._run_apply(fail)
+        waiting = self.env["directmail.event.open"].sudo().search([])
+        self.assertEqual(waiting.mapped("company_id"), delivery.company_id.ids * 3)
 
     def test_another_accounts_events_do_not_reach_ours(self):
         [delivery] = self._send("a@example.com")

@@ -151,6 +151,62 @@ class TestPoll(DirectmailCommon):
         self.assertEqual(task.delivered_count, 1)
         self.assertIn("Forbidden", self._get_poll(kind="unsubscribed").error)
 
+    # === ACCOUNTS IN TURN === #
+
+    def _run_import(self):
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref("email_marketing_dm.ir_cron_directmail_results").method_direct_trigger()
+        self.env.invalidate_all()
+
+    def _make_second_account(self, name="Second"):
+        """Make an active account of another company, which has never been asked."""
+        company = self.env["res.company"].create({"name": name})
+        account = self._make_account(name=name).sudo()
+        account.write({"company_id": company.id, "state": "active"})
+        account.database_identity = self.account.sudo().database_identity
+        self._get_poll(kind="invalid").read_at = fields.Datetime.now()
+        return account
+
+    def test_the_account_that_waited_longest_comes_first(self):
+        second = self._make_second_account()
+        both = self.account.sudo() + second
+        self.assertEqual(both._order_for_polling(), second + self.account.sudo())
+        second._poll()
+        self._get_poll(kind="invalid").read_at = second.poll_ids[0].read_at - timedelta(hours=1)
+        self.assertEqual(both._order_for_polling(), both)
+
+    def test_one_accounts_trouble_holds_up_no_other(self):
+        """A wrong key, and something that nobody foresaw."""
+        task = self._send("a@example.com")
+        second = self._make_second_account()
+        second.access_key_secret = "wrong"
+        third = self._make_second_account("Third")
+        original, asked = type(third)._poll, []
+
+        def poll(account):
+            asked.append(account.id)
+            if account == third:
+                raise ValueError("broken")
+            return original(account)
+
+        self.patch(type(third), "_poll", poll)
+        with (
+            mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_poll"),
+            mute_logger("odoo.addons.email_marketing_dm.models.directmail_task_results"),
+        ):
+            self._run_import()
+        self.assertEqual(asked, [second.id, third.id, self.account.id])
+        self.assertTrue(any(second.poll_ids.mapped("error")))
+        self.assertEqual(task.delivered_count, 1)
+
+    def test_an_account_in_trouble_is_not_asked_again_and_again(self):
+        self._send("a@example.com")
+        self.emulator.set_fault("unavailable")
+        with mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_poll"):
+            self.account.sudo()._poll()
+        self.assertEqual(len(self.account.sudo().poll_ids.filtered("error")), 1)
+
     def test_a_copied_database_asks_nothing(self):
         account = self.account.sudo()
         account.database_identity = "another"

@@ -298,7 +298,8 @@ def _count_pushes(shop, task):
     [(number,)] = shop.server.query(
         """SELECT count(*) FROM directmail_event e
              JOIN directmail_delivery d ON d.id = e.delivery_id
-            WHERE d.task_id = %s AND e.source = 'push' AND e.applied""",
+            WHERE d.task_id = %s AND e.source = 'push'
+              AND NOT EXISTS (SELECT 1 FROM directmail_event_open o WHERE o.id = e.id)""",
         task,
     )
     return number
