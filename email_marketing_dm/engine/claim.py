@@ -5,7 +5,7 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
-from .fatigue import Judge
+from .fatigue import Case, Judge
 from .fatigue_rules import read_rules
 
 # A delivery on its way: enough to make its mail.
@@ -13,6 +13,17 @@ Claimed = namedtuple(
     "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key"
 )
 CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
+
+Room = namedtuple("Room", "state places budget quota has_expired")
+Room.__doc__ = """How much an account may take.
+
+:ivar state: of the account
+:ivar places: how many more of its mails may be *sending*, whoever sends them
+:ivar budget: mails a day that email tasks may use: the daily quota minus the account's reserve
+:ivar quota: what is left of it: minus what this Odoo handed over since midnight in Beijing.
+    DirectMail itself doesn't tell how much of the quota is used
+:ivar has_expired: whether calls are under way whose answer can no longer come
+"""
 
 # What becomes of a delivery when its answer is in.
 STATE_OF_VERDICT = {
@@ -109,15 +120,32 @@ def expire_leases(env, account):
     )
 
 
-def free_places(env, account):
-    """Return how many more mails of the account may be *sending*, whoever sends them."""
-    [(sending,)] = env.execute_query(
+def read_room(env, account):
+    """Return how much an account may take now.
+
+    :rtype: Room
+    """
+    account.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
+    [row] = env.execute_query(
         SQL(
-            "SELECT count(*) FROM directmail_delivery WHERE account_id = %s AND state = 'sending'",
+            """SELECT a.state, GREATEST(0, a.threads - sending.number), budget.mails,
+                      GREATEST(0, budget.mails - COALESCE(usage.used, 0)), sending.expired
+                 FROM directmail_account a
+                CROSS JOIN LATERAL (
+                      SELECT GREATEST(0, COALESCE(a.daily_quota, 0) - COALESCE(a.quota_reserve, 0))
+                ) AS budget (mails)
+                CROSS JOIN LATERAL (
+                      SELECT count(*),
+                             COALESCE(bool_or(lease_until < now() AT TIME ZONE 'UTC'), FALSE)
+                        FROM directmail_delivery WHERE account_id = a.id AND state = 'sending'
+                ) AS sending (number, expired)
+                 LEFT JOIN directmail_usage usage ON usage.account_id = a.id
+                           AND usage.day = (now() AT TIME ZONE 'Asia/Shanghai')::date
+                WHERE a.id = %s""",
             account.id,
         )
     )
-    return max(0, account.threads - sending)
+    return Room(*row)
 
 
 def orphans(env, token, known):
@@ -151,17 +179,14 @@ def claim(env, account, token, limit, lease):
     :rtype: list[Claimed]
     """
     claimed = []
-    rules, at = read_rules(env, account.company_id)
-    tasks = env["directmail.task"].search_fetch(
-        [("account_id", "=", account.id), ("state", "=", "sending")],
-        ["company_id", "sender_id", "is_notification", "ignore_fatigue", "not_after"],
-        order="priority desc, planned_at, id",
-    )
     looked_at = 0
-    for task in tasks:
-        judge, pick = Judge(task, rules, at), limit
+    cases = _read_cases(env, account)
+    if cases:
+        rules, at = read_rules(env, cases[0][1].company_id)
+    for task_id, case in cases:
+        judge, pick = Judge(env, case, rules, at), limit
         while len(claimed) < limit and looked_at < LOOK_MAX:
-            rows = _claim_from(env, judge, token, limit - len(claimed), pick, lease)
+            rows = _claim_from(env, judge, task_id, token, limit - len(claimed), pick, lease)
             claimed += [Claimed(*row) for state, *row in rows if state == "sending"]
             if not rows:
                 break
@@ -172,7 +197,29 @@ def claim(env, account, token, limit, lease):
     return claimed
 
 
-def _claim_from(env, judge, token, limit, pick, lease):
+def _read_cases(env, account):
+    """Return (task id, `fatigue.Case`) of what an account sends, in the order of its turn.
+
+    Read without the ORM, as is everything that happens many times a second while mails go out.
+    """
+    env["directmail.task"].flush_model()
+    rows = env.execute_query(
+        SQL(
+            """SELECT t.id, t.company_id, t.sender_id,
+                      COALESCE(t.is_notification, FALSE) OR COALESCE(t.ignore_fatigue, FALSE),
+                      t.not_after, a.tz,
+                      ARRAY(SELECT mailing_list_id FROM directmail_task_mailing_list_rel
+                             WHERE directmail_task_id = t.id ORDER BY mailing_list_id)
+                 FROM directmail_task t JOIN directmail_account a ON a.id = t.account_id
+                WHERE t.account_id = %s AND t.state = 'sending'
+                ORDER BY t.priority DESC, t.planned_at, t.id""",
+            account.id,
+        )
+    )
+    return [(task_id, Case(*case)) for task_id, *case in rows]
+
+
+def _claim_from(env, judge, task_id, token, limit, pick, lease):
     """Take up to `limit` mails among the next `pick` of a task; hold or suppress the others.
 
     :return: rows (new state, *`Claimed`); none if nobody is due any more
@@ -219,7 +266,7 @@ def _claim_from(env, judge, token, limit, pick, lease):
                       d.outcome AS old_outcome, d.outcome AS new_outcome""",
             token=token,
             lease=lease,
-            task=judge.task.id,
+            task=task_id,
             at=judge.at,
             limit=limit,
             pick=pick,
@@ -248,17 +295,3 @@ def add_usage(env, account, number):
         )
 
 
-def quota_left(env, account):
-    """Return what is left of today's quota for email tasks.
-
-    The daily quota minus the account's reserve, minus what this Odoo handed over since midnight in
-    Beijing. DirectMail itself doesn't tell how much of the quota is used.
-    """
-    rows = env.execute_query(
-        SQL(
-            """SELECT used FROM directmail_usage
-                WHERE account_id = %s AND day = (now() AT TIME ZONE 'Asia/Shanghai')::date""",
-            account.id,
-        )
-    )
-    return max(0, account._get_daily_budget() - (rows[0][0] if rows else 0))

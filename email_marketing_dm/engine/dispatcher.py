@@ -5,6 +5,7 @@ start. Threads make network calls only, all database work stays on the cron's ow
 there is no barrier: whatever finishes makes room at once.
 """
 
+import contextlib
 import logging
 import time
 import uuid
@@ -66,6 +67,7 @@ class Dispatcher:
         self.builder = MailBuilder(account)
         self.rate = AdaptiveRate(account.rate_limit)
         self.pool = CallPool(account.threads, account._get_client().send)
+        self._cr = None
         self._stopped = False
         self._silent = 0
         self._in_hand = {}
@@ -99,10 +101,13 @@ class Dispatcher:
             answers = self._collect(1.0 if idle else max(0.002, min(self.rate.delay(), 1.0)))
 
     def close(self):
-        """Let go of the threads. Calls still under way resolve through their lease."""
+        """Let go of threads and connection. Calls under way resolve through their lease."""
         answers = _read_answers(self.pool.close(0))
-        if answers:
-            self._exchange(answers, 0)
+        try:
+            if answers:
+                self._exchange(answers, 0)
+        finally:
+            self._hang_up()
 
     def _take_room(self):
         free = self.pool.free
@@ -170,10 +175,13 @@ class Dispatcher:
             claim.lock_gate(env)
             account = env["directmail.account"].browse(self.account_id)
             claim.write_answers(env, account, self.token, answers)
-            claim.expire_leases(env, account)
             claimed = claim.orphans(env, self.token, self._in_hand) if attempt else []
-            left = min(room, claim.free_places(env, account), claim.quota_left(env, account))
-            if left > 0 and account.state == "active":
+            allowed = claim.read_room(env, account)
+            if allowed.has_expired:
+                claim.expire_leases(env, account)
+                allowed = claim.read_room(env, account)
+            left = min(room, allowed.places, allowed.quota)
+            if left > 0 and allowed.state == "active":
                 claimed += claim.claim(env, account, self.token, left, self.lease)
             return claimed
 
@@ -185,6 +193,9 @@ class Dispatcher:
     def _transact(self, function):
         """Run a function in a transaction of its own until its commit has succeeded.
 
+        All of a run's transactions use one connection: taking it anew each time would cost as much
+        as what is done in them.
+
         :param function: called with an environment and the number of failed attempts; may be
             called again after a conflict with somebody else's write or a lost connection
         :return: what the function returned
@@ -194,15 +205,25 @@ class Dispatcher:
         attempt = 0
         while True:
             try:
-                with self.registry.cursor() as cr:
-                    result = function(api.Environment(cr, SUPERUSER_ID, {}), attempt)
+                self._cr = self._cr or self.registry.cursor()
+                result = function(api.Environment(self._cr, SUPERUSER_ID, {}), attempt)
+                self._cr.commit()
                 return result
-            except psycopg2.Error as error:
+            except BaseException as error:
+                self._hang_up()
                 if not is_passing(error) or time.monotonic() > give_up:
                     raise
                 attempt += 1
                 _logger.info("Trying a transaction again: %s", str(error).strip())
                 time.sleep(min(0.05 * 2**attempt, 2))
+
+    def _hang_up(self):
+        """Give the connection back; what it has not committed is undone."""
+        cr, self._cr = self._cr, None
+        if cr:
+            # a connection that is lost can't be given back
+            with contextlib.suppress(psycopg2.Error):
+                cr.close()
 
     def _react(self, answers):
         """Pause tasks, or stop the account, where DirectMail says that going on is no use."""

@@ -1,6 +1,7 @@
 """Fatigue: whether a person may be mailed at a moment. Serves plan, estimate and claim."""
 
 import json
+from collections import namedtuple
 
 import pytz
 
@@ -15,21 +16,43 @@ from .sql import changing_reason
 COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 
 
+Case = namedtuple("Case", "company_id sender_id is_free not_after zone lists")
+Case.__doc__ = """What of a task matters to whether its people may be mailed.
+
+:ivar int sender_id: of its `directmail.sender`, or None
+:ivar is_free: whether limits and quiet times leave the task alone
+:ivar not_after: when it is too late (naive UTC), or None
+:ivar zone: name of the time zone of the account
+:ivar lists: ids of the mailing lists whose opt-outs count
+"""
+
+
+def get_case(task):
+    """Return the `Case` of a `directmail.task` record."""
+    return Case(
+        task.company_id.id,
+        task.sender_id.id or None,
+        task._is_free_of_fatigue(),
+        task.not_after or None,
+        task.account_id.tz,
+        task._get_mailing_lists().ids,
+    )
+
+
 class Judge:
     """Says of every person of a task whether a mail may go out at a moment.
 
     A mail that has to rest is judged for the moment at which it would leave: a limit that will
     stop it then stops it now, one that will have passed by then does not.
 
-    :param task: a `directmail.task` record
+    :param Case case: of the task
     :param Rules rules: of its company
     :param datetime at: naive UTC
     """
 
-    def __init__(self, task, rules, at):
-        self.task, self.at = task, at
-        self.rules = Rules(rules.company_id) if task._is_free_of_fatigue() else rules
-        self.lists = task._get_mailing_lists().ids
+    def __init__(self, env, case, rules, at):
+        self.env, self.case, self.at = env, case, at
+        self.rules = Rules(rules.company_id) if case.is_free else rules
 
     def verdict(self, person):
         """Return SQL of a lateral subquery with the verdict on one person.
@@ -48,7 +71,6 @@ class Judge:
             )
         rests, rest = self._rest(person)
         moment = SQL("COALESCE(rest.until, %s)", self.at) if rests else SQL("%s", self.at)
-        latest = self.task.not_after or None
         return SQL(
             """LATERAL (
                 SELECT final.reason,
@@ -70,18 +92,18 @@ class Judge:
             rest=rest,
             caps=self._caps(person, moment),
             basic=basic,
-            latest=latest,
+            latest=self.case.not_after,
         )
 
     def _basic_reason(self, person):
         reason = changing_reason(
             SQL("%s.email", person),
             SQL("%s.address_key", person),
-            SQL("%s", self.task.company_id.id),
-            SQL("%s::int", self.task.sender_id.id or None),
-            self.lists,
+            SQL("%s", self.case.company_id),
+            SQL("%s::int", self.case.sender_id),
+            self.case.lists,
         )
-        if self.task.not_after and self.at > self.task.not_after:
+        if self.case.not_after and self.at > self.case.not_after:
             return SQL("COALESCE(%s, 'too_late')", reason)
         return reason
 
@@ -104,7 +126,7 @@ class Judge:
         )
         if not self.rules.quiet:
             return nobody
-        clock, account_zone = quiet_clock(self.rules.quiet), self.task.account_id.tz
+        clock, account_zone = quiet_clock(self.rules.quiet), self.case.zone
         default = clock.rest(account_zone, self.at)
         found = SQL("%s::jsonb", json.dumps(_as_json(default)))
         if self.rules.by_recipient:
@@ -134,7 +156,7 @@ class Judge:
     def _rest_by_country(self, clock):
         """Return {country id: rest} of the countries in which all clocks show the same time."""
         zones = country_zones(self.at.year)
-        rows = self.task.env.execute_query(SQL("SELECT id, code FROM res_country"))
+        rows = self.env.execute_query(SQL("SELECT id, code FROM res_country"))
         return {
             str(country): _as_json(clock.rest(zones[code], self.at))
             for country, code in rows

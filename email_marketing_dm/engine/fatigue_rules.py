@@ -56,10 +56,9 @@ class Rules:
         return bool(self.limits or self.quiet)
 
 
-def read_rules(env, company):
+def read_rules(env, company_id):
     """Return the rules in force and the database's time, by which every host judges.
 
-    :param company: a `res.company` record
     :rtype: tuple[Rules, datetime.datetime]
     """
     [(at, settings)] = env.execute_query(
@@ -81,13 +80,13 @@ def read_rules(env, company):
                                         ORDER BY p.id)
                           FROM directmail_quiet_period p WHERE p.fatigue_id = f.id))
                   FROM directmail_fatigue f WHERE f.company_id = %s)""",
-            company.id,
+            company_id,
         )
     )
     if not settings:
-        return Rules(company.id), at
+        return Rules(company_id), at
     rules = Rules(
-        company.id,
+        company_id,
         limits=_read_limits(settings["limits"] or ()),
         by_contact=settings["identity"] == "contact",
         quiet=QuietTimes(

@@ -5,10 +5,10 @@ from collections import namedtuple
 from odoo import fields
 from odoo.tools import SQL
 
-from .fatigue import Judge
+from .fatigue import Judge, get_case
 from .fatigue_rules import read_rules
 from .people import addressed_people
-from .sql import count_changes
+from .sql import count_changes, prepare_for_many
 
 Fate = namedtuple("Fate", "reason rule held_until")
 Fate.__doc__ = """What becomes of people in a task.
@@ -26,32 +26,19 @@ def _judged_people(task, at=None):
 
     :param datetime at: the moment to judge for (naive UTC); by default now
     """
-    rules, now = read_rules(task.env, task.company_id)
+    rules, now = read_rules(task.env, task.company_id.id)
     return SQL(
-        """excluded AS MATERIALIZED (
-            WITH %(excluded)s SELECT partner_id, res_model, res_id, address_key FROM addressed
-        ), excluded_contacts AS (
-            SELECT DISTINCT partner_id FROM excluded WHERE partner_id IS NOT NULL
-        ), excluded_records AS (
-            SELECT DISTINCT res_model, res_id FROM excluded WHERE res_id IS NOT NULL
-        ), excluded_addresses AS (
-            SELECT DISTINCT address_key FROM excluded WHERE address_key IS NOT NULL
-        ), %(addressed)s, ranked AS (
+        """%(excluded)s %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key
                                          ORDER BY partner_id, res_model, res_id, email) AS copy
               FROM addressed
         ), fixed AS (
             SELECT ranked.partner_id, ranked.res_model, ranked.res_id, email, email_encrypted,
                    ranked.address_key, CASE
-                WHEN COALESCE(contact.partner_id, record.res_id) IS NOT NULL
-                  OR address.address_key IS NOT NULL THEN 'excluded'
+                %(is_excluded)s
                 WHEN flaw IS NOT NULL THEN flaw
                 WHEN copy > 1 THEN 'duplicate' END AS reason
-              FROM ranked
-              LEFT JOIN excluded_contacts contact ON contact.partner_id = ranked.partner_id
-              LEFT JOIN excluded_records record
-                ON record.res_model = ranked.res_model AND record.res_id = ranked.res_id
-              LEFT JOIN excluded_addresses address ON address.address_key = ranked.address_key
+              FROM ranked %(join_excluded)s
         ), judged AS (
             SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
                    fixed.email_encrypted, fixed.address_key,
@@ -60,10 +47,40 @@ def _judged_people(task, at=None):
                    CASE WHEN fixed.reason IS NULL THEN verdict.held_until END AS held_until
               FROM fixed CROSS JOIN %(verdict)s AS verdict
         )""",
-        excluded=addressed_people(task, task.exclude_audience_ids),
         addressed=addressed_people(task, task.audience_ids),
-        verdict=Judge(task, rules, at or now).verdict(SQL("fixed")),
+        verdict=Judge(task.env, get_case(task), rules, at or now).verdict(SQL("fixed")),
+        **_get_exclusion(task),
     )
+
+
+def _get_exclusion(task):
+    """Return the parts of `_judged_people` that leave people of some audiences out."""
+    if not task.exclude_audience_ids:
+        return {"excluded": SQL(), "join_excluded": SQL(), "is_excluded": SQL()}
+    return {
+        "excluded": SQL(
+            """excluded AS MATERIALIZED (
+                WITH %s SELECT partner_id, res_model, res_id, address_key FROM addressed
+            ), excluded_contacts AS (
+                SELECT DISTINCT partner_id FROM excluded WHERE partner_id IS NOT NULL
+            ), excluded_records AS (
+                SELECT DISTINCT res_model, res_id FROM excluded WHERE res_id IS NOT NULL
+            ), excluded_addresses AS (
+                SELECT DISTINCT address_key FROM excluded WHERE address_key IS NOT NULL
+            ),""",
+            addressed_people(task, task.exclude_audience_ids),
+        ),
+        "join_excluded": SQL(
+            """LEFT JOIN excluded_contacts contact ON contact.partner_id = ranked.partner_id
+               LEFT JOIN excluded_records record
+                 ON record.res_model = ranked.res_model AND record.res_id = ranked.res_id
+               LEFT JOIN excluded_addresses address ON address.address_key = ranked.address_key"""
+        ),
+        "is_excluded": SQL(
+            """WHEN COALESCE(contact.partner_id, record.res_id) IS NOT NULL
+                 OR address.address_key IS NOT NULL THEN 'excluded'"""
+        ),
+    }
 
 
 def insert_deliveries(task):
@@ -72,6 +89,7 @@ def insert_deliveries(task):
     :return: {state: number of people}
     :rtype: dict
     """
+    prepare_for_many(task.env)
     rows = task.env.execute_query(
         SQL(
             """WITH %(judged)s, changed AS (
@@ -110,6 +128,7 @@ def estimate(task):
     :rtype: dict
     """
     task.env.flush_all()
+    prepare_for_many(task.env)
     at = max(task.scheduled_at, fields.Datetime.now()) if task.scheduled_at else None
     rows = task.env.execute_query(
         SQL(

@@ -7,7 +7,7 @@ from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ..directmail.const import BEIJING
-from ..engine.claim import FREE_AT, expire_leases, quota_left
+from ..engine.claim import FREE_AT, expire_leases, read_room
 from ..engine.dispatcher import Dispatcher, is_passing
 
 _logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class DirectmailAccount(models.Model):
         # A user, or the import of results, may write the same task at this moment.
         retrying(account._finish_tasks, self.env)
         self.env["ir.cron"]._commit_progress()
-        if not account._get_quota_left():
+        if not account._get_room().quota:
             retrying(account._tell_waiting_for_quota, self.env)
         account._schedule_next_run()
 
@@ -180,7 +180,7 @@ class DirectmailAccount(models.Model):
                 free_at=FREE_AT,
             )
         )
-        goes_on = bool(free and self._get_quota_left())
+        goes_on = bool(free and self._get_room().quota)
         if goes_on:
             times = [fields.Datetime.now()]
         elif free:
@@ -198,15 +198,10 @@ class DirectmailAccount(models.Model):
         midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
         return midnight.astimezone(timezone.utc).replace(tzinfo=None)
 
-    def _get_daily_budget(self):
-        """Return how many mails a day email tasks may use: the daily quota minus the reserve."""
+    def _get_room(self):
+        """Return how much the account may take now: see `engine.claim.Room`."""
         self.ensure_one()
-        return max(0, self.daily_quota - self.quota_reserve)
-
-    def _get_quota_left(self):
-        """Return how many mails may go out today: see `engine.claim.quota_left`."""
-        self.ensure_one()
-        return quota_left(self.env, self)
+        return read_room(self.env, self)
 
     @api.model
     def _get_database_identity(self):

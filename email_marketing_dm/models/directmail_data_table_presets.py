@@ -163,6 +163,25 @@ class DirectmailDataTable(models.Model):
         except UniqueViolation:
             _logger.info("Another server has just made the data table %s.", preset)
 
+    @api.model
+    def _translate_names(self, languages):
+        """Name what was made here in languages that came later, unless somebody has renamed it.
+
+        :param languages: codes of installed languages
+        """
+        english = self.with_context(lang="en_US", active_test=False)
+        tables = english.search([("preset", "in", list(PRESETS))])
+        named = [(table, PRESETS[table.preset]["name"]) for table in tables]
+        for model in english.search([("model_name", "in", list(self.pool))]).model_id:
+            for target, name in ACTIONS.items():
+                action = english.env.ref(_get_action_xml_id(model, target), False)
+                named += [(action, name)] if action else []
+        for record, name in named:
+            for code in languages:
+                translated = record.with_context(lang=code)
+                if translated.name == record.env._(name):
+                    translated.name = translated.env._(name)
+
     # === ACTIONS IN LISTS === #
 
     @api.model_create_multi
@@ -178,7 +197,7 @@ class DirectmailDataTable(models.Model):
         models_of_tables = self.search([("model_name", "in", list(self.pool))]).model_id
         for model in models_of_tables:
             for target, name in ACTIONS.items():
-                xml_id = f"email_marketing_dm.audience_{target}_{model.model.replace('.', '_')}"
+                xml_id = _get_action_xml_id(model, target)
                 if not self.env.ref(xml_id, raise_if_not_found=False):
                     self._make_action(model, target, name, xml_id)
 
@@ -203,3 +222,7 @@ class DirectmailDataTable(models.Model):
         self.env["ir.model.data"]._update_xmlids(
             [{"xml_id": xml_id, "record": action, "noupdate": True}]
         )
+
+
+def _get_action_xml_id(model, target):
+    return f"email_marketing_dm.audience_{target}_{model.model.replace('.', '_')}"

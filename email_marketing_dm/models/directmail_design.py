@@ -1,6 +1,7 @@
 from html import escape
 
 from odoo import fields, models
+from odoo.tools.translate import html_translate
 
 from ..directmail import const
 
@@ -20,6 +21,7 @@ class DirectmailDesign(models.Model):
     preview_text = fields.Char(translate=True)
     body_arch = fields.Html(
         "Body",
+        translate=html_translate,
         sanitize="email_outgoing",
         help="__COMPANY__, __ADDRESS__ and __WEBSITE__ stand for those of whoever uses it.",
     )

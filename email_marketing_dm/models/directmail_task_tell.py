@@ -37,7 +37,7 @@ class DirectmailTask(models.Model):
             return self.template_id._explain_state()
         if self.state == "pending" and self.scheduled_at and not self.planned_at:
             return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
-        if not account._get_quota_left():
+        if not account._get_room().quota:
             return self.env._(
                 "Today's quota is used up. It goes on after midnight in Beijing, at %s.",
                 format_datetime(self.env, account._get_next_day()),

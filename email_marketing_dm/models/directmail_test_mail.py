@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..directmail.answers import Answer, Verdict
-from ..engine.claim import add_usage, lock_gate, quota_left
+from ..engine.claim import add_usage, lock_gate
 
 AT_ONCE = 5
 A_DAY = 50
@@ -75,7 +75,7 @@ class DirectmailTestMail(models.Model):
                     used=used,
                 )
             )
-        if len(emails) > quota_left(self.env, account):
+        if len(emails) > account._get_room().quota:
             raise UserError(
                 self.env._(
                     "Today's quota of the DirectMail account is used up. Try again after midnight"

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import format_date
 
 from ..directmail import listfile
 from .directmail_upload_line import PEOPLE
@@ -118,7 +119,7 @@ class DirectmailUpload(models.Model):
 
     @api.model
     def _default_name(self):
-        return self.env._("Upload of %s", fields.Date.context_today(self))
+        return self.env._("Upload of %s", format_date(self.env, fields.Date.context_today(self)))
 
     @api.depends("matched_count", "created_count", "bare_count", "unreadable_count")
     def _compute_people_count(self):

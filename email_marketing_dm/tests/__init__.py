@@ -20,6 +20,7 @@ from . import (
     test_events,
     test_fatigue,
     test_fatigue_oracle,
+    test_mail_builder,
     test_mailing_list,
     test_models_oracle,
     test_people,

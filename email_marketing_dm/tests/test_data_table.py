@@ -48,6 +48,16 @@ class TestDataTable(TransactionCase):
         self.tables._make_presets()
         self.assertEqual(self.tables.search_count([("preset", "!=", False)]), len(expected))
 
+    def test_presets_in_a_language_that_comes_later(self):
+        self.leads.name = "My leads"
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.env["ir.module.module"]._load_module_terms(["email_marketing_dm"], ["de_DE"])
+        self.assertEqual(self.contacts.with_context(lang="de_DE").name, "Kontakte")
+        self.assertEqual(self.contacts.with_context(lang="en_US").name, "Contacts")
+        self.assertEqual(self.leads.with_context(lang="de_DE").name, "My leads")
+        action = self.env.ref("email_marketing_dm.audience_new_res_partner")
+        self.assertEqual(action.with_context(lang="de_DE").name, "Neue Zielgruppe")
+
     def test_every_preset_can_be_read(self):
         admin = self.env.ref("base.user_admin")
         for table in self.tables.search([("preset", "!=", False)]):

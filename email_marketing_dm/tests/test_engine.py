@@ -257,9 +257,9 @@ class TestEngine(DirectmailCommon):
         account = self.account.sudo()
         account.threads = 2
         self._start(5)
-        self.assertEqual(claim.free_places(self.env, account), 2)
+        self.assertEqual(claim.read_room(self.env, account).places, 2)
         self._claim("one", limit=2)
-        self.assertEqual(claim.free_places(self.env, account), 0)
+        self.assertEqual(claim.read_room(self.env, account).places, 0)
 
     def test_answers_written_twice_count_once(self):
         task = self._start()

@@ -88,11 +88,8 @@ class TaskMachine(RuleBasedStateMachine):
         self.runs += 1
         token = f"run {self.runs}"
         claim.expire_leases(self.env, self.account)
-        left = min(
-            room,
-            claim.free_places(self.env, self.account),
-            claim.quota_left(self.env, self.account),
-        )
+        account = claim.read_room(self.env, self.account)
+        left = min(room, account.places, account.quota)
         rows = claim.claim(self.env, self.account, token, left, 600) if left > 0 else []
         self.env.invalidate_all()
         for row in rows:

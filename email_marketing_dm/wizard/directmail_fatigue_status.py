@@ -29,7 +29,7 @@ class DirectmailFatigueStatus(models.TransientModel):
         """
         company = self.env.company
         self.env.flush_all()
-        rules, at = read_rules(self.sudo().env, company)
+        rules, at = read_rules(self.sudo().env, company.id)
         history = self._read_history(partner, rules, at)
         fatigue = self.env["directmail.fatigue"]._get_for(company)
         limits = {rule.span: (rule.email_limit, rule.global_limit) for rule in fatigue.rule_ids}

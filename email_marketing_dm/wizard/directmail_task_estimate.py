@@ -50,7 +50,8 @@ class DirectmailTaskEstimate(models.TransientModel):
         )
         held = {fate: number for fate, number in fates.items() if fate.held_until}
         account = task.account_id.sudo()
-        left, daily = account._get_quota_left(), account._get_daily_budget()
+        room = account._get_room()
+        left, daily = room.quota, room.budget
         queue = task.sudo()._count_ahead()
         today = min(mails, max(0, left - queue))
         later = queue + mails - min(queue + mails, left)

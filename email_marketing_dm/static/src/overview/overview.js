@@ -3,6 +3,7 @@ import { loadBundle } from "@web/core/assets";
 import { formatDate, parseDate } from "@web/core/l10n/dates";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
+import { user } from "@web/core/user";
 import { useService } from "@web/core/utils/hooks";
 import { Layout } from "@web/search/layout";
 import { formatFloat, formatInteger, formatMonetary } from "@web/views/fields/formatters";
@@ -63,7 +64,7 @@ export class DirectmailOverview extends Component {
                 label: _t("Mails sent"),
                 help: _t("Mails that DirectMail accepted."),
                 value: formatInteger(now.sent_count),
-                detail: _t("%s email tasks", now.tasks),
+                detail: now.tasks === 1 ? _t("1 email task") : _t("%s email tasks", now.tasks),
                 change: null,
             },
             rate("delivery_rate", _t("Delivered"), _t("Of the mails sent."), "delivered_count"),
@@ -136,6 +137,7 @@ export class DirectmailOverview extends Component {
                 ],
             },
             options: {
+                locale: user.lang,
                 maintainAspectRatio: false,
                 animation: false,
                 interaction: { mode: "index", intersect: false },

@@ -3,6 +3,7 @@ import { loadBundle } from "@web/core/assets";
 import { deserializeDateTime, formatDateTime } from "@web/core/l10n/dates";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
+import { user } from "@web/core/user";
 import { useService } from "@web/core/utils/hooks";
 import { formatFloat, formatInteger } from "@web/views/fields/formatters";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
@@ -111,6 +112,7 @@ export class TaskEffectiveness extends Component {
                 ],
             },
             options: {
+                locale: user.lang,
                 maintainAspectRatio: false,
                 animation: false,
                 scales: {
