@@ -5,7 +5,6 @@ from odoo.tools import SQL
 from ..directmail.address import ADDRESS_PATTERN
 from ..directmail.const import ADDRESS_MAX
 
-
 # What PostgreSQL may use for each sorting before it writes to disk.
 WORK_MEM = "64MB"
 

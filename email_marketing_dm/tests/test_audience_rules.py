@@ -38,8 +38,7 @@ class TestAudienceRules(AudienceCommon):
         ulm = {"domain": "[('city', '=', 'Ulm')]", "operator": "except"}
         # Whoever has no city is not in Ulm: to PostgreSQL that is neither true nor false.
         audience = self.assertPeople([self._only(self.ann, self.bob), ulm], self.bob)
-        plan = self._explain(audience)
-        self.assertEqual(plan.count(" on res_partner"), 1, plan)
+        self.assertEqual(audience._select_people().code.count("FROM res_partner"), 1)
 
     def test_people_filled_in_a_moment_ago_are_joined(self):
         """PostgreSQL, which expects one person, would compare each with each: for hours."""
