@@ -207,7 +207,8 @@ class Dispatcher:
             try:
                 self._cr = self._cr or self.registry.cursor()
                 result = function(api.Environment(self._cr, SUPERUSER_ID, {}), attempt)
-                self._cr.commit()
+                # a connection of this run's own, which nobody else's changes are in
+                self._cr.commit()  # pylint: disable=invalid-commit
                 return result
             except BaseException as error:
                 self._hang_up()
