@@ -176,10 +176,13 @@ class DirectmailDataTable(models.Model):
             for target, name in ACTIONS.items():
                 action = english.env.ref(_get_action_xml_id(model, target), False)
                 named += [(action, name)] if action else []
+        installed = [code for code, _name in self.env["res.lang"].get_installed()]
         for record, name in named:
+            # Where English is not installed, the first language stands in its place.
+            given = {record.with_context(lang=code).env._(name) for code in ("en_US", *installed)}
             for code in languages:
                 translated = record.with_context(lang=code)
-                if translated.name == record.env._(name):
+                if translated.name == record.name in given:
                     translated.name = translated.env._(name)
 
     # === ACTIONS IN LISTS === #

@@ -58,6 +58,14 @@ class TestDataTable(TransactionCase):
         action = self.env.ref("email_marketing_dm.audience_new_res_partner")
         self.assertEqual(action.with_context(lang="de_DE").name, "Neue Zielgruppe")
 
+    def test_presets_of_a_database_without_english(self):
+        """Odoo keeps the first language as the source of all others there."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.env["res.lang"]._activate_lang("zh_CN")
+        self.contacts.with_context(lang="en_US").name = "Kontakte"
+        self.env["ir.module.module"]._load_module_terms(["email_marketing_dm"], ["zh_CN"])
+        self.assertEqual(self.contacts.with_context(lang="zh_CN").name, "联系人")
+
     def test_every_preset_can_be_read(self):
         admin = self.env.ref("base.user_admin")
         for table in self.tables.search([("preset", "!=", False)]):
