@@ -32,13 +32,12 @@ OF_SORT = {
     "record": SQL("partner_id IS NULL AND res_id IS NOT NULL"),
     "address": SQL("partner_id IS NULL AND res_id IS NULL AND address_key IS NOT NULL"),
 }
-#: How a person without a contact is reached, which may change from refresh to refresh.
-ADDRESS = tuple(map(SQL.identifier, ("email", "email_encrypted", "address_key")))
-#: What tells any two people apart, as one value
-PERSON = SQL(
-    """COALESCE(partner_id::text, CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id
-                                       ELSE address_key END)"""
-)
+#: {operator: how two conditions on the same row are joined}
+CONDITIONS = {
+    "or": "(%s) OR (%s)",
+    "and": "(%s) AND (%s)",
+    "except": "(%s) AND (%s) IS NOT TRUE",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ class Line:
 
     :ivar operator: 'or', 'and' or 'except'; of no account in the first line
     :ivar select: SQL selecting the six columns of a person; perhaps the same person repeatedly
+    :ivar where: instead, if all it asks is something of the contact itself: the condition on a row
+        of `res_partner`
     :ivar sorts: the sorts of people it can find
     :ivar seen: whether it finds only contacts that the owner may see
     :ivar unique: whether, if it finds contacts only, it finds nobody twice
@@ -55,6 +56,7 @@ class Line:
 
     operator: str
     select: SQL = None
+    where: SQL = None
     sorts: frozenset = frozenset(("contact",))
     seen: bool = False
     unique: bool = False
@@ -66,11 +68,13 @@ class _People:
     """People of one sort: a SELECT of its columns.
 
     :ivar unique: nobody is in it twice
+    :ivar where: the same as a condition on a row of `res_partner`, if it is no more than that
     """
 
     select: SQL
     unique: bool
     seen: bool
+    where: SQL = None
 
 
 def select_people(lines, visible, master_key):
@@ -159,11 +163,10 @@ class _Statement:
         for number, line in enumerate(lines):
             found = self._read(line, sort)
             operator = line.operator if number else "or"
-            if operator == "or":
-                people = _join(people, found, sort)
+            if operator == "or" and not (people and found):
+                people = people or found
             elif people and found:
-                keep = _keep if operator == "and" else _drop
-                people = keep(people, found, sort)
+                people = _combine(people, operator, found, sort)
             elif operator == "and":
                 people = None
         return people
@@ -173,6 +176,8 @@ class _Statement:
             return self._fold(line.lines, sort)
         if sort not in line.sorts:
             return None
+        if line.where:
+            return _contacts(line.where, line.seen)
         columns = SQL(", ").join(map(SQL.identifier, COLUMNS[sort]))
         if len(line.sorts) == 1:
             source = SQL("(%s)", line.select)
@@ -183,123 +188,70 @@ class _Statement:
         return _People(select, line.unique and len(line.sorts) == 1, line.seen)
 
 
-def _join(people, found, sort):
-    if not people or not found:
-        return people or found
-    seen = people.seen and found.seen
+def _contacts(where, seen):
+    select = SQL("SELECT res_partner.id AS partner_id FROM res_partner WHERE %s", where)
+    return _People(select, True, seen, where)
+
+
+def _combine(people, operator, found, sort):
+    seen = _are_seen(people, operator, found)
+    if people.where and found.where:
+        # One look at each contact, instead of one for each line.
+        return _contacts(SQL(CONDITIONS[operator], people.where, found.where), seen)
+    if operator == "or":
+        return _join(people, found, sort, seen)
+    kept = _narrow_by_where if found.where else _narrow
+    return _People(kept(people, operator, found, sort), people.unique, seen)
+
+
+def _are_seen(people, operator, found):
+    if operator == "or":
+        return people.seen and found.seen
+    return people.seen or (operator == "and" and found.seen)
+
+
+def _join(people, found, sort, seen):
     if sort == "contact":
         return _People(SQL("(%s) UNION (%s)", people.select, found.select), True, seen)
     # The rest of a person's columns may differ from line to line; the keys decide at the end.
     return _People(SQL("(%s) UNION ALL (%s)", people.select, found.select), False, seen)
 
 
-def _keep(people, found, sort):
-    keys = SQL(", ").join(map(SQL.identifier, KEYS[sort]))
-    select = SQL(
-        "SELECT * FROM (%s) people WHERE (%s) IN (SELECT %s FROM (%s) line)",
-        people.select,
-        keys,
-        keys,
-        found.select,
-    )
-    return _People(select, people.unique, people.seen or found.seen)
+def _narrow_by_where(people, operator, found, sort):
+    """Return the people who are contacts for whom a condition holds, or does not hold.
 
-
-def _drop(people, found, sort):
-    same = SQL(" AND ").join(
-        SQL("line.%s = people.%s", SQL.identifier(key), SQL.identifier(key)) for key in KEYS[sort]
-    )
-    select = SQL(
-        "SELECT * FROM (%s) people WHERE NOT EXISTS (SELECT 1 FROM (%s) line WHERE %s)",
-        people.select,
-        found.select,
-        same,
-    )
-    return _People(select, people.unique, people.seen)
-
-
-def replace_members(env, audience_id, people):
-    """Make the people of an audience exactly those that SQL selects, in one statement.
-
-    Who stays keeps the row, so that a refresh costs what changed.
-
-    :param SQL people: selects the six columns of a person, each person once
-    :return: (people now, entered, left)
-    :rtype: tuple
+    Contacts are looked up by their number, or all of them are read: either is quick.
     """
-    columns = SQL("partner_id, res_model, res_id, email, email_encrypted, address_key")
-    insert = SQL(
-        """INSERT INTO directmail_audience_member (audience_id, entered_at, %(columns)s)
-           SELECT %(audience)s, now() AT TIME ZONE 'UTC', %(columns)s""",
-        audience=audience_id,
-        columns=columns,
+    return SQL(
+        "SELECT * FROM (%s) people WHERE %s EXISTS (SELECT FROM res_partner WHERE %s AND (%s))",
+        people.select,
+        SQL("NOT") if operator == "except" else SQL(),
+        SQL("res_partner.id = people.partner_id"),
+        found.where,
     )
-    empty = not env.execute_query(
-        SQL("SELECT 1 FROM directmail_audience_member WHERE audience_id = %s LIMIT 1", audience_id)
+
+
+def _narrow(people, operator, found, sort):
+    """Return the people who are also in the line, or who are not.
+
+    What PostgreSQL expects of people who were filled in a moment ago, or counted, is often far too
+    little, and then it would look through all of one side for each row of the other. A full join it
+    can only do by hashing or sorting, whatever it expects; CASE and OFFSET keep it from seeing that
+    a lesser join would do.
+    """
+    keys = [SQL.identifier(key) for key in KEYS[sort]]
+    return SQL(
+        """SELECT people.* FROM (%(people)s) people
+             FULL JOIN (SELECT DISTINCT %(keys)s FROM (%(line)s) line) line ON %(same)s
+            WHERE CASE WHEN people.%(key)s IS NULL THEN FALSE ELSE line.%(key)s %(wanted)s END
+           OFFSET 0""",
+        people=people.select,
+        keys=SQL(", ").join(keys),
+        line=found.select,
+        same=SQL(" AND ").join(SQL("line.%s = people.%s", key, key) for key in keys),
+        key=keys[-1],
+        wanted=SQL("IS NULL") if operator == "except" else SQL("IS NOT NULL"),
     )
-    if empty:
-        env.cr.execute(SQL("%s FROM (%s) people", insert, people))
-        return env.cr.rowcount, env.cr.rowcount, 0
-    # Members and people are compared by grouping, never by a join of the two: PostgreSQL knows
-    # nothing yet about what has just been filled, expects one row, and would look through all of
-    # one side for each row of the other. Contacts, nearly everybody, are compared by number.
-    return env.execute_query(
-        SQL(
-            """WITH people AS MATERIALIZED (%(people)s), contacts AS MATERIALIZED (
-                SELECT partner_id, max(id) AS id, bool_or(stays) AS stays FROM (
-                    SELECT id, partner_id, FALSE AS stays FROM directmail_audience_member
-                     WHERE audience_id = %(audience)s AND partner_id IS NOT NULL
-                    UNION ALL
-                    SELECT NULL, partner_id, TRUE FROM people WHERE partner_id IS NOT NULL
-                ) rows GROUP BY partner_id
-            ), others AS MATERIALIZED (
-                SELECT max(id) AS id, bool_or(stays) AS stays,
-                       max(res_model) AS res_model, max(res_id) AS res_id, %(now)s,
-                       (%(old)s) IS DISTINCT FROM (%(new)s) AS moved
-                  FROM (
-                    SELECT id, partner_id, res_model, res_id, email, email_encrypted, address_key,
-                           FALSE AS stays
-                      FROM directmail_audience_member
-                     WHERE audience_id = %(audience)s AND partner_id IS NULL
-                    UNION ALL
-                    SELECT NULL, NULL, res_model, res_id, email, email_encrypted, address_key, TRUE
-                      FROM people WHERE partner_id IS NULL
-                ) rows GROUP BY %(key)s
-            ), gone AS (
-                DELETE FROM directmail_audience_member m
-                 USING (SELECT id FROM contacts WHERE NOT stays
-                        UNION ALL SELECT id FROM others WHERE NOT stays) leaving
-                 WHERE m.id = leaving.id
-                RETURNING 1
-            ), moved AS (
-                UPDATE directmail_audience_member m
-                   SET email = others.email, email_encrypted = others.email_encrypted,
-                       address_key = others.address_key
-                  FROM others WHERE m.id = others.id AND others.stays AND others.moved
-            ), entered AS (
-                %(insert)s FROM (
-                    SELECT partner_id, NULL::varchar AS res_model, NULL::int AS res_id,
-                           NULL::text AS email, NULL::text AS email_encrypted,
-                           NULL::text AS address_key
-                      FROM contacts WHERE id IS NULL
-                    UNION ALL
-                    SELECT NULL, res_model, res_id, email, email_encrypted, address_key
-                      FROM others WHERE id IS NULL
-                ) fresh RETURNING 1
-            )
-            SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM entered),
-                   (SELECT count(*) FROM gone)""",
-            people=people,
-            audience=audience_id,
-            insert=insert,
-            key=PERSON,
-            now=SQL(", ").join(
-                SQL("max(%s) FILTER (WHERE stays) AS %s", column, column) for column in ADDRESS
-            ),
-            old=SQL(", ").join(SQL("max(%s) FILTER (WHERE NOT stays)", c) for c in ADDRESS),
-            new=SQL(", ").join(SQL("max(%s) FILTER (WHERE stays)", c) for c in ADDRESS),
-        )
-    )[0]
 
 
 def visible_contacts(env):

@@ -7,22 +7,6 @@ from odoo.tools import SQL
 from .sql import address_key, left_lists, usable_address
 
 
-def count_usable(env, audience_id):
-    """Return how many members have an address that DirectMail accepts."""
-    return env.execute_query(
-        SQL(
-            """SELECT (SELECT count(*)
-                         FROM directmail_audience_member m JOIN res_partner p ON p.id = m.partner_id
-                        WHERE m.audience_id = %(audience)s AND %(usable)s)
-                    + (SELECT count(*) FROM directmail_audience_member
-                        WHERE audience_id = %(audience)s AND partner_id IS NULL
-                          AND address_key IS NOT NULL)""",
-            audience=audience_id,
-            usable=usable_address(SQL("p.email_normalized")),
-        )
-    )[0][0]
-
-
 def count_people(env, people, timeout):
     """Count the people that SQL selects.
 

@@ -9,8 +9,7 @@ from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
 from ..directmail.daily import local_day, next_daily
-from ..engine.audience import replace_members
-from ..engine.audience_count import count_usable
+from ..engine.audience_members import count_members, replace_members
 from ..exceptions import BusyError
 
 _logger = logging.getLogger(__name__)
@@ -193,6 +192,22 @@ class DirectmailAudience(models.Model):
     def _is_fresh(self, since):
         return since and not self.refresh_error and self.refreshed_at and self.refreshed_at >= since
 
+    def _may_have_changed(self):
+        """Tell whether somebody changed the lines of these since their last refresh, or of sources.
+
+        A line that was taken out shows in the audience, which was written then.
+        """
+        second = timedelta(seconds=1)
+        return any(
+            not audience.refreshed_at
+            or audience.write_date > audience.refreshed_at + second
+            or any(
+                rule.write_date >= audience.refreshed_at
+                for rule in audience.rule_ids._with_inner()
+            )
+            for audience in self.sudo()._sources_first()
+        )
+
     def _sources_first(self):
         """Return these audiences and all that a refresh of them refreshes, sources first."""
         ordered, seen = [], set()
@@ -243,12 +258,13 @@ class DirectmailAudience(models.Model):
         self._check_sources()
         people = self._select_people()
         self.env.flush_all()
-        total, entered, left = replace_members(self.env, self.id, people)
+        entered, left = replace_members(self.env, self.id, people)
+        total, usable = count_members(self.env, self.id)
         self.env["directmail.audience.member"].invalidate_model()
         self.invalidate_recordset(["member_ids"])
         return {
             "people_count": total,
-            "usable_count": count_usable(self.env, self.id),
+            "usable_count": usable,
             "entered_count": entered,
             "left_count": left,
         }

@@ -48,22 +48,45 @@ class DirectmailAudienceRule(models.Model):
             if not lines:
                 raise UserError(self.env._("A group has no lines. Add some, or remove the group."))
             return Line(rule.operator, lines=lines)
+        where = rule._get_where(env)
         return Line(
             rule.operator,
-            getattr(rule, f"_select_{rule.kind}")(env),
+            None if where else getattr(rule, f"_select_{rule.kind}")(env),
+            where,
             rule._get_sorts(),
             rule._finds_visible_only(),
             rule._finds_each_once(),
         )
+
+    def _get_where(self, env):
+        """Return the line as a condition on contacts themselves, or None if it is more than that.
+
+        :rtype: SQL or None
+        """
+        table = self.table_id
+        if self.kind != "table" or table.partner_path != "id" or table.email_path:
+            return None
+        if self._get_having(env):
+            return None
+        return table._get_where(env, self._get_table_domain(env))
 
     def _get_sorts(self):
         """Return the sorts of people that the line can find (see `engine.audience`)."""
         if self.kind in ("table", "list"):
             sorts = ["contact"] * bool(self.table_id.partner_path)
             return frozenset(sorts + ["record"] * bool(self.table_id.email_path))
-        if self.kind == "audience" and not self.source_id._has_others_than_contacts():
-            return CONTACTS  # nearly always, and much less to do
-        return EVERYBODY if self.kind in ("audience", "task", "upload") else CONTACTS
+        # Nearly always there are contacts only, and much less is to do.
+        return EVERYBODY if self._finds_others_than_contacts() else CONTACTS
+
+    def _finds_others_than_contacts(self):
+        """Tell whether the line, not being one over a data table, may find other people too."""
+        if self.kind == "audience":
+            return self.source_id._has_others_than_contacts()
+        if self.kind == "task":
+            deliveries = self.env["directmail.delivery"]
+            others = [("task_id", "=", self.task_id.id), ("partner_id", "=", False)]
+            return bool(deliveries.search_count(others, limit=1))
+        return False
 
     def _finds_visible_only(self):
         """Tell whether the line itself leaves out contacts that the owner may not see."""
@@ -76,7 +99,9 @@ class DirectmailAudienceRule(models.Model):
     def _finds_each_once(self):
         """Tell whether the line, where it finds only contacts, finds none of them twice."""
         if self.kind in ("table", "list"):
-            return self.table_id.partner_path == "id" and not self.table_id.email_path
+            # Rows are grouped by who they speak of, where they are counted or added up.
+            grouped = self.kind == "table" and (self.min_count > 1 or self.min_amount)
+            return not self.table_id.email_path and (grouped or self.table_id.partner_path == "id")
         return self.kind in ("audience", "rfm", "aipl")
 
     # === KINDS === #
@@ -86,7 +111,7 @@ class DirectmailAudienceRule(models.Model):
             raise UserError(
                 env._("The data table of a line was removed. Choose another, or remove the line.")
             )
-        return self._select_from_facts(env, self._get_domain(env))
+        return self._select_people(env, self._get_table_domain(env), self._get_having(env))
 
     def _select_list(self, env):
         if not self.table_id:
@@ -156,32 +181,37 @@ class DirectmailAudienceRule(models.Model):
 
     # === PARTS === #
 
-    def _select_from_facts(self, env, domain):
-        """Return the people of the data table's rows that match, often and lately enough."""
-        if self.within_days:
-            domain &= self._get_period(env)
+    def _get_table_domain(self, env):
+        """Return which rows of the data table count: the filter, and lately enough."""
+        domain = self._get_domain(env)
+        return domain & self._get_period(env) if self.within_days else domain
+
+    def _get_having(self, env):
+        """Return the conditions on all of a person's rows: often enough, and enough in all."""
         having = []
         if self.min_count > 1:
             having.append(SQL("count(*) >= %s", self.min_count))
         if self.min_amount:
             self._check_amount(env)
             having.append(SQL("sum(amount) >= %s", self.min_amount))
-        return self._select_people(env, domain, having)
+        return having
 
     def _select_people(self, env, domain, having=()):
         """Return the people of the data table's rows, those of whom ``having`` is true."""
         facts = self.table_id._select_facts(env, domain, visible_only=False)
         if self.table_id.email_path:
             columns = SQL("partner_id, res_model, res_id, email")
+            person = SQL("1, 2, 3, 4")
         else:
             columns = SQL("partner_id, NULL::varchar AS res_model, NULL::int AS res_id,"
                           " NULL::text AS email")  # fmt: skip
+            person = SQL("1")
         return SQL(
             """SELECT %s, NULL::text AS email_encrypted, NULL::text AS address_key
                  FROM (%s) facts %s""",
             columns,
             facts,
-            SQL("GROUP BY 1, 2, 3, 4 HAVING %s", SQL(" AND ").join(having)) if having else SQL(),
+            SQL("GROUP BY %s HAVING %s", person, SQL(" AND ").join(having)) if having else SQL(),
         )
 
     def _check_amount(self, env):

@@ -40,6 +40,11 @@ class DirectmailAudienceRule(models.Model):
             PEOPLE,
         )
 
+    def _finds_others_than_contacts(self):
+        if self.kind == "upload":
+            return bool(self.upload_id.bare_count or self.upload_id.unreadable_count)
+        return super()._finds_others_than_contacts()
+
     def _describe_upload(self):
         upload = self.upload_id
         if not upload:

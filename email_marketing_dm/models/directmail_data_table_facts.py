@@ -69,6 +69,19 @@ class DirectmailDataTable(models.Model):
             SQL("%s AS amount", table._amount_to_sql(model, query)),
         )
 
+    def _get_where(self, env, domain):
+        """Return the rows of a table of contacts as a condition on `res_partner`.
+
+        :param env: as `_select_facts`, which also says what is raised
+        :return: SQL, or None if finding the rows takes more than a look at each
+        """
+        self.ensure_one()
+        table = self.with_env(env)
+        table._check_usable()
+        model, query = table.sudo()._search_rows(env, domain)
+        alone = query.from_clause == SQL.identifier(model._table)
+        return SQL("(%s)", query.where_clause) if alone and query.where_clause else None
+
     def _select_contacts(self, env):
         """Return SQL (res_model, res_id, partner_id) of the table's records that have a contact.
 
@@ -113,26 +126,25 @@ class DirectmailDataTable(models.Model):
         :param SQL people: columns partner_id, res_model, res_id, and whichever others
         :return: SQL; the same columns
         """
-        readable = {}
+        readable = []
         for table in self.sudo().search([("email_path", "!=", False)]):
             here = table.company_id in (env.companies[:0], *env.companies)
             if here and table.with_env(env)._is_usable():
-                readable.setdefault(table.model_name, []).append(table._select_lonely(env))
-        # An "or" of all this would keep PostgreSQL from joining: it would look again at each row.
-        parts = [
-            SQL("SELECT * FROM (%s) people WHERE partner_id IS NOT NULL OR res_id IS NULL", people),
-            *(
-                SQL(
-                    """SELECT * FROM (%s) people
-                        WHERE partner_id IS NULL AND res_model = %s AND res_id IN (%s)""",
-                    people,
-                    model_name,
-                    SQL(" UNION ALL ").join(SQL("(%s)", ids) for ids in selects),
+                ids = table._select_lonely(env)
+                readable.append(
+                    SQL("SELECT %s::varchar, id FROM (%s) records(id)", table.model_name, ids)
                 )
-                for model_name, selects in readable.items()
-            ),
-        ]
-        return SQL(" UNION ALL ").join(parts)
+        people = SQL("SELECT * FROM (%s) people", people)
+        others = SQL("%s WHERE partner_id IS NOT NULL OR res_id IS NULL", people)
+        if not readable:
+            return others
+        # An "or" of the two would keep PostgreSQL from joining: it would look again at each row.
+        return SQL(
+            "%s UNION ALL %s WHERE partner_id IS NULL AND (res_model, res_id) IN (%s)",
+            others,
+            people,
+            SQL(" UNION ALL ").join(readable),
+        )
 
     def _search_contacts(self, env):
         """Return the Query of the contacts that the user may choose."""

@@ -141,6 +141,8 @@ class DirectmailDelivery(models.Model):
         f"(company_id, partner_id, claimed_at) WHERE partner_id IS NOT NULL AND {COUNTED}"
     )
     _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
+    # Tells of nearly every task, at once, that all of its people are contacts.
+    _others_index = models.Index("(task_id) WHERE partner_id IS NULL")
     _reason_index = models.Index("(task_id, reason, fatigue_rule) WHERE state = 'suppressed'")
     _held_index = models.Index(
         "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"

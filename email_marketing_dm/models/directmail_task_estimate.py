@@ -1,9 +1,13 @@
 from contextlib import closing
+from datetime import timedelta
 
-from odoo import models
+from odoo import fields, models
 from odoo.tools import SQL
 
 from ..engine import plan
+
+#: An estimate takes audiences as they are that were refreshed so recently.
+RECENT = timedelta(minutes=15)
 
 
 class DirectmailTask(models.Model):
@@ -21,10 +25,11 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if self.planned_at:
             return {plan.Fate(None, None, None): self.waiting_count}
-        # Refreshed as for the plan, and put back as it was.
+        # Refreshed as for the plan, if that was not done lately, and put back as it was.
         with closing(self.env.cr.savepoint()):
             if not self.use_as_is:
-                self._refresh_audiences()
+                changed = self._get_all_audiences()._may_have_changed()
+                self._refresh_audiences(None if changed else fields.Datetime.now() - RECENT)
             self.env.flush_all()
             counts = plan.estimate(self)
         self.env.invalidate_all()

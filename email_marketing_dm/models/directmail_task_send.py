@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -203,25 +205,49 @@ class DirectmailTask(models.Model):
     def _check_people(self):
         """Refuse audiences in which nobody can be mailed.
 
+        The people are chosen anew when the task starts, not here, where somebody waits for the
+        page: unless an audience never was refreshed, or nobody could be mailed when it last was.
+
         :raise UserError: with what to do about it
         """
-        if not self.use_as_is:
-            self._refresh_audiences()
-        people = sum(self.audience_ids.sudo().mapped("people_count"))
-        if not people:
-            raise UserError(
-                self.env._("The audience has nobody in it. Change its filter, then send again.")
-            )
+        if self.use_as_is:
+            problem = self._find_people_problem()
+        else:
+            self._check_lines()
+            self._refresh_audiences(since=datetime.min)
+            problem = self._find_people_problem()
+            if problem:
+                self._refresh_audiences()
+                problem = self._find_people_problem()
+        if problem:
+            raise UserError(problem)
         if self.address_form == "encrypted":
             self._check_encrypted()
-        elif not sum(self.audience_ids.sudo().mapped("usable_count")):
-            raise UserError(
-                self.env._(
-                    "None of the %s people in the audience has a usable email address. Complete"
-                    " the contacts, then send again.",
-                    people,
-                )
+
+    def _find_people_problem(self):
+        """Return why nobody in the audiences can be mailed, or None if somebody can."""
+        audiences = self.audience_ids.sudo()
+        people = sum(audiences.mapped("people_count"))
+        if not people:
+            return self.env._("The audience has nobody in it. Change its filter, then send again.")
+        if self.address_form == "original" and not sum(audiences.mapped("usable_count")):
+            return self.env._(
+                "None of the %s people in the audience has a usable email address. Complete"
+                " the contacts, then send again.",
+                people,
             )
+        return None
+
+    def _check_lines(self):
+        """Refuse audiences with a line that can't be used, without choosing anybody.
+
+        :raise UserError: with the reason
+        """
+        for audience in self._get_all_audiences():
+            try:
+                audience._select_people()
+            except (UserError, ValueError) as error:
+                raise self._explain_audience(audience, error.args[0]) from error
 
     def _check_template(self):
         template = self.template_id
@@ -233,22 +259,29 @@ class DirectmailTask(models.Model):
         if template.state not in ("in_review", "approved"):
             raise UserError(template._explain_state())
 
-    def _refresh_audiences(self):
+    def _refresh_audiences(self, since=None):
         """Refresh the audiences of the task.
 
+        :param datetime since: leave alone those that were refreshed at that moment or later
         :raise BusyError: if somebody is refreshing or changing one at this moment
         :raise UserError: if one can't be refreshed, with the reason
         """
-        audiences = (self.audience_ids | self.exclude_audience_ids).sudo()
-        if not audiences._refresh():
+        audiences = self._get_all_audiences()
+        if not audiences._refresh(since):
             failed = audiences.filtered("refresh_error")[0]
-            raise UserError(
-                self.env._(
-                    "The audience %(audience)s can't be refreshed: %(reason)s",
-                    audience=failed.name,
-                    reason=failed.refresh_error,
-                )
+            raise self._explain_audience(failed, failed.refresh_error)
+
+    def _get_all_audiences(self):
+        return (self.audience_ids | self.exclude_audience_ids).sudo()
+
+    def _explain_audience(self, audience, reason):
+        return UserError(
+            self.env._(
+                "The audience %(audience)s can't be refreshed: %(reason)s",
+                audience=audience.name,
+                reason=reason,
             )
+        )
 
     def _cancel_waiting(self):
         """Cancel those who still wait. Calls under way can't be called back."""

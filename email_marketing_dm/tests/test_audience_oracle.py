@@ -7,21 +7,35 @@ from odoo import fields
 from odoo.tests import tagged
 
 from .common import DirectmailCommon
+from .upload_common import UploadMixin
 
 CITIES = ("Bonn", "Köln", "Ulm")
-EXAMPLES = 60
+EXAMPLES = 90
+#: what the uploaded list holds: numbers of contacts, and of addresses that no contact has
+UPLOADED = ((1, 2, 6, 7), range(4))
+#: the lines of an audience of contacts, leads and addresses
+MIXED = [
+    ("or", ("list", (3, 5, 6, 11))),
+    ("or", ("leads", 0, 0)),
+    ("or", ("upload",)),
+    ("except", ("list", (2,))),
+]
 
 
 @st.composite
 def leaves(draw):
     """A line as (kind, what it says), in words of the tables below."""
-    kind = draw(st.sampled_from(["contacts", "leads", "list", "audience"]))
+    kind = draw(
+        st.sampled_from(["contacts", "leads", "list", "audience", "mixed", "task", "upload"])
+    )
     if kind == "contacts":
         return kind, draw(st.sampled_from(CITIES)), draw(st.booleans())
     if kind == "leads":
         return kind, draw(st.integers(0, 3)), draw(st.sampled_from([0, 5, 15]))
     if kind == "list":
         return kind, tuple(draw(st.sets(st.integers(0, 11), max_size=6)))
+    if kind == "task":
+        return kind, draw(st.sampled_from(["delivered", "failed"]))
     return (kind,)
 
 
@@ -35,7 +49,7 @@ def lines(depth=2):
 
 
 @tagged("post_install", "-at_install")
-class TestAudienceOracle(DirectmailCommon):
+class TestAudienceOracle(UploadMixin, DirectmailCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -80,13 +94,52 @@ class TestAudienceOracle(DirectmailCommon):
         cls.visible = {n for n in range(12) if n not in (4, 5, 9)}
         cls.env.flush_all()
 
+    def setUp(self):
+        """Add a list, an audience and a task with people who are no contacts.
+
+        Then one lead is archived, so that nobody is told of it any more.
+        """
+        super().setUp()
+        contacts, addresses = UPLOADED
+        emails = [self.people[n].email for n in contacts]
+        emails += [f"bare{n}@example.com" for n in addresses]
+        self.upload = self._upload("\n".join(["email", *emails, emails[0]]))
+        self.lost = None
+        self.mixed_people = {
+            person
+            for person in self._fold(MIXED)
+            if person[0] != "contact" or person[1] in self.visible
+        }
+        self.mixed = self._make_audience(None, rules=[])
+        self.mixed.sudo().rule_ids = [fields.Command.create(vals) for vals in self._values(MIXED)]
+        self.mixed.action_refresh()
+        self.assertEqual(self._found(self.mixed), self.mixed_people)
+        self.assertEqual({person[0] for person in self.mixed_people}, {"contact", "lead", "bare"})
+        self.task = self._make_task(self.mixed)
+        self.env.flush_all()
+        for outcome, odd in (("delivered", 0), ("failed", 1)):
+            members = self.mixed.sudo().member_ids.filtered(
+                lambda member, odd=odd: self._person_of(member)[1] % 2 == odd
+            )
+            self.env.cr.execute(
+                """INSERT INTO directmail_delivery
+                          (task_id, account_id, company_id, state, outcome, partner_id, res_model,
+                           res_id, email, email_encrypted, address_key)
+                   SELECT %s, %s, %s, 'sent', %s, partner_id, res_model, res_id, email,
+                          email_encrypted, COALESCE(address_key, id::text)
+                     FROM directmail_audience_member WHERE id = ANY(%s)""",
+                [self.task.id, self.account.id, self.task.company_id.id, outcome, members.ids],
+            )
+        self.lost = 9
+        self.leads[self.lost].active = False
+
     # === THE ORACLE === #
 
     def _expected(self, described):
         return {
             person
             for person in self._fold(described)
-            if person[0] == "lead" or person[1] in self.visible
+            if person[0] != "contact" or person[1] in self.visible
         }
 
     def _fold(self, described):
@@ -116,9 +169,20 @@ class TestAudienceOracle(DirectmailCommon):
             return {("contact", n) for n in said[0]}
         if kind == "audience":
             return {("contact", n) for n in range(3, 8)}
+        if kind == "upload":
+            contacts, addresses = UPLOADED
+            return {("contact", n) for n in contacts} | {("bare", n) for n in addresses}
+        if kind in ("mixed", "task"):
+            return {
+                person
+                for person in self.mixed_people - {("lead", self.lost)}
+                if kind == "mixed" or person[1] % 2 == ["delivered", "failed"].index(said[0])
+            }
         by_person = {}
         numbers = {person: n for n, person in enumerate(self.people)}
         for n, lead in enumerate(self.leads):
+            if n == self.lost:
+                continue
             contact = lead.partner_id
             person = ("contact", numbers[contact]) if contact else ("lead", n)
             by_person.setdefault(person, []).append(lead.expected_revenue)
@@ -152,6 +216,12 @@ class TestAudienceOracle(DirectmailCommon):
             return {"kind": "list", "pick_ids": picks}
         if kind == "audience":
             return {"kind": "audience", "source_id": self.shared.id}
+        if kind == "mixed":
+            return {"kind": "audience", "source_id": self.mixed.id}
+        if kind == "task":
+            return {"kind": "task", "task_id": self.task.id, "task_result": said[0]}
+        if kind == "upload":
+            return {"kind": "upload", "upload_id": self.upload.id}
         return {
             "table_id": self.leads_table.id,
             "domain": "[('name', 'like', 'oracle')]",
@@ -159,16 +229,15 @@ class TestAudienceOracle(DirectmailCommon):
             "min_amount": said[1],
         }
 
+    def _person_of(self, member):
+        if member.partner_id:
+            return "contact", self.people.ids.index(member.partner_id.id)
+        if member.res_id:
+            return "lead", self.leads.ids.index(member.res_id)
+        return "bare", int(member.email.removeprefix("bare").removesuffix("@example.com"))
+
     def _found(self, audience):
-        contacts = {person.id: n for n, person in enumerate(self.people)}
-        leads = {lead.id: n for n, lead in enumerate(self.leads)}
-        members = audience.sudo().member_ids
-        found = [
-            ("contact", contacts[member.partner_id.id])
-            if member.partner_id
-            else ("lead", leads[member.res_id])
-            for member in members
-        ]
+        found = [self._person_of(member) for member in audience.sudo().member_ids]
         self.assertEqual(len(found), len(set(found)), "nobody is in it twice")
         return set(found)
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from .common import AudienceCommon
 
@@ -30,6 +31,29 @@ class TestAudienceRules(AudienceCommon):
     def test_first_line_is_where_it_starts(self):
         for operator in ("or", "and", "except"):
             self.assertPeople([self._only(self.ann, operator=operator)], self.ann)
+
+    def test_filters_of_contacts_are_one_condition(self):
+        """However many lines ask something of the contact itself, contacts are read once."""
+        self.ann.city, self.bob.city = "Ulm", False
+        ulm = {"domain": "[('city', '=', 'Ulm')]", "operator": "except"}
+        # Whoever has no city is not in Ulm: to PostgreSQL that is neither true nor false.
+        audience = self.assertPeople([self._only(self.ann, self.bob), ulm], self.bob)
+        self.assertEqual(audience._select_people().code.count("FROM res_partner"), 1)
+
+    def test_people_filled_in_a_moment_ago_are_joined(self):
+        """PostgreSQL, which expects one person, would compare each with each: for hours."""
+        source = self._make_audience(self.people)
+        source.action_refresh()
+        line = {"kind": "audience", "source_id": source.id}
+        self.env.cr.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        for operator in ("except", "and"):
+            audience = self._make_audience(None, rules=[line, {**line, "operator": operator}])
+            self.assertIn("Full Join", self._explain(audience))
+
+    def _explain(self, audience):
+        self.env.flush_all()
+        self.env.cr.execute(SQL("EXPLAIN %s", audience._select_people()))
+        return "\n".join(row[0] for row in self.env.cr.fetchall())
 
     def test_sequence_decides_the_order(self):
         self.assertPeople(

@@ -56,6 +56,55 @@ class TestTaskEstimate(DirectmailCommon):
         with self.assertRaisesRegex(UserError, "only an estimate"):
             estimate.action_send()
 
+    def test_people_chosen_a_moment_ago_are_not_chosen_again(self):
+        """Only if no line has changed since; somebody waits for the page meanwhile."""
+        self.env.cr.execute("UPDATE directmail_audience_rule SET write_date = '2020-01-01'")
+        audience = self.task.audience_ids
+        audience.rule_ids.sudo().domain = "[('email', 'ilike', '@x.com')]"
+        (audience + self.excluded).action_refresh()
+        self._make_people("new@x.com")
+        self.assertEqual(self._open().people_count, 6, "the line was changed at that time, too")
+        self.env.cr.execute("UPDATE directmail_audience_rule SET write_date = '2020-01-01'")
+        self.env.invalidate_all()
+        self.assertEqual(self._open().people_count, 5)
+        self.env.cr.execute("UPDATE directmail_audience SET refreshed_at = '2021-01-01'")
+        self.env.invalidate_all()
+        self.assertEqual(self._open().people_count, 6)
+
+    def test_sending_leaves_choosing_to_the_start(self):
+        audience = self.task.audience_ids
+        (audience + self.excluded).action_refresh()
+        self.task.action_send()
+        self.assertEqual(len(audience.size_ids), 1)
+        self._make_people("new@x.com")
+        audience.rule_ids.domain = "[('email', '=', 'new@x.com')]"
+        self._run_cron()
+        audience.invalidate_recordset(["size_ids"])
+        self.assertEqual(len(audience.size_ids), 2)
+        self.assertEqual((self.task.state, self.task.sent_count), ("done", 1))
+
+    def test_sending_looks_again_where_nobody_was(self):
+        audience = self.task.audience_ids
+        audience.rule_ids.domain = "[('id', '=', 0)]"
+        (audience + self.excluded).action_refresh()
+        with self.assertRaisesRegex(UserError, "nobody in it"):
+            self.task.action_send()
+        audience.rule_ids.domain = "[('email', '=', 'a@x.com')]"
+        self.task.action_send()
+        self.assertEqual(self.task.state, "pending")
+
+    def test_sending_refuses_a_line_that_can_not_be_used(self):
+        audience = self.task.audience_ids
+        (audience + self.excluded).action_refresh()
+        self.env.cr.execute(
+            "UPDATE directmail_audience_rule SET domain = %s WHERE id = %s",
+            ["[('nothing', '=', 1)]", audience.rule_ids.id],
+        )
+        self.env.invalidate_all()
+        with self.assertRaisesRegex(UserError, "can't be refreshed.*nothing"):
+            self.task.action_send()
+        self.assertEqual(self.task.state, "draft")
+
     def test_quota_days_and_cost(self):
         self.account.sudo().write(
             {"daily_quota": 2, "quota_reserve": 1, "price_per_thousand": 500, "rate_limit": 1}

@@ -1,0 +1,106 @@
+"""Members: who is in an audience is brought up to date, and counted."""
+
+from odoo.tools import SQL
+
+from .sql import usable_address
+
+#: How a person without a contact is reached, which may change from refresh to refresh.
+ADDRESS = ("email", "email_encrypted", "address_key")
+COLUMNS = SQL(", ").join(map(SQL.identifier, ("partner_id", "res_model", "res_id", *ADDRESS)))
+#: what tells two people without a contact apart, as one value
+PERSON = SQL("CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id ELSE address_key END")
+
+
+def replace_members(env, audience_id, people):
+    """Make the people of an audience exactly those that SQL selects, in one statement.
+
+    Who stays keeps the row, so that a refresh costs what changed.
+
+    :param SQL people: selects the six columns of a person, each person once
+    :return: (how many entered, how many left)
+    :rtype: tuple
+    """
+    insert = SQL(
+        """INSERT INTO directmail_audience_member (audience_id, entered_at, %(columns)s)
+           SELECT %(audience)s, now() AT TIME ZONE 'UTC', %(columns)s""",
+        audience=audience_id,
+        columns=COLUMNS,
+    )
+    if _is_empty(env, audience_id):
+        env.cr.execute(SQL("%s FROM (%s) people", insert, people))
+        return env.cr.rowcount, 0
+    # PostgreSQL knows nothing yet about what has just been filled. Where it expects one row, it
+    # would join by looking through all of one side for each row of the other. A full join it can
+    # only do by hashing or sorting, whatever it expects.
+    return env.execute_query(
+        SQL(
+            """WITH people AS MATERIALIZED (%(people)s), changed AS MATERIALIZED (
+                SELECT m.id, FALSE AS stays, people.partner_id, NULL::varchar AS res_model,
+                       NULL::int AS res_id, NULL::text AS email, NULL::text AS email_encrypted,
+                       NULL::text AS address_key
+                  FROM (SELECT id, partner_id FROM directmail_audience_member
+                         WHERE audience_id = %(audience)s AND partner_id IS NOT NULL) m
+                  FULL JOIN (SELECT partner_id FROM people WHERE partner_id IS NOT NULL) people
+                    ON people.partner_id = m.partner_id
+                 WHERE m.id IS NULL OR people.partner_id IS NULL
+                UNION ALL
+                SELECT m.id, people.person IS NOT NULL, NULL, people.res_model, people.res_id,
+                       %(new)s
+                  FROM (SELECT *, %(person)s AS person FROM directmail_audience_member
+                         WHERE audience_id = %(audience)s AND partner_id IS NULL) m
+                  FULL JOIN (SELECT *, %(person)s AS person FROM people
+                              WHERE partner_id IS NULL) people
+                    ON people.person = m.person
+                 WHERE m.id IS NULL OR people.person IS NULL
+                    OR (%(old)s) IS DISTINCT FROM (%(new)s)
+            ), gone AS (
+                DELETE FROM directmail_audience_member
+                 WHERE id IN (SELECT id FROM changed WHERE id IS NOT NULL AND NOT stays)
+                RETURNING 1
+            ), moved AS (
+                UPDATE directmail_audience_member m
+                   SET email = changed.email, email_encrypted = changed.email_encrypted,
+                       address_key = changed.address_key
+                  FROM changed WHERE m.id = changed.id AND changed.stays
+            ), entered AS (
+                %(insert)s FROM changed WHERE id IS NULL RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM entered), (SELECT count(*) FROM gone)""",
+            people=people,
+            audience=audience_id,
+            insert=insert,
+            person=PERSON,
+            old=SQL(", ").join(SQL.identifier("m", column) for column in ADDRESS),
+            new=SQL(", ").join(SQL.identifier("people", column) for column in ADDRESS),
+        )
+    )[0]
+
+
+def _is_empty(env, audience_id):
+    # In the order of the index: else PostgreSQL may look for the first one among all members.
+    return not env.execute_query(
+        SQL(
+            """SELECT 1 FROM directmail_audience_member WHERE audience_id = %s
+                ORDER BY partner_id LIMIT 1""",
+            audience_id,
+        )
+    )
+
+
+def count_members(env, audience_id):
+    """Return how many people are in an audience, and how many with a usable address.
+
+    :rtype: tuple
+    """
+    return env.execute_query(
+        SQL(
+            """SELECT count(*), count(p.id) + (
+                       SELECT count(address_key) FROM directmail_audience_member
+                        WHERE audience_id = %(audience)s AND partner_id IS NULL)
+                 FROM directmail_audience_member m
+                 LEFT JOIN (SELECT id FROM res_partner WHERE %(usable)s) p ON p.id = m.partner_id
+                WHERE m.audience_id = %(audience)s""",
+            audience=audience_id,
+            usable=usable_address(SQL("email_normalized")),
+        )
+    )[0]
