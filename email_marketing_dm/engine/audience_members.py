@@ -92,15 +92,23 @@ def count_members(env, audience_id):
 
     :rtype: tuple
     """
-    return env.execute_query(
-        SQL(
-            """SELECT count(*), count(p.id) + (
-                       SELECT count(address_key) FROM directmail_audience_member
-                        WHERE audience_id = %(audience)s AND partner_id IS NULL)
-                 FROM directmail_audience_member m
-                 LEFT JOIN (SELECT id FROM res_partner WHERE %(usable)s) p ON p.id = m.partner_id
-                WHERE m.audience_id = %(audience)s""",
-            audience=audience_id,
-            usable=usable_address(SQL("email_normalized")),
-        )
-    )[0]
+    return env.execute_query(select_count(audience_id))[0]
+
+
+def select_count(audience_id):
+    """Return SQL that selects what `count_members` returns.
+
+    :rtype: SQL
+    """
+    # A full join, as above: of addresses that are usable PostgreSQL expects hardly any.
+    return SQL(
+        """SELECT count(m.id), count(*) FILTER (WHERE m.id IS NOT NULL AND p.id IS NOT NULL) + (
+                   SELECT count(address_key) FROM directmail_audience_member
+                    WHERE audience_id = %(audience)s AND partner_id IS NULL)
+             FROM (SELECT id, partner_id FROM directmail_audience_member
+                    WHERE audience_id = %(audience)s) m
+             FULL JOIN (SELECT id FROM res_partner WHERE %(usable)s) p
+               ON p.id = m.partner_id""",
+        audience=audience_id,
+        usable=usable_address(SQL("email_normalized")),
+    )
