@@ -293,5 +293,3 @@ def add_usage(env, account, number):
                 number,
             )
         )
-
-
