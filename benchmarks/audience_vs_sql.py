@@ -158,6 +158,9 @@ class Pair:
             raise SystemExit(f"{self._audience.name}: {self._audience.refresh_error}")
 
     def _execute(self, statement):
+        from odoo.addons.email_marketing_dm.engine.sql import prepare_for_many
+
+        prepare_for_many(self._env)
         self._env.cr.execute(statement, self._values)
 
     def compare(self):

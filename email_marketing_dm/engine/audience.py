@@ -91,10 +91,11 @@ def select_people(lines, visible, master_key):
     if contacts:
         found = contacts.select
         if not contacts.seen:
+            # Whom the owner may see is a contact once, however often the lines find it.
             found = SQL(
-                "SELECT partner_id FROM (%s) found WHERE partner_id IN (%s)", found, visible
+                "SELECT id AS partner_id FROM (%s) seen (id) WHERE id IN (%s)", visible, found
             )
-        if not contacts.unique:
+        elif not contacts.unique:
             found = SQL("SELECT DISTINCT partner_id FROM (%s) found", found)
         parts.append(
             SQL(

@@ -10,6 +10,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
 from ..directmail.daily import local_day, next_daily
 from ..engine.audience_members import count_members, replace_members
+from ..engine.sql import prepare_for_many
 from ..exceptions import BusyError
 
 _logger = logging.getLogger(__name__)
@@ -258,6 +259,7 @@ class DirectmailAudience(models.Model):
         self._check_sources()
         people = self._select_people()
         self.env.flush_all()
+        prepare_for_many(self.env)
         entered, left = replace_members(self.env, self.id, people)
         total, usable = count_members(self.env, self.id)
         self.env["directmail.audience.member"].invalidate_model()

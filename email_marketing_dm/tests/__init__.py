@@ -18,6 +18,7 @@ from . import (
     test_engine,
     test_erasure,
     test_events,
+    test_events_wishes,
     test_fatigue,
     test_fatigue_oracle,
     test_mail_builder,

@@ -7,17 +7,23 @@ from odoo import fields
 from odoo.tests import tagged
 
 from .common import DirectmailCommon
+from .test_encrypted import ALICE, ALICE_HEX, BOB, X
 from .upload_common import UploadMixin
 
 CITIES = ("Bonn", "Köln", "Ulm")
 EXAMPLES = 90
-#: what the uploaded list holds: numbers of contacts, and of addresses that no contact has
-UPLOADED = ((1, 2, 6, 7), range(4))
+#: addresses that no contact has, in clear and encrypted; what can't be decrypted is told apart too
+ADDRESSES = ["bare0@example.com", "bare1@example.com", "bare2@example.com", "alice@example.com",
+             "x@y.cn", "nonsense", "more nonsense"]  # fmt: skip
+ENCRYPTED = {ALICE: 3, ALICE_HEX: 3, X: 4, "nonsense": 5, "more nonsense": 6}
+#: what each uploaded list holds: numbers of contacts, and of such addresses
+UPLOADED = {"upload": ((1, 2, 6, 7), range(4)), "encrypted": ((10,), range(3, 7))}
 #: the lines of an audience of contacts, leads and addresses
 MIXED = [
     ("or", ("list", (3, 5, 6, 11))),
     ("or", ("leads", 0, 0)),
     ("or", ("upload",)),
+    ("or", ("encrypted",)),
     ("except", ("list", (2,))),
 ]
 
@@ -25,9 +31,8 @@ MIXED = [
 @st.composite
 def leaves(draw):
     """A line as (kind, what it says), in words of the tables below."""
-    kind = draw(
-        st.sampled_from(["contacts", "leads", "list", "audience", "mixed", "task", "upload"])
-    )
+    kinds = ["contacts", "leads", "list", "audience", "mixed", "task", *UPLOADED]
+    kind = draw(st.sampled_from(kinds))
     if kind == "contacts":
         return kind, draw(st.sampled_from(CITIES)), draw(st.booleans())
     if kind == "leads":
@@ -53,6 +58,7 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls._enter_key()
         cls.user.group_ids += cls.env.ref("sales_team.group_sale_salesman_all_leads")
         cls.leads_table = cls.env["directmail.data.table"].search([("preset", "=", "leads")])
         cls.people = cls.env["res.partner"].create(
@@ -95,15 +101,22 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
         cls.env.flush_all()
 
     def setUp(self):
-        """Add a list, an audience and a task with people who are no contacts.
+        """Add two lists, an audience and a task with people who are no contacts.
 
         Then one lead is archived, so that nobody is told of it any more.
         """
         super().setUp()
-        contacts, addresses = UPLOADED
-        emails = [self.people[n].email for n in contacts]
-        emails += [f"bare{n}@example.com" for n in addresses]
-        self.upload = self._upload("\n".join(["email", *emails, emails[0]]))
+        contacts, addresses = UPLOADED["upload"]
+        emails = [self.people[n].email for n in contacts] + [ADDRESSES[n] for n in addresses]
+        self.people[10].email_encrypted = BOB
+        self.uploads = {
+            "upload": self._upload("\n".join(["email", *emails, emails[0]])),
+            "encrypted": self._upload("\n".join([BOB, *ENCRYPTED]), id_kind="encrypted"),
+        }
+        self.assertEqual(
+            [(upload.people_count, upload.duplicate_count) for upload in self.uploads.values()],
+            [(8, 1), (5, 1)],
+        )
         self.lost = None
         self.mixed_people = {
             person
@@ -169,8 +182,8 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
             return {("contact", n) for n in said[0]}
         if kind == "audience":
             return {("contact", n) for n in range(3, 8)}
-        if kind == "upload":
-            contacts, addresses = UPLOADED
+        if kind in UPLOADED:
+            contacts, addresses = UPLOADED[kind]
             return {("contact", n) for n in contacts} | {("bare", n) for n in addresses}
         if kind in ("mixed", "task"):
             return {
@@ -220,8 +233,8 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
             return {"kind": "audience", "source_id": self.mixed.id}
         if kind == "task":
             return {"kind": "task", "task_id": self.task.id, "task_result": said[0]}
-        if kind == "upload":
-            return {"kind": "upload", "upload_id": self.upload.id}
+        if kind in UPLOADED:
+            return {"kind": "upload", "upload_id": self.uploads[kind].id}
         return {
             "table_id": self.leads_table.id,
             "domain": "[('name', 'like', 'oracle')]",
@@ -234,7 +247,9 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
             return "contact", self.people.ids.index(member.partner_id.id)
         if member.res_id:
             return "lead", self.leads.ids.index(member.res_id)
-        return "bare", int(member.email.removeprefix("bare").removesuffix("@example.com"))
+        if member.email:
+            return "bare", ADDRESSES.index(member.email)
+        return "bare", ENCRYPTED[member.email_encrypted]
 
     def _found(self, audience):
         found = [self._person_of(member) for member in audience.sudo().member_ids]

@@ -1,6 +1,6 @@
 import { Component, onWillStart, onWillUpdateProps, useEffect, useRef, useState } from "@odoo/owl";
 import { loadBundle } from "@web/core/assets";
-import { deserializeDateTime, formatDateTime } from "@web/core/l10n/dates";
+import { deserializeDateTime, toLocaleDateTimeString } from "@web/core/l10n/dates";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
 import { user } from "@web/core/user";
@@ -105,7 +105,7 @@ export class TaskEffectiveness extends Component {
         const chart = new Chart(this.canvas.el, {
             type: "bar",
             data: {
-                labels: hours.map((row) => formatDateTime(deserializeDateTime(row.hour))),
+                labels: hours.map((row) => toLocaleDateTimeString(deserializeDateTime(row.hour))),
                 datasets: [
                     bars("opened", _t("Opened"), "#e9a23b"),
                     bars("clicked", _t("Clicked"), "#7c5cbf"),
