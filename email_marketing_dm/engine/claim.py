@@ -6,7 +6,8 @@ from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
 from .fatigue import Case, Judge
-from .fatigue_rules import read_rules
+from .fatigue_rules import make_rules, select_settings
+from .sql import count_changes
 
 # A delivery on its way: enough to make its mail.
 Claimed = namedtuple(
@@ -23,6 +24,15 @@ Room.__doc__ = """How much an account may take.
 :ivar quota: what is left of it: minus what this Odoo handed over since midnight in Beijing.
     DirectMail itself doesn't tell how much of the quota is used
 :ivar has_expired: whether calls are under way whose answer can no longer come
+"""
+
+Turn = namedtuple("Turn", "room rules at cases")
+Turn.__doc__ = """What a claim goes by, all read at once.
+
+:ivar Room room: what the account may take
+:ivar Rules rules: of fatigue control in the account's company
+:ivar datetime at: the database's time, by which every host judges (naive UTC)
+:ivar cases: [(task id, `fatigue.Case`)] of what the account sends, in the order of its turn
 """
 
 # What becomes of a delivery when its answer is in.
@@ -45,19 +55,24 @@ LOOK_MAX = 4000
 FREE_AT = SQL("COALESCE(not_before, '-infinity'::timestamp)")
 
 
+# Must come before the transaction's first read: see `directmail.gate`.
+GATE = SQL("LOCK TABLE directmail_gate IN EXCLUSIVE MODE;")
+
+
 def lock_gate(env):
-    """Wait for the gate. Must come before the transaction's first read: see `directmail.gate`."""
-    env.cr.execute(SQL("LOCK TABLE directmail_gate IN EXCLUSIVE MODE"))
+    """Wait for the gate."""
+    env.cr.execute(GATE)
 
 
 def write_answers(env, account, token, answers):
-    """Write down the answers to calls of this run.
+    """Wait for the gate, and write down the answers to calls of this run.
 
     Writing the same answers again, after a commit whose success got lost, changes nothing.
 
     :param answers: [(delivery id, `directmail.answers.Answer`)]
     """
     if not answers:
+        lock_gate(env)
         return
     values = SQL(", ").join(
         SQL(
@@ -72,7 +87,9 @@ def write_answers(env, account, token, answers):
         for delivery_id, answer in answers
     )
     # An unknown mail whose answer comes after all, or whose outcome is known, was sent.
-    rows = env["directmail.task.counter"]._apply(
+    _apply(
+        env,
+        account,
         SQL(
             """UPDATE directmail_delivery d
                   SET state = CASE WHEN answer.state = 'unknown' AND d.outcome IS NOT NULL
@@ -95,16 +112,15 @@ def write_answers(env, account, token, answers):
             values=values,
             token=token,
         ),
-        "sender",
-        SQL("new_state"),
+        first=GATE,
     )
-    given_back = sum(state in ("waiting", "refused") for (state,) in rows)
-    add_usage(env, account, -given_back)
 
 
 def expire_leases(env, account):
     """Call those mails *unknown* whose answer can no longer come: their process is gone."""
-    env["directmail.task.counter"]._apply(
+    _apply(
+        env,
+        account,
         SQL(
             """UPDATE directmail_delivery d
                   SET state = CASE WHEN d.outcome IS NULL THEN 'unknown' ELSE 'sent' END,
@@ -116,7 +132,38 @@ def expire_leases(env, account):
                       o.outcome AS old_outcome, d.outcome AS new_outcome""",
             account.id,
         ),
-        "sender",
+    )
+
+
+def _apply(env, account, changed, result=None, first=None):
+    """Run an UPDATE of deliveries; count its changes, and its mails against the day's quota.
+
+    All in one message to the database. Whoever waits for an answer has to wait for Python too,
+    which the calls' threads keep busy: that takes longer than what is asked for.
+
+    :param SQL changed: as for `directmail.task.counter._apply`
+    :param SQL result: what to select from the changed rows
+    :param SQL first: a statement that comes before it
+    """
+    return env.execute_query(
+        SQL(
+            """%(first)s WITH changed AS (%(changed)s), %(counted)s, used AS (
+                INSERT INTO directmail_usage AS u (account_id, day, used)
+                SELECT %(account)s, (now() AT TIME ZONE 'Asia/Shanghai')::date, sum(mails)
+                  FROM (SELECT CASE WHEN new_state = 'sending' THEN 1
+                                    WHEN new_state IN ('waiting', 'refused')
+                                     AND old_state IN ('sending', 'unknown') THEN -1 END AS mails
+                          FROM changed) changed
+                HAVING sum(mails) != 0
+                    ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
+            )
+            SELECT %(result)s FROM changed""",
+            first=first or SQL(),
+            changed=changed,
+            counted=count_changes(SQL.identifier("changed"), "sender"),
+            account=account.id,
+            result=result or SQL("count(*)"),
+        )
     )
 
 
@@ -125,27 +172,66 @@ def read_room(env, account):
 
     :rtype: Room
     """
+    [row] = env.execute_query(_select_room(account))
+    return Room(*row)
+
+
+def _select_room(account):
     account.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
-    [row] = env.execute_query(
+    return SQL(
+        """SELECT a.state, GREATEST(0, a.threads - sending.number), budget.mails,
+                  GREATEST(0, budget.mails - COALESCE(usage.used, 0)), sending.expired
+             FROM directmail_account a
+            CROSS JOIN LATERAL (
+                  SELECT GREATEST(0, COALESCE(a.daily_quota, 0) - COALESCE(a.quota_reserve, 0))
+            ) AS budget (mails)
+            CROSS JOIN LATERAL (
+                  SELECT count(*), COALESCE(bool_or(lease_until < now() AT TIME ZONE 'UTC'), FALSE)
+                    FROM directmail_delivery WHERE account_id = a.id AND state = 'sending'
+            ) AS sending (number, expired)
+             LEFT JOIN directmail_usage usage ON usage.account_id = a.id
+                       AND usage.day = (now() AT TIME ZONE 'Asia/Shanghai')::date
+            WHERE a.id = %s""",
+        account.id,
+    )
+
+
+def _read_turn(env, account):
+    """Return the `Turn` of an account.
+
+    Read without the ORM, as is everything that happens many times a second while mails go out.
+    """
+    env["directmail.task"].flush_model()
+    rows = env.execute_query(
         SQL(
-            """SELECT a.state, GREATEST(0, a.threads - sending.number), budget.mails,
-                      GREATEST(0, budget.mails - COALESCE(usage.used, 0)), sending.expired
+            """SELECT room.*, statement_timestamp() AT TIME ZONE 'UTC', a.company_id,
+                      %(settings)s, task.*
                  FROM directmail_account a
-                CROSS JOIN LATERAL (
-                      SELECT GREATEST(0, COALESCE(a.daily_quota, 0) - COALESCE(a.quota_reserve, 0))
-                ) AS budget (mails)
-                CROSS JOIN LATERAL (
-                      SELECT count(*),
-                             COALESCE(bool_or(lease_until < now() AT TIME ZONE 'UTC'), FALSE)
-                        FROM directmail_delivery WHERE account_id = a.id AND state = 'sending'
-                ) AS sending (number, expired)
-                 LEFT JOIN directmail_usage usage ON usage.account_id = a.id
-                           AND usage.day = (now() AT TIME ZONE 'Asia/Shanghai')::date
-                WHERE a.id = %s""",
-            account.id,
+                CROSS JOIN LATERAL (%(room)s) AS room
+                 LEFT JOIN LATERAL (
+                      SELECT t.id, t.company_id, t.sender_id,
+                             COALESCE(t.is_notification, FALSE)
+                             OR COALESCE(t.ignore_fatigue, FALSE),
+                             t.not_after, a.tz,
+                             ARRAY(SELECT mailing_list_id FROM directmail_task_mailing_list_rel
+                                    WHERE directmail_task_id = t.id ORDER BY mailing_list_id),
+                             row_number() OVER (
+                                 ORDER BY t.priority DESC, t.planned_at, t.id) AS place
+                        FROM directmail_task t
+                       WHERE t.account_id = a.id AND t.state = 'sending'
+                      ) AS task ON TRUE
+                WHERE a.id = %(account)s
+                ORDER BY task.place""",
+            settings=select_settings(SQL("a.company_id")),
+            room=_select_room(account),
+            account=account.id,
         )
     )
-    return Room(*row)
+    first = len(Room._fields) + 3
+    *room, at, company_id, settings = rows[0][:first]
+    tasks = [row[first:] for row in rows if row[first]]
+    cases = [(task_id, Case(*case)) for task_id, *case, _place in tasks]
+    return Turn(Room(*room), make_rules(env, company_id, settings), at, cases)
 
 
 def orphans(env, token, known):
@@ -169,63 +255,45 @@ def orphans(env, token, known):
 def claim(env, account, token, limit, lease):
     """Take the next mails of the account's tasks: urgent tasks first, then the older ones.
 
-    That order also decides who gets the quota of the day.
-
-    Whoever may not be mailed at this moment is suppressed instead, and somebody else is taken.
+    That order also decides who gets the quota of the day. Calls whose answer can no longer come
+    make room first. Whoever may not be mailed at this moment is suppressed, and the next one taken.
 
     :param str token: of this run
-    :param int limit: how many at most
+    :param int limit: how many at most; fewer where places or quota are short
     :param float lease: seconds until a mail without an answer counts as unknown
     :rtype: list[Claimed]
     """
+    turn = _read_turn(env, account)
+    if turn.room.has_expired:
+        expire_leases(env, account)
+        turn = _read_turn(env, account)
+    limit = min(limit, turn.room.places, turn.room.quota) if turn.room.state == "active" else 0
     claimed = []
     looked_at = 0
-    cases = _read_cases(env, account)
-    if cases:
-        rules, at = read_rules(env, cases[0][1].company_id)
-    for task_id, case in cases:
-        judge, pick = Judge(env, case, rules, at), limit
+    for task_id, case in turn.cases:
+        judge, pick = Judge(env, case, turn.rules, turn.at), limit
         while len(claimed) < limit and looked_at < LOOK_MAX:
-            rows = _claim_from(env, judge, task_id, token, limit - len(claimed), pick, lease)
+            rows = _claim_from(
+                env, account, judge, task_id, token, limit - len(claimed), pick, lease
+            )
             claimed += [Claimed(*row) for state, *row in rows if state == "sending"]
             if not rows:
                 break
             looked_at += len(rows)
             # Where many in a row get no mail now, more of them are looked at at once.
             pick = min(4 * pick, PICK_MAX)
-    add_usage(env, account, len(claimed))
     return claimed
 
 
-def _read_cases(env, account):
-    """Return (task id, `fatigue.Case`) of what an account sends, in the order of its turn.
-
-    Read without the ORM, as is everything that happens many times a second while mails go out.
-    """
-    env["directmail.task"].flush_model()
-    rows = env.execute_query(
-        SQL(
-            """SELECT t.id, t.company_id, t.sender_id,
-                      COALESCE(t.is_notification, FALSE) OR COALESCE(t.ignore_fatigue, FALSE),
-                      t.not_after, a.tz,
-                      ARRAY(SELECT mailing_list_id FROM directmail_task_mailing_list_rel
-                             WHERE directmail_task_id = t.id ORDER BY mailing_list_id)
-                 FROM directmail_task t JOIN directmail_account a ON a.id = t.account_id
-                WHERE t.account_id = %s AND t.state = 'sending'
-                ORDER BY t.priority DESC, t.planned_at, t.id""",
-            account.id,
-        )
-    )
-    return [(task_id, Case(*case)) for task_id, *case in rows]
-
-
-def _claim_from(env, judge, task_id, token, limit, pick, lease):
+def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
     """Take up to `limit` mails among the next `pick` of a task; hold or suppress the others.
 
     :return: rows (new state, *`Claimed`); none if nobody is due any more
     """
     by_contact = judge.rules.by_contact
-    return env["directmail.task.counter"]._apply(
+    return _apply(
+        env,
+        account,
         SQL(
             # The CTE is what makes LIMIT hold: as a mere subquery it may be run once per row of the
             # join, and each run, skipping what the one before has locked, would take more.
@@ -275,7 +343,6 @@ def _claim_from(env, judge, task_id, token, limit, pick, lease):
             # Two contacts that were merged while the task runs are one person, twice in it.
             person=SQL("COALESCE(-picked.partner_id, picked.id)" if by_contact else "picked.id"),
         ),
-        "sender",
         SQL("new_state, %s", CLAIMED),
     )
 

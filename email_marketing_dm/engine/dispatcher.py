@@ -72,14 +72,21 @@ class Dispatcher:
         self._silent = 0
         self._in_hand = {}
 
-    def run(self, seconds):
+    def run(self, seconds, longest=0, may_go_on=None):
         """Send until nothing is left, the time is up, or the account is in trouble.
 
         :param float seconds: after which no new call starts; calls under way are waited for
+        :param float longest: instead, as long as `may_go_on(env)` says so, asked once a second
         """
         deadline = time.monotonic() + seconds
+        end = deadline - seconds + longest
         answers = []
         while True:
+            if deadline <= time.monotonic() < end and not self._stopped:
+                if self._transact(lambda env, _attempt: may_go_on(env)):
+                    deadline = min(end, time.monotonic() + 1)
+                else:
+                    end = deadline
             late = self._stopped or time.monotonic() >= deadline
             halting = self._silent >= SILENCE_LIMIT or any(
                 answer.verdict in HALTING for _id, answer in answers
@@ -172,17 +179,11 @@ class Dispatcher:
         """
 
         def exchange(env, attempt):
-            claim.lock_gate(env)
             account = env["directmail.account"].browse(self.account_id)
             claim.write_answers(env, account, self.token, answers)
             claimed = claim.orphans(env, self.token, self._in_hand) if attempt else []
-            allowed = claim.read_room(env, account)
-            if allowed.has_expired:
-                claim.expire_leases(env, account)
-                allowed = claim.read_room(env, account)
-            left = min(room, allowed.places, allowed.quota)
-            if left > 0 and allowed.state == "active":
-                claimed += claim.claim(env, account, self.token, left, self.lease)
+            if room:
+                claimed += claim.claim(env, account, self.token, room, self.lease)
             return claimed
 
         claimed = self._transact(exchange)

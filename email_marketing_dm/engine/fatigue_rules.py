@@ -63,28 +63,47 @@ def read_rules(env, company_id):
     """
     [(at, settings)] = env.execute_query(
         SQL(
-            """SELECT statement_timestamp() AT TIME ZONE 'UTC', (
-                SELECT json_build_object(
-                    'id', f.id, 'identity', f.identity, 'zone', f.zone,
-                    'trust_contact_tz', f.trust_contact_tz,
-                    'exempt', f.exempt_suspended IS NOT TRUE AND EXISTS (
-                        SELECT 1 FROM directmail_fatigue_exempt_rel r WHERE r.fatigue_id = f.id),
-                    'limits', (
-                        SELECT json_agg(json_build_array(r.span, r.email_limit, r.global_limit))
-                          FROM directmail_fatigue_rule r WHERE r.fatigue_id = f.id),
-                    'hours', (
-                        SELECT json_agg(json_build_array(h.begin, h.finish, h.action) ORDER BY h.id)
-                          FROM directmail_quiet_hours h WHERE h.fatigue_id = f.id),
-                    'periods', (
-                        SELECT json_agg(json_build_array(p.first_day, p.last_day, p.action)
-                                        ORDER BY p.id)
-                          FROM directmail_quiet_period p WHERE p.fatigue_id = f.id))
-                  FROM directmail_fatigue f WHERE f.company_id = %s)""",
-            company_id,
+            "SELECT statement_timestamp() AT TIME ZONE 'UTC', %s",
+            select_settings(SQL("%s", company_id)),
         )
     )
+    return make_rules(env, company_id, settings), at
+
+
+def select_settings(company):
+    """Return SQL, a scalar subquery, of what `make_rules` needs to know of a company.
+
+    :param SQL company: its id
+    """
+    return SQL(
+        """(SELECT json_build_object(
+                'id', f.id, 'identity', f.identity, 'zone', f.zone,
+                'trust_contact_tz', f.trust_contact_tz,
+                'exempt', f.exempt_suspended IS NOT TRUE AND EXISTS (
+                    SELECT 1 FROM directmail_fatigue_exempt_rel r WHERE r.fatigue_id = f.id),
+                'limits', (
+                    SELECT json_agg(json_build_array(r.span, r.email_limit, r.global_limit))
+                      FROM directmail_fatigue_rule r WHERE r.fatigue_id = f.id),
+                'hours', (
+                    SELECT json_agg(json_build_array(h.begin, h.finish, h.action) ORDER BY h.id)
+                      FROM directmail_quiet_hours h WHERE h.fatigue_id = f.id),
+                'periods', (
+                    SELECT json_agg(json_build_array(p.first_day, p.last_day, p.action)
+                                    ORDER BY p.id)
+                      FROM directmail_quiet_period p WHERE p.fatigue_id = f.id))
+              FROM directmail_fatigue f WHERE f.company_id = %s)""",
+        company,
+    )
+
+
+def make_rules(env, company_id, settings):
+    """Return the rules in force in a company.
+
+    :param dict settings: what `select_settings` found, or None
+    :rtype: Rules
+    """
     if not settings:
-        return Rules(company_id), at
+        return Rules(company_id)
     rules = Rules(
         company_id,
         limits=_read_limits(settings["limits"] or ()),
@@ -102,9 +121,7 @@ def read_rules(env, company_id):
         by_recipient=settings["zone"] == "recipient",
         trust_contact_tz=bool(settings["trust_contact_tz"]),
     )
-    if not rules:
-        return rules, at
-    return _complete(env, rules, settings), at
+    return _complete(env, rules, settings) if rules else rules
 
 
 def _read_limits(rows):

@@ -3,8 +3,9 @@ import logging
 from datetime import datetime, time, timedelta, timezone
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.service.model import retrying
-from odoo.tools import SQL
+from odoo.tools import SQL, config
 
 from ..directmail.const import BEIJING
 from ..engine.claim import FREE_AT, expire_leases, read_room
@@ -14,6 +15,9 @@ _logger = logging.getLogger(__name__)
 
 # An Odoo cron is given about ten seconds a run; outside a cron this is the longest one.
 RUN_SECONDS = 600
+# Nothing is sent while one run ends and the next one begins. So a run goes on for so long, if
+# nobody else waits for the cron's thread.
+LONGEST_SECONDS = 40
 
 
 class DirectmailAccount(models.Model):
@@ -30,6 +34,7 @@ class DirectmailAccount(models.Model):
         account = self.browse(account_id).exists()
         if not account:
             return
+        since = self.env.cr.now()
         retrying(account._cancel_rest, self.env)
         self.env["ir.cron"]._commit_progress()
         if not account._is_armed():
@@ -39,7 +44,7 @@ class DirectmailAccount(models.Model):
             task = task.with_context(lang=task.user_id.lang)
             retrying(lambda task=task: account._start_task(task), self.env)
             self.env["ir.cron"]._commit_progress()
-        if not account._send():
+        if not account._send(since):
             # Paused and cancelled tasks too may have had calls under way when a server died.
             retrying(lambda: expire_leases(self.env, account), self.env)
             self.env["ir.cron"]._commit_progress()
@@ -100,9 +105,10 @@ class DirectmailAccount(models.Model):
             order="priority desc, scheduled_at, id",
         )
 
-    def _send(self):
+    def _send(self, since):
         """Run the dispatcher until nothing is left or the cron's time is up.
 
+        :param datetime since: when the cron began (naive UTC)
         :return: whether there was anything to send
         :rtype: bool
         """
@@ -119,13 +125,49 @@ class DirectmailAccount(models.Model):
         seconds = self.env["ir.cron"]._commit_progress(remaining=1)
         dispatcher = Dispatcher(self)
         try:
-            dispatcher.run(min(seconds, RUN_SECONDS))
+            dispatcher.run(
+                min(seconds, RUN_SECONDS),
+                self._get_longest_run(),
+                lambda env: self.with_env(env)._may_go_on(since),
+            )
         finally:
             dispatcher.close()
         # The dispatcher wrote in transactions of its own.
         self.env["ir.cron"]._commit_progress(dispatcher.answered)
         self.env.invalidate_all()
         return True
+
+    @api.model
+    def _get_longest_run(self):
+        """Return seconds: with the calls under way then, far from where Odoo kills a cron."""
+        limit = config["limit_time_real_cron"]
+        limit = config["limit_time_real"] if limit < 0 else limit
+        return min(LONGEST_SECONDS, limit / 3) if limit > 0 else LONGEST_SECONDS
+
+    def _may_go_on(self, since):
+        """Tell whether no other cron is due, and nothing new is to be done for this account.
+
+        :param datetime since: when this run began (naive UTC)
+        """
+        cron = self.sudo().cron_id
+        if any(job["id"] != cron.id for job in cron._get_all_ready_jobs(self.env.cr)):
+            return False
+        woken = Domain("cron_id", "=", cron.id) & Domain("call_at", "<=", fields.Datetime.now())
+        woken &= Domain("call_at", ">", since) | Domain("create_date", ">", since)
+        triggers = self.env["ir.cron.trigger"].sudo()
+        return not triggers.search_count(woken, limit=1) and not self._get_finished_tasks()
+
+    def _get_finished_tasks(self):
+        """Return the sending tasks of which nobody is waiting or sending any more."""
+        self.ensure_one()
+        deliveries = self.env["directmail.delivery"]
+        return self.env["directmail.task"].search(
+            [("account_id", "=", self.id), ("state", "=", "sending")]
+        ).filtered(
+            lambda task: not deliveries.search_count(
+                [("task_id", "=", task.id), ("state", "in", ("waiting", "sending"))], limit=1
+            )
+        )  # fmt: skip
 
     def _finish_tasks(self):
         """Close the tasks of which nobody is waiting or sending any more."""
@@ -138,13 +180,8 @@ class DirectmailAccount(models.Model):
                 self.id,
             )
         )
-        for task in self.env["directmail.task"].search(
-            [("account_id", "=", self.id), ("state", "=", "sending")]
-        ):
-            if not self.env["directmail.delivery"].search_count(
-                [("task_id", "=", task.id), ("state", "in", ("waiting", "sending"))], limit=1
-            ):
-                task.with_context(lang=task.user_id.lang)._finish()
+        for task in self._get_finished_tasks():
+            task.with_context(lang=task.user_id.lang)._finish()
 
     def _tell_waiting_for_quota(self):
         """Tell the owners of tasks that could go on if there were quota."""
@@ -160,8 +197,8 @@ class DirectmailAccount(models.Model):
     def _schedule_next_run(self):
         """Wake this account's cron again when there will be something to do.
 
-        A cron that merely reports work left is not woken before the next minute, so it triggers
-        itself in the transaction that reports.
+        A cron that merely reports work left is not woken before the next minute, and is called once
+        more for nothing where its time is up. So it triggers itself instead.
         """
         self.ensure_one()
         [(free, free_at, lease_until)] = self.env.execute_query(
@@ -180,8 +217,7 @@ class DirectmailAccount(models.Model):
                 free_at=FREE_AT,
             )
         )
-        goes_on = bool(free and self._get_room().quota)
-        if goes_on:
+        if free and self._get_room().quota:
             times = [fields.Datetime.now()]
         elif free:
             times = [self._get_next_day()]
@@ -190,7 +226,7 @@ class DirectmailAccount(models.Model):
         times += [lease_until]
         if any(times):
             self.sudo().cron_id._trigger([moment for moment in times if moment])
-        self.env["ir.cron"]._commit_progress(remaining=int(goes_on))
+        self.env["ir.cron"]._commit_progress(remaining=0)
 
     def _get_next_day(self):
         """Return when DirectMail's next day begins, a minute past midnight in Beijing."""

@@ -1,0 +1,90 @@
+"""One cron thread for everything: sending goes on while nobody else waits for it, and only then."""
+
+import time
+
+import pytest
+from odoo_server import OdooServer
+
+#: of which the cron is given ten seconds: the first run sends about 80
+RATE, PEOPLE, LATE = 8, 160, 95
+
+
+@pytest.fixture(scope="module")
+def server(database):
+    with OdooServer(database, crons=1) as running:
+        yield running
+
+
+@pytest.fixture
+def calm(shop):
+    """Nothing but the sender is due."""
+    shop.stop_importing()
+    shop.server.query("UPDATE ir_cron SET nextcall = now() + interval '1 day'")
+    shop.server.query("DELETE FROM ir_cron_trigger")
+    shop.server.query("UPDATE directmail_account SET rate_limit = %s", RATE)
+    return shop
+
+
+def begin(shop, group, people=PEOPLE):
+    task = shop.make_task(group, people)
+    shop.act(task, "send")
+    shop.server.wake_crons()
+    return task
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.1)
+
+
+def count_sent(shop, task):
+    return shop.read(task, "sent_count")["sent_count"]
+
+
+def count_runs(shop):
+    [(runs,)] = shop.server.query(
+        """SELECT count(*) FROM ir_cron_progress
+            WHERE cron_id = (SELECT cron_id FROM directmail_account WHERE id = %s)""",
+        shop.account,
+    )
+    return runs
+
+
+def test_goes_on_until_something_new_is_to_be_sent(calm):
+    before = count_runs(calm)
+    first = begin(calm, "first")
+    wait_for(lambda: count_sent(calm, first) >= LATE)
+    assert count_runs(calm) == before + 1, "still the run that began"
+
+    second = begin(calm, "second", 3)
+    wait_for(lambda: calm.state(second) != "pending")
+    assert calm.state(first) == "sending"
+    calm.wait(first, "done")
+    calm.wait(second, "done")
+    for task, people in ((first, PEOPLE), (second, 3)):
+        books = calm.check(task, people)
+        assert books.ok, books
+        assert books.states == {"sent": people}
+
+
+def test_others_get_their_turn(calm):
+    task = begin(calm, "turn")
+    wait_for(lambda: count_sent(calm, task) >= RATE)
+    [(cron,)] = calm.server.query(
+        """SELECT res_id FROM ir_model_data
+            WHERE module = 'base' AND name = 'autovacuum_job'"""
+    )
+    calm.server.query("UPDATE ir_cron SET nextcall = now(), lastcall = NULL WHERE id = %s", cron)
+
+    def has_run():
+        [(last,)] = calm.server.query("SELECT lastcall FROM ir_cron WHERE id = %s", cron)
+        return last is not None
+
+    wait_for(has_run)
+    assert calm.state(task) == "sending", "it did not have to wait for the end"
+    calm.wait(task, "done")
+    books = calm.check(task, PEOPLE)
+    assert books.ok, books
+    assert books.states == {"sent": PEOPLE}
