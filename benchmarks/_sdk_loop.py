@@ -14,18 +14,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "email_marketing_dm"))
 
-from directmail.client import DirectMailClient, _send_request  # noqa: E402
+from alibabacloud_dm20151123.client import Client  # noqa: E402
+from alibabacloud_tea_openapi.utils_models import Config  # noqa: E402
+from darabonba.runtime import RuntimeOptions  # noqa: E402
+from directmail.client import _send_request  # noqa: E402
 from directmail.records import Mail  # noqa: E402
 
 
 def main():
     endpoint, key, secret, number, threads = sys.argv[1:]
     mail = Mail(**json.load(sys.stdin))
-    client = DirectMailClient(endpoint, key, secret, protocol="http", pool_size=int(threads))
+    config = Config(
+        access_key_id=key, access_key_secret=secret, endpoint=endpoint, protocol="http",
+        max_idle_conns=int(threads),
+    )  # fmt: skip
+    client, runtime = Client(config), RuntimeOptions()
 
     def send(index):
         request = _send_request(replace(mail, to=f"bare-{time.time_ns()}-{index}@x.example"))
-        answer = client._sdk.single_send_mail_with_options(request, client._runtime)
+        answer = client.single_send_mail_with_options(request, runtime)
         return bool(answer.body.env_id)
 
     with ThreadPoolExecutor(int(threads)) as pool:
