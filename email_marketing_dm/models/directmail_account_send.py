@@ -1,6 +1,7 @@
 import hashlib
 import logging
 from datetime import datetime, time, timedelta, timezone
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.fields import Domain
@@ -42,8 +43,11 @@ class DirectmailAccount(models.Model):
         for task in account._get_due_tasks():
             # What the cron writes is for the owner to read.
             task = task.with_context(lang=task.user_id.lang)
-            retrying(lambda task=task: account._start_task(task), self.env)
-            self.env["ir.cron"]._commit_progress()
+            for step in (task._prepare, task._let_go):
+                goes_on = retrying(partial(account._start_task, task, step), self.env)
+                self.env["ir.cron"]._commit_progress()
+                if not goes_on:
+                    break
         if not account._send(since):
             # Paused and cancelled tasks too may have had calls under way when a server died.
             retrying(lambda: expire_leases(self.env, account), self.env)
@@ -70,12 +74,16 @@ class DirectmailAccount(models.Model):
         for task in self.env["directmail.task"].browse(row[0] for row in rows):
             task._cancel_waiting()
 
-    def _start_task(self, task):
-        """Start one task; whatever is wrong with it, the account's others go on."""
+    def _start_task(self, task, step):
+        """Take a step of a task's start; whatever is wrong with it, the account's others go on.
+
+        :return: whether the next step is to be taken
+        """
         try:
             with self.env.cr.savepoint():
-                task._start()
+                goes_on = step()
                 self.env.flush_all()
+                return goes_on
         except Exception as error:
             if is_passing(error):
                 raise

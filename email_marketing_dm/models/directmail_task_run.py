@@ -33,26 +33,40 @@ class DirectmailTask(models.Model):
     _inherit = "directmail.task"
 
     def _start(self):
-        """Plan the task and let it go. Called by the cron, when it is due.
+        """Plan the task and let it go, if it is to start now."""
+        return self._prepare() and self._let_go()
+
+    def _prepare(self):
+        """Check a task that is due, and get what DirectMail has to give first. Called by the cron.
+
+        What that writes is committed before people are chosen, which may take a minute: whoever
+        takes the task back or cancels it meanwhile must not have to wait for its row.
+
+        :return: whether it is to start now
+        :rtype: bool
+        """
+        return self._attempt(self._make_ready)
+
+    def _let_go(self):
+        """Plan a prepared task and let it go.
 
         Either everything is in place afterwards or nothing is: a task that fails here for the first
         time has no deliveries. One that was planned before goes on with those who still wait.
+
+        :return: whether it goes
+        :rtype: bool
         """
+        return self._attempt(self._plan_and_go)
+
+    def _attempt(self, step):
+        """Take a step of the start; what keeps the task from starting is for its owner to read."""
         self.ensure_one()
+        # Tried again after its owner was quicker, there is nothing to start any more.
+        if self.state != "pending":
+            return False
         try:
-            if not self.planned_at:
-                self._check_not_too_late()
-            self._check_template()
-            if self.template_id._compare():
-                return  # the template's lapse has paused its tasks, this one too
             with self.env.cr.savepoint():
-                self._ensure_tag()
-                if not self.planned_at:
-                    if not self.use_as_is:
-                        self._refresh_audiences()
-                    self._plan()
-                self._make_links()
-                self.write({"state": "sending", "state_message": False, "content_changed": False})
+                return step()
         except PauseTask as error:
             self._pause(error.reason, error.args[0])
         except UserError as error:
@@ -60,8 +74,27 @@ class DirectmailTask(models.Model):
                 _logger.warning("Email task %s is tried again: %s", self.id, error)
                 self.state_message = error.args[0]
                 self.account_id._trigger_sending(fields.Datetime.now() + timedelta(minutes=1))
-                return
-            self._fail(error.args[0])
+            else:
+                self._fail(error.args[0])
+        return False
+
+    def _make_ready(self):
+        if not self.planned_at:
+            self._check_not_too_late()
+        self._check_template()
+        if self.template_id._compare():
+            return False  # the template's lapse has paused its tasks, this one too
+        self._ensure_tag()
+        return True
+
+    def _plan_and_go(self):
+        if not self.planned_at:
+            if not self.use_as_is:
+                self._refresh_audiences()
+            self._plan()
+        self._make_links()
+        self.write({"state": "sending", "state_message": False, "content_changed": False})
+        return True
 
     def _is_passing(self, error):
         """Tell whether what keeps the task from starting passes by itself."""

@@ -35,13 +35,15 @@ class DirectmailTask(models.Model):
             )
         if self.state == "pending" and self.template_id.state != "approved":
             return self.template_id._explain_state()
-        if self.state == "pending" and self.scheduled_at and not self.planned_at:
+        if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
             return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
         if not account._get_room().quota:
             return self.env._(
                 "Today's quota is used up. It goes on after midnight in Beijing, at %s.",
                 format_datetime(self.env, account._get_next_day()),
             )
+        if not self.planned_at:
+            return self.env._("The people are being chosen. The first mails go out in a moment.")
         held_until = self.sudo()._get_held_until()
         if held_until:
             return self.env._(

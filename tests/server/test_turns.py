@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from odoo_server import OdooServer
+from odoo_server import OdooServer, connect
 
 #: of which the cron is given ten seconds: the first run sends about 80
 RATE, PEOPLE, LATE = 8, 160, 95
@@ -88,3 +88,30 @@ def test_others_get_their_turn(calm):
     books = calm.check(task, PEOPLE)
     assert books.ok, books
     assert books.states == {"sent": PEOPLE}
+
+
+@pytest.mark.parametrize(("action", "state"), [("withdraw", "draft"), ("cancel", "cancelled")])
+def test_its_owner_need_not_wait_while_people_are_chosen(calm, action, state):
+    server, people = calm.server, 20
+    with connect(server.database, server.environment) as cursor:
+        # Choosing the people asks for opt-outs, and so takes as long as this transaction.
+        cursor.execute("BEGIN; LOCK TABLE directmail_optout IN ACCESS EXCLUSIVE MODE")
+        task = begin(calm, f"early {action}", people)
+        wait_for(lambda: is_waiting(server, "directmail_optout"))
+        assert "being chosen" in calm.read(task, "waiting_for")["waiting_for"]
+        calm.act(task, action)
+        assert calm.state(task) == state
+        cursor.execute("COMMIT")
+    wait_for(lambda: not is_waiting(server, "directmail_optout"))
+    # Whatever the account is given next comes after it.
+    after = begin(calm, f"after {action}", 3)
+    calm.wait(after, "done")
+    assert calm.state(task) == state
+    books = calm.check(task, 0)
+    assert books.ok and not books.mailed, books
+
+
+def is_waiting(server, table):
+    return server.query(
+        "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %s::regclass", table
+    )
