@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from odoo.tools import SQL
 
-from .sql import address_key, left_lists, usable_address
+from .sql import address_key, left_lists, prepare_for_many, usable_address
 
 
 def count_people(env, people, timeout):
@@ -19,10 +19,14 @@ def count_people(env, people, timeout):
 
 
 def estimate_people(env, people):
-    """Return how many people PostgreSQL's planner expects; far off at times, but at once."""
+    """Return how many people PostgreSQL's planner expects; far off at times, but at once.
+
+    In two digits: more would look as if somebody had counted.
+    """
     env.cr.execute(SQL("EXPLAIN (FORMAT JSON) %s", people))
     [[[plan]]] = env.cr.fetchall()
-    return plan["Plan"]["Plan Rows"]
+    rows = plan["Plan"]["Plan Rows"]
+    return round(rows, 2 - len(str(rows)))
 
 
 def count_reasons(env, people, company, master_key, timeout, lists=()):
@@ -88,6 +92,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=()):
 @contextmanager
 def _limited(env, seconds):
     """Let statements run for so long only. After an error the savepoint takes the limit back."""
+    prepare_for_many(env)
     env.cr.execute(SQL("SET LOCAL statement_timeout = %s", int(seconds * 1000)))
     yield
     env.cr.execute(SQL("SET LOCAL statement_timeout = 0"))
