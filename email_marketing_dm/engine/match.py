@@ -18,7 +18,7 @@ def match_lines(upload, env):
     """
     is_address = upload.id_kind in ("email", "encrypted")
     upload.env.flush_all()
-    upload.env.execute_query(
+    upload.env.cr.execute(
         SQL(
             """WITH contacts (id, key) AS (%(contacts)s),
                oldest AS (
@@ -51,7 +51,7 @@ def match_lines(upload, env):
                                          WHEN %(is_encrypted)s THEN judged.match_key
                                          ELSE %(key)s END
                  FROM (SELECT *, status IN ('bare', 'unreadable') AS is_bare FROM judged) judged
-                WHERE l.id = judged.id RETURNING 1""",
+                WHERE l.id = judged.id""",
             contacts=_select_contacts(upload.id_kind, env),
             upload=upload.id,
             is_address=is_address,

@@ -68,9 +68,9 @@ class DirectmailUploadLine(models.Model):
     @api.private
     def _delete_of(self, uploads):
         """Delete all rows of some uploads."""
-        self.env.execute_query(
+        self.env.cr.execute(
             SQL(
-                "DELETE FROM directmail_upload_line WHERE upload_id IN %s RETURNING 1",
+                "DELETE FROM directmail_upload_line WHERE upload_id IN %s",
                 tuple(uploads.ids) or (0,),
             )
         )
