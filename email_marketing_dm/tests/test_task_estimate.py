@@ -132,6 +132,12 @@ class TestTaskEstimate(DirectmailCommon):
         self.task.priority = "1"
         self.assertEqual(self._open().queue_count, 0)
 
+    def test_those_ahead_take_their_time(self):
+        self.account.sudo().rate_limit = 1
+        self.assertEqual(self._open().duration, "Less than a minute")
+        self.patch(type(self.task), "_count_ahead", lambda task: 178)
+        self.assertEqual(self._open().duration, "About 3 minutes", "178 others and 2 mails")
+
     def test_of_the_rest(self):
         task = self._make_task(self._make_audience(self._make_people("p@x.com", "q@x.com")))
         task.action_send()
