@@ -74,13 +74,16 @@ class DirectmailAccount(models.Model):
     def _get_unsettled_tasks(self):
         """Return the tasks whose mails have no outcome yet, the longest unread first.
 
-        What has no outcome after hours is looked for once an hour only.
+        What has no outcome after hours is looked for once an hour only. Whatever a user has begun
+        to read is read to its end.
         """
         now = fields.Datetime.now()
         task = self.env["directmail.task"]
         tasks = task.search(task._get_unsettled_domain() & Domain("account_id", "=", self.id))
-        return tasks.filtered(
-            lambda task: not task._is_settled()
+        begun = self.poll_ids.filtered(lambda poll: poll.end and not poll.error).task_id
+        return (tasks | begun).filtered(
+            lambda task: task in begun
+            or not task._is_settled()
             and not (
                 (last := task._get_last_moment())
                 and last < now - QUICKLY

@@ -1,10 +1,12 @@
 from psycopg2.errors import QueryCanceled
 
-from odoo import models
+from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from ..engine.audience import select_people, visible_contacts
 from ..engine.audience_count import count_people, count_reasons, estimate_people
+from .directmail_audience_refresh import RECENT
 
 #: How long counting may take before an estimate is shown instead, in seconds.
 COUNT_TIMEOUT = 5
@@ -43,19 +45,43 @@ class DirectmailAudience(models.Model):
 
         :param dict changes: as `count_line`
         :return: {"people": n, "about": bool, "mailable": n or False, "reasons": [[label, n], …]},
-            or {"error": why}; `mailable` is False where it would take too long
+            or {"error": why}; `mailable` is False where it would take too long, and then `usable`
+            says how many have an address, if a refresh has just counted them
         :rtype: dict
         """
+        known = self._is_known(changes)
 
         def count(lines, visible, key):
             people = select_people(lines, visible, key)
             total, about = self._count(people)
+            if about and known:
+                people, total, about = self._select_members(), self.people_count, False
             result = {"people": total, "about": about, "mailable": False, "reasons": []}
             if not about:
                 result.update(self._count_mailable(people, key))
+            if result["mailable"] is False and known:
+                result["usable"] = self.usable_count
             return result
 
         return self._with_lines(changes, count)
+
+    def _is_known(self, changes):
+        """Tell whether the figures of the last refresh are those of the form as it stands."""
+        return bool(
+            self
+            and not changes.get("rule_ids")
+            and self.refreshed_at
+            and self.refreshed_at >= fields.Datetime.now() - RECENT
+            and not self._may_have_changed()
+        )
+
+    def _select_members(self):
+        """Return SQL that selects the people of the last refresh, as six columns of a person."""
+        return SQL(
+            """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
+                 FROM directmail_audience_member WHERE audience_id = %s""",
+            self.id,
+        )
 
     def _with_lines(self, changes, function, until=None):
         """Return what a function makes of the unsaved lines, or why they can't be used."""

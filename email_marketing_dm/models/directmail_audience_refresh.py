@@ -17,6 +17,8 @@ _logger = logging.getLogger(__name__)
 
 #: What was refreshed so recently, and since it was due, is not refreshed again by the clock.
 STILL_FRESH = timedelta(hours=1)
+#: What was refreshed so recently is shown and estimated as it is, if no line has changed.
+RECENT = timedelta(minutes=15)
 BUSY_RETRY = timedelta(minutes=1)
 CRON = "email_marketing_dm.ir_cron_directmail_audience"
 SCHEDULE = {"active", "refresh_every", "refresh_hour", "refresh_weekday", "refresh_day", "user_id"}
@@ -57,6 +59,8 @@ class DirectmailAudience(models.Model):
         "Next refresh", compute="_compute_next_refresh_at", store=True, index="btree_not_null"
     )
 
+    is_changed = fields.Boolean("Changed since the refresh", compute="_compute_is_changed")
+
     _hour_of_day = models.Constraint(
         "CHECK(refresh_hour >= 0 AND refresh_hour < 24)", "The hour is between 0:00 and 23:59."
     )
@@ -71,6 +75,12 @@ class DirectmailAudience(models.Model):
         now = fields.Datetime.now()
         for audience in self:
             audience.next_refresh_at = audience._get_next_refresh(now)
+
+    @api.depends("refreshed_at", "write_date")
+    def _compute_is_changed(self):
+        for audience in self:
+            saved = audience._origin
+            audience.is_changed = bool(saved.refreshed_at and saved._may_have_changed())
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -9,14 +9,17 @@ from odoo.tools import SQL
 _logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_results"
+CRON_EVENTS = "email_marketing_dm.ir_cron_directmail_events"
 # DirectMail keeps details for about a month; nearly everything is known after three days.
 FOLLOW_DAYS = 3
 # How long an unknown mail may yet turn up in DirectMail's records, in seconds.
 UNKNOWN_WAIT = 24 * 3600
 # Absence proves something only where nearly all mails known to be sent are visible.
 CONTROL_SHARE = 0.95
-# How often a user's button may ask DirectMail; the cron reads on.
-ACTION_CALLS = 200
+# How often a user's button may ask DirectMail, and how many facts it may apply; the crons go on.
+# More would hold up the page, and what collides with a cron is all done again.
+ACTION_CALLS = 5
+ACTION_FACTS = 2_000
 
 
 class DirectmailTask(models.Model):
@@ -93,11 +96,24 @@ class DirectmailTask(models.Model):
         return not self.unknown_count and known >= self.sent_count
 
     def action_import_results(self):
-        """Ask DirectMail for results now instead of waiting for the next import."""
+        """Ask DirectMail for results now; the crons do at once what takes longer than moments."""
         self.check_access("read")
-        for task in self.sudo().filtered("tag_name"):
-            task._read_results(ACTION_CALLS)
-        return True
+        calls, complete = ACTION_CALLS, True
+        tasks = self.sudo().filtered(lambda task: task.tag_name and task.planned_at)
+        for task in tasks:
+            if calls <= 0:
+                complete = False
+                break
+            poll = task._get_poll()
+            calls = poll._read(calls, begin=task._get_first_open())
+            complete = task._apply_results(poll, ACTION_FACTS) and not poll.end and complete
+        if complete:
+            return True
+        for cron in (CRON, CRON_EVENTS):
+            self.env.ref(cron).sudo()._trigger()
+        return tasks.account_id[:1]._notify(
+            self.env._("There are more results. They are being read in the background."), "info"
+        )
 
     def _schedule_results(self):
         """Look for results soon after the last mail, when most become known."""
@@ -115,13 +131,16 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if not self.planned_at:
             return calls
-        poll = self.env["directmail.poll"]._get(self.account_id, "details", self)
+        poll = self._get_poll()
         calls = poll._read(calls, begin=self._get_first_open())
         if self.env.context.get("cron_id"):
             retrying(lambda: self._apply_results(poll), self.env)
         else:
             self._apply_results(poll)
         return calls
+
+    def _get_poll(self):
+        return self.env["directmail.poll"]._get(self.account_id, "details", self)
 
     def _get_first_open(self):
         """Return when the first mail went out whose outcome is not known (naive UTC).
@@ -147,14 +166,24 @@ class DirectmailTask(models.Model):
         wait = self.account_id._get_seconds("unknown_wait_seconds", UNKNOWN_WAIT)
         return fields.Datetime.now() - timedelta(seconds=wait)
 
-    def _apply_results(self, poll):
-        """Apply what was received; look for missing mails once all records have been read."""
+    def _apply_results(self, poll, limit=None):
+        """Apply what was received; look for missing mails once all records have been read.
+
+        :param int limit: how many facts at most; without it, all
+        :return: whether all facts have been applied
+        :rtype: bool
+        """
         self.ensure_one()
-        self.env["directmail.event"]._apply_all(self.company_id)
+        events = self.env["directmail.event"]
+        if not limit:
+            events._apply_all(self.company_id)
+        elif events._apply_batch(self.company_id, limit) == limit:
+            return False
         if not poll.end and poll.covered_until:
             self._resolve_unknown(poll.begin, poll.covered_until)
             self.results_at = fields.Datetime.now()
         self.env.invalidate_all()
+        return True
 
     def _resolve_unknown(self, begin, end):
         """Call unknown mails *not sent* where DirectMail's records prove it.

@@ -80,6 +80,51 @@ class TestAudienceLife(DirectmailCommon):
         self.env.cr.execute("SHOW statement_timeout")
         self.assertEqual(self.env.cr.fetchone()[0], "0")
 
+    def test_after_a_refresh_its_figures_stand_in_for_slow_counts(self):
+        audience = self._make_audience(self.people)
+        audience.action_refresh()
+        self.patch(type(audience), "_count", lambda *_arguments: (1000, True))
+        self.assertTrue(audience.count_all({})["about"], "the line was changed at that time, too")
+        self.assertTrue(audience.is_changed)
+        self._age_lines(audience)
+        self.assertFalse(audience.is_changed)
+        whole = audience.count_all({})
+        self.assertEqual((whole["people"], whole["about"], whole["mailable"]), (4, False, 2))
+        changes = {"rule_ids": [self._rule(self.ann)]}
+        self.assertEqual(audience.count_all(changes)["people"], 1000)
+        self.patch(type(audience), "_count_mailable", lambda *_arguments: {})
+        whole = audience.count_all({})
+        self.assertEqual((whole["mailable"], whole["usable"]), (False, 2))
+        self.env.cr.execute("UPDATE directmail_audience SET refreshed_at = '2021-01-01'")
+        self.env.invalidate_all()
+        self.assertNotIn("usable", audience.count_all({}))
+
+    def test_the_form_says_that_figures_are_of_before(self):
+        audience = self._make_audience(self.people)
+        self.assertFalse(audience.is_changed, "there are no figures yet")
+        audience.action_refresh()
+        self._age_lines(audience)
+        self.assertFalse(audience.is_changed)
+        audience.rule_ids.domain = f"[('id', '=', {self.ann.id})]"
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertTrue(audience.is_changed)
+        self._age_lines(audience)
+        self.env.cr.execute(
+            "UPDATE directmail_audience SET write_date = refreshed_at + interval '1 minute'"
+        )
+        self.env.invalidate_all()
+        self.assertTrue(audience.is_changed, "a line may have been taken out")
+
+    def _age_lines(self, audience):
+        """Let the lines be older than the refresh: a test is all at one time."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE directmail_audience_rule SET write_date = '2020-01-01' WHERE audience_id = %s",
+            [audience.id],
+        )
+        self.env.invalidate_all()
+
     def test_counts_are_no_way_round_the_rights(self):
         """Neither somebody else's audience, nor a borrowed owner, nor a hidden field."""
         mine = self._make_audience(self.ann, visibility="public")

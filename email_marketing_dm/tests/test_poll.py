@@ -6,6 +6,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..directmail import client
+from ..models import directmail_task_results
 from .common import DirectmailCommon
 
 DETAILS = "SenderStatisticsDetailByParam"
@@ -89,6 +90,42 @@ class TestPoll(DirectmailCommon):
             [silent.id],
         )
         self.assertEqual(str(task._get_first_open()), "2026-11-20 09:59:00")
+
+    # === THE BUTTON === #
+
+    def test_the_button_does_a_little_and_leaves_the_rest(self):
+        """What it has begun is read to its end, even if nothing would be read any more."""
+        task = self._send(*[f"p{number}@example.com" for number in range(5)])
+        task.write({"state": "paused", "finished_at": False})
+        task.paused_at = fields.Datetime.now() - timedelta(days=4)
+        self.patch(directmail_task_results, "ACTION_CALLS", 1)
+        press = task.with_user(self.user).action_import_results
+        before, start = self._count_calls(DETAILS), fields.Datetime.now()
+        self.assertIn("in the background", press()["params"]["message"])
+        self.assertEqual(self._count_calls(DETAILS) - before, 1)
+        self.assertEqual((task.delivered_count, task.results_at), (2, False))
+        self.assertTrue(self._is_triggered(directmail_task_results.CRON, start))
+        self._run_import()
+        self.assertEqual(task.delivered_count, 5)
+        self.assertTrue(task.results_at)
+        self.assertNotIn(task, self.account.sudo()._get_unsettled_tasks())
+        self.patch(directmail_task_results, "ACTION_CALLS", 5)
+        self.assertIs(press(), True, "nothing is left to tell of")
+
+    def test_the_button_applies_no_more_than_a_little(self):
+        task = self._send(*[f"p{number}@example.com" for number in range(5)])
+        self.patch(directmail_task_results, "ACTION_FACTS", 2)
+        start = fields.Datetime.now()
+        self.assertIn("in the background", task.action_import_results()["params"]["message"])
+        self.assertEqual((task.delivered_count, task.results_at), (2, False))
+        self.assertTrue(self._is_triggered(directmail_task_results.CRON_EVENTS, start))
+        self.env["directmail.event"]._apply_all(task.company_id)
+        self.env.invalidate_all()
+        self.assertEqual(task.delivered_count, 5)
+
+    def _is_triggered(self, cron, since):
+        domain = [("cron_id", "=", self.env.ref(cron).id), ("call_at", ">=", since)]
+        return self.env["ir.cron.trigger"].sudo().search_count(domain)
 
     def _poll(self):
         self.env.flush_all()

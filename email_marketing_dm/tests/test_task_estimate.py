@@ -71,6 +71,27 @@ class TestTaskEstimate(DirectmailCommon):
         self.env.invalidate_all()
         self.assertEqual(self._open().people_count, 6)
 
+    def test_the_first_people_are_chosen_once(self):
+        """Where an audience never was refreshed, Send takes those whom its dialog has shown."""
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE directmail_audience_rule SET write_date = '2020-01-01'")
+        self.env.invalidate_all()
+        audiences, chosen = self.task.audience_ids + self.excluded, []
+        original = type(audiences)._choose_people
+
+        def choose(audience):
+            chosen.append(audience.id)
+            return original(audience)
+
+        self.patch(type(audiences), "_choose_people", choose)
+        estimate = self._open()
+        self.assertEqual((estimate.people_count, estimate.mail_count), (7, 2))
+        estimate.action_send()
+        self.assertCountEqual(chosen, audiences.ids)
+        self._run_cron()
+        self.assertCountEqual(chosen, audiences.ids * 2, "and the plan's")
+        self.assertEqual(self.task.sent_count, 2)
+
     def test_sending_leaves_choosing_to_the_start(self):
         audience = self.task.audience_ids
         (audience + self.excluded).action_refresh()
@@ -131,6 +152,12 @@ class TestTaskEstimate(DirectmailCommon):
         self.assertEqual((estimate.queue_count, estimate.today_count, estimate.days), (2, 1, 2))
         self.task.priority = "1"
         self.assertEqual(self._open().queue_count, 0)
+
+    def test_those_ahead_take_their_time(self):
+        self.account.sudo().rate_limit = 1
+        self.assertEqual(self._open().duration, "Less than a minute")
+        self.patch(type(self.task), "_count_ahead", lambda task: 178)
+        self.assertEqual(self._open().duration, "About 3 minutes", "178 others and 2 mails")
 
     def test_of_the_rest(self):
         task = self._make_task(self._make_audience(self._make_people("p@x.com", "q@x.com")))

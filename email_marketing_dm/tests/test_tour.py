@@ -1,4 +1,7 @@
+from unittest.mock import patch
+
 from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
 
 from .common import DirectmailMixin
 
@@ -26,3 +29,15 @@ class TestTour(DirectmailMixin, HttpCase):
         self.start_tour("/odoo?debug=1", "directmail_results", login="dm_user", timeout=120)
         self.assertEqual((task.sent_count, task.delivered_count, task.invalid_count), (3, 2, 1))
         self.assertEqual(len(self.emulator.ledger(task.tag_name)), 3)
+
+    def test_what_is_busy_is_no_fault_to_report(self):
+        """The client chooses the dialog by the error's exact class, or by what the error names."""
+        audience = self._make_audience(self._make_people("ada@example.com"))
+        url = f"/odoo/action-email_marketing_dm.directmail_audience_action/{audience.id}"
+        with (
+            patch.object(
+                type(audience), "try_lock_for_update", lambda records, **_options: records.browse()
+            ),
+            mute_logger("odoo.http"),
+        ):
+            self.start_tour(url, "directmail_busy", login="dm_user", timeout=60)

@@ -79,7 +79,7 @@ class DirectmailTaskEstimate(models.TransientModel):
         )
         return estimate.with_env(self.env)
 
-    @api.depends("mail_count", "today_count", "days", "line_ids.people")
+    @api.depends("mail_count", "queue_count", "today_count", "days", "line_ids.people")
     def _compute_texts(self):
         for estimate in self:
             estimate.sum_table = estimate._render_sum()
@@ -120,7 +120,9 @@ class DirectmailTaskEstimate(models.TransientModel):
             return False
         if self.days > 1:
             return self.env._("%s days", self.days)
-        minutes = ceil(self.mail_count / self.task_id.account_id.sudo().rate_limit / 60)
+        # Those ahead in the queue go out at the same rate, before these.
+        mails = self.queue_count + self.mail_count
+        minutes = ceil(mails / self.task_id.account_id.sudo().rate_limit / 60)
         if minutes <= 1:
             return self.env._("Less than a minute")
         if minutes < 120:
