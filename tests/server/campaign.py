@@ -269,12 +269,17 @@ class Shop:
         time.sleep(SECONDS["unknown_wait_seconds"] + 1)
         while True:
             self.emulator.flush_outcomes()
-            self.act(task, "import_results")
+            self.read_results(task)
             unknown = self.count_rows(task).get("unknown", 0)
             if not until_known or not unknown:
                 return unknown
             assert time.monotonic() < deadline, f"{unknown} mails stay unknown"
             time.sleep(1)
+
+    def read_results(self, task):
+        """Press *Check results* until everything has been read: each time it is a few pages."""
+        while self.act(task, "import_results") is not True:
+            pass
 
     def mend(self, task):
         """What an administrator and the user do after DirectMail refused the account."""
