@@ -20,6 +20,7 @@ export class AudienceRules extends X2ManyField {
     setup() {
         super.setup();
         this.orm = useService("orm");
+        // `whole` is null while nothing is known of the form as it stands.
         this.counts = useState({ lines: {}, whole: null, first: null });
         useSubEnv({ audienceCounts: this.counts });
         this.round = 0;
@@ -47,13 +48,24 @@ export class AudienceRules extends X2ManyField {
             ]);
         });
         const order = this.records.map((line) => line.id);
-        return JSON.stringify([this.props.record.resId, order, lines]);
+        return JSON.stringify([this.props.record.resId, order, this.commands, lines]);
+    }
+
+    /**
+     * What the server has to be told about the lines. The list is asked and not the audience, which
+     * hears of a line only when the line's dialog is saved.
+     */
+    get commands() {
+        return this.list._getCommands({ withReadonly: true });
     }
 
     startCounting() {
         clearTimeout(this.timer);
         const round = ++this.round;
         this.counts.first = this.records[0]?.id;
+        // The figures so far are those of another form.
+        this.counts.lines = {};
+        this.counts.whole = null;
         this.timer = setTimeout(() => this.count(round), PAUSE_MS);
     }
 
@@ -63,12 +75,10 @@ export class AudienceRules extends X2ManyField {
         if (readonly) {
             return;
         }
-        const all = await record.getChanges({ withReadonly: true });
-        const changes = {};
-        for (const name of ["company_id", this.props.name]) {
-            if (name in all) {
-                changes[name] = all[name];
-            }
+        const { company_id } = await record.getChanges({ withReadonly: true });
+        const changes = { [this.props.name]: this.commands };
+        if (company_id) {
+            changes.company_id = company_id;
         }
         const ask = (method, ...rest) =>
             this.orm.silent.call("directmail.audience", method, [
