@@ -119,15 +119,24 @@ export class TaskProgress extends Component {
             return;
         }
         this.state.progress = progress;
-        this.measure();
+        this.measure(before);
         const { record } = this.props;
         if (before && before.state !== progress.state && !(await record.isDirty())) {
             await record.load();
         }
     }
 
-    /** Work out how many mails a second left the queue lately. */
-    measure() {
+    /** Work out how many mails a second left the queue lately, in this state. */
+    measure(before) {
+        const { state, people } = this.state.progress;
+        // A pause is no working time, and before the plan there was nobody to be mailed.
+        if (state !== "sending" || before?.state !== state || before.people !== people) {
+            this.samples = [];
+            this.state.rate = 0;
+        }
+        if (state !== "sending") {
+            return;
+        }
         const now = Date.now();
         this.samples.push({ at: now, waiting: this.waiting });
         while (this.samples.length > 2 && now - this.samples[0].at > WINDOW) {
