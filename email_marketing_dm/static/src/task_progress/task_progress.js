@@ -43,7 +43,17 @@ export class TaskProgress extends Component {
     }
 
     get people() {
-        return formatInteger(this.state.progress.people);
+        return formatInteger(this.state.progress.to_mail);
+    }
+
+    /** Whether the figures still move: also after a pause or a cancellation, mails under way end. */
+    get isMoving() {
+        if (!this.state.progress) {
+            return false;
+        }
+        const isCancelled = this.state.progress.state === "cancelled";
+        const isEnding = this.count("sending") || (isCancelled && this.count("waiting"));
+        return this.isRunning || Boolean(isEnding);
     }
 
     /** How fast it goes and how long it takes; empty while nothing goes out. */
@@ -102,7 +112,7 @@ export class TaskProgress extends Component {
         }
         if (!this.destroyed && this.taskId === taskId) {
             clearTimeout(this.timer);
-            this.timer = setTimeout(() => this.look(taskId), this.isRunning ? OFTEN : SELDOM);
+            this.timer = setTimeout(() => this.look(taskId), this.isMoving ? OFTEN : SELDOM);
         }
     }
 
