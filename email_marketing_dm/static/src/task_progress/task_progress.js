@@ -9,13 +9,16 @@ const RUNNING = ["pending", "sending"];
 // Milliseconds between two looks: while mails go out, and while little happens.
 const OFTEN = 2000;
 const SELDOM = 10000;
+// Loading the form again also counts what came of the task, so it is done less often than a look.
+const RELOAD = 10000;
 // The rate is that of the last so many milliseconds.
 const WINDOW = 20000;
 const BAD = ["failed", "invalid", "spam", "refused", "unknown"];
 
 /**
  * Progress, rate, time left and figures of an email task, kept up to date while mails go out.
- * When the task changes its state, the form is loaded again, so that its buttons fit.
+ * The form is loaded again when the task changes its state, so that its buttons fit, and now and then
+ * when figures have changed, so that those around here say the same.
  */
 export class TaskProgress extends Component {
     static template = "email_marketing_dm.TaskProgress";
@@ -105,6 +108,7 @@ export class TaskProgress extends Component {
         }
         if (taskId !== this.taskId) {
             this.taskId = taskId;
+            this.loaded = null;
             this.samples = [];
         }
         if (!document.hidden || !this.state.progress) {
@@ -130,8 +134,17 @@ export class TaskProgress extends Component {
         }
         this.state.progress = progress;
         this.measure(before);
+        const seen = {
+            at: Date.now(),
+            state: progress.state,
+            figures: JSON.stringify(progress.counts),
+        };
+        this.loaded ||= seen;
+        const { loaded } = this;
+        const isOld = seen.figures !== loaded.figures && seen.at - loaded.at > RELOAD;
         const { record } = this.props;
-        if (before && before.state !== progress.state && !(await record.isDirty())) {
+        if ((isOld || seen.state !== loaded.state) && !(await record.isDirty())) {
+            this.loaded = seen;
             await record.load();
         }
     }
