@@ -44,6 +44,10 @@ export class TaskEffectiveness extends Component {
         return totals.machine_opens + totals.machine_clicks;
     }
 
+    get isNoticed() {
+        return Object.values(this.state.data.totals).some(Boolean);
+    }
+
     get isSent() {
         return this.state.data?.funnel.find((step) => step.name === "sent")?.count;
     }
