@@ -146,6 +146,8 @@ export class TaskProgress extends Component {
         if ((isOld || seen.state !== loaded.state) && !(await record.isDirty())) {
             this.loaded = seen;
             await record.load();
+            // What came of the task is no field of it, so it has to be told.
+            record.model.bus.trigger("directmail-task-loaded");
         }
     }
 
