@@ -7,8 +7,6 @@ import { X2ManyField, x2ManyField } from "@web/views/fields/x2many/x2many_field"
 
 // Somebody who types or drags is left to finish first.
 const PAUSE_MS = 400;
-// What a line selects depends on these and on nothing else of the record.
-const SHOWN_ONLY = ["people", "people_so_far", "display_name"];
 
 /**
  * The lines of an audience, with how many people each of them finds. The figures are counted by the
@@ -40,15 +38,12 @@ export class AudienceRules extends X2ManyField {
 
     /** A text that changes whenever the figures may. */
     get fingerprint() {
-        const lines = this.records.map((line) => {
-            const values = Object.entries(line.data).filter(([name]) => !SHOWN_ONLY.includes(name));
-            return values.map(([name, value]) => [
-                name,
-                value?.records ? value.records.map((child) => child.data.sentence) : value,
-            ]);
-        });
+        // The commands do not say when they change; the values of the lines do, to whoever read them.
+        const read = (line) =>
+            Object.values(line.data).forEach((value) => value?.records?.forEach(read));
+        this.records.forEach(read);
         const order = this.records.map((line) => line.id);
-        return JSON.stringify([this.props.record.resId, order, this.commands, lines]);
+        return JSON.stringify([this.props.record.resId, order, this.commands]);
     }
 
     /**
