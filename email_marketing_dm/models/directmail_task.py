@@ -194,8 +194,10 @@ class DirectmailTask(models.Model):
             for name in (*dict(STATES + OUTCOMES), *MARKS):
                 task[f"{name}_count"] = counts.get((task._origin.id, name), 0)
             task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
-            left = task.waiting_count + task.sending_count
-            task.progress = 100 * (1 - left / task.people_count) if task.people_count else 0
+            # Of those who were to be mailed, how many have been handed over.
+            to_mail = task.people_count - task.suppressed_count
+            left = task.waiting_count + task.sending_count + task.cancelled_count
+            task.progress = 100 * (1 - left / to_mail) if to_mail else 0
 
     @api.depends("planned_at", "scheduled_at")
     def _compute_calendar_at(self):

@@ -14,8 +14,9 @@ class DirectmailTask(models.Model):
         Asked every few seconds by every open form, so it reads a handful of rows.
 
         :return: state, waiting_for and state_message as the form shows them; people (number);
-            progress (percent); rate_limit (mails a second); counts: [{name, label, value}] of the
-            eight states, the outcomes and what people did, empty ones left out
+            to_mail (how many of them were not suppressed); progress (percent of those);
+            rate_limit (mails a second); counts: [{name, label, value}] of the eight states, the
+            outcomes and what people did, empty ones left out
         :rtype: dict
         """
         self.ensure_one()
@@ -33,6 +34,7 @@ class DirectmailTask(models.Model):
             "state_message": self.state_message,
             "waiting_for": self.waiting_for,
             "people": self.people_count,
+            "to_mail": self.people_count - self.suppressed_count,
             "progress": self.progress,
             "rate_limit": self.account_id.sudo().rate_limit,
             "counts": [count for count in counts if count["value"]],

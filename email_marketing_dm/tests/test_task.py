@@ -204,12 +204,14 @@ class TestTask(DirectmailCommon):
         self.assertEqual((task.state, task.sent_count), ("done", 2))
 
     def test_cancel_keeps_what_happened(self):
-        task = self._make_task(self._make_audience(self._make_people("a@x.com", "b@x.com")))
+        task = self._make_task(self._make_audience(self._make_people("a@x.com", "b@x.com", False)))
         task.action_send()
         task.sudo()._start()
+        self.assertEqual((task.suppressed_count, task.progress), (1, 0))
         task.action_cancel()
         self._run_cron()
         self.assertEqual((task.state, task.cancelled_count), ("cancelled", 2))
+        self.assertEqual(task.progress, 0, "nobody was mailed")
         self.assertSumRule(task)
         self.assertFalse(self.emulator.ledger(task.tag_name))
 

@@ -42,6 +42,7 @@ class TestTaskStops(DirectmailCommon):
         self._run_cron()
         self.assertEqual((task.state, task.pause_reason), ("paused", "refused"))
         self.assertEqual((task.sent_count, task.waiting_count), (2, 2))
+        self.assertEqual(task.progress, 50)
         self.assertEqual(task.editable, "content")
         with self.assertRaisesRegex(UserError, "Copy it to mail others"):
             task.audience_ids = False
@@ -251,6 +252,7 @@ class TestTaskStops(DirectmailCommon):
         task = self._start(2)
         progress = task.get_progress()
         self.assertEqual((progress["people"], progress["state"]), (2, "sending"))
+        self.assertEqual((progress["to_mail"], progress["progress"]), (2, 0))
         self.assertEqual([count["name"] for count in progress["counts"]], ["waiting"])
         self.assertEqual(task.calendar_at, task.planned_at)
         with self.assertRaises(AccessError):

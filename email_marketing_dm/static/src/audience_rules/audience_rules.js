@@ -7,8 +7,6 @@ import { X2ManyField, x2ManyField } from "@web/views/fields/x2many/x2many_field"
 
 // Somebody who types or drags is left to finish first.
 const PAUSE_MS = 400;
-// What a line selects depends on these and on nothing else of the record.
-const SHOWN_ONLY = ["people", "people_so_far", "display_name"];
 
 /**
  * The lines of an audience, with how many people each of them finds. The figures are counted by the
@@ -20,6 +18,7 @@ export class AudienceRules extends X2ManyField {
     setup() {
         super.setup();
         this.orm = useService("orm");
+        // `whole` is null while nothing is known of the form as it stands.
         this.counts = useState({ lines: {}, whole: null, first: null });
         useSubEnv({ audienceCounts: this.counts });
         this.round = 0;
@@ -39,21 +38,29 @@ export class AudienceRules extends X2ManyField {
 
     /** A text that changes whenever the figures may. */
     get fingerprint() {
-        const lines = this.records.map((line) => {
-            const values = Object.entries(line.data).filter(([name]) => !SHOWN_ONLY.includes(name));
-            return values.map(([name, value]) => [
-                name,
-                value?.records ? value.records.map((child) => child.data.sentence) : value,
-            ]);
-        });
+        // The commands do not say when they change; the values of the lines do, to whoever read them.
+        const read = (line) =>
+            Object.values(line.data).forEach((value) => value?.records?.forEach(read));
+        this.records.forEach(read);
         const order = this.records.map((line) => line.id);
-        return JSON.stringify([this.props.record.resId, order, lines]);
+        return JSON.stringify([this.props.record.resId, order, this.commands]);
+    }
+
+    /**
+     * What the server has to be told about the lines. The list is asked and not the audience, which
+     * hears of a line only when the line's dialog is saved.
+     */
+    get commands() {
+        return this.list._getCommands({ withReadonly: true });
     }
 
     startCounting() {
         clearTimeout(this.timer);
         const round = ++this.round;
         this.counts.first = this.records[0]?.id;
+        // The figures so far are those of another form.
+        this.counts.lines = {};
+        this.counts.whole = null;
         this.timer = setTimeout(() => this.count(round), PAUSE_MS);
     }
 
@@ -63,12 +70,10 @@ export class AudienceRules extends X2ManyField {
         if (readonly) {
             return;
         }
-        const all = await record.getChanges({ withReadonly: true });
-        const changes = {};
-        for (const name of ["company_id", this.props.name]) {
-            if (name in all) {
-                changes[name] = all[name];
-            }
+        const { company_id } = await record.getChanges({ withReadonly: true });
+        const changes = { [this.props.name]: this.commands };
+        if (company_id) {
+            changes.company_id = company_id;
         }
         const ask = (method, ...rest) =>
             this.orm.silent.call("directmail.audience", method, [

@@ -4,7 +4,7 @@ import { deserializeDateTime, toLocaleDateTimeString } from "@web/core/l10n/date
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
 import { user } from "@web/core/user";
-import { useService } from "@web/core/utils/hooks";
+import { useBus, useService } from "@web/core/utils/hooks";
 import { formatFloat, formatInteger } from "@web/views/fields/formatters";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 
@@ -27,6 +27,9 @@ export class TaskEffectiveness extends Component {
             ]);
         });
         onWillUpdateProps((props) => this.load(props.record.resId));
+        useBus(this.props.record.model.bus, "directmail-task-loaded", () =>
+            this.load(this.props.record.resId)
+        );
         useEffect(
             () => this.drawHours(),
             () => [this.state.data, this.canvas.el]
@@ -42,6 +45,10 @@ export class TaskEffectiveness extends Component {
     get machineClicks() {
         const { totals } = this.state.data;
         return totals.machine_opens + totals.machine_clicks;
+    }
+
+    get isNoticed() {
+        return Object.values(this.state.data.totals).some(Boolean);
     }
 
     get isSent() {

@@ -9,13 +9,16 @@ const RUNNING = ["pending", "sending"];
 // Milliseconds between two looks: while mails go out, and while little happens.
 const OFTEN = 2000;
 const SELDOM = 10000;
+// Loading the form again also counts what came of the task, so it is done less often than a look.
+const RELOAD = 10000;
 // The rate is that of the last so many milliseconds.
 const WINDOW = 20000;
 const BAD = ["failed", "invalid", "spam", "refused", "unknown"];
 
 /**
  * Progress, rate, time left and figures of an email task, kept up to date while mails go out.
- * When the task changes its state, the form is loaded again, so that its buttons fit.
+ * The form is loaded again when the task changes its state, so that its buttons fit, and now and then
+ * when figures have changed, so that those around here say the same.
  */
 export class TaskProgress extends Component {
     static template = "email_marketing_dm.TaskProgress";
@@ -43,7 +46,17 @@ export class TaskProgress extends Component {
     }
 
     get people() {
-        return formatInteger(this.state.progress.people);
+        return formatInteger(this.state.progress.to_mail);
+    }
+
+    /** Whether the figures still move: also after a pause or a cancellation, mails under way end. */
+    get isMoving() {
+        if (!this.state.progress) {
+            return false;
+        }
+        const isCancelled = this.state.progress.state === "cancelled";
+        const isEnding = this.count("sending") || (isCancelled && this.count("waiting"));
+        return this.isRunning || Boolean(isEnding);
     }
 
     /** How fast it goes and how long it takes; empty while nothing goes out. */
@@ -95,6 +108,7 @@ export class TaskProgress extends Component {
         }
         if (taskId !== this.taskId) {
             this.taskId = taskId;
+            this.loaded = null;
             this.samples = [];
         }
         if (!document.hidden || !this.state.progress) {
@@ -102,7 +116,7 @@ export class TaskProgress extends Component {
         }
         if (!this.destroyed && this.taskId === taskId) {
             clearTimeout(this.timer);
-            this.timer = setTimeout(() => this.look(taskId), this.isRunning ? OFTEN : SELDOM);
+            this.timer = setTimeout(() => this.look(taskId), this.isMoving ? OFTEN : SELDOM);
         }
     }
 
@@ -119,15 +133,35 @@ export class TaskProgress extends Component {
             return;
         }
         this.state.progress = progress;
-        this.measure();
+        this.measure(before);
+        const seen = {
+            at: Date.now(),
+            state: progress.state,
+            figures: JSON.stringify(progress.counts),
+        };
+        this.loaded ||= seen;
+        const { loaded } = this;
+        const isOld = seen.figures !== loaded.figures && seen.at - loaded.at > RELOAD;
         const { record } = this.props;
-        if (before && before.state !== progress.state && !(await record.isDirty())) {
+        if ((isOld || seen.state !== loaded.state) && !(await record.isDirty())) {
+            this.loaded = seen;
             await record.load();
+            // What came of the task is no field of it, so it has to be told.
+            record.model.bus.trigger("directmail-task-loaded");
         }
     }
 
-    /** Work out how many mails a second left the queue lately. */
-    measure() {
+    /** Work out how many mails a second left the queue lately, in this state. */
+    measure(before) {
+        const { state, people } = this.state.progress;
+        // A pause is no working time, and before the plan there was nobody to be mailed.
+        if (state !== "sending" || before?.state !== state || before.people !== people) {
+            this.samples = [];
+            this.state.rate = 0;
+        }
+        if (state !== "sending") {
+            return;
+        }
         const now = Date.now();
         this.samples.push({ at: now, waiting: this.waiting });
         while (this.samples.length > 2 && now - this.samples[0].at > WINDOW) {
