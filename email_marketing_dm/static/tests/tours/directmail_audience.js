@@ -5,7 +5,7 @@ const openLine = { trigger: ".o_data_cell:contains('Contacts')", run: "click" };
 const writeFilter = (ref) => ({
     content: "write the filter, as developers and tours do",
     trigger: ".modal .o_domain_selector_debug_container textarea",
-    run: `edit [('ref', '=', '${ref}')]`,
+    run: `edit [('ref', '=', '${ref}')] && press Tab`,
 });
 const saveLine = { trigger: ".modal-footer .o_form_button_save", run: "click" };
 const noDialog = { trigger: "body:not(:has(.modal))" };
@@ -13,12 +13,17 @@ const seeFigures = (people) => [
     { trigger: `.o_field_widget[name='people_so_far']:contains(/^${people}$/)` },
     { trigger: `.o_directmail_audience_whole strong:first-child:contains(/^${people}$/)` },
 ];
+const seeFiguresBehind = (people) => ({
+    content: "counted before the dialog is closed, so that closing it changes nothing",
+    trigger: `body:has(.o_field_widget[name='people_so_far']:contains(/^${people}$/)) .modal`,
+});
 
 registry.category("web_tour.tours").add("directmail_audience_edit", {
     steps: () => [
         ...seeFigures(3),
         openLine,
         writeFilter("dm-one"),
+        seeFiguresBehind(1),
         saveLine,
         noDialog,
         {
@@ -33,6 +38,7 @@ registry.category("web_tour.tours").add("directmail_audience_edit", {
         ...seeFigures(2),
         openLine,
         writeFilter("dm-one"),
+        seeFiguresBehind(1),
         { trigger: ".modal-footer .o_form_button_cancel", run: "click" },
         noDialog,
         {
