@@ -1,11 +1,13 @@
 from contextlib import closing
-from datetime import datetime
+from datetime import timedelta
 
 from odoo import fields, models
 from odoo.tools import SQL
 
 from ..engine import plan
-from .directmail_audience_refresh import RECENT
+
+#: An estimate takes audiences as they are that were refreshed so recently.
+RECENT = timedelta(minutes=15)
 
 
 class DirectmailTask(models.Model):
@@ -16,8 +18,6 @@ class DirectmailTask(models.Model):
     def _estimate_people(self):
         """Count who would get a mail and why others would not, as the plan would find them now.
 
-        Nothing is changed, but an audience that never was refreshed then has been.
-
         :return: {`engine.plan.Fate`: number of people}
         :rtype: dict
         :raise UserError: if an audience can't be refreshed
@@ -25,11 +25,6 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if self.planned_at:
             return {plan.Fate(None, None, None): self.waiting_count}
-        if not self.use_as_is:
-            # The first people of an audience replace nobody. Put back, they would be chosen again
-            # by Send, while somebody waits for the page. If that fails, the refresh below says why.
-            audiences = self._get_all_audiences().filtered(lambda found: not found.refreshed_at)
-            audiences._refresh(since=datetime.min)
         # Refreshed as for the plan, if that was not done lately, and put back as it was.
         with closing(self.env.cr.savepoint()):
             if not self.use_as_is:

@@ -71,27 +71,6 @@ class TestTaskEstimate(DirectmailCommon):
         self.env.invalidate_all()
         self.assertEqual(self._open().people_count, 6)
 
-    def test_the_first_people_are_chosen_once(self):
-        """Where an audience never was refreshed, Send takes those whom its dialog has shown."""
-        self.env.flush_all()
-        self.env.cr.execute("UPDATE directmail_audience_rule SET write_date = '2020-01-01'")
-        self.env.invalidate_all()
-        audiences, chosen = self.task.audience_ids + self.excluded, []
-        original = type(audiences)._choose_people
-
-        def choose(audience):
-            chosen.append(audience.id)
-            return original(audience)
-
-        self.patch(type(audiences), "_choose_people", choose)
-        estimate = self._open()
-        self.assertEqual((estimate.people_count, estimate.mail_count), (7, 2))
-        estimate.action_send()
-        self.assertCountEqual(chosen, audiences.ids)
-        self._run_cron()
-        self.assertCountEqual(chosen, audiences.ids * 2, "and the plan's")
-        self.assertEqual(self.task.sent_count, 2)
-
     def test_sending_leaves_choosing_to_the_start(self):
         audience = self.task.audience_ids
         (audience + self.excluded).action_refresh()
