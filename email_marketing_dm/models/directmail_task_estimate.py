@@ -1,13 +1,10 @@
 from contextlib import closing
-from datetime import timedelta
 
 from odoo import fields, models
 from odoo.tools import SQL
 
 from ..engine import plan
-
-#: An estimate takes audiences as they are that were refreshed so recently.
-RECENT = timedelta(minutes=15)
+from .directmail_audience_refresh import RECENT
 
 
 class DirectmailTask(models.Model):
