@@ -29,12 +29,14 @@ from scenarios import (  # noqa: E402
     run_blows,
     run_collision,
     run_fault,
+    run_idle,
     run_kills,
     run_overlap,
     unknown_ids,
 )
 
 from devenv import database as databases  # noqa: E402
+from directmail_emulator.nat import WAYS  # noqa: E402
 from directmail_emulator.testing import Emulator  # noqa: E402
 
 from .cluster import Cluster  # noqa: E402
@@ -156,6 +158,14 @@ def faults_together():
         yield books, ["unknown mails are left"][: books.unknown]
 
 
+def idle():
+    """The network forgets every connection in the pauses between tasks, with a reset or without."""
+    with open_shop("idle") as shop:
+        for way in WAYS:
+            for books, complaints in run_idle(shop, way, FAULT_PEOPLE, pauses=5):
+                yield books, complaints
+
+
 def overlap():
     """Two servers with four cron threads each, three accounts, and hands on *Run Manually*."""
     with open_shop("overlap", crons=4) as shop:
@@ -271,6 +281,7 @@ RUNS = (
     kill_all,
     faults,
     faults_together,
+    idle,
     overlap,
     collision,
     fatigue,
