@@ -224,8 +224,7 @@ def run_idle(shop, way, people, pauses):
             rows.append(
                 (
                     books,
-                    [calls] * bool(nat.swallowed)
-                    + [lost] * (books.states != {"sent": people}),
+                    [calls] * bool(nat.swallowed) + [lost] * (books.states != {"sent": people}),
                 )
             )
     return rows

@@ -162,8 +162,7 @@ def idle():
     """The network forgets every connection in the pauses between tasks, with a reset or without."""
     with open_shop("idle") as shop:
         for way in WAYS:
-            for books, complaints in run_idle(shop, way, FAULT_PEOPLE, pauses=5):
-                yield books, complaints
+            yield from run_idle(shop, way, FAULT_PEOPLE, pauses=5)
 
 
 def overlap():

@@ -89,9 +89,7 @@ def test_a_server_that_read_the_request_is_not_asked_again(protocol, step):
 
 
 @pytest.mark.parametrize("number", [1, 5])
-def test_a_server_that_closed_before_the_request_came_is_asked_again(
-    protocol, monkeypatch, number
-):
+def test_a_server_that_closed_before_the_request_came_is_asked_again(protocol, monkeypatch, number):
     """It closes when the client has looked for the last time whether it did."""
     server, scheme = protocol
     client = make_client(server.endpoint, scheme)
