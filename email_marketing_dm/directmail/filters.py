@@ -58,7 +58,7 @@ def parse_filter(text, uid=0, now=None, tz="UTC"):
         raise ValueError(f"it is not a list of conditions: {text[:80]}") from error
     now = now or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     try:
-        found = _Reader(uid, now, tz).read(node)
+        found = _Reader(uid, now, tz).value_of(node)
     except (TypeError, OverflowError) as error:
         raise ValueError(str(error)) from error
     if not isinstance(found, list):
@@ -85,7 +85,7 @@ class _Reader:
         self._now = now
         self._tz = tz
 
-    def read(self, node, depth=0):
+    def value_of(self, node, depth=0):
         """Return the value of a node.
 
         :raise ValueError: for a node that a filter has no use for
@@ -98,20 +98,21 @@ class _Reader:
             case ast.Constant(value=int(value)) if abs(value) <= INTEGER_MAX:
                 return value
             case ast.List(elts=items):
-                return [self.read(item, depth + 1) for item in items]
+                return [self.value_of(item, depth + 1) for item in items]
             case ast.Tuple(elts=items):
-                return tuple(self.read(item, depth + 1) for item in items)
+                return tuple(self.value_of(item, depth + 1) for item in items)
             case ast.Name(id="uid"):
                 return self._uid
             case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=inner):
-                return self._read_signed(sign, self.read(inner, depth + 1))
+                return self._read_signed(sign, self.value_of(inner, depth + 1))
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sign, right=right):
-                return self._add(sign, self.read(left, depth + 1), self.read(right, depth + 1))
+                terms = self.value_of(left, depth + 1), self.value_of(right, depth + 1)
+                return self._add(sign, *terms)
             case ast.Call(func=function, args=args, keywords=keywords):
                 return self._call(
                     function,
-                    [self.read(arg, depth + 1) for arg in args],
-                    {word.arg: self.read(word.value, depth + 1) for word in keywords},
+                    [self.value_of(arg, depth + 1) for arg in args],
+                    {word.arg: self.value_of(word.value, depth + 1) for word in keywords},
                     depth + 1,
                 )
         raise ValueError(f"it can't contain {ast.unparse(node)[:80]}")
@@ -142,7 +143,8 @@ class _Reader:
             if found is not None:
                 return found
         if isinstance(function, ast.Attribute) and function.attr in _METHODS and words_ok:
-            return self._call_method(self.read(function.value, depth), function.attr, args, words)
+            value = self.value_of(function.value, depth)
+            return self._call_method(value, function.attr, args, words)
         raise ValueError(f"it can't contain {ast.unparse(function)[:80]}()")
 
     def _call_datetime(self, rest, args, words):
