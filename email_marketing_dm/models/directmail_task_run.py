@@ -8,7 +8,7 @@ from odoo.tools import format_datetime
 from ..directmail.answers import verdict_of_code
 from ..directmail.errors import DirectMailError
 from ..engine import plan
-from ..exceptions import BusyError
+from ..exceptions import BusyError, MasterKeyProblem
 
 _logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class DirectmailTask(models.Model):
     def _is_passing(self, error):
         """Tell whether what keeps the task from starting passes by itself."""
         cause = error.__cause__
-        return isinstance(error, BusyError) or (
+        return isinstance(error, (BusyError, MasterKeyProblem)) or (
             isinstance(cause, DirectMailError) and cause.kind in PASSING
         )
 

@@ -22,6 +22,7 @@ from . import (
     test_fatigue,
     test_fatigue_oracle,
     test_mail_builder,
+    test_master_key,
     test_mailing_list,
     test_models_oracle,
     test_people,
