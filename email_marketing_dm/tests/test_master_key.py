@@ -7,10 +7,11 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
-from odoo.tools import config, mute_logger
+from odoo.tools import SQL, config, mute_logger
 
 from ..engine import claim, rekey
 from ..engine.keyed import UNKNOWN
+from ..engine.plan import insert_deliveries
 from ..exceptions import MasterKeyProblem
 from ..models.directmail_keyring import KEY_FILE
 from .common import ACCESS_KEY_SECRET, DirectmailCommon
@@ -154,7 +155,8 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
             with self.assertRaises(MasterKeyProblem):
                 self.env["directmail.keyring"]._get_master_key()
             path.write_text(text)
-            self.assertEqual(self.env["directmail.keyring"]._get_master_key(), key)
+            again = self.env["directmail.keyring"]._get_master_key()
+            self.assertEqual(again.fingerprint, key.fingerprint)
 
     def test_contacts_and_blacklist_can_be_saved_and_are_completed_later(self):
         self._enter_key()
@@ -179,8 +181,8 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
         keyring._get_master_key()
         self.assertEqual(data_key._read_key()[0], right)
         self.env.cr.execute("DELETE FROM directmail_data_key")
-        with self._on_server_with(), self.assertRaises(MasterKeyProblem):
-            keyring._get_master_key()
+        with self._on_server_with():
+            self.assertEqual(keyring._find_problem().kind, "mismatch")
         self.assertEqual(data_key._read_key()[0], right, "accounts remember it")
         # The way out of older versions: the secret was entered again under another key.
         self.env.cr.execute(
@@ -193,8 +195,7 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
                SELECT company_id, repeat('0', 64), 'cat@example.com', 'page'
                  FROM directmail_account LIMIT 1"""
         )
-        with self.assertRaises(MasterKeyProblem):
-            keyring._get_master_key()
+        self.assertEqual(keyring._find_problem().kind, "mismatch")
         self.assertEqual(data_key._read_key()[0], UNKNOWN)
 
     def _unsubscribe(self, task):
@@ -233,10 +234,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         """Plan a task on this server. :return: {email or number: reason or None}"""
         task = self._make_task(self._make_audience(people), self.template, **vals)
         task.sudo()._refresh_audiences()
-        task.sudo()._get_all_audiences()
         self.env.flush_all()
-        from ..engine.plan import insert_deliveries
-
         insert_deliveries(task.sudo())
         self.env.invalidate_all()
         return {d.partner_id.name: d.reason or None for d in task.delivery_ids.sudo()}
@@ -250,8 +248,10 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         by_contact[self.ann]._unsubscribe("one_click")
         by_contact[self.bob]._unsubscribe("page", "sender")
         self.optouts._insert_bounces(
-            rekey.SQL("SELECT *, now() AS since FROM directmail_delivery WHERE id = %s",
-                      by_contact[self.cat].id)
+            SQL(
+                "SELECT *, now() AS since FROM directmail_delivery WHERE id = %s",
+                by_contact[self.cat].id,
+            )
         )
         with self._on_server_with() as key:
             with self.assertRaisesRegex(UserError, "Look for the old master key"):
@@ -280,7 +280,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         self._mail(self.people)
         self.env["mail.blacklist"].create({"email": "eve@example.com"})
         upload = self.env["directmail.upload"].with_user(self.user).create(
-            {"name": "List", "source": "text", "pasted": "fay@example.com"}
+            {"name": "List", "source": "paste", "pasted": "fay@example.com"}
         )
         self.env.cr.execute(
             """INSERT INTO directmail_upload_line (upload_id, number, value, status, email,
@@ -346,6 +346,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
     def _opt_out_encrypted(self):
         """Mail two encrypted people, of whom the first unsubscribes."""
         self._enter_key()
+        self._run_reading()
         people = self._make_encrypted(ALICE, BOB)
         mails = self._mail(people, address_form="encrypted")
         mails.filtered(lambda d: d.partner_id == people[0])._unsubscribe("page")
