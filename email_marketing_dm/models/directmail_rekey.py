@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -8,6 +9,8 @@ from odoo.tools import SQL
 from ..engine.claim import lock_gate
 from ..engine.keyed import UNKNOWN
 from ..engine.rekey import MARKED, TABLES, Rekey, convert_chunk
+
+_logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_rekey"
 WAIT = timedelta(seconds=2)  # between two looks whether older transactions are over
@@ -205,6 +208,9 @@ class DirectmailRekey(models.Model):
         if self.from_fingerprint != self.to_fingerprint:
             self._remember_known()
         self.env["directmail.account"].sudo().search([])._trigger_sending()
+        _logger.info(
+            "Address keys: done, %s recomputed, %s can't be", self.done_count, self.left_count
+        )
 
     def _remember_known(self):
         """Write down until when people's keys have been recomputed.
