@@ -40,8 +40,7 @@ class DirectmailAccount(models.Model):
             raise UserError(
                 self.env._(
                     "The AccessKey secret was saved under another master key (%(saved)s, this"
-                    " server has %(here)s). Give this server the same master key, or enter the"
-                    " secret again.",
+                    " server has %(here)s). Enter the secret again.",
                     saved=account.master_key_fingerprint,
                     here=key.fingerprint,
                 )
