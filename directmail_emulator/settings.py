@@ -70,6 +70,8 @@ class Rules:
     template_must_be_approved: bool = True  # for `Template` in SingleSendMail
     test_must_be_approved: bool = True  # for SendTestByTemplate; not documented
     modified_template_loses_approval: bool = True  # assumed; not documented
+    stored_text: str = "exact"  # of templates; or "crlf" (line ends), "entities" (characters)
+    returns_nickname: bool = True  # by DescTemplate, whose field is deprecated
     single_send_types: list[str] = field(default_factory=lambda: ["batch", "trigger"])
     invalid_address: str = "fail"  # accepted, then fails; or "refuse": InvalidToAddress.Spam
     quota_code: str = "InvalidSendMail.Spam"  # not documented; clients also expect InvalidQuota*
@@ -175,6 +177,7 @@ class Settings:
 CHOICES = {
     ("review", "mode"): ("manual", "approve", "reject"),
     ("rules", "invalid_address"): ("fail", "refuse"),
+    ("rules", "stored_text"): ("exact", "crlf", "entities"),
     ("throttle", "retry_header"): ("always", "never", "alternate"),
     ("outcomes", "unsubscribe_via"): ("auto", "link", "directmail", "both"),
     ("events", "signature"): ("rsa", "hmac", "none"),

@@ -13,6 +13,9 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 #: something in braces that looks like a placeholder but can't be one
 _BROKEN = re.compile(r"\{(?=[A-Za-z0-9_.-]*[0-9_.-])[A-Za-z0-9_.-]{1,50}\}")
 
+#: what is no text: comments, style sheets, tags
+_MARKUP = re.compile(r"(<!--.*?-->|<style\b.*?</style\s*>|<[^>]*>)", re.S | re.I)
+
 #: filled by the service itself in sends to receiver lists and in tests
 BUILT_IN = ("EAddr", "UserName", "NickName", "Gender", "Birthday", "Mobile")
 
@@ -62,7 +65,24 @@ def _checked(call, old=None):
     if broken:
         raise ApiError("InvalidTemplateText.Malformed",
                        f"A variable has letters only: {broken[0]}")
+    fields["text"] = _stored(fields["text"], call.rules.stored_text)
     return fields
+
+
+def _stored(text, form):
+    """The text as the service keeps it, which is not always to the letter as it came.
+
+    :param form: of the setting ``rules.stored_text``
+    """
+    if form == "crlf":
+        return re.sub(r"\r?\n", "\r\n", re.sub(r"(</(?:p|div|td|tr|h\d)>)", r"\1\n", text)) + "\r\n"
+    if form == "entities":
+        return "".join(
+            part if part[:1] == "<" else
+            "".join(char if ord(char) < 128 else f"&#{ord(char)};" for char in part)
+            .replace("'", "&#39;")
+            for part in _MARKUP.split(text))
+    return text
 
 
 def _without_code(html):
@@ -128,7 +148,7 @@ def desc_template(call):
         "SmsContent": "",
         "SmsType": "0",
         "TemplateName": row["name"],
-        "TemplateNickName": row["nickname"],
+        "TemplateNickName": row["nickname"] if call.rules.returns_nickname else "",
         "TemplateStatus": str(row["status"]),
         "TemplateSubject": row["subject"],
         "TemplateText": row["text"],

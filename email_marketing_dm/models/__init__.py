@@ -86,6 +86,7 @@ from . import (
     directmail_template_preflight,
     directmail_template_preview,
     directmail_template_review,
+    directmail_template_stored,
     directmail_template_submit,
     directmail_template_tracking,
     directmail_template_values,

@@ -10,6 +10,7 @@ from . import (
     test_audience_rule_models,
     test_audience_rules,
     test_audience_sources,
+    test_clock,
     test_conversion,
     test_data_table,
     test_design,

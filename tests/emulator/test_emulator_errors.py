@@ -180,6 +180,21 @@ def test_create_template_refuses(account, fields, code):
     assert account.call("query_template_by_param").total_count == 0
 
 
+def test_texts_can_be_stored_in_another_form(account):
+    text = "<style>p{content:'é'}</style><!-- é --><p title='é'>It's é\nand {Name}</p>"
+    found = {}
+    for form in ("exact", "crlf", "entities"):
+        account.configure(settings={"rules": {"stored_text": form, "returns_nickname": False}})
+        number = make(account, template_name=form, template_text=text,
+                      template_nick_name="Anna").template_id
+        answer = account.call("desc_template", template_id=number)
+        assert not answer.template_nick_name
+        found[form] = answer.template_text
+    assert found["exact"] == text
+    assert found["crlf"] == text.replace("\n", "\r\n").replace("</p>", "</p>\r\n\r\n")
+    assert found["entities"] == text.replace("It's é", "It&#39;s &#233;")
+
+
 UNTHROTTLED = {"throttle": {"default": "0"}}
 
 
