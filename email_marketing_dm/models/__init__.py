@@ -104,6 +104,7 @@ from . import (
     directmail_unsubscribe_request,
     directmail_usage,
     ir_cron,
+    ir_http,
     ir_module_module,
     link_tracker_click,
     mail_blacklist,

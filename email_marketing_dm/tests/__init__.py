@@ -29,6 +29,7 @@ from . import (
     test_models_oracle,
     test_people,
     test_poll,
+    test_public_pages,
     test_push,
     test_quiet,
     test_recipient_pages,
