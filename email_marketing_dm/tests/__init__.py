@@ -22,6 +22,7 @@ from . import (
     test_events_wishes,
     test_fatigue,
     test_fatigue_oracle,
+    test_lengths,
     test_mail_builder,
     test_mailing_list,
     test_models_oracle,
