@@ -31,7 +31,8 @@ class Limits:
     """Sizes and counts."""
 
     subject: int = 100  # older pages and the console; SDK 1.11.1 says 256
-    from_alias: int = 15
+    #: texts are counted in UTF-16 units, so an emoji takes two
+    from_alias: int = 14  # pages: "shorter than 15"; SDK 1.11.1: at most 15
     reply_alias: int = 15
     body_bytes: int = 8 * 1024 * 1024
     to_addresses: int = 100

@@ -16,6 +16,7 @@ from lxml import html
 from . import const
 from .expressions import INLINE
 from .foreign_tags import find_tags, find_tags_in_address
+from .lengths import count_units
 
 ERROR, WARNING = "error", "warning"
 UNSUBSCRIBE = "/unsubscribe_from_list"
@@ -170,12 +171,12 @@ class _Page:
 
 
 def subject(mail, page):
-    """A subject, at most 100 characters when it is filled in."""
+    """A subject, at most 100 units when it is filled in."""
     text = " ".join(mail.subject.split())
     if not text:
         yield Finding("subject_empty", ERROR)
         return
-    literal = len(INLINE.sub("", text))
+    literal = count_units(INLINE.sub("", text))
     if literal > const.SUBJECT_MAX:
         yield Finding("subject_long", ERROR, str(literal), "shorten_subject")
     elif literal + VALUE_LENGTH * len(INLINE.findall(text)) > const.SUBJECT_MAX:
@@ -183,11 +184,11 @@ def subject(mail, page):
 
 
 def sender_name(mail, page):
-    """A sender name of at most 15 characters."""
+    """A sender name of at most 14 units."""
     name = mail.sender_name.strip()
     if not name:
         yield Finding("sender_name_empty", ERROR)
-    elif len(name) > const.SENDER_NAME_MAX:
+    elif count_units(name) > const.SENDER_NAME_MAX:
         yield Finding("sender_name_long", ERROR, name, "shorten_sender_name")
     for tag in find_tags(name) or _PLACEHOLDER.findall(name):
         yield Finding("placeholder_in_sender_name", ERROR, tag)

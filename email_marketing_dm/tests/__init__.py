@@ -22,6 +22,7 @@ from . import (
     test_events_wishes,
     test_fatigue,
     test_fatigue_oracle,
+    test_lengths,
     test_lost_key_pages,
     test_mail_builder,
     test_master_key,
