@@ -11,6 +11,7 @@ from . import (
 )
 
 from . import (
+    base_module_uninstall,
     crm_lead_groups,
     directmail_account,
     directmail_account_connection,
@@ -55,6 +56,7 @@ from . import (
     directmail_keyring,
     directmail_link,
     directmail_optout,
+    directmail_optout_file,
     directmail_poll,
     directmail_quiet,
     directmail_rekey,

@@ -28,6 +28,7 @@ from . import (
     test_master_key,
     test_mailing_list,
     test_models_oracle,
+    test_optout_file,
     test_people,
     test_poll,
     test_public_pages,
