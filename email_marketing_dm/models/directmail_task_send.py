@@ -100,6 +100,7 @@ class DirectmailTask(models.Model):
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
+            task.account_id.sudo()._check_public_url_usable()
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
@@ -198,6 +199,7 @@ class DirectmailTask(models.Model):
                     " synchronise the account, then send again."
                 )
             )
+        account._check_public_url_usable()
         if not self.sender_id.ready:
             raise UserError(self.env._("Choose a sender address that can send marketing mail."))
         self._check_template()

@@ -1,5 +1,6 @@
 from . import (
     test_account,
+    test_account_connection,
     test_aipl,
     test_audience,
     test_audience_add,
