@@ -129,7 +129,15 @@ class Outcomes:
 class Events:
     """How events are pushed to a webhook (EventBridge's HTTP target)."""
 
-    signature: str = "rsa"  # or "none"
+    signature: str = "rsa"  # or "hmac", the older form; or "none"
+    #: Alibaba's own verifier signs a newline behind the body; the help page's formula has none
+    signature_newline: bool = True
+    #: what the certificate's address answers: "certificate" (X.509) or "public_key" alone, as
+    #: PEM, DER or DER in Base64
+    certificate_content: str = "public_key"
+    certificate_encoding: str = "der"  # "pem", "der", "base64"
+    echo_field: str = "headers"  # where events have our X-User-Notify-…; or "header"
+    echo_names: str = "lower"  # or "sent"
     duplicates: float = 0.0  # share of events pushed twice
     disorder: float = 0.0  # seconds: each event waits up to so long more, so they overtake
     delay: float = 0.0  # seconds before the first push
@@ -184,7 +192,11 @@ CHOICES = {
     ("protocol", "parameter_places"): ("refuse", "ignore", "accept"),
     ("throttle", "retry_header"): ("always", "never", "alternate"),
     ("outcomes", "unsubscribe_via"): ("auto", "link", "directmail", "both"),
-    ("events", "signature"): ("rsa", "none"),
+    ("events", "signature"): ("rsa", "hmac", "none"),
+    ("events", "certificate_content"): ("certificate", "public_key"),
+    ("events", "certificate_encoding"): ("pem", "der", "base64"),
+    ("events", "echo_field"): ("header", "headers"),
+    ("events", "echo_names"): ("sent", "lower"),
 }
 
 

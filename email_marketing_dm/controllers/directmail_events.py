@@ -6,6 +6,8 @@ from odoo.http import request
 
 from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
 from ..engine.content import read_delivery_token
+from ..exceptions import MasterKeyProblem
+from .pages import RETRY_SECONDS
 
 _logger = logging.getLogger(__name__)
 
@@ -32,7 +34,13 @@ class DirectmailEvents(http.Controller):
 
         An event that comes again changes nothing.
         """
-        account = request.env["directmail.account"]._find_by_push_address(address)
+        try:
+            account = request.env["directmail.account"]._find_by_push_address(address)
+        except MasterKeyProblem:
+            # EventBridge tries again, and a load balancer asks another server.
+            return request.make_response(
+                "master key", headers=[("Retry-After", str(RETRY_SECONDS))], status=503
+            )
         if not account:
             raise request.not_found()
         try:

@@ -1,9 +1,11 @@
+from werkzeug.exceptions import ServiceUnavailable
+
 from odoo import http
 from odoo.http import request
 
 from ..directmail.placeholders import assemble
 from ..engine.content import Person
-from .pages import get_language, render_page
+from .pages import LostKeyLink, get_language, render_page
 from .tokens import find_delivery
 
 # The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
@@ -49,9 +51,16 @@ class DirectmailRecipient(http.Controller):
     )
     def unsubscribe(self, token, **post):
         """Unsubscribe, from the mail program's one-click button or from our page."""
-        delivery = self._get_delivery(token)
         one_click = post.get("List-Unsubscribe") == "One-Click"
         scope = post.get("scope") if post.get("scope") in SCOPES else "company"
+        try:
+            delivery = self._get_delivery(token)
+        except (LostKeyLink, ServiceUnavailable) as error:
+            # Anybody may call this page, so with all rights: nothing happens before the token is
+            # verified. Returned, not raised, so that the request is committed.
+            requests = request.env["directmail.unsubscribe.request"].sudo()
+            requests._keep(token, scope, one_click)
+            return error.response
         if delivery.address_key:
             delivery._unsubscribe("one_click" if one_click else "page", scope)
         return self._render_page(delivery, token, "done", scope=scope)

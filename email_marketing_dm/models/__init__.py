@@ -1,6 +1,7 @@
 # The models below inherit from these, so they come first.
 from . import (
     directmail_guarded,
+    directmail_key_problem,
     directmail_people_figure,
     directmail_people_history,
     directmail_people_model,
@@ -39,6 +40,7 @@ from . import (
     directmail_audience_rule_sentence,
     directmail_audience_shown,
     directmail_audience_size,
+    directmail_data_key,
     directmail_data_table,
     directmail_data_table_facts,
     directmail_data_table_presets,
@@ -55,6 +57,7 @@ from . import (
     directmail_optout,
     directmail_poll,
     directmail_quiet,
+    directmail_rekey,
     directmail_rfm_figure,
     directmail_rfm_grade,
     directmail_rfm_history,
@@ -98,7 +101,9 @@ from . import (
     directmail_upload_run,
     directmail_audience_rule_upload,
     directmail_test_mail,
+    directmail_unsubscribe_request,
     directmail_usage,
+    ir_cron,
     ir_module_module,
     link_tracker_click,
     mail_blacklist,

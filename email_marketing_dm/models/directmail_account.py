@@ -11,7 +11,7 @@ from ..directmail import const
 class DirectmailAccount(models.Model):
     _name = "directmail.account"
     _description = "DirectMail Account"
-    _inherit = ["directmail.guarded", "mail.thread"]
+    _inherit = ["directmail.guarded", "directmail.key.problem", "mail.thread"]
     _order = "name, id"
     _guarded_fields = frozenset(
         (
@@ -274,6 +274,7 @@ class DirectmailAccount(models.Model):
         """Let this account send from this very database."""
         self.ensure_one()
         self.check_access("write")
+        self._check_key()
         if not self.public_url:
             raise UserError(
                 self.env._("Enter the public address first: every mail needs an unsubscribe link.")
@@ -297,6 +298,10 @@ class DirectmailAccount(models.Model):
             }
         )
         self._trigger_sending()
+
+    def action_open_master_key(self):
+        """Open the page that says which master key is whose, and what to do about it."""
+        return self.env["directmail.rekey.start"].action_open()
 
     def action_deactivate(self):
         self.check_access("write")

@@ -75,6 +75,7 @@ class DirectmailTemplate(models.Model):
             preflight.Mail(
                 subject=self.subject or "",
                 sender_name=self.sender_name or "",
+                preview_text=self.preview_text or "",
                 body=body or self.body_html or "",
                 compiled=compiled,
                 wire_text=wire_text,
@@ -214,6 +215,24 @@ class DirectmailTemplate(models.Model):
             "brace_in_subject": (
                 self.env._("The subject contains braces:"),
                 self.env._("DirectMail would take them for a placeholder. Leave them out."),
+            ),
+            "foreign_tag": (
+                self.env._("This is a placeholder of another mailing tool:"),
+                self.env._(
+                    "Readers would see it as it stands. Delete it, type / and choose Dynamic"
+                    " Placeholder instead. To show it as an example, format it as code."
+                ),
+            ),
+            "placeholder_in_address": (
+                self.env._("The address of a link or picture contains a placeholder:"),
+                self.env._(
+                    "Addresses are the same for all recipients, so nothing is filled in there."
+                    " Remove the placeholder from the address."
+                ),
+            ),
+            "placeholder_in_sender_name": (
+                self.env._("The sender name contains a placeholder:"),
+                self.env._("All recipients see the same sender name. Remove the placeholder."),
             ),
             "too_many_variables": (
                 self.env._("There are %s placeholders."),
