@@ -31,7 +31,8 @@ class Limits:
     """Sizes and counts."""
 
     subject: int = 100  # older pages and the console; SDK 1.11.1 says 256
-    from_alias: int = 15
+    #: texts are counted in UTF-16 units, so an emoji takes two
+    from_alias: int = 14  # pages: "shorter than 15"; SDK 1.11.1: at most 15
     reply_alias: int = 15
     body_bytes: int = 8 * 1024 * 1024
     to_addresses: int = 100
@@ -70,6 +71,8 @@ class Rules:
     template_must_be_approved: bool = True  # for `Template` in SingleSendMail
     test_must_be_approved: bool = True  # for SendTestByTemplate; not documented
     modified_template_loses_approval: bool = True  # assumed; not documented
+    stored_text: str = "exact"  # of templates; or "crlf" (line ends), "entities" (characters)
+    returns_nickname: bool = True  # by DescTemplate, whose field is deprecated
     single_send_types: list[str] = field(default_factory=lambda: ["batch", "trigger"])
     invalid_address: str = "fail"  # accepted, then fails; or "refuse": InvalidToAddress.Spam
     quota_code: str = "InvalidSendMail.Spam"  # not documented; clients also expect InvalidQuota*
@@ -120,7 +123,15 @@ class Outcomes:
 class Events:
     """How events are pushed to a webhook (EventBridge's HTTP target)."""
 
-    signature: str = "rsa"  # or "none"
+    signature: str = "rsa"  # or "hmac", the older form; or "none"
+    #: Alibaba's own verifier signs a newline behind the body; the help page's formula has none
+    signature_newline: bool = True
+    #: what the certificate's address answers: "certificate" (X.509) or "public_key" alone, as
+    #: PEM, DER or DER in Base64
+    certificate_content: str = "public_key"
+    certificate_encoding: str = "der"  # "pem", "der", "base64"
+    echo_field: str = "headers"  # where events have our X-User-Notify-…; or "header"
+    echo_names: str = "lower"  # or "sent"
     duplicates: float = 0.0  # share of events pushed twice
     disorder: float = 0.0  # seconds: each event waits up to so long more, so they overtake
     delay: float = 0.0  # seconds before the first push
@@ -167,9 +178,14 @@ class Settings:
 CHOICES = {
     ("review", "mode"): ("manual", "approve", "reject"),
     ("rules", "invalid_address"): ("fail", "refuse"),
+    ("rules", "stored_text"): ("exact", "crlf", "entities"),
     ("throttle", "retry_header"): ("always", "never", "alternate"),
     ("outcomes", "unsubscribe_via"): ("auto", "link", "directmail", "both"),
-    ("events", "signature"): ("rsa", "none"),
+    ("events", "signature"): ("rsa", "hmac", "none"),
+    ("events", "certificate_content"): ("certificate", "public_key"),
+    ("events", "certificate_encoding"): ("pem", "der", "base64"),
+    ("events", "echo_field"): ("header", "headers"),
+    ("events", "echo_names"): ("sent", "lower"),
 }
 
 

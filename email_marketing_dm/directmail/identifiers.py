@@ -169,6 +169,12 @@ def guess_kind(values, can_decrypt=None):
     return None
 
 
+def read_safe_cell(value):
+    """Return the text that `safe_cell` was given."""
+    marked = value.startswith("'") and value[1:].startswith(_FORMULA)
+    return value[1:] if marked else value
+
+
 def safe_cell(value):
     """Return a text that no spreadsheet takes for a formula."""
     return f"'{value}" if value.startswith(_FORMULA) else value

@@ -5,6 +5,7 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
+from .clock import beijing_day
 from .fatigue import Case, Judge
 from .fatigue_rules import make_rules, select_settings
 from .sql import count_changes
@@ -18,7 +19,7 @@ CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 Room = namedtuple("Room", "state places budget quota has_expired")
 Room.__doc__ = """How much an account may take.
 
-:ivar state: of the account
+:ivar state: of the account; None where this server's master key is not that of the data
 :ivar places: how many more of its mails may be *sending*, whoever sends them
 :ivar budget: mails a day that email tasks may use: the daily quota minus the account's reserve
 :ivar quota: what is left of it: minus what this Odoo handed over since midnight in Beijing.
@@ -149,7 +150,7 @@ def _apply(env, account, changed, result=None, first=None):
         SQL(
             """%(first)s WITH changed AS (%(changed)s), %(counted)s, used AS (
                 INSERT INTO directmail_usage AS u (account_id, day, used)
-                SELECT %(account)s, (now() AT TIME ZONE 'Asia/Shanghai')::date, sum(mails)
+                SELECT %(account)s, %(today)s, sum(mails)
                   FROM (SELECT CASE WHEN new_state = 'sending' THEN 1
                                     WHEN new_state IN ('waiting', 'refused')
                                      AND old_state IN ('sending', 'unknown') THEN -1 END AS mails
@@ -162,6 +163,7 @@ def _apply(env, account, changed, result=None, first=None):
             changed=changed,
             counted=count_changes(SQL.identifier("changed"), "sender"),
             account=account.id,
+            today=beijing_day(),
             result=result or SQL("count(*)"),
         )
     )
@@ -178,8 +180,10 @@ def read_room(env, account):
 
 def _select_room(account):
     account.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
+    host = account.env["directmail.keyring"]._find_host_key()
     return SQL(
-        """SELECT a.state, GREATEST(0, a.threads - sending.number), budget.mails,
+        """SELECT CASE WHEN k.id IS NOT NULL AND k.next_fingerprint IS NULL THEN a.state END,
+                  GREATEST(0, a.threads - sending.number), budget.mails,
                   GREATEST(0, budget.mails - COALESCE(usage.used, 0)), sending.expired
              FROM directmail_account a
             CROSS JOIN LATERAL (
@@ -190,8 +194,12 @@ def _select_room(account):
                     FROM directmail_delivery WHERE account_id = a.id AND state = 'sending'
             ) AS sending (number, expired)
              LEFT JOIN directmail_usage usage ON usage.account_id = a.id
-                       AND usage.day = (now() AT TIME ZONE 'Asia/Shanghai')::date
-            WHERE a.id = %s""",
+                       AND usage.day = %s
+              -- Under another master key nobody who has unsubscribed would be recognized.
+              LEFT JOIN directmail_data_key k ON k.fingerprint = %s
+             WHERE a.id = %s""",
+        beijing_day(),
+        host.fingerprint if host else None,
         account.id,
     )
 
@@ -353,10 +361,11 @@ def add_usage(env, account, number):
         env.execute_query(
             SQL(
                 """INSERT INTO directmail_usage AS u (account_id, day, used)
-                   VALUES (%s, (now() AT TIME ZONE 'Asia/Shanghai')::date, %s)
+                   VALUES (%s, %s, %s)
                        ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
                 RETURNING used""",
                 account.id,
+                beijing_day(),
                 number,
             )
         )

@@ -33,7 +33,7 @@ class DirectmailAiplModel(models.Model):
             raise UserError(self.env._("Say first who is in which stage: add a condition."))
         owner = self._as_owner()
         return aipl_stages(
-            [condition._get_condition(owner) for condition in self.condition_ids],
+            [condition._get_condition(owner, today) for condition in self.condition_ids],
             today,
             self.currency_id.decimal_places,
         )

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
+from ..directmail.daily import get_region_name
 from ..engine.audience import select_people, visible_contacts
 from .directmail_audience_rule import DEPTH_MAX
 
@@ -223,7 +224,7 @@ class DirectmailAudience(models.Model):
         context = {
             "allowed_company_ids": self.sudo().company_id.ids,
             "lang": env.user.lang,
-            "tz": env.user.tz,
+            "tz": get_region_name(env.user.tz),
         }
         return env(context=context)
 

@@ -43,7 +43,11 @@ class DirectmailDataTable(models.Model):
         help="The field that holds an email address where a record has no contact."
         " Such a record is then a person of its own.",
     )
-    date_field = fields.Char("Date", help="When it happened.")
+    date_field = fields.Char(
+        "Date",
+        help="When it happened. Records with a later date than now do not count until then, except"
+        " in audience lines that take people out.",
+    )
     amount_field = fields.Char("Amount", help="How much it was worth.")
     rate_field = fields.Char(
         "Currency rate",

@@ -4,6 +4,7 @@ from odoo import fields, models
 from odoo.tools.translate import html_translate
 
 from ..directmail import const
+from ..directmail.lengths import cut_units
 
 
 class DirectmailDesign(models.Model):
@@ -38,7 +39,9 @@ class DirectmailDesign(models.Model):
                 "default_name": self.name,
                 "default_subject": self.subject,
                 "default_preview_text": self.preview_text,
-                "default_sender_name": self.env.company.name[: const.SENDER_NAME_MAX].strip(),
+                "default_sender_name": cut_units(
+                    self.env.company.name, const.SENDER_NAME_MAX
+                ).strip(),
                 "default_body_arch": self._get_body(),
                 "default_body_html": "",
             },

@@ -10,6 +10,7 @@ from odoo.tools import SQL
 
 from odoo.addons.base.models.res_partner import _tz_get
 
+from ..directmail.daily import get_region_name
 from ..engine.people_models import Today, replace_results
 from ..exceptions import BusyError
 
@@ -287,7 +288,7 @@ class DirectmailPeopleModel(models.AbstractModel):
             context={
                 "allowed_company_ids": self.company_id.ids,
                 "lang": owner.lang,
-                "tz": owner.tz,
+                "tz": get_region_name(owner.tz),
             },
         )
 

@@ -135,7 +135,7 @@ class DirectmailRfmModel(models.Model):
         for name in ("date_field", "amount_field"):
             table.sudo()._check_open(name)
         return rfm_scores(
-            table._select_facts(self._as_owner()),
+            table._select_facts(self._as_owner(), today=today),
             today,
             self.period_days,
             self._get_bands(),

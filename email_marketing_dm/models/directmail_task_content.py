@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..directmail import const
+from ..directmail.lengths import cut_units
 
 CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
 
@@ -91,7 +92,7 @@ class DirectmailTask(models.Model):
 
     def _default_sender_name(self):
         company = self.account_id.company_id or self.env.company
-        return company.sudo().name[: const.SENDER_NAME_MAX].strip()
+        return cut_units(company.sudo().name, const.SENDER_NAME_MAX).strip()
 
     def _change_content(self, content):
         """Take over content from the task's page, as a template of this task's own.

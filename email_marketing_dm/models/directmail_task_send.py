@@ -93,12 +93,14 @@ class DirectmailTask(models.Model):
             if not task.planned_at:
                 task.action_send()
                 continue
+            task._check_key()
             if task.account_id.sudo().state != "active":
                 raise UserError(
                     self.env._(
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
+            task.account_id.sudo()._check_public_url_usable()
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
@@ -182,6 +184,7 @@ class DirectmailTask(models.Model):
         :raise UserError: for the first thing that is missing
         """
         self.ensure_one()
+        self._check_key()
         account = self.account_id.sudo()
         if account.state != "active" or not account._is_armed():
             raise UserError(
@@ -196,6 +199,7 @@ class DirectmailTask(models.Model):
                     " synchronise the account, then send again."
                 )
             )
+        account._check_public_url_usable()
         if not self.sender_id.ready:
             raise UserError(self.env._("Choose a sender address that can send marketing mail."))
         self._check_template()
