@@ -99,6 +99,7 @@ from . import (
     directmail_template_values,
     directmail_upload,
     directmail_upload_column,
+    directmail_upload_sheet,
     directmail_upload_head,
     directmail_upload_line,
     directmail_upload_progress,
