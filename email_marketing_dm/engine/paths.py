@@ -2,8 +2,11 @@
 
 from odoo import fields
 from odoo.fields import Domain
-from odoo.tools import SQL, date_utils
+from odoo.tools import SQL, OrderedSet, date_utils
 from odoo.tools.safe_eval import datetime, safe_eval, time
+
+#: operators that take ids of records
+REFERRING = frozenset(("=", "!=", "in", "not in", "child_of", "parent_of"))
 
 
 def steps(model, path):
@@ -60,9 +63,36 @@ def read_filter(model, text, env):
         domain = Domain(safe_eval(text or "[]", names))
         list(conditions(model, domain))
         domain.validate(model)
+        _check_references(model, domain)
     except (TypeError, KeyError, SyntaxError, NameError) as error:
         raise ValueError(str(error)) from error
     return domain
+
+
+def _check_references(model, domain):
+    """Refuse a filter that names a record, a tag for one, that was deleted.
+
+    PostgreSQL would find nobody: an "except" would then keep nobody out.
+
+    :raise ValueError: naming the field
+    """
+    for condition, found in conditions(model, domain):
+        field = found[-1][1]
+        if not field.relational or condition.operator not in REFERRING:
+            continue
+        value = condition.value
+        values = [value] if isinstance(value, int) else value
+        if not isinstance(values, (list, tuple, set, frozenset, OrderedSet)):
+            continue
+        numbers = [number for number in values if type(number) is int and number > 0]
+        comodel = model.env[field.comodel_name].sudo()
+        if len(comodel.browse(numbers).exists()) < len(set(numbers)):
+            raise ValueError(
+                model.env._(
+                    "it names a record under “%s” that was deleted. Edit the filter.",
+                    field._description_string(model.env),
+                )
+            )
 
 
 def check_readable(model, domain):

@@ -1,6 +1,7 @@
 # The models below inherit from these, so they come first.
 from . import (
     directmail_guarded,
+    directmail_used,
     directmail_people_figure,
     directmail_people_history,
     directmail_people_model,
@@ -104,6 +105,7 @@ from . import (
     res_partner,
     res_partner_fatigue,
     mailing_contact,
+    mailing_list,
     mailing_trace,
     res_company_schedule,
     res_partner_groups,

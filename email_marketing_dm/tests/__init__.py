@@ -21,6 +21,7 @@ from . import (
     test_events_wishes,
     test_fatigue,
     test_fatigue_oracle,
+    test_in_use,
     test_mail_builder,
     test_mailing_list,
     test_models_oracle,
