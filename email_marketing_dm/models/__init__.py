@@ -2,6 +2,7 @@
 from . import (
     directmail_guarded,
     directmail_key_problem,
+    directmail_used,
     directmail_people_figure,
     directmail_people_history,
     directmail_people_model,
@@ -116,6 +117,7 @@ from . import (
     res_partner,
     res_partner_fatigue,
     mailing_contact,
+    mailing_list,
     mailing_trace,
     res_company_schedule,
     res_partner_groups,

@@ -144,9 +144,7 @@ class DirectmailAccount(models.Model):
     _rate_range = models.Constraint(
         "CHECK(rate_limit BETWEEN 1 AND 100)", "Mails per second must be between 1 and 100."
     )
-    _reserve_range = models.Constraint(
-        "CHECK(quota_reserve >= 0)", "The reserve can't be below 0."
-    )
+    _reserve_range = models.Constraint("CHECK(quota_reserve >= 0)", "The reserve can't be below 0.")
     _price_range = models.Constraint(
         "CHECK(price_per_thousand >= 0)", "The price can't be below 0."
     )

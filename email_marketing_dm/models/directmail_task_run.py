@@ -97,6 +97,7 @@ class DirectmailTask(models.Model):
         if not self.planned_at:
             if not self.use_as_is:
                 self._refresh_audiences()
+            self._check_refreshed()
             self._check_exclusions()
             self._plan()
         self._make_links()
