@@ -23,6 +23,7 @@ from . import (
     test_events_wishes,
     test_fatigue,
     test_fatigue_oracle,
+    test_international,
     test_lengths,
     test_lost_key_pages,
     test_mail_builder,
