@@ -58,6 +58,7 @@ from . import (
     test_tour,
     test_tracking,
     test_upload,
+    test_upload_corpus,
     test_upload_life,
     test_upload_people,
 )
