@@ -10,6 +10,7 @@ from odoo.tools import SQL
 
 from ..directmail.quiet import country_zones, quiet_clock
 from .fatigue_rules import WINDOWS, Rules, find_sms_models
+from .idn import other_spelling
 from .sql import changing_reason
 
 # Deliveries that count as sent. The same words as in the indexes of `directmail.delivery`.
@@ -228,6 +229,11 @@ def _history(rules, person, moment, spans):
         SQL("t.mass_mailing_id"),
         sent,
         person,
+    )
+    yield SQL(
+        "SELECT t.sent_datetime, 'mailing', t.mass_mailing_id %s AND t.trace_type = 'mail' AND %s",
+        sent,
+        other_spelling(SQL("t.email"), SQL("%s.email", person)),
     )
     for model, table in rules.sms_models:
         whose = (

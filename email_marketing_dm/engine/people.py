@@ -5,6 +5,7 @@ A person is a contact, a record of another model, or a bare address: see `direct
 
 from odoo.tools import SQL
 
+from .idn import in_ascii
 from .sql import address_key, usable_address
 
 # Begins the key of an encrypted address that can't be read: it tells people apart, no more.
@@ -48,7 +49,7 @@ def addressed_people(task, audiences):
               FROM found
         ), addressed AS (
             SELECT partner_id, res_model, res_id,
-                   CASE WHEN address_key IS NOT NULL THEN email END AS email, email_encrypted,
+                   CASE WHEN address_key IS NOT NULL THEN %(mailed)s END AS email, email_encrypted,
                    address_key,
                    CASE WHEN typed IS NULL THEN absent
                         WHEN address_key IS NOT NULL THEN NULL
@@ -61,6 +62,7 @@ def addressed_people(task, audiences):
         # how many are left.
         distinct=SQL("DISTINCT") if len(audiences) > 1 else SQL(),
         usable=usable_address(SQL("email")),
+        mailed=in_ascii(SQL("email")),
         key=address_key(task.env["directmail.keyring"]._get_master_key(), SQL("email")),
         **_get_columns(task),
     )

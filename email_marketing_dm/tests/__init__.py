@@ -24,6 +24,7 @@ from . import (
     test_fatigue,
     test_fatigue_oracle,
     test_in_use,
+    test_international,
     test_lengths,
     test_lost_key_pages,
     test_mail_builder,
@@ -58,6 +59,7 @@ from . import (
     test_tour,
     test_tracking,
     test_upload,
+    test_upload_corpus,
     test_upload_life,
     test_upload_people,
 )
