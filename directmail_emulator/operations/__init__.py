@@ -96,6 +96,11 @@ class Params(dict):
         return number, size, (number - 1) * size
 
 
+def units(text):
+    """The length of a text as the service counts it: UTF-16 units, so an emoji takes two."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def like(keyword):
     """A pattern for ``LIKE ... ESCAPE '\\'`` that finds the keyword anywhere."""
     for character in "\\%_":

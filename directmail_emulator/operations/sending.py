@@ -9,7 +9,7 @@ import re
 from ..addresses import domain_of, is_address
 from ..errors import ApiError
 from ..mail import Content, Mail
-from . import operation
+from . import operation, units
 from .tags import find_tag
 from .templates import APPROVED, BUILT_IN, fill, find_template
 
@@ -23,11 +23,6 @@ BRACKETED = {
     "list-unsubscribe": re.compile(r"<[^\s<>]+>(\s*,\s*<[^\s<>]+>)*"),
 }
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
-
-
-def utf16_units(text):
-    """The length as Java and JavaScript count it: an emoji is two."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def check_sender(call, name):
@@ -187,7 +182,7 @@ def _content(call, sender):
                           values=values)
     if not content.subject.strip() or len(content.subject) > call.limits.subject:
         raise ApiError("InvalidSubject.Malformed")
-    if utf16_units(alias) > call.limits.from_alias:
+    if units(alias) > call.limits.from_alias:
         raise ApiError("InvalidFromAlias.Malformed")
     return content
 
