@@ -68,7 +68,7 @@ def _check_reply(call):
     reply = call.params.text("ReplyAddress")
     if reply and (not is_address(reply) or len(reply) > call.limits.address):
         raise ApiError("InvalidReplyAddress.Malformed")
-    if len(call.params.text("ReplyAddressAlias")) > call.limits.reply_alias:
+    if units(call.params.text("ReplyAddressAlias")) > call.limits.reply_alias:
         raise ApiError("InvalidReplyAddressAlias.Malformed")
 
 
@@ -180,7 +180,7 @@ def _content(call, sender):
             values = {name: html_lib.escape(value) for name, value in values.items()}
         content = Content(subject=subject, alias=alias or row["nickname"], template=row,
                           values=values)
-    if not content.subject.strip() or len(content.subject) > call.limits.subject:
+    if not content.subject.strip() or units(content.subject) > call.limits.subject:
         raise ApiError("InvalidSubject.Malformed")
     if units(alias) > call.limits.from_alias:
         raise ApiError("InvalidFromAlias.Malformed")
@@ -247,7 +247,7 @@ def send_test_by_template(call):
     values = {"EAddr": address}
     for built_in in BUILT_IN[1:]:
         values[built_in] = params.text(built_in)
-        if len(values[built_in]) > 30:
+        if units(values[built_in]) > 30:
             raise ApiError("InvalidParameter", f"{built_in} is longer than 30 characters.")
     values.update(_test_values(call))
     row = find_template(call, params.integer("TemplateId"))

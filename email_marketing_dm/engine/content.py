@@ -114,6 +114,7 @@ class MailBuilder:
             address_type=fixed["address_type"],
             to=address,
             subject=subject,
+            # Older templates may have one more character than DirectMail takes.
             sender_name=cut_units(fixed["sender_name"] or "", int(behaviors["alias_limit"])),
             reply_address=fixed["reply_to"],
             tag=fixed["tag"],

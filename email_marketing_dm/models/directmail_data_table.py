@@ -16,6 +16,7 @@ class DirectmailDataTable(models.Model):
 
     _name = "directmail.data.table"
     _description = "Data Table"
+    _inherit = ["directmail.used"]
     _order = "sequence, name, id"
 
     name = fields.Char(required=True, translate=True)
@@ -146,6 +147,17 @@ class DirectmailDataTable(models.Model):
             raise UserError(
                 self.env._("This data table came with an app. Archive it to put it out of sight.")
             )
+
+    def _get_users(self):
+        """Override: audiences with a line on it, models, and email tasks that count successes."""
+        env = self.sudo().with_context(active_test=False).env
+        mine = [("data_table_id", "in", self.ids)]
+        return [
+            env["directmail.audience.rule"].search([("table_id", "in", self.ids)]).audience_id,
+            env["directmail.rfm.model"].search(mine),
+            env["directmail.aipl.condition"].search(mine).aipl_model_id,
+            env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
+        ]
 
     def _check_path(self, name, types, expected):
         """Check that the path in a field of ours ends in a stored field of one of the types."""

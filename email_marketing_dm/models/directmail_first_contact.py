@@ -371,7 +371,7 @@ class DirectmailFirstContact(models.Model):
 
         Costs one read, and only for events of mails that no email task knows.
         """
-        contact = self.sudo().search([("account_id", "=", account.id), ("mailed_at", "!=", False)])
+        contact = self.sudo().search([("account_id", "=", account.id)])
         return contact if contact and contact._get_token() in tokens else contact.browse()
 
     def _compute_diagnostics(self):
@@ -423,3 +423,62 @@ class DirectmailFirstContact(models.Model):
 
 def _stamp(moment):
     return moment.isoformat() + "Z" if moment else ""
+
+
+class DirectmailAccount(models.Model):
+    """The way from an account to its first contact."""
+
+    _inherit = "directmail.account"
+    _guarded_fields = frozenset(("first_contact_offered",))
+
+    first_contact_ids = fields.One2many("directmail.first.contact", "account_id", readonly=True)
+    first_contact_state = fields.Selection(
+        selection="_selection_first_contact", compute="_compute_first_contact_state"
+    )
+    # Recommended once, before the account's first email task, and never again.
+    first_contact_offered = fields.Boolean(readonly=True, copy=False)
+
+    @api.model
+    def _selection_first_contact(self):
+        state = self.env["directmail.first.contact"]._fields["state"]
+        return state._description_selection(self.env)
+
+    @api.depends("first_contact_ids.state")
+    def _compute_first_contact_state(self):
+        for account in self:
+            account.first_contact_state = account.sudo().first_contact_ids.state or "todo"
+
+    def action_first_contact(self):
+        """Open the page on which an administrator finds out how DirectMail behaves."""
+        self.ensure_one()
+        self.check_access("write")
+        contact = self.env["directmail.first.contact"]._open(self)
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("First contact"),
+            "res_model": contact._name,
+            "res_id": contact.id,
+            "views": [(False, "form")],
+        }
+
+    def _find_address_problem(self):
+        """Return why recipients can't reach the public address, in a sentence, or False."""
+        if not self.public_url:
+            return self.env._(
+                "Enter the public address of the account first: every mail needs an unsubscribe"
+                " link."
+            )
+        return False
+
+    @api.private
+    def _offers_first_contact(self):
+        """Tell whether First contact is to be recommended now; it then never is again."""
+        self.ensure_one()
+        account = self.sudo()
+        if account.test_mode or account.first_contact_offered or account.first_contact_ids:
+            return False
+        tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
+        if tasks.search_count([("account_id", "=", self.id), ("planned_at", "!=", False)], limit=1):
+            return False
+        account.first_contact_offered = True
+        return True

@@ -261,7 +261,9 @@ class DirectmailFirstContactStep(models.Model):
         """
         contact = self.contact_id
         self.account_id._observe("push", **found)
-        seconds = round((fields.Datetime.now() - contact.mailed_at).total_seconds())
+        # The event may be quicker than the answer to the call.
+        since = contact._get_step("mail").started_at or fields.Datetime.now()
+        seconds = max(0, round((fields.Datetime.now() - since).total_seconds()))
         complete = found.get("echo_field") != "none"
         self.write(
             {

@@ -161,7 +161,9 @@ class DirectmailTemplate(models.Model):
     @api.model
     def _explain_form(self):
         length = self.env._("DirectMail takes %s characters.", const.SUBJECT_MAX)
-        sender = self.env._("DirectMail takes %s characters.", const.SENDER_NAME_MAX)
+        sender = self.env._(
+            "DirectMail takes %s characters. An emoji counts as two or more.", const.SENDER_NAME_MAX
+        )
         clipped = self.env._("Gmail hides what comes after 102 KB, the unsubscribe link too.")
         large = self.env._(
             "DirectMail takes about 80 KB, or 1 MB where the account hands large templates over"
@@ -229,6 +231,10 @@ class DirectmailTemplate(models.Model):
                     "Addresses are the same for all recipients, so nothing is filled in there."
                     " Remove the placeholder from the address."
                 ),
+            ),
+            "braces_in_address": (
+                self.env._("The address of a link or picture contains braces:"),
+                self.env._("Nothing is filled in there. Check that the braces belong there."),
             ),
             "placeholder_in_sender_name": (
                 self.env._("The sender name contains a placeholder:"),
