@@ -148,6 +148,32 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class DomainRecords:
+    """The checks of a sending domain; each is "verified", "not_verified" or "" where not told."""
+
+    ownership: str
+    spf: str
+    mx: str
+    dkim: str
+    dmarc: str
+
+    @classmethod
+    def from_wire(cls, row):
+        """Read a DescDomain answer."""
+
+        def check(name):
+            return DOMAIN_CHECK_STATUS.get(as_int(row.get(name), -1), "")
+
+        return cls(
+            ownership=check("DomainStatus"),
+            spf=check("SpfAuthStatus"),
+            mx=check("MxAuthStatus"),
+            dkim=check("DkimAuthStatus"),
+            dmarc=check("DmarcAuthStatus"),
+        )
+
+
+@dataclass(frozen=True)
 class Tag:
     """A tag: DirectMail groups its figures by it."""
 

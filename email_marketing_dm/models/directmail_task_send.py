@@ -24,6 +24,8 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         self.check_access("write")
         self._check_settings()
+        if self.account_id._offers_first_contact():
+            return self._open_offer()
         return self._open_estimate(self.env._("Send the mails"), may_send=True)
 
     def action_open_estimate(self):
@@ -33,6 +35,18 @@ class DirectmailTask(models.Model):
         if not self.audience_ids:
             raise UserError(self.env._("Choose the audience that gets this mail."))
         return self._open_estimate(self.env._("Estimate"), may_send=False)
+
+    def _open_offer(self):
+        """Recommend First contact before the account's first email task."""
+        offer = self.env["directmail.first.contact.offer"].create({"task_id": self.id})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Run First contact first?"),
+            "res_model": offer._name,
+            "res_id": offer.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
 
     def _open_estimate(self, title, may_send):
         estimate = self.env["directmail.task.estimate"]._make(self, may_send)
