@@ -95,7 +95,7 @@ class MailBuilder:
             to=address,
             subject=assemble(fixed["subject"], values)[:SUBJECT_MAX],
             sender_name=fixed["sender_name"],
-            reply_address=fixed["reply_to"],
+            **fixed["reply"],
             tag=fixed["tag"],
             headers={
                 "Message-ID": f"<{token}@{fixed['sender'].partition('@')[2]}>",
@@ -113,7 +113,7 @@ def _read_task(task):
         "sender": task.sender_id.email,
         "address_type": 0 if task.address_type == "random" else 1,
         "sender_name": template.sender_name,
-        "reply_to": task.reply_to or "",
+        "reply": task._get_reply(),
         "tag": task.tag_name,
         "template_ref": template.remote_ref,
         "subject": template.submitted_subject,
