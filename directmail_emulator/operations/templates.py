@@ -4,7 +4,7 @@ import re
 
 from ..clock import beijing_minute
 from ..errors import ApiError
-from . import like, operation
+from . import like, operation, units
 
 DRAFT, PENDING, APPROVED, REJECTED = 0, 1, 2, 3
 
@@ -44,15 +44,15 @@ def _checked(call, old=None):
         "text": params.text("TemplateText"),
         "remark": params.text("Remark"),
     }
-    if not 0 < len(fields["name"]) <= limits.template_name:
+    if not 0 < units(fields["name"]) <= limits.template_name:
         raise ApiError("InvalidTemplateName.Malformed")
     other = call.store.value("SELECT id FROM template WHERE account = ? AND name = ?",
                              (call.account.id, fields["name"]))
     if other is not None and (old is None or other != old["id"]):
         raise ApiError("InvalidTemplateName.Duplicate")
-    if len(fields["nickname"]) > limits.template_nickname:
+    if units(fields["nickname"]) > limits.template_nickname:
         raise ApiError("InvalidTemplateNickName.Malformed")
-    if not 0 < len(fields["subject"]) <= limits.template_subject:
+    if not 0 < units(fields["subject"]) <= limits.template_subject:
         raise ApiError("InvalidSubject.Malformed")
     size = len(fields["text"].encode("utf-8", "replace"))
     if not 0 < size <= limits.template_bytes:

@@ -6,6 +6,8 @@ from odoo.http import request
 
 from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
 from ..engine.content import read_delivery_token
+from ..exceptions import MasterKeyProblem
+from .pages import RETRY_SECONDS
 
 _logger = logging.getLogger(__name__)
 
@@ -26,13 +28,20 @@ class DirectmailEvents(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("address",),
     )
-    def receive(self, address, **_query):
+    def receive(self, address):
         """Check a push, keep what it says, and answer. A job applies it later.
 
         An event that comes again changes nothing.
         """
-        account = request.env["directmail.account"]._find_by_push_address(address)
+        try:
+            account = request.env["directmail.account"]._find_by_push_address(address)
+        except MasterKeyProblem:
+            # EventBridge tries again, and a load balancer asks another server.
+            return request.make_response(
+                "master key", headers=[("Retry-After", str(RETRY_SECONDS))], status=503
+            )
         if not account:
             raise request.not_found()
         try:

@@ -28,7 +28,8 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 
 # Limits ---------------------------------------------------------------------------------
-SENDER_NAME_MAX = 15  # FromAlias of a send (SDK)
+# Texts are counted in UTF-16 units, see `lengths`.
+SENDER_NAME_MAX = 14  # FromAlias of a send: "shorter than 15" (help); the SDK says at most 15
 TEMPLATE_SENDER_NAME_MAX = 30  # TemplateNickName of a template (SDK)
 SUBJECT_MAX = 100  # filled subject (help, limits); the SDK says 256: the safer one rules
 TEMPLATE_NAME_MAX = 30  # unique per account (SDK)

@@ -19,7 +19,7 @@ CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 Room = namedtuple("Room", "state places budget quota has_expired")
 Room.__doc__ = """How much an account may take.
 
-:ivar state: of the account
+:ivar state: of the account; None where this server's master key is not that of the data
 :ivar places: how many more of its mails may be *sending*, whoever sends them
 :ivar budget: mails a day that email tasks may use: the daily quota minus the account's reserve
 :ivar quota: what is left of it: minus what this Odoo handed over since midnight in Beijing.
@@ -180,8 +180,10 @@ def read_room(env, account):
 
 def _select_room(account):
     account.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
+    host = account.env["directmail.keyring"]._find_host_key()
     return SQL(
-        """SELECT a.state, GREATEST(0, a.threads - sending.number), budget.mails,
+        """SELECT CASE WHEN k.id IS NOT NULL AND k.next_fingerprint IS NULL THEN a.state END,
+                  GREATEST(0, a.threads - sending.number), budget.mails,
                   GREATEST(0, budget.mails - COALESCE(usage.used, 0)), sending.expired
              FROM directmail_account a
             CROSS JOIN LATERAL (
@@ -193,8 +195,11 @@ def _select_room(account):
             ) AS sending (number, expired)
              LEFT JOIN directmail_usage usage ON usage.account_id = a.id
                        AND usage.day = %s
-            WHERE a.id = %s""",
+              -- Under another master key nobody who has unsubscribed would be recognized.
+              LEFT JOIN directmail_data_key k ON k.fingerprint = %s
+             WHERE a.id = %s""",
         beijing_day(),
+        host.fingerprint if host else None,
         account.id,
     )
 

@@ -1,9 +1,9 @@
 """Paths of fields ("order_id.partner_id") and filters: what they touch, and whether one may."""
 
-from odoo import fields
 from odoo.fields import Domain
-from odoo.tools import SQL, date_utils
-from odoo.tools.safe_eval import datetime, safe_eval, time
+from odoo.tools import SQL
+
+from ..directmail.filters import parse_filter
 
 
 def steps(model, path):
@@ -49,18 +49,12 @@ def read_filter(model, text, env):
     :param env: its user is ``uid`` in the filter, and their time zone says which day is today
     :raise ValueError: with the reason, if it can't be read or names a field that is not there
     """
-    names = {
-        "uid": env.uid,
-        "datetime": datetime,
-        "time": time,
-        "context_today": lambda: fields.Date.context_today(env.user),
-        "relativedelta": date_utils.relativedelta,
-    }
+    tz = env.context.get("tz") or env.user.tz or "UTC"
     try:
-        domain = Domain(safe_eval(text or "[]", names))
+        domain = Domain(parse_filter(text, uid=env.uid, tz=tz))
         list(conditions(model, domain))
         domain.validate(model)
-    except (TypeError, KeyError, SyntaxError, NameError) as error:
+    except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return domain
 

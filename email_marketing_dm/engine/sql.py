@@ -97,13 +97,45 @@ def changing_reason(email, key, company, sender, lists=()):
                  WHERE o.address_key = %(key)s AND o.company_id = %(company)s
                    AND (o.sender_id IS NULL OR o.sender_id = %(sender)s)
                  ORDER BY o.sender_id NULLS FIRST LIMIT 1)
+            WHEN %(unverifiable)s THEN 'unverifiable'
             %(left_list)s
         END""",
         email=email,
         key=key,
         company=company,
         sender=sender,
+        unverifiable=unverifiable(email, key, company),
         left_list=SQL("WHEN %s THEN 'left_list'", left_lists(email, lists)) if lists else SQL(),
+    )
+
+
+def unverifiable(email, key, company):
+    """Return SQL that tells whether an opt-out that can't be matched may be this person's.
+
+    After the master key was lost some opt-outs can't be recomputed: their keys begin with ``!``
+    (see `engine.rekey`). One with an encrypted address may be any encrypted person's; one without
+    any may be everybody's whose own key was not recomputed from a mail before the loss.
+
+    :param SQL email: the normalised address (text), null where it is encrypted
+    :param SQL key: its address key
+    :param SQL company: the sending company's id
+    :rtype: SQL
+    """
+    return SQL(
+        """(COALESCE(%(key)s LIKE '!%%', FALSE) OR CASE (
+                SELECT max(CASE WHEN email_encrypted IS NULL THEN 2 ELSE 1 END)
+                  FROM directmail_optout
+                 WHERE company_id = %(company)s AND left(address_key, 1) = '!')
+            WHEN 1 THEN %(email)s IS NULL
+            WHEN 2 THEN NOT EXISTS (
+                SELECT 1 FROM directmail_delivery known
+                 WHERE known.company_id = %(company)s AND known.address_key = %(key)s
+                   AND known.state IN ('sending', 'unknown', 'sent')
+                   AND known.claimed_at <= (SELECT known_until FROM directmail_data_key))
+            ELSE FALSE END)""",
+        email=email,
+        key=key,
+        company=company,
     )
 
 

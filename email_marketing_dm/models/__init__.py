@@ -1,6 +1,7 @@
 # The models below inherit from these, so they come first.
 from . import (
     directmail_guarded,
+    directmail_key_problem,
     directmail_people_figure,
     directmail_people_history,
     directmail_people_model,
@@ -10,6 +11,7 @@ from . import (
 )
 
 from . import (
+    base_module_uninstall,
     crm_lead_groups,
     directmail_account,
     directmail_account_connection,
@@ -41,6 +43,7 @@ from . import (
     directmail_audience_rule_sentence,
     directmail_audience_shown,
     directmail_audience_size,
+    directmail_data_key,
     directmail_data_table,
     directmail_data_table_facts,
     directmail_data_table_presets,
@@ -55,8 +58,10 @@ from . import (
     directmail_keyring,
     directmail_link,
     directmail_optout,
+    directmail_optout_file,
     directmail_poll,
     directmail_quiet,
+    directmail_rekey,
     directmail_rfm_figure,
     directmail_rfm_grade,
     directmail_rfm_history,
@@ -95,13 +100,17 @@ from . import (
     directmail_template_values,
     directmail_upload,
     directmail_upload_column,
+    directmail_upload_sheet,
     directmail_upload_head,
     directmail_upload_line,
     directmail_upload_progress,
     directmail_upload_run,
     directmail_audience_rule_upload,
     directmail_test_mail,
+    directmail_unsubscribe_request,
     directmail_usage,
+    ir_cron,
+    ir_http,
     ir_module_module,
     link_tracker_click,
     mail_blacklist,

@@ -9,7 +9,7 @@ from ..directmail import const
 class DirectmailAccount(models.Model):
     _name = "directmail.account"
     _description = "DirectMail Account"
-    _inherit = ["directmail.guarded", "mail.thread"]
+    _inherit = ["directmail.guarded", "directmail.key.problem", "mail.thread"]
     _order = "name, id"
     _guarded_fields = frozenset(
         (
@@ -252,6 +252,7 @@ class DirectmailAccount(models.Model):
         """Let this account send from this very database."""
         self.ensure_one()
         self.check_access("write")
+        self._check_key()
         self._check_public_url_usable()
         self._synchronise()
         if self.health != "ok":
@@ -272,6 +273,10 @@ class DirectmailAccount(models.Model):
             }
         )
         self._trigger_sending()
+
+    def action_open_master_key(self):
+        """Open the page that says which master key is whose, and what to do about it."""
+        return self.env["directmail.rekey.start"].action_open()
 
     def action_deactivate(self):
         self.check_access("write")

@@ -1,4 +1,5 @@
 import logging
+import math
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -36,8 +37,7 @@ class DirectmailAccount(models.Model):
             raise UserError(
                 self.env._(
                     "The AccessKey secret was saved under another master key (%(saved)s, this"
-                    " server has %(here)s). Give this server the same master key, or enter the"
-                    " secret again.",
+                    " server has %(here)s). Enter the secret again.",
                     saved=account.master_key_fingerprint,
                     here=key.fingerprint,
                 )
@@ -60,13 +60,23 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _get_seconds(self, name, default):
-        """Return a system parameter of this addon that is a number of seconds."""
+        """Return a system parameter of this addon that is a number of seconds above 0.
+
+        :param float default: for a parameter that is not set, or is anything else
+        """
         value = self.env["ir.config_parameter"].sudo().get_param(f"email_marketing_dm.{name}")
-        try:
-            return float(value) if value else default
-        except ValueError:
-            _logger.warning("Ignoring email_marketing_dm.%s: %r is no number", name, value)
+        if not value:
             return default
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0
+        if 0 < seconds < math.inf:
+            return seconds
+        _logger.warning(
+            "Ignoring email_marketing_dm.%s: %r is not a number of seconds above 0", name, value
+        )
+        return default
 
     @api.private
     def _call(self, function):

@@ -35,6 +35,7 @@ REASONS = [
     ("duplicate", "Same address as somebody else"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
+    ("unverifiable", "Opt-outs can't be checked"),
     ("left_list", "Left the mailing list"),
     ("complained", "Reported spam before"),
     ("bounced", "Address does not exist"),

@@ -29,7 +29,7 @@ PAUSE_REASONS = [
 class DirectmailTask(models.Model):
     _name = "directmail.task"
     _description = "Email Task"
-    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.guarded", "directmail.key.problem", "mail.thread", "mail.activity.mixin"]
     _order = "create_date desc, id desc"
     _guarded_fields = frozenset(
         (

@@ -3,12 +3,13 @@ from datetime import timedelta
 
 from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.tools import format_datetime
+from odoo.tools import SQL, format_datetime
 
 from ..directmail.answers import verdict_of_code
 from ..directmail.errors import DirectMailError
 from ..engine import plan
-from ..exceptions import BusyError
+from ..engine.rekey import MARKED
+from ..exceptions import BusyError, MasterKeyProblem
 
 _logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class DirectmailTask(models.Model):
             return False
         try:
             with self.env.cr.savepoint():
+                self._check_key()
                 return step()
         except PauseTask as error:
             self._pause(error.reason, error.args[0])
@@ -95,6 +97,7 @@ class DirectmailTask(models.Model):
         if not self.planned_at:
             if not self.use_as_is:
                 self._refresh_audiences()
+            self._check_exclusions()
             self._plan()
         self._make_links()
         self.write({"state": "sending", "state_message": False, "content_changed": False})
@@ -103,7 +106,7 @@ class DirectmailTask(models.Model):
     def _is_passing(self, error):
         """Tell whether what keeps the task from starting passes by itself."""
         cause = error.__cause__
-        return isinstance(error, BusyError) or (
+        return isinstance(error, (BusyError, MasterKeyProblem)) or (
             isinstance(cause, DirectMailError) and cause.kind in PASSING
         )
 
@@ -132,6 +135,29 @@ class DirectmailTask(models.Model):
                     " cancel.",
                     format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
                 ),
+            )
+
+    def _check_exclusions(self):
+        """Refuse to leave people out who can't be recognized.
+
+        :raise UserError: if an address of an excluded audience belongs to a lost master key
+        """
+        lost = self.env.execute_query(
+            SQL(
+                """SELECT audience_id FROM directmail_audience_member
+                    WHERE audience_id = ANY(%s) AND address_key LIKE %s LIMIT 1""",
+                self.exclude_audience_ids.ids,
+                MARKED,
+            )
+        )
+        if lost:
+            raise UserError(
+                self.env._(
+                    "Encrypted addresses of the excluded audience %s can't be recognized since the"
+                    " master key was replaced. Ask an administrator to enter the AES key, refresh"
+                    " the audience, then send again.",
+                    self.env["directmail.audience"].browse(lost[0]).sudo().name,
+                )
             )
 
     def _plan(self):

@@ -93,6 +93,7 @@ class DirectmailTask(models.Model):
             if not task.planned_at:
                 task.action_send()
                 continue
+            task._check_key()
             if task.account_id.sudo().state != "active":
                 raise UserError(
                     self.env._(
@@ -183,6 +184,7 @@ class DirectmailTask(models.Model):
         :raise UserError: for the first thing that is missing
         """
         self.ensure_one()
+        self._check_key()
         account = self.account_id.sudo()
         if account.state != "active" or not account._is_armed():
             raise UserError(

@@ -29,6 +29,8 @@ class DirectmailTask(models.Model):
         account = self.account_id.sudo()
         if self.state not in ("pending", "sending"):
             return False
+        if problem := self.env["directmail.keyring"]._find_problem():
+            return problem.args[0]
         if account.state != "active":
             return self.env._(
                 "The DirectMail account is not active. An administrator can activate it."

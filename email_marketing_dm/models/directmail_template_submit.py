@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ..directmail import const
 from ..directmail.errors import DirectMailError
+from ..directmail.lengths import cut_units
 from ..directmail.sameness import is_same
 from .directmail_template_stored import describe
 
@@ -216,7 +217,7 @@ class DirectmailTemplate(models.Model):
         suffix = self._get_name_suffix()
         # Not everybody's systems hold what lies beyond the basic plane, such as emoji.
         name = "".join(char for char in self.name if char.isprintable() and ord(char) < 0x10000)
-        return name[: const.TEMPLATE_NAME_MAX - len(suffix)].strip() + suffix
+        return cut_units(name, const.TEMPLATE_NAME_MAX - len(suffix)).strip() + suffix
 
     def _get_name_suffix(self):
         uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""

@@ -53,7 +53,14 @@ class ResPartner(models.Model):
                 "email_encrypted_valid": False,
             }
         )
-        reader = encrypted and self.env["directmail.aes.key"]._get_reader()
+        aes_keys = self.env["directmail.aes.key"]
+        if encrypted and self.env["directmail.keyring"]._find_problem():
+            # Contacts can be saved on every server; one with the right master key reads them.
+            encrypted.update({"email_encrypted_key": False, "email_encrypted_aes": False})
+            encrypted.email_encrypted_valid = False
+            aes_keys._read_again()
+            return
+        reader = encrypted and aes_keys._get_reader()
         for partner in encrypted:
             key, reference = reader.find_key(partner.email_encrypted, partner.company_id.id)
             partner.email_encrypted_key = key

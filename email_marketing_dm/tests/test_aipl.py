@@ -94,6 +94,7 @@ class TestAipl(ModelsCommon):
             {"domain": "[('nothing', '=', 1)]"},
             {"domain": "[("},
             {"domain": "__import__('os')"},
+            {"domain": "[('id', '=', 3**60000000 % 7)]"},
             {"data_table_id": no_date.id, "days": 3},
             {"data_table_id": no_amount.id, "min_amount": 3},
             {"data_table_id": no_contact.id},

@@ -3,3 +3,5 @@ from . import directmail_erasure
 from . import directmail_fatigue_status
 from . import directmail_template_test
 from . import directmail_task_generate
+from . import directmail_rekey_start
+from . import directmail_optout_import
