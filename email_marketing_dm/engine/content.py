@@ -116,7 +116,7 @@ class MailBuilder:
             subject=subject,
             # Older templates may have one more character than DirectMail takes.
             sender_name=cut_units(fixed["sender_name"] or "", int(behaviors["alias_limit"])),
-            reply_address=fixed["reply_to"],
+            **fixed["reply"],
             tag=fixed["tag"],
             headers={
                 "Message-ID": f"<{token}@{fixed['sender'].partition('@')[2]}>",
@@ -134,7 +134,7 @@ def _read_task(task):
         "sender": task.sender_id.email,
         "address_type": 0 if task.address_type == "random" else 1,
         "sender_name": template.sender_name,
-        "reply_to": task.reply_to or "",
+        "reply": task._get_reply(),
         "tag": task.tag_name,
         "template_ref": template.remote_ref,
         "subject": template.submitted_subject,

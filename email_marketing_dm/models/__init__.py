@@ -83,6 +83,7 @@ from . import (
     directmail_task_estimate,
     directmail_task_mailing_list,
     directmail_task_progress,
+    directmail_task_reply,
     directmail_task_results,
     directmail_task_retention,
     directmail_task_run,

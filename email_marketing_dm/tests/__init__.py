@@ -44,6 +44,7 @@ from . import (
     test_task_content,
     test_task_estimate,
     test_task_model,
+    test_task_reply,
     test_task_report,
     test_task_stops,
     test_task_tag,
