@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ..directmail import const
 from ..directmail.errors import DirectMailError
+from ..engine.content import get_database_uuid
 
 CONTENT_FIELDS = (
     "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
@@ -207,8 +208,7 @@ class DirectmailTemplate(models.Model):
         return name[: const.TEMPLATE_NAME_MAX - len(suffix)].strip() + suffix
 
     def _get_name_suffix(self):
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
-        return f"-{self.id}-{uuid[:6]}"
+        return f"-{self.id}-{get_database_uuid(self.env)[:6]}"
 
 
 def _is_same(remote, content):
