@@ -28,8 +28,9 @@ class DirectmailEvents(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("address",),
     )
-    def receive(self, address, **_query):
+    def receive(self, address):
         """Check a push, keep what it says, and answer. A job applies it later.
 
         An event that comes again changes nothing.

@@ -34,7 +34,9 @@ class DirectmailRecipient(http.Controller):
         type="http",
         auth="public",
         methods=["GET"],
+        save_session=False,
         sitemap=False,
+        recipient_parameters=("token",),
     )
     def unsubscribe_page(self, token):
         """Ask for a click. Scanners follow links, so a GET changes nothing (RFC 8058)."""
@@ -48,6 +50,7 @@ class DirectmailRecipient(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("token", "List-Unsubscribe", "scope"),
     )
     def unsubscribe(self, token, **post):
         """Unsubscribe, from the mail program's one-click button or from our page."""
@@ -73,8 +76,9 @@ class DirectmailRecipient(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("token", "reason", "feedback", "scope"),
     )
-    def explain(self, token, reason="", feedback="", scope="company", **_post):
+    def explain(self, token, reason="", feedback="", scope="company"):
         """Keep why somebody has unsubscribed, if they like to say."""
         delivery = self._get_delivery(token)
         reasons = delivery.env["mailing.subscription.optout"]
@@ -90,8 +94,9 @@ class DirectmailRecipient(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("token",),
     )
-    def undo(self, token, **_post):
+    def undo(self, token):
         """Take an unsubscription back that was made by mistake."""
         delivery = self._get_delivery(token)
         delivery._undo_unsubscription()
@@ -102,7 +107,9 @@ class DirectmailRecipient(http.Controller):
         type="http",
         auth="public",
         methods=["GET"],
+        save_session=False,
         sitemap=False,
+        recipient_parameters=("token",),
     )
     def view_online(self, token):
         """Show the mail as this person got it."""

@@ -9,7 +9,7 @@ from ..models.directmail_template_values import LANGUAGE_FIELDS
 
 PAGE = "email_marketing_dm.unsubscribe_page"
 RETRY_SECONDS = 120
-DEAD_HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("X-Robots-Tag", "noindex")]
+HTML = [("Content-Type", "text/html; charset=utf-8")]
 
 
 class LostKeyLink(NotFound):
@@ -67,13 +67,12 @@ def make_unavailable(env):
     nobody = env["directmail.delivery"].browse()
     response = _make_answer(nobody, "unavailable", 503)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _make_answer(nobody, stage, status, **values):
     page = render_page(nobody.with_context(lang=get_language(nobody)), stage, **values)
-    return request.make_response(page, headers=DEAD_HEADERS, status=status)
+    return request.make_response(page, headers=HTML, status=status)
 
 
 def _find_sender(env, token):

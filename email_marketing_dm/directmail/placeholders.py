@@ -17,6 +17,7 @@ from lxml import etree, html
 from .compaction import compact
 from .const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .expressions import INLINE, parse_expression
+from .outlook import replace_addresses
 
 TOKEN = "Token"  # reserved: the person's token in our own links
 
@@ -25,7 +26,6 @@ _BRACED_WORD = re.compile(r"\{\s*\w+\s*\}")
 _RAW_TEXT = ("style", "script")  # where entities mean nothing
 _ADDRESS_ATTRIBUTES = ("href", "src", "background")
 _CSS_URL = re.compile(r"""(url\(\s*['"]?)([^'")]+)""", re.IGNORECASE)
-_COMMENT_ADDRESS = re.compile(r"""(\b(?:href|src|background)\s*=\s*["'])([^"']+)""", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The C0 controls that neither HTML nor PostgreSQL takes.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -366,8 +366,8 @@ class _Body:
         self._problems += [
             ("directive", found) for found in re.findall(r"\bt-[a-z-]+\s*=\s*[\"'][^\"']*", text)
         ]
-        text = _COMMENT_ADDRESS.sub(lambda match: match[1] + self._address(match[2]), text)
-        return _unbrace(self._css(text))
+        text = replace_addresses(self._css(text), self._address)
+        return _unbrace(text)
 
     def _css(self, text):
         return _CSS_URL.sub(lambda match: match[1] + self._address(match[2]), text)

@@ -5,6 +5,7 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
+from .clock import beijing_day
 from .fatigue import Case, Judge
 from .fatigue_rules import make_rules, select_settings
 from .sql import count_changes
@@ -149,7 +150,7 @@ def _apply(env, account, changed, result=None, first=None):
         SQL(
             """%(first)s WITH changed AS (%(changed)s), %(counted)s, used AS (
                 INSERT INTO directmail_usage AS u (account_id, day, used)
-                SELECT %(account)s, (now() AT TIME ZONE 'Asia/Shanghai')::date, sum(mails)
+                SELECT %(account)s, %(today)s, sum(mails)
                   FROM (SELECT CASE WHEN new_state = 'sending' THEN 1
                                     WHEN new_state IN ('waiting', 'refused')
                                      AND old_state IN ('sending', 'unknown') THEN -1 END AS mails
@@ -162,6 +163,7 @@ def _apply(env, account, changed, result=None, first=None):
             changed=changed,
             counted=count_changes(SQL.identifier("changed"), "sender"),
             account=account.id,
+            today=beijing_day(),
             result=result or SQL("count(*)"),
         )
     )
@@ -192,10 +194,11 @@ def _select_room(account):
                     FROM directmail_delivery WHERE account_id = a.id AND state = 'sending'
             ) AS sending (number, expired)
              LEFT JOIN directmail_usage usage ON usage.account_id = a.id
-                       AND usage.day = (now() AT TIME ZONE 'Asia/Shanghai')::date
-             -- Under another master key nobody who has unsubscribed would be recognized.
-             LEFT JOIN directmail_data_key k ON k.fingerprint = %s
-            WHERE a.id = %s""",
+                       AND usage.day = %s
+              -- Under another master key nobody who has unsubscribed would be recognized.
+              LEFT JOIN directmail_data_key k ON k.fingerprint = %s
+             WHERE a.id = %s""",
+        beijing_day(),
         host.fingerprint if host else None,
         account.id,
     )
@@ -358,10 +361,11 @@ def add_usage(env, account, number):
         env.execute_query(
             SQL(
                 """INSERT INTO directmail_usage AS u (account_id, day, used)
-                   VALUES (%s, (now() AT TIME ZONE 'Asia/Shanghai')::date, %s)
+                   VALUES (%s, %s, %s)
                        ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
                 RETURNING used""",
                 account.id,
+                beijing_day(),
                 number,
             )
         )

@@ -6,7 +6,8 @@ from collections import namedtuple
 
 from odoo.tools import SQL
 
-from ..directmail.const import SUBJECT_MAX
+from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
+from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
 from ..directmail.records import Mail
 from ..directmail.tokens import make_token, read_token
@@ -96,7 +97,7 @@ class MailBuilder:
             sender=fixed["sender"],
             address_type=fixed["address_type"],
             to=address,
-            subject=assemble(fixed["subject"], values)[:SUBJECT_MAX],
+            subject=cut_units(assemble(fixed["subject"], values), SUBJECT_MAX),
             sender_name=fixed["sender_name"],
             reply_address=fixed["reply_to"],
             tag=fixed["tag"],
@@ -115,7 +116,8 @@ def _read_task(task):
     return {
         "sender": task.sender_id.email,
         "address_type": 0 if task.address_type == "random" else 1,
-        "sender_name": template.sender_name,
+        # Older templates may have one more character than DirectMail takes.
+        "sender_name": cut_units(template.sender_name, SENDER_NAME_MAX),
         "reply_to": task.reply_to or "",
         "tag": task.tag_name,
         "template_ref": template.remote_ref,

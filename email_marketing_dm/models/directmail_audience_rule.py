@@ -87,10 +87,10 @@ class DirectmailAudienceRule(models.Model):
     )
     within_days = fields.Integer("Within the last", help="Days, today included. 0: ever.")
     source_id = fields.Many2one(
-        "directmail.audience", "Its people", index="btree_not_null", ondelete="set null"
+        "directmail.audience", "Its people", index="btree_not_null", ondelete="restrict"
     )
     task_id = fields.Many2one(
-        "directmail.task", "Email task", index="btree_not_null", ondelete="set null"
+        "directmail.task", "Email task", index="btree_not_null", ondelete="restrict"
     )
     task_result = fields.Selection(RESULTS, "What came of it", default="delivered")
     link_id = fields.Many2one(
@@ -98,7 +98,7 @@ class DirectmailAudienceRule(models.Model):
         "On which link",
         domain="[('task_id', '=', task_id)]",
         index="btree_not_null",
-        ondelete="set null",
+        ondelete="restrict",
         help="Empty: on any link.",
     )
     pick_ids = fields.One2many("directmail.audience.pick", "rule_id", "Chosen records")

@@ -46,9 +46,9 @@ class DirectmailTask(models.Model):
     def _compute_polled(self):
         """Say how far DirectMail's records of the task have been read."""
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
-        polls = (
-            self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])
-        ).grouped("task_id")
+        polls = (self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])).grouped(
+            "task_id"
+        )
         for task in self:
             poll = polls.get(task._origin)
             task.polled_until = poll and poll.covered_until

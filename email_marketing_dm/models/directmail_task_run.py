@@ -83,6 +83,10 @@ class DirectmailTask(models.Model):
     def _make_ready(self):
         if not self.planned_at:
             self._check_not_too_late()
+        # Checked when Send was pressed; the address may have changed since.
+        message = self.account_id.sudo()._explain_public_url()
+        if message:
+            raise PauseTask("account", message)
         self._check_template()
         if self.template_id._compare():
             return False  # the template's lapse has paused its tasks, this one too
@@ -93,6 +97,7 @@ class DirectmailTask(models.Model):
         if not self.planned_at:
             if not self.use_as_is:
                 self._refresh_audiences()
+            self._check_refreshed()
             self._check_exclusions()
             self._plan()
         self._make_links()

@@ -100,6 +100,7 @@ class DirectmailTask(models.Model):
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
+            task.account_id.sudo()._check_public_url_usable()
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
@@ -198,6 +199,7 @@ class DirectmailTask(models.Model):
                     " synchronise the account, then send again."
                 )
             )
+        account._check_public_url_usable()
         if not self.sender_id.ready:
             raise UserError(self.env._("Choose a sender address that can send marketing mail."))
         self._check_template()
@@ -213,6 +215,7 @@ class DirectmailTask(models.Model):
         :raise UserError: with what to do about it
         """
         if self.use_as_is:
+            self._check_refreshed()
             problem = self._find_people_problem()
         else:
             self._check_lines()
@@ -272,6 +275,23 @@ class DirectmailTask(models.Model):
         if not audiences._refresh(since):
             failed = audiences.filtered("refresh_error")[0]
             raise self._explain_audience(failed, failed.refresh_error)
+
+    def _check_refreshed(self):
+        """Refuse audiences of which it was never worked out who is in them.
+
+        Such an audience would count as empty: one that is excluded would keep nobody out.
+
+        :raise UserError: with what to do
+        """
+        for audience in self._get_all_audiences():
+            if not audience.refreshed_at:
+                raise UserError(
+                    self.env._(
+                        "The audience %s has never been refreshed, so it is not known who is in"
+                        " it. Refresh it, or switch off “Use audiences as they are”.",
+                        audience.name,
+                    )
+                )
 
     def _get_all_audiences(self):
         return (self.audience_ids | self.exclude_audience_ids).sudo()

@@ -69,9 +69,11 @@ class DirectmailTask(models.Model):
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
         tasks = self.sudo().browse(sorted(tags)).exists()
         needed = tasks.filtered(
-            lambda task: task.state not in ("done", "cancelled")
-            or not task.finished_at
-            or task.finished_at >= since
+            lambda task: (
+                task.state not in ("done", "cancelled")
+                or not task.finished_at
+                or task.finished_at >= since
+            )
         )
         free = [number for number in sorted(tags) if number not in set(needed.ids)]
         for number in free[:FREED_AT_ONCE]:

@@ -1,6 +1,7 @@
 from odoo import models
 
-from ..directmail.const import SUBJECT_MAX
+from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
+from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
 from ..engine.content import Person
 
@@ -45,8 +46,8 @@ class DirectmailTemplate(models.Model):
         filled = template.new(vals)._get_values([person], reader=self.env.user)[person.id]
         html = assemble(text or "", {**filled, "Token": PREVIEW_TOKEN})
         return {
-            "subject": assemble(subject or "", filled)[:SUBJECT_MAX],
-            "sender_name": template.sender_name or "",
+            "subject": cut_units(assemble(subject or "", filled), SUBJECT_MAX),
+            "sender_name": cut_units(template.sender_name, SENDER_NAME_MAX),
             "html": html,
             "public_url": template._get_public_url(),
         }

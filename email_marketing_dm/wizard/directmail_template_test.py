@@ -8,6 +8,7 @@ from ..directmail.address import normalise
 from ..directmail.answers import Verdict, verdict_of_code
 from ..directmail.const import SUBJECT_MAX
 from ..directmail.errors import DirectMailError
+from ..directmail.lengths import cut_units
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
 from ..models.directmail_test_mail import AT_ONCE
@@ -132,7 +133,7 @@ class DirectmailTemplateTest(models.TransientModel):
                 sender=sender.email,
                 address_type=1,
                 to=address,
-                subject=subject[:SUBJECT_MAX],
+                subject=cut_units(subject, SUBJECT_MAX),
                 sender_name=content["sender_name"],
                 html_body=content["html"],
             )
