@@ -53,4 +53,5 @@ from . import (
     test_upload,
     test_upload_life,
     test_upload_people,
+    test_waiting,
 )
