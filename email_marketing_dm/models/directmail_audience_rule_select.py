@@ -121,7 +121,22 @@ class DirectmailAudienceRule(models.Model):
         picked = SQL(
             "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s", self._origin.id
         )
+        if self._takes_people_out():
+            # A lead that was chosen to be left out stays so when it is archived.
+            env = env(context={**env.context, "active_test": False})
         return self._select_people(env, Domain("id", "any", picked))
+
+    def _takes_people_out(self):
+        """Tell whether whom the line finds are taken out of the audience, groups considered."""
+        taken, rule = False, self
+        while rule:
+            siblings = rule.parent_id.child_ids or rule.audience_id.rule_ids.filtered(
+                lambda line: not line.parent_id
+            )
+            if rule.operator == "except" and rule != siblings.sorted("sequence")[:1]:
+                taken = not taken
+            rule = rule.parent_id
+        return taken
 
     def _select_audience(self, env):
         source = self.source_id.with_env(env)

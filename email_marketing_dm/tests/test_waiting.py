@@ -344,7 +344,7 @@ class TestWaitingEncrypted(EncryptedMixin, WaitingMixin, AudienceCommon):
         self.bert.action_archive()
         self._finish(task)
         self.assertEqual(self._get_reasons(task), ["gone", "gone"])
-        self.assertFalse(self.emulator.ledger())
+        self.assertFalse(self.emulator.ledger(task.tag_name))
 
     def test_the_plain_address_of_an_encrypted_task_does_not_matter(self):
         task = self._plan(address_form="encrypted")
