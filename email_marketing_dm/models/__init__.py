@@ -81,6 +81,7 @@ from . import (
     directmail_task_encrypted,
     directmail_task_fatigue,
     directmail_task_estimate,
+    directmail_task_hidden,
     directmail_task_mailing_list,
     directmail_task_progress,
     directmail_task_reply,

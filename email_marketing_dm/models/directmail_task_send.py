@@ -32,7 +32,7 @@ class DirectmailTask(models.Model):
         """Show who would get the mail and what it takes. Changes nothing."""
         self.ensure_one()
         self.check_access("read")
-        if not self.audience_ids:
+        if not self._read_all_audiences()["audience_ids"]:
             raise UserError(self.env._("Choose the audience that gets this mail."))
         return self._open_estimate(self.env._("Estimate"), may_send=False)
 
@@ -264,7 +264,7 @@ class DirectmailTask(models.Model):
         if not self.sender_id.ready:
             raise UserError(self.env._("Choose a sender address that can send marketing mail."))
         self._check_template()
-        if not self.audience_ids:
+        if not self._read_all_audiences()["audience_ids"]:
             raise UserError(self.env._("Choose the audience that gets this mail."))
 
     def _check_people(self):
@@ -292,7 +292,7 @@ class DirectmailTask(models.Model):
 
     def _find_people_problem(self):
         """Return why nobody in the audiences can be mailed, or None if somebody can."""
-        audiences = self.audience_ids.sudo()
+        audiences = self._read_all_audiences()["audience_ids"]
         people = sum(audiences.mapped("people_count"))
         if not people:
             return self.env._("The audience has nobody in it. Change its filter, then send again.")
@@ -355,7 +355,8 @@ class DirectmailTask(models.Model):
                 )
 
     def _get_all_audiences(self):
-        return (self.audience_ids | self.exclude_audience_ids).sudo()
+        audiences = self._read_all_audiences()
+        return audiences["audience_ids"] | audiences["exclude_audience_ids"]
 
     def _explain_audience(self, audience, reason):
         return UserError(

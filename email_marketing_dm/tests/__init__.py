@@ -63,4 +63,5 @@ from . import (
     test_upload_corpus,
     test_upload_life,
     test_upload_people,
+    test_waiting,
 )
