@@ -21,6 +21,10 @@ class Mail:
     :ivar reply_address: where answers go; empty for the sender itself
     :ivar tag: must exist at DirectMail
     :ivar headers: at most 10, of Message-ID, List-Unsubscribe, List-Unsubscribe-Post and X-User-*
+    :ivar unsubscribe_link: whether DirectMail adds a link of its own ("default") or not
+        ("disabled"); "" where ``headers`` have none
+    :ivar unsubscribe_filter: whom DirectMail itself holds back after an unsubscription through its
+        link: one of const.UNSUBSCRIBE_FILTERS
     """
 
     sender: str
@@ -35,6 +39,8 @@ class Mail:
     variables: dict = field(default_factory=dict)
     html_body: str = ""
     click_trace: bool = False
+    unsubscribe_link: str = ""
+    unsubscribe_filter: str = "mailfrom_domain"
 
 
 @dataclass(frozen=True)

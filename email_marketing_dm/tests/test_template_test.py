@@ -88,6 +88,14 @@ class TestTemplateTest(ReviewCommon):
         self.assertEqual(note.author_id, self.user.partner_id)
         self.assertEqual(answer["params"]["type"], "success")
 
+    def test_whose_unsubscribe_link_it_has(self):
+        """A test has none of ours in its headers, so DirectMail adds one, unless it must not."""
+        _answer, [mail] = self._test(self._make_template(approved=False))
+        self.assertEqual(mail["unsubscribe_link"], "directmail")
+        self.account.unsubscribe_link = "disabled"
+        _answer, [mail] = self._test(self._make_template(approved=False))
+        self.assertEqual(mail["unsubscribe_link"], "none")
+
     def test_what_was_approved_is_what_is_sent(self):
         template = self._make_template()
         template.sudo().body_html = BODY.replace("spring", "summer")

@@ -11,6 +11,7 @@ from ..directmail.errors import DirectMailError
 from ..directmail.lengths import cut_units
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
+from ..engine.content import get_unsubscribe_options
 from ..models.directmail_test_mail import AT_ONCE
 
 # What a mail is made of, where nothing was submitted yet.
@@ -136,6 +137,7 @@ class DirectmailTemplateTest(models.TransientModel):
                 subject=cut_units(subject, SUBJECT_MAX),
                 sender_name=content["sender_name"],
                 html_body=content["html"],
+                **get_unsubscribe_options(template.account_id),
             )
             for address in addresses
         }
