@@ -59,6 +59,7 @@ from . import (
     test_template_values,
     test_tour,
     test_tracking,
+    test_unsubscribe_link,
     test_upload,
     test_upload_corpus,
     test_upload_life,
