@@ -25,7 +25,7 @@ Rekey.__doc__ = """What keys are recomputed with.
 MARKED = "!%:%"
 #: Rows of one transaction.
 CHUNK = 5000
-#: The tables in this order: opt-outs and facts find missing addresses in the others, by the old key.
+#: In this order: opt-outs and facts find missing addresses in the others, by the old key.
 TABLES = (
     "directmail_optout",
     "directmail_event",
@@ -97,7 +97,8 @@ def convert_chunk(env, rekey, table, after):
     """
     [(last,)] = env.execute_query(
         SQL(
-            "SELECT max(id) FROM (SELECT id FROM %s WHERE id > %s AND %s ORDER BY id LIMIT %s) rows",
+            """SELECT max(id) FROM (
+                    SELECT id FROM %s WHERE id > %s AND %s ORDER BY id LIMIT %s) rows""",
             SQL.identifier(table),
             after,
             _is_keyed(table, rekey),
