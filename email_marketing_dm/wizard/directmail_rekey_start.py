@@ -123,9 +123,9 @@ class DirectmailRekeyStart(models.TransientModel):
         """Seal the AES keys that were entered; take away what the new key can't open."""
         for line in self.aes_ids:
             aes_key = line.aes_key_id.sudo()
-            if line.key:
-                aes_key._seal(line.key.strip(), key)
-                line.key = False
+            sealed = line.sudo().key_sealed
+            if sealed:
+                aes_key._seal(key.decrypt(sealed), key)
             elif aes_key.key_sealed and not _opens(key, aes_key.key_sealed):
                 aes_key.key_sealed = False
         message = self.env._(
@@ -173,5 +173,14 @@ class DirectmailRekeyAes(models.TransientModel):
     start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
     aes_key_id = fields.Many2one("directmail.aes.key", readonly=True, ondelete="cascade")
     company_name = fields.Char(related="aes_key_id.company_id.name", related_sudo=True)
-    # Emptied as soon as it is used: nothing of it stays in the database.
-    key = fields.Char("AES key")
+    # Whoever presses a button saves the form first, so it must not stand there in clear either.
+    key = fields.Char("AES key", compute="_compute_key", inverse="_inverse_key")
+    key_sealed = fields.Char(groups=fields.NO_ACCESS)
+
+    def _compute_key(self):
+        self.key = False
+
+    def _inverse_key(self):
+        master_key = self.env["directmail.keyring"]._load_host_key()
+        for line in self:
+            line.sudo().key_sealed = line.key and master_key.encrypt(line.key.strip())
