@@ -210,10 +210,17 @@ BEHAVIORS = (
     ),
     # What EventBridge pushes
     Behavior(
-        "notify_header",
-        "Do events carry the mail's own header?",
-        {"yes": "Yes", "no": "No"},
-        "yes",
+        "echo_field",
+        "Where do events carry the mail's own header?",
+        {"header": "Under header", "headers": "Under headers", "none": "Nowhere"},
+        "headers",
+        "push",
+    ),
+    Behavior(
+        "echo_names",
+        "How do events write the name of the mail's own header?",
+        {"sent": "As it was sent", "lower": "In lower case"},
+        "lower",
         "push",
     ),
     Behavior(
@@ -227,14 +234,21 @@ BEHAVIORS = (
         "signature_newline",
         "Does the signed text of an event end with a line break?",
         {"yes": "Yes", "no": "No"},
-        "no",
+        "yes",
         "push",
     ),
     Behavior(
-        "certificate_form",
-        "In which form does EventBridge publish its certificate?",
-        {"pem": "PEM", "der": "DER", "key": "As a bare public key"},
-        "pem",
+        "certificate_content",
+        "What does EventBridge publish to check its signature?",
+        {"certificate": "A certificate", "public_key": "A bare public key"},
+        "public_key",
+        "push",
+    ),
+    Behavior(
+        "certificate_encoding",
+        "In which form does EventBridge publish it?",
+        {"pem": "PEM", "der": "DER", "base64": "DER in Base64"},
+        "der",
         "push",
     ),
 )

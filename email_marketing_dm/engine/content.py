@@ -6,9 +6,8 @@ from collections import namedtuple
 
 from odoo.tools import SQL
 
-from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.lengths import cut_units
-from ..directmail.placeholders import assemble
+from ..directmail.placeholders import assemble, fit_subject, unescaped_value
 from ..directmail.records import Mail
 from ..directmail.tokens import make_token, read_token
 from .claim import FREE_AT
@@ -37,6 +36,8 @@ class MailBuilder:
         self.uuid = get_database_uuid(account.env)
         self.public_url = (account.public_url or "").rstrip("/")
         self.content_mode = account.content_mode
+        # Read once a run: what First contact finds out meanwhile counts from the next run on.
+        self.behaviors = account._get_behaviors()
         self._company = account.company_id
         self._reader = None
         self._tasks = {}
@@ -87,19 +88,38 @@ class MailBuilder:
 
     def _make(self, fixed, row, address, values):
         token = make_token(self.master_key, self.uuid, TOKEN_KIND, row.id)
-        values = {**values, "Token": token}
-        content = (
-            {"template_id": fixed["template_ref"], "variables": values}
-            if self.content_mode == "template"
-            else {"html_body": assemble(fixed["text"], values)}
-        )
+        return self.make(fixed, token, address, {**values, "Token": token})
+
+    def make(self, fixed, token, address, values):
+        """Return the mail to one person, as this account's DirectMail wants it.
+
+        :param dict fixed: what is the same for everybody: see `_read_task`
+        :param str token: of this person
+        :param str address: clear
+        :param values: {variable: text}, escaped for where the variable stands
+        :rtype: directmail.records.Mail
+        """
+        behaviors, plain = self.behaviors, fixed["plain_names"]
+        subject_max = int(behaviors["subject_limit"])
+        values = fit_subject(fixed["subject"], values, plain, subject_max)
+        subject = cut_units(assemble(fixed["subject"], values), subject_max)
+        if self.content_mode == "body":
+            content = {"html_body": assemble(fixed["text"], values)}
+        else:
+            if behaviors["value_escaping"] == "html":
+                values = {
+                    name: value if name in plain else unescaped_value(value)
+                    for name, value in values.items()
+                }
+            content = {"template_id": fixed["template_ref"], "variables": values}
         return Mail(
             sender=fixed["sender"],
             address_type=fixed["address_type"],
             to=address,
-            subject=cut_units(assemble(fixed["subject"], values), SUBJECT_MAX),
-            sender_name=fixed["sender_name"],
-            reply_address=fixed["reply_to"],
+            subject=subject,
+            # Older templates may have one more character than DirectMail takes.
+            sender_name=cut_units(fixed["sender_name"] or "", int(behaviors["alias_limit"])),
+            **fixed["reply"],
             tag=fixed["tag"],
             headers={
                 "Message-ID": f"<{token}@{fixed['sender'].partition('@')[2]}>",
@@ -116,13 +136,17 @@ def _read_task(task):
     return {
         "sender": task.sender_id.email,
         "address_type": 0 if task.address_type == "random" else 1,
-        # Older templates may have one more character than DirectMail takes.
-        "sender_name": cut_units(template.sender_name, SENDER_NAME_MAX),
-        "reply_to": task.reply_to or "",
+        "sender_name": template.sender_name,
+        "reply": task._get_reply(),
         "tag": task.tag_name,
         "template_ref": template.remote_ref,
         "subject": template.submitted_subject,
         "text": template.submitted_text,
+        "plain_names": frozenset(
+            variable["name"]
+            for variable in template.variables or ()
+            if variable["where"] == "subject"
+        ),
     }
 
 

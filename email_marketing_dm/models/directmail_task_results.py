@@ -69,6 +69,7 @@ class DirectmailTask(models.Model):
         """
         accounts = self.env["directmail.account"].search([("state", "in", ("active", "stopped"))])
         self.env["ir.cron"]._commit_progress(remaining=len(accounts))
+        self.env["directmail.first.contact"]._cron_poll()
         for account in accounts._order_for_polling():
             try:
                 account._poll()
