@@ -59,13 +59,15 @@ def make_dead_link(delivery, token=None):
     return NotFound(response=_make_answer(nobody, "dead", 404))
 
 
-def make_unavailable(env):
+def make_unavailable(env, kept=False):
     """Return the response of a server that can't verify links: 503, for somebody else to answer.
 
     A load balancer asks another server, and a mail program tries again.
+
+    :param bool kept: whether a request to unsubscribe was kept until it can be verified
     """
     nobody = env["directmail.delivery"].browse()
-    response = _make_answer(nobody, "unavailable", 503)
+    response = _make_answer(nobody, "unavailable", 503, kept=kept)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
