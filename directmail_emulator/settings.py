@@ -82,6 +82,10 @@ class Rules:
     single_send_types: list[str] = field(default_factory=lambda: ["batch", "trigger"])
     invalid_address: str = "fail"  # accepted, then fails; or "refuse": InvalidToAddress.Spam
     quota_code: str = "InvalidSendMail.Spam"  # not documented; clients also expect InvalidQuota*
+    #: AddressType 0: the sender address gets a random part, in the mail's From, events and lists
+    random_from: bool = True
+    #: ReplyToAddress=true and the sender's is not verified: refused, or the mail has no Reply-To
+    reply_must_be_verified: bool = True
     spam_words: list[str] = field(default_factory=lambda: ["viagra", "lottery winner"])
     unsubscribe_effect: float = 0.0  # seconds until an unsubscription is honoured (up to 3600)
     tracking_window_days: int = 30

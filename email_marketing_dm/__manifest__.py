@@ -74,5 +74,6 @@
         "web.assets_backend": ["email_marketing_dm/static/src/**/*"],
         "web.assets_tests": ["email_marketing_dm/static/tests/tours/**/*"],
     },
+    "post_init_hook": "post_init_hook",
     "application": True,
 }

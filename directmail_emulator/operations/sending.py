@@ -62,14 +62,23 @@ def _addresses(call, name, most, code):
     return found
 
 
-def _check_reply(call):
-    if call.params.boolean("ReplyToAddress") is None:
+def _reply_to(call, sender):
+    """Where answers go: the call's address, else the sender's own if asked for; or ""."""
+    own = call.params.boolean("ReplyToAddress")
+    if own is None:
         raise ApiError("InvalidParameter", "ReplyToAddress is neither true nor false.")
     reply = call.params.text("ReplyAddress")
     if reply and (not is_address(reply) or len(reply) > call.limits.address):
         raise ApiError("InvalidReplyAddress.Malformed")
     if units(call.params.text("ReplyAddressAlias")) > call.limits.reply_alias:
         raise ApiError("InvalidReplyAddressAlias.Malformed")
+    if reply or not own:
+        return reply
+    if sender.reply_address and not sender.reply_verified:
+        if call.rules.reply_must_be_verified:
+            raise ApiError("InvalidReplyAddress.Malformed", "The sender's is not verified.")
+        return ""
+    return sender.reply_address
 
 
 def _headers(call):
@@ -209,7 +218,7 @@ def single_send_mail(call):
     sender = check_sender(call, name)
     if call.params.text("AddressType").strip() not in ("0", "1"):
         raise ApiError("InvalidAddressType.Malformed")
-    _check_reply(call)
+    reply_to = _reply_to(call, sender)
     to = _addresses(call, "ToAddress", call.limits.to_addresses, "InvalidToAddress")
     if not to:
         raise ApiError("InvalidToAddress")
@@ -219,6 +228,8 @@ def single_send_mail(call):
         "click_trace": _choice(call, "ClickTrace", ("", "0", "1")) == "1",
         "link_type": _choice(call, "UnSubscribeLinkType", LINK_TYPES),
         "filter_level": _choice(call, "UnSubscribeFilterLevel", FILTER_LEVELS),
+        "reply_to": reply_to,
+        "random_from": call.params.text("AddressType").strip() == "0" and call.rules.random_from,
     }
     if options["click_trace"] and not tag:
         raise ApiError("InvalidTagName.Malformed", "ClickTrace needs a tag.")

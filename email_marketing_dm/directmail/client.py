@@ -454,9 +454,10 @@ def _send_request(mail):
     return models.SingleSendMailRequest(
         account_name=mail.sender,
         address_type=mail.address_type,
-        reply_to_address="false",  # a string: the SDK would write a bool as "False"
+        # A string: the SDK would write a bool as "False".
+        reply_to_address="true" if mail.reply_as_sender else "false",
         reply_address=mail.reply_address or None,
-        to_address=mail.to.strip(),
+        to_address=mail.to.strip() if mail.to.isascii() else normalise(mail.to),
         subject=mail.subject,
         from_alias=mail.sender_name or None,
         tag_name=mail.tag or None,

@@ -154,7 +154,7 @@ _SCRIPTS = (
     ("arabic", "؀-ۿ\u200c"), ("thai", "ก-๛"), ("east", "ぁ-ヿ㐀-鿿々가-힣｡-ﾟ"),
 )  # fmt: skip
 _SCRIPT = re.compile("|".join(f"(?P<{name}>[{chars}])" for name, chars in _SCRIPTS))
-_COMMON_SIGNS = frozenset("“”„‘’‚–—…€№™«»·•°§¿¡、。・（）￥＠㈱①②③　₪\xa0")
+_COMMON_SIGNS = frozenset("“”„‘’‚–—…€№™«»·•°§¿¡、。・（），；：！？「」『』【】《》～￥＠㈱㈲①②③④⑤　₪\xa0")
 # Letters that a code page has but its languages hardly use.
 _RARE = {
     "windows-1252": frozenset("ÐðÞþÝýŠšŽžŸƒªºµ"),
@@ -198,7 +198,7 @@ def _rate(char, script, encoding):
     if not script:
         return 0 if char in _COMMON_SIGNS else 0.5
     if "｡" <= char <= "ﾟ":
-        return 0.5
+        return 0.25
     if char in _RARE.get(encoding, ()):
         return 0.3
     if script == "east":

@@ -20,7 +20,7 @@ _SEPARATORS = {
     "contact": re.compile(r"[;\n\t]"),
     "external": re.compile(r"[;,\s]"),
     "encrypted": re.compile(r"[;,]"),
-    "phone": re.compile(r"[;,\n\t|/]"),
+    "phone": re.compile(r"[;\n\t|]|,\s|\s/\s"),
     "md5": re.compile(r"[;,\s]"),
     "sha256": re.compile(r"[;,\s]"),
 }

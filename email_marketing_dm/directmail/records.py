@@ -18,7 +18,9 @@ class Mail:
     Its content is either an approved template with this person's ``variables``, or ``html_body``.
 
     :ivar address_type: 1 sends as ``sender``, 0 as a random account of the sender's domain
-    :ivar reply_address: where answers go; empty for the sender itself
+    :ivar reply_address: where answers go; empty for the sender itself, see ``reply_as_sender``
+    :ivar reply_as_sender: answers go to the verified reply address that the sender has in
+        DirectMail's console
     :ivar tag: must exist at DirectMail
     :ivar headers: at most 10, of Message-ID, List-Unsubscribe, List-Unsubscribe-Post and X-User-*
     """
@@ -29,6 +31,7 @@ class Mail:
     address_type: int = 1
     sender_name: str = ""
     reply_address: str = ""
+    reply_as_sender: bool = False
     tag: str = ""
     headers: dict = field(default_factory=dict)
     template_id: str = ""

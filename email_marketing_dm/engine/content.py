@@ -1,5 +1,6 @@
 """What one person gets: the approved content with this person's values, and the headers."""
 
+import hashlib
 import time
 from collections import namedtuple
 
@@ -12,6 +13,8 @@ from ..directmail.tokens import make_token, read_token
 from .claim import FREE_AT
 
 TOKEN_KIND = "d"
+#: The system parameter that is another one with each installation of the addon.
+INSTALLATION = "email_marketing_dm.installation"
 # What a template needs to know of somebody: see `directmail.template._get_values`.
 Person = namedtuple("Person", "id partner_id res_model res_id")
 # Values are read for so many people at once, and are no older than so many seconds in a mail. At
@@ -116,7 +119,7 @@ class MailBuilder:
             subject=subject,
             # Older templates may have one more character than DirectMail takes.
             sender_name=cut_units(fixed["sender_name"] or "", int(behaviors["alias_limit"])),
-            reply_address=fixed["reply_to"],
+            **fixed["reply"],
             tag=fixed["tag"],
             headers={
                 "Message-ID": f"<{token}@{fixed['sender'].partition('@')[2]}>",
@@ -134,7 +137,7 @@ def _read_task(task):
         "sender": task.sender_id.email,
         "address_type": 0 if task.address_type == "random" else 1,
         "sender_name": template.sender_name,
-        "reply_to": task.reply_to or "",
+        "reply": task._get_reply(),
         "tag": task.tag_name,
         "template_ref": template.remote_ref,
         "subject": template.submitted_subject,
@@ -168,8 +171,16 @@ def get_next_in_line(task, number):
 
 
 def get_database_uuid(env):
-    """Return what tells this database's tokens from those of any other."""
-    return env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
+    """Return what tells this database's tokens and names from those of any other.
+
+    And from those of an earlier installation of the addon in the same database: numbers begin at 1
+    again there, so that a link in an old mail would be somebody else's.
+    """
+    get_param = env["ir.config_parameter"].sudo().get_param
+    uuid, installation = get_param("database.uuid") or "", get_param(INSTALLATION)
+    if not installation:  # installed by a version before 19.0.1.2.0
+        return uuid
+    return hashlib.sha256(f"{uuid}/{installation}".encode()).hexdigest()
 
 
 def read_delivery_token(env, token):

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, ormcache
 from odoo.tools.safe_eval import safe_eval
 
 from ..engine.paths import check_readable, conditions, path_to_sql
@@ -127,6 +127,46 @@ class DirectmailDataTable(models.Model):
             partner = path_to_sql(model, self.sudo().partner_path, query)
             query.add_where(SQL("%s IS NULL", partner))
         return query.select()
+
+    @api.model
+    @ormcache()
+    def _select_present(self):
+        """Return SQL that looks up what the record of a row named `people` is like now.
+
+        One row (partner_id, email, is_there) where the record that `people.res_model` and
+        `people.res_id` name is there and not archived, else none. Where several data tables know an
+        address of it, the one that `people.email` holds counts, else that of the first table.
+
+        :rtype: SQL
+        """
+        tables = self.sudo().with_context(active_test=False).search([("email_path", "!=", False)])
+        found = [
+            table._select_one(number)
+            for number, table in enumerate(
+                tables.sorted(lambda table: (not table.preset, table.id))
+            )
+            if table.model_name in self.env
+        ]
+        nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
+        return SQL(
+            """SELECT known.partner_id, known.email, TRUE AS is_there FROM (%s) AS known
+                ORDER BY known.email IS NOT DISTINCT FROM people.email DESC, known.number
+                LIMIT 1""",
+            SQL(" UNION ALL ").join([nobody, *found]),
+        )
+
+    def _select_one(self, number):
+        """Return SQL (number, partner_id, email) of the record that `people` names."""
+        self.ensure_one()
+        model = self.env[self.model_name].with_context(active_test=True)
+        query = model._search(Domain.TRUE)
+        partner = SQL("NULL::int")
+        if self.partner_path:
+            partner = path_to_sql(model, self.partner_path, query)
+        email = self._email_to_sql(model, query)
+        query.add_where(SQL("people.res_model = %s", self.model_name))
+        query.add_where(SQL("%s = people.res_id", SQL.identifier(query.table, "id")))
+        return query.select(SQL("%s", number), partner, SQL("(%s)::text", email))
 
     @api.model
     def _select_readable(self, env, people):

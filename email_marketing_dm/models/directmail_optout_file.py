@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from ..directmail.address import normalise
 from ..directmail.identifiers import read_safe_cell
+from ..engine.idn import may_be_written_otherwise
 
 #: The columns of a file of opt-outs, the same in every language: what one installation exports
 #: another one imports.
@@ -71,6 +72,14 @@ class DirectmailOptout(models.Model):
             )
         )
         self.env["mail.blacklist"].invalidate_model()
+        international = self.env.execute_query(
+            SQL(
+                "SELECT DISTINCT email FROM directmail_optout WHERE %s AND %s",
+                may_be_written_otherwise(SQL("email")),
+                condition,
+            )
+        )
+        self._blacklist([email for (email,) in international])
         return len(rows)
 
     # === EXPORT === #

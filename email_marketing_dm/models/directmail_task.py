@@ -112,7 +112,6 @@ class DirectmailTask(models.Model):
         help="Random address: DirectMail adds a random part to the sender address, so that bounces"
         " can be analysed. Recommended.",
     )
-    reply_to = fields.Char("Replies go to", help="Empty: to the sender address.")
     track_opens = fields.Boolean(
         "Record opens", default=True, help="Notes who opened the mail, by its pictures."
     )

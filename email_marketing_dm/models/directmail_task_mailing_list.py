@@ -14,7 +14,6 @@ class DirectmailTask(models.Model):
         readonly=True,
         copy=False,
         context={"active_test": False},
-        ondelete="restrict",
         help="Whoever leaves these lists gets no mail of this email task, even while it is sent.",
     )
 

@@ -14,10 +14,11 @@ from odoo.exceptions import UserError
 from ..directmail import listfile
 from ..directmail.cells import show
 from ..directmail.encodings import REPLACED
-from ..directmail.identifiers import guess_kind
+from ..directmail.identifiers import guess_kind, strip_marks
 from ..directmail.listfile import ListError
 
-NUMBER = re.compile(r"[+(]?[0-9][0-9 ().-]*")
+NUMBER = re.compile(r"[+(]?[0-9][0-9 ()./-]*")
+DIGITS_OF_ID = 6  # no title has so many
 PREVIEW_ROWS = 10
 SEARCHED_ROWS = 10_000  # for the first ones that hold something
 PREVIEW_COLUMNS = 20
@@ -285,7 +286,9 @@ class DirectmailUpload(models.Model):
         can_decrypt = self._can_decrypt()
 
         def is_id(cell):
-            return bool(NUMBER.fullmatch(cell) or guess_kind([cell], can_decrypt))
+            if "@" in cell or sum(map(str.isdigit, cell)) >= DIGITS_OF_ID:
+                return True
+            return bool(NUMBER.fullmatch(strip_marks(cell)) or guess_kind([cell], can_decrypt))
 
         return any(
             first and not is_id(first) and body and 2 * sum(map(is_id, body)) > len(body)

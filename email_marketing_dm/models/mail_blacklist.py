@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 
+from ..directmail.address import normalise
 from ..engine.keyed import key_blacklist
 
 
@@ -18,9 +19,10 @@ class MailBlacklist(models.Model):
         # Blacklisting must work on every server. `_complete_keys` adds what is missing.
         key = None if keyring._find_problem() else keyring._get_master_key()
         for entry in self:
-            entry.address_key = (
-                key.address_key(entry.email.strip().lower()) if key and entry.email else False
-            )
+            email = (entry.email or "").strip().lower()
+            # The same as `address_key` of engine/sql.py.
+            address = email if email.isascii() else normalise(email)
+            entry.address_key = key.address_key(address) if key and address else False
 
     @api.model
     @api.private

@@ -1,5 +1,4 @@
 from odoo import models
-from odoo.fields import Command
 
 from .directmail_used import OVER
 
@@ -18,11 +17,3 @@ class MailingList(models.Model):
             *super()._get_users(),
             tasks.search([("mailing_list_ids", "in", self.ids), ("state", "not in", OVER)]),
         ]
-
-    def _let_go(self):
-        super()._let_go()
-        tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
-        for mailing_list in self:
-            tasks.search([("mailing_list_ids", "in", mailing_list.ids)]).write(
-                {"mailing_list_ids": [Command.unlink(mailing_list.id)]}
-            )

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools.sql import column_exists, create_column
 
+from ..engine.idn import create_function, international_index
 from ..engine.sql import usable_contacts_index
 
 
@@ -30,8 +31,10 @@ class ResPartner(models.Model):
     )
 
     _directmail_usable_index = models.Index(usable_contacts_index())
+    _directmail_international_index = models.Index(international_index("email_normalized"))
 
     def _auto_init(self):
+        create_function(self.env.cr)
         # Nobody has an encrypted address yet: finding that out of a million contacts, one by one,
         # would take minutes.
         for name, kind in (

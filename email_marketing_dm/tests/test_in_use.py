@@ -243,6 +243,13 @@ class TestInUse(AudienceCommon):
         task = self._make_task(self.everybody, self.template, exclude_audience_ids=[theirs.id])
         theirs.with_user(self.other).action_make_private()
         self.env.invalidate_all()
+        self.assertFalse(task.exclude_audience_ids, "it can't be seen")
+        self.assertIn("0 that get the mail, 1 that get none", task.hidden_audiences)
+        counts = {fate.reason: number for fate, number in task.sudo()._estimate_people().items()}
+        self.assertEqual(counts, {None: 2, "excluded": 1, "no_address": 1})
+        self.assertFalse(task.exclude_audience_ids)
+        with self.assertRaisesRegex(UserError, "private"):
+            task.copy()
         self.assertEqual(self._get_mailed(task), ["bob@example.com", "cat@example.com"])
 
     def test_a_model_that_was_never_computed_stops_a_refresh(self):
@@ -274,6 +281,39 @@ class TestInUse(AudienceCommon):
         audience.action_refresh()
         self.assertIn("deleted", audience.refresh_error)
         self.assertNotIn(self.ann, audience.member_ids.partner_id)
+
+    def test_an_archived_lead_that_was_chosen_stays_left_out(self):
+        lead = self.env["crm.lead"].create(
+            {"name": "No mail", "partner_id": self.ann.id, "user_id": False}
+        )
+        lines = [
+            {"domain": f"[('id', 'in', {self.people.ids})]"},
+            {"kind": "list", "table_id": self.leads.id, "operator": "except"},
+        ]
+        audience = self._make_audience(None, rules=lines)
+        self.env["directmail.audience.pick"].sudo().create(
+            {"rule_id": audience.rule_ids[1].id, "res_id": lead.id}
+        )
+        self.assertNotIn(self.ann, self._refresh(audience).partner_id)
+        lead.action_archive()
+        self.assertNotIn(self.ann, self._refresh(audience).partner_id)
+
+    def test_a_filter_on_a_customer_type_that_nobody_works_out_stops_a_refresh(self):
+        self.env["directmail.rfm.model"].search([]).action_archive()
+        lines = [
+            {"domain": f"[('id', 'in', {self.people.ids})]"},
+            {"domain": "[('name', '=', 'nobody')]", "operator": "except"},
+        ]
+        audience = self._make_audience(None, rules=lines)
+        self.env.flush_all()
+        # As it was saved while there was a model.
+        self.env.cr.execute(
+            "UPDATE directmail_audience_rule SET domain = %s WHERE id = %s",
+            ["[('directmail_rfm_type', '=', 'high_value')]", audience.rule_ids[1].id],
+        )
+        self.env.invalidate_all()
+        audience.action_refresh()
+        self.assertIn("RFM type", audience.refresh_error)
 
     # === HELPERS === #
 

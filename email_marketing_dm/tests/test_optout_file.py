@@ -6,6 +6,9 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import HttpCase, new_test_user, tagged
 
+from ..directmail.tokens import make_token
+from ..engine.content import TOKEN_KIND, MailBuilder, read_delivery_token
+from ..hooks import post_init_hook
 from ..models.directmail_optout_file import COLUMNS
 from .common import DirectmailMixin
 from .key_common import KeyMixin
@@ -186,3 +189,17 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
             {"ann@example.com", "'bob@example.com", "+cat@example.com"},
         )
         self.assertEqual(len(uninstalled), 2)
+
+    def test_links_of_an_earlier_installation_are_nobodys(self):
+        """Uninstalled and installed again, numbers begin at 1, and the master key is the same."""
+        task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
+        task.action_send()
+        task.sudo()._start()
+        builder = MailBuilder(self.account.sudo())
+        number = task.delivery_ids.id
+        token = make_token(builder.master_key, builder.uuid, TOKEN_KIND, number)
+        self.assertEqual(read_delivery_token(self.env, token), number)
+        prefix = task._get_tag_prefix()
+        post_init_hook(self.env)
+        self.assertIsNone(read_delivery_token(self.env, token))
+        self.assertNotEqual(task._get_tag_prefix(), prefix, "results of old mails are not theirs")

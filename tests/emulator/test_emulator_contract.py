@@ -41,6 +41,7 @@ def test_single_send_mail_with_own_body(account):
     assert first["subject"] == "Hello" and first["tag"] == "spring"
     assert first["sender"] == NEWS and first["sender_name"] == "Example"
     assert first["message_id"] == "<one@mail.example.com>"
+    assert first["from"] == first["sender"]  # AddressType 1
     assert first["notify"] == {"X-User-Notify-Mid": "m1"}
     assert first["headers"].keys() == {"Message-ID", "X-User-Notify-Mid", "X-User-Other"}
     assert abs(first["accepted_at"] - time.time()) < 30
