@@ -22,6 +22,7 @@ from . import (
     test_events,
     test_events_wishes,
     test_fatigue,
+    test_first_contact,
     test_fatigue_oracle,
     test_in_use,
     test_international,
