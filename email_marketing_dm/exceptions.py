@@ -6,3 +6,9 @@ class BusyError(UserError):
 
     # The web client shows a subclass as a fault of the program, unless it names what it is.
     context = {"exception_class": "odoo.exceptions.UserError"}
+
+
+class UninstalledError(UserError):
+    """A stored record names a model whose app is not installed (any more)."""
+
+    context = {"exception_class": "odoo.exceptions.UserError"}

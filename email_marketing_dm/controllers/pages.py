@@ -3,6 +3,7 @@ from werkzeug.exceptions import NotFound
 from odoo.http import request
 
 from ..directmail.languages import choose_language
+from ..engine.installed import find_model
 from ..models.directmail_template_values import LANGUAGE_FIELDS
 
 PAGE = "email_marketing_dm.unsubscribe_page"
@@ -19,8 +20,9 @@ def get_language(delivery):
     """
     env = delivery.env
     person = delivery.partner_id
-    if not person and delivery.res_model in env:
-        person = env[delivery.res_model].browse(delivery.res_id).exists()
+    source = find_model(env, delivery.res_model)
+    if not person and source is not None:
+        person = source.browse(delivery.res_id).exists()
     company = delivery.company_id or env.company
     wanted = (
         *(person[name] for name in LANGUAGE_FIELDS if person and name in person._fields),

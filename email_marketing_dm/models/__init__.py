@@ -98,6 +98,7 @@ from . import (
     directmail_audience_rule_upload,
     directmail_test_mail,
     directmail_usage,
+    ir_cron,
     ir_module_module,
     link_tracker_click,
     mail_blacklist,

@@ -245,7 +245,8 @@ class DirectmailAudienceRule(models.Model):
         table = self.table_id.sudo()
         owner = self.audience_id.user_id.id
         try:
-            return read_filter(self.env[table.model_name].sudo(), self.domain, env(user=owner))
+            model = table._get_model(self.env).sudo()
+            return read_filter(model, self.domain, env(user=owner))
         except ValueError as error:
             raise ValidationError(
                 self.env._(

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from .prefetch import PREFETCH
+
 
 class MailBlacklist(models.Model):
     """Blacklisted addresses are also known by key, so that encrypted people are spared too."""
@@ -7,7 +9,8 @@ class MailBlacklist(models.Model):
     _inherit = "mail.blacklist"
 
     address_key = fields.Char(
-        compute="_compute_address_key", store=True, index=True, groups=fields.NO_ACCESS
+        compute="_compute_address_key", store=True, index=True, groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
     )
 
     @api.depends("email")
