@@ -1,6 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The template and the mail by which *First contact* finds out how DirectMail treats an account."""
 
+import re
+
 from .address import normalise
 from .const import VARIABLES_MAX
 from .placeholders import TOKEN, html_value, plain_value
@@ -85,13 +87,18 @@ def compare_text(sent, stored):
     """Return the value of the behavior ``stored_text`` that two texts show."""
     if stored == sent:
         return "exact"
-    if stored.replace("\r\n", "\n").strip() == sent.replace("\r\n", "\n").strip():
+    # Line ends between tags, and how they are written, change nothing that anybody sees.
+    if _without_line_ends(stored) == _without_line_ends(sent):
         return "crlf"
     if not is_same(sent, stored):
         return "changed"
     entities = sum(stored.count(mark) for mark in ("&#", "&quot;", "&apos;"))
     before = sum(sent.count(mark) for mark in ("&#", "&quot;", "&apos;"))
     return "entities" if entities > before else "other"
+
+
+def _without_line_ends(text):
+    return re.sub(r"\s*[\r\n]\s*", "", text)
 
 
 def find_own_row(rows, address):

@@ -23,6 +23,10 @@ class Mail:
         DirectMail's console
     :ivar tag: must exist at DirectMail
     :ivar headers: at most 10, of Message-ID, List-Unsubscribe, List-Unsubscribe-Post and X-User-*
+    :ivar unsubscribe_link: whether DirectMail adds a link of its own ("default") or not
+        ("disabled"); "" where ``headers`` have none
+    :ivar unsubscribe_filter: whom DirectMail itself holds back after an unsubscription through its
+        link: one of const.UNSUBSCRIBE_FILTERS
     """
 
     sender: str
@@ -38,6 +42,8 @@ class Mail:
     variables: dict = field(default_factory=dict)
     html_body: str = ""
     click_trace: bool = False
+    unsubscribe_link: str = ""
+    unsubscribe_filter: str = "mailfrom_domain"
 
 
 @dataclass(frozen=True)

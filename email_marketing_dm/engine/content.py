@@ -38,6 +38,7 @@ class MailBuilder:
         self.content_mode = account.content_mode
         # Read once a run: what First contact finds out meanwhile counts from the next run on.
         self.behaviors = account._get_behaviors()
+        self._unsubscribe = get_unsubscribe_options(account)
         self._company = account.company_id
         self._reader = None
         self._tasks = {}
@@ -127,8 +128,18 @@ class MailBuilder:
                 "List-Unsubscribe": f"<{self.public_url}/directmail/unsubscribe/{token}>",
                 "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             },
+            **self._unsubscribe,
             **content,
         )
+
+
+def get_unsubscribe_options(account):
+    """Return the values of a `directmail.records.Mail` on DirectMail's own unsubscribe link."""
+    link = account.unsubscribe_link
+    return {
+        "unsubscribe_link": "" if link == "auto" else link,
+        "unsubscribe_filter": account.unsubscribe_filter,
+    }
 
 
 def _read_task(task):

@@ -225,10 +225,10 @@ class DirectmailDataTable(models.Model):
         :param happened: of `_get_happened`, where rows count as facts
         """
         if self.open_to_marketers and not env.su:
-            model = env[self.model_name].sudo()
+            model = self._get_model(env).sudo()
             domain = self._restrict(env, domain) & self._get_global_rules(env)
         else:
-            model = env[self.model_name]
+            model = self._get_model(env)
             check_readable(model, domain)
         domain &= self._get_base_domain() & happened
         if "company_id" in model._fields and model._fields["company_id"].store:
@@ -248,7 +248,7 @@ class DirectmailDataTable(models.Model):
             if name == "id" and isinstance(condition.value, SQL):
                 return condition  # a list that was chosen by somebody who could read it
             self._check_ticked(name)
-            field = env[self.model_name]._fields[name]
+            field = self._get_model(env)._fields[name]
             operator = condition.operator
             if not field.comodel_name:
                 return condition
@@ -271,7 +271,7 @@ class DirectmailDataTable(models.Model):
                 name, "not any" if negative else "any", comodel._search(inner, active_test=False)
             )
 
-        list(conditions(env[self.model_name].sudo(), domain))  # names that are not there
+        list(conditions(self._get_model(env).sudo(), domain))  # names that are not there
         return domain.map_conditions(restrict)
 
     def _check_ticked(self, name):

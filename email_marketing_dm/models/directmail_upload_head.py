@@ -267,15 +267,19 @@ class DirectmailUpload(models.Model):
     def _make_preview(self, rows, titles, chosen):
         """Return the first rows for the page, with the number of the column that is marked."""
         return {
-            "titles": [show(title[:PREVIEW_CELL]) for title in titles[:PREVIEW_COLUMNS]],
+            "titles": [self._shorten(title) for title in titles[:PREVIEW_COLUMNS]],
             "rows": [
-                [show(cell[:PREVIEW_CELL]) for cell in row[:PREVIEW_COLUMNS]]
+                [self._shorten(cell) for cell in row[:PREVIEW_COLUMNS]]
                 for row in (rows[1:] if self.has_header else rows)
             ],
             "more": max(0, len(titles) - PREVIEW_COLUMNS),
             "chosen": chosen,
             "replaced": any(REPLACED in cell for row in rows for cell in row),
         }
+
+    @staticmethod
+    def _shorten(cell):
+        return show(cell if len(cell) <= PREVIEW_CELL else cell[: PREVIEW_CELL - 1] + "…")
 
     def _has_titles(self, columns):
         """Tell whether the first row holds titles: a word above what looks like IDs.
@@ -340,8 +344,8 @@ class DirectmailUpload(models.Model):
                 " under File → Info → Protect Workbook, save it, and upload it again."
             ),
             "xlsb": self.env._(
-                "This is a binary Excel workbook (.xlsb). Open it in Excel, save it as .xlsx or CSV,"
-                " and upload that file."
+                "This is a binary Excel workbook (.xlsb). Open it in Excel, save it as .xlsx or"
+                " CSV, and upload that file."
             ),
             "opendocument": self.env._(
                 "This is an OpenDocument spreadsheet (.ods). Open it in LibreOffice, save it as"
@@ -367,7 +371,8 @@ class DirectmailUpload(models.Model):
                 " CSV file there, and upload that file."
             ),
             "no_sheet": self.env._(
-                "There is no sheet with cells in this workbook. Save the list again as .xlsx or CSV."
+                "There is no sheet with cells in this workbook. Save the list again as .xlsx or"
+                " CSV."
             ),
             "workbook": self.env._(
                 "This is no Excel workbook, or it is damaged. Save it again as .xlsx or CSV."

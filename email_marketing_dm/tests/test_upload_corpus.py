@@ -50,7 +50,8 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
                 self.assertEqual(tuple(people), case.people)
                 unmatched = lines.filtered(lambda line: line.status == "unmatched")
                 self.assertEqual(tuple(unmatched.mapped("reason")), case.flaws)
-                self.assertEqual(bool(upload.replaced_count), "fits nowhere" in case.name or "mark" in case.name)  # fmt: skip
+                is_broken = "fits nowhere" in case.name or "replacement mark" in case.name
+                self.assertEqual(bool(upload.replaced_count), is_broken)
                 self.assertAddsUp(upload)
                 self._check_audience(upload, len(case.people))
 
@@ -118,7 +119,10 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
 
     def test_addresses_of_other_columns_are_counted(self):
         upload = self._upload(
-            "mail;private\na@list.example;b@list.example\nc@list.example;c@list.example\nd@list.example;\n",
+            "mail;private\n"
+            "a@list.example;b@list.example\n"
+            "c@list.example;c@list.example\n"
+            "d@list.example;\n",
             start=False,
         )
         upload.action_start()

@@ -14,6 +14,7 @@ from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
+from ..engine.content import get_unsubscribe_options
 from ..models.directmail_template_preview import PREVIEW_TOKEN
 from ..models.directmail_test_mail import AT_ONCE
 
@@ -174,6 +175,7 @@ class DirectmailTemplateTest(models.TransientModel):
                 sender_name=cut_units(template.sender_name or "", SENDER_NAME_MAX),
                 headers=self._make_headers(sender),
                 **sender._get_reply(),
+                **get_unsubscribe_options(template.account_id),
                 **content,
             )
             for address in addresses
