@@ -92,8 +92,13 @@ class DirectmailUpload(models.Model):
             self.file_kind or "csv",
             self.encoding or "utf-8",
             self.separator or ",",
-            self.sheet_id.sudo().name or None,
+            self._get_sheet_name(),
         )
+
+    def _get_sheet_name(self):
+        """Return the name of the chosen sheet, if it is one of this workbook."""
+        sheet = self.sheet_id.sudo()
+        return sheet.name if sheet and sheet.upload_id == self._origin else None
 
     def _detect(self, stream):
         """Return the `listfile.Format` of a file. Of pasted text the encoding is known."""
