@@ -60,18 +60,24 @@ def find_tags(text):
 
 
 def find_tags_in_address(address):
-    """Return what stands in an address to be filled in: tags of other tools, and braces.
+    """Return what stands in an address to be filled in.
 
     Nothing is filled in there: an own link's target is fixed by the review.
 
     :param address: as written, or percent-encoded
     :rtype: list[str]
     """
-    forms = [form for form in _AROUND_WORDS if form[0] not in _NOT_IN_ADDRESSES]
-    found = []
-    for text in (unquote(address), address):
-        found += _find(text, forms) or [match[0] for match in _BRACED.finditer(text)]
+    forms = [(form, True) for form, _common in _AROUND_WORDS if form not in _NOT_IN_ADDRESSES]
+    found = _find(unquote(address), forms) + _find(address, forms)
     return list(dict.fromkeys(found))
+
+
+def find_braces_in_address(address):
+    """Return words in braces in an address, whatever they say.
+
+    :rtype: list[str]
+    """
+    return list(dict.fromkeys(_BRACED.findall(unquote(address))))
 
 
 def _find(text, forms):

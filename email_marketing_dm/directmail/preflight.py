@@ -8,15 +8,15 @@ users are. An error stands against a submission, a warning does not.
 import ipaddress
 import re
 from dataclasses import dataclass
-from html import unescape
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from lxml import html
 
 from . import const
 from .expressions import INLINE
-from .foreign_tags import find_tags, find_tags_in_address
+from .foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
 from .lengths import count_units
+from .outlook import is_conditional, read_links
 
 ERROR, WARNING = "error", "warning"
 UNSUBSCRIBE = "/unsubscribe_from_list"
@@ -52,7 +52,6 @@ _FOREIGN_TAGS = ("form", "input", "button", "iframe", "video", "audio", "object"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)""", re.IGNORECASE)
 _OUTLOOK_URL = re.compile(r"""\b(?:src|background)\s*=\s*["']([^"']+)""", re.IGNORECASE)
-_OUTLOOK_LINK = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 _CODE_TAGS = ("code", "kbd", "pre", "samp", "tt")  # what stands there is an example
 _PROSE = "descendant::text()[not(ancestor::%s)]" % " or ancestor::".join(_CODE_TAGS)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -149,7 +148,7 @@ class _Page:
                 yield from _CSS_URL.findall(node.get("style") or "")
                 if node.get("background"):
                     yield node.get("background")
-            elif "[if" in (node.text or ""):
+            elif is_conditional(node.text):
                 yield from _CSS_URL.findall(node.text)
                 yield from _OUTLOOK_URL.findall(node.text)
 
@@ -158,9 +157,8 @@ class _Page:
         for node in self.root.iter():
             if isinstance(node.tag, str):
                 yield (node.get("href") or "").strip()
-            elif "[if" in (node.text or ""):
-                for double, single in _OUTLOOK_LINK.findall(node.text):
-                    yield unescape(double or single).strip()
+            elif is_conditional(node.text):
+                yield from (link.get("href").strip() for link in read_links(node.text))
 
     def descriptions(self):
         """Iterate over what readers see of attributes."""
@@ -361,6 +359,8 @@ def addresses(mail, page):
     for address in dict.fromkeys((*page.link_addresses(), *page.picture_addresses())):
         if find_tags_in_address(address):
             yield Finding("placeholder_in_address", ERROR, _shown(address))
+        elif find_braces_in_address(address):
+            yield Finding("braces_in_address", WARNING, _shown(address))
 
 
 def pictures(mail, page):

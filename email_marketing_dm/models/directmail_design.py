@@ -5,6 +5,7 @@ from odoo.tools.translate import html_translate
 
 from ..directmail import const
 from ..directmail.lengths import cut_units
+from .mail_body import MailBody
 
 
 class DirectmailDesign(models.Model):
@@ -20,7 +21,7 @@ class DirectmailDesign(models.Model):
     description = fields.Char(translate=True)
     subject = fields.Char(translate=True)
     preview_text = fields.Char(translate=True)
-    body_arch = fields.Html(
+    body_arch = MailBody(
         "Body",
         translate=html_translate,
         sanitize="email_outgoing",

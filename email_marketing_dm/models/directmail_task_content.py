@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ..directmail import const
 from ..directmail.lengths import cut_units
+from .mail_body import MailBody
 
 CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
 
@@ -30,10 +31,10 @@ class DirectmailTask(models.Model):
         "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
     )
     preview_text = fields.Char("Preview text", compute="_compute_content", readonly=False)
-    body_arch = fields.Html(
+    body_arch = MailBody(
         "Body", sanitize="email_outgoing", compute="_compute_content", readonly=False
     )
-    body_html = fields.Html(
+    body_html = MailBody(
         "Inlined body", sanitize="email_outgoing", compute="_compute_content", readonly=False
     )
     # The builder's placeholder picker reads these two.

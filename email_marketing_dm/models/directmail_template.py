@@ -5,6 +5,7 @@ from ..directmail import const
 from ..directmail.lengths import count_units, cut_units
 from ..directmail.placeholders import compile_content
 from ..directmail.preflight import ERROR
+from .mail_body import MailBody
 
 # What the links that mass_mailing's themes contain become in our own pages.
 SPECIAL_LINKS = {
@@ -63,9 +64,9 @@ class DirectmailTemplate(models.Model):
         "Preview text",
         help="What mail programs show beside the subject; without it, how the mail begins.",
     )
-    body_arch = fields.Html("Body", sanitize="email_outgoing")
+    body_arch = MailBody("Body", sanitize="email_outgoing")
     # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
-    body_html = fields.Html("Inlined body", sanitize="email_outgoing")
+    body_html = MailBody("Inlined body", sanitize="email_outgoing")
     # The builder's placeholder picker reads these two.
     mailing_model_id = fields.Many2one(
         "ir.model", compute="_compute_mailing_model", compute_sudo=True

@@ -232,6 +232,10 @@ class DirectmailTemplate(models.Model):
                     " Remove the placeholder from the address."
                 ),
             ),
+            "braces_in_address": (
+                self.env._("The address of a link or picture contains braces:"),
+                self.env._("Nothing is filled in there. Check that the braces belong there."),
+            ),
             "placeholder_in_sender_name": (
                 self.env._("The sender name contains a placeholder:"),
                 self.env._("All recipients see the same sender name. Remove the placeholder."),

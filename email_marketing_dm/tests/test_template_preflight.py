@@ -58,7 +58,7 @@ class TestTemplatePreflight(DirectmailCommon):
             '<t t-out="object.city"><b>x</b></t>{{ object.name }} {Name} wechat casino'
             '<form></form><a href="#">a</a><a href="www.a.org">a</a><a href="/b">a</a>'
             '<a href="http://www.example.com">a</a><img src="http://a.org/x"/><img src=""/>'
-            '<img src="data:image/png;base64,x"/>*|FNAME|*<a href="https://a.org/{x}">a</a>'
+            '<img src="data:image/png;base64,x"/>*|FNAME|*<a href="https://a.org/{x}">a</a><a href="https://a.org/{email}">a</a>'
         )
         found = self._check(subject="SALE {Word} EVERYTHING!!!", sender_name="x" * 16, body=body)
         found |= self._check(subject="x" * 101, body="<p> </p>", sender_name="")
@@ -107,6 +107,7 @@ class TestTemplatePreflight(DirectmailCommon):
             '<a t-attf-href="https://shop.org/?n={{ object.name }}">x</a>',
             '<img src="https://shop.org/{{ object.id }}.png" alt=""/>',
             '<p style="background-image: url(https://shop.org/{Name}.png)">x</p>',
+            '<!--[if mso]><a href="https://shop.org/?n={{ object.name }}">x</a><![endif]-->',
             "<p>Hi {{first_name}}</p>",
             "<p>Hi {{ contact.FIRSTNAME }}, ${object.name} *|FNAME|* %name%</p>",
         ):
@@ -199,6 +200,8 @@ class TestTemplatePreview(DirectmailCommon):
 
     def test_preview_is_what_the_inbox_gets(self):
         """Byte for byte, for a hundred people with names of all kinds."""
+        self.emulator.change_settings({"rules": {"stored_text": "exact"}})
+        self.addCleanup(self.emulator.change_settings, {"rules": {"stored_text": "entities"}})
         names = ['O\'Neil "Bo"', "Zoë 😀", "שלום", "{EAddr}", "50 % <script>a(1)</script>", "a&b"]
         people = self.env["res.partner"].create(
             [

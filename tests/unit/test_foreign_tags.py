@@ -1,7 +1,7 @@
 """Tags of other mailing tools, and text that only looks like them."""
 
 import pytest
-from directmail.foreign_tags import find_tags, find_tags_in_address
+from directmail.foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
 
 TAGS = [
     "{{first_name}}", "{{ contact.FIRSTNAME }}", "{{{name}}}", "{{ user.name | default: 'you' }}",
@@ -79,7 +79,14 @@ def test_something_to_fill_in_in_an_address(address, tags):
         "#name", "https://x.example/#email#", "mailto:a@b.example?subject=50%25%20off",
         "tel:+65123", "/unsubscribe_from_list", "", "https://x.example/%E4name%C3",
         "data:image/png;base64,AAAA%3D", "https://[::1]/", "https://x.example/a{2}",
+        "https://x.example/{Braces}",
     ],
 )  # fmt: skip
 def test_ordinary_addresses(address):
     assert find_tags_in_address(address) == []
+
+
+def test_braces_in_addresses():
+    assert find_braces_in_address("https://x.example/%7BBraces%7D/{a b}") == ["{Braces}", "{a b}"]
+    for address in ('https://x.example/?filter={"a":1}', "https://x.example/a{2}", "{}", ""):
+        assert find_braces_in_address(address) == []

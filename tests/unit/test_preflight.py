@@ -133,6 +133,8 @@ FAILING = [
     ("placeholder_in_address", "error",
      with_body("<p style=\"background:url('https://shop.org/%7BName%7D.png')\">x</p>"),
      "https://shop.org/{Name}.png"),
+    ("braces_in_address", "warning", with_body('<a href="https://shop.org/{Braces}">x</a>'),
+     "https://shop.org/{Braces}"),
     ("directive", "error",
      with_body('<a t-attf-href="https://shop.org/?n={{object.name}}">x</a>'),
      't-attf-href="https://shop.org/?n={{object.name}}"'),
