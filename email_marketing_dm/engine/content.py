@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
+from ..directmail.plaintext import TextPart
 from ..directmail.records import Mail
 from ..directmail.tokens import make_token, read_token
 from .claim import FREE_AT
@@ -89,7 +90,10 @@ class MailBuilder:
         content = (
             {"template_id": fixed["template_ref"], "variables": values}
             if self.content_mode == "template"
-            else {"html_body": assemble(fixed["text"], values)}
+            else {
+                "html_body": assemble(fixed["text"], values),
+                "text_body": fixed["text_part"].fill(values),
+            }
         )
         return Mail(
             sender=fixed["sender"],
@@ -131,6 +135,7 @@ def _read_task(task):
         "template_ref": template.remote_ref,
         "subject": template.submitted_subject,
         "text": template.submitted_text,
+        "text_part": TextPart(template.submitted_text or ""),
     }
 
 

@@ -9,6 +9,7 @@ from ..directmail.answers import Verdict, verdict_of_code
 from ..directmail.const import SUBJECT_MAX
 from ..directmail.errors import DirectMailError
 from ..directmail.lengths import cut_units
+from ..directmail.plaintext import TextPart
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
 from ..engine.content import get_unsubscribe_options
@@ -129,6 +130,7 @@ class DirectmailTemplateTest(models.TransientModel):
         if not content["html"].strip():
             raise UserError(self.env._("The body is empty."))
         subject = self.env._("[Test] %s", content["subject"])
+        text = TextPart(content["html"]).fill({})
         return {
             address: Mail(
                 sender=sender.email,
@@ -137,6 +139,7 @@ class DirectmailTemplateTest(models.TransientModel):
                 subject=cut_units(subject, SUBJECT_MAX),
                 sender_name=content["sender_name"],
                 html_body=content["html"],
+                text_body=text,
                 **get_unsubscribe_options(template.account_id),
             )
             for address in addresses
