@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .addresses import domain_of
 from .clock import beijing
-from .mail import notify_headers
+from .mail import from_address, notify_headers
 
 #: the Alibaba account that all events belong to, as the sample on the help page has one
 ACCOUNT_ID = "1234567890987654"
@@ -107,7 +107,7 @@ def event_data(happening):
     message_id = row["message_id"].strip("<>")
     if kind == "dm:Feedback:FblReport":
         return {
-            "send_email": row["sender"],
+            "send_email": from_address(row),
             "block_email": row["rcpt"],
             "message_id": message_id,
             "block_time": str(int(happening.at)),
@@ -117,12 +117,12 @@ def event_data(happening):
         return {
             **echo,
             "envid": row["env_id"],
-            "from": row["sender"],
+            "from": from_address(row),
             "rcpt": row["rcpt"],
             "operate_time": _local(happening.at),
             "client_ip": "198.51.100.7",
         }
-    data = {**echo, "env_id": row["env_id"], "from": row["sender"],
+    data = {**echo, "env_id": row["env_id"], "from": from_address(row),
             "rcpt": row["rcpt"], "msg_id": message_id}
     return data | (_delivery(happening) if kind.startswith("dm:Deliver:") else _trace(happening))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .mail import FIRST_ENV_ID, header, notify_headers
+from .mail import FIRST_ENV_ID, from_address, header, notify_headers
 from .operations import like
 
 _COLUMNS = {"tag": "l.tag = ?", "to": "l.rcpt = ?", "env_id": "l.env_id = ?",
@@ -79,6 +79,8 @@ class Inbox:
             "region": account.config.region if account else "",
             "sender": row["sender"],
             "sender_name": row["alias"],
+            "from": from_address(row),
+            "reply_to": json.loads(row["options"]).get("reply_to", ""),
             "to": row["rcpt"],
             "subject": row["subject"],
             "tag": row["tag"],

@@ -20,3 +20,9 @@ class MasterKeyProblem(UserError):
     def __init__(self, kind, message):
         super().__init__(message)
         self.kind = kind
+
+
+class UninstalledError(UserError):
+    """A stored record names a model whose app is not installed (any more)."""
+
+    context = {"exception_class": "odoo.exceptions.UserError"}

@@ -50,7 +50,7 @@ class Call:
 
 
 class Params(dict):
-    """Parameters by name, from query and form body alike; unknown ones do no harm."""
+    """Parameters by name; which of a request's count is decided by ``parameters.check``."""
 
     def text(self, name, default=""):
         return self.get(name, default)

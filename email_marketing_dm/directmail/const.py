@@ -9,13 +9,16 @@ from datetime import timedelta, timezone
 
 API_VERSION = "2015-11-23"
 
-# (region code, endpoint host). Sydney is closed to new API calls (help, "API endpoints").
+# (region code, public endpoint). Sydney is closed to new API calls (help, "API endpoints").
 REGIONS = (
     ("cn-hangzhou", "dm.aliyuncs.com"),
     ("ap-southeast-1", "dm.ap-southeast-1.aliyuncs.com"),
     ("us-east-1", "dm.us-east-1.aliyuncs.com"),
     ("eu-central-1", "dm.eu-central-1.aliyuncs.com"),
 )
+
+# The same service, from inside a VPC of the region (help, "API endpoints").
+VPC_ENDPOINTS = tuple((region, f"dm-vpc.{region}.aliyuncs.com") for region, _host in REGIONS)
 
 # DirectMail's days roll over, and its query windows are read, in Beijing time.
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")

@@ -18,6 +18,7 @@ from .compaction import compact
 from .const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .expressions import INLINE, parse_expression
 from .languages import is_right_to_left, name_language
+from .lengths import count_units, cut_units
 from .outlook import close_comment, is_settings, replace_addresses
 
 TOKEN = "Token"  # reserved: the person's token in our own links
@@ -129,6 +130,30 @@ def html_value(value):
         return ""
     text = html_lib.escape(_CONTROLS.sub("", str(value)), quote=True)
     return text.replace("{", "&#123;").replace("}", "&#125;")
+
+
+def unescaped_value(value):
+    """Return a value of html_value() or body_value() as it was before, for who escapes it anew."""
+    return html_lib.unescape(value.replace("<br/>", "\n"))
+
+
+def fit_subject(subject, values, names, limit):
+    """Return values with which a filled subject is no longer than ``limit``.
+
+    :param subject: with variables
+    :param values: {name: value}
+    :param names: which of the values only a subject has; the longest is cut first
+    :param limit: UTF-16 units, as DirectMail counts
+    """
+    values = dict(values)
+    names = [name for name in names if "{%s}" % name in subject]
+    while names and (excess := count_units(assemble(subject, values)) - limit) > 0:
+        longest = max(names, key=lambda name: count_units(values.get(name)))
+        length = count_units(values.get(longest))
+        if not length:
+            break
+        values[longest] = cut_units(values[longest], max(0, length - excess))
+    return values
 
 
 def body_value(value):

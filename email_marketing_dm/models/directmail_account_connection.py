@@ -1,17 +1,14 @@
 import logging
 import math
-from urllib.parse import urlsplit
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..directmail import const
+from ..directmail import const, endpoints
 from ..directmail.errors import DirectMailError
 from ..directmail.keys import WrongKeyError
 
 _logger = logging.getLogger(__name__)
-
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class DirectmailAccount(models.Model):
@@ -58,11 +55,8 @@ class DirectmailAccount(models.Model):
     def _get_endpoint(self):
         """Return (host and port, protocol) of the service that this account talks to."""
         if not self.endpoint:
-            return dict(const.REGIONS)[self.region], "https"
-        text = self.endpoint.strip()
-        parts = urlsplit(text if "//" in text else f"//{text}")
-        protocol = parts.scheme or ("http" if parts.hostname in LOCAL_HOSTS else "https")
-        return parts.netloc, protocol
+            return endpoints.get_host(self.connection, self.region), "https"
+        return endpoints.read_endpoint(self.endpoint)[:2]
 
     @api.model
     def _get_seconds(self, name, default):
@@ -112,13 +106,20 @@ class DirectmailAccount(models.Model):
                 "This server's clock is wrong by more than 15 minutes. Have it corrected."
             ),
             "unreachable": self.env._(
-                "DirectMail can't be reached at %(host)s. Check the network, the region and the"
-                " test endpoint, then try again.",
+                "DirectMail can't be reached at %(host)s. Check the network, the region and what"
+                " the account connects through, then try again.",
+                host=self._get_endpoint()[0],
+            )
+            if self.connection != "vpc"
+            else self.env._(
+                "DirectMail can't be reached at %(host)s. Only servers inside an Alibaba Cloud VPC"
+                " of this region reach a VPC endpoint. Elsewhere, connect through the public"
+                " endpoint.",
                 host=self._get_endpoint()[0],
             ),
             "not_directmail": self.env._(
-                "What answers at %(host)s is not DirectMail. Check the test endpoint, or a proxy in"
-                " between.",
+                "What answers at %(host)s is not DirectMail. Check what the account connects through,"
+                " or a proxy in between.",
                 host=self._get_endpoint()[0],
             ),
             "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),

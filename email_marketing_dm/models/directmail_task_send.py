@@ -24,15 +24,29 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         self.check_access("write")
         self._check_settings()
+        if self.account_id._offers_first_contact():
+            return self._open_offer()
         return self._open_estimate(self.env._("Send the mails"), may_send=True)
 
     def action_open_estimate(self):
         """Show who would get the mail and what it takes. Changes nothing."""
         self.ensure_one()
         self.check_access("read")
-        if not self.audience_ids:
+        if not self._read_all_audiences()["audience_ids"]:
             raise UserError(self.env._("Choose the audience that gets this mail."))
         return self._open_estimate(self.env._("Estimate"), may_send=False)
+
+    def _open_offer(self):
+        """Recommend First contact before the account's first email task."""
+        offer = self.env["directmail.first.contact.offer"].create({"task_id": self.id})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Run First contact first?"),
+            "res_model": offer._name,
+            "res_id": offer.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
 
     def _open_estimate(self, title, may_send):
         estimate = self.env["directmail.task.estimate"]._make(self, may_send)
@@ -104,6 +118,7 @@ class DirectmailTask(models.Model):
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
+            task.account_id.sudo()._check_public_url_usable()
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
@@ -245,10 +260,11 @@ class DirectmailTask(models.Model):
                     " synchronise the account, then send again."
                 )
             )
+        account._check_public_url_usable()
         if not self.sender_id.ready:
             raise UserError(self.env._("Choose a sender address that can send marketing mail."))
         self._check_template()
-        if not self.audience_ids:
+        if not self._read_all_audiences()["audience_ids"]:
             raise UserError(self.env._("Choose the audience that gets this mail."))
 
     def _check_people(self):
@@ -260,6 +276,7 @@ class DirectmailTask(models.Model):
         :raise UserError: with what to do about it
         """
         if self.use_as_is:
+            self._check_refreshed()
             problem = self._find_people_problem()
         else:
             self._check_lines()
@@ -275,7 +292,7 @@ class DirectmailTask(models.Model):
 
     def _find_people_problem(self):
         """Return why nobody in the audiences can be mailed, or None if somebody can."""
-        audiences = self.audience_ids.sudo()
+        audiences = self._read_all_audiences()["audience_ids"]
         people = sum(audiences.mapped("people_count"))
         if not people:
             return self.env._("The audience has nobody in it. Change its filter, then send again.")
@@ -320,8 +337,26 @@ class DirectmailTask(models.Model):
             failed = audiences.filtered("refresh_error")[0]
             raise self._explain_audience(failed, failed.refresh_error)
 
+    def _check_refreshed(self):
+        """Refuse audiences of which it was never worked out who is in them.
+
+        Such an audience would count as empty: one that is excluded would keep nobody out.
+
+        :raise UserError: with what to do
+        """
+        for audience in self._get_all_audiences():
+            if not audience.refreshed_at:
+                raise UserError(
+                    self.env._(
+                        "The audience %s has never been refreshed, so it is not known who is in"
+                        " it. Refresh it, or switch off “Use audiences as they are”.",
+                        audience.name,
+                    )
+                )
+
     def _get_all_audiences(self):
-        return (self.audience_ids | self.exclude_audience_ids).sudo()
+        audiences = self._read_all_audiences()
+        return audiences["audience_ids"] | audiences["exclude_audience_ids"]
 
     def _explain_audience(self, audience, reason):
         return UserError(

@@ -12,7 +12,7 @@ _logger = logging.getLogger(__name__)
 
 
 class IrCron(models.Model):
-    """Leaves the crons of email marketing to the server that has the right master key."""
+    """Email marketing: its crons wait for the server with the right master key, and for upgrades."""
 
     _inherit = "ir.cron"
 
@@ -38,6 +38,19 @@ class IrCron(models.Model):
             cron_cr.postcommit.add(lambda: cls._hand_over(env[cls._name]))
             return None
         return super()._process_job(cron_cr, job)
+
+    def _callback(self, cron_name, server_action_id):
+        """Override: this addon's jobs wait while its code is newer than the database."""
+        if self.model_name and self.model_name.startswith("directmail."):
+            modules = self.env["ir.module.module"]
+            if not modules._is_directmail_upgraded():
+                _logger.warning(
+                    "The job %s waits: email_marketing_dm is newer than this database. Upgrade it"
+                    " with -u email_marketing_dm.",
+                    cron_name,
+                )
+                return None
+        return super()._callback(cron_name, server_action_id)
 
     def _is_left_to_others(self, job):
         rows = self.env.execute_query(

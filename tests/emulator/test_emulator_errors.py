@@ -79,6 +79,7 @@ def test_limits_are_the_last_good_value(account):
 
 
 def test_only_the_first_ten_headers_count(account):
+    account.configure(settings={"rules": {"bad_headers": "drop"}})
     headers = {f"X-User-Notify-{number}": str(number) for number in range(12)}
     account.send(headers=headers_json(**headers))
     assert list(account.ledger()[0]["notify"]) == [f"X-User-Notify-{n}" for n in range(10)]

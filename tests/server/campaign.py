@@ -59,6 +59,7 @@ class Shop:
             [
                 {
                     "name": name,
+                    "connection": "test",
                     "endpoint": self.emulator.endpoint,
                     "access_key_id": access_key_id,
                     "access_key_secret": secret,
