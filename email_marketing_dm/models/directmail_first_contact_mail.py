@@ -326,7 +326,7 @@ class DirectmailFirstContact(models.Model):
             "sender": self.sender_id.email,
             "address_type": 1,
             "sender_name": probe.SENDER_NAME,
-            "reply_to": self.reply_to or "",
+            "reply": self.sender_id._get_reply(self.reply_to),
             "tag": self.tag_name,
             "template_ref": self.remote_ref,
             "subject": probe.SUBJECT_OF_CALL,

@@ -29,6 +29,7 @@ from . import (
     test_lengths,
     test_lost_key_pages,
     test_mail_builder,
+    test_mail_html,
     test_master_key,
     test_mailing_list,
     test_models_oracle,
