@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from . import signature
+from . import parameters, signature
 from .errors import ApiError, error_body, missing_parameter
 from .misbehave import Misbehaviour
 from .operations import Call, Params, load_all
@@ -204,8 +204,10 @@ class Gateway:
 
     async def _carry_out(self, received, account):
         function, required = OPERATIONS[received.action]
-        call = Call(received.action, received.params, account, self.core, received.request_id)
-        received.params.require(required, account.settings.protocol.missing_parameter)
+        params = Params(parameters.check(
+            received.action, received.query, received.form, account.settings.protocol))
+        call = Call(received.action, params, account, self.core, received.request_id)
+        params.require(required, account.settings.protocol.missing_parameter)
         try:
             answer = function(call)
             return await answer if inspect.isawaitable(answer) else answer

@@ -5,7 +5,10 @@ from odoo import http
 from odoo.http import request
 
 from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
+from ..directmail.push_forms import describe_push
 from ..engine.content import read_delivery_token
+from ..exceptions import MasterKeyProblem
+from .pages import RETRY_SECONDS
 
 _logger = logging.getLogger(__name__)
 
@@ -26,13 +29,20 @@ class DirectmailEvents(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("address",),
     )
-    def receive(self, address, **_query):
+    def receive(self, address):
         """Check a push, keep what it says, and answer. A job applies it later.
 
         An event that comes again changes nothing.
         """
-        account = request.env["directmail.account"]._find_by_push_address(address)
+        try:
+            account = request.env["directmail.account"]._find_by_push_address(address)
+        except MasterKeyProblem:
+            # EventBridge tries again, and a load balancer asks another server.
+            return request.make_response(
+                "master key", headers=[("Retry-After", str(RETRY_SECONDS))], status=503
+            )
         if not account:
             raise request.not_found()
         try:
@@ -50,6 +60,7 @@ class DirectmailEvents(http.Controller):
         events = env["directmail.event"]
         named = [(event, read_delivery_token(env, event.token)) for event in pushed]
         events._receive(events._make_pushed(account, named))
+        self._recognise_probe(account, body, named)
         return request.make_response("ok")
 
     def _read_body(self):
@@ -66,19 +77,34 @@ class DirectmailEvents(http.Controller):
         return body
 
     def _verify(self, account, body):
+        verify(request.httprequest.headers, body, **self._get_options(account))
+
+    def _get_options(self, account):
+        """Return the options of `push.verify` for this request."""
         # EventBridge signs the address as the rule has it, which is not what a proxy passes on.
         urls = [account.push_url]
         if account.test_mode:
             urls.append(request.httprequest.url)
-        verify(
-            request.httprequest.headers,
-            body,
-            urls=urls,
-            token=account.push_token,
-            certificate=account._get_certificate,
-            now=time.time(),
-            test_mode=account.test_mode,
-        )
+        return {
+            "urls": urls,
+            "token": account.push_token,
+            "certificate": account._get_certificate,
+            "now": time.time(),
+            "test_mode": account.test_mode,
+        }
+
+    def _recognise_probe(self, account, body, named):
+        """Have First contact look at the event of its own mail.
+
+        :param named: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
+        """
+        tokens = {event.token for event, delivery_id in named if event.token and not delivery_id}
+        contact = tokens and account.env["directmail.first.contact"]._recognise(account, tokens)
+        if contact:
+            step = contact._get_step("push")
+            if step.state in ("todo", "waiting"):
+                options = self._get_options(account)
+                step._take_push(describe_push(request.httprequest.headers, body, **options))
 
     def _report(self, account, reason):
         """Say once a minute what is refused and why."""

@@ -17,6 +17,8 @@ from lxml import etree, html
 from .compaction import compact
 from .const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .expressions import INLINE, parse_expression
+from .lengths import count_units, cut_units
+from .outlook import replace_addresses
 
 TOKEN = "Token"  # reserved: the person's token in our own links
 
@@ -25,7 +27,6 @@ _BRACED_WORD = re.compile(r"\{\s*\w+\s*\}")
 _RAW_TEXT = ("style", "script")  # where entities mean nothing
 _ADDRESS_ATTRIBUTES = ("href", "src", "background")
 _CSS_URL = re.compile(r"""(url\(\s*['"]?)([^'")]+)""", re.IGNORECASE)
-_COMMENT_ADDRESS = re.compile(r"""(\b(?:href|src|background)\s*=\s*["'])([^"']+)""", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The C0 controls that neither HTML nor PostgreSQL takes.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -126,6 +127,30 @@ def html_value(value):
         return ""
     text = html_lib.escape(_CONTROLS.sub("", str(value)), quote=True)
     return text.replace("{", "&#123;").replace("}", "&#125;")
+
+
+def unescaped_value(value):
+    """Return a value of html_value() or body_value() as it was before, for who escapes it anew."""
+    return html_lib.unescape(value.replace("<br/>", "\n"))
+
+
+def fit_subject(subject, values, names, limit):
+    """Return values with which a filled subject is no longer than ``limit``.
+
+    :param subject: with variables
+    :param values: {name: value}
+    :param names: which of the values only a subject has; the longest is cut first
+    :param limit: UTF-16 units, as DirectMail counts
+    """
+    values = dict(values)
+    names = [name for name in names if "{%s}" % name in subject]
+    while names and (excess := count_units(assemble(subject, values)) - limit) > 0:
+        longest = max(names, key=lambda name: count_units(values.get(name)))
+        length = count_units(values.get(longest))
+        if not length:
+            break
+        values[longest] = cut_units(values[longest], max(0, length - excess))
+    return values
 
 
 def body_value(value):
@@ -366,8 +391,8 @@ class _Body:
         self._problems += [
             ("directive", found) for found in re.findall(r"\bt-[a-z-]+\s*=\s*[\"'][^\"']*", text)
         ]
-        text = _COMMENT_ADDRESS.sub(lambda match: match[1] + self._address(match[2]), text)
-        return _unbrace(self._css(text))
+        text = replace_addresses(self._css(text), self._address)
+        return _unbrace(text)
 
     def _css(self, text):
         return _CSS_URL.sub(lambda match: match[1] + self._address(match[2]), text)

@@ -36,10 +36,12 @@ class DirectmailAccount(models.Model):
 
     @api.depends("public_url", "push_generation")
     def _compute_push(self):
-        key = self.env["directmail.keyring"]._get_master_key()
+        # Addresses made with another key would lead nowhere, and the page must open all the same.
+        keyring = self.env["directmail.keyring"]
+        key = None if keyring._find_problem() else keyring._get_master_key()
         uuid = get_database_uuid(self.env)
         for account in self:
-            if not account.ids:
+            if not account.ids or not key:
                 account.push_url = account.push_token = False
                 continue
             address = make_token(key, uuid, ADDRESS_KIND, account.ids[0])

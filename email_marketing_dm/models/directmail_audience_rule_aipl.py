@@ -12,10 +12,13 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("aipl", "AIPL stage"), ("audience",)], ondelete={"aipl": "cascade"}
     )
     aipl_model_id = fields.Many2one(
-        "directmail.aipl.model", "AIPL model", index="btree_not_null", ondelete="set null"
+        "directmail.aipl.model", "AIPL model", index="btree_not_null", ondelete="restrict"
     )
     aipl_figure_ids = fields.Many2many(
-        "directmail.aipl.figure", "directmail_audience_rule_aipl_figure", string="Stages"
+        "directmail.aipl.figure",
+        "directmail_audience_rule_aipl_figure",
+        string="Stages",
+        ondelete="restrict",
     )
 
     def _get_checked_fields(self):

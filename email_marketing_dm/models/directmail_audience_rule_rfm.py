@@ -12,13 +12,16 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("rfm", "RFM customer type"), ("audience",)], ondelete={"rfm": "cascade"}
     )
     rfm_model_id = fields.Many2one(
-        "directmail.rfm.model", "RFM model", index="btree_not_null", ondelete="set null"
+        "directmail.rfm.model", "RFM model", index="btree_not_null", ondelete="restrict"
     )
     rfm_by = fields.Selection(
         [("type", "Customer type"), ("score", "Scores")], "By", default="type"
     )
     rfm_figure_ids = fields.Many2many(
-        "directmail.rfm.figure", "directmail_audience_rule_rfm_figure", string="Customer types"
+        "directmail.rfm.figure",
+        "directmail_audience_rule_rfm_figure",
+        string="Customer types",
+        ondelete="restrict",
     )
     rfm_grade_ids = fields.Many2many(
         "directmail.rfm.grade",

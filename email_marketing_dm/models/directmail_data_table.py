@@ -19,6 +19,7 @@ class DirectmailDataTable(models.Model):
 
     _name = "directmail.data.table"
     _description = "Data Table"
+    _inherit = ["directmail.used"]
     _order = "sequence, name, id"
 
     name = fields.Char(required=True, translate=True)
@@ -28,7 +29,7 @@ class DirectmailDataTable(models.Model):
     model_id = fields.Many2one(
         "ir.model",
         "Records",
-        # Required by `_check_model_id`. The table outlives the app: what uses it keeps its settings.
+        # Required by `_check_model_id`. The table outlives the app, for what uses it.
         ondelete="set null",
         domain=[("transient", "=", False), ("abstract", "=", False)],
         help="The kind of record that tells something about people, for example sales orders.",
@@ -46,7 +47,11 @@ class DirectmailDataTable(models.Model):
         help="The field that holds an email address where a record has no contact."
         " Such a record is then a person of its own.",
     )
-    date_field = fields.Char("Date", help="When it happened.")
+    date_field = fields.Char(
+        "Date",
+        help="When it happened. Records with a later date than now do not count until then, except"
+        " in audience lines that take people out.",
+    )
     amount_field = fields.Char("Amount", help="How much it was worth.")
     rate_field = fields.Char(
         "Currency rate",
@@ -161,12 +166,36 @@ class DirectmailDataTable(models.Model):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self.env.registry.clear_cache()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self.env.registry.clear_cache()
+        return super().write(vals)
+
+    def unlink(self):
+        self.env.registry.clear_cache()
+        return super().unlink()
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_preset(self):
         if any(table.preset for table in self):
             raise UserError(
                 self.env._("This data table came with an app. Archive it to put it out of sight.")
             )
+
+    def _get_users(self):
+        """Override: audiences with a line on it, models, and email tasks that count successes."""
+        env = self.sudo().with_context(active_test=False).env
+        mine = [("data_table_id", "in", self.ids)]
+        return [
+            env["directmail.audience.rule"].search([("table_id", "in", self.ids)]).audience_id,
+            env["directmail.rfm.model"].search(mine),
+            env["directmail.aipl.condition"].search(mine).aipl_model_id,
+            env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
+        ]
 
     def _check_path(self, name, types, expected):
         """Check that the path in a field of ours ends in a stored field of one of the types."""

@@ -155,12 +155,14 @@ class DirectmailEvent(models.Model):
                 order="id desc",
             )
             tasks = {task.tag_name: task.id for task in rows}
+        master_key = self.env["directmail.keyring"]._get_master_key()
         return [
             self._make_fact(
                 account,
                 "push",
                 event.kind,
                 event.occurred_at,
+                master_key=master_key,
                 address=event.address,
                 delivery_id=delivery_id,
                 task_id=None if delivery_id else tasks.get(event.tag),
@@ -175,14 +177,17 @@ class DirectmailEvent(models.Model):
 
     @api.model
     @api.private
-    def _make_fact(self, account, source, kind, moment, *, address="", message="", **values):
+    def _make_fact(
+        self, account, source, kind, moment, *, master_key=None, address="", message="", **values
+    ):
         """Return a fact; the address becomes a key, and disappears from the message.
 
+        :param master_key: a `directmail.keys.MasterKey`, which many facts share
         :param moment: aware, or None for now
         :rtype: engine.events.Fact
         """
         email = normalise(address)
-        key = self.env["directmail.keyring"]._get_master_key()
+        master_key = master_key or self.env["directmail.keyring"]._get_master_key()
         moment = moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else None
         return events.Fact(
             kind=kind,
@@ -190,7 +195,7 @@ class DirectmailEvent(models.Model):
             occurred_at=moment or fields.Datetime.now(),
             company_id=account.company_id.id,
             account_id=account.id,
-            address_key=key.address_key(email) if email else None,
+            address_key=master_key.address_key(email) if email else None,
             message=scrub(message, address)[:MESSAGE_MAX] or None,
             **values,
         )

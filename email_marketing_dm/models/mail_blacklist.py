@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..directmail.address import normalise
+from ..engine.keyed import key_blacklist
 from .prefetch import PREFETCH
 
 
@@ -15,6 +17,18 @@ class MailBlacklist(models.Model):
 
     @api.depends("email")
     def _compute_address_key(self):
-        key = self.env["directmail.keyring"]._get_master_key()
+        keyring = self.env["directmail.keyring"]
+        # Blacklisting must work on every server. `_complete_keys` adds what is missing.
+        key = None if keyring._find_problem() else keyring._get_master_key()
         for entry in self:
-            entry.address_key = entry.email and key.address_key(entry.email.strip().lower())
+            email = (entry.email or "").strip().lower()
+            # The same as `address_key` of engine/sql.py.
+            address = email if email.isascii() else normalise(email)
+            entry.address_key = key.address_key(address) if key and address else False
+
+    @api.model
+    @api.private
+    def _complete_keys(self):
+        """Add the keys of entries that were made on a server without the right master key."""
+        self.flush_model(["email", "address_key"])
+        key_blacklist(self.env, self.env["directmail.keyring"]._get_master_key())

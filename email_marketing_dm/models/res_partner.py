@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools.sql import column_exists, create_column
 
+from ..engine.idn import create_function, international_index
 from ..engine.sql import usable_contacts_index
 from .prefetch import PREFETCH
 
@@ -41,8 +42,10 @@ class ResPartner(models.Model):
     )
 
     _directmail_usable_index = models.Index(usable_contacts_index())
+    _directmail_international_index = models.Index(international_index("email_normalized"))
 
     def _auto_init(self):
+        create_function(self.env.cr)
         # Nobody has an encrypted address yet: finding that out of a million contacts, one by one,
         # would take minutes.
         for name, kind in (
@@ -64,7 +67,14 @@ class ResPartner(models.Model):
                 "email_encrypted_valid": False,
             }
         )
-        reader = encrypted and self.env["directmail.aes.key"]._get_reader()
+        aes_keys = self.env["directmail.aes.key"]
+        if encrypted and self.env["directmail.keyring"]._find_problem():
+            # Contacts can be saved on every server; one with the right master key reads them.
+            encrypted.update({"email_encrypted_key": False, "email_encrypted_aes": False})
+            encrypted.email_encrypted_valid = False
+            aes_keys._read_again()
+            return
+        reader = encrypted and aes_keys._get_reader()
         for partner in encrypted:
             key, reference = reader.find_key(partner.email_encrypted, partner.company_id.id)
             partner.email_encrypted_key = key
