@@ -37,6 +37,12 @@ class Behavior:
 
 
 BEHAVIORS = (
+    Behavior("template_operations", "rules.template_operations",
+             "Does the account have the operations for templates, which came in 2026?", {
+                 "available": "yes",
+                 "missing": "only those that read: InvalidAction.NotFound",
+                 "all_missing": "none: InvalidAction.NotFound",
+                 "denied": "RAM denies those that change templates: Forbidden.RAM"}),
     Behavior("stored_text", "rules.stored_text", "How is the text of a template stored?", {
         "entities": "with characters as entities",
         "crlf": "with other line ends",
@@ -87,6 +93,11 @@ BEHAVIORS = (
     Behavior("retry_header", "throttle.retry_header",
              "Does a throttled call say when to come back?", {
                  "always": "yes, in `x-acs-retry-after`", "never": "no", "alternate": "sometimes"}),
+    Behavior("signature", "events.signature", "How are pushed events signed?", {
+        "rsa": "with RSA", "hmac": "with HMAC, the older form"}),
+    Behavior("signature_newline", "events.signature_newline",
+             "Does the signed text end with a newline?", {
+                 True: "yes, as in Alibaba's own verifier", False: "no, as on the help page"}),
 )
 
 
