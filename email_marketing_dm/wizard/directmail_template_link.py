@@ -72,7 +72,9 @@ class DirectmailTemplate(models.Model):
             }
         )
         self._keep_reference(remote)
-        self._post_note(self.env._("Linked to the template %s in DirectMail's console.", remote.name))
+        self._post_note(
+            self.env._("Linked to the template %s in DirectMail's console.", remote.name)
+        )
         self._close_activities()
         if remote.status == "approved":
             now = fields.Datetime.now()
