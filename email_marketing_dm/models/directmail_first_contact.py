@@ -55,7 +55,7 @@ class DirectmailFirstContact(models.Model):
     _rec_name = "account_id"
     _guarded_fields = frozenset(
         (
-            "account_id", "email", "mailed_at", "mail_mode", "remote_ref", "round", "started_at",
+            "account_id", "adapted", "email", "mailed_at", "mail_mode", "remote_ref", "round", "started_at",
             "tag_name", "tag_ref", "user_id",
         )
     )  # fmt: skip
@@ -78,6 +78,7 @@ class DirectmailFirstContact(models.Model):
     )
     started_at = fields.Datetime("Started", readonly=True)
     round = fields.Integer(default=1, readonly=True)
+    adapted = fields.Boolean(readonly=True)  # the mail was sent again because of an answer
     remote_ref = fields.Char(readonly=True)
     tag_name = fields.Char(readonly=True)
     tag_ref = fields.Char(readonly=True)
@@ -173,7 +174,7 @@ class DirectmailFirstContact(models.Model):
                     "account_id": account.id,
                     "user_id": self.env.uid,
                     "sender_id": sender.id,
-                    "reply_to": sender.reply_address,
+                    "reply_to": sender._get_reply_address() or account.reply_to,
                     "step_ids": [
                         fields.Command.create({"name": name, "sequence": number})
                         for number, name in enumerate(("clock", *AFTER))
@@ -256,7 +257,9 @@ class DirectmailFirstContact(models.Model):
         self.step_ids.filtered(lambda step: step.name in names).write(
             {"state": "todo", "message": False, "code": False, "ended_at": False}
         )
-        self.write({"round": self.round + 1, **dict.fromkeys(ANSWERS, False)})
+        self.write(
+            {"round": self.round + 1, "adapted": False, **dict.fromkeys(ANSWERS, False)}
+        )
 
     def _get_step(self, name):
         return self.step_ids.filtered(lambda step: step.name == name)
@@ -460,15 +463,6 @@ class DirectmailAccount(models.Model):
             "res_id": contact.id,
             "views": [(False, "form")],
         }
-
-    def _find_address_problem(self):
-        """Return why recipients can't reach the public address, in a sentence, or False."""
-        if not self.public_url:
-            return self.env._(
-                "Enter the public address of the account first: every mail needs an unsubscribe"
-                " link."
-            )
-        return False
 
     @api.private
     def _offers_first_contact(self):
