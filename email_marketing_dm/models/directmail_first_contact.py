@@ -55,8 +55,8 @@ class DirectmailFirstContact(models.Model):
     _rec_name = "account_id"
     _guarded_fields = frozenset(
         (
-            "account_id", "adapted", "email", "mailed_at", "mail_mode", "remote_ref", "round", "started_at",
-            "tag_name", "tag_ref", "user_id",
+            "account_id", "adapted", "email", "mail_mode", "mailed_at", "remote_ref", "round",
+            "started_at", "tag_name", "tag_ref", "user_id",
         )
     )  # fmt: skip
 
@@ -84,7 +84,9 @@ class DirectmailFirstContact(models.Model):
     tag_ref = fields.Char(readonly=True)
     mailed_at = fields.Datetime(readonly=True)
     mail_mode = fields.Selection([("template", "Template"), ("body", "Body")], readonly=True)
-    step_ids = fields.One2many("directmail.first.contact.step", "contact_id", "Steps", readonly=True)
+    step_ids = fields.One2many(
+        "directmail.first.contact.step", "contact_id", "Steps", readonly=True
+    )
     behavior_ids = fields.One2many(related="account_id.behavior_ids")
     state = fields.Selection(
         [

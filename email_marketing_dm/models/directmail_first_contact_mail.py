@@ -122,12 +122,13 @@ class DirectmailFirstContactStep(models.Model):
             return self._tell_lost()
         if mode == "template":
             account._observe("mail", template_senders="all")
+        address = contact.sudo().user_id.email
+        if mode == "template":
+            return "ok", self.env._(
+                "DirectMail accepted the mail to %s, made with the approved template.", address
+            )
         return "ok", self.env._(
-            "DirectMail accepted the mail to %s. It was sent %s.",
-            contact.sudo().user_id.email,
-            self.env._("with the approved template")
-            if mode == "template"
-            else self.env._("with its content filled in by Odoo"),
+            "DirectMail accepted the mail to %s, with its content filled in by Odoo.", address
         )
 
     def _give_back(self):

@@ -285,7 +285,9 @@ def behaviors():
             contact = FirstContact(branch)
             steps = contact.walk()
             label = f"{behavior.name}={value}"
-            bad = [f"{label}: {name}: {step}" for name, step in steps.items() if step[0] == "failed"]
+            bad = [
+                f"{label}: {name}: {step}" for name, step in steps.items() if step[0] == "failed"
+            ]
             if push and steps["push"][0] != "ok":
                 bad.append(f"{label}: the event was not understood: {steps['push']}")
             books, state, told, wrong = send_campaign(branch, f"way{number}")
