@@ -5,6 +5,7 @@ from odoo.tools import SQL
 
 from ..directmail.languages import choose_language
 from ..directmail.tokens import read_number
+from ..engine.installed import find_model
 from ..models.directmail_template_values import LANGUAGE_FIELDS
 
 PAGE = "email_marketing_dm.unsubscribe_page"
@@ -26,8 +27,9 @@ def get_language(delivery):
     """
     env = delivery.env
     person = delivery.partner_id
-    if not person and delivery.res_model in env:
-        person = env[delivery.res_model].browse(delivery.res_id).exists()
+    source = find_model(env, delivery.res_model)
+    if not person and source is not None:
+        person = source.browse(delivery.res_id).exists()
     company = delivery.company_id or env.company
     wanted = (
         *(person[name] for name in LANGUAGE_FIELDS if person and name in person._fields),

@@ -27,7 +27,7 @@ class DirectmailTemplate(models.Model):
         template, subject, text, filled = self._fill_content(values, partner_id)
         return {
             "subject": cut_units(assemble(subject or "", filled), SUBJECT_MAX),
-            "sender_name": template.sender_name or "",
+            "sender_name": cut_units(template.sender_name or "", SENDER_NAME_MAX),
             "html": assemble(text or "", filled),
             "public_url": template._get_public_url(),
         }
