@@ -468,7 +468,8 @@ class DirectmailAccount(models.Model):
                 "Enter the public address of the account first: every mail needs an unsubscribe"
                 " link."
             )
-        return False
+        kind, sentence = self._check_public_address()
+        return sentence if kind == "problem" else False
 
     @api.private
     def _offers_first_contact(self):
