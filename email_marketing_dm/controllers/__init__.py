@@ -1,6 +1,7 @@
 from . import (
     directmail_audience,
     directmail_events,
+    directmail_here,
     directmail_optout,
     directmail_recipient,
     directmail_thumbnail,

@@ -15,6 +15,7 @@ from . import (
     crm_lead_groups,
     directmail_account,
     directmail_account_connection,
+    directmail_account_address,
     directmail_account_endpoint,
     directmail_account_poll,
     directmail_account_public_url,

@@ -249,14 +249,16 @@ class DirectmailAccount(models.Model):
         self.check_access("write")
         summary = self._call(lambda client: client.describe_account())
         self._read_summary(summary)
-        return self._notify(
-            self.env._(
-                "DirectMail answers: %(quota)s mails a day, account status: %(health)s.",
-                quota=f"{self.daily_quota:,}",
-                health=dict(self._fields["health"]._description_selection(self.env))[self.health],
-            ),
-            "success" if self.health == "ok" and self.daily_quota else "warning",
+        said = self.env._(
+            "DirectMail answers: %(quota)s mails a day, account status: %(health)s.",
+            quota=f"{self.daily_quota:,}",
+            health=dict(self._fields["health"]._description_selection(self.env))[self.health],
         )
+        kind, address = self._check_public_address()
+        good = self.health == "ok" and self.daily_quota and kind != "problem"
+        if kind == "problem" or not self.test_mode:
+            said = f"{said}\n{address}"
+        return self._notify(said, "success" if good else "warning")
 
     def action_synchronise(self):
         """Copy quota, health and sender addresses from DirectMail."""

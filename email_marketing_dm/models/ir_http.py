@@ -1,8 +1,10 @@
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from odoo import models
 from odoo.http import Response, request
 
+# After an upgrade of the database: mail programs and EventBridge try again by themselves.
+RETRY_SECONDS = 120
 # What every answer to somebody from outside says to their browser and to search engines.
 HEADERS = {
     "Cache-Control": "no-store, private",
@@ -29,6 +31,8 @@ class IrHttp(models.AbstractModel):
         names = endpoint.routing.get("recipient_parameters")
         if names is None:
             return super()._dispatch(endpoint)
+        if not request.env["ir.module.module"]._is_directmail_upgraded():
+            raise ServiceUnavailable(retry_after=RETRY_SECONDS)
         # Odoo adds OPTIONS to the methods of each route, also where POST changes something.
         if request.httprequest.method == "OPTIONS":
             allowed = ", ".join(sorted({*endpoint.routing["methods"], "OPTIONS"}))

@@ -1,13 +1,45 @@
+import logging
+
 from odoo import api, models
 from odoo.modules import Manifest
+from odoo.orm.model_classes import add_field
+from odoo.tools import reset_cached_properties
+from odoo.tools.sql import table_columns
 
 MODULE = "email_marketing_dm"
+_logger = logging.getLogger(__name__)
 
 
 class IrModuleModule(models.Model):
     """What happens to this addon when apps, languages and its own code change."""
 
     _inherit = "ir.module.module"
+
+    def _register_hook(self):
+        """Override: new code on an old database lets the other apps work until the upgrade."""
+        super()._register_hook()
+        if not self._is_directmail_upgraded():
+            _logger.warning(
+                "%s is newer than this database and does nothing. Run Odoo once with -u %s.",
+                MODULE,
+                MODULE,
+            )
+            self._leave_out_new_fields()
+
+    def _leave_out_new_fields(self):
+        """Make fields of ours on other apps' models virtual where the column is still missing."""
+        for name, model in self.pool.items():
+            if name.startswith("directmail.") or not model._auto or model._abstract:
+                continue
+            ours = [f for f in model._fields.values() if f._module == MODULE and f.column_type]
+            columns = table_columns(self.env.cr, model._table) if ours else {}
+            for field in ours:
+                if field.store and field.name not in columns:
+                    kind = type(field)
+                    virtual = kind(_base_fields__=(field, kind(store=False)))
+                    add_field(model, field.name, virtual)
+                    virtual.setup(self.env[name])
+        reset_cached_properties(self.pool)
 
     @api.model
     def _load_module_terms(self, modules, langs, overwrite=False):

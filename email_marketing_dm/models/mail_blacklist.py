@@ -19,7 +19,9 @@ class MailBlacklist(models.Model):
     def _compute_address_key(self):
         keyring = self.env["directmail.keyring"]
         # Blacklisting must work on every server. `_complete_keys` adds what is missing.
-        key = None if keyring._find_problem() else keyring._get_master_key()
+        upgraded = self.env["ir.module.module"]._is_directmail_upgraded()
+        usable = upgraded and not keyring._find_problem()
+        key = keyring._get_master_key() if usable else None
         for entry in self:
             email = (entry.email or "").strip().lower()
             # The same as `address_key` of engine/sql.py.
