@@ -245,8 +245,8 @@ class DirectmailAudienceRule(models.Model):
         self.ensure_one()
         table = self.table_id.sudo()
         owner = self.audience_id.user_id.id
+        model = table._get_model(self.env).sudo()
         try:
-            model = table._get_model(self.env).sudo()
             domain = read_filter(model, self.domain, env(user=owner))
             self._check_groups(model, domain)
             return domain

@@ -29,7 +29,7 @@ class DirectmailDataTable(models.Model):
     model_id = fields.Many2one(
         "ir.model",
         "Records",
-        # Required by `_check_model_id`. The table outlives the app: what uses it keeps its settings.
+        # Required by `_check_model_id`. The table outlives the app, for what uses it.
         ondelete="set null",
         domain=[("transient", "=", False), ("abstract", "=", False)],
         help="The kind of record that tells something about people, for example sales orders.",

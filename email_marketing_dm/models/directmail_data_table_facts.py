@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, ormcache
 from odoo.tools.safe_eval import safe_eval
 
+from ..engine.installed import find_model
 from ..engine.paths import check_readable, conditions, path_to_sql
 from ..engine.people_models import Today
 
@@ -145,7 +146,7 @@ class DirectmailDataTable(models.Model):
             for number, table in enumerate(
                 tables.sorted(lambda table: (not table.preset, table.id))
             )
-            if table.model_name in self.env
+            if find_model(self.env, table.model_name) is not None
         ]
         nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
         return SQL(
@@ -158,7 +159,7 @@ class DirectmailDataTable(models.Model):
     def _select_one(self, number):
         """Return SQL (number, partner_id, email) of the record that `people` names."""
         self.ensure_one()
-        model = self.env[self.model_name].with_context(active_test=True)
+        model = self._get_model(self.env).with_context(active_test=True)
         query = model._search(Domain.TRUE)
         partner = SQL("NULL::int")
         if self.partner_path:
