@@ -93,11 +93,21 @@ BEHAVIORS = (
     Behavior("retry_header", "throttle.retry_header",
              "Does a throttled call say when to come back?", {
                  "always": "yes, in `x-acs-retry-after`", "never": "no", "alternate": "sometimes"}),
-    Behavior("signature", "events.signature", "How are pushed events signed?", {
-        "rsa": "with RSA", "hmac": "with HMAC, the older form"}),
+    Behavior("signature", "events.signature", "How are pushes signed?", {
+        "rsa": "with RSA over SHA-256", "hmac": "with HMAC-SHA1, the older form"}),
     Behavior("signature_newline", "events.signature_newline",
-             "Does the signed text end with a newline?", {
+             "Does the signed text end with a newline behind the body?", {
                  True: "yes, as in Alibaba's own verifier", False: "no, as on the help page"}),
+    Behavior("certificate_content", "events.certificate_content",
+             "What is published to check the signature?", {
+                 "public_key": "a bare public key", "certificate": "an X.509 certificate"}),
+    Behavior("certificate_encoding", "events.certificate_encoding", "In which form?", {
+        "der": "DER", "pem": "PEM", "base64": "DER in Base64"}),
+    Behavior("echo_field", "events.echo_field",
+             "Where do events carry our X-User-Notify-… headers?", {
+                 "headers": "in `data.headers`", "header": "in `data.header`"}),
+    Behavior("echo_names", "events.echo_names", "How are their names written?", {
+        "lower": "in lower case", "sent": "as they were sent"}),
 )
 
 

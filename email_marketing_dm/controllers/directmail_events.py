@@ -5,6 +5,7 @@ from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
 from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
+from ..directmail.push_forms import describe_push
 from ..directmail.tokens import read_token
 from ..engine.content import TOKEN_KIND
 from ..exceptions import MasterKeyProblem
@@ -69,6 +70,7 @@ class DirectmailEvents(http.Controller):
             account, named, company_id=target.company_id, master_key=target.master_key
         )
         events._receive(facts)
+        self._recognise_probe(account, target, body, named)
         return request.make_response("ok")
 
     def _read_body(self):
@@ -85,19 +87,34 @@ class DirectmailEvents(http.Controller):
         return body
 
     def _verify(self, account, target, body):
+        verify(request.httprequest.headers, body, **self._get_options(account, target))
+
+    def _get_options(self, account, target):
+        """Return the options of `push.verify` for this request."""
         # EventBridge signs the address as the rule has it, which is not what a proxy passes on.
         urls = [target.url]
         if target.test_mode:
             urls.append(request.httprequest.url)
-        verify(
-            request.httprequest.headers,
-            body,
-            urls=urls,
-            token=target.token,
-            certificate=account._get_certificate,
-            now=time.time(),
-            test_mode=target.test_mode,
-        )
+        return {
+            "urls": urls,
+            "token": target.token,
+            "certificate": account._get_certificate,
+            "now": time.time(),
+            "test_mode": target.test_mode,
+        }
+
+    def _recognise_probe(self, account, target, body, named):
+        """Have First contact look at the event of its own mail.
+
+        :param named: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
+        """
+        tokens = {event.token for event, delivery_id in named if event.token and not delivery_id}
+        contact = tokens and account.env["directmail.first.contact"]._recognise(account, tokens)
+        if contact:
+            step = contact._get_step("push")
+            if step.state in ("todo", "waiting"):
+                options = self._get_options(account, target)
+                step._take_push(describe_push(request.httprequest.headers, body, **options))
 
     def _report(self, account, reason):
         """Say once a minute what is refused and why."""

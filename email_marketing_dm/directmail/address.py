@@ -66,6 +66,20 @@ def _write_label(label):
     return label if label.isascii() else "xn--" + label.encode("punycode").decode("ascii")
 
 
+def spell(address):
+    """Return all spellings of a normalised address: its own, and one with the domain's own script."""
+    local, at, domain = address.partition("@")
+    labels = [_read_label(label) for label in domain.split(".")]
+    return {address, local + at + ".".join(labels)}
+
+
+def _read_label(label):
+    try:
+        return label.removeprefix("xn--").encode().decode("punycode") if label[:4] == "xn--" else label
+    except UnicodeError:
+        return label
+
+
 def mask(address):
     """Return ``address`` with its local part hidden: "j***@example.com". For logs and lists."""
     local, at, domain = (address or "").strip().rpartition("@")

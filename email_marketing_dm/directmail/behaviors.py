@@ -3,7 +3,8 @@
 
 Nobody can tell from the documents which of the values is true of an account. ``assumed`` is what
 the addon acts on until *First contact* has found out: the value with which nothing is lost
-whichever is true. The emulator has settings of the same names (``directmail_emulator/behaviors.py``).
+whichever is true. The emulator has settings of the same names
+(``directmail_emulator/behaviors.py``).
 Sources: the help pages, the SDK's model comments, and public code that calls the service; where
 they disagree, each reading is a value.
 """
@@ -180,7 +181,10 @@ BEHAVIORS = (
     Behavior(
         "invalid_address",
         "What happens to a mail to an address that DirectMail knows to be invalid?",
-        {"fail": "DirectMail accepts it, then reports a failure", "refuse": "DirectMail refuses it"},
+        {
+            "fail": "DirectMail accepts it, then reports a failure",
+            "refuse": "DirectMail refuses it",
+        },
         "fail",
     ),
     Behavior(
@@ -210,10 +214,17 @@ BEHAVIORS = (
     ),
     # What EventBridge pushes
     Behavior(
-        "notify_header",
-        "Do events carry the mail's own header?",
-        {"yes": "Yes", "no": "No"},
-        "yes",
+        "echo_field",
+        "Where do events carry the mail's own header?",
+        {"header": "Under header", "headers": "Under headers", "none": "Nowhere"},
+        "headers",
+        "push",
+    ),
+    Behavior(
+        "echo_names",
+        "How do events write the name of the mail's own header?",
+        {"sent": "As it was sent", "lower": "In lower case"},
+        "lower",
         "push",
     ),
     Behavior(
@@ -227,14 +238,21 @@ BEHAVIORS = (
         "signature_newline",
         "Does the signed text of an event end with a line break?",
         {"yes": "Yes", "no": "No"},
-        "no",
+        "yes",
         "push",
     ),
     Behavior(
-        "certificate_form",
-        "In which form does EventBridge publish its certificate?",
-        {"pem": "PEM", "der": "DER", "key": "As a bare public key"},
-        "pem",
+        "certificate_content",
+        "What does EventBridge publish to check its signature?",
+        {"certificate": "A certificate", "public_key": "A bare public key"},
+        "public_key",
+        "push",
+    ),
+    Behavior(
+        "certificate_encoding",
+        "In which form does EventBridge publish it?",
+        {"pem": "PEM", "der": "DER", "base64": "DER in Base64"},
+        "der",
         "push",
     ),
 )

@@ -127,11 +127,16 @@ def _keep(char):
 def show(text):
     """Return a text in which every character that can't be seen stands as "[U+200B]"."""
     return "".join(
-        char
-        if char == " " or (char.isprintable() and char not in _FILLERS)
-        else f"[U+{ord(char):04X}]"
-        for char in text
+        char if char == " " or _is_seen(text, place) else f"[U+{ord(char):04X}]"
+        for place, char in enumerate(text)
     )
+
+
+def _is_seen(text, place):
+    char = text[place]
+    if char in _JOINERS:  # seen by what it does to letters of some scripts
+        return text[place - 1 : place + 2 : 2].isalpha() and not text[place - 1].isascii()
+    return char.isprintable() and char not in _FILLERS
 
 
 def _cut(text):

@@ -133,12 +133,10 @@ def _guess_utf16(head):
 
 
 def _is_utf8(head):
-    """Tell whether bytes are UTF-8, the last character perhaps cut off."""
-    try:
-        codecs.getincrementaldecoder("utf-8-sig")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
+    """Tell whether bytes are UTF-8, the last character perhaps cut off, a few perhaps damaged."""
+    text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(head)
+    damaged = text.count(REPLACED) - head.count(REPLACED.encode())
+    return not damaged or damaged * 10 <= sum(char > "\x7f" for char in text) - damaged
 
 
 def _ask_chardet(head):
@@ -154,7 +152,7 @@ _SCRIPTS = (
     ("arabic", "؀-ۿ\u200c"), ("thai", "ก-๛"), ("east", "ぁ-ヿ㐀-鿿々가-힣｡-ﾟ"),
 )  # fmt: skip
 _SCRIPT = re.compile("|".join(f"(?P<{name}>[{chars}])" for name, chars in _SCRIPTS))
-_COMMON_SIGNS = frozenset("“”„‘’‚–—…€№™«»·•°§¿¡、。・（）￥＠㈱①②③　₪\xa0")
+_COMMON_SIGNS = frozenset("“”„‘’‚–—…€№™«»·•°§¿¡、。・（），；：！？「」『』【】《》～￥＠㈱㈲①②③④⑤　₪\xa0")
 # Letters that a code page has but its languages hardly use.
 _RARE = {
     "windows-1252": frozenset("ÐðÞþÝýŠšŽžŸƒªºµ"),
@@ -198,7 +196,7 @@ def _rate(char, script, encoding):
     if not script:
         return 0 if char in _COMMON_SIGNS else 0.5
     if "｡" <= char <= "ﾟ":
-        return 0.5
+        return 0.25
     if char in _RARE.get(encoding, ()):
         return 0.3
     if script == "east":

@@ -93,7 +93,9 @@ class PushedEvent:
     user_agent: str
 
 
-def verify(headers, body, *, urls, token, certificate, now, test_mode=False):
+def verify(
+    headers, body, *, urls, token, certificate, now, test_mode=False, endings=ENDINGS
+):
     """Check that EventBridge sent this a moment ago, by our rule, to this very address.
 
     :param headers: a mapping; names in any case
@@ -104,6 +106,7 @@ def verify(headers, body, *, urls, token, certificate, now, test_mode=False):
         only; raises OSError
     :param float now: epoch seconds
     :param bool test_mode: take certificates from this machine too
+    :param endings: what may stand behind the body in the signed text
     :raise PushRefused: not so
     """
     headers = {name.lower(): value for name, value in headers.items()}
@@ -125,7 +128,7 @@ def verify(headers, body, *, urls, token, certificate, now, test_mode=False):
     else:
         raise PushRefused("unsigned")
     texts = (_signed_text(url, headers, method, body) for url in urls)
-    if not any(check(key, headers, text + ending) for text in texts for ending in ENDINGS):
+    if not any(check(key, headers, text + ending) for text in texts for ending in endings):
         raise PushRefused("signature")
 
 

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 
 from ..directmail.cells import DOUBTFUL_PATTERN
 from ..directmail.identifiers import KEEPS_ZERO
+from .idn import in_ascii, is_international
 from .people import UNREADABLE
 from .sql import address_key
 
@@ -111,13 +112,30 @@ def _select_contacts(kind, env):
         key = SQL("%s::text", contact_id)
     elif kind == "reference":
         key = SQL("NULLIF(btrim(%s), '')", column("ref"))
-    elif kind == "md5":
-        key = SQL("md5(%s)", column("email_normalized"))
-    elif kind == "sha256":
-        key = SQL("encode(sha256(convert_to(%s, 'UTF8')), 'hex')", column("email_normalized"))
+    elif kind in ("md5", "sha256"):
+        # Either spelling of a domain in another script may have been hashed.
+        address = column("email_normalized")
+        return SQL(
+            "%s UNION ALL SELECT id, key FROM (%s) other WHERE key IS NOT NULL",
+            query.select(contact_id, _digest(kind, address)),
+            query.select(
+                SQL("%s AS id", contact_id),
+                SQL(
+                    "CASE WHEN %s THEN %s END AS key",
+                    is_international(address),
+                    _digest(kind, SQL("directmail_ascii_address(%s)", address)),
+                ),
+            ),
+        )
     else:
-        key = column("email_normalized")
+        key = in_ascii(column("email_normalized"))
     return query.select(contact_id, key)
+
+
+def _digest(kind, address):
+    if kind == "md5":
+        return SQL("md5(%s)", address)
+    return SQL("encode(sha256(convert_to(%s, 'UTF8')), 'hex')", address)
 
 
 def _digits(column):

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 
 from ..directmail.address import ADDRESS_PATTERN
 from ..directmail.const import ADDRESS_MAX
+from .idn import in_ascii, is_international, may_be_written_otherwise, other_spelling
 
 # What PostgreSQL may use for each sorting before it writes to disk.
 WORK_MEM = "64MB"
@@ -20,7 +21,7 @@ def prepare_for_many(env):
 
 
 def address_key(master_key, address):
-    """Return SQL for the address key of a normalised address.
+    """Return SQL for the address key of a normalised address, of its form in ASCII.
 
     HMAC-SHA256 spelled out with PostgreSQL's own sha256(), so that a million keys need no Python.
 
@@ -33,12 +34,26 @@ def address_key(master_key, address):
         "encode(sha256(%s::bytea || sha256(%s::bytea || convert_to(%s, 'UTF8'))), 'hex')",
         outer,
         inner,
-        address,
+        in_ascii(address),
     )
 
 
 def usable_address(address):
     """Return SQL that tells whether a normalised address can be handed to DirectMail.
+
+    :param SQL address: an expression of type text, perhaps null
+    :rtype: SQL
+    """
+    return SQL(
+        "(%s OR %s AND directmail_ascii_address(%s) IS NOT NULL)",
+        usable_ascii_address(address),
+        is_international(address),
+        address,
+    )
+
+
+def usable_ascii_address(address):
+    """Return SQL that tells the same of the addresses that are ASCII: nearly all of them.
 
     :param SQL address: an expression of type text, perhaps null
     :rtype: SQL
@@ -55,7 +70,7 @@ def usable_contacts_index():
     """Return the definition of an index of the contacts with a usable address.
 
     Reading an address by its pattern takes longer than all else that a refresh does, and it says
-    the same each time. PostgreSQL recognises the condition that `usable_address` writes.
+    the same each time. PostgreSQL recognises the condition that `usable_ascii_address` writes.
 
     :rtype: str
     """
@@ -83,7 +98,7 @@ def changing_reason(email, key, company, sender, lists=()):
         """CASE
             WHEN EXISTS (
                 SELECT 1 FROM mail_blacklist b WHERE b.email = %(email)s AND b.active
-            ) OR (%(email)s IS NULL AND EXISTS (
+            ) OR ((%(email)s IS NULL OR %(international)s) AND EXISTS (
                 SELECT 1 FROM mail_blacklist b WHERE b.address_key = %(key)s AND b.active
             )) THEN 'blacklisted'
             WHEN EXISTS (
@@ -101,6 +116,7 @@ def changing_reason(email, key, company, sender, lists=()):
             %(left_list)s
         END""",
         email=email,
+        international=may_be_written_otherwise(email),
         key=key,
         company=company,
         sender=sender,
@@ -134,6 +150,7 @@ def unverifiable(email, key, company):
                    AND known.claimed_at <= (SELECT known_until FROM directmail_data_key))
             ELSE FALSE END)""",
         email=email,
+        international=may_be_written_otherwise(email),
         key=key,
         company=company,
     )
@@ -150,10 +167,15 @@ def left_lists(email, lists):
     """
     return SQL(
         """EXISTS (
-            SELECT 1 FROM mailing_contact c JOIN mailing_subscription s ON s.contact_id = c.id
-             WHERE c.email_normalized = %s AND s.list_id = ANY(%s)
+            SELECT 1 FROM (
+                SELECT id FROM mailing_contact WHERE email_normalized = %s
+                 UNION ALL
+                SELECT id FROM mailing_contact WHERE %s
+             ) c JOIN mailing_subscription s ON s.contact_id = c.id
+             WHERE s.list_id = ANY(%s)
             HAVING bool_and(s.opt_out IS TRUE))""",
         email,
+        other_spelling(SQL("email_normalized"), email),
         list(lists),
     )
 

@@ -2,6 +2,7 @@
 from . import (
     directmail_guarded,
     directmail_key_problem,
+    directmail_used,
     directmail_people_figure,
     directmail_people_history,
     directmail_people_model,
@@ -11,7 +12,6 @@ from . import (
 )
 
 from . import (
-    base_module_uninstall,
     crm_lead_groups,
     directmail_account,
     directmail_account_connection,
@@ -50,10 +50,14 @@ from . import (
     directmail_delivery,
     directmail_design,
     directmail_delivery_hits,
+    directmail_behavior,
     directmail_event,
     directmail_event_open,
     directmail_fatigue,
     directmail_fatigue_rule,
+    directmail_first_contact_step,
+    directmail_first_contact,
+    directmail_first_contact_mail,
     directmail_gate,
     directmail_keyring,
     directmail_link,
@@ -76,6 +80,7 @@ from . import (
     directmail_task_encrypted,
     directmail_task_fatigue,
     directmail_task_estimate,
+    directmail_task_hidden,
     directmail_task_mailing_list,
     directmail_task_progress,
     directmail_task_reply,
@@ -117,6 +122,7 @@ from . import (
     res_partner,
     res_partner_fatigue,
     mailing_contact,
+    mailing_list,
     mailing_trace,
     res_company_schedule,
     res_partner_groups,

@@ -20,6 +20,7 @@ class DirectmailAiplModel(models.Model):
     _result_columns = ("stage",)
     _figure_model = "directmail.aipl.figure"
     _history_model = "directmail.aipl.history"
+    _line_field = "aipl_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_aipl"
 
     condition_ids = fields.One2many(

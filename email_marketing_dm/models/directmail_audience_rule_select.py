@@ -122,6 +122,9 @@ class DirectmailAudienceRule(models.Model):
         picked = SQL(
             "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s", self._origin.id
         )
+        if self._takes_out():
+            # A record that was chosen to be left out stays so when it is archived.
+            env = env(context={**env.context, "active_test": False})
         facts = self.table_id._select_facts(
             env, Domain("id", "any", picked), visible_only=False, future=True
         )

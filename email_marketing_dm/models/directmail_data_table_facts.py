@@ -1,9 +1,10 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, ormcache
 from odoo.tools.safe_eval import safe_eval
 
+from ..engine.installed import find_model
 from ..engine.paths import check_readable, conditions, path_to_sql
 from ..engine.people_models import Today
 
@@ -129,6 +130,46 @@ class DirectmailDataTable(models.Model):
         return query.select()
 
     @api.model
+    @ormcache()
+    def _select_present(self):
+        """Return SQL that looks up what the record of a row named `people` is like now.
+
+        One row (partner_id, email, is_there) where the record that `people.res_model` and
+        `people.res_id` name is there and not archived, else none. Where several data tables know an
+        address of it, the one that `people.email` holds counts, else that of the first table.
+
+        :rtype: SQL
+        """
+        tables = self.sudo().with_context(active_test=False).search([("email_path", "!=", False)])
+        found = [
+            table._select_one(number)
+            for number, table in enumerate(
+                tables.sorted(lambda table: (not table.preset, table.id))
+            )
+            if find_model(self.env, table.model_name) is not None
+        ]
+        nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
+        return SQL(
+            """SELECT known.partner_id, known.email, TRUE AS is_there FROM (%s) AS known
+                ORDER BY known.email IS NOT DISTINCT FROM people.email DESC, known.number
+                LIMIT 1""",
+            SQL(" UNION ALL ").join([nobody, *found]),
+        )
+
+    def _select_one(self, number):
+        """Return SQL (number, partner_id, email) of the record that `people` names."""
+        self.ensure_one()
+        model = self._get_model(self.env).with_context(active_test=True)
+        query = model._search(Domain.TRUE)
+        partner = SQL("NULL::int")
+        if self.partner_path:
+            partner = path_to_sql(model, self.partner_path, query)
+        email = self._email_to_sql(model, query)
+        query.add_where(SQL("people.res_model = %s", self.model_name))
+        query.add_where(SQL("%s = people.res_id", SQL.identifier(query.table, "id")))
+        return query.select(SQL("%s", number), partner, SQL("(%s)::text", email))
+
+    @api.model
     def _select_readable(self, env, people):
         """Return people without those records of other models that a user may not read.
 
@@ -185,10 +226,10 @@ class DirectmailDataTable(models.Model):
         :param happened: of `_get_happened`, where rows count as facts
         """
         if self.open_to_marketers and not env.su:
-            model = env[self.model_name].sudo()
+            model = self._get_model(env).sudo()
             domain = self._restrict(env, domain) & self._get_global_rules(env)
         else:
-            model = env[self.model_name]
+            model = self._get_model(env)
             check_readable(model, domain)
         domain &= self._get_base_domain() & happened
         if "company_id" in model._fields and model._fields["company_id"].store:
@@ -208,7 +249,7 @@ class DirectmailDataTable(models.Model):
             if name == "id" and isinstance(condition.value, SQL):
                 return condition  # a list that was chosen by somebody who could read it
             self._check_ticked(name)
-            field = env[self.model_name]._fields[name]
+            field = self._get_model(env)._fields[name]
             operator = condition.operator
             if not field.comodel_name:
                 return condition
@@ -231,7 +272,7 @@ class DirectmailDataTable(models.Model):
                 name, "not any" if negative else "any", comodel._search(inner, active_test=False)
             )
 
-        list(conditions(env[self.model_name].sudo(), domain))  # names that are not there
+        list(conditions(self._get_model(env).sudo(), domain))  # names that are not there
         return domain.map_conditions(restrict)
 
     def _check_ticked(self, name):

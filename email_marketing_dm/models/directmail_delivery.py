@@ -28,6 +28,7 @@ MARKS = {
 }
 REASONS = [
     ("excluded", "In an excluded audience"),
+    ("gone", "No longer a contact"),
     ("no_address", "No email address"),
     ("no_encrypted_address", "No encrypted email address"),
     ("invalid_address", "Unusable email address"),
@@ -88,6 +89,8 @@ class DirectmailDelivery(models.Model):
     )
     account_id = CopiedMany2one("directmail.account", required=True, readonly=True)
     company_id = CopiedMany2one("res.company", required=True, readonly=True)
+    # Without it, a contact that was deleted would look like a bare address.
+    is_contact = fields.Boolean(readonly=True, help="Planned as a contact.")
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     fatigue_rule = fields.Selection(

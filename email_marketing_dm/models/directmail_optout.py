@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..directmail.address import spell
 from ..engine.people import UNREADABLE
 
 # Wishes that a later subscription takes back; the others only an administrator can.
@@ -89,8 +90,8 @@ class DirectmailOptout(models.Model):
         self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_optout AS o (company_id, address_key, email,
-                        email_encrypted, partner_id, sender_id, origin, task_id, occurred_at, create_uid, create_date,
-                        write_uid, write_date)
+                        email_encrypted, partner_id, sender_id, origin, task_id, occurred_at,
+                        create_uid, create_date, write_uid, write_date)
                    SELECT company_id, address_key, email, email_encrypted, partner_id, %(sender)s,
                           %(origin)s, task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
                      FROM directmail_delivery
@@ -234,7 +235,9 @@ class DirectmailOptout(models.Model):
     def _blacklist(self, emails):
         """Put plain addresses on Odoo's blacklist, which every company honours."""
         blacklist = self.env["mail.blacklist"].sudo().with_context(tracking_disable=True)
-        if emails:
-            blacklist.create([{"email": email} for email in emails]).filtered(
+        # Odoo's own mailings know the address as it was typed.
+        spellings = {spelling for email in emails for spelling in spell(email)}
+        if spellings:
+            blacklist.create([{"email": email} for email in sorted(spellings)]).filtered(
                 lambda entry: not entry.active
             ).action_unarchive()

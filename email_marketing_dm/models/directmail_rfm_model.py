@@ -31,6 +31,7 @@ class DirectmailRfmModel(models.Model):
     _result_sums = ("monetary", "frequency", "r_score", "f_score", "m_score")
     _figure_model = "directmail.rfm.figure"
     _history_model = "directmail.rfm.history"
+    _line_field = "rfm_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_rfm"
 
     def _default_data_table_id(self):

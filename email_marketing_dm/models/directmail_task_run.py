@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
 from ..directmail.answers import verdict_of_code
+from ..directmail.behaviors import find_suspect
 from ..directmail.errors import DirectMailError
 from ..engine import plan
 from ..engine.rekey import MARKED
@@ -97,6 +98,7 @@ class DirectmailTask(models.Model):
         if not self.planned_at:
             if not self.use_as_is:
                 self._refresh_audiences()
+            self._check_refreshed()
             self._check_exclusions()
             self._plan()
         self._make_links()
@@ -212,6 +214,26 @@ class DirectmailTask(models.Model):
             else:
                 task._pause("template", message)
 
+    def _explain_suspect(self, name):
+        """Say which open question about DirectMail may be behind a refusal, and what to do.
+
+        :param str name: of a behavior: see `directmail.behaviors`
+        """
+        names = self.env["directmail.behavior"]._fields["name"]
+        question = dict(names._description_selection(self.env))[name]
+        if name == "template_senders":
+            return self.env._(
+                "The reason may be an open question about this account: %(question)s Ask an"
+                " administrator to run First contact on the account, or to choose \u201cApproved"
+                " text, filled in here\u201d as its content.",
+                question=question,
+            )
+        return self.env._(
+            "The reason may be an open question about this account: %(question)s Ask an"
+            " administrator to run First contact on the account.",
+            question=question,
+        )
+
     def _on_refused(self, answer):
         """Pause: DirectMail refuses this content or quota, whoever it is for.
 
@@ -234,4 +256,7 @@ class DirectmailTask(models.Model):
                     " place: settle this, then press Resume.",
                     **said,
                 )
+            suspect = find_suspect(answer.code, task.account_id.content_mode)
+            if suspect:
+                message += " " + task._explain_suspect(suspect)
             task._pause("quota" if quota else "refused", message)

@@ -5,10 +5,12 @@ from ..directmail import const
 from ..directmail.errors import DirectMailError
 from ..directmail.lengths import cut_units
 from ..directmail.sameness import is_same
+from ..engine.content import get_database_uuid
 from .directmail_template_stored import describe
 
 CONTENT_FIELDS = (
     "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
+    "lang",
 )  # fmt: skip
 
 
@@ -220,8 +222,7 @@ class DirectmailTemplate(models.Model):
         return cut_units(name, const.TEMPLATE_NAME_MAX - len(suffix)).strip() + suffix
 
     def _get_name_suffix(self):
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
-        return f"-{self.id}-{uuid[:6]}"
+        return f"-{self.id}-{get_database_uuid(self.env)[:6]}"
 
 
 def _has_content(remote, content):

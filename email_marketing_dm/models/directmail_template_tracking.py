@@ -61,9 +61,7 @@ class DirectmailTemplate(models.Model):
         base = self._get_public_url()
         pixel = PIXEL % (base, TOKEN)
         text, end, rest = compiled.text.rpartition("</body>")
-        return replace(
-            compiled, text=text + pixel + end + rest if end else compiled.text + pixel
-        )
+        return replace(compiled, text=text + pixel + end + rest if end else compiled.text + pixel)
 
     def _get_submitted_vals(self):
         vals = super()._get_submitted_vals()

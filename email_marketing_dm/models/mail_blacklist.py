@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 
+from ..directmail.address import normalise
 from ..engine.keyed import key_blacklist
+from .prefetch import PREFETCH
 
 
 class MailBlacklist(models.Model):
@@ -9,7 +11,8 @@ class MailBlacklist(models.Model):
     _inherit = "mail.blacklist"
 
     address_key = fields.Char(
-        compute="_compute_address_key", store=True, index=True, groups=fields.NO_ACCESS
+        compute="_compute_address_key", store=True, index=True, groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
     )
 
     @api.depends("email")
@@ -18,9 +21,10 @@ class MailBlacklist(models.Model):
         # Blacklisting must work on every server. `_complete_keys` adds what is missing.
         key = None if keyring._find_problem() else keyring._get_master_key()
         for entry in self:
-            entry.address_key = (
-                key.address_key(entry.email.strip().lower()) if key and entry.email else False
-            )
+            email = (entry.email or "").strip().lower()
+            # The same as `address_key` of engine/sql.py.
+            address = email if email.isascii() else normalise(email)
+            entry.address_key = key.address_key(address) if key and address else False
 
     @api.model
     @api.private

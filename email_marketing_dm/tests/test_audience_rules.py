@@ -260,7 +260,12 @@ class TestAudienceRules(AudienceCommon):
         table.active = False
         audience.action_refresh()
         self.assertIn("no longer in use", audience.refresh_error)
-        table.unlink()
+        with self.assertRaisesRegex(UserError, "Take it out there first"):
+            table.unlink()
+        # Uninstalling an app deletes the data tables of its models by foreign key.
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM directmail_data_table WHERE id = %s", [table.id])
+        self.env.invalidate_all()
         audience.action_refresh()
         self.assertIn("was removed", audience.refresh_error)
         self.assertEqual(audience.member_ids.partner_id, self.ann)

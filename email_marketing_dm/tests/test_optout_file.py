@@ -6,6 +6,9 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import HttpCase, new_test_user, tagged
 
+from ..directmail.tokens import make_token
+from ..engine.content import TOKEN_KIND, MailBuilder, read_delivery_token
+from ..hooks import post_init_hook
 from ..models.directmail_optout_file import COLUMNS
 from .common import DirectmailMixin
 from .key_common import KeyMixin
@@ -74,9 +77,10 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         with self._on_server_with() as key:
             self._rekey()
             self._import(content)
+            people = ("ann@example.com", "'bob@example.com", "+cat@example.com")
             self.assertEqual(
                 set(self.optouts.search([]).mapped("address_key")),
-                set(map(key.address_key, ("ann@example.com", "'bob@example.com", "+cat@example.com"))),
+                set(map(key.address_key, people)),
             )
 
     def test_encrypted_people(self):
@@ -94,9 +98,8 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
             self._rekey(key=KEY)
             self.assertIn("1 rows were left out", self._import(content, keep_unmatched=False))
             self.assertEqual(len(self.optouts.search([])), 4)
-            self.assertIn(
-                other.address_key("alice@example.com"), self.optouts.search([]).mapped("address_key")
-            )
+            found = self.optouts.search([]).mapped("address_key")
+            self.assertIn(other.address_key("alice@example.com"), found)
             self.assertIn("1 opt-outs can't be matched", self._import(content))
             self.assertEqual(len(self.optouts.search([("unmatched", "=", True)])), 1)
 
@@ -160,7 +163,8 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         for name in ("email_marketing_dm", "mass_mailing"):
             dialog = self._open_uninstall(name)
             self.assertTrue(dialog.directmail_is_lost, name)
-            self.assertEqual((dialog.directmail_optout_count, dialog.directmail_plain_count), (4, 3))
+            self.assertEqual(dialog.directmail_optout_count, 4)
+            self.assertEqual(dialog.directmail_plain_count, 3)
         self.assertFalse(self._open_uninstall("sale_management").directmail_is_lost)
         self.assertFalse(self._open_uninstall("sale_management").directmail_optout_count)
 
@@ -186,3 +190,17 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
             {"ann@example.com", "'bob@example.com", "+cat@example.com"},
         )
         self.assertEqual(len(uninstalled), 2)
+
+    def test_links_of_an_earlier_installation_are_nobodys(self):
+        """Uninstalled and installed again, numbers begin at 1, and the master key is the same."""
+        task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
+        task.action_send()
+        task.sudo()._start()
+        builder = MailBuilder(self.account.sudo())
+        number = task.delivery_ids.id
+        token = make_token(builder.master_key, builder.uuid, TOKEN_KIND, number)
+        self.assertEqual(read_delivery_token(self.env, token), number)
+        prefix = task._get_tag_prefix()
+        post_init_hook(self.env)
+        self.assertIsNone(read_delivery_token(self.env, token))
+        self.assertNotEqual(task._get_tag_prefix(), prefix, "results of old mails are not theirs")

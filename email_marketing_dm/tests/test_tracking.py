@@ -32,9 +32,7 @@ class TestTracking(DirectmailMixin, HttpCase):
         cls.template = cls._make_template(body_arch=body, body_html=body)
         people = cls._make_people("zoe@example.com")
         campaign = cls.env["utm.campaign"].create({"name": "Easter"})
-        cls.task = cls._make_task(
-            cls._make_audience(people), cls.template, campaign_id=campaign.id
-        )
+        cls.task = cls._make_task(cls._make_audience(people), cls.template, campaign_id=campaign.id)
         cls.task.action_send()
         cls.task.sudo()._start()
         cls.delivery = cls.task.delivery_ids.sudo()
