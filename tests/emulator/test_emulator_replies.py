@@ -28,7 +28,8 @@ def test_the_random_address_is_in_events_and_lists(account):
     account.emulator.flush_outcomes()
     address = last(account)["from"]
     assert address != NEWS
-    said = [row["body"]["data"] for row in account.emulator.events() if row["env_id"] == sent.env_id]
+    events = account.emulator.events()
+    said = [row["body"]["data"] for row in events if row["env_id"] == sent.env_id]
     assert {data.get("from") or data["send_email"] for data in said} == {address}
     listed = account.call("list_block_sending", block_type="REPORT").data
     assert [row.sender_email for row in listed] == [address]
