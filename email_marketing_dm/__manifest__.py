@@ -59,7 +59,7 @@
         "views/directmail_task_report_views.xml",
         "wizard/directmail_optout_import_views.xml",
         "views/directmail_optout_views.xml",
-        "views/base_module_uninstall_views.xml",
+        "wizard/base_module_uninstall_views.xml",
         "views/directmail_account_results_views.xml",
         "views/directmail_event_views.xml",
         "views/directmail_aes_key_views.xml",

@@ -8,6 +8,12 @@ class BusyError(UserError):
     context = {"exception_class": "odoo.exceptions.UserError"}
 
 
+class UninstalledError(UserError):
+    """A stored record names a model whose app is not installed (any more)."""
+
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
+
 class MasterKeyProblem(UserError):
     """This server may not use its master key with this database, so it must not send.
 

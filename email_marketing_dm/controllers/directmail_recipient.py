@@ -5,7 +5,7 @@ from odoo.http import request
 
 from ..directmail.placeholders import assemble
 from ..engine.content import Person
-from .pages import LostKeyLink, get_language, render_page
+from .pages import LostKeyLink, get_language, make_unavailable, render_page
 from .tokens import find_delivery
 
 # The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
@@ -62,8 +62,12 @@ class DirectmailRecipient(http.Controller):
             # Anybody may call this page, so with all rights: nothing happens before the token is
             # verified. Returned, not raised, so that the request is committed.
             requests = request.env["directmail.unsubscribe.request"].sudo()
-            requests._keep(token, scope, one_click)
-            return error.response
+            kept = requests._keep(token, scope, one_click)
+            return (
+                error.response
+                if isinstance(error, LostKeyLink)
+                else make_unavailable(requests.env, kept)
+            )
         if delivery.address_key:
             delivery._unsubscribe("one_click" if one_click else "page", scope)
         return self._render_page(delivery, token, "done", scope=scope)

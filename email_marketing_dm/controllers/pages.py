@@ -5,6 +5,7 @@ from odoo.tools import SQL
 
 from ..directmail.languages import choose_language
 from ..directmail.tokens import read_number
+from ..engine.installed import find_model
 from ..models.directmail_template_values import LANGUAGE_FIELDS
 
 PAGE = "email_marketing_dm.unsubscribe_page"
@@ -26,8 +27,9 @@ def get_language(delivery):
     """
     env = delivery.env
     person = delivery.partner_id
-    if not person and delivery.res_model in env:
-        person = env[delivery.res_model].browse(delivery.res_id).exists()
+    source = find_model(env, delivery.res_model)
+    if not person and source is not None:
+        person = source.browse(delivery.res_id).exists()
     company = delivery.company_id or env.company
     wanted = (
         *(person[name] for name in LANGUAGE_FIELDS if person and name in person._fields),
@@ -59,13 +61,15 @@ def make_dead_link(delivery, token=None):
     return NotFound(response=_make_answer(nobody, "dead", 404))
 
 
-def make_unavailable(env):
+def make_unavailable(env, kept=False):
     """Return the response of a server that can't verify links: 503, for somebody else to answer.
 
     A load balancer asks another server, and a mail program tries again.
+
+    :param bool kept: whether a request to unsubscribe was kept until it can be verified
     """
     nobody = env["directmail.delivery"].browse()
-    response = _make_answer(nobody, "unavailable", 503)
+    response = _make_answer(nobody, "unavailable", 503, kept=kept)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 

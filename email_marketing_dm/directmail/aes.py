@@ -28,12 +28,22 @@ _SPACE = re.compile(r"[\s\u200b\ufeff]+")
 # As databases and programs write bytes: 0x..., X'...', '\x...'::bytea, E'\\x...', _binary 0x...,
 # UNHEX('...'), decode('...', 'hex'), FROM_BASE64('...'), in quotes or behind an apostrophe.
 _LITERALS = (
-    re.compile(r"""[^0-9A-Za-z]*(?:_binary)?[('"]*(?:0x|\\+x|[be]?['"]+\\+x|x['"]+)([0-9a-f]+)['"]*\)*(?:::bytea)?[^0-9A-Za-z]*""", re.IGNORECASE),
-    re.compile(r"""[^0-9A-Za-z]*(?:unhex|hextoraw|from_base64|decode)\(['"]([\w+/=-]+)['"](?:,['"](?:hex|base64)['"])?\)[^0-9A-Za-z]*""", re.IGNORECASE),
-    re.compile(r"""=?[nb]?['"`]+([\w+/=-]+)['"`,;]*"""),
-)  # fmt: skip
+    re.compile(
+        r"""[^0-9A-Z]*(?:_binary)?[('"]*(?:0x|\\+x|[be]?['"]+\\+x|x['"]+)
+        ([0-9a-f]+)['"]*\)*(?:::bytea)?[^0-9A-Z]*""",
+        re.IGNORECASE | re.VERBOSE,
+    ),
+    re.compile(
+        r"""[^0-9A-Z]*(?:unhex|hextoraw|from_base64|decode)\(['"]
+        ([\w+/=-]+)['"](?:,['"](?:hex|base64)['"])?\)[^0-9A-Z]*""",
+        re.IGNORECASE | re.VERBOSE,
+    ),
+    re.compile(r"""=?[nb]?['"`]*([\w+/=-]+)['"`,;]*""", re.IGNORECASE),
+)
 _GROUP = re.compile(r"[:.-]")
-_HEX_GROUPS = re.compile(r"[0-9A-Fa-f]{2}(?:[:.-][0-9A-Fa-f]{2})+|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{8})+")
+_HEX_GROUPS = re.compile(
+    r"[0-9A-Fa-f]{2}(?:[:.-][0-9A-Fa-f]{2})+|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{8})+"
+)
 _URLSAFE = str.maketrans("-_", "+/")
 # scrypt: a guess costs 50 ms and 32 MB, and most keys were not chosen at random
 _SCRYPT = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26, "dklen": 32}
@@ -99,7 +109,7 @@ class AesKey:
 
 
 def _decode(value):
-    """Yield what a value may stand for in bytes, first as it stands, then as a database's literal."""
+    """Yield what a value may stand for in bytes: as it stands, then as a database's literal."""
     if len(value) > VALUE_MAX:
         return
     text = _SPACE.sub("", value)  # MySQL's TO_BASE64 breaks lines

@@ -464,9 +464,14 @@ def _send_request(mail):
         headers=json.dumps(mail.headers, ensure_ascii=False) if mail.headers else None,
         template=template,
         html_body=mail.html_body or None,
+        text_body=mail.text_body or None,
         click_trace="1" if mail.click_trace else "0",
-        # Ours are in the mail and its headers; DirectMail's own would be a second pair.
-        un_subscribe_link_type="disabled",
-        # A second net: who unsubscribed from the domain elsewhere gets nothing.
-        un_subscribe_filter_level="mailfrom_domain",
+        un_subscribe_link_type=mail.unsubscribe_link or _get_link_type(mail.headers),
+        un_subscribe_filter_level=mail.unsubscribe_filter,
     )
+
+
+def _get_link_type(headers):
+    """Return DirectMail's own unsubscribe link only for a mail that has no other one."""
+    has_own = any(name.lower() == "list-unsubscribe" for name in headers)
+    return "disabled" if has_own else "default"

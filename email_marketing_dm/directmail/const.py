@@ -57,6 +57,11 @@ SENDER_STATUS = {0: "normal", 1: "frozen"}  # AccountStatus (help, QueryMailAddr
 SENDER_DOMAIN_STATUS = {0: "normal", 1: "abnormal"}  # DomainStatus of a sender (same page)
 DOMAIN_CHECK_STATUS = {0: "verified", 1: "not_verified"}  # SPF, MX, CNAME, ... (SDK)
 
+# UnSubscribeLinkType and UnSubscribeFilterLevel of SingleSendMail (SDK). DirectMail's link stands
+# in the header List-Unsubscribe; "default" adds it for batch senders (help, "unsubscribe").
+UNSUBSCRIBE_LINKS = ("default", "disabled")
+UNSUBSCRIBE_FILTERS = ("mailfrom_domain", "mailfrom", "edm_id", "default", "disabled")
+
 BLOCK_UNSUBSCRIBED = "UNSUB"
 BLOCK_REPORTED = "REPORT"
 

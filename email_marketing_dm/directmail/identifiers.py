@@ -19,13 +19,15 @@ _NOT_DIGIT = re.compile(r"[^0-9]")
 _SEPARATORS = {
     "contact": re.compile(r"[;\n\t]"),
     "external": re.compile(r"[;,\s]"),
-    "encrypted": re.compile(r"[;,]"),
+    "encrypted": re.compile(r"[;,](?![^()]*\))"),
     "phone": re.compile(r"[;\n\t|]|,\s|\s/\s"),
     "md5": re.compile(r"[;,\s]"),
     "sha256": re.compile(r"[;,\s]"),
 }
 _SHORTENED = re.compile(r"[0-9][.,][0-9]+E\+[0-9]+", re.IGNORECASE)  # 6.59123E+11
-_EXTENSION = re.compile(r"\s*(?:ext|extension|x|durchwahl|分机|内線)\.?\s*[0-9]{1,5}$", re.IGNORECASE)
+_EXTENSION = re.compile(
+    r"\s*(?:ext|extension|x|durchwahl|分机|内線)\.?\s*[0-9]{1,5}$", re.IGNORECASE
+)
 _TRUNK_ZERO = re.compile(r"\(0\)")  # +49 (0)30 ...
 #: codes of countries whose numbers keep the zero in front
 KEEPS_ZERO = (39, 378)  # Italy and San Marino

@@ -32,8 +32,9 @@ _MAGIC = (
 _OLE = b"\xd0\xcf\x11\xe0"  # old Excel, and the container of protected workbooks
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _MARKUP = (
-    (re.compile(r"\s*<\?xml[^>]*>.{0,500}urn:schemas-microsoft-com:office:spreadsheet", re.S), "xml"),
-    (re.compile(r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|meta|table|style|body|div)\b", re.I | re.S), "html"),
+    (re.compile(r"\s*<\?xml[^>]*>.{0,500}schemas-microsoft-com:office:spreadsheet", re.S), "xml"),
+    (re.compile(r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|meta|table|style|body|div)(?=[\s/>])",
+                re.I | re.S), "html"),
     (re.compile(r"MIME-Version:.{0,500}(multipart/related|text/html)", re.I | re.S), "html"),
     (re.compile(r"\s*<(\?xml|[a-z][\w:.-]*\s+xmlns)", re.I), "xml"),
     (re.compile(r"\s*BEGIN:VCARD", re.I), "vcard"),
@@ -97,7 +98,7 @@ def detect(stream, language=""):
     for pattern, code in _MARKUP:
         if pattern.match(text):
             raise ListError(code)
-    return Format("csv", encoding, _detect_separator(text))
+    return Format("csv", encoding, _detect_separator(text, len(head) < HEAD))
 
 
 def _sample(stream, head):
@@ -255,20 +256,21 @@ def _unescape(found):
     return REPLACED if 0xD800 <= code < 0xE000 else chr(code)
 
 
-def _detect_separator(text):
+def _detect_separator(text, is_whole):
     """Return the separator that cuts the first lines into the same number of cells, most of all.
 
     Lines that hold nothing but addresses, several in one, are not cut: see `WHOLE_LINES`.
     """
     lines = text.splitlines()
-    lines = (lines[:-1] or lines)[:50]  # the last one may be cut off
+    lines = lines if is_whole else lines[:-1] or lines  # the last one may be cut off
+    lines = lines[:50]
     if lines and (found := _SEP_LINE.fullmatch(lines[0])):
         return found[1] if found[1] in SEPARATORS else ","
     lines = [line for line in lines if line.strip()]
+    if any(_holds_addresses_only(lines, separator) for separator in SEPARATORS):
+        return WHOLE_LINES
     best, best_score = ",", 0
     for separator in SEPARATORS:
-        if _holds_addresses_only(lines, separator):
-            return WHOLE_LINES
         counts = [line.count(separator) for line in lines]
         common = max(set(counts), key=counts.count) if counts else 0
         score = counts.count(common) * min(common, 20) if common else 0
@@ -280,16 +282,40 @@ def _detect_separator(text):
 def _holds_addresses_only(lines, separator):
     """Tell whether there is an address in every cell, and more than one in some line.
 
-    The first line may be a title.
+    The first line may be a title. What is a table by another separator is none of this, unless it
+    is names that are cut: "Doe, Alice <alice@...>; Roe, Bob <bob@...>".
     """
-    try:
-        rows = [_strip_row(row) for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)]
-    except csv.Error:
-        return False
-    rows = [[cell for cell in row if cell] for row in rows]
+    rows = _cut(lines, separator)
     if len(rows) > 1 and len(rows[0]) == 1 and "@" not in rows[0][0]:
         rows = rows[1:]
-    return any(len(row) > 1 for row in rows) and all("@" in cell for row in rows for cell in row)
+    cells = [cell for row in rows for cell in row]
+    # An odd quotation mark: the separator stands within a cell of another one.
+    if not all("@" in cell and not cell.count('"') % 2 for cell in cells):
+        return False
+    several = [len(row) > 1 for row in rows]
+    if all(several) and any("<" in line for line in lines):
+        return True
+    return any(several) and not any(_is_table(_cut(lines, other)) for other in SEPARATORS)
+
+
+def _is_table(rows):
+    """Tell whether rows have mostly the same number of cells, and a column without addresses."""
+    widths = [len(row) for row in rows]
+    width = max(set(widths), key=widths.count, default=0)
+    if len(rows) < 2 or width < 2 or widths.count(width) * 5 < len(rows) * 4:
+        return False
+    rows = [row for row in rows if len(row) == width]
+    return any(not any("@" in cell for cell in column) for column in zip(*rows, strict=True))
+
+
+def _cut(lines, separator):
+    """Return the cells of lines that are not empty."""
+    try:
+        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    except csv.Error:
+        return []
+    rows = [[cell for cell in _strip_row(row) if cell] for row in rows]
+    return [row for row in rows if row]
 
 
 def with_options(form, encoding=None, separator=None):

@@ -100,7 +100,7 @@ def read_sheet(stream, name=None, skip=0):
 
 
 def _make_parser(package, source, texts):
-    """Return openpyxl's reader of rows. Without its styles a workbook has only numbers for dates."""
+    """Return openpyxl's reader of rows. Where styles are broken, dates are numbers."""
     book = Workbook()
     try:
         apply_stylesheet(package, book)
@@ -169,7 +169,7 @@ class _Package:
         """Open a part. Raises KeyError where there is none."""
         return self._archive.open(self._parts[name])
 
-    def read(self, name):
+    def read(self, name):  # pylint: disable=method-required-super
         """Return a part's bytes; openpyxl asks for the styles by their usual name."""
         name = _canonical(name)
         if name == "xl/styles.xml":
@@ -231,7 +231,9 @@ class _Package:
             return "numbers"
         if "[content_types].xml" in names:
             return "workbook"
-        return "zip" if any(name.endswith((".csv", ".txt", ".xlsx")) for name in names) else "workbook"
+        return (
+            "zip" if any(name.endswith((".csv", ".txt", ".xlsx")) for name in names) else "workbook"
+        )
 
     def find_sheets(self):
         """Yield (name, visible, part) of each worksheet."""

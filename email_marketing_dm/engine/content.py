@@ -3,11 +3,13 @@
 import hashlib
 import time
 from collections import namedtuple
+from functools import lru_cache
 
 from odoo.tools import SQL
 
 from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble, fit_subject, unescaped_value
+from ..directmail.plaintext import TextPart
 from ..directmail.records import Mail
 from ..directmail.tokens import make_token, read_token
 from .claim import FREE_AT
@@ -38,6 +40,7 @@ class MailBuilder:
         self.content_mode = account.content_mode
         # Read once a run: what First contact finds out meanwhile counts from the next run on.
         self.behaviors = account._get_behaviors()
+        self._unsubscribe = get_unsubscribe_options(account)
         self._company = account.company_id
         self._reader = None
         self._tasks = {}
@@ -104,7 +107,10 @@ class MailBuilder:
         values = fit_subject(fixed["subject"], values, plain, subject_max)
         subject = cut_units(assemble(fixed["subject"], values), subject_max)
         if self.content_mode == "body":
-            content = {"html_body": assemble(fixed["text"], values)}
+            content = {
+                "html_body": assemble(fixed["text"], values),
+                "text_body": _get_text_part(fixed["text"]).fill(values),
+            }
         else:
             if behaviors["value_escaping"] == "html":
                 values = {
@@ -127,8 +133,24 @@ class MailBuilder:
                 "List-Unsubscribe": f"<{self.public_url}/directmail/unsubscribe/{token}>",
                 "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             },
+            **self._unsubscribe,
             **content,
         )
+
+
+@lru_cache(maxsize=16)
+def _get_text_part(text):
+    """Return the `TextPart` of a body; reading it takes longer than filling it for many people."""
+    return TextPart(text or "")
+
+
+def get_unsubscribe_options(account):
+    """Return the values of a `directmail.records.Mail` on DirectMail's own unsubscribe link."""
+    link = account.unsubscribe_link
+    return {
+        "unsubscribe_link": "" if link == "auto" else link,
+        "unsubscribe_filter": account.unsubscribe_filter,
+    }
 
 
 def _read_task(task):

@@ -25,7 +25,7 @@ Rekey.__doc__ = """What keys are recomputed with.
 MARKED = "!%:%"
 #: Rows of one transaction.
 CHUNK = 5000
-#: The tables in this order: opt-outs and facts find missing addresses in the others, by the old key.
+#: In this order: opt-outs and facts find missing addresses in the others, by the old key.
 TABLES = (
     "directmail_optout",
     "directmail_event",
@@ -97,7 +97,8 @@ def convert_chunk(env, rekey, table, after):
     """
     [(last,)] = env.execute_query(
         SQL(
-            "SELECT max(id) FROM (SELECT id FROM %s WHERE id > %s AND %s ORDER BY id LIMIT %s) rows",
+            """SELECT max(id) FROM (
+                    SELECT id FROM %s WHERE id > %s AND %s ORDER BY id LIMIT %s) rows""",
             SQL.identifier(table),
             after,
             _is_keyed(table, rekey),
@@ -178,14 +179,11 @@ def _find_targets(env, rekey, table, chunk):
                SELECT id, address_key, %(plain)s AS plain, %(encrypted)s AS encrypted
                  FROM %(table)s WHERE %(chunk)s AND address_key IS NOT NULL
            ) %(evidence)s
-           SELECT rows.id, CASE
-               WHEN rows.plain IS NOT NULL THEN %(key)s
-               WHEN read.key IS NOT NULL THEN read.key
-               %(by_evidence)s
+           SELECT rows.id, COALESCE(%(key)s, read.key, %(by_evidence)s CASE
                WHEN address_key LIKE %(own)s THEN substr(address_key, %(cut)s)
                WHEN address_key LIKE '!%%' THEN address_key
                WHEN %(is_new)s THEN address_key
-               ELSE %(mark)s || address_key END AS target
+               ELSE %(mark)s || address_key END) AS target
              FROM rows LEFT JOIN (VALUES %(read)s) AS read (id, key) ON read.id = rows.id
              %(join)s""",
         plain=plain,
@@ -194,10 +192,7 @@ def _find_targets(env, rekey, table, chunk):
         chunk=chunk,
         evidence=evidence,
         key=address_key(rekey.key, SQL("rows.plain")),
-        by_evidence=SQL(
-            "WHEN evidence.email IS NOT NULL THEN %s",
-            address_key(rekey.key, SQL("evidence.email")),
-        )
+        by_evidence=SQL("%s,", address_key(rekey.key, SQL("evidence.email")))
         if evidence
         else SQL(),
         join=SQL("LEFT JOIN evidence USING (address_key)") if evidence else SQL(),

@@ -12,7 +12,6 @@ from . import (
 )
 
 from . import (
-    base_module_uninstall,
     crm_lead_groups,
     directmail_account,
     directmail_account_connection,

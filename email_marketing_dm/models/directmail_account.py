@@ -92,6 +92,34 @@ class DirectmailAccount(models.Model):
         help="Hand template texts over in the body of the call instead of its address, which takes"
         " about 80 KB. Try it where DirectMail accepts that from this account.",
     )
+    unsubscribe_link = fields.Selection(
+        [
+            ("auto", "Only in mails without a link of their own"),
+            ("default", "Always"),
+            ("disabled", "Never"),
+        ],
+        string="DirectMail's unsubscribe link",
+        default="auto",
+        required=True,
+        help="DirectMail can add an unsubscribe link of its own to the headers of each mail. Mails"
+        " of email tasks have one already, which leads to this Odoo, and mail programs show only"
+        " one of two. Change this only on the advice of Alibaba Cloud.",
+    )
+    unsubscribe_filter = fields.Selection(
+        [
+            ("mailfrom_domain", "All senders of the domain"),
+            ("mailfrom", "The same sender address"),
+            ("edm_id", "The whole DirectMail account"),
+            ("default", "As DirectMail decides"),
+            ("disabled", "Nobody"),
+        ],
+        string="DirectMail holds back for",
+        default="mailfrom_domain",
+        required=True,
+        help="Whose mails DirectMail itself holds back from people who unsubscribed through its own"
+        " link, for example in a mail of another system. Opt-outs that are known to this Odoo are"
+        " respected in any case.",
+    )
     threads = fields.Integer(
         "Calls at once",
         default=32,

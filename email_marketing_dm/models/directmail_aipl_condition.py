@@ -123,7 +123,7 @@ class DirectmailAiplCondition(models.Model):
         self.ensure_one()
         table = self.data_table_id.sudo()
         try:
-            return read_filter(table.env[table.model_name], self.domain, owner)
+            return read_filter(table._get_model(table.env), self.domain, owner)
         except ValueError as error:
             raise ValidationError(
                 self.env._(

@@ -245,7 +245,7 @@ class DirectmailAudienceRule(models.Model):
         self.ensure_one()
         table = self.table_id.sudo()
         owner = self.audience_id.user_id.id
-        model = self.env[table.model_name].sudo()
+        model = table._get_model(self.env).sudo()
         try:
             domain = read_filter(model, self.domain, env(user=owner))
             self._check_groups(model, domain)

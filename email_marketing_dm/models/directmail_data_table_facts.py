@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, ormcache
 from odoo.tools.safe_eval import safe_eval
 
+from ..engine.installed import find_model
 from ..engine.paths import check_readable, conditions, path_to_sql
 from ..engine.people_models import Today
 
@@ -145,7 +146,7 @@ class DirectmailDataTable(models.Model):
             for number, table in enumerate(
                 tables.sorted(lambda table: (not table.preset, table.id))
             )
-            if table.model_name in self.env
+            if find_model(self.env, table.model_name) is not None
         ]
         nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
         return SQL(
@@ -158,7 +159,7 @@ class DirectmailDataTable(models.Model):
     def _select_one(self, number):
         """Return SQL (number, partner_id, email) of the record that `people` names."""
         self.ensure_one()
-        model = self.env[self.model_name].with_context(active_test=True)
+        model = self._get_model(self.env).with_context(active_test=True)
         query = model._search(Domain.TRUE)
         partner = SQL("NULL::int")
         if self.partner_path:
@@ -225,10 +226,10 @@ class DirectmailDataTable(models.Model):
         :param happened: of `_get_happened`, where rows count as facts
         """
         if self.open_to_marketers and not env.su:
-            model = env[self.model_name].sudo()
+            model = self._get_model(env).sudo()
             domain = self._restrict(env, domain) & self._get_global_rules(env)
         else:
-            model = env[self.model_name]
+            model = self._get_model(env)
             check_readable(model, domain)
         domain &= self._get_base_domain() & happened
         if "company_id" in model._fields and model._fields["company_id"].store:
@@ -248,7 +249,7 @@ class DirectmailDataTable(models.Model):
             if name == "id" and isinstance(condition.value, SQL):
                 return condition  # a list that was chosen by somebody who could read it
             self._check_ticked(name)
-            field = env[self.model_name]._fields[name]
+            field = self._get_model(env)._fields[name]
             operator = condition.operator
             if not field.comodel_name:
                 return condition
@@ -271,7 +272,7 @@ class DirectmailDataTable(models.Model):
                 name, "not any" if negative else "any", comodel._search(inner, active_test=False)
             )
 
-        list(conditions(env[self.model_name].sudo(), domain))  # names that are not there
+        list(conditions(self._get_model(env).sudo(), domain))  # names that are not there
         return domain.map_conditions(restrict)
 
     def _check_ticked(self, name):

@@ -102,11 +102,11 @@ class DirectmailKeyring(models.AbstractModel):
         return MasterKeyProblem(
             "mismatch",
             self.env._(
-                "Nothing is sent from this server: its master key (%(here)s) is not the one that the"
-                " opt-outs and addresses in this database were saved with (%(data)s), so people who"
-                " have unsubscribed would not be recognized. Give this server the right master key."
-                " If that key is lost, an administrator can open Configuration → Master key and have"
-                " the keys recomputed.",
+                "Nothing is sent from this server: its master key (%(here)s) is not the one that"
+                " the opt-outs and addresses in this database were saved with (%(data)s), so"
+                " people who have unsubscribed would not be recognized. Give this server the right"
+                " master key. If that key is lost, an administrator can open Configuration → Master"
+                " key and have the keys recomputed.",
                 here=host.fingerprint,
                 data=fingerprint,
             ),

@@ -90,8 +90,8 @@ class DirectmailOptout(models.Model):
         self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_optout AS o (company_id, address_key, email,
-                        email_encrypted, partner_id, sender_id, origin, task_id, occurred_at, create_uid, create_date,
-                        write_uid, write_date)
+                        email_encrypted, partner_id, sender_id, origin, task_id, occurred_at,
+                        create_uid, create_date, write_uid, write_date)
                    SELECT company_id, address_key, email, email_encrypted, partner_id, %(sender)s,
                           %(origin)s, task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
                      FROM directmail_delivery

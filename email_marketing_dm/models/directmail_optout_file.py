@@ -29,7 +29,8 @@ class DirectmailOptout(models.Model):
     def action_export(self):
         """Download all opt-outs of the companies that the administrator works in."""
         self.check_access("unlink")
-        return {"type": "ir.actions.act_url", "url": "/directmail/optouts.csv", "target": "download"}
+        url = "/directmail/optouts.csv"
+        return {"type": "ir.actions.act_url", "url": url, "target": "download"}
 
     def action_blacklist(self):
         """Put the plain addresses of these opt-outs on Odoo's blacklist."""
@@ -139,7 +140,7 @@ class DirectmailOptout(models.Model):
         reader = _RowReader(self.env, companies, keep_unmatched)
         chunk = []
         for row in rows:
-            values = reader.read(row)
+            values = reader.parse(row)
             if values:
                 chunk.append(values)
             if len(chunk) == CHUNK:
@@ -201,7 +202,7 @@ class _RowReader:
         self._key = env["directmail.keyring"]._get_master_key()
         self._encrypted = env["directmail.aes.key"]._get_reader()
 
-    def read(self, row):
+    def parse(self, row):
         """Return the values of an opt-out in the order of `_insert_rows`, or None."""
         row = {name: read_safe_cell((row[name] or "").strip()) for name in COLUMNS if name in row}
         self.counts["read"] += 1
@@ -218,7 +219,7 @@ class _RowReader:
             self.counts["unmatched"] += 1
             if not self.keep_unmatched:
                 return None
-        sender_id = self._senders.get((company_id, row.get("sender"))) if row.get("sender") else None
+        sender_id = self._senders.get((company_id, row.get("sender")))
         if row.get("sender") and not sender_id:
             # Its person wants less mail, not more: the whole company's is left out.
             self.counts["sender"] += 1

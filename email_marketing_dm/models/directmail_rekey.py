@@ -57,7 +57,8 @@ class DirectmailRekey(models.Model):
     )
 
     def _compute_unmatched_count(self):
-        self.unmatched_count = self.env["directmail.optout"].search_count([("unmatched", "=", True)])
+        optouts = self.env["directmail.optout"]
+        self.unmatched_count = optouts.search_count([("unmatched", "=", True)])
 
     @api.depends("state", "step", "done_count")
     def _compute_progress(self):
@@ -207,7 +208,8 @@ class DirectmailRekey(models.Model):
         self.env["directmail.data.key"]._write_key(self.to_fingerprint)
         if self.from_fingerprint != self.to_fingerprint:
             self._remember_known()
-        self.env["directmail.account"].sudo().search([])._trigger_sending()
+        accounts = self.env["directmail.account"].sudo().search([("state", "=", "active")])
+        accounts._trigger_sending()
         _logger.info(
             "Address keys: done, %s recomputed, %s can't be", self.done_count, self.left_count
         )

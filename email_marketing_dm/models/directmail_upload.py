@@ -110,7 +110,6 @@ class DirectmailUpload(models.Model):
     sheet_ids = fields.One2many("directmail.upload.sheet", "upload_id", "Sheets")
     sheet_id = fields.Many2one(
         "directmail.upload.sheet",
-        "Sheet",
         domain="[('upload_id', '=', id)]",
         copy=False,
         ondelete="set null",
@@ -170,7 +169,7 @@ class DirectmailUpload(models.Model):
     row_count = fields.Integer("Rows", readonly=True, copy=False)
     matched_count = fields.Integer("Contacts found", readonly=True, copy=False)
     created_count = fields.Integer("Contacts made", readonly=True, copy=False)
-    bare_count = fields.Integer("Addresses of no contact", readonly=True, copy=False)
+    bare_count = fields.Integer("Addresses without a contact", readonly=True, copy=False)
     unreadable_count = fields.Integer("Can't be decrypted", readonly=True, copy=False)
     duplicate_count = fields.Integer("Duplicates", readonly=True, copy=False)
     unmatched_count = fields.Integer("Not matched", readonly=True, copy=False)
@@ -279,7 +278,7 @@ class DirectmailUpload(models.Model):
         return True
 
     def action_restart(self):
-        """Forget whom the list matched, so that its settings can be changed."""
+        """Discard the matches, so that the settings can be changed."""
         for upload in self:
             upload.check_access("write")
             if upload.state == "running":

@@ -92,8 +92,13 @@ class DirectmailUpload(models.Model):
             self.file_kind or "csv",
             self.encoding or "utf-8",
             self.separator or ",",
-            self.sheet_id.sudo().name or None,
+            self._get_sheet_name(),
         )
+
+    def _get_sheet_name(self):
+        """Return the name of the chosen sheet, if it is one of this workbook."""
+        sheet = self.sheet_id.sudo()
+        return sheet.name if sheet and sheet.upload_id == self._origin else None
 
     def _detect(self, stream):
         """Return the `listfile.Format` of a file. Of pasted text the encoding is known."""
@@ -110,7 +115,7 @@ class DirectmailUpload(models.Model):
         self.preview = False
         if not stream:
             return None
-        is_new = self.head_of != self._get_head_mark()
+        is_new = not self._is_as_saved() and self.head_of != self._get_head_mark()
         try:
             with stream:
                 if is_new:
@@ -154,13 +159,17 @@ class DirectmailUpload(models.Model):
             return io.BytesIO(self.pasted.encode()) if text else None
         if not self.file:
             return None
-        if self._origin and self.file == self._origin.with_context(bin_size=True).file:
-            attachment = self._origin._get_attachment()
-            return io.BytesIO(attachment.raw or b"") if attachment else None
-        try:
-            return io.BytesIO(base64.b64decode(self.file, validate=True))
-        except ValueError:  # the file's size, as the form shows it
-            return self._origin and io.BytesIO(self._origin._get_attachment().raw or b"")
+        if self._is_as_saved():
+            return io.BytesIO(self._origin._get_attachment().raw or b"")
+        return io.BytesIO(base64.b64decode(self.file))
+
+    def _is_as_saved(self):
+        """Tell whether the form holds the list that is saved already."""
+        saved = self._origin
+        if not saved or saved.source != self.source:
+            return False
+        name = "pasted" if self.source == "paste" else "file"
+        return self[name] == saved[name]
 
     def _read_head(self, detect, given=()):
         """Read the first rows for the preview and the choice of the column.
@@ -267,15 +276,19 @@ class DirectmailUpload(models.Model):
     def _make_preview(self, rows, titles, chosen):
         """Return the first rows for the page, with the number of the column that is marked."""
         return {
-            "titles": [show(title[:PREVIEW_CELL]) for title in titles[:PREVIEW_COLUMNS]],
+            "titles": [self._shorten(title) for title in titles[:PREVIEW_COLUMNS]],
             "rows": [
-                [show(cell[:PREVIEW_CELL]) for cell in row[:PREVIEW_COLUMNS]]
+                [self._shorten(cell) for cell in row[:PREVIEW_COLUMNS]]
                 for row in (rows[1:] if self.has_header else rows)
             ],
             "more": max(0, len(titles) - PREVIEW_COLUMNS),
             "chosen": chosen,
             "replaced": any(REPLACED in cell for row in rows for cell in row),
         }
+
+    @staticmethod
+    def _shorten(cell):
+        return show(cell if len(cell) <= PREVIEW_CELL else cell[: PREVIEW_CELL - 1] + "…")
 
     def _has_titles(self, columns):
         """Tell whether the first row holds titles: a word above what looks like IDs.
@@ -340,8 +353,8 @@ class DirectmailUpload(models.Model):
                 " under File → Info → Protect Workbook, save it, and upload it again."
             ),
             "xlsb": self.env._(
-                "This is a binary Excel workbook (.xlsb). Open it in Excel, save it as .xlsx or CSV,"
-                " and upload that file."
+                "This is a binary Excel workbook (.xlsb). Open it in Excel, save it as .xlsx or"
+                " CSV, and upload that file."
             ),
             "opendocument": self.env._(
                 "This is an OpenDocument spreadsheet (.ods). Open it in LibreOffice, save it as"
@@ -367,7 +380,8 @@ class DirectmailUpload(models.Model):
                 " CSV file there, and upload that file."
             ),
             "no_sheet": self.env._(
-                "There is no sheet with cells in this workbook. Save the list again as .xlsx or CSV."
+                "There is no sheet with cells in this workbook. Save the list again as .xlsx or"
+                " CSV."
             ),
             "workbook": self.env._(
                 "This is no Excel workbook, or it is damaged. Save it again as .xlsx or CSV."

@@ -8,7 +8,7 @@ STATUSES = [
     ("new", "Not matched yet"),
     ("matched", "Contact found"),
     ("created", "Contact made"),
-    ("bare", "Address of no contact"),
+    ("bare", "Address without a contact"),
     ("unreadable", "Can't be decrypted"),
     ("duplicate", "Duplicate"),
     ("unmatched", "Not matched"),

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class DirectmailUploadSheet(models.Model):
@@ -15,3 +15,10 @@ class DirectmailUploadSheet(models.Model):
     number = fields.Integer(required=True, readonly=True)
     name = fields.Char(required=True, readonly=True)
     is_visible = fields.Boolean("Visible", readonly=True)
+
+    @api.depends("name", "is_visible")
+    def _compute_display_name(self):
+        for sheet in self:
+            sheet.display_name = (
+                sheet.name if sheet.is_visible else self.env._("%s (hidden)", sheet.name)
+            )

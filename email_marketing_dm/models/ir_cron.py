@@ -12,7 +12,10 @@ _logger = logging.getLogger(__name__)
 
 
 class IrCron(models.Model):
-    """Leaves the crons of email marketing to the server that has the right master key."""
+    """Leaves the crons of email marketing to the server that has the right master key.
+
+    None of them runs while the code is newer than the database.
+    """
 
     _inherit = "ir.cron"
 
@@ -40,6 +43,8 @@ class IrCron(models.Model):
         return super()._process_job(cron_cr, job)
 
     def _is_left_to_others(self, job):
+        if not self.env["ir.module.module"]._is_directmail_upgraded():
+            return False  # of no job of ours, see `_callback`
         rows = self.env.execute_query(
             SQL(
                 """SELECT m.model FROM ir_act_server s JOIN ir_model m ON m.id = s.model_id
@@ -48,6 +53,18 @@ class IrCron(models.Model):
             )
         )
         return bool(rows) and self.env["directmail.keyring"]._leaves_to_others(rows[0][0])
+
+    def _callback(self, cron_name, server_action_id):
+        """Override: jobs of this addon do nothing on a database that is not upgraded yet."""
+        ours = (self.model_id.model or "").startswith("directmail.")
+        if ours and not self.env["ir.module.module"]._is_directmail_upgraded():
+            _logger.warning(
+                "%s waits: email_marketing_dm is newer than this database. Run Odoo once with"
+                " -u email_marketing_dm.",
+                cron_name,
+            )
+            return None
+        return super()._callback(cron_name, server_action_id)
 
     def _hand_over(self):
         """Call the other servers, which may have met a locked job; not again and again."""

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 
 from ..directmail.address import normalise
 from ..engine.keyed import key_blacklist
+from .prefetch import PREFETCH
 
 
 class MailBlacklist(models.Model):
@@ -10,7 +11,8 @@ class MailBlacklist(models.Model):
     _inherit = "mail.blacklist"
 
     address_key = fields.Char(
-        compute="_compute_address_key", store=True, index=True, groups=fields.NO_ACCESS
+        compute="_compute_address_key", store=True, index=True, groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
     )
 
     @api.depends("email")

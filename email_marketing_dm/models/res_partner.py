@@ -3,6 +3,7 @@ from odoo.tools.sql import column_exists, create_column
 
 from ..engine.idn import create_function, international_index
 from ..engine.sql import usable_contacts_index
+from .prefetch import PREFETCH
 
 
 class ResPartner(models.Model):
@@ -13,20 +14,30 @@ class ResPartner(models.Model):
     email_encrypted = fields.Char(
         "Encrypted email",
         copy=False,
+        prefetch=PREFETCH,
         help="An address that was encrypted with the company's AES key, as hex digits or Base64."
         " Mails can be sent to it; nobody here sees the address itself.",
     )
     email_encrypted_key = fields.Char(
-        compute="_compute_email_encrypted_key", store=True, copy=False, groups=fields.NO_ACCESS
+        compute="_compute_email_encrypted_key",
+        store=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
     )
     email_encrypted_aes = fields.Char(
-        compute="_compute_email_encrypted_key", store=True, copy=False, groups=fields.NO_ACCESS
+        compute="_compute_email_encrypted_key",
+        store=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
     )
     email_encrypted_valid = fields.Boolean(
         "Encrypted email is readable",
         compute="_compute_email_encrypted_key",
         store=True,
         copy=False,
+        prefetch=PREFETCH,
         help="Whether the encrypted email can be decrypted to an address.",
     )
 

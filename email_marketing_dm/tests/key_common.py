@@ -39,7 +39,7 @@ class KeyMixin:
         return pages.browse(pages.action_open()["res_id"])
 
     def _run_rekey(self):
-        """Run the cron until it is done; older transactions are there in tests, so not asked for."""
+        """Do what the cron does, without asking for older transactions: the test is one."""
         run = self.env["directmail.rekey"].search([("state", "=", "running")])
         while run._run_chunk():
             pass

@@ -67,6 +67,7 @@ class TestLostKeyPages(KeyMixin, DirectmailMixin, HttpCase):
             for _attempt in range(2):
                 response = self.url_open(f"/directmail/unsubscribe/{self.token}", ONE_CLICK)
                 self.assertEqual(response.status_code, 503)
+                self.assertIn("request has been recorded", response.text)
         self.assertEqual(len(self.requests.search([])), 1)
         self.assertFalse(self.optouts.search([]), "nothing happens unverified")
         self._apply()

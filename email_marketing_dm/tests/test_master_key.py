@@ -284,7 +284,8 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         )
         self.env.cr.execute(
             """INSERT INTO directmail_upload_line (upload_id, number, value, status, email,
-                      address_key) VALUES (%s, 1, 'fay@example.com', 'bare', 'fay@example.com', %s)""",
+                      address_key)
+               VALUES (%s, 1, 'fay@example.com', 'bare', 'fay@example.com', %s)""",
             [upload.id, self.keyring._get_master_key().address_key("fay@example.com")],
         )
         self.env.cr.execute(

@@ -50,7 +50,8 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
                 self.assertEqual(tuple(people), case.people)
                 unmatched = lines.filtered(lambda line: line.status == "unmatched")
                 self.assertEqual(tuple(unmatched.mapped("reason")), case.flaws)
-                self.assertEqual(bool(upload.replaced_count), "fits nowhere" in case.name or "mark" in case.name)  # fmt: skip
+                is_broken = "fits nowhere" in case.name or "replacement mark" in case.name
+                self.assertEqual(bool(upload.replaced_count), is_broken)
                 self.assertAddsUp(upload)
                 self._check_audience(upload, len(case.people))
 
@@ -116,9 +117,22 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
         )
         self.assertIn("web page", warned["warning"]["message"])
 
+    def test_a_saved_list_is_read_again_in_another_encoding(self):
+        upload = self._upload("name;mail\nŁukasz;alice@list.example\n".encode("cp1250"), start=False)
+        self.assertEqual(upload.encoding, "windows-1250")
+        spec = {name: {} for name in ("encoding", "separator", "preview_html", "preview")}
+        found = upload.onchange({"encoding": "windows-1252"}, ["encoding"], spec)["value"]
+        self.assertIn("£ukasz", found["preview_html"])
+        self.assertNotIn("encoding", found)
+        upload.encoding = "windows-1252"
+        self.assertIn("£ukasz", upload.preview_html)
+
     def test_addresses_of_other_columns_are_counted(self):
         upload = self._upload(
-            "mail;private\na@list.example;b@list.example\nc@list.example;c@list.example\nd@list.example;\n",
+            "mail;private\n"
+            "a@list.example;b@list.example\n"
+            "c@list.example;c@list.example\n"
+            "d@list.example;\n",
             start=False,
         )
         upload.action_start()

@@ -5,4 +5,5 @@ from . import directmail_template_test
 from . import directmail_task_generate
 from . import directmail_rekey_start
 from . import directmail_optout_import
+from . import base_module_uninstall
 from . import directmail_first_contact_offer

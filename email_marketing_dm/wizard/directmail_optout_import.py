@@ -12,7 +12,7 @@ class DirectmailOptoutImport(models.TransientModel):
     _name = "directmail.optout.import"
     _description = "Import of Opt-outs"
 
-    file = fields.Binary("File", attachment=False)
+    file = fields.Binary(attachment=False)
     file_name = fields.Char()
     keep_unmatched = fields.Boolean(
         "Keep opt-outs that can't be matched",
@@ -88,8 +88,9 @@ class DirectmailOptoutImport(models.TransientModel):
         if counts["unmatched"] and self.keep_unmatched:
             lines.append(
                 self.env._(
-                    "%s opt-outs can't be matched: they have no address and belong to another master"
-                    " key. Until you delete them, everybody who could be meant gets no mail.",
+                    "%s opt-outs can't be matched: they have no address and belong to another"
+                    " master key. Until you delete them, everybody who could be meant gets no"
+                    " mail.",
                     counts["unmatched"],
                 )
             )

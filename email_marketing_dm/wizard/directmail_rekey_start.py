@@ -19,6 +19,7 @@ class DirectmailRekeyStart(models.TransientModel):
     may_start = fields.Boolean(readonly=True)
     run_id = fields.Many2one("directmail.rekey", "Last recomputation", readonly=True)
     run_progress = fields.Char(related="run_id.progress")
+    run_unmatched_count = fields.Integer(related="run_id.unmatched_count")
     count_ids = fields.One2many("directmail.rekey.count", "start_id", readonly=True)
     unmatched_count = fields.Integer(
         "Opt-outs without a known address",
@@ -56,8 +57,9 @@ class DirectmailRekeyStart(models.TransientModel):
             "run_id": self.env["directmail.rekey"].search([], limit=1).id,
         }
         if problem and problem.kind == "mismatch":
-            # Every company's rows are counted and every AES key is asked for: the key is theirs all.
-            aes_keys = self.env["directmail.aes.key"].sudo().search([])
+            # All companies share the master key, so each one's rows are counted and each AES key is
+            # asked for: the number of rows and the company's name are all that is shown.
+            aes_keys = self.env["directmail.aes.key"].sudo().search([("fingerprint", "!=", False)])
             values |= {
                 "may_start": True,
                 "count_ids": [Command.create(count) for count in self._count()],
@@ -113,12 +115,17 @@ class DirectmailRekeyStart(models.TransientModel):
         self.env["directmail.rekey"].sudo()._start(key)
         return self.action_open()
 
+    def action_view_unmatched(self):
+        """Open the opt-outs that can't be matched."""
+        return self.run_id.action_view_unmatched()
+
     def _seal_again(self, key):
         """Seal the AES keys that were entered; take away what the new key can't open."""
         for line in self.aes_ids:
             aes_key = line.aes_key_id.sudo()
-            if line.key:
-                aes_key._seal(line.key.strip(), key)
+            sealed = line.sudo().key_sealed
+            if sealed:
+                aes_key._seal(key.decrypt(sealed), key)
             elif aes_key.key_sealed and not _opens(key, aes_key.key_sealed):
                 aes_key.key_sealed = False
         message = self.env._(
@@ -152,9 +159,9 @@ class DirectmailRekeyCount(models.TransientModel):
 
     start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
     name = fields.Char("What", readonly=True)
-    plain = fields.Integer("With an address", readonly=True)
-    encrypted = fields.Integer("With an encrypted address", readonly=True)
-    absent = fields.Integer("Without an address", readonly=True)
+    plain = fields.Integer("Address known", readonly=True)
+    encrypted = fields.Integer("Encrypted address", readonly=True)
+    absent = fields.Integer("No address", readonly=True)
 
 
 class DirectmailRekeyAes(models.TransientModel):
@@ -166,4 +173,14 @@ class DirectmailRekeyAes(models.TransientModel):
     start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
     aes_key_id = fields.Many2one("directmail.aes.key", readonly=True, ondelete="cascade")
     company_name = fields.Char(related="aes_key_id.company_id.name", related_sudo=True)
-    key = fields.Char("AES key")
+    # Whoever presses a button saves the form first, so it must not stand there in clear either.
+    key = fields.Char("AES key", compute="_compute_key", inverse="_inverse_key")
+    key_sealed = fields.Char(groups=fields.NO_ACCESS)
+
+    def _compute_key(self):
+        self.key = False
+
+    def _inverse_key(self):
+        master_key = self.env["directmail.keyring"]._load_host_key()
+        for line in self:
+            line.sudo().key_sealed = line.key and master_key.encrypt(line.key.strip())

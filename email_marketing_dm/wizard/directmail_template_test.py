@@ -12,8 +12,10 @@ from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.errors import DirectMailError
 from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
+from ..directmail.plaintext import TextPart
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
+from ..engine.content import get_unsubscribe_options
 from ..models.directmail_template_preview import PREVIEW_TOKEN
 from ..models.directmail_test_mail import AT_ONCE
 
@@ -163,7 +165,7 @@ class DirectmailTemplateTest(models.TransientModel):
         content = (
             {"template_id": self.template_id.remote_ref, "variables": filled}
             if self.way == "template"
-            else {"html_body": html}
+            else {"html_body": html, "text_body": TextPart(text or "").fill(filled)}
         )
         return {
             address: Mail(
@@ -174,6 +176,7 @@ class DirectmailTemplateTest(models.TransientModel):
                 sender_name=cut_units(template.sender_name or "", SENDER_NAME_MAX),
                 headers=self._make_headers(sender),
                 **sender._get_reply(),
+                **get_unsubscribe_options(template.account_id),
                 **content,
             )
             for address in addresses

@@ -1,7 +1,7 @@
 """Awkward lists as people have them, made anew each time, with what has to come of each.
 
-No file is kept: every case is a few lines here. `python -m tests.corpus.make_files DIRECTORY` writes
-them all, to try them by hand.
+No file is kept: every case is a few lines here. To try them by hand, write them all with
+`python -m tests.corpus.make_files DIRECTORY`.
 """
 
 import io
@@ -95,6 +95,14 @@ def _encodings():
     yield Case(
         "byte that fits nowhere, in a name.csv",
         good * 5_000 + b"Jos\xff;" + B.encode() + b"\r\n",
+        (A, B),
+        encoding="utf-8",
+        text="Jos\ufffd",
+        odoo=True,
+    )
+    yield Case(
+        "byte that fits nowhere, in the first rows.csv",
+        good * 20 + b"Jos\xff;" + B.encode() + b"\r\n",
         (A, B),
         encoding="utf-8",
         text="Jos\ufffd",
@@ -205,12 +213,36 @@ def _lines():
         (A, B, C),
         odoo=True,
     )
-    yield Case("several in quoted cells.csv", f'name;email\nx;"{A}\n{B}"\ny;"{C}, {D}"\n'.encode(), (A, B, C, D), odoo=True)  # fmt: skip
+    yield Case(
+        "several in quoted cells.csv",
+        f'name;email\nx;"{A}\n{B}"\ny;"{C}, {D}"\n'.encode(),
+        (A, B, C, D),
+        odoo=True,
+    )
+    yield Case(
+        "several in a few quoted cells.csv",
+        f'name,email\nx,{A}\ny,"{B}; {C}"\nz,{D}\n'.encode(),
+        (A, B, C, D),
+        odoo=True,
+    )
+    yield Case("names that are cut.txt", f"Doe, Alice <{A}>; Roe, Bob <{B}>\n".encode() * 3, (A, B))
+    yield Case("two columns and several.csv", f"x,{A};{B}\ny,{C};{D}\n".encode(), (A, B, C, D))
+    yield Case("lines with one or several.txt", f"{A}; {B}\n{C}\n{D}\n".encode(), (A, B, C, D))
+    yield Case("address like a tag.txt", b"<table@list.example>\n", ("table@list.example",))
     yield Case("title above lines of several.csv", f"email\n{A}, {B}\n{C}\n".encode(), (A, B, C))
-    yield Case("sep line of Excel.csv", f"sep=;\r\nname;email\r\nx;{A}\r\n".encode(), (A,), odoo=True)
-    yield Case("space before a quote.csv", f'name, email\n"Doe, A", "{A}"\n"Roe, B", "{B}"\n'.encode(), (A, B), odoo=True)  # fmt: skip
+    yield Case(
+        "sep line of Excel.csv", f"sep=;\r\nname;email\r\nx;{A}\r\n".encode(), (A,), odoo=True
+    )
+    yield Case(
+        "space before a quote.csv",
+        f'name, email\n"Doe, A", "{A}"\n"Roe, B", "{B}"\n'.encode(),
+        (A, B),
+        odoo=True,
+    )
     yield Case("byte order mark and quotes.csv", f'\ufeff"email","n"\n"{A}","1"\n'.encode(), (A,))
-    yield Case("600 empty columns.csv", (f"{A}" + "," * 600 + f"\n{B}" + "," * 600).encode(), (A, B))
+    yield Case(
+        "600 empty columns.csv", (f"{A}" + "," * 600 + f"\n{B}" + "," * 600).encode(), (A, B)
+    )
     yield Case("only carriage returns.csv", f"{A}\r{B}\r".encode(), (A, B))
 
 
@@ -283,21 +315,97 @@ def _workbooks():
     shown = [("People", "visible", [["email"], [A]]), ("Others", "visible", [["email"], [B]])]
     yield Case("first sheets hidden.xlsx", _save(_book(*hidden, *shown)), (A,), odoo=True)
     yield Case("second sheet chosen.xlsx", _save(_book(*shown)), (B,), sheet="Others", odoo=True)
-    yield Case("escaped line breaks.xlsx", _repack(plain, _inline(_text_row("email") + _text_row(f"{A}_x000D_\n{B}") + _text_row(C) + _text_row("x_x005F_y_x000D_"))), (A, B, C), ("no_at",), odoo=True)  # fmt: skip
-    yield Case("other names of parts.xlsx", _repack(plain, _rename({"xl/workbook.xml": "xl/book7.xml", "workbook.xml.rels": "book7.xml.rels", "worksheets/sheet1": "tabs/blatt", "styles.xml": "looks.xml"})), (A, B), odoo=True)  # fmt: skip
-    yield Case("backslashes and capitals.xlsx", _repack(plain, lambda parts: {name.replace("/", "\\").replace("sheet1", "Sheet1"): content for name, content in parts.items()}), (A, B))  # fmt: skip
-    yield Case("strict.xlsx", _repack(plain, lambda parts: {name: content.replace(b"http://schemas.openxmlformats.org/spreadsheetml/2006/main", b"http://purl.oclc.org/ooxml/spreadsheetml/main").replace(b"http://schemas.openxmlformats.org/officeDocument/2006/relationships", b"http://purl.oclc.org/ooxml/officeDocument/relationships") for name, content in parts.items()}), (A, B))  # fmt: skip
+    yield Case(
+        "escaped line breaks.xlsx",
+        _repack(
+            plain,
+            _inline(
+                _text_row("email")
+                + _text_row(f"{A}_x000D_\n{B}")
+                + _text_row(C)
+                + _text_row("x_x005F_y_x000D_")
+            ),
+        ),
+        (A, B, C),
+        ("no_at",),
+        odoo=True,
+    )
+    yield Case(
+        "other names of parts.xlsx",
+        _repack(
+            plain,
+            _rename(
+                {
+                    "xl/workbook.xml": "xl/book7.xml",
+                    "workbook.xml.rels": "book7.xml.rels",
+                    "worksheets/sheet1": "tabs/blatt",
+                    "styles.xml": "looks.xml",
+                }
+            ),
+        ),
+        (A, B),
+        odoo=True,
+    )
+    yield Case(
+        "backslashes and capitals.xlsx",
+        _repack(
+            plain,
+            lambda parts: {
+                name.replace("/", "\\").replace("sheet1", "Sheet1"): content
+                for name, content in parts.items()
+            },
+        ),
+        (A, B),
+    )
+    yield Case(
+        "strict.xlsx",
+        _repack(
+            plain,
+            lambda parts: {
+                name: content.replace(
+                    b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+                    b"http://purl.oclc.org/ooxml/spreadsheetml/main",
+                ).replace(
+                    b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+                    b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+                )
+                for name, content in parts.items()
+            },
+        ),
+        (A, B),
+    )
     book = _book(("One", "visible", [["email"], [A]]))
     for column in range(1, 601):
         book.active.cell(2, column).fill = PatternFill("solid", fgColor="FFFF00")
     yield Case("styled cells to column 600.xlsx", _save(book), (A,), odoo=True)
     empty = "".join(f'<row r="{n}"><c r="A{n}" s="0"/></row>' for n in range(3, 20_000))
-    yield Case("styled rows behind the end.xlsx", _repack(plain, _inline(_text_row("email") + _text_row(A) + empty)), (A,))  # fmt: skip
-    yield Case("empty rows before the titles.xlsx", _save(_book(("One", "visible", [[None]] * 40 + [["email"], [A], [None], [B]]))), (A, B), odoo=True)  # fmt: skip
-    yield Case("formula with its last value.xlsx", _repack(plain, _inline(_text_row("email") + f'<row><c t="str"><f>A1</f><v>{A}</v></c></row>')), (A,))  # fmt: skip
-    rich = f'<row><c t="inlineStr"><is><r><t>alice@</t></r><r><t>list.example</t></r></is></c></row>'
-    yield Case("two formats in a cell.xlsx", _repack(plain, _inline(_text_row("email") + rich)), (A,))
-    yield Case("several in a cell.xlsx", _save(_book(("One", "visible", [["email"], [f"{A}\n{B}; {C}"]]))), (A, B, C))  # fmt: skip
+    yield Case(
+        "styled rows behind the end.xlsx",
+        _repack(plain, _inline(_text_row("email") + _text_row(A) + empty)),
+        (A,),
+    )
+    yield Case(
+        "empty rows before the titles.xlsx",
+        _save(_book(("One", "visible", [[None]] * 40 + [["email"], [A], [None], [B]]))),
+        (A, B),
+        odoo=True,
+    )
+    yield Case(
+        "formula with its last value.xlsx",
+        _repack(
+            plain, _inline(_text_row("email") + f'<row><c t="str"><f>A1</f><v>{A}</v></c></row>')
+        ),
+        (A,),
+    )
+    rich = '<row><c t="inlineStr"><is><r><t>alice@</t></r><r><t>list.example</t></r></is></c></row>'
+    yield Case(
+        "two formats in a cell.xlsx", _repack(plain, _inline(_text_row("email") + rich)), (A,)
+    )
+    yield Case(
+        "several in a cell.xlsx",
+        _save(_book(("One", "visible", [["email"], [f"{A}\n{B}; {C}"]]))),
+        (A, B, C),
+    )
 
 
 # === WHAT IS NO LIST === #
@@ -312,17 +420,38 @@ def _zip(**parts):
 
 
 def _others():
-    table = f"<table><tr><td>email</td></tr><tr><td>{A}</td></tr></table>"
-    yield Case("web page.xls", f"<html><body>{table}</body></html>".encode(), error="html", odoo=True)
-    yield Case("web page in UTF-16.xls", f"\r\n<!DOCTYPE html>{table}".encode("utf-16"), error="html")
+    table = f"<table><tr><td>{A}</td></tr></table>"
+    yield Case(
+        "web page.xls", f"<html><body>{table}</body></html>".encode(), error="html", odoo=True
+    )
+    yield Case(
+        "web page in UTF-16.xls", f"\r\n<!DOCTYPE html>{table}".encode("utf-16"), error="html"
+    )
     yield Case("mere table.xls", table.encode(), error="html")
-    yield Case("web archive.xls", b"MIME-Version: 1.0\r\nContent-Type: multipart/related\r\n", error="html")
-    yield Case("XML of Excel 2003.xls", b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', error="xml", odoo=True)  # fmt: skip
-    yield Case("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, error="old_excel", odoo=True)
+    yield Case(
+        "web archive.xls", b"MIME-Version: 1.0\r\nContent-Type: multipart/related\r\n", error="html"
+    )
+    yield Case(
+        "XML of Excel 2003.xls",
+        b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n'
+        b'<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
+        error="xml",
+        odoo=True,
+    )
+    yield Case(
+        "old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, error="old_excel", odoo=True
+    )
     yield Case("very old.xls", b"\x09\x08\x10\x00\x00\x06\x05\x00", error="old_excel")
     ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1000
-    yield Case("password.xlsx", ole + "EncryptedPackage".encode("utf-16-le"), error="protected", odoo=True)  # fmt: skip
-    yield Case("calc.ods", _zip(mimetype="application/vnd.oasis.opendocument.spreadsheet", content_dot_xml="<x/>"), error="opendocument", odoo=True)  # fmt: skip
+    yield Case(
+        "password.xlsx", ole + "EncryptedPackage".encode("utf-16-le"), error="protected", odoo=True
+    )
+    yield Case(
+        "calc.ods",
+        _zip(mimetype="application/vnd.oasis.opendocument.spreadsheet", content_dot_xml="<x/>"),
+        error="opendocument",
+        odoo=True,
+    )
     yield Case("apple.numbers", _zip(Index__Document_dot_iwa="x"), error="numbers")
     yield Case("binary.xlsb", _binary_workbook(), error="xlsb")
     yield Case("packed.zip", _zip(list_dot_csv=A), error="zip")

@@ -41,7 +41,7 @@ def _post(url, data=None, method="post"):
 
 
 def _links(shop, task):
-    """Return {address: path of the unsubscribe link} of a task's mails, as their readers got them."""
+    """Return {address: path of the unsubscribe link} of a task's mails, as they arrived."""
     return {
         mail["to"].lower(): _read_link(shop.emulator, mail)
         for mail in shop.emulator.ledger(tag=shop.tag(task))

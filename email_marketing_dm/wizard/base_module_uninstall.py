@@ -6,7 +6,7 @@ MODULE = "email_marketing_dm"
 
 
 class BaseModuleUninstall(models.TransientModel):
-    """Says what is lost with the addon: who has unsubscribed. Nobody may be mailed again by that."""
+    """Says what is lost with the addon, above all who has unsubscribed, and how to keep it."""
 
     _inherit = "base.module.uninstall"
 
