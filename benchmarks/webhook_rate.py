@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "server")]
 
+import requests  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
 
 from devenv import database as databases  # noqa: E402
@@ -111,8 +111,6 @@ class Sender:
     """Signs and pushes, as EventBridge does, in threads of this process."""
 
     def __init__(self, target, emulator):
-        import requests
-
         from directmail_emulator.events import Signer
 
         requests.get(f"{emulator.admin}/eventbridge/certificate.pem", timeout=10)  # makes the key
@@ -123,8 +121,6 @@ class Sender:
 
     def push(self, events):
         """Push one event, or a list of them, in a connection of its own."""
-        import requests
-
         body = json.dumps(events).encode()
         headers = self._signer.headers(self.url, self._certificate, self.token, body, newline=True)
         headers["content-type"] = "application/cloudevents+json; charset=utf-8"
@@ -168,22 +164,11 @@ def main():
                 calls = [events[at : at + BATCH] for at in range(0, pushes, BATCH)]
                 batched.append(pushes / max(measure(server, sender, calls)[0], 0.01))
             [(kept,)] = server.query("SELECT count(*) FROM directmail_event WHERE source = 'push'")
-            if os.environ.get("PROFILE"):
-                profile(server, sender, take)
     finally:
         databases.drop(name)
-    if kept != number and not os.environ.get("PROFILE"):
+    if kept != number:
         raise SystemExit(f"{number} events were pushed, {kept} are in the database")
     report(single, wall, batched, pushes)
-
-
-def profile(server, sender, take):
-    """Say where the server's time goes: needs py-spy, and is for people."""
-    command = [str(Path(sys.executable).with_name("py-spy")), "record", "--gil", "-d", "20", "-r", "200", "-f", "raw", "-o",
-               os.environ["PROFILE"], "-p", str(server.pid)]  # fmt: skip
-    with subprocess.Popen(command) as spy:
-        while spy.poll() is None:
-            sender.push_all(take(200))
 
 
 def report(single, wall, batched, pushes):

@@ -86,7 +86,6 @@ class Walk:
         self.emulator.flush_outcomes()
         if self.read("state") == "waiting":
             self.press("action_run", ".badge")
-        self.save("done")
         self.browser.click("a[name=behaviors]", "[name=behavior_ids] .o_data_row")
         self.save("behaviors")
         return self.read("state")

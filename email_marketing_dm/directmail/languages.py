@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Languages: which of those that we speak is the best for somebody, and how a mail names its own."""
+"""Which of the languages that we speak is the best for somebody, and how a mail names its own."""
 
 import unicodedata
 

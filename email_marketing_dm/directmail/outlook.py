@@ -25,7 +25,7 @@ def is_conditional(comment):
 
 
 def is_settings(node):
-    """Tell whether a node is a conditional comment with Outlook's settings, without a text behind."""
+    """Tell whether a node is a comment with Outlook's settings, and no text comes behind it."""
     return (
         node.tag is etree.Comment
         and is_conditional(node.text)

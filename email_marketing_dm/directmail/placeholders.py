@@ -75,7 +75,15 @@ class Compiled:
 
 
 def compile_content(
-    subject, body_html, *, public_url, links, preview_text="", framed=False, compacted=False, language=""
+    subject,
+    body_html,
+    *,
+    public_url,
+    links,
+    preview_text="",
+    framed=False,
+    compacted=False,
+    language="",
 ):
     """Turn a subject and a body as Odoo holds them into DirectMail's form.
 

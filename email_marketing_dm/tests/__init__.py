@@ -53,6 +53,7 @@ from . import (
     test_template,
     test_template_content,
     test_template_in_step,
+    test_template_link,
     test_template_places,
     test_template_preflight,
     test_template_review,
