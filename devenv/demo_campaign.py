@@ -47,6 +47,7 @@ class Campaign:
             "directmail.account",
             name="Northlight Tea",
             region=testing.REGION,
+            connection="test",
             endpoint=self._emulator.endpoint,
             access_key_id=testing.ACCESS_KEY_ID,
             access_key_secret=testing.ACCESS_KEY_SECRET,

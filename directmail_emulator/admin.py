@@ -353,8 +353,12 @@ async def events(request):
 
 @routes.get("/eventbridge/certificate.pem")
 async def certificate(request):
-    return web.Response(body=_core(request).signer.certificate(),
-                        content_type="application/x-pem-file")
+    core = _core(request)
+    content, encoding = (
+        request.query.get(name, getattr(core.settings.events, f"certificate_{name}"))
+        for name in ("content", "encoding"))
+    return web.Response(body=core.signer.served(content, encoding),
+                        content_type="application/octet-stream")
 
 
 @routes.get("/")

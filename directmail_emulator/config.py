@@ -33,6 +33,7 @@ class Sender:
     type: str = "batch"  # or "trigger"
     frozen: bool = False
     reply_address: str = ""
+    reply_verified: bool = True
     daily_count: int = 0  # 0: the account's quota
 
 

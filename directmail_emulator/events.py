@@ -1,4 +1,4 @@
-"""Events as EventBridge pushes them: CloudEvents 1.0 in JSON, signed with RSA.
+"""Events as EventBridge pushes them: CloudEvents 1.0 in JSON, signed.
 
 Field names follow the help page on DirectMail events (November 2025) for deliveries, and public
 code that reads them for the rest; the client's data in opens and clicks is a guess.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
+import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from .addresses import domain_of
 from .clock import beijing
-from .mail import notify_headers
+from .mail import from_address, notify_headers
 
 #: the Alibaba account that all events belong to, as the sample on the help page has one
 ACCOUNT_ID = "1234567890987654"
@@ -91,14 +93,21 @@ def _trace(happening):
     return data
 
 
+def _echo(row, settings):
+    headers = notify_headers(json.loads(row["headers"]))
+    if settings.echo_names == "lower":
+        headers = {name.lower(): value for name, value in headers.items()}
+    return {settings.echo_field: headers}
+
+
 def event_data(happening):
     """The ``data`` of an event."""
     row, kind = happening.row, happening.type
-    header = notify_headers(json.loads(row["headers"]))
+    echo = _echo(row, happening.account.settings.events)
     message_id = row["message_id"].strip("<>")
     if kind == "dm:Feedback:FblReport":
         return {
-            "send_email": row["sender"],
+            "send_email": from_address(row),
             "block_email": row["rcpt"],
             "message_id": message_id,
             "block_time": str(int(happening.at)),
@@ -106,14 +115,14 @@ def event_data(happening):
         }
     if kind.startswith("dm:Feedback:"):
         return {
-            "header": header,
+            **echo,
             "envid": row["env_id"],
-            "from": row["sender"],
+            "from": from_address(row),
             "rcpt": row["rcpt"],
             "operate_time": _local(happening.at),
             "client_ip": "198.51.100.7",
         }
-    data = {"header": header, "env_id": row["env_id"], "from": row["sender"],
+    data = {**echo, "env_id": row["env_id"], "from": from_address(row),
             "rcpt": row["rcpt"], "msg_id": message_id}
     return data | (_delivery(happening) if kind.startswith("dm:Deliver:") else _trace(happening))
 
@@ -156,30 +165,68 @@ class Signer:
         self._load()
         return self._certificate_path.read_bytes()
 
-    def headers(self, url, certificate_url, token, body):
+    def served(self, content, encoding):
+        """What the certificate's address answers, as bytes.
+
+        :param content: "certificate" or "public_key"
+        :param encoding: "pem", "der", "base64" (of DER)
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        certificate = x509.load_pem_x509_certificate(self.certificate())
+        form = Encoding.PEM if encoding == "pem" else Encoding.DER
+        if content == "certificate":
+            answer = certificate.public_bytes(form)
+        else:
+            answer = certificate.public_key().public_bytes(form, PublicFormat.SubjectPublicKeyInfo)
+        return base64.b64encode(answer) if encoding == "base64" else answer
+
+    def headers(self, url, certificate_url, token, body, form="rsa", newline=False):
         """The signature headers of one push.
 
-        The signed text is the URL, the five (without token: four) headers, the body; the
-        signature is RSA PKCS #1 v1.5 with SHA-256, in Base64 (EventBridge's help page).
+        The signed text is the URL, the five (without token: four) headers, the body, and a newline
+        where the sender has one. "rsa" signs it with RSA PKCS #1 v1.5 and SHA-256; "hmac" with
+        HMAC-SHA1 under a passing secret, which goes along encrypted with the private key
+        (EventBridge's help pages).
 
         :param body: the bytes that are sent
         """
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import padding
-
+        method = "signature-method" if form == "hmac" else "hash-method"
         headers = {
             "x-eventbridge-signature-timestamp": str(int(time.time() * 1000)),
-            "x-eventbridge-hash-method": "SHA256",
+            f"x-eventbridge-{method}": "HMAC-SHA1" if form == "hmac" else "SHA256",
             "x-eventbridge-signature-version": "1.0",
             "x-eventbridge-signature-url": certificate_url,
         }
         if token:
             headers["x-eventbridge-signature-token"] = token
         lines = [url, *(f"{name}: {value}" for name, value in headers.items())]
-        text = "\n".join(lines).encode() + b"\n" + body
+        text = "\n".join(lines).encode() + b"\n" + body + (b"\n" if newline else b"")
+        return headers | (self._hmac(text) if form == "hmac" else self._rsa(text))
+
+    def _rsa(self, text):
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
         signature = self._load().sign(text, padding.PKCS1v15(), hashes.SHA256())
-        headers["x-eventbridge-signature-v2"] = base64.b64encode(signature).decode()
-        return headers
+        return {"x-eventbridge-signature-v2": base64.b64encode(signature).decode()}
+
+    def _hmac(self, text):
+        secret = secrets.token_hex(16).encode()
+        return {
+            "x-eventbridge-signature-secret": base64.b64encode(self._seal(secret)).decode(),
+            "x-eventbridge-signature":
+                base64.b64encode(hmac.digest(secret, text, hashlib.sha1)).decode(),
+        }
+
+    def _seal(self, secret):
+        """RSA with the private key: PKCS #1 v1.5, block type 1, which no library offers."""
+        numbers = self._load().private_numbers()
+        modulus = numbers.public_numbers.n
+        size = (modulus.bit_length() + 7) // 8
+        block = b"\0\1" + b"\xff" * (size - 3 - len(secret)) + b"\0" + secret
+        return pow(int.from_bytes(block, "big"), numbers.d, modulus).to_bytes(size, "big")
 
     def _load(self):
         from cryptography.hazmat.primitives import serialization

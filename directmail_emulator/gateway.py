@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from . import signature
+from . import parameters, signature
 from .errors import ApiError, error_body, missing_parameter
 from .misbehave import Misbehaviour
 from .operations import Call, Params, load_all
@@ -49,6 +49,17 @@ class Received:
     @property
     def version(self):
         return self.headers.get("x-acs-version") or self.params.get("Version", "")
+
+
+def _check_template_operation(action, state):
+    """:raises ApiError: for an operation that an older account lacks, or that RAM denies"""
+    changing = action in ("CreateTemplate", "ModifyTemplate", "DeleteTemplate")
+    reading = action in ("DescTemplate", "QueryTemplateByParam")
+    if (changing and state in ("missing", "all_missing")) or (reading and state == "all_missing"):
+        raise ApiError("InvalidAction.NotFound",
+                       "Specified api is not found, please check your url and method.", status=404)
+    if changing and state == "denied":
+        raise ApiError("Forbidden.RAM")
 
 
 class Gateway:
@@ -163,6 +174,7 @@ class Gateway:
             raise ApiError("InvalidIP.NotFound")
         if not account.may(received.action):
             raise ApiError("Forbidden.RAM")
+        _check_template_operation(received.action, account.settings.rules.template_operations)
         account.throttle(received.action, self.core.clock.now())
         return account
 
@@ -204,8 +216,10 @@ class Gateway:
 
     async def _carry_out(self, received, account):
         function, required = OPERATIONS[received.action]
-        call = Call(received.action, received.params, account, self.core, received.request_id)
-        received.params.require(required, account.settings.protocol.missing_parameter)
+        params = Params(parameters.check(
+            received.action, received.query, received.form, account.settings.protocol))
+        call = Call(received.action, params, account, self.core, received.request_id)
+        params.require(required, account.settings.protocol.missing_parameter)
         try:
             answer = function(call)
             return await answer if inspect.isawaitable(answer) else answer

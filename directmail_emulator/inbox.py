@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .mail import FIRST_ENV_ID, notify_headers
+from .mail import FIRST_ENV_ID, from_address, header, notify_headers
 from .operations import like
 
 _COLUMNS = {"tag": "l.tag = ?", "to": "l.rcpt = ?", "env_id": "l.env_id = ?",
@@ -13,6 +13,23 @@ _COLUMNS = {"tag": "l.tag = ?", "to": "l.rcpt = ?", "env_id": "l.env_id = ?",
 _STATUS = {0: "delivered", 2: "invalid", 3: "spam", 4: "failed"}
 #: activity kinds that sums count, beside the statuses
 _REACTIONS = ("open", "click", "unsubscribe", "subscribe", "complain", "deferred")
+
+
+def unsubscribe_of(account, row, headers):
+    """What came of `UnSubscribeLinkType` and `UnSubscribeFilterLevel`, as the ledger shows it.
+
+    ``unsubscribe_link``: whose link is in the headers, "own", "directmail" or "none"; DirectMail
+    adds one for batch senders only. ``unsubscribe_filter``: the level, as it was asked for.
+    """
+    options = json.loads(row["options"])
+    sender = account and account.sender(row["sender"])
+    is_batch = sender is None or sender.type == "batch"
+    if header(headers, "List-Unsubscribe"):
+        link = "own"
+    else:
+        link = "directmail" if is_batch and options.get("link_type") != "disabled" else "none"
+    return {"unsubscribe_link": link,
+            "unsubscribe_filter": options.get("filter_level") or "default"}
 
 
 def outcome_name(status):
@@ -62,12 +79,15 @@ class Inbox:
             "region": account.config.region if account else "",
             "sender": row["sender"],
             "sender_name": row["alias"],
+            "from": from_address(row),
+            "reply_to": json.loads(row["options"]).get("reply_to", ""),
             "to": row["rcpt"],
             "subject": row["subject"],
             "tag": row["tag"],
             "message_id": row["message_id"],
             "notify": notify_headers(headers),
             "headers": headers,
+            **unsubscribe_of(account, row, headers),
             "env_id": row["env_id"],
             "request_id": row["request_id"],
             "template_id": row["template_id"],

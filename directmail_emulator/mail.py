@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 
@@ -46,6 +47,15 @@ def notify_headers(headers):
     """The headers that come back in events."""
     return {name: value for name, value in headers.items()
             if name.lower().startswith(NOTIFY_PREFIX)}
+
+
+def from_address(row):
+    """The address in the From of a mail: with AddressType 0 the sender has a random part."""
+    if not json.loads(row["options"]).get("random_from"):
+        return row["sender"]
+    local, _at, domain = row["sender"].rpartition("@")
+    # Made from the row, so that it need not be kept.
+    return f"{local}-{hashlib.sha256(row['env_id'].encode()).hexdigest()[:8]}@{domain}"
 
 
 def header(headers, name):

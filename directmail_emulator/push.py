@@ -130,9 +130,11 @@ class Pusher:
 
         webhook, events = account.config.webhook, account.settings.events
         headers = {"content-type": "application/cloudevents+json; charset=utf-8"}
-        if events.signature == "rsa":
-            url = events.certificate_url or self._core.certificate_url
-            headers |= self._core.signer.headers(webhook.url, url, webhook.token, body)
+        if events.signature != "none":
+            form = f"content={events.certificate_content}&encoding={events.certificate_encoding}"
+            url = events.certificate_url or f"{self._core.certificate_url}?{form}"
+            headers |= self._core.signer.headers(webhook.url, url, webhook.token, body,
+                                                 events.signature, events.signature_newline)
         elif webhook.token:
             headers["x-eventbridge-signature-token"] = webhook.token
         try:

@@ -24,6 +24,8 @@ class Protocol:
     max_query_bytes: int = 0  # 0: no limit (we take more than 512 KB); 81920 is what pages advise
     max_body_bytes: int = 9 * 1024 * 1024  # "about 8 MB", and encoding makes it longer
     missing_parameter: str = "MissingParameter"  # or "Missing{name}", as other pages have it
+    unknown_parameters: str = "refuse"  # or "ignore"
+    parameter_places: str = "refuse"  # of those in the wrong place; or "ignore", "accept"
 
 
 @dataclass
@@ -31,12 +33,13 @@ class Limits:
     """Sizes and counts."""
 
     subject: int = 100  # older pages and the console; SDK 1.11.1 says 256
-    from_alias: int = 15
+    from_alias: int = 14  # UTF-16 units; "shorter than 15", while the SDK says 15
     reply_alias: int = 15
     body_bytes: int = 8 * 1024 * 1024
     to_addresses: int = 100
     bcc_addresses: int = 2
-    headers: int = 10  # further ones are dropped silently
+    headers: int = 10
+    header_length: int = 998  # of a value; a line of a mail has no more (RFC 5322)
     address: int = 192
     tags: int = 100  # older page; 500 on the page of January 2026
     tag_length: int = 128
@@ -70,9 +73,22 @@ class Rules:
     template_must_be_approved: bool = True  # for `Template` in SingleSendMail
     test_must_be_approved: bool = True  # for SendTestByTemplate; not documented
     modified_template_loses_approval: bool = True  # assumed; not documented
+    stored_text: str = "entities"  # of templates; or "crlf" (line ends), "exact"
+    returns_nickname: bool = False  # by DescTemplate, whose field is deprecated
+    bad_headers: str = "refuse"  # or "drop", silently: number, name, length, grammar
+    template_senders: list[str] = field(default_factory=lambda: ["batch", "trigger"])
+    value_escaping: str = "none"  # of TemplateData in the body; or "html"
+    subject_source: str = "call"  # of a mail with `Template`; or "template"
     single_send_types: list[str] = field(default_factory=lambda: ["batch", "trigger"])
     invalid_address: str = "fail"  # accepted, then fails; or "refuse": InvalidToAddress.Spam
     quota_code: str = "InvalidSendMail.Spam"  # not documented; clients also expect InvalidQuota*
+    #: whether the account has the operations for templates: "available", "missing" (those that
+    #: change templates), "all_missing" (those that read them too), or RAM has "denied" them
+    template_operations: str = "available"
+    #: AddressType 0: the sender address gets a random part, in the mail's From, events and lists
+    random_from: bool = True
+    #: ReplyToAddress=true and the sender's is not verified: refused, or the mail has no Reply-To
+    reply_must_be_verified: bool = True
     spam_words: list[str] = field(default_factory=lambda: ["viagra", "lottery winner"])
     unsubscribe_effect: float = 0.0  # seconds until an unsubscription is honoured (up to 3600)
     tracking_window_days: int = 30
@@ -120,7 +136,15 @@ class Outcomes:
 class Events:
     """How events are pushed to a webhook (EventBridge's HTTP target)."""
 
-    signature: str = "rsa"  # or "none"
+    signature: str = "rsa"  # or "hmac", the older form; or "none"
+    #: Alibaba's own verifier signs a newline behind the body; the help page's formula has none
+    signature_newline: bool = True
+    #: what the certificate's address answers: "certificate" (X.509) or "public_key" alone, as
+    #: PEM, DER or DER in Base64
+    certificate_content: str = "public_key"
+    certificate_encoding: str = "der"  # "pem", "der", "base64"
+    echo_field: str = "headers"  # where events have our X-User-Notify-…; or "header"
+    echo_names: str = "lower"  # or "sent"
     duplicates: float = 0.0  # share of events pushed twice
     disorder: float = 0.0  # seconds: each event waits up to so long more, so they overtake
     delay: float = 0.0  # seconds before the first push
@@ -167,9 +191,20 @@ class Settings:
 CHOICES = {
     ("review", "mode"): ("manual", "approve", "reject"),
     ("rules", "invalid_address"): ("fail", "refuse"),
+    ("rules", "stored_text"): ("exact", "crlf", "entities"),
+    ("rules", "bad_headers"): ("refuse", "drop"),
+    ("rules", "value_escaping"): ("none", "html"),
+    ("rules", "subject_source"): ("call", "template"),
+    ("protocol", "unknown_parameters"): ("refuse", "ignore"),
+    ("protocol", "parameter_places"): ("refuse", "ignore", "accept"),
     ("throttle", "retry_header"): ("always", "never", "alternate"),
     ("outcomes", "unsubscribe_via"): ("auto", "link", "directmail", "both"),
-    ("events", "signature"): ("rsa", "none"),
+    ("rules", "template_operations"): ("available", "missing", "all_missing", "denied"),
+    ("events", "signature"): ("rsa", "hmac", "none"),
+    ("events", "certificate_content"): ("certificate", "public_key"),
+    ("events", "certificate_encoding"): ("pem", "der", "base64"),
+    ("events", "echo_field"): ("header", "headers"),
+    ("events", "echo_names"): ("sent", "lower"),
 }
 
 

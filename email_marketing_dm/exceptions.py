@@ -6,3 +6,23 @@ class BusyError(UserError):
 
     # The web client shows a subclass as a fault of the program, unless it names what it is.
     context = {"exception_class": "odoo.exceptions.UserError"}
+
+
+class UninstalledError(UserError):
+    """A stored record names a model whose app is not installed (any more)."""
+
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
+
+class MasterKeyProblem(UserError):
+    """This server may not use its master key with this database, so it must not send.
+
+    ``kind``: "mismatch" (another key than the data's), "missing" (no usable key here), or
+    "rekeying" (the keys of the data are being recomputed).
+    """
+
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.kind = kind

@@ -50,7 +50,7 @@ class Call:
 
 
 class Params(dict):
-    """Parameters by name, from query and form body alike; unknown ones do no harm."""
+    """Parameters by name; which of a request's count is decided by ``parameters.check``."""
 
     def text(self, name, default=""):
         return self.get(name, default)
@@ -94,6 +94,11 @@ class Params(dict):
         number = self.integer("PageNo", 1, low=1, high=10**9)
         size = self.integer("PageSize", size, low=1, high=largest)
         return number, size, (number - 1) * size
+
+
+def units(text):
+    """The length of a text as the service counts it: UTF-16 units, so an emoji takes two."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def like(keyword):

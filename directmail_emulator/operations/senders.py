@@ -57,7 +57,7 @@ def _mail_address(account, number, sender, today, month):
         "MonthCount": str(daily * 30),
         "MonthReqCount": str(month),
         "ReplyAddress": sender.reply_address,
-        "ReplyStatus": _flag(bool(sender.reply_address)),
+        "ReplyStatus": _flag(bool(sender.reply_address) and sender.reply_verified),
         "SenderAddress": sender.address,
         "Sendtype": sender.type,
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html as html_lib
 import json
 import re
 
 from ..addresses import domain_of, is_address
 from ..errors import ApiError
 from ..mail import Content, Mail
-from . import operation
+from . import operation, units
 from .tags import find_tag
 from .templates import APPROVED, BUILT_IN, fill, find_template
 
@@ -16,6 +17,11 @@ from .templates import APPROVED, BUILT_IN, fill, find_template
 STANDARD_HEADERS = ("message-id", "list-unsubscribe", "list-unsubscribe-post")
 LINK_TYPES = ("", "disabled", "default", "zh-cn", "en-us")
 FILTER_LEVELS = ("", "disabled", "default", "mailfrom", "mailfrom_domain", "edm_id")
+#: what RFC 5322 and RFC 2369 want: an id, or addresses, in angle brackets
+BRACKETED = {
+    "message-id": re.compile(r"<[^\s<>@]+@[^\s<>@]+>"),
+    "list-unsubscribe": re.compile(r"<[^\s<>]+>(\s*,\s*<[^\s<>]+>)*"),
+}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -56,14 +62,23 @@ def _addresses(call, name, most, code):
     return found
 
 
-def _check_reply(call):
-    if call.params.boolean("ReplyToAddress") is None:
+def _reply_to(call, sender):
+    """Where answers go: the call's address, else the sender's own if asked for; or ""."""
+    own = call.params.boolean("ReplyToAddress")
+    if own is None:
         raise ApiError("InvalidParameter", "ReplyToAddress is neither true nor false.")
     reply = call.params.text("ReplyAddress")
     if reply and (not is_address(reply) or len(reply) > call.limits.address):
         raise ApiError("InvalidReplyAddress.Malformed")
-    if len(call.params.text("ReplyAddressAlias")) > call.limits.reply_alias:
+    if units(call.params.text("ReplyAddressAlias")) > call.limits.reply_alias:
         raise ApiError("InvalidReplyAddressAlias.Malformed")
+    if reply or not own:
+        return reply
+    if sender.reply_address and not sender.reply_verified:
+        if call.rules.reply_must_be_verified:
+            raise ApiError("InvalidReplyAddress.Malformed", "The sender's is not verified.")
+        return ""
+    return sender.reply_address
 
 
 def _headers(call):
@@ -77,14 +92,36 @@ def _headers(call):
         raise ApiError("InvalidHeaders.Malformed", "They are not JSON.") from None
     if not isinstance(given, dict):
         raise ApiError("InvalidHeaders.Malformed", "They are not an object.")
+    if call.rules.bad_headers == "refuse":
+        _check_headers(given, call.limits)
     kept = {}
     for name, value in list(given.items())[:call.limits.headers]:
         if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) \
                 or "\r" in value or "\n" in value:
             raise ApiError("InvalidHeaders.Malformed", f"{name!r} is not a header.")
-        if name.lower() in STANDARD_HEADERS or name.lower().startswith("x-user-"):
+        if _may_be_set(name):
             kept[name] = value
     return kept
+
+
+def _check_headers(given, limits):
+    """:raises ApiError: for what else would be dropped, or would make a mail malformed"""
+    if len(given) > limits.headers:
+        raise ApiError("InvalidHeaders.Malformed", f"There are more than {limits.headers}.")
+    for name, value in given.items():
+        if not _may_be_set(name):
+            raise ApiError("InvalidHeaders.Malformed", f"{name} can't be set.")
+        if len(str(value)) > limits.header_length:
+            raise ApiError("InvalidHeaders.Malformed",
+                           f"{name} is longer than {limits.header_length} characters.")
+        if not str(value).isascii() or not str(value).isprintable():
+            raise ApiError("InvalidHeaders.Malformed", f"{name} has other than ASCII characters.")
+        if name.lower() in BRACKETED and not BRACKETED[name.lower()].fullmatch(str(value)):
+            raise ApiError("InvalidHeaders.Malformed", f"{name} is not well formed.")
+
+
+def _may_be_set(name):
+    return name.lower() in STANDARD_HEADERS or name.lower().startswith("x-user-")
 
 
 def _tag(call):
@@ -127,7 +164,7 @@ def _template_parameter(call):
     return int(number), {name: str(value) for name, value in values.items()}
 
 
-def _content(call):
+def _content(call, sender):
     """What the mail says, from the template or from the call, with its subject."""
     number, values = _template_parameter(call)
     subject, alias = call.params.text("Subject"), call.params.text("FromAlias")
@@ -141,12 +178,20 @@ def _content(call):
         row = find_template(call, number)
         if call.rules.template_must_be_approved and row["status"] != APPROVED:
             raise ApiError("InvalidTemplateStatus.Malformed")
-        # The call's own subject and sender name win; else the template's, filled.
-        content = Content(subject=subject or fill(row["subject"], values),
-                          alias=alias or row["nickname"], template=row, values=values)
-    if not content.subject.strip() or len(content.subject) > call.limits.subject:
+        if sender.type not in call.rules.template_senders:
+            raise ApiError("InvalidMailAddressSendType.Malformed",
+                           "Template is not for this type of sender.")
+        if call.rules.subject_source == "template":
+            subject = ""
+        # A subject is plain text: its values are never escaped.
+        subject = subject or fill(row["subject"], values)
+        if call.rules.value_escaping == "html":
+            values = {name: html_lib.escape(value) for name, value in values.items()}
+        content = Content(subject=subject, alias=alias or row["nickname"], template=row,
+                          values=values)
+    if not content.subject.strip() or units(content.subject) > call.limits.subject:
         raise ApiError("InvalidSubject.Malformed")
-    if len(alias) > call.limits.from_alias:
+    if units(alias) > call.limits.from_alias:
         raise ApiError("InvalidFromAlias.Malformed")
     return content
 
@@ -173,7 +218,7 @@ def single_send_mail(call):
     sender = check_sender(call, name)
     if call.params.text("AddressType").strip() not in ("0", "1"):
         raise ApiError("InvalidAddressType.Malformed")
-    _check_reply(call)
+    reply_to = _reply_to(call, sender)
     to = _addresses(call, "ToAddress", call.limits.to_addresses, "InvalidToAddress")
     if not to:
         raise ApiError("InvalidToAddress")
@@ -183,10 +228,12 @@ def single_send_mail(call):
         "click_trace": _choice(call, "ClickTrace", ("", "0", "1")) == "1",
         "link_type": _choice(call, "UnSubscribeLinkType", LINK_TYPES),
         "filter_level": _choice(call, "UnSubscribeFilterLevel", FILTER_LEVELS),
+        "reply_to": reply_to,
+        "random_from": call.params.text("AddressType").strip() == "0" and call.rules.random_from,
     }
     if options["click_trace"] and not tag:
         raise ApiError("InvalidTagName.Malformed", "ClickTrace needs a tag.")
-    content = _content(call)
+    content = _content(call, sender)
     _check_account(call, sender, content, len(to) + len(bcc))
     if call.rules.invalid_address == "refuse":
         for address in to:
@@ -211,7 +258,7 @@ def send_test_by_template(call):
     values = {"EAddr": address}
     for built_in in BUILT_IN[1:]:
         values[built_in] = params.text(built_in)
-        if len(values[built_in]) > 30:
+        if units(values[built_in]) > 30:
             raise ApiError("InvalidParameter", f"{built_in} is longer than 30 characters.")
     values.update(_test_values(call))
     row = find_template(call, params.integer("TemplateId"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..clock import beijing_minute, parse_beijing
 from ..errors import ApiError
+from ..mail import from_address
 from . import operation
 
 DAY = 86400.0
@@ -60,14 +61,15 @@ async def sender_statistics_detail_by_param(call):
     if call.account.settings.outcomes.withhold_statistics:
         return {"NextStart": "", "data": {"mailDetail": []}}
     rows = await call.store.read(
-        "SELECT l.seq, l.sender, l.rcpt, l.subject, o.* FROM ledger l JOIN outcome o"
+        "SELECT l.seq, l.sender, l.rcpt, l.subject, l.env_id, l.options, o.*"
+        " FROM ledger l JOIN outcome o"
         f" ON o.seq = l.seq WHERE {' AND '.join(conditions)} ORDER BY l.seq LIMIT ?",
         (*values, length + 1))
     shown = rows[:length]
     return {
         "NextStart": str(shown[-1]["seq"]) if len(rows) > length else "",
         "data": {"mailDetail": [{
-            "AccountName": row["sender"],
+            "AccountName": from_address(row),
             "ConfigSetId": "",
             "ConfigSetName": "",
             "ErrorClassification": row["classification"],

@@ -7,6 +7,7 @@ import re
 from ..addresses import is_address
 from ..clock import beijing_minute
 from ..errors import ApiError
+from ..mail import from_address
 from . import like, operation
 from .statistics import DAY, start_position, window
 
@@ -82,9 +83,17 @@ def list_block_sending(call):
             "BlockTime": int(row["at"]),
             "Reason": row["reason"],
             "SendTime": int(row["send_time"]),
-            "SenderEmail": row["sender"],
+            "SenderEmail": _from_address(call, row),
         } for row in shown],
     }
+
+
+def _from_address(call, row):
+    """The From of the mail that somebody complained of or unsubscribed from."""
+    mail = call.store.row(
+        "SELECT sender, env_id, options FROM ledger WHERE account = ? AND rcpt = ? AND sender = ?"
+        " AND accepted_at = ?", (row["account"], row["rcpt"], row["sender"], row["send_time"]))
+    return from_address(mail) if mail else row["sender"]
 
 
 def _after(second):

@@ -4,7 +4,7 @@ import re
 
 from ..clock import beijing_minute
 from ..errors import ApiError
-from . import like, operation
+from . import like, operation, units
 
 DRAFT, PENDING, APPROVED, REJECTED = 0, 1, 2, 3
 
@@ -12,6 +12,9 @@ DRAFT, PENDING, APPROVED, REJECTED = 0, 1, 2, 3
 PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 #: something in braces that looks like a placeholder but can't be one
 _BROKEN = re.compile(r"\{(?=[A-Za-z0-9_.-]*[0-9_.-])[A-Za-z0-9_.-]{1,50}\}")
+
+#: what is no text: comments, style sheets, tags
+_MARKUP = re.compile(r"(<!--.*?-->|<style\b.*?</style\s*>|<[^>]*>)", re.S | re.I)
 
 #: filled by the service itself in sends to receiver lists and in tests
 BUILT_IN = ("EAddr", "UserName", "NickName", "Gender", "Birthday", "Mobile")
@@ -41,15 +44,15 @@ def _checked(call, old=None):
         "text": params.text("TemplateText"),
         "remark": params.text("Remark"),
     }
-    if not 0 < len(fields["name"]) <= limits.template_name:
+    if not 0 < units(fields["name"]) <= limits.template_name:
         raise ApiError("InvalidTemplateName.Malformed")
     other = call.store.value("SELECT id FROM template WHERE account = ? AND name = ?",
                              (call.account.id, fields["name"]))
     if other is not None and (old is None or other != old["id"]):
         raise ApiError("InvalidTemplateName.Duplicate")
-    if len(fields["nickname"]) > limits.template_nickname:
+    if units(fields["nickname"]) > limits.template_nickname:
         raise ApiError("InvalidTemplateNickName.Malformed")
-    if not 0 < len(fields["subject"]) <= limits.template_subject:
+    if not 0 < units(fields["subject"]) <= limits.template_subject:
         raise ApiError("InvalidSubject.Malformed")
     size = len(fields["text"].encode("utf-8", "replace"))
     if not 0 < size <= limits.template_bytes:
@@ -62,7 +65,24 @@ def _checked(call, old=None):
     if broken:
         raise ApiError("InvalidTemplateText.Malformed",
                        f"A variable has letters only: {broken[0]}")
+    fields["text"] = _stored(fields["text"], call.rules.stored_text)
     return fields
+
+
+def _stored(text, form):
+    """The text as the service keeps it, which is not always to the letter as it came.
+
+    :param form: of the setting ``rules.stored_text``
+    """
+    if form == "crlf":
+        return re.sub(r"\r?\n", "\r\n", re.sub(r"(</(?:p|div|td|tr|h\d)>)", r"\1\n", text)) + "\r\n"
+    if form == "entities":
+        return "".join(
+            part if part[:1] == "<" else
+            "".join(char if ord(char) < 128 else f"&#{ord(char)};" for char in part)
+            .replace("'", "&#39;")
+            for part in _MARKUP.split(text))
+    return text
 
 
 def _without_code(html):
@@ -128,7 +148,7 @@ def desc_template(call):
         "SmsContent": "",
         "SmsType": "0",
         "TemplateName": row["name"],
-        "TemplateNickName": row["nickname"],
+        "TemplateNickName": row["nickname"] if call.rules.returns_nickname else "",
         "TemplateStatus": str(row["status"]),
         "TemplateSubject": row["subject"],
         "TemplateText": row["text"],

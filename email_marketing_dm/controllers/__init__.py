@@ -1,6 +1,8 @@
 from . import (
     directmail_audience,
     directmail_events,
+    directmail_here,
+    directmail_optout,
     directmail_recipient,
     directmail_thumbnail,
     directmail_tracking,

@@ -1,11 +1,15 @@
 import logging
 import time
 
-from odoo import http
+from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
 from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
-from ..engine.content import read_delivery_token
+from ..directmail.push_forms import describe_push
+from ..directmail.tokens import read_token
+from ..engine.content import TOKEN_KIND
+from ..exceptions import MasterKeyProblem
+from .pages import RETRY_SECONDS
 
 _logger = logging.getLogger(__name__)
 
@@ -21,23 +25,36 @@ class DirectmailEvents(http.Controller):
     @http.route(
         "/directmail/events/<string:address>",
         type="http",
-        auth="public",
+        # Signature and token say who calls: looking up the public user would be for nothing.
+        auth="none",
+        readonly=False,
         methods=["POST"],
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("address",),
     )
-    def receive(self, address, **_query):
+    def receive(self, address):
         """Check a push, keep what it says, and answer. A job applies it later.
 
         An event that comes again changes nothing.
         """
-        account = request.env["directmail.account"]._find_by_push_address(address)
-        if not account:
+        # With all rights, but for an address that this database has signed, and only after the
+        # signature and token of the push.
+        env = request.env(user=SUPERUSER_ID, su=True)
+        try:
+            target = env["directmail.account"]._find_push_target(address)
+        except MasterKeyProblem:
+            # EventBridge tries again, and a load balancer asks another server.
+            return request.make_response(
+                "master key", headers=[("Retry-After", str(RETRY_SECONDS))], status=503
+            )
+        if not target:
             raise request.not_found()
+        account = env["directmail.account"].browse(target.account_id)
         try:
             body = self._read_body()
-            self._verify(account, body)
+            self._verify(account, target, body)
             pushed = read_events(body)
         except PushRefused as error:
             self._report(account, error.reason)
@@ -46,10 +63,14 @@ class DirectmailEvents(http.Controller):
                 headers=[("X-DirectMail-Push", error.reason)],
                 status=STATUS.get(error.reason, 403),
             )
-        env = account.env
+        key, uuid = target.master_key, target.database_uuid
+        named = [(event, read_token(key, uuid, TOKEN_KIND, event.token)) for event in pushed]
         events = env["directmail.event"]
-        named = [(event, read_delivery_token(env, event.token)) for event in pushed]
-        events._receive(events._make_pushed(account, named))
+        facts = events._make_pushed(
+            account, named, company_id=target.company_id, master_key=target.master_key
+        )
+        events._receive(facts)
+        self._recognise_probe(account, target, body, named)
         return request.make_response("ok")
 
     def _read_body(self):
@@ -65,20 +86,35 @@ class DirectmailEvents(http.Controller):
             raise PushRefused("oversized")
         return body
 
-    def _verify(self, account, body):
+    def _verify(self, account, target, body):
+        verify(request.httprequest.headers, body, **self._get_options(account, target))
+
+    def _get_options(self, account, target):
+        """Return the options of `push.verify` for this request."""
         # EventBridge signs the address as the rule has it, which is not what a proxy passes on.
-        urls = [account.push_url]
-        if account.test_mode:
+        urls = [target.url]
+        if target.test_mode:
             urls.append(request.httprequest.url)
-        verify(
-            request.httprequest.headers,
-            body,
-            urls=urls,
-            token=account.push_token,
-            certificate=account._get_certificate,
-            now=time.time(),
-            test_mode=account.test_mode,
-        )
+        return {
+            "urls": urls,
+            "token": target.token,
+            "certificate": account._get_certificate,
+            "now": time.time(),
+            "test_mode": target.test_mode,
+        }
+
+    def _recognise_probe(self, account, target, body, named):
+        """Have First contact look at the event of its own mail.
+
+        :param named: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
+        """
+        tokens = {event.token for event, delivery_id in named if event.token and not delivery_id}
+        contact = tokens and account.env["directmail.first.contact"]._recognise(account, tokens)
+        if contact:
+            step = contact._get_step("push")
+            if step.state in ("todo", "waiting"):
+                options = self._get_options(account, target)
+                step._take_push(describe_push(request.httprequest.headers, body, **options))
 
     def _report(self, account, reason):
         """Say once a minute what is refused and why."""

@@ -1,9 +1,11 @@
+from werkzeug.exceptions import ServiceUnavailable
+
 from odoo import http
 from odoo.http import request
 
 from ..directmail.placeholders import assemble
 from ..engine.content import Person
-from .pages import get_language, render_page
+from .pages import LostKeyLink, get_language, make_unavailable, render_page
 from .tokens import find_delivery
 
 # The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
@@ -32,7 +34,9 @@ class DirectmailRecipient(http.Controller):
         type="http",
         auth="public",
         methods=["GET"],
+        save_session=False,
         sitemap=False,
+        recipient_parameters=("token",),
     )
     def unsubscribe_page(self, token):
         """Ask for a click. Scanners follow links, so a GET changes nothing (RFC 8058)."""
@@ -46,12 +50,24 @@ class DirectmailRecipient(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("token", "List-Unsubscribe", "scope"),
     )
     def unsubscribe(self, token, **post):
         """Unsubscribe, from the mail program's one-click button or from our page."""
-        delivery = self._get_delivery(token)
         one_click = post.get("List-Unsubscribe") == "One-Click"
         scope = post.get("scope") if post.get("scope") in SCOPES else "company"
+        try:
+            delivery = self._get_delivery(token)
+        except (LostKeyLink, ServiceUnavailable) as error:
+            # Anybody may call this page, so with all rights: nothing happens before the token is
+            # verified. Returned, not raised, so that the request is committed.
+            requests = request.env["directmail.unsubscribe.request"].sudo()
+            kept = requests._keep(token, scope, one_click)
+            return (
+                error.response
+                if isinstance(error, LostKeyLink)
+                else make_unavailable(requests.env, kept)
+            )
         if delivery.address_key:
             delivery._unsubscribe("one_click" if one_click else "page", scope)
         return self._render_page(delivery, token, "done", scope=scope)
@@ -64,8 +80,9 @@ class DirectmailRecipient(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("token", "reason", "feedback", "scope"),
     )
-    def explain(self, token, reason="", feedback="", scope="company", **_post):
+    def explain(self, token, reason="", feedback="", scope="company"):
         """Keep why somebody has unsubscribed, if they like to say."""
         delivery = self._get_delivery(token)
         reasons = delivery.env["mailing.subscription.optout"]
@@ -81,8 +98,9 @@ class DirectmailRecipient(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        recipient_parameters=("token",),
     )
-    def undo(self, token, **_post):
+    def undo(self, token):
         """Take an unsubscription back that was made by mistake."""
         delivery = self._get_delivery(token)
         delivery._undo_unsubscription()
@@ -93,7 +111,9 @@ class DirectmailRecipient(http.Controller):
         type="http",
         auth="public",
         methods=["GET"],
+        save_session=False,
         sitemap=False,
+        recipient_parameters=("token",),
     )
     def view_online(self, token):
         """Show the mail as this person got it."""

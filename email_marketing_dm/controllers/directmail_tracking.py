@@ -8,7 +8,6 @@ from .tokens import find_delivery
 
 # A transparent picture of one pixel.
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-UNCACHED = [("Cache-Control", "no-store, private"), ("X-Robots-Tag", "noindex")]
 
 
 class DirectmailTracking(http.Controller):
@@ -21,13 +20,14 @@ class DirectmailTracking(http.Controller):
         methods=["GET", "HEAD"],
         save_session=False,
         sitemap=False,
+        recipient_parameters=("token",),
     )
     def opened(self, token):
         """Note that the mail's images were loaded."""
         delivery = find_delivery(token)
         if delivery.task_id._is_recording("opens"):
             self._record(delivery, "open")
-        return request.make_response(PIXEL, headers=[("Content-Type", "image/gif"), *UNCACHED])
+        return request.make_response(PIXEL, headers=[("Content-Type", "image/gif")])
 
     @http.route(
         "/directmail/click/<int:template>/<int:number>/<string:token>",
@@ -36,6 +36,7 @@ class DirectmailTracking(http.Controller):
         methods=["GET", "HEAD"],
         save_session=False,
         sitemap=False,
+        recipient_parameters=("template", "number", "token"),
     )
     def clicked(self, template, number, token):
         """Note that a link was followed, and lead where it leads.
@@ -54,9 +55,7 @@ class DirectmailTracking(http.Controller):
             raise make_dead_link(delivery)
         if delivery.task_id._is_recording("clicks"):
             self._record(delivery, "click", link)
-        response = request.redirect(link.tracker_id.redirected_url, code=302, local=False)
-        response.headers.extend(UNCACHED)
-        return response
+        return request.redirect(link.tracker_id.redirected_url, code=302, local=False)
 
     def _record(self, delivery, kind, link=None):
         asked = request.httprequest

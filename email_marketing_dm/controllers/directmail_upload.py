@@ -19,17 +19,18 @@ class DirectmailUpload(http.Controller):
             raise request.not_found()
         return make_csv_response(
             f"not-matched-{upload.id}.csv",
-            [upload.env._("Row"), upload.env._("ID")],
+            [upload.env._("Row"), upload.env._("ID"), upload.env._("Reason")],
             lambda last: self._read_page(upload, last),
         )
 
     def _read_page(self, upload, last):
         lines = request.env["directmail.upload.line"].search_fetch(
             [("upload_id", "=", upload.id), ("status", "=", "unmatched"), ("id", ">", last)],
-            ["number", "value"],
+            ["number", "value", "reason"],
             order="id",
             limit=PAGE,
         )
-        rows = [(line.id, line.number, line.value) for line in lines]
+        reasons = dict(lines._fields["reason"]._description_selection(request.env))
+        rows = [(line.id, line.number, line.value, reasons.get(line.reason, "")) for line in lines]
         lines.invalidate_recordset()
         return rows

@@ -1,12 +1,20 @@
 from werkzeug.exceptions import NotFound
 
 from odoo.http import request
+from odoo.tools import SQL
 
 from ..directmail.languages import choose_language
+from ..directmail.tokens import read_number
+from ..engine.installed import find_model
 from ..models.directmail_template_values import LANGUAGE_FIELDS
 
 PAGE = "email_marketing_dm.unsubscribe_page"
-DEAD_HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("X-Robots-Tag", "noindex")]
+RETRY_SECONDS = 120
+HTML = [("Content-Type", "text/html; charset=utf-8")]
+
+
+class LostKeyLink(NotFound):
+    """The link may be genuine, but the master key that it was signed with is lost."""
 
 
 def get_language(delivery):
@@ -19,8 +27,9 @@ def get_language(delivery):
     """
     env = delivery.env
     person = delivery.partner_id
-    if not person and delivery.res_model in env:
-        person = env[delivery.res_model].browse(delivery.res_id).exists()
+    source = find_model(env, delivery.res_model)
+    if not person and source is not None:
+        person = source.browse(delivery.res_id).exists()
     company = delivery.company_id or env.company
     wanted = (
         *(person[name] for name in LANGUAGE_FIELDS if person and name in person._fields),
@@ -40,8 +49,49 @@ def render_page(delivery, stage, **values):
     return view._render_template(PAGE, {"stage": stage, "lang": delivery.env.lang, **values})
 
 
-def make_dead_link(delivery):
-    """Return the exception to raise for a link that leads nowhere: 404, with words for a reader."""
+def make_dead_link(delivery, token=None):
+    """Return the exception to raise for a link that leads nowhere: 404, with words for a reader.
+
+    :param str token: the token that this database's key did not sign. If it may have been signed
+        with a key that was lost since, the page says what to do instead
+    """
     nobody = delivery.browse()
-    page = render_page(nobody.with_context(lang=get_language(nobody)), "dead")
-    return NotFound(response=request.make_response(page, headers=DEAD_HEADERS, status=404))
+    if token and (company := _find_sender(nobody.env, token)):
+        return LostKeyLink(response=_make_answer(nobody, "unverified", 404, company=company))
+    return NotFound(response=_make_answer(nobody, "dead", 404))
+
+
+def make_unavailable(env, kept=False):
+    """Return the response of a server that can't verify links: 503, for somebody else to answer.
+
+    A load balancer asks another server, and a mail program tries again.
+
+    :param bool kept: whether a request to unsubscribe was kept until it can be verified
+    """
+    nobody = env["directmail.delivery"].browse()
+    response = _make_answer(nobody, "unavailable", 503, kept=kept)
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def _make_answer(nobody, stage, status, **values):
+    page = render_page(nobody.with_context(lang=get_language(nobody)), stage, **values)
+    return request.make_response(page, headers=HTML, status=status)
+
+
+def _find_sender(env, token):
+    """Return the company whose mail a token of a lost master key seems to be in; empty if none.
+
+    Nothing but the company's own name and address may be shown: the token is not verified.
+    """
+    number = read_number(token)
+    rows = number and env.execute_query(
+        SQL(
+            """SELECT company_id FROM directmail_delivery
+                WHERE id = %s AND claimed_at IS NOT NULL AND id <= (
+                      SELECT max(last_delivery) FROM directmail_rekey
+                       WHERE from_fingerprint != to_fingerprint)""",
+            number,
+        )
+    )
+    return env["res.company"].browse(rows[0]) if rows else env["res.company"]

@@ -1,16 +1,24 @@
+from werkzeug.exceptions import ServiceUnavailable
+
 from odoo.http import request
 
 from ..engine.content import read_delivery_token
-from .pages import make_dead_link
+from ..exceptions import MasterKeyProblem
+from .pages import make_dead_link, make_unavailable
 
 
 def find_delivery(token):
     """Return the delivery that a token in a mail's link was made for, with all rights.
 
-    :raise NotFound: for a token that this database did not make
+    :raise NotFound: for a token that this database's master key did not sign
+    :raise ServiceUnavailable: if this server has another master key, so that nobody can tell
     """
     env = request.env(su=True)
-    delivery = env["directmail.delivery"].browse(read_delivery_token(env, token) or 0).exists()
+    try:
+        number = read_delivery_token(env, token)
+    except MasterKeyProblem as problem:
+        raise ServiceUnavailable(response=make_unavailable(env)) from problem
+    delivery = env["directmail.delivery"].browse(number or 0).exists()
     if not delivery:
-        raise make_dead_link(delivery)
+        raise make_dead_link(delivery, None if number else token)
     return delivery

@@ -2,6 +2,7 @@
 """Mail addresses: one spelling per mailbox, and a form that may be shown."""
 
 import re
+import unicodedata
 
 from .const import ADDRESS_MAX
 
@@ -15,16 +16,30 @@ _ADDRESS = re.compile(ADDRESS_PATTERN)
 LOCAL_MAX = 64  # RFC 5321, 4.5.3.1.1
 LABEL_MAX = 63  # RFC 1035, 2.3.4
 
+# Domains in other scripts. PostgreSQL reads both patterns in the same way, in
+# `directmail_ascii_address` (see engine/idn.py), which gives the same results as normalise().
+#: ignored in domain names (Unicode TS #46)
+IDN_IGNORED = "[\\u00AD\\u034F\\u180B-\\u180D\\u200B\\u2060\\uFE00-\\uFE0F\\uFEFF]"
+#: characters of a domain that are no letters, digits or marks, or that nobody can see
+IDN_REFUSED = (
+    "[\\u0080-\\u00B6\\u00B8-\\u00BF\\u00D7\\u00F7\\u2000-\\u206F\\u20A0-\\u20CF\\u2190-\\u2BFF"
+    "\\u2FF0-\\u3004\\uE000-\\uF8FF\\uFFF0-\\uFFFF]"
+)
+_IDN_IGNORED, _IDN_REFUSED = re.compile(IDN_IGNORED), re.compile(IDN_REFUSED)
+
 
 def normalise(address):
     """Return ``address`` stripped and in lower case, or None where it is no mail address.
 
     Takes the bare address only (no "Name <a@b>"). DirectMail takes ASCII of at most 192
-    characters; domains in other scripts must come as punycode ("xn--...").
+    characters, so a domain in another script is written as punycode ("xn--..."): both spellings
+    are one mailbox. A local part in another script can't be mailed.
     """
     address = (address or "").strip()
+    if not address.isascii():
+        address = _write_in_ascii(address)
     # Before lower(): it turns a few non-ASCII letters (the Kelvin sign) into ASCII ones.
-    if not address.isascii() or len(address) > ADDRESS_MAX:
+    if not address or not address.isascii() or len(address) > ADDRESS_MAX:
         return None
     address = address.lower()
     if not _ADDRESS.fullmatch(address):
@@ -33,6 +48,38 @@ def normalise(address):
     if len(local) > LOCAL_MAX or max(map(len, domain.split("."))) > LABEL_MAX:
         return None
     return address
+
+
+def _write_in_ascii(address):
+    """Return an address with its domain in punycode, or None where that can't be."""
+    local, at, domain = address.partition("@")
+    if not local.isascii() or len(domain) > ADDRESS_MAX:
+        return None
+    domain = unicodedata.normalize("NFKC", _IDN_IGNORED.sub("", domain).lower())
+    domain = unicodedata.normalize("NFKC", domain.lower()).replace("\u3002", ".")
+    if _IDN_REFUSED.search(domain):
+        return None
+    return local + at + ".".join(map(_write_label, domain.split(".")))
+
+
+def _write_label(label):
+    return label if label.isascii() else "xn--" + label.encode("punycode").decode("ascii")
+
+
+def spell(address):
+    """Return the spellings of a normalised address: in ASCII, and in the domain's own script."""
+    local, at, domain = address.partition("@")
+    labels = [_read_label(label) for label in domain.split(".")]
+    return {address, local + at + ".".join(labels)}
+
+
+def _read_label(label):
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return label.removeprefix("xn--").encode().decode("punycode")
+    except UnicodeError:
+        return label
 
 
 def mask(address):
@@ -58,6 +105,9 @@ def scrub(text, address=""):
     text = _ANY_ADDRESS.sub("***", text)
     local, _at, domain = address.rpartition("@")
     for part in (f"{local}={domain}", local):
+        # Compiling a pattern for each address costs more than all else done to a pushed event.
+        if text.isascii() and part.lower() not in text.lower():
+            continue
         # A local part of one or two letters stands in every other word.
         if len(part) > 2:
             text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "***", text, flags=re.IGNORECASE)

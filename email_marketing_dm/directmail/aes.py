@@ -24,7 +24,26 @@ VALUE_MAX = 1024  # characters; a longest address is 448 hex digits with padding
 
 _KEY = re.compile(r"[0-9A-Fa-f]{16}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{32})+")
-_SPACE = re.compile(r"\s+")
+_SPACE = re.compile(r"[\s\u200b\ufeff]+")
+# As databases and programs write bytes: 0x..., X'...', '\x...'::bytea, E'\\x...', _binary 0x...,
+# UNHEX('...'), decode('...', 'hex'), FROM_BASE64('...'), in quotes or behind an apostrophe.
+_LITERALS = (
+    re.compile(
+        r"""[^0-9A-Z]*(?:_binary)?[('"]*(?:0x|\\+x|[be]?['"]+\\+x|x['"]+)
+        ([0-9a-f]+)['"]*\)*(?:::bytea)?[^0-9A-Z]*""",
+        re.IGNORECASE | re.VERBOSE,
+    ),
+    re.compile(
+        r"""[^0-9A-Z]*(?:unhex|hextoraw|from_base64|decode)\(['"]
+        ([\w+/=-]+)['"](?:,['"](?:hex|base64)['"])?\)[^0-9A-Z]*""",
+        re.IGNORECASE | re.VERBOSE,
+    ),
+    re.compile(r"""=?[nb]?['"`]*([\w+/=-]+)['"`,;]*""", re.IGNORECASE),
+)
+_GROUP = re.compile(r"[:.-]")
+_HEX_GROUPS = re.compile(
+    r"[0-9A-Fa-f]{2}(?:[:.-][0-9A-Fa-f]{2})+|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{8})+"
+)
 _URLSAFE = str.maketrans("-_", "+/")
 # scrypt: a guess costs 50 ms and 32 MB, and most keys were not chosen at random
 _SCRYPT = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26, "dklen": 32}
@@ -58,7 +77,7 @@ class AesKey:
         return f"<AesKey {self.mode}>"
 
     def decrypt(self, value):
-        """Return the text behind a value in hex digits or Base64, white space ignored.
+        """Return the text behind a value in hex digits or Base64, however a database wrote it.
 
         :raise DecryptError: encrypted with another key or mode, or damaged
         """
@@ -90,10 +109,20 @@ class AesKey:
 
 
 def _decode(value):
-    """Yield what a value may stand for in bytes: as hex digits, then as Base64."""
+    """Yield what a value may stand for in bytes: as it stands, then as a database's literal."""
     if len(value) > VALUE_MAX:
         return
     text = _SPACE.sub("", value)  # MySQL's TO_BASE64 breaks lines
+    yield from _decode_plain(text)
+    for pattern in _LITERALS:
+        if found := pattern.fullmatch(text):
+            yield from _decode_plain(found[1])
+    if _HEX_GROUPS.fullmatch(text):
+        yield from _decode_plain(_GROUP.sub("", text))
+
+
+def _decode_plain(text):
+    """Yield what hex digits, then Base64, stand for."""
     if _HEX.fullmatch(text):
         yield bytes.fromhex(text)
     text = text.rstrip("=").translate(_URLSAFE)

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 from alibabacloud_dm20151123 import models
 from alibabacloud_dm20151123.client import Client as SdkClient
@@ -43,6 +44,7 @@ from .records import (
     DeliveryDetail,
     DetailPage,
     Domain,
+    DomainRecords,
     InvalidAddress,
     InvalidPage,
     Mail,
@@ -177,6 +179,44 @@ class DirectMailClient:
     def list_domains(self):
         """Iterate over all Domain of the account."""
         return (Domain.from_wire(row) for row in self._list("QueryDomainByParam", "domain"))
+
+    def describe_domain(self, domain_id):
+        """Return the DomainRecords of a domain, as public DNS has them at this moment."""
+        fields = {"DomainId": domain_id, "RequireRealTimeDnsRecords": "true"}
+        return DomainRecords.from_wire(self._call("DescDomain", fields))
+
+    def check_action(self, action):
+        """Ask for an operation without any parameter, to see whether this AccessKey may call it.
+
+        What must not be carried out by chance needs parameters, so it is refused for lack of them.
+
+        :param str action: one of `probe.ACTIONS`
+        :return: "yes", "denied" (by RAM) or "missing" (DirectMail has no such operation)
+        :raise DirectMailError: where neither can be told
+        """
+        try:
+            self._call(action)
+        except DirectMailError as error:
+            if error.kind == "permission":
+                return "denied"
+            if error.code in ("InvalidApi.NotFound", "InvalidAction.NotFound"):
+                return "missing"
+            if error.kind not in ("invalid", "not_found", "quota", "duplicate"):
+                raise
+        return "yes"
+
+    def read_time(self):
+        """Return the time by the server's clock (aware, to the second), or None if not told.
+
+        :raise OSError: no answer
+        """
+        url = f"{self._protocol}://{self.endpoint}/"
+        with _Session(url) as session:
+            stamp = session.get(url, timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT)).headers.get("Date")
+        try:
+            return parsedate_to_datetime(stamp)
+        except (TypeError, ValueError):
+            return None
 
     def get_events(self):
         """Tell whether DirectMail hands its events to EventBridge."""
@@ -417,18 +457,24 @@ def _send_request(mail):
     return models.SingleSendMailRequest(
         account_name=mail.sender,
         address_type=mail.address_type,
-        reply_to_address="false",  # a string: the SDK would write a bool as "False"
+        # A string: the SDK would write a bool as "False".
+        reply_to_address="true" if mail.reply_as_sender else "false",
         reply_address=mail.reply_address or None,
-        to_address=mail.to.strip(),
+        to_address=mail.to.strip() if mail.to.isascii() else normalise(mail.to),
         subject=mail.subject,
         from_alias=mail.sender_name or None,
         tag_name=mail.tag or None,
         headers=json.dumps(mail.headers, ensure_ascii=False) if mail.headers else None,
         template=template,
         html_body=mail.html_body or None,
+        text_body=mail.text_body or None,
         click_trace="1" if mail.click_trace else "0",
-        # Ours are in the mail and its headers; DirectMail's own would be a second pair.
-        un_subscribe_link_type="disabled",
-        # A second net: who unsubscribed from the domain elsewhere gets nothing.
-        un_subscribe_filter_level="mailfrom_domain",
+        un_subscribe_link_type=mail.unsubscribe_link or _get_link_type(mail.headers),
+        un_subscribe_filter_level=mail.unsubscribe_filter,
     )
+
+
+def _get_link_type(headers):
+    """Return DirectMail's own unsubscribe link only for a mail that has no other one."""
+    has_own = any(name.lower() == "list-unsubscribe" for name in headers)
+    return "disabled" if has_own else "default"

@@ -9,13 +9,16 @@ from datetime import timedelta, timezone
 
 API_VERSION = "2015-11-23"
 
-# (region code, endpoint host). Sydney is closed to new API calls (help, "API endpoints").
+# (region code, public endpoint). Sydney is closed to new API calls (help, "API endpoints").
 REGIONS = (
     ("cn-hangzhou", "dm.aliyuncs.com"),
     ("ap-southeast-1", "dm.ap-southeast-1.aliyuncs.com"),
     ("us-east-1", "dm.us-east-1.aliyuncs.com"),
     ("eu-central-1", "dm.eu-central-1.aliyuncs.com"),
 )
+
+# The same service, from inside a VPC of the region (help, "API endpoints").
+VPC_ENDPOINTS = tuple((region, f"dm-vpc.{region}.aliyuncs.com") for region, _host in REGIONS)
 
 # DirectMail's days roll over, and its query windows are read, in Beijing time.
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -25,7 +28,8 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 
 # Limits ---------------------------------------------------------------------------------
-SENDER_NAME_MAX = 15  # FromAlias of a send (SDK)
+# Texts are counted in UTF-16 units, see `lengths`.
+SENDER_NAME_MAX = 14  # FromAlias of a send: "shorter than 15" (help); the SDK says at most 15
 TEMPLATE_SENDER_NAME_MAX = 30  # TemplateNickName of a template (SDK)
 SUBJECT_MAX = 100  # filled subject (help, limits); the SDK says 256: the safer one rules
 TEMPLATE_NAME_MAX = 30  # unique per account (SDK)
@@ -52,6 +56,11 @@ USER_STATUS_BITS = {1: "frozen", 2: "overdue", 4: "restricted", 8: "deleted"}
 SENDER_STATUS = {0: "normal", 1: "frozen"}  # AccountStatus (help, QueryMailAddressByParam)
 SENDER_DOMAIN_STATUS = {0: "normal", 1: "abnormal"}  # DomainStatus of a sender (same page)
 DOMAIN_CHECK_STATUS = {0: "verified", 1: "not_verified"}  # SPF, MX, CNAME, ... (SDK)
+
+# UnSubscribeLinkType and UnSubscribeFilterLevel of SingleSendMail (SDK). DirectMail's link stands
+# in the header List-Unsubscribe; "default" adds it for batch senders (help, "unsubscribe").
+UNSUBSCRIBE_LINKS = ("default", "disabled")
+UNSUBSCRIBE_FILTERS = ("mailfrom_domain", "mailfrom", "edm_id", "default", "disabled")
 
 BLOCK_UNSUBSCRIBED = "UNSUB"
 BLOCK_REPORTED = "REPORT"

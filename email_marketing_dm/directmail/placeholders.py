@@ -17,6 +17,9 @@ from lxml import etree, html
 from .compaction import compact
 from .const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .expressions import INLINE, parse_expression
+from .languages import is_right_to_left, name_language
+from .lengths import count_units, cut_units
+from .outlook import close_comment, is_settings, replace_addresses
 
 TOKEN = "Token"  # reserved: the person's token in our own links
 
@@ -25,7 +28,6 @@ _BRACED_WORD = re.compile(r"\{\s*\w+\s*\}")
 _RAW_TEXT = ("style", "script")  # where entities mean nothing
 _ADDRESS_ATTRIBUTES = ("href", "src", "background")
 _CSS_URL = re.compile(r"""(url\(\s*['"]?)([^'")]+)""", re.IGNORECASE)
-_COMMENT_ADDRESS = re.compile(r"""(\b(?:href|src|background)\s*=\s*["'])([^"']+)""", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The C0 controls that neither HTML nor PostgreSQL takes.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -73,7 +75,15 @@ class Compiled:
 
 
 def compile_content(
-    subject, body_html, *, public_url, links, preview_text="", framed=False, compacted=False
+    subject,
+    body_html,
+    *,
+    public_url,
+    links,
+    preview_text="",
+    framed=False,
+    compacted=False,
+    language="",
 ):
     """Turn a subject and a body as Odoo holds them into DirectMail's form.
 
@@ -82,7 +92,9 @@ def compile_content(
     :param links: {href: path}: a link with exactly this address becomes public_url + path +
         "{Token}". Also right for links that are to be tracked.
     :param preview_text: what mail programs show beside the subject; placeholders as in a subject
-    :param framed: whether the body becomes a whole page, with what phones need to show it well
+    :param framed: whether the body becomes a whole page, with what phones need to show it well,
+        its language and a title
+    :param language: of the text, by Odoo's code; only for a page
     :param compacted: whether what nobody sees is left out, see compaction.compact()
     :return: Compiled; the same input always gives the same output
     """
@@ -91,7 +103,7 @@ def compile_content(
     base = _base(public_url)
     source = with_preview(str(body_html or ""), preview_text)
     body = _Body(frame(source) if framed else source, base, links, names, problems)
-    text = body.compile(compacted)
+    text = body.compile(compacted, Page(_title_of(subject), language) if framed else None)
     filled_subject = _compile_subject(subject or "", names, problems)
     count = len(names.variables) + (1 if "{%s}" % TOKEN in text else 0)
     if count > VARIABLES_MAX:
@@ -126,6 +138,30 @@ def html_value(value):
         return ""
     text = html_lib.escape(_CONTROLS.sub("", str(value)), quote=True)
     return text.replace("{", "&#123;").replace("}", "&#125;")
+
+
+def unescaped_value(value):
+    """Return a value of html_value() or body_value() as it was before, for who escapes it anew."""
+    return html_lib.unescape(value.replace("<br/>", "\n"))
+
+
+def fit_subject(subject, values, names, limit):
+    """Return values with which a filled subject is no longer than ``limit``.
+
+    :param subject: with variables
+    :param values: {name: value}
+    :param names: which of the values only a subject has; the longest is cut first
+    :param limit: UTF-16 units, as DirectMail counts
+    """
+    values = dict(values)
+    names = [name for name in names if "{%s}" % name in subject]
+    while names and (excess := count_units(assemble(subject, values)) - limit) > 0:
+        longest = max(names, key=lambda name: count_units(values.get(name)))
+        length = count_units(values.get(longest))
+        if not length:
+            break
+        values[longest] = cut_units(values[longest], max(0, length - excess))
+    return values
 
 
 def body_value(value):
@@ -171,6 +207,20 @@ def with_preview(body_html, preview_text):
     opening = _BODY_START.match(body_html)
     start = opening.end() if opening else 0
     return body_html[:start] + hidden + body_html[start:]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page says about itself: its title, plain text, and its language, by Odoo's code."""
+
+    title: str
+    language: str
+
+
+def _title_of(subject):
+    """Return a subject with the defaults of its placeholders: the title is the same for all."""
+    text = INLINE.sub(lambda match: (match[3] or "").strip(), subject or "")
+    return " ".join(text.split()).rstrip(" ,;:-–")
 
 
 class _Names:
@@ -267,8 +317,11 @@ class _Body:
             mark += "q"
         self._open, self._close, self._name, self._end = (f"{mark}{x}x" for x in "ocne")
 
-    def compile(self, compacted):
-        """Return the body's text for DirectMail."""
+    def compile(self, compacted, page=None):
+        """Return the body's text for DirectMail.
+
+        :param page: a `Page` that a whole document is to be
+        """
         is_document = _DOCUMENT.match(self._source)
         if is_document:
             parser = html.HTMLParser(encoding="utf-8")
@@ -278,12 +331,34 @@ class _Body:
         self._convert(root)
         if compacted:
             compact(root)
+        if page and is_document:
+            self._describe_page(root, page)
         whole = root.getroottree() if is_document else root
         text = etree.tostring(whole, encoding="unicode", method="html")
         if not is_document:
             text = text.removeprefix("<div>").removesuffix("</div>")
         text = text.replace(self._open, "&#123;").replace(self._close, "&#125;")
         return text.replace(self._name, "{").replace(self._end, "}")
+
+    def _describe_page(self, root, page):
+        """Say language, direction and title of a document, where it does not say so itself."""
+        language, rtl = name_language(page.language), is_right_to_left(page.language)
+        if language and "lang" not in root.attrib:
+            root.set("lang", language)
+            root.set("dir", root.get("dir", "rtl" if rtl else "ltr"))
+        body, head = root.find("body"), root.find("head")
+        if rtl and body is not None:
+            # Web mail shows the body only, inside a page of its own.
+            body.set("dir", body.get("dir", "rtl"))
+        if head is None:
+            head = etree.Element("head")
+            root.insert(0, head)
+        if head.find("title") is None:
+            title = etree.SubElement(head, "title")
+            title.text = self._typed(_CONTROLS.sub("", page.title))
+        if body is not None:
+            # Outlook looks for its settings in the head only.
+            head.extend([node for node in body.iter(etree.Comment) if is_settings(node)])
 
     def _convert(self, root):
         for node in list(root.iter("*")):
@@ -366,8 +441,8 @@ class _Body:
         self._problems += [
             ("directive", found) for found in re.findall(r"\bt-[a-z-]+\s*=\s*[\"'][^\"']*", text)
         ]
-        text = _COMMENT_ADDRESS.sub(lambda match: match[1] + self._address(match[2]), text)
-        return _unbrace(self._css(text))
+        text = replace_addresses(self._css(close_comment(text)), self._address)
+        return _unbrace(text)
 
     def _css(self, text):
         return _CSS_URL.sub(lambda match: match[1] + self._address(match[2]), text)

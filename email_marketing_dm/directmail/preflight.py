@@ -14,6 +14,9 @@ from lxml import html
 
 from . import const
 from .expressions import INLINE
+from .foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
+from .lengths import count_units
+from .outlook import is_conditional, read_links
 
 ERROR, WARNING = "error", "warning"
 UNSUBSCRIBE = "/unsubscribe_from_list"
@@ -49,10 +52,13 @@ _FOREIGN_TAGS = ("form", "input", "button", "iframe", "video", "audio", "object"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)""", re.IGNORECASE)
 _OUTLOOK_URL = re.compile(r"""\b(?:src|background)\s*=\s*["']([^"']+)""", re.IGNORECASE)
+_CODE_TAGS = ("code", "kbd", "pre", "samp", "tt")  # what stands there is an example
+_PROSE = "descendant::text()[not(ancestor::%s)]" % " or ancestor::".join(_CODE_TAGS)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BARE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/?#:].*)?", re.IGNORECASE)
 _FILE = re.compile(r"\.(?:html?|php|aspx?|pdf|jpe?g|png|gif|webp|svg)$", re.IGNORECASE)
-_BRACED = re.compile(r"\{\s*([A-Za-z]\w*)\s*\}")
+_BRACED = re.compile(r"(?<!\{)\{\s*([A-Za-z]\w*)\s*\}(?!\})")
+_PLACEHOLDER = re.compile(r"\{\{.+?\}\}|\{\s*\w+\s*\}")
 #: how much a filled-in value is taken to be when the length of a subject is judged
 VALUE_LENGTH = 15
 CLIP_BYTES = 102 * 1024  # Gmail hides what comes after it
@@ -79,6 +85,7 @@ class Mail:
     """A mail as the checks see it.
 
     :ivar subject: as written, with Odoo's placeholders
+    :ivar preview_text: as written, with Odoo's placeholders
     :ivar body: HTML as the builder holds it
     :ivar compiled: `placeholders.Compiled` of both
     :ivar wire_text: the text that goes over the wire, if it is not that of ``compiled``
@@ -97,6 +104,7 @@ class Mail:
     address: tuple = ("", "", "")
     in_body: bool = False
     test_mode: bool = False
+    preview_text: str = ""
 
 
 def check(mail):
@@ -128,6 +136,7 @@ class _Page:
             for node in self.root.iter("a")
             if "href" in node.attrib
         ]
+        self.prose = " ".join("".join(self.root.xpath(_PROSE)).split())
         self.images = [node for node in self.root.iter("img") if "t-att-src" not in node.attrib]
 
     def picture_addresses(self):
@@ -139,21 +148,33 @@ class _Page:
                 yield from _CSS_URL.findall(node.get("style") or "")
                 if node.get("background"):
                     yield node.get("background")
-            elif "[if" in (node.text or ""):
+            elif is_conditional(node.text):
                 yield from _CSS_URL.findall(node.text)
                 yield from _OUTLOOK_URL.findall(node.text)
+
+    def link_addresses(self):
+        """Iterate over the addresses of all links, Outlook's too."""
+        for node in self.root.iter():
+            if isinstance(node.tag, str):
+                yield (node.get("href") or "").strip()
+            elif is_conditional(node.text):
+                yield from (link.get("href").strip() for link in read_links(node.text))
+
+    def descriptions(self):
+        """Iterate over what readers see of attributes."""
+        return self.root.xpath("descendant::*/@alt | descendant::*/@title")
 
 
 # Subject and sender ---------------------------------------------------------------------
 
 
 def subject(mail, page):
-    """A subject, at most 100 characters when it is filled in."""
+    """A subject, at most 100 units when it is filled in."""
     text = " ".join(mail.subject.split())
     if not text:
         yield Finding("subject_empty", ERROR)
         return
-    literal = len(INLINE.sub("", text))
+    literal = count_units(INLINE.sub("", text))
     if literal > const.SUBJECT_MAX:
         yield Finding("subject_long", ERROR, str(literal), "shorten_subject")
     elif literal + VALUE_LENGTH * len(INLINE.findall(text)) > const.SUBJECT_MAX:
@@ -161,12 +182,14 @@ def subject(mail, page):
 
 
 def sender_name(mail, page):
-    """A sender name of at most 15 characters."""
+    """A sender name of at most 14 units."""
     name = mail.sender_name.strip()
     if not name:
         yield Finding("sender_name_empty", ERROR)
-    elif len(name) > const.SENDER_NAME_MAX:
+    elif count_units(name) > const.SENDER_NAME_MAX:
         yield Finding("sender_name_long", ERROR, name, "shorten_sender_name")
+    for tag in find_tags(name) or _PLACEHOLDER.findall(name):
+        yield Finding("placeholder_in_sender_name", ERROR, tag)
 
 
 # What can be said in DirectMail's way -----------------------------------------------------
@@ -175,7 +198,8 @@ def sender_name(mail, page):
 def expressible(mail, page):
     """Only what the compilation found no problem with."""
     for code, detail in mail.compiled.problems:
-        yield Finding(code, ERROR, detail)
+        if not _is_foreign(detail):
+            yield Finding(code, ERROR, detail)
     for node in page.root.iter("*"):
         if node.get("data-filter-domain") and "t-if" not in node.attrib:
             yield Finding("condition", ERROR, node.get("data-filter-domain"))
@@ -192,8 +216,25 @@ def fallbacks(mail, page):
 
 def typed_variables(mail, page):
     """``{Name}`` typed by hand goes out as it stands."""
-    for word in dict.fromkeys(_BRACED.findall(page.text)):
-        yield Finding("typed_variable", WARNING, "{%s}" % word)
+    for word in dict.fromkeys(_BRACED.findall(f"{mail.preview_text} {page.prose}")):
+        if not find_tags("{%s}" % word):
+            yield Finding("typed_variable", WARNING, "{%s}" % word)
+
+
+def foreign_tags(mail, page):
+    """What other mailing tools fill in, and nobody here: ``*|FNAME|*``, ``{{first_name}}``."""
+    # Braces in a subject are reported by the compilation, except those of other tools.
+    found = [tag for tag in find_tags(mail.subject) if tag[0] != "{" or _is_foreign(tag)]
+    for text in (mail.preview_text, page.prose, *page.descriptions()):
+        found += find_tags(text)
+    for tag in dict.fromkeys(found):
+        if not (tag.startswith("{{") and "object." in tag):
+            yield Finding("foreign_tag", ERROR, tag)
+
+
+def _is_foreign(tag):
+    """Tell whether a tag in double braces is none of Odoo's placeholders."""
+    return tag.startswith("{{") and "object" not in tag and bool(find_tags(tag))
 
 
 def foreign_elements(mail, page):
@@ -313,6 +354,15 @@ def links(mail, page):
             yield Finding("link_example", WARNING, href)
 
 
+def addresses(mail, page):
+    """Nothing is filled in in an address: readers would follow the braces."""
+    for address in dict.fromkeys((*page.link_addresses(), *page.picture_addresses())):
+        if find_tags_in_address(address):
+            yield Finding("placeholder_in_address", ERROR, _shown(address))
+        elif find_braces_in_address(address):
+            yield Finding("braces_in_address", WARNING, _shown(address))
+
+
 def pictures(mail, page):
     """Pictures on public https addresses: reviewers and readers can't see others."""
     level = WARNING if mail.test_mode else ERROR
@@ -384,6 +434,7 @@ RULES = (
     unsubscribe,
     size,
     links,
+    addresses,
     pictures,
     salutation,
     reason,
@@ -392,5 +443,6 @@ RULES = (
     alternatives,
     fallbacks,
     typed_variables,
+    foreign_tags,
     foreign_elements,
 )

@@ -1,7 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Events that EventBridge pushes: whether one is genuine, and what it says.
 
-Signatures follow the help page on EventBridge's HTTP targets. A genuine signature only says that
+Signatures follow the help page on EventBridge's HTTP targets. Where it and Alibaba's own verifier
+differ, either form is accepted; each proves the same. A genuine signature only says that
 EventBridge sent it, to this address: any customer of Alibaba Cloud may have it do so. That it
 comes from *our* rule is what the token says.
 """
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 
+from .certificates import read_public_key
 from .const import DETAIL_STATUS, REGIONS
 from .records import as_int, as_text, as_time
 
@@ -34,6 +35,9 @@ CERTIFICATE_HOSTS = frozenset(
 )
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 PREFIX = "x-eventbridge-"
+# What follows the body in the signed text: nothing by the help page's formula, a newline in
+# Alibaba's own verifier. Public verifiers try both.
+ENDINGS = (b"", b"\n")
 
 # Event type -> our word; of deliveries the status says more.
 KINDS = {
@@ -89,10 +93,12 @@ class PushedEvent:
     user_agent: str
 
 
-def verify(headers, body, *, urls, token, certificate, now, test_mode=False):
+def verify(
+    headers, body, *, urls, token, certificate, now, test_mode=False, endings=ENDINGS
+):
     """Check that EventBridge sent this a moment ago, by our rule, to this very address.
 
-    :param headers: a mapping with ``get`` that ignores case
+    :param headers: a mapping; names in any case
     :param bytes body: as received
     :param urls: spellings of the address that was called
     :param str token: what the rule must say
@@ -100,8 +106,10 @@ def verify(headers, body, *, urls, token, certificate, now, test_mode=False):
         only; raises OSError
     :param float now: epoch seconds
     :param bool test_mode: take certificates from this machine too
+    :param endings: what may stand behind the body in the signed text
     :raise PushRefused: not so
     """
+    headers = {name.lower(): value for name, value in headers.items()}
     stamp = as_text(headers.get(f"{PREFIX}signature-timestamp"))
     source = as_text(headers.get(f"{PREFIX}signature-url"))
     if not stamp or not source:
@@ -119,7 +127,8 @@ def verify(headers, body, *, urls, token, certificate, now, test_mode=False):
         check, method = _check_hmac, "signature-method"
     else:
         raise PushRefused("unsigned")
-    if not any(check(key, headers, _signed_text(url, headers, method, body)) for url in urls):
+    texts = (_signed_text(url, headers, method, body) for url in urls)
+    if not any(check(key, headers, text + ending) for text in texts for ending in endings):
         raise PushRefused("signature")
 
 
@@ -145,8 +154,6 @@ def _read_event(row):
         raise PushRefused("malformed")
     data = row.get("data")
     data = data if isinstance(data, dict) else {}
-    header = data.get("header")
-    header = header if isinstance(header, dict) else {}
     kind = KINDS.get(as_text(row["type"]), "other")
     if as_text(row["type"]).startswith("dm:Deliver:"):
         kind = DETAIL_STATUS.get(as_int(data.get("status"), -1), kind)
@@ -156,7 +163,7 @@ def _read_event(row):
         type=as_text(row["type"]),
         kind=kind,
         occurred_at=as_time(row.get("time")),
-        token=_notified(header) or message_id.partition("@")[0],
+        token=_get_notified(data) or message_id.partition("@")[0],
         address=as_text(data.get("rcpt") or data.get("block_email")),
         tag=as_text(data.get("tag")),
         code=as_text(data.get("failed_type") or data.get("err_code")),
@@ -165,10 +172,23 @@ def _read_event(row):
     )
 
 
-def _notified(header):
-    for name, value in header.items():
-        if str(name).lower() == "x-user-notify-mid":
-            return as_text(value)
+def _get_notified(data):
+    """Return our own X-User-Notify-Mid as DirectMail echoes it, or "".
+
+    The help page's sample has the headers as an object named "header"; public receivers also read
+    "headers", and texts of JSON.
+    """
+    for field in ("header", "headers"):
+        headers = data.get(field)
+        if isinstance(headers, str):
+            try:
+                headers = json.loads(headers)
+            except (ValueError, RecursionError):
+                continue
+        if isinstance(headers, dict):
+            for name, value in headers.items():
+                if name.lower() == "x-user-notify-mid":
+                    return as_text(value)
     return ""
 
 
@@ -183,12 +203,9 @@ def _public_key(url, certificate, test_mode):
     if parts.username or not (genuine or (test_mode and host in LOOPBACK)):
         raise PushRefused("certificate_host")
     try:
-        key = x509.load_pem_x509_certificate(certificate(url)).public_key()
+        return read_public_key(certificate(url))
     except (OSError, ValueError):
         raise PushRefused("certificate") from None
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise PushRefused("certificate")
-    return key
 
 
 def _signed_text(url, headers, method, body):

@@ -1,16 +1,14 @@
 """When mails must rest: do-not-disturb hours and quiet periods, by the clock on the wall."""
 
-from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytz
 
-UTC = timezone.utc
-DAY = timedelta(days=1)
+from .daily import DAY, UTC, clock_changes, get_zone
+
 # A clock is set twice a year at most, so a verdict is looked up again after a day anyway.
 HORIZON = 3 * DAY
 # How many changes in a row are followed to find the end of a rest. More only where hours leave no
@@ -89,7 +87,7 @@ class QuietClock:
         """
         since, before, found = self._known.get(zone) or (at, at, None)
         if not since <= at < before:
-            found, before = self._work_out(_zone(zone), at.replace(tzinfo=UTC))
+            found, before = self._work_out(get_zone(zone), at.replace(tzinfo=UTC))
             self._known[zone] = (at, before.replace(tzinfo=None), found)
         return found
 
@@ -138,7 +136,7 @@ class QuietClock:
         """Return the moments up to the horizon at which anything may change, in order."""
         first = start.astimezone(zone).date()
         marks = {minute for hours in self.times.hours for minute in (hours.begin, hours.end)}
-        moments = set(_clock_changes(zone, start, start + HORIZON))
+        moments = set(clock_changes(zone, start, start + HORIZON))
         for number in range(HORIZON.days + 1):
             midnight = datetime.combine(first + number * DAY, time(), zone)
             for minute in {0, *marks}:
@@ -154,37 +152,6 @@ def quiet_clock(times):
     return QuietClock(times)
 
 
-@lru_cache(maxsize=1024)
-def _zone(name):
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
-def _clock_changes(zone, start, end):
-    """Yield the moments between two at which the zone's clocks are set, to the second."""
-    day = start
-    while day < end:
-        following = min(day + DAY, end)
-        before = day.astimezone(zone).utcoffset()
-        if following.astimezone(zone).utcoffset() != before:
-            seconds = range(int((following - day).total_seconds()) + 1)
-            yield day.replace(microsecond=0) + timedelta(
-                seconds=bisect_left(
-                    seconds,
-                    True,
-                    key=lambda s, day=day, before=before: (
-                        (day.replace(microsecond=0) + timedelta(seconds=s))
-                        .astimezone(zone)
-                        .utcoffset()
-                        != before
-                    ),
-                )
-            )
-        day = following
-
-
 @lru_cache(maxsize=4)
 def country_zones(year):
     """Return the zone of every country in which all clocks show the same time.
@@ -197,7 +164,9 @@ def country_zones(year):
     days = [datetime(year, 1, 1, 12, tzinfo=UTC) + timedelta(weeks=week) for week in range(104)]
     found = {}
     for code, names in pytz.country_timezones.items():
-        offsets = {tuple(day.astimezone(_zone(name)).utcoffset() for day in days) for name in names}
+        offsets = {
+            tuple(day.astimezone(get_zone(name)).utcoffset() for day in days) for name in names
+        }
         if len(offsets) == 1:
             found[code] = names[0]
     return found

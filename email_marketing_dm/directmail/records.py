@@ -15,12 +15,19 @@ from .const import BEIJING, DETAIL_STATUS, DOMAIN_CHECK_STATUS, TEMPLATE_STATUS
 class Mail:
     """One mail to one address.
 
-    Its content is either an approved template with this person's ``variables``, or ``html_body``.
+    Its content is either an approved template with this person's ``variables``, or ``html_body``,
+    for programs that show no HTML with a ``text_body``.
 
     :ivar address_type: 1 sends as ``sender``, 0 as a random account of the sender's domain
-    :ivar reply_address: where answers go; empty for the sender itself
+    :ivar reply_address: where answers go; empty for the sender itself, see ``reply_as_sender``
+    :ivar reply_as_sender: answers go to the verified reply address that the sender has in
+        DirectMail's console
     :ivar tag: must exist at DirectMail
     :ivar headers: at most 10, of Message-ID, List-Unsubscribe, List-Unsubscribe-Post and X-User-*
+    :ivar unsubscribe_link: whether DirectMail adds a link of its own ("default") or not
+        ("disabled"); "" where ``headers`` have none
+    :ivar unsubscribe_filter: whom DirectMail itself holds back after an unsubscription through its
+        link: one of const.UNSUBSCRIBE_FILTERS
     """
 
     sender: str
@@ -29,12 +36,16 @@ class Mail:
     address_type: int = 1
     sender_name: str = ""
     reply_address: str = ""
+    reply_as_sender: bool = False
     tag: str = ""
     headers: dict = field(default_factory=dict)
     template_id: str = ""
     variables: dict = field(default_factory=dict)
     html_body: str = ""
+    text_body: str = ""
     click_trace: bool = False
+    unsubscribe_link: str = ""
+    unsubscribe_filter: str = "mailfrom_domain"
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,32 @@ class Domain:
             spf=check("SpfAuthStatus"),
             mx=check("MxAuthStatus"),
             cname=check("CnameAuthStatus"),
+        )
+
+
+@dataclass(frozen=True)
+class DomainRecords:
+    """The checks of a sending domain; each is "verified", "not_verified" or "" where not told."""
+
+    ownership: str
+    spf: str
+    mx: str
+    dkim: str
+    dmarc: str
+
+    @classmethod
+    def from_wire(cls, row):
+        """Read a DescDomain answer."""
+
+        def check(name):
+            return DOMAIN_CHECK_STATUS.get(as_int(row.get(name), -1), "")
+
+        return cls(
+            ownership=check("DomainStatus"),
+            spf=check("SpfAuthStatus"),
+            mx=check("MxAuthStatus"),
+            dkim=check("DkimAuthStatus"),
+            dmarc=check("DmarcAuthStatus"),
         )
 
 

@@ -13,6 +13,7 @@ from lxml import etree, html
 
 from . import const
 from .expressions import INLINE
+from .lengths import count_units, cut_units
 from .preflight import UNSUBSCRIBE, read_fragment
 
 # Where the builder keeps a mail's blocks, the innermost first.
@@ -87,7 +88,7 @@ def shorten_subject(draft, phrases, public_url):
         result += kept
         if len(kept) < len(literal) or match is None:
             break
-        room -= len(kept)
+        room -= count_units(kept)
         result += match[0]
         position = match.end()
     return replace(draft, subject=result.rstrip(" ,;:-–"))
@@ -190,11 +191,13 @@ REPAIRS = {
 }
 
 
-def _cut(text, length):
-    if len(text) <= length:
+def _cut(text, most):
+    """Return the beginning of a text, at a word if that is not too far back, in UTF-16 units."""
+    kept = cut_units(text, most)
+    if kept == text:
         return text
-    words = text[: length + 1].rpartition(" ")[0]
-    return words if len(words) > length // 2 else text[:length]
+    words = text[: len(kept) + 1].rpartition(" ")[0]
+    return words if count_units(words) > most // 2 else kept
 
 
 def _split_first(subject):

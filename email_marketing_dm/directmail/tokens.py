@@ -14,6 +14,7 @@ import hmac
 
 _MAC = 10
 _LONGEST = 32  # more than the token of the largest 64-bit number
+_NUMBER = 4  # bytes of a PostgreSQL integer, the largest id of a delivery
 _PURPOSE = "tokens"
 
 
@@ -27,13 +28,21 @@ def make_token(master_key, database_uuid, kind, number):
     return base64.urlsafe_b64encode(packed + mac).rstrip(b"=").decode("ascii")
 
 
+def read_number(token):
+    """Return the number in a token *without verifying it*, or None if it can't be a token.
+
+    Good for nothing but limiting how many unverified tokens are kept.
+    """
+    raw = _decode(token)
+    packed = raw[:-_MAC] if raw else b""
+    number = int.from_bytes(packed, "big") if 0 < len(packed) <= _NUMBER else None
+    return number if number is not None and number < 2**31 else None
+
+
 def read_token(master_key, database_uuid, kind, token):
     """Return the number, or None for anything but exactly what make_token() returned."""
-    if not isinstance(token, str) or len(token) > _LONGEST or not token.isascii():
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except (binascii.Error, ValueError):
+    raw = _decode(token)
+    if raw is None:
         return None
     packed, mac = raw[:-_MAC], raw[-_MAC:]
     if not packed or not hmac.compare_digest(mac, _mac(master_key, database_uuid, kind, packed)):
@@ -41,6 +50,16 @@ def read_token(master_key, database_uuid, kind, token):
     number = int.from_bytes(packed, "big")
     # base64 has several spellings of the same bytes; only ours is a token.
     return number if make_token(master_key, database_uuid, kind, number) == token else None
+
+
+def _decode(token):
+    """Return the bytes of a token, or None if it is none."""
+    if not isinstance(token, str) or len(token) > _LONGEST or not token.isascii():
+        return None
+    try:
+        return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _mac(master_key, database_uuid, kind, packed):

@@ -1,20 +1,25 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Reading the first sheet of an Excel workbook in flat memory, however it was written.
+"""Reading a sheet of an Excel workbook in flat memory, however it was written.
 
 openpyxl knows what a cell means, and is left to say so. What it would hold in memory is done here:
 the workbook's table of texts goes to a temporary file, rows are dropped when they have been read,
-and no part is read whole that could be large.
+and no part is read whole that could be large. Parts are found by their relations, as the standard
+(ECMA-376, part 2) has it; openpyxl expects some of them under fixed names.
 """
 
 import os
+import posixpath
 import tempfile
 import zipfile
 from array import array
+from collections import namedtuple
 
 from lxml import etree
-from openpyxl.reader.excel import ExcelReader
+from openpyxl import Workbook
+from openpyxl.styles.stylesheet import apply_stylesheet
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.worksheet._reader import WorkSheetParser
-from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from .listfile import ListError
 
@@ -30,102 +35,236 @@ _PIECES = etree.ETXPath(
 )
 
 
+# The names that "Strict Open XML" has for the same things.
+_STRICT_NS = b"http://purl.oclc.org/ooxml/spreadsheetml/main"
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
+
+Sheet = namedtuple("Sheet", "name visible")
+Sheet.__doc__ = "A sheet of a workbook, as its tab shows it."
+
+
 def check_workbook(stream):
     """Refuse what is no workbook, or would be too large unpacked. Reads the archive's index only.
 
-    :raise ListError: "workbook" or "too_large"
+    :raise ListError: "too_large", or what the archive is instead: see `ListError`
     """
-    stream.seek(0)
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise ListError("workbook") from error
-    finally:
-        stream.seek(0)
-    if "xl/workbook.xml" not in sizes:
-        raise ListError("workbook")
-    texts = sizes.get("xl/sharedStrings.xml", 0)
-    others = sum(
-        size
-        for name, size in sizes.items()
-        if name.endswith((".xml", ".rels"))
-        and name != "xl/sharedStrings.xml"
-        and not name.startswith("xl/worksheets/")
-    )
-    if sum(sizes.values()) > WORKBOOK_MAX or texts > TEXTS_MAX or others > OTHERS_MAX:
-        raise ListError("too_large")
+    with _open(stream):
+        pass
 
 
-def read_sheet(stream, skip=0):
-    """Yield the rows of the first sheet.
+def list_sheets(stream):
+    """Return the worksheets of a workbook in the order of their tabs.
+
+    :rtype: list of `Sheet`
+    :raise ListError: as `check_workbook`
+    """
+    with _open(stream) as package:
+        try:
+            return [Sheet(name, visible) for name, visible, _path in package.find_sheets()]
+        except (etree.LxmlError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise ListError("workbook") from error
+
+
+def read_sheet(stream, name=None, skip=0):
+    """Yield the rows of a sheet.
 
     :param stream: binary and seekable
+    :param name: of the sheet; None for the first one that is visible
     :param int skip: how many rows to leave out
     :return: iterator of (row's number in the sheet, [(column from 1, value)], share of the sheet
         that has been read, 0 to 1)
-    :raise ListError: as `check_workbook`, or a row or text is out of all proportion
+    :raise ListError: as `check_workbook`, "no_sheet", or a row or text is out of all proportion
     :raise Exception: whatever a broken file makes its readers stumble over
     """
-    check_workbook(stream)
-    book = _FirstSheet(stream, read_only=True, data_only=True, keep_links=False)
+    with _open(stream) as package:
+        path = package.find_sheet(name)
+        texts = _Texts()
+        try:
+            if package.texts:
+                with package.open(package.texts) as source:
+                    texts.load(source)
+            with package.open(path) as source:
+                bounded = _Bounded(source)
+                parser = _make_parser(package, bounded, texts)
+                size = package.sizes[path] or 1
+                number = 0
+                for element in _elements(bounded, _ROW, stop=_ROWS):
+                    number += 1
+                    if number <= skip:
+                        continue
+                    index, cells = parser.parse_row(element)
+                    share = min(1.0, bounded.total / size)
+                    yield index, [(cell["column"], cell["value"]) for cell in cells], share
+        finally:
+            texts.close()
+
+
+def _make_parser(package, source, texts):
+    """Return openpyxl's reader of rows. Where styles are broken, dates are numbers."""
+    book = Workbook()
     try:
-        book.read()
-        info = book.archive.getinfo(book.path)
-        with book.archive.open(info) as source:
-            bounded = _Bounded(source)
-            parser = book.make_parser(bounded)
-            number = 0
-            for element in _elements(bounded, _ROW, stop=_ROWS):
-                number += 1
-                if number <= skip:
-                    continue
-                index, cells = parser.parse_row(element)
-                share = min(1.0, bounded.total / (info.file_size or 1))
-                yield index, [(cell["column"], cell["value"]) for cell in cells], share
-    except ValueError as error:
-        # openpyxl wraps what it takes for its own errors.
-        if isinstance(error.__cause__, ListError):
-            raise error.__cause__ from error
-        raise
+        apply_stylesheet(package, book)
+    except Exception:  # the list can be read all the same
+        book = Workbook()
+    return WorkSheetParser(
+        source,
+        texts,
+        data_only=True,
+        epoch=CALENDAR_MAC_1904 if package.counts_from_1904() else book.epoch,
+        date_formats=book._date_formats,
+        timedelta_formats=book._timedelta_formats,
+    )
+
+
+def _open(stream):
+    stream.seek(0)
+    try:
+        return _Package(stream)
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, etree.LxmlError) as error:
+        if isinstance(error, ListError):
+            raise
+        raise ListError("workbook") from error
     finally:
-        book.close()
+        stream.seek(0)
 
 
-class _FirstSheet(ExcelReader):
-    """openpyxl's reader, which finds the first sheet and leaves it closed."""
+class _Package:
+    """The parts of a workbook, whatever they are called.
 
-    path = None
+    Names differ in case between a part and what refers to it, and some writers use backslashes.
+    """
 
-    def read_strings(self):
-        self.shared_strings = _Texts()
-        part = self.package.find(SHARED_STRINGS)
-        if part is not None:
-            with self.archive.open(part.PartName[1:]) as source:
-                self.shared_strings.load(source)
+    def __init__(self, stream):
+        self._archive = zipfile.ZipFile(stream)
+        self._parts = {_canonical(info.filename): info for info in self._archive.infolist()}
+        self.sizes = {name: info.file_size for name, info in self._parts.items()}
+        if sum(self.sizes.values()) > WORKBOOK_MAX:
+            raise ListError("too_large")
+        self._types = self._read_types()
+        self.workbook = self._find_workbook()
+        self._relations = self._read_relations(self.workbook)
+        self.texts = self._find("sharedStrings")
+        self._check_sizes()
 
-    def read_worksheets(self):
-        for _sheet, relation in self.parser.find_sheets():
-            if relation.target in self.valid_files and "chartsheet" not in relation.Type:
-                self.path = relation.target
-                return
-        raise ValueError("no sheet")
+    def __enter__(self):
+        return self
 
-    def make_parser(self, source):
-        """Return openpyxl's reader of rows."""
-        return WorkSheetParser(
-            source,
-            self.shared_strings,
-            data_only=True,
-            epoch=self.wb.epoch,
-            date_formats=self.wb._date_formats,
-            timedelta_formats=self.wb._timedelta_formats,
+    def __exit__(self, *_error):
+        self._archive.close()
+
+    def _check_sizes(self):
+        sheets = {path for kind, path in self._relations.values() if kind == "worksheet"}
+        others = sum(
+            size
+            for name, size in self.sizes.items()
+            if name.endswith((".xml", ".rels"))
+            and name not in sheets
+            and name != self.texts
+            and not name.startswith("xl/worksheets/")
+        )
+        if self.sizes.get(self.texts, 0) > TEXTS_MAX or others > OTHERS_MAX:
+            raise ListError("too_large")
+
+    def open(self, name):
+        """Open a part. Raises KeyError where there is none."""
+        return self._archive.open(self._parts[name])
+
+    def read(self, name):  # pylint: disable=method-required-super
+        """Return a part's bytes; openpyxl asks for the styles by their usual name."""
+        name = _canonical(name)
+        if name == "xl/styles.xml":
+            name = self._find("styles") or name
+        if self.sizes[name] > OTHERS_MAX:
+            raise ListError("too_large")
+        with self.open(name) as source:
+            return source.read().replace(_STRICT_NS, SHEET_MAIN_NS.encode())
+
+    def _read_xml(self, name):
+        return etree.fromstring(self.read(name), _PARSER)
+
+    def _read_types(self):
+        """Return {part: content type}."""
+        if "[content_types].xml" not in self._parts:
+            return {}
+        return {
+            _canonical(element.get("PartName", "")): element.get("ContentType", "")
+            for element in self._read_xml("[content_types].xml")
+            if isinstance(element.tag, str) and element.get("PartName")
+        }
+
+    def _read_relations(self, part):
+        """Return {id: (last word of its type, part)} of what a part refers to."""
+        folder, name = posixpath.split(part)
+        relations = posixpath.join(folder, "_rels", f"{name}.rels")
+        if relations not in self._parts:
+            return {}
+        return {
+            element.get("Id"): (
+                element.get("Type", "").rpartition("/")[2],
+                _canonical(posixpath.join("/", folder, element.get("Target").replace("\\", "/"))),
+            )
+            for element in self._read_xml(relations)
+            if isinstance(element.tag, str) and element.get("TargetMode") != "External"
+        }
+
+    def _find(self, kind):
+        """Return the part of a kind that belongs to the workbook, or None."""
+        related = [path for found, path in self._relations.values() if found == kind]
+        typed = [path for path, found in self._types.items() if f".{kind}+" in found]
+        return next((path for path in related + typed if path in self._parts), None)
+
+    def _find_workbook(self):
+        related = [p for kind, p in self._read_relations("").values() if kind == "officeDocument"]
+        typed = [path for path, kind in self._types.items() if kind.endswith(".main+xml")]
+        for path in (*related, *typed, "xl/workbook.xml"):
+            if path in self._parts and path.endswith(".bin"):
+                raise ListError("xlsb")
+            if path in self._parts and "wordprocessing" not in self._types.get(path, ""):
+                return path
+        raise ListError(self._name_other_kind())
+
+    def _name_other_kind(self):
+        names = set(self._parts)
+        if "mimetype" in names and b"opendocument" in self.read("mimetype")[:100]:
+            return "opendocument"
+        if any(name.endswith(".iwa") or name == "index.zip" for name in names):
+            return "numbers"
+        if "[content_types].xml" in names:
+            return "workbook"
+        return (
+            "zip" if any(name.endswith((".csv", ".txt", ".xlsx")) for name in names) else "workbook"
         )
 
-    def close(self):
-        if self.shared_strings:
-            self.shared_strings.close()
-        self.archive.close()
+    def find_sheets(self):
+        """Yield (name, visible, part) of each worksheet."""
+        for element in self._read_xml(self.workbook).iter("{*}sheet"):
+            number = next((v for k, v in element.attrib.items() if k.endswith("}id")), None)
+            kind, path = self._relations.get(number, ("", ""))
+            if kind == "worksheet" and path in self._parts:
+                visible = element.get("state", "visible") == "visible"
+                yield element.get("name", ""), visible, path
+
+    def find_sheet(self, name):
+        """Return the part of the sheet of that name, or of the first one that can be seen."""
+        sheets = list(self.find_sheets())
+        if name is None:
+            chosen = [path for _name, visible, path in sheets if visible]
+            chosen = chosen or [path for _name, _visible, path in sheets]
+        else:
+            chosen = [path for found, _visible, path in sheets if found == name]
+        if not chosen:
+            raise ListError("no_sheet")
+        return chosen[0]
+
+    def counts_from_1904(self):
+        """Tell whether days are numbered as old Macintosh Excels did."""
+        found = self._read_xml(self.workbook).find("{*}workbookPr")
+        return found is not None and found.get("date1904") in ("1", "true", "on")
+
+
+def _canonical(name):
+    """Return a part's name as it is compared: names of parts differ by more than case."""
+    return posixpath.normpath("/" + name.replace("\\", "/")).lstrip("/").lower()
 
 
 class _Texts:
@@ -164,6 +303,8 @@ class _Bounded:
 
     def read(self, size=-1):  # pylint: disable=method-required-super
         data = self._source.read(size)
+        if not self.total:
+            data = data.replace(_STRICT_NS, SHEET_MAIN_NS.encode())
         self.total += len(data)
         if self.total - self._begin > PIECE_MAX:
             raise ListError("too_large")

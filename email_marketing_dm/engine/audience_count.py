@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 from odoo.tools import SQL
 
+from .idn import in_ascii, may_be_written_otherwise
 from .sql import address_key, left_lists, prepare_for_many, usable_address
 
 
@@ -45,8 +46,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=()):
                     SELECT people.partner_id, people.email_encrypted,
                            CASE WHEN people.partner_id IS NULL THEN people.email
                                 ELSE p.email END AS typed,
-                           CASE WHEN people.partner_id IS NULL THEN people.email
-                                ELSE p.email_normalized END AS email,
+                           %(email)s AS email,
                            people.address_key
                       FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
                 ), keyed AS (
@@ -61,7 +61,10 @@ def count_reasons(env, people, company, master_key, timeout, lists=()):
                             THEN 'cannot_decrypt'
                         WHEN usable_key IS NULL THEN 'invalid_address'
                         WHEN EXISTS (SELECT 1 FROM mail_blacklist b
-                                      WHERE b.email = keyed.email AND b.active) THEN 'blacklisted'
+                                      WHERE b.email = keyed.email AND b.active)
+                          OR %(international)s AND EXISTS (
+                              SELECT 1 FROM mail_blacklist b
+                               WHERE b.address_key = usable_key AND b.active) THEN 'blacklisted'
                         WHEN EXISTS (SELECT 1 FROM directmail_optout o
                                       WHERE o.address_key = usable_key AND o.sender_id IS NULL
                                         AND o.company_id = %(company)s) THEN 'opted_out'
@@ -71,9 +74,16 @@ def count_reasons(env, people, company, master_key, timeout, lists=()):
                 SELECT reason, count(*), count(DISTINCT usable_key) FILTER (WHERE reason IS NULL)
                   FROM judged GROUP BY reason""",
                 people=people,
+                email=in_ascii(
+                    SQL(
+                        "(CASE WHEN people.partner_id IS NULL THEN people.email"
+                        " ELSE p.email_normalized END)"
+                    )
+                ),
                 usable=usable_address(SQL("email")),
                 key=address_key(master_key, SQL("email")),
                 company=company.id,
+                international=may_be_written_otherwise(SQL("keyed.email")),
                 left_list=SQL("WHEN %s THEN 'left_list'", left_lists(SQL("keyed.email"), lists))
                 if lists
                 else SQL(),

@@ -2,7 +2,8 @@
 
 from odoo.tools import SQL
 
-from .sql import usable_address
+from .idn import is_international
+from .sql import usable_ascii_address
 
 #: How a person without a contact is reached, which may change from refresh to refresh.
 ADDRESS = ("email", "email_encrypted", "address_key")
@@ -110,8 +111,14 @@ def select_count(audience_id):
         """SELECT count(*), count(address_key) FILTER (WHERE partner_id IS NULL) + (
                    SELECT count(*) FROM directmail_audience_member m
                      JOIN res_partner p ON p.id = m.partner_id
-                    WHERE m.audience_id = %(audience)s AND %(usable)s)
+                    WHERE m.audience_id = %(audience)s AND %(usable)s) + (
+                   SELECT count(*) FROM directmail_audience_member m
+                     JOIN res_partner p ON p.id = m.partner_id
+                    WHERE m.audience_id = %(audience)s AND %(international)s
+                      AND directmail_ascii_address(p.email_normalized) IS NOT NULL)
              FROM directmail_audience_member WHERE audience_id = %(audience)s""",
         audience=audience_id,
-        usable=usable_address(SQL("p.email_normalized")),
+        # Two counts, because each has an index of its own.
+        usable=usable_ascii_address(SQL("p.email_normalized")),
+        international=is_international(SQL("p.email_normalized")),
     )

@@ -5,20 +5,25 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
+from .clock import beijing_day
 from .fatigue import Case, Judge
 from .fatigue_rules import make_rules, select_settings
+from .people import find_addresses
+from .readdress import readdress
 from .sql import count_changes
 
 # A delivery on its way: enough to make its mail.
 Claimed = namedtuple(
     "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key"
 )
+# In place of a state: the person has to get their new address first.
+MOVED = "moved"
 CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 
 Room = namedtuple("Room", "state places budget quota has_expired")
 Room.__doc__ = """How much an account may take.
 
-:ivar state: of the account
+:ivar state: of the account; None where this server's master key is not that of the data
 :ivar places: how many more of its mails may be *sending*, whoever sends them
 :ivar budget: mails a day that email tasks may use: the daily quota minus the account's reserve
 :ivar quota: what is left of it: minus what this Odoo handed over since midnight in Beijing.
@@ -135,7 +140,7 @@ def expire_leases(env, account):
     )
 
 
-def _apply(env, account, changed, result=None, first=None):
+def _apply(env, account, changed, result=None, first=None, ctes=None, also=None):
     """Run an UPDATE of deliveries; count its changes, and its mails against the day's quota.
 
     All in one message to the database. Whoever waits for an answer has to wait for Python too,
@@ -144,12 +149,14 @@ def _apply(env, account, changed, result=None, first=None):
     :param SQL changed: as for `directmail.task.counter._apply`
     :param SQL result: what to select from the changed rows
     :param SQL first: a statement that comes before it
+    :param SQL ctes: CTEs that `changed` and `also` refer to, each followed by a comma
+    :param SQL also: what else to select
     """
     return env.execute_query(
         SQL(
-            """%(first)s WITH changed AS (%(changed)s), %(counted)s, used AS (
+            """%(first)s WITH %(ctes)s changed AS (%(changed)s), %(counted)s, used AS (
                 INSERT INTO directmail_usage AS u (account_id, day, used)
-                SELECT %(account)s, (now() AT TIME ZONE 'Asia/Shanghai')::date, sum(mails)
+                SELECT %(account)s, %(today)s, sum(mails)
                   FROM (SELECT CASE WHEN new_state = 'sending' THEN 1
                                     WHEN new_state IN ('waiting', 'refused')
                                      AND old_state IN ('sending', 'unknown') THEN -1 END AS mails
@@ -157,11 +164,14 @@ def _apply(env, account, changed, result=None, first=None):
                 HAVING sum(mails) != 0
                     ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
             )
-            SELECT %(result)s FROM changed""",
+            SELECT %(result)s FROM changed %(also)s""",
             first=first or SQL(),
+            ctes=ctes or SQL(),
+            also=also or SQL(),
             changed=changed,
             counted=count_changes(SQL.identifier("changed"), "sender"),
             account=account.id,
+            today=beijing_day(),
             result=result or SQL("count(*)"),
         )
     )
@@ -178,8 +188,10 @@ def read_room(env, account):
 
 def _select_room(account):
     account.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
+    host = account.env["directmail.keyring"]._find_host_key()
     return SQL(
-        """SELECT a.state, GREATEST(0, a.threads - sending.number), budget.mails,
+        """SELECT CASE WHEN k.id IS NOT NULL AND k.next_fingerprint IS NULL THEN a.state END,
+                  GREATEST(0, a.threads - sending.number), budget.mails,
                   GREATEST(0, budget.mails - COALESCE(usage.used, 0)), sending.expired
              FROM directmail_account a
             CROSS JOIN LATERAL (
@@ -190,8 +202,12 @@ def _select_room(account):
                     FROM directmail_delivery WHERE account_id = a.id AND state = 'sending'
             ) AS sending (number, expired)
              LEFT JOIN directmail_usage usage ON usage.account_id = a.id
-                       AND usage.day = (now() AT TIME ZONE 'Asia/Shanghai')::date
-            WHERE a.id = %s""",
+                       AND usage.day = %s
+              -- Under another master key nobody who has unsubscribed would be recognized.
+              LEFT JOIN directmail_data_key k ON k.fingerprint = %s
+             WHERE a.id = %s""",
+        beijing_day(),
+        host.fingerprint if host else None,
         account.id,
     )
 
@@ -215,6 +231,11 @@ def _read_turn(env, account):
                              t.not_after, a.tz,
                              ARRAY(SELECT mailing_list_id FROM directmail_task_mailing_list_rel
                                     WHERE directmail_task_id = t.id ORDER BY mailing_list_id),
+                             t.address_form = 'encrypted',
+                             (SELECT k.reference FROM directmail_aes_key k
+                               WHERE k.company_id = t.company_id),
+                             EXISTS (SELECT FROM directmail_delivery d
+                                      WHERE d.task_id = t.id AND d.partner_id IS NULL),
                              row_number() OVER (
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
                         FROM directmail_task t
@@ -280,6 +301,9 @@ def claim(env, account, token, limit, lease):
             if not rows:
                 break
             looked_at += len(rows)
+            # These are looked at again, at their new addresses.
+            if moved := [row[1] for row in rows if row[0] == MOVED]:
+                _apply(env, account, readdress(env, case, task_id, moved))
             # Where many in a row get no mail now, more of them are looked at at once.
             pick = min(4 * pick, PICK_MAX)
     return claimed
@@ -288,35 +312,15 @@ def claim(env, account, token, limit, lease):
 def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
     """Take up to `limit` mails among the next `pick` of a task; hold or suppress the others.
 
-    :return: rows (new state, *`Claimed`); none if nobody is due any more
+    :return: rows (new state, *`Claimed`); none if nobody is due any more. Whoever has another
+        address by now, or became a contact, is left as they are, with `MOVED` as the state
     """
     by_contact = judge.rules.by_contact
     return _apply(
         env,
         account,
         SQL(
-            # The CTE is what makes LIMIT hold: as a mere subquery it may be run once per row of the
-            # join, and each run, skipping what the one before has locked, would take more.
-            """WITH picked AS MATERIALIZED (
-                    SELECT id, partner_id, email, address_key FROM directmail_delivery
-                     WHERE task_id = %(task)s AND state = 'waiting'
-                       AND %(free_at)s <= now() AT TIME ZONE 'UTC'
-                     ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
-               ), judged AS MATERIALIZED (
-                    SELECT picked.id, verdict.*,
-                           row_number() OVER (PARTITION BY %(person)s ORDER BY picked.id) AS copy
-                      FROM picked CROSS JOIN %(verdict)s AS verdict
-               ), ranked AS (
-                    SELECT *, row_number() OVER (
-                               PARTITION BY reason IS NULL AND held_until IS NULL AND copy = 1
-                               ORDER BY id) AS place
-                      FROM judged
-               ), decided AS (
-                    SELECT *, reason IS NULL AND held_until IS NULL AS goes FROM ranked
-                     WHERE reason IS NOT NULL OR held_until IS NOT NULL
-                        OR (copy = 1 AND place <= %(limit)s)
-               )
-               UPDATE directmail_delivery d
+            """UPDATE directmail_delivery d
                   SET state = CASE WHEN goes THEN 'sending'
                                    WHEN decided.reason IS NULL THEN 'waiting'
                                    ELSE 'suppressed' END,
@@ -334,16 +338,52 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
                       d.outcome AS old_outcome, d.outcome AS new_outcome""",
             token=token,
             lease=lease,
-            task=task_id,
             at=judge.at,
+        ),
+        SQL("new_state, %s", CLAIMED),
+        ctes=SQL(
+            # The CTE is what makes LIMIT hold: as a mere subquery it may be run once per row of the
+            # join, and each run, skipping what the one before has locked, would take more.
+            """people AS MATERIALIZED (
+                    SELECT id, partner_id, res_model, res_id, email, email_encrypted, address_key,
+                           is_contact
+                      FROM directmail_delivery
+                     WHERE task_id = %(task)s AND state = 'waiting'
+                       AND %(free_at)s <= now() AT TIME ZONE 'UTC'
+                     ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
+               ), %(addressed)s, judged AS MATERIALIZED (
+                    SELECT addressed.id, flaw IS NULL AND moved AS moved,
+                           COALESCE(flaw, verdict.reason) AS reason,
+                           CASE WHEN flaw IS NULL THEN verdict.fatigue_rule END AS fatigue_rule,
+                           CASE WHEN flaw IS NULL THEN verdict.held_until END AS held_until,
+                           row_number() OVER (PARTITION BY %(person)s ORDER BY addressed.id) AS copy
+                      FROM addressed CROSS JOIN %(verdict)s AS verdict
+               ), ranked AS (
+                    SELECT *, row_number() OVER (
+                               PARTITION BY reason IS NULL AND held_until IS NULL AND copy = 1
+                               ORDER BY id) AS place
+                      FROM judged WHERE NOT moved
+               ), decided AS (
+                    SELECT *, reason IS NULL AND held_until IS NULL AS goes FROM ranked
+                     WHERE reason IS NOT NULL OR held_until IS NOT NULL
+                        OR (copy = 1 AND place <= %(limit)s)
+               ),""",
+            task=task_id,
             limit=limit,
             pick=pick,
             free_at=FREE_AT,
-            verdict=judge.verdict(SQL("picked")),
+            addressed=find_addresses(env, judge.case, planned=True),
+            verdict=judge.verdict(SQL("addressed")),
             # Two contacts that were merged while the task runs are one person, twice in it.
-            person=SQL("COALESCE(-picked.partner_id, picked.id)" if by_contact else "picked.id"),
+            person=SQL("COALESCE(-addressed.partner_id, addressed.id)")
+            if by_contact
+            else SQL("addressed.id"),
         ),
-        SQL("new_state, %s", CLAIMED),
+        also=SQL(
+            "UNION ALL SELECT %s, id, %s FROM judged WHERE moved",
+            MOVED,
+            SQL(", ").join([SQL("NULL")] * (len(Claimed._fields) - 1)),
+        ),
     )
 
 
@@ -353,10 +393,11 @@ def add_usage(env, account, number):
         env.execute_query(
             SQL(
                 """INSERT INTO directmail_usage AS u (account_id, day, used)
-                   VALUES (%s, (now() AT TIME ZONE 'Asia/Shanghai')::date, %s)
+                   VALUES (%s, %s, %s)
                        ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
                 RETURNING used""",
                 account.id,
+                beijing_day(),
                 number,
             )
         )

@@ -1,17 +1,22 @@
 """What one person gets: the approved content with this person's values, and the headers."""
 
+import hashlib
 import time
 from collections import namedtuple
+from functools import lru_cache
 
 from odoo.tools import SQL
 
-from ..directmail.const import SUBJECT_MAX
-from ..directmail.placeholders import assemble
+from ..directmail.lengths import cut_units
+from ..directmail.placeholders import assemble, fit_subject, unescaped_value
+from ..directmail.plaintext import TextPart
 from ..directmail.records import Mail
 from ..directmail.tokens import make_token, read_token
 from .claim import FREE_AT
 
 TOKEN_KIND = "d"
+#: The system parameter that is another one with each installation of the addon.
+INSTALLATION = "email_marketing_dm.installation"
 # What a template needs to know of somebody: see `directmail.template._get_values`.
 Person = namedtuple("Person", "id partner_id res_model res_id")
 # Values are read for so many people at once, and are no older than so many seconds in a mail. At
@@ -33,6 +38,9 @@ class MailBuilder:
         self.uuid = get_database_uuid(account.env)
         self.public_url = (account.public_url or "").rstrip("/")
         self.content_mode = account.content_mode
+        # Read once a run: what First contact finds out meanwhile counts from the next run on.
+        self.behaviors = account._get_behaviors()
+        self._unsubscribe = get_unsubscribe_options(account)
         self._company = account.company_id
         self._reader = None
         self._tasks = {}
@@ -83,19 +91,41 @@ class MailBuilder:
 
     def _make(self, fixed, row, address, values):
         token = make_token(self.master_key, self.uuid, TOKEN_KIND, row.id)
-        values = {**values, "Token": token}
-        content = (
-            {"template_id": fixed["template_ref"], "variables": values}
-            if self.content_mode == "template"
-            else {"html_body": assemble(fixed["text"], values)}
-        )
+        return self.make(fixed, token, address, {**values, "Token": token})
+
+    def make(self, fixed, token, address, values):
+        """Return the mail to one person, as this account's DirectMail wants it.
+
+        :param dict fixed: what is the same for everybody: see `_read_task`
+        :param str token: of this person
+        :param str address: clear
+        :param values: {variable: text}, escaped for where the variable stands
+        :rtype: directmail.records.Mail
+        """
+        behaviors, plain = self.behaviors, fixed["plain_names"]
+        subject_max = int(behaviors["subject_limit"])
+        values = fit_subject(fixed["subject"], values, plain, subject_max)
+        subject = cut_units(assemble(fixed["subject"], values), subject_max)
+        if self.content_mode == "body":
+            content = {
+                "html_body": assemble(fixed["text"], values),
+                "text_body": _get_text_part(fixed["text"]).fill(values),
+            }
+        else:
+            if behaviors["value_escaping"] == "html":
+                values = {
+                    name: value if name in plain else unescaped_value(value)
+                    for name, value in values.items()
+                }
+            content = {"template_id": fixed["template_ref"], "variables": values}
         return Mail(
             sender=fixed["sender"],
             address_type=fixed["address_type"],
             to=address,
-            subject=assemble(fixed["subject"], values)[:SUBJECT_MAX],
-            sender_name=fixed["sender_name"],
-            reply_address=fixed["reply_to"],
+            subject=subject,
+            # Older templates may have one more character than DirectMail takes.
+            sender_name=cut_units(fixed["sender_name"] or "", int(behaviors["alias_limit"])),
+            **fixed["reply"],
             tag=fixed["tag"],
             headers={
                 "Message-ID": f"<{token}@{fixed['sender'].partition('@')[2]}>",
@@ -103,8 +133,24 @@ class MailBuilder:
                 "List-Unsubscribe": f"<{self.public_url}/directmail/unsubscribe/{token}>",
                 "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             },
+            **self._unsubscribe,
             **content,
         )
+
+
+@lru_cache(maxsize=16)
+def _get_text_part(text):
+    """Return the `TextPart` of a body; reading it takes longer than filling it for many people."""
+    return TextPart(text or "")
+
+
+def get_unsubscribe_options(account):
+    """Return the values of a `directmail.records.Mail` on DirectMail's own unsubscribe link."""
+    link = account.unsubscribe_link
+    return {
+        "unsubscribe_link": "" if link == "auto" else link,
+        "unsubscribe_filter": account.unsubscribe_filter,
+    }
 
 
 def _read_task(task):
@@ -113,11 +159,16 @@ def _read_task(task):
         "sender": task.sender_id.email,
         "address_type": 0 if task.address_type == "random" else 1,
         "sender_name": template.sender_name,
-        "reply_to": task.reply_to or "",
+        "reply": task._get_reply(),
         "tag": task.tag_name,
         "template_ref": template.remote_ref,
         "subject": template.submitted_subject,
         "text": template.submitted_text,
+        "plain_names": frozenset(
+            variable["name"]
+            for variable in template.variables or ()
+            if variable["where"] == "subject"
+        ),
     }
 
 
@@ -142,8 +193,16 @@ def get_next_in_line(task, number):
 
 
 def get_database_uuid(env):
-    """Return what tells this database's tokens from those of any other."""
-    return env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
+    """Return what tells this database's tokens and names from those of any other.
+
+    And from those of an earlier installation of the addon in the same database: numbers begin at 1
+    again there, so that a link in an old mail would be somebody else's.
+    """
+    get_param = env["ir.config_parameter"].sudo().get_param
+    uuid, installation = get_param("database.uuid") or "", get_param(INSTALLATION)
+    if not installation:  # installed by a version before 19.0.1.2.0
+        return uuid
+    return hashlib.sha256(f"{uuid}/{installation}".encode()).hexdigest()
 
 
 def read_delivery_token(env, token):

@@ -10,13 +10,17 @@ from odoo.tools import SQL
 
 from ..directmail.quiet import country_zones, quiet_clock
 from .fatigue_rules import WINDOWS, Rules, find_sms_models
+from .idn import other_spelling
 from .sql import changing_reason
 
 # Deliveries that count as sent. The same words as in the indexes of `directmail.delivery`.
 COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 
 
-Case = namedtuple("Case", "company_id sender_id is_free not_after zone lists")
+Case = namedtuple(
+    "Case",
+    "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records",
+)
 Case.__doc__ = """What of a task matters to whether its people may be mailed.
 
 :ivar int sender_id: of its `directmail.sender`, or None
@@ -24,6 +28,9 @@ Case.__doc__ = """What of a task matters to whether its people may be mailed.
 :ivar not_after: when it is too late (naive UTC), or None
 :ivar zone: name of the time zone of the account
 :ivar lists: ids of the mailing lists whose opt-outs count
+:ivar is_encrypted: whether contacts are mailed at their encrypted addresses
+:ivar aes_reference: what marks addresses that the company's present AES key has read, or None
+:ivar has_records: whether some of its people are no contacts, and may be records of other models
 """
 
 
@@ -36,6 +43,9 @@ def get_case(task):
         task.not_after or None,
         task.account_id.tz,
         task._get_mailing_lists().ids,
+        task.address_form == "encrypted",
+        task.env["directmail.aes.key"]._get_reference(task.company_id),
+        (task.audience_ids | task.exclude_audience_ids)._has_others_than_contacts(),
     )
 
 
@@ -228,6 +238,11 @@ def _history(rules, person, moment, spans):
         SQL("t.mass_mailing_id"),
         sent,
         person,
+    )
+    yield SQL(
+        "SELECT t.sent_datetime, 'mailing', t.mass_mailing_id %s AND t.trace_type = 'mail' AND %s",
+        sent,
+        other_spelling(SQL("t.email"), SQL("%s.email", person)),
     )
     for model, table in rules.sms_models:
         whose = (

@@ -2,6 +2,9 @@
 
 from odoo.tools import SQL
 
+from ..directmail.cells import DOUBTFUL_PATTERN
+from ..directmail.identifiers import KEEPS_ZERO
+from .idn import in_ascii, is_international
 from .people import UNREADABLE
 from .sql import address_key
 
@@ -35,6 +38,7 @@ def match_lines(upload, env):
                     SELECT *, CASE
                         WHEN match_key IS NULL THEN 'unmatched'
                         WHEN partner_id IS NULL AND NOT %(is_address)s THEN 'unmatched'
+                        WHEN partner_id IS NULL AND %(is_doubtful)s THEN 'unmatched'
                         WHEN copy > 1 THEN 'duplicate'
                         WHEN partner_id IS NOT NULL THEN 'matched'
                         WHEN match_key LIKE %(unreadable)s THEN 'unreadable'
@@ -43,6 +47,8 @@ def match_lines(upload, env):
                )
                UPDATE directmail_upload_line l
                   SET partner_id = judged.partner_id, status = judged.status,
+                      reason = CASE WHEN judged.status = 'unmatched' THEN COALESCE(
+                          l.reason, CASE WHEN %(is_address)s THEN 'doubtful' ELSE 'unknown' END) END,
                       email = CASE WHEN is_bare AND NOT %(is_encrypted)s
                                    THEN judged.match_key END,
                       email_encrypted = CASE WHEN is_bare AND %(is_encrypted)s
@@ -55,6 +61,9 @@ def match_lines(upload, env):
             contacts=_select_contacts(upload.id_kind, env),
             upload=upload.id,
             is_address=is_address,
+            is_doubtful=SQL("match_key ~ %s", DOUBTFUL_PATTERN)
+            if upload.id_kind == "email"
+            else SQL("false"),
             is_encrypted=upload.id_kind == "encrypted",
             unreadable=UNREADABLE + "%",
             key=address_key(
@@ -80,12 +89,15 @@ def _select_contacts(kind, env):
 
     contact_id = SQL.identifier(table, "id")
     if kind == "phone":
+        code = SQL(
+            "COALESCE((SELECT phone_code FROM res_country c WHERE c.id = %s), %s)",
+            column("country_id"),
+            env.company.country_id.phone_code or None,
+        )
         return SQL(
             "%s UNION ALL %s",
-            *(
-                query.select(contact_id, _digits(column(name)))
-                for name in ("phone_sanitized", "phone")
-            ),
+            query.select(contact_id, _digits(column("phone_sanitized"))),
+            query.select(contact_id, _international_digits(column("phone"), code)),
         )
     if kind == "external":
         return SQL(
@@ -100,16 +112,50 @@ def _select_contacts(kind, env):
         key = SQL("%s::text", contact_id)
     elif kind == "reference":
         key = SQL("NULLIF(btrim(%s), '')", column("ref"))
-    elif kind == "md5":
-        key = SQL("md5(%s)", column("email_normalized"))
-    elif kind == "sha256":
-        key = SQL("encode(sha256(convert_to(%s, 'UTF8')), 'hex')", column("email_normalized"))
+    elif kind in ("md5", "sha256"):
+        # Either spelling of a domain in another script may have been hashed.
+        address = column("email_normalized")
+        return SQL(
+            "%s UNION ALL SELECT id, key FROM (%s) other WHERE key IS NOT NULL",
+            query.select(contact_id, _digest(kind, address)),
+            query.select(
+                SQL("%s AS id", contact_id),
+                SQL(
+                    "CASE WHEN %s THEN %s END AS key",
+                    is_international(address),
+                    _digest(kind, SQL("directmail_ascii_address(%s)", address)),
+                ),
+            ),
+        )
     else:
-        key = column("email_normalized")
+        key = in_ascii(column("email_normalized"))
     return query.select(contact_id, key)
+
+
+def _digest(kind, address):
+    if kind == "md5":
+        return SQL("md5(%s)", address)
+    return SQL("encode(sha256(convert_to(%s, 'UTF8')), 'hex')", address)
 
 
 def _digits(column):
     return SQL(
         "NULLIF(regexp_replace(regexp_replace(%s, '[^0-9]', '', 'g'), '^00', ''), '')", column
+    )
+
+
+def _international_digits(column, code):
+    """Return SQL that does what `identifiers.international_digits` does in Python."""
+    return SQL(
+        """CASE WHEN %(column)s ~ '^[( ]*0[^0]' AND %(code)s IS NOT NULL
+                THEN %(code)s || substr(%(digits)s, CASE WHEN %(code)s IN %(keeps)s THEN 1 ELSE 2 END)
+                ELSE %(digits)s END""",
+        column=column,
+        code=code,
+        keeps=KEEPS_ZERO,
+        digits=SQL(
+            "NULLIF(regexp_replace(regexp_replace(regexp_replace(%s, '\\(0\\)', ''),"
+            " '[^0-9]', '', 'g'), '^00', ''), '')",
+            column,
+        ),
     )

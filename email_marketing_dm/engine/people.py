@@ -5,21 +5,24 @@ A person is a contact, a record of another model, or a bare address: see `direct
 
 from odoo.tools import SQL
 
+from .idn import in_ascii
 from .sql import address_key, usable_address
 
 # Begins the key of an encrypted address that can't be read: it tells people apart, no more.
 UNREADABLE = "!"
 
 
-def addressed_people(task, audiences):
-    """Return CTEs ending in `addressed`: every person of some audiences of the task once.
+# The reason against mailing a contact or record that was archived or deleted.
+GONE = "gone"
 
-    `addressed` has the columns of a person, and `flaw`: the fixed reason against a mail, or null.
-    A usable address in clear is `email`, an encrypted one `email_encrypted`; either has its
-    `address_key`, and nobody else has one.
+
+def addressed_people(task, audiences, case):
+    """Return CTEs ending in `addressed`: every person of some audiences of the task once.
 
     :param task: a `directmail.task` record
     :param audiences: `directmail.audience` records
+    :param case: a `fatigue.Case` of the task
+    :return: SQL; `addressed` is described at `find_addresses`
     :rtype: SQL
     """
     return SQL(
@@ -27,87 +30,161 @@ def addressed_people(task, audiences):
             SELECT * FROM directmail_audience_member WHERE audience_id IN %(audiences)s
         ), people AS (
             SELECT %(distinct)s partner_id, NULL AS res_model, NULL::int AS res_id, NULL AS email,
-                   NULL AS email_encrypted, NULL AS address_key
+                   NULL AS email_encrypted, NULL AS address_key, TRUE AS is_contact
               FROM members WHERE partner_id IS NOT NULL
             UNION ALL
             -- The source's latest address counts, where audiences know different ones.
-            (SELECT DISTINCT ON (res_model, res_id) NULL::int, res_model, res_id, email, NULL, NULL
+            (SELECT DISTINCT ON (res_model, res_id)
+                    NULL::int, res_model, res_id, email, NULL, NULL, FALSE
               FROM members WHERE partner_id IS NULL AND res_id IS NOT NULL
              ORDER BY res_model, res_id, id DESC)
             UNION ALL
-            SELECT %(distinct)s NULL::int, NULL, NULL::int, email, email_encrypted, address_key
+            SELECT %(distinct)s NULL::int, NULL, NULL::int, email, email_encrypted, address_key,
+                   FALSE
               FROM members WHERE partner_id IS NULL AND res_id IS NULL
-        ), found AS (
-            SELECT people.partner_id, res_model, res_id, %(typed)s AS typed,
-                   %(clear)s AS email, %(encrypted)s AS email_encrypted,
-                   %(encrypted_key)s AS encrypted_key, %(absent)s AS absent
-              FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
-        ), keyed AS (
-            SELECT *, CASE WHEN email_encrypted IS NOT NULL THEN encrypted_key
-                           WHEN %(usable)s THEN %(key)s END AS address_key
-              FROM found
-        ), addressed AS (
-            SELECT partner_id, res_model, res_id,
-                   CASE WHEN address_key IS NOT NULL THEN email END AS email, email_encrypted,
-                   address_key,
-                   CASE WHEN typed IS NULL THEN absent
-                        WHEN address_key IS NOT NULL THEN NULL
-                        WHEN email_encrypted IS NOT NULL THEN 'cannot_decrypt'
-                        ELSE 'invalid_address' END AS flaw
-              FROM keyed
-        )""",
+        ), %(addressed)s""",
         audiences=tuple(audiences.ids) or (0,),
         # An audience has nobody twice. Looking for it would take long, and PostgreSQL can't guess
         # how many are left.
         distinct=SQL("DISTINCT") if len(audiences) > 1 else SQL(),
-        usable=usable_address(SQL("email")),
-        key=address_key(task.env["directmail.keyring"]._get_master_key(), SQL("email")),
-        **_get_columns(task),
+        addressed=find_addresses(task.env, case),
     )
 
 
-def is_anybody_addressed(task):
-    """Tell whether at least one of the task's people has an address to send to."""
+def find_addresses(env, case, planned=False):
+    """Return CTEs ending in `addressed`: where each row of the CTE `people` is mailed now.
+
+    `people` has the columns of a person and `is_contact`: whether it is or was a contact.
+
+    `addressed` has the columns of a person, and `flaw`: the reason against a mail, or null. A
+    usable address in clear is `email`, an encrypted one `email_encrypted`; either has its
+    `address_key`, and nobody else has one, but for people who are gone. A record of another model
+    that has a contact by now is that contact.
+
+    :param case: a `fatigue.Case`
+    :param bool planned: whether `people` are rows of `directmail_delivery`. `addressed` then has
+        their `id`, and `moved`: whether the person or the address is another than planned
+    :rtype: SQL
+    """
+    source = env["directmail.data.table"]._select_present() if case.has_records else None
+    return SQL(
+        """found AS (
+            SELECT %(first)s %(partner)s AS partner_id,
+                   CASE WHEN p.id IS NULL THEN people.res_model END AS res_model,
+                   CASE WHEN p.id IS NULL THEN people.res_id END AS res_id,
+                   %(typed)s AS typed, %(clear)s AS email, %(encrypted)s AS email_encrypted,
+                   %(encrypted_key)s AS encrypted_key, %(absent)s AS absent, %(gone)s AS gone
+                   %(before)s
+              FROM people %(source)s LEFT JOIN res_partner p ON p.id = %(partner)s
+        ), keyed AS (
+            SELECT *, CASE %(kept)s
+                           WHEN email_encrypted IS NOT NULL THEN encrypted_key
+                           WHEN %(usable)s THEN %(key)s END AS address_key
+              FROM found
+        ), addressed AS (
+            SELECT %(id)s partner_id, res_model, res_id,
+                   CASE WHEN address_key IS NOT NULL THEN %(mailed)s END AS email, email_encrypted,
+                   address_key,
+                   CASE WHEN gone THEN %(gone_reason)s
+                        WHEN typed IS NULL THEN absent
+                        WHEN address_key IS NOT NULL THEN NULL
+                        WHEN email_encrypted IS NOT NULL THEN 'cannot_decrypt'
+                        ELSE 'invalid_address' END AS flaw
+                   %(moved)s
+              FROM keyed
+        )""",
+        usable=usable_address(SQL("email")),
+        mailed=in_ascii(SQL("email")),
+        key=address_key(env["directmail.keyring"]._get_master_key(), SQL("email")),
+        gone_reason=GONE,
+        **_get_columns(case, bool(source)),
+        **_get_plan_columns(planned),
+        source=SQL("LEFT JOIN LATERAL (%s) AS source ON TRUE", source) if source else SQL(),
+    )
+
+
+def is_anybody_addressed(task, case):
+    """Tell whether at least one of the task's people has an address to send to.
+
+    :param case: a `fatigue.Case` of the task
+    """
     task.env.flush_all()
     [(found,)] = task.env.execute_query(
         SQL(
             "WITH %s SELECT EXISTS (SELECT FROM addressed WHERE flaw IS NULL)",
-            addressed_people(task, task.audience_ids),
+            addressed_people(task, task.audience_ids, case),
         )
     )
     return found
 
 
-def _get_columns(task):
-    """Return where the address of a contact (p) and of anybody else (people) is found.
+def _get_plan_columns(planned):
+    """Return the parts of `find_addresses` that compare people with how they were planned."""
+    if not planned:
+        return {"first": SQL(), "id": SQL(), "before": SQL(), "kept": SQL(), "moved": SQL()}
+    return {
+        "first": SQL("people.id,"),
+        "id": SQL("id,"),
+        "before": SQL(
+            """, people.partner_id AS partner_before, people.email AS email_before,
+               people.email_encrypted AS encrypted_before, people.address_key AS key_before"""
+        ),
+        # What has not changed keeps its key, also while the AES key is being entered again.
+        "kept": SQL(
+            """WHEN email IS NOT DISTINCT FROM email_before
+                AND email_encrypted IS NOT DISTINCT FROM encrypted_before THEN key_before"""
+        ),
+        "moved": SQL(
+            """, address_key IS DISTINCT FROM key_before
+              OR email_encrypted IS DISTINCT FROM encrypted_before
+              OR partner_id IS DISTINCT FROM partner_before AS moved"""
+        ),
+    }
 
-    A contact has two: the task says which. An uploaded or source address is what it is. What was
+
+def _get_columns(case, has_source):
+    """Return where the address of a contact (p), a record (source) or anybody else is found.
+
+    A contact has two addresses: the task says which. An uploaded address is what it is. What was
     encrypted counts as readable if the company's present key has read it: see `res.partner`.
     """
-    encrypted = task.address_form == "encrypted"
+    email, active = SQL("people.email"), SQL("people.res_id IS NULL")
+    if has_source:
+        email = SQL("CASE WHEN people.res_id IS NULL THEN people.email ELSE source.email END")
+        active = SQL("people.res_id IS NULL OR source.is_there")
     return {
+        "partner": SQL("COALESCE(people.partner_id, source.partner_id)")
+        if has_source
+        else SQL("people.partner_id"),
         "typed": SQL(
-            """NULLIF(btrim(CASE WHEN people.partner_id IS NULL
-                    THEN COALESCE(people.email, people.email_encrypted) ELSE %s END), '')""",
-            SQL("p.email_encrypted") if encrypted else SQL("p.email"),
+            """NULLIF(btrim(CASE WHEN p.id IS NULL
+                    THEN COALESCE(%s, people.email_encrypted) ELSE %s END), '')""",
+            email,
+            SQL("p.email_encrypted") if case.is_encrypted else SQL("p.email"),
         ),
         "clear": SQL(
-            "CASE WHEN people.partner_id IS NULL THEN people.email %s END",
-            SQL() if encrypted else SQL("ELSE p.email_normalized"),
+            "CASE WHEN p.id IS NULL THEN %s %s END",
+            email,
+            SQL() if case.is_encrypted else SQL("ELSE p.email_normalized"),
         ),
         "encrypted": SQL(
-            "CASE WHEN people.partner_id IS NULL THEN people.email_encrypted %s END",
-            SQL("ELSE p.email_encrypted") if encrypted else SQL(),
+            "CASE WHEN p.id IS NULL THEN people.email_encrypted %s END",
+            SQL("ELSE p.email_encrypted") if case.is_encrypted else SQL(),
         ),
         "encrypted_key": SQL(
-            """CASE WHEN people.partner_id IS NULL
+            """CASE WHEN p.id IS NULL
                     THEN CASE WHEN people.address_key NOT LIKE %s THEN people.address_key END
                     WHEN p.email_encrypted_aes = %s THEN p.email_encrypted_key END""",
             UNREADABLE + "%",
-            task.env["directmail.aes.key"]._get_reference(task.company_id),
+            case.aes_reference,
         ),
         "absent": SQL(
-            "CASE WHEN people.partner_id IS NULL THEN 'no_address' ELSE %s END",
-            "no_encrypted_address" if encrypted else "no_address",
+            "CASE WHEN p.id IS NULL THEN 'no_address' ELSE %s END",
+            "no_encrypted_address" if case.is_encrypted else "no_address",
+        ),
+        "gone": SQL(
+            """CASE WHEN p.id IS NOT NULL THEN p.active IS NOT TRUE
+                    ELSE people.is_contact IS TRUE OR (%s) IS NOT TRUE END""",
+            active,
         ),
     }

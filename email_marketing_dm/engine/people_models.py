@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 
 from odoo.tools import SQL
 
-from ..directmail.daily import day_start, local_day
+from ..directmail.daily import DAY, day_start, local_day
+from .clock import to_local
 
 #: Customer types by (R is high, F is high, M is high) read as a binary number: 0 none, 7 all three.
 RFM_TYPES = (
@@ -27,33 +28,38 @@ class Today:
     """The day on which people are looked at, and what "so many days ago" means on it.
 
     :ivar datetime now: the moment, naive UTC. Facts later than it have not happened yet.
-    :ivar str tz: name of the time zone whose calendar counts
+    :ivar str tz: name of the time zone whose calendar counts; UTC if it is empty
     """
 
     now: datetime
-    tz: str
+    tz: str = "UTC"
 
     @property
     def day(self) -> date:
         return local_day(self.now, self.tz)
 
-    def within(self, days, is_date):
-        """Return SQL that tells whether a fact happened within so many days, today included.
+    def end(self, is_date):
+        """Return the first date (``is_date``) or moment that has not come yet.
+
+        Odoo's clock shows whole seconds, and what happened in this one has happened.
 
         :param bool is_date: facts carry a mere date (held as its midnight), not a moment
         """
-        first = self.day - timedelta(days=days - 1)
-        if is_date:
-            return SQL("f.date >= %s AND f.date <= %s", first, self.day)
-        # Odoo's clock shows whole seconds, and what happened in this one has happened.
-        end = self.now + timedelta(seconds=1)
-        return SQL("f.date >= %s AND f.date < %s", day_start(first, self.tz), end)
+        return self.day + DAY if is_date else self.now + timedelta(seconds=1)
+
+    def begin(self, days, is_date):
+        """Return the first date or moment of the last so many days, today included."""
+        first = self.day - (days - 1) * DAY
+        return first if is_date else day_start(first, self.tz)
+
+    def within(self, days, is_date):
+        """Return SQL that tells whether a fact happened within so many days, today included."""
+        bounds = self.begin(days, is_date), self.end(is_date)
+        return SQL("f.date >= %s AND f.date < %s", *bounds)
 
     def local_date(self, moment, is_date):
         """Return SQL for the day, on the calendar that counts, of a fact's date."""
-        if is_date:
-            return SQL("%s::date", moment)
-        return SQL("(%s AT TIME ZONE 'UTC' AT TIME ZONE %s)::date", moment, self.tz)
+        return SQL("%s::date", moment if is_date else to_local(moment, self.tz))
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ class Condition:
     :ivar SQL facts: as `directmail.data.table._select_facts` gives them
     :ivar int count: least number of facts, 1 or more
     :ivar amount: least sum of their amounts, or None
-    :ivar int days: how many days back facts count, or None for always
+    :ivar int days: how many days back facts count, or None for ever
     :ivar bool is_date: see `Today.within`
     """
 

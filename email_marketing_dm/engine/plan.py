@@ -27,9 +27,10 @@ def _judged_people(task, at=None):
     :param datetime at: the moment to judge for (naive UTC); by default now
     """
     rules, now = read_rules(task.env, task.company_id.id)
+    case = get_case(task)
     return SQL(
         """%(excluded)s %(addressed)s, ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY address_key
+            SELECT *, row_number() OVER (PARTITION BY address_key, flaw
                                          ORDER BY partner_id, res_model, res_id, email) AS copy
               FROM addressed
         ), fixed AS (
@@ -47,13 +48,13 @@ def _judged_people(task, at=None):
                    CASE WHEN fixed.reason IS NULL THEN verdict.held_until END AS held_until
               FROM fixed CROSS JOIN %(verdict)s AS verdict
         )""",
-        addressed=addressed_people(task, task.audience_ids),
-        verdict=Judge(task.env, get_case(task), rules, at or now).verdict(SQL("fixed")),
-        **_get_exclusion(task),
+        addressed=addressed_people(task, task.audience_ids, case),
+        verdict=Judge(task.env, case, rules, at or now).verdict(SQL("fixed")),
+        **_get_exclusion(task, case),
     )
 
 
-def _get_exclusion(task):
+def _get_exclusion(task, case):
     """Return the parts of `_judged_people` that leave people of some audiences out."""
     if not task.exclude_audience_ids:
         return {"excluded": SQL(), "join_excluded": SQL(), "is_excluded": SQL()}
@@ -68,7 +69,7 @@ def _get_exclusion(task):
             ), excluded_addresses AS (
                 SELECT DISTINCT address_key FROM excluded WHERE address_key IS NOT NULL
             ),""",
-            addressed_people(task, task.exclude_audience_ids),
+            addressed_people(task, task.exclude_audience_ids, case),
         ),
         "join_excluded": SQL(
             """LEFT JOIN excluded_contacts contact ON contact.partner_id = ranked.partner_id
@@ -95,10 +96,10 @@ def insert_deliveries(task):
             """WITH %(judged)s, changed AS (
                 INSERT INTO directmail_delivery
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
-                        email_encrypted, address_key, state, reason, fatigue_rule, not_before,
-                        uncounted)
+                        email_encrypted, address_key, is_contact, state, reason, fatigue_rule,
+                        not_before, uncounted)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
-                       email_encrypted, address_key,
+                       email_encrypted, address_key, partner_id IS NOT NULL,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
                        fatigue_rule, held_until, %(uncounted)s
                   FROM judged

@@ -157,7 +157,8 @@ class People:
                 tuple(self.companies.ids) or (0,),
             ),
             SQL(
-                """UPDATE directmail_optout SET partner_id = NULL, email = NULL, feedback = NULL
+                """UPDATE directmail_optout SET partner_id = NULL, email = NULL,
+                          email_encrypted = NULL, feedback = NULL
                     WHERE id IN %s RETURNING id""",
                 tuple(self.optouts().ids) or (0,),
             ),

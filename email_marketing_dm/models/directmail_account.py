@@ -1,7 +1,5 @@
-from urllib.parse import urlsplit
-
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
@@ -11,7 +9,7 @@ from ..directmail import const
 class DirectmailAccount(models.Model):
     _name = "directmail.account"
     _description = "DirectMail Account"
-    _inherit = ["directmail.guarded", "mail.thread"]
+    _inherit = ["directmail.guarded", "directmail.key.problem", "mail.thread"]
     _order = "name, id"
     _guarded_fields = frozenset(
         (
@@ -56,13 +54,6 @@ class DirectmailAccount(models.Model):
     region = fields.Selection(
         selection="_selection_region", required=True, default="ap-southeast-1", tracking=True
     )
-    endpoint = fields.Char(
-        "Test endpoint",
-        tracking=True,
-        help="Leave empty to use DirectMail. An address here, such as 127.0.0.1:8080, talks to an"
-        " emulator or a gateway instead: no real mail is sent.",
-    )
-    test_mode = fields.Boolean(compute="_compute_test_mode")
     access_key_id = fields.Char(
         "AccessKey ID", groups="email_marketing_dm.email_marketing_dm_group_admin", copy=False
     )
@@ -85,7 +76,8 @@ class DirectmailAccount(models.Model):
         "Public address",
         default=lambda self: self._default_public_url(),
         tracking=True,
-        help="Where recipients reach this Odoo, for unsubscribe and view-online links.",
+        help="Where recipients reach this Odoo, for unsubscribe and view-online links: an https://"
+        " address that works from the internet. In test mode any address will do.",
     )
     content_mode = fields.Selection(
         [("template", "Approved template"), ("body", "Approved text, filled in here")],
@@ -99,6 +91,34 @@ class DirectmailAccount(models.Model):
         "Large templates",
         help="Hand template texts over in the body of the call instead of its address, which takes"
         " about 80 KB. Try it where DirectMail accepts that from this account.",
+    )
+    unsubscribe_link = fields.Selection(
+        [
+            ("auto", "Only in mails without a link of their own"),
+            ("default", "Always"),
+            ("disabled", "Never"),
+        ],
+        string="DirectMail's unsubscribe link",
+        default="auto",
+        required=True,
+        help="DirectMail can add an unsubscribe link of its own to the headers of each mail. Mails"
+        " of email tasks have one already, which leads to this Odoo, and mail programs show only"
+        " one of two. Change this only on the advice of Alibaba Cloud.",
+    )
+    unsubscribe_filter = fields.Selection(
+        [
+            ("mailfrom_domain", "All senders of the domain"),
+            ("mailfrom", "The same sender address"),
+            ("edm_id", "The whole DirectMail account"),
+            ("default", "As DirectMail decides"),
+            ("disabled", "Nobody"),
+        ],
+        string="DirectMail holds back for",
+        default="mailfrom_domain",
+        required=True,
+        help="Whose mails DirectMail itself holds back from people who unsubscribed through its own"
+        " link, for example in a mail of another system. Opt-outs that are known to this Odoo are"
+        " respected in any case.",
     )
     threads = fields.Integer(
         "Calls at once",
@@ -152,17 +172,10 @@ class DirectmailAccount(models.Model):
     _rate_range = models.Constraint(
         "CHECK(rate_limit BETWEEN 1 AND 100)", "Mails per second must be between 1 and 100."
     )
-    _reserve_range = models.Constraint(
-        "CHECK(quota_reserve >= 0)", "The reserve can't be below 0."
-    )
+    _reserve_range = models.Constraint("CHECK(quota_reserve >= 0)", "The reserve can't be below 0.")
     _price_range = models.Constraint(
         "CHECK(price_per_thousand >= 0)", "The price can't be below 0."
     )
-
-    @api.depends("endpoint")
-    def _compute_test_mode(self):
-        for account in self:
-            account.test_mode = bool(account.endpoint)
 
     def _compute_access_key_secret(self):
         self.access_key_secret = False
@@ -193,15 +206,6 @@ class DirectmailAccount(models.Model):
         }
         return [(code, labels.get(code, code)) for code, _endpoint in const.REGIONS]
 
-    @api.constrains("public_url")
-    def _check_public_url(self):
-        for account in self.filtered("public_url"):
-            parts = urlsplit(account.public_url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValidationError(
-                    self.env._("The public address must look like https://www.example.com.")
-                )
-
     @api.model_create_multi
     def create(self, vals_list):
         accounts = super().create(vals_list)
@@ -214,7 +218,7 @@ class DirectmailAccount(models.Model):
         if "name" in vals:
             for account in self.sudo():
                 account.cron_id.name = account._cron_name()
-        if not self.env.su and {"region", "endpoint", "access_key_id"} & set(vals):
+        if not self.env.su and {"region", "connection", "endpoint", "access_key_id"} & set(vals):
             # Templates, senders and tags belong to one DirectMail account in one region.
             self.sudo().filtered(lambda account: account.state == "active").write(
                 {"state": "draft", "state_message": False}
@@ -245,14 +249,16 @@ class DirectmailAccount(models.Model):
         self.check_access("write")
         summary = self._call(lambda client: client.describe_account())
         self._read_summary(summary)
-        return self._notify(
-            self.env._(
-                "DirectMail answers: %(quota)s mails a day, account status: %(health)s.",
-                quota=f"{self.daily_quota:,}",
-                health=dict(self._fields["health"]._description_selection(self.env))[self.health],
-            ),
-            "success" if self.health == "ok" and self.daily_quota else "warning",
+        said = self.env._(
+            "DirectMail answers: %(quota)s mails a day, account status: %(health)s.",
+            quota=f"{self.daily_quota:,}",
+            health=dict(self._fields["health"]._description_selection(self.env))[self.health],
         )
+        kind, address = self._check_public_address()
+        good = self.health == "ok" and self.daily_quota and kind != "problem"
+        if kind == "problem" or not self.test_mode:
+            said = f"{said}\n{address}"
+        return self._notify(said, "success" if good else "warning")
 
     def action_synchronise(self):
         """Copy quota, health and sender addresses from DirectMail."""
@@ -274,10 +280,8 @@ class DirectmailAccount(models.Model):
         """Let this account send from this very database."""
         self.ensure_one()
         self.check_access("write")
-        if not self.public_url:
-            raise UserError(
-                self.env._("Enter the public address first: every mail needs an unsubscribe link.")
-            )
+        self._check_key()
+        self._check_public_url_usable()
         self._synchronise()
         if self.health != "ok":
             raise UserError(
@@ -297,6 +301,10 @@ class DirectmailAccount(models.Model):
             }
         )
         self._trigger_sending()
+
+    def action_open_master_key(self):
+        """Open the page that says which master key is whose, and what to do about it."""
+        return self.env["directmail.rekey.start"].action_open()
 
     def action_deactivate(self):
         self.check_access("write")

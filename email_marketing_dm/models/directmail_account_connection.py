@@ -1,16 +1,14 @@
 import logging
-from urllib.parse import urlsplit
+import math
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..directmail import const
+from ..directmail import const, endpoints
 from ..directmail.errors import DirectMailError
 from ..directmail.keys import WrongKeyError
 
 _logger = logging.getLogger(__name__)
-
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class DirectmailAccount(models.Model):
@@ -39,8 +37,7 @@ class DirectmailAccount(models.Model):
             raise UserError(
                 self.env._(
                     "The AccessKey secret was saved under another master key (%(saved)s, this"
-                    " server has %(here)s). Give this server the same master key, or enter the"
-                    " secret again.",
+                    " server has %(here)s). Enter the secret again.",
                     saved=account.master_key_fingerprint,
                     here=key.fingerprint,
                 )
@@ -58,21 +55,28 @@ class DirectmailAccount(models.Model):
     def _get_endpoint(self):
         """Return (host and port, protocol) of the service that this account talks to."""
         if not self.endpoint:
-            return dict(const.REGIONS)[self.region], "https"
-        text = self.endpoint.strip()
-        parts = urlsplit(text if "//" in text else f"//{text}")
-        protocol = parts.scheme or ("http" if parts.hostname in LOCAL_HOSTS else "https")
-        return parts.netloc, protocol
+            return endpoints.get_host(self.connection, self.region), "https"
+        return endpoints.read_endpoint(self.endpoint)[:2]
 
     @api.model
     def _get_seconds(self, name, default):
-        """Return a system parameter of this addon that is a number of seconds."""
+        """Return a system parameter of this addon that is a number of seconds above 0.
+
+        :param float default: for a parameter that is not set, or is anything else
+        """
         value = self.env["ir.config_parameter"].sudo().get_param(f"email_marketing_dm.{name}")
-        try:
-            return float(value) if value else default
-        except ValueError:
-            _logger.warning("Ignoring email_marketing_dm.%s: %r is no number", name, value)
+        if not value:
             return default
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0
+        if 0 < seconds < math.inf:
+            return seconds
+        _logger.warning(
+            "Ignoring email_marketing_dm.%s: %r is not a number of seconds above 0", name, value
+        )
+        return default
 
     @api.private
     def _call(self, function):
@@ -102,13 +106,20 @@ class DirectmailAccount(models.Model):
                 "This server's clock is wrong by more than 15 minutes. Have it corrected."
             ),
             "unreachable": self.env._(
-                "DirectMail can't be reached at %(host)s. Check the network, the region and the"
-                " test endpoint, then try again.",
+                "DirectMail can't be reached at %(host)s. Check the network, the region and what"
+                " the account connects through, then try again.",
+                host=self._get_endpoint()[0],
+            )
+            if self.connection != "vpc"
+            else self.env._(
+                "DirectMail can't be reached at %(host)s. Only servers inside an Alibaba Cloud VPC"
+                " of this region reach a VPC endpoint. Elsewhere, connect through the public"
+                " endpoint.",
                 host=self._get_endpoint()[0],
             ),
             "not_directmail": self.env._(
-                "What answers at %(host)s is not DirectMail. Check the test endpoint, or a proxy in"
-                " between.",
+                "What answers at %(host)s is not DirectMail. Check what the account connects"
+                " through, or a proxy in between.",
                 host=self._get_endpoint()[0],
             ),
             "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),

@@ -81,13 +81,19 @@ class DirectmailAccount(models.Model):
         task = self.env["directmail.task"]
         tasks = task.search(task._get_unsettled_domain() & Domain("account_id", "=", self.id))
         begun = self.poll_ids.filtered(lambda poll: poll.end and not poll.error).task_id
-        return (tasks | begun).filtered(
-            lambda task: task in begun
-            or not task._is_settled()
-            and not (
-                (last := task._get_last_moment())
-                and last < now - QUICKLY
-                and task.results_at
-                and task.results_at > now - SLOWLY
+        return (
+            (tasks | begun)
+            .filtered(
+                lambda task: (
+                    task in begun
+                    or not task._is_settled()
+                    and not (
+                        (last := task._get_last_moment())
+                        and last < now - QUICKLY
+                        and task.results_at
+                        and task.results_at > now - SLOWLY
+                    )
+                )
             )
-        ).sorted(lambda task: task.results_at or task.planned_at)
+            .sorted(lambda task: task.results_at or task.planned_at)
+        )

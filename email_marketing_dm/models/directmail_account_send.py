@@ -37,6 +37,9 @@ class DirectmailAccount(models.Model):
             return
         since = self.env.cr.now()
         retrying(account._cancel_rest, self.env)
+        if self.env["directmail.keyring"]._find_problem():
+            return
+        self.env["mail.blacklist"]._complete_keys()
         self.env["ir.cron"]._commit_progress()
         if not account._is_armed():
             return

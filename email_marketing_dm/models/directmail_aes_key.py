@@ -140,6 +140,19 @@ class DirectmailAesKey(models.Model):
         """
         self.ensure_one()
         record = self.sudo()
+        master_key = self.env["directmail.keyring"]._get_master_key()
+        record._seal(text, master_key)
+        record.write({"position": 0, "reading": True})
+        self.env.ref(CRON).sudo()._trigger()
+        self.env["directmail.rekey"]._resolve()
+
+    def _seal(self, text, master_key):
+        """Keep a key, encrypted with a master key.
+
+        :raise UserError: as `_enter`
+        """
+        self.ensure_one()
+        record = self.sudo()
         try:
             AesKey(text, self.mode)
         except AesKeyError as error:
@@ -156,7 +169,6 @@ class DirectmailAesKey(models.Model):
                     date=format_datetime(self.env, record.entered_at),
                 )
             )
-        master_key = self.env["directmail.keyring"]._get_master_key()
         record.write(
             {
                 "key_sealed": master_key.encrypt(text),
@@ -164,18 +176,18 @@ class DirectmailAesKey(models.Model):
                 "fingerprint_salt": salt,
                 "reference": master_key.address_key(f"aes/{self.mode}/{text}")[:16],
                 "entered_at": record.entered_at or fields.Datetime.now(),
-                "position": 0,
-                "reading": True,
             }
         )
-        self.env.ref(CRON).sudo()._trigger()
 
-    def _open(self):
-        """Return the `AesKey`; None if there is none or this server's master key is another."""
+    def _open(self, master_key=None):
+        """Return the `AesKey`; None if there is none or this server's master key is another.
+
+        :param master_key: by default the key of this server and the data
+        """
         if not self.sudo().key_sealed:
             return None
         try:
-            master_key = self.env["directmail.keyring"]._get_master_key()
+            master_key = master_key or self.env["directmail.keyring"]._get_master_key()
             return AesKey(master_key.decrypt(self.sudo().key_sealed), self.mode)
         except (UserError, WrongKeyError, AesKeyError) as error:
             _logger.warning(
@@ -185,19 +197,30 @@ class DirectmailAesKey(models.Model):
 
     @api.model
     @api.private
-    def _get_reader(self, company=None):
+    def _get_reader(self, company=None, master_key=None):
         """Return what reads encrypted addresses in the name of a company, or of all.
 
         :param company: a `res.company` record; without one, each contact's own company decides
+        :param master_key: by default the key of this server and the data
         :rtype: engine.encrypted.AddressReader
         """
         domain = [("company_id", "=", company.id)] if company else []
         keys = {}
         for record in self.sudo().search(domain):
-            if key := record._open():
+            if key := record._open(master_key):
                 keys[record.company_id.id] = (record.reference, key)
-        master_key = self.env["directmail.keyring"]._get_master_key() if keys else None
+        if keys and not master_key:
+            master_key = self.env["directmail.keyring"]._get_master_key()
         return AddressReader(master_key, keys)
+
+    @api.model
+    @api.private
+    def _read_again(self):
+        """Have all encrypted contacts read by the cron."""
+        records = self.sudo().search([("fingerprint", "!=", False)])
+        if records:
+            records.write({"position": 0, "reading": True})
+            self.env.ref(CRON).sudo()._trigger()
 
     @api.model
     @api.private

@@ -123,7 +123,7 @@ class DirectmailAiplCondition(models.Model):
         self.ensure_one()
         table = self.data_table_id.sudo()
         try:
-            return read_filter(table.env[table.model_name], self.domain, owner)
+            return read_filter(table._get_model(table.env), self.domain, owner)
         except ValueError as error:
             raise ValidationError(
                 self.env._(
@@ -133,10 +133,11 @@ class DirectmailAiplCondition(models.Model):
                 )
             ) from error
 
-    def _get_condition(self, owner):
+    def _get_condition(self, owner, today):
         """Return what the engine needs to know.
 
         :param owner: the environment of the model's owner
+        :param today: an `engine.people_models.Today`
         :rtype: engine.people_models.Condition
         :raise UserError: if the condition can't be used
         """
@@ -152,7 +153,7 @@ class DirectmailAiplCondition(models.Model):
                 table.sudo()._check_open(name)
         return Condition(
             self.stage,
-            table._select_facts(owner, self._get_domain(owner)),
+            table._select_facts(owner, self._get_domain(owner), today=today),
             self.min_count,
             self.min_amount or None,
             self.days or None,

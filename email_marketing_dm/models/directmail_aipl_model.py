@@ -20,6 +20,7 @@ class DirectmailAiplModel(models.Model):
     _result_columns = ("stage",)
     _figure_model = "directmail.aipl.figure"
     _history_model = "directmail.aipl.history"
+    _line_field = "aipl_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_aipl"
 
     condition_ids = fields.One2many(
@@ -33,7 +34,7 @@ class DirectmailAiplModel(models.Model):
             raise UserError(self.env._("Say first who is in which stage: add a condition."))
         owner = self._as_owner()
         return aipl_stages(
-            [condition._get_condition(owner) for condition in self.condition_ids],
+            [condition._get_condition(owner, today) for condition in self.condition_ids],
             today,
             self.currency_id.decimal_places,
         )

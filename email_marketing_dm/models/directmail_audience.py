@@ -1,8 +1,11 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Command, Domain
 
+from ..directmail.daily import get_region_name
 from ..engine.audience import select_people, visible_contacts
 from .directmail_audience_rule import DEPTH_MAX
+from .directmail_used import OVER
 
 #: the paths to an audience's lines: its own, those of its groups, those of groups in groups, …
 LINES = [".".join(["rule_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
@@ -12,7 +15,7 @@ GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
 class DirectmailAudience(models.Model):
     _name = "directmail.audience"
     _description = "Audience"
-    _inherit = ["directmail.guarded", "mail.thread"]
+    _inherit = ["directmail.guarded", "directmail.used", "mail.thread"]
     _order = "name, id"
     _guarded_fields = frozenset(
         (
@@ -116,6 +119,10 @@ class DirectmailAudience(models.Model):
             raise AccessError(
                 self.env._("Only an administrator may change the owner of an audience.")
             )
+        if "company_id" in vals:
+            self.filtered(
+                lambda audience: audience.company_id.id != vals["company_id"]
+            )._check_stays()
         return super().write(vals)
 
     @api.model_create_multi
@@ -126,6 +133,40 @@ class DirectmailAudience(models.Model):
                     raise AccessError(self.env._("You can make audiences only for yourself."))
         return super().create(vals_list)
 
+    def _get_users(self):
+        """Override: email tasks that are not over, lines of other audiences, fatigue control."""
+        archived_too = self.sudo().with_context(active_test=False)
+        tasks = Domain("audience_ids", "in", self.ids) | Domain(
+            "exclude_audience_ids", "in", self.ids
+        )
+        lines = archived_too.env["directmail.audience.rule"].search([("source_id", "in", self.ids)])
+        return [
+            archived_too.env["directmail.task"].search(tasks & Domain("state", "not in", OVER)),
+            lines.audience_id - self,
+            archived_too.env["directmail.fatigue"].search(
+                [("exempt_audience_ids", "in", self.ids)]
+            ),
+        ]
+
+    def _let_go(self):
+        """Override: email tasks that are over note the name of what they used."""
+        res = super()._let_go()
+        for audience in self.sudo():
+            for name in ("audience_ids", "exclude_audience_ids"):
+                tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
+                for task in tasks.search([(name, "in", audience.ids)]):
+                    task.write({name: [Command.unlink(audience.id)]})
+                    task._message_log(
+                        body=self.env._(
+                            "The audience “%s”, which was used here, was deleted.", audience.name
+                        )
+                    )
+        # Before the audiences, so that deleting one together with one made of it is no conflict.
+        self.env["directmail.audience.rule"].sudo().search(
+            [("audience_id", "in", self.ids)]
+        ).unlink()
+        return res
+
     def copy_data(self, default=None):
         # A copy of somebody's public audience is mine, private, and evaluated with my rights.
         default = {"user_id": self.env.uid, "visibility": "private", **(default or {})}
@@ -134,6 +175,23 @@ class DirectmailAudience(models.Model):
             for audience, vals in zip(self, vals_list, strict=True):
                 vals["name"] = self.env._("%s (copy)", audience.name)
         return vals_list
+
+    def _check_stays(self):
+        """Refuse to move audiences to another company while something uses them.
+
+        :raise UserError: with the users
+        """
+        for audience in self:
+            users = audience._get_users()
+            if any(users):
+                raise UserError(
+                    self.env._(
+                        "The audience %(audience)s can't change its company, because it is used"
+                        " here: %(users)s.",
+                        audience=audience.name,
+                        users=self._describe_users(users),
+                    )
+                )
 
     def _may_give_away(self):
         return self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")
@@ -223,7 +281,7 @@ class DirectmailAudience(models.Model):
         context = {
             "allowed_company_ids": self.sudo().company_id.ids,
             "lang": env.user.lang,
-            "tz": env.user.tz,
+            "tz": get_region_name(env.user.tz),
         }
         return env(context=context)
 

@@ -150,5 +150,4 @@ class DirectmailAudience(models.Model):
         return {"mailable": mailable, "reasons": reasons}
 
     def _get_count_timeout(self):
-        parameter = self.env["ir.config_parameter"].sudo()
-        return float(parameter.get_param("email_marketing_dm.count_timeout") or COUNT_TIMEOUT)
+        return self.env["directmail.account"]._get_seconds("count_timeout", COUNT_TIMEOUT)

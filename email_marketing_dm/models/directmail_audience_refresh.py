@@ -213,8 +213,7 @@ class DirectmailAudience(models.Model):
             not audience.refreshed_at
             or audience.write_date > audience.refreshed_at + second
             or any(
-                rule.write_date >= audience.refreshed_at
-                for rule in audience.rule_ids._with_inner()
+                rule.write_date >= audience.refreshed_at for rule in audience.rule_ids._with_inner()
             )
             for audience in self.sudo()._sources_first()
         )
@@ -284,8 +283,11 @@ class DirectmailAudience(models.Model):
     def _check_sources(self):
         """Check the audiences that this one is made of.
 
-        :raise UserError: if it is made of itself, or one of its owner's could not be refreshed
+        :raise UserError: if it is made of itself, one of its owner's could not be refreshed, or
+            nobody ever worked out who is in one: it would count as empty, and "except" keep nobody
+            out
         """
+        self._check_models()
         sources = self._get_sources()
         if sources and sources._refers_to(self):
             raise UserError(
@@ -303,3 +305,26 @@ class DirectmailAudience(models.Model):
                     reason=source.refresh_error,
                 )
             )
+        for source in sources.filtered(lambda source: not source.refreshed_at):
+            raise UserError(
+                self.env._(
+                    "The audience %(other)s, which this one is made of, has never been refreshed."
+                    " Ask %(owner)s, who owns it, to refresh it.",
+                    other=source.name,
+                    owner=source.sudo().user_id.name,
+                )
+            )
+
+    def _check_models(self):
+        """Refuse RFM and AIPL models that were never computed.
+
+        :raise UserError: with what to do
+        """
+        rules = self.sudo().rule_ids._with_inner()
+        for model in (*rules.rfm_model_id, *rules.aipl_model_id):
+            if not model.computed_at:
+                raise UserError(
+                    self.env._(
+                        "%s has never been computed. Open it, and press Compute now.", model.name
+                    )
+                )

@@ -2,7 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
-from ..engine.paths import read_filter
+from ..engine.paths import conditions, read_filter
+from .res_partner_groups import GROUPS
 
 OPERATORS = [("or", "or"), ("and", "and also"), ("except", "except")]
 RESULTS = [
@@ -87,10 +88,10 @@ class DirectmailAudienceRule(models.Model):
     )
     within_days = fields.Integer("Within the last", help="Days, today included. 0: ever.")
     source_id = fields.Many2one(
-        "directmail.audience", "Its people", index="btree_not_null", ondelete="set null"
+        "directmail.audience", "Its people", index="btree_not_null", ondelete="restrict"
     )
     task_id = fields.Many2one(
-        "directmail.task", "Email task", index="btree_not_null", ondelete="set null"
+        "directmail.task", "Email task", index="btree_not_null", ondelete="restrict"
     )
     task_result = fields.Selection(RESULTS, "What came of it", default="delivered")
     link_id = fields.Many2one(
@@ -98,7 +99,7 @@ class DirectmailAudienceRule(models.Model):
         "On which link",
         domain="[('task_id', '=', task_id)]",
         index="btree_not_null",
-        ondelete="set null",
+        ondelete="restrict",
         help="Empty: on any link.",
     )
     pick_ids = fields.One2many("directmail.audience.pick", "rule_id", "Chosen records")
@@ -244,8 +245,11 @@ class DirectmailAudienceRule(models.Model):
         self.ensure_one()
         table = self.table_id.sudo()
         owner = self.audience_id.user_id.id
+        model = table._get_model(self.env).sudo()
         try:
-            return read_filter(self.env[table.model_name].sudo(), self.domain, env(user=owner))
+            domain = read_filter(model, self.domain, env(user=owner))
+            self._check_groups(model, domain)
+            return domain
         except ValueError as error:
             raise ValidationError(
                 self.env._(
@@ -254,3 +258,20 @@ class DirectmailAudienceRule(models.Model):
                     reason=error,
                 )
             ) from error
+
+    def _check_groups(self, model, domain):
+        """Refuse a filter on the RFM type or AIPL stage of contacts that nobody has worked out.
+
+        :raise ValidationError: if no model of the company was computed: nobody would be found
+        """
+        for _condition, found in conditions(model, domain):
+            for step_model, field in found:
+                groups = step_model._name == "res.partner" and GROUPS.get(field.name)
+                if groups and not self.env[groups]._get_shown(self.company_id).computed_at:
+                    raise ValidationError(
+                        self.env._(
+                            "The filter of a line asks for “%s”, and no model of the company that"
+                            " says so has been computed. Compute one, or edit the filter.",
+                            field._description_string(self.env),
+                        )
+                    )

@@ -12,10 +12,13 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("aipl", "AIPL stage"), ("audience",)], ondelete={"aipl": "cascade"}
     )
     aipl_model_id = fields.Many2one(
-        "directmail.aipl.model", "AIPL model", index="btree_not_null", ondelete="set null"
+        "directmail.aipl.model", "AIPL model", index="btree_not_null", ondelete="restrict"
     )
     aipl_figure_ids = fields.Many2many(
-        "directmail.aipl.figure", "directmail_audience_rule_aipl_figure", string="Stages"
+        "directmail.aipl.figure",
+        "directmail_audience_rule_aipl_figure",
+        string="Stages",
+        ondelete="restrict",
     )
 
     def _get_checked_fields(self):
@@ -37,6 +40,6 @@ class DirectmailAudienceRule(models.Model):
             return self.env._("An AIPL model that was removed")
         return self.env._(
             "In %(model)s: %(groups)s",
-            model=model.sudo().name,
+            model=model.sudo().display_name,
             groups=self.env._(" or ").join(self.aipl_figure_ids.sudo().mapped("display_name")),
         )

@@ -37,7 +37,7 @@ class DirectmailAudienceRule(models.Model):
                 domain &= self._get_domain(self.env)
         except UserError:
             return subscriptions.list_id  # none: the line can't be refreshed, and says so itself
-        named = list(_named_lists(self.env[table.model_name].sudo(), domain))
+        named = list(_named_lists(table._get_model(self.env).sudo(), domain))
         domain = Domain.OR(named) if named else Domain.TRUE
         [(lists,)] = subscriptions._read_group(domain, [], ["list_id:recordset"])
         return lists

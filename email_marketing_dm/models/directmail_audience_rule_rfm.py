@@ -12,13 +12,16 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("rfm", "RFM customer type"), ("audience",)], ondelete={"rfm": "cascade"}
     )
     rfm_model_id = fields.Many2one(
-        "directmail.rfm.model", "RFM model", index="btree_not_null", ondelete="set null"
+        "directmail.rfm.model", "RFM model", index="btree_not_null", ondelete="restrict"
     )
     rfm_by = fields.Selection(
         [("type", "Customer type"), ("score", "Scores")], "By", default="type"
     )
     rfm_figure_ids = fields.Many2many(
-        "directmail.rfm.figure", "directmail_audience_rule_rfm_figure", string="Customer types"
+        "directmail.rfm.figure",
+        "directmail_audience_rule_rfm_figure",
+        string="Customer types",
+        ondelete="restrict",
     )
     rfm_grade_ids = fields.Many2many(
         "directmail.rfm.grade",
@@ -65,6 +68,6 @@ class DirectmailAudienceRule(models.Model):
         chosen = self.rfm_grade_ids if self.rfm_by == "score" else self.rfm_figure_ids
         return self.env._(
             "In %(model)s: %(groups)s",
-            model=model.sudo().name,
+            model=model.sudo().display_name,
             groups=self.env._(" or ").join(chosen.sudo().mapped("display_name")),
         )

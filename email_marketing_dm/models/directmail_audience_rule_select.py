@@ -1,12 +1,10 @@
-from datetime import timedelta
-
 from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..directmail.daily import day_start, local_day
 from ..engine.audience import Line
+from ..engine.people_models import Today
 
 CONTACTS = frozenset(("contact",))
 EVERYBODY = frozenset(("contact", "record", "address"))
@@ -68,7 +66,7 @@ class DirectmailAudienceRule(models.Model):
             return None
         if self._get_having(env):
             return None
-        return table._get_where(env, self._get_table_domain(env))
+        return table._get_where(env, self._get_table_domain(env), future=self._takes_out())
 
     def _get_sorts(self):
         """Return the sorts of people that the line can find (see `engine.audience`)."""
@@ -111,7 +109,10 @@ class DirectmailAudienceRule(models.Model):
             raise UserError(
                 env._("The data table of a line was removed. Choose another, or remove the line.")
             )
-        return self._select_people(env, self._get_table_domain(env), self._get_having(env))
+        facts = self.table_id._select_facts(
+            env, self._get_table_domain(env), visible_only=False, future=self._takes_out()
+        )
+        return self._group_people(facts, self._get_having(env))
 
     def _select_list(self, env):
         if not self.table_id:
@@ -121,7 +122,13 @@ class DirectmailAudienceRule(models.Model):
         picked = SQL(
             "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s", self._origin.id
         )
-        return self._select_people(env, Domain("id", "any", picked))
+        if self._takes_out():
+            # A record that was chosen to be left out stays so when it is archived.
+            env = env(context={**env.context, "active_test": False})
+        facts = self.table_id._select_facts(
+            env, Domain("id", "any", picked), visible_only=False, future=True
+        )
+        return self._group_people(facts)
 
     def _select_audience(self, env):
         source = self.source_id.with_env(env)
@@ -173,9 +180,13 @@ class DirectmailAudienceRule(models.Model):
             SQL(
                 """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
                      FROM directmail_delivery
-                    WHERE task_id = %s AND state = 'sent' AND %s""",
+                    WHERE task_id = %s AND state = 'sent' AND %s %s""",
                 task.id,
                 condition,
+                # A contact that was deleted would come back as a bare address.
+                SQL()
+                if self._takes_out()
+                else SQL("AND (partner_id IS NOT NULL OR is_contact IS NOT TRUE)"),
             ),
         )
 
@@ -196,9 +207,21 @@ class DirectmailAudienceRule(models.Model):
             having.append(SQL("sum(amount) >= %s", self.min_amount))
         return having
 
-    def _select_people(self, env, domain, having=()):
-        """Return the people of the data table's rows, those of whom ``having`` is true."""
-        facts = self.table_id._select_facts(env, domain, visible_only=False)
+    def _takes_out(self):
+        """Tell whether whoever the line finds gets no mail, groups around it considered.
+
+        Then records of the future count too: nobody is mailed because of a date to come.
+        """
+        taken, line = False, self.sudo()
+        while line:
+            lines = line.parent_id.child_ids or line.audience_id._get_top_rules()
+            is_first = line == lines.sorted("sequence")[:1]  # whose operator is of no account
+            taken ^= line.operator == "except" and not is_first
+            line = line.parent_id
+        return taken
+
+    def _group_people(self, facts, having=()):
+        """Return the people of a data table's facts, those of whom ``having`` is true."""
         if self.table_id.email_path:
             columns = SQL("partner_id, res_model, res_id, email")
             person = SQL("1, 2, 3, 4")
@@ -223,18 +246,15 @@ class DirectmailAudienceRule(models.Model):
     def _get_period(self, env):
         """Return the condition that it happened within the last days, today included.
 
-        Days are those of the owner's time zone.
+        Days are those of the owner's time zone. That it has happened at all is for the table to
+        say.
         """
         table = self.table_id.sudo()
         if not table.date_field:
             raise UserError(env._("The data table %s has no date.", table.name))
-        tz = env.context.get("tz") or "UTC"
-        today = local_day(fields.Datetime.now(), tz)
-        bounds = [today - timedelta(days=self.within_days - 1), today + timedelta(days=1)]
-        *_steps, (_model, field) = table._get_steps("date_field")
-        if field.type == "datetime":
-            bounds = [day_start(day, tz) for day in bounds]
-        return Domain(table.date_field, ">=", bounds[0]) & Domain(table.date_field, "<", bounds[1])
+        today = Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
+        begin = today.begin(self.within_days, table._has_mere_dates())
+        return Domain(table.date_field, ">=", begin)
 
     def _select_readable(self, env, people):
         """Return people without those records of other models that the owner may not read."""

@@ -84,7 +84,7 @@ class DirectmailAudienceRule(models.Model):
             return self.env._("An audience that was removed")
         if not source.has_access("read"):
             return self.env._("A private audience of somebody else")
-        return self.env._("People in the audience %s", source.name)
+        return self.env._("People in the audience %s", source.display_name)
 
     def _describe_task(self):
         task = self.task_id
@@ -132,7 +132,7 @@ class DirectmailAudienceRule(models.Model):
         return self.env._(" and ").join(filter(None, reversed(stack)))
 
     def _describe_condition(self, path, operator, value):
-        model = self.env[self.table_id.sudo().model_name]
+        model = self.table_id._get_model(self.env)
         if not isinstance(path, str):
             return ""  # (1, '=', 1): everything
         found = list(steps(model, path))

@@ -65,13 +65,6 @@ class DirectmailUpload(models.Model):
             self.env["directmail.audience.rule"].search([("upload_id", "!=", False)]).upload_id.ids
         )
 
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_used(self):
-        audiences = self.sudo().rule_ids.audience_id
-        if audiences:
-            raise UserError(
-                self.env._(
-                    "These audiences use the list: %s. Remove their line first.",
-                    ", ".join(audiences.mapped("name")),
-                )
-            )
+    def _get_users(self):
+        """Override: audiences with a line of the list."""
+        return [self.sudo().rule_ids.audience_id]

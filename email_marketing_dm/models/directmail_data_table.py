@@ -2,9 +2,12 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
+from ..engine.installed import find_model, get_model
 from ..engine.paths import read_filter, steps
 
 NUMBERS = ("integer", "float", "monetary")
+#: the fields that hold a path on the table's model
+PATHS = ("partner_path", "email_path", "date_field", "amount_field", "rate_field")
 
 
 class DirectmailDataTable(models.Model):
@@ -16,6 +19,7 @@ class DirectmailDataTable(models.Model):
 
     _name = "directmail.data.table"
     _description = "Data Table"
+    _inherit = ["directmail.used"]
     _order = "sequence, name, id"
 
     name = fields.Char(required=True, translate=True)
@@ -25,13 +29,13 @@ class DirectmailDataTable(models.Model):
     model_id = fields.Many2one(
         "ir.model",
         "Records",
-        required=True,
-        ondelete="cascade",
+        # Required by `_check_model_id`. The table outlives the app, for what uses it.
+        ondelete="set null",
         domain=[("transient", "=", False), ("abstract", "=", False)],
         help="The kind of record that tells something about people, for example sales orders.",
     )
     model_name = fields.Char(
-        related="model_id.model", string="Technical name", store=True, index=True
+        "Technical name", compute="_compute_model_name", store=True, index=True
     )
     partner_path = fields.Char(
         "Contact",
@@ -43,7 +47,11 @@ class DirectmailDataTable(models.Model):
         help="The field that holds an email address where a record has no contact."
         " Such a record is then a person of its own.",
     )
-    date_field = fields.Char("Date", help="When it happened.")
+    date_field = fields.Char(
+        "Date",
+        help="When it happened. Records with a later date than now do not count until then, except"
+        " in audience lines that take people out.",
+    )
     amount_field = fields.Char("Amount", help="How much it was worth.")
     rate_field = fields.Char(
         "Currency rate",
@@ -70,6 +78,12 @@ class DirectmailDataTable(models.Model):
 
     # === COMPUTE === #
 
+    @api.depends("model_id.model")
+    def _compute_model_name(self):
+        for table in self:
+            # Kept when the app goes, so that it is known again when the app comes back.
+            table.model_name = table.model_id.model or table.model_name
+
     @api.depends("model_name", "open_to_marketers")
     @api.depends_context("uid")
     def _compute_usable(self):
@@ -85,12 +99,29 @@ class DirectmailDataTable(models.Model):
     def _is_usable(self):
         """Tell whether the current user may filter people with this table."""
         self.ensure_one()
-        model = self.env.get(self.sudo().model_name)
+        model = find_model(self.env, self.sudo().model_name)
         return model is not None and (
             self.sudo().open_to_marketers or model.browse().has_access("read")
         )
 
+    def _get_model(self, env):
+        """Return the empty recordset of the table's model in an environment.
+
+        :raise UninstalledError: where its app is not installed
+        """
+        self.ensure_one()
+        table = self.sudo()
+        return get_model(env, table.model_name, env._("The data table %s", table.name))
+
     # === CONSTRAINTS === #
+
+    @api.constrains("model_id")
+    def _check_model_id(self):
+        for table in self:
+            if not table.model_id:
+                raise ValidationError(
+                    table.env._("Choose the kind of record that the data table is made of.")
+                )
 
     @api.constrains("model_id", "partner_path", "email_path")
     def _check_person(self):
@@ -125,10 +156,9 @@ class DirectmailDataTable(models.Model):
                 raise ValidationError(
                     table.env._("Tick only fields of %s.", table.model_id.display_name)
                 )
-            if any(table.env[table.model_name]._fields[f.name].groups for f in table.field_ids):
-                hidden = table.field_ids.filtered(
-                    lambda f, t=table: t.env[t.model_name]._fields[f.name].groups
-                )
+            known = table._get_model(table.env)._fields if table.field_ids else {}
+            hidden = table.field_ids.filtered(lambda f, known=known: known[f.name].groups)
+            if hidden:
                 raise ValidationError(
                     table.env._(
                         "%s is hidden from some users by Odoo itself and can't be opened.",
@@ -136,12 +166,36 @@ class DirectmailDataTable(models.Model):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self.env.registry.clear_cache()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self.env.registry.clear_cache()
+        return super().write(vals)
+
+    def unlink(self):
+        self.env.registry.clear_cache()
+        return super().unlink()
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_preset(self):
         if any(table.preset for table in self):
             raise UserError(
                 self.env._("This data table came with an app. Archive it to put it out of sight.")
             )
+
+    def _get_users(self):
+        """Override: audiences with a line on it, models, and email tasks that count successes."""
+        env = self.sudo().with_context(active_test=False).env
+        mine = [("data_table_id", "in", self.ids)]
+        return [
+            env["directmail.audience.rule"].search([("table_id", "in", self.ids)]).audience_id,
+            env["directmail.rfm.model"].search(mine),
+            env["directmail.aipl.condition"].search(mine).aipl_model_id,
+            env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
+        ]
 
     def _check_path(self, name, types, expected):
         """Check that the path in a field of ours ends in a stored field of one of the types."""
@@ -182,7 +236,7 @@ class DirectmailDataTable(models.Model):
         :raise ValidationError: if it names something that is not there
         """
         try:
-            return list(steps(self.env[self.model_name], self[name]))
+            return list(steps(self._get_model(self.env), self[name]))
         except ValueError as error:
             raise ValidationError(
                 self.env._(
@@ -248,7 +302,7 @@ class DirectmailDataTable(models.Model):
         self.ensure_one()
         table = self.sudo()
         try:
-            return read_filter(table.env[table.model_name], table.domain, table.env)
+            return read_filter(table._get_model(table.env), table.domain, table.env)
         except ValueError as error:
             raise ValidationError(
                 self.env._(
@@ -262,11 +316,12 @@ class DirectmailDataTable(models.Model):
         """Refuse a table that is gone, or that the current user may not filter with.
 
         :raise AccessError: if the user may not read these records
-        :raise UserError: if the app was removed or the table archived
+        :raise UserError: if the app was uninstalled, a field is gone, or the table is archived
         """
         self.ensure_one()
         table = self.sudo()
-        if table.model_name not in self.env or not table.active:
+        table._get_model(self.env)
+        if not table.active:
             raise UserError(self.env._("The data table %s is no longer in use.", table.name))
         if table.company_id and table.company_id not in self.env.companies:
             raise AccessError(
@@ -281,3 +336,6 @@ class DirectmailDataTable(models.Model):
                     table=table.name,
                 )
             )
+        for name in PATHS:
+            if table[name]:
+                table._get_steps(name)

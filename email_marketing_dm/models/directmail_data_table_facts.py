@@ -1,10 +1,12 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, ormcache
 from odoo.tools.safe_eval import safe_eval
 
+from ..engine.installed import find_model
 from ..engine.paths import check_readable, conditions, path_to_sql
+from ..engine.people_models import Today
 
 LIKE = ("like", "ilike", "=like", "=ilike", "not like", "not ilike", "not =like", "not =ilike")
 
@@ -14,8 +16,13 @@ class DirectmailDataTable(models.Model):
 
     _inherit = "directmail.data.table"
 
-    def _select_facts(self, env, domain=Domain.TRUE, *, visible_only=True):
+    def _select_facts(
+        self, env, domain=Domain.TRUE, *, visible_only=True, today=None, future=False
+    ):
         """Return SQL that selects what the rows of this table say about people.
+
+        Rows whose date is later than now are no facts yet and are left out; those without a date
+        are not.
 
         Columns: partner_id, or else res_model, res_id and email (normalised) of a record without a
         contact; date (timestamp, UTC; midnight for a mere date); amount (numeric, in the company's
@@ -25,6 +32,9 @@ class DirectmailDataTable(models.Model):
         :param domain: further conditions on the table's model
         :param visible_only: leave out contacts that the user may not read, and archived ones. A
             caller that does so itself saves the time.
+        :param today: an `engine.people_models.Today` that says what is now and on whose calendar;
+            by default this moment, and the time zone of ``env``
+        :param future: have rows that are later than now count too
         :rtype: SQL
         :raise AccessError: if the user may not read the model, or a field that is used
         :raise UserError: if the table can't be used any more
@@ -33,7 +43,8 @@ class DirectmailDataTable(models.Model):
         table = self.with_env(env)
         table._check_usable()
         table = table.sudo()
-        model, query = table._search_rows(env, Domain(domain))
+        happened = Domain.TRUE if future else table._get_happened(env, today)
+        model, query = table._search_rows(env, Domain(domain), happened)
         if table.partner_path:
             partner = path_to_sql(model, table.partner_path, query)
         else:
@@ -69,16 +80,18 @@ class DirectmailDataTable(models.Model):
             SQL("%s AS amount", table._amount_to_sql(model, query)),
         )
 
-    def _get_where(self, env, domain):
+    def _get_where(self, env, domain, *, future=False):
         """Return the rows of a table of contacts as a condition on `res_partner`.
 
-        :param env: as `_select_facts`, which also says what is raised
+        :param env, future: as `_select_facts`, which also says what is raised
         :return: SQL, or None if finding the rows takes more than a look at each
         """
         self.ensure_one()
         table = self.with_env(env)
         table._check_usable()
-        model, query = table.sudo()._search_rows(env, domain)
+        table = table.sudo()
+        happened = Domain.TRUE if future else table._get_happened(env)
+        model, query = table._search_rows(env, domain, happened)
         alone = query.from_clause == SQL.identifier(model._table)
         return SQL("(%s)", query.where_clause) if alone and query.where_clause else None
 
@@ -117,6 +130,46 @@ class DirectmailDataTable(models.Model):
         return query.select()
 
     @api.model
+    @ormcache()
+    def _select_present(self):
+        """Return SQL that looks up what the record of a row named `people` is like now.
+
+        One row (partner_id, email, is_there) where the record that `people.res_model` and
+        `people.res_id` name is there and not archived, else none. Where several data tables know an
+        address of it, the one that `people.email` holds counts, else that of the first table.
+
+        :rtype: SQL
+        """
+        tables = self.sudo().with_context(active_test=False).search([("email_path", "!=", False)])
+        found = [
+            table._select_one(number)
+            for number, table in enumerate(
+                tables.sorted(lambda table: (not table.preset, table.id))
+            )
+            if find_model(self.env, table.model_name) is not None
+        ]
+        nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
+        return SQL(
+            """SELECT known.partner_id, known.email, TRUE AS is_there FROM (%s) AS known
+                ORDER BY known.email IS NOT DISTINCT FROM people.email DESC, known.number
+                LIMIT 1""",
+            SQL(" UNION ALL ").join([nobody, *found]),
+        )
+
+    def _select_one(self, number):
+        """Return SQL (number, partner_id, email) of the record that `people` names."""
+        self.ensure_one()
+        model = self._get_model(self.env).with_context(active_test=True)
+        query = model._search(Domain.TRUE)
+        partner = SQL("NULL::int")
+        if self.partner_path:
+            partner = path_to_sql(model, self.partner_path, query)
+        email = self._email_to_sql(model, query)
+        query.add_where(SQL("people.res_model = %s", self.model_name))
+        query.add_where(SQL("%s = people.res_id", SQL.identifier(query.table, "id")))
+        return query.select(SQL("%s", number), partner, SQL("(%s)::text", email))
+
+    @api.model
     def _select_readable(self, env, people):
         """Return people without those records of other models that a user may not read.
 
@@ -150,19 +203,35 @@ class DirectmailDataTable(models.Model):
         """Return the Query of the contacts that the user may choose."""
         return env["res.partner"]._search(Domain.TRUE)
 
-    def _search_rows(self, env, domain):
+    def _get_happened(self, env, today=None):
+        """Return the condition that a row's date is not later than now, or that it has none.
+
+        Part of what the table is, like its base filter: it may name a field that is not ticked.
+
+        :param today: as for `_select_facts`
+        :rtype: Domain
+        """
+        if not self.date_field:
+            return Domain.TRUE
+        today = today or Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
+        end = today.end(self._has_mere_dates())
+        return Domain(self.date_field, "<", end) | Domain(self.date_field, "=", False)
+
+    def _search_rows(self, env, domain, happened=Domain.TRUE):
         """Return (model, Query): the rows that the user may look at, and the model to read them.
 
         An open table is read with more rights than the user has, so only the ticked fields may be
         named, and the model's rules for everybody still hold.
+
+        :param happened: of `_get_happened`, where rows count as facts
         """
         if self.open_to_marketers and not env.su:
-            model = env[self.model_name].sudo()
+            model = self._get_model(env).sudo()
             domain = self._restrict(env, domain) & self._get_global_rules(env)
         else:
-            model = env[self.model_name]
+            model = self._get_model(env)
             check_readable(model, domain)
-        domain &= self._get_base_domain()
+        domain &= self._get_base_domain() & happened
         if "company_id" in model._fields and model._fields["company_id"].store:
             domain &= Domain("company_id", "in", [*env.companies.ids, False])
         return model, model._search(domain)
@@ -180,7 +249,7 @@ class DirectmailDataTable(models.Model):
             if name == "id" and isinstance(condition.value, SQL):
                 return condition  # a list that was chosen by somebody who could read it
             self._check_ticked(name)
-            field = env[self.model_name]._fields[name]
+            field = self._get_model(env)._fields[name]
             operator = condition.operator
             if not field.comodel_name:
                 return condition
@@ -203,7 +272,7 @@ class DirectmailDataTable(models.Model):
                 name, "not any" if negative else "any", comodel._search(inner, active_test=False)
             )
 
-        list(conditions(env[self.model_name].sudo(), domain))  # names that are not there
+        list(conditions(self._get_model(env).sudo(), domain))  # names that are not there
         return domain.map_conditions(restrict)
 
     def _check_ticked(self, name):

@@ -5,6 +5,8 @@ from psycopg2.errors import UniqueViolation
 from odoo import api, models
 from odoo.tools import LazyTranslate
 
+from ..engine.installed import find_model
+
 _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
 
@@ -129,8 +131,25 @@ class DirectmailDataTable(models.Model):
     def _register_hook(self):
         """Override: runs whenever apps have been installed, and when a server starts."""
         super()._register_hook()
-        self.sudo()._make_presets()
-        self.sudo()._make_actions()
+        # New code may be started on an old database, which has other columns until the upgrade.
+        if self.env["ir.module.module"]._is_directmail_upgraded():
+            self.sudo()._find_models_again()
+            self.sudo()._make_presets()
+
+    @api.model
+    def _find_models_again(self):
+        """Connect the data tables of an app that was uninstalled and installed again."""
+        lost = self.with_context(active_test=False).search([("model_id", "=", False)])
+        for table in lost:
+            if find_model(self.env, table.model_name) is not None:
+                with self.env.cr.savepoint():
+                    table._find_model_again()
+
+    def _find_model_again(self):
+        self.ensure_one()
+        self.model_id = self.env["ir.model"]._get_id(self.model_name)
+        # The lists' actions went with the model.
+        self._make_actions(self.model_id)
 
     @api.model
     def _make_presets(self):
@@ -190,15 +209,21 @@ class DirectmailDataTable(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         tables = super().create(vals_list)
-        if self.pool.ready:
-            self.sudo()._make_actions()
+        every = self.sudo().with_context(active_test=False)
+        others = every.search(
+            [("model_id", "in", tables.sudo().model_id.ids), ("id", "not in", tables.ids)]
+        )
+        # Only with a model's first data table: an action that somebody deleted stays away.
+        self.sudo()._make_actions(tables.sudo().model_id - others.model_id)
         return tables
 
     @api.model
-    def _make_actions(self):
-        """Put *Add to audience* and *New audience* into the lists of every data table's model."""
-        models_of_tables = self.search([("model_name", "in", list(self.pool))]).model_id
-        for model in models_of_tables:
+    def _make_actions(self, models):
+        """Put *Add to audience* and *New audience* into the lists of models, where they lack them.
+
+        :param models: `ir.model` records
+        """
+        for model in models:
             for target, name in ACTIONS.items():
                 xml_id = _get_action_xml_id(model, target)
                 if not self.env.ref(xml_id, raise_if_not_found=False):

@@ -28,6 +28,7 @@ MARKS = {
 }
 REASONS = [
     ("excluded", "In an excluded audience"),
+    ("gone", "No longer a contact"),
     ("no_address", "No email address"),
     ("no_encrypted_address", "No encrypted email address"),
     ("invalid_address", "Unusable email address"),
@@ -35,6 +36,7 @@ REASONS = [
     ("duplicate", "Same address as somebody else"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
+    ("unverifiable", "Opt-outs can't be checked"),
     ("left_list", "Left the mailing list"),
     ("complained", "Reported spam before"),
     ("bounced", "Address does not exist"),
@@ -87,6 +89,8 @@ class DirectmailDelivery(models.Model):
     )
     account_id = CopiedMany2one("directmail.account", required=True, readonly=True)
     company_id = CopiedMany2one("res.company", required=True, readonly=True)
+    # Without it, a contact that was deleted would look like a bare address.
+    is_contact = fields.Boolean(readonly=True, help="Planned as a contact.")
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     fatigue_rule = fields.Selection(

@@ -4,6 +4,8 @@ from odoo import fields, models
 from odoo.tools.translate import html_translate
 
 from ..directmail import const
+from ..directmail.lengths import cut_units
+from .mail_body import MailBody
 
 
 class DirectmailDesign(models.Model):
@@ -19,7 +21,7 @@ class DirectmailDesign(models.Model):
     description = fields.Char(translate=True)
     subject = fields.Char(translate=True)
     preview_text = fields.Char(translate=True)
-    body_arch = fields.Html(
+    body_arch = MailBody(
         "Body",
         translate=html_translate,
         sanitize="email_outgoing",
@@ -38,7 +40,9 @@ class DirectmailDesign(models.Model):
                 "default_name": self.name,
                 "default_subject": self.subject,
                 "default_preview_text": self.preview_text,
-                "default_sender_name": self.env.company.name[: const.SENDER_NAME_MAX].strip(),
+                "default_sender_name": cut_units(
+                    self.env.company.name, const.SENDER_NAME_MAX
+                ).strip(),
                 "default_body_arch": self._get_body(),
                 "default_body_html": "",
             },

@@ -140,12 +140,15 @@ class DirectmailEvent(models.Model):
 
     @api.model
     @api.private
-    def _make_pushed(self, account, pushed):
+    def _make_pushed(self, account, pushed, *, company_id=None, master_key=None):
         """Return pushed events as facts.
 
         :param pushed: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
+        :param company_id, master_key: the account's and this server's, where they are known
         :rtype: list[engine.events.Fact]
         """
+        company_id = company_id or account.company_id.id
+        master_key = master_key or self.env["directmail.keyring"]._get_master_key()
         tags = {event.tag for event, delivery_id in pushed if event.tag and not delivery_id}
         tasks = {}
         if tags:
@@ -161,6 +164,8 @@ class DirectmailEvent(models.Model):
                 "push",
                 event.kind,
                 event.occurred_at,
+                company_id=company_id,
+                master_key=master_key,
                 address=event.address,
                 delivery_id=delivery_id,
                 task_id=None if delivery_id else tasks.get(event.tag),
@@ -175,22 +180,36 @@ class DirectmailEvent(models.Model):
 
     @api.model
     @api.private
-    def _make_fact(self, account, source, kind, moment, *, address="", message="", **values):
+    def _make_fact(
+        self,
+        account,
+        source,
+        kind,
+        moment,
+        *,
+        company_id=None,
+        master_key=None,
+        address="",
+        message="",
+        **values,
+    ):
         """Return a fact; the address becomes a key, and disappears from the message.
 
+        :param int company_id: the account's, where it is known
+        :param master_key: a `directmail.keys.MasterKey`, which many facts share
         :param moment: aware, or None for now
         :rtype: engine.events.Fact
         """
         email = normalise(address)
-        key = self.env["directmail.keyring"]._get_master_key()
+        master_key = master_key or self.env["directmail.keyring"]._get_master_key()
         moment = moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else None
         return events.Fact(
             kind=kind,
             source=source,
             occurred_at=moment or fields.Datetime.now(),
-            company_id=account.company_id.id,
+            company_id=company_id or account.company_id.id,
             account_id=account.id,
-            address_key=key.address_key(email) if email else None,
+            address_key=master_key.address_key(email) if email else None,
             message=scrub(message, address)[:MESSAGE_MAX] or None,
             **values,
         )

@@ -61,6 +61,8 @@ class DirectmailFatigue(models.Model):
         "fatigue_id",
         "audience_id",
         "Exempt audiences",
+        context={"active_test": False},
+        ondelete="restrict",
     )
     exempt_count = fields.Integer("Exempt people", readonly=True, copy=False)
     exempt_suspended = fields.Boolean("Exemption suspended", readonly=True, copy=False)

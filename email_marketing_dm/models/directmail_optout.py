@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..directmail.address import spell
+from ..engine.people import UNREADABLE
+
 # Wishes that a later subscription takes back; the others only an administrator can.
 REVOCABLE = "directmail"
 
@@ -16,6 +19,16 @@ class DirectmailOptout(models.Model):
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     address_key = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
     email = fields.Char("Address", readonly=True)
+    # Of an encrypted person, so that the key can be recomputed if the master key is lost.
+    email_encrypted = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    unmatched = fields.Boolean(
+        "Can't be matched",
+        compute="_compute_unmatched",
+        search="_search_unmatched",
+        compute_sudo=True,
+        help="The master key with which this address was saved is lost, and the address is not"
+        " known. People who could be meant get no mail until this opt-out is deleted.",
+    )
     partner_id = fields.Many2one(
         "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
     )
@@ -47,6 +60,19 @@ class DirectmailOptout(models.Model):
         "This address has unsubscribed already.",
     )
 
+    # Opt-outs of a lost master key hold others back, so each claim asks whether there are any.
+    _unmatched_index = models.Index("(company_id) WHERE left(address_key, 1) = '!'")
+
+    @api.depends("address_key")
+    def _compute_unmatched(self):
+        for optout in self:
+            optout.unmatched = optout.address_key.startswith(UNREADABLE)
+
+    def _search_unmatched(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return [("address_key", "=like" if True in value else "not =like", f"{UNREADABLE}%")]
+
     @api.private
     def _record(self, delivery, origin, sender=None):
         """Remember that the person behind a delivery wants no more mail from its company.
@@ -63,11 +89,11 @@ class DirectmailOptout(models.Model):
         self.flush_model()
         self.env.cr.execute(
             SQL(
-                """INSERT INTO directmail_optout AS o (company_id, address_key, email, partner_id,
-                        sender_id, origin, task_id, occurred_at, create_uid, create_date,
-                        write_uid, write_date)
-                   SELECT company_id, address_key, email, partner_id, %(sender)s, %(origin)s,
-                          task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
+                """INSERT INTO directmail_optout AS o (company_id, address_key, email,
+                        email_encrypted, partner_id, sender_id, origin, task_id, occurred_at,
+                        create_uid, create_date, write_uid, write_date)
+                   SELECT company_id, address_key, email, email_encrypted, partner_id, %(sender)s,
+                          %(origin)s, task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
                      FROM directmail_delivery
                     WHERE id = %(delivery)s AND address_key IS NOT NULL
                        ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
@@ -101,9 +127,10 @@ class DirectmailOptout(models.Model):
             SQL(
                 """WITH wishes AS (%(wishes)s), changed AS (
                     INSERT INTO directmail_optout AS o
-                           (company_id, address_key, email, partner_id, origin, task_id,
-                            occurred_at, create_uid, create_date, write_uid, write_date)
-                    SELECT DISTINCT ON (address_key) company_id, address_key, email, partner_id,
+                           (company_id, address_key, email, email_encrypted, partner_id, origin,
+                            task_id, occurred_at, create_uid, create_date, write_uid, write_date)
+                    SELECT DISTINCT ON (address_key) company_id, address_key, email,
+                           email_encrypted, partner_id,
                            CASE kind WHEN 'complaint' THEN 'complaint' ELSE %(revocable)s END,
                            task_id, occurred_at, %(uid)s, %(now)s, %(uid)s, %(now)s
                       FROM wishes w
@@ -129,7 +156,8 @@ class DirectmailOptout(models.Model):
                 )
                 SELECT DISTINCT email FROM wishes WHERE kind = 'complaint' AND email IS NOT NULL""",
                 wishes=SQL(
-                    """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.partner_id, d.task_id,
+                    """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.email_encrypted,
+                              d.partner_id, d.task_id,
                               COALESCE(d.address_key, e.address_key) AS address_key
                          FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
                          LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
@@ -189,10 +217,11 @@ class DirectmailOptout(models.Model):
         self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_optout
-                          (company_id, address_key, email, partner_id, origin, task_id,
-                           occurred_at, create_uid, create_date, write_uid, write_date)
+                          (company_id, address_key, email, email_encrypted, partner_id, origin,
+                           task_id, occurred_at, create_uid, create_date, write_uid, write_date)
                    SELECT DISTINCT ON (company_id, address_key) company_id, address_key, email,
-                          partner_id, 'bounce', task_id, since, %(uid)s, %(now)s, %(uid)s, %(now)s
+                          email_encrypted, partner_id, 'bounce', task_id, since, %(uid)s, %(now)s,
+                          %(uid)s, %(now)s
                      FROM (%(deliveries)s) d
                     ORDER BY company_id, address_key, since
                        ON CONFLICT DO NOTHING""",
@@ -206,7 +235,9 @@ class DirectmailOptout(models.Model):
     def _blacklist(self, emails):
         """Put plain addresses on Odoo's blacklist, which every company honours."""
         blacklist = self.env["mail.blacklist"].sudo().with_context(tracking_disable=True)
-        if emails:
-            blacklist.create([{"email": email} for email in emails]).filtered(
+        # Odoo's own mailings know the address as it was typed.
+        spellings = {spelling for email in emails for spelling in spell(email)}
+        if spellings:
+            blacklist.create([{"email": email} for email in sorted(spellings)]).filtered(
                 lambda entry: not entry.active
             ).action_unarchive()

@@ -10,6 +10,7 @@ from odoo.tools import SQL
 
 from odoo.addons.base.models.res_partner import _tz_get
 
+from ..directmail.daily import get_region_name
 from ..engine.people_models import Today, replace_results
 from ..exceptions import BusyError
 
@@ -25,7 +26,7 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     _name = "directmail.people.model"
     _description = "Model That Sorts Contacts Every Day"
-    _inherit = ["directmail.guarded", "mail.thread"]
+    _inherit = ["directmail.guarded", "directmail.used", "mail.thread"]
     _order = "sequence, name, id"
     _guarded_fields = frozenset(
         ("people_count", "computed_at", "computed_on", "compute_error", "next_run_at")
@@ -38,6 +39,8 @@ class DirectmailPeopleModel(models.AbstractModel):
     #: the models that hold the figures per group, and per group and day
     _figure_model = None
     _history_model = None
+    #: the field of an audience's line that refers to the model
+    _line_field = None
     #: xml id of the cron
     _cron = None
 
@@ -154,6 +157,11 @@ class DirectmailPeopleModel(models.AbstractModel):
         if "active" in vals:
             self._schedule()
         return result
+
+    def _get_users(self):
+        """Override: audiences with a line about the model."""
+        lines = self.env["directmail.audience.rule"].sudo()
+        return [lines.search([(self._line_field, "in", self.ids)]).audience_id]
 
     def copy_data(self, default=None):
         vals_list = super().copy_data(default)
@@ -287,7 +295,7 @@ class DirectmailPeopleModel(models.AbstractModel):
             context={
                 "allowed_company_ids": self.company_id.ids,
                 "lang": owner.lang,
-                "tz": owner.tz,
+                "tz": get_region_name(owner.tz),
             },
         )
 

@@ -22,7 +22,9 @@ class DirectmailPeopleModel(models.AbstractModel):
         """Note when each model runs next, and wake the cron then."""
         moments = set()
         for model in self.sudo():
-            model.next_run_at = model.active and next_daily(
+            # An archived model stays in force in the audiences that use it.
+            needed = model.active or any(model._get_users())
+            model.next_run_at = needed and next_daily(
                 fields.Datetime.now(), model.company_id.directmail_models_hour, model._get_tz()
             )
             moments.add(model.next_run_at)
@@ -33,7 +35,9 @@ class DirectmailPeopleModel(models.AbstractModel):
     @api.model
     def _cron_compute(self):
         """Compute every model whose time has come."""
-        due = self.search([("next_run_at", "<=", fields.Datetime.now())], order="next_run_at")
+        due = self.with_context(active_test=False).search(
+            [("next_run_at", "<=", fields.Datetime.now())], order="next_run_at"
+        )
         self.env["ir.cron"]._commit_progress(remaining=len(due))
         for model in due:
             try:

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..engine.installed import find_model
+
 #: The columns by which SQL speaks of a person, in this order.
 PERSON_COLUMNS = ("partner_id", "res_model", "res_id", "email", "email_encrypted", "address_key")
 
@@ -49,7 +51,8 @@ class DirectmailPerson(models.AbstractModel):
             numbers = people.mapped("res_id")
             label = self.env["ir.model"]._get(model).sudo().name or model
             names |= {(model, number): f"{label} {number}" for number in numbers}
-            if model in self.env:
-                records = self.env[model].browse(numbers).exists()._filtered_access("read")
+            source = find_model(self.env, model)
+            if source is not None:
+                records = source.browse(numbers).exists()._filtered_access("read")
                 names |= {(model, record.id): record.display_name for record in records}
         return names

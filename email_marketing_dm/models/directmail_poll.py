@@ -81,11 +81,12 @@ class DirectmailPoll(models.Model):
             end = now + timedelta(minutes=1)
             self.write({"begin": max(begin, end - KEEP), "end": end, "rows_read": 0})
         client = self.account_id._get_client()
+        master_key = self.env["directmail.keyring"]._get_master_key()
         cron = self.env.context.get("cron_id")
         try:
             for page, following in self._pages(client):
                 calls -= 1
-                facts = [fact for fact in map(self._make_fact, page.rows) if fact]
+                facts = [fact for row in page.rows if (fact := self._make_fact(master_key, row))]
                 self.env["directmail.event"]._receive(facts)
                 self.write({"position": following, "rows_read": self.rows_read + len(page.rows)})
                 if not following:
@@ -116,7 +117,7 @@ class DirectmailPoll(models.Model):
         pages = client.list_blocked(block, begin, end, next_token=place)
         return ((page, page.next_token) for page in pages)
 
-    def _make_fact(self, row):
+    def _make_fact(self, master_key, row):
         """Return a row as a fact, or None for one that says nothing yet."""
         events = self.env["directmail.event"]
         if self.kind == "details":
@@ -133,6 +134,7 @@ class DirectmailPoll(models.Model):
             "poll",
             kind,
             moment,
+            master_key=master_key,
             address=row.address,
             task_id=self.task_id.id or None,
             code=(details and details.error_classification) or None,

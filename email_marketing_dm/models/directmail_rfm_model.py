@@ -31,6 +31,7 @@ class DirectmailRfmModel(models.Model):
     _result_sums = ("monetary", "frequency", "r_score", "f_score", "m_score")
     _figure_model = "directmail.rfm.figure"
     _history_model = "directmail.rfm.history"
+    _line_field = "rfm_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_rfm"
 
     def _default_data_table_id(self):
@@ -135,7 +136,7 @@ class DirectmailRfmModel(models.Model):
         for name in ("date_field", "amount_field"):
             table.sudo()._check_open(name)
         return rfm_scores(
-            table._select_facts(self._as_owner()),
+            table._select_facts(self._as_owner(), today=today),
             today,
             self.period_days,
             self._get_bands(),

@@ -25,6 +25,11 @@ class DirectmailSender(models.Model):
     frozen = fields.Boolean(readonly=True)
     domain_healthy = fields.Boolean("Healthy domain", readonly=True)
     reply_address = fields.Char(readonly=True)
+    reply_verified = fields.Boolean(
+        "Verified reply address",
+        readonly=True,
+        help="Whether DirectMail calls the reply address verified. Only then replies go there.",
+    )
     daily_limit = fields.Integer(readonly=True)
     daily_used = fields.Integer("Used today", readonly=True)
     ready = fields.Boolean(
@@ -44,6 +49,20 @@ class DirectmailSender(models.Model):
                 and not sender.frozen
                 and sender.domain_healthy
             )
+
+    def _get_reply_address(self):
+        """Return the reply address that DirectMail has verified for this sender, or False."""
+        return self.reply_verified and self.reply_address
+
+    def _get_reply(self, reply_to=None):
+        """Return where replies to this sender's mails go, as values of a `directmail.records.Mail`.
+
+        :param str reply_to: an address that goes before the sender's and the account's
+        """
+        self.ensure_one()
+        if not reply_to and self._get_reply_address():
+            return {"reply_as_sender": True}
+        return {"reply_address": (reply_to or self.account_id.sudo().reply_to or "").strip()}
 
     def _synchronise(self, account, addresses):
         """Bring an account's sender addresses in line with DirectMail.
@@ -66,6 +85,7 @@ class DirectmailSender(models.Model):
                 "frozen": address.account_status != 0,
                 "domain_healthy": address.domain_status == 0,
                 "reply_address": address.reply_address,
+                "reply_verified": bool(address.reply_address) and address.reply_status == 0,
                 "daily_limit": address.daily_count,
                 "daily_used": address.daily_used,
             }

@@ -29,7 +29,13 @@ PAUSE_REASONS = [
 class DirectmailTask(models.Model):
     _name = "directmail.task"
     _description = "Email Task"
-    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
+    _inherit = [
+        "directmail.guarded",
+        "directmail.key.problem",
+        "directmail.used",
+        "mail.thread",
+        "mail.activity.mixin",
+    ]
     _order = "create_date desc, id desc"
     _guarded_fields = frozenset(
         (
@@ -66,11 +72,19 @@ class DirectmailTask(models.Model):
     )
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     test_mode = fields.Boolean(related="account_id.test_mode")
-    audience_ids = fields.Many2many("directmail.audience", string="Audiences")
+    # Archived audiences stay in force. Deleting one must not widen who is mailed.
+    audience_ids = fields.Many2many(
+        "directmail.audience",
+        string="Audiences",
+        context={"active_test": False},
+        ondelete="restrict",
+    )
     exclude_audience_ids = fields.Many2many(
         "directmail.audience",
         "directmail_task_exclude_audience_rel",
         string="Except",
+        context={"active_test": False},
+        ondelete="restrict",
         help="Whoever is in one of these audiences gets no mail, nor does anybody else with the"
         " same address.",
     )
@@ -89,7 +103,7 @@ class DirectmailTask(models.Model):
     )
     template_id = fields.Many2one("directmail.template", index="btree_not_null")
     template_state = fields.Selection(related="template_id.state", string="Review")
-    sender_id = fields.Many2one("directmail.sender", "Sender address")
+    sender_id = fields.Many2one("directmail.sender", "Sender address", ondelete="restrict")
     address_type = fields.Selection(
         [("random", "Random address"), ("sender", "Sender address")],
         "Address type",
@@ -98,7 +112,6 @@ class DirectmailTask(models.Model):
         help="Random address: DirectMail adds a random part to the sender address, so that bounces"
         " can be analysed. Recommended.",
     )
-    reply_to = fields.Char("Replies go to", help="Empty: to the sender address.")
     track_opens = fields.Boolean(
         "Record opens", default=True, help="Notes who opened the mail, by its pictures."
     )
@@ -294,6 +307,11 @@ class DirectmailTask(models.Model):
                 )
 
     # === BUSINESS === #
+
+    def _get_users(self):
+        """Override: audiences with a line about the task."""
+        lines = self.env["directmail.audience.rule"].sudo().search([("task_id", "in", self.ids)])
+        return [lines.audience_id]
 
     def _check_editable(self, names=None):
         """Refuse a change that would come too late.

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..directmail import const
+from ..directmail.lengths import cut_units
+from .mail_body import MailBody
 
 CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
 
@@ -29,10 +31,10 @@ class DirectmailTask(models.Model):
         "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
     )
     preview_text = fields.Char("Preview text", compute="_compute_content", readonly=False)
-    body_arch = fields.Html(
+    body_arch = MailBody(
         "Body", sanitize="email_outgoing", compute="_compute_content", readonly=False
     )
-    body_html = fields.Html(
+    body_html = MailBody(
         "Inlined body", sanitize="email_outgoing", compute="_compute_content", readonly=False
     )
     # The builder's placeholder picker reads these two.
@@ -91,7 +93,7 @@ class DirectmailTask(models.Model):
 
     def _default_sender_name(self):
         company = self.account_id.company_id or self.env.company
-        return company.sudo().name[: const.SENDER_NAME_MAX].strip()
+        return cut_units(company.sudo().name, const.SENDER_NAME_MAX).strip()
 
     def _change_content(self, content):
         """Take over content from the task's page, as a template of this task's own.

@@ -3,9 +3,11 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.fields import Domain
 from odoo.service.model import retrying
 from odoo.tools import SQL
+
+from ..engine.clock import to_local
+from ..engine.people_models import Today
 
 _logger = logging.getLogger(__name__)
 
@@ -196,7 +198,8 @@ class DirectmailTask(models.Model):
         Whoever was mailed as a record, say a lead, and has become a contact since, is both.
         """
         touched = self._touch_to_sql(SQL.identifier("d"), SQL("%s", self.conversion_from))
-        day = "day" if table._has_mere_dates() else "microseconds"
+        today = Today(fields.Datetime.now(), self.account_id.tz)
+        facts = table._select_facts(self._get_owner_env(), today=today)
         return SQL(
             """WITH facts AS MATERIALIZED (
                     SELECT * FROM (%(facts)s) AS fact WHERE date >= %(start)s
@@ -217,8 +220,7 @@ class DirectmailTask(models.Model):
                                                  AND f.res_id = t.res_id
                )
                SELECT p.id, p.date, p.amount FROM pairs p
-                WHERE p.date >= date_trunc(%(day)s, p.touched)
-                  AND p.date < p.touched + %(days)s * interval '1 day'
+                WHERE %(in_window)s
                   AND NOT EXISTS (%(later)s AND o.partner_id = p.partner_id)
                   AND NOT EXISTS (%(later)s AND o.partner_id IS NULL
                                   AND o.res_model = p.res_model AND o.res_id = p.res_id)
@@ -226,14 +228,30 @@ class DirectmailTask(models.Model):
                                   AND (o.res_model, o.res_id) IN (
                                       SELECT b.res_model, b.res_id FROM became b
                                        WHERE b.partner_id = p.partner_id))""",
-            facts=table._select_facts(self._get_owner_env(), Domain.TRUE),
+            facts=facts,
             became=self._select_new_contacts(table),
-            start=self.planned_at - timedelta(days=1),
+            # On the calendar farthest west, the day of a touch begins 36 hours before it.
+            start=self.planned_at - timedelta(days=2),
             touched=touched,
-            later=self._select_later_touches(table, day),
+            in_window=self._get_window(table, SQL("p.touched"), SQL("%s", self.conversion_days)),
+            later=self._select_later_touches(table),
             task=self.id,
-            day=day,
-            days=self.conversion_days,
+        )
+
+    def _get_window(self, table, touched, days):
+        """Return SQL that tells whether the success `p` happened so many days after a touch.
+
+        Mere dates are days of the account's calendar: the day of the touch is the first of them.
+
+        :param SQL touched: a moment, UTC
+        :param SQL days: a number
+        """
+        start = touched
+        if table._has_mere_dates():
+            touched = to_local(touched, self.account_id.tz)
+            start = SQL("date_trunc('day', %s)", touched)
+        return SQL(
+            "p.date >= %s AND p.date < %s + %s * interval '1 day'", start, touched, days
         )
 
     def _select_new_contacts(self, table):
@@ -274,7 +292,7 @@ class DirectmailTask(models.Model):
             mailed,
         )
 
-    def _select_later_touches(self, table, day):
+    def _select_later_touches(self, table):
         """Return SQL of the reactions between a person's own (`p`) and their success.
 
         Two contacts that were merged have two mails of one task: there too, the last one counts.
@@ -284,12 +302,11 @@ class DirectmailTask(models.Model):
             """SELECT 1 FROM directmail_delivery o JOIN directmail_task ot ON ot.id = o.task_id
                 WHERE ot.company_id = %(company)s AND ot.conversion_table_id = %(table)s
                   AND (%(touched)s, o.id) > (p.touched, p.id)
-                  AND date_trunc(%(day)s, %(touched)s) <= p.date
-                  AND p.date < %(touched)s + ot.conversion_days * interval '1 day'""",
+                  AND %(in_window)s""",
             company=self.company_id.id,
             table=table.id,
             touched=touched,
-            day=day,
+            in_window=self._get_window(table, touched, SQL.identifier("ot", "conversion_days")),
         )
 
     @api.model

@@ -1,6 +1,7 @@
 from odoo import models
 from odoo.exceptions import UserError
 
+from ..engine.fatigue import get_case
 from ..engine.people import is_anybody_addressed
 
 
@@ -33,7 +34,7 @@ class DirectmailTask(models.Model):
                     " being read. Send again in a few minutes."
                 )
             )
-        if not is_anybody_addressed(self):
+        if not is_anybody_addressed(self, get_case(self)):
             raise UserError(
                 self.env._(
                     "Nobody in the audience has an encrypted address that can be read. Send to"

@@ -27,6 +27,7 @@ class DirectmailTask(models.Model):
             if not self.use_as_is:
                 changed = self._get_all_audiences()._may_have_changed()
                 self._refresh_audiences(None if changed else fields.Datetime.now() - RECENT)
+            self._check_refreshed()
             self.env.flush_all()
             counts = plan.estimate(self)
         self.env.invalidate_all()

@@ -13,6 +13,7 @@ class DirectmailTask(models.Model):
         string="Mailing lists",
         readonly=True,
         copy=False,
+        context={"active_test": False},
         help="Whoever leaves these lists gets no mail of this email task, even while it is sent.",
     )
 

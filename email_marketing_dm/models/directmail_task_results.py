@@ -46,9 +46,9 @@ class DirectmailTask(models.Model):
     def _compute_polled(self):
         """Say how far DirectMail's records of the task have been read."""
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
-        polls = (
-            self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])
-        ).grouped("task_id")
+        polls = (self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])).grouped(
+            "task_id"
+        )
         for task in self:
             poll = polls.get(task._origin)
             task.polled_until = poll and poll.covered_until
@@ -69,6 +69,7 @@ class DirectmailTask(models.Model):
         """
         accounts = self.env["directmail.account"].search([("state", "in", ("active", "stopped"))])
         self.env["ir.cron"]._commit_progress(remaining=len(accounts))
+        self.env["directmail.first.contact"]._cron_poll()
         for account in accounts._order_for_polling():
             try:
                 account._poll()

@@ -3,12 +3,14 @@ from datetime import timedelta
 
 from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.tools import format_datetime
+from odoo.tools import SQL, format_datetime
 
 from ..directmail.answers import verdict_of_code
+from ..directmail.behaviors import find_suspect
 from ..directmail.errors import DirectMailError
 from ..engine import plan
-from ..exceptions import BusyError
+from ..engine.rekey import MARKED
+from ..exceptions import BusyError, MasterKeyProblem
 
 _logger = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class DirectmailTask(models.Model):
             return False
         try:
             with self.env.cr.savepoint():
+                self._check_key()
                 return step()
         except PauseTask as error:
             self._pause(error.reason, error.args[0])
@@ -81,6 +84,10 @@ class DirectmailTask(models.Model):
     def _make_ready(self):
         if not self.planned_at:
             self._check_not_too_late()
+        # Checked when Send was pressed; the address may have changed since.
+        message = self.account_id.sudo()._explain_public_url()
+        if message:
+            raise PauseTask("account", message)
         self._check_template()
         if self.template_id._compare():
             return False  # the template's lapse has paused its tasks, this one too
@@ -91,6 +98,8 @@ class DirectmailTask(models.Model):
         if not self.planned_at:
             if not self.use_as_is:
                 self._refresh_audiences()
+            self._check_refreshed()
+            self._check_exclusions()
             self._plan()
         self._make_links()
         self.write({"state": "sending", "state_message": False, "content_changed": False})
@@ -99,7 +108,7 @@ class DirectmailTask(models.Model):
     def _is_passing(self, error):
         """Tell whether what keeps the task from starting passes by itself."""
         cause = error.__cause__
-        return isinstance(error, BusyError) or (
+        return isinstance(error, (BusyError, MasterKeyProblem)) or (
             isinstance(cause, DirectMailError) and cause.kind in PASSING
         )
 
@@ -128,6 +137,29 @@ class DirectmailTask(models.Model):
                     " cancel.",
                     format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
                 ),
+            )
+
+    def _check_exclusions(self):
+        """Refuse to leave people out who can't be recognized.
+
+        :raise UserError: if an address of an excluded audience belongs to a lost master key
+        """
+        lost = self.env.execute_query(
+            SQL(
+                """SELECT audience_id FROM directmail_audience_member
+                    WHERE audience_id = ANY(%s) AND address_key LIKE %s LIMIT 1""",
+                self.exclude_audience_ids.ids,
+                MARKED,
+            )
+        )
+        if lost:
+            raise UserError(
+                self.env._(
+                    "Encrypted addresses of the excluded audience %s can't be recognized since the"
+                    " master key was replaced. Ask an administrator to enter the AES key, refresh"
+                    " the audience, then send again.",
+                    self.env["directmail.audience"].browse(lost[0]).sudo().name,
+                )
             )
 
     def _plan(self):
@@ -182,6 +214,26 @@ class DirectmailTask(models.Model):
             else:
                 task._pause("template", message)
 
+    def _explain_suspect(self, name):
+        """Say which open question about DirectMail may be behind a refusal, and what to do.
+
+        :param str name: of a behavior: see `directmail.behaviors`
+        """
+        names = self.env["directmail.behavior"]._fields["name"]
+        question = dict(names._description_selection(self.env))[name]
+        if name == "template_senders":
+            return self.env._(
+                "The reason may be an open question about this account: %(question)s Ask an"
+                " administrator to run First contact on the account, or to choose \u201cApproved"
+                " text, filled in here\u201d as its content.",
+                question=question,
+            )
+        return self.env._(
+            "The reason may be an open question about this account: %(question)s Ask an"
+            " administrator to run First contact on the account.",
+            question=question,
+        )
+
     def _on_refused(self, answer):
         """Pause: DirectMail refuses this content or quota, whoever it is for.
 
@@ -204,4 +256,7 @@ class DirectmailTask(models.Model):
                     " place: settle this, then press Resume.",
                     **said,
                 )
+            suspect = find_suspect(answer.code, task.account_id.content_mode)
+            if suspect:
+                message += " " + task._explain_suspect(suspect)
             task._pause("quota" if quota else "refused", message)

@@ -24,15 +24,29 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         self.check_access("write")
         self._check_settings()
+        if self.account_id._offers_first_contact():
+            return self._open_offer()
         return self._open_estimate(self.env._("Send the mails"), may_send=True)
 
     def action_open_estimate(self):
         """Show who would get the mail and what it takes. Changes nothing."""
         self.ensure_one()
         self.check_access("read")
-        if not self.audience_ids:
+        if not self._read_all_audiences()["audience_ids"]:
             raise UserError(self.env._("Choose the audience that gets this mail."))
         return self._open_estimate(self.env._("Estimate"), may_send=False)
+
+    def _open_offer(self):
+        """Recommend First contact before the account's first email task."""
+        offer = self.env["directmail.first.contact.offer"].create({"task_id": self.id})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Run First contact first?"),
+            "res_model": offer._name,
+            "res_id": offer.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
 
     def _open_estimate(self, title, may_send):
         estimate = self.env["directmail.task.estimate"]._make(self, may_send)
@@ -46,11 +60,15 @@ class DirectmailTask(models.Model):
         }
 
     def action_send(self):
-        """Send as soon as template, time and quota allow."""
-        for task in self:
+        """Send as soon as template, time and quota allow.
+
+        :return: True, or a notification where all of the tasks are on their way already
+        :raise UserError: if a task can't be sent, with what to do about it
+        """
+        tasks = self.filtered(lambda task: not task._was_sent())
+        for task in tasks:
             task.check_access("write")
-            if not (task.state in ("draft", "failed") or task._asks_its_owner()):
-                raise UserError(self.env._("%s is on its way already.", task.name))
+            task._lock()
             task._check_ready()
             if not task.planned_at and task._is_too_late():
                 raise UserError(
@@ -58,7 +76,7 @@ class DirectmailTask(models.Model):
                 )
             task._go("pending")
             task.template_id.sudo()._schedule_review_check()
-        return True
+        return True if tasks or not self else self._say_sent()
 
     def action_send_now(self):
         """Send a task whose time has passed, as its owner now wants it."""
@@ -93,12 +111,14 @@ class DirectmailTask(models.Model):
             if not task.planned_at:
                 task.action_send()
                 continue
+            task._check_key()
             if task.account_id.sudo().state != "active":
                 raise UserError(
                     self.env._(
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
+            task.account_id.sudo()._check_public_url_usable()
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
@@ -151,6 +171,49 @@ class DirectmailTask(models.Model):
 
     # === BUSINESS === #
 
+    def _was_sent(self):
+        """Tell whether Send was pressed on this task before, perhaps a moment ago.
+
+        :raise UserError: if it can't be pressed at all, with what to press instead
+        """
+        self.check_access("write")
+        if self.state in ("draft", "failed") or self._asks_its_owner():
+            return False
+        if self.state == "paused":
+            raise UserError(self.env._("%s is paused. Press Resume to go on.", self.name))
+        if self.state == "cancelled":
+            raise UserError(
+                self.env._("%s was cancelled. Duplicate it to send its mail again.", self.name)
+            )
+        return True
+
+    def _lock(self):
+        """Wait for whoever presses Send on this task at the same moment.
+
+        Where that one was quicker, PostgreSQL reports a conflict, and Odoo repeats this request.
+        """
+        self.flush_recordset()
+        self.env.execute_query(
+            SQL("SELECT id FROM directmail_task WHERE id = %s FOR NO KEY UPDATE", self.id)
+        )
+
+    def _say_sent(self):
+        """Return a notification that these tasks need no second Send."""
+        names = ", ".join(self.mapped("name"))
+        if all(task.state == "done" for task in self):
+            message = self.env._("%s was sent already. Nobody gets it twice.", names)
+        else:
+            message = self.env._("%s is on its way already. Nobody gets it twice.", names)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "message": message,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
     def _go(self, state):
         """Let a task go on; what stopped it is settled."""
         self.ensure_one()
@@ -182,6 +245,7 @@ class DirectmailTask(models.Model):
         :raise UserError: for the first thing that is missing
         """
         self.ensure_one()
+        self._check_key()
         account = self.account_id.sudo()
         if account.state != "active" or not account._is_armed():
             raise UserError(
@@ -196,10 +260,11 @@ class DirectmailTask(models.Model):
                     " synchronise the account, then send again."
                 )
             )
+        account._check_public_url_usable()
         if not self.sender_id.ready:
             raise UserError(self.env._("Choose a sender address that can send marketing mail."))
         self._check_template()
-        if not self.audience_ids:
+        if not self._read_all_audiences()["audience_ids"]:
             raise UserError(self.env._("Choose the audience that gets this mail."))
 
     def _check_people(self):
@@ -211,6 +276,7 @@ class DirectmailTask(models.Model):
         :raise UserError: with what to do about it
         """
         if self.use_as_is:
+            self._check_refreshed()
             problem = self._find_people_problem()
         else:
             self._check_lines()
@@ -226,7 +292,7 @@ class DirectmailTask(models.Model):
 
     def _find_people_problem(self):
         """Return why nobody in the audiences can be mailed, or None if somebody can."""
-        audiences = self.audience_ids.sudo()
+        audiences = self._read_all_audiences()["audience_ids"]
         people = sum(audiences.mapped("people_count"))
         if not people:
             return self.env._("The audience has nobody in it. Change its filter, then send again.")
@@ -271,8 +337,26 @@ class DirectmailTask(models.Model):
             failed = audiences.filtered("refresh_error")[0]
             raise self._explain_audience(failed, failed.refresh_error)
 
+    def _check_refreshed(self):
+        """Refuse audiences of which it was never worked out who is in them.
+
+        Such an audience would count as empty: one that is excluded would keep nobody out.
+
+        :raise UserError: with what to do
+        """
+        for audience in self._get_all_audiences():
+            if not audience.refreshed_at:
+                raise UserError(
+                    self.env._(
+                        "The audience %s has never been refreshed, so it is not known who is in"
+                        " it. Refresh it, or switch off “Use audiences as they are”.",
+                        audience.name,
+                    )
+                )
+
     def _get_all_audiences(self):
-        return (self.audience_ids | self.exclude_audience_ids).sudo()
+        audiences = self._read_all_audiences()
+        return audiences["audience_ids"] | audiences["exclude_audience_ids"]
 
     def _explain_audience(self, audience, reason):
         return UserError(

@@ -4,6 +4,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..directmail.errors import DirectMailError
+from ..engine.content import get_database_uuid
 from .directmail_task_results import FOLLOW_DAYS
 
 # How many tags are given back at once, so that not every task has to.
@@ -50,8 +51,7 @@ class DirectmailTask(models.Model):
 
     def _get_tag_prefix(self):
         """Return how the tags of this database begin; other programs' are left alone."""
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
-        return f"odoo_{uuid[:8]}_"
+        return f"odoo_{get_database_uuid(self.env)[:8]}_"
 
     def _free_tags(self, client):
         """Delete tags of tasks whose results are no longer read, the oldest first.
@@ -69,9 +69,11 @@ class DirectmailTask(models.Model):
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
         tasks = self.sudo().browse(sorted(tags)).exists()
         needed = tasks.filtered(
-            lambda task: task.state not in ("done", "cancelled")
-            or not task.finished_at
-            or task.finished_at >= since
+            lambda task: (
+                task.state not in ("done", "cancelled")
+                or not task.finished_at
+                or task.finished_at >= since
+            )
         )
         free = [number for number in sorted(tags) if number not in set(needed.ids)]
         for number in free[:FREED_AT_ONCE]:

@@ -29,6 +29,10 @@ class DirectmailTask(models.Model):
         account = self.account_id.sudo()
         if self.state not in ("pending", "sending"):
             return False
+        if self.key_problem:
+            return self.env._(
+                "The mails wait for a server with the right master key. Nobody loses their place."
+            )
         if account.state != "active":
             return self.env._(
                 "The DirectMail account is not active. An administrator can activate it."

@@ -1,9 +1,13 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import html2plaintext
 
 from ..directmail import const
+from ..directmail.languages import find_script_language, is_right_to_left
+from ..directmail.lengths import count_units, cut_units
 from ..directmail.placeholders import compile_content
 from ..directmail.preflight import ERROR
+from .mail_body import MailBody
 
 # What the links that mass_mailing's themes contain become in our own pages.
 SPECIAL_LINKS = {
@@ -55,15 +59,22 @@ class DirectmailTemplate(models.Model):
         "Sender name",
         required=True,
         size=const.SENDER_NAME_MAX,
-        help="What recipients see as the sender, at most 15 characters.",
+        help="What recipients see as the sender, at most 14 characters. An emoji counts as two or"
+        " more.",
     )
     preview_text = fields.Char(
         "Preview text",
         help="What mail programs show beside the subject; without it, how the mail begins.",
     )
-    body_arch = fields.Html("Body", sanitize="email_outgoing")
+    lang = fields.Selection(
+        "_selection_lang",
+        "Language",
+        help="Tells mail programs and screen readers in which language the mail is written, and"
+        " shows Arabic, Hebrew, Persian and Urdu from right to left. Empty: the owner's language.",
+    )
+    body_arch = MailBody("Body", sanitize="email_outgoing")
     # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
-    body_html = fields.Html("Inlined body", sanitize="email_outgoing")
+    body_html = MailBody("Inlined body", sanitize="email_outgoing")
     # The builder's placeholder picker reads these two.
     mailing_model_id = fields.Many2one(
         "ir.model", compute="_compute_mailing_model", compute_sudo=True
@@ -101,6 +112,11 @@ class DirectmailTemplate(models.Model):
     is_mine = fields.Boolean(compute="_compute_is_mine")
 
     @api.model
+    def _selection_lang(self):
+        langs = self.env["res.lang"].search([("active", "in", (True, False))])
+        return [(lang.code, lang.name) for lang in langs.sorted("name")]
+
+    @api.model
     def _default_account(self):
         return self.env["directmail.account"].search(
             [("company_id", "=", self.env.company.id), ("state", "=", "active")], limit=1
@@ -121,14 +137,22 @@ class DirectmailTemplate(models.Model):
     @api.constrains("subject", "sender_name")
     def _check_lengths(self):
         for template in self:
-            if len(template.sender_name or "") > const.SENDER_NAME_MAX:
+            if count_units(template.sender_name) > const.SENDER_NAME_MAX:
                 raise ValidationError(
-                    self.env._("The sender name may have %s characters.", const.SENDER_NAME_MAX)
+                    self.env._(
+                        "The sender name is too long. It may have %s characters; an emoji counts as"
+                        " two or more.",
+                        const.SENDER_NAME_MAX,
+                    )
                 )
 
     def copy_data(self, default=None):
         default = {"user_id": self.env.uid, **(default or {})}
         vals_list = super().copy_data(default)
+        if "sender_name" not in default:
+            for vals in vals_list:
+                # Older templates may have one more character than DirectMail takes.
+                vals["sender_name"] = cut_units(vals["sender_name"], const.SENDER_NAME_MAX)
         if "name" not in default:
             for template, vals in zip(self, vals_list, strict=True):
                 vals["name"] = self.env._("%s (copy)", template.name)
@@ -169,7 +193,23 @@ class DirectmailTemplate(models.Model):
             compacted=True,
             public_url=self._get_public_url(),
             links=self._get_links(),
+            language=self._get_language(body),
         )
+
+    def _get_language(self, body):
+        """Return the code of the text's language, "" if it is not known.
+
+        The owner's own unless another one was chosen, or the letters say that it is another.
+
+        :param body: HTML
+        :rtype: str
+        """
+        text = html2plaintext(body or "", include_references=False)
+        by_letters = find_script_language(f"{self.subject or ''} {text}")
+        for code in (self.lang, self.user_id.lang, by_letters):
+            if code and (code == self.lang or is_right_to_left(code) == bool(by_letters)):
+                return code
+        return ""
 
     def _get_links(self):
         """Return {address as written: path}: links that lead to us, with the person's token."""

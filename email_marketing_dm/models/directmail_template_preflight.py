@@ -75,6 +75,7 @@ class DirectmailTemplate(models.Model):
             preflight.Mail(
                 subject=self.subject or "",
                 sender_name=self.sender_name or "",
+                preview_text=self.preview_text or "",
                 body=body or self.body_html or "",
                 compiled=compiled,
                 wire_text=wire_text,
@@ -160,7 +161,9 @@ class DirectmailTemplate(models.Model):
     @api.model
     def _explain_form(self):
         length = self.env._("DirectMail takes %s characters.", const.SUBJECT_MAX)
-        sender = self.env._("DirectMail takes %s characters.", const.SENDER_NAME_MAX)
+        sender = self.env._(
+            "DirectMail takes %s characters. An emoji counts as two or more.", const.SENDER_NAME_MAX
+        )
         clipped = self.env._("Gmail hides what comes after 102 KB, the unsubscribe link too.")
         large = self.env._(
             "DirectMail takes about 80 KB, or 1 MB where the account hands large templates over"
@@ -214,6 +217,28 @@ class DirectmailTemplate(models.Model):
             "brace_in_subject": (
                 self.env._("The subject contains braces:"),
                 self.env._("DirectMail would take them for a placeholder. Leave them out."),
+            ),
+            "foreign_tag": (
+                self.env._("This is a placeholder of another mailing tool:"),
+                self.env._(
+                    "Readers would see it as it stands. Delete it, type / and choose Dynamic"
+                    " Placeholder instead. To show it as an example, format it as code."
+                ),
+            ),
+            "placeholder_in_address": (
+                self.env._("The address of a link or picture contains a placeholder:"),
+                self.env._(
+                    "Addresses are the same for all recipients, so nothing is filled in there."
+                    " Remove the placeholder from the address."
+                ),
+            ),
+            "braces_in_address": (
+                self.env._("The address of a link or picture contains braces:"),
+                self.env._("Nothing is filled in there. Check that the braces belong there."),
+            ),
+            "placeholder_in_sender_name": (
+                self.env._("The sender name contains a placeholder:"),
+                self.env._("All recipients see the same sender name. Remove the placeholder."),
             ),
             "too_many_variables": (
                 self.env._("There are %s placeholders."),

@@ -1,6 +1,7 @@
-from odoo import models
+from odoo import api, models
 
-from ..directmail.const import SUBJECT_MAX
+from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
+from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
 from ..engine.content import Person
 
@@ -23,6 +24,22 @@ class DirectmailTemplate(models.Model):
         :raise AccessError: for a contact that the user may not read, or of another company than
             the account's
         """
+        template, subject, text, filled = self._fill_content(values, partner_id)
+        return {
+            "subject": cut_units(assemble(subject or "", filled), SUBJECT_MAX),
+            "sender_name": cut_units(template.sender_name or "", SENDER_NAME_MAX),
+            "html": assemble(text or "", filled),
+            "public_url": template._get_public_url(),
+        }
+
+    @api.private
+    def _fill_content(self, values, partner_id):
+        """Return content and what a contact's mail has in the place of each variable.
+
+        :param values, partner_id: as in `preview_content`
+        :return: the template, subject and text with their variables, {variable: text}
+        :raise AccessError: as `preview_content`
+        """
         if values:
             template = self._make_draft(values)
             compiled = template._compile_content(template.body_html)
@@ -43,10 +60,4 @@ class DirectmailTemplate(models.Model):
         }
         # The preview must not show what its reader may not see.
         filled = template.new(vals)._get_values([person], reader=self.env.user)[person.id]
-        html = assemble(text or "", {**filled, "Token": PREVIEW_TOKEN})
-        return {
-            "subject": assemble(subject or "", filled)[:SUBJECT_MAX],
-            "sender_name": template.sender_name or "",
-            "html": html,
-            "public_url": template._get_public_url(),
-        }
+        return template, subject, text, {**filled, "Token": PREVIEW_TOKEN}

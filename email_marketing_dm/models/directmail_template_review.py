@@ -9,8 +9,6 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
 
-from ..directmail.errors import DirectMailError
-
 _logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_review"
@@ -131,12 +129,14 @@ class DirectmailTemplate(models.Model):
         self.ensure_one()
         now = fields.Datetime.now()
         due = not self.checked_at or now - self.checked_at > COMPARE_EVERY
+        if row and self.state == "in_review" and not self.stored_text:
+            self._take_reference()
         if row is None:
             self._lapse("deleted")
         elif self.state == "in_review" and row.status in ("approved", "rejected"):
             self._decide(row)
         elif self.state == "approved" and row.status != "approved":
-            self._lapse("changed")
+            self._lapse("changed", self._read_difference())
         elif self.state == "approved" and due and self._get_tasks("pending", "sending", "paused"):
             try:
                 self._compare()
@@ -170,33 +170,13 @@ class DirectmailTemplate(models.Model):
         self._tell_owner(message)
         waiting._on_review(self)
 
-    def _compare(self):
-        """Read the template back: what goes out must be what was approved.
-
-        :return: why it is not, in a sentence; False if all is well
-        :raise UserError: if DirectMail can't be asked
-        """
-        self.ensure_one()
-        remote = self.account_id._call(
-            lambda client: _describe(client, self.remote_ref) if self.remote_ref else None
-        )
-        if remote is None:
-            return self._lapse("deleted")
-        if (remote.status, remote.subject, remote.text) != (
-            "approved",
-            self.submitted_subject,
-            self.submitted_text,
-        ):
-            return self._lapse("changed")
-        self.sudo().checked_at = fields.Datetime.now()
-        return False
-
-    def _lapse(self, reason):
+    def _lapse(self, reason, difference=""):
         """Note that DirectMail has the template no longer, or another text in its place.
 
         It is never made again without being asked: somebody may have had a reason.
 
         :param reason: a value of `lapse_reason`
+        :param Markup difference: of `_get_difference`, for the message to the owner
         :return: what is the matter, in a sentence
         :rtype: str
         """
@@ -215,7 +195,7 @@ class DirectmailTemplate(models.Model):
         if reason == "freed":
             template._post_note(message)
         else:
-            template._tell_owner(message)
+            template._tell_owner(message, difference)
             template._get_tasks("pending", "sending", "paused")._on_review(template)
         return message
 
@@ -261,12 +241,13 @@ class DirectmailTemplate(models.Model):
 
     # === TELLING PEOPLE === #
 
-    def _post_note(self, text):
-        self.message_post(body=Markup("<p>%s</p>") % text, subtype_xmlid="mail.mt_note")
+    def _post_note(self, text, more=""):
+        """Write a note below the template; ``more`` is HTML behind the text."""
+        self.message_post(body=Markup("<p>%s</p>%s") % (text, more), subtype_xmlid="mail.mt_note")
 
-    def _tell_owner(self, text):
+    def _tell_owner(self, text, more=""):
         self.message_post(
-            body=Markup("<p>%s</p>") % text,
+            body=Markup("<p>%s</p>%s") % (text, more),
             partner_ids=self.user_id.partner_id.ids,
             subtype_xmlid="mail.mt_note",
         )
@@ -326,13 +307,3 @@ class DirectmailTemplate(models.Model):
             times.add(min(soon))
         if times:
             cron._trigger(list(times))
-
-
-def _describe(client, remote_ref):
-    """Return DirectMail's template, or None if it has it no longer."""
-    try:
-        return client.describe_template(remote_ref)
-    except DirectMailError as error:
-        if error.kind != "not_found":
-            raise
-        return None

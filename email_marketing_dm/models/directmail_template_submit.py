@@ -3,9 +3,14 @@ from odoo.exceptions import UserError
 
 from ..directmail import const
 from ..directmail.errors import DirectMailError
+from ..directmail.lengths import cut_units
+from ..directmail.sameness import is_same
+from ..engine.content import get_database_uuid
+from .directmail_template_stored import describe
 
 CONTENT_FIELDS = (
     "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
+    "lang",
 )  # fmt: skip
 
 
@@ -97,6 +102,7 @@ class DirectmailTemplate(models.Model):
         account._check_can_call()
         vals = self._get_submitted_vals()
         known_ref = self.remote_ref
+        renamed = self.submitted_sender_name and self.submitted_sender_name != self.sender_name
         remote_name = self.remote_name or self._get_remote_name()
         remote_ref = account._call(
             lambda client: self._push(
@@ -105,6 +111,7 @@ class DirectmailTemplate(models.Model):
                 vals["submitted_subject"],
                 self.sender_name,
                 vals["submitted_text"],
+                replace=renamed,
             )
         )
         self.sudo().write(
@@ -119,8 +126,12 @@ class DirectmailTemplate(models.Model):
                 "reviewed_at": False,
                 "review_comment": False,
                 "lapse_reason": False,
+                "submitted_sender_name": self.sender_name,
+                "stored_subject": False,
+                "stored_text": False,
             }
         )
+        self._take_reference()
         message = self.env._("Handed to DirectMail for review, as %s.", remote_name)
         if known_ref and known_ref != remote_ref:
             message += " " + self.env._("The template from before was no longer there.")
@@ -145,21 +156,25 @@ class DirectmailTemplate(models.Model):
             "variables": list(compiled.variables),
         }
 
-    def _push(self, client, *content):
+    def _push(self, client, *content, replace=False):
         """Have DirectMail review this content; return its id there.
 
         Looks first: after an answer that got lost, or a user's transaction that failed, the
         template is there already. A second one would be reviewed twice and take two places.
 
         :param content: name, subject, sender name and text
+        :param replace: have a template with the same subject and text replaced: DirectMail does
+            not tell its sender name, which is another one
         :rtype: str
         :raise DirectMailError: if DirectMail refuses, or it stays unknown whether it has it
         """
         lost = None
         while True:
             row = self._find_row(client.list_templates())
-            if row and _is_same(client.describe_template(row.template_id), content):
-                return row.template_id
+            if row and (lost or not replace):
+                remote = describe(client, row.template_id)
+                if remote and _has_content(remote, content):
+                    return row.template_id
             if lost:
                 raise lost
             try:
@@ -204,16 +219,24 @@ class DirectmailTemplate(models.Model):
         suffix = self._get_name_suffix()
         # Not everybody's systems hold what lies beyond the basic plane, such as emoji.
         name = "".join(char for char in self.name if char.isprintable() and ord(char) < 0x10000)
-        return name[: const.TEMPLATE_NAME_MAX - len(suffix)].strip() + suffix
+        return cut_units(name, const.TEMPLATE_NAME_MAX - len(suffix)).strip() + suffix
 
     def _get_name_suffix(self):
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
-        return f"-{self.id}-{uuid[:6]}"
+        return f"-{self.id}-{get_database_uuid(self.env)[:6]}"
 
 
-def _is_same(remote, content):
-    """Tell whether DirectMail has this content and reviews it, or approved it already."""
-    _name, *rest = content
-    return remote.status in ("in_review", "approved") and [
-        remote.subject, remote.sender_name, remote.text,
-    ] == rest  # fmt: skip
+def _has_content(remote, content):
+    """Tell whether DirectMail has this content and reviews it, or approved it already.
+
+    Its sender name is not looked at: "TemplateNickName" of DescTemplate is deprecated and may be
+    empty.
+
+    :param remote: a `directmail.records.Template`
+    :param content: name, subject, sender name and text
+    """
+    _name, subject, _sender_name, text = content
+    return (
+        remote.status in ("in_review", "approved")
+        and remote.subject == subject
+        and is_same(remote.text, text)
+    )

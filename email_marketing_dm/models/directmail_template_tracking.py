@@ -4,6 +4,7 @@ from lxml import etree, html
 
 from odoo import fields, models
 
+from ..directmail.outlook import is_conditional, is_link, read_links
 from ..directmail.placeholders import TOKEN
 from .directmail_template import SPECIAL_LINKS
 
@@ -41,7 +42,7 @@ class DirectmailTemplate(models.Model):
         # An address that is a picture too must stay what it is.
         pictures = {node.get("src", "").strip() for node in root.iter("img")}
         links = {}
-        for node in root.iter("a"):
+        for node in _iter_links(root):
             href = (node.get("href") or "").strip()
             special = href in SPECIAL_LINKS or href.removeprefix(base) in SPECIAL_LINKS
             if not href or special or href in links or href in pictures:
@@ -60,9 +61,7 @@ class DirectmailTemplate(models.Model):
         base = self._get_public_url()
         pixel = PIXEL % (base, TOKEN)
         text, end, rest = compiled.text.rpartition("</body>")
-        return replace(
-            compiled, text=text + pixel + end + rest if end else compiled.text + pixel
-        )
+        return replace(compiled, text=text + pixel + end + rest if end else compiled.text + pixel)
 
     def _get_submitted_vals(self):
         vals = super()._get_submitted_vals()
@@ -70,6 +69,19 @@ class DirectmailTemplate(models.Model):
             return vals
         links = [{"url": link["url"], "title": link["title"]} for link in self._find_links()]
         return {**vals, "submitted_links": links}
+
+
+def _iter_links(root):
+    """Iterate over the links of a mail in its order, those for Outlook only included.
+
+    A button for Outlook and its twin for all others have the same address, so they are one link.
+    """
+    for node in root.iter():
+        if node.tag is etree.Comment:
+            if is_conditional(node.text):
+                yield from read_links(node.text)
+        elif is_link(node):
+            yield node
 
 
 def _title(node):

@@ -1,6 +1,7 @@
 from odoo import api, models
 
 from ..directmail.placeholders import body_value, html_value, plain_value
+from ..engine.installed import find_model
 from ..engine.values import ValueReader, describe_path, find_obstacle
 
 # Where a source record keeps what a contact calls "name": the name of a lead is its subject.
@@ -70,7 +71,7 @@ class DirectmailTemplate(models.Model):
         for person in people:
             if person.partner_id:
                 by_model.setdefault("res.partner", {})[person.id] = person.partner_id
-            elif person.res_model in self.env:
+            elif find_model(self.env, person.res_model) is not None:
                 by_model.setdefault(person.res_model, {})[person.id] = person.res_id
         for model, numbers in by_model.items():
             records = self.env[model].sudo().browse(set(numbers.values())).exists()

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..directmail.answers import Answer, Verdict
+from ..directmail.errors import DirectMailError
 from ..engine.claim import add_usage, lock_gate
 
 AT_ONCE = 5
@@ -11,6 +12,34 @@ A_DAY = 50
 KEEP_FOR = timedelta(days=30)
 
 STATE_OF_VERDICT = {Verdict.ACCEPTED: "sent", Verdict.UNKNOWN: "unknown"}
+
+
+class DirectmailAccount(models.Model):
+    _inherit = "directmail.account"
+
+    @api.private
+    def _ensure_test_tag(self):
+        """Make the tag of this database's test mails, which keeps them out of tasks' results.
+
+        :rtype: str
+        :return: its name; "" where DirectMail has no room for another tag
+        :raise UserError: if DirectMail can't be asked
+        """
+        name = f"{self.env['directmail.task']._get_tag_prefix()}test"
+
+        def push(client):
+            if client.find_tag(name):
+                return name
+            try:
+                client.create_tag(name, self.env._("Test mails"))
+            except DirectMailError as error:
+                # Mails need no tag, and an email task's would be worse than none.
+                if error.kind != "quota":
+                    raise
+                return ""
+            return name
+
+        return self._call(push)
 
 
 class DirectmailTestMail(models.Model):

@@ -7,13 +7,50 @@ from .directmail_upload_line import PEOPLE
 
 #: kinds whose unmatched IDs can be mailed all the same
 ADDRESS_KINDS = ("email", "encrypted")
-HEAD_FIELDS = {"encoding", "file", "has_header", "pasted", "separator", "source"}
+HEAD_FIELDS = {"encoding", "file", "has_header", "pasted", "separator", "sheet_id", "source"}
 #: what is counted when an upload is done
 COUNTS = (
     "row_count", "matched_count", "created_count", "bare_count", "unreadable_count",
-    "duplicate_count", "unmatched_count", "empty_count",
+    "duplicate_count", "unmatched_count", "empty_count", "extra_count", "beside_count",
+    "replaced_count",
 )  # fmt: skip
+#: how the letters of a file were saved, in words for its owner
+ENCODINGS = [
+    ("utf-8", "Unicode (UTF-8)"),
+    ("utf-16", "Unicode (UTF-16)"),
+    ("utf-16-le", "Unicode (UTF-16 LE, without a mark)"),
+    ("utf-16-be", "Unicode (UTF-16 BE, without a mark)"),
+    ("gb18030", "Chinese, simplified (GB 18030, GBK)"),
+    ("big5", "Chinese, traditional (Big5, Windows-950)"),
+    ("shift_jis", "Japanese (Shift JIS, Windows-932)"),
+    ("euc-jp", "Japanese (EUC-JP)"),
+    ("iso-2022-jp", "Japanese (ISO-2022-JP)"),
+    ("euc-kr", "Korean (EUC-KR, Windows-949)"),
+    ("windows-1252", "Western European (Windows-1252)"),
+    ("windows-1250", "Central European (Windows-1250)"),
+    ("windows-1251", "Cyrillic (Windows-1251)"),
+    ("koi8-u", "Cyrillic (KOI8)"),
+    ("windows-1253", "Greek (Windows-1253)"),
+    ("windows-1254", "Turkish (Windows-1254)"),
+    ("windows-1255", "Hebrew (Windows-1255)"),
+    ("windows-1256", "Arabic and Persian (Windows-1256)"),
+    ("windows-1257", "Baltic (Windows-1257)"),
+    ("windows-1258", "Vietnamese (Windows-1258)"),
+    ("windows-874", "Thai (Windows-874)"),
+    ("iso-8859-2", "Central European (ISO 8859-2)"),
+    ("iso-8859-15", "Western European (ISO 8859-15)"),
+    ("macintosh", "Western European (Mac Roman)"),
+    ("ibm850", "Western European (DOS, 850)"),
+]
 SETTING_FIELDS = HEAD_FIELDS | {"column_id", "company_id", "id_kind", "unknown_action", "user_id"}
+
+#: what is guessed from the first rows, unless somebody has chosen it
+GUESSED = ("encoding", "has_header", "id_kind", "separator", "sheet_id")
+
+
+def _get_given(vals):
+    """Return those settings among vals that were chosen, so that they are not guessed."""
+    return {name for name in GUESSED if name in vals and vals[name] not in (None, "")}
 
 
 class DirectmailUpload(models.Model):
@@ -25,11 +62,12 @@ class DirectmailUpload(models.Model):
 
     _name = "directmail.upload"
     _description = "Upload"
-    _inherit = ["directmail.guarded"]
+    _inherit = ["directmail.guarded", "directmail.used"]
     _order = "id desc"
     _guarded_fields = frozenset(
         (
-            *COUNTS, "column_ids", "file_kind", "finished_at", "message", "preview", "state",
+            *COUNTS, "column_ids", "file_kind", "finished_at", "message", "preview", "sheet_ids",
+            "state",
         )
     )  # fmt: skip
 
@@ -52,10 +90,29 @@ class DirectmailUpload(models.Model):
     filename = fields.Char()
     pasted = fields.Text("Pasted lines", copy=False)
     file_kind = fields.Selection([("csv", "Text"), ("xlsx", "Excel")], readonly=True, copy=False)
-    encoding = fields.Selection([(name, name.upper()) for name in listfile.ENCODINGS])
+    encoding = fields.Selection(
+        ENCODINGS,
+        help="How the letters of the file were saved. Choose another one if letters with accents or"
+        " of other scripts look wrong in the first rows.",
+    )
     separator = fields.Selection(
-        [(",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Vertical bar")],
+        [
+            (",", "Comma"),
+            (";", "Semicolon"),
+            ("\t", "Tab"),
+            ("|", "Vertical bar"),
+            (listfile.WHOLE_LINES, "Nothing: each line is one cell"),
+        ],
         "Columns are separated by",
+        help="Choose 'Nothing' if a line holds the addresses of several people, such as the line"
+        " 'To' of an email.",
+    )
+    sheet_ids = fields.One2many("directmail.upload.sheet", "upload_id", "Sheets")
+    sheet_id = fields.Many2one(
+        "directmail.upload.sheet",
+        domain="[('upload_id', '=', id)]",
+        copy=False,
+        ondelete="set null",
     )
     has_header = fields.Boolean("First row holds titles", default=True)
     column_ids = fields.One2many("directmail.upload.column", "upload_id", "Columns")
@@ -67,6 +124,8 @@ class DirectmailUpload(models.Model):
         ondelete="set null",
     )
     preview = fields.Json(readonly=True, copy=False)
+    # Which list the form's settings were guessed for, while it is open.
+    head_of = fields.Char(store=False)
     preview_html = fields.Html("First rows", compute="_compute_preview_html", sanitize=False)
     id_kind = fields.Selection(
         [
@@ -110,11 +169,29 @@ class DirectmailUpload(models.Model):
     row_count = fields.Integer("Rows", readonly=True, copy=False)
     matched_count = fields.Integer("Contacts found", readonly=True, copy=False)
     created_count = fields.Integer("Contacts made", readonly=True, copy=False)
-    bare_count = fields.Integer("Addresses of no contact", readonly=True, copy=False)
+    bare_count = fields.Integer("Addresses without a contact", readonly=True, copy=False)
     unreadable_count = fields.Integer("Can't be decrypted", readonly=True, copy=False)
     duplicate_count = fields.Integer("Duplicates", readonly=True, copy=False)
     unmatched_count = fields.Integer("Not matched", readonly=True, copy=False)
     empty_count = fields.Integer("Without an ID", readonly=True, copy=False)
+    extra_count = fields.Integer(
+        "Further IDs",
+        readonly=True,
+        copy=False,
+        help="IDs that share a cell with another one. Each counts as a row of its own.",
+    )
+    beside_count = fields.Integer(
+        "Addresses in other columns",
+        readonly=True,
+        copy=False,
+        help="Cells with an email address outside the chosen column. They were not used.",
+    )
+    replaced_count = fields.Integer(
+        "Rows with unreadable characters",
+        readonly=True,
+        copy=False,
+        help="Rows with bytes that mean nothing in the chosen encoding. They are shown as \ufffd.",
+    )
     people_count = fields.Integer("People", compute="_compute_people_count")
 
     @api.model
@@ -139,8 +216,8 @@ class DirectmailUpload(models.Model):
         uploads = super().create(vals_list)
         # Not by what was asked for: the context and stored defaults may name somebody, too.
         self._check_owner(uploads.user_id)
-        for upload in uploads:
-            upload._read_head(detect=True)
+        for upload, vals in zip(uploads, vals_list, strict=True):
+            upload._read_head(detect=True, given=_get_given(vals))
         return uploads
 
     def write(self, vals):
@@ -155,7 +232,9 @@ class DirectmailUpload(models.Model):
         res = super().write(vals)
         if HEAD_FIELDS & set(vals) and not self.env.context.get("directmail_head_is_read"):
             for upload in self:
-                upload._read_head(detect=bool({"file", "pasted", "source"} & set(vals)))
+                upload._read_head(
+                    detect=bool({"file", "pasted", "source"} & set(vals)), given=_get_given(vals)
+                )
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -199,7 +278,7 @@ class DirectmailUpload(models.Model):
         return True
 
     def action_restart(self):
-        """Forget whom the list matched, so that its settings can be changed."""
+        """Discard the matches, so that the settings can be changed."""
         for upload in self:
             upload.check_access("write")
             if upload.state == "running":

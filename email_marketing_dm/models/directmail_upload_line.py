@@ -8,14 +8,28 @@ STATUSES = [
     ("new", "Not matched yet"),
     ("matched", "Contact found"),
     ("created", "Contact made"),
-    ("bare", "Address of no contact"),
+    ("bare", "Address without a contact"),
     ("unreadable", "Can't be decrypted"),
     ("duplicate", "Duplicate"),
     ("unmatched", "Not matched"),
 ]
+REASONS = [
+    ("unknown", "No contact has this ID"),
+    ("no_at", "This is not an email address: it has no @"),
+    ("invalid", "This is not an email address"),
+    ("unclear", "It is not clear where the address begins or ends"),
+    ("doubtful", "Unusual sign in front of the @, and no contact has this address"),
+    ("hidden", "There are invisible characters in it"),
+    ("nothing", "There are only invisible characters or punctuation in it"),
+    ("encoding", "Characters of it can't be read in the chosen encoding"),
+    ("local", "DirectMail can't mail letters like these in front of the @"),
+    ("domain", "What follows the @ can't be the name of a domain"),
+    ("too_long", "It is too long"),
+    ("shortened", "A spreadsheet has shortened this number"),
+    ("other_kind", "This can't be an ID of the chosen kind"),
+]
 #: the statuses of lines that are people
 PEOPLE = ("matched", "created", "bare", "unreadable")
-COPIED = ("upload_id", "number", "value", "match_key", "status")
 
 
 class DirectmailUploadLine(models.Model):
@@ -35,6 +49,7 @@ class DirectmailUploadLine(models.Model):
     # One spelling of the ID, or of an encrypted address its key; null where it can't be an ID.
     match_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     status = fields.Selection(STATUSES, required=True, readonly=True)
+    reason = fields.Selection(REASONS, readonly=True)
 
     _status_index = models.Index("(upload_id, status)")
 
@@ -49,18 +64,18 @@ class DirectmailUploadLine(models.Model):
     def _copy_in(self, rows):
         """Insert rows the fastest way there is.
 
-        :param rows: tuples of upload id, row number, ID, match key (or None)
+        :param rows: tuples of upload id, row number, ID, match key (or None), reason (or None)
         """
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         writer.writerows(
-            (upload, number, value, "" if key is None else key, "new")
-            for upload, number, value, key in rows
+            (upload, number, value, "" if key is None else key, reason or "", "new")
+            for upload, number, value, key, reason in rows
         )
         buffer.seek(0)
         # An unquoted empty cell is null; a match key is never empty, and an ID neither.
         self.env.cr.copy_expert(
-            "COPY directmail_upload_line (upload_id, number, value, match_key, status)"
+            "COPY directmail_upload_line (upload_id, number, value, match_key, reason, status)"
             " FROM STDIN WITH (FORMAT csv)",
             buffer,
         )

@@ -22,6 +22,9 @@ class DirectmailUploadProgress(models.Model):
     position = fields.Json(readonly=True)
     rows = fields.Integer(readonly=True)
     empty = fields.Integer(readonly=True)
+    extra = fields.Integer(readonly=True)
+    beside = fields.Integer(readonly=True)
+    replaced = fields.Integer(readonly=True)
     # Of the file that has been read, 0 to 1; a workbook doesn't tell.
     share = fields.Float(readonly=True)
 

@@ -11,7 +11,15 @@ from odoo.tools import SQL
 from odoo.addons.phone_validation.tools.phone_validation import phone_format
 
 from ..directmail import listfile
-from ..directmail.identifiers import VALUE_MAX, match_key, phone_digits
+from ..directmail.cells import find_addresses
+from ..directmail.encodings import REPLACED
+from ..directmail.identifiers import (
+    VALUE_MAX,
+    international_digits,
+    phone_digits,
+    read_ids,
+    strip_marks,
+)
 from ..directmail.listfile import ListError
 from ..engine.match import match_lines
 from ..engine.people import UNREADABLE
@@ -59,7 +67,7 @@ class _Reader:
         self._skipped = position[0] if position and self._upload.file_kind == "xlsx" else 0
         self._read = 0
         if self._upload.has_header and not position:
-            next(self._rows, None)
+            next((row for row, _place in self._rows if any(row)), None)
 
     def close(self):
         """Close the file; it may be opened again."""
@@ -170,18 +178,23 @@ class DirectmailUpload(models.Model):
         """Copy the next rows into the table."""
         make_key = self._get_key_maker()
         column = self.column_id.number
-        lines, empty, number = [], 0, progress.rows
+        lines, number = [], progress.rows
+        counts = dict.fromkeys(("empty", "extra", "beside", "replaced"), 0)
         chunk = reader.take(progress.position, CHUNK)
         for row, _place in chunk:
             if not any(row):
                 continue  # nobody counts blank lines
             number += 1
-            value = row[column][:VALUE_MAX] if column < len(row) else ""
-            if value:
-                lines.append((self.id, number, value, make_key(row[column])))
-            else:
-                empty += 1
-        values = {"rows": number, "empty": progress.empty + empty}
+            cell = row[column] if column < len(row) else ""
+            found = read_ids(self.id_kind, cell, make_key)
+            lines += [(self.id, number, one.text, one.key, one.flaw) for one in found]
+            counts["empty"] += not found
+            counts["extra"] += max(0, len(found) - 1)
+            counts["replaced"] += any(REPLACED in text for text in row)
+            if self.id_kind == "email":
+                counts["beside"] += self._count_beside(row, column, found)
+        values = {"rows": number}
+        values |= {name: progress[name] + count for name, count in counts.items()}
         if len(chunk) < CHUNK:
             values |= {"step": "match", "share": 1.0}
         else:
@@ -189,8 +202,18 @@ class DirectmailUpload(models.Model):
         self.env["directmail.upload.line"]._copy_in(lines)
         progress.write(values)
 
+    @staticmethod
+    def _count_beside(row, column, found):
+        """Return how many cells of other columns hold an address that this one does not."""
+        cells = [cell for number, cell in enumerate(row) if number != column and "@" in cell]
+        known = {one.key for one in found}
+        return sum(
+            any(one.address and one.address not in known for one in find_addresses(cell))
+            for cell in cells
+        )
+
     def _get_key_maker(self):
-        """Return the function that makes match keys of this upload's kind of ID."""
+        """Return the function that makes match keys of an ID, or None for the usual one."""
         kind, country = self.id_kind, self.company_id.country_id
         if kind == "encrypted":
             reader = self.env["directmail.aes.key"]._get_reader(self.company_id)
@@ -204,11 +227,20 @@ class DirectmailUpload(models.Model):
 
             return read
         if kind == "phone":
-            # Returns the number as it is where the library `phonenumbers` is not installed.
-            return lambda value: phone_digits(
-                phone_format(value[:VALUE_MAX], country.code, country.phone_code, "E164", False)
-            )
-        return lambda value: match_key(kind, value)
+            return lambda value: self._read_phone(value, country)
+        return None
+
+    @staticmethod
+    def _read_phone(value, country):
+        """Return the digits of a phone number with its country's code, or None."""
+        plain = strip_marks(value)
+        if not phone_digits(plain):
+            return None
+        # Returns the number as it is where it is none, or `phonenumbers` is not installed.
+        number = phone_format(
+            plain[:VALUE_MAX], country.code, country.phone_code, "E164", raise_exception=False
+        )
+        return international_digits(number or plain, country.phone_code)
 
     # === MATCHING === #
 
@@ -289,6 +321,9 @@ class DirectmailUpload(models.Model):
                 "finished_at": fields.Datetime.now(),
                 "row_count": progress.rows,
                 "empty_count": progress.empty,
+                "extra_count": progress.extra,
+                "beside_count": progress.beside,
+                "replaced_count": progress.replaced,
                 **counts,
             }
         )

@@ -1,14 +1,61 @@
+import logging
+
 from odoo import api, models
+from odoo.modules import Manifest
+from odoo.orm.model_classes import add_field
+from odoo.tools import reset_cached_properties
+from odoo.tools.sql import table_columns
+
+MODULE = "email_marketing_dm"
+_logger = logging.getLogger(__name__)
 
 
 class IrModuleModule(models.Model):
-    """Data tables are made by code, so it is code that translates them when a language comes."""
+    """What happens to this addon when apps, languages and its own code change."""
 
     _inherit = "ir.module.module"
 
+    def _register_hook(self):
+        """Override: new code on an old database lets the other apps work until the upgrade."""
+        super()._register_hook()
+        if not self._is_directmail_upgraded():
+            _logger.warning(
+                "%s is newer than this database and does nothing. Run Odoo once with -u %s.",
+                MODULE,
+                MODULE,
+            )
+            self._leave_out_new_fields()
+
+    def _leave_out_new_fields(self):
+        """Make fields of ours on other apps' models virtual where the column is still missing."""
+        for name, model in self.pool.items():
+            if name.startswith("directmail.") or not model._auto or model._abstract:
+                continue
+            ours = [f for f in model._fields.values() if f._module == MODULE and f.column_type]
+            columns = table_columns(self.env.cr, model._table) if ours else {}
+            for field in ours:
+                if field.store and field.name not in columns:
+                    kind = type(field)
+                    virtual = kind(_base_fields__=(field, kind(store=False)))
+                    add_field(model, field.name, virtual)
+                    virtual.setup(self.env[name])
+        reset_cached_properties(self.pool)
+
     @api.model
     def _load_module_terms(self, modules, langs, overwrite=False):
+        """Override: data tables are made by code, which translates them when a language comes."""
         res = super()._load_module_terms(modules, langs, overwrite)
-        if "email_marketing_dm" in modules:
+        if MODULE in modules and self._is_directmail_upgraded():
             self.env["directmail.data.table"].sudo()._translate_names(langs)
         return res
+
+    @api.model
+    @api.private
+    def _is_directmail_upgraded(self):
+        """Tell whether the database has the tables and columns of this code.
+
+        It has others while a server with new code runs on it without ``-u``.
+        """
+        self.env.cr.execute("SELECT latest_version FROM ir_module_module WHERE name = %s", [MODULE])
+        found = self.env.cr.fetchone()
+        return bool(found) and found[0] == Manifest.for_addon(MODULE)["version"]

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from .prefetch import PREFETCH
+
 
 class LinkTrackerClick(models.Model):
     """Clicks in email tasks, where Odoo's Link Tracker and campaigns count those of all channels.
@@ -11,7 +13,10 @@ class LinkTrackerClick(models.Model):
     _inherit = "link.tracker.click"
 
     directmail_event_id = fields.Integer(
-        "DirectMail event", readonly=True, help="The event that this click was copied from."
+        "DirectMail event",
+        readonly=True,
+        prefetch=PREFETCH,
+        help="The event that this click was copied from.",
     )
 
     _directmail_event_unique = models.UniqueIndex("(directmail_event_id)")

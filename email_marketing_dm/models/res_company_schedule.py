@@ -3,13 +3,20 @@ from odoo.exceptions import ValidationError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
+from .prefetch import PREFETCH
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
 
-    directmail_models_hour = fields.Float("RFM and AIPL models run at", default=3.0)
+    directmail_models_hour = fields.Float(
+        "RFM and AIPL models run at", default=3.0, prefetch=PREFETCH
+    )
     directmail_models_tz = fields.Selection(
-        _tz_get, "Time zone of RFM and AIPL models", help="Empty: that of each model's owner."
+        _tz_get,
+        "Time zone of RFM and AIPL models",
+        prefetch=PREFETCH,
+        help="Empty: that of each model's owner.",
     )
 
     @api.constrains("directmail_models_hour")

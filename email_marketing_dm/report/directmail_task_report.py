@@ -51,6 +51,8 @@ class DirectmailTaskReport(models.Model):
         "directmail_task_id",
         "directmail_audience_id",
         readonly=True,
+        context={"active_test": False},
+        ondelete="restrict",
     )
     people_count = fields.Integer("People", readonly=True)
     suppressed_count = fields.Integer("Suppressed", readonly=True)

@@ -56,6 +56,7 @@ class DirectmailMixin:
             .create(
                 {
                     "name": "Emulator",
+                    "connection": "test",
                     "endpoint": cls.emulator.endpoint,
                     "access_key_id": ACCESS_KEY_ID,
                     "access_key_secret": ACCESS_KEY_SECRET,

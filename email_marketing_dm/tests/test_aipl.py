@@ -33,6 +33,35 @@ class TestAipl(ModelsCommon):
         self.assertEqual(self._stages(), {self.ann: "l", self.bob: "p", self.cid: "a"})
         self.assertEqual(self.aipl.figure_ids.mapped("people"), [1, 0, 1, 1])
 
+    def test_what_is_to_come_does_not_count(self):
+        """With and without a number of days, by moments and by days, alone and added up."""
+        dan, eve, fay = self.people[3:6]
+        self._buy(dan, -1, 5000)
+        self._buy(dan, -400, 5000)
+        self._buy(eve, 3, 10)
+        self._buy(eve, -3, 5000)
+        self._buy(fay, 0, 10)
+        for table in (self.table, self.table_of_days):
+            for days in (0, 3650):
+                with self.subTest(table.name, days=days):
+                    vals = {"data_table_id": table.id, "days": days}
+                    self.aipl = self._make_aipl(
+                        {"stage": "a", **vals},
+                        {"stage": "p", "min_amount": 1000, **vals},
+                        {"stage": "l", "min_count": 2, "min_amount": 900, **vals},
+                    )
+                    self.aipl.action_compute()
+                    found = self._stages()
+                    self.assertEqual(found.get(dan), None)
+                    self.assertEqual(found.get(eve), "a")
+                    self.assertEqual(found.get(fay), "a", "this very moment has come")
+
+    def test_a_record_without_a_date_counts(self):
+        self._add_purchases([(self.people[4].id, None, 5, "Purchase")])
+        aipl = self.aipl = self._make_aipl({"stage": "i"})
+        aipl.action_compute()
+        self.assertEqual(self._stages().get(self.people[4]), "i")
+
     def test_thirty_days(self):
         """Every day has its row per stage, and people who come down or drop out are seen."""
         start = fields.Datetime.now()
@@ -65,6 +94,7 @@ class TestAipl(ModelsCommon):
             {"domain": "[('nothing', '=', 1)]"},
             {"domain": "[("},
             {"domain": "__import__('os')"},
+            {"domain": "[('id', '=', 3**60000000 % 7)]"},
             {"data_table_id": no_date.id, "days": 3},
             {"data_table_id": no_amount.id, "min_amount": 3},
             {"data_table_id": no_contact.id},

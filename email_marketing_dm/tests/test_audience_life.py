@@ -1,11 +1,13 @@
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import SQL
 
 from .common import DirectmailCommon
+
+CONNECTION = "odoo.addons.email_marketing_dm.models.directmail_account_connection"
 
 
 @tagged("post_install", "-at_install")
@@ -65,6 +67,36 @@ class TestAudienceLife(DirectmailCommon):
         self.assertIn("nothing", audience.count_line(bad, 1)["error"])
         self.assertEqual(audience.count_line(bad, 0)["people"], 1)
         self.assertIn("nothing", audience.count_all(bad)["error"])
+
+    def test_filters_are_never_evaluated_as_code(self):
+        """What would keep the server busy for half a minute is refused at once, wherever it is."""
+        audience = self._make_audience(self.ann)
+        code = "[('id', '=', 3**60000000 % 7)]"
+        unsaved = {"rule_ids": [(0, 0, {"domain": code})]}
+        self.assertIn("can't contain", audience.count_line(unsaved, 1)["error"])
+        with self.assertRaisesRegex(ValidationError, "can't contain"):
+            audience.rule_ids.domain = code
+        nested = "[" + "'!', " * 50_000 + "('id', '=', 1)]"
+        with self.assertRaises(ValidationError):
+            audience.rule_ids.domain = nested
+
+    def test_today_in_a_filter_is_the_owners(self):
+        """Of a contact made on the owner's own calendar day, wherever the server is."""
+        self.user.tz = "Pacific/Kiritimati"
+        self.ann.city = fields.Date.context_today(self.user)
+        line = {"domain": "[('city', '=', context_today().strftime('%Y-%m-%d'))]"}
+        audience = self._make_audience(None, rules=[line])
+        audience.action_refresh()
+        self.assertEqual(audience.member_ids.partner_id, self.ann)
+
+    def test_a_wrong_parameter_is_passed_over(self):
+        """... with a line in the log, and the default takes its place."""
+        audience = self._make_audience(self.people)
+        for text in ("5 s", "-1", "nan", "inf", "0", "1e999"):
+            self.env["ir.config_parameter"].set_param("email_marketing_dm.count_timeout", text)
+            with self.subTest(text), self.assertLogs(CONNECTION, "WARNING") as logs:
+                self.assertEqual(audience.count_all({})["people"], 4)
+            self.assertIn("count_timeout", logs.output[0])
 
     def test_too_slow_a_count_is_an_estimate(self):
         """On whatever machine: a limit of a millisecond is passed by sleeping longer."""

@@ -140,7 +140,15 @@ class TestAudienceRuleModels(ModelsCommon):
     def test_removed_model_keeps_the_people(self):
         audience = self._make_audience(self._types("high_value"))
         self.assertEqual(self._people(audience), self.ann)
-        self.rfm.unlink()
+        with self.assertRaisesRegex(UserError, "Take it out there first"):
+            self.rfm.unlink()
+        # Versions before 19.0.1.2.0 let the model go.
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE directmail_audience_rule SET rfm_model_id = NULL WHERE id = %s",
+            [audience.rule_ids.id],
+        )
+        self.env.invalidate_all()
         audience.action_refresh()
         self.assertIn("was removed", audience.refresh_error)
         self.assertEqual(audience.sudo().member_ids.partner_id, self.ann)

@@ -187,7 +187,7 @@ class TestAudienceRules(AudienceCommon):
                 self.assertPeople([self._lead_line(leads, **vals)], *people)
 
     def test_within_the_last_days(self):
-        """The days are the owner's: today is the first of them, and tomorrow is none."""
+        """The days are the owner's: today is the first of them, and what is to come is none."""
         self.user.tz = "Asia/Singapore"
         leads = self._make_leads({"partner_id": self.ann.id}, {"partner_id": self.bob.id})
         now = fields.Datetime.now()
@@ -199,7 +199,8 @@ class TestAudienceRules(AudienceCommon):
             (today - timedelta(seconds=1), 2, True),
             (today - timedelta(days=29), 30, True),
             (today - timedelta(days=29, seconds=1), 30, False),
-            (today + timedelta(days=1, seconds=-1), 1, True),
+            (now, 1, True),
+            (now + timedelta(minutes=10), 1, False),
             (today + timedelta(days=1), 30, False),
         ):
             with self.subTest(moment - today, days=days):
@@ -209,6 +210,30 @@ class TestAudienceRules(AudienceCommon):
                 self.assertPeople(
                     [self._lead_line(leads[0], within_days=days)], *([self.ann] * found)
                 )
+
+    def test_what_is_to_come(self):
+        """It brings nobody in, keeps nobody from being left out, and takes out nobody chosen."""
+        lead = self._make_leads({"partner_id": self.ann.id})
+        self.env.flush_all()
+        tomorrow = fields.Datetime.now() + timedelta(days=1)
+        self.env.cr.execute(
+            "UPDATE crm_lead SET create_date = %s WHERE id = %s", [tomorrow, lead.id]
+        )
+        self.env.invalidate_all()
+        both = self._only(*self.people)
+        line = self._lead_line(lead)
+        for extra in ({}, {"min_count": 1, "within_days": 30}, {"min_amount": 0}):
+            with self.subTest(extra):
+                self.assertPeople([{**line, **extra}])
+                self.assertPeople([both, {**line, **extra, "operator": "and"}])
+                self.assertPeople(
+                    [both, {**line, **extra, "operator": "except"}], *(self.people - self.ann)
+                )
+        audience = self._make_audience(None, rules=[{"kind": "list", "table_id": self.leads.id}])
+        audience.rule_ids.sudo().pick_ids = [fields.Command.create({"res_id": lead.id})]
+        self.assertEqual(self._refresh(audience).partner_id, self.ann)
+        # An "except" in the first line is of no account.
+        self.assertPeople([{**line, "operator": "except"}])
 
     def test_table_without_date_or_amount(self):
         table = self.tables.create(
@@ -235,7 +260,12 @@ class TestAudienceRules(AudienceCommon):
         table.active = False
         audience.action_refresh()
         self.assertIn("no longer in use", audience.refresh_error)
-        table.unlink()
+        with self.assertRaisesRegex(UserError, "Take it out there first"):
+            table.unlink()
+        # Uninstalling an app deletes the data tables of its models by foreign key.
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM directmail_data_table WHERE id = %s", [table.id])
+        self.env.invalidate_all()
         audience.action_refresh()
         self.assertIn("was removed", audience.refresh_error)
         self.assertEqual(audience.member_ids.partner_id, self.ann)

@@ -1,5 +1,5 @@
 from odoo import fields
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from .common import AudienceCommon
@@ -56,9 +56,8 @@ class TestAudienceSources(AudienceCommon):
         source.action_make_private()
         audience.action_refresh()
         self.assertIn("private", audience.refresh_error)
-        source.sudo().unlink()
-        audience.action_refresh()
-        self.assertIn("was removed", audience.refresh_error)
+        with self.assertRaisesRegex(UserError, "Take it out there first"):
+            source.sudo().unlink()
         self.assertEqual(audience.member_ids.partner_id, self.ann)
 
     def test_circles(self):

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import freeze_time, new_test_user, tagged
 
 from .common import DirectmailCommon
 
@@ -45,6 +45,11 @@ class TestConversion(DirectmailCommon):
         self._import_results(task)
         return task
 
+    def _count_later(self, tasks):
+        """Count when everything that a test is about has happened."""
+        with freeze_time(self.now + timedelta(days=12)):
+            tasks.action_count_conversions()
+
     def _delivery(self, task, person):
         return self.env["directmail.delivery"].search(
             [("task_id", "=", task.id), ("partner_id", "=", person.id)]
@@ -69,7 +74,7 @@ class TestConversion(DirectmailCommon):
         self._win(second, 70, clicked - timedelta(minutes=1))  # before the click
         self._win(third, 90, clicked + timedelta(days=1))  # no click at all
         self._win(first, 30, clicked + timedelta(days=8))  # too late
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (1, 150))
         self.assertEqual(task.revenue_per_mail, 150 / task.delivered_count)
         delivery = self._delivery(task, first)
@@ -77,15 +82,24 @@ class TestConversion(DirectmailCommon):
         self.assertEqual(delivery.converted_at, clicked + timedelta(days=1))
         self.assertFalse(self._delivery(task, second).converted_at)
 
+    def test_what_is_to_come_counts_when_it_has_come(self):
+        task = self._send()
+        self._delivery(task, self.people[0]).clicked_at = self.now
+        self._win(self.people[0], 100, self.now + timedelta(days=2))
+        task.action_count_conversions()
+        self.assertEqual((task.converted_count, task.revenue), (0, 0))
+        self._count_later(task)
+        self.assertEqual((task.converted_count, task.revenue), (1, 100))
+
     def test_counting_again_changes_nothing_and_a_cancelled_order_is_taken_back(self):
         task = self._send()
         self._delivery(task, self.people[0]).clicked_at = self.now
         lead = self._win(self.people[0], 100, self.now + timedelta(days=1))
         for _again in range(2):
-            task.action_count_conversions()
+            self._count_later(task)
             self.assertEqual((task.converted_count, task.revenue), (1, 100))
         lead.unlink()
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (0, 0))
         self.assertFalse(self._delivery(task, self.people[0]).converted_at)
 
@@ -96,7 +110,7 @@ class TestConversion(DirectmailCommon):
         self._delivery(later, person).clicked_at = self.now + timedelta(days=2)
         self._win(person, 10, self.now + timedelta(days=1))
         self._win(person, 200, self.now + timedelta(days=3))
-        (earlier | later).action_count_conversions()
+        self._count_later(earlier | later)
         self.assertEqual((earlier.revenue, later.revenue), (10, 200))
 
     def test_openings_and_deliveries_count_where_the_task_says_so(self):
@@ -104,10 +118,10 @@ class TestConversion(DirectmailCommon):
         arrival = self._send(conversion_from="delivery")
         person = self.people[0]
         self._win(person, 10, fields.Datetime.now() + timedelta(hours=1))
-        (opening | arrival).action_count_conversions()
+        self._count_later(opening | arrival)
         self.assertEqual((opening.revenue, arrival.revenue), (0, 10))
         self._delivery(opening, person).opened_at = fields.Datetime.now() + timedelta(minutes=30)
-        (opening | arrival).action_count_conversions()
+        self._count_later(opening | arrival)
         self.assertEqual((opening.revenue, arrival.revenue), (10, 0))
 
     def test_a_day_without_a_time_counts_from_the_day_of_the_click(self):
@@ -116,8 +130,33 @@ class TestConversion(DirectmailCommon):
         self._delivery(task, self.people[0]).clicked_at = self.now
         self._win(self.people[0], 5, self.now, date_deadline=self.now.date())
         self._win(self.people[0], 7, self.now, date_deadline=self.now.date() - timedelta(days=1))
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual(task.revenue, 5)
+
+    def test_a_day_without_a_time_is_one_of_the_accounts_calendar(self):
+        """In New York the day ends after that of UTC, in Shanghai it begins before."""
+        self.table.date_field = "date_deadline"
+        midnight = self.now.replace(hour=0, minute=0, second=0)
+        for tz, clicked, day in (
+            ("America/New_York", midnight + timedelta(hours=3), midnight.date() - timedelta(1)),
+            ("Asia/Shanghai", midnight + timedelta(hours=16, minutes=30), midnight.date()),
+        ):
+            with self.subTest(tz):
+                self.account.tz = tz
+                first = day if tz == "America/New_York" else day + timedelta(days=1)
+                task = self._send()
+                self._delivery(task, self.people[0]).clicked_at = clicked
+                leads = [
+                    self._win(self.people[0], 5, clicked, date_deadline=first),
+                    self._win(
+                        self.people[0], 7, clicked, date_deadline=first - timedelta(days=1)
+                    ),
+                ]
+                self._count_later(task)
+                self.assertEqual(task.revenue, 5)
+                for lead in leads:
+                    lead.unlink()
+                task.conversion_table_id = False
 
     def test_a_lead_without_a_contact_can_convert(self):
         lead = self.env["crm.lead"].create(
@@ -129,7 +168,7 @@ class TestConversion(DirectmailCommon):
         delivery.clicked_at = self.now
         lead.write({"stage_id": self.won.id, "expected_revenue": 12})
         lead.date_closed = self.now + timedelta(hours=1)
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (1, 12))
 
     def test_a_table_that_the_owner_may_not_read_is_refused(self):
@@ -141,10 +180,10 @@ class TestConversion(DirectmailCommon):
         task = self._send()
         self._delivery(task, self.people[0]).clicked_at = self.now
         self._win(self.people[0], 100, self.now + timedelta(days=1))
-        task.action_count_conversions()
+        self._count_later(task)
         self.seller.group_ids -= self.env.ref("sales_team.group_sale_salesman_all_leads")
         self._win(self.people[0], 900, self.now + timedelta(days=2))
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual(task.revenue, 100)
         self.assertIn("may not read", task.conversion_error)
 
@@ -159,7 +198,7 @@ class TestConversion(DirectmailCommon):
         self._win(self.people[0], 100, self.now + timedelta(days=1))
         cron = self.env.ref("email_marketing_dm.ir_cron_directmail_conversion")
         self.env.flush_all()
-        with self.enter_registry_test_mode():
+        with freeze_time(self.now + timedelta(days=2)), self.enter_registry_test_mode():
             cron.method_direct_trigger()
         self.env.invalidate_all()
         self.assertEqual(task.revenue, 100)
@@ -170,9 +209,10 @@ class TestConversion(DirectmailCommon):
         task = self._send()
         self._delivery(task, self.people[0]).clicked_at = self.now
         self._win(self.people[0], 100, self.now + timedelta(days=10))
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual(task.revenue, 0)
-        task.with_user(self.seller).conversion_days = 30
+        with freeze_time(self.now + timedelta(days=12)):
+            task.with_user(self.seller).conversion_days = 30
         self.assertEqual((task.converted_count, task.revenue), (1, 100))
         task.with_user(self.seller).conversion_table_id = False
         self.assertEqual((task.converted_count, task.revenue), (0, 0))
@@ -188,7 +228,7 @@ class TestConversion(DirectmailCommon):
             delivery.clicked_at = self.now + timedelta(days=days)
         lead.write({"stage_id": self.won.id, "expected_revenue": 12})
         lead.date_closed = self.now + timedelta(days=2)
-        (earlier | later).action_count_conversions()
+        self._count_later(earlier | later)
         self.assertEqual((earlier.revenue, later.revenue), (0, 12))
 
     def _mail_lead(self, task, lead, at):
@@ -208,10 +248,10 @@ class TestConversion(DirectmailCommon):
         partner = self.env["res.partner"].create({"name": "Warm", "email": "cold@lead.example"})
         lead.write({"partner_id": partner.id, "stage_id": self.won.id, "expected_revenue": 12})
         lead.date_closed = self.now + timedelta(hours=1)
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (1, 12))
         self._win(partner, 30, self.now + timedelta(hours=2))
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (1, 42))
         self.assertEqual(delivery.conversion_count, 2)
 
@@ -226,10 +266,10 @@ class TestConversion(DirectmailCommon):
         lead.partner_id = person
         self._win(person, 10, self.now + timedelta(days=1))
         self._win(person, 200, self.now + timedelta(days=3))
-        (as_lead | as_contact).action_count_conversions()
+        self._count_later(as_lead | as_contact)
         self.assertEqual((as_lead.revenue, as_contact.revenue), (10, 200))
         self._delivery(as_contact, person).clicked_at = self.now - timedelta(days=1)
-        (as_lead | as_contact).action_count_conversions()
+        self._count_later(as_lead | as_contact)
         self.assertEqual((as_lead.revenue, as_contact.revenue), (210, 0))
 
     def test_two_contacts_that_were_merged_count_one_success_once(self):
@@ -239,7 +279,7 @@ class TestConversion(DirectmailCommon):
         other = self._delivery(task, second)
         other.write({"clicked_at": self.now + timedelta(hours=1), "partner_id": first.id})
         self._win(first, 80, self.now + timedelta(days=1))
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (1, 80))
 
     def test_revenue_stays_when_the_people_are_forgotten(self):
@@ -247,8 +287,8 @@ class TestConversion(DirectmailCommon):
         task = self._send(conversion_days=20)
         self._delivery(task, self.people[0]).clicked_at = self.now
         self._win(self.people[0], 100, self.now + timedelta(days=1))
-        task.action_count_conversions()
+        self._count_later(task)
         task.finished_at = self.now - timedelta(days=32)
         task._remove_details()
-        task.action_count_conversions()
+        self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (1, 100))

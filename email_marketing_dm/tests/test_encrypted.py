@@ -295,7 +295,7 @@ class TestEncryptedTask(EncryptedMixin, DirectmailCommon):
         task = self._start()
         row = task.delivery_ids.filtered(lambda d: d.partner_id == self.people[0])
         self.env.cr.execute(
-            "UPDATE directmail_delivery SET email_encrypted = %s WHERE id = %s", [X, row.id]
+            "UPDATE directmail_delivery SET address_key = 'another' WHERE id = %s", [row.id]
         )
         row.invalidate_recordset()
         self._run_cron()

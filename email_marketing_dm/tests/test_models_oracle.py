@@ -15,7 +15,7 @@ from .common_models import ModelsCommon
 
 CENT = Decimal("0.01")
 PERIOD = 60
-ZONES = ("UTC", "Asia/Singapore", "America/New_York", "Pacific/Chatham")
+ZONES = ("UTC", "Asia/Singapore", "America/New_York", "Pacific/Chatham", "CET")
 # The two in March and November are days on which New York changes its clocks.
 MOMENTS = (
     "2026-11-24 14:00:01",
@@ -104,11 +104,11 @@ class World:
         return days if happened else None
 
     def of(self, person, days):
-        """(days ago, amount) of somebody's purchases of so many days; 0 days: all there are."""
+        """(days ago, amount) of somebody's purchases of so many days; 0 days: all so far."""
         found = []
         for buyer, moment, amount in self.purchases:
             ago = self.days_ago(moment)
-            if buyer == person and (not days or (ago is not None and ago < days)):
+            if buyer == person and ago is not None and (not days or ago < days):
                 found.append((ago, amount))
         return found
 

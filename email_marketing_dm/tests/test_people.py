@@ -1,3 +1,4 @@
+from odoo import fields
 from odoo.tests import tagged
 
 from ..engine.content import Person
@@ -26,7 +27,13 @@ class TestPeople(DirectmailCommon):
         audience = self._make_audience(self.env["res.partner"], **vals)
         rows = [{"audience_id": audience.id, **member} for member in members]
         self.env["directmail.audience.member"].sudo().create(rows)
-        audience.sudo().write({"people_count": len(rows), "usable_count": len(rows)})
+        audience.sudo().write(
+            {
+                "people_count": len(rows),
+                "usable_count": len(rows),
+                "refreshed_at": fields.Datetime.now(),
+            }
+        )
         return audience
 
     def _make_lead_member(self, email="lea@example.com"):
@@ -103,7 +110,7 @@ class TestPeople(DirectmailCommon):
                 (contact, "ann@example.com", False, False),
                 (unusable, False, False, "invalid_address"),
                 (self.lead.id, "lea@example.com", False, False),
-                (self.lead.id + 1, False, False, "no_address"),
+                (self.lead.id + 1, False, False, "gone"),
                 (0, "ann@example.com", False, "duplicate"),
                 (0, False, False, "invalid_address"),
                 (0, "bob@example.com", False, False),
@@ -113,11 +120,12 @@ class TestPeople(DirectmailCommon):
         self.assertFalse(task.delivery_ids.filtered(lambda d: d.reason and d.address_key)[1:])
         self.assertSumRule(task)
 
-    def test_deleted_lead_still_gets_the_mail(self):
+    def test_deleted_lead_gets_no_mail(self):
         task = self._start(self._make_audience_of(self._make_lead_member()))
         self.lead.unlink()
         self._run_cron()
-        self.assertEqual(task.sent_count, 1)
+        self.assertEqual(task.sent_count, 0)
+        self.assertEqual(task.delivery_ids.reason, "gone")
         self.assertEqual(task.delivery_ids.display_name, f"Lead {task.delivery_ids.res_id}")
 
     def test_unsubscribing_without_a_contact(self):

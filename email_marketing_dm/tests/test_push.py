@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import time
 from base64 import b64encode
@@ -63,8 +64,11 @@ class TestPush(DirectmailMixin, HttpCase):
         """Return the headers of a push that the emulator's own key signed."""
         details = {"url": self.url, "certificate": self.certificate, "token": self.secret}
         details.update(changes)
+        form = {name: changes[name] for name in ("form", "newline") if name in changes}
         signer = Signer(self.emulator._data)
-        return signer.headers(details["url"], details["certificate"], details["token"], body)
+        return signer.headers(
+            details["url"], details["certificate"], details["token"], body, **form
+        )
 
     def _push(self, event, body=None, headers=None, url=None, **changes):
         body = json.dumps(event).encode() if body is None else body
@@ -93,6 +97,23 @@ class TestPush(DirectmailMixin, HttpCase):
         self.assertEqual((self.first.outcome, self.second.outcome), ("delivered", False))
         self.assertEqual(self.account.push_received_count, 1)
 
+    def test_genuine_in_every_form(self):
+        """Where help page and Alibaba's own verifier differ, either is genuine."""
+        forms = itertools.product(
+            ("rsa", "hmac"), (True, False), ("certificate", "public_key"), ("pem", "der", "base64")
+        )
+        for number, (form, newline, content, encoding) in enumerate(forms):
+            with self.subTest(form=form, newline=newline, content=content, encoding=encoding):
+                event = self._make_event(self.first, number)
+                event["data"]["headers"] = event["data"].pop("header")
+                certificate = f"{self.certificate}?content={content}&encoding={encoding}"
+                response = self._push(
+                    event, certificate=certificate, form=form, newline=newline
+                )  # fmt: skip
+                self.assertEqual(response.status_code, 200, response.text)
+        self._apply()
+        self.assertEqual(self.first.outcome, "delivered")
+
     def test_several_at_once(self):
         events = [self._make_event(self.first, 1), self._make_event(self.second, 2)]
         self.assertEqual(self._push(events).status_code, 200)
@@ -111,7 +132,7 @@ class TestPush(DirectmailMixin, HttpCase):
         pushed = [(event, None) for event in read_events(json.dumps(events).encode())]
         account = self.account.sudo()
         account.fetch(["company_id"])
-        with self.assertQueryCount(1):
+        with self.assertQueryCount(3):  # the task, the master key of the data, and its pads
             facts = found._make_pushed(account, pushed)
         self.assertEqual({fact.task_id for fact in facts}, {self.task.id})
         self.assertEqual(self._push(events).status_code, 200)

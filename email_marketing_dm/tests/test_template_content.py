@@ -62,7 +62,13 @@ class TestTemplateContent(DirectmailCommon):
 
     def test_large_template_goes_into_the_body_of_the_call(self):
         """The emulator takes as much in an address as DirectMail does."""
-        self.emulator.change_settings({"protocol": {"max_query_bytes": 80 * 1024}})
+        self.emulator.change_settings(
+            {"protocol": {"max_query_bytes": 80 * 1024, "parameter_places": "accept"}}
+        )
+        self.addCleanup(
+            self.emulator.change_settings,
+            {"protocol": {"max_query_bytes": 0, "parameter_places": "refuse"}},
+        )
         body = BODY + "<p>春茶上市</p>" * 2500
         template = self._make_template(approved=False, body_html=body)
         self.account.with_user(self.admin).template_in_body = True

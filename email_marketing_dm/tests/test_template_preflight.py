@@ -58,10 +58,11 @@ class TestTemplatePreflight(DirectmailCommon):
             '<t t-out="object.city"><b>x</b></t>{{ object.name }} {Name} wechat casino'
             '<form></form><a href="#">a</a><a href="www.a.org">a</a><a href="/b">a</a>'
             '<a href="http://www.example.com">a</a><img src="http://a.org/x"/><img src=""/>'
-            '<img src="data:image/png;base64,x"/>'
+            '<img src="data:image/png;base64,x"/>*|FNAME|*<a href="https://a.org/{x}">a</a><a href="https://a.org/{email}">a</a>'
         )
         found = self._check(subject="SALE {Word} EVERYTHING!!!", sender_name="x" * 16, body=body)
         found |= self._check(subject="x" * 101, body="<p> </p>", sender_name="")
+        found |= self._check(sender_name="{{ x }}")
         self.assertGreater(len(found), 20)
         for code, finding in found.items():
             self.assertIn(code, texts)
@@ -95,6 +96,32 @@ class TestTemplatePreflight(DirectmailCommon):
             template.action_submit()
         self.assertIn("www.azure.org", str(raised.exception))
         self.assertIn("some people only", str(raised.exception))
+
+    def test_nothing_to_fill_in_reaches_readers(self):
+        """Whichever way the editor stores it: the submission is refused, and says why."""
+        for written in (
+            '<a href="https://shop.org/?n={{ object.name }}">x</a>',
+            '<a href="https://shop.org/?n=%7B%7B object.name %7D%7D">x</a>',
+            '<a href="mailto:a@b.org?subject={{object.name}}">x</a>',
+            '<a href="#{{ object.id }}">x</a>',
+            '<a t-attf-href="https://shop.org/?n={{ object.name }}">x</a>',
+            '<img src="https://shop.org/{{ object.id }}.png" alt=""/>',
+            '<p style="background-image: url(https://shop.org/{Name}.png)">x</p>',
+            '<!--[if mso]><a href="https://shop.org/?n={{ object.name }}">x</a><![endif]-->',
+            "<p>Hi {{first_name}}</p>",
+            "<p>Hi {{ contact.FIRSTNAME }}, ${object.name} *|FNAME|* %name%</p>",
+        ):
+            with self.subTest(written):
+                body = BODY + written
+                template = self._make_template(approved=False, body_html=body, body_arch=body)
+                with self.assertRaisesRegex(UserError, "placeholder|express"):
+                    template.action_submit()
+                found = template.check_content({"body": template.body_html})
+                self.assertIn("error", [finding["level"] for finding in found])
+        for vals in ({"sender_name": "{{object.x}}"}, {"preview_text": "Hi *|FNAME|*"},
+                     {"subject": "Hi %name%"}):  # fmt: skip
+            with self.subTest(vals), self.assertRaisesRegex(UserError, "placeholder"):
+                self._make_template(approved=False, **vals).action_submit()
 
     def test_pictures_must_be_public_where_mails_are_real(self):
         body = BODY + '<img src="http://a.org/b.png" alt=""/>'
@@ -173,6 +200,8 @@ class TestTemplatePreview(DirectmailCommon):
 
     def test_preview_is_what_the_inbox_gets(self):
         """Byte for byte, for a hundred people with names of all kinds."""
+        self.emulator.change_settings({"rules": {"stored_text": "exact"}})
+        self.addCleanup(self.emulator.change_settings, {"rules": {"stored_text": "entities"}})
         names = ['O\'Neil "Bo"', "Zoë 😀", "שלום", "{EAddr}", "50 % <script>a(1)</script>", "a&b"]
         people = self.env["res.partner"].create(
             [

@@ -78,8 +78,7 @@ class TestTemplateTest(ReviewCommon):
         mail = self.emulator.mail(rows[0]["env_id"], to=rows[0]["to"])
         self.assertIn("&lt;b&gt;", mail["html"])
         self.assertNotIn("<b>", mail["html"])
-        self.assertFalse(rows[0]["tag"], "so it is in no task's results")
-        self.assertNotIn("X-User-Notify-Mid", mail["headers"])
+        self.assertRegex(rows[0]["tag"], "_test$", "so it is in no task's results")
         self.assertEqual(self._used() - used, 2, "counted against the quota")
         self.assertFalse(self.env["directmail.delivery"].search([]))
         note = template.message_ids[0]
@@ -87,6 +86,68 @@ class TestTemplateTest(ReviewCommon):
         self.assertIn("O'Neil", note.body.unescape())
         self.assertEqual(note.author_id, self.user.partner_id)
         self.assertEqual(answer["params"]["type"], "success")
+
+    def test_approved_it_goes_the_way_of_a_task(self):
+        template = self._make_template()
+        people = self._make_people("a@example.com", name=self.contact.name)
+        task = self._make_task(self._make_audience(people), template)
+        task.action_send()
+        self._run_cron()
+        [mail] = self.emulator.ledger(task.sudo().tag_name)
+        form = self._make_form(template, self.user)
+        self.assertEqual(form.way, "template")
+        _answer, [test] = self._test(template, form=form)
+        self.assertEqual(test["template_id"], mail["template_id"])
+        self.assertTrue(test["template_id"])
+        self.assertEqual(test["headers"].keys(), mail["headers"].keys())
+        self.assertEqual(test["variables"].keys(), mail["variables"].keys())
+        self.assertEqual(
+            {**test["variables"], "Token": ""}, {**mail["variables"], "Token": ""}
+        )
+        self.assertRegex(test["from"], "^news-", "a random address, as the task's default")
+        self.assertEqual(test["subject"], f"[Test] {mail['subject']}")
+        self.assertNotEqual(test["tag"], mail["tag"])
+        self.assertNotEqual(test["message_id"], mail["message_id"])
+
+    def test_before_the_approval_it_goes_as_text(self):
+        template = self._make_template(approved=False)
+        form = self._make_form(template, address_type="sender")
+        self.assertEqual(form.way, "unreviewed")
+        _answer, [test] = self._test(template, form=form)
+        self.assertFalse(test["template_id"])
+        self.assertEqual(test["from"], test["sender"])
+        self.assertRegex(test["tag"], "_test$")
+
+    def test_an_account_that_sends_texts(self):
+        template = self._make_template()
+        self.account.content_mode = "body"
+        form = self._make_form(template)
+        self.assertEqual(form.way, "filled")
+        _answer, [test] = self._test(template, form=form)
+        self.assertFalse(test["template_id"])
+        self.assertIn("spring collection", self.emulator.mail(test["env_id"])["html"])
+
+    def test_no_room_for_another_tag(self):
+        template = self._make_template()
+        client = self.account._get_client()
+        for tag in list(client.list_tags()):
+            client.delete_tag(tag.tag_id)
+        self.emulator.configure_account("LTAIEMULATOR", settings={"limits": {"tags": 0}})
+        self.addCleanup(
+            self.emulator.configure_account, "LTAIEMULATOR", settings={"limits": {"tags": 100}}
+        )
+        _answer, [test] = self._test(template)
+        self.assertEqual(test["tag"], "")
+
+    def test_replies_to_a_test_arrive_too(self):
+        self.account.reply_to = "desk@example.com"
+        _answer, [test] = self._test(self._make_template())
+        self.assertEqual(test["reply_to"], "desk@example.com")
+
+    def test_whose_unsubscribe_link_it_has(self):
+        """As the mails of a task: ours stands in the headers, so DirectMail adds none by itself."""
+        _answer, [mail] = self._test(self._make_template(approved=False))
+        self.assertEqual(mail["unsubscribe_link"], "own")
 
     def test_what_was_approved_is_what_is_sent(self):
         template = self._make_template()

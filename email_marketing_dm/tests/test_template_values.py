@@ -11,6 +11,8 @@ from .common import BODY, DirectmailCommon
 
 def read_texts(html):
     """Return what stands in the place of the placeholders of `TestTemplateValues._draft`."""
+    # DirectMail may store other characters of the template as entities.
+    html = html.replace("&#171;", "«").replace("&#187;", "»")
     return re.search("«(.*)»", html)[1].split("|")
 
 

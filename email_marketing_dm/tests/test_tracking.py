@@ -32,9 +32,7 @@ class TestTracking(DirectmailMixin, HttpCase):
         cls.template = cls._make_template(body_arch=body, body_html=body)
         people = cls._make_people("zoe@example.com")
         campaign = cls.env["utm.campaign"].create({"name": "Easter"})
-        cls.task = cls._make_task(
-            cls._make_audience(people), cls.template, campaign_id=campaign.id
-        )
+        cls.task = cls._make_task(cls._make_audience(people), cls.template, campaign_id=campaign.id)
         cls.task.action_send()
         cls.task.sudo()._start()
         cls.delivery = cls.task.delivery_ids.sudo()
@@ -86,6 +84,33 @@ class TestTracking(DirectmailMixin, HttpCase):
         for untouched in ("mailto:a@example.com", 'href="#top"', "tel:+651"):
             self.assertIn(untouched, text)
         self.assertNotIn("shop.example.com", text)
+
+    def test_outlooks_buttons_are_the_links_that_they_are_to_others(self):
+        """Stored by Odoo, compiled and compacted: same number, same target, same counter."""
+        settings = "<!--[if mso]><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96" \
+            "</o:PixelsPerInch></o:OfficeDocumentSettings></xml><![endif]-->"
+        address = "https://shop.example.com/spring?a=1&amp;b=2"
+        button = f'<!--[if mso]><v:roundrect href="{address}"><center>Shop</center></v:roundrect>' \
+            f'<![endif]--><!--[if !mso]><!--><a href="{address}">Shop</a><!--<![endif]-->'
+        only = '<!--[if mso]><a href="/only">Outlook only</a><v:rect href="https://a.example/x"/>' \
+            '<a href="/unsubscribe_from_list">U</a><a href="/view">V</a><![endif]-->'
+        body = settings + BODY.replace("</div>", f"{button}{only}</div>")
+        template = self._make_template(body_arch=body, body_html=body)
+        for stored in (template.body_arch, template.body_html):
+            self.assertIn(settings, stored)
+        links = template.submitted_links
+        self.assertEqual([link["title"] for link in links],
+                         ["Shop", "Outlook only", "https://a.example/x"])
+        self.assertEqual(links[0]["url"], "https://shop.example.com/spring?a=1&b=2")
+        text, base = template.submitted_text, "https://www.example.com/directmail"
+        self.assertEqual(text.count(f"{base}/click/{template.id}/0/{{Token}}"), 2)
+        self.assertEqual(text.count(f"{base}/click/{template.id}/1/{{Token}}"), 1)
+        self.assertEqual(text.count(f"{base}/unsubscribe/{{Token}}"), 2)
+        self.assertEqual(text.count(f"{base}/view/{{Token}}"), 2)
+        self.assertIn(settings, text)
+        # Saved again, as the builder does, nothing changes.
+        draft = self._make_template(approved=False, body_html=template.body_html)
+        self.assertEqual(draft.body_html, template.body_html)
 
     def test_links_of_the_task(self):
         links = self.task.link_ids.sudo()

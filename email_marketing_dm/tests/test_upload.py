@@ -192,8 +192,9 @@ class TestUpload(UploadMixin, DirectmailCommon):
         self.patch(
             directmail_upload_run.listfile,
             "read_rows",
-            lambda stream, form, position: opened.append(position)
-            or read_rows(stream, form, position),
+            lambda stream, form, position: (
+                opened.append(position) or read_rows(stream, form, position)
+            ),
         )
         upload.action_start()
         self._run_matching()

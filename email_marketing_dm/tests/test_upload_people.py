@@ -182,7 +182,16 @@ class TestUploadDownload(UploadMixin, DirectmailMixin, HttpCase):
         self.assertEqual(response.status_code, 200)
         self.assertIn("attachment", response.headers["Content-Disposition"])
         lines = response.content.decode("utf-8-sig").splitlines()
-        self.assertEqual(lines, ["Row,ID", "1,'=cmd|' /C calc'!A0", "2,plain", "3,'+65"])
+        unknown = "No contact has this ID"
+        self.assertEqual(
+            lines,
+            [
+                "Row,ID,Reason",
+                f"1,'=cmd|' /C calc'!A0,{unknown}",
+                f"2,plain,{unknown}",
+                f"3,'+65,{unknown}",
+            ],
+        )
         self.authenticate("dm_other", "dm_other")
         response = self.url_open(f"/directmail/upload/{upload.id}/unmatched.csv")
         self.assertEqual(response.status_code, 404)

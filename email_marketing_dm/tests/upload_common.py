@@ -60,7 +60,7 @@ class UploadMixin(EncryptedMixin):
     def assertAddsUp(self, upload):
         """Every row became exactly one thing."""
         self.assertEqual(
-            upload.row_count,
+            upload.row_count + upload.extra_count,
             upload.people_count
             + upload.duplicate_count
             + upload.unmatched_count

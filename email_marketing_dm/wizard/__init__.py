@@ -1,5 +1,9 @@
 from . import directmail_audience_add, directmail_task_estimate
 from . import directmail_erasure
 from . import directmail_fatigue_status
-from . import directmail_template_test
+from . import directmail_template_link, directmail_template_test
 from . import directmail_task_generate
+from . import directmail_rekey_start
+from . import directmail_optout_import
+from . import base_module_uninstall
+from . import directmail_first_contact_offer

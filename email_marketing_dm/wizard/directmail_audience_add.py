@@ -12,7 +12,9 @@ class DirectmailAudienceAdd(models.TransientModel):
     _name = "directmail.audience.add"
     _description = "Add to Audience"
 
-    table_id = fields.Many2one("directmail.data.table", required=True, readonly=True)
+    table_id = fields.Many2one(
+        "directmail.data.table", required=True, readonly=True, ondelete="cascade"
+    )
     target = fields.Selection(
         [("existing", "One of my audiences"), ("new", "A new audience")],
         "Add to",
@@ -66,7 +68,7 @@ class DirectmailAudienceAdd(models.TransientModel):
     def _compute_counts(self):
         for wizard in self:
             wizard.selected_count = len(self.env.context.get("active_ids") or ())
-            records = self.env[wizard.sudo().table_id.model_name]
+            records = wizard.table_id._get_model(wizard.env)
             wizard.matching_count = records.search_count(wizard._get_matching())
 
     def _get_matching(self):
@@ -113,7 +115,7 @@ class DirectmailAudienceAdd(models.TransientModel):
         if not (line.kind == "list" and line.operator == "or" and line.table_id == self.table_id):
             audience.write({"rule_ids": [self._make_line(kind="list")]})
             line = audience.rule_ids.sorted("sequence")[-1:]
-        records = self.env[self.sudo().table_id.model_name]
+        records = self.table_id._get_model(self.env)
         if self.whom == "matching":
             picked = records._search(self._get_matching()).select()
         else:

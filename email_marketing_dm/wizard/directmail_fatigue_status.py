@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..directmail.address import normalise
 from ..engine.fatigue import select_history
 from ..engine.fatigue_rules import WINDOWS, read_rules
 from ..models.directmail_fatigue import SPANS
@@ -66,7 +67,7 @@ class DirectmailFatigueStatus(models.TransientModel):
         What other users sent counts, but its name is shown only to whoever may read it.
         """
         key = self.env["directmail.keyring"]._get_master_key()
-        address = partner.email_normalized or None
+        address = normalise(partner.email_normalized)
         # A contact is mailed at the plain address or at the encrypted one, as each task says.
         addresses = {(address, address and key.address_key(address))}
         if encrypted := partner.sudo().email_encrypted_key:

@@ -150,7 +150,9 @@ class DirectmailTaskEstimate(models.TransientModel):
         self.ensure_one()
         if not self.may_send:
             raise UserError(self.env._("This is only an estimate. Press Send on the email task."))
-        self.task_id.action_send()
+        answer = self.task_id.action_send()
+        if isinstance(answer, dict):
+            return answer
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
 

@@ -1,3 +1,5 @@
+import secrets
+from dataclasses import replace
 from functools import partial
 
 from odoo import api, fields, models
@@ -6,10 +8,15 @@ from odoo.service.model import retrying
 
 from ..directmail.address import normalise
 from ..directmail.answers import Verdict, verdict_of_code
-from ..directmail.const import SUBJECT_MAX
+from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.errors import DirectMailError
+from ..directmail.lengths import cut_units
+from ..directmail.placeholders import assemble
+from ..directmail.plaintext import TextPart
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
+from ..engine.content import get_unsubscribe_options
+from ..models.directmail_template_preview import PREVIEW_TOKEN
 from ..models.directmail_test_mail import AT_ONCE
 
 # What a mail is made of, where nothing was submitted yet.
@@ -19,7 +26,8 @@ CONTENT = ("subject", "sender_name", "preview_text", "body_html")
 class DirectmailTemplateTest(models.TransientModel):
     """Sends a template, reviewed or not, to colleagues, with the values of one contact.
 
-    DirectMail sends text that nobody has reviewed as the body of a single mail, and only so.
+    An approved template goes the way that email tasks go. DirectMail sends text that nobody has
+    reviewed as the body of a single mail, and only so.
     """
 
     _name = "directmail.template.test"
@@ -55,6 +63,30 @@ class DirectmailTemplateTest(models.TransientModel):
         readonly=False,
         domain="[('account_id', '=', account_id), ('ready', '=', True)]",
     )
+
+    address_type = fields.Selection(
+        selection=lambda self: self.env["directmail.task"]._fields["address_type"].selection,
+        string="Address type",
+        required=True,
+        default="random",
+        help="As for email tasks. Random address: DirectMail adds a random part to the sender"
+        " address.",
+    )
+    way = fields.Selection(
+        [
+            ("template", "As an approved template"),
+            ("filled", "As approved text, filled in here"),
+            ("unreviewed", "As text that is not approved yet"),
+        ],
+        compute="_compute_way",
+        help="How the content is handed to DirectMail.",
+    )
+
+    @api.depends("template_id.state", "account_id.content_mode")
+    def _compute_way(self):
+        for test in self:
+            approved = "template" if test.account_id.content_mode == "template" else "filled"
+            test.way = approved if test.template_id.state == "approved" else "unreviewed"
 
     @api.depends("template_id")
     def _compute_sender_id(self):
@@ -115,7 +147,10 @@ class DirectmailTemplateTest(models.TransientModel):
         return list(dict.fromkeys(addresses.values()))
 
     def _make_mails(self, addresses):
-        """Return {address: `directmail.records.Mail`}: no tag, and no header that tells whose."""
+        """Return {address: `directmail.records.Mail`}, as an email task makes them.
+
+        Links, tag and headers are of the test alone: nothing gets into a task's results.
+        """
         template, sender = self.template_id, self.sender_id
         if sender.account_id != template.account_id or not sender.ready:
             raise UserError(self.env._("Choose a sender address that can send marketing mail."))
@@ -123,20 +158,40 @@ class DirectmailTemplateTest(models.TransientModel):
         if template.state in ("draft", "rejected"):
             values = {name: template[name] for name in CONTENT}
             values["account_id"] = template.account_id.id
-        content = template.preview_content(values, self.partner_id.id)
-        if not content["html"].strip():
+        template, subject, text, filled = template._fill_content(values, self.partner_id.id)
+        html = assemble(text or "", filled)
+        if not html.strip():
             raise UserError(self.env._("The body is empty."))
-        subject = self.env._("[Test] %s", content["subject"])
+        subject = self.env._("[Test] %s", assemble(subject or "", filled))
+        content = (
+            {"template_id": self.template_id.remote_ref, "variables": filled}
+            if self.way == "template"
+            else {"html_body": html, "text_body": TextPart(text or "").fill(filled)}
+        )
         return {
             address: Mail(
                 sender=sender.email,
-                address_type=1,
+                address_type=0 if self.address_type == "random" else 1,
                 to=address,
-                subject=subject[:SUBJECT_MAX],
-                sender_name=content["sender_name"],
-                html_body=content["html"],
+                subject=cut_units(subject, SUBJECT_MAX),
+                sender_name=cut_units(template.sender_name or "", SENDER_NAME_MAX),
+                headers=self._make_headers(sender),
+                **sender._get_reply(),
+                **get_unsubscribe_options(template.account_id),
+                **content,
             )
             for address in addresses
+        }
+
+    def _make_headers(self, sender):
+        """Return the headers that an email task's mails have; these lead to nobody's delivery."""
+        number = f"test-{secrets.token_hex(12)}"
+        url = f"{self.template_id._get_public_url()}/directmail/unsubscribe/{PREVIEW_TOKEN}"
+        return {
+            "Message-ID": f"<{number}@{sender.email.partition('@')[2]}>",
+            "X-User-Notify-Mid": number,
+            "List-Unsubscribe": f"<{url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
 
     def _send(self, mails):
@@ -151,6 +206,7 @@ class DirectmailTemplateTest(models.TransientModel):
         account = self.template_id.account_id
         account._check_can_call()
         client = account._get_client()
+        tag = account._ensure_test_tag()
         # Transactions of their own: a lock that is held during calls would hold up the senders.
         with self.env.registry.cursor() as cr:
             env = self.env(cr=cr, su=True)
@@ -159,7 +215,9 @@ class DirectmailTemplateTest(models.TransientModel):
             )
             answers = {test.email: test._get_answer() for test in earlier}
             numbers = {test.email: test.id for test in reserved}
-        answers |= self._call(client, {address: mails[address] for address in numbers})
+        answers |= self._call(
+            client, {address: replace(mails[address], tag=tag) for address in numbers}
+        )
         with self.env.registry.cursor() as cr:
             tests = self.env(cr=cr, su=True)["directmail.test.mail"].browse(numbers.values())
             by_number = {number: answers[address] for address, number in numbers.items()}

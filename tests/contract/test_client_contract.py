@@ -119,7 +119,16 @@ def test_tags(client):
 
 
 @pytest.mark.parametrize("size, in_body", [(1_000, False), (150_000, False), (900_000, True)])
-def test_a_templates_text_comes_back_to_the_letter(client, connect, size, in_body):
+def test_a_templates_text_comes_back_to_the_letter(
+    client, connect, emulator, account, size, in_body
+):
+    emulator.configure_account(
+        account[0],
+        settings={
+            "protocol": {"parameter_places": "accept"},
+            "rules": {"stored_text": "exact", "returns_nickname": True},
+        },
+    )
     client = connect(read_timeout=10)
     line = "<p style=\"color:'red'\">Grüße, {Name} &amp; +1% — 你好 😀\t~*</p>\r\n"
     text = line * (size // len(line.encode()))

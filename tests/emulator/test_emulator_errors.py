@@ -45,7 +45,9 @@ LONG = "x" * 190 + "@example.org"
     ({"html_body": "x" * (8 * 1024 * 1024 + 1)}, "InvalidBody"),
     ({"subject": ""}, "InvalidSubject.Malformed"),
     ({"subject": "x" * 101}, "InvalidSubject.Malformed"),
-    ({"from_alias": "x" * 16}, "InvalidFromAlias.Malformed"),
+    ({"from_alias": "x" * 15}, "InvalidFromAlias.Malformed"),
+    ({"from_alias": "\U0001f338" * 8}, "InvalidFromAlias.Malformed"),
+    ({"subject": "\U0001f338" * 51}, "InvalidSubject.Malformed"),
     ({"reply_address": "nobody"}, "InvalidReplyAddress.Malformed"),
     ({"reply_address_alias": "x" * 16}, "InvalidReplyAddressAlias.Malformed"),
     ({"headers": "no json"}, "InvalidHeaders.Malformed"),
@@ -69,13 +71,15 @@ def test_single_send_mail_refuses(account, fields, code):
 
 
 def test_limits_are_the_last_good_value(account):
-    account.send(subject="x" * 100, from_alias="x" * 15, reply_address_alias="x" * 15,
+    account.send(subject="x" * 100, from_alias="x" * 14, reply_address_alias="x" * 15,
                  bcc_address="a@b.cc,b@b.cc", to=",".join(f"p{n}@b.cc" for n in range(100)))
     account.send("x" * 180 + "@example.org")
-    assert len(account.ledger()) == 103
+    account.send(subject="\U0001f338" * 50, from_alias="\U0001f338" * 7)
+    assert len(account.ledger()) == 104
 
 
 def test_only_the_first_ten_headers_count(account):
+    account.configure(settings={"rules": {"bad_headers": "drop"}})
     headers = {f"X-User-Notify-{number}": str(number) for number in range(12)}
     account.send(headers=headers_json(**headers))
     assert list(account.ledger()[0]["notify"]) == [f"X-User-Notify-{n}" for n in range(10)]
@@ -165,6 +169,9 @@ def make(account, **fields):
     ({"template_name": None}, "MissingParameter"),
     ({"template_name": ""}, "InvalidTemplateName.Malformed"),
     ({"template_name": "x" * 31}, "InvalidTemplateName.Malformed"),
+    ({"template_name": "\U0001f338" * 16}, "InvalidTemplateName.Malformed"),
+    ({"template_nick_name": "\U0001f338" * 16}, "InvalidTemplateNickName.Malformed"),
+    ({"template_subject": "\U0001f338" * 51}, "InvalidSubject.Malformed"),
     ({"template_subject": "x" * 101}, "InvalidSubject.Malformed"),
     ({"template_subject": ""}, "InvalidSubject.Malformed"),
     ({"template_nick_name": "x" * 31}, "InvalidTemplateNickName.Malformed"),
@@ -178,6 +185,21 @@ def make(account, **fields):
 def test_create_template_refuses(account, fields, code):
     assert code_of(make, account, **fields) == code
     assert account.call("query_template_by_param").total_count == 0
+
+
+def test_texts_can_be_stored_in_another_form(account):
+    text = "<style>p{content:'é'}</style><!-- é --><p title='é'>It's é\nand {Name}</p>"
+    found = {}
+    for form in ("exact", "crlf", "entities"):
+        account.configure(settings={"rules": {"stored_text": form, "returns_nickname": False}})
+        number = make(account, template_name=form, template_text=text,
+                      template_nick_name="Anna").template_id
+        answer = account.call("desc_template", template_id=number)
+        assert not answer.template_nick_name
+        found[form] = answer.template_text
+    assert found["exact"] == text
+    assert found["crlf"] == text.replace("\n", "\r\n").replace("</p>", "</p>\r\n\r\n")
+    assert found["entities"] == text.replace("It's é", "It&#39;s &#233;")
 
 
 UNTHROTTLED = {"throttle": {"default": "0"}}

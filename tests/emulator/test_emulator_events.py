@@ -1,6 +1,7 @@
 """Events: their content, their signature, and how they are pushed."""
 
 import base64
+import hmac
 import json
 import socket
 import threading
@@ -13,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 from emulator_support import NEWS, Account, headers_json, refused
 
 
@@ -91,14 +93,14 @@ def test_a_delivery(listening, receiver):
     assert event["time"].endswith("+08:00") and event["subject"].startswith("acs:dm:")
     assert {"id", "aliyunaccountid", "aliyunpublishtime", "aliyuneventbusname",
             "aliyunpublishaddr"} <= set(event)
-    assert data["header"] == {"X-User-Notify-Mid": "anna"}
+    assert data["headers"] == {"x-user-notify-mid": "anna"}
     assert (data["env_id"], data["rcpt"], data["from"]) == (
         sent.env_id, "anna@example.org", NEWS)
     assert data["msg_id"] == "anna@mail.example.com" and data["tag"] == "t"
     assert (data["status"], data["err_code"], data["failed_type"]) == ("0", "250", "SendOk")
     assert data["event"] == "dm:Deliver:Succeed" and data["region"] == "ap-southeast-1"
     assert set(data) == {
-        "header", "env_id", "account", "from", "rcpt", "msg_id", "channel_name", "outbound_ip",
+        "headers", "env_id", "account", "from", "rcpt", "msg_id", "channel_name", "outbound_ip",
         "send_time", "deliver_time", "status", "event", "region", "err_code", "err_msg",
         "failed_type", "esp", "ip_pool_id", "is_dedicated_ip", "tag"}
 
@@ -130,8 +132,8 @@ def test_types(listening, receiver, local, fields, types):
                 sent.env_id, f"{local}@example.org", NEWS)
             assert data["operate_time"] and data["client_ip"]
         else:
-            assert data["env_id"] == sent.env_id and data["header"] == {
-                "X-User-Notify-Mid": local}
+            assert data["env_id"] == sent.env_id and data["headers"] == {
+                "x-user-notify-mid": local}
         if event["type"] == "dm:Trace:Click":
             assert data["url"] == "https://shop.example/"
 
@@ -145,15 +147,19 @@ def test_machines_can_be_told_by_their_data(listening, receiver):
     assert agents["machine1"] == "Mozilla/5.0" and "iPhone" in agents["open1"]
 
 
-def verify(url, headers, body, certificate):
+def verify(url, headers, body, certificate, form=("public_key", "der"), ending=b"\n"):
     """As a receiver checks it: EventBridge's rules, not the emulator's code."""
     names = ["x-eventbridge-signature-timestamp", "x-eventbridge-hash-method",
              "x-eventbridge-signature-version", "x-eventbridge-signature-url",
              "x-eventbridge-signature-token"]
     given = {name.lower(): value for name, value in headers.items()}
     lines = "\n".join(f"{name}: {given[name]}" for name in names if name in given)
-    text = f"{url}\n{lines}\n".encode() + body
-    key = x509.load_pem_x509_certificate(certificate).public_key()
+    text = f"{url}\n{lines}\n".encode() + body + ending
+    read = {("certificate", "pem"): lambda text: x509.load_pem_x509_certificate(text).public_key(),
+            ("certificate", "der"): lambda text: x509.load_der_x509_certificate(text).public_key(),
+            ("public_key", "pem"): load_pem_public_key,
+            ("public_key", "der"): load_der_public_key}[form]
+    key = read(certificate)
     key.verify(base64.b64decode(given["x-eventbridge-signature-v2"]), text,
                padding.PKCS1v15(), SHA256())
 
@@ -176,6 +182,44 @@ def test_signature(listening, receiver, token):
         with pytest.raises(InvalidSignature):
             verify(receiver.url, changed, body + b" " if changed is headers else body,
                    certificate)
+
+
+@pytest.mark.parametrize("content", ["certificate", "public_key"])
+@pytest.mark.parametrize("encoding", ["pem", "der", "base64"])
+@pytest.mark.parametrize("newline", [True, False])
+def test_what_documents_leave_open(listening, receiver, content, encoding, newline):
+    listening.configure(settings={"events": {
+        "certificate_content": content, "certificate_encoding": encoding,
+        "signature_newline": newline, "echo_field": "header", "echo_names": "sent"}})
+    send(listening, "anna")
+    listening.emulator.flush_outcomes()
+    [event] = receiver.wait(1)
+    assert event["data"]["header"] == {"X-User-Notify-Mid": "anna"}
+    _time, headers, body = receiver.got[0]
+    served = requests.get(headers["x-eventbridge-signature-url"], timeout=5).content
+    if encoding == "base64":
+        served, encoding = base64.b64decode(served), "der"
+    verify(receiver.url, headers, body, served, (content, encoding), b"\n" if newline else b"")
+
+
+def test_the_older_signature(listening, receiver):
+    listening.configure(settings={"events": {"signature": "hmac"}})
+    send(listening, "anna")
+    listening.emulator.flush_outcomes()
+    receiver.wait(1)
+    _time, headers, body = receiver.got[0]
+    assert "x-eventbridge-signature-v2" not in headers
+    key = load_der_public_key(
+        requests.get(headers["x-eventbridge-signature-url"], timeout=5).content)
+    sealed = base64.b64decode(headers["x-eventbridge-signature-secret"])
+    secret = key.recover_data_from_signature(sealed, padding.PKCS1v15(), None)
+    lines = [f"{name}: {headers[name]}" for name in (
+        "x-eventbridge-signature-timestamp", "x-eventbridge-signature-method",
+        "x-eventbridge-signature-version", "x-eventbridge-signature-url",
+        "x-eventbridge-signature-token")]
+    text = "\n".join([receiver.url, *lines]).encode() + b"\n" + body + b"\n"
+    assert headers["x-eventbridge-signature"] == base64.b64encode(
+        hmac.digest(secret, text, "sha1")).decode()
 
 
 def test_the_signature_can_be_left_out_and_the_address_set(listening, receiver):

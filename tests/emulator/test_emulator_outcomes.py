@@ -167,6 +167,21 @@ def test_unsubscription_levels(emulator, level, reached):
     assert held == reached
 
 
+@pytest.mark.parametrize("fields, link, level", [
+    ({}, "directmail", "default"),
+    ({"un_subscribe_link_type": "default", "un_subscribe_filter_level": "edm_id"},
+     "directmail", "edm_id"),
+    ({"un_subscribe_link_type": "disabled", "un_subscribe_filter_level": "disabled"},
+     "none", "disabled"),
+    ({"account_name": "service@mail.example.com"}, "none", "default"),
+    ({"headers": headers_json(List_Unsubscribe="<https://x.example/u>")}, "own", "default"),
+])
+def test_whose_unsubscribe_link_a_mail_has(account, fields, link, level):
+    account.send(**fields)
+    [mail] = account.ledger()
+    assert (mail["unsubscribe_link"], mail["unsubscribe_filter"]) == (link, level)
+
+
 def test_trigger_senders_are_not_filtered_by_default(account):
     service = "service@mail.example.com"
     for _ in range(2):

@@ -92,6 +92,8 @@ def test_there_is_an_example_of_every_operation():
 @pytest.mark.parametrize("action", sorted(EXAMPLES))
 def test_shape(busy, action):
     account, ids = busy
+    account.configure(settings={"protocol": {"parameter_places": "accept"},
+                                "rules": {"returns_nickname": True}})
     query = {name: re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], value)
              if value.startswith("{") and value.endswith("}") and '"' not in value else value
              for name, value in EXAMPLES[action].items()}

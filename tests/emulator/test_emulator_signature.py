@@ -267,6 +267,7 @@ def test_a_stated_body_hash_that_is_wrong_though_signed(account):
 
 
 def test_body_and_query_mean_the_same_and_the_body_wins(account):
+    account.configure(settings={"protocol": {"parameter_places": "accept"}})
     body = f"TagDescription={quote('from body')}&TagName=t".encode()
     post(account, "CreateTag", {"TagName": "other"}, body=body)
     tag = account.call("query_tag_by_param").data.tag[0]

@@ -18,6 +18,8 @@ BODY = """<div><p>Dear <t t-out="object.name">friend</t>,</p><p>our spring colle
 STATES = (
     "suppressed", "waiting", "sending", "unknown", "sent", "refused", "not_sent", "cancelled",
 )  # fmt: skip
+# What the web client shows as a message to the user, and not as a fault.
+USER_ERRORS = ("UserError", "ValidationError", "AccessError", "MasterKeyProblem")
 OUTCOMES = ("delivered", "failed", "invalid", "spam")
 COUNTERS = [f"{name}_count" for name in (*STATES, *OUTCOMES)]
 # Short waits, so that what takes minutes in production takes seconds here. A lease must be longer
@@ -57,6 +59,7 @@ class Shop:
             [
                 {
                     "name": name,
+                    "connection": "test",
                     "endpoint": endpoint or self.emulator.endpoint,
                     "access_key_id": access_key_id,
                     "access_key_secret": secret,
@@ -356,6 +359,6 @@ def refusal(session, model, method, ids):
     try:
         session.call(model, method, [ids])
     except RpcError as error:
-        assert error.kind in ("UserError", "ValidationError", "AccessError"), error.debug
+        assert error.kind in USER_ERRORS, error.debug
         return str(error)
     raise AssertionError(f"{model}.{method} was not refused")

@@ -18,6 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
+from behaviors import (  # noqa: E402
+    FirstContact,
+    all_others,
+    open_branch,
+    send_campaign,
+)
 from campaign import EMULATOR, Books, Shop  # noqa: E402
 from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
@@ -274,7 +280,35 @@ def facts_polled():
         yield shop.check(task, people), find_differences(shop, task)
 
 
+def behaviors():
+    """Every open point of DirectMail the other way round: First contact, then a campaign.
+
+    Each campaign ends right, or stops before its first mail with a sentence that names the
+    behavior.
+    """
+    with open_shop("behaviors") as shop:
+        for number, (behavior, value) in enumerate(all_others()):
+            changes = behavior.changes(value)
+            push = behavior.setting.startswith("events.")
+            branch = open_branch(shop, number, changes, push)
+            contact = FirstContact(branch)
+            steps = contact.walk()
+            label = f"{behavior.name}={value}"
+            bad = [
+                f"{label}: {name}: {step}" for name, step in steps.items() if step[0] == "failed"
+            ]
+            if push and steps["push"][0] != "ok":
+                bad.append(f"{label}: the event was not understood: {steps['push']}")
+            books, state, told, wrong = send_campaign(branch, f"way{number}")
+            if state != "done":
+                named = behavior.name in told or behavior.question in told
+                wrong = [f"it {state}: {told}"] * (not named or bool(books.mailed))
+            print(f"behaviors: {label}: {state}, {books.mailed} mailed")
+            yield books, bad + [f"{label}: {complaint}" for complaint in wrong]
+
+
 RUNS = (
+    behaviors,
     kill_odoo,
     kill_withheld,
     kill_all,

@@ -11,7 +11,11 @@
 openssl 3.0.19; the lower-case key's value likewise.
 """
 
+import base64
+
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 from directmail.address import scrub
 from directmail.aes import AesKey, AesKeyError, DecryptError, make_fingerprint
 from hypothesis import given
@@ -141,3 +145,34 @@ def test_scrub_leaves_the_rest():
         "550 5.1.1 no mailbox here by that name"
     )
     assert scrub(None, "a@b.cd") == scrub("", "") == ""
+
+
+LITERALS = (
+    "0x{hex}", "0X{HEX}", "X'{HEX}'", "x'{hex}'", "\\x{hex}", "'\\x{hex}'::bytea", "E'\\\\x{hex}'",
+    "_binary 0x{HEX}", "UNHEX('{HEX}')", "HEXTORAW('{HEX}')", "decode('{hex}', 'hex')",
+    "FROM_BASE64('{b64}')", "decode('{b64}','base64')", "'{hex}'", '"{b64}"', '="{HEX}"', "'{b64}",
+    "{hex} ", " {b64}\n", "{colons}", "{spaces}", "{url}", "{lines}", "\ufeff{hex}", "b'{b64}'",
+    "N'{hex}'", "{hex},",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("literal", LITERALS)
+def test_values_as_databases_write_them(literal):
+    text = "1234567890abcdef"
+    padder = PKCS7(128).padder()
+    address = b"a.rather.long.local.part.for.a.second.line@list.example"
+    padded = padder.update(address) + padder.finalize()
+    encryptor = Cipher(algorithms.AES(text.encode()), modes.ECB()).encryptor()  # noqa: S305
+    data = encryptor.update(padded) + encryptor.finalize()
+    plain = base64.b64encode(data).decode()
+    value = literal.format(
+        hex=data.hex(),
+        HEX=data.hex().upper(),
+        b64=plain,
+        url=plain.translate(str.maketrans("+/", "-_")).rstrip("="),
+        lines="\n".join(plain[n : n + 20] for n in range(0, len(plain), 20)),
+        colons=data.hex(":"),
+        spaces=data.hex(" "),
+    )
+    assert AesKey(text).read_address(value) == address.decode()
+    assert AesKey(text).decrypt(value) == address.decode()

@@ -1,10 +1,11 @@
 """Times of day on real calendars, clock changes included."""
 
+import zoneinfo
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from directmail.daily import day_start, local_day, next_daily
+from directmail.daily import day_start, get_offsets, get_zone, local_day, next_daily
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +81,30 @@ def test_clock_changes(after, hour, tz, expected):
 def test_a_midnight_that_is_left_out():
     # Cairo, 24 April 2026: from 00:00 to 01:00
     assert day_start(date(2026, 4, 24), "Africa/Cairo") == datetime(2026, 4, 23, 22)
+
+
+def test_zones_that_a_system_leaves_out():
+    """Some systems have no "US/Eastern"; Odoo offers it."""
+    paths = zoneinfo.TZPATH
+    summer = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
+    try:
+        zoneinfo.reset_tzpath(to=())
+        ZoneInfo.clear_cache()
+        get_zone.cache_clear()
+        assert summer.astimezone(get_zone("US/Eastern")).hour == 8
+        assert summer.astimezone(get_zone("CET")).hour == 14
+    finally:
+        zoneinfo.reset_tzpath(to=paths)
+        get_zone.cache_clear()
+
+
+def test_zones_that_nobody_knows():
+    for name in ("", None, False, "Nowhere/Land", "../etc/passwd", "/etc/passwd", "UTC\0"):
+        assert get_zone(name).key == "UTC"
+
+
+def test_offsets_of_a_zone():
+    moments, offsets = get_offsets("Europe/Berlin", 2026)
+    assert moments[-2:] == [datetime(2026, 3, 29, 1), datetime(2026, 10, 25, 1)]
+    assert offsets[-3:] == [timedelta(hours=1), timedelta(hours=2), timedelta(hours=1)]
+    assert get_offsets("UTC", 2026) == ([], [timedelta(0)])

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 from directmail.push import BATCH_MAX, PushRefused, read_events, verify
 
@@ -36,6 +36,10 @@ class Key:
             .sign(self.private, hashes.SHA256())
         )
         self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
+        self.der = certificate.public_bytes(serialization.Encoding.DER)
+
+    def bare(self, encoding, form=serialization.PublicFormat.SubjectPublicKeyInfo):
+        return self.private.public_key().public_bytes(encoding, form)
 
     def encrypt(self, secret):
         """RSA with the private key, as the older form seals its secret: PKCS #1 v1.5, type 1."""
@@ -53,7 +57,16 @@ def text(url, names, headers, body):
     return "\n".join([url, *(f"{name}: {headers[name]}" for name in names)]).encode() + b"\n" + body
 
 
-def sign(key=KEY, url=URL, body=BODY, at=NOW, token="token", certificate=f"{HOST}/c.pem", v1=False):
+def sign(
+    key=KEY,
+    url=URL,
+    body=BODY,
+    at=NOW,
+    token="token",
+    certificate=f"{HOST}/c.pem",
+    v1=False,
+    ending=b"",
+):
     method = f"{PREFIX}-method" if v1 else "x-eventbridge-hash-method"
     headers = {
         f"{PREFIX}-timestamp": str(int(at * 1000)),
@@ -63,7 +76,7 @@ def sign(key=KEY, url=URL, body=BODY, at=NOW, token="token", certificate=f"{HOST
     }
     if token is not None:
         headers[f"{PREFIX}-token"] = token
-    signed = text(url, list(headers), headers, body)
+    signed = text(url, list(headers), headers, body + ending)
     if v1:
         secret = b"passing secret"
         headers[f"{PREFIX}-secret"] = base64.b64encode(key.encrypt(secret)).decode()
@@ -114,6 +127,45 @@ def test_not_genuine(v1):
     assert refusal({}) == "unsigned"
 
 
+@pytest.mark.parametrize("v1", [False, True])
+def test_a_newline_behind_the_body(v1):
+    """Alibaba's own verifier signs one, the help page's formula has none."""
+    check(sign(v1=v1, ending=b"\n"))
+    assert refusal(sign(v1=v1, ending=b"\n\n")) == "signature"
+    assert refusal(sign(v1=v1, ending=b" ")) == "signature"
+    assert refusal(sign(OTHER, v1=v1, ending=b"\n")) == "signature"
+
+
+@pytest.mark.parametrize("v1", [False, True])
+def test_header_names_in_any_case(v1):
+    check({name.title(): value for name, value in sign(v1=v1).items()})
+    check({name.upper(): value for name, value in sign(v1=v1).items()})
+
+
+PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
+PKCS1 = serialization.PublicFormat.PKCS1
+
+
+@pytest.mark.parametrize("v1", [False, True])
+@pytest.mark.parametrize(
+    "content",
+    [
+        KEY.certificate.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + KEY.certificate + OTHER.certificate,
+        KEY.der,
+        base64.b64encode(KEY.der),
+        base64.encodebytes(KEY.der),
+        KEY.bare(PEM),
+        KEY.bare(DER),
+        base64.b64encode(KEY.bare(DER)) + b"\r\n",
+        KEY.bare(PEM, PKCS1),
+    ],
+)
+def test_certificates_in_any_form(content, v1):
+    check(sign(v1=v1), certificate=lambda _url: content)
+    assert refusal(sign(OTHER, v1=v1), certificate=lambda _url: content) == "signature"
+
+
 @pytest.mark.parametrize("name", [f"{PREFIX}-v2", PREFIX, f"{PREFIX}-secret"])
 @pytest.mark.parametrize("value", ["!", "AAAA", ""])
 def test_broken_signature(name, value):
@@ -149,7 +201,24 @@ def test_certificate_of_this_machine_only_in_tests():
     assert refusal(sign(certificate="http://10.0.0.1/c.pem"), test_mode=True) == "certificate_host"
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nx\n"])
+ELLIPTIC = ec.generate_private_key(ec.SECP256R1()).public_key()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>",
+        b"-----BEGIN CERTIFICATE-----\nx\n",
+        b"AAAA",
+        b"A",
+        b"Not found",
+        base64.b64encode(KEY.der)[:-40],
+        KEY.certificate[:-200],
+        b"\x30\x82",
+        ELLIPTIC.public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
+    ],
+)
 def test_certificate_that_is_none(content):
     assert refusal(sign(), certificate=lambda _url: content) == "certificate"
 
@@ -173,6 +242,24 @@ def test_reading():
         "e1", "invalid", "token", "a@x.example", "SmtpNxBox",
     )  # fmt: skip
     assert read.occurred_at == datetime(2026, 11, 1, 10, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("field", ["header", "headers"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"X-User-Notify-Mid": "token"},
+        {"x-user-notify-mid": "token"},
+        {"X-USER-NOTIFY-MID": "token", "X-User-Notify-Other": "x"},
+        '{"X-User-Notify-Mid": "token"}',
+    ],
+)
+def test_echoed_headers_in_any_form(field, header):
+    [read] = read_events(json.dumps(event(**{field: header, "msg_id": "other@x.example"})))
+    assert read.token == "token"
+    both = {"header": {}, "headers": {}, field: header}
+    [read] = read_events(json.dumps(event(**both)))
+    assert read.token == "token"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +302,9 @@ def test_no_events(body):
         read_events(body)
 
 
-@pytest.mark.parametrize("data", [None, [], "x", {"header": []}, {"header": {"x": 1}}])
+@pytest.mark.parametrize(
+    "data", [None, [], "x", {"header": []}, {"header": {"x": 1}}, {"headers": "{"}]
+)
 def test_event_that_says_little(data):
     [read] = read_events(json.dumps({"id": "1", "type": "dm:Deliver:Fail", "data": data}))
     assert (read.kind, read.token, read.address, read.occurred_at) == ("failed", "", "", None)

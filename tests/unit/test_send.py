@@ -68,6 +68,22 @@ def test_everything_needed_is_in_the_form(client, server):
     }
 
 
+@pytest.mark.parametrize(
+    ("change", "link", "level"),
+    [
+        ({"headers": {"list-unsubscribe": "<https://x.example/u>"}}, "disabled", "mailfrom_domain"),
+        ({"headers": {}}, "default", "mailfrom_domain"),
+        ({"headers": {}, "unsubscribe_link": "disabled"}, "disabled", "mailfrom_domain"),
+        ({"unsubscribe_link": "default", "unsubscribe_filter": "edm_id"}, "default", "edm_id"),
+    ],
+)
+def test_directmails_own_unsubscribe_link(client, server, change, link, level):
+    """Only in a mail that has none, unless the account says otherwise."""
+    client.send(replace(MAIL, **change))
+    form = server.requests[0].form
+    assert (form["UnSubscribeLinkType"], form["UnSubscribeFilterLevel"]) == (link, level)
+
+
 def test_a_body_instead_of_a_template(client, server):
     client.send(replace(MAIL, template_id="", html_body="<p>Grüße</p>", click_trace=True))
     form = server.requests[0].form

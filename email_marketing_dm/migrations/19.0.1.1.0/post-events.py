@@ -7,5 +7,6 @@ def migrate(cr, version):
         return
     cr.execute(
         """INSERT INTO directmail_event_open (id, company_id)
-           SELECT id, company_id FROM directmail_event WHERE applied IS NOT TRUE"""
+           SELECT id, company_id FROM directmail_event WHERE applied IS NOT TRUE
+               ON CONFLICT DO NOTHING"""
     )

@@ -1,5 +1,16 @@
+from odoo.tools.sql import column_exists
+
+
 def migrate(cr, version):
-    """Facts speak of a delivery; before, of a task and an address key."""
+    """Facts speak of a delivery; before, of a task and an address key. May be run again."""
+    if column_exists(cr, "directmail_event", "outcome"):
+        _convert_events(cr)
+    if not column_exists(cr, "directmail_optout", "occurred_at"):
+        cr.execute("ALTER TABLE directmail_optout ADD COLUMN occurred_at timestamp")
+        cr.execute("UPDATE directmail_optout SET occurred_at = create_date")
+
+
+def _convert_events(cr):
     cr.execute("ALTER TABLE directmail_event RENAME COLUMN outcome TO kind")
     cr.execute(
         """ALTER TABLE directmail_event
@@ -23,8 +34,6 @@ def migrate(cr, version):
              FROM directmail_task t WHERE t.id = e.task_id AND e.source IS NULL"""
     )
     cr.execute("ALTER TABLE directmail_event DROP COLUMN task_id")
-    cr.execute("ALTER TABLE directmail_optout ADD COLUMN occurred_at timestamp")
-    cr.execute("UPDATE directmail_optout SET occurred_at = create_date")
     cr.execute(
         """UPDATE ir_rule SET domain_force = '[(''company_id'', ''in'', company_ids)]'
             WHERE id = (SELECT res_id FROM ir_model_data WHERE module = 'email_marketing_dm'

@@ -1,0 +1,191 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Reads a filter that is kept as text: literals and the few dates that Odoo's editor writes.
+
+Nothing is evaluated as code. ``3**60000000 % 7`` would keep a server busy for half a minute.
+"""
+
+import ast
+import datetime
+
+from dateutil.relativedelta import relativedelta
+
+from .daily import get_zone, local_day
+
+#: longest text in characters: room for the ids of some 20,000 chosen records
+TEXT_MAX = 200_000
+#: how deep lists, calls and sums may stand in one another
+DEPTH_MAX = 40
+#: how many conditions and operators a list may have: Odoo combines them recursively
+TERMS_MAX = 500
+INTEGER_MAX = 2**63 - 1
+FORMAT_MAX = 100
+
+_DATES = (datetime.date, datetime.datetime)
+_SPANS = (datetime.timedelta, relativedelta)
+_CLASSES = {
+    "datetime": datetime.datetime,
+    "date": datetime.date,
+    "time": datetime.time,
+    "timedelta": datetime.timedelta,
+}
+# Methods that dates have here, and of which kind of date.
+_METHODS = {
+    "strftime": _DATES,
+    "isoformat": _DATES,
+    "replace": _DATES,
+    "date": (datetime.datetime,),
+    "to_utc": (datetime.datetime,),
+}
+
+
+def parse_filter(text, uid=0, now=None, tz="UTC"):
+    """Return the list that a filter's text stands for.
+
+    :param str text: as Odoo's filter editor writes it; empty means ``[]``
+    :param int uid: the value of the name ``uid``
+    :param now: the present moment (naive UTC); by default the system's
+    :param tz: name of the zone whose calendar says which day is today
+    :return: lists, tuples and values, in the shape of an Odoo domain
+    :rtype: list
+    :raise ValueError: with the reason, if it is anything else
+    """
+    text = (text or "").strip() or "[]"
+    if len(text) > TEXT_MAX:
+        raise ValueError(f"the filter has more than {TEXT_MAX:,} characters")
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it is not a list of conditions: {text[:80]}") from error
+    now = now or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    try:
+        found = _Reader(uid, now, tz).value_of(node)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(found, list):
+        raise ValueError(f"it is not a list of conditions: {text[:80]}")
+    _check_terms(found)
+    return found
+
+
+def _check_terms(found):
+    """Refuse a domain, or one nested in it, with too many terms."""
+    if len(found) > TERMS_MAX:
+        raise ValueError(f"the filter has more than {TERMS_MAX} conditions")
+    for term in found:
+        # (field, "any", domain)
+        if isinstance(term, (list, tuple)) and len(term) == 3 and str(term[1]).endswith("any"):
+            _check_terms(term[2] if isinstance(term[2], (list, tuple)) else ())
+
+
+class _Reader:
+    """Turns a syntax tree into values, node by node; every other node is refused."""
+
+    def __init__(self, uid, now, tz):
+        self._uid = uid
+        self._now = now
+        self._tz = tz
+
+    def value_of(self, node, depth=0):
+        """Return the value of a node.
+
+        :raise ValueError: for a node that a filter has no use for
+        """
+        if depth > DEPTH_MAX:
+            raise ValueError("the filter is nested too deeply")
+        match node:
+            case ast.Constant(value=None | bool() | str() | float() as value):
+                return value
+            case ast.Constant(value=int(value)) if abs(value) <= INTEGER_MAX:
+                return value
+            case ast.List(elts=items):
+                return [self.value_of(item, depth + 1) for item in items]
+            case ast.Tuple(elts=items):
+                return tuple(self.value_of(item, depth + 1) for item in items)
+            case ast.Name(id="uid"):
+                return self._uid
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=inner):
+                return self._read_signed(sign, self.value_of(inner, depth + 1))
+            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sign, right=right):
+                terms = self.value_of(left, depth + 1), self.value_of(right, depth + 1)
+                return self._add(sign, *terms)
+            case ast.Call(func=function, args=args, keywords=keywords):
+                return self._call(
+                    function,
+                    [self.value_of(arg, depth + 1) for arg in args],
+                    {word.arg: self.value_of(word.value, depth + 1) for word in keywords},
+                    depth + 1,
+                )
+        raise ValueError(f"it can't contain {ast.unparse(node)[:80]}")
+
+    def _read_signed(self, sign, value):
+        if isinstance(value, bool) or not isinstance(value, (int, float, *_SPANS)):
+            raise ValueError(f"{value!r} is not a number")
+        return -value if isinstance(sign, ast.USub) else value
+
+    def _add(self, sign, left, right):
+        """Return a date moved by a span of time, or the sum of two spans; nothing else is added."""
+        if not isinstance(right, _SPANS) or not isinstance(left, (*_DATES, *_SPANS)):
+            raise ValueError("only dates and spans of time can be added")
+        return left + right if isinstance(sign, ast.Add) else left - right
+
+    def _call(self, function, args, words, depth):
+        name = ast.unparse(function) if _is_dotted(function) else ""
+        words_ok = all(words) and all(_is_small(value) for value in words.values())
+        if name == "context_today" and not args and not words:
+            return local_day(self._now, self._tz)
+        if name == "relativedelta" and not args and words_ok:
+            return relativedelta(**words)
+        if name == "time.strftime" and len(args) == 1:
+            return self._format(self._now, args[0])
+        module, _dot, rest = name.partition(".")
+        if module == "datetime" and words_ok:
+            found = self._call_datetime(rest, args, words)
+            if found is not None:
+                return found
+        if isinstance(function, ast.Attribute) and function.attr in _METHODS and words_ok:
+            value = self.value_of(function.value, depth)
+            return self._call_method(value, function.attr, args, words)
+        raise ValueError(f"it can't contain {ast.unparse(function)[:80]}()")
+
+    def _call_datetime(self, rest, args, words):
+        """Return the value of ``datetime.<rest>(...)``, or None if that is nothing of ours."""
+        if rest in _CLASSES and all(map(_is_small, args)):
+            return _CLASSES[rest](*args, **words)
+        if rest == "datetime.combine" and len(args) == 2 and not words:
+            return datetime.datetime.combine(*args)
+        if words or args:
+            return None
+        if rest in ("datetime.now", "datetime.today", "datetime.utcnow"):
+            return self._now
+        return self._now.date() if rest == "date.today" else None
+
+    def _call_method(self, value, name, args, words):
+        if not isinstance(value, _METHODS[name]):
+            raise ValueError(f"{value!r} has no {name}()")
+        if name == "strftime" and len(args) == 1 and not words:
+            return self._format(value, args[0])
+        if name == "replace" and not args:
+            return value.replace(**words)
+        if args or words:
+            raise ValueError(f"{name}() takes nothing")
+        if name == "to_utc":
+            local = value.replace(tzinfo=get_zone(self._tz))
+            return local.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        return getattr(value, name)()
+
+    def _format(self, value, pattern):
+        if not isinstance(pattern, str) or len(pattern) > FORMAT_MAX:
+            raise ValueError("strftime() takes the short text of a format")
+        return value.strftime(pattern)
+
+
+def _is_dotted(node):
+    """Tell whether a node is a name such as ``datetime.date.today``."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def _is_small(value):
+    """Tell whether a value can be part of a date or of a span of time."""
+    return isinstance(value, int) and abs(value) < 1_000_000

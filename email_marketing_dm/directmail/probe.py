@@ -1,0 +1,115 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The template and the mail by which *First contact* finds out how DirectMail treats an account."""
+
+import re
+
+from .address import normalise
+from .const import VARIABLES_MAX
+from .placeholders import TOKEN, html_value, plain_value
+from .sameness import is_same
+
+#: every operation in use, without those that could change something though they lack parameters
+ACTIONS = (
+    "SingleSendMail",
+    "DescAccountSummary",
+    "QueryMailAddressByParam",
+    "QueryDomainByParam",
+    "DescDomain",
+    "GetUser",
+    "CreateTag",
+    "QueryTagByParam",
+    "DeleteTag",
+    "CreateTemplate",
+    "ModifyTemplate",
+    "DescTemplate",
+    "QueryTemplateByParam",
+    "DeleteTemplate",
+    "SenderStatisticsDetailByParam",
+    "ListBlockSending",
+    "QueryInvalidAddress",
+)
+#: without these, approved content can't be handed over from Odoo
+TEMPLATE_ACTIONS = frozenset(("CreateTemplate", "ModifyTemplate", "DescTemplate", "DeleteTemplate"))
+
+NAME = "O'Brien & Sons"
+EMOJI = "\U0001f600\U0001f469\u200d\U0001f4bb"
+RIGHT_TO_LEFT = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd 123"
+SENDER_NAME = "First contact!"  # 14 characters: the most that every document allows
+SUBJECT_OF_TEMPLATE = "First contact: subject A, {NameSubject}"
+SUBJECT_OF_CALL = "First contact: subject B, {NameSubject}"
+#: names of the variables that are there only to make as many as a template may have
+FILLERS = tuple(
+    f"Probe{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(VARIABLES_MAX - 3)
+)
+
+_TEXT = """<!DOCTYPE html>
+<html lang="en" dir="ltr"><head><meta charset="utf-8"><title>First contact</title>
+<style>.probe { color: #333333 }
+@media (max-width: 600px) { .probe { width: 100% !important } }</style>
+</head>\r
+<body><p class='probe' title="a &quot;quoted&quot; title">Hello {Name},</p>
+<p>this is a technical test by the administrator of {public_url}.
+It is sent once,\tto the administrator.</p>
+<p>Emoji: {emoji}</p><p dir="rtl">{right_to_left}</p>
+<p>Signs: 100 % &amp; more, 5 &lt; 6, "double", 'single', \u201ccurly\u201d,
+\u00e4\u00f6\u00fc \u00df \u4f60\u597d, a&nbsp;b, caf\u00e9</p>
+<p>{fillers}</p>
+<p>You receive this mail because you administer this system.
+<a href="{public_url}/directmail/unsubscribe/{Token}">Unsubscribe</a></p>
+</body></html>
+"""
+
+
+def make_text(public_url):
+    """Return the probe's text with its variables.
+
+    :param str public_url: of this server, without a slash at its end
+    """
+    text = _TEXT
+    for name, value in (
+        ("public_url", public_url),
+        ("emoji", EMOJI),
+        ("right_to_left", RIGHT_TO_LEFT),
+        ("fillers", " ".join("{%s}" % name for name in FILLERS)),
+    ):
+        text = text.replace("{%s}" % name, value)
+    return text
+
+
+def make_values(token):
+    """Return {variable: value}, escaped as those of a campaign."""
+    fillers = {name: str(number) for number, name in enumerate(FILLERS, 1)}
+    return {
+        "Name": html_value(NAME),
+        "NameSubject": plain_value(NAME),
+        **fillers,
+        TOKEN: token,
+    }
+
+
+def compare_text(sent, stored):
+    """Return the value of the behavior ``stored_text`` that two texts show."""
+    if stored == sent:
+        return "exact"
+    # Line ends between tags, and how they are written, change nothing that anybody sees.
+    if _without_line_ends(stored) == _without_line_ends(sent):
+        return "crlf"
+    if not is_same(sent, stored):
+        return "changed"
+    entities = sum(stored.count(mark) for mark in ("&#", "&quot;", "&apos;"))
+    before = sum(sent.count(mark) for mark in ("&#", "&quot;", "&apos;"))
+    return "entities" if entities > before else "other"
+
+
+def _without_line_ends(text):
+    return re.sub(r"\s*[\r\n]\s*", "", text)
+
+
+def find_own_row(rows, address):
+    """Return the newest `records.DeliveryDetail` of an address, or None."""
+    own = [row for row in rows if normalise(row.address) == normalise(address) and row.status]
+    return max(own, key=_get_moment, default=None)
+
+
+def _get_moment(row):
+    return row.updated_at.timestamp() if row.updated_at else 0

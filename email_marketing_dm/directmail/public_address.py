@@ -1,0 +1,90 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Whether an address is one that recipients anywhere could reach, judged by its text alone."""
+
+import contextlib
+import ipaddress
+import re
+import socket
+import unicodedata
+from urllib.parse import urlsplit
+
+#: what find_problem() returns
+PROBLEMS = ("malformed", "scheme", "local_name", "bare_name", "private")
+
+# Names that public DNS never answers: RFC 6761, 6762, 8375, 9476, and what networks use inside.
+_LOCAL_SUFFIXES = (
+    "localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "private",
+    "home.arpa", "test", "invalid", "example", "alt", "onion",
+)  # fmt: skip
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+# What browsers take for an IPv4 address: the last part is a number, or hexadecimal.
+_NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def find_problem(url):
+    """Return why recipients can't reach a URL over HTTPS, or None if its text shows no reason.
+
+    It asks no name server: a public name may still lead nowhere.
+
+    :rtype: str | None
+    :return: one of PROBLEMS: "malformed" (no URL of a site), "scheme" (not https), "local_name"
+        (such as localhost or server.local), "bare_name" (without a dot), "private" (an IP address
+        of this machine or of a private network)
+    """
+    try:
+        parts = urlsplit((url or "").strip())
+        host = unicodedata.normalize("NFKC", parts.hostname or "").replace("\u3002", ".")
+        _port = parts.port  # raises ValueError for what is no port
+    except ValueError:
+        return "malformed"
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
+        return "malformed"
+    if parts.query or parts.fragment:
+        return "malformed"
+    return _find_host_problem(host.rstrip(".")) or (
+        "scheme" if parts.scheme != "https" else None
+    )
+
+
+def _find_host_problem(host):
+    address = _read_ip(host)
+    if address is not None:
+        return None if _is_public(address) else "private"
+    if ":" in host or _NUMERIC_END.fullmatch(host):
+        return "malformed"  # an IP address with a mistake
+    try:
+        labels = host.encode("idna").decode("ascii").lower().split(".")
+    except UnicodeError:
+        return "malformed"
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        return "malformed"
+    name = ".".join(labels)
+    if any(name == suffix or name.endswith(f".{suffix}") for suffix in _LOCAL_SUFFIXES):
+        return "local_name"
+    return "bare_name" if len(labels) == 1 else None
+
+
+def _read_ip(host):
+    """Return the IP address that a host stands for, in any of its spellings, or None."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host.partition("%")[0])
+    if not _NUMERIC_END.fullmatch(host):
+        return None
+    try:
+        # Also 127.1, 0x7f000001, 2130706433, 0177.0.0.1, as browsers do.
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
+def _is_public(address):
+    if address.version == 6:
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(inner)
+        if address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast

@@ -1,0 +1,31 @@
+"""Models that stored records name: their app may have been uninstalled since."""
+
+from ..exceptions import UninstalledError
+
+
+def find_model(env, name):
+    """Return the empty recordset of a model, or None where no installed app has it.
+
+    :param str name: as it is stored, for example in `res_model`; may be empty
+    """
+    return env.get(name) if name else None
+
+
+def get_model(env, name, user):
+    """Return the empty recordset of a model that is needed.
+
+    :param str name: as it is stored, for example in `directmail.data.table.model_name`
+    :param str user: the name of the record that needs it, for the message
+    :raise UninstalledError: a `UserError`, where no installed app has the model
+    """
+    model = find_model(env, name)
+    if model is None:
+        raise UninstalledError(
+            env._(
+                "%(user)s can't be used, because the app that its records (%(model)s) belong to is"
+                " not installed. Install the app again, or choose something else instead.",
+                user=user,
+                model=name or "?",
+            )
+        )
+    return model

@@ -1,0 +1,110 @@
+"""Readdress: people whose address changed while they wait for their mail get the new one.
+
+An address is in a task once (`_address_unique`). PostgreSQL checks that row by row, so addresses
+that people exchange among themselves are first taken from all of them, then given anew.
+"""
+
+from collections import namedtuple
+
+from odoo.tools import SQL
+
+from .people import find_addresses
+
+_Found = namedtuple(
+    "_Found", "id partner_id res_model res_id email email_encrypted address_key flaw"
+)
+
+
+def readdress(env, case, task_id, ids):
+    """Take the old addresses from waiting people of a task; return what gives them the new ones.
+
+    Whoever waits at one of the new addresses, but is no longer mailed there, gives it up too.
+
+    :param case: a `fatigue.Case` of the task
+    :param ids: of deliveries that wait, are mailed elsewhere by now, and are locked
+    :return: an UPDATE of deliveries, as for `claim._apply`. Whoever's new address, or contact,
+        somebody else in the task has is suppressed as a duplicate
+    :rtype: SQL
+    """
+    people, looked_at = [], []
+    while ids:
+        looked_at += ids
+        found = _find(env, case, ids)
+        people += found
+        ids = _find_holders(env, task_id, [row.address_key for row in found], looked_at)
+    env.execute_query(
+        SQL(
+            """UPDATE directmail_delivery
+                  SET email = NULL, email_encrypted = NULL, address_key = NULL
+                WHERE id IN %s RETURNING id""",
+            tuple(row.id for row in people),
+        )
+    )
+    # Whoever has a flaw is suppressed with it by the claim.
+    moved = [row[:-1] for row in people if not row.flaw]
+    return SQL(
+        """UPDATE directmail_delivery d
+              SET partner_id = new.partner_id, res_model = new.res_model, res_id = new.res_id,
+                  email = new.email, email_encrypted = new.email_encrypted,
+                  address_key = new.address_key,
+                  is_contact = d.is_contact OR new.partner_id IS NOT NULL,
+                  state = CASE WHEN new.is_taken THEN 'suppressed' ELSE d.state END,
+                  reason = CASE WHEN new.is_taken THEN 'duplicate' END,
+                  fatigue_rule = CASE WHEN NOT new.is_taken THEN d.fatigue_rule END
+             FROM (
+                SELECT moved.*,
+                       row_number() OVER (PARTITION BY address_key ORDER BY id) > 1
+                       OR EXISTS (
+                            SELECT FROM directmail_delivery o
+                             WHERE o.task_id = %(task)s AND o.address_key = moved.address_key
+                               AND o.state != 'suppressed')
+                       OR EXISTS (
+                            SELECT FROM directmail_delivery o
+                             WHERE o.partner_id = moved.partner_id AND o.task_id = %(task)s
+                               AND o.state != 'suppressed' AND o.id != moved.id
+                               AND (o.id < moved.id OR o.id NOT IN %(ids)s)) AS is_taken
+                  FROM (VALUES %(moved)s) AS moved (id, partner_id, res_model, res_id, email,
+                                                    email_encrypted, address_key)
+             ) AS new
+            WHERE d.id = new.id
+        RETURNING d.task_id, 'waiting' AS old_state, d.state AS new_state,
+                  d.outcome AS old_outcome, d.outcome AS new_outcome""",
+        task=task_id,
+        ids=tuple(row[0] for row in moved),
+        moved=SQL(", ").join(
+            SQL("(%s::int, %s::int, %s::varchar, %s::int, %s::varchar, %s::varchar, %s)", *row)
+            for row in moved
+        ),
+    )
+
+
+def _find(env, case, ids):
+    """Return where those of these deliveries are mailed now who are no longer mailed as planned.
+
+    :rtype: list[_Found]
+    """
+    rows = env.execute_query(
+        SQL(
+            """WITH people AS (SELECT * FROM directmail_delivery WHERE id IN %(ids)s), %(addressed)s
+               SELECT %(columns)s FROM addressed WHERE moved OR flaw IS NOT NULL""",
+            ids=tuple(ids),
+            addressed=find_addresses(env, case, planned=True),
+            columns=SQL(", ").join(map(SQL.identifier, _Found._fields)),
+        )
+    )
+    return [_Found(*row) for row in rows]
+
+
+def _find_holders(env, task_id, keys, looked_at):
+    """Return the ids of further deliveries that wait at one of these addresses, and lock them."""
+    rows = env.execute_query(
+        SQL(
+            """SELECT id FROM directmail_delivery
+                WHERE task_id = %s AND state = 'waiting' AND address_key = ANY(%s)
+                  AND id != ALL(%s) FOR UPDATE""",
+            task_id,
+            keys,
+            looked_at,
+        )
+    )
+    return [row[0] for row in rows]

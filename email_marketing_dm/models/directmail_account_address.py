@@ -1,0 +1,121 @@
+import secrets
+from urllib.parse import urlsplit
+
+from odoo import api, models
+from odoo.http import db_filter
+from odoo.service.db import list_dbs
+from odoo.tools import config, consteq, hmac
+
+from ..directmail.outside import fetch
+
+SCOPE = "email_marketing_dm-here"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class DirectmailAccount(models.Model):
+    """Whether the public address leads to this database, as Odoo finds a database by the host only.
+
+    A link can't name the database: routes of this addon are unknown to Odoo until it has found one.
+    """
+
+    _inherit = "directmail.account"
+
+    @api.model
+    @api.private
+    def _sign_here(self, nonce):
+        """Return what this database, and no other, answers to a number (see `controllers/here.py`).
+
+        :rtype: str
+        """
+        return hmac(self.env(su=True), SCOPE, nonce)
+
+    @api.private
+    def _check_public_address(self):
+        """Fetch a page of this database through the public address. Takes at most some seconds.
+
+        Nothing of what answers is shown or kept. In test mode only this host itself is asked.
+
+        :return: ("ok", "unchecked" or "problem", sentence that says what to set)
+        :rtype: tuple[str, str]
+        """
+        self.ensure_one()
+        url = (self.public_url or "").rstrip("/")
+        host = urlsplit(url).hostname
+        if not host:
+            return "problem", self.env._("Enter the public address of the account first.")
+        if self.test_mode and host not in LOCAL_HOSTS:
+            return "unchecked", self.env._("In test mode nobody outside needs to reach %s.", url)
+        nonce = secrets.token_hex(16)
+        answer = fetch(f"{url}/directmail/here/{nonce}", inside=self.test_mode)
+        if answer.status == 200 and consteq(answer.text, self._sign_here(nonce)):
+            return "ok", self.env._("%s leads to this database.", url)
+        if answer.problem == "inside":
+            return "unchecked", self.env._(
+                "From this server %s leads into the local network, so it can't be checked from"
+                " here. Open an unsubscribe link of a test mail from a phone outside your network.",
+                url,
+            )
+        return "problem", self._explain_address(answer, url, host)
+
+    def _explain_address(self, answer, url, host):
+        if answer.problem == "name":
+            return self.env._(
+                "The name %s is unknown. Check the public address, or add the name to your"
+                " domain's DNS.",
+                host,
+            )
+        if answer.problem == "certificate":
+            return self.env._(
+                "The certificate of %s is not valid, so mail programs will not open unsubscribe"
+                " links. Install a valid certificate on the web server in front of Odoo.",
+                host,
+            )
+        if answer.problem:
+            return self.env._(
+                "Nothing answers at %s from this server. Check the address, the firewall, and the"
+                " web server in front of Odoo. A server with a single worker can't call itself.",
+                url,
+            )
+        if 300 <= answer.status < 400:
+            return self.env._(
+                "%s forwards to another address, which breaks one-click unsubscribing. Enter the"
+                " address that it forwards to as the public address.",
+                url,
+            )
+        return self._explain_database(answer, url, host)
+
+    def _explain_database(self, answer, url, host):
+        name = self.env.cr.dbname
+        served = db_filter(list_dbs(force=True), host=host)
+        if len(served) > 1 or (served and served != [name]):
+            return self.env._(
+                "%(url)s does not lead to the database %(name)s, because this server has several"
+                " databases for the host %(host)s. Start Odoo with --db-filter=^%(name)s$ (dbfilter"
+                " in the configuration file), or let the web server in front of Odoo send the"
+                " header X-Odoo-Database: %(name)s.",
+                url=url,
+                name=name,
+                host=host,
+            )
+        if not served:
+            return self.env._(
+                "%(url)s does not lead to the database %(name)s, because the filter %(filter)s"
+                " finds no database for the host %(host)s. Change dbfilter, or the public address.",
+                url=url,
+                name=name,
+                filter=config["dbfilter"] or "",
+                host=host,
+            )
+        if answer.status in (200, 404):
+            return self.env._(
+                "Something else than this database answers at %s. Let the web server in front of"
+                " Odoo forward this address to this server and pass on the host (Host and"
+                " X-Forwarded-Host), and set proxy_mode = True in Odoo's configuration.",
+                url,
+            )
+        return self.env._(
+            "%(url)s answers with an error (HTTP %(status)s). Look into the log of the web server"
+            " in front of Odoo.",
+            url=url,
+            status=answer.status,
+        )

@@ -1,0 +1,24 @@
+from odoo import api, fields, models
+
+
+class DirectmailKeyProblem(models.AbstractModel):
+    """Shows on a form that this server must not send, because of its master key."""
+
+    _name = "directmail.key.problem"
+    _description = "Problem with the Master Key"
+
+    key_problem = fields.Text("Master key", compute="_compute_key_problem")
+
+    @api.depends_context("uid")
+    def _compute_key_problem(self):
+        problem = self.env["directmail.keyring"]._find_problem()
+        for record in self:
+            record.key_problem = problem and problem.args[0]
+
+    @api.private
+    def _check_key(self):
+        """Refuse what can't be done here.
+
+        :raise MasterKeyProblem: if this server's master key is not that of the data
+        """
+        self.env["directmail.keyring"]._get_master_key()

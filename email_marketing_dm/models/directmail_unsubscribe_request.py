@@ -1,0 +1,112 @@
+import time
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..directmail.tokens import read_number
+from ..engine.content import read_delivery_token
+
+CRON = "email_marketing_dm.ir_cron_directmail_unsubscribe"
+# What anybody may have written here by calling our pages is limited in every direction.
+MOST = 50_000  # requests at once
+PER_DELIVERY = 3  # of one mail: only one of its tokens can be genuine
+PER_MINUTE = 600  # taken by one process
+KEEP = timedelta(days=365)
+_taken = {}
+
+
+class DirectmailUnsubscribeRequest(models.Model):
+    """Requests to unsubscribe whose token could not be verified where they arrived.
+
+    The token was signed with another master key than this server's. It is trusted by nobody until a
+    server with the right key has verified it; then the person is unsubscribed.
+    """
+
+    _name = "directmail.unsubscribe.request"
+    _description = "Unverified Request to Unsubscribe"
+    _log_access = False
+
+    token = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
+    delivery_number = fields.Integer(required=True, readonly=True, index=True)
+    scope = fields.Char(required=True, readonly=True)
+    one_click = fields.Boolean(readonly=True)
+    received_at = fields.Datetime(required=True, readonly=True)
+    # The key with which it could not be verified: no need to try that one again.
+    tried_fingerprint = fields.Char(readonly=True)
+
+    _token_unique = models.UniqueIndex("(token)")
+
+    @api.model
+    @api.private
+    def _keep(self, token, scope, one_click):
+        """Keep a request for the server with the right key, if it may be genuine.
+
+        :param str token: as it came
+        :return: whether it is kept
+        :rtype: bool
+        """
+        number = read_number(token)
+        if number is None or not _may_take(self.env.cr.dbname):
+            return False
+        rows = self.env.execute_query(
+            SQL(
+                """INSERT INTO directmail_unsubscribe_request
+                          (token, delivery_number, scope, one_click, received_at)
+                   SELECT %(token)s, id, %(scope)s, %(one_click)s, now() AT TIME ZONE 'UTC'
+                     FROM directmail_delivery
+                    WHERE id = %(number)s AND claimed_at IS NOT NULL
+                      AND (SELECT count(*) FROM directmail_unsubscribe_request
+                            WHERE delivery_number = %(number)s) < %(each)s
+                      AND (SELECT count(*) FROM (SELECT FROM directmail_unsubscribe_request
+                                                  LIMIT %(most)s) most) < %(most)s
+                       ON CONFLICT (token) DO UPDATE SET scope = EXCLUDED.scope
+                RETURNING id""",
+                token=token,
+                scope=scope,
+                one_click=one_click,
+                number=number,
+                each=PER_DELIVERY,
+                most=MOST,
+            )
+        )
+        if rows:
+            self.env.ref(CRON).sudo()._trigger()
+        return bool(rows)
+
+    @api.model
+    def _cron_apply(self):
+        """Unsubscribe those whose token is genuine, now that it can be verified."""
+        key = self.env["directmail.keyring"]._get_master_key()
+        self.search([("received_at", "<", fields.Datetime.now() - KEEP)]).unlink()
+        while requests := self.search(
+            ["|", ("tried_fingerprint", "=", False), ("tried_fingerprint", "!=", key.fingerprint)],
+            limit=200,
+            order="id",
+        ):
+            for request in requests:
+                request._apply(key)
+            if not self.env["ir.cron"]._commit_progress(len(requests), remaining=1):
+                self.env.ref(CRON)._trigger()
+                return
+        self.env["ir.cron"]._commit_progress(remaining=0)
+
+    def _apply(self, key):
+        self.ensure_one()
+        number = read_delivery_token(self.env, self.token)
+        delivery = self.env["directmail.delivery"].browse(number or 0).exists()
+        if not delivery:
+            self.tried_fingerprint = key.fingerprint
+            return
+        if delivery.address_key:
+            delivery._unsubscribe("one_click" if self.one_click else "page", self.scope)
+        self.unlink()
+
+
+def _may_take(database):
+    """Tell whether this process may keep one more request in this minute."""
+    minute = int(time.monotonic() // 60)
+    started, taken = _taken.get(database, (minute, 0))
+    taken = taken + 1 if started == minute else 1
+    _taken[database] = minute, taken
+    return taken <= PER_MINUTE

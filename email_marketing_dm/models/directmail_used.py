@@ -1,0 +1,97 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+from odoo.tools import format_list
+
+#: Email tasks in these states mail nobody any more. A failed one can be sent again.
+OVER = ("done", "cancelled")
+
+
+class DirectmailUsed(models.AbstractModel):
+    """What decides elsewhere who is mailed: it can't be deleted while it is in use.
+
+    An archived record stays in force where it is used, and is shown there as archived: fields that
+    refer to many of them have ``context={"active_test": False}``, without which Odoo leaves
+    archived records out. Foreign keys (``ondelete="restrict"``) stop what does not pass by here.
+    """
+
+    _name = "directmail.used"
+    _description = "Used to Choose People"
+    #: whether the name of an archived record says that it is archived
+    _marks_archived = True
+
+    def _get_users(self):
+        """Return what uses these records. A model overrides it.
+
+        :return: list of recordsets, with all rights, of the models in `_describe_users`
+        :rtype: list
+        """
+        return []
+
+    def _let_go(self):
+        """Hook: these records are about to be deleted, and nothing uses them that counts."""
+
+    @api.depends(lambda self: ("active",) if "active" in self._fields else ())
+    def _compute_display_name(self):
+        res = super()._compute_display_name()
+        if self._marks_archived and "active" in self._fields:
+            for record in self:
+                if record._origin and not record.active:
+                    record.display_name = self.env._("%s (archived)", record.display_name)
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        self._check_unused()
+        self._let_go()
+
+    def _check_unused(self):
+        """Refuse to delete what is in use.
+
+        :raise UserError: with the users; of those that the current user may not see, the number
+        """
+        for record in self:
+            # What goes together with it is no user any more.
+            users = [
+                found - self if found._name == self._name else found
+                for found in record.sudo()._get_users()
+            ]
+            if not any(users):
+                continue
+            values = {"record": record.display_name, "users": self._describe_users(users)}
+            if "active" in self._fields:
+                raise UserError(
+                    self.env._(
+                        "%(record)s can't be deleted, because it decides who is mailed here:"
+                        " %(users)s. Take it out there first, or archive it: it then stays in"
+                        " force where it is used.",
+                        **values,
+                    )
+                )
+            raise UserError(
+                self.env._(
+                    "%(record)s can't be deleted, because it decides who is mailed here:"
+                    " %(users)s. Take it out there first.",
+                    **values,
+                )
+            )
+
+    @api.model
+    def _describe_users(self, users):
+        """Return recordsets in words, with the names that the current user may read."""
+        patterns = {
+            "directmail.task": lambda name: self.env._("email task “%s”", name),
+            "directmail.audience": lambda name: self.env._("audience “%s”", name),
+            "directmail.fatigue": lambda name: self.env._("fatigue control of %s", name),
+            "directmail.rfm.model": lambda name: self.env._("RFM model “%s”", name),
+            "directmail.aipl.model": lambda name: self.env._("AIPL model “%s”", name),
+        }
+        parts, hidden = [], 0
+        for records in users:
+            seen = records.with_env(self.env)._filtered_access("read")
+            hidden += len(records) - len(seen)
+            parts += [patterns[records._name](record.display_name) for record in seen]
+        if hidden == 1:
+            parts.append(self.env._("1 record that you can't see"))
+        elif hidden:
+            parts.append(self.env._("%s records that you can't see", hidden))
+        return format_list(self.env, parts)

@@ -1,0 +1,54 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.tools import SQL
+
+MODULE = "email_marketing_dm"
+
+
+class BaseModuleUninstall(models.TransientModel):
+    """Says what is lost with the addon, above all who has unsubscribed, and how to keep it."""
+
+    _inherit = "base.module.uninstall"
+
+    directmail_is_lost = fields.Boolean(compute="_compute_directmail_lost")
+    directmail_optout_count = fields.Integer(compute="_compute_directmail_lost")
+    directmail_plain_count = fields.Integer(compute="_compute_directmail_lost")
+    directmail_task_count = fields.Integer(compute="_compute_directmail_lost")
+    directmail_blacklist = fields.Boolean(
+        "Put the addresses on Odoo's blacklist",
+        help="They get no mailing of any company then, also where somebody only unsubscribed from"
+        " one company or one sender address. Encrypted addresses can't be put there.",
+    )
+
+    @api.depends("module_ids")
+    def _compute_directmail_lost(self):
+        for wizard in self:
+            wizard.directmail_is_lost = MODULE in wizard._get_modules().mapped("name")
+            # Counted for all companies: all of them lose the addon.
+            [(optouts, plain)] = self.env.execute_query(
+                SQL(
+                    """SELECT count(*), count(DISTINCT lower(btrim(email)))
+                         FROM directmail_optout WHERE %s""",
+                    wizard.directmail_is_lost,
+                )
+            )
+            wizard.directmail_optout_count = optouts
+            wizard.directmail_plain_count = plain
+            wizard.directmail_task_count = (
+                wizard.directmail_is_lost
+                and self.env["directmail.task"]
+                .sudo()
+                .search_count([("state", "in", ("pending", "sending", "paused"))])
+            )
+
+    def action_uninstall(self):
+        """Override: keep those who have unsubscribed on Odoo's blacklist first, if that is wished.
+
+        :raise AccessError: for whoever may not uninstall apps
+        """
+        if self.directmail_is_lost and self.directmail_blacklist:
+            if not self.env.user.has_group("base.group_system"):
+                raise AccessError(self.env._("Only administrators may uninstall apps."))
+            # The rights to uninstall were checked above: they go further than this.
+            self.env["directmail.optout"].sudo()._put_on_blacklist(SQL("TRUE"))
+        return super().action_uninstall()

@@ -1,0 +1,26 @@
+from odoo import fields, models
+
+
+class DirectmailFirstContactOffer(models.TransientModel):
+    """Recommends First contact before an account's first email task. Both ways lead on."""
+
+    _name = "directmail.first.contact.offer"
+    _description = "Recommendation of First Contact"
+    _rec_name = "task_id"
+
+    task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
+    account_id = fields.Many2one(related="task_id.account_id")
+    is_admin = fields.Boolean(compute="_compute_is_admin")
+
+    def _compute_is_admin(self):
+        self.is_admin = self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")
+
+    def action_first_contact(self):
+        """Open First contact; the task stays as it is."""
+        self.ensure_one()
+        return self.account_id.action_first_contact()
+
+    def action_go_on(self):
+        """Go on to send the task without it."""
+        self.ensure_one()
+        return self.task_id.action_open_send()

@@ -1,0 +1,186 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+
+from ..directmail.keys import WrongKeyError
+from ..engine.keyed import UNKNOWN
+from ..engine.rekey import count_rows, count_unmatched_optouts
+
+
+class DirectmailRekeyStart(models.TransientModel):
+    """The page *Master key*: which key is whose, and the way out where a key is lost."""
+
+    _name = "directmail.rekey.start"
+    _description = "Master Key"
+
+    server_key = fields.Char("Key of this server", readonly=True)
+    data_key = fields.Char("Key of the data", readonly=True)
+    problem = fields.Text(readonly=True)
+    may_start = fields.Boolean(readonly=True)
+    run_id = fields.Many2one("directmail.rekey", "Last recomputation", readonly=True)
+    run_progress = fields.Char(related="run_id.progress")
+    run_unmatched_count = fields.Integer(related="run_id.unmatched_count")
+    count_ids = fields.One2many("directmail.rekey.count", "start_id", readonly=True)
+    unmatched_count = fields.Integer(
+        "Opt-outs without a known address",
+        readonly=True,
+        help="They can't be recomputed. People who could be meant get no mail until an"
+        " administrator deletes these opt-outs.",
+    )
+    aes_ids = fields.One2many("directmail.rekey.aes", "start_id", "AES keys")
+    account_names = fields.Char("Accounts to set up again", readonly=True)
+    understood = fields.Boolean("The old master key is lost for good")
+
+    @api.model
+    def action_open(self):
+        """Open the page with what is true at this moment."""
+        self.env["directmail.account"].check_access("write")
+        start = self.create(self._read_state())
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Master key"),
+            "res_model": self._name,
+            "res_id": start.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    def _read_state(self):
+        keyring = self.env["directmail.keyring"]
+        problem, host = keyring._find_problem(), keyring._find_host_key()
+        row = self.env["directmail.data.key"]._read_key()
+        data_key = row[0] if row else False
+        values = {
+            "server_key": host.fingerprint if host else self.env._("None"),
+            "data_key": self.env._("Unknown, or several keys") if data_key == UNKNOWN else data_key,
+            "problem": problem and problem.args[0],
+            "run_id": self.env["directmail.rekey"].search([], limit=1).id,
+        }
+        if problem and problem.kind == "mismatch":
+            # All companies share the master key, so each one's rows are counted and each AES key is
+            # asked for: the number of rows and the company's name are all that is shown.
+            aes_keys = self.env["directmail.aes.key"].sudo().search([("fingerprint", "!=", False)])
+            values |= {
+                "may_start": True,
+                "count_ids": [Command.create(count) for count in self._count()],
+                "unmatched_count": count_unmatched_optouts(self.env),
+                "aes_ids": [Command.create({"aes_key_id": key.id}) for key in aes_keys],
+                "account_names": ", ".join(self._get_sealed_accounts(host).mapped("name")),
+            }
+        return values
+
+    def _count(self):
+        labels = {
+            "directmail_optout": self.env._("Opt-outs"),
+            "directmail_delivery": self.env._("Mails"),
+            "directmail_audience_member": self.env._("People in audiences without a contact"),
+            "directmail_upload_line": self.env._("Rows of uploads without a contact"),
+            "mail_blacklist": self.env._("Blacklisted addresses"),
+            "res_partner": self.env._("Contacts with an encrypted address"),
+        }
+        return [
+            {"name": labels[table], "plain": plain, "encrypted": encrypted, "absent": absent}
+            for table, plain, encrypted, absent in count_rows(self.env)
+            if table in labels and plain + encrypted + absent
+        ]
+
+    def _get_sealed_accounts(self, key):
+        """Return the accounts whose AccessKey secret a master key can't open."""
+        accounts = self.env["directmail.account"].sudo().with_context(active_test=False)
+        sealed = accounts.search([("access_key_secret_sealed", "!=", False)])
+        return sealed.filtered(lambda a: not _opens(key, a.access_key_secret_sealed))
+
+    def action_start(self):
+        """Stop sending and have the keys recomputed.
+
+        :raise UserError: if there is nothing to do, it was not confirmed, or an AES key is wrong
+        """
+        self.ensure_one()
+        self.env["directmail.account"].check_access("write")
+        if not self.understood:
+            raise UserError(
+                self.env._(
+                    "Look for the old master key first: with it nothing has to be recomputed. If it"
+                    " is lost for good, tick the box and press the button again."
+                )
+            )
+        keyring = self.env["directmail.keyring"]
+        problem = keyring._find_problem()
+        if not problem or problem.kind != "mismatch":
+            raise UserError(
+                problem.args[0] if problem else self.env._("This server has the right key already.")
+            )
+        key = keyring._load_host_key()
+        self._seal_again(key)
+        self.env["directmail.rekey"].sudo()._start(key)
+        return self.action_open()
+
+    def action_view_unmatched(self):
+        """Open the opt-outs that can't be matched."""
+        return self.run_id.action_view_unmatched()
+
+    def _seal_again(self, key):
+        """Seal the AES keys that were entered; take away what the new key can't open."""
+        for line in self.aes_ids:
+            aes_key = line.aes_key_id.sudo()
+            sealed = line.sudo().key_sealed
+            if sealed:
+                aes_key._seal(key.decrypt(sealed), key)
+            elif aes_key.key_sealed and not _opens(key, aes_key.key_sealed):
+                aes_key.key_sealed = False
+        message = self.env._(
+            "The master key was replaced. Enter the AccessKey secret again, then activate the"
+            " account."
+        )
+        for account in self._get_sealed_accounts(key):
+            account.write(
+                {
+                    "access_key_secret_sealed": False,
+                    "master_key_fingerprint": False,
+                    "state": "draft",
+                    "state_message": message,
+                }
+            )
+
+
+def _opens(key, sealed):
+    try:
+        key.decrypt(sealed)
+    except WrongKeyError:
+        return False
+    return True
+
+
+class DirectmailRekeyCount(models.TransientModel):
+    """What a recomputation finds in one table."""
+
+    _name = "directmail.rekey.count"
+    _description = "Keys to Recompute"
+
+    start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
+    name = fields.Char("What", readonly=True)
+    plain = fields.Integer("Address known", readonly=True)
+    encrypted = fields.Integer("Encrypted address", readonly=True)
+    absent = fields.Integer("No address", readonly=True)
+
+
+class DirectmailRekeyAes(models.TransientModel):
+    """Asks for a company's AES key, with which encrypted addresses can be recomputed."""
+
+    _name = "directmail.rekey.aes"
+    _description = "AES Key to Recompute With"
+
+    start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
+    aes_key_id = fields.Many2one("directmail.aes.key", readonly=True, ondelete="cascade")
+    company_name = fields.Char(related="aes_key_id.company_id.name", related_sudo=True)
+    # Whoever presses a button saves the form first, so it must not stand there in clear either.
+    key = fields.Char("AES key", compute="_compute_key", inverse="_inverse_key")
+    key_sealed = fields.Char(groups=fields.NO_ACCESS)
+
+    def _compute_key(self):
+        self.key = False
+
+    def _inverse_key(self):
+        master_key = self.env["directmail.keyring"]._load_host_key()
+        for line in self:
+            line.sudo().key_sealed = line.key and master_key.encrypt(line.key.strip())

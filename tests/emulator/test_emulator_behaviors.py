@@ -1,0 +1,127 @@
+"""The service behaves as each of its open points is set."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from emulator_support import code_of, headers_json, post, template
+
+from directmail_emulator.behaviors import BEHAVIORS, readme_table
+from directmail_emulator.settings import Settings
+
+README = Path(__file__).parents[2] / "directmail_emulator" / "README.md"
+BEHAVIOR = {behavior.name: behavior for behavior in BEHAVIORS}
+
+
+def refusal(account, **fields):
+    return code_of(account.send, **fields)
+
+
+def behave(account, name, value):
+    account.configure(settings=BEHAVIOR[name].changes(value))
+
+
+def body_of(account):
+    return account.emulator.mail(account.ledger()[-1]["env_id"])["html"]
+
+
+def test_the_table_of_the_readme_is_that_of_the_code():
+    table = re.search(r"(\| Behavior \|.*?)\n\n", README.read_text(), re.DOTALL)[1]
+    assert table.splitlines() == readme_table()
+
+
+@pytest.mark.parametrize("behavior", BEHAVIORS, ids=lambda behavior: behavior.name)
+def test_the_first_value_is_the_default_and_every_value_can_be_set(behavior):
+    section, name = behavior.setting.split(".")
+    default = getattr(getattr(Settings(), section), name)
+    assert (tuple(default) if isinstance(default, list) else default) == behavior.default
+    for value in behavior.values:
+        Settings().with_changes(behavior.changes(value))
+
+
+BAD_HEADERS = [
+    {f"X-User-Notify-{number}": str(number) for number in range(11)},
+    {"X-Mailer": "a name that can't be set"},
+    {"Feedback-ID": "nor this one"},
+    {"X-User-Long": "x" * 999},
+    {"X-User-Name": "Grüße"},
+    {"Message-ID": "without-brackets@example.com"},
+    {"List-Unsubscribe": "https://example.com/u"},
+]
+
+
+@pytest.mark.parametrize("headers", BAD_HEADERS, ids=lambda headers: next(iter(headers)))
+def test_bad_headers_are_refused_or_dropped(account, headers):
+    text = json.dumps(headers, ensure_ascii=False)
+    assert refusal(account, headers=text) == "InvalidHeaders.Malformed"
+    behave(account, "bad_headers", "drop")
+    assert account.send(headers=text).env_id
+
+
+def test_headers_at_their_limits_are_taken(account):
+    headers = {f"X-User-Notify-{number}": "x" * 998 for number in range(8)}
+    headers |= {"Message-ID": "<a@b.example>", "List-Unsubscribe": "<https://a.example/u>"}
+    assert account.send(headers=json.dumps(headers)).env_id
+    assert len(account.ledger()[0]["headers"]) == 10
+
+
+def test_unknown_parameters_are_refused_or_ignored(account):
+    query = {"TagName": "t", "Colour": "blue"}
+    answer = post(account, "CreateTag", query).json()
+    assert (answer["Code"], "Colour" in answer["Message"]) == ("InvalidParameter", True)
+    behave(account, "unknown_parameters", "ignore")
+    assert post(account, "CreateTag", query).json()["TagId"]
+
+
+def test_parameters_in_the_wrong_place_are_refused_ignored_or_taken(account):
+    assert post(account, "CreateTag", body=b"TagName=t").json()["Code"] == "InvalidParameter"
+    behave(account, "parameter_places", "ignore")
+    assert post(account, "CreateTag", body=b"TagName=t").json()["Code"] == "MissingParameter"
+    behave(account, "parameter_places", "accept")
+    assert post(account, "CreateTag", body=b"TagName=t").json()["TagId"]
+
+
+def test_the_parameters_of_the_owner_may_be_anywhere(account):
+    assert post(account, "CreateTag", {"TagName": "t", "OwnerId": "1"}).json()["TagId"]
+    assert "data" in post(account, "QueryTagByParam", body=b"ResourceOwnerId=1").json()
+
+
+def test_a_senders_name_is_counted_in_utf16_units(account):
+    assert account.send(from_alias="😀" * 7).env_id
+    assert refusal(account, from_alias="😀" * 7 + "x") == "InvalidFromAlias.Malformed"
+    assert refusal(account, from_alias="x" * 15) == "InvalidFromAlias.Malformed"
+    behave(account, "alias_limit", 15)
+    assert account.send(from_alias="x" * 15).env_id
+
+
+def test_templates_may_be_refused_for_batch_senders(account):
+    number = account.approved()
+    assert account.send(template=template(number), html_body=None).env_id
+    behave(account, "template_senders", ("trigger",))
+    code = refusal(account, template=template(number), html_body=None)
+    assert code == "InvalidMailAddressSendType.Malformed"
+    assert account.send(html_body="<p>a body</p>").env_id
+    sent = account.send(account_name="service@mail.example.com", template=template(number),
+                        html_body=None)
+    assert sent.env_id
+
+
+def test_values_are_put_in_as_they_are_or_escaped(account):
+    number = account.approved(text="<p>{Name}</p>", subject="S")
+    values = {"Name": "O'Brien & <b>"}
+    account.send(template=template(number, **values), html_body=None)
+    assert body_of(account) == "<p>O'Brien & <b></p>"
+    behave(account, "value_escaping", "html")
+    account.send(template=template(number, **values), html_body=None)
+    assert body_of(account) == "<p>O&#x27;Brien &amp; &lt;b&gt;</p>"
+
+
+def test_the_subject_is_the_calls_or_the_templates(account):
+    number = account.approved(subject="Template for {Name}")
+    fields = {"template": template(number, Name="O'Brien"), "html_body": None}
+    account.send(subject="Call", **fields)
+    behave(account, "subject_source", "template")
+    behave(account, "value_escaping", "html")
+    account.send(subject="Call", headers=headers_json(X_User_A="a"), **fields)
+    assert [row["subject"] for row in account.ledger()] == ["Call", "Template for O'Brien"]
