@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 from campaign import EMULATOR, Books, Shop  # noqa: E402
 from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
+from platform_runs import run_matrix  # noqa: E402
 from race import open_track  # noqa: E402
 from scenarios import (  # noqa: E402
     FAULTS,
@@ -265,6 +266,68 @@ def facts_polled():
         yield shop.check(task, people), find_differences(shop, task)
 
 
+def platform():
+    """The addon beside each app, in both orders, and when either of them goes and comes back.
+
+    What uses an app that goes, and databases of older versions, are in `test_platform.py`.
+    """
+    short_form = Path(__file__).parents[1] / "server" / "test_platform.py"
+    command = [sys.executable, "-m", "pytest", "-p", "no:odoo", "--import-mode=importlib", short_form]
+    code = subprocess.run(command, check=False).returncode
+    yield Books({}, 0, 0, 0, 0, []), ["an example broke the rules"] * bool(code)
+
+
+def facts_pushed():
+    """Events by webhook: twice, in disorder, with forgeries among them; nothing is polled."""
+    with open_shop("pushed") as shop, tempfile.TemporaryDirectory() as folder:
+        shop.stop_importing()
+        shop.emulator.configure_account(daily_quota=10 * EVENTS)
+        forger = Forger(shop, *prepare(shop, push=True), folder, SEED)
+        forger.start()
+        # Everybody has one or two events from DirectMail, and a fifth of them twice.
+        people = EVENTS // 2
+        task = shop.make_task("facts", people)
+        shop.act(task, "send")
+        shop.wait(task, "done", seconds=60 + people / 5)
+        settle(shop, seconds=60 + EVENTS / 5)
+        forger.finish()
+        run_cron(shop, "apply")
+        yield (
+            shop.check(task, people),
+            [
+                *find_differences(shop, task),
+                *[f"a forgery was let through: {found}" for found in forger.accepted],
+                *["no forgery was tried"] * (not forger.refused),
+            ],
+        )
+
+
+def facts_polled():
+    """The same without a webhook, within the usual budget of calls."""
+    with open_shop("polled") as shop:
+        shop.emulator.configure_account(daily_quota=10 * EVENTS)
+        prepare(shop, push=False)
+        people = EVENTS // 2
+        task = shop.make_task("polled", people)
+        shop.act(task, "send")
+        shop.wait(task, "done", seconds=60 + people / 5)
+        settle(shop, seconds=60 + EVENTS / 5)
+        for _run in range(2 + people // 5000):
+            run_cron(shop, "poll")
+        run_cron(shop, "apply")
+        yield shop.check(task, people), find_differences(shop, task)
+
+
+def platform():
+    """The addon beside each app, in both orders, and when either of them goes and comes back.
+
+    What uses an app that goes, and databases of older versions, are in `test_platform.py`.
+    """
+    long_forms = ROOT / "tests" / "server" / "test_platform.py"
+    code = subprocess.run([sys.executable, "-m", "pytest", "-q", long_forms], check=False).returncode
+    yield Books({}, 0, 0, 0, 0, []), [*run_matrix(), *["test_platform.py failed"][: int(code != 0)]]
+
+
 RUNS = (
     kill_odoo,
     kill_withheld,
@@ -277,6 +340,7 @@ RUNS = (
     model,
     facts_pushed,
     facts_polled,
+    platform,
 )
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from email_marketing_dm.directmail.outside import SIZE_MAX, fetch
+from directmail.outside import SIZE_MAX, fetch
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -66,6 +66,3 @@ def test_no_more_than_a_line_is_read(server):
 def test_nobody_listens():
     assert fetch("http://127.0.0.1:9/here", inside=True).problem == "connection"
 
-
-def test_a_name_that_is_none():
-    assert fetch("http://nothing.invalid./here").problem in ("name", "inside")

@@ -65,6 +65,8 @@ def _run(arguments, text=None):
 
 def _write(database, name):
     with databases.connect(database) as connection, connection.cursor() as cursor:
+        # Jobs belong to another table, which is not written down.
+        cursor.execute("UPDATE directmail_account SET cron_id = NULL")
         rows = {}
         for key, query in (("names", NAMES), ("views", VIEWS), ("columns", COLUMNS)):
             cursor.execute(query, [ADDON])
