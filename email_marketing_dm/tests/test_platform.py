@@ -97,7 +97,9 @@ class TestPublicAddress(DirectmailMixin, HttpCase):
         self.assertEqual(self._check("https://www.example.com")[0], "unchecked")
 
     def test_the_local_network_is_never_asked_for_real_mail(self):
-        kind, sentence = self._check(self.base_url().replace("http:", "https:"), connection="public")
+        kind, sentence = self._check(
+            self.base_url().replace("http:", "https:"), connection="public"
+        )
         self.assertEqual(kind, "unchecked")
         self.assertIn("local network", sentence)
 

@@ -48,9 +48,7 @@ class Orders:
         partner = admin.call(
             "res.partner", "create", [{"name": "Buyer", "email": "buyer@list.example"}]
         )
-        admin.call(
-            "res.partner", "create", [{"name": "Visitor", "email": "visitor@list.example"}]
-        )
+        admin.call("res.partner", "create", [{"name": "Visitor", "email": "visitor@list.example"}])
         product = admin.call(
             "product.product", "create", [{"name": "Chair", "list_price": 50, "type": "consu"}]
         )

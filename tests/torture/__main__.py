@@ -272,7 +272,15 @@ def platform():
     What uses an app that goes, and databases of older versions, are in `test_platform.py`.
     """
     short_form = Path(__file__).parents[1] / "server" / "test_platform.py"
-    command = [sys.executable, "-m", "pytest", "-p", "no:odoo", "--import-mode=importlib", short_form]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:odoo",
+        "--import-mode=importlib",
+        short_form,
+    ]
     code = subprocess.run(command, check=False).returncode
     yield Books({}, 0, 0, 0, 0, []), ["an example broke the rules"] * bool(code)
 
@@ -324,7 +332,9 @@ def platform():
     What uses an app that goes, and databases of older versions, are in `test_platform.py`.
     """
     long_forms = ROOT / "tests" / "server" / "test_platform.py"
-    code = subprocess.run([sys.executable, "-m", "pytest", "-q", long_forms], check=False).returncode
+    code = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", long_forms], check=False
+    ).returncode
     yield Books({}, 0, 0, 0, 0, []), [*run_matrix(), *["test_platform.py failed"][: int(code != 0)]]
 
 

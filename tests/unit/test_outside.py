@@ -4,7 +4,6 @@ import http.server
 import threading
 
 import pytest
-
 from directmail.outside import SIZE_MAX, fetch
 
 
@@ -65,4 +64,3 @@ def test_no_more_than_a_line_is_read(server):
 
 def test_nobody_listens():
     assert fetch("http://127.0.0.1:9/here", inside=True).problem == "connection"
-
