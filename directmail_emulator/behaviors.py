@@ -37,6 +37,12 @@ class Behavior:
 
 
 BEHAVIORS = (
+    Behavior("template_operations", "rules.template_operations",
+             "Does the account have the operations for templates, which came in 2026?", {
+                 "available": "yes",
+                 "missing": "only those that read: InvalidAction.NotFound",
+                 "all_missing": "none: InvalidAction.NotFound",
+                 "denied": "RAM denies those that change templates: Forbidden.RAM"}),
     Behavior("stored_text", "rules.stored_text", "How is the text of a template stored?", {
         "entities": "with characters as entities",
         "crlf": "with other line ends",

@@ -51,6 +51,17 @@ class Received:
         return self.headers.get("x-acs-version") or self.params.get("Version", "")
 
 
+def _check_template_operation(action, state):
+    """:raises ApiError: for an operation that an older account lacks, or that RAM denies"""
+    changing = action in ("CreateTemplate", "ModifyTemplate", "DeleteTemplate")
+    reading = action in ("DescTemplate", "QueryTemplateByParam")
+    if (changing and state in ("missing", "all_missing")) or (reading and state == "all_missing"):
+        raise ApiError("InvalidAction.NotFound",
+                       "Specified api is not found, please check your url and method.", status=404)
+    if changing and state == "denied":
+        raise ApiError("Forbidden.RAM")
+
+
 class Gateway:
     """Answers requests for one region; several may share a `Core`."""
 
@@ -163,6 +174,7 @@ class Gateway:
             raise ApiError("InvalidIP.NotFound")
         if not account.may(received.action):
             raise ApiError("Forbidden.RAM")
+        _check_template_operation(received.action, account.settings.rules.template_operations)
         account.throttle(received.action, self.core.clock.now())
         return account
 

@@ -35,7 +35,8 @@ PARAMETERS = {
     "ListBlockSending": ((
         "BeginTime BlockEmail BlockType EndTime MaxResults NextToken SenderEmail "), ""),
     "ListUserSuppression": ((
-        "Address EndBounceTime EndCreateTime PageNo PageSize StartBounceTime StartCreateTime "), ""),
+        "Address EndBounceTime EndCreateTime PageNo PageSize StartBounceTime "
+        "StartCreateTime "), ""),
     "ModifyTag": ("TagDescription TagId TagName", ""),
     "ModifyTemplate": ((
         "FromType Remark SmsContent SmsType TemplateId TemplateName TemplateNickName "
@@ -47,7 +48,8 @@ PARAMETERS = {
     "QueryTemplateByParam": ("FromType KeyWord PageNo PageSize Status", ""),
     "RemoveUserSuppression": ("SuppressionIds", ""),
     "SendTestByTemplate": ((
-        "AccountName Birthday Email Gender Mobile NickName TemplateId TemplateParams UserName "), ""),
+        "AccountName Birthday Email Gender Mobile NickName TemplateId "
+        "TemplateParams UserName "), ""),
     "SenderStatisticsByTagNameAndBatchID": ((
         "AccountName DedicatedIp DedicatedIpPoolId Domain EndTime Esp StartTime TagName "), ""),
     "SenderStatisticsDetailByParam": ((

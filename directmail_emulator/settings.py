@@ -82,6 +82,9 @@ class Rules:
     single_send_types: list[str] = field(default_factory=lambda: ["batch", "trigger"])
     invalid_address: str = "fail"  # accepted, then fails; or "refuse": InvalidToAddress.Spam
     quota_code: str = "InvalidSendMail.Spam"  # not documented; clients also expect InvalidQuota*
+    #: whether the account has the operations for templates: "available", "missing" (those that
+    #: change templates), "all_missing" (those that read them too), or RAM has "denied" them
+    template_operations: str = "available"
     #: AddressType 0: the sender address gets a random part, in the mail's From, events and lists
     random_from: bool = True
     #: ReplyToAddress=true and the sender's is not verified: refused, or the mail has no Reply-To
@@ -196,6 +199,7 @@ CHOICES = {
     ("protocol", "parameter_places"): ("refuse", "ignore", "accept"),
     ("throttle", "retry_header"): ("always", "never", "alternate"),
     ("outcomes", "unsubscribe_via"): ("auto", "link", "directmail", "both"),
+    ("rules", "template_operations"): ("available", "missing", "all_missing", "denied"),
     ("events", "signature"): ("rsa", "hmac", "none"),
     ("events", "certificate_content"): ("certificate", "public_key"),
     ("events", "certificate_encoding"): ("pem", "der", "base64"),

@@ -43,6 +43,7 @@
         "views/directmail_aipl_history_views.xml",
         "views/directmail_aipl_model_views.xml",
         "views/res_partner_views.xml",
+        "wizard/directmail_template_link_views.xml",
         "wizard/directmail_template_test_views.xml",
         "data/directmail_design_data.xml",
         "views/directmail_design_views.xml",

@@ -61,7 +61,8 @@ async def sender_statistics_detail_by_param(call):
     if call.account.settings.outcomes.withhold_statistics:
         return {"NextStart": "", "data": {"mailDetail": []}}
     rows = await call.store.read(
-        "SELECT l.seq, l.sender, l.rcpt, l.subject, l.env_id, l.options, o.* FROM ledger l JOIN outcome o"
+        "SELECT l.seq, l.sender, l.rcpt, l.subject, l.env_id, l.options, o.*"
+        " FROM ledger l JOIN outcome o"
         f" ON o.seq = l.seq WHERE {' AND '.join(conditions)} ORDER BY l.seq LIMIT ?",
         (*values, length + 1))
     shown = rows[:length]

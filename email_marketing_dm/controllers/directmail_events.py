@@ -1,12 +1,13 @@
 import logging
 import time
 
-from odoo import http
+from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
 from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
 from ..directmail.push_forms import describe_push
-from ..engine.content import read_delivery_token
+from ..directmail.tokens import read_token
+from ..engine.content import TOKEN_KIND
 from ..exceptions import MasterKeyProblem
 from .pages import RETRY_SECONDS
 
@@ -24,7 +25,9 @@ class DirectmailEvents(http.Controller):
     @http.route(
         "/directmail/events/<string:address>",
         type="http",
-        auth="public",
+        # Signature and token say who calls: looking up the public user would be for nothing.
+        auth="none",
+        readonly=False,
         methods=["POST"],
         csrf=False,
         save_session=False,
@@ -36,18 +39,22 @@ class DirectmailEvents(http.Controller):
 
         An event that comes again changes nothing.
         """
+        # With all rights, but for an address that this database has signed, and only after the
+        # signature and token of the push.
+        env = request.env(user=SUPERUSER_ID, su=True)
         try:
-            account = request.env["directmail.account"]._find_by_push_address(address)
+            target = env["directmail.account"]._find_push_target(address)
         except MasterKeyProblem:
             # EventBridge tries again, and a load balancer asks another server.
             return request.make_response(
                 "master key", headers=[("Retry-After", str(RETRY_SECONDS))], status=503
             )
-        if not account:
+        if not target:
             raise request.not_found()
+        account = env["directmail.account"].browse(target.account_id)
         try:
             body = self._read_body()
-            self._verify(account, body)
+            self._verify(account, target, body)
             pushed = read_events(body)
         except PushRefused as error:
             self._report(account, error.reason)
@@ -56,11 +63,14 @@ class DirectmailEvents(http.Controller):
                 headers=[("X-DirectMail-Push", error.reason)],
                 status=STATUS.get(error.reason, 403),
             )
-        env = account.env
+        key, uuid = target.master_key, target.database_uuid
+        named = [(event, read_token(key, uuid, TOKEN_KIND, event.token)) for event in pushed]
         events = env["directmail.event"]
-        named = [(event, read_delivery_token(env, event.token)) for event in pushed]
-        events._receive(events._make_pushed(account, named))
-        self._recognise_probe(account, body, named)
+        facts = events._make_pushed(
+            account, named, company_id=target.company_id, master_key=target.master_key
+        )
+        events._receive(facts)
+        self._recognise_probe(account, target, body, named)
         return request.make_response("ok")
 
     def _read_body(self):
@@ -76,24 +86,24 @@ class DirectmailEvents(http.Controller):
             raise PushRefused("oversized")
         return body
 
-    def _verify(self, account, body):
-        verify(request.httprequest.headers, body, **self._get_options(account))
+    def _verify(self, account, target, body):
+        verify(request.httprequest.headers, body, **self._get_options(account, target))
 
-    def _get_options(self, account):
+    def _get_options(self, account, target):
         """Return the options of `push.verify` for this request."""
         # EventBridge signs the address as the rule has it, which is not what a proxy passes on.
-        urls = [account.push_url]
-        if account.test_mode:
+        urls = [target.url]
+        if target.test_mode:
             urls.append(request.httprequest.url)
         return {
             "urls": urls,
-            "token": account.push_token,
+            "token": target.token,
             "certificate": account._get_certificate,
             "now": time.time(),
-            "test_mode": account.test_mode,
+            "test_mode": target.test_mode,
         }
 
-    def _recognise_probe(self, account, body, named):
+    def _recognise_probe(self, account, target, body, named):
         """Have First contact look at the event of its own mail.
 
         :param named: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
@@ -103,7 +113,7 @@ class DirectmailEvents(http.Controller):
         if contact:
             step = contact._get_step("push")
             if step.state in ("todo", "waiting"):
-                options = self._get_options(account)
+                options = self._get_options(account, target)
                 step._take_push(describe_push(request.httprequest.headers, body, **options))
 
     def _report(self, account, reason):

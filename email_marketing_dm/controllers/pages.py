@@ -4,8 +4,8 @@ from odoo.http import request
 from odoo.tools import SQL
 
 from ..directmail.languages import choose_language
-from ..engine.installed import find_model
 from ..directmail.tokens import read_number
+from ..engine.installed import find_model
 from ..models.directmail_template_values import LANGUAGE_FIELDS
 
 PAGE = "email_marketing_dm.unsubscribe_page"

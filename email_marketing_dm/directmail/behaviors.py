@@ -3,7 +3,8 @@
 
 Nobody can tell from the documents which of the values is true of an account. ``assumed`` is what
 the addon acts on until *First contact* has found out: the value with which nothing is lost
-whichever is true. The emulator has settings of the same names (``directmail_emulator/behaviors.py``).
+whichever is true. The emulator has settings of the same names
+(``directmail_emulator/behaviors.py``).
 Sources: the help pages, the SDK's model comments, and public code that calls the service; where
 they disagree, each reading is a value.
 """
@@ -180,7 +181,10 @@ BEHAVIORS = (
     Behavior(
         "invalid_address",
         "What happens to a mail to an address that DirectMail knows to be invalid?",
-        {"fail": "DirectMail accepts it, then reports a failure", "refuse": "DirectMail refuses it"},
+        {
+            "fail": "DirectMail accepts it, then reports a failure",
+            "refuse": "DirectMail refuses it",
+        },
         "fail",
     ),
     Behavior(

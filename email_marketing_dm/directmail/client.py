@@ -464,6 +464,7 @@ def _send_request(mail):
         headers=json.dumps(mail.headers, ensure_ascii=False) if mail.headers else None,
         template=template,
         html_body=mail.html_body or None,
+        text_body=mail.text_body or None,
         click_trace="1" if mail.click_trace else "0",
         un_subscribe_link_type=mail.unsubscribe_link or _get_link_type(mail.headers),
         un_subscribe_filter_level=mail.unsubscribe_filter,

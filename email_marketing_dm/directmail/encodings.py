@@ -133,12 +133,10 @@ def _guess_utf16(head):
 
 
 def _is_utf8(head):
-    """Tell whether bytes are UTF-8, the last character perhaps cut off."""
-    try:
-        codecs.getincrementaldecoder("utf-8-sig")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
+    """Tell whether bytes are UTF-8, the last character perhaps cut off, a few perhaps damaged."""
+    text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(head)
+    damaged = text.count(REPLACED) - head.count(REPLACED.encode())
+    return not damaged or damaged * 10 <= sum(char > "\x7f" for char in text) - damaged
 
 
 def _ask_chardet(head):

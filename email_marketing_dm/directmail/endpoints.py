@@ -29,7 +29,7 @@ def read_endpoint(text):
     parts = urlsplit(text if "//" in text else f"//{text}")
     host = (parts.hostname or "").rstrip(".")
     protocol = parts.scheme or ("http" if host in _LOCAL else "https")
-    parts.port  # noqa: B018 - raises ValueError for what is no port
+    _port = parts.port  # raises ValueError for what is no port
     misplaced = parts.path.strip("/") or parts.query or parts.fragment or parts.username
     if not host or protocol not in ("http", "https") or misplaced:
         raise ValueError("no endpoint")

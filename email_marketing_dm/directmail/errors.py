@@ -19,6 +19,10 @@ KINDS = (
 )
 
 
+# What the gateway says of an operation that an account doesn't have.
+_MISSING = ("InvalidApi.NotFound", "InvalidAction.NotFound")
+
+
 class DirectMailError(Exception):
     """A call that failed.
 
@@ -41,6 +45,17 @@ class DirectMailError(Exception):
         self.request_id = request_id
         self.sent_unknown = sent_unknown
         self.retry_after = retry_after
+
+
+def is_not_allowed(error):
+    """Tell whether an account can't use an operation at all: it lacks it, or RAM denies it.
+
+    The operations that change templates came in May and June 2026, those that read them in October
+    2025; an account may lack them (SDK versions 1.7.0, 1.10.0 and 1.11.0).
+    """
+    if error.code == "InvalidIP.NotFound":  # this server may call nothing at all
+        return False
+    return error.kind == "permission" or error.code in _MISSING
 
 
 def from_sdk(error, outer=None):

@@ -89,7 +89,7 @@ class MasterKey:
 
         With them PostgreSQL computes address keys by itself:
         ``encode(sha256(outer || sha256(inner || convert_to(address, 'UTF8'))), 'hex')``.
-        They are as secret as the key: pass them as parameters, never in a logged text.
+        They are as secret as the key, so they never stand in a statement that could be logged.
         """
         return self._pads
 

@@ -1,7 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Which of the languages that we speak is the best for somebody."""
+"""Which of the languages that we speak is the best for somebody, and how a mail names its own."""
+
+import unicodedata
 
 from babel.core import get_global, parse_locale
+
+_RIGHT_TO_LEFT = frozenset(("ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"))
 
 
 def choose_language(wanted, spoken):
@@ -23,6 +27,37 @@ def choose_language(wanted, spoken):
         if near:
             return max(near, key=lambda known: _compare(asked, _parse(known)))
     return None
+
+
+def name_language(code):
+    """Return a language as HTML names it, "" if the code is none.
+
+    :param code: Odoo's, e.g. "de_DE" or "sr@latin"
+    :return: "de-DE", "sr-Latn"
+    """
+    language, country, _script = _parse(code or "")
+    if not language:
+        return ""
+    script = {"latin": "Latn", "Cyrl": "Cyrl"}.get(code.partition("@")[2], "")
+    return "-".join(filter(None, (language, script, country if country != "001" else "")))
+
+
+def is_right_to_left(code):
+    """Tell whether a language, by Odoo's code, is written from right to left."""
+    return _parse(code or "")[0] in _RIGHT_TO_LEFT
+
+
+def find_script_language(text):
+    """Return the language of a text that is written from right to left, as far as its script says.
+
+    :return: "he", or "ar" for all that is written with Arabic letters; "" where most letters are
+        written from left to right
+    """
+    kinds = [unicodedata.bidirectional(char) for char in text or "" if char.isalpha()]
+    hebrew, arabic = kinds.count("R"), kinds.count("AL")
+    if hebrew + arabic <= len(kinds) / 2 or not kinds:
+        return ""
+    return "he" if hebrew > arabic else "ar"
 
 
 def _compare(one, other):

@@ -33,7 +33,7 @@ _OLE = b"\xd0\xcf\x11\xe0"  # old Excel, and the container of protected workbook
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _MARKUP = (
     (re.compile(r"\s*<\?xml[^>]*>.{0,500}schemas-microsoft-com:office:spreadsheet", re.S), "xml"),
-    (re.compile(r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|meta|table|style|body|div)\b",
+    (re.compile(r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|meta|table|style|body|div)(?=[\s/>])",
                 re.I | re.S), "html"),
     (re.compile(r"MIME-Version:.{0,500}(multipart/related|text/html)", re.I | re.S), "html"),
     (re.compile(r"\s*<(\?xml|[a-z][\w:.-]*\s+xmlns)", re.I), "xml"),

@@ -24,6 +24,24 @@ def is_conditional(comment):
     return "[if" in (comment or "")
 
 
+def is_settings(node):
+    """Tell whether a node is a comment with Outlook's settings, and no text comes behind it."""
+    return (
+        node.tag is etree.Comment
+        and is_conditional(node.text)
+        and "OfficeDocumentSettings" in node.text
+        and not (node.tail or "").strip()
+    )
+
+
+def close_comment(comment):
+    """Return a comment that begins a part for all but Outlook, in its valid form.
+
+    Odoo stores "<!--[if !mso]><!-- -->", a comment inside a comment to HTML.
+    """
+    return re.sub(r"(\[if\b[^\]]*\]><!)--\s*$", r"\1", comment, flags=re.IGNORECASE)
+
+
 def is_link(node):
     """Tell whether an element is one that readers click: a link, an area, or a shape of VML."""
     return isinstance(node.tag, str) and (node.tag in _LINKS or node.tag.startswith("v:"))

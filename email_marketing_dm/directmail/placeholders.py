@@ -17,8 +17,9 @@ from lxml import etree, html
 from .compaction import compact
 from .const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .expressions import INLINE, parse_expression
+from .languages import is_right_to_left, name_language
 from .lengths import count_units, cut_units
-from .outlook import replace_addresses
+from .outlook import close_comment, is_settings, replace_addresses
 
 TOKEN = "Token"  # reserved: the person's token in our own links
 
@@ -74,7 +75,15 @@ class Compiled:
 
 
 def compile_content(
-    subject, body_html, *, public_url, links, preview_text="", framed=False, compacted=False
+    subject,
+    body_html,
+    *,
+    public_url,
+    links,
+    preview_text="",
+    framed=False,
+    compacted=False,
+    language="",
 ):
     """Turn a subject and a body as Odoo holds them into DirectMail's form.
 
@@ -83,7 +92,9 @@ def compile_content(
     :param links: {href: path}: a link with exactly this address becomes public_url + path +
         "{Token}". Also right for links that are to be tracked.
     :param preview_text: what mail programs show beside the subject; placeholders as in a subject
-    :param framed: whether the body becomes a whole page, with what phones need to show it well
+    :param framed: whether the body becomes a whole page, with what phones need to show it well,
+        its language and a title
+    :param language: of the text, by Odoo's code; only for a page
     :param compacted: whether what nobody sees is left out, see compaction.compact()
     :return: Compiled; the same input always gives the same output
     """
@@ -92,7 +103,7 @@ def compile_content(
     base = _base(public_url)
     source = with_preview(str(body_html or ""), preview_text)
     body = _Body(frame(source) if framed else source, base, links, names, problems)
-    text = body.compile(compacted)
+    text = body.compile(compacted, Page(_title_of(subject), language) if framed else None)
     filled_subject = _compile_subject(subject or "", names, problems)
     count = len(names.variables) + (1 if "{%s}" % TOKEN in text else 0)
     if count > VARIABLES_MAX:
@@ -198,6 +209,20 @@ def with_preview(body_html, preview_text):
     return body_html[:start] + hidden + body_html[start:]
 
 
+@dataclass(frozen=True)
+class Page:
+    """What a page says about itself: its title, plain text, and its language, by Odoo's code."""
+
+    title: str
+    language: str
+
+
+def _title_of(subject):
+    """Return a subject with the defaults of its placeholders: the title is the same for all."""
+    text = INLINE.sub(lambda match: (match[3] or "").strip(), subject or "")
+    return " ".join(text.split()).rstrip(" ,;:-–")
+
+
 class _Names:
     """Hands out one variable for each thing that must be filled in separately."""
 
@@ -292,8 +317,11 @@ class _Body:
             mark += "q"
         self._open, self._close, self._name, self._end = (f"{mark}{x}x" for x in "ocne")
 
-    def compile(self, compacted):
-        """Return the body's text for DirectMail."""
+    def compile(self, compacted, page=None):
+        """Return the body's text for DirectMail.
+
+        :param page: a `Page` that a whole document is to be
+        """
         is_document = _DOCUMENT.match(self._source)
         if is_document:
             parser = html.HTMLParser(encoding="utf-8")
@@ -303,12 +331,34 @@ class _Body:
         self._convert(root)
         if compacted:
             compact(root)
+        if page and is_document:
+            self._describe_page(root, page)
         whole = root.getroottree() if is_document else root
         text = etree.tostring(whole, encoding="unicode", method="html")
         if not is_document:
             text = text.removeprefix("<div>").removesuffix("</div>")
         text = text.replace(self._open, "&#123;").replace(self._close, "&#125;")
         return text.replace(self._name, "{").replace(self._end, "}")
+
+    def _describe_page(self, root, page):
+        """Say language, direction and title of a document, where it does not say so itself."""
+        language, rtl = name_language(page.language), is_right_to_left(page.language)
+        if language and "lang" not in root.attrib:
+            root.set("lang", language)
+            root.set("dir", root.get("dir", "rtl" if rtl else "ltr"))
+        body, head = root.find("body"), root.find("head")
+        if rtl and body is not None:
+            # Web mail shows the body only, inside a page of its own.
+            body.set("dir", body.get("dir", "rtl"))
+        if head is None:
+            head = etree.Element("head")
+            root.insert(0, head)
+        if head.find("title") is None:
+            title = etree.SubElement(head, "title")
+            title.text = self._typed(_CONTROLS.sub("", page.title))
+        if body is not None:
+            # Outlook looks for its settings in the head only.
+            head.extend([node for node in body.iter(etree.Comment) if is_settings(node)])
 
     def _convert(self, root):
         for node in list(root.iter("*")):
@@ -391,7 +441,7 @@ class _Body:
         self._problems += [
             ("directive", found) for found in re.findall(r"\bt-[a-z-]+\s*=\s*[\"'][^\"']*", text)
         ]
-        text = replace_addresses(self._css(text), self._address)
+        text = replace_addresses(self._css(close_comment(text)), self._address)
         return _unbrace(text)
 
     def _css(self, text):

@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Whether an address is one that recipients anywhere could reach, judged by its text alone."""
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -34,7 +35,7 @@ def find_problem(url):
     try:
         parts = urlsplit((url or "").strip())
         host = unicodedata.normalize("NFKC", parts.hostname or "").replace("\u3002", ".")
-        parts.port  # noqa: B018 - raises ValueError for what is no port
+        _port = parts.port  # raises ValueError for what is no port
     except ValueError:
         return "malformed"
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
@@ -66,10 +67,8 @@ def _find_host_problem(host):
 
 def _read_ip(host):
     """Return the IP address that a host stands for, in any of its spellings, or None."""
-    try:
+    with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        pass
     if not _NUMERIC_END.fullmatch(host):
         return None
     try:

@@ -66,5 +66,6 @@ def _describe_echo(body):
             names = json.loads(names) if isinstance(names, str) else names
             for name in names or ():
                 if name.lower() == _NOTIFY:
-                    return {"echo_field": field, "echo_names": "lower" if name == _NOTIFY else "sent"}
+                    written = "lower" if name == _NOTIFY else "sent"
+                    return {"echo_field": field, "echo_names": written}
     return {"echo_field": "none"}

@@ -15,7 +15,8 @@ from .const import BEIJING, DETAIL_STATUS, DOMAIN_CHECK_STATUS, TEMPLATE_STATUS
 class Mail:
     """One mail to one address.
 
-    Its content is either an approved template with this person's ``variables``, or ``html_body``.
+    Its content is either an approved template with this person's ``variables``, or ``html_body``,
+    for programs that show no HTML with a ``text_body``.
 
     :ivar address_type: 1 sends as ``sender``, 0 as a random account of the sender's domain
     :ivar reply_address: where answers go; empty for the sender itself, see ``reply_as_sender``
@@ -41,6 +42,7 @@ class Mail:
     template_id: str = ""
     variables: dict = field(default_factory=dict)
     html_body: str = ""
+    text_body: str = ""
     click_trace: bool = False
     unsubscribe_link: str = ""
     unsubscribe_filter: str = "mailfrom_domain"

@@ -3,11 +3,13 @@
 import hashlib
 import time
 from collections import namedtuple
+from functools import lru_cache
 
 from odoo.tools import SQL
 
 from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble, fit_subject, unescaped_value
+from ..directmail.plaintext import TextPart
 from ..directmail.records import Mail
 from ..directmail.tokens import make_token, read_token
 from .claim import FREE_AT
@@ -105,7 +107,10 @@ class MailBuilder:
         values = fit_subject(fixed["subject"], values, plain, subject_max)
         subject = cut_units(assemble(fixed["subject"], values), subject_max)
         if self.content_mode == "body":
-            content = {"html_body": assemble(fixed["text"], values)}
+            content = {
+                "html_body": assemble(fixed["text"], values),
+                "text_body": _get_text_part(fixed["text"]).fill(values),
+            }
         else:
             if behaviors["value_escaping"] == "html":
                 values = {
@@ -131,6 +136,12 @@ class MailBuilder:
             **self._unsubscribe,
             **content,
         )
+
+
+@lru_cache(maxsize=16)
+def _get_text_part(text):
+    """Return the `TextPart` of a body; reading it takes longer than filling it for many people."""
+    return TextPart(text or "")
 
 
 def get_unsubscribe_options(account):

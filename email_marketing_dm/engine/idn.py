@@ -136,7 +136,7 @@ def in_ascii(address):
 
 def may_be_written_otherwise(address):
     """Return SQL that tells whether an address in ASCII has a spelling in another script."""
-    return SQL("%s LIKE %s", address, "%@%xn--%")
+    return SQL("strpos(%s, 'xn--') > 0", address)
 
 
 def other_spelling(column, address):

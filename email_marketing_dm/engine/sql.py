@@ -24,18 +24,54 @@ def address_key(master_key, address):
     """Return SQL for the address key of a normalised address, of its form in ASCII.
 
     HMAC-SHA256 spelled out with PostgreSQL's own sha256(), so that a million keys need no Python.
+    The pads, which are as secret as the key, are not in the statement: see `set_pads`.
 
-    :param master_key: a `directmail.keys.MasterKey`
+    :param master_key: a `directmail.keys.MasterKey` that `directmail.keyring` gave out in this
+        transaction
     :param SQL address: an expression of type text
     :rtype: SQL
     """
-    inner, outer = master_key.address_pads()
+    inner, outer = map(_read_setting, _name_settings(master_key))
     return SQL(
-        "encode(sha256(%s::bytea || sha256(%s::bytea || convert_to(%s, 'UTF8'))), 'hex')",
+        "encode(sha256(%s || sha256(%s || convert_to(%s, 'UTF8'))), 'hex')",
         outer,
         inner,
         in_ascii(address),
     )
+
+
+def set_pads(env, master_key):
+    """Make a key's pads known to the statements of this transaction that compute address keys.
+
+    A statement that fails, takes long or is cancelled is logged by Odoo and PostgreSQL as it
+    stands. This one does nothing that could; the others only name the setting.
+    """
+    inner, outer = _name_settings(master_key)
+    inner_pad, outer_pad = master_key.address_pads()
+    env.cr.execute(
+        SQL(
+            "SELECT set_config(%s, %s, TRUE), set_config(%s, %s, TRUE)",
+            inner,
+            inner_pad.hex(),
+            outer,
+            outer_pad.hex(),
+        ),
+        log_exceptions=False,
+    )
+
+
+def _name_settings(master_key):
+    """Return the names of the settings for the inner and the outer pad of a key."""
+    return f"directmail.inner_{master_key.fingerprint}", f"directmail.outer_{master_key.fingerprint}"
+
+
+def _read_setting(name):
+    """Return SQL for a pad, evaluated once per statement.
+
+    Where it is not set in this transaction, the statement fails: by the missing setting, or by the
+    question mark. Else it would compute keys that match nobody.
+    """
+    return SQL("(SELECT decode(COALESCE(NULLIF(current_setting(%s), ''), '?'), 'hex'))", name)
 
 
 def usable_address(address):

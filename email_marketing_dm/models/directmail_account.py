@@ -103,7 +103,7 @@ class DirectmailAccount(models.Model):
         required=True,
         help="DirectMail can add an unsubscribe link of its own to the headers of each mail. Mails"
         " of email tasks have one already, which leads to this Odoo, and mail programs show only"
-        " one of two. Test mails have none. Change this only on the advice of Alibaba Cloud.",
+        " one of two. Change this only on the advice of Alibaba Cloud.",
     )
     unsubscribe_filter = fields.Selection(
         [

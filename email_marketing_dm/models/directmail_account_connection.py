@@ -118,8 +118,8 @@ class DirectmailAccount(models.Model):
                 host=self._get_endpoint()[0],
             ),
             "not_directmail": self.env._(
-                "What answers at %(host)s is not DirectMail. Check what the account connects through,"
-                " or a proxy in between.",
+                "What answers at %(host)s is not DirectMail. Check what the account connects"
+                " through, or a proxy in between.",
                 host=self._get_endpoint()[0],
             ),
             "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),

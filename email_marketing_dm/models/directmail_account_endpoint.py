@@ -27,7 +27,6 @@ class DirectmailAccount(models.Model):
         " stands in for DirectMail; no real mail is sent.",
     )
     endpoint = fields.Char(
-        "Endpoint",
         tracking=True,
         help="The host, and port if needed, of the test endpoint, for example 127.0.0.1:8080.",
     )

@@ -1,4 +1,5 @@
 import time
+from collections import namedtuple
 
 import requests
 
@@ -16,6 +17,19 @@ ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
 # Certificates change rarely, and a push has to be answered within milliseconds.
 CERTIFICATE_SECONDS = 3600
 _certificates = {}
+
+# What a push is checked with: of the account the id, its company, the address and the token that
+# EventBridge's rule has; the master key and the database's UUID, which its events are read with.
+PushTarget = namedtuple(
+    "PushTarget", "account_id company_id url token test_mode master_key database_uuid"
+)
+
+
+def make_push_address(master_key, database_uuid, account_id, public_url, generation):
+    """Return (address for events, token) of an account."""
+    address = make_token(master_key, database_uuid, ADDRESS_KIND, account_id)
+    token = make_token(master_key, database_uuid, f"{ADDRESS_KIND}-{generation}", account_id)
+    return f"{(public_url or '').rstrip('/')}/directmail/events/{address}", token
 
 
 class DirectmailAccount(models.Model):
@@ -44,11 +58,8 @@ class DirectmailAccount(models.Model):
             if not account.ids or not key:
                 account.push_url = account.push_token = False
                 continue
-            address = make_token(key, uuid, ADDRESS_KIND, account.ids[0])
-            base = (account.public_url or "").rstrip("/")
-            account.push_url = f"{base}/directmail/events/{address}"
-            account.push_token = make_token(
-                key, uuid, f"{ADDRESS_KIND}-{account.push_generation}", account.ids[0]
+            account.push_url, account.push_token = make_push_address(
+                key, uuid, account.ids[0], account.public_url, account.push_generation
             )
 
     @api.depends("push_count_ids")
@@ -86,11 +97,35 @@ class DirectmailAccount(models.Model):
 
     @api.model
     @api.private
-    def _find_by_push_address(self, address):
-        """Return the account that an address was made for; empty if none."""
-        key = self.env["directmail.keyring"]._get_master_key()
-        number = read_token(key, get_database_uuid(self.env), ADDRESS_KIND, address)
-        return self.sudo().browse(number or 0).exists()
+    def _find_push_target(self, address):
+        """Return what a push to an address is checked with, read in one statement of SQL.
+
+        This runs for every event of every mail, so no record is read.
+
+        :param str address: the last part of the called URL
+        :rtype: PushTarget, or None for an address that was made for no account
+        :raise MasterKeyProblem: if this server can't tell
+        """
+        keyring, uuid = self.env["directmail.keyring"], get_database_uuid(self.env)
+        key = keyring._find_host_key() or keyring._get_master_key()
+        number = read_token(key, uuid, ADDRESS_KIND, address)
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT k.fingerprint = %s AND k.next_fingerprint IS NULL,
+                          a.company_id, a.public_url, a.push_generation, a.connection
+                     FROM directmail_data_key k LEFT JOIN directmail_account a ON a.id = %s""",
+                key.fingerprint,
+                number,
+            )
+        )
+        if not rows or not rows[0][0]:
+            keyring._get_master_key()  # says why, or settles that this key is the data's
+            return self._find_push_target(address) if not rows else None
+        [(_known, company_id, public_url, generation, connection)] = rows
+        if not company_id:
+            return None
+        url, token = make_push_address(key, uuid, number, public_url, generation)
+        return PushTarget(number, company_id, url, token, connection == "test", key, uuid)
 
     @api.model
     @api.private

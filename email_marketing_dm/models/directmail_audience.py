@@ -150,7 +150,7 @@ class DirectmailAudience(models.Model):
 
     def _let_go(self):
         """Override: email tasks that are over note the name of what they used."""
-        super()._let_go()
+        res = super()._let_go()
         for audience in self.sudo():
             for name in ("audience_ids", "exclude_audience_ids"):
                 tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
@@ -165,6 +165,7 @@ class DirectmailAudience(models.Model):
         self.env["directmail.audience.rule"].sudo().search(
             [("audience_id", "in", self.ids)]
         ).unlink()
+        return res
 
     def copy_data(self, default=None):
         # A copy of somebody's public audience is mine, private, and evaluated with my rights.

@@ -40,6 +40,6 @@ class DirectmailAudienceRule(models.Model):
             return self.env._("An AIPL model that was removed")
         return self.env._(
             "In %(model)s: %(groups)s",
-            model=model.sudo().name,
+            model=model.sudo().display_name,
             groups=self.env._(" or ").join(self.aipl_figure_ids.sudo().mapped("display_name")),
         )

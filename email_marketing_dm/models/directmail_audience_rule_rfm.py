@@ -68,6 +68,6 @@ class DirectmailAudienceRule(models.Model):
         chosen = self.rfm_grade_ids if self.rfm_by == "score" else self.rfm_figure_ids
         return self.env._(
             "In %(model)s: %(groups)s",
-            model=model.sudo().name,
+            model=model.sudo().display_name,
             groups=self.env._(" or ").join(chosen.sudo().mapped("display_name")),
         )

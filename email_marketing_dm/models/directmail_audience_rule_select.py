@@ -180,9 +180,13 @@ class DirectmailAudienceRule(models.Model):
             SQL(
                 """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
                      FROM directmail_delivery
-                    WHERE task_id = %s AND state = 'sent' AND %s""",
+                    WHERE task_id = %s AND state = 'sent' AND %s %s""",
                 task.id,
                 condition,
+                # A contact that was deleted would come back as a bare address.
+                SQL()
+                if self._takes_out()
+                else SQL("AND (partner_id IS NOT NULL OR is_contact IS NOT TRUE)"),
             ),
         )
 

@@ -84,7 +84,7 @@ class DirectmailAudienceRule(models.Model):
             return self.env._("An audience that was removed")
         if not source.has_access("read"):
             return self.env._("A private audience of somebody else")
-        return self.env._("People in the audience %s", source.name)
+        return self.env._("People in the audience %s", source.display_name)
 
     def _describe_task(self):
         task = self.task_id

@@ -166,12 +166,15 @@ class DirectmailEvent(models.Model):
 
     @api.model
     @api.private
-    def _make_pushed(self, account, pushed):
+    def _make_pushed(self, account, pushed, *, company_id=None, master_key=None):
         """Return pushed events as facts.
 
         :param pushed: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
+        :param company_id, master_key: the account's and this server's, where they are known
         :rtype: list[engine.events.Fact]
         """
+        company_id = company_id or account.company_id.id
+        master_key = master_key or self.env["directmail.keyring"]._get_master_key()
         tags = {event.tag for event, delivery_id in pushed if event.tag and not delivery_id}
         tasks = {}
         if tags:
@@ -181,13 +184,13 @@ class DirectmailEvent(models.Model):
                 order="id desc",
             )
             tasks = {task.tag_name: task.id for task in rows}
-        master_key = self.env["directmail.keyring"]._get_master_key()
         return [
             self._make_fact(
                 account,
                 "push",
                 event.kind,
                 event.occurred_at,
+                company_id=company_id,
                 master_key=master_key,
                 address=event.address,
                 delivery_id=delivery_id,
@@ -204,10 +207,21 @@ class DirectmailEvent(models.Model):
     @api.model
     @api.private
     def _make_fact(
-        self, account, source, kind, moment, *, master_key=None, address="", message="", **values
+        self,
+        account,
+        source,
+        kind,
+        moment,
+        *,
+        company_id=None,
+        master_key=None,
+        address="",
+        message="",
+        **values,
     ):
         """Return a fact; the address becomes a key, and disappears from the message.
 
+        :param int company_id: the account's, where it is known
         :param master_key: a `directmail.keys.MasterKey`, which many facts share
         :param moment: aware, or None for now
         :rtype: engine.events.Fact
@@ -219,7 +233,7 @@ class DirectmailEvent(models.Model):
             kind=kind,
             source=source,
             occurred_at=moment or fields.Datetime.now(),
-            company_id=account.company_id.id,
+            company_id=company_id or account.company_id.id,
             account_id=account.id,
             address_key=master_key.address_key(email) if email else None,
             message=scrub(message, address)[:MESSAGE_MAX] or None,

@@ -55,8 +55,8 @@ class DirectmailFirstContact(models.Model):
     _rec_name = "account_id"
     _guarded_fields = frozenset(
         (
-            "account_id", "email", "mailed_at", "mail_mode", "remote_ref", "round", "started_at",
-            "tag_name", "tag_ref", "user_id",
+            "account_id", "adapted", "email", "mail_mode", "mailed_at", "remote_ref", "round",
+            "started_at", "tag_name", "tag_ref", "user_id",
         )
     )  # fmt: skip
 
@@ -78,12 +78,15 @@ class DirectmailFirstContact(models.Model):
     )
     started_at = fields.Datetime("Started", readonly=True)
     round = fields.Integer(default=1, readonly=True)
+    adapted = fields.Boolean(readonly=True)  # the mail was sent again because of an answer
     remote_ref = fields.Char(readonly=True)
     tag_name = fields.Char(readonly=True)
     tag_ref = fields.Char(readonly=True)
     mailed_at = fields.Datetime(readonly=True)
     mail_mode = fields.Selection([("template", "Template"), ("body", "Body")], readonly=True)
-    step_ids = fields.One2many("directmail.first.contact.step", "contact_id", "Steps", readonly=True)
+    step_ids = fields.One2many(
+        "directmail.first.contact.step", "contact_id", "Steps", readonly=True
+    )
     behavior_ids = fields.One2many(related="account_id.behavior_ids")
     state = fields.Selection(
         [
@@ -173,7 +176,7 @@ class DirectmailFirstContact(models.Model):
                     "account_id": account.id,
                     "user_id": self.env.uid,
                     "sender_id": sender.id,
-                    "reply_to": sender.reply_address,
+                    "reply_to": sender._get_reply_address() or account.reply_to,
                     "step_ids": [
                         fields.Command.create({"name": name, "sequence": number})
                         for number, name in enumerate(("clock", *AFTER))
@@ -256,7 +259,9 @@ class DirectmailFirstContact(models.Model):
         self.step_ids.filtered(lambda step: step.name in names).write(
             {"state": "todo", "message": False, "code": False, "ended_at": False}
         )
-        self.write({"round": self.round + 1, **dict.fromkeys(ANSWERS, False)})
+        self.write(
+            {"round": self.round + 1, "adapted": False, **dict.fromkeys(ANSWERS, False)}
+        )
 
     def _get_step(self, name):
         return self.step_ids.filtered(lambda step: step.name == name)
@@ -460,16 +465,6 @@ class DirectmailAccount(models.Model):
             "res_id": contact.id,
             "views": [(False, "form")],
         }
-
-    def _find_address_problem(self):
-        """Return why recipients can't reach the public address, in a sentence, or False."""
-        if not self.public_url:
-            return self.env._(
-                "Enter the public address of the account first: every mail needs an unsubscribe"
-                " link."
-            )
-        kind, sentence = self._check_public_address()
-        return sentence if kind == "problem" else False
 
     @api.private
     def _offers_first_contact(self):

@@ -10,6 +10,12 @@ from ..engine.claim import add_usage, lock_gate
 from ..engine.content import MailBuilder
 
 REMARK = "First contact from Odoo"
+# Behavior -> the question that is asked about it.
+ANSWER_OF = {
+    "emoji": "answer_emoji",
+    "right_to_left": "answer_direction",
+    "reply": "answer_reply",
+}
 PUSH_PATIENCE = timedelta(hours=24)
 
 
@@ -116,12 +122,13 @@ class DirectmailFirstContactStep(models.Model):
             return self._tell_lost()
         if mode == "template":
             account._observe("mail", template_senders="all")
+        address = contact.sudo().user_id.email
+        if mode == "template":
+            return "ok", self.env._(
+                "DirectMail accepted the mail to %s, made with the approved template.", address
+            )
         return "ok", self.env._(
-            "DirectMail accepted the mail to %s. It was sent %s.",
-            contact.sudo().user_id.email,
-            self.env._("with the approved template")
-            if mode == "template"
-            else self.env._("with its content filled in by Odoo"),
+            "DirectMail accepted the mail to %s, with its content filled in by Odoo.", address
         )
 
     def _give_back(self):
@@ -145,46 +152,59 @@ class DirectmailFirstContactStep(models.Model):
     # What came of it -------------------------------------------------------------------------
 
     def _run_eyes(self):
-        if not self.contact_id.mailed_at:
+        contact = self.contact_id
+        if not contact.mailed_at:
             return "skipped", self.env._("No mail was sent, so there is nothing to look at.")
+        if contact.adapted:
+            return "asked", self.env._(
+                "Odoo now leaves the escaping of values to DirectMail, and has sent the mail once"
+                " more. Open the newest one, then answer the questions again."
+            )
         return "asked", self.env._("Open the mail in your mailbox, then answer the questions.")
 
     def _take_answers(self):
-        """Turn what the administrator saw into behaviors."""
-        contact, found = self.contact_id, {}
-        told = []
+        """Turn what the administrator saw into behaviors, and send again what they change."""
+        contact, account, found = self.contact_id, self.account_id, {}
+        for name in ("emoji", "right_to_left", "reply"):
+            if contact[ANSWER_OF[name]] in ("yes", "no"):
+                found[name] = contact[ANSWER_OF[name]]
+        escaping = account._get_behavior("value_escaping")
         if contact.mail_mode == "template":
-            if contact.answer_name in ("right", "codes"):
-                before = contact.account_id._get_behavior("value_escaping")
-                # With values that were not escaped by us, what is right was escaped by DirectMail.
-                right = contact.answer_name == "right"
-                found["value_escaping"] = before if right else "html"
+            if contact.answer_name != "other":
+                # What reads well with unescaped values was escaped by DirectMail.
+                found["value_escaping"] = escaping if contact.answer_name == "right" else "html"
             if contact.answer_subject in ("call", "template"):
                 found["subject_source"] = contact.answer_subject
-        for name, answer in (
-            ("emoji", contact.answer_emoji),
-            ("right_to_left", contact.answer_direction),
-            ("reply", contact.answer_reply),
-        ):
-            if answer in ("yes", "no"):
-                found[name] = answer
+        account._observe("eyes", **found)
+        if found.get("value_escaping", escaping) != escaping:
+            contact._reset("mail", "eyes", "records", "push")
+            contact.adapted = True
+            return
+        told = self._explain_answers()
+        self.write(
+            {
+                "state": "warning" if told else "ok",
+                "message": " ".join(told) or self.env._("The mail arrived as it was meant."),
+                "ended_at": fields.Datetime.now(),
+            }
+        )
+
+    def _explain_answers(self):
+        """Return what follows from answers that were not as they should be, in sentences."""
+        contact = self.contact_id
+        told = []
         if contact.answer_name == "codes":
             told.append(
                 self.env._(
-                    "From now on Odoo leaves the escaping of values to DirectMail. Press Send the"
-                    " mail again to see whether that is right."
-                )
-                if contact.mail_mode == "template"
-                else self.env._(
-                    "The mail's content was filled in by Odoo, so the codes come from DirectMail's"
-                    " handling of the text. Send the diagnostics to whoever supports you."
+                    "Special characters in personal values arrive as codes. Send the diagnostics"
+                    " to the people who support you before you send a campaign."
                 )
             )
         if "other" in (contact.answer_name, contact.answer_subject):
             told.append(
                 self.env._(
-                    "The mail says something unexpected. Compare it with the text beside the"
-                    " questions before you send a campaign."
+                    "The mail says something unexpected. Compare it with what it should say"
+                    " before you send a campaign."
                 )
             )
         if contact.answer_emoji == "no":
@@ -194,18 +214,11 @@ class DirectmailFirstContactStep(models.Model):
         if contact.answer_reply == "no":
             told.append(
                 self.env._(
-                    "Enter another reply address in email tasks, and check it in DirectMail's"
+                    "Enter another reply address on the account, and check it in DirectMail's"
                     " console."
                 )
             )
-        contact.account_id._observe("eyes", **found)
-        self.write(
-            {
-                "state": "warning" if told else "ok",
-                "message": " ".join(told) or self.env._("The mail arrived as it was meant."),
-                "ended_at": fields.Datetime.now(),
-            }
-        )
+        return told
 
     def _run_records(self):
         contact = self.contact_id
@@ -326,7 +339,7 @@ class DirectmailFirstContact(models.Model):
             "sender": self.sender_id.email,
             "address_type": 1,
             "sender_name": probe.SENDER_NAME,
-            "reply_to": self.reply_to or "",
+            "reply": self.sender_id._get_reply(self.reply_to),
             "tag": self.tag_name,
             "template_ref": self.remote_ref,
             "subject": probe.SUBJECT_OF_CALL,

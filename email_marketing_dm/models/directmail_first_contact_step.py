@@ -289,11 +289,15 @@ class DirectmailFirstContactStep(models.Model):
 
     def _run_address(self):
         account = self.account_id
-        problem = account._find_address_problem()
+        problem = account._explain_public_url()
         if problem:
             return "failed", problem
         if account.test_mode:
             return "skipped", self.env._(
                 "In test mode nobody outside needs to reach %s.", account.public_url
             )
+        kind, sentence = account._check_public_address()
+        if kind == "problem":
+            return "failed", sentence
+        account.action_test_push()  # a UserError says what came instead
         return "ok", self.env._("%s leads to this Odoo.", account.public_url)

@@ -9,6 +9,7 @@ from odoo.tools import config, str2bool
 
 from ..directmail.keys import MasterKeyError, load_master_key
 from ..engine.keyed import has_keyed_rows, identify, key_blacklist
+from ..engine.sql import set_pads
 from ..exceptions import MasterKeyProblem
 
 _logger = logging.getLogger(__name__)
@@ -117,6 +118,8 @@ class DirectmailKeyring(models.AbstractModel):
     def _load_host_key(self, create=False):
         """Return this server's master key, whatever the data belong to.
 
+        In this transaction SQL may compute address keys with it: see `engine.sql.address_key`.
+
         :param bool create: make the key file if there is neither a file nor a configured key
         :rtype: directmail.keys.MasterKey
         :raise MasterKeyProblem: if there is no usable key
@@ -126,7 +129,7 @@ class DirectmailKeyring(models.AbstractModel):
         try:
             if create and not configured and _get_stamp(path) is None:
                 load_master_key(None, Path(path), create=True)
-            return _load(configured, path, None if configured else _get_stamp(path))
+            key = _load(configured, path, None if configured else _get_stamp(path))
         except (MasterKeyError, OSError) as error:
             raise MasterKeyProblem(
                 "missing",
@@ -139,6 +142,8 @@ class DirectmailKeyring(models.AbstractModel):
                     option=CONFIG_OPTION,
                 ),
             ) from error
+        set_pads(self.env, key)
+        return key
 
     @api.model
     @api.private

@@ -21,8 +21,9 @@ class DirectmailTask(models.Model):
         for task in self:
             hidden = task._get_hidden_audiences()
             task.hidden_audiences = any(hidden.values()) and self.env._(
-                "Audiences that are private to colleagues and stay in force here: %(mailed)s that"
-                " get the mail, %(excluded)s that get none.",
+                "Colleagues have made audiences private that this email task uses. They stay in"
+                " force: %(mailed)s under Audiences, %(excluded)s under Except. An administrator"
+                " can take them out.",
                 mailed=len(hidden["audience_ids"]),
                 excluded=len(hidden["exclude_audience_ids"]),
             )

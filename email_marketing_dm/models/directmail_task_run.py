@@ -5,8 +5,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
-from ..directmail.behaviors import find_suspect
 from ..directmail.answers import verdict_of_code
+from ..directmail.behaviors import find_suspect
 from ..directmail.errors import DirectMailError
 from ..engine import plan
 from ..engine.rekey import MARKED

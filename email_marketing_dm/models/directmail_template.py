@@ -1,7 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import html2plaintext
 
 from ..directmail import const
+from ..directmail.languages import find_script_language, is_right_to_left
 from ..directmail.lengths import count_units, cut_units
 from ..directmail.placeholders import compile_content
 from ..directmail.preflight import ERROR
@@ -64,6 +66,12 @@ class DirectmailTemplate(models.Model):
         "Preview text",
         help="What mail programs show beside the subject; without it, how the mail begins.",
     )
+    lang = fields.Selection(
+        "_selection_lang",
+        "Language",
+        help="Tells mail programs and screen readers in which language the mail is written, and"
+        " shows Arabic, Hebrew, Persian and Urdu from right to left. Empty: the owner's language.",
+    )
     body_arch = MailBody("Body", sanitize="email_outgoing")
     # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
     body_html = MailBody("Inlined body", sanitize="email_outgoing")
@@ -102,6 +110,11 @@ class DirectmailTemplate(models.Model):
     )
     task_ids = fields.One2many("directmail.task", "template_id", "Email tasks")
     is_mine = fields.Boolean(compute="_compute_is_mine")
+
+    @api.model
+    def _selection_lang(self):
+        langs = self.env["res.lang"].search([("active", "in", (True, False))])
+        return [(lang.code, lang.name) for lang in langs.sorted("name")]
 
     @api.model
     def _default_account(self):
@@ -180,7 +193,23 @@ class DirectmailTemplate(models.Model):
             compacted=True,
             public_url=self._get_public_url(),
             links=self._get_links(),
+            language=self._get_language(body),
         )
+
+    def _get_language(self, body):
+        """Return the code of the text's language, "" if it is not known.
+
+        The owner's own unless another one was chosen, or the letters say that it is another.
+
+        :param body: HTML
+        :rtype: str
+        """
+        text = html2plaintext(body or "", include_references=False)
+        by_letters = find_script_language(f"{self.subject or ''} {text}")
+        for code in (self.lang, self.user_id.lang, by_letters):
+            if code and (code == self.lang or is_right_to_left(code) == bool(by_letters)):
+                return code
+        return ""
 
     def _get_links(self):
         """Return {address as written: path}: links that lead to us, with the person's token."""

@@ -4,7 +4,7 @@ from functools import partial
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..directmail.errors import DirectMailError
+from ..directmail.errors import DirectMailError, is_not_allowed
 
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +40,8 @@ class DirectmailTemplate(models.Model):
         self._unlink_except_needed()
         for account, templates in self.sudo().filtered("remote_ref").grouped("account_id").items():
             if account._is_armed():
-                account._call(partial(_delete_all_remote, templates.mapped("remote_ref")))
+                refs = templates.mapped("remote_ref")
+                account._call(partial(_delete_all_remote, refs, is_optional=True))
             else:
                 _logger.info("Templates %s stay at DirectMail: inactive account", templates.ids)
         return super().unlink()
@@ -85,11 +86,17 @@ class DirectmailTemplate(models.Model):
         return True
 
 
-def _delete_all_remote(remote_refs, client):
-    """Delete templates at DirectMail; those that are gone already are as good."""
+def _delete_all_remote(remote_refs, client, is_optional=False):
+    """Delete templates at DirectMail; those that are gone already are as good.
+
+    :param is_optional: leave them there where the account may not delete templates
+    """
     for remote_ref in remote_refs:
         try:
             client.delete_template(remote_ref)
         except DirectMailError as error:
+            if is_optional and is_not_allowed(error):
+                _logger.warning("Templates %s stay at DirectMail: %s", remote_refs, error.code)
+                return
             if error.kind != "not_found":
                 raise

@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
+from ..directmail.const import SUBJECT_MAX
 from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
 from ..engine.content import Person
@@ -27,7 +27,7 @@ class DirectmailTemplate(models.Model):
         template, subject, text, filled = self._fill_content(values, partner_id)
         return {
             "subject": cut_units(assemble(subject or "", filled), SUBJECT_MAX),
-            "sender_name": template.sender_name or "",
+            "sender_name": cut_units(template.sender_name or "", SENDER_NAME_MAX),
             "html": assemble(text or "", filled),
             "public_url": template._get_public_url(),
         }

@@ -10,6 +10,7 @@ from .directmail_template_stored import describe
 
 CONTENT_FIELDS = (
     "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
+    "lang",
 )  # fmt: skip
 
 

@@ -92,8 +92,13 @@ class DirectmailUpload(models.Model):
             self.file_kind or "csv",
             self.encoding or "utf-8",
             self.separator or ",",
-            self.sheet_id.sudo().name or None,
+            self._get_sheet_name(),
         )
+
+    def _get_sheet_name(self):
+        """Return the name of the chosen sheet, if it is one of this workbook."""
+        sheet = self.sheet_id.sudo()
+        return sheet.name if sheet and sheet.upload_id == self._origin else None
 
     def _detect(self, stream):
         """Return the `listfile.Format` of a file. Of pasted text the encoding is known."""
@@ -110,7 +115,7 @@ class DirectmailUpload(models.Model):
         self.preview = False
         if not stream:
             return None
-        is_new = self.head_of != self._get_head_mark()
+        is_new = not self._is_as_saved() and self.head_of != self._get_head_mark()
         try:
             with stream:
                 if is_new:
@@ -154,13 +159,17 @@ class DirectmailUpload(models.Model):
             return io.BytesIO(self.pasted.encode()) if text else None
         if not self.file:
             return None
-        if self._origin and self.file == self._origin.with_context(bin_size=True).file:
-            attachment = self._origin._get_attachment()
-            return io.BytesIO(attachment.raw or b"") if attachment else None
-        try:
-            return io.BytesIO(base64.b64decode(self.file, validate=True))
-        except ValueError:  # the file's size, as the form shows it
-            return self._origin and io.BytesIO(self._origin._get_attachment().raw or b"")
+        if self._is_as_saved():
+            return io.BytesIO(self._origin._get_attachment().raw or b"")
+        return io.BytesIO(base64.b64decode(self.file))
+
+    def _is_as_saved(self):
+        """Tell whether the form holds the list that is saved already."""
+        saved = self._origin
+        if not saved or saved.source != self.source:
+            return False
+        name = "pasted" if self.source == "paste" else "file"
+        return self[name] == saved[name]
 
     def _read_head(self, detect, given=()):
         """Read the first rows for the preview and the choice of the column.

@@ -32,11 +32,12 @@ class DirectmailUsed(models.AbstractModel):
 
     @api.depends(lambda self: ("active",) if "active" in self._fields else ())
     def _compute_display_name(self):
-        super()._compute_display_name()
+        res = super()._compute_display_name()
         if self._marks_archived and "active" in self._fields:
             for record in self:
                 if record._origin and not record.active:
                     record.display_name = self.env._("%s (archived)", record.display_name)
+        return res
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):

@@ -41,7 +41,7 @@ class TestAudienceAdd(DirectmailCommon):
             with self.subTest(model.model):
                 self.assertEqual(names.count("Add to audience"), 1)
                 self.assertEqual(names.count("New audience"), 1)
-        tables._make_actions()
+        tables._make_actions(tables.model_id)
         self.assertEqual(
             self.env["ir.actions.act_window"].search_count(
                 [("res_model", "=", "directmail.audience.add")]

@@ -81,6 +81,12 @@ class TestInUse(AudienceCommon):
         self.assertEqual(fatigue.exempt_audience_ids, self.vips)
         self.assertEqual(fatigue.exempt_audience_ids.display_name, "VIPs (archived)")
 
+    def test_a_line_says_that_its_audience_is_archived(self):
+        made = self._make_made_of_vips()
+        self.vips.action_archive()
+        self.assertIn("VIPs (archived)", made.rule_ids[1].sentence)
+        self.assertEqual(self._refresh(made).partner_id, self.cat | self.dan)
+
     def test_mailing_lists_of_an_archived_audience_count(self):
         readers = self.tables.search([("model_name", "=", "mailing.subscription")], limit=1)
         if not readers:
@@ -244,7 +250,7 @@ class TestInUse(AudienceCommon):
         theirs.with_user(self.other).action_make_private()
         self.env.invalidate_all()
         self.assertFalse(task.exclude_audience_ids, "it can't be seen")
-        self.assertIn("0 that get the mail, 1 that get none", task.hidden_audiences)
+        self.assertIn("0 under Audiences, 1 under Except", task.hidden_audiences)
         counts = {fate.reason: number for fate, number in task.sudo()._estimate_people().items()}
         self.assertEqual(counts, {None: 2, "excluded": 1, "no_address": 1})
         self.assertFalse(task.exclude_audience_ids)

@@ -1,12 +1,14 @@
 import hashlib
+import importlib.util
 
 import idna
 
 from odoo import fields
 from odoo.tests import tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, file_path
 
 from ..directmail.address import normalise, spell
+from ..engine.audience_count import count_reasons
 from ..engine.fatigue import select_history
 from ..engine.fatigue_rules import read_rules
 from ..engine.sql import address_key, left_lists, usable_address
@@ -79,9 +81,7 @@ class TestInternational(UploadMixin, DirectmailCommon):
         task = self._make_task_of("älice@bücher.example", TYPED)
         task.action_send()
         task.sudo()._start()
-        self.assertEqual(
-            set(task.delivery_ids.mapped("reason")), {False, "invalid_address"}
-        )
+        self.assertEqual(set(task.delivery_ids.mapped("reason")), {False, "invalid_address"})
 
     def test_blacklist_in_either_spelling(self):
         for listed, contact in ((TYPED, ASCII), (ASCII, TYPED), (TYPED, TYPED)):
@@ -180,3 +180,74 @@ class TestInternational(UploadMixin, DirectmailCommon):
             )
         )
         self.assertEqual(rows, [("mailing",)])
+
+    def test_lead_and_contact_in_two_spellings_are_mailed_once(self):
+        self.user.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
+        [contact] = self._make_people(ASCII)
+        lead = self.env["crm.lead"].create({"name": "Chairs", "email_from": f"Alice <{TYPED}>"})
+        table = self.env["directmail.data.table"].search([("model_name", "=", "crm.lead")], limit=1)
+        audience = self._make_audience(
+            None,
+            rules=[
+                {"domain": f"[('id', '=', {contact.id})]"},
+                {
+                    "operator": "or",
+                    "sequence": 20,
+                    "table_id": table.id,
+                    "domain": f"[('id', '=', {lead.id})]",
+                },
+            ],
+        )
+        audience.action_refresh()
+        self.assertEqual((audience.people_count, audience.usable_count), (2, 2))
+        task = self._make_task(audience)
+        task.action_send()
+        task.sudo()._start()
+        self.assertEqual(
+            sorted((row.email, row.reason or "") for row in task.sudo().delivery_ids),
+            [(ASCII, ""), (ASCII, "duplicate")],
+        )
+
+    def test_excluded_in_the_other_spelling(self):
+        excluded = self._make_audience(self._make_people(TYPED))
+        task = self._make_task(
+            self._make_audience(self._make_people(ASCII, "other@example.com")),
+            exclude_audience_ids=[fields.Command.set(excluded.ids)],
+        )
+        task.action_send()
+        task.sudo()._start()
+        self.assertEqual(set(task.delivery_ids.mapped("reason")), {False, "excluded"})
+
+    def test_count_before_sending_knows_the_blacklist(self):
+        people = self._make_people(TYPED, "other@example.com")
+        self.env["mail.blacklist"].create({"email": ASCII})
+        self.env.flush_all()
+        counts = count_reasons(
+            self.env,
+            SQL(
+                """SELECT id AS partner_id, NULL::text AS email, NULL::text AS email_encrypted,
+                          NULL::text AS address_key FROM res_partner WHERE id IN %s""",
+                tuple(people.ids),
+            ),
+            self.env.company,
+            self.env["directmail.keyring"]._get_master_key(),
+            10,
+        )
+        self.assertEqual(counts, {None: 1, "duplicate": 0, "blacklisted": 1})
+
+    def test_upgrade_gives_blacklisted_addresses_their_new_key(self):
+        entry = self.env["mail.blacklist"].create({"email": TYPED})
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE mail_blacklist SET address_key = 'old' WHERE id = %s", [entry.id]
+        )
+        path = "migrations/19.0.1.2.0/post-international_addresses.py"
+        spec = importlib.util.spec_from_file_location(
+            "post_international_addresses", file_path(f"email_marketing_dm/{path}")
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.migrate(self.env.cr, "19.0.1.1.0")
+        self.env.invalidate_all()
+        key = self.env["directmail.keyring"]._get_master_key()
+        self.assertEqual(entry.sudo().address_key, key.address_key(ASCII))

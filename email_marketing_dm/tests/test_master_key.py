@@ -4,14 +4,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+from psycopg2 import DatabaseError, DataError
+
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import SQL, config, mute_logger
 
+from ..directmail.keys import MasterKey
 from ..engine import claim, rekey
 from ..engine.keyed import UNKNOWN
 from ..engine.plan import insert_deliveries
+from ..engine.sql import address_key, set_pads
 from ..exceptions import MasterKeyProblem
 from ..models.directmail_keyring import KEY_FILE
 from .common import ACCESS_KEY_SECRET, DirectmailCommon
@@ -501,3 +505,29 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
             self._rekey()
             self.env.cr.execute("SELECT known_until FROM directmail_data_key")
             self.assertEqual(self.env.cr.fetchall(), [(first,)])
+
+    def test_the_pads_are_in_no_statement_that_can_fail(self):
+        key = self.keyring._get_master_key()
+        statement = SQL("SELECT (%s)::int", address_key(key, SQL("'ann@example.com'::text")))
+        with self.assertLogs("odoo.sql_db", "ERROR") as logs, self.assertRaises(DataError):
+            with self.env.cr.savepoint():
+                self.env.cr.execute(statement)
+        for pad in key.address_pads():
+            self.assertNotIn(pad.hex()[:16], "\n".join(logs.output).lower())
+            self.assertNotIn(pad[:8].decode("latin-1"), "\n".join(logs.output))
+        [(found,)] = self.env.execute_query(
+            SQL("SELECT %s", address_key(key, SQL("'ann@example.com'::text")))
+        )
+        self.assertEqual(found, key.address_key("ann@example.com"))
+
+    @mute_logger("odoo.sql_db")
+    def test_without_its_pads_a_statement_fails(self):
+        """It never computes keys that match nobody."""
+        other = MasterKey(THIRD.encode())
+        statement = SQL("SELECT %s", address_key(other, SQL("'ann@example.com'::text")))
+        for _attempt in ("never set", "set and undone"):
+            with self.assertRaises(DatabaseError), self.env.cr.savepoint():
+                self.env.cr.execute(statement)
+            with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
+                set_pads(self.env, other)
+                raise ZeroDivisionError

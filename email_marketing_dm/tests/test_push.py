@@ -132,7 +132,7 @@ class TestPush(DirectmailMixin, HttpCase):
         pushed = [(event, None) for event in read_events(json.dumps(events).encode())]
         account = self.account.sudo()
         account.fetch(["company_id"])
-        with self.assertQueryCount(2):  # the master key of the data, and the task
+        with self.assertQueryCount(3):  # the task, the master key of the data, and its pads
             facts = found._make_pushed(account, pushed)
         self.assertEqual({fact.task_id for fact in facts}, {self.task.id})
         self.assertEqual(self._push(events).status_code, 200)

@@ -147,10 +147,7 @@ class TestTemplateTest(ReviewCommon):
     def test_whose_unsubscribe_link_it_has(self):
         """As the mails of a task: ours stands in the headers, so DirectMail adds none by itself."""
         _answer, [mail] = self._test(self._make_template(approved=False))
-        self.assertEqual(mail["unsubscribe_link"], "none")
-        self.account.unsubscribe_link = "default"
-        _answer, [mail] = self._test(self._make_template(approved=False))
-        self.assertEqual(mail["unsubscribe_link"], "directmail")
+        self.assertEqual(mail["unsubscribe_link"], "own")
 
     def test_what_was_approved_is_what_is_sent(self):
         template = self._make_template()

@@ -117,6 +117,16 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
         )
         self.assertIn("web page", warned["warning"]["message"])
 
+    def test_a_saved_list_is_read_again_in_another_encoding(self):
+        upload = self._upload("name;mail\nŁukasz;alice@list.example\n".encode("cp1250"), start=False)
+        self.assertEqual(upload.encoding, "windows-1250")
+        spec = {name: {} for name in ("encoding", "separator", "preview_html", "preview")}
+        found = upload.onchange({"encoding": "windows-1252"}, ["encoding"], spec)["value"]
+        self.assertIn("£ukasz", found["preview_html"])
+        self.assertNotIn("encoding", found)
+        upload.encoding = "windows-1252"
+        self.assertIn("£ukasz", upload.preview_html)
+
     def test_addresses_of_other_columns_are_counted(self):
         upload = self._upload(
             "mail;private\n"

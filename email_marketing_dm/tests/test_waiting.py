@@ -202,6 +202,17 @@ class TestWaiting(WaitingMixin, AudienceCommon):
         self.assertEqual(self._get_reasons(task), ["gone", "no_address"])
         self.assertSumRule(task)
 
+    def test_a_deleted_contact_does_not_come_back_as_a_bare_address(self):
+        task = self._plan()
+        self._finish(task)
+        self._import_results(task)
+        line = {"kind": "task", "task_id": task.id, "task_result": "delivered"}
+        audience = self._make_audience(None, rules=[line])
+        self.assertEqual(len(self._refresh(audience)), 3)
+        self.ann.unlink()
+        self.assertEqual(self._refresh(audience).partner_id, self.bob | self.cat)
+        self.assertEqual(audience.people_count, 2)
+
     # === RECORDS OF OTHER MODELS === #
 
     def _plan_leads(self):

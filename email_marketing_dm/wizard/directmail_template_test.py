@@ -12,6 +12,7 @@ from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.errors import DirectMailError
 from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
+from ..directmail.plaintext import TextPart
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
 from ..engine.content import get_unsubscribe_options
@@ -164,7 +165,7 @@ class DirectmailTemplateTest(models.TransientModel):
         content = (
             {"template_id": self.template_id.remote_ref, "variables": filled}
             if self.way == "template"
-            else {"html_body": html}
+            else {"html_body": html, "text_body": TextPart(text or "").fill(filled)}
         )
         return {
             address: Mail(

@@ -101,6 +101,14 @@ def _encodings():
         odoo=True,
     )
     yield Case(
+        "byte that fits nowhere, in the first rows.csv",
+        good * 20 + b"Jos\xff;" + B.encode() + b"\r\n",
+        (A, B),
+        encoding="utf-8",
+        text="Jos\ufffd",
+        odoo=True,
+    )
+    yield Case(
         "byte that fits nowhere, in the address.csv",
         good * 20_000 + b"Bob;b\xffb@list.example\r\n" + f"Cy;{C}\r\n".encode(),
         (A, C),
@@ -220,6 +228,7 @@ def _lines():
     yield Case("names that are cut.txt", f"Doe, Alice <{A}>; Roe, Bob <{B}>\n".encode() * 3, (A, B))
     yield Case("two columns and several.csv", f"x,{A};{B}\ny,{C};{D}\n".encode(), (A, B, C, D))
     yield Case("lines with one or several.txt", f"{A}; {B}\n{C}\n{D}\n".encode(), (A, B, C, D))
+    yield Case("address like a tag.txt", b"<table@list.example>\n", ("table@list.example",))
     yield Case("title above lines of several.csv", f"email\n{A}, {B}\n{C}\n".encode(), (A, B, C))
     yield Case(
         "sep line of Excel.csv", f"sep=;\r\nname;email\r\nx;{A}\r\n".encode(), (A,), odoo=True

@@ -90,9 +90,12 @@ class OdooServer:
     :param int crons: how many cron threads; 0 for none
     :param dict environment: further variables, for example another PostgreSQL
     :param str program: the module to run, for an Odoo that lacks something
+    :param bool filtered: find the database by its name among those of PostgreSQL, which costs a
+        connection for each request of somebody unknown; else only this database is served
     """
 
-    def __init__(self, database, crons=2, environment=None, program="odoo"):
+    def __init__(self, database, crons=2, environment=None, program="odoo", filtered=True):
+        self._filter = [f"--db-filter=^{database}$"] if filtered else []
         self.program = program
         self.database = database
         self.crons = crons
@@ -116,7 +119,7 @@ class OdooServer:
         assert self._process is None, "it runs already"
         command = [
             sys.executable, "-m", self.program,
-            "-d", self.database, f"--db-filter=^{self.database}$",
+            "-d", self.database, *self._filter,
             f"--http-port={self.port}", "--http-interface=127.0.0.1", "--workers=0",
             f"--max-cron-threads={self.crons}", "--log-level=info",
         ]  # fmt: skip

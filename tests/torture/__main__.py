@@ -18,6 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
+from behaviors import (  # noqa: E402
+    FirstContact,
+    all_others,
+    open_branch,
+    send_campaign,
+)
 from campaign import EMULATOR, Books, Shop  # noqa: E402
 from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
@@ -266,64 +272,31 @@ def facts_polled():
         yield shop.check(task, people), find_differences(shop, task)
 
 
-def platform():
-    """The addon beside each app, in both orders, and when either of them goes and comes back.
+def behaviors():
+    """Every open point of DirectMail the other way round: First contact, then a campaign.
 
-    What uses an app that goes, and databases of older versions, are in `test_platform.py`.
+    Each campaign ends right, or stops before its first mail with a sentence that names the
+    behavior.
     """
-    short_form = Path(__file__).parents[1] / "server" / "test_platform.py"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:odoo",
-        "--import-mode=importlib",
-        short_form,
-    ]
-    code = subprocess.run(command, check=False).returncode
-    yield Books({}, 0, 0, 0, 0, []), ["an example broke the rules"] * bool(code)
-
-
-def facts_pushed():
-    """Events by webhook: twice, in disorder, with forgeries among them; nothing is polled."""
-    with open_shop("pushed") as shop, tempfile.TemporaryDirectory() as folder:
-        shop.stop_importing()
-        shop.emulator.configure_account(daily_quota=10 * EVENTS)
-        forger = Forger(shop, *prepare(shop, push=True), folder, SEED)
-        forger.start()
-        # Everybody has one or two events from DirectMail, and a fifth of them twice.
-        people = EVENTS // 2
-        task = shop.make_task("facts", people)
-        shop.act(task, "send")
-        shop.wait(task, "done", seconds=60 + people / 5)
-        settle(shop, seconds=60 + EVENTS / 5)
-        forger.finish()
-        run_cron(shop, "apply")
-        yield (
-            shop.check(task, people),
-            [
-                *find_differences(shop, task),
-                *[f"a forgery was let through: {found}" for found in forger.accepted],
-                *["no forgery was tried"] * (not forger.refused),
-            ],
-        )
-
-
-def facts_polled():
-    """The same without a webhook, within the usual budget of calls."""
-    with open_shop("polled") as shop:
-        shop.emulator.configure_account(daily_quota=10 * EVENTS)
-        prepare(shop, push=False)
-        people = EVENTS // 2
-        task = shop.make_task("polled", people)
-        shop.act(task, "send")
-        shop.wait(task, "done", seconds=60 + people / 5)
-        settle(shop, seconds=60 + EVENTS / 5)
-        for _run in range(2 + people // 5000):
-            run_cron(shop, "poll")
-        run_cron(shop, "apply")
-        yield shop.check(task, people), find_differences(shop, task)
+    with open_shop("behaviors") as shop:
+        for number, (behavior, value) in enumerate(all_others()):
+            changes = behavior.changes(value)
+            push = behavior.setting.startswith("events.")
+            branch = open_branch(shop, number, changes, push)
+            contact = FirstContact(branch)
+            steps = contact.walk()
+            label = f"{behavior.name}={value}"
+            bad = [
+                f"{label}: {name}: {step}" for name, step in steps.items() if step[0] == "failed"
+            ]
+            if push and steps["push"][0] != "ok":
+                bad.append(f"{label}: the event was not understood: {steps['push']}")
+            books, state, told, wrong = send_campaign(branch, f"way{number}")
+            if state != "done":
+                named = behavior.name in told or behavior.question in told
+                wrong = [f"it {state}: {told}"] * (not named or bool(books.mailed))
+            print(f"behaviors: {label}: {state}, {books.mailed} mailed")
+            yield books, bad + [f"{label}: {complaint}" for complaint in wrong]
 
 
 def platform():
@@ -331,14 +304,17 @@ def platform():
 
     What uses an app that goes, and databases of older versions, are in `test_platform.py`.
     """
-    long_forms = ROOT / "tests" / "server" / "test_platform.py"
+    short_form = Path(__file__).parents[1] / "server" / "test_platform.py"
+    options = ["-p", "no:odoo", "--import-mode=importlib"]
     code = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", long_forms], check=False
+        [sys.executable, "-m", "pytest", *options, short_form], check=False
     ).returncode
-    yield Books({}, 0, 0, 0, 0, []), [*run_matrix(), *["test_platform.py failed"][: int(code != 0)]]
+    wrong = [*["test_platform.py failed"][: int(code != 0)], *run_matrix()]
+    yield Books({}, 0, 0, 0, 0, []), wrong
 
 
 RUNS = (
+    behaviors,
     kill_odoo,
     kill_withheld,
     kill_all,

@@ -49,7 +49,7 @@ def test_other_hosts(host):
         ("127.0.0.1:8080", ("127.0.0.1:8080", "http", "127.0.0.1")),
         (" localhost ", ("localhost", "http", "localhost")),
         ("gateway.example.com", ("gateway.example.com", "https", "gateway.example.com")),
-        ("http://gateway.example.com:81/", ("gateway.example.com:81", "http", "gateway.example.com")),
+        ("http://gate.example.com:81/", ("gate.example.com:81", "http", "gate.example.com")),
         ("https://[::1]:8080", ("[::1]:8080", "https", "::1")),
     ],
 )  # fmt: skip

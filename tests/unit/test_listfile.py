@@ -2,6 +2,7 @@ import csv
 import io
 import tracemalloc
 import zipfile
+from datetime import date, datetime
 
 import psutil
 import pytest
@@ -94,6 +95,13 @@ def test_workbook():
     assert rows == [["email", "phone", "id"], ["a@example.com", "6591234567", "12"], ["", "x"]]
     rest = [row for row, _p in read_rows(io.BytesIO(data), Format("xlsx"), (1, 0))]
     assert rest[0][0] == "a@example.com"
+
+
+def test_values_that_are_no_texts():
+    data = workbook([1.0, 1e5, 12.5, True, date(2024, 2, 29), datetime(2024, 2, 29, 8, 30)])
+    assert rows_of(data) == [
+        ["1", "100000", "12.5", "True", "2024-02-29", "2024-02-29 08:30:00"],
+    ]
 
 
 def refused(data, form=None):

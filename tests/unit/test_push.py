@@ -302,7 +302,9 @@ def test_no_events(body):
         read_events(body)
 
 
-@pytest.mark.parametrize("data", [None, [], "x", {"header": []}, {"header": {"x": 1}}, {"headers": "{"}])
+@pytest.mark.parametrize(
+    "data", [None, [], "x", {"header": []}, {"header": {"x": 1}}, {"headers": "{"}]
+)
 def test_event_that_says_little(data):
     [read] = read_events(json.dumps({"id": "1", "type": "dm:Deliver:Fail", "data": data}))
     assert (read.kind, read.token, read.address, read.occurred_at) == ("failed", "", "", None)

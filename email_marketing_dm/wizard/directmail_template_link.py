@@ -1,0 +1,265 @@
+from odoo import api, fields, models
+from odoo.exceptions import RedirectWarning, UserError
+
+from ..directmail.errors import DirectMailError, is_not_allowed
+from ..directmail.sameness import find_difference
+
+
+class DirectmailTemplate(models.Model):
+    _inherit = "directmail.template"
+
+    def _submit(self):
+        """Override: say what to do where the account can't have templates made by a program."""
+        try:
+            return super()._submit()
+        except UserError as error:
+            cause = error.__cause__
+            if not (isinstance(cause, DirectMailError) and is_not_allowed(cause)):
+                raise
+            raise RedirectWarning(
+                self._explain_not_allowed(cause),
+                self._get_link_action(),
+                self.env._("Link to a template in the console"),
+            ) from error
+
+    def _explain_not_allowed(self, cause):
+        """Say why DirectMail takes no template from here, and how it gets one all the same."""
+        reason = (
+            self.env._(
+                "The AccessKey may not create or change templates at DirectMail. Ask your Alibaba"
+                " Cloud administrator to grant it dm:CreateTemplate and dm:ModifyTemplate, then"
+                " submit again."
+            )
+            if cause.kind == "permission"
+            else self.env._(
+                "DirectMail does not offer this account to create templates from other programs"
+                " yet."
+            )
+        )
+        return self.env._(
+            "%(reason)s Or create the template in DirectMail's console and link it here: the next"
+            " page shows the text to copy.\n(DirectMail: %(code)s)",
+            reason=reason,
+            code=cause.code,
+        )
+
+    def _get_link_action(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_template_link_action"
+        )
+        # The web client follows such a button without the record that is open.
+        return {**action, "context": {"default_template_id": self.id}}
+
+    def _link(self, remote, vals):
+        """Take a template that somebody made in the console for this one.
+
+        :param remote: a `directmail.records.Template` with this template's content
+        :param vals: of `_get_submitted_vals`, which it was compared with
+        """
+        self.sudo().write(
+            {
+                **vals,
+                "state": "in_review",
+                "submission": self.submission + 1,
+                "remote_ref": remote.template_id,
+                "remote_name": remote.name,
+                "submitted_at": fields.Datetime.now(),
+                "submitted_by_id": self.env.uid,
+                "submitted_sender_name": self.sender_name,
+                "reviewed_at": False,
+                "review_comment": False,
+                "lapse_reason": False,
+            }
+        )
+        self._keep_reference(remote)
+        self._post_note(
+            self.env._("Linked to the template %s in DirectMail's console.", remote.name)
+        )
+        self._close_activities()
+        if remote.status == "approved":
+            now = fields.Datetime.now()
+            self.sudo().write({"state": "approved", "reviewed_at": now, "checked_at": now})
+            self._get_tasks("pending")._on_review(self)
+        else:
+            self._schedule_review_check()
+
+
+class DirectmailTemplateLink(models.TransientModel):
+    """Uses a template that was made in DirectMail's console, where none can be made from here.
+
+    What DirectMail has is read back and compared, so that what goes out is what was approved.
+    """
+
+    _name = "directmail.template.link"
+    _description = "Link an Email Template to One in the Console"
+    _rec_name = "template_id"
+
+    template_id = fields.Many2one(
+        "directmail.template", required=True, readonly=True, ondelete="cascade"
+    )
+    content_mode = fields.Selection(related="template_id.account_id.content_mode")
+    subject = fields.Char(compute="_compute_content")
+    sender_name = fields.Char(related="template_id.sender_name")
+    text = fields.Text("HTML text", compute="_compute_content")
+    reference = fields.Char(
+        "Name or number",
+        help="As DirectMail's console shows it in the list of templates.",
+    )
+    confirmed = fields.Boolean(
+        "DirectMail approved exactly this subject and text",
+        help="Only needed where DirectMail does not let this account read templates.",
+    )
+    unreadable = fields.Boolean(readonly=True)
+
+    @api.depends("template_id")
+    def _compute_content(self):
+        for link in self:
+            vals = link.template_id._get_submitted_vals()
+            link.subject, link.text = vals["submitted_subject"], vals["submitted_text"]
+
+    def action_link(self):
+        """Find the template in the console, compare it, and use it.
+
+        :raise UserError: if it is not there, has another content, or is not in review
+        """
+        self.ensure_one()
+        template = self.template_id
+        template.check_access("write")
+        if template.state not in ("draft", "rejected", "lapsed"):
+            raise UserError(self.env._("%s was submitted already.", template.name))
+        template.account_id._check_can_call()
+        reference = (self.reference or "").strip()
+        if not reference:
+            raise UserError(self.env._("Enter the name or the number of the template."))
+        vals = template._get_submitted_vals()
+        try:
+            remote = template.account_id._call(lambda client: _find_remote(client, reference))
+        except UserError as error:
+            cause = error.__cause__
+            if not (isinstance(cause, DirectMailError) and is_not_allowed(cause)):
+                raise
+            return self._link_unread(reference, vals)
+        self._check(remote, reference, vals)
+        template._link(remote, vals)
+        return {"type": "ir.actions.act_window_close"}
+
+    def _check(self, remote, reference, vals):
+        """Refuse a template in the console that is another mail, or not handed in.
+
+        :raise UserError: with what to do in the console
+        """
+        if remote is None:
+            raise UserError(
+                self.env._(
+                    "DirectMail has no template with the name or number %s. Copy it from the list"
+                    " of templates in DirectMail's console.",
+                    reference,
+                )
+            )
+        templates = self.env["directmail.template"].sudo().with_context(active_test=False)
+        other = templates.search(
+            [
+                ("account_id", "=", self.template_id.account_id.id),
+                ("remote_ref", "=", remote.template_id),
+                ("id", "!=", self.template_id.id),
+            ],
+            limit=1,
+        )
+        if other:
+            raise UserError(
+                self.env._("That template already belongs to %s here.", other.display_name)
+            )
+        found = find_difference(vals["submitted_text"] or "", remote.text)
+        if " ".join(remote.subject.split()) != " ".join((vals["submitted_subject"] or "").split()):
+            found = [("-", vals["submitted_subject"]), ("+", remote.subject), *found]
+        if found:
+            labels = {"-": self.env._("Here:"), "+": self.env._("In the console:")}
+            raise UserError(
+                self.env._(
+                    "The template in the console is not this mail. Copy subject and text from this"
+                    " page into the console, submit it there, then link again.\n%s",
+                    "\n".join(f"{labels[sign]} {piece}" for sign, piece in found),
+                )
+            )
+        if remote.status not in ("in_review", "approved"):
+            raise UserError(
+                self.env._(
+                    "DirectMail rejected the template in the console. Correct the mail, copy it to"
+                    " the console again and submit it there."
+                )
+                if remote.status == "rejected"
+                else self.env._(
+                    "The template in the console is a draft. Submit it for review there, then link"
+                    " again."
+                )
+            )
+
+    def _link_unread(self, reference, vals):
+        """Use a template that DirectMail does not let this account read.
+
+        Only where mails carry their text themselves: what goes out is then the text from here,
+        whatever the console has. With `Template`, nobody could tell what people get.
+
+        :raise UserError: with what to do
+        """
+        template = self.template_id
+        if self.content_mode != "body":
+            raise UserError(
+                self.env._(
+                    "DirectMail does not let this account read templates, so the template in the"
+                    " console can't be compared with this mail. Ask your Alibaba Cloud"
+                    " administrator to grant dm:QueryTemplateByParam and dm:DescTemplate. Or ask an"
+                    " administrator to set Content on the account to Approved text, filled in here:"
+                    " then you can link the template by its number and confirm that it was"
+                    " approved."
+                )
+            )
+        if not self.confirmed:
+            self.unreadable = True
+            return {
+                "type": "ir.actions.act_window",
+                "res_model": self._name,
+                "res_id": self.id,
+                "views": [(False, "form")],
+                "target": "new",
+            }
+        now = fields.Datetime.now()
+        template.sudo().write(
+            {
+                **vals,
+                "state": "approved",
+                "submission": template.submission + 1,
+                # Without a number nothing is asked of DirectMail, which would refuse to answer.
+                "remote_ref": False,
+                "remote_name": reference,
+                "submitted_at": now,
+                "submitted_by_id": self.env.uid,
+                "submitted_sender_name": template.sender_name,
+                "reviewed_at": now,
+                "review_comment": False,
+                "lapse_reason": False,
+            }
+        )
+        template._post_note(
+            self.env._(
+                "%(user)s confirmed that DirectMail approved this subject and text in the console,"
+                " as %(reference)s. They could not be read back.",
+                user=self.env.user.name,
+                reference=reference,
+            )
+        )
+        template._close_activities()
+        template._get_tasks("pending")._on_review(template)
+        return {"type": "ir.actions.act_window_close"}
+
+
+def _find_remote(client, reference):
+    """Return DirectMail's `directmail.records.Template` of a number or name, or None."""
+    if reference.isascii() and reference.isdigit():
+        try:
+            return client.describe_template(reference)
+        except DirectMailError as error:
+            if error.kind != "not_found" or is_not_allowed(error):
+                raise
+    row = client.find_template(reference)
+    return client.describe_template(row.template_id) if row else None
