@@ -6,10 +6,10 @@ from directmail_emulator.behaviors import BEHAVIORS
 UNLIKE = {"value_escaping": "html", "subject_source": "template", "stored_text": "crlf"}
 
 
-def make_account(call, emulator, name, behaviors):
+def make_account(user, emulator, name, behaviors):
     """Make an account whose DirectMail behaves in some ways, and return its id.
 
-    :param call: function (model, method, arguments) of an administrator's session
+    :param user: an administrator's `demo_server.User`
     :param behaviors: {name: value of the emulator's setting}
     """
     key, domain = f"LTAI{name.upper()}", f"{name}.example.com"
@@ -28,21 +28,16 @@ def make_account(call, emulator, name, behaviors):
         domains=[{"name": domain, "dmarc": False}],
         settings=settings,
     )
-    account = call(
+    account = user.create(
         "directmail.account",
-        "create",
-        [
-            {
-                "name": name.capitalize(),
-                "connection": "test",
-                "endpoint": emulator.endpoint,
-                "access_key_id": key,
-                "access_key_secret": "its-secret",
-                "public_url": "https://www.example.com",
-            }
-        ],
+        name=name.capitalize(),
+        connection="test",
+        endpoint=emulator.endpoint,
+        access_key_id=key,
+        access_key_secret="its-secret",
+        public_url="https://www.example.com",
     )
-    call("directmail.account", "action_activate", [[account]])
+    user.call("directmail.account", "action_activate", [account])
     return account
 
 
@@ -50,23 +45,23 @@ class Walk:
     """The page of one account.
 
     :param browser: a `browser.Browser`, logged in as an administrator
-    :param call: function (model, method, arguments) of that administrator's session
+    :param user: that administrator's `demo_server.User`
     :param save: function that takes a picture by its name
     """
 
-    def __init__(self, browser, url, call, emulator, account, save):
-        self.browser, self.call, self.emulator, self.save = browser, call, emulator, save
+    def __init__(self, browser, url, user, emulator, account, save):
+        self.browser, self.user, self.emulator, self.save = browser, user, emulator, save
         browser.open(
             f"{url}/odoo/action-email_marketing_dm.directmail_account_action/{account}",
             "button[name=action_first_contact]",
         )
         browser.click("button[name=action_first_contact]", "button[name=action_run]")
-        [self.number] = call(
-            "directmail.first.contact", "search", [[("account_id", "=", account)]]
+        [self.number] = user.call(
+            "directmail.first.contact", "search", [("account_id", "=", account)]
         )
 
     def read(self, name):
-        return self.call("directmail.first.contact", "read", [[self.number], [name]])[0][name]
+        return self.user.read("directmail.first.contact", self.number, name)[name]
 
     def press(self, name, wanted):
         self.browser.click(f".o_form_view button[name={name}]", wanted)
@@ -91,7 +86,6 @@ class Walk:
         self.emulator.flush_outcomes()
         if self.read("state") == "waiting":
             self.press("action_run", ".badge")
-        self.save("done")
         self.browser.click("a[name=behaviors]", "[name=behavior_ids] .o_data_row")
         self.save("behaviors")
         return self.read("state")
@@ -115,6 +109,5 @@ class Walk:
         self.press("action_answer", ".o_form_view .badge")
 
     def _newest(self):
-        account = self.call("directmail.first.contact", "read", [[self.number], ["sender_id"]])
-        sender = account[0]["sender_id"][1]
+        _number, sender = self.read("sender_id")
         return self.emulator.ledger(sender=sender)[-1]

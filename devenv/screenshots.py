@@ -169,11 +169,29 @@ class Photographer:
         )
         self._save("overview")
 
+        self._take_first_contact(emulator)
         self._browser.open(f"{emulator.admin}/", "#mails button")
         self._browser.run(SEARCH_CLICKED)
         self._browser.wait(CLICKED_SHOWN)
         self._browser.click("#mails button", "#mail iframe")
         self._save("emulator")
+
+    def _take_first_contact(self, emulator):
+        """First contact on an account whose DirectMail is unlike what is assumed."""
+        from . import demo_server, first_contact
+
+        admin = demo_server.User(self._url, "admin", "admin")
+        admin.call("res.users", "write", [admin.id], {"email": "administrator@azure.example"})
+        account = first_contact.make_account(admin, emulator, "newsletter", first_contact.UNLIKE)
+        self._browser.log_in(self._url, "admin", "admin")
+        first_contact.Walk(
+            self._browser,
+            self._url,
+            admin,
+            emulator,
+            account,
+            lambda name: self._save(f"first-contact-{name}"),
+        ).run()
 
     def _limit_mails(self):
         """As the administrator: two emails a week, five messages of any kind a month."""

@@ -67,15 +67,17 @@ def _write_label(label):
 
 
 def spell(address):
-    """Return all spellings of a normalised address: its own, and one with the domain's own script."""
+    """Return the spellings of a normalised address: in ASCII, and in the domain's own script."""
     local, at, domain = address.partition("@")
     labels = [_read_label(label) for label in domain.split(".")]
     return {address, local + at + ".".join(labels)}
 
 
 def _read_label(label):
+    if not label.startswith("xn--"):
+        return label
     try:
-        return label.removeprefix("xn--").encode().decode("punycode") if label[:4] == "xn--" else label
+        return label.removeprefix("xn--").encode().decode("punycode")
     except UnicodeError:
         return label
 

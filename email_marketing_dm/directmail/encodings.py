@@ -152,7 +152,10 @@ _SCRIPTS = (
     ("arabic", "؀-ۿ\u200c"), ("thai", "ก-๛"), ("east", "ぁ-ヿ㐀-鿿々가-힣｡-ﾟ"),
 )  # fmt: skip
 _SCRIPT = re.compile("|".join(f"(?P<{name}>[{chars}])" for name, chars in _SCRIPTS))
-_COMMON_SIGNS = frozenset("“”„‘’‚–—…€№™«»·•°§¿¡、。・（），；：！？「」『』【】《》～￥＠㈱㈲①②③④⑤　₪\xa0")
+_COMMON_SIGNS = frozenset(
+    "“”„‘’‚–—…€№™«»·•°§¿¡₪\xa0"
+    "、。・（），；：！？「」『』【】《》～￥＠㈱㈲①②③④⑤　"
+)
 # Letters that a code page has but its languages hardly use.
 _RARE = {
     "windows-1252": frozenset("ÐðÞþÝýŠšŽžŸƒªºµ"),

@@ -19,6 +19,7 @@ DECLARE
     label text;
     coded text;
     result text;
+    digits constant text := 'abcdefghijklmnopqrstuvwxyz0123456789';
     points int[];
     n int; delta int; bias int; h int; b int; m int; q int; k int; t int; d int; p int;
 BEGIN
@@ -53,11 +54,11 @@ BEGIN
                             t := LEAST(26, GREATEST(1, k - bias));
                             EXIT WHEN q < t;
                             d := t + (q - t) % (36 - t);
-                            coded := coded || substr('abcdefghijklmnopqrstuvwxyz0123456789', d + 1, 1);
+                            coded := coded || substr(digits, d + 1, 1);
                             q := (q - t) / (36 - t);
                             k := k + 36;
                         END LOOP;
-                        coded := coded || substr('abcdefghijklmnopqrstuvwxyz0123456789', q + 1, 1);
+                        coded := coded || substr(digits, q + 1, 1);
                         delta := CASE WHEN h = b THEN delta / 700 ELSE delta / 2 END;
                         delta := delta + delta / (h + 1);
                         k := 0;

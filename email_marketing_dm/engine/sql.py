@@ -62,7 +62,8 @@ def set_pads(env, master_key):
 
 def _name_settings(master_key):
     """Return the names of the settings for the inner and the outer pad of a key."""
-    return f"directmail.inner_{master_key.fingerprint}", f"directmail.outer_{master_key.fingerprint}"
+    mark = master_key.fingerprint
+    return f"directmail.inner_{mark}", f"directmail.outer_{mark}"
 
 
 def _read_setting(name):

@@ -33,7 +33,7 @@ class DirectmailFirstContactStep(models.Model):
     name = fields.Selection(
         [
             ("clock", "Clock"),
-            ("quota", "AccessKey and quota"),
+            ("quota", "Key and quota"),
             ("actions", "Permissions"),
             ("domain", "Sender domain"),
             ("address", "Public address"),
@@ -41,16 +41,16 @@ class DirectmailFirstContactStep(models.Model):
             ("review", "Approval"),
             ("mail", "Test mail"),
             ("eyes", "Your answers"),
-            ("records", "Delivery in DirectMail's records"),
-            ("push", "Delivery as a pushed event"),
+            ("records", "Delivery record"),
+            ("push", "Delivery event"),
             ("cleanup", "Cleaning up"),
         ],
         "Step",
         required=True,
         readonly=True,
     )
-    about = fields.Char("What it does", compute="_compute_about")
-    cost = fields.Char("What it costs", compute="_compute_about")
+    about = fields.Text("What it does", compute="_compute_about")
+    cost = fields.Text("What it costs", compute="_compute_about")
     state = fields.Selection(
         [
             ("todo", "To do"),
@@ -207,7 +207,7 @@ class DirectmailFirstContactStep(models.Model):
         offset = (theirs - datetime.now(timezone.utc)).total_seconds()
         seconds = round(abs(offset))
         if seconds <= CLOCK_SLACK.total_seconds():
-            return "ok", self.env._("The clocks differ by %s seconds at most.", seconds + 1)
+            return "ok", self.env._("The clocks agree to within %s s.", seconds + 1)
         return (
             "warning" if seconds < 900 else "failed",
             self.env._(
@@ -297,7 +297,7 @@ class DirectmailFirstContactStep(models.Model):
                 "In test mode nobody outside needs to reach %s.", account.public_url
             )
         kind, sentence = account._check_public_address()
-        if kind == "problem":
-            return "failed", sentence
+        if kind != "ok":
+            return {"unchecked": "skipped", "problem": "failed"}[kind], sentence
         account.action_test_push()  # a UserError says what came instead
-        return "ok", self.env._("%s leads to this Odoo.", account.public_url)
+        return "ok", sentence

@@ -72,6 +72,7 @@ class DirectmailKeyring(models.AbstractModel):
         if row and not row[1]:
             host = self._find_host_key()
             if host and host.fingerprint == row[0]:
+                set_pads(self.env, host)
                 return host
         return self._settle(row)
 
@@ -124,12 +125,17 @@ class DirectmailKeyring(models.AbstractModel):
         :rtype: directmail.keys.MasterKey
         :raise MasterKeyProblem: if there is no usable key
         """
+        key = self._read_host_key(create)
+        set_pads(self.env, key)
+        return key
+
+    def _read_host_key(self, create=False):
         configured = config.get(CONFIG_OPTION) or os.environ.get(ENVIRONMENT_VARIABLE) or None
         path = str(Path(config["data_dir"]) / KEY_FILE)
         try:
             if create and not configured and _get_stamp(path) is None:
                 load_master_key(None, Path(path), create=True)
-            key = _load(configured, path, None if configured else _get_stamp(path))
+            return _load(configured, path, None if configured else _get_stamp(path))
         except (MasterKeyError, OSError) as error:
             raise MasterKeyProblem(
                 "missing",
@@ -142,15 +148,16 @@ class DirectmailKeyring(models.AbstractModel):
                     option=CONFIG_OPTION,
                 ),
             ) from error
-        set_pads(self.env, key)
-        return key
 
     @api.model
     @api.private
     def _find_host_key(self):
-        """Return this server's master key, whatever the data belong to; None without one."""
+        """Return this server's master key, whatever the data belong to; None without one.
+
+        For Python only: SQL computes address keys with what the methods above return.
+        """
         try:
-            return self._load_host_key()
+            return self._read_host_key()
         except MasterKeyProblem:
             return None
 

@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from ..directmail.const import SUBJECT_MAX
+from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.lengths import cut_units
 from ..directmail.placeholders import assemble
 from ..engine.content import Person

@@ -184,6 +184,7 @@ class TestFirstContact(FirstContactCase):
         self.press("action_check_again")
         self.assertEqual(self.states()["template"], "ok", self.message("template"))
         self.assertEqual(self.found()["template_operations"], "available")
+        self.assertEqual(self.account.content_mode, "template", "what it had switched")
 
     def test_a_wrong_key_stops_it_at_once(self):
         self.account.access_key_secret = "wrong"
@@ -341,3 +342,26 @@ class TestBehavior(DirectmailCommon):
         task.action_resume()
         self._run_cron()
         self.assertEqual(task.sent_count, 1)
+
+    def test_send_recommends_first_contact_once(self):
+        audience = self._make_audience(self._make_people("a@customer.example"))
+        task = self._make_task(audience)
+        in_test_mode = task.action_open_send()
+        self.assertEqual(in_test_mode["res_model"], "directmail.task.estimate")
+        # Only says that the mail is real; nothing is called in what follows.
+        self.account.sudo().write({"connection": "public", "endpoint": False})
+        self.account.sudo().state = "active"
+        action = task.action_open_send()
+        self.assertEqual(action["res_model"], "directmail.first.contact.offer")
+        offer = self.env[action["res_model"]].with_user(self.user).browse(action["res_id"])
+        self.assertFalse(offer.is_admin)
+        self.assertTrue(offer.with_user(self.admin).sudo().account_id)
+        self.assertEqual(offer.action_go_on()["res_model"], "directmail.task.estimate")
+        self.assertEqual(task.action_open_send()["res_model"], "directmail.task.estimate")
+
+    def test_who_has_run_it_is_not_asked(self):
+        task = self._make_task(self._make_audience(self._make_people("a@customer.example")))
+        self.account.action_first_contact()
+        self.account.sudo().write({"connection": "public", "endpoint": False})
+        self.account.sudo().state = "active"
+        self.assertEqual(task.action_open_send()["res_model"], "directmail.task.estimate")

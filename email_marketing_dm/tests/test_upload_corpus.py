@@ -8,8 +8,8 @@ from odoo.tests import tagged
 from .common import DirectmailCommon
 from .upload_common import UploadMixin
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.corpus.make_files import make_cases  # noqa: E402
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+from corpus.make_files import make_cases  # noqa: E402
 
 CASES = [case for case in make_cases() if case.odoo]
 
@@ -118,7 +118,9 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
         self.assertIn("web page", warned["warning"]["message"])
 
     def test_a_saved_list_is_read_again_in_another_encoding(self):
-        upload = self._upload("name;mail\nŁukasz;alice@list.example\n".encode("cp1250"), start=False)
+        upload = self._upload(
+            "name;mail\nŁukasz;alice@list.example\n".encode("cp1250"), start=False
+        )
         self.assertEqual(upload.encoding, "windows-1250")
         spec = {name: {} for name in ("encoding", "separator", "preview_html", "preview")}
         found = upload.onchange({"encoding": "windows-1252"}, ["encoding"], spec)["value"]

@@ -24,23 +24,19 @@ class DirectmailTemplate(models.Model):
 
     def _explain_not_allowed(self, cause):
         """Say why DirectMail takes no template from here, and how it gets one all the same."""
-        reason = (
-            self.env._(
+        if cause.kind == "permission":
+            return self.env._(
                 "The AccessKey may not create or change templates at DirectMail. Ask your Alibaba"
                 " Cloud administrator to grant it dm:CreateTemplate and dm:ModifyTemplate, then"
-                " submit again."
+                " submit again. Or create the template in DirectMail's console and link it here:"
+                " the next page shows the text to copy.\n(DirectMail: %s)",
+                cause.code,
             )
-            if cause.kind == "permission"
-            else self.env._(
-                "DirectMail does not offer this account to create templates from other programs"
-                " yet."
-            )
-        )
         return self.env._(
-            "%(reason)s Or create the template in DirectMail's console and link it here: the next"
-            " page shows the text to copy.\n(DirectMail: %(code)s)",
-            reason=reason,
-            code=cause.code,
+            "DirectMail does not offer this account to create templates from other programs yet."
+            " Create the template in DirectMail's console and link it here: the next page shows the"
+            " text to copy.\n(DirectMail: %s)",
+            cause.code,
         )
 
     def _get_link_action(self):
@@ -100,7 +96,7 @@ class DirectmailTemplateLink(models.TransientModel):
     content_mode = fields.Selection(related="template_id.account_id.content_mode")
     subject = fields.Char(compute="_compute_content")
     sender_name = fields.Char(related="template_id.sender_name")
-    text = fields.Text("HTML text", compute="_compute_content")
+    text = fields.Char("HTML text", compute="_compute_content")
     reference = fields.Char(
         "Name or number",
         help="As DirectMail's console shows it in the list of templates.",

@@ -66,6 +66,7 @@ class DirectmailTemplateTest(models.TransientModel):
 
     address_type = fields.Selection(
         selection=lambda self: self.env["directmail.task"]._fields["address_type"].selection,
+        string="Address type",
         required=True,
         default="random",
         help="As for email tasks. Random address: DirectMail adds a random part to the sender"

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from corpus.make_files import cells, make_cases, main
+from corpus.make_files import cells, main, make_cases
 from directmail.cells import find_addresses
 from directmail.identifiers import is_doubtful, read_ids
 from directmail.listfile import ListError, detect, list_sheets, read_rows, replace
@@ -51,7 +51,8 @@ def test_file(case):
     if case.text:
         assert any(case.text in row[0] for row in rows), rows[:2]
     width = max(map(len, rows))
-    column = max(range(width), key=lambda n: sum("@" in row[n] for row in rows[:50] if n < len(row)))
+    columns = [[row[n] for row in rows[:50] if n < len(row)] for n in range(width)]
+    column = max(range(width), key=lambda n: sum("@" in cell for cell in columns[n]))
     if rows[0][column] == "email":
         rows = rows[1:]
     people, flaws = {}, []

@@ -270,8 +270,9 @@ def with_shared_texts(sheet, texts):
         b'officedocument.spreadsheetml.sharedStrings+xml"/></Types>',
     )
     names = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    files["xl/worksheets/sheet1.xml"] = (
-        b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (names, sheet)
+    files["xl/worksheets/sheet1.xml"] = b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (
+        names,
+        sheet,
     )
     files["xl/sharedStrings.xml"] = b"<sst %s>%s</sst>" % (names, texts)
     return zipped(files)
