@@ -24,6 +24,7 @@ from requests.utils import should_bypass_proxies
 
 from .address import normalise
 from .answers import Answer, Verdict, classify_error, classify_response
+from .connections import Adapter
 from .const import (
     API_VERSION,
     BEIJING,
@@ -93,7 +94,8 @@ class _Session(Session):
 class DirectMailClient:
     """One DirectMail account. Safe to use from several threads at once.
 
-    Nothing is ever retried here: a repeated send is a second mail.
+    Nothing is retried here that anybody may have read, because a repeated send is a second mail:
+    see connections.py.
 
     :param endpoint: host, or host:port; see const.REGIONS
     :param protocol: 'https', or 'http' for the emulator
@@ -193,7 +195,7 @@ class DirectMailClient:
         :raise DirectMailError: where neither can be told
         """
         try:
-            self._call(action)
+            self._call(action, method="GET" if action == "GetUser" else "POST")
         except DirectMailError as error:
             if error.kind == "permission":
                 return "denied"
@@ -423,7 +425,8 @@ class DirectMailClient:
         key = f"{self._protocol}://{self.endpoint}:80:pool={self._pool_size}"
         if not isinstance(DaraCore._sessions.get(key), _Session):
             session = _Session(f"{self._protocol}://{self.endpoint}")
-            adapter = DaraCore.get_adapter(self._protocol.upper(), pool_size=self._pool_size)
+            theirs = DaraCore.get_adapter(self._protocol.upper())
+            adapter = Adapter(theirs.ssl_context, self._pool_size)
             session.mount(f"{self._protocol}://", adapter)
             DaraCore._sessions[key] = session
 

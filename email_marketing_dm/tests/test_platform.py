@@ -98,7 +98,7 @@ class TestPublicAddress(DirectmailMixin, HttpCase):
 
     def test_the_local_network_is_never_asked_for_real_mail(self):
         kind, sentence = self._check(
-            self.base_url().replace("http:", "https:"), connection="public"
+            self.base_url().replace("http:", "https:"), connection="public", endpoint=False
         )
         self.assertEqual(kind, "unchecked")
         self.assertIn("local network", sentence)

@@ -52,7 +52,7 @@ class Shop:
         if activate:
             self.activate()
 
-    def _make_account(self, name, access_key_id, secret):
+    def _make_account(self, name, access_key_id, secret, endpoint=None):
         return self.admin.call(
             "directmail.account",
             "create",
@@ -60,7 +60,7 @@ class Shop:
                 {
                     "name": name,
                     "connection": "test",
-                    "endpoint": self.emulator.endpoint,
+                    "endpoint": endpoint or self.emulator.endpoint,
                     "access_key_id": access_key_id,
                     "access_key_secret": secret,
                     "public_url": "https://www.example.com",
@@ -70,8 +70,11 @@ class Shop:
             ],
         )
 
-    def open_branch(self, number):
-        """Return the same company with another DirectMail account, which shares nothing."""
+    def open_branch(self, number, endpoint=None):
+        """Return the same company with another DirectMail account, which shares nothing.
+
+        :param endpoint: of what is between it and the emulator
+        """
         name, secret, domain = f"LTAIBRANCH{number}", f"secret-{number}", f"b{number}.example"
         self.emulator.create_account(
             name,
@@ -81,7 +84,7 @@ class Shop:
             domains=[{"name": domain, "verified": True, "spf": True, "mx": True, "dkim": True}],
         )
         branch = copy.copy(self)
-        branch.account = self._make_account(f"Branch {number}", name, secret)
+        branch.account = self._make_account(f"Branch {number}", name, secret, endpoint)
         branch.sender = branch.template = None
         branch.activate()
         return branch

@@ -5,12 +5,17 @@ Shared by `test_platform.py` and ``make torture ONLY=platform``.
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import psycopg2
 
 from devenv import database as databases
-from devenv.common import ADDON, SetupError
+from devenv.common import ADDON, ROOT, STATE, SetupError
+
+sys.path.insert(0, str(ROOT / ADDON))
+
+from directmail.keys import load_master_key  # noqa: E402
 
 SHAPES = Path(__file__).parent / "shapes"
 ACTION_TABLES = {
@@ -47,10 +52,24 @@ def put_back(database, name):
                        AND model = 'ir.ui.view')""",
                 [arch, ADDON, xml_id],
             )
+        _key_anew(cursor)
         cursor.execute(
             "UPDATE ir_module_module SET latest_version = %s WHERE name = %s",
             [shape["version"], ADDON],
         )
+
+
+def _key_anew(cursor):
+    """Compute the keys of addresses with this checkout's master key, as the old version would."""
+    key = load_master_key(None, STATE / "data" / "directmail_master.key", create=True)
+    for table in ("directmail_optout", "directmail_delivery"):
+        cursor.execute(f"SELECT id, email, address_key FROM {table}")
+        for number, email, old in cursor.fetchall():
+            new = key.address_key(email)
+            cursor.execute(f"UPDATE {table} SET address_key = %s WHERE id = %s", [new, number])
+            cursor.execute(
+                "UPDATE directmail_event SET address_key = %s WHERE address_key = %s", [new, old]
+            )
 
 
 def _drop_new_tables(cursor):

@@ -10,6 +10,8 @@ from campaign import Books
 from facts import prepare
 from odoo_server import OdooServer, RpcError
 
+from directmail_emulator.nat import WAYS, Nat
+
 THREADS = 32  # an account's default
 LATENCY = 0.06  # seconds, so that calls are under way whenever the server dies
 
@@ -199,6 +201,33 @@ def _finish_fault(shop, task, people, kind, hits=None):
     shop.emulator.clear_faults()
     shop.import_results(task)
     return FaultRun(before, shop.check(task, people), hits, paused)
+
+
+def run_idle(shop, way, people, pauses):
+    """Send tasks with a pause before each, in which the network forgets every connection.
+
+    :param way: one of `directmail_emulator.nat.WAYS`
+    :return: [(books of a task, what is wrong besides)]
+    """
+    rows = []
+    # Longer than the client keeps an unused connection, shorter than the pauses.
+    with Nat(shop.emulator.endpoint, forget_after=3, way=way) as nat:
+        branch = shop.open_branch(100 + WAYS.index(way), nat.endpoint)
+        for number in range(pauses + 1):
+            task = branch.make_task(f"{way}{number}", people)
+            nat.wait_forgotten()
+            branch.act(task, "send")
+            branch.wait(task, "done")
+            books = branch.check(task, people)
+            calls = f"{nat.swallowed} calls met a forgotten connection"
+            lost = f"{way}: {books.states}"
+            rows.append(
+                (
+                    books,
+                    [calls] * bool(nat.swallowed) + [lost] * (books.states != {"sent": people}),
+                )
+            )
+    return rows
 
 
 def run_overlap(shop, people, branches=2, crons=4):

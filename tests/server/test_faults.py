@@ -5,7 +5,9 @@ import time
 
 import pytest
 from odoo_server import RpcError
-from scenarios import FAULTS, THREADS, run_fault
+from scenarios import FAULTS, THREADS, run_fault, run_idle
+
+from directmail_emulator.nat import WAYS
 
 PEOPLE = 150
 
@@ -85,6 +87,12 @@ def test_spam_or_quota_refusals_pause_the_task(shop, emulator, code):
     shop.wait(task, "done")
     books = shop.check(task, 200)
     assert books.ok and books.states == {"sent": 200}, books
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_network_that_forgets_idle_connections_makes_no_mail_unknown(shop, way):
+    for books, complaints in run_idle(shop, way, 60, pauses=1):
+        assert books.ok and not complaints, (books, complaints)
 
 
 def test_results_that_are_imported_meanwhile_hold_no_task_up(shop):

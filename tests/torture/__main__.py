@@ -36,12 +36,14 @@ from scenarios import (  # noqa: E402
     run_blows,
     run_collision,
     run_fault,
+    run_idle,
     run_kills,
     run_overlap,
     unknown_ids,
 )
 
 from devenv import database as databases  # noqa: E402
+from directmail_emulator.nat import WAYS  # noqa: E402
 from directmail_emulator.testing import Emulator  # noqa: E402
 
 from .cluster import Cluster  # noqa: E402
@@ -161,6 +163,13 @@ def faults_together():
         shop.import_results(task, seconds=120)
         books = shop.check(task, FAULT_PEOPLE)
         yield books, ["unknown mails are left"][: books.unknown]
+
+
+def idle():
+    """The network forgets every connection in the pauses between tasks, with a reset or without."""
+    with open_shop("idle") as shop:
+        for way in WAYS:
+            yield from run_idle(shop, way, FAULT_PEOPLE, pauses=5)
 
 
 def overlap():
@@ -320,6 +329,7 @@ RUNS = (
     kill_all,
     faults,
     faults_together,
+    idle,
     overlap,
     collision,
     fatigue,

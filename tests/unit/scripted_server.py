@@ -45,6 +45,7 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
         self.requests = []
         self.script = [answer({"RequestId": "request-1", "EnvId": "600000000001"})]
         self.tls_context = tls_context
+        self._connections = set()
         super().__init__(("127.0.0.1", 0), _Connection)
 
     def __enter__(self):
@@ -61,6 +62,12 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
         host = "localhost" if self.tls_context else "127.0.0.1"
         return f"{host}:{self.server_address[1]}"
 
+    def hang_up(self):
+        """Close every connection, as a server does with those that lie idle, and wait for it."""
+        for connection in list(self._connections):
+            connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(0.01)  # for the threads that read from them
+
     def handle_error(self, request, client_address):
         """A client that goes away is part of many tests."""
 
@@ -69,7 +76,12 @@ class _Connection(socketserver.StreamRequestHandler):
     def setup(self):
         if self.server.tls_context:
             self.request = self.server.tls_context.wrap_socket(self.request, server_side=True)
+        self.server._connections.add(self.request)
         super().setup()
+
+    def finish(self):
+        self.server._connections.discard(self.request)
+        super().finish()
 
     def handle(self):
         while (request := self._read()) is not None:
