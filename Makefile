@@ -6,7 +6,7 @@ ONLY ?=
 DB ?= directmail_dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint shell demo bench torture screenshots stop
+.PHONY: help setup test lint shell terms demo bench torture screenshots stop
 
 help:
 	@echo "make setup   get Odoo 19, PostgreSQL, Chromium and the Python packages (once; warm: at once)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench   side-by-side figures (ONLY=name, SCALE=people)"
 	@echo "make torture the long reliability runs (ONLY=name, SEED=number)"
 	@echo "make screenshots  take the documentation's pictures again"
+	@echo "make terms   export the addon's terms for translation"
 	@echo "make stop    stop the database server (it also stops by itself)"
 
 setup:
@@ -30,6 +31,9 @@ lint: setup
 
 shell: setup
 	@$(PYTHON) -m devenv.database shell $(DB)
+
+terms: setup
+	@$(PYTHON) -m devenv.translations
 
 stop:
 	@$(STATE)/venv/bin/python -m devenv.postgres stop

@@ -2,7 +2,8 @@
 
 from odoo import fields
 
-#: the newest order that counts is of today: the database has orders of the coming days too
+#: the newest order that counts is of this moment: the database has orders of the coming days too.
+#: Those count only in the line that takes people out.
 ORDERED = """
     SELECT o.partner_id FROM sale_order o
      WHERE o.state = 'sale' AND (o.company_id = 1 OR o.company_id IS NULL)
@@ -36,7 +37,7 @@ BY_HAND = {
                 HAVING count(*) >= 2 AND sum(o.amount_total / o.currency_rate) >= 100))
            AND NOT EXISTS ({MEMBERS} AND m.partner_id = p.id)
            AND NOT EXISTS ({ORDERED} AND o.partner_id = p.id
-                           AND o.date_order >= %(month)s AND o.date_order < %(end)s)""",
+                           AND o.date_order >= %(month)s)""",
 }
 
 

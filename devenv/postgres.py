@@ -20,6 +20,8 @@ from pathlib import Path
 from .common import LOGS, ROOT, STATE, SetupError, digest, lock, main, remove, run, say
 
 ROLE = "odoo"
+#: of the private cluster
+PORT = "5432"
 IDLE_SECONDS = 600
 #: for clusters of checkouts in root's own folders, where the server's user cannot go
 ELSEWHERE = Path("/var/tmp")
@@ -98,7 +100,14 @@ def environment():
         return {}
     where = str(socket_folder())
     path = f"{binaries()}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {"PGHOST": where, "PGUSER": ROLE, "DEVENV_PRIVATE_PGHOST": where, "PATH": path}
+    return {
+        "PGHOST": where,
+        # The socket's name has the port in it, whatever PGPORT says in the environment.
+        "PGPORT": PORT,
+        "PGUSER": ROLE,
+        "DEVENV_PRIVATE_PGHOST": where,
+        "PATH": path,
+    }
 
 
 def make_private_folder(folder):
@@ -165,6 +174,8 @@ def answers():
         "--quiet",
         "-h",
         socket_folder(),
+        "-p",
+        PORT,
         "-U",
         ROLE,
         "-d",
@@ -190,7 +201,7 @@ def launch():
     """Start the server's process and wait until it answers."""
     log = home() / "server.log"
     settings = (
-        f"-c listen_addresses='' -c unix_socket_directories='{socket_folder()}'"
+        f"-c port={PORT} -c listen_addresses='' -c unix_socket_directories='{socket_folder()}'"
         " -c unix_socket_permissions=0700 -c max_connections=200 -c log_min_messages=warning"
     )
     command = [
@@ -280,8 +291,9 @@ def watch():
 def connections():
     """Return how many clients are connected."""
     query = "SELECT count(*) - 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    server = ["-h", socket_folder(), "-p", PORT, "-U", ROLE, "-d", "postgres"]
     said = subprocess.run(
-        [binaries() / "psql", "-h", socket_folder(), "-U", ROLE, "-d", "postgres", "-Atqc", query],
+        [binaries() / "psql", *server, "-Atqc", query],
         capture_output=True,
         text=True,
         check=False,

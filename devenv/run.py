@@ -5,7 +5,9 @@ import shutil
 import sys
 
 from . import postgres
-from .common import STATE, SetupError, main
+from .common import ROOT, STATE, SetupError, main
+
+ODOO = ROOT / "devenv" / "odoo_bin" / "odoo"
 
 
 def environment():
@@ -31,6 +33,8 @@ def command():
     elif name == "python":
         found.pop("ODOO_RC")
         words = [sys.executable, *arguments]
+    elif name == "odoo":
+        words = [sys.executable, str(ODOO), *arguments]
     elif name == "pytest":
         words = [sys.executable, "-m", "pytest", *arguments]
         if not any(argument.startswith("--odoo-database") for argument in arguments):

@@ -195,7 +195,7 @@ class DirectMailClient:
         :raise DirectMailError: where neither can be told
         """
         try:
-            self._call(action)
+            self._call(action, method="GET" if action == "GetUser" else "POST")
         except DirectMailError as error:
             if error.kind == "permission":
                 return "denied"

@@ -148,7 +148,8 @@ def _international_digits(column, code):
     """Return SQL that does what `identifiers.international_digits` does in Python."""
     return SQL(
         """CASE WHEN %(column)s ~ '^[( ]*0[^0]' AND %(code)s IS NOT NULL
-                THEN %(code)s || substr(%(digits)s, CASE WHEN %(code)s IN %(keeps)s THEN 1 ELSE 2 END)
+                THEN %(code)s || substr(%(digits)s,
+                                        CASE WHEN %(code)s IN %(keeps)s THEN 1 ELSE 2 END)
                 ELSE %(digits)s END""",
         column=column,
         code=code,

@@ -266,6 +266,15 @@ class DirectmailAccount(models.Model):
         )[0]
         return hashlib.sha256(repr((uuid, *row)).encode()).hexdigest()
 
+    def _register_hook(self):
+        """Override: a copied database says so from the start, not only when it would send."""
+        super()._register_hook()
+        if self.env["ir.module.module"]._is_directmail_upgraded():
+            active = self.sudo().search([("state", "=", "active")])
+            # Another server of the same database may be starting too, and does the same.
+            for account in active.try_lock_for_update(allow_referencing=True):
+                account._is_armed()
+
     @api.private
     def _is_armed(self):
         """Tell whether this account may send from here; disarm it in a copied database."""

@@ -124,20 +124,44 @@ class DirectmailAccount(models.Model):
         self.ensure_one()
         behaviors = self.env["directmail.behavior"].sudo()
         behaviors._complete(self)
+        before = self._get_behaviors()
         rows = behaviors.search([("account_id", "=", self.id)]).grouped("name")
         for name, value in values.items():
             assert value in BEHAVIOR[name].values, (name, value)
             rows[name].write(
                 {"observed": value, "observed_at": fields.Datetime.now(), "step": step}
             )
-        if (
-            values.get("template_senders") == "trigger"
-            or values.get("template_operations") in ("missing", "denied")
-        ) and self.content_mode != "body":
+        self._adapt_content_mode(_takes_templates(before), _takes_templates(self._get_behaviors()))
+
+    def _adapt_content_mode(self, before, now):
+        """Have Odoo fill in the content where DirectMail takes no templates, and as long as so.
+
+        What an administrator chose is only changed by what was found.
+
+        :param bool before, now: whether DirectMail takes templates
+        """
+        if not now and self.content_mode != "body":
             self.sudo().content_mode = "body"
-            self.sudo().message_post(
-                body=self.env._(
-                    "First contact found that DirectMail does not take approved templates from"
-                    " this account. The content of emails is now filled in by Odoo."
-                )
+            message = self.env._(
+                "First contact found that DirectMail does not take approved templates from this"
+                " account. The content of emails is now filled in by Odoo."
             )
+        elif now and not before and self.content_mode == "body":
+            self.sudo().content_mode = "template"
+            message = self.env._(
+                "First contact found that DirectMail now takes approved templates from this"
+                " account. Emails are sent with them again."
+            )
+        else:
+            return
+        self.sudo().message_post(body=message)
+
+
+def _takes_templates(behaviors):
+    """Tell whether mails can be sent with approved templates.
+
+    :param dict behaviors: of `_get_behaviors`
+    """
+    return (
+        behaviors["template_senders"] == "all" and behaviors["template_operations"] == "available"
+    )

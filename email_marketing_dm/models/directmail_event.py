@@ -1,6 +1,6 @@
 import hashlib
 import logging
-from datetime import timezone
+from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.service.model import retrying
@@ -11,7 +11,12 @@ from ..engine import events
 
 _logger = logging.getLogger(__name__)
 
+CRON = "email_marketing_dm.ir_cron_directmail_events"
 BATCH = 20_000
+#: how long after a minute its facts are applied, and when those that could not be are tried again
+GRACE, RETRY = timedelta(seconds=10), timedelta(minutes=1)
+#: {database: the minute for which this process has woken the job}
+_woken = {}
 MESSAGE_MAX = 250
 
 
@@ -81,7 +86,25 @@ class DirectmailEvent(models.Model):
         :return: how many were new
         :rtype: int
         """
-        return events.insert(self.env, facts)
+        new = events.insert(self.env, facts)
+        if new:
+            self._wake_cron()
+        return new
+
+    def _wake_cron(self):
+        """Have the new facts applied within the next minute, as one job for all that come in it.
+
+        Not one trigger for each fact: the first of a minute makes it for this process. It is due
+        some seconds after the minute, by when every fact of the minute is committed.
+        """
+        name, now = self.env.cr.dbname, fields.Datetime.now()
+        minute = now.replace(second=0) + timedelta(minutes=1)
+        if _woken.get(name) == minute:
+            return
+        cron = self.env.ref(CRON, raise_if_not_found=False)
+        if cron:
+            cron.sudo()._trigger(minute + GRACE)
+            self.env.cr.postcommit.add(lambda: _woken.update({name: minute}))
 
     @api.model
     @api.private
@@ -110,6 +133,9 @@ class DirectmailEvent(models.Model):
                     companies -= company
                 if not cron._commit_progress(int(applied < BATCH)):
                     return
+        if events.find_companies(self.env):
+            # What failed, or came in meanwhile.
+            self.env.ref(CRON).sudo()._trigger(fields.Datetime.now() + RETRY)
 
     def _apply_batch(self, company, limit=BATCH):
         """Apply a company's oldest facts to deliveries, counters and opt-outs.

@@ -104,9 +104,8 @@ class DirectmailFirstContactStep(models.Model):
         contact._ensure_tag()
         client, builder = account._get_client(), MailBuilder(account)
         approved = contact._get_step("review").state == "ok"
-        modes = [builder.content_mode] if approved else ["body"]
-        modes += ["body"] if "body" not in modes else []
-        for mode in modes:
+        # An approved template is tried whatever the account is set to: to find out is the point.
+        for mode in ("template", "body") if approved else ("body",):
             builder.content_mode = mode
             answer = client.send(contact._make_mail(builder))
             suspect = find_suspect(answer.code, mode)

@@ -154,4 +154,6 @@ class DirectmailTestMail(models.Model):
 
     @api.autovacuum
     def _gc_old(self):
+        if not self.env["ir.module.module"]._is_directmail_upgraded():
+            return
         self.search([("create_date", "<", fields.Datetime.now() - KEEP_FOR)]).unlink()

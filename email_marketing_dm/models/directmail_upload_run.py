@@ -376,6 +376,8 @@ class DirectmailUpload(models.Model):
     @api.autovacuum
     def _gc_uploads(self):
         """Delete uploads that nothing refers to any more, and files that were matched."""
+        if not self.env["ir.module.module"]._is_directmail_upgraded():
+            return
         now = fields.Datetime.now()
         old = self.search(
             [

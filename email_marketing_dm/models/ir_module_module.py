@@ -27,8 +27,14 @@ class IrModuleModule(models.Model):
             self._leave_out_new_fields()
 
     def _leave_out_new_fields(self):
-        """Make fields of ours on other apps' models virtual where the column is still missing."""
+        """Make fields of ours on other apps' models virtual where the column is still missing.
+
+        Odoo's own jobs leave our tables alone too.
+        """
         for name, model in self.pool.items():
+            if name.startswith("directmail.") and model._transient:
+                # Nothing to tidy up: the table may be missing.
+                model._transient_max_hours = model._transient_max_count = 0
             if name.startswith("directmail.") or not model._auto or model._abstract:
                 continue
             ours = [f for f in model._fields.values() if f._module == MODULE and f.column_type]
@@ -36,7 +42,9 @@ class IrModuleModule(models.Model):
             for field in ours:
                 if field.store and field.name not in columns:
                     kind = type(field)
-                    virtual = kind(_base_fields__=(field, kind(store=False)))
+                    # What is written to it is passed over.
+                    unstored = kind(store=False, inverse=lambda _records: None)
+                    virtual = kind(_base_fields__=(field, unstored))
                     add_field(model, field.name, virtual)
                     virtual.setup(self.env[name])
         reset_cached_properties(self.pool)

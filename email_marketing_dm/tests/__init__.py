@@ -35,6 +35,7 @@ from . import (
     test_models_oracle,
     test_optout_file,
     test_people,
+    test_platform,
     test_poll,
     test_public_pages,
     test_push,

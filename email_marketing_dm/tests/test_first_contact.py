@@ -184,6 +184,7 @@ class TestFirstContact(FirstContactCase):
         self.press("action_check_again")
         self.assertEqual(self.states()["template"], "ok", self.message("template"))
         self.assertEqual(self.found()["template_operations"], "available")
+        self.assertEqual(self.account.content_mode, "template", "what it had switched")
 
     def test_a_wrong_key_stops_it_at_once(self):
         self.account.access_key_secret = "wrong"

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
+from ..models.prefetch import PREFETCH
+
 MODULE = "email_marketing_dm"
 
 
@@ -18,6 +20,7 @@ class BaseModuleUninstall(models.TransientModel):
         "Put the addresses on Odoo's blacklist",
         help="They get no mailing of any company then, also where somebody only unsubscribed from"
         " one company or one sender address. Encrypted addresses can't be put there.",
+        prefetch=PREFETCH,
     )
 
     @api.depends("module_ids")

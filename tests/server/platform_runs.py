@@ -5,14 +5,25 @@ Shared by `test_platform.py` and ``make torture ONLY=platform``.
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
+import psycopg2
+
 from devenv import database as databases
-from devenv.common import ADDON
+from devenv.common import ADDON, ROOT, STATE, SetupError
+
+sys.path.insert(0, str(ROOT / ADDON))
+
+from directmail.keys import load_master_key  # noqa: E402
 
 SHAPES = Path(__file__).parent / "shapes"
-#: how a record of a kind is taken out of the database, what hangs on it first
-DELETED_LAST = ("ir.model.fields", "ir.model")
+ACTION_TABLES = {
+    "ir.actions.act_window": "ir_act_window",
+    "ir.actions.act_window.view": "ir_act_window_view",
+    "ir.actions.client": "ir_act_client",
+    "ir.actions.server": "ir_act_server",
+}
 
 
 def put_back(database, name):
@@ -41,11 +52,24 @@ def put_back(database, name):
                        AND model = 'ir.ui.view')""",
                 [arch, ADDON, xml_id],
             )
-        cursor.execute("UPDATE directmail_account SET cron_id = NULL")
+        _key_anew(cursor)
         cursor.execute(
             "UPDATE ir_module_module SET latest_version = %s WHERE name = %s",
             [shape["version"], ADDON],
         )
+
+
+def _key_anew(cursor):
+    """Compute the keys of addresses with this checkout's master key, as the old version would."""
+    key = load_master_key(None, STATE / "data" / "directmail_master.key", create=True)
+    for table in ("directmail_optout", "directmail_delivery"):
+        cursor.execute(f"SELECT id, email, address_key FROM {table}")
+        for number, email, old in cursor.fetchall():
+            new = key.address_key(email)
+            cursor.execute(f"UPDATE {table} SET address_key = %s WHERE id = %s", [new, number])
+            cursor.execute(
+                "UPDATE directmail_event SET address_key = %s WHERE address_key = %s", [new, old]
+            )
 
 
 def _drop_new_tables(cursor):
@@ -90,20 +114,25 @@ def _drop_new_names(cursor, old):
             by_model.setdefault(model, []).append(record)
     # with its foreign keys, whose cascades take what hangs on a record
     cursor.execute("SET session_replication_role = origin")
-    last = [model for model in DELETED_LAST if model in by_model]
-    for model in [*(set(by_model) - set(last)), *last]:
-        table = {"ir.actions.act_window": "ir_act_window", "ir.actions.server": "ir_act_server",
-                 "ir.actions.client": "ir_act_client"}.get(model, model.replace(".", "_"))  # fmt: skip
-        if model.startswith("directmail."):
-            continue
-        if model == "ir.cron":
-            cursor.execute("DELETE FROM ir_cron WHERE id = ANY(%s)", [by_model[model]])
-        else:
-            cursor.execute(f'DELETE FROM "{table}" WHERE id = ANY(%s)', [by_model[model]])
+    pending = [model for model in by_model if not model.startswith("directmail.")]
+    while pending:
+        refused = [model for model in pending if not _delete(cursor, model, by_model[model])]
+        assert len(refused) < len(pending), f"these hang on each other: {refused}"
+        pending = refused
     cursor.execute(
         "DELETE FROM ir_model_data WHERE module = %s AND NOT name = ANY(%s)", [ADDON, list(old)]
     )
     cursor.execute("SET session_replication_role = replica")
+
+
+def _delete(cursor, model, records):
+    """Delete records; return whether nothing refers to them any more."""
+    table = ACTION_TABLES.get(model, model.replace(".", "_"))
+    try:
+        cursor.execute(f'DELETE FROM "{table}" WHERE id = ANY(%s)', [records])
+    except psycopg2.errors.ForeignKeyViolation:
+        return False
+    return True
 
 
 def complaints(log, allowed=()):
@@ -113,3 +142,63 @@ def complaints(log, allowed=()):
         for line in log.splitlines()
         if databases.is_complaint(line) and not any(text in line for text in allowed)
     ]
+
+
+#: apps with records that speak of people, or that change contacts, companies, users or mails
+APPS = (
+    "account", "event", "loyalty", "marketing_card", "mass_mailing_event", "mass_mailing_sms",
+    "point_of_sale", "project", "repair", "stock", "survey", "website", "website_event",
+    "website_sale", "website_slides",
+)  # fmt: skip
+UNINSTALL = """
+env["ir.module.module"].search([("name", "=", {name!r})]).button_immediate_uninstall()
+"""
+CHECK = """
+moving = env["ir.module.module"].search([("state", "not in", ["installed", "uninstalled",
+                                                              "uninstallable"])])
+assert not moving, moving.mapped("name")
+assert env["ir.module.module"].search([("name", "=", {name!r})]).state == {state!r}
+"""
+
+
+def run_matrix(apps=APPS):
+    """Install each app after and before the addon, take it away, and the addon too.
+
+    Yields a sentence for whatever was refused or logged as a warning.
+    """
+    for app in apps:
+        for order in ((ADDON, app), (app, ADDON)):
+            name = databases.full_name(f"matrix_{app}")
+            try:
+                yield from _run_one(name, app, order)
+            finally:
+                databases.drop(name)
+
+
+def _run_one(name, app, order):
+    with databases.preparing():
+        source = databases.prepare_template() if order[0] == ADDON else databases.ensure_base()
+        databases.copy(source, name)
+    steps = [
+        *(("-i", module) for module in order if module != ADDON or order[0] != ADDON),
+        ("remove", app),
+        ("-i", app),
+        ("remove", ADDON),
+        ("-i", ADDON),
+    ]
+    for what, module in steps:
+        label = f"{' then '.join(order)}: {what} {module}"
+        try:
+            if what == "-i":
+                databases.install(name, "-i", [module], "platform")
+            else:
+                _shell(name, UNINSTALL.format(name=module), label)
+            state = "uninstalled" if what == "remove" else "installed"
+            _shell(name, CHECK.format(name=module, state=state), label)
+        except SetupError as error:
+            yield f"{label}: {error}"
+            return
+
+
+def _shell(name, text, label):
+    databases.odoo(["shell", "-d", name, "--no-http"], "platform-shell", label, text=text)

@@ -1,13 +1,14 @@
 """The addon on a server with other apps: apps that go, and databases of older versions."""
 
 import pytest
-from odoo_server import OdooServer, RpcError
+from odoo_server import OdooServer
 from platform_runs import complaints, put_back
 
 from devenv import database as databases
 from devenv.common import ADDON
 
-WAITS = ("is newer than this database",)
+#: what the log may say: ours, and what Odoo says of columns that the upgrade will bring
+WAITS = ("is newer than this database", "Missing not-null constraint on directmail.")
 
 
 @pytest.fixture
@@ -48,9 +49,7 @@ class Orders:
         partner = admin.call(
             "res.partner", "create", [{"name": "Buyer", "email": "buyer@list.example"}]
         )
-        admin.call(
-            "res.partner", "create", [{"name": "Visitor", "email": "visitor@list.example"}]
-        )
+        admin.call("res.partner", "create", [{"name": "Visitor", "email": "visitor@list.example"}])
         product = admin.call(
             "product.product", "create", [{"name": "Chair", "list_price": 50, "type": "consu"}]
         )
@@ -156,11 +155,6 @@ def test_an_app_goes_and_comes_back_under_what_uses_it(own_database):
             ("directmail.task", uses.task),
         ):
             admin.call(model, "read", [[record]])  # every field of its page, without an error
-        with pytest.raises(RpcError) as refused:
-            admin.call("directmail.rfm.model", "create",
-                       [{"name": "New", "data_table_id": uses.custom}])  # fmt: skip
-        assert refused.value.kind in ("UserError", "ValidationError")
-
         [again] = _find(admin, "ir.module.module", ("name", "=", "sale_management"))
         _press(admin, "ir.module.module", "button_immediate_install", [again])
         people, reasons = uses.refresh()
@@ -178,11 +172,13 @@ def test_new_code_on_an_old_database(own_database, shape):
         server.wake_crons()
         assert complaints(server.log.read_text(), WAITS) == []
         assert any(WAITS[0] in line for line in server.log.read_text().splitlines())
+    before = len(server.log.read_text())
     databases.install(own_database, "-u", [ADDON], f"platform-{shape}")
     with OdooServer(own_database, crons=0) as server:
+        # The log of the same file name goes on.
         admin = _make_admin(server)
         _check_old_data(server, admin)
-        assert complaints(server.log.read_text()) == []
+        assert complaints(server.log.read_text()[before:]) == []
 
 
 def _use_other_apps(admin):

@@ -27,6 +27,7 @@ from behaviors import (  # noqa: E402
 from campaign import EMULATOR, Books, Shop  # noqa: E402
 from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
+from platform_runs import run_matrix  # noqa: E402
 from race import open_track  # noqa: E402
 from scenarios import (  # noqa: E402
     FAULTS,
@@ -299,12 +300,33 @@ def behaviors():
             ]
             if push and steps["push"][0] != "ok":
                 bad.append(f"{label}: the event was not understood: {steps['push']}")
+            if branch.refusal:
+                told = "template" in branch.refusal
+                expected = behavior.name == "template_operations" and told
+                complaint = f"{label}: the template was refused: {branch.refusal}"
+                print(f"behaviors: {label}: {branch.refusal.splitlines()[0]}")
+                yield Books({}, 0, 0, 0, 0, []), bad + [complaint] * (not expected)
+                continue
             books, state, told, wrong = send_campaign(branch, f"way{number}")
             if state != "done":
                 named = behavior.name in told or behavior.question in told
                 wrong = [f"it {state}: {told}"] * (not named or bool(books.mailed))
             print(f"behaviors: {label}: {state}, {books.mailed} mailed")
             yield books, bad + [f"{label}: {complaint}" for complaint in wrong]
+
+
+def platform():
+    """The addon beside each app, in both orders, and when either of them goes and comes back.
+
+    What uses an app that goes, and databases of older versions, are in `test_platform.py`.
+    """
+    short_form = Path(__file__).parents[1] / "server" / "test_platform.py"
+    options = ["-p", "no:odoo", "--import-mode=importlib"]
+    code = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, short_form], check=False
+    ).returncode
+    wrong = [*["test_platform.py failed"][: int(code != 0)], *run_matrix()]
+    yield Books({}, 0, 0, 0, 0, []), wrong
 
 
 RUNS = (
@@ -321,6 +343,7 @@ RUNS = (
     model,
     facts_pushed,
     facts_polled,
+    platform,
 )
 
 

@@ -3,7 +3,6 @@
 from datetime import date, datetime
 
 import pytest
-
 from directmail.filters import TERMS_MAX, TEXT_MAX, parse_filter
 
 # a Saturday evening in UTC, already Sunday in Shanghai

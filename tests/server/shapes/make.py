@@ -39,7 +39,7 @@ COLUMNS = """SELECT DISTINCT replace(f.model, '.', '_'), f.name
 
 def main(commit, name):
     """Make one file."""
-    database = databases.full_name("shape")
+    database = databases.full_name(f"shape_{name}")
     databases.copy(databases.ensure_base(), database)
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(
@@ -65,6 +65,8 @@ def _run(arguments, text=None):
 
 def _write(database, name):
     with databases.connect(database) as connection, connection.cursor() as cursor:
+        # Jobs belong to another table, which is not written down.
+        cursor.execute("UPDATE directmail_account SET cron_id = NULL")
         rows = {}
         for key, query in (("names", NAMES), ("views", VIEWS), ("columns", COLUMNS)):
             cursor.execute(query, [ADDON])
@@ -73,8 +75,11 @@ def _write(database, name):
         [(version,)] = cursor.fetchall()
         cursor.execute("SELECT id, model FROM ir_model")
         models = dict(cursor.fetchall())
-        cursor.execute("SELECT model_id, id FROM directmail_data_table")
-        tables = {number: models[model] for model, number in cursor.fetchall()}
+        cursor.execute("SELECT to_regclass('directmail_data_table')")
+        tables = {}
+        if cursor.fetchone()[0]:
+            cursor.execute("SELECT id, model_id FROM directmail_data_table")
+            tables = {number: models[model] for number, model in cursor.fetchall()}
     dump = subprocess.run(
         ["pg_dump", "--no-owner", "--no-privileges", "--inserts", "-t", "directmail_*", database],
         check=True, capture_output=True, text=True, env=environment(),

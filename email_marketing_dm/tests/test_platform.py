@@ -1,0 +1,111 @@
+from odoo.tests import HttpCase, tagged
+
+from .common import DirectmailCommon, DirectmailMixin
+
+MODULE = "email_marketing_dm"
+
+
+@tagged("post_install", "-at_install")
+class TestPlatform(DirectmailCommon):
+    """The addon among other apps."""
+
+    def test_other_apps_never_read_our_columns_with_their_own(self):
+        """New code may run on a database that has none of these columns yet."""
+        read_along = [
+            str(field)
+            for name, model in self.registry.items()
+            if not name.startswith("directmail.")
+            for field in model._fields.values()
+            if field._module == MODULE and field.store and field.prefetch is True
+        ]
+        self.assertFalse(read_along)
+
+    def test_a_deleted_list_action_stays_away(self):
+        action = self.env.ref(f"{MODULE}.audience_existing_crm_lead")
+        action.unlink()
+        tables = self.env["directmail.data.table"]
+        tables._register_hook()
+        tables.create(
+            {
+                "name": "Leads once more",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+            }
+        )
+        self.assertFalse(
+            self.env.ref(f"{MODULE}.audience_existing_crm_lead", raise_if_not_found=False)
+        )
+        self.assertTrue(self.env.ref(f"{MODULE}.audience_new_crm_lead"))
+
+    def test_a_model_gets_its_list_actions_with_its_first_data_table(self):
+        self.env["directmail.data.table"].create(
+            {
+                "name": "Users",
+                "model_id": self.env["ir.model"]._get_id("res.users"),
+                "partner_path": "partner_id",
+            }
+        )
+        self.assertEqual(
+            self.env.ref(f"{MODULE}.audience_new_res_users").binding_model_id.model, "res.users"
+        )
+
+    def test_a_copied_database_is_disarmed_when_it_is_opened(self):
+        account = self._make_account(name="Copied")
+        account.sudo().write({"state": "active", "database_identity": "of the original"})
+        self.env["directmail.account"]._register_hook()
+        self.assertEqual(account.state, "disarmed")
+
+    def test_a_data_table_needs_a_model(self):
+        table = self.env["directmail.data.table"].search([], limit=1)
+        with self.assertRaisesRegex(Exception, "Choose the kind of record"):
+            table.model_id = False
+
+    def test_facts_wake_their_job_once_a_minute(self):
+        cron = self.env.ref(f"{MODULE}.ir_cron_directmail_events")
+        triggers = self.env["ir.cron.trigger"].search_count([("cron_id", "=", cron.id)])
+        self.env["directmail.event"]._wake_cron()
+        self.env.flush_all()
+        found = self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)])
+        self.assertGreaterEqual(len(found), min(triggers + 1, 1))
+        self.assertLessEqual((max(found.mapped("call_at")) - self.env.cr.now()).seconds, 71)
+
+
+@tagged("post_install", "-at_install")
+class TestPublicAddress(DirectmailMixin, HttpCase):
+    """Whether the public address leads to this database, as *Test connection* says."""
+
+    def _check(self, url, **vals):
+        account = self._make_account(name="Reached", public_url=url, **vals)
+        with self.allow_requests(all_requests=True):
+            return account._check_public_address()
+
+    def test_it_leads_here(self):
+        kind, sentence = self._check(self.base_url())
+        self.assertEqual(kind, "ok", sentence)
+
+    def test_something_else_answers(self):
+        kind, sentence = self._check(f"{self.base_url()}/web")
+        self.assertEqual(kind, "problem")
+        self.assertIn("proxy_mode", sentence)
+
+    def test_nothing_answers(self):
+        kind, sentence = self._check("http://127.0.0.1:9")
+        self.assertEqual(kind, "problem")
+        self.assertIn("Nothing answers", sentence)
+
+    def test_in_test_mode_only_this_host_is_asked(self):
+        self.assertEqual(self._check("https://www.example.com")[0], "unchecked")
+
+    def test_the_local_network_is_never_asked_for_real_mail(self):
+        kind, sentence = self._check(
+            self.base_url().replace("http:", "https:"), connection="public", endpoint=False
+        )
+        self.assertEqual(kind, "unchecked")
+        self.assertIn("local network", sentence)
+
+    def test_another_number_is_signed_differently(self):
+        account = self.env["directmail.account"]
+        self.assertNotEqual(account._sign_here("a" * 32), account._sign_here("b" * 32))
+        self.assertEqual(self.url_open("/directmail/here/" + "a" * 32).text,
+                         account._sign_here("a" * 32))  # fmt: skip
+        self.assertEqual(self.url_open("/directmail/here/short").status_code, 404)
