@@ -18,6 +18,7 @@ class Verdict(str, Enum):
 
     ACCEPTED = "accepted"  # DirectMail took the mail
     PERSON_REFUSED = "person_refused"  # not sent: no to this address only
+    DOUBTFUL = "doubtful"  # not sent: no to this address, or to all of the task
     TASK_PAUSED = "task_paused"  # not sent: this task can't go on until somebody looks
     ACCOUNT_STOPPED = "account_stopped"  # not sent: nothing of this account can be sent
     RETRY_LATER = "retry_later"  # not sent: no connection, or out of service for a while
@@ -91,8 +92,9 @@ CODES = (
     ("InvalidToAddress*", _V.PERSON_REFUSED, "invalid"),
     ("EmailFormatError", _V.PERSON_REFUSED, "invalid"),
     ("EmailLengthError", _V.PERSON_REFUSED, "invalid"),
-    # The task: content, account status, frequency or quota; DirectMail doesn't say which.
-    ("InvalidSendMail.Spam", _V.TASK_PAUSED, "invalid"),
+    # The person, or the task: content, account status, frequency or quota. DirectMail doesn't say.
+    ("InvalidSendMail.Spam", _V.DOUBTFUL, "invalid"),
+    ("InvalidReceiverName.Malformed", _V.DOUBTFUL, "invalid"),
     ("InvalidBody*", _V.TASK_PAUSED, "invalid"),
     # Management calls
     ("*Duplicate*", _V.TASK_PAUSED, "duplicate"),
@@ -113,9 +115,9 @@ def verdict_of_code(code, status=0):
         return Verdict.THROTTLED, "throttled"
     if status == 408 or status >= 500:
         return Verdict.UNKNOWN, "server"
-    # A code we don't know: DirectMail refused, so nothing was sent. Stop and show it.
+    # A code we don't know: DirectMail refused, so nothing was sent. It may concern one person.
     kind = "permission" if status in (401, 403) else "invalid"
-    return Verdict.TASK_PAUSED, kind if code else "not_directmail"
+    return (Verdict.DOUBTFUL, kind) if code else (Verdict.TASK_PAUSED, "not_directmail")
 
 
 def is_known_code(code):
@@ -131,7 +133,7 @@ def classify_error(error, outer=None):
     failure = inspect_error(error, outer)
     if failure.outcome == "answered":
         verdict, _kind = verdict_of_code(failure.code, failure.status)
-        if verdict in (Verdict.TASK_PAUSED, Verdict.UNKNOWN) and _is_paced(failure):
+        if verdict in (Verdict.DOUBTFUL, Verdict.UNKNOWN) and _is_paced(failure):
             verdict = Verdict.THROTTLED
     elif failure.outcome == "not_sent":
         verdict = Verdict.RETRY_LATER

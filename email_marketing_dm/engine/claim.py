@@ -45,13 +45,15 @@ STATE_OF_VERDICT = {
     Verdict.ACCEPTED: "sent",
     Verdict.PERSON_REFUSED: "refused",
     Verdict.UNKNOWN: "unknown",
-    # The four below mean "certainly not sent", so the person keeps their place.
+    # The five below mean "certainly not sent", so the person keeps their place.
+    Verdict.DOUBTFUL: "waiting",
     Verdict.TASK_PAUSED: "waiting",
     Verdict.ACCOUNT_STOPPED: "waiting",
     Verdict.RETRY_LATER: "waiting",
     Verdict.THROTTLED: "waiting",
 }
-RETRY_SECONDS = 15
+# Until they are tried again, in seconds. Zero: at once, but behind all who were not tried yet.
+DELAYS = {Verdict.RETRY_LATER: 15, Verdict.DOUBTFUL: 0, Verdict.TASK_PAUSED: 0}
 # How many people of a task one statement looks at, at most.
 PICK_MAX = 1000
 # ... and one transaction: the gate is shut meanwhile. The next one goes on.
@@ -81,13 +83,16 @@ def write_answers(env, account, token, answers):
         return
     values = SQL(", ").join(
         SQL(
-            "(%s, %s, %s, %s, %s, %s::float)",
+            "(%s, %s, %s, %s, %s, %s::float, %s)",
             delivery_id,
             STATE_OF_VERDICT[answer.verdict],
             answer.env_id or None,
             None if answer.verdict == Verdict.ACCEPTED else answer.code or None,
             None if answer.verdict == Verdict.ACCEPTED else (answer.message or "")[:250] or None,
-            RETRY_SECONDS if answer.verdict == Verdict.RETRY_LATER else None,
+            (answer.verdict == Verdict.DOUBTFUL and answer.retry_after)
+            or DELAYS.get(answer.verdict),
+            # One that is only looked at again is no further refusal: see engine.doubts.
+            answer.verdict == Verdict.DOUBTFUL and not answer.retry_after,
         )
         for delivery_id, answer in answers
     )
@@ -107,8 +112,14 @@ def write_answers(env, account, token, answers):
                       claimed_at = CASE WHEN answer.state = 'waiting' THEN NULL
                                         ELSE d.claimed_at END,
                       not_before = now() AT TIME ZONE 'UTC' + answer.delay * interval '1 second',
+                      refused_at = CASE WHEN answer.refused
+                                        THEN statement_timestamp() AT TIME ZONE 'UTC'
+                                        ELSE d.refused_at END,
+                      refusals = CASE WHEN answer.refused THEN COALESCE(d.refusals, 0) + 1
+                                      ELSE d.refusals END,
                       lease_until = NULL
-                 FROM (VALUES %(values)s) AS answer (id, state, envelope, code, message, delay),
+                 FROM (VALUES %(values)s)
+                      AS answer (id, state, envelope, code, message, delay, refused),
                       directmail_delivery o
                 WHERE d.id = answer.id AND o.id = d.id AND d.claim_token = %(token)s
                   AND d.state IN ('sending', 'unknown')

@@ -22,6 +22,7 @@ from ..directmail.pool import CallPool
 from ..directmail.throttle import AdaptiveRate
 from . import claim
 from .content import MailBuilder
+from .doubts import Doubts
 
 _logger = logging.getLogger(__name__)
 
@@ -65,12 +66,14 @@ class Dispatcher:
         self.lease = account._get_seconds("lease_seconds", LEASE_SECONDS)
         self.answered = 0
         self.builder = MailBuilder(account)
+        self.doubts = Doubts(account.refusal_limit)
         self.rate = AdaptiveRate(account.rate_limit)
         self.pool = CallPool(account.threads, account._get_client().send)
         self._cr = None
         self._stopped = False
         self._silent = 0
         self._in_hand = {}
+        self._pauses = {}
 
     def run(self, seconds, longest=0, may_go_on=None):
         """Send until nothing is left, the time is up, or the account is in trouble.
@@ -88,8 +91,10 @@ class Dispatcher:
                 else:
                     end = deadline
             late = self._stopped or time.monotonic() >= deadline
-            halting = self._silent >= SILENCE_LIMIT or any(
-                answer.verdict in HALTING for _id, answer in answers
+            halting = (
+                self._silent >= SILENCE_LIMIT
+                or self._pauses
+                or any(answer.verdict in HALTING for _id, answer in answers)
             )
             room = 0 if late or halting else self._take_room()
             claimed = self._exchange(answers, room) if answers or room else []
@@ -127,9 +132,9 @@ class Dispatcher:
             if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
                 trouble = answer.verdict == Verdict.RETRY_LATER
                 self.rate.slow_down(answer.retry_after, halve=trouble)
-            if answer.verdict == Verdict.TASK_PAUSED and not is_known_code(answer.code):
+            if answer.verdict == Verdict.DOUBTFUL and not is_known_code(answer.code):
                 _logger.warning(
-                    "DirectMail answered with a code that is not known here, so the task pauses:"
+                    "DirectMail refused a mail with a code that is not known here:"
                     " %s %s (request %s)",
                     answer.code,
                     answer.message,
@@ -137,6 +142,22 @@ class Dispatcher:
                 )
             self._silent = self._silent + 1 if answer.verdict == Verdict.UNKNOWN else 0
         self.answered += len(answers)
+        return self._weigh(answers)
+
+    def _weigh(self, answers):
+        """Return the answers, those changed that turn out to be one person's refusal."""
+        if all(answer.verdict != Verdict.DOUBTFUL for _id, answer in answers):
+            self.doubts.forget_rows(answers, self._in_hand)
+            return answers
+
+        def weigh(env, _attempt):
+            account = env["directmail.account"].browse(self.account_id)
+            weighed = self.doubts.weigh(env, account, answers, self._in_hand)
+            env.flush_all()
+            return weighed
+
+        answers, pauses = self._transact(weigh)
+        self._pauses.update(pauses)
         return answers
 
     def _start(self, claimed):
@@ -238,6 +259,8 @@ class Dispatcher:
             for delivery_id, answer in answers
             if answer.verdict == Verdict.TASK_PAUSED
         }
+        pauses |= self._pauses
+        self._pauses = {}
         if not stops and not pauses:
             return
 

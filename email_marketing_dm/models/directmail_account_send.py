@@ -29,6 +29,19 @@ class DirectmailAccount(models.Model):
 
     _inherit = "directmail.account"
 
+    refusal_limit = fields.Integer(
+        "Refusals in a row",
+        default=5,
+        help="So many recipients of an email task whom DirectMail refuses one after the other, with"
+        " the same code, pause the task. Fewer are marked as refused, and the task goes on. Raise"
+        " it if your lists contain many addresses that DirectMail refuses.",
+    )
+
+    _refusal_range = models.Constraint(
+        "CHECK(refusal_limit BETWEEN 2 AND 1000)",
+        "Refusals in a row must be between 2 and 1,000.",
+    )
+
     @api.model
     def _cron_send(self, account_id):
         """Start what is due, send for as long as the cron may, and see to it that it goes on."""

@@ -108,6 +108,9 @@ class DirectmailDelivery(models.Model):
     lease_until = fields.Datetime(readonly=True)
     resent = fields.Boolean("Second attempt", readonly=True)
     not_before = fields.Datetime("Goes out after", readonly=True)
+    # Of a waiting mail: with a code that may concern this person or everybody. See `engine.doubts`.
+    refused_at = fields.Datetime("Last refused", readonly=True)
+    refusals = fields.Integer("Times refused", readonly=True)
     sent_at = fields.Datetime("Accepted", readonly=True)
     outcome_at = fields.Datetime("Result known", readonly=True)
     # By a person: what machines do with a mail is counted apart, and moves no date. A click is an

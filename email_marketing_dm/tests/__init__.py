@@ -15,6 +15,7 @@ from . import (
     test_conversion,
     test_data_table,
     test_design,
+    test_doubts,
     test_effectiveness,
     test_encrypted,
     test_engine,

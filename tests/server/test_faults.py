@@ -64,6 +64,25 @@ def test_a_person_who_is_refused_stops_nobody_else(shop, emulator):
     assert code == "InvalidToAddress.Spam"
 
 
+@pytest.mark.parametrize("people", [10, 146])
+def test_a_person_refused_with_everybodys_code_stops_nobody_else(shop, emulator, people):
+    """Of ten all are under way when the refusal comes: nothing is said before they are back."""
+    emulator.set_fault("slow", action="SingleSendMail", delay=0.3)
+    emulator.set_fault(
+        "error",
+        action="SingleSendMail",
+        to=f"p-doubt{people}-1@*",
+        status=400,
+        code="InvalidSendMail.Spam",
+    )
+    task = shop.make_task(f"doubt{people}", people)
+    shop.act(task, "send")
+    shop.wait(task, "done", "paused")
+
+    books = shop.check(task, people)
+    assert books.ok and books.states == {"refused": 1, "sent": people - 1}, books
+
+
 @pytest.mark.parametrize("code", ["InvalidSendMail.Spam", "InvalidQuota.Exceed"])
 def test_spam_or_quota_refusals_pause_the_task(shop, emulator, code):
     emulator.set_fault("error", action="SingleSendMail", status=400, code=code, after=20)
