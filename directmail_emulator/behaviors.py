@@ -90,6 +90,16 @@ BEHAVIORS = (
     Behavior("quota_code", "rules.quota_code", "Which code says that the quota is used up?", {
         "InvalidSendMail.Spam": "the documented collective one",
         "InvalidQuota.Exceeded": "one of its own"}),
+    Behavior("detail_window", "rules.window_days",
+             "How many days of records may one query ask for?", {
+                 29: "a day less than the SDK says: it depends on how both count", 30: "30"}),
+    Behavior("future_end", "rules.future_end",
+             "May a query of records end in the future?", {
+                 "refuse": "no: InvalidDate.Malformed", "accept": "yes"}),
+    Behavior("cursor_form", "rules.cursors", "What do `NextStart` and `NextToken` look like?", {
+        "address": "opaque, with `#`, `@` and somebody's address", "number": "a number"}),
+    Behavior("page_order", "rules.record_order", "Which records come first?", {
+        "newest": "the newest", "oldest": "the oldest"}),
     Behavior("retry_header", "throttle.retry_header",
              "Does a throttled call say when to come back?", {
                  "always": "yes, in `x-acs-retry-after`", "never": "no", "alternate": "sometimes"}),

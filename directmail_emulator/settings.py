@@ -91,7 +91,11 @@ class Rules:
     reply_must_be_verified: bool = True
     spam_words: list[str] = field(default_factory=lambda: ["viagra", "lottery winner"])
     unsubscribe_effect: float = 0.0  # seconds until an unsubscription is honoured (up to 3600)
-    tracking_window_days: int = 30
+    tracking_window_days: int = 30  # how long ago a range may begin, and a day
+    window_days: int = 29  # how long a range of records may be; the SDK says 30
+    future_end: str = "refuse"  # of a range whose end is yet to come; or "accept"
+    cursors: str = "address"  # NextStart and NextToken contain an address; or "number"
+    record_order: str = "newest"  # which records come first; or "oldest"
 
 
 @dataclass
@@ -195,6 +199,9 @@ CHOICES = {
     ("rules", "bad_headers"): ("refuse", "drop"),
     ("rules", "value_escaping"): ("none", "html"),
     ("rules", "subject_source"): ("call", "template"),
+    ("rules", "future_end"): ("refuse", "accept"),
+    ("rules", "cursors"): ("address", "number"),
+    ("rules", "record_order"): ("newest", "oldest"),
     ("protocol", "unknown_parameters"): ("refuse", "ignore"),
     ("protocol", "parameter_places"): ("refuse", "ignore", "accept"),
     ("throttle", "retry_header"): ("always", "never", "alternate"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from ..clock import beijing_minute, parse_beijing
 from ..errors import ApiError
 from ..mail import from_address
 from . import operation
 
 DAY = 86400.0
+_CURSOR = re.compile(r".+#(\d{1,18})@dm")
 
 
 def window(call, pattern, longest_days, oldest_days, start="StartTime", end="EndTime"):
@@ -22,23 +25,61 @@ def window(call, pattern, longest_days, oldest_days, start="StartTime", end="End
     except (ValueError, OverflowError):
         raise ApiError("InvalidDate.Malformed") from None
     unit = 60.0 if "%M" in pattern else DAY
+    longest_days = min(longest_days, call.rules.window_days)
     if finish < begin or finish - begin > longest_days * DAY:
         raise ApiError("InvalidDate.Malformed", "The range is turned round or too long.")
+    check_future(call, finish)
     if begin < call.now - (oldest_days + 1) * DAY:
         raise ApiError("InvalidDate.Malformed", "The range begins too long ago.")
     return begin, finish + unit
 
 
-def start_position(call, name="NextStart"):
-    return call.params.integer(name, 0, low=0)
+def check_future(call, end):
+    """:raises ApiError: InvalidDate.Malformed, for a range that ends in the future"""
+    if call.rules.future_end == "refuse" and end > call.now:
+        raise ApiError("InvalidDate.Malformed", "The range ends in the future.")
+
+
+class Paging:
+    """Which rows of a list come next, and where the list goes on.
+
+    :ivar condition, value: for the WHERE clause
+    :ivar order: for the ORDER BY clause
+    """
+
+    def __init__(self, call, column, name="NextStart"):
+        """:raises ApiError: InvalidParameter, for a cursor that is none of ours"""
+        self._has_address = call.rules.cursors == "address"
+        position = self._read(call, name)
+        if call.rules.record_order == "newest":
+            self.condition, self.order = f"{column} < ?", f"{column} DESC"
+            self.value = position or 2 ** 62
+        else:
+            self.condition, self.order, self.value = f"{column} > ?", column, position
+
+    def _read(self, call, name):
+        text = call.params.text(name).strip()
+        if not self._has_address or not text:
+            return call.params.integer(name, 0, low=0)
+        found = _CURSOR.fullmatch(text)
+        if not found:
+            raise ApiError("InvalidParameter", f"{name} is not valid.")
+        return int(found[1])
+
+    def following(self, rows, length, number="id"):
+        """The cursor behind the first ``length`` of the rows, empty if there are no more."""
+        if len(rows) <= length:
+            return ""
+        last = rows[length - 1]
+        return f"{last['rcpt']}#{last[number]}@dm" if self._has_address else str(last[number])
 
 
 @operation("SenderStatisticsDetailByParam")
 async def sender_statistics_detail_by_param(call):
-    """Rows in the order of acceptance, only those with an outcome that statistics show."""
+    """Rows by the order of acceptance, only those with an outcome that statistics show."""
     params = call.params
     length = params.integer("Length", 100, low=1, high=100)
-    after = start_position(call)
+    paging = Paging(call, "l.seq")
     status = params.integer("Status")
     filters = [(column, params.text(name).strip()) for name, column in (
         ("AccountName", "l.sender"), ("TagName", "l.tag"), ("ToAddress", "l.rcpt"))
@@ -49,9 +90,9 @@ async def sender_statistics_detail_by_param(call):
     if status not in (None, 0, 2, 3, 4):
         raise ApiError("InvalidParameter", "Status is none of 0, 2, 3, 4.")
     begin, end = _detail_window(call)
-    conditions = ["l.account = ?", "l.seq > ?", "o.visible_at <= ?",
+    conditions = ["l.account = ?", paging.condition, "o.visible_at <= ?",
                   "l.accepted_at >= ?", "l.accepted_at < ?"]
-    values = [call.account.id, after, call.now, begin, end]
+    values = [call.account.id, paging.value, call.now, begin, end]
     for column, value in filters:
         conditions.append(f"{column} = ?")
         values.append(value)
@@ -63,11 +104,11 @@ async def sender_statistics_detail_by_param(call):
     rows = await call.store.read(
         "SELECT l.seq, l.sender, l.rcpt, l.subject, l.env_id, l.options, o.*"
         " FROM ledger l JOIN outcome o"
-        f" ON o.seq = l.seq WHERE {' AND '.join(conditions)} ORDER BY l.seq LIMIT ?",
+        f" ON o.seq = l.seq WHERE {' AND '.join(conditions)} ORDER BY {paging.order} LIMIT ?",
         (*values, length + 1))
     shown = rows[:length]
     return {
-        "NextStart": str(shown[-1]["seq"]) if len(rows) > length else "",
+        "NextStart": paging.following(rows, length, "seq"),
         "data": {"mailDetail": [{
             "AccountName": from_address(row),
             "ConfigSetId": "",

@@ -9,7 +9,7 @@ from ..clock import beijing_minute
 from ..errors import ApiError
 from ..mail import from_address
 from . import like, operation
-from .statistics import DAY, start_position, window
+from .statistics import DAY, Paging, check_future, window
 
 WEEK = 7 * DAY
 _DOMAIN = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
@@ -25,11 +25,13 @@ def query_invalid_address(call):
     where = (call.account.id, like(call.params.text("KeyWord")), begin, end)
     condition = ("FROM invalid WHERE account = ? AND rcpt LIKE ? ESCAPE '\\'"
                  " AND at >= ? AND at < ?")
-    rows = call.store.rows(f"SELECT * {condition} AND id > ? ORDER BY id LIMIT ?",
-                           (*where, start_position(call), length + 1))
+    paging = Paging(call, "id")
+    rows = call.store.rows(
+        f"SELECT * {condition} AND {paging.condition} ORDER BY {paging.order} LIMIT ?",
+        (*where, paging.value, length + 1))
     shown = rows[:length]
     return {
-        "NextStart": str(shown[-1]["id"]) if len(rows) > length else "",
+        "NextStart": paging.following(rows, length),
         "TotalCount": call.store.value(f"SELECT count(*) {condition}", where),
         "data": {"mailDetail": [{
             "LastUpdateTime": beijing_minute(row["at"]),
@@ -58,11 +60,13 @@ def _block_type(call):
 
 @operation("ListBlockSending", "BlockType")
 def list_block_sending(call):
-    """Newest last, so that reading on with NextToken misses nothing that comes meanwhile."""
     kind, params = _block_type(call), call.params
+    paging = Paging(call, "id", "NextToken")
+    if params.integer("EndTime") is not None:
+        check_future(call, params.integer("EndTime"))
     size = params.integer("MaxResults", 100, low=1, high=500)
-    conditions, values = ["account = ?", "type = ?", "id > ?"], [
-        call.account.id, kind, start_position(call, "NextToken")]
+    conditions, values = ["account = ?", "type = ?", paging.condition], [
+        call.account.id, kind, paging.value]
     for name, condition, value in (
             ("BlockEmail", "rcpt = ?", params.text("BlockEmail").strip()),
             ("SenderEmail", "sender = ?", params.text("SenderEmail").strip()),
@@ -72,12 +76,12 @@ def list_block_sending(call):
             conditions.append(condition)
             values.append(value)
     rows = call.store.rows(
-        f"SELECT * FROM blocked WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?",
+        f"SELECT * FROM blocked WHERE {' AND '.join(conditions)} ORDER BY {paging.order} LIMIT ?",
         (*values, size + 1))
     shown = rows[:size]
     return {
         "MaxResults": size,
-        "NextToken": str(shown[-1]["id"]) if len(rows) > size else "",
+        "NextToken": paging.following(rows, size),
         "Data": [{
             "BlockEmail": row["rcpt"],
             "BlockTime": int(row["at"]),

@@ -31,10 +31,10 @@ from .const import (
     BLOCKED_PAGE,
     CONNECT_TIMEOUT,
     DETAIL_PAGE,
-    DETAIL_WINDOW_DAYS,
     HEADERS_MAX,
     LIST_PAGE,
     READ_TIMEOUT,
+    WINDOW_DAYS,
 )
 from .errors import DirectMailError, from_sdk
 from .records import (
@@ -294,16 +294,16 @@ class DirectMailClient:
     def list_delivery_details(self, tag_name, start, end, next_start=None):
         """Iterate over DetailPage of what was sent with a tag between two moments.
 
-        DirectMail reads whole minutes: ``start`` is rounded down and ``end`` up.
+        DirectMail reads whole minutes: both are rounded down, so that ``end`` is not in the future.
 
-        :param start, end: aware; at most 30 days apart once rounded
+        :param start, end: aware; at most 29 days apart once rounded
         :param next_start: of the last page that was dealt with, to go on behind it
         :raise ValueError: naive times, or a window that is empty or too long
         :raise DirectMailError: while iterating
         """
         start, end = whole_minutes(start, end)
-        if not timedelta(0) < end - start <= timedelta(days=DETAIL_WINDOW_DAYS):
-            raise ValueError(f"The window must be 1 minute to {DETAIL_WINDOW_DAYS} days long.")
+        if not timedelta(0) < end - start <= timedelta(days=WINDOW_DAYS):
+            raise ValueError(f"The window must be 1 minute to {WINDOW_DAYS} days long.")
         query = {
             "TagName": tag_name,
             "StartTime": start.strftime("%Y-%m-%d %H:%M"),
@@ -347,7 +347,7 @@ class DirectMailClient:
     def list_invalid(self, begin, end, next_start=None):
         """Iterate over InvalidPage: addresses that DirectMail refuses because they don't exist.
 
-        :param begin, end: aware; at most 30 days apart, whole days in Beijing are read
+        :param begin, end: aware; at most 29 days apart, whole days in Beijing are read
         :param next_start: of the last page that was dealt with, to go on behind it
         """
         if begin.tzinfo is None or end.tzinfo is None:

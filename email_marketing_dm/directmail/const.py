@@ -43,7 +43,9 @@ TAGS_MAX = 100  # per account on the older help page, 500 on the newer
 HEADERS_MAX = 10  # own headers per mail; DirectMail drops further ones silently (SDK)
 RATE_MAX = 100  # SingleSendMail calls a second per account (help, "three mail sending methods")
 DETAIL_PAGE = 100  # rows per page of delivery details (SDK)
-DETAIL_WINDOW_DAYS = 30  # longest window of one delivery details query (SDK)
+# Longest window of one query of records. The SDK says 30; a day less, as it depends on how both
+# sides round and count.
+WINDOW_DAYS = 29
 BLOCKED_PAGE = 500  # rows per page of ListBlockSending (SDK)
 LIST_PAGE = 50  # rows per page of the management lists; their documented defaults are 10 and 20
 

@@ -1,8 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What the client's calls carry and bring back, whoever carries them."""
 
-from datetime import timedelta
-
 from .answers import verdict_of_code
 from .const import BEIJING
 from .errors import DirectMailError
@@ -58,12 +56,11 @@ def get_rows(answer, name):
 
 
 def whole_minutes(start, end):
-    """Return both in Beijing time, rounded outwards to whole minutes.
+    """Return both in Beijing time, rounded down to whole minutes.
 
     :raise ValueError: for a time without a time zone
     """
     if start.tzinfo is None or end.tzinfo is None:
         raise ValueError("Times must have a time zone.")
     start, end = start.astimezone(BEIJING), end.astimezone(BEIJING)
-    down, up = (moment.replace(second=0, microsecond=0) for moment in (start, end))
-    return down, up if up == end else up + timedelta(minutes=1)
+    return tuple(moment.replace(second=0, microsecond=0) for moment in (start, end))

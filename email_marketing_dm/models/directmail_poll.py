@@ -2,11 +2,18 @@ from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_datetime
 
-from ..directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED
+from ..directmail.address import scrub
+from ..directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED, WINDOW_DAYS
 from ..directmail.errors import DirectMailError
+from ..directmail.keys import WrongKeyError
 
-KEEP = timedelta(days=30) - timedelta(minutes=5)  # how far back DirectMail's records are read
+KEEP = timedelta(days=WINDOW_DAYS)  # how far back DirectMail's records are read
+# A window that could not be read to its end before it got so old is begun anew.
+STALE = KEEP + timedelta(hours=12)
+# After a window was refused: hours until the next attempt, doubled by each refusal up to a day.
+RETRY_HOURS, RETRY_HOURS_MAX = 2, 24
 # What was reported late still falls into the next window.
 OVERLAP = timedelta(hours=24)
 LISTS = ("unsubscribed", "complained", "invalid")
@@ -42,10 +49,13 @@ class DirectmailPoll(models.Model):
     task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="cascade")
     begin = fields.Datetime("Reading from", readonly=True)
     end = fields.Datetime("Reading to", readonly=True)
-    position = fields.Char(readonly=True)
+    # Sealed: DirectMail's cursors may contain somebody's address.
+    position = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     rows_read = fields.Integer("Rows of this window", readonly=True)
     covered_until = fields.Datetime("Complete up to", readonly=True)
     error = fields.Char(readonly=True)
+    refusals = fields.Integer("Periods refused in a row", readonly=True)
+    retry_at = fields.Datetime("Next attempt", readonly=True)
     read_at = fields.Datetime("Last asked", readonly=True, help="With or without success.")
 
     _source_unique = models.UniqueIndex("(account_id, kind, COALESCE(task_id, 0))")
@@ -75,38 +85,107 @@ class DirectmailPoll(models.Model):
         self.ensure_one()
         if calls <= 0:
             return 0
-        now = self.read_at = fields.Datetime.now()
-        if not self.end:
-            begin = begin or (self.covered_until and self.covered_until - OVERLAP) or now - KEEP
-            end = now + timedelta(minutes=1)
-            self.write({"begin": max(begin, end - KEEP), "end": end, "rows_read": 0})
-        client = self.account_id._get_client()
-        master_key = self.env["directmail.keyring"]._get_master_key()
+        now = fields.Datetime.now()
         cron = self.env.context.get("cron_id")
+        if cron and self.retry_at and self.retry_at > now:
+            return calls
+        self.read_at = now
+        master_key = self.env["directmail.keyring"]._get_master_key()
+        place = self._get_place(master_key)
+        if not self.end or self.begin < now - STALE:
+            self._begin_window(now, begin)
+            place = None
+        client = self.account_id._get_client()
         try:
-            for page, following in self._pages(client):
+            for page, following in self._pages(client, place):
                 calls -= 1
                 facts = [fact for row in page.rows if (fact := self._make_fact(master_key, row))]
                 self.env["directmail.event"]._receive(facts)
-                self.write({"position": following, "rows_read": self.rows_read + len(page.rows)})
+                place = following and master_key.encrypt(following)
+                self.write({"position": place, "rows_read": self.rows_read + len(page.rows)})
                 if not following:
-                    self.write({"covered_until": self.end, "end": False, "error": False})
+                    self._end_window()
                 in_time = not cron or self.env["ir.cron"]._commit_progress()
                 if calls <= 0 or not in_time:
                     break
         except DirectMailError as error:
-            sentence = self.account_id._explain(error)
-            self.error = sentence
             if error.kind in ("invalid", "not_found"):
                 # The window itself may be what is refused; the same again would fail for ever.
-                self.write({"end": False, "position": False, "covered_until": False})
-            raise UserError(sentence) from error
+                self.error = self._refuse_window(error)
+            else:
+                self.error = scrub(self.account_id._explain(error))
+            raise UserError(self.error) from error
         return calls
 
-    def _pages(self, client):
-        """Iterate over (page, place behind it or None) of the window, from the place reached."""
+    def _get_place(self, master_key):
+        """Return DirectMail's cursor behind what was read, or None.
+
+        One that was sealed with another master key can't be read, so its window begins anew.
+        """
+        if not self.position:
+            return None
+        try:
+            return master_key.decrypt(self.position)
+        except WrongKeyError:
+            self.write({"position": False, "end": False})
+            return None
+
+    def _begin_window(self, now, begin=None):
+        """Begin a window that ends now, and never later; a shorter one after each refusal.
+
+        :param begin: where it begins (naive UTC); by default before the end of the last
+        """
+        # Only details are read by the minute; what is not read yet is in the next window.
+        end = now.replace(second=0, microsecond=0) if self.kind == "details" else now
+        longest = max(KEEP / 2 ** min(self.refusals, 5), timedelta(hours=24))
+        begin = begin or (self.covered_until and self.covered_until - OVERLAP) or end - KEEP
+        begin = min(max(begin, end - longest), end - timedelta(minutes=1))
+        self.write({"begin": begin, "end": end, "position": False, "rows_read": 0})
+
+    def _end_window(self):
+        self.write(
+            {
+                "covered_until": self.end,
+                "end": False,
+                "error": False,
+                "refusals": 0,
+                "retry_at": False,
+            }
+        )
+
+    def _refuse_window(self, error):
+        """Give up a window that DirectMail refuses; the next one is shorter and begins later.
+
+        :param error: a `DirectMailError`
+        :return: one sentence for the account's page
+        """
+        hours = min(RETRY_HOURS * 2 ** min(self.refusals, 10), RETRY_HOURS_MAX)
+        tz = self.account_id.tz
+        said = {
+            "begin": format_datetime(self.env, self.begin, tz=tz),
+            "end": format_datetime(self.env, self.end, tz=tz),
+            "hours": hours,
+            "code": error.code,
+        }
+        self.write(
+            {
+                "end": False,
+                "position": False,
+                "refusals": self.refusals + 1,
+                "retry_at": fields.Datetime.now() + timedelta(hours=hours),
+            }
+        )
+        return self.env._(
+            "DirectMail refuses to return these records for the period from %(begin)s to %(end)s"
+            " (%(code)s). They are requested again in %(hours)s hours, for a shorter period; the"
+            " other records are still read. If this message stays, check the server's clock, then"
+            " send the code to Alibaba Cloud's support.",
+            **said,
+        )
+
+    def _pages(self, client, place):
+        """Iterate over (page, place behind it or None) of the window, from a place."""
         begin, end = (moment.replace(tzinfo=timezone.utc) for moment in (self.begin, self.end))
-        place = self.position or None
         if self.kind == "details":
             pages = client.list_delivery_details(self.task_id.tag_name, begin, end, place)
             return ((page, page.next_start) for page in pages)

@@ -3,9 +3,10 @@ from datetime import timedelta
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ..directmail import client
+from ..directmail.keys import MasterKey
 from ..models import directmail_task_results
 from .common import DirectmailCommon
 
@@ -258,3 +259,109 @@ class TestPoll(DirectmailCommon):
         self.assertTrue(polls.with_user(self.admin).search([("kind", "=", "invalid")]))
         with self.assertRaises(AccessError):
             polls.with_user(self.user).search([])
+
+    # === PERIODS AND PAGES === #
+
+    def _behave(self, **rules):
+        self.emulator.configure_account("LTAIEMULATOR", settings={"rules": rules})
+        self.addCleanup(
+            self.emulator.configure_account,
+            "LTAIEMULATOR",
+            settings={"rules": {"record_order": "newest", "cursors": "address", "window_days": 29}},
+        )
+
+    def _read_as_cron(self, poll, calls=10):
+        """Read as the cron does; return what went wrong, if anything did."""
+        try:
+            poll.with_context(cron_id=False)._read(calls)
+        except UserError as error:
+            return error.args[0]
+        return None
+
+    def test_no_order_of_pages_is_assumed(self):
+        found = []
+        for order in ("newest", "oldest"):
+            for cursors in ("address", "number"):
+                self._behave(record_order=order, cursors=cursors)
+                names = ("a", "b", "bounce1", "c", "fail1", "spam1", "d")
+                task = self._send(*[f"{name}@{order}-{cursors}.example" for name in names])
+                self._get_poll(task)._read(10, task._get_first_open())
+                task._apply_results(self._get_poll(task))
+                found.append(
+                    {
+                        row.email.partition("@")[0]: (row.state, row.outcome, row.code)
+                        for row in task.delivery_ids
+                    }
+                )
+        self.assertEqual(len(found[0]), 7)
+        self.assertTrue(all(one == found[0] for one in found))
+
+    def test_a_cursor_with_an_address_is_not_kept_in_clear(self):
+        task = self._send(*[f"secret{number}@example.com" for number in range(5)])
+        poll = self._get_poll(task)
+        poll._read(1, task._get_first_open())
+        self.env.flush_all()
+        [(position,)] = self.env.execute_query(
+            SQL("SELECT position FROM directmail_poll WHERE id = %s", poll.id)
+        )
+        self.assertTrue(position)
+        self.assertNotIn("secret", position)
+        self.assertEqual(poll._read(10), 8, "and it goes on there")
+        task._apply_results(poll)
+        self.assertEqual(task.delivered_count, 5)
+
+    def test_a_cursor_of_another_master_key_begins_the_period_anew(self):
+        task = self._send(*[f"p{number}@example.com" for number in range(5)])
+        poll = self._get_poll(task)
+        poll._read(1, task._get_first_open())
+        poll.position = MasterKey(b"another key of 32 bytes, at least").encrypt("p3@example.com#3@dm")
+        self.assertEqual(poll._read(10, task._get_first_open()), 7)
+        task._apply_results(poll)
+        self.assertEqual(task.delivered_count, 5)
+
+    def test_a_period_ends_in_the_past_and_is_not_too_long(self):
+        for kind in ("unsubscribed", "complained", "invalid"):
+            poll = self._get_poll(kind=kind)
+            poll._read(10)
+            self.assertLessEqual(poll.covered_until, fields.Datetime.now())
+            self.assertEqual(poll.covered_until - poll.begin, timedelta(days=29))
+            self.assertFalse(poll.error)
+
+    def test_a_refused_period_is_explained_and_asked_for_less_and_less(self):
+        task = self._send("a@example.com")
+        others = self._get_poll(kind="invalid")
+        self.emulator.set_fault("error", action=DETAILS, status=400, code="InvalidDate.Malformed")
+        poll = self._get_poll(task)
+        before, hours = self._count_calls(DETAILS), []
+        for _run in range(6):
+            self.assertIn("InvalidDate.Malformed", self._read_as_cron(poll))
+            self.assertIn("shorter period", poll.error)
+            task.invalidate_recordset()
+            self.assertEqual(task.poll_message, poll.error)
+            hours.append(round((poll.retry_at - fields.Datetime.now()).total_seconds() / 3600))
+            poll.with_context(cron_id=1)._read(10)
+            self.assertEqual(self._count_calls(DETAILS) - before, len(hours), "not asked again yet")
+        self.assertEqual(hours, [2, 4, 8, 16, 24, 24])
+        self.assertIsNone(self._read_as_cron(others), "the other records go on")
+        self.emulator.clear_faults()
+        self.assertIsNone(self._read_as_cron(poll))
+        self.assertFalse(poll.error or poll.retry_at or poll.refusals)
+        task._apply_results(poll)
+        self.assertEqual(task.delivered_count, 1)
+
+    def test_an_account_that_shows_fewer_days_is_read_all_the_same(self):
+        self._behave(window_days=10)
+        poll = self._get_poll(kind="invalid")
+        errors = [self._read_as_cron(poll) for _run in range(3)]
+        self.assertTrue(errors[0] and errors[1])
+        self.assertIsNone(errors[2], "a quarter of 29 days")
+        self.assertTrue(poll.covered_until)
+
+    def test_a_period_that_was_begun_long_ago_begins_anew(self):
+        task = self._send(*[f"p{number}@example.com" for number in range(5)])
+        poll = self._get_poll(task)
+        poll._read(1, task._get_first_open())
+        past = fields.Datetime.now() - timedelta(days=31)
+        poll.write({"begin": past, "end": past + timedelta(days=29)})
+        self.assertEqual(poll._read(10, task._get_first_open()), 7)
+        self.assertFalse(poll.error)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,46 @@ def test_the_subject_is_the_calls_or_the_templates(account):
     behave(account, "value_escaping", "html")
     account.send(subject="Call", headers=headers_json(X_User_A="a"), **fields)
     assert [row["subject"] for row in account.ledger()] == ["Call", "Template for O'Brien"]
+
+
+@pytest.mark.parametrize("order", BEHAVIOR["page_order"].values)
+@pytest.mark.parametrize("form", BEHAVIOR["cursor_form"].values)
+def test_pages_in_either_order_with_either_cursor(account, order, form):
+    behave(account, "page_order", order)
+    behave(account, "cursor_form", form)
+    people = [f"p{number}@example.org" for number in range(5)]
+    for person in people:
+        account.send(person)
+    account.emulator.flush_outcomes()
+    seen, cursors, position = [], [], None
+    while position != "":
+        answer = account.call("sender_statistics_detail_by_param", length=2, next_start=position)
+        seen += [row.to_address for row in answer.data.mail_detail]
+        position = answer.next_start
+        cursors += [position] if position else []
+    assert seen == (people if order == "oldest" else people[::-1])
+    assert all(("@example.org#" in cursor) == (form == "address") for cursor in cursors)
+    assert refusal_of(account, next_start="nonsense") == "InvalidParameter"
+
+
+@pytest.mark.parametrize("days, end, window, future, code", [
+    (29, 0, 29, "refuse", None), (30, 0, 29, "refuse", "InvalidDate.Malformed"),
+    (30, 0, 30, "refuse", None), (1, 2, 29, "refuse", "InvalidDate.Malformed"),
+    (1, 2, 29, "accept", None),
+])
+def test_periods_of_records(account, days, end, window, future, code):
+    behave(account, "detail_window", window)
+    behave(account, "future_end", future)
+    now = time.time() + 8 * 3600 + end * 60
+    start, finish = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment))
+                     for moment in (now - days * 86400, now))
+    assert refusal_of(account, start_time=start, end_time=finish) == code
+
+
+def refusal_of(account, **fields):
+    """The code of a refused query of details, or None."""
+    try:
+        account.call("sender_statistics_detail_by_param", **fields)
+    except Exception as error:
+        return error.code
+    return None

@@ -134,7 +134,7 @@ def test_a_hard_bounce_keeps_later_mail_from_the_address(account):
         account.emulator.flush_outcomes()
     rows = account.call("sender_statistics_detail_by_param").data.mail_detail
     assert [row.error_classification for row in rows] == [
-        "SmtpNxBox", "SysOutRcptOnAccountLevelBounceList"]
+        "SysOutRcptOnAccountLevelBounceList", "SmtpNxBox"], "the newest first"
     account.call("delete_invalid_address", to_address="bounce1@example.org")
     assert account.call("query_invalid_address").total_count == 0
 

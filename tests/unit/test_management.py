@@ -187,7 +187,7 @@ def test_delivery_details(client, server):
     assert first.query == {
         "TagName": "dm_1",
         "StartTime": "2026-01-01 07:59",
-        "EndTime": "2026-01-02 08:00",
+        "EndTime": "2026-01-02 07:59",
         "Length": "100",
     }
     assert second.query["NextStart"] == "p#2"
@@ -196,15 +196,15 @@ def test_delivery_details(client, server):
 def test_delivery_details_go_on_where_they_were(client, server):
     server.script = [ok(data={}, NextStart="same")]
     end = datetime(2026, 1, 2, tzinfo=UTC)
-    pages = list(client.list_delivery_details("t", end - timedelta(days=30), end, "same"))
+    pages = list(client.list_delivery_details("t", end - timedelta(days=29), end, "same"))
     assert [page.next_start for page in pages] == [None], "no endless circle"
     assert server.requests[0].query["NextStart"] == "same"
 
 
-@pytest.mark.parametrize("window", [timedelta(0), timedelta(days=30, minutes=1), -timedelta(1)])
+@pytest.mark.parametrize("window", [timedelta(0), timedelta(days=29, minutes=1), -timedelta(1)])
 def test_delivery_details_window(client, server, window):
     end = datetime(2026, 1, 2, tzinfo=UTC)
-    with pytest.raises(ValueError, match="30 days"):
+    with pytest.raises(ValueError, match="29 days"):
         client.list_delivery_details("t", end - window, end)
     with pytest.raises(ValueError, match="zone"):
         client.list_delivery_details("t", datetime(2026, 1, 1), end)
