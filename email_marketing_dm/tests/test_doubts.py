@@ -34,8 +34,10 @@ class TestDoubts(DirectmailCommon):
         names = ("sent", "refused", "waiting")
         found = {name: task[f"{name}_count"] for name in names if task[f"{name}_count"]}
         self.assertEqual((task.state, found), (state, counts))
-        rows = self.env["directmail.delivery"].sudo()._read_group(
-            [("task_id", "=", task.id)], ["state"], ["__count"]
+        rows = (
+            self.env["directmail.delivery"]
+            .sudo()
+            ._read_group([("task_id", "=", task.id)], ["state"], ["__count"])
         )
         self.assertEqual(dict(rows), counts, "the counters say what the rows say")
         self.assertEqual(len(self.emulator.ledger(task.tag_name)), counts.get("sent", 0))
@@ -117,8 +119,9 @@ class TestDoubts(DirectmailCommon):
                 accepted = self.emulator.get("/api/ledger/summary")["accepted"]
                 self.emulator.configure_account("LTAIEMULATOR", daily_quota=accepted + 30 - left)
                 # What was used before this database began to count.
+                today = datetime.now(BEIJING).date()
                 self.env["directmail.usage"].create(
-                    {"account_id": self.account.id, "day": datetime.now(BEIJING).date(), "used": accepted}
+                    {"account_id": self.account.id, "day": today, "used": accepted}
                 )
                 self._run_cron()
                 self.env.invalidate_all()
