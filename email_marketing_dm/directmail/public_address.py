@@ -42,7 +42,9 @@ def find_problem(url):
         return "malformed"
     if parts.query or parts.fragment:
         return "malformed"
-    return _find_host_problem(host.rstrip(".")) or ("scheme" if parts.scheme != "https" else None)
+    return _find_host_problem(host.rstrip(".")) or (
+        "scheme" if parts.scheme != "https" else None
+    )
 
 
 def _find_host_problem(host):

@@ -93,7 +93,9 @@ class PushedEvent:
     user_agent: str
 
 
-def verify(headers, body, *, urls, token, certificate, now, test_mode=False, endings=ENDINGS):
+def verify(
+    headers, body, *, urls, token, certificate, now, test_mode=False, endings=ENDINGS
+):
     """Check that EventBridge sent this a moment ago, by our rule, to this very address.
 
     :param headers: a mapping; names in any case

@@ -25,7 +25,7 @@ Doubt.__doc__ = """A person in doubt, before the answer that is judged.
 """
 
 
-# Until a person is tried again of whom nothing can be said while other calls are under way, seconds.
+# Seconds until a person is tried again of whom calls that are under way have yet to tell.
 LOOK_AGAIN = 1.0
 
 
