@@ -54,27 +54,28 @@ class _Connection:
 
     def connect(self):
         self.idle_since = None
-        super().connect()
+        result = super().connect()
         with contextlib.suppress(AttributeError, OSError):  # TLS inside a proxy's TLS has none
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for name, value in KEEP_ALIVE:
                 if hasattr(socket, name):  # each system has its own
                     self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return result
 
     def begin(self):
         """Forget the request before."""
         self._parts = []
 
-    def send(self, data):
+    def send(self, data, at_once=False):
         """Write a part of the request; a kept connection writes all parts at once, at the end.
 
         Between two parts a reset could arrive, and hide that the other end had closed before.
         What is no `bytes` is written at once; the SDK has nothing else.
         """
-        if self.sock is not None and self.idle_since is not None and isinstance(data, bytes):
-            self._parts.append(data)
-        else:
-            super().send(data)
+        is_kept = self.sock is not None and self.idle_since is not None
+        if is_kept and isinstance(data, bytes) and not at_once:
+            return self._parts.append(data)
+        return super().send(data)
 
     def getresponse(self, *args, **kwargs):
         """Write what is left of the request and read the answer.
@@ -91,7 +92,7 @@ class _Connection:
 
     def _write(self, data, before):
         try:
-            super().send(data)
+            self.send(data, at_once=True)
         except OSError as error:
             if before and self._count_bytes() == before:
                 raise NotTaken from error
@@ -164,7 +165,7 @@ class _Pool:
     def _put_conn(self, conn):
         if conn:
             conn.idle_since = time.monotonic()
-        super()._put_conn(conn)
+        return super()._put_conn(conn)
 
     def _make_request(self, conn, *args, **kwargs):
         try:
@@ -214,8 +215,9 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_maxsize=pool_size)
 
     def init_poolmanager(self, *args, **kwargs):
-        super().init_poolmanager(*args, ssl_context=self._ssl_context, **kwargs)
+        result = super().init_poolmanager(*args, ssl_context=self._ssl_context, **kwargs)
         _adopt(self.poolmanager)
+        return result
 
     def proxy_manager_for(self, *args, **kwargs):
         manager = super().proxy_manager_for(*args, **kwargs)
