@@ -135,12 +135,11 @@ class DirectmailPoll(models.Model):
 
         :param begin: where it begins (naive UTC); by default before the end of the last
         """
-        # Only details are read by the minute; what is not read yet is in the next window.
-        end = now.replace(second=0, microsecond=0) if self.kind == "details" else now
         longest = max(KEEP / 2 ** min(self.refusals, 5), timedelta(hours=24))
-        begin = begin or (self.covered_until and self.covered_until - OVERLAP) or end - KEEP
-        begin = min(max(begin, end - longest), end - timedelta(minutes=1))
-        self.write({"begin": begin, "end": end, "position": False, "rows_read": 0})
+        begin = begin or (self.covered_until and self.covered_until - OVERLAP) or now - KEEP
+        # The client rounds both down to what each call takes; the next window begins well before.
+        begin = min(max(begin, now - longest), now - timedelta(minutes=1))
+        self.write({"begin": begin, "end": now, "position": False, "rows_read": 0})
 
     def _end_window(self):
         self.write(
