@@ -141,9 +141,9 @@ class DirectmailKeyring(models.AbstractModel):
                 "missing",
                 self.env._(
                     "Nothing is sent from this server: it has no usable master key. %(reason)s\n"
-                    "Ask whoever runs the server to set %(option)s in its configuration to the key"
-                    " that was used before. If that key is lost, set a new one and have the keys"
-                    " recomputed under Configuration → Master key.",
+                    "Ask the administrator of the server to set %(option)s in its configuration to"
+                    " the key that was used before. If that key is lost, set a new one and have the"
+                    " keys recomputed under Configuration → Master key.",
                     reason=error,
                     option=CONFIG_OPTION,
                 ),

@@ -31,7 +31,7 @@ class DirectmailTask(models.Model):
             return False
         if self.key_problem:
             return self.env._(
-                "The mails wait for a server with the right master key. Nobody loses their place."
+                "The mails wait for a server with the right master key. No recipient is skipped."
             )
         if account.state != "active":
             return self.env._(
