@@ -92,15 +92,15 @@ class Campaign:
 
         :param str what: ``install`` or ``uninstall``
         """
-        before = len(self.server.log.read_text())
         number, _state = self.module(name)
         deadline = time.monotonic() + PATIENCE
         while True:
+            before = len(self.server.log.read_text())
             try:
                 self.shop.root.call("ir.module.module", f"button_immediate_{what}", [[number]])
                 break
             except RpcError as error:
-                # Odoo refuses while one of its jobs is running.
+                # Odoo refuses while one of its jobs is running, with a warning in the log.
                 if "scheduled action" not in str(error) or time.monotonic() > deadline:
                     yield f"refused: {error}"
                     return
