@@ -129,8 +129,8 @@ def odoo(arguments, log, doing, text=None, is_fine=lambda _lines: False):
             check=False,
         ).returncode
     lines = path.read_text().splitlines()
-    bad = (n for n, line in enumerate(lines) if is_complaint(line) and not is_fine(lines[n : n + 2]))
-    first = next(bad, None)
+    bad = (n for n, line in enumerate(lines) if is_complaint(line))
+    first = next((n for n in bad if not is_fine(lines[n : n + 2])), None)
     if code or first is not None:
         print("\n".join(lines[-30:] if first is None else lines[first : first + 60]), flush=True)
         raise SetupError(f"{doing} failed (exit code {code}, details: {path})")

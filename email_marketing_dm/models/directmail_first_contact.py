@@ -141,8 +141,10 @@ class DirectmailFirstContact(models.Model):
             over = [state for state in states.values() if state in SETTLED]
             contact.progress = 100 * len(over) / max(1, len(states))
             contact.asks = states.get("eyes") == "asked"
-            contact.may_send_again = states.get("mail") in SETTLED and "cleanup" in states and (
-                states["cleanup"] == "todo"
+            contact.may_send_again = (
+                states.get("mail") in SETTLED
+                and "cleanup" in states
+                and (states["cleanup"] == "todo")
             )
             if not over and "running" not in states.values():
                 contact.state = "todo"
@@ -259,9 +261,7 @@ class DirectmailFirstContact(models.Model):
         self.step_ids.filtered(lambda step: step.name in names).write(
             {"state": "todo", "message": False, "code": False, "ended_at": False}
         )
-        self.write(
-            {"round": self.round + 1, "adapted": False, **dict.fromkeys(ANSWERS, False)}
-        )
+        self.write({"round": self.round + 1, "adapted": False, **dict.fromkeys(ANSWERS, False)})
 
     def _get_step(self, name):
         return self.step_ids.filtered(lambda step: step.name == name)

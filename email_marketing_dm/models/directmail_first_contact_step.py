@@ -104,8 +104,7 @@ class DirectmailFirstContactStep(models.Model):
             ),
             "template": (
                 self.env._(
-                    "Creates a template with everything delicate in it, reads it back and"
-                    " compares."
+                    "Creates a template with everything delicate in it, reads it back and compares."
                 ),
                 self.env._("One of 100 template slots, until the last step"),
             ),
@@ -257,9 +256,7 @@ class DirectmailFirstContactStep(models.Model):
             )
         if missing:
             sentences.append(
-                self.env._(
-                    "DirectMail does not offer this account: %s.", ", ".join(missing)
-                )
+                self.env._("DirectMail does not offer this account: %s.", ", ".join(missing))
             )
         vital = "SingleSendMail" in worst
         return "failed" if vital else "warning", " ".join(sentences), "Forbidden.RAM"

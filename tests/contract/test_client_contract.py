@@ -85,7 +85,7 @@ def test_an_approved_template_arrives_as_we_would_fill_it(client, emulator, acco
     assert arrived["headers"] == MAIL.headers
     assert (arrived["tag"], arrived["sender_name"]) == ("spring", "Example")
     assert arrived["message_id"] == "<1@mail.example.com>"
-    assert arrived["options"]["link_type"] == "disabled"
+    assert arrived["options"]["link_type"] == "default", "it has no unsubscribe header of ours"
     assert accepted(emulator, account) == 1
 
 

@@ -31,6 +31,11 @@ def test_the_table_of_the_readme_is_that_of_the_code():
     assert table.splitlines() == readme_table()
 
 
+def test_names_and_settings_are_unique():
+    assert len(BEHAVIOR) == len(BEHAVIORS)
+    assert len({behavior.setting for behavior in BEHAVIORS}) == len(BEHAVIORS)
+
+
 @pytest.mark.parametrize("behavior", BEHAVIORS, ids=lambda behavior: behavior.name)
 def test_the_first_value_is_the_default_and_every_value_can_be_set(behavior):
     section, name = behavior.setting.split(".")

@@ -4,6 +4,8 @@ import copy
 import html
 import time
 
+from odoo_server import RpcError
+
 from directmail_emulator.behaviors import BEHAVIORS
 
 PEOPLE = 30
@@ -49,7 +51,11 @@ def open_branch(shop, number, changes, push=False):
         shop.emulator.configure_account(
             key, webhook={"url": url, "token": told["push_token"]}, settings=changes
         )
-    branch.activate()
+    branch.refusal = ""
+    try:
+        branch.activate()
+    except RpcError as error:  # its template can't be submitted
+        branch.refusal = str(error)
     return branch
 
 

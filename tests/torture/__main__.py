@@ -301,6 +301,13 @@ def behaviors():
             ]
             if push and steps["push"][0] != "ok":
                 bad.append(f"{label}: the event was not understood: {steps['push']}")
+            if branch.refusal:
+                told = "template" in branch.refusal
+                expected = behavior.name == "template_operations" and told
+                complaint = f"{label}: the template was refused: {branch.refusal}"
+                print(f"behaviors: {label}: {branch.refusal.splitlines()[0]}")
+                yield Books({}, 0, 0, 0, 0, []), bad + [complaint] * (not expected)
+                continue
             books, state, told, wrong = send_campaign(branch, f"way{number}")
             if state != "done":
                 named = behavior.name in told or behavior.question in told
