@@ -17,7 +17,7 @@ help:
 	@echo "make bench   side-by-side figures (ONLY=name, SCALE=people)"
 	@echo "make torture the long reliability runs (ONLY=name, SEED=number)"
 	@echo "make screenshots  take the documentation's pictures again"
-	@echo "make terms   export the addon's terms for translation"
+	@echo "make terms   export the addon's terms, and bring the translations in step"
 	@echo "make stop    stop the database server (it also stops by itself)"
 
 setup:

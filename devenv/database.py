@@ -107,10 +107,11 @@ def link_or_copy(source, target):
         shutil.copy2(source, target)
 
 
-def odoo(arguments, log, doing, text=None):
+def odoo(arguments, log, doing, text=None, is_fine=lambda _lines: False):
     """Run Odoo's command line to its end.
 
     :param str text: what it reads from standard input (``odoo shell``)
+    :param is_fine: called with a complaint and the line after it; tells whether to pass over it
     :raise SetupError: when it fails or logs an error or a warning; the log is printed from there on
     """
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,8 @@ def odoo(arguments, log, doing, text=None):
             check=False,
         ).returncode
     lines = path.read_text().splitlines()
-    first = next((n for n, line in enumerate(lines) if is_complaint(line)), None)
+    bad = (n for n, line in enumerate(lines) if is_complaint(line))
+    first = next((n for n in bad if not is_fine(lines[n : n + 2])), None)
     if code or first is not None:
         print("\n".join(lines[-30:] if first is None else lines[first : first + 60]), flush=True)
         raise SetupError(f"{doing} failed (exit code {code}, details: {path})")

@@ -48,7 +48,8 @@ def match_lines(upload, env):
                UPDATE directmail_upload_line l
                   SET partner_id = judged.partner_id, status = judged.status,
                       reason = CASE WHEN judged.status = 'unmatched' THEN COALESCE(
-                          l.reason, CASE WHEN %(is_address)s THEN 'doubtful' ELSE 'unknown' END) END,
+                          l.reason,
+                          CASE WHEN %(is_address)s THEN 'doubtful' ELSE 'unknown' END) END,
                       email = CASE WHEN is_bare AND NOT %(is_encrypted)s
                                    THEN judged.match_key END,
                       email_encrypted = CASE WHEN is_bare AND %(is_encrypted)s

@@ -49,6 +49,7 @@ class Session:
         self._server = server
         self._login, self._password = login, password
         self._http = None
+        self.timeout = 120
 
     def call(self, model, method, args=(), kwargs=None):
         """Return what ``model.method(*args, **kwargs)`` returns.
@@ -76,7 +77,7 @@ class Session:
 
     def _post(self, path, params):
         answer = self._http.post(
-            self._server.url + path, json={"jsonrpc": "2.0", "params": params}, timeout=120
+            self._server.url + path, json={"jsonrpc": "2.0", "params": params}, timeout=self.timeout
         ).json()
         if "error" in answer:
             data = answer["error"]["data"]

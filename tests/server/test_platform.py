@@ -2,6 +2,7 @@
 
 import pytest
 from odoo_server import OdooServer
+from platform_campaign import run_apps
 from platform_runs import complaints, put_back
 
 from devenv import database as databases
@@ -161,6 +162,11 @@ def test_an_app_goes_and_comes_back_under_what_uses_it(own_database):
         assert reasons[0] is False and reasons[2] is False
         assert people[0] == 2, "the orders are gone with the app, so both are visitors now"
         assert complaints(server.log.read_text()) == []
+
+
+def test_a_campaigns_figures_stay_while_an_app_comes_and_goes():
+    """The addon goes last, and comes back to a server that still knows the other one's people."""
+    assert list(run_apps(("survey",))) == []
 
 
 @pytest.mark.parametrize("shape", ["1_0_0", "1_1_0_events", "1_1_0_lines"])

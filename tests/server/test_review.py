@@ -256,7 +256,7 @@ def test_why_a_place_was_freed_outlives_who_needed_it(shop, emulator):
         emulator.set_fault(
             "error", action="CreateTemplate", after=1, status=400, code="Forbidden.RAM"
         )
-        with pytest.raises(RpcError, match="may not do that"):
+        with pytest.raises(RpcError, match="may not create or change templates"):
             act(shop, waiting, "submit")
     finally:
         emulator.change_settings({"limits": {"templates": 100}})

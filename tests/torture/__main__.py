@@ -1,8 +1,8 @@
 """``python -m tests.torture``: the long forms of the runs in ``tests/server``.
 
 Prints per run one line ``TORTURE <name> duplicates=… lost=… unknown=… ok|broken seed=…``.
-Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS, EVENTS and EXAMPLES change
-the size.
+Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS, EVENTS, EXAMPLES and APPS
+change the size.
 """
 
 import contextlib
@@ -27,7 +27,8 @@ from behaviors import (  # noqa: E402
 from campaign import EMULATOR, Books, Shop  # noqa: E402
 from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
 from odoo_server import OdooServer  # noqa: E402
-from platform_runs import run_matrix  # noqa: E402
+from platform_campaign import run_alone, run_apps  # noqa: E402
+from platform_runs import APPS, run_matrix  # noqa: E402
 from race import open_track  # noqa: E402
 from scenarios import (  # noqa: E402
     FAULTS,
@@ -316,16 +317,24 @@ def behaviors():
 
 
 def platform():
-    """The addon beside each app, in both orders, and when either of them goes and comes back.
+    """The addon alone, beside all apps and beside each, in both orders, and when any of them goes.
 
     What uses an app that goes, and databases of older versions, are in `test_platform.py`.
+    APPS, names with commas, does it with just those.
     """
+    chosen = os.environ.get("APPS")
+    apps = tuple(chosen.split(",")) if chosen else APPS
     short_form = Path(__file__).parents[1] / "server" / "test_platform.py"
     options = ["-p", "no:odoo", "--import-mode=importlib"]
     code = subprocess.run(
         [sys.executable, "-m", "pytest", *options, short_form], check=False
     ).returncode
-    wrong = [*["test_platform.py failed"][: int(code != 0)], *run_matrix()]
+    wrong = [
+        *["test_platform.py failed"][: int(code != 0)],
+        *run_alone(),
+        *run_apps(apps),
+        *run_matrix(apps),
+    ]
     yield Books({}, 0, 0, 0, 0, []), wrong
 
 

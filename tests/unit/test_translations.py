@@ -3,8 +3,8 @@
 Chinese and German have every term; the others what recipients read, on our pages and in mails.
 """
 
-import ast
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +12,13 @@ import polib
 import pytest
 from babel.messages.extract import extract_from_file
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from devenv.translations import COMPLETE, find_recipient_terms, merge  # noqa: E402
+
 ADDON = Path(__file__).parents[2] / "email_marketing_dm"
 TERMS = polib.pofile(ADDON / "i18n" / "email_marketing_dm.pot")
 CATALOGUES = {path.stem: polib.pofile(path) for path in sorted((ADDON / "i18n").glob("*.po"))}
-COMPLETE = ["de", "zh_CN"]
 
 # Names that a Chinese reader knows as they are. Odoo's own export leaves them empty.
 SAME_IN_CHINESE = {
@@ -58,27 +61,6 @@ def find_code_terms():
     }
 
 
-def find_recipient_terms():
-    """Return the terms that recipients read: on their page, as values, and in what repairs add."""
-    terms = {
-        entry.msgid
-        for entry in TERMS
-        for place, _line in entry.occurrences
-        if place.endswith((".unsubscribe_page", "/engine/values.py"))
-    }
-    source = (ADDON / "models" / "directmail_template_preflight.py").read_text()
-    [phrases] = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef) and node.name == "_get_phrases"
-    ]
-    return terms | {
-        node.args[0].value
-        for node in ast.walk(phrases)
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "_"
-    }
-
-
 def find_changed(catalogue, pattern):
     """Return the terms in which ``pattern`` does not match the same things in both languages."""
     return [
@@ -113,7 +95,7 @@ def test_terms_are_where_the_template_has_them(code):
 
 @pytest.mark.parametrize("code", CATALOGUES)
 def test_what_recipients_read_is_translated(code):
-    terms = find_recipient_terms()
+    terms = find_recipient_terms(TERMS)
     assert {"You are unsubscribed", "Yes", "Dear"} <= terms, "has the layout changed?"
     translated = {entry.msgid for entry in CATALOGUES[code] if entry.msgstr}
     assert terms - translated == set()
@@ -160,3 +142,51 @@ def test_positional_placeholders_need_no_order():
 @pytest.mark.parametrize("code", CATALOGUES)
 def test_tags_are_kept(code):
     assert find_changed(CATALOGUES[code], TAG) == []
+
+
+def make_catalogue(*entries):
+    """Return a catalogue of (term, translation, places, flags)."""
+    catalogue = polib.POFile()
+    catalogue.metadata = {"Content-Type": "text/plain; charset=UTF-8", "Language": "fr"}
+    for term, translation, places, flags in entries:
+        catalogue.append(
+            polib.POEntry(
+                msgid=term,
+                msgstr=translation,
+                occurrences=[(place, "0") for place in places],
+                flags=flags,
+            )
+        )
+    return catalogue
+
+
+def test_a_merge_keeps_translations_and_guesses_none():
+    terms = make_catalogue(
+        ("Send", "", ["a", "b"], []),
+        ("Send it now.", "", ["a"], []),
+        ("Pause", "", ["a"], []),
+        ("New", "", ["c"], []),
+    )
+    old = make_catalogue(
+        ("Send", "Envoyer", ["a", "gone"], []),
+        ("Send it tomorrow.", "Envoyez-le demain.", ["a"], []),
+        ("Pause", "Arrêter", ["a"], ["fuzzy"]),
+        ("Gone", "Parti", ["a"], []),
+    )
+    merged = merge(old, terms)
+    assert {entry.msgid: entry.msgstr for entry in merged} == {
+        "Send": "Envoyer",
+        "Send it now.": "",
+        "Pause": "",
+        "New": "",
+    }
+    assert merged[0].occurrences == [("a", "0"), ("b", "0")]
+    assert not [entry for entry in merged if entry.fuzzy or entry.obsolete]
+    assert merged.metadata["Language"] == "fr"
+    assert str(merge(merged, terms)) == str(merged)
+
+
+def test_a_partial_catalogue_gets_only_what_belongs_into_it():
+    terms = make_catalogue(("Yes", "", ["a"], []), ("Account", "", ["b"], []))
+    merged = merge(make_catalogue(), terms, {"Yes"})
+    assert [entry.msgid for entry in merged] == ["Yes"]
