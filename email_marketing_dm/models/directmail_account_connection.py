@@ -60,7 +60,7 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _get_seconds(self, name, default):
-        """Return a system parameter of this addon that is a number of seconds above 0.
+        """Return a system parameter of this addon that is a number of seconds, 0 or more.
 
         :param float default: for a parameter that is not set, or is anything else
         """
@@ -70,11 +70,11 @@ class DirectmailAccount(models.Model):
         try:
             seconds = float(value)
         except ValueError:
-            seconds = 0
-        if 0 < seconds < math.inf:
+            seconds = math.nan
+        if 0 <= seconds < math.inf:
             return seconds
         _logger.warning(
-            "Ignoring email_marketing_dm.%s: %r is not a number of seconds above 0", name, value
+            "Ignoring email_marketing_dm.%s: %r is not a number of seconds", name, value
         )
         return default
 
