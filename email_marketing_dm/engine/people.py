@@ -16,18 +16,20 @@ UNREADABLE = "!"
 GONE = "gone"
 
 
-def addressed_people(task, audiences, case):
+def addressed_people(task, audiences, case, among=None):
     """Return CTEs ending in `addressed`: every person of some audiences of the task once.
 
     :param task: a `directmail.task` record
     :param audiences: `directmail.audience` records
     :param case: a `fatigue.Case` of the task
+    :param SQL among: a condition on `directmail.audience.member`: only these members
     :return: SQL; `addressed` is described at `find_addresses`
     :rtype: SQL
     """
     return SQL(
         """members AS NOT MATERIALIZED (
-            SELECT * FROM directmail_audience_member WHERE audience_id IN %(audiences)s
+            SELECT * FROM directmail_audience_member
+             WHERE audience_id IN %(audiences)s %(among)s
         ), people AS (
             SELECT %(distinct)s partner_id, NULL AS res_model, NULL::int AS res_id, NULL AS email,
                    NULL AS email_encrypted, NULL AS address_key, TRUE AS is_contact
@@ -44,6 +46,7 @@ def addressed_people(task, audiences, case):
               FROM members WHERE partner_id IS NULL AND res_id IS NULL
         ), %(addressed)s""",
         audiences=tuple(audiences.ids) or (0,),
+        among=SQL("AND %s", among) if among else SQL(),
         # An audience has nobody twice. Looking for it would take long, and PostgreSQL can't guess
         # how many are left.
         distinct=SQL("DISTINCT") if len(audiences) > 1 else SQL(),

@@ -5,6 +5,7 @@ from collections import namedtuple
 from odoo import fields
 from odoo.tools import SQL
 
+from .exclusion import get_exclusion
 from .fatigue import Judge, get_case
 from .fatigue_rules import read_rules
 from .people import addressed_people
@@ -50,38 +51,8 @@ def _judged_people(task, at=None):
         )""",
         addressed=addressed_people(task, task.audience_ids, case),
         verdict=Judge(task.env, case, rules, at or now).verdict(SQL("fixed")),
-        **_get_exclusion(task, case),
+        **get_exclusion(task, case, SQL("ranked")),
     )
-
-
-def _get_exclusion(task, case):
-    """Return the parts of `_judged_people` that leave people of some audiences out."""
-    if not task.exclude_audience_ids:
-        return {"excluded": SQL(), "join_excluded": SQL(), "is_excluded": SQL()}
-    return {
-        "excluded": SQL(
-            """excluded AS MATERIALIZED (
-                WITH %s SELECT partner_id, res_model, res_id, address_key FROM addressed
-            ), excluded_contacts AS (
-                SELECT DISTINCT partner_id FROM excluded WHERE partner_id IS NOT NULL
-            ), excluded_records AS (
-                SELECT DISTINCT res_model, res_id FROM excluded WHERE res_id IS NOT NULL
-            ), excluded_addresses AS (
-                SELECT DISTINCT address_key FROM excluded WHERE address_key IS NOT NULL
-            ),""",
-            addressed_people(task, task.exclude_audience_ids, case),
-        ),
-        "join_excluded": SQL(
-            """LEFT JOIN excluded_contacts contact ON contact.partner_id = ranked.partner_id
-               LEFT JOIN excluded_records record
-                 ON record.res_model = ranked.res_model AND record.res_id = ranked.res_id
-               LEFT JOIN excluded_addresses address ON address.address_key = ranked.address_key"""
-        ),
-        "is_excluded": SQL(
-            """WHEN COALESCE(contact.partner_id, record.res_id) IS NOT NULL
-                 OR address.address_key IS NOT NULL THEN 'excluded'"""
-        ),
-    }
 
 
 def insert_deliveries(task):

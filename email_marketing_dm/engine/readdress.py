@@ -8,6 +8,7 @@ from collections import namedtuple
 
 from odoo.tools import SQL
 
+from .exclusion import find_excluded
 from .people import find_addresses
 
 _Found = namedtuple(
@@ -23,7 +24,8 @@ def readdress(env, case, task_id, ids):
     :param case: a `fatigue.Case` of the task
     :param ids: of deliveries that wait, are mailed elsewhere by now, and are locked
     :return: an UPDATE of deliveries, as for `claim._apply`. Whoever's new address, or contact,
-        somebody else in the task has is suppressed as a duplicate
+        somebody else in the task has is suppressed as a duplicate, and whoever's is excluded from
+        the task is suppressed as such
     :rtype: SQL
     """
     people, looked_at = [], []
@@ -42,18 +44,20 @@ def readdress(env, case, task_id, ids):
     )
     # Whoever has a flaw is suppressed with it by the claim.
     moved = [row[:-1] for row in people if not row.flaw]
+    excluded = find_excluded(env["directmail.task"].browse(task_id), case, moved)
     return SQL(
         """UPDATE directmail_delivery d
               SET partner_id = new.partner_id, res_model = new.res_model, res_id = new.res_id,
                   email = new.email, email_encrypted = new.email_encrypted,
                   address_key = new.address_key,
                   is_contact = d.is_contact OR new.partner_id IS NOT NULL,
-                  state = CASE WHEN new.is_taken THEN 'suppressed' ELSE d.state END,
-                  reason = CASE WHEN new.is_taken THEN 'duplicate' END,
-                  fatigue_rule = CASE WHEN NOT new.is_taken THEN d.fatigue_rule END
+                  state = CASE WHEN new.reason IS NULL THEN d.state ELSE 'suppressed' END,
+                  reason = new.reason,
+                  fatigue_rule = CASE WHEN new.reason IS NULL THEN d.fatigue_rule END
              FROM (
                 SELECT moved.*,
-                       row_number() OVER (PARTITION BY address_key ORDER BY id) > 1
+                       CASE WHEN id = ANY(%(excluded)s) THEN 'excluded'
+                       WHEN row_number() OVER (PARTITION BY address_key ORDER BY id) > 1
                        OR EXISTS (
                             SELECT FROM directmail_delivery o
                              WHERE o.task_id = %(task)s AND o.address_key = moved.address_key
@@ -62,7 +66,8 @@ def readdress(env, case, task_id, ids):
                             SELECT FROM directmail_delivery o
                              WHERE o.partner_id = moved.partner_id AND o.task_id = %(task)s
                                AND o.state != 'suppressed' AND o.id != moved.id
-                               AND (o.id < moved.id OR o.id NOT IN %(ids)s)) AS is_taken
+                               AND (o.id < moved.id OR o.id NOT IN %(ids)s))
+                       THEN 'duplicate' END AS reason
                   FROM (VALUES %(moved)s) AS moved (id, partner_id, res_model, res_id, email,
                                                     email_encrypted, address_key)
              ) AS new
@@ -71,6 +76,7 @@ def readdress(env, case, task_id, ids):
                   d.outcome AS old_outcome, d.outcome AS new_outcome""",
         task=task_id,
         ids=tuple(row[0] for row in moved),
+        excluded=list(excluded),
         moved=SQL(", ").join(
             SQL("(%s::int, %s::int, %s::varchar, %s::int, %s::varchar, %s::varchar, %s)", *row)
             for row in moved

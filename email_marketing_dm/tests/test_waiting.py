@@ -149,6 +149,33 @@ class TestWaiting(WaitingMixin, AudienceCommon):
             self._get_mailed(task), ["bob@example.com", "cat@example.com", "outside@example.com"]
         )
 
+    def test_a_new_address_of_somebody_excluded_gets_none(self):
+        """Except keeps out everybody with the address, whenever they got it."""
+        excluded = self._make_audience(self.bob, name="Not these")
+        task = self._plan(exclude_audience_ids=excluded.ids)
+        self.ann.email = "bob@example.com"
+        self._finish(task)
+        self.assertEqual(self._get_mailed(task), ["cat@example.com"])
+        self.assertEqual(self._get_reasons(task), ["excluded", "excluded", "no_address"])
+
+    def test_a_new_address_of_somebody_excluded_outside_the_task_gets_none(self):
+        excluded = self._make_audience(self._make_people("out@example.com"), name="Not these")
+        task = self._plan(exclude_audience_ids=excluded.ids)
+        self.ann.email = "OUT@example.com"
+        self._finish(task)
+        self.assertEqual(self._get_mailed(task), ["bob@example.com", "cat@example.com"])
+        self.assertEqual(self._get_reasons(task), ["excluded", "no_address"])
+
+    def test_merged_into_somebody_excluded(self):
+        outside = self._make_people("out@example.com")
+        excluded = self._make_audience(outside, name="Not these")
+        task = self._plan(exclude_audience_ids=excluded.ids)
+        self.env["base.partner.merge.automatic.wizard"]._merge((self.ann | outside).ids, outside)
+        outside.email = "fresh@example.com"
+        self._finish(task)
+        self.assertEqual(self._get_mailed(task), ["bob@example.com", "cat@example.com"])
+        self.assertEqual(self._get_reasons(task), ["excluded", "no_address"])
+
     def test_as_they_are_audiences_keep_members_but_not_archived_people(self):
         audience = self._make_audience(self.people)
         audience.action_refresh()
@@ -215,19 +242,22 @@ class TestWaiting(WaitingMixin, AudienceCommon):
 
     # === RECORDS OF OTHER MODELS === #
 
-    def _plan_leads(self):
+    def _plan_leads(self, exclude=False):
         leads = self.env["crm.lead"].create(
             [
                 {"name": f"Lead {name}", "email_from": f"{name}@example.com", "user_id": False}
                 for name in ("eve", "fay", "gus")
             ]
         )
-        audience = self._make_audience(
-            None,
-            rules=[{"table_id": self.leads.id, "domain": f"[('id', 'in', {leads.ids})]"}],
+        audience, excluded = (
+            self._make_audience(
+                None,
+                rules=[{"table_id": self.leads.id, "domain": f"[('id', 'in', {people.ids})]"}],
+            )
+            for people in (leads, leads[2])
         )
-        task = self._plan(audience)
-        self.assertEqual(task.waiting_count, 3)
+        task = self._plan(audience, exclude_audience_ids=excluded.ids if exclude else [])
+        self.assertEqual(task.waiting_count, 2 if exclude else 3)
         return task, leads
 
     def test_a_deleted_or_archived_lead_gets_no_mail(self):
@@ -258,6 +288,16 @@ class TestWaiting(WaitingMixin, AudienceCommon):
         self.assertEqual(self._get_reasons(task), ["gone"])
         fay = task.delivery_ids.filtered(lambda d: d.email == "fay@example.com")
         self.assertEqual(fay.partner_id, leads[1].partner_id)
+
+    def test_a_new_address_of_an_excluded_lead_gets_none(self):
+        """The lead's latest address counts."""
+        task, leads = self._plan_leads(exclude=True)
+        self.assertEqual(task.suppressed_count, 1)
+        leads[2].email_from = "later@example.com"
+        leads[0].email_from = "later@example.com"
+        self._finish(task)
+        self.assertEqual(self._get_reasons(task), ["excluded", "excluded"])
+        self.assertNotIn("later@example.com", self._get_mailed(task))
 
     def test_as_they_are_audiences_have_no_archived_leads(self):
         leads = self.env["crm.lead"].create(
@@ -291,6 +331,23 @@ class TestWaiting(WaitingMixin, AudienceCommon):
         self._finish(task)
         self.assertEqual(self._get_mailed(task), ["bare@example.com"])
         self.assertEqual(self._get_reasons(task), ["gone"])
+
+    def test_a_new_address_that_was_excluded_bare_gets_none(self):
+        """In whatever spelling of its domain."""
+        audience = self._make_audience(self.people)
+        excluded = self._make_audience(self.bob, name="Not these")
+        (audience | excluded).action_refresh()
+        self.env["directmail.audience.member"].create(
+            [
+                {"audience_id": excluded.id, "email": email, "address_key": key}
+                for email, key in (("bare@example.com", "x"), ("me@bücher.example", "y"))
+            ]
+        )
+        task = self._plan(audience, use_as_is=True, exclude_audience_ids=excluded.ids)
+        self.ann.email, self.cat.email = "bare@example.com", "me@xn--bcher-kva.example"
+        self._finish(task)
+        self.assertEqual(self._get_mailed(task), [])
+        self.assertEqual(self._get_reasons(task), ["excluded"] * 3 + ["no_address"])
 
     # === ERASED === #
 
@@ -342,6 +399,14 @@ class TestWaitingEncrypted(EncryptedMixin, WaitingMixin, AudienceCommon):
         self.alice.email_encrypted = False
         self._finish(task)
         self.assertEqual(self._get_reasons(task), ["no_encrypted_address"])
+
+    def test_a_new_value_of_somebody_excluded(self):
+        excluded = self._make_audience(self.bert, name="Not these")
+        task = self._plan(address_form="encrypted", exclude_audience_ids=excluded.ids)
+        self.alice.email_encrypted = BOB
+        self._finish(task)
+        self.assertFalse(self._get_mailed_people(task))
+        self.assertEqual(self._get_reasons(task), ["excluded", "excluded"])
 
     def test_an_unreadable_value(self):
         task = self._plan(address_form="encrypted")
