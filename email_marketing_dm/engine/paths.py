@@ -50,17 +50,31 @@ def read_filter(model, text, env):
 
     :param model: an empty recordset with all rights: whose fields may be used is asked elsewhere
     :param env: its user is ``uid`` in the filter, and their time zone says which day is today
-    :raise ValueError: with the reason, if it can't be read or names a field that is not there
+    :raise ValueError: with the reason, if it can't be read, or names a field that is not there or
+        can't be searched
     """
     tz = env.context.get("tz") or env.user.tz or "UTC"
     try:
         domain = Domain(parse_filter(text, uid=env.uid, tz=tz))
-        list(conditions(model, domain))
+        _check_searchable(model, domain)
         domain.validate(model)
         _check_references(model, domain)
     except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return domain
+
+
+def _check_searchable(model, domain):
+    """Refuse a filter on a field that is worked out anew each time it is read.
+
+    Odoo notices it behind a relation only when it makes SQL, as a fault of the program.
+
+    :raise ValueError: naming the field, or one that is not there
+    """
+    for _condition, found in conditions(model, domain):
+        step_model, field = found[-1]
+        if not field._description_searchable:
+            raise ValueError(f"{step_model._name}.{field.name}")
 
 
 def _check_references(model, domain):

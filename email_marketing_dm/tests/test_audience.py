@@ -31,6 +31,17 @@ class TestAudience(DirectmailCommon):
             with self.subTest(domain), self.assertRaises(ValidationError):
                 self._make_audience(self.people, rules=[{"domain": domain}])
 
+    def test_filter_on_what_cannot_be_searched_is_refused(self):
+        """Also behind a relation, where Odoo notices it late."""
+        for domain in (
+            "[('contact_address', '=', 'x')]",
+            "[('parent_id.contact_address', '=', 'x')]",
+            "[('child_ids', 'any', [('contact_address', '=', 'x')])]",
+            "[('user_ids.im_status', '=', 'x')]",
+        ):
+            with self.subTest(domain), self.assertRaisesRegex(ValidationError, "can't be used"):
+                self._make_audience(self.people, rules=[{"domain": domain}])
+
     def test_failed_refresh_keeps_the_members(self):
         audience = self._make_audience(self.people)
         audience.action_refresh()
