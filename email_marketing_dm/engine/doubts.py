@@ -7,7 +7,9 @@ last, so that the others of the task are tried. What became of those says whose 
 import logging
 from collections import namedtuple
 from dataclasses import replace
+from datetime import datetime, timedelta
 
+from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
@@ -27,6 +29,10 @@ Doubt.__doc__ = """A person in doubt, before the answer that is judged.
 
 # Seconds until a person is tried again of whom calls that are under way have yet to tell.
 LOOK_AGAIN = 1.0
+# What DirectMail said about the account is asked again after this time.
+ACCOUNT_AGE = timedelta(seconds=10)
+# So many refusals at least are noted of a person about whom the task's owner was asked.
+ASKED = 2
 
 
 class Doubts:
@@ -38,6 +44,7 @@ class Doubts:
     def __init__(self, limit):
         self.limit = limit
         self._rows = {}  # task id -> (code, ids of the people refused in a row)
+        self._read_tasks = set()  # ids of the tasks whose row of an earlier run is in _rows
         self._doubted = set()  # ids of the people who were refused in this run
 
     def forget_rows(self, answers, tasks):
@@ -45,6 +52,7 @@ class Doubts:
         for key, answer in answers:
             if answer.verdict == Verdict.ACCEPTED:
                 self._rows.pop(tasks.get(key), None)
+                self._read_tasks.add(tasks.get(key))
 
     def weigh(self, env, account, answers, tasks):
         """Say what doubtful answers mean.
@@ -60,6 +68,7 @@ class Doubts:
         doubts = self._read(
             env, [key for key, answer in answers if answer.verdict == Verdict.DOUBTFUL]
         )
+        self._read_rows(env, {doubt.task_id for doubt in doubts.values()} - self._read_tasks)
         under_way = tasks.keys() - {key for key, _answer in answers}
         result, pauses = [], {}
         for key, answer in answers:
@@ -74,6 +83,8 @@ class Doubts:
                     answer = replace(answer, retry_after=LOOK_AGAIN)
                 elif verdict == Verdict.TASK_PAUSED:
                     pauses[key] = answer
+                    # The task may be resumed while this run goes on.
+                    self._rows.pop(doubt.task_id, None)
                 self._doubted.add(key)
             result.append((key, answer))
         return result, pauses
@@ -91,13 +102,34 @@ class Doubts:
         # Everybody else has been tried, and the content was accepted for others before. What is
         # left is the account, which can be asked about. A pause speaks for several people: whoever
         # resumed the task has settled what concerned all.
-        is_personal = doubt.sent and (doubt.doubted == 1 or doubt.refusals > 1)
+        is_personal = doubt.sent and (doubt.doubted == 1 or doubt.refusals >= ASKED)
         if is_personal and doubt.doubted < self.limit and _is_in_order(account):
             return Verdict.PERSON_REFUSED
         return Verdict.TASK_PAUSED
 
     def _is_full(self, doubt):
         return len(self._rows[doubt.task_id][1]) >= self.limit
+
+    def _read_rows(self, env, task_ids):
+        """Take up where an earlier run, or one that was killed, had come to with these tasks."""
+        rows = env.execute_query(
+            SQL(
+                """SELECT d.task_id, d.id, d.code
+                     FROM directmail_delivery d JOIN (
+                          SELECT t.id, (SELECT max(sent_at) FROM directmail_delivery o
+                                         WHERE o.task_id = t.id AND o.state = 'sent') AS sent_at
+                            FROM directmail_task t WHERE t.id IN %s) t ON t.id = d.task_id
+                    WHERE d.state = 'waiting' AND d.refusals > 0
+                      AND (t.sent_at IS NULL OR d.refused_at > t.sent_at)
+                    ORDER BY d.refused_at, d.id""",
+                tuple(task_ids) or (0,),
+            )
+        )
+        self._read_tasks |= task_ids
+        for task_id, delivery_id, code in rows:
+            last, people = self._rows.get(task_id, (None, frozenset()))
+            people = people | {delivery_id} if code == last else frozenset({delivery_id})
+            self._rows[task_id] = (code, people)
 
     def _read(self, env, ids):
         """Return {delivery id: Doubt}."""
@@ -122,10 +154,42 @@ class Doubts:
         return {row[0]: Doubt(*row[1:]) for row in rows}
 
 
+def settle_refusals(task, limit):
+    """Take note that a task is resumed, for the people who wait and were refused.
+
+    As many as pause the task, or more, speak of the task: they are tried like all others, and what
+    was refused before counts no more. Fewer than that have been asked about: the next refusal is
+    their own, if others of the task were accepted.
+
+    :param task: a paused `directmail.task` record; the caller checked that the user may write it
+    :param int limit: see `directmail.account.refusal_limit`; 1 where the content was changed
+    """
+    deliveries = task.env["directmail.delivery"]
+    deliveries.flush_model(["task_id", "state", "refusals", "refused_at"])
+    task.env.execute_query(
+        SQL(
+            """WITH doubted AS (
+                    SELECT id, count(*) OVER () >= %(limit)s AS is_tasks FROM directmail_delivery
+                     WHERE task_id = %(task)s AND state IN ('waiting', 'sending') AND refusals > 0)
+               UPDATE directmail_delivery d
+                  SET refusals = CASE WHEN NOT is_tasks THEN GREATEST(refusals, %(least)s) END,
+                      refused_at = CASE WHEN NOT is_tasks THEN refused_at END
+                 FROM doubted WHERE d.id = doubted.id
+            RETURNING d.id""",
+            task=task.id,
+            limit=limit,
+            least=ASKED if task.pause_reason == "refused" else 1,
+        )
+    )
+    deliveries.invalidate_model(["refusals", "refused_at"])
+
+
 def _is_in_order(account):
     """Tell whether DirectMail has nothing against the account itself, and quota is left."""
     try:
-        account._read_summary(account._call(lambda client: client.describe_account()))
+        # DirectMail allows about ten of these calls a minute: see `client.describe_account`.
+        if (account.synchronised_at or datetime.min) < fields.Datetime.now() - ACCOUNT_AGE:
+            account._read_summary(account._call(lambda client: client.describe_account()))
     except UserError as error:
         _logger.info("DirectMail account %s can't be asked about: %s", account.id, error)
         return False

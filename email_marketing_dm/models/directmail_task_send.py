@@ -4,6 +4,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..engine.doubts import settle_refusals
 from .directmail_delivery import MARKS, OUTCOMES, STATES
 
 ON_ITS_WAY = ("pending", "sending", "paused")
@@ -122,6 +123,8 @@ class DirectmailTask(models.Model):
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
+            # What was refused before says nothing of another content.
+            settle_refusals(task, 1 if changed else task.account_id.sudo().refusal_limit)
             task._go("pending" if changed else "sending")
         return True
 

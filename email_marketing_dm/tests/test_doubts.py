@@ -3,6 +3,7 @@ from datetime import datetime
 from odoo.tests import tagged
 
 from ..directmail.const import BEIJING
+from ..engine.dispatcher import Dispatcher
 from .common import DirectmailCommon
 
 SPAM = "InvalidSendMail.Spam"
@@ -114,7 +115,7 @@ class TestDoubts(DirectmailCommon):
         for left in (1, 2, 10):
             with self.subTest(left=left):
                 self.env["directmail.usage"].search([]).unlink()
-                self.account.sudo().daily_quota = 200000
+                self.account.sudo().write({"daily_quota": 200000, "synchronised_at": False})
                 task = self._plan(30)
                 accepted = self.emulator.get("/api/ledger/summary")["accepted"]
                 self.emulator.configure_account("LTAIEMULATOR", daily_quota=accepted + 30 - left)
@@ -137,13 +138,24 @@ class TestDoubts(DirectmailCommon):
     def test_the_last_two_ask_once(self):
         """With nobody left to tell by, the owner is asked; after that it is theirs."""
         self.account.sudo().threads = 1
-        task = self._plan(10)
-        self._refuse("p8@example.com", "p9@example.com")
-        self._run_cron()
-        self._check(task, "paused", sent=8, waiting=2)
-        task.action_resume()
-        self._run_cron()
-        self._check(task, "done", sent=8, refused=2)
+        for number in (2, 4):
+            with self.subTest(number=number):
+                task = self._plan(10)
+                self._refuse(*[f"p{i}@example.com" for i in range(10 - number, 10)])
+                self._run_cron()
+                self._check(task, "paused", sent=10 - number, waiting=number)
+                self._resume(task)
+                self._check(task, "done", sent=10 - number, refused=number)
+                self.emulator.clear_faults()
+
+    def test_many_tasks_in_a_minute_are_no_reason_to_pause(self):
+        """DirectMail answers only some ten questions about the account a minute."""
+        self.account.sudo().threads = 1
+        self._refuse("p2@example.com")
+        for _number in range(14):
+            task = self._plan(3)
+            self._run_cron()
+            self._check(task, "done", sent=2, refused=1)
 
     def test_what_was_refused_once_and_is_accepted_then_is_sent(self):
         task = self._plan(50)
@@ -157,3 +169,84 @@ class TestDoubts(DirectmailCommon):
         self._run_cron()
         self._check(first, "done", sent=39, refused=1)
         self._check(second, "done", sent=39, refused=1)
+
+    def _leave(self, mails):
+        """Let DirectMail take so many more mails, of which this database knows nothing."""
+        accepted = self.emulator.get("/api/ledger/summary")["accepted"]
+        self.emulator.configure_account("LTAIEMULATOR", daily_quota=accepted + mails)
+        self.addCleanup(self.emulator.configure_account, "LTAIEMULATOR", daily_quota=200000)
+        # As it was before others used it up.
+        self.account.sudo().write({"daily_quota": 200000, "synchronised_at": False})
+
+    def _resume(self, task):
+        """Resume later. In a test all transactions begin at the same time."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            """UPDATE directmail_delivery SET not_before = refused_at - interval '1 hour'
+                WHERE not_before IS NOT NULL"""
+        )
+        task.action_resume()
+        self._run_cron()
+
+    def test_a_quota_that_is_used_up_twice_is_nobodys_own_refusal(self):
+        for threads in (1, 10):
+            with self.subTest(threads=threads):
+                self.account.sudo().threads = threads
+                task = self._plan(23)
+                self._leave(10)
+                self._run_cron()
+                self._check(task, "paused", sent=10, waiting=13)
+                # The next day all others pass, and two of the people who were refused before.
+                people = task.delivery_ids
+                never_tried = len(people.filtered(lambda d: not d.code and not d.sent_at))
+                self._leave(never_tried + 2)
+                self._resume(task)
+                left = 13 - never_tried - 2
+                self._check(task, "paused", sent=23 - left, waiting=left)
+                self._leave(1000)
+                self._resume(task)
+                self._check(task, "done", sent=23)
+
+    def test_resume_tries_several_though_everybody_was_tried(self):
+        self.account.sudo().threads = 1
+        task = self._plan(10)
+        self._refuse()
+        self._run_cron()
+        for calls in (10, 15, 20):
+            self._resume(task)
+            self._check(task, "paused", waiting=10)
+            self.assertEqual(self.emulator.faults()[0]["hits"], calls)
+
+    def test_more_people_than_the_limit_are_left(self):
+        """They wait, tried several at a time, until the limit says that so many are possible."""
+        self.account.sudo().threads = 1
+        task = self._plan(20)
+        self._refuse(*[f"p{i}@example.com" for i in range(13, 20)])
+        self._run_cron()
+        for calls in (10, 15):
+            self._resume(task)
+            self._check(task, "paused", sent=13, waiting=7)
+            self.assertEqual(sum(fault["hits"] for fault in self.emulator.faults()), calls)
+        self.account.sudo().refusal_limit = 8
+        self._resume(task)
+        self._resume(task)
+        self._check(task, "done", sent=13, refused=7)
+
+    def test_a_run_that_ends_early_is_taken_up_by_the_next_one(self):
+        """A killed run leaves nothing but what is in the database."""
+        self.account.sudo().threads = 1
+        task = self._plan(30)
+        self._refuse()
+        self.env.flush_all()
+        runs = 0
+        with self.enter_registry_test_mode():
+            while task.state == "sending" and runs < 30:
+                runs += 1
+                dispatcher = Dispatcher(self.account)
+                # The time is up after the first call.
+                dispatcher.run(0.001)
+                dispatcher.close()
+                self.env.invalidate_all()
+        self._check(task, "paused", waiting=30)
+        self.assertEqual(self.emulator.faults()[0]["hits"], 5)
+        self.assertGreater(runs, 1)
