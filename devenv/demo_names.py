@@ -108,7 +108,7 @@ LOCALES = (
             "HK": ("香港",),
             "MY": ("吉隆坡",),
         },
-        ("youxiang.example.com", "mail.cn.example.com", "xin.example.net"),
+        ("邮箱.example.com", "mail.cn.example.com", "xin.example.net"),
         "{} Tea Trading 茶业有限公司",
         family_first=True,
     ),
