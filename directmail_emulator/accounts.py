@@ -72,10 +72,15 @@ class Account:
     def domain(self, name):
         return self._domains.get(name.lower())
 
-    def may(self, action):
-        """Whether RAM permits an operation, for example ``CreateTag`` by ``dm:Create*``."""
+    def may(self, action, access_key_id=""):
+        """Whether RAM permits an operation, for example ``CreateTag`` by ``dm:Create*``.
+
+        :param access_key_id: of the call; a temporary key may have permissions of its own
+        """
+        own = next((key.permissions for key in self.config.temporary_keys
+                    if key.access_key_id == access_key_id), None)
         return any(fnmatchcase(f"dm:{action}", pattern) or fnmatchcase(action, pattern)
-                   for pattern in self.config.permissions)
+                   for pattern in own or self.config.permissions)
 
     def throttle(self, action, now):
         """Count one call. :raises ApiError: Throttling.User when there were too many"""

@@ -58,12 +58,17 @@ class Domain:
 
 @dataclass
 class TemporaryKey:
-    """STS credentials for an account; ``expires`` in epoch seconds, 0 for never."""
+    """Another key of an account: STS credentials, or without ``token`` a second AccessKey.
+
+    ``expires`` is in epoch seconds, 0 for never. ``permissions`` are the key's own; without them it
+    may do what the account's key may.
+    """
 
     access_key_id: str = ""
     secret: str = ""
     token: str = ""
     expires: float = 0.0
+    permissions: list[str] = field(default_factory=list)
 
 
 @dataclass

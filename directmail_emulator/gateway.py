@@ -172,7 +172,7 @@ class Gateway:
         allowed = account.config.allow_ips
         if allowed and received.remote not in allowed:
             raise ApiError("InvalidIP.NotFound")
-        if not account.may(received.action):
+        if not account.may(received.action, key):
             raise ApiError("Forbidden.RAM")
         _check_template_operation(received.action, account.settings.rules.template_operations)
         account.throttle(received.action, self.core.clock.now())

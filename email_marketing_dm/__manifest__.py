@@ -28,6 +28,8 @@
         "data/ir_cron_models_data.xml",
         "data/directmail_key_cron_data.xml",
         "data/directmail_rfm_grade_data.xml",
+        "wizard/directmail_key_replace_views.xml",
+        "wizard/directmail_ram_policy_views.xml",
         "views/directmail_account_views.xml",
         "views/directmail_first_contact_views.xml",
         "views/directmail_sender_views.xml",

@@ -179,6 +179,8 @@ def inspect_error(error, outer=None):
     if "ResponseException" in names:
         return _inspect_answer(error)
     inner = getattr(error, "inner_exception", None) or error
+    if "NoCredentialError" in _class_names(inner):  # raised before anything was sent
+        return Failure("not_sent", "server_credentials", "NoCredentials", _short(inner))
     if "RetryError" in _class_names(inner):
         # The SDK raises its RetryError inside "except IOError", so that is the true reason.
         return _inspect_transport(inner.__context__ or inner, outer)

@@ -12,7 +12,13 @@ import os
 import sys
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
+from alibabacloud_credentials.client import Client as CredentialClient
+from alibabacloud_credentials.provider import (
+    DefaultCredentialsProvider,
+    EcsRamRoleCredentialsProvider,
+)
 from alibabacloud_dm20151123 import models
 from alibabacloud_dm20151123.client import Client as SdkClient
 from alibabacloud_tea_openapi.utils import Utils
@@ -71,6 +77,64 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=DaraCore._sessions.clear)
 
 
+class NoCredentialError(Exception):
+    """This server has no credentials of its own, or they can't be read at the moment."""
+
+
+class _MetadataProvider(EcsRamRoleCredentialsProvider):
+    """The role of the ECS instance, told by the metadata service or what stands in for it.
+
+    The library has no setting for the host, 100.100.100.200.
+    """
+
+    def __init__(self, role, host):
+        # Without the library's thread that asks every minute for as long as the process lives.
+        super().__init__(role_name=role, async_update_enabled=False)
+        if host:
+            self._EcsRamRoleCredentialsProvider__metadata_service_host = host
+
+
+class _ServerCredential:
+    """What the SDK asks for keys at each call. The library keeps them until they end."""
+
+    def __init__(self, make_provider):
+        self._make_provider = make_provider
+        self._client = None
+
+    def get_credential(self):
+        """Return the library's `CredentialModel`.
+
+        :raise NoCredentialError: there are none
+        """
+        try:
+            if self._client is None:
+                self._client = CredentialClient(provider=self._make_provider())
+            return self._client.get_credential()
+        except Exception as error:
+            # The library's own text may quote what was read.
+            raise NoCredentialError(type(error).__name__) from None
+
+
+@lru_cache(maxsize=32)
+def get_server_credential(kind, role=None, host=None):
+    """Return what a `DirectMailClient` signs with: this server's own rights at Alibaba Cloud.
+
+    One for all clients of the process, so that keys are read once for all runs.
+
+    :param kind: 'ecs' (role of the instance) or 'chain' (the library's default chain: environment,
+        OIDC, CLI profile, credentials file, ECS role, URI)
+    :param role: name of the RAM role; None asks the instance which one it has
+    :param host: 'host:port' that stands in for the metadata service
+    """
+    if kind == "chain":
+        return _ServerCredential(DefaultCredentialsProvider)
+    return _ServerCredential(lambda: _MetadataProvider(role, host))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=get_server_credential.cache_clear)
+
+
 class _Session(Session):
     """Follows no redirect (it would turn a POST into a GET) and respects NO_PROXY.
 
@@ -100,6 +164,7 @@ class DirectMailClient:
     :param endpoint: host, or host:port; see const.REGIONS
     :param protocol: 'https', or 'http' for the emulator
     :param security_token: only with temporary (STS) keys
+    :param credential: of `get_server_credential`, instead of the three above
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte from the server
     :param pool_size: connections kept open; at least the number of threads that send
@@ -109,17 +174,18 @@ class DirectMailClient:
     def __init__(
         self,
         endpoint,
-        access_key_id,
-        access_key_secret,
+        access_key_id=None,
+        access_key_secret=None,
         *,
         protocol="https",
         security_token=None,
+        credential=None,
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
         pool_size=64,
     ):
         # Without keys the SDK would search the machine for others.
-        if not access_key_id or not access_key_secret:
+        if not credential and (not access_key_id or not access_key_secret):
             raise DirectMailError("credentials", "NoAccessKey", "The AccessKey is missing.")
         if not endpoint or "/" in endpoint or protocol not in ("http", "https"):
             raise DirectMailError("invalid", "BadEndpoint", "The endpoint must be a host name.")
@@ -132,6 +198,7 @@ class DirectMailClient:
                 access_key_id=access_key_id,
                 access_key_secret=access_key_secret,
                 security_token=security_token,
+                credential=credential,
                 endpoint=endpoint,
                 protocol=protocol,
                 connect_timeout=max(1, round(connect_timeout * 1000)),
@@ -190,14 +257,14 @@ class DirectMailClient:
 
         What must not be carried out by chance needs parameters, so it is refused for lack of them.
 
-        :param str action: one of `probe.ACTIONS`
+        :param str action: one of `permissions.get_checkable()`
         :return: "yes", "denied" (by RAM) or "missing" (DirectMail has no such operation)
         :raise DirectMailError: where neither can be told
         """
         try:
             self._call(action, method="GET" if action == "GetUser" else "POST")
         except DirectMailError as error:
-            if error.kind == "permission":
+            if error.kind == "permission" and error.code != "InvalidIP.NotFound":
                 return "denied"
             if error.code in ("InvalidApi.NotFound", "InvalidAction.NotFound"):
                 return "missing"
@@ -392,7 +459,9 @@ class DirectMailClient:
             answer = self._sdk.call_api(params, request, self._runtime)["body"]
         except Exception as error:
             # "from None": the SDK's own text may hold the whole URL with its parameters.
-            raise from_sdk(error, outer) from None
+            failed = from_sdk(error, outer)
+            failed.action = action
+            raise failed from None
         return check_answer(answer)
 
     def _list(self, action, row_name, fields=None):

@@ -6,6 +6,7 @@ from .answers import Verdict, inspect_error, verdict_of_code
 KINDS = (
     "credentials",  # AccessKey unknown or its secret wrong
     "permission",  # the AccessKey may not do this, or not from this IP address
+    "server_credentials",  # no credentials to sign with: a role or chain of this server gave none
     "clock",  # this machine's clock is more than 15 minutes off
     "unreachable",  # no connection, or it broke
     "not_directmail",  # something else answered
@@ -32,6 +33,7 @@ class DirectMailError(Exception):
     :ivar request_id: what Alibaba's support asks for
     :ivar sent_unknown: True when the call may have been carried out all the same
     :ivar retry_after: seconds to wait, or None
+    :ivar action: name of the operation that was called, or an empty string
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class DirectMailError(Exception):
         self.request_id = request_id
         self.sent_unknown = sent_unknown
         self.retry_after = retry_after
+        self.action = ""
 
 
 def is_not_allowed(error):

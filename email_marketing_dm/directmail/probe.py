@@ -8,26 +8,6 @@ from .const import VARIABLES_MAX
 from .placeholders import TOKEN, html_value, plain_value
 from .sameness import is_same
 
-#: every operation in use, without those that could change something though they lack parameters
-ACTIONS = (
-    "SingleSendMail",
-    "DescAccountSummary",
-    "QueryMailAddressByParam",
-    "QueryDomainByParam",
-    "DescDomain",
-    "GetUser",
-    "CreateTag",
-    "QueryTagByParam",
-    "DeleteTag",
-    "CreateTemplate",
-    "ModifyTemplate",
-    "DescTemplate",
-    "QueryTemplateByParam",
-    "DeleteTemplate",
-    "SenderStatisticsDetailByParam",
-    "ListBlockSending",
-    "QueryInvalidAddress",
-)
 #: without these, approved content can't be handed over from Odoo
 TEMPLATE_ACTIONS = frozenset(("CreateTemplate", "ModifyTemplate", "DescTemplate", "DeleteTemplate"))
 

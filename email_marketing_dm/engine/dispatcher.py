@@ -68,6 +68,8 @@ class Dispatcher:
         self.builder = MailBuilder(account)
         self.doubts = Doubts(account.refusal_limit)
         self.rate = AdaptiveRate(account.rate_limit)
+        # Read before the client is made: a key replaced in between counts as replaced.
+        self.credentials = account._get_credentials_mark()
         self.pool = CallPool(account.threads, account._get_client().send)
         self._cr = None
         self._stopped = False
@@ -266,7 +268,8 @@ class Dispatcher:
 
         def react(env, _attempt):
             if stops:
-                env["directmail.account"].browse(self.account_id)._on_refused(stops[0])
+                account = env["directmail.account"].browse(self.account_id)
+                account._on_refused(stops[0], self.credentials)
             else:
                 deliveries = env["directmail.delivery"].browse(pauses)
                 for task, refused in deliveries.grouped("task_id").items():

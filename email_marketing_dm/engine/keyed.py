@@ -28,6 +28,7 @@ _KEYED = (
 )
 _SEALED = (
     ("directmail_account", "access_key_secret_sealed"),
+    ("directmail_account", "security_token_sealed"),
     ("directmail_aes_key", "key_sealed"),
 )
 

@@ -5,6 +5,11 @@ from odoo.addons.base.models.res_partner import _tz_get
 
 from ..directmail import const
 
+#: what decides which DirectMail account an account talks to
+_IDENTITY = frozenset(
+    ("region", "connection", "endpoint", "credentials", "access_key_id", "ram_role")
+)
+
 
 class DirectmailAccount(models.Model):
     _name = "directmail.account"
@@ -13,12 +18,10 @@ class DirectmailAccount(models.Model):
     _order = "name, id"
     _guarded_fields = frozenset(
         (
-            "access_key_secret_sealed",
             "cron_id",
             "daily_quota",
             "database_identity",
             "health",
-            "master_key_fingerprint",
             "month_quota",
             "state",
             "state_message",
@@ -54,20 +57,6 @@ class DirectmailAccount(models.Model):
     region = fields.Selection(
         selection="_selection_region", required=True, default="ap-southeast-1", tracking=True
     )
-    access_key_id = fields.Char(
-        "AccessKey ID", groups="email_marketing_dm.email_marketing_dm_group_admin", copy=False
-    )
-    access_key_secret = fields.Char(
-        "AccessKey secret",
-        compute="_compute_access_key_secret",
-        inverse="_inverse_access_key_secret",
-        groups="email_marketing_dm.email_marketing_dm_group_admin",
-        copy=False,
-        help="Stored encrypted and never shown again. Enter it once more to change it.",
-    )
-    access_key_secret_sealed = fields.Char(groups=fields.NO_ACCESS, copy=False)
-    has_secret = fields.Boolean(compute="_compute_has_secret", compute_sudo=True)
-    master_key_fingerprint = fields.Char(groups=fields.NO_ACCESS, copy=False)
     database_identity = fields.Char(groups=fields.NO_ACCESS, copy=False)
     tz = fields.Selection(
         _tz_get, "Time zone", required=True, default=lambda self: self.env.user.tz or "UTC"
@@ -177,25 +166,6 @@ class DirectmailAccount(models.Model):
         "CHECK(price_per_thousand >= 0)", "The price can't be below 0."
     )
 
-    def _compute_access_key_secret(self):
-        self.access_key_secret = False
-
-    def _inverse_access_key_secret(self):
-        key = self.env["directmail.keyring"]._get_master_key()
-        for account in self:
-            if account.access_key_secret:
-                account.sudo().write(
-                    {
-                        "access_key_secret_sealed": key.encrypt(account.access_key_secret.strip()),
-                        "master_key_fingerprint": key.fingerprint,
-                    }
-                )
-
-    @api.depends("access_key_secret_sealed")
-    def _compute_has_secret(self):
-        for account in self:
-            account.has_secret = bool(account.access_key_secret_sealed)
-
     @api.model
     def _selection_region(self):
         labels = {
@@ -218,7 +188,7 @@ class DirectmailAccount(models.Model):
         if "name" in vals:
             for account in self.sudo():
                 account.cron_id.name = account._cron_name()
-        if not self.env.su and {"region", "connection", "endpoint", "access_key_id"} & set(vals):
+        if not self.env.su and _IDENTITY & set(vals):
             # Templates, senders and tags belong to one DirectMail account in one region.
             self.sudo().filtered(lambda account: account.state == "active").write(
                 {"state": "draft", "state_message": False}
@@ -241,7 +211,7 @@ class DirectmailAccount(models.Model):
     # === ACTIONS === #
 
     def action_test_connection(self):
-        """Ask DirectMail for quota and health, and show what it says.
+        """Ask DirectMail for quota, health and permissions, and show what it says.
 
         :raise UserError: one sentence that says what is wrong and how to mend it
         """
@@ -254,8 +224,11 @@ class DirectmailAccount(models.Model):
             quota=f"{self.daily_quota:,}",
             health=dict(self._fields["health"]._description_selection(self.env))[self.health],
         )
+        permissions = self._call(self._explain_permissions)
         kind, address = self._check_public_address()
-        good = self.health == "ok" and self.daily_quota and kind != "problem"
+        good = self.health == "ok" and self.daily_quota and kind != "problem" and not permissions
+        if permissions:
+            said = f"{said}\n{permissions}"
         if kind == "problem" or not self.test_mode:
             said = f"{said}\n{address}"
         return self._notify(said, "success" if good else "warning")
@@ -345,6 +318,8 @@ class DirectmailAccount(models.Model):
             "params": {
                 "message": message,
                 "type": kind,
+                # A warning says what to do, which takes longer to read than it would be shown.
+                "sticky": kind == "warning",
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

@@ -6,7 +6,6 @@ from odoo.exceptions import UserError
 
 from ..directmail import const, endpoints
 from ..directmail.errors import DirectMailError
-from ..directmail.keys import WrongKeyError
 
 _logger = logging.getLogger(__name__)
 
@@ -24,32 +23,24 @@ class DirectmailAccount(models.Model):
         :raise UserError: if keys are missing, or were encrypted on a host with another master key
         """
         self.ensure_one()
+        return self._make_client(**self._get_credentials())
+
+    @api.private
+    def _make_client(self, **credentials):
+        """Return a client for this account's endpoint with any credentials.
+
+        :param credentials: as `_get_credentials` returns them
+        """
         # Loading the SDK costs about 50 MB, so only processes that call DirectMail do it.
         from ..directmail.client import DirectMailClient
 
-        account = self.sudo()
-        if not account.access_key_id or not account.access_key_secret_sealed:
-            raise UserError(self.env._("Enter the AccessKey ID and secret of the account first."))
-        key = self.env["directmail.keyring"]._get_master_key()
-        try:
-            secret = key.decrypt(account.access_key_secret_sealed)
-        except WrongKeyError as error:
-            raise UserError(
-                self.env._(
-                    "The AccessKey secret was saved under another master key (%(saved)s, this"
-                    " server has %(here)s). Enter the secret again.",
-                    saved=account.master_key_fingerprint,
-                    here=key.fingerprint,
-                )
-            ) from error
         endpoint, protocol = self._get_endpoint()
         return DirectMailClient(
             endpoint,
-            account.access_key_id.strip(),
-            secret,
             protocol=protocol,
-            read_timeout=account._get_seconds("read_timeout", const.READ_TIMEOUT),
+            read_timeout=self._get_seconds("read_timeout", const.READ_TIMEOUT),
             pool_size=64,
+            **credentials,
         )
 
     def _get_endpoint(self):
@@ -98,9 +89,11 @@ class DirectmailAccount(models.Model):
                 "DirectMail does not accept this AccessKey. Check the ID and the secret in Alibaba"
                 " Cloud's console and enter both again."
             ),
-            "permission": self.env._(
-                "This AccessKey may not do that. Ask your Alibaba Cloud administrator to grant it"
-                " AliyunDirectMailFullAccess."
+            "permission": self._explain_permission(error),
+            "server_credentials": self.env._(
+                "This server's own credentials for Alibaba Cloud can't be read. Ask the"
+                " administrator of the server to check the RAM role of the instance, the"
+                " environment or the profile."
             ),
             "clock": self.env._(
                 "This server's clock is wrong by more than 15 minutes. Have it corrected."
@@ -140,6 +133,21 @@ class DirectmailAccount(models.Model):
             )
             if details
             else sentence
+        )
+
+    def _explain_permission(self, error):
+        """Say which operation RAM denies, where DirectMail was asked for one."""
+        if error.code == "InvalidIP.NotFound":
+            return self.env._(
+                "Alibaba Cloud does not accept calls from this server's IP address. Ask your"
+                " Alibaba Cloud administrator to add it to the addresses that may use the"
+                " AccessKey."
+            )
+        if error.action:
+            return self._explain_actions([error.action], [])
+        return self.env._(
+            "This AccessKey may not do that. Ask your Alibaba Cloud administrator to grant it the"
+            " RAM policy that the account's page shows."
         )
 
     def _read_summary(self, summary):

@@ -56,6 +56,8 @@ class DirectmailAccount(models.Model):
         self.env["ir.cron"]._commit_progress()
         if not account._is_armed():
             return
+        retrying(account._warn_of_expiry, self.env)
+        self.env["ir.cron"]._commit_progress()
         for task in account._get_due_tasks():
             # What the cron writes is for the owner to read.
             task = task.with_context(lang=task.user_id.lang)
@@ -314,12 +316,18 @@ class DirectmailAccount(models.Model):
         self.sudo().write({"state": "stopped", "state_message": message})
         self.sudo().message_post(body=message)
 
-    def _on_refused(self, answer):
+    def _on_refused(self, answer, mark=None):
         """Stop: DirectMail refuses the account itself. Its running tasks pause with the reason.
 
         :param answer: a `directmail.answers.Answer`
+        :param mark: of the credentials that were used, from `_get_credentials_mark`
         """
         self.ensure_one()
+        if mark and mark != self._get_credentials_mark() and answer.code != "NoAnswer":
+            # The key was replaced meanwhile, and the old one no longer works. Refused mails wait
+            # again, and the next run uses the new key.
+            _logger.info("DirectMail account %s: a replaced key was refused", self.id)
+            return
         self = self.with_context(lang=self.company_id.partner_id.lang)
         if answer.code == "NoAnswer":
             message = self.env._(

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..directmail import probe
+from ..directmail import permissions, probe
 from ..directmail.errors import DirectMailError
 
 _logger = logging.getLogger(__name__)
@@ -236,30 +236,17 @@ class DirectmailFirstContactStep(models.Model):
 
     def _run_actions(self):
         client = self.account_id._get_client()
-        answers = {action: client.check_action(action) for action in probe.ACTIONS}
-        denied = [action for action, answer in answers.items() if answer == "denied"]
-        missing = [action for action, answer in answers.items() if answer == "missing"]
+        actions = permissions.get_checkable()
+        denied, missing = self.account_id._check_actions(client, actions)
         worst = [*denied, *missing]
         if set(worst) & probe.TEMPLATE_ACTIONS:
             kind = "denied" if set(denied) & probe.TEMPLATE_ACTIONS else "missing"
             self.account_id._observe("template", template_operations=kind)
         if not worst:
-            return "ok", self.env._("The AccessKey may call all %s operations.", len(answers))
-        sentences = []
-        if denied:
-            sentences.append(
-                self.env._(
-                    "The AccessKey may not call: %s. Ask your Alibaba Cloud administrator to"
-                    " allow these actions in RAM, then press Check again.",
-                    ", ".join(f"dm:{action}" for action in denied),
-                )
-            )
-        if missing:
-            sentences.append(
-                self.env._("DirectMail does not offer this account: %s.", ", ".join(missing))
-            )
+            return "ok", self.env._("The AccessKey may call all %s operations.", len(actions))
         vital = "SingleSendMail" in worst
-        return "failed" if vital else "warning", " ".join(sentences), "Forbidden.RAM"
+        sentences = self.account_id._explain_actions(denied, missing)
+        return "failed" if vital else "warning", sentences, "Forbidden.RAM"
 
     def _run_domain(self):
         name = (self.contact_id.sender_id.email or "").partition("@")[2]

@@ -1,6 +1,7 @@
 from . import (
     test_account,
     test_account_connection,
+    test_account_credentials,
     test_aipl,
     test_audience,
     test_audience_add,

@@ -7,3 +7,4 @@ from . import directmail_rekey_start
 from . import directmail_optout_import
 from . import base_module_uninstall
 from . import directmail_first_contact_offer
+from . import directmail_key_replace, directmail_ram_policy

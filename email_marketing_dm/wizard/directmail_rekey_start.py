@@ -136,6 +136,7 @@ class DirectmailRekeyStart(models.TransientModel):
             account.write(
                 {
                     "access_key_secret_sealed": False,
+                    "security_token_sealed": False,
                     "master_key_fingerprint": False,
                     "state": "draft",
                     "state_message": message,
