@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
 from .clock import beijing_day
+from .exclusion import is_excluded
 from .fatigue import Case, Judge
 from .fatigue_rules import make_rules, select_settings
 from .people import find_addresses
@@ -247,6 +248,9 @@ def _read_turn(env, account):
                                WHERE k.company_id = t.company_id),
                              EXISTS (SELECT FROM directmail_delivery d
                                       WHERE d.task_id = t.id AND d.partner_id IS NULL),
+                             ARRAY(SELECT directmail_audience_id
+                                     FROM directmail_task_exclude_audience_rel
+                                    WHERE directmail_task_id = t.id),
                              row_number() OVER (
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
                         FROM directmail_task t
@@ -364,7 +368,7 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
                      ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
                ), %(addressed)s, judged AS MATERIALIZED (
                     SELECT addressed.id, flaw IS NULL AND moved AS moved,
-                           COALESCE(flaw, verdict.reason) AS reason,
+                           COALESCE(flaw, %(excluded)s, verdict.reason) AS reason,
                            CASE WHEN flaw IS NULL THEN verdict.fatigue_rule END AS fatigue_rule,
                            CASE WHEN flaw IS NULL THEN verdict.held_until END AS held_until,
                            row_number() OVER (PARTITION BY %(person)s ORDER BY addressed.id) AS copy
@@ -385,6 +389,7 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
             free_at=FREE_AT,
             addressed=find_addresses(env, judge.case, planned=True),
             verdict=judge.verdict(SQL("addressed")),
+            excluded=is_excluded(judge.case, SQL("addressed")),
             # Two contacts that were merged while the task runs are one person, twice in it.
             person=SQL("COALESCE(-addressed.partner_id, addressed.id)")
             if by_contact

@@ -47,6 +47,33 @@ def get_exclusion(task, case, person, among=None):
     }
 
 
+def is_excluded(case, person):
+    """Return the reason against mailing a contact or record that is in *Except* by now, or null.
+
+    Merging contacts can make a waiting person one whom *Except* names, at an address that has not
+    changed: `find_excluded` is not asked then.
+
+    :param case: a `fatigue.Case`
+    :param SQL person: name of a row with the columns of a person
+    :rtype: SQL
+    """
+    if not case.except_ids:
+        return SQL("NULL")
+    return SQL(
+        """CASE WHEN EXISTS (
+                SELECT FROM directmail_audience_member m
+                 WHERE m.audience_id = ANY(%(audiences)s)
+                   AND m.partner_id = %(person)s.partner_id
+            ) OR EXISTS (
+                SELECT FROM directmail_audience_member m
+                 WHERE m.audience_id = ANY(%(audiences)s) AND m.partner_id IS NULL
+                   AND m.res_model = %(person)s.res_model AND m.res_id = %(person)s.res_id
+            ) THEN 'excluded' END""",
+        audiences=case.except_ids,
+        person=person,
+    )
+
+
 def find_excluded(task, case, people):
     """Return which people of a task, whose contact or address is new to it, are excluded.
 

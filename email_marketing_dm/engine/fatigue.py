@@ -19,7 +19,8 @@ COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 
 Case = namedtuple(
     "Case",
-    "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records",
+    "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
+    " except_ids",
 )
 Case.__doc__ = """What of a task matters to whether its people may be mailed.
 
@@ -31,6 +32,7 @@ Case.__doc__ = """What of a task matters to whether its people may be mailed.
 :ivar is_encrypted: whether contacts are mailed at their encrypted addresses
 :ivar aes_reference: what marks addresses that the company's present AES key has read, or None
 :ivar has_records: whether some of its people are no contacts, and may be records of other models
+:ivar except_ids: ids of the audiences whose people are left out
 """
 
 
@@ -46,6 +48,7 @@ def get_case(task):
         task.address_form == "encrypted",
         task.env["directmail.aes.key"]._get_reference(task.company_id),
         (task.audience_ids | task.exclude_audience_ids)._has_others_than_contacts(),
+        task.exclude_audience_ids.ids,
     )
 
 

@@ -166,6 +166,26 @@ class TestWaiting(WaitingMixin, AudienceCommon):
         self.assertEqual(self._get_mailed(task), ["bob@example.com", "cat@example.com"])
         self.assertEqual(self._get_reasons(task), ["excluded", "no_address"])
 
+    def test_merged_into_somebody_excluded_who_takes_over_the_address(self):
+        outside = self.env["res.partner"].create({"name": "Known by name only"})
+        excluded = self._make_audience(outside, name="Not these")
+        task = self._plan(exclude_audience_ids=excluded.ids)
+        self.env["base.partner.merge.automatic.wizard"]._merge((self.ann | outside).ids, outside)
+        self.assertEqual(outside.email, "ann@example.com")
+        self._finish(task)
+        self.assertEqual(self._get_mailed(task), ["bob@example.com", "cat@example.com"])
+        self.assertEqual(self._get_reasons(task), ["excluded", "no_address"])
+
+    def test_who_enters_an_excluded_audience_while_waiting_gets_none(self):
+        excluded = self._make_audience(self.env["res.partner"], name="Not these")
+        excluded.rule_ids.domain = "[('function', '=', 'Left us')]"
+        task = self._plan(exclude_audience_ids=excluded.ids)
+        self.ann.function = "Left us"
+        excluded.action_refresh()
+        self._finish(task)
+        self.assertEqual(self._get_mailed(task), ["bob@example.com", "cat@example.com"])
+        self.assertEqual(self._get_reasons(task), ["excluded", "no_address"])
+
     def test_merged_into_somebody_excluded(self):
         outside = self._make_people("out@example.com")
         excluded = self._make_audience(outside, name="Not these")
