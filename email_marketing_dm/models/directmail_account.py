@@ -9,6 +9,8 @@ from ..directmail import const
 _IDENTITY = frozenset(
     ("region", "connection", "endpoint", "credentials", "access_key_id", "ram_role")
 )
+#: what decides how many mails may go out now
+_LIMITS = frozenset(("daily_quota", "quota_reserve", "threads"))
 
 
 class DirectmailAccount(models.Model):
@@ -188,6 +190,9 @@ class DirectmailAccount(models.Model):
         if "name" in vals:
             for account in self.sudo():
                 account.cron_id.name = account._cron_name()
+        if _LIMITS & set(vals):
+            # Whoever waits for the next day may have room now.
+            self._trigger_sending()
         if not self.env.su and _IDENTITY & set(vals):
             # Templates, senders and tags belong to one DirectMail account in one region.
             self.sudo().filtered(lambda account: account.state == "active").write(

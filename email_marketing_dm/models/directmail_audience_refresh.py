@@ -283,10 +283,14 @@ class DirectmailAudience(models.Model):
     def _check_sources(self):
         """Check the audiences that this one is made of.
 
-        :raise UserError: if it is made of itself, one of its owner's could not be refreshed, or
-            nobody ever worked out who is in one: it would count as empty, and "except" keep nobody
-            out
+        :raise UserError: if there are none and no lines at all, it is made of itself, one of its
+            owner's could not be refreshed, or nobody ever worked out who is in one: it would count
+            as empty, and "except" keep nobody out
         """
+        if not self.rule_ids:
+            raise UserError(
+                self.env._("The audience has no lines. Add one that says who is in it.")
+            )
         self._check_models()
         sources = self._get_sources()
         if sources and sources._refers_to(self):

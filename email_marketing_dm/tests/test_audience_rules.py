@@ -75,8 +75,11 @@ class TestAudienceRules(AudienceCommon):
             self.ann,
         )
 
-    def test_no_lines_nobody(self):
-        self.assertPeople([])
+    def test_without_lines_the_refresh_asks_for_one(self):
+        audience = self._make_audience(None, rules=[])
+        audience.action_refresh()
+        self.assertFalse(audience.member_ids)
+        self.assertIn("no lines", audience.refresh_error)
 
     def test_groups(self):
         a, b, c, _d = self.people

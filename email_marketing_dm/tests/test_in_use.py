@@ -215,6 +215,14 @@ class TestInUse(AudienceCommon):
         self.assertIn("VIPs", task.state_message)
         self.assertFalse(task.delivery_ids)
 
+    def test_an_excluded_audience_that_lost_its_lines_stops_the_task(self):
+        task = self._make_excluding()
+        self.vips.rule_ids.unlink()
+        self.assertEqual(self._get_mailed(task), [])
+        self.assertEqual(task.state, "failed")
+        self.assertIn("no lines", task.state_message)
+        self.assertEqual(self.vips.member_ids.partner_id, self.ann | self.bob)
+
     def test_as_it_is_an_excluded_audience_must_have_been_refreshed(self):
         never = self._make_audience(self.ann, name="Never")
         self.everybody.action_refresh()

@@ -262,6 +262,17 @@ class TestTask(DirectmailCommon):
         self._run_cron()
         self.assertEqual((task.state, task.sent_count), ("done", 5))
 
+    def test_a_lower_reserve_is_used_at_once(self):
+        self.env["directmail.usage"].search([]).unlink()
+        self.account.write({"quota_reserve": self.account.daily_quota - 1})
+        task = self._send(self._make_people("a@x.com", "b@x.com"))
+        self.assertEqual((task.state, task.waiting_count), ("sending", 1))
+        triggers = self.env["ir.cron.trigger"].sudo()
+        mine = [("cron_id", "=", self.account.sudo().cron_id.id)]
+        triggers.search(mine).unlink()
+        self.account.quota_reserve = 0
+        self.assertTrue(triggers.search(mine), "the sender is not woken")
+
     def test_refused_content_pauses_everybody(self):
         """What DirectMail says about the content must not burn through the people."""
         self.emulator.configure_account("LTAIEMULATOR", daily_quota=2)
