@@ -16,7 +16,12 @@ _LIMITS = frozenset(("daily_quota", "quota_reserve", "threads"))
 class DirectmailAccount(models.Model):
     _name = "directmail.account"
     _description = "DirectMail Account"
-    _inherit = ["directmail.guarded", "directmail.key.problem", "mail.thread"]
+    _inherit = [
+        "directmail.guarded",
+        "directmail.of.company",
+        "directmail.key.problem",
+        "mail.thread",
+    ]
     _order = "name, id"
     _guarded_fields = frozenset(
         (

@@ -26,7 +26,7 @@ class DirectmailAesKey(models.Model):
 
     _name = "directmail.aes.key"
     _description = "AES Key"
-    _inherit = ["directmail.guarded"]
+    _inherit = ["directmail.guarded", "directmail.of.company"]
     _rec_name = "company_id"
     _guarded_fields = frozenset(
         (
@@ -104,8 +104,6 @@ class DirectmailAesKey(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
-        if "company_id" in vals and any(r.company_id.id != vals["company_id"] for r in self):
-            raise UserError(self.env._("A key stays with its company."))
         if "mode" in vals and not vals.get("key"):
             if any(record.mode != vals["mode"] for record in self):
                 raise UserError(self.env._("To change the mode, enter the same AES key again."))

@@ -12,6 +12,7 @@ class DirectmailAiplCondition(models.Model):
 
     _name = "directmail.aipl.condition"
     _description = "AIPL Condition"
+    _inherit = ["directmail.of.company"]
     _order = "stage_order, sequence, id"
 
     aipl_model_id = fields.Many2one(
@@ -26,6 +27,7 @@ class DirectmailAiplCondition(models.Model):
         "directmail.data.table",
         domain="[('partner_path', '!=', False), ('company_id', 'in', [company_id, False])]",
         ondelete="set null",
+        check_company=True,
         help="What tells about the contact: leads, sales orders, event registrations, …",
     )
     model_name = fields.Char(related="data_table_id.model_name")

@@ -15,7 +15,7 @@ GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
 class DirectmailAudience(models.Model):
     _name = "directmail.audience"
     _description = "Audience"
-    _inherit = ["directmail.guarded", "directmail.used", "mail.thread"]
+    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.used", "mail.thread"]
     _order = "name, id"
     _guarded_fields = frozenset(
         (
@@ -49,8 +49,8 @@ class DirectmailAudience(models.Model):
     folder_id = fields.Many2one(
         "directmail.audience.folder",
         index="btree_not_null",
-        domain="[('company_id', '=', company_id)]",
         ondelete="set null",
+        check_company=True,
     )
     rule_ids = fields.One2many(
         "directmail.audience.rule",
@@ -95,12 +95,6 @@ class DirectmailAudience(models.Model):
             ]
             audience.kinds = ", ".join(dict.fromkeys(filter(None, names)))
 
-    @api.constrains("folder_id", "company_id")
-    def _check_folder(self):
-        for audience in self:
-            if audience.folder_id and audience.folder_id.company_id != audience.company_id:
-                raise ValidationError(self.env._("The folder belongs to another company."))
-
     @api.constrains("user_id", "company_id")
     def _check_owner(self):
         for audience in self:
@@ -119,10 +113,6 @@ class DirectmailAudience(models.Model):
             raise AccessError(
                 self.env._("Only an administrator may change the owner of an audience.")
             )
-        if "company_id" in vals:
-            self.filtered(
-                lambda audience: audience.company_id.id != vals["company_id"]
-            )._check_stays()
         return super().write(vals)
 
     @api.model_create_multi
@@ -175,23 +165,6 @@ class DirectmailAudience(models.Model):
             for audience, vals in zip(self, vals_list, strict=True):
                 vals["name"] = self.env._("%s (copy)", audience.name)
         return vals_list
-
-    def _check_stays(self):
-        """Refuse to move audiences to another company while something uses them.
-
-        :raise UserError: with the users
-        """
-        for audience in self:
-            users = audience._get_users()
-            if any(users):
-                raise UserError(
-                    self.env._(
-                        "The audience %(audience)s can't change its company, because it is used"
-                        " here: %(users)s.",
-                        audience=audience.name,
-                        users=self._describe_users(users),
-                    )
-                )
 
     def _may_give_away(self):
         return self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")

@@ -5,13 +5,18 @@ from odoo.exceptions import ValidationError
 class DirectmailAudienceFolder(models.Model):
     _name = "directmail.audience.folder"
     _description = "Audience Folder"
+    _inherit = ["directmail.of.company"]
     _parent_store = True
     _rec_name = "complete_name"
     _order = "complete_name, id"
 
     name = fields.Char(required=True)
     parent_id = fields.Many2one(
-        "directmail.audience.folder", "In the folder", index=True, ondelete="restrict"
+        "directmail.audience.folder",
+        "In the folder",
+        index=True,
+        ondelete="restrict",
+        check_company=True,
     )
     parent_path = fields.Char(index=True)
     complete_name = fields.Char(
@@ -27,10 +32,8 @@ class DirectmailAudienceFolder(models.Model):
             parent = folder.parent_id.complete_name
             folder.complete_name = f"{parent} / {folder.name}" if parent else folder.name
 
-    @api.constrains("parent_id", "company_id")
+    @api.constrains("parent_id")
     def _check_parent_id(self):
         for folder in self:
             if folder._has_cycle():
                 raise ValidationError(self.env._("A folder can't be inside itself."))
-            if folder.parent_id and folder.parent_id.company_id != folder.company_id:
-                raise ValidationError(self.env._("A folder and what it is in are of one company."))

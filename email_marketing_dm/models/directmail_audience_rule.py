@@ -29,6 +29,7 @@ class DirectmailAudienceRule(models.Model):
 
     _name = "directmail.audience.rule"
     _description = "Audience Line"
+    _inherit = ["directmail.of.company"]
     _order = "sequence, id"
 
     audience_id = fields.Many2one(
@@ -77,6 +78,7 @@ class DirectmailAudienceRule(models.Model):
         domain="[('usable', '=', True), ('company_id', 'in', [company_id, False])]",
         index="btree_not_null",
         ondelete="set null",
+        check_company=True,
     )
     model_name = fields.Char(related="table_id.model_name")
     has_date = fields.Boolean(compute="_compute_has_facts")
@@ -88,10 +90,18 @@ class DirectmailAudienceRule(models.Model):
     )
     within_days = fields.Integer("Within the last", help="Days, today included. 0: ever.")
     source_id = fields.Many2one(
-        "directmail.audience", "Its people", index="btree_not_null", ondelete="restrict"
+        "directmail.audience",
+        "Its people",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
     )
     task_id = fields.Many2one(
-        "directmail.task", "Email task", index="btree_not_null", ondelete="restrict"
+        "directmail.task",
+        "Email task",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
     )
     task_result = fields.Selection(RESULTS, "What came of it", default="delivered")
     link_id = fields.Many2one(

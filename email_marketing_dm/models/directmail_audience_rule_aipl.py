@@ -12,7 +12,11 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("aipl", "AIPL stage"), ("audience",)], ondelete={"aipl": "cascade"}
     )
     aipl_model_id = fields.Many2one(
-        "directmail.aipl.model", "AIPL model", index="btree_not_null", ondelete="restrict"
+        "directmail.aipl.model",
+        "AIPL model",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
     )
     aipl_figure_ids = fields.Many2many(
         "directmail.aipl.figure",

@@ -12,7 +12,11 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("rfm", "RFM customer type"), ("audience",)], ondelete={"rfm": "cascade"}
     )
     rfm_model_id = fields.Many2one(
-        "directmail.rfm.model", "RFM model", index="btree_not_null", ondelete="restrict"
+        "directmail.rfm.model",
+        "RFM model",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
     )
     rfm_by = fields.Selection(
         [("type", "Customer type"), ("score", "Scores")], "By", default="type"

@@ -14,7 +14,9 @@ class DirectmailAudienceRule(models.Model):
         selection_add=[("upload", "Uploaded list"), ("group",)],
         ondelete={"upload": "cascade"},
     )
-    upload_id = fields.Many2one("directmail.upload", index="btree_not_null", ondelete="restrict")
+    upload_id = fields.Many2one(
+        "directmail.upload", index="btree_not_null", ondelete="restrict", check_company=True
+    )
 
     @api.model
     def _get_checked_fields(self):

@@ -19,7 +19,7 @@ class DirectmailBehavior(models.Model):
 
     _name = "directmail.behavior"
     _description = "DirectMail Behavior"
-    _inherit = ["directmail.guarded"]
+    _inherit = ["directmail.guarded", "directmail.of.company"]
     _order = "account_id, sequence, id"
     _rec_name = "name"
     _guarded_fields = frozenset(

@@ -20,7 +20,7 @@ class DirectmailFatigue(models.Model):
 
     _name = "directmail.fatigue"
     _description = "Fatigue Control"
-    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.guarded", "directmail.of.company", "mail.thread", "mail.activity.mixin"]
     _rec_name = "company_id"
     _guarded_fields = frozenset(("exempt_count", "exempt_suspended"))
 
@@ -63,6 +63,7 @@ class DirectmailFatigue(models.Model):
         "Exempt audiences",
         context={"active_test": False},
         ondelete="restrict",
+        check_company=True,
     )
     exempt_count = fields.Integer("Exempt people", readonly=True, copy=False)
     exempt_suspended = fields.Boolean("Exemption suspended", readonly=True, copy=False)
@@ -105,8 +106,6 @@ class DirectmailFatigue(models.Model):
     @api.constrains("exempt_audience_ids")
     def _check_exempt(self):
         for fatigue in self:
-            if fatigue.exempt_audience_ids.sudo().company_id - fatigue.company_id:
-                raise ValidationError(self.env._("An audience belongs to another company."))
             number = fatigue.sudo()._count_exempt()
             if number > EXEMPT_MAX:
                 raise ValidationError(
@@ -121,14 +120,12 @@ class DirectmailFatigue(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         records = super().create(vals_list)
-        records.exempt_audience_ids.with_env(self.env).check_access("read")
         records.sudo()._update_exemption()
         return records
 
     def write(self, vals):
         res = super().write(vals)
         if "exempt_audience_ids" in vals:
-            self.sudo().exempt_audience_ids.with_env(self.env).check_access("read")
             self.sudo()._update_exemption()
         self.sudo()._release_held()
         return res

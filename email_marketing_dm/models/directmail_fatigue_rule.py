@@ -8,6 +8,8 @@ class DirectmailFatigueRule(models.Model):
 
     _name = "directmail.fatigue.rule"
     _description = "Fatigue Limit"
+    _inherit = ["directmail.of.company"]
+    _company_path = "fatigue_id.company_id"
     _order = "id"
     _rec_name = "span"
 

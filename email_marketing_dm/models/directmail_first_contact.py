@@ -51,7 +51,7 @@ class DirectmailFirstContact(models.Model):
 
     _name = "directmail.first.contact"
     _description = "First Contact with DirectMail"
-    _inherit = ["directmail.guarded"]
+    _inherit = ["directmail.guarded", "directmail.of.company"]
     _rec_name = "account_id"
     _guarded_fields = frozenset(
         (
@@ -71,6 +71,7 @@ class DirectmailFirstContact(models.Model):
         "Sender address",
         domain="[('account_id', '=', account_id), ('ready', '=', True)]",
         ondelete="set null",
+        check_company=True,
     )
     reply_to = fields.Char(
         "Replies go to",

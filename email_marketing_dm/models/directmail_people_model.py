@@ -26,7 +26,7 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     _name = "directmail.people.model"
     _description = "Model That Sorts Contacts Every Day"
-    _inherit = ["directmail.guarded", "directmail.used", "mail.thread"]
+    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.used", "mail.thread"]
     _order = "sequence, name, id"
     _guarded_fields = frozenset(
         ("people_count", "computed_at", "computed_on", "compute_error", "next_run_at")
@@ -148,11 +148,6 @@ class DirectmailPeopleModel(models.AbstractModel):
         return created
 
     def write(self, vals):
-        company_id = vals.get("company_id")
-        if company_id and any(model.company_id.id != company_id for model in self):
-            raise UserError(
-                self.env._("A model stays in its company. Make another one in the other company.")
-            )
         result = super().write(vals)
         if "active" in vals:
             self._schedule()

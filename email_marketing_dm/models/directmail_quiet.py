@@ -11,6 +11,8 @@ class DirectmailQuietHours(models.Model):
 
     _name = "directmail.quiet.hours"
     _description = "Do-not-disturb Hours"
+    _inherit = ["directmail.of.company"]
+    _company_path = "fatigue_id.company_id"
     _order = "begin, id"
     _rec_name = "begin"
 
@@ -44,6 +46,8 @@ class DirectmailQuietPeriod(models.Model):
 
     _name = "directmail.quiet.period"
     _description = "Quiet Period"
+    _inherit = ["directmail.of.company"]
+    _company_path = "fatigue_id.company_id"
     _order = "first_day, id"
 
     fatigue_id = fields.Many2one(

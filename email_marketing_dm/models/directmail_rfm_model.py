@@ -44,6 +44,7 @@ class DirectmailRfmModel(models.Model):
         domain="[('date_field', '!=', False), ('amount_field', '!=', False), ('company_id', 'in',"
         " [company_id, False])]",
         ondelete="set null",
+        check_company=True,
         tracking=True,
         help="A data table with a date and an amount. Each of its records is a purchase; a negative"
         " amount is a refund, which lowers the amount and is no purchase.",

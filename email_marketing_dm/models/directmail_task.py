@@ -31,6 +31,7 @@ class DirectmailTask(models.Model):
     _description = "Email Task"
     _inherit = [
         "directmail.guarded",
+        "directmail.of.company",
         "directmail.key.problem",
         "directmail.used",
         "mail.thread",
@@ -69,6 +70,7 @@ class DirectmailTask(models.Model):
         required=True,
         index=True,
         default=lambda self: self.env["directmail.template"]._default_account(),
+        check_company=True,
     )
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     test_mode = fields.Boolean(related="account_id.test_mode")
@@ -78,6 +80,7 @@ class DirectmailTask(models.Model):
         string="Audiences",
         context={"active_test": False},
         ondelete="restrict",
+        check_company=True,
     )
     exclude_audience_ids = fields.Many2many(
         "directmail.audience",
@@ -85,6 +88,7 @@ class DirectmailTask(models.Model):
         string="Except",
         context={"active_test": False},
         ondelete="restrict",
+        check_company=True,
         help="Whoever is in one of these audiences gets no mail, nor does anybody else with the"
         " same address.",
     )
@@ -101,9 +105,13 @@ class DirectmailTask(models.Model):
         " decrypted while it is being sent and shown to nobody. Uploaded addresses are used as they"
         " were uploaded.",
     )
-    template_id = fields.Many2one("directmail.template", index="btree_not_null")
+    template_id = fields.Many2one(
+        "directmail.template", index="btree_not_null", check_company=True
+    )
     template_state = fields.Selection(related="template_id.state", string="Review")
-    sender_id = fields.Many2one("directmail.sender", "Sender address", ondelete="restrict")
+    sender_id = fields.Many2one(
+        "directmail.sender", "Sender address", ondelete="restrict", check_company=True
+    )
     address_type = fields.Selection(
         [("random", "Random address"), ("sender", "Sender address")],
         "Address type",
@@ -236,22 +244,18 @@ class DirectmailTask(models.Model):
                     self.env._("Enter the time at which the mails are to go out.")
                 )
 
-    @api.constrains(
-        "account_id", "template_id", "sender_id", "audience_ids", "exclude_audience_ids"
-    )
+    @api.constrains("account_id", "template_id", "sender_id")
     def _check_account(self):
         for task in self:
-            for record in (task.template_id, task.sender_id):
-                if record and record.account_id != task.account_id:
+            for name in ("template_id", "sender_id"):
+                if task[name] and task[name].account_id != task.account_id:
                     raise ValidationError(
                         self.env._(
-                            "%(record)s belongs to another DirectMail account.",
-                            record=record.display_name,
+                            "%(field)s: choose one that belongs to the DirectMail account of the"
+                            " email task.",
+                            field=self._fields[name]._description_string(self.env),
                         )
                     )
-            audiences = (task.audience_ids | task.exclude_audience_ids).sudo()
-            if audiences.company_id - task.company_id:
-                raise ValidationError(self.env._("An audience belongs to another company."))
 
     @api.onchange("account_id")
     def _onchange_account_id(self):
@@ -265,12 +269,6 @@ class DirectmailTask(models.Model):
         if self.send_type == "now":
             self.scheduled_at = False
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        tasks = super().create(vals_list)
-        tasks._check_audiences_readable()
-        return tasks
-
     def write(self, vals):
         planned = self.browse()
         if not self.env.su:
@@ -279,8 +277,6 @@ class DirectmailTask(models.Model):
             if CONTENT_FIELDS & set(vals):
                 planned = self.filtered("planned_at")
         res = super().write(vals)
-        if {"audience_ids", "exclude_audience_ids"} & set(vals):
-            self._check_audiences_readable()
         # What was approved is compared again before the rest goes out.
         planned.sudo().content_changed = True
         if not self.env.su and "scheduled_at" in vals:
@@ -353,12 +349,3 @@ class DirectmailTask(models.Model):
         return bool(self.planned_at) or (
             self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
         )
-
-    def _check_audiences_readable(self):
-        """Refuse audiences that the current user may not see: linking alone checks nothing.
-
-        :raise AccessError: for somebody else's private audience
-        """
-        task = self.sudo()
-        audiences = task.audience_ids | task.exclude_audience_ids
-        audiences.with_env(self.env).check_access("read")

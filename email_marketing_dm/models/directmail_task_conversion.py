@@ -30,6 +30,7 @@ class DirectmailTask(models.Model):
         domain=[("usable", "=", True), ("date_field", "!=", False)],
         index="btree_not_null",
         ondelete="restrict",
+        check_company=True,
         help="What you hope people do after the mail, for example place an order. Read with the"
         " rights of the email task's owner.",
     )

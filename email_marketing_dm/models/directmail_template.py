@@ -19,7 +19,7 @@ SPECIAL_LINKS = {
 class DirectmailTemplate(models.Model):
     _name = "directmail.template"
     _description = "Email Template"
-    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.guarded", "directmail.of.company", "mail.thread", "mail.activity.mixin"]
     _order = "write_date desc, id desc"
     _guarded_fields = frozenset(
         (

@@ -62,7 +62,7 @@ class DirectmailUpload(models.Model):
 
     _name = "directmail.upload"
     _description = "Upload"
-    _inherit = ["directmail.guarded", "directmail.used"]
+    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.used"]
     _order = "id desc"
     _guarded_fields = frozenset(
         (

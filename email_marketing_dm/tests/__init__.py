@@ -13,6 +13,7 @@ from . import (
     test_audience_rules,
     test_audience_sources,
     test_clock,
+    test_company,
     test_conversion,
     test_data_table,
     test_design,

@@ -197,10 +197,10 @@ class TestInUse(AudienceCommon):
             self.env.cr.execute("DELETE FROM directmail_audience WHERE id = %s", [self.vips.id])
 
     def test_an_audience_in_use_stays_in_its_company(self):
-        self._make_excluding(name="Spring sale")
+        self._make_excluding(name="can.t be moved to another company")
         company = self.env["res.company"].create({"name": "Elsewhere"})
         self.user.sudo().company_ids += company
-        with self.assertRaisesRegex(UserError, "Spring sale"):
+        with self.assertRaisesRegex(UserError, "can.t be moved to another company"):
             self.vips.company_id = company
 
     # === NOT KNOWN === #
