@@ -22,6 +22,8 @@
         "security/directmail_models_security.xml",
         "security/directmail_review_security.xml",
         "security/directmail_first_contact_security.xml",
+        "security/directmail_design_security.xml",
+        "security/directmail_wizard_security.xml",
         "data/ir_cron_data.xml",
         "data/directmail_events_cron_data.xml",
         "data/directmail_people_data.xml",

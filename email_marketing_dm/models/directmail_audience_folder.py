@@ -1,8 +1,14 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import format_list
 
 
 class DirectmailAudienceFolder(models.Model):
+    """Everybody of the company may put audiences into it; its maker and administrators change it.
+
+    Audiences in a folder that is deleted are then in none.
+    """
+
     _name = "directmail.audience.folder"
     _description = "Audience Folder"
     _inherit = ["directmail.of.company"]
@@ -37,3 +43,16 @@ class DirectmailAudienceFolder(models.Model):
         for folder in self:
             if folder._has_cycle():
                 raise ValidationError(self.env._("A folder can't be inside itself."))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_outer(self):
+        inner = self.sudo().search([("parent_id", "in", self.ids), ("id", "not in", self.ids)])
+        if inner:
+            raise UserError(
+                self.env._(
+                    "%(folder)s can't be deleted, because there are folders in it: %(inner)s. Move"
+                    " or delete them first.",
+                    folder=inner[0].parent_id.complete_name,
+                    inner=format_list(self.env, inner.mapped("name")),
+                )
+            )

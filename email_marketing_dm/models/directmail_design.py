@@ -9,13 +9,21 @@ from .mail_body import MailBody
 
 
 class DirectmailDesign(models.Model):
-    """A mail to start from. Those that come with the addon pass the checks as they are."""
+    """A mail to start from. Those that come with the addon pass the checks as they are.
+
+    They have no company and nobody changes them: a module update brings their newest text. Whoever
+    wants another one makes a copy, which belongs to their company.
+    """
 
     _name = "directmail.design"
     _description = "Email Design"
+    _inherit = ["directmail.of.company"]
     _order = "sequence, id"
 
     name = fields.Char(required=True, translate=True)
+    company_id = fields.Many2one(
+        "res.company", index=True, default=lambda self: self.env.company, copy=False
+    )
     active = fields.Boolean(default=True)
     sequence = fields.Integer(default=10)
     description = fields.Char(translate=True)
@@ -27,6 +35,13 @@ class DirectmailDesign(models.Model):
         sanitize="email_outgoing",
         help="__COMPANY__, __ADDRESS__ and __WEBSITE__ stand for those of whoever uses it.",
     )
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        if "name" not in (default or {}):
+            for design, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", design.name)
+        return vals_list
 
     def action_use(self):
         """Open a new template with this design; nothing is saved before the user does."""

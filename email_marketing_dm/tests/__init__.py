@@ -44,6 +44,7 @@ from . import (
     test_push,
     test_quiet,
     test_recipient_pages,
+    test_record_rules,
     test_rfm,
     test_rfm_use,
     test_task,

@@ -1,5 +1,7 @@
 from odoo.exceptions import AccessError
-from odoo.tests import HttpCase, tagged
+from odoo.modules.module import load_script
+from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tools import convert_file
 
 from .common import BODY, DirectmailCommon, DirectmailMixin
 
@@ -58,9 +60,85 @@ class TestDesign(DirectmailCommon):
 
     def test_rights(self):
         design = self.env.ref("email_marketing_dm.directmail_design_sale")
+        system = new_test_user(self.env, "dm_system", "base.group_system", name="Settings")
+        system.group_ids += self.admin.group_ids
+        for user in (self.user, self.admin, system):
+            design = design.with_user(user)
+            for change in (
+                lambda: design.write({"name": "Mine"}),
+                lambda: design.write({"company_id": self.env.company.id}),
+                lambda: design.action_archive(),
+                lambda: design.unlink(),
+            ):
+                with self.subTest(user.login), self.assertRaises(AccessError):
+                    change()
         with self.assertRaises(AccessError):
-            design.with_user(self.user).name = "Mine"
-        design.with_user(self.admin).name = "Sale"
+            design.with_user(self.user).copy()
+
+    def test_a_copy_belongs_to_the_company(self):
+        there = self.env["res.company"].create({"name": "Elsewhere"})
+        stranger = new_test_user(
+            self.env,
+            "dm_stranger",
+            "email_marketing_dm.email_marketing_dm_group_admin",
+            company_id=there.id,
+            company_ids=there.ids,
+        )
+        design = self.env.ref("email_marketing_dm.directmail_design_sale")
+        copy = design.with_user(self.admin).copy()
+        self.assertEqual((copy.name, copy.company_id), ("End-of-season sale (copy)", self.env.company))
+        copy.name = "Sale"
+        self.assertIn(copy, self.env["directmail.design"].with_user(self.user).search([]))
+        designs = self.env["directmail.design"].with_user(stranger)
+        self.assertNotIn(copy, designs.search([]))
+        self.assertIn(design, designs.search([]))
+        with self.assertRaises(AccessError):
+            copy.with_user(stranger).read(["name"])
+        with self.assertRaises(AccessError):
+            designs.create({"name": "For everybody", "company_id": False})
+
+    def test_an_older_database(self):
+        """What was edited in all companies' designs is kept for each, and ours come back."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        there = self.env["res.company"].create({"name": "Elsewhere"})
+        self.admin.company_ids += there
+        self._make_account(company_id=there.id)
+        edited = self.env.ref("email_marketing_dm.directmail_design_sale")
+        untouched = self.env.ref("email_marketing_dm.directmail_design_newsletter")
+        made = self.env["directmail.design"].with_user(self.admin).create({"name": "Invitation"})
+        self.env.flush_all()
+        self.env.cr.execute(
+            """UPDATE directmail_design SET write_uid = %s, active = FALSE, body_arch =
+                      '{"en_US": "<p>Ours</p>", "de_DE": "<p>Unsers</p>"}' WHERE id = %s""",
+            [self.admin.id, edited.id],
+        )
+        self.env.cr.execute("ALTER TABLE directmail_design DROP COLUMN company_id CASCADE")
+        path = "email_marketing_dm/migrations/19.0.1.3.0/pre-designs.py"
+        load_script(path, "pre_designs").migrate(self.env.cr, "19.0.1.2.0")
+        self.env.invalidate_all()
+        convert_file(
+            self.env(su=True),
+            "email_marketing_dm",
+            "data/directmail_design_data.xml",
+            {},
+            mode="update",
+        )
+        designs = self.env["directmail.design"]
+        self.assertTrue(edited.active)
+        self.assertIn("up to 40 %", edited.subject)
+        self.assertIn("SPRING10", edited.body_arch)
+        self.assertNotIn("Unsers", str(edited.with_context(lang="de_DE").body_arch))
+        self.assertFalse((edited + untouched).company_id)
+        for company in (self.env.company, there):
+            with self.subTest(company.name):
+                own = designs.with_context(active_test=False).search(
+                    [("company_id", "=", company.id)]
+                )
+                self.assertEqual(
+                    own.sorted("name").mapped("name"), ["End-of-season sale", "Invitation"]
+                )
+                self.assertIn("Ours", own.sorted("name")[0].body_arch)
+        self.assertTrue(made.exists())
 
 
 @tagged("post_install", "-at_install")
