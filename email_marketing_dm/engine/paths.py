@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, OrderedSet
 
 from ..directmail.filters import parse_filter
+from .technical import check_named, check_told
 
 #: operators that take ids of records
 REFERRING = frozenset(("=", "!=", "in", "not in", "child_of", "parent_of"))
@@ -50,8 +51,8 @@ def read_filter(model, text, env):
 
     :param model: an empty recordset with all rights: whose fields may be used is asked elsewhere
     :param env: its user is ``uid`` in the filter, and their time zone says which day is today
-    :raise ValueError: with the reason, if it can't be read, or names a field that is not there or
-        can't be searched
+    :raise ValueError: with the reason, if it can't be read, or names a field that is not there,
+        can't be searched, or is none of those that may be told (see `engine.technical`)
     """
     tz = env.context.get("tz") or env.user.tz or "UTC"
     try:
@@ -65,14 +66,17 @@ def read_filter(model, text, env):
 
 
 def _check_searchable(model, domain):
-    """Refuse a filter on a field that is worked out anew each time it is read.
+    """Refuse a filter on a technical field, or on one that is worked out each time it is read.
 
-    Odoo notices it behind a relation only when it makes SQL, as a fault of the program.
+    Odoo notices the latter behind a relation only when it makes SQL, as a fault of the program.
 
     :raise ValueError: naming the field, or one that is not there
     """
-    for _condition, found in conditions(model, domain):
+    for condition, found in conditions(model, domain):
+        for step_model, field in found:
+            check_told(step_model, field)
         step_model, field = found[-1]
+        check_named(step_model, field, condition.value)
         if not field._description_searchable:
             raise ValueError(f"{step_model._name}.{field.name}")
 
@@ -113,9 +117,25 @@ def check_readable(model, domain):
     :raise ValueError: naming a field that is not there
     """
     for _condition, found in conditions(model, domain):
-        for step_model, field in found:
-            step_model.browse().check_access("read")
-            step_model._check_field_access(field, "read")
+        _check_steps(found)
+
+
+def check_path(model, path):
+    """Refuse a path with a model or field that the user of ``model`` may not read.
+
+    :raise AccessError: naming the field or model
+    :raise ValueError: naming a field that is not there, or that nobody may be told
+    """
+    found = list(steps(model, path))
+    for step_model, field in found:
+        check_told(step_model, field)
+    _check_steps(found)
+
+
+def _check_steps(found):
+    for step_model, field in found:
+        step_model.browse().check_access("read")
+        step_model._check_field_access(field, "read")
 
 
 def path_to_sql(model, path, query):

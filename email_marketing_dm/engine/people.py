@@ -69,7 +69,8 @@ def find_addresses(env, case, planned=False):
         their `id`, and `moved`: whether the person or the address is another than planned
     :rtype: SQL
     """
-    source = env["directmail.data.table"]._select_present() if case.has_records else None
+    tables = env["directmail.data.table"]
+    source = tables._select_present(case.company_id) if case.has_records else None
     return SQL(
         """found AS (
             SELECT %(first)s %(partner)s AS partner_id,

@@ -25,7 +25,8 @@ class DirectmailAiplCondition(models.Model):
     stage_order = fields.Integer(compute="_compute_stage_order", store=True)
     data_table_id = fields.Many2one(
         "directmail.data.table",
-        domain="[('partner_path', '!=', False), ('company_id', 'in', [company_id, False])]",
+        domain="[('partner_path', '!=', False), ('usable', '=', True),"
+        " ('company_id', 'in', [company_id, False])]",
         ondelete="set null",
         check_company=True,
         help="What tells about the contact: leads, sales orders, event registrations, …",
@@ -90,8 +91,27 @@ class DirectmailAiplCondition(models.Model):
     def _check_domain(self):
         for condition in self:
             if condition.data_table_id:
-                owner = condition.aipl_model_id.user_id
-                condition._get_domain(condition.env(user=owner.id))
+                condition._get_domain(condition.env)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        conditions = super().create(vals_list)
+        conditions._check_rights()
+        return conditions
+
+    def write(self, vals):
+        result = super().write(vals)
+        self._check_rights()
+        return result
+
+    def _check_rights(self):
+        """Refuse what the current user may not read, whoever owns the model.
+
+        :raise AccessError: naming the table or the field
+        """
+        for condition in self.filtered("data_table_id") if not self.env.su else ():
+            env = self.env.user._get_directmail_env(condition.company_id)
+            condition.data_table_id._select_facts(env, condition._get_domain(env))
 
     @api.constrains("data_table_id", "min_amount", "days")
     def _check_limits(self):
@@ -152,7 +172,7 @@ class DirectmailAiplCondition(models.Model):
         self._check_table()
         for name, asked in (("date_field", self.days), ("amount_field", self.min_amount)):
             if asked:
-                table.sudo()._check_open(name)
+                table.with_env(owner)._check_open(name)
         return Condition(
             self.stage,
             table._select_facts(owner, self._get_domain(owner), today=today),

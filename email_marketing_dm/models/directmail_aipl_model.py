@@ -32,7 +32,7 @@ class DirectmailAiplModel(models.Model):
         self.ensure_one()
         if not self.condition_ids:
             raise UserError(self.env._("Say first who is in which stage: add a condition."))
-        owner = self._as_owner()
+        owner = self._get_owner_env()
         return aipl_stages(
             [condition._get_condition(owner, today) for condition in self.condition_ids],
             today,

@@ -15,7 +15,7 @@ GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
 class DirectmailAudience(models.Model):
     _name = "directmail.audience"
     _description = "Audience"
-    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.used", "mail.thread"]
+    _inherit = ["directmail.owned", "directmail.of.company", "directmail.used", "mail.thread"]
     _order = "name, id"
     _guarded_fields = frozenset(
         (
@@ -95,34 +95,6 @@ class DirectmailAudience(models.Model):
             ]
             audience.kinds = ", ".join(dict.fromkeys(filter(None, names)))
 
-    @api.constrains("user_id", "company_id")
-    def _check_owner(self):
-        for audience in self:
-            if audience.company_id not in audience.user_id.sudo().company_ids:
-                raise ValidationError(
-                    self.env._(
-                        "%(owner)s does not work in %(company)s and can't own this audience.",
-                        owner=audience.user_id.name,
-                        company=audience.company_id.name,
-                    )
-                )
-
-    def write(self, vals):
-        if not self.env.su and "user_id" in vals and not self._may_give_away():
-            # Whoever owns an audience lends it their rights, so only an administrator appoints.
-            raise AccessError(
-                self.env._("Only an administrator may change the owner of an audience.")
-            )
-        return super().write(vals)
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        if not self.env.su and not self._may_give_away():
-            for vals in vals_list:
-                if vals.get("user_id", self.env.uid) != self.env.uid:
-                    raise AccessError(self.env._("You can make audiences only for yourself."))
-        return super().create(vals_list)
-
     def _get_users(self):
         """Override: email tasks that are not over, lines of other audiences, fatigue control."""
         archived_too = self.sudo().with_context(active_test=False)
@@ -159,15 +131,12 @@ class DirectmailAudience(models.Model):
 
     def copy_data(self, default=None):
         # A copy of somebody's public audience is mine, private, and evaluated with my rights.
-        default = {"user_id": self.env.uid, "visibility": "private", **(default or {})}
+        default = {"visibility": "private", **(default or {})}
         vals_list = super().copy_data(default)
         if "name" not in default:
             for audience, vals in zip(self, vals_list, strict=True):
                 vals["name"] = self.env._("%s (copy)", audience.name)
         return vals_list
-
-    def _may_give_away(self):
-        return self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")
 
     def copy(self, default=None):
         copies = super().copy(default)
@@ -229,25 +198,6 @@ class DirectmailAudience(models.Model):
         return True
 
     # === RIGHTS === #
-
-    def _get_owner_env(self):
-        """Return an environment with the owner's rights, limited to the audience's company.
-
-        :raise UserError: if the owner no longer works here
-        """
-        self.ensure_one()
-        owner, company = self.sudo().user_id, self.sudo().company_id
-        if not owner.active or company not in owner.company_ids:
-            raise UserError(
-                self.env._(
-                    "%(owner)s, who owns the audience %(audience)s, no longer works in %(company)s."
-                    " Ask an administrator to appoint a new owner.",
-                    owner=owner.name,
-                    audience=self.name,
-                    company=company.name,
-                )
-            )
-        return self._get_company_env(self.env(user=owner.id, su=False))
 
     def _get_company_env(self, env):
         """Return the environment of a user, limited to the audience's company."""

@@ -52,7 +52,7 @@ class DirectmailAudienceRule(models.Model):
             None if where else getattr(rule, f"_select_{rule.kind}")(env),
             where,
             rule._get_sorts(),
-            rule._finds_visible_only(),
+            rule._finds_visible_only(env),
             rule._finds_each_once(),
         )
 
@@ -86,12 +86,12 @@ class DirectmailAudienceRule(models.Model):
             return bool(deliveries.search_count(others, limit=1))
         return False
 
-    def _finds_visible_only(self):
+    def _finds_visible_only(self, env):
         """Tell whether the line itself leaves out contacts that the owner may not see."""
         return (
             self.kind in ("table", "list")
             and self.table_id.partner_path == "id"
-            and not self.table_id.open_to_marketers
+            and not self.table_id.with_env(env)._get_setting().is_open
         )
 
     def _finds_each_once(self):
@@ -241,7 +241,7 @@ class DirectmailAudienceRule(models.Model):
         table = self.table_id.sudo()
         if not table.amount_field:
             raise UserError(env._("The data table %s has no amount.", table.name))
-        table._check_open("amount_field")
+        table.with_env(env)._check_open("amount_field")
 
     def _get_period(self, env):
         """Return the condition that it happened within the last days, today included.

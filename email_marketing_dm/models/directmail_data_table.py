@@ -1,37 +1,47 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import Domain
+from odoo.exceptions import UserError, ValidationError
 
-from ..engine.installed import find_model, get_model
+from ..engine.installed import get_model
 from ..engine.paths import read_filter, steps
+from ..engine.technical import check_told, get_technical_domain
 
 NUMBERS = ("integer", "float", "monetary")
 #: the fields that hold a path on the table's model
 PATHS = ("partner_path", "email_path", "date_field", "amount_field", "rate_field")
+#: the fields that say what is read
+READ = frozenset(("domain", "model_id", *PATHS))
+#: what a data table is, as opposed to what each company decides about it
+DEFINITION = READ | {"company_id", "name", "sequence"}
 
 
 class DirectmailDataTable(models.Model):
     """How an Odoo model speaks of people: who, when, how much.
 
     Audience filters, RFM, AIPL and conversion all read people's doings through it, so that each
-    installed app needs to be described once.
+    installed app needs to be described once. Who may use it, with whose rights, and what each
+    company decides about it is in `directmail_data_table_rights.py`.
     """
 
     _name = "directmail.data.table"
     _description = "Data Table"
-    _inherit = ["directmail.used"]
+    _inherit = ["directmail.guarded", "directmail.used"]
     _order = "sequence, name, id"
+    _guarded_fields = frozenset(("model_name", "preset"))
 
     name = fields.Char(required=True, translate=True)
     sequence = fields.Integer(default=100)
-    active = fields.Boolean(default=True)
-    company_id = fields.Many2one("res.company", index=True, help="Empty: for every company.")
+    company_id = fields.Many2one(
+        "res.company",
+        index=True,
+        default=lambda self: self.env.company,
+        help="Empty: it came with an app and is the same for every company.",
+    )
     model_id = fields.Many2one(
         "ir.model",
         "Records",
         # Required by `_check_model_id`. The table outlives the app, for what uses it.
         ondelete="set null",
-        domain=[("transient", "=", False), ("abstract", "=", False)],
+        domain=lambda self: get_technical_domain(),
         help="The kind of record that tells something about people, for example sales orders.",
     )
     model_name = fields.Char(
@@ -63,16 +73,7 @@ class DirectmailDataTable(models.Model):
         default="[]",
         help="For example only confirmed orders.",
     )
-    open_to_marketers = fields.Boolean(
-        "Open to marketing users",
-        help="Marketing users who may not read these records can still filter on the fields below."
-        " They see how many people match, not the records.",
-    )
-    field_ids = fields.Many2many(
-        "ir.model.fields", string="Fields they may use", domain="[('model_id', '=', model_id)]"
-    )
     preset = fields.Char(readonly=True, copy=False)
-    usable = fields.Boolean(compute="_compute_usable", search="_search_usable")
 
     _preset_unique = models.UniqueIndex("(preset) WHERE preset IS NOT NULL")
 
@@ -84,25 +85,10 @@ class DirectmailDataTable(models.Model):
             # Kept when the app goes, so that it is known again when the app comes back.
             table.model_name = table.model_id.model or table.model_name
 
-    @api.depends("model_name", "open_to_marketers")
-    @api.depends_context("uid")
-    def _compute_usable(self):
-        for table in self:
-            table.usable = table._is_usable()
-
-    def _search_usable(self, operator, value):
-        if operator != "in" or True not in value:
-            return NotImplemented
-        tables = self.sudo().with_context(active_test=False).search(Domain.TRUE)
-        return Domain("id", "in", tables.with_env(self.env).filtered("usable").ids)
-
-    def _is_usable(self):
-        """Tell whether the current user may filter people with this table."""
-        self.ensure_one()
-        model = find_model(self.env, self.sudo().model_name)
-        return model is not None and (
-            self.sudo().open_to_marketers or model.browse().has_access("read")
-        )
+    @api.depends("active")
+    @api.depends_context("company")
+    def _compute_display_name(self):
+        return super()._compute_display_name()
 
     def _get_model(self, env):
         """Return the empty recordset of the table's model in an environment.
@@ -121,6 +107,20 @@ class DirectmailDataTable(models.Model):
             if not table.model_id:
                 raise ValidationError(
                     table.env._("Choose the kind of record that the data table is made of.")
+                )
+            model = table._get_model(table.env)
+            if model._abstract or model._transient:
+                raise ValidationError(
+                    table.env._("%s has no records that are kept.", table.model_id.display_name)
+                )
+            table._check_not_technical()
+
+    @api.constrains("company_id", "preset")
+    def _check_company_id(self):
+        for table in self:
+            if bool(table.preset) == bool(table.company_id):
+                raise ValidationError(
+                    table.env._("Choose the company to which the data table belongs.")
                 )
 
     @api.constrains("model_id", "partner_path", "email_path")
@@ -148,23 +148,6 @@ class DirectmailDataTable(models.Model):
     def _check_domain(self):
         for table in self:
             table._get_base_domain()
-
-    @api.constrains("model_id", "open_to_marketers", "field_ids")
-    def _check_field_ids(self):
-        for table in self:
-            if table.field_ids.model_id - table.model_id:
-                raise ValidationError(
-                    table.env._("Tick only fields of %s.", table.model_id.display_name)
-                )
-            known = table._get_model(table.env)._fields if table.field_ids else {}
-            hidden = table.field_ids.filtered(lambda f, known=known: known[f.name].groups)
-            if hidden:
-                raise ValidationError(
-                    table.env._(
-                        "%s is hidden from some users by Odoo itself and can't be opened.",
-                        hidden[0].field_description,
-                    )
-                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -233,10 +216,10 @@ class DirectmailDataTable(models.Model):
     def _get_steps(self, name):
         """Return [(model, field), …] of the path in a field of ours.
 
-        :raise ValidationError: if it names something that is not there
+        :raise ValidationError: if it names something that is not there, or that nobody is told
         """
         try:
-            return list(steps(self._get_model(self.env), self[name]))
+            found = list(steps(self._get_model(self.env), self[name]))
         except ValueError as error:
             raise ValidationError(
                 self.env._(
@@ -245,6 +228,12 @@ class DirectmailDataTable(models.Model):
                     field=error,
                 )
             ) from error
+        try:
+            for model, field in found:
+                check_told(model, field)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        return found
 
     def _check_hop(self, name, field):
         """Check one relation on a path: one record, kept in the database, of the same company.
@@ -311,31 +300,3 @@ class DirectmailDataTable(models.Model):
                     reason=error,
                 )
             ) from error
-
-    def _check_usable(self):
-        """Refuse a table that is gone, or that the current user may not filter with.
-
-        :raise AccessError: if the user may not read these records
-        :raise UserError: if the app was uninstalled, a field is gone, or the table is archived
-        """
-        self.ensure_one()
-        table = self.sudo()
-        table._get_model(self.env)
-        if not table.active:
-            raise UserError(self.env._("The data table %s is no longer in use.", table.name))
-        if table.company_id and table.company_id not in self.env.companies:
-            raise AccessError(
-                self.env._("The data table %s belongs to another company.", table.name)
-            )
-        if not self._is_usable():
-            raise AccessError(
-                self.env._(
-                    "%(user)s may not read what the data table %(table)s is made of. Ask an"
-                    " administrator for access, or to open the data table to marketing users.",
-                    user=self.env.user.name,
-                    table=table.name,
-                )
-            )
-        for name in PATHS:
-            if table[name]:
-                table._get_steps(name)

@@ -2,17 +2,17 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL, ormcache
-from odoo.tools.safe_eval import safe_eval
 
 from ..engine.installed import find_model
 from ..engine.paths import check_readable, conditions, path_to_sql
 from ..engine.people_models import Today
+from ..engine.technical import is_technical
 
 LIKE = ("like", "ilike", "=like", "=ilike", "not like", "not ilike", "not =like", "not =ilike")
 
 
 class DirectmailDataTable(models.Model):
-    """Reading a data table: SQL with the rights of whoever asks."""
+    """Reading a data table: SQL with the rights that `_get_rows_env` says."""
 
     _inherit = "directmail.data.table"
 
@@ -40,9 +40,7 @@ class DirectmailDataTable(models.Model):
         :raise UserError: if the table can't be used any more
         """
         self.ensure_one()
-        table = self.with_env(env)
-        table._check_usable()
-        table = table.sudo()
+        table = self.with_env(env).sudo()
         happened = Domain.TRUE if future else table._get_happened(env, today)
         model, query = table._search_rows(env, Domain(domain), happened)
         if table.partner_path:
@@ -87,9 +85,7 @@ class DirectmailDataTable(models.Model):
         :return: SQL, or None if finding the rows takes more than a look at each
         """
         self.ensure_one()
-        table = self.with_env(env)
-        table._check_usable()
-        table = table.sudo()
+        table = self.with_env(env).sudo()
         happened = Domain.TRUE if future else table._get_happened(env)
         model, query = table._search_rows(env, domain, happened)
         alone = query.from_clause == SQL.identifier(model._table)
@@ -103,9 +99,7 @@ class DirectmailDataTable(models.Model):
         :raise AccessError: if the user may not read the model
         """
         self.ensure_one()
-        table = self.with_env(env)
-        table._check_usable()
-        table = table.sudo()
+        table = self.with_env(env).sudo()
         model, query = table._search_rows(env, Domain.TRUE)
         partner = path_to_sql(model, table.partner_path, query)
         query.add_where(SQL("%s IS NOT NULL", partner))
@@ -121,32 +115,38 @@ class DirectmailDataTable(models.Model):
         :param env: as `_select_facts`, which also says what is raised
         """
         self.ensure_one()
-        table = self.with_env(env)
-        table._check_usable()
-        model, query = table.sudo()._search_rows(env, Domain.TRUE)
+        model, query = self.with_env(env).sudo()._search_rows(env, Domain.TRUE)
         if self.sudo().partner_path:
             partner = path_to_sql(model, self.sudo().partner_path, query)
             query.add_where(SQL("%s IS NULL", partner))
         return query.select()
 
     @api.model
-    @ormcache()
-    def _select_present(self):
+    @ormcache("company_id")
+    def _select_present(self, company_id):
         """Return SQL that looks up what the record of a row named `people` is like now.
 
         One row (partner_id, email, is_there) where the record that `people.res_model` and
         `people.res_id` name is there and not archived, else none. Where several data tables know an
         address of it, the one that `people.email` holds counts, else that of the first table.
 
+        Read with all rights: who is in a task was decided with those of people.
+
+        :param int company_id: only its own data tables and those that came with an app count
         :rtype: SQL
         """
-        tables = self.sudo().with_context(active_test=False).search([("email_path", "!=", False)])
+        tables = (
+            self.sudo()
+            .with_context(active_test=False)
+            .search([("email_path", "!=", False), ("company_id", "in", [company_id, False])])
+        )
         found = [
             table._select_one(number)
             for number, table in enumerate(
                 tables.sorted(lambda table: (not table.preset, table.id))
             )
             if find_model(self.env, table.model_name) is not None
+            and not is_technical(table.model_name)
         ]
         nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
         return SQL(
@@ -180,9 +180,8 @@ class DirectmailDataTable(models.Model):
         :return: SQL; the same columns
         """
         readable = []
-        for table in self.sudo().search([("email_path", "!=", False)]):
-            here = table.company_id in (env.companies[:0], *env.companies)
-            if here and table.with_env(env)._is_usable():
+        for table in self.with_env(env).sudo().search([("email_path", "!=", False)]):
+            if table.with_env(env)._is_usable():
                 ids = table._select_lonely(env)
                 readable.append(
                     SQL("SELECT %s::varchar, id FROM (%s) records(id)", table.model_name, ids)
@@ -220,20 +219,20 @@ class DirectmailDataTable(models.Model):
     def _search_rows(self, env, domain, happened=Domain.TRUE):
         """Return (model, Query): the rows that the user may look at, and the model to read them.
 
-        An open table is read with more rights than the user has, so only the ticked fields may be
-        named, and the model's rules for everybody still hold.
+        An open table is read with the rights of who opened it, so only the ticked fields may be
+        named.
 
         :param happened: of `_get_happened`, where rows count as facts
+        :raise AccessError, UserError: as `_check_usable`
         """
-        if self.open_to_marketers and not env.su:
-            model = self._get_model(env).sudo()
-            domain = self._restrict(env, domain) & self._get_global_rules(env)
-        else:
-            model = self._get_model(env)
-            check_readable(model, domain)
+        rows_env = self.with_env(env)._check_usable()
+        model = self._get_model(rows_env)
+        check_readable(model, domain)
+        if rows_env != env:
+            domain = self._restrict(env, domain)
         domain &= self._get_base_domain() & happened
         if "company_id" in model._fields and model._fields["company_id"].store:
-            domain &= Domain("company_id", "in", [*env.companies.ids, False])
+            domain &= Domain("company_id", "in", [*rows_env.companies.ids, False])
         return model, model._search(domain)
 
     def _restrict(self, env, domain):
@@ -276,7 +275,7 @@ class DirectmailDataTable(models.Model):
         return domain.map_conditions(restrict)
 
     def _check_ticked(self, name):
-        if name not in self.field_ids.mapped("name"):
+        if name not in self._get_setting().field_ids.mapped("name"):
             raise AccessError(
                 self.env._(
                     "The data table %(table)s is not open for the field %(field)s.",
@@ -284,16 +283,6 @@ class DirectmailDataTable(models.Model):
                     field=name,
                 )
             )
-
-    def _get_global_rules(self, env):
-        """Return the record rules of the model that hold for everybody, those on companies say."""
-        rules = env["ir.rule"]
-        found = rules._get_rules(self.model_name).sudo()
-        return Domain.AND(
-            Domain(safe_eval(rule.domain_force or "[]", rules._eval_context()))
-            for rule in found
-            if not rule.groups
-        )
 
     def _email_to_sql(self, model, query):
         """Return SQL for the normalised address of a row, or None."""
@@ -307,17 +296,18 @@ class DirectmailDataTable(models.Model):
 
     def _is_open(self, name):
         """Tell whether a fact may be told: what "at least 100" tells is as good as the amount."""
-        return bool(self[name]) and (
-            not self.open_to_marketers or self[name].split(".")[0] in self.field_ids.mapped("name")
-        )
+        setting, path = self._get_setting(), self.sudo()[name]
+        ticked = setting.field_ids.mapped("name")
+        return bool(path) and (not setting.is_open or path.split(".")[0] in ticked)
 
     def _check_open(self, name):
         """Refuse a fact that the table has but does not tell marketing users.
 
         :raise AccessError: naming the field
         """
-        if self[name] and not self._is_open(name):
-            self._check_ticked(self[name].split(".")[0])
+        path = self.sudo()[name]
+        if path and not self._is_open(name):
+            self.sudo()._check_ticked(path.split(".")[0])
 
     def _date_to_sql(self, model, query):
         if not self._is_open("date_field"):

@@ -172,6 +172,7 @@ class DirectmailDataTable(models.Model):
                         **values,
                         "name": english.env._(name),
                         "preset": preset,
+                        "company_id": False,
                         "sequence": number,
                         "model_id": self.env["ir.model"]._get_id(described["model"]),
                     }

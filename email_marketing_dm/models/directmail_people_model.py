@@ -3,14 +3,13 @@ import logging
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
 from odoo.addons.base.models.res_partner import _tz_get
 
-from ..directmail.daily import get_region_name
 from ..engine.people_models import Today, replace_results
 from ..exceptions import BusyError
 
@@ -26,7 +25,7 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     _name = "directmail.people.model"
     _description = "Model That Sorts Contacts Every Day"
-    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.used", "mail.thread"]
+    _inherit = ["directmail.owned", "directmail.of.company", "directmail.used", "mail.thread"]
     _order = "sequence, name, id"
     _guarded_fields = frozenset(
         ("people_count", "computed_at", "computed_on", "compute_error", "next_run_at")
@@ -126,23 +125,12 @@ class DirectmailPeopleModel(models.AbstractModel):
             ("date", "=", self.computed_on),
         ]
 
-    @api.constrains("user_id", "company_id")
-    def _check_owner(self):
-        for model in self:
-            if model.company_id not in model.user_id.sudo().company_ids:
-                raise ValidationError(
-                    self.env._(
-                        "%(owner)s does not work in %(company)s and can't own this model.",
-                        owner=model.user_id.name,
-                        company=model.company_id.name,
-                    )
-                )
-
     # === CRUD === #
 
     @api.model_create_multi
     def create(self, vals_list):
         created = super().create(vals_list)
+        created._check_rights()
         created._make_figures()
         created._schedule()
         return created
@@ -152,6 +140,12 @@ class DirectmailPeopleModel(models.AbstractModel):
         if "active" in vals:
             self._schedule()
         return result
+
+    def _check_rights(self):
+        """Hook: refuse data tables that the current user may not read, whoever owns the model.
+
+        :raise AccessError: naming the table
+        """
 
     def _get_users(self):
         """Override: audiences with a line about the model."""
@@ -266,33 +260,6 @@ class DirectmailPeopleModel(models.AbstractModel):
             }
         )
         return True
-
-    def _as_owner(self):
-        """Return the environment of the owner: own rights, this company only.
-
-        :raise UserError: if the owner no longer works here
-        """
-        self.ensure_one()
-        owner = self.sudo().user_id
-        if not owner.active or self.company_id not in owner.company_ids:
-            raise UserError(
-                self.env._(
-                    "%(owner)s, who owns %(model)s, no longer works in %(company)s. Ask an"
-                    " administrator to appoint a new owner.",
-                    owner=owner.name,
-                    model=self.name,
-                    company=self.company_id.name,
-                )
-            )
-        return self.env(
-            user=owner.id,
-            su=False,
-            context={
-                "allowed_company_ids": self.company_id.ids,
-                "lang": owner.lang,
-                "tz": get_region_name(owner.tz),
-            },
-        )
 
     def _select_fresh(self, today):
         """Return CTEs ending in `fresh`: who belongs where.

@@ -35,14 +35,16 @@ class DirectmailRfmModel(models.Model):
     _cron = "email_marketing_dm.ir_cron_directmail_rfm"
 
     def _default_data_table_id(self):
-        return self.env["directmail.data.table"].search([("preset", "=", "sale_orders")])
+        return self.env["directmail.data.table"].search(
+            [("preset", "=", "sale_orders"), ("usable", "=", True)]
+        )
 
     data_table_id = fields.Many2one(
         "directmail.data.table",
         "Purchases",
         default=lambda self: self._default_data_table_id(),
-        domain="[('date_field', '!=', False), ('amount_field', '!=', False), ('company_id', 'in',"
-        " [company_id, False])]",
+        domain="[('date_field', '!=', False), ('amount_field', '!=', False),"
+        " ('usable', '=', True), ('company_id', 'in', [company_id, False])]",
         ondelete="set null",
         check_company=True,
         tracking=True,
@@ -115,6 +117,18 @@ class DirectmailRfmModel(models.Model):
                     )
                 )
 
+    def write(self, vals):
+        result = super().write(vals)
+        if "data_table_id" in vals:
+            self._check_rights()
+        return result
+
+    def _check_rights(self):
+        super()._check_rights()
+        for model in self.filtered("data_table_id") if not self.env.su else ():
+            env = self.env.user._get_directmail_env(model.company_id)
+            model.data_table_id._select_facts(env)
+
     def _get_bands(self):
         self.ensure_one()
         return Bands(
@@ -134,10 +148,11 @@ class DirectmailRfmModel(models.Model):
         if not table:
             raise UserError(self.env._("Choose the data table with the purchases."))
         self._check_data_table()
+        owner = self._get_owner_env()
         for name in ("date_field", "amount_field"):
-            table.sudo()._check_open(name)
+            table.with_env(owner)._check_open(name)
         return rfm_scores(
-            table._select_facts(self._as_owner(), today=today),
+            table._select_facts(owner, today=today),
             today,
             self.period_days,
             self._get_bands(),

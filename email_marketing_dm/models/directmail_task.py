@@ -30,12 +30,11 @@ class DirectmailTask(models.Model):
     _name = "directmail.task"
     _description = "Email Task"
     _inherit = [
-        "directmail.guarded",
+        "directmail.owned",
         "directmail.of.company",
         "directmail.key.problem",
         "directmail.used",
         "mail.thread",
-        "mail.activity.mixin",
     ]
     _order = "create_date desc, id desc"
     _guarded_fields = frozenset(
@@ -105,9 +104,7 @@ class DirectmailTask(models.Model):
         " decrypted while it is being sent and shown to nobody. Uploaded addresses are used as they"
         " were uploaded.",
     )
-    template_id = fields.Many2one(
-        "directmail.template", index="btree_not_null", check_company=True
-    )
+    template_id = fields.Many2one("directmail.template", index="btree_not_null", check_company=True)
     template_state = fields.Selection(related="template_id.state", string="Review")
     sender_id = fields.Many2one(
         "directmail.sender", "Sender address", ondelete="restrict", check_company=True
@@ -286,7 +283,7 @@ class DirectmailTask(models.Model):
 
     def copy_data(self, default=None):
         # A copy is a draft of whoever makes it, and its time is still to be chosen.
-        default = {"user_id": self.env.uid, "send_type": "now", **(default or {})}
+        default = {"send_type": "now", **(default or {})}
         vals_list = super().copy_data(default)
         if "name" not in default:
             for task, vals in zip(self, vals_list, strict=True):

@@ -85,8 +85,27 @@ class DirectmailTask(models.Model):
         for task in self.filtered("conversion_table_id"):
             task.conversion_table_id.with_env(task._get_owner_env())._check_usable()
 
+    def _check_conversion_rights(self):
+        """Refuse a table that the current user may not read, whoever owns the task.
+
+        :raise AccessError: naming the table
+        """
+        if self.env.su:
+            return
+        for task in self.filtered("conversion_table_id"):
+            env = self.env.user._get_directmail_env(task.company_id)
+            task.conversion_table_id.with_env(env)._check_usable()
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        tasks = super().create(vals_list)
+        tasks._check_conversion_rights()
+        return tasks
+
     def write(self, vals):
         res = super().write(vals)
+        if "conversion_table_id" in vals:
+            self._check_conversion_rights()
         if {"conversion_table_id", "conversion_from", "conversion_days"} & vals.keys():
             # What was counted by the old rule must not stay, least of all when there is none now.
             for task in self.sudo().filtered("planned_at"):
@@ -124,13 +143,6 @@ class DirectmailTask(models.Model):
         # A person may open a mail, and so start their window, for as long as results come in.
         window = timedelta(days=2 * self.conversion_days) + FOLLOW_LONGER
         return self.finished_at + window > fields.Datetime.now()
-
-    def _get_owner_env(self):
-        """Return an environment with the rights of the task's owner in the task's company."""
-        self.ensure_one()
-        task = self.sudo()
-        context = {"allowed_company_ids": task.company_id.ids, "lang": task.user_id.lang}
-        return self.env(user=task.user_id.id, su=False, context=context)
 
     def _count_conversions(self):
         """Write down for each person of the task what they did since, in one statement.

@@ -69,6 +69,7 @@ class DirectmailTask(models.Model):
         try:
             with self.env.cr.savepoint():
                 self._check_key()
+                self._check_taken_over()
                 return step()
         except PauseTask as error:
             self._pause(error.reason, error.args[0])

@@ -249,6 +249,7 @@ class DirectmailTask(models.Model):
         """
         self.ensure_one()
         self._check_key()
+        self._check_taken_over()
         account = self.account_id.sudo()
         if account.state != "active" or not account._is_armed():
             raise UserError(

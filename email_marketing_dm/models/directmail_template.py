@@ -19,7 +19,7 @@ SPECIAL_LINKS = {
 class DirectmailTemplate(models.Model):
     _name = "directmail.template"
     _description = "Email Template"
-    _inherit = ["directmail.guarded", "directmail.of.company", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.owned", "directmail.of.company", "mail.thread"]
     _order = "write_date desc, id desc"
     _guarded_fields = frozenset(
         (
@@ -147,7 +147,7 @@ class DirectmailTemplate(models.Model):
                 )
 
     def copy_data(self, default=None):
-        default = {"user_id": self.env.uid, **(default or {})}
+        default = default or {}
         vals_list = super().copy_data(default)
         if "sender_name" not in default:
             for vals in vals_list:

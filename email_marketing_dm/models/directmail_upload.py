@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import format_date
 
 from ..directmail import listfile
@@ -62,7 +62,7 @@ class DirectmailUpload(models.Model):
 
     _name = "directmail.upload"
     _description = "Upload"
-    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.used"]
+    _inherit = ["directmail.owned", "directmail.of.company", "directmail.used"]
     _order = "id desc"
     _guarded_fields = frozenset(
         (
@@ -214,15 +214,11 @@ class DirectmailUpload(models.Model):
             if vals.get("filename") and not vals.get("name"):
                 vals["name"] = vals["filename"]
         uploads = super().create(vals_list)
-        # Not by what was asked for: the context and stored defaults may name somebody, too.
-        self._check_owner(uploads.user_id)
         for upload, vals in zip(uploads, vals_list, strict=True):
             upload._read_head(detect=True, given=_get_given(vals))
         return uploads
 
     def write(self, vals):
-        if "user_id" in vals:
-            self._check_owner(self.env["res.users"].browse(vals["user_id"]))
         if not self.env.su and SETTING_FIELDS & set(vals):
             for upload in self:
                 if upload.state != "draft":
@@ -241,14 +237,6 @@ class DirectmailUpload(models.Model):
     def _unlink_except_running(self):
         if "running" in self.mapped("state"):
             raise UserError(self.env._("Cancel the upload first: it is being matched."))
-
-    def _check_owner(self, owners):
-        """Refuse to match with somebody else's rights.
-
-        :raise AccessError: for another owner than oneself
-        """
-        if not self.env.su and owners - self.env.user:
-            raise AccessError(self.env._("You can upload lists only for yourself."))
 
     # === ACTIONS === #
 

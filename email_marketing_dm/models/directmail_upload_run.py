@@ -244,26 +244,6 @@ class DirectmailUpload(models.Model):
 
     # === MATCHING === #
 
-    def _get_owner_env(self):
-        """Return the owner's environment: own rights, this company only.
-
-        :raise UserError: if the owner no longer works here
-        """
-        owner, company = self.user_id, self.company_id
-        if not owner.active or company not in owner.company_ids:
-            raise UserError(
-                self.env._(
-                    "%(owner)s, who owns this upload, no longer works in %(company)s.",
-                    owner=owner.name,
-                    company=company.name,
-                )
-            )
-        return self.env(
-            user=owner.id,
-            su=False,
-            context={"allowed_company_ids": company.ids, "lang": owner.lang},
-        )
-
     def _in_owners_language(self):
         return self.with_context(lang=self.user_id.lang)
 

@@ -188,7 +188,9 @@ class TestAudienceRuleModels(ModelsCommon):
         fields = self.env["ir.model.fields"].search(
             [("model", "=", "crm.lead"), ("name", "in", ("date_closed", "partner_id"))]
         )
-        self.table.write({"open_to_marketers": True, "field_ids": [(6, 0, fields.ids)]})
+        self.table.with_user(self.owner).write(
+            {"open_to_marketers": True, "field_ids": [(6, 0, fields.ids)]}
+        )
         self.rfm.action_compute()
         self.assertIn("expected_revenue", self.rfm.compute_error)
         self.assertEqual(self.rfm.people_count, 3)

@@ -21,6 +21,11 @@ class TestDataTable(TransactionCase):
             "dm_seller",
             "email_marketing_dm.email_marketing_dm_group_user,sales_team.group_sale_salesman_all_leads",
         )
+        cls.admin = new_test_user(
+            cls.env,
+            "dm_admin",
+            "email_marketing_dm.email_marketing_dm_group_admin,sales_team.group_sale_manager",
+        )
         cls.contacts = cls.tables.search([("preset", "=", "contacts")])
         cls.leads = cls.tables.search([("preset", "=", "leads")])
         cls.ann, cls.bob = cls.env["res.partner"].create(
@@ -265,7 +270,7 @@ class TestDataTable(TransactionCase):
         lead = self.env["crm.lead"].create(
             {"name": "Secret", "email_from": "a@example.com", "lost_reason_id": reason.id}
         )
-        self.leads.write(
+        self.leads.with_user(self.admin).write(
             {
                 "open_to_marketers": True,
                 "field_ids": [
@@ -294,7 +299,7 @@ class TestDataTable(TransactionCase):
             with self.subTest(forbidden), self.assertRaises(AccessError):
                 self._read_facts(self.leads, domain=forbidden)
         lead.user_id = self.user
-        found = self._read_facts(self.leads, domain=Domain("user_id.login", "=", "dm_user"))
+        found = self._read_facts(self.leads, domain=Domain("user_id.name", "=", self.user.name))
         self.assertEqual([row["res_id"] for row in found], lead.ids)
         found = self._read_facts(self.leads, domain=Domain("user_id", "not ilike", "dm_user"))
         self.assertNotIn(lead.id, [row["res_id"] for row in found])
@@ -304,14 +309,16 @@ class TestDataTable(TransactionCase):
         lead = self.env["crm.lead"].create(
             {"name": "A", "email_from": "a@example.com", "company_id": other.id}
         )
-        self.leads.open_to_marketers = True
+        self.leads.with_user(self.admin).open_to_marketers = True
         self.assertNotIn(lead.id, [row["res_id"] for row in self._read_facts(self.leads)])
 
     def test_hidden_field_is_not_opened(self):
         self.patch(self.env["crm.lead"]._fields["description"], "groups", "base.group_system")
         field = self.env["ir.model.fields"]._get("crm.lead", "description")
         with self.assertRaisesRegex(ValidationError, "hidden"):
-            self.leads.write({"open_to_marketers": True, "field_ids": [(4, field.id)]})
+            self.leads.with_user(self.admin).write(
+                {"open_to_marketers": True, "field_ids": [(4, field.id)]}
+            )
 
     # === SPEED === #
 

@@ -154,8 +154,8 @@ class TestUploadPeople(UploadMixin, DirectmailCommon):
             upload.with_user(outsider).read(["name"])
 
     def test_nobody_uploads_in_the_name_of_somebody_else(self):
-        """An administrator's upload would be matched with other rights than theirs."""
-        uploads = self.env["directmail.upload"].with_user(self.admin)
+        """It would be matched with other rights than theirs."""
+        uploads = self.env["directmail.upload"].with_user(self.other)
         with self.assertRaises(AccessError):
             uploads.create({"name": "x", "user_id": self.user.id})
         with self.assertRaises(AccessError):
