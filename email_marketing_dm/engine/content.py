@@ -67,12 +67,15 @@ class MailBuilder:
 
         A few mails are made at a time, many times a second. Reading for those who come next too
         makes reading a small part of the work.
+
+        :raise UserError: if somebody has left whose rights the mail uses
         """
         known, read_at = self._ahead.get(task.id, ({}, 0))
         if time.monotonic() - read_at > AHEAD_SECONDS:
             known = {}
         missing = [row for row in rows if row.id not in known]
         if missing:
+            task._check_lenders()
             people = missing + get_next_in_line(task, AHEAD)
             fresh = task.template_id._get_values(people, reader=task.user_id)
             self._ahead[task.id] = fresh, time.monotonic()

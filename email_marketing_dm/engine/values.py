@@ -38,6 +38,29 @@ def find_obstacle(records, path):
     return "" if field.type in TEXT_TYPES else "not_text"
 
 
+def needs_rights(records, path):
+    """Tell whether a path leads to more than what stands on the (empty) recordset's own records.
+
+    Such a value depends on what somebody may read: behind a relation, or computed for a reader.
+    """
+    field = records._fields.get(path)
+    return field is None or field.relational or is_personal(field)
+
+
+def is_personal(field):
+    """Tell whether a field is computed anew for each reader, from what that one may read."""
+    return bool(field.compute) and not field.store and not field.compute_sudo
+
+
+def has_left(user, company):
+    """Tell whether a user lends no rights in a company (any more).
+
+    The system user is inactive by nature, and acts for the server.
+    """
+    user = user.sudo()
+    return company not in user.company_ids or not (user.active or user._is_superuser())
+
+
 def describe_path(records, path):
     """Return a path in the words of the picker: "Related Company › Name (parent_id.name)".
 
@@ -68,7 +91,8 @@ def _get_field(records, name):
 class ValueReader:
     """Reads fields of many records at once, with the rights that all of the users have.
 
-    :param users: one or more `res.users`; what is computed is computed for the last of them
+    :param users: one or more `res.users`; where one of them has left, nothing is read behind a
+        relation
     :param company: the only `res.company` whose records are seen
     :param tz: name of the time zone in which moments are written
     :param lang: code of the language in which values are written
@@ -83,7 +107,7 @@ class ValueReader:
             "tz": tz,
         }
         self._envs = [users.env(user=user.id, su=False, context=context) for user in users]
-        self._belong_here = all(company <= user.sudo().company_ids for user in users)
+        self._belong_here = not any(has_left(user, company) for user in users)
 
     def may_read(self, model, path):
         """Tell whether a path from a model on is a placeholder for all of the users."""
@@ -92,12 +116,14 @@ class ValueReader:
     def get_texts(self, records, path, value_format=""):
         """Return {record id: text} for records of one model: one read per step, however many.
 
-        A text is empty where there is nothing, or nothing that all of the users may read.
+        A text is empty where there is nothing, or nothing that all of the users may read. What is
+        computed for each reader, such as a number of opportunities, is a text where it is the same
+        for all of the users.
 
         :param value_format: "date" writes a moment without its time
         """
         *steps, name = path.split(".")
-        ends = self._get_starts(records)
+        ends = self._see(records, self._envs[-1])
         for step in steps:
             allowed = self._get_allowed(ends.values(), step)
             ends = {
@@ -109,25 +135,32 @@ class ValueReader:
             return {}
         field = next(iter(ends.values()))._fields[name]
         allowed = self._get_allowed(ends.values(), name) if field.relational else {}
-        texts = {}
-        for start, end in ends.items():
-            try:
-                texts[start] = _write(end, field, value_format, allowed)
-            except AccessError:
-                # computed from something that the user may not read
-                texts[start] = ""
+        texts = _write_all(ends, field, value_format, allowed)
+        if field.relational or is_personal(field):  # the names of records are computed, too
+            records = _join(ends.values())
+            for env in self._envs[:-1]:
+                seen = self._see(records, env)
+                others = _write_all(
+                    {start: seen[end.id] for start, end in ends.items()},
+                    field,
+                    value_format,
+                    {number: record.with_env(env) for number, record in allowed.items()},
+                )
+                texts = {
+                    start: text if text == others[start] else "" for start, text in texts.items()
+                }
         return texts
 
-    def _get_starts(self, records):
-        """Return {id: record}: those that the last user may not see are read with all rights."""
-        records = records.with_env(self._envs[-1])
-        seen = self._filter(records, self._envs[-1:])
+    def _see(self, records, env):
+        """Return {id: record} as one user sees them; those hidden from them with all rights."""
+        records = records.with_env(env)
+        seen = self._filter(records, [env])
         hidden = (records - seen).sudo()
         return {record.id: record for group in (seen, hidden) for record in group}
 
     def _get_allowed(self, records, name):
         """Return {id: record} of what a relation of records leads to and all users may read."""
-        records = next(iter(records)).sudo().browse(record.id for record in records)
+        records = _join(records).sudo()
         return {record.id: record for record in self._filter(records[name], self._envs)}
 
     def _filter(self, records, envs):
@@ -137,6 +170,29 @@ class ValueReader:
         for env in envs:
             records = records.with_env(env)._filtered_access("read")
         return records
+
+
+def _write_all(ends, field, value_format, allowed):
+    """Return {key: text} of a field for {key: record}; the other parameters are as in `_write`."""
+    # Odoo keeps what it computed for one user for all others of the transaction.
+    if is_personal(field):
+        _join(ends.values()).invalidate_recordset()
+    if allowed:
+        _join(allowed.values()).invalidate_recordset(["display_name"])
+    texts = {}
+    for start, end in ends.items():
+        try:
+            texts[start] = _write(end, field, value_format, allowed)
+        except AccessError:
+            # computed from something that the user may not read
+            texts[start] = ""
+    return texts
+
+
+def _join(records):
+    """Return records of one model as one recordset."""
+    records = list(records)
+    return records[0].browse(record.id for record in records)
 
 
 def _write(record, field, value_format, allowed):

@@ -23,6 +23,8 @@ PAUSE_REASONS = [
     ("refused", "Refused by DirectMail"),
     ("quota", "Quota refused by DirectMail"),
     ("account", "Account stopped"),
+    ("content", "Mails can't be made"),
+    ("owner", "New owner"),
 ]
 
 

@@ -236,13 +236,16 @@ class DirectmailTask(models.Model):
         )
 
     def _on_refused(self, answer):
-        """Pause: DirectMail refuses this content or quota, whoever it is for.
+        """Pause: DirectMail refuses this content or quota, or Odoo can't make the mails.
 
         :param answer: a `directmail.answers.Answer`
         """
         quota = verdict_of_code(answer.code)[1] == "quota"
         for task in self.filtered(lambda task: task.state == "sending"):
             task = task.with_context(lang=task.user_id.lang)
+            if answer.code == "ContentError":
+                task._pause("content", task._explain_content_error(answer.message))
+                continue
             said = {"code": answer.code, "message": answer.message}
             if quota:
                 message = task.env._(

@@ -61,7 +61,8 @@ class DirectmailTemplate(models.Model):
         """
         vals = {name: values[name] for name in _DRAFT_FIELDS if name in values}
         self.env["directmail.account"].browse(vals.get("account_id") or []).check_access("read")
-        vals["user_id"] = self.user_id.id or self.env.uid
+        author = self.env.user if self._says_anew(vals) else self.content_user_id
+        vals |= {"user_id": self.user_id.id or self.env.uid, "content_user_id": author.id}
         return self.new(vals, origin=self or None)
 
     def _find(self, compiled, body=None, wire_text=""):
@@ -246,7 +247,10 @@ class DirectmailTemplate(models.Model):
             ),
             "unreadable": (
                 self.env._("There is no field %s on contacts."),
-                self.env._("Or it is one that you may not read. Choose another one."),
+                self.env._(
+                    "Or it is one that the owner, or whoever last changed the content, may not"
+                    " read. Choose another one."
+                ),
             ),
             "through_many": (
                 self.env._("The field %s can have several values."),

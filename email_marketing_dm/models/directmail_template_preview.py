@@ -55,6 +55,7 @@ class DirectmailTemplate(models.Model):
         person = Person(partner.id or 0, partner.id, None, None)
         vals = {
             "user_id": template.user_id.id,
+            "content_user_id": template.content_user_id.id,
             "account_id": template.account_id.id,
             "variables": variables,
         }

@@ -16,11 +16,13 @@ class DirectmailTemplate(models.Model):
     _inherit = "directmail.template"
 
     def _find_obstacle(self, path):
-        """Return why the owner can't have a contact's field as a placeholder, or "".
+        """Return why owner or author can't have a contact's field as a placeholder, or "".
 
         :rtype: str
         """
-        return find_obstacle(self.env["res.partner"].with_user(self.user_id), path)
+        contacts = self.env["res.partner"]
+        found = (find_obstacle(contacts.with_user(user), path) for user in self._get_lenders())
+        return next(filter(None, found), "")
 
     def _describe_path(self, path):
         """Return how the picker calls a contact's field, and its path.
@@ -34,8 +36,9 @@ class DirectmailTemplate(models.Model):
         """Return what the template's variables are for each person.
 
         A value comes from the contact, else from the source record (a lead, say), else it is the
-        placeholder's own. It is read with the rights that the template's owner and the reader
-        have in common, among the records of the template's company: see `engine.values`.
+        placeholder's own. It is read with the rights that the template's owner, whoever last
+        changed its content and the reader have in common, among the records of the template's
+        company: see `engine.values`.
 
         :param people: objects with `id`, `partner_id`, `res_model` and `res_id` (two numbers and
             a model's name, or None), such as `engine.claim.Claimed`; read in one batch per model
@@ -88,8 +91,7 @@ class DirectmailTemplate(models.Model):
         :raise KeyError: for a field that contacts have no longer
         """
         company = self.company_id or self.account_id.company_id
-        users = self.user_id | (reader or self.user_id)
-        values = ValueReader(users, company, self.account_id.tz, lang)
+        values = ValueReader(self._get_lenders(reader), company, self.account_id.tz, lang)
         texts = {}
         for path, value_format in dict.fromkeys(map(_key, variables)):
             if records._name == "res.partner":

@@ -59,6 +59,7 @@ from . import (
     test_task_stops,
     test_task_tag,
     test_template,
+    test_template_author,
     test_template_content,
     test_template_in_step,
     test_template_link,

@@ -1,5 +1,8 @@
+import importlib.util
+
 from odoo import fields
 from odoo.tests import TransactionCase, new_test_user
+from odoo.tools import file_path
 
 from directmail_emulator.testing import Emulator
 
@@ -15,6 +18,16 @@ BODY = """
        <a href="/unsubscribe_from_list">Unsubscribe</a> <a href="/view">View online</a></p>
 </div>
 """
+
+
+def run_migration(cr, path):
+    """Run a script of `migrations`, such as "19.0.1.3.0/pre-content.py"."""
+    spec = importlib.util.spec_from_file_location(
+        "migration", file_path(f"email_marketing_dm/migrations/{path}")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.migrate(cr, "")
 
 
 class DirectmailMixin:
