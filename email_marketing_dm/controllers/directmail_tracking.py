@@ -41,7 +41,7 @@ class DirectmailTracking(http.Controller):
     def clicked(self, template, number, token):
         """Note that a link was followed, and lead where it leads.
 
-        Nowhere else: the target is what the task's mails have at this place.
+        Nowhere else: the target is what the approved text has at this place.
         """
         delivery = find_delivery(token)
         link = delivery.env["directmail.link"].search(
@@ -51,11 +51,12 @@ class DirectmailTracking(http.Controller):
                 ("number", "=", number),
             ]
         )
-        if not link.tracker_id:
+        target = link and link._get_target()
+        if not target:
             raise make_dead_link(delivery)
         if delivery.task_id._is_recording("clicks"):
             self._record(delivery, "click", link)
-        return request.redirect(link.tracker_id.redirected_url, code=302, local=False)
+        return request.redirect(target, code=302, local=False)
 
     def _record(self, delivery, kind, link=None):
         asked = request.httprequest

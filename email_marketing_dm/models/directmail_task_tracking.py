@@ -23,7 +23,7 @@ class DirectmailTask(models.Model):
         return bool(self[f"track_{what}"])
 
     def _make_links(self):
-        """Make a link tracker for each link of the template, all with this task's source.
+        """Keep where each link of the approved text leads, and make link trackers that count.
 
         A task that was corrected half-way has those of both templates.
         """
@@ -34,11 +34,7 @@ class DirectmailTask(models.Model):
             self.source_id = self.env["utm.source"].sudo().create({"name": self.name})
         if not links or self.link_ids.filtered(lambda link: link.template_id == template):
             return
-        shared = {
-            "campaign_id": self.campaign_id.id,
-            "medium_id": self.env["utm.medium"]._fetch_or_create_utm_medium("email").id,
-            "source_id": self.source_id.id,
-        }
+        shared = self._get_utm_values()
         # With a title given, Odoo doesn't fetch the page to find one.
         trackers = (
             self.env["link.tracker"]
@@ -54,8 +50,18 @@ class DirectmailTask(models.Model):
                     "template_id": template.id,
                     "number": number,
                     "title": link["title"],
+                    "url": link["url"],
                     "tracker_id": tracker.id,
                 }
                 for number, (link, tracker) in enumerate(zip(links, trackers, strict=True))
             ]
         )
+
+    def _get_utm_values(self):
+        """Return what tells visitors of this task from others, as values of `utm.mixin`."""
+        self.ensure_one()
+        return {
+            "campaign_id": self.campaign_id.id,
+            "medium_id": self.env["utm.medium"]._fetch_or_create_utm_medium("email").id,
+            "source_id": self.source_id.id,
+        }

@@ -1,13 +1,15 @@
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
-from odoo.tests import HttpCase, tagged
+from odoo.exceptions import AccessError
+from odoo.fields import Command
+from odoo.tests import HttpCase, new_test_user, tagged
 
 from odoo.addons.http_routing.tests.common import MockRequest
 
 from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
-from .common import BODY, DirectmailMixin
+from .common import BODY, DirectmailMixin, run_migration
 
 PERSON = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Safari/604.1"}
 LINKS = """
@@ -87,20 +89,27 @@ class TestTracking(DirectmailMixin, HttpCase):
 
     def test_outlooks_buttons_are_the_links_that_they_are_to_others(self):
         """Stored by Odoo, compiled and compacted: same number, same target, same counter."""
-        settings = "<!--[if mso]><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96" \
+        settings = (
+            "<!--[if mso]><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96"
             "</o:PixelsPerInch></o:OfficeDocumentSettings></xml><![endif]-->"
+        )
         address = "https://shop.example.com/spring?a=1&amp;b=2"
-        button = f'<!--[if mso]><v:roundrect href="{address}"><center>Shop</center></v:roundrect>' \
+        button = (
+            f'<!--[if mso]><v:roundrect href="{address}"><center>Shop</center></v:roundrect>'
             f'<![endif]--><!--[if !mso]><!--><a href="{address}">Shop</a><!--<![endif]-->'
-        only = '<!--[if mso]><a href="/only">Outlook only</a><v:rect href="https://a.example/x"/>' \
+        )
+        only = (
+            '<!--[if mso]><a href="/only">Outlook only</a><v:rect href="https://a.example/x"/>'
             '<a href="/unsubscribe_from_list">U</a><a href="/view">V</a><![endif]-->'
+        )
         body = settings + BODY.replace("</div>", f"{button}{only}</div>")
         template = self._make_template(body_arch=body, body_html=body)
         for stored in (template.body_arch, template.body_html):
             self.assertIn(settings, stored)
         links = template.submitted_links
-        self.assertEqual([link["title"] for link in links],
-                         ["Shop", "Outlook only", "https://a.example/x"])
+        self.assertEqual(
+            [link["title"] for link in links], ["Shop", "Outlook only", "https://a.example/x"]
+        )
         self.assertEqual(links[0]["url"], "https://shop.example.com/spring?a=1&b=2")
         text, base = template.submitted_text, "https://www.example.com/directmail"
         self.assertEqual(text.count(f"{base}/click/{template.id}/0/{{Token}}"), 2)
@@ -199,6 +208,90 @@ class TestTracking(DirectmailMixin, HttpCase):
             allow_redirects=False,
         )
         self.assertTrue(response.headers["Location"].startswith("https://shop.example.com/"))
+
+    def test_nobody_turns_a_link_elsewhere(self):
+        """A marketer of another company edits the link tracker; recipients go where they went."""
+        before = self._follow(0).headers["Location"]
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        stranger = new_test_user(
+            self.env,
+            "dm_stranger",
+            "mass_mailing.group_mass_mailing_user",
+            company_id=company.id,
+            company_ids=[Command.set(company.ids)],
+        )
+        trackers = self.task.sudo().link_ids.tracker_id.with_user(stranger)
+        trackers[0].url = "https://evil.example/"
+        trackers[0].campaign_id = False
+        self.env.flush_all()
+        self.assertEqual(self._follow(0).headers["Location"], before)
+        self._apply()
+        self.assertEqual(trackers.sudo()[0].count, 2, "the tracker still counts")
+
+    def test_who_may_write_where_a_link_leads(self):
+        links = self.task.sudo().link_ids
+        for user in (self.user, self.admin, self.env.ref("base.user_admin")):
+            with self.subTest(user.login):
+                with self.assertRaises(AccessError):
+                    links.with_user(user).url = "https://evil.example/"
+                with self.assertRaises(AccessError):
+                    links.with_user(user).unlink()
+        # not even where somebody has opened the model
+        self.env["ir.model.access"].create(
+            {
+                "name": "Opened",
+                "model_id": self.env["ir.model"]._get_id("directmail.link"),
+                "group_id": self.env.ref("base.group_user").id,
+                "perm_read": True,
+                "perm_write": True,
+            }
+        )
+        with self.assertRaises(AccessError):
+            links[0].with_user(self.user).url = "https://evil.example/"
+
+    def test_only_web_addresses_are_followed(self):
+        link = self.task.sudo().link_ids[0]
+        for url in (
+            "javascript:alert(1)",
+            "ftp://a.example/",
+            "/web",
+            "//evil.example",
+            "https:///x",
+        ):
+            with self.subTest(url):
+                link.url = url
+                self.env.flush_all()
+                self.assertEqual(self._follow(0).status_code, 404)
+
+    def test_a_line_break_in_an_address(self):
+        self.task.sudo().link_ids[0].url = "https://a.example/x\r\nSet-Cookie: evil=1"
+        self.env.flush_all()
+        response = self._follow(0)
+        self.assertNotIn("Set-Cookie", response.headers)
+        self.assertTrue(response.headers["Location"].startswith("https://a.example/x"))
+
+    def test_a_campaign_that_was_renamed(self):
+        """Visits are found by the names of campaign and source, so their present ones are used."""
+        self.task.sudo().campaign_id.name = "Easter & more"
+        self.env.flush_all()
+        self.assertIn("utm_campaign=Easter+%26+more", self._follow(0).headers["Location"])
+
+    def test_links_of_mails_from_before(self):
+        """Upgraded, links lead where the approved text says, whatever became of the trackers."""
+        links = self.task.sudo().link_ids
+        urls = links.mapped("url")
+        links.tracker_id[0].url = "https://evil.example/"
+        links.tracker_id[2].url = "https://www.example.com/kept"
+        self.template.sudo().submitted_links = self.template.submitted_links[:2]
+        self.env.flush_all()
+        cr = self.env.cr
+        cr.execute("ALTER TABLE directmail_link DROP COLUMN url")
+        run_migration(cr, "19.0.1.3.0/pre-content.py")
+        cr.execute(
+            "SELECT url FROM directmail_link WHERE task_id = %s ORDER BY number", [self.task.id]
+        )
+        kept = [row[0] for row in cr.fetchall()]
+        self.assertEqual(kept, [*urls[:2], "https://www.example.com/kept"])
 
     def test_recording_switched_off(self):
         self.task.sudo().write({"track_clicks": False, "track_opens": False})
