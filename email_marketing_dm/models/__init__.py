@@ -1,6 +1,7 @@
 # The models below inherit from these, so they come first.
 from . import (
     directmail_guarded,
+    directmail_links,
     directmail_of_company,
     directmail_key_problem,
     directmail_owned,

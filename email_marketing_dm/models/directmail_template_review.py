@@ -56,8 +56,10 @@ class DirectmailTemplate(models.Model):
     def action_check_review(self):
         """Ask DirectMail now instead of waiting for the next check.
 
+        :raise AccessError: for a template that the user may not change
         :raise UserError: if DirectMail can't be asked
         """
+        self.check_access("write")
         for account in self.account_id:
             account._check_can_call()
             self._take_over(account, self._ask(account))

@@ -43,6 +43,7 @@ class DirectmailTemplate(models.Model):
     def action_edit(self):
         """Make the content editable: take it back from review, or make a new version."""
         self.ensure_one()
+        self.check_access("read")
         if self.state in ("approved", "lapsed") or self._is_used():
             revision = self.sudo().copy(
                 {"user_id": self.env.uid, "origin_id": self.id, "name": self.name}

@@ -215,3 +215,53 @@ class TestCompanyStays(CompanyCommon):
             self.audience.with_user(self.user).rule_ids.write(
                 {"kind": "upload", "upload_id": upload.id}
             )
+
+    def test_a_form_tells_nothing_about_what_its_user_may_not_read(self):
+        """Odoo would show the name, and related fields, of whatever is entered by its number."""
+        template = {"template_id": self.template_there.id}
+        hidden = self.env["res.partner"].create({"name": "Hidden", "company_id": self.there.id})
+        for model, values, fields in (
+            ("directmail.task", template, {"template_id": {"fields": {"display_name": {}}}}),
+            ("directmail.task", {"account_id": self.account_there.id}, {"test_mode": {}}),
+            ("directmail.task", {"template_id": self.template_there.id}, {"template_state": {}}),
+            ("directmail.template", {"account_id": self.account_there.id}, {"account_id": {}}),
+            ("directmail.template.link", template, {"sender_name": {}}),
+            ("directmail.template.test", {"partner_id": hidden.id}, {"partner_id": {}}),
+            ("directmail.audience.add", {"audience_id": self.audience_there.id}, {"name": {}}),
+            (
+                "directmail.audience",
+                {"rule_ids": [[0, "virtual_1", {"source_id": self.audience_there.id}]]},
+                {"rule_ids": {"fields": {"source_id": {"fields": {"display_name": {}}}}}},
+            ),
+        ):
+            form = self.env[model].with_user(self.user)
+            with self.subTest(model, **values), self.assertRaises(AccessError):
+                form.onchange(values, list(values), fields)
+            defaults = {f"default_{name}": value for name, value in values.items()}
+            with self.subTest(model, **defaults), self.assertRaises(AccessError):
+                form.with_context(**defaults).onchange({}, [], {name: {} for name in values})
+
+    def test_a_dialog_is_not_opened_on_what_its_user_may_not_read(self):
+        task_there = self._make_there(
+            "directmail.task", name="Task there", account_id=self.account_there.id
+        )
+        hidden = self.env["res.partner"].create({"name": "Hidden", "company_id": self.there.id})
+        admin = new_test_user(self.env, "dm_admin_here", ADMIN)
+        for model, values in (
+            ("directmail.template.link", {"template_id": self.template_there.id}),
+            ("directmail.template.test", {"template_id": self.template_there.id}),
+            ("directmail.task.generate", {"task_id": task_there.id}),
+            ("directmail.first.contact.offer", {"task_id": task_there.id}),
+            ("directmail.key.replace", {"account_id": self.account_there.id, "access_key_id": "x"}),
+            ("directmail.ram.policy", {"account_id": self.account_there.id}),
+            ("directmail.erasure", {"partner_ids": hidden.ids}),
+        ):
+            with self.subTest(model), self.assertRaises(AccessError):
+                self.env[model].with_user(admin).create(values)
+
+    def test_companies_cannot_be_claimed(self):
+        """The company switcher's choice is part of each call, and may name any company."""
+        claim = {"allowed_company_ids": (self.here + self.there).ids}
+        for model in ("directmail.template", "directmail.audience", "directmail.task"):
+            with self.subTest(model), self.assertRaises(AccessError):
+                self.env[model].with_user(self.user).with_context(**claim).search_count([])

@@ -65,13 +65,13 @@ class TestDesign(DirectmailCommon):
         for user in (self.user, self.admin, system):
             design = design.with_user(user)
             for change in (
-                lambda: design.write({"name": "Mine"}),
-                lambda: design.write({"company_id": self.env.company.id}),
-                lambda: design.action_archive(),
-                lambda: design.unlink(),
+                lambda record: record.write({"name": "Mine"}),
+                lambda record: record.write({"company_id": self.env.company.id}),
+                lambda record: record.action_archive(),
+                lambda record: record.unlink(),
             ):
                 with self.subTest(user.login), self.assertRaises(AccessError):
-                    change()
+                    change(design)
         with self.assertRaises(AccessError):
             design.with_user(self.user).copy()
 
@@ -86,7 +86,9 @@ class TestDesign(DirectmailCommon):
         )
         design = self.env.ref("email_marketing_dm.directmail_design_sale")
         copy = design.with_user(self.admin).copy()
-        self.assertEqual((copy.name, copy.company_id), ("End-of-season sale (copy)", self.env.company))
+        self.assertEqual(
+            (copy.name, copy.company_id), ("End-of-season sale (copy)", self.env.company)
+        )
         copy.name = "Sale"
         self.assertIn(copy, self.env["directmail.design"].with_user(self.user).search([]))
         designs = self.env["directmail.design"].with_user(stranger)

@@ -70,6 +70,20 @@ class TestEveryModel(TransactionCase):
                 with self.subTest(name):
                     self.assertIn(name, bound)
 
+    def test_everything_that_can_be_written_refers_to_what_its_writer_may_read(self):
+        bound = self.registry.descendants(["directmail.links"], "_inherit")
+        for name in self._get_models(transient=True) + self._get_models(transient=False):
+            fields = [
+                field
+                for field in self.registry[name]._fields.values()
+                if field.type in ("many2one", "many2many")
+                and field.store
+                and field.comodel_name.startswith(("directmail.", "res.partner"))
+            ]
+            if fields and name not in UNBOUND and self._may_anybody(name, "write", "create"):
+                with self.subTest(name):
+                    self.assertIn(name, bound)
+
     def test_shared_records_are_only_read(self):
         for name in SHARED:
             with self.subTest(name):
@@ -88,13 +102,13 @@ class TestDialogs(CompanyCommon):
             theirs = erasure.with_user(user)
             self.assertFalse(theirs.search([("id", "=", erasure.id)]))
             for operation in (
-                lambda: theirs.read(["file"]),
-                lambda: theirs.action_export(),
-                lambda: theirs.action_erase(),
-                lambda: theirs.write({"partner_ids": ann.ids}),
+                lambda record: record.read(["file"]),
+                lambda record: record.action_export(),
+                lambda record: record.action_erase(),
+                lambda record: record.write({"partner_ids": ann.ids}),
             ):
                 with self.subTest(user.login), self.assertRaises(AccessError):
-                    operation()
+                    operation(theirs)
         self.assertTrue(erasure.with_user(self.admin).read(["file"])[0]["file"])
 
 
@@ -103,8 +117,8 @@ class TestFolders(CompanyCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = cls.env["directmail.audience.folder"].with_user(cls.user).create(
-            {"name": "Mine"}
+        cls.folder = (
+            cls.env["directmail.audience.folder"].with_user(cls.user).create({"name": "Mine"})
         )
         cls.colleague = cls.folder.with_user(cls.other)
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from .common import BODY
@@ -66,6 +66,16 @@ class TestTemplateReview(ReviewCommon):
         self.assertEqual(template.with_user(self.other).waiting_task_count, 2)
         self.env.invalidate_all()
         self.assertFalse(template.with_user(self.other).task_ids, "whose they are is private")
+
+    def test_only_who_may_change_a_template_asks_about_it(self):
+        template = self._submitted()
+        self.emulator.approve(template.remote_ref)
+        calls = self.emulator.calls()
+        with self.assertRaises(AccessError):
+            template.with_user(self.other).action_check_review()
+        self.assertEqual(self.emulator.calls(), calls)
+        template.with_user(self.admin).action_check_review()
+        self.assertEqual(template.state, "approved")
 
     def test_an_answer_to_the_older_text_is_ignored(self):
         template = self._submitted()

@@ -11,6 +11,7 @@ class DirectmailAudienceAdd(models.TransientModel):
 
     _name = "directmail.audience.add"
     _description = "Add to Audience"
+    _inherit = ["directmail.links"]
 
     table_id = fields.Many2one(
         "directmail.data.table", required=True, readonly=True, ondelete="cascade"

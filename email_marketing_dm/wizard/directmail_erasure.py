@@ -3,19 +3,23 @@ import json
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_list
 
 from ..engine.privacy import People
 
 
 class DirectmailErasure(models.TransientModel):
-    """Hands over or forgets what the product knows about some contacts."""
+    """Hands over or forgets what the companies one works in know about some contacts."""
 
     _name = "directmail.erasure"
     _description = "Email Marketing Data of Contacts"
+    _inherit = ["directmail.links"]
 
     partner_ids = fields.Many2many(
         "res.partner", string="Contacts", required=True, default=lambda self: self._default_people()
     )
+    company_names = fields.Char("Companies", compute="_compute_companies")
+    has_other_companies = fields.Boolean(compute="_compute_companies")
     mail_count = fields.Integer("Mails on record", compute="_compute_counts")
     list_count = fields.Integer("Places in audiences and lists", compute="_compute_counts")
     optout_count = fields.Integer("Opt-outs", compute="_compute_counts")
@@ -28,6 +32,13 @@ class DirectmailErasure(models.TransientModel):
         if self.env.context.get("active_model") != "res.partner":
             return self.env["res.partner"]
         return self.env["res.partner"].browse(self.env.context.get("active_ids", []))
+
+    @api.depends_context("allowed_company_ids")
+    def _compute_companies(self):
+        # Only whether there are others, and nothing that they know about anybody.
+        everywhere = self.env["res.company"].sudo().search_count([])
+        self.company_names = format_list(self.env, self.env.companies.mapped("name"))
+        self.has_other_companies = everywhere > len(self.env.companies)
 
     @api.depends("partner_ids", "done")
     def _compute_counts(self):

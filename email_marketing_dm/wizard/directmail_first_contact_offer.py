@@ -6,6 +6,7 @@ class DirectmailFirstContactOffer(models.TransientModel):
 
     _name = "directmail.first.contact.offer"
     _description = "Recommendation of First Contact"
+    _inherit = ["directmail.links"]
     _rec_name = "task_id"
 
     task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")

@@ -10,6 +10,7 @@ class DirectmailKeyReplace(models.TransientModel):
 
     _name = "directmail.key.replace"
     _description = "Replace the AccessKey"
+    _inherit = ["directmail.links"]
     _rec_name = "account_id"
 
     account_id = fields.Many2one(

@@ -8,6 +8,7 @@ class DirectmailRamPolicy(models.TransientModel):
 
     _name = "directmail.ram.policy"
     _description = "RAM Policy"
+    _inherit = ["directmail.links"]
     _rec_name = "account_id"
 
     account_id = fields.Many2one(

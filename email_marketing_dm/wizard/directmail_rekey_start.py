@@ -12,6 +12,7 @@ class DirectmailRekeyStart(models.TransientModel):
 
     _name = "directmail.rekey.start"
     _description = "Master Key"
+    _inherit = ["directmail.links"]
 
     server_key = fields.Char("Key of this server", readonly=True)
     data_key = fields.Char("Key of the data", readonly=True)
@@ -35,7 +36,8 @@ class DirectmailRekeyStart(models.TransientModel):
     def action_open(self):
         """Open the page with what is true at this moment."""
         self.env["directmail.account"].check_access("write")
-        start = self.create(self._read_state())
+        # All companies share the master key: the AES keys of others are referred to as well.
+        start = self.sudo().create(self._read_state()).sudo(False)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Master key"),
@@ -157,6 +159,7 @@ class DirectmailRekeyCount(models.TransientModel):
 
     _name = "directmail.rekey.count"
     _description = "Keys to Recompute"
+    _inherit = ["directmail.links"]
 
     start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
     name = fields.Char("What", readonly=True)
@@ -170,6 +173,7 @@ class DirectmailRekeyAes(models.TransientModel):
 
     _name = "directmail.rekey.aes"
     _description = "AES Key to Recompute With"
+    _inherit = ["directmail.links"]
 
     start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
     aes_key_id = fields.Many2one("directmail.aes.key", readonly=True, ondelete="cascade")

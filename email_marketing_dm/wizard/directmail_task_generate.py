@@ -12,6 +12,7 @@ class DirectmailTaskGenerate(models.TransientModel):
 
     _name = "directmail.task.generate"
     _description = "Generate Audience"
+    _inherit = ["directmail.links"]
 
     task_id = fields.Many2one("directmail.task", "Email task", required=True, readonly=True)
     task_result = fields.Selection(RESULTS, "Whom", required=True, default="delivered")

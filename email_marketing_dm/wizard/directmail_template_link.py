@@ -88,6 +88,7 @@ class DirectmailTemplateLink(models.TransientModel):
 
     _name = "directmail.template.link"
     _description = "Link an Email Template to One in the Console"
+    _inherit = ["directmail.links"]
     _rec_name = "template_id"
 
     template_id = fields.Many2one(

@@ -32,6 +32,7 @@ class DirectmailTemplateTest(models.TransientModel):
 
     _name = "directmail.template.test"
     _description = "Send a Test of an Email Template"
+    _inherit = ["directmail.links"]
     _rec_name = "template_id"
 
     template_id = fields.Many2one(
