@@ -7,7 +7,7 @@ from unittest.mock import patch
 from psycopg2 import DatabaseError, DataError
 
 from odoo import fields
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import SQL, config, mute_logger
 
@@ -278,6 +278,19 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
             self.assertEqual(self._mail(self.dan).state, "sent")
         with self.assertRaisesRegex(UserError, "master key"):
             self.keyring._get_master_key()
+
+    def test_only_an_administrator_of_all_companies_recomputes_their_keys(self):
+        there = self.env["res.company"].create({"name": "Elsewhere"})
+        self.env["directmail.account"].create({"name": "Account there", "company_id": there.id})
+        with self._on_server_with():
+            page = self._open_page()
+            self.assertIn("You do not work in all of them", page.problem)
+            self.assertFalse(page.may_start or page.count_ids or page.account_names)
+            page.understood = True
+            with self.assertRaises(AccessError):
+                page.action_start()
+            self.admin.company_ids += there
+            self.assertTrue(self._open_page().may_start)
 
     def test_rows_of_every_table(self):
         """Deliveries, members, rows of uploads and the blacklist have the keys of before, anew."""

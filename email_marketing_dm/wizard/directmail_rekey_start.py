@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 
 from ..directmail.keys import WrongKeyError
@@ -58,9 +58,10 @@ class DirectmailRekeyStart(models.TransientModel):
             "problem": problem and problem.args[0],
             "run_id": self.env["directmail.rekey"].search([], limit=1).id,
         }
-        if problem and problem.kind == "mismatch":
-            # All companies share the master key, so each one's rows are counted and each AES key is
-            # asked for: the number of rows and the company's name are all that is shown.
+        if problem and problem.kind == "mismatch" and self._find_strange_companies():
+            values["problem"] += "\n" + self._explain_strange_companies()
+        elif problem and problem.kind == "mismatch":
+            # All companies share the master key: their rows are counted, their AES keys asked for.
             aes_keys = self.env["directmail.aes.key"].sudo().search([("fingerprint", "!=", False)])
             values |= {
                 "may_start": True,
@@ -70,6 +71,25 @@ class DirectmailRekeyStart(models.TransientModel):
                 "account_names": ", ".join(self._get_sealed_accounts(host).mapped("name")),
             }
         return values
+
+    def _find_strange_companies(self):
+        """Return the companies that a recomputation concerns and the user does not work in."""
+        return (
+            self.env["res.company"]
+            .sudo()
+            .union(
+                *(
+                    self.env[model].sudo().with_context(active_test=False).search([]).company_id
+                    for model in ("directmail.account", "directmail.aes.key")
+                )
+            )
+        ) - self.env.user.company_ids
+
+    def _explain_strange_companies(self):
+        return self.env._(
+            "If the old master key is lost for good, the keys of all companies that use DirectMail"
+            " are recomputed. You do not work in all of them. Ask an administrator who does."
+        )
 
     def _count(self):
         labels = {
@@ -95,10 +115,13 @@ class DirectmailRekeyStart(models.TransientModel):
     def action_start(self):
         """Stop sending and have the keys recomputed.
 
+        :raise AccessError: for an administrator of some of the companies only
         :raise UserError: if there is nothing to do, it was not confirmed, or an AES key is wrong
         """
         self.ensure_one()
         self.env["directmail.account"].check_access("write")
+        if self._find_strange_companies():
+            raise AccessError(self._explain_strange_companies())
         if not self.understood:
             raise UserError(
                 self.env._(
