@@ -127,6 +127,14 @@ class DirectmailDataTable(models.Model):
             setting._check_fields()
             setting._get_opener_env(self.env)
 
+    def action_open_again(self):
+        """Open what is closed as it was open before, with the rights of who presses the button."""
+        for table in self:
+            setting = table._get_setting()
+            if setting.is_open:
+                table._decide_opening(True, setting.field_ids)
+        return True
+
     def _make_setting(self):
         """Return the setting of the company at hand, made if need be, with all rights.
 

@@ -303,6 +303,29 @@ class TestRightsOfDataTables(RightsCommon):
                 audience.action_refresh()
                 self.assertFalse(audience.refresh_error)
 
+    def test_another_administrator_opens_a_closed_table_again(self):
+        self._open(self.leads, "city")
+        second = new_test_user(self.env, "dm_second", f"{GROUP_ADMIN},{LEADS}")
+        self.admin.action_archive()
+        domain = "[('city', '=', 'Oslo')]"
+        self.assertIn("is closed", self._count(self.leads, domain)["error"])
+        with self.assertRaises(AccessError):
+            self.leads.with_user(self.marketer).action_open_again()
+        plain = new_test_user(self.env, "dm_plain", GROUP_ADMIN)
+        with self.assertRaises(AccessError):
+            self.leads.with_user(plain).action_open_again()
+        self.leads.with_user(second).action_open_again()
+        self.assertEqual(self.leads.with_user(second).opened_by_id, second)
+        self.assertIn("people", self._count(self.leads, domain))
+
+    def test_nobody_decides_for_a_company_that_they_do_not_work_in(self):
+        table = self.leads.with_user(self.admin_there)
+        table = table.with_context(allowed_company_ids=self.here.ids)
+        for vals in ({"open_to_marketers": True}, {"active": False}):
+            with self.subTest(vals), self.assertRaises(AccessError):
+                table.write(vals)
+        self.assertFalse(self.leads.setting_ids)
+
     def test_whoever_changes_an_open_table_lends_their_own_rights(self):
         table = self._make_table()
         self._open(table, "city")
