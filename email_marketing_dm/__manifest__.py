@@ -35,6 +35,7 @@
         "views/directmail_account_views.xml",
         "views/directmail_first_contact_views.xml",
         "views/directmail_sender_views.xml",
+        "views/directmail_seed_address_views.xml",
         "views/directmail_data_table_views.xml",
         "views/directmail_audience_views.xml",
         "views/directmail_audience_shown_views.xml",

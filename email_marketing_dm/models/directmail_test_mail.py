@@ -43,7 +43,7 @@ class DirectmailAccount(models.Model):
 
 
 class DirectmailTestMail(models.Model):
-    """Test mails: who sent which template to which colleague. In no task's results."""
+    """Test mails: who sent which template to which mailbox. In no task's results."""
 
     _name = "directmail.test.mail"
     _description = "DirectMail Test Mail"
@@ -56,6 +56,12 @@ class DirectmailTestMail(models.Model):
     # Of `directmail.template.test`: one form sends to an address once, however often it is asked.
     form_number = fields.Integer(index="btree_not_null")
     email = fields.Char("Address", required=True)
+    seed_id = fields.Many2one(
+        "directmail.seed.address",
+        "Seed address",
+        ondelete="set null",
+        help="Empty: the address of a colleague.",
+    )
     state = fields.Selection(
         [
             ("sending", "Being sent"),
@@ -66,18 +72,19 @@ class DirectmailTestMail(models.Model):
         required=True,
         default="sending",
     )
-    code = fields.Char()
+    code = fields.Char("Answer of DirectMail")
 
     _user_day = models.Index("(user_id, create_date)")
 
     @api.model
     @api.private
-    def _reserve(self, template, user, emails, form_number):
+    def _reserve(self, template, user, recipients, form_number):
         """Take test mails from the user's and the account's limits, before any of them is sent.
 
         To be called in a transaction of its own: the gate makes the limits exact, and holds the
         senders up for as long as it is held.
 
+        :param recipients: {address: id of its `directmail.seed.address`, False for a colleague}
         :param int form_number: of the form that sends them; what it has sent is not sent again
         :return: what the form has sent before, and what is to be sent now
         :raise UserError: if there are too many
@@ -87,11 +94,11 @@ class DirectmailTestMail(models.Model):
         earlier = self.search(
             [
                 ("form_number", "=", form_number),
-                ("email", "in", emails),
+                ("email", "in", list(recipients)),
                 ("state", "!=", "refused"),
             ]
         )
-        emails = [email for email in emails if email not in set(earlier.mapped("email"))]
+        emails = [email for email in recipients if email not in set(earlier.mapped("email"))]
         since = fields.Datetime.now() - timedelta(days=1)
         used = self.search_count(
             [("user_id", "=", user.id), ("create_date", ">", since), ("state", "!=", "refused")]
@@ -120,6 +127,7 @@ class DirectmailTestMail(models.Model):
                     "user_id": user.id,
                     "form_number": form_number,
                     "email": email,
+                    "seed_id": recipients[email],
                 }
                 for email in emails
             ]

@@ -75,6 +75,7 @@ class DirectmailMixin:
                     "access_key_secret": ACCESS_KEY_SECRET,
                     "public_url": "https://www.example.com",
                     "tz": "Asia/Singapore",
+                    "test_domains": "example.com",
                     **vals,
                 }
             )

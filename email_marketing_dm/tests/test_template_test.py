@@ -1,6 +1,10 @@
-from odoo.exceptions import AccessError, UserError
+import re
+
+from psycopg2 import IntegrityError
+
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from .common import BODY
 from .common_review import ReviewCommon
@@ -101,9 +105,7 @@ class TestTemplateTest(ReviewCommon):
         self.assertTrue(test["template_id"])
         self.assertEqual(test["headers"].keys(), mail["headers"].keys())
         self.assertEqual(test["variables"].keys(), mail["variables"].keys())
-        self.assertEqual(
-            {**test["variables"], "Token": ""}, {**mail["variables"], "Token": ""}
-        )
+        self.assertEqual({**test["variables"], "Token": ""}, {**mail["variables"], "Token": ""})
         self.assertRegex(test["from"], "^news-", "a random address, as the task's default")
         self.assertEqual(test["subject"], f"[Test] {mail['subject']}")
         self.assertNotEqual(test["tag"], mail["tag"])
@@ -166,15 +168,171 @@ class TestTemplateTest(ReviewCommon):
                 self.env, f"dm_many{number}", "base.group_user", email=f"m{number}@example.com"
             )
         for users, reason in (
-            (portal, "no internal user"),
+            (portal, "is not an internal user"),
             (nowhere, "no usable email address"),
-            (many, "1 to 5 colleagues"),
+            (many, "1 to 5 recipients"),
         ):
             with self.assertRaisesRegex(UserError, reason):
                 self._test(template, users)
         self.assertFalse(self.env["directmail.test.mail"].search([("email", "=like", "m%")]))
         _answer, rows = self._test(template, many[:5])
         self.assertEqual(len(rows), 5)
+
+    # === WHERE TESTS MAY GO === #
+
+    def _make_seed(self, email="design.azure@gmail.example", **vals):
+        return (
+            self.env["directmail.seed.address"]
+            .with_user(self.admin)
+            .create({"name": "Gmail", "email": email, **vals})
+        )
+
+    def test_an_address_outside(self):
+        """A marketer who changes her own address gets nothing that nobody has reviewed."""
+        template = self._make_template(approved=False)
+        self.user.with_user(self.user).email = "private@gmail.example"
+        form = self._make_form(template)
+        for text in ("gmail.example", "dm_admin", "seed address"):
+            self.assertIn(text, form.problem)
+        with self.assertRaisesRegex(UserError, "private@gmail.example.*gmail.example.*dm_admin"):
+            self._test(template, form=form)
+        with self.assertRaisesRegex(UserError, "gmail.example"):
+            self._test(template, self.user + self.other)
+        with self.assertRaises(AccessError):
+            self.account.with_user(self.user).test_domains = "gmail.example"
+        self.account.with_user(self.admin).test_domains = "example.com, gmail.example"
+        self.assertFalse(form.problem)
+        _answer, [mail] = self._test(template, form=form)
+        self.assertEqual(mail["to"], "private@gmail.example")
+
+    def test_a_domain_is_meant_exactly(self):
+        template = self._make_template(approved=False)
+        for email in ("a@evil.example.com", "a@notexample.com", "a@example.com.evil.example"):
+            with self.subTest(email):
+                self.user.email = email
+                with self.assertRaisesRegex(UserError, "not allowed"):
+                    self._test(template)
+        self.user.email = "A@EXAMPLE.COM"
+        _answer, [mail] = self._test(template)
+        self.assertEqual(mail["to"], "a@example.com")
+
+    def test_how_domains_are_entered(self):
+        account = self.account.with_user(self.admin)
+        account.test_domains = " Example.COM;@azure.example\n münchen.example, example.com "
+        self.assertEqual(account.test_domains, "example.com, azure.example, xn--mnchen-3ya.example")
+        for wrong in ("localhost", "a@example.com", "*.example.com", "http://example.com"):
+            with self.subTest(wrong), self.assertRaisesRegex(ValidationError, re.escape(wrong)):
+                account.test_domains = wrong
+        account.test_domains = False
+        with self.assertRaisesRegex(UserError, "not allowed"):
+            self._test(self._make_template(approved=False))
+
+    def test_which_domains_are_allowed_at_first(self):
+        self.env.company.write({"email": "Azure <info@azure.example>"})
+        self.env.company.alias_domain_id = self.env["mail.alias.domain"].create(
+            {"name": "mail.azure.example"}
+        )
+        account = self.env["directmail.account"].with_user(self.admin).create({"name": "New"})
+        self.assertEqual(account.test_domains, "azure.example, mail.azure.example")
+        self.env.company.write({"email": "azure@gmail.com", "alias_domain_id": False})
+        account = self.env["directmail.account"].with_user(self.admin).create({"name": "Newer"})
+        self.assertFalse(account.test_domains, "anybody can have an address there")
+        # an upgrade asks the accounts that are there, and these know their sender addresses
+        self.env.add_to_compute(self.account._fields["test_domains"], self.account)
+        self.assertEqual(self.account.test_domains, "mail.example.com")
+
+    def test_colleagues_of_another_company(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        stranger = new_test_user(
+            self.env,
+            "dm_elsewhere",
+            "base.group_user",
+            company_id=company.id,
+            company_ids=[(6, 0, company.ids)],
+            email="e@example.com",
+        )
+        with self.assertRaisesRegex(UserError, "dm_elsewhere.*is not a user of"):
+            self._test(self._make_template(approved=False), stranger)
+
+    def test_seed_addresses(self):
+        """Mailboxes that an administrator keeps get tests wherever they are."""
+        template = self._make_template(approved=False)
+        seeds = self._make_seed() + self._make_seed("azure@outlook.example", name="Outlook")
+        _answer, rows = self._test(template, self.user, seed_ids=[(6, 0, seeds.ids)])
+        self.assertEqual(
+            {row["to"] for row in rows},
+            {"dm_user@example.com", "design.azure@gmail.example", "azure@outlook.example"},
+        )
+        log = self.env["directmail.test.mail"].search([], limit=3)
+        self.assertEqual(set(log.mapped("email")), {row["to"] for row in rows})
+        self.assertEqual(log.user_id, self.user)
+        self.assertEqual(set(log.filtered("seed_id").mapped("email")), set(seeds.mapped("email")))
+        form = self._make_form(template, seed_ids=[(6, 0, seeds.ids)], user_ids=[(5,)])
+        _answer, rows = self._test(template, form=form)
+        self.assertEqual(len(rows), 2, "without a colleague")
+        many = self.env["directmail.seed.address"]
+        for number in range(5):
+            many += self._make_seed(f"seed{number}@gmail.example")
+        with self.assertRaisesRegex(UserError, "1 to 5 recipients"):
+            self._test(template, self.user, seed_ids=[(6, 0, many.ids)])
+
+    def test_who_keeps_seed_addresses(self):
+        seed = self._make_seed()
+        mine = seed.with_user(self.user)
+        self.assertEqual(mine.email, "design.azure@gmail.example")
+        for change in (
+            lambda: mine.write({"email": "private@gmail.example"}),
+            lambda: mine.unlink(),
+            lambda: mine.create({"name": "Mine", "email": "private@gmail.example"}),
+        ):
+            with self.assertRaises(AccessError):
+                change()
+        with self.assertRaisesRegex(ValidationError, "not an email address"):
+            self._make_seed("nothing")
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
+            self._make_seed("Design.Azure@GMAIL.example")
+
+    def test_seed_addresses_of_another_company(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        boss = new_test_user(
+            self.env,
+            "dm_boss",
+            "email_marketing_dm.email_marketing_dm_group_admin",
+            company_id=company.id,
+            company_ids=[(6, 0, company.ids)],
+        )
+        theirs = (
+            self.env["directmail.seed.address"]
+            .with_user(boss)
+            .create({"name": "Theirs", "email": "theirs@gmail.example"})
+        )
+        self.assertEqual(theirs.company_id, company)
+        self.assertFalse(theirs.with_user(self.user).search([]))
+        with self.assertRaises(AccessError):
+            theirs.with_user(self.admin).email = "x@gmail.example"
+        template = self._make_template(approved=False)
+        with self.assertRaises(AccessError):
+            self._test(template, seed_ids=[(6, 0, theirs.ids)])
+        # nor where somebody works in both companies
+        self.user.company_ids += company
+        with self.assertRaisesRegex(UserError, "Theirs.*another company"):
+            self._test(template, seed_ids=[(6, 0, theirs.ids)])
+
+    def test_an_archived_seed_address(self):
+        seed = self._make_seed()
+        form = self._make_form(self._make_template(approved=False), seed_ids=[(6, 0, seed.ids)])
+        seed.active = False
+        with self.assertRaisesRegex(UserError, "Gmail.*archived"):
+            self._test(form.template_id, form=form)
+
+    def test_the_log_is_for_administrators(self):
+        self._test(self._make_template(approved=False))
+        log = self.env["directmail.test.mail"]
+        self.assertTrue(log.with_user(self.admin).search([]))
+        with self.assertRaises(AccessError):
+            log.with_user(self.user).search([])
+        with self.assertRaises(AccessError):
+            log.with_user(self.admin).search([]).unlink()
 
     def test_fifty_a_day(self):
         template = self._make_template(approved=False)

@@ -24,7 +24,7 @@ CONTENT = ("subject", "sender_name", "preview_text", "body_html")
 
 
 class DirectmailTemplateTest(models.TransientModel):
-    """Sends a template, reviewed or not, to colleagues, with the values of one contact.
+    """Sends a template, reviewed or not, to our own mailboxes, with the values of one contact.
 
     An approved template goes the way that email tasks go. DirectMail sends text that nobody has
     reviewed as the body of a single mail, and only so.
@@ -39,14 +39,24 @@ class DirectmailTemplateTest(models.TransientModel):
         "directmail.template", required=True, readonly=True, ondelete="cascade"
     )
     account_id = fields.Many2one(related="template_id.account_id")
+    company_id = fields.Many2one(related="template_id.company_id")
     user_ids = fields.Many2many(
         "res.users",
-        string="To",
-        required=True,
-        domain=[("share", "=", False)],
+        string="Colleagues",
+        domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
         default=lambda self: self.env.user,
-        help="Colleagues who have a user here, at most 5 at once.",
+        help="Users of this company, at an address with a domain that an administrator allows.",
     )
+    # An archived address must not drop out silently.
+    seed_ids = fields.Many2many(
+        "directmail.seed.address",
+        string="Seed addresses",
+        domain="[('company_id', '=', company_id), ('active', '=', True)]",
+        context={"active_test": False},
+        help="Mailboxes at Gmail, Outlook and other providers that an administrator keeps for"
+        " tests.",
+    )
+    problem = fields.Char(compute="_compute_problem")
     partner_id = fields.Many2one(
         "res.partner",
         "With the values of",
@@ -94,15 +104,20 @@ class DirectmailTemplateTest(models.TransientModel):
         for test in self:
             test.sender_id = test.template_id.account_id.sender_ids.filtered("ready")[:1]
 
+    @api.depends("user_ids.email", "seed_ids.active", "account_id.test_domains")
+    def _compute_problem(self):
+        for test in self:
+            test.problem = test._find_problem()
+
     def action_send(self):
         """Send the test mails and say what became of them.
 
         :raise UserError: if they may not be sent, or DirectMail refuses all of them
         """
         self.ensure_one()
-        addresses = self._get_addresses()
-        mails = self._make_mails(addresses)
-        answers = self._send(mails)
+        recipients = self._get_recipients()
+        mails = self._make_mails(recipients)
+        answers = self._send(mails, recipients)
         sent = [email for email, answer in answers.items() if answer.verdict == Verdict.ACCEPTED]
         unknown = [email for email, answer in answers.items() if answer.verdict == Verdict.UNKNOWN]
         refused = [answers[email] for email in answers.keys() - {*sent, *unknown}]
@@ -122,30 +137,69 @@ class DirectmailTemplateTest(models.TransientModel):
 
     # === BUSINESS === #
 
-    def _get_addresses(self):
-        """Return the colleagues' addresses.
+    def _get_recipients(self):
+        """Return where the test goes: {address: id of the seed address, False for a colleague}.
 
-        :raise UserError: if there are too many, or somebody is none or has none
+        :raise UserError: if it may not go there, or there are too many
         """
         self.template_id.check_access("read")
-        users = self.user_ids
-        strangers = users.filtered(lambda user: user.share or not user.active)
-        if strangers:
-            raise UserError(
-                self.env._(
-                    "%s is no internal user. Tests go to colleagues only.",
-                    ", ".join(strangers.mapped("name")),
-                )
+        self.seed_ids.check_access("read")
+        problem = self._find_problem()
+        if problem:
+            raise UserError(problem)
+        return {normalise(seed.email): seed.id for seed in self.seed_ids} | {
+            normalise(user.email): False for user in self.user_ids
+        }
+
+    def _find_problem(self):
+        """Return why the test can't go to those who are chosen, a sentence; False if it can."""
+        self.ensure_one()
+        if not 0 < len(self.user_ids) + len(self.seed_ids) <= AT_ONCE:
+            return self.env._("Choose 1 to %s recipients.", AT_ONCE)
+        problems = (
+            *(self._find_user_problem(user) for user in self.user_ids),
+            *(self._find_seed_problem(seed) for seed in self.seed_ids),
+        )
+        return next(filter(None, problems), False)
+
+    def _find_user_problem(self, user):
+        """Return why a colleague can't get the test; False if they can."""
+        account = self.account_id
+        if user.share or not user.active:
+            return self.env._(
+                "%s is not an internal user. Tests go to colleagues and seed addresses only.",
+                user.name,
             )
-        if not 0 < len(users) <= AT_ONCE:
-            raise UserError(self.env._("Choose 1 to %s colleagues.", AT_ONCE))
-        addresses = {user: normalise(user.email or "") for user in users}
-        missing = [user.name for user, address in addresses.items() if not address]
-        if missing:
-            raise UserError(
-                self.env._("%s has no usable email address.", ", ".join(missing)),
+        if account.company_id not in user.sudo().company_ids:
+            return self.env._(
+                "%(user)s is not a user of %(company)s. Choose colleagues who work there.",
+                user=user.name,
+                company=account.company_id.name,
             )
-        return list(dict.fromkeys(addresses.values()))
+        address = normalise(user.email or "")
+        if not address:
+            return self.env._("%s has no usable email address.", user.name)
+        if account._may_test(address):
+            return False
+        return self.env._(
+            "No test mail can go to %(address)s, because the domain %(domain)s is not allowed for"
+            " tests. Ask an administrator (%(admins)s) to add the domain to the account"
+            " %(account)s, or choose a seed address instead.",
+            address=address,
+            domain=address.partition("@")[2],
+            admins=account._get_admin_names(),
+            account=account.name,
+        )
+
+    def _find_seed_problem(self, seed):
+        """Return why a seed address can't get the test; False if it can."""
+        if not seed.active:
+            return self.env._("The seed address %s is archived. Remove it.", seed.display_name)
+        if seed.company_id != self.account_id.company_id:
+            return self.env._(
+                "The seed address %s belongs to another company. Remove it.", seed.display_name
+            )
+        return False
 
     def _make_mails(self, addresses):
         """Return {address: `directmail.records.Mail`}, as an email task makes them.
@@ -195,13 +249,14 @@ class DirectmailTemplateTest(models.TransientModel):
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
 
-    def _send(self, mails):
+    def _send(self, mails, recipients):
         """Send the mails, each limit taken before and each answer written after the calls.
 
         What this form has sent is not sent again: Odoo repeats a whole request whose transaction
         collided with another, the calls included.
 
         :param mails: {address: Mail}
+        :param recipients: of `_get_recipients`
         :return: {address: `directmail.answers.Answer`}
         """
         account = self.template_id.account_id
@@ -212,7 +267,7 @@ class DirectmailTemplateTest(models.TransientModel):
         with self.env.registry.cursor() as cr:
             env = self.env(cr=cr, su=True)
             earlier, reserved = env["directmail.test.mail"]._reserve(
-                self.template_id.with_env(env), self.env.user.with_env(env), list(mails), self.id
+                self.template_id.with_env(env), self.env.user.with_env(env), recipients, self.id
             )
             answers = {test.email: test._get_answer() for test in earlier}
             numbers = {test.email: test.id for test in reserved}

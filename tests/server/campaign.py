@@ -64,6 +64,7 @@ class Shop:
                     "access_key_id": access_key_id,
                     "access_key_secret": secret,
                     "public_url": "https://www.example.com",
+                    "test_domains": "example.com",
                     "tz": "Asia/Singapore",
                     "rate_limit": 100,
                 }
