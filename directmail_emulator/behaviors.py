@@ -67,6 +67,10 @@ BEHAVIORS = (
                  "refuse": "no: InvalidParameter",
                  "ignore": "no: they are as if they were not there (`query` only)",
                  "accept": "yes; where both have one, the body's counts"}),
+    Behavior("idle_connections", "protocol.idle_connections",
+             "What becomes of connections that are not used for `protocol.idle_seconds`?", {
+                 "forgotten": "a call that comes on one gets a reset and is not carried out",
+                 "closed": "they are closed", "kept": "they stay open"}),
     Behavior("template_senders", "rules.template_senders",
              "Which senders may use `Template` in SingleSendMail?", {
                  ("batch", "trigger"): "all",

@@ -7,14 +7,14 @@ import json
 import sys
 import traceback
 import uuid
-import weakref
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from . import parameters, signature
 from .errors import ApiError, error_body, missing_parameter
-from .misbehave import Misbehaviour
+from .idle import IdleConnections
+from .misbehave import Misbehaviour, reset
 from .operations import Call, Params, load_all
 
 VERSION = "2015-11-23"
@@ -69,7 +69,7 @@ class Gateway:
         self.core = core
         self.region = region
         self._misbehaviour = Misbehaviour(core)
-        self._used = weakref.WeakSet()  # connections that have carried a call
+        self._idle = IdleConnections()
 
     async def __call__(self, request):
         request_id = str(uuid.uuid4()).upper()
@@ -90,10 +90,20 @@ class Gateway:
         received.params.update(received.query)
         received.params.update(received.form)
         received.access_key_id = self._stated_key(received)
-        reused = request.transport in self._used
-        if request.transport is not None:
-            self._used.add(request.transport)
-        return await self._with_faults(request, received, reused)
+        transport, protocol = request.transport, self._protocol_of(received)
+        if transport is None:
+            return await self._with_faults(request, received, False)
+        if self._idle.is_forgotten(transport, protocol):
+            reset(transport)
+            return web.Response()
+        response = await self._with_faults(request, received, self._idle.is_used(transport))
+        self._idle.note(transport, protocol)
+        return response
+
+    def _protocol_of(self, received):
+        """How calls of the account that a request names are treated."""
+        account = self.core.accounts.by_key(received.access_key_id, self.region)
+        return (account or self.core).settings.protocol
 
     @staticmethod
     def _form(request, body):

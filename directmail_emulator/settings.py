@@ -26,6 +26,8 @@ class Protocol:
     missing_parameter: str = "MissingParameter"  # or "Missing{name}", as other pages have it
     unknown_parameters: str = "refuse"  # or "ignore"
     parameter_places: str = "refuse"  # of those in the wrong place; or "ignore", "accept"
+    idle_connections: str = "forgotten"  # those unused for idle_seconds; or "closed", "kept"
+    idle_seconds: float = 60.0
 
 
 @dataclass

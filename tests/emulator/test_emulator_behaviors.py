@@ -1,5 +1,6 @@
 """The service behaves as each of its open points is set."""
 
+import http.client
 import json
 import re
 import time
@@ -174,3 +175,29 @@ def refusal_of(account, **fields):
     except Exception as error:
         return error.code
     return None
+
+
+@pytest.mark.parametrize("behavior", BEHAVIOR["idle_connections"].values)
+def test_idle_connections_are_forgotten_closed_or_kept(account, behavior):
+    account.configure(settings={"protocol": {"idle_seconds": 0.3}})
+    behave(account, "idle_connections", behavior)
+    host, port = account.endpoint.split(":")
+    # Signed calls one after the other on a connection of our own: nothing tries again.
+    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+
+    def call():
+        connection.request("POST", "/", headers={
+            "x-acs-action": "DescAccountSummary", "x-acs-version": "2015-11-23",
+            "Authorization": f"ACS3-HMAC-SHA256 Credential={account.key},SignedHeaders=,Signature="})
+        return connection.getresponse().read()
+
+    assert call() and call(), "in use"
+    socket = connection.sock
+    time.sleep(0.6)
+    if behavior == "kept":
+        assert call() and connection.sock is socket
+    elif behavior == "closed":
+        assert socket.recv(1) == b""
+    else:
+        with pytest.raises(ConnectionResetError):
+            call()
