@@ -98,13 +98,21 @@ class FirstContact:
         if ref:
             emulator.approve(ref)
             self.press("run")
-        emulator.flush_outcomes()
-        self.answer()
-        if self.steps()["eyes"][0] == "asked":  # an answer has changed how mails are made
-            emulator.flush_outcomes()
-            self.answer()
+        for _mail in range(2):  # a second one if an answer has changed how mails are made
+            if self.wait_for("eyes") == "asked":
+                emulator.flush_outcomes()
+                self.answer()
         self.wait()
         return self.steps()
+
+    def wait_for(self, name, seconds=60):
+        """Return a step's state once it has begun: the cron may be carrying out those before it."""
+        deadline = time.monotonic() + seconds
+        while (state := self.steps()[name][0]) in ("todo", "running"):
+            assert time.monotonic() < deadline, f"{name} does not begin: {self.steps()}"
+            time.sleep(0.2)
+            self.press("run")
+        return state
 
     def wait(self, seconds=30):
         """Press *Check now* until all that DirectMail has to say has come."""

@@ -290,30 +290,34 @@ def behaviors():
     """
     with open_shop("behaviors") as shop:
         for number, (behavior, value) in enumerate(all_others()):
-            changes = behavior.changes(value)
-            push = behavior.setting.startswith("events.")
-            branch = open_branch(shop, number, changes, push)
-            contact = FirstContact(branch)
-            steps = contact.walk()
             label = f"{behavior.name}={value}"
-            bad = [
-                f"{label}: {name}: {step}" for name, step in steps.items() if step[0] == "failed"
-            ]
-            if push and steps["push"][0] != "ok":
-                bad.append(f"{label}: the event was not understood: {steps['push']}")
-            if branch.refusal:
-                told = "template" in branch.refusal
-                expected = behavior.name == "template_operations" and told
-                complaint = f"{label}: the template was refused: {branch.refusal}"
-                print(f"behaviors: {label}: {branch.refusal.splitlines()[0]}")
-                yield Books({}, 0, 0, 0, 0, []), bad + [complaint] * (not expected)
-                continue
-            books, state, told, wrong = send_campaign(branch, f"way{number}")
-            if state != "done":
-                named = behavior.name in told or behavior.question in told
-                wrong = [f"it {state}: {told}"] * (not named or bool(books.mailed))
-            print(f"behaviors: {label}: {state}, {books.mailed} mailed")
-            yield books, bad + [f"{label}: {complaint}" for complaint in wrong]
+            try:
+                books, wrong = _try_behavior(shop, number, behavior, value, label)
+            except Exception as error:  # the others are still worth trying
+                traceback.print_exc()
+                books, wrong = Books({}, 0, 0, 0, 0, []), [f"{type(error).__name__}: {error}"]
+            yield books, [f"{label}: {complaint}" for complaint in wrong]
+
+
+def _try_behavior(shop, number, behavior, value, label):
+    """Return (books of the campaign, what is wrong) with one open point the other way round."""
+    push = behavior.setting.startswith("events.")
+    branch = open_branch(shop, number, behavior.changes(value), push)
+    steps = FirstContact(branch).walk()
+    bad = [f"{name}: {step}" for name, step in steps.items() if step[0] == "failed"]
+    if push and steps["push"][0] != "ok":
+        bad.append(f"the event was not understood: {steps['push']}")
+    if branch.refusal:
+        print(f"behaviors: {label}: {branch.refusal.splitlines()[0]}", flush=True)
+        if behavior.name != "template_operations" or "template" not in branch.refusal:
+            bad.append(f"the template was refused: {branch.refusal}")
+        return Books({}, 0, 0, 0, 0, []), bad
+    books, state, told, wrong = send_campaign(branch, f"way{number}")
+    if state != "done":
+        named = behavior.name in told or behavior.question in told
+        wrong = [f"it {state}: {told}"] * (not named or bool(books.mailed))
+    print(f"behaviors: {label}: {state}, {books.mailed} mailed", flush=True)
+    return books, bad + wrong
 
 
 def platform():
