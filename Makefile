@@ -6,7 +6,7 @@ ONLY ?=
 DB ?= directmail_dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint shell terms demo bench torture screenshots stop
+.PHONY: help setup test lint shell terms rights demo bench torture screenshots stop
 
 help:
 	@echo "make setup   get Odoo 19, PostgreSQL, Chromium and the Python packages (once; warm: at once)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench   side-by-side figures (ONLY=name, SCALE=people)"
 	@echo "make torture the long reliability runs (ONLY=name, SEED=number)"
 	@echo "make screenshots  take the documentation's pictures again"
+	@echo "make rights  try what every role may do, and write docs/rights.md"
 	@echo "make terms   export the addon's terms, and bring the translations in step"
 	@echo "make stop    stop the database server (it also stops by itself)"
 
@@ -34,6 +35,9 @@ shell: setup
 
 terms: setup
 	@$(PYTHON) -m devenv.translations
+
+rights: setup
+	@RIGHTS=write $(PYTHON) -m devenv.test tests/server/test_rights.py
 
 stop:
 	@$(STATE)/venv/bin/python -m devenv.postgres stop

@@ -157,6 +157,7 @@ class DirectmailAudience(models.Model):
 
     def _get_members_action(self, name, domain):
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_audience_member_action"
         )
@@ -166,6 +167,7 @@ class DirectmailAudience(models.Model):
 
     def action_view_sizes(self):
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_audience_size_action"
         )

@@ -33,6 +33,7 @@ class DirectmailPeopleFigure(models.AbstractModel):
     def action_view_people(self):
         """Open the people of this group."""
         self.ensure_one()
+        self.check_access("read")
         owner = self._get_owner()
         results = self.env[owner._result_model]
         action = owner._open(owner._result_model)
@@ -43,6 +44,7 @@ class DirectmailPeopleFigure(models.AbstractModel):
     def action_new_audience(self):
         """Open a new audience with one rule: the people of this group."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_audience_action"
         )

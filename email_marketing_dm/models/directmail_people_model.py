@@ -210,6 +210,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         return action
 
     def _open(self, model_name, variant=""):
+        self.check_access("read")
         name = f"{model_name.replace('.', '_')}_action" + (f"_{variant}" if variant else "")
         action = self.env["ir.actions.act_window"]._for_xml_id(f"email_marketing_dm.{name}")
         action["domain"] = [(self.env[model_name]._owner_field, "=", self.id)]

@@ -36,7 +36,7 @@ class DirectmailPeopleResult(models.AbstractModel):
 
     def _check_access(self, operation):
         refused = super()._check_access(operation)
-        if self.env.su or not any(self._ids):
+        if self.env.su or not any(self._ids) or (refused and refused[0] == self):
             return refused
         contacts = self.sudo().partner_id.with_env(self.env)
         hidden = contacts - contacts._filtered_access("read")

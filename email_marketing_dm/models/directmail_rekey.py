@@ -237,6 +237,7 @@ class DirectmailRekey(models.Model):
 
     def action_view_unmatched(self):
         """Open the opt-outs that can't be matched."""
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_optout_action"
         )

@@ -164,6 +164,7 @@ class DirectmailTask(models.Model):
     def action_view_held_back(self):
         """Open the people whom fatigue control held back, by rule."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_delivery_action"
         )

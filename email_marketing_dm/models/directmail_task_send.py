@@ -154,6 +154,7 @@ class DirectmailTask(models.Model):
     def action_view_deliveries(self):
         """Open the people behind a figure: the context names a state or an outcome."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_delivery_action"
         )

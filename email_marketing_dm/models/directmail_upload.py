@@ -282,6 +282,7 @@ class DirectmailUpload(models.Model):
     def action_view_lines(self):
         """Open the rows behind a figure: the context names a status, or `people`."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_upload_line_action"
         )
@@ -294,6 +295,7 @@ class DirectmailUpload(models.Model):
     def action_download_unmatched(self):
         """Download the IDs that matched nobody, as CSV."""
         self.ensure_one()
+        self.check_access("read")
         return {
             "type": "ir.actions.act_url",
             "url": f"/directmail/upload/{self.id}/unmatched.csv",

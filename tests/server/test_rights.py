@@ -1,0 +1,78 @@
+"""Nobody gets more than they may: every role tries everything, and the page of rights says so."""
+
+import os
+from pathlib import Path
+
+import pytest
+import requests
+from odoo_server import OdooServer
+from rights import FAULT, INSIDERS, REFUSED, make_world, try_roles
+from rights_table import render
+
+PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
+#: Without it the key would be whatever earlier tests have left on this machine.
+KEY = {"DIRECTMAIL_MASTER_KEY": "the master key of the rights"}
+
+
+@pytest.fixture(scope="module")
+def world(database):
+    return make_world(database)
+
+
+@pytest.fixture(scope="module")
+def server(world, database):
+    with OdooServer(database, crons=0, environment=KEY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tried(server, world):
+    """What every role got; faults and leaks are in the order in which they happened."""
+    return try_roles(server, world)
+
+
+def test_every_model_is_tried(world):
+    """A new model is tried by itself, or `rights_world` says what it needs."""
+    for name, model in world.items():
+        if model["ours"] and model["kind"] != "abstract":
+            missing = [whose for whose, number in model["records"].items() if not number]
+            assert not missing, f"{name}: rights_world makes no record of {missing}"
+        for method, about in model["methods"].items():
+            assert len(about["needs"]) <= len(about["arguments"]), (
+                f"{name}.{method} needs {about['needs']}: add them to ARGUMENTS in rights_world"
+            )
+
+
+def test_the_page_of_rights(tried, world):
+    """To write the page anew: make rights"""
+    page = render(tried[0], world)
+    if os.environ.get("RIGHTS") == "write":
+        PAGE.write_text(page)
+    assert PAGE.read_text() == page, "docs/rights.md is not what the server does: make rights"
+
+
+def test_nothing_ends_in_a_traceback(tried):
+    assert [fault[:3] for fault in tried[1]] == []
+
+
+def test_nobody_else_gets_anything(tried, world):
+    for role in set(tried[0]) - set(INSIDERS):
+        for name, found in tried[0][role].items():
+            assert not any(found["rights"].values()), (role, name, found["rights"])
+            if world[name]["ours"]:
+                for method, outcomes in found["methods"].items():
+                    assert {*outcomes.values()} <= {REFUSED, FAULT}, (role, name, method, outcomes)
+
+
+def test_nothing_without_a_login(server, world):
+    with requests.Session() as http:
+        http.trust_env = False
+        for name, model in world.items():
+            for method in ("search_read", *model["methods"]):
+                answer = http.post(
+                    f"{server.url}/web/dataset/call_kw/{name}/{method}",
+                    json={"params": {"model": name, "method": method, "args": [], "kwargs": {}}},
+                    timeout=60,
+                ).json()
+                kind = answer["error"]["data"]["name"]
+                assert kind == "odoo.http.SessionExpiredException", (name, method, answer)
