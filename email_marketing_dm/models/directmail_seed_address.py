@@ -12,6 +12,7 @@ class DirectmailSeedAddress(models.Model):
 
     _name = "directmail.seed.address"
     _description = "Seed Address for Test Mails"
+    _inherit = ["directmail.of.company"]
     _order = "name, id"
     _rec_names_search = ["name", "email"]
 

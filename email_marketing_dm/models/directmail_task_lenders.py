@@ -29,7 +29,9 @@ class DirectmailTask(models.Model):
                         " its placeholders use your rights. Check the mail, then press Send."
                     ),
                     "warning",
-                    task.env._("New owner: check the email task, then send it"),
+                    # Whoever was appointed is asked to take over already.
+                    not task.owner_pending
+                    and task.env._("New owner: check the email task, then send it"),
                 )
             elif task.state in ("pending", "sending"):
                 task._pause(
@@ -42,6 +44,16 @@ class DirectmailTask(models.Model):
                 )
             else:
                 task.activity_reschedule([ACTIVITY], new_user_id=task.user_id.id)
+
+    def _agree_by_sending(self):
+        """Take the owner's *Send* or *Resume* as agreement to lend the task their rights.
+
+        :raise UserError: if it is somebody else who sends, and the owner has not agreed
+        """
+        self.ensure_one()
+        if self.owner_pending and self.user_id == self.env.user:
+            self._end_waiting()
+        self._check_taken_over()
 
     def _check_template(self):
         """Override: refuse a mail that uses the rights of somebody who has left."""

@@ -70,6 +70,7 @@ class DirectmailTask(models.Model):
         for task in tasks:
             task.check_access("write")
             task._lock()
+            task._agree_by_sending()
             task._check_ready()
             if not task.planned_at and task._is_too_late():
                 raise UserError(
@@ -112,6 +113,7 @@ class DirectmailTask(models.Model):
             if not task.planned_at:
                 task.action_send()
                 continue
+            task._agree_by_sending()
             task._check_key()
             if task.account_id.sudo().state != "active":
                 raise UserError(

@@ -52,7 +52,7 @@ class DirectmailTemplate(models.Model):
 
     # === ACTIONS === #
 
-    def action_take_over(self):
+    def action_take_over_content(self):
         """Answer for the content as it is: its placeholders use the current user's rights."""
         self.check_access("write")
         for template in self:

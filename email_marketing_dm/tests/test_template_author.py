@@ -182,8 +182,8 @@ class TestTemplateAuthor(ValuesCommon):
         self._appoint(self.other, template)
         self._approve(template.with_user(self.other))
         with self.assertRaises(AccessError):
-            template.with_user(self.user).action_take_over()
-        template.with_user(self.other).action_take_over()
+            template.with_user(self.user).action_take_over_content()
+        template.with_user(self.other).action_take_over_content()
         self.assertEqual(template.content_user_id, self.other)
         self.assertEqual(template.state, "approved", "the text is what DirectMail approved")
         task = self._pending_task(template, self.other)
@@ -207,7 +207,7 @@ class TestTemplateAuthor(ValuesCommon):
         self.assertFalse(self._texts(task))
         with self.assertRaisesRegex(UserError, "Take over"):
             task.action_send()
-        template.action_take_over()
+        template.action_take_over_content()
         task.action_send()
         self._run_cron()
         self.assertEqual((task.state, len(self._texts(task))), ("done", 2))
@@ -216,7 +216,7 @@ class TestTemplateAuthor(ValuesCommon):
         template = self._draft("object.parent_id.name")
         self._approve(template)
         task = self._pending_task(template, self.other)
-        template.with_user(self.other).sudo().action_take_over()
+        template.with_user(self.other).sudo().action_take_over_content()
         self.user.active = False
         task.sudo().scheduled_at = fields.Datetime.now()
         self._run_cron()
@@ -236,7 +236,7 @@ class TestTemplateAuthor(ValuesCommon):
         self.assertEqual((task.state, task.waiting_count), ("paused", 2))
         self.assertIn("Take over", task.state_message)
         self.assertNotIn("DirectMail refuses", task.state_message)
-        template.with_user(self.other).action_take_over()
+        template.with_user(self.other).action_take_over_content()
         task.action_resume()
         self._run_cron()
         self.assertEqual(self._texts(task)["ann@example.com"], ["Secret Ltd"])
@@ -261,7 +261,9 @@ class TestTemplateAuthor(ValuesCommon):
         self.assertEqual(task.state, "draft")
         activity = task.sudo().activity_ids
         self.assertEqual(activity.user_id, self.other)
-        self.assertIn("Send", activity.note)
+        self.assertIn("Take over", activity.summary)
+        with self.assertRaisesRegex(UserError, "has not agreed"):
+            task.with_user(self.admin).action_send()
         task.sudo().write({"send_type": "now", "scheduled_at": False})
         self._run_cron()
         self.assertFalse(self.emulator.ledger(task.tag_name or "none"))
@@ -277,6 +279,8 @@ class TestTemplateAuthor(ValuesCommon):
         self._appoint(self.other, task)
         task = task.with_user(self.other)
         self.assertEqual((task.state, task.pause_reason), ("paused", "owner"))
+        with self.assertRaisesRegex(UserError, "has not agreed"):
+            task.with_user(self.admin).action_resume()
         self._run_cron()
         self.assertFalse(self.emulator.ledger(task.tag_name))
         task.action_resume()
