@@ -80,8 +80,8 @@ class DirectmailDataTableSetting(models.Model):
         raise AccessError(
             env._(
                 "The data table %(table)s is closed, because it is read with the rights of whoever"
-                " opened it: %(reason)s An administrator can press “Open again” on the data table, or"
-                " take the tick off “Open to marketing users”.",
+                " opened it: %(reason)s An administrator can press “Open again” on the data table,"
+                " or take the tick off “Open to marketing users”.",
                 table=table.name,
                 reason=reason,
             )

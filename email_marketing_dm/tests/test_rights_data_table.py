@@ -303,6 +303,25 @@ class TestRightsOfDataTables(RightsCommon):
                 audience.action_refresh()
                 self.assertFalse(audience.refresh_error)
 
+    def test_a_model_says_that_a_table_is_closed_and_keeps_its_people(self):
+        self.lead.partner_id = self.env["res.partner"].create({"name": "Ann"})
+        self._open(self.leads, "city", "partner_id")
+        plain = new_test_user(self.env, "dm_plain", GROUP_ADMIN)
+        condition = {"data_table_id": self.leads.id, "domain": "[('city', '=', 'Oslo')]"}
+        model = (
+            self.env["directmail.aipl.model"]
+            .with_user(plain)
+            .create({"name": "A", "condition_ids": [Command.create(condition)]})
+        )
+        model.action_compute()
+        self.assertFalse(model.compute_error)
+        people = model.people_count
+        self.assertTrue(people)
+        self.admin.action_archive()
+        model.action_compute()
+        self.assertIn("is closed", model.compute_error)
+        self.assertEqual(model.people_count, people)
+
     def test_another_administrator_opens_a_closed_table_again(self):
         self._open(self.leads, "city")
         second = new_test_user(self.env, "dm_second", f"{GROUP_ADMIN},{LEADS}")
