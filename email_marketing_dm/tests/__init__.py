@@ -14,6 +14,7 @@ from . import (
     test_audience_sources,
     test_clock,
     test_company,
+    test_company_search,
     test_conversion,
     test_data_table,
     test_design,
