@@ -2,7 +2,6 @@ from odoo import http
 from odoo.http import request
 from odoo.tools import SQL
 
-from ..engine.audience import visible_contacts
 from ..models.directmail_audience import GROUP_DOWNLOAD
 from .download import PAGE, make_csv_response
 
@@ -19,7 +18,7 @@ class DirectmailAudience(http.Controller):
         """Download the people of an audience, safe to open in a spreadsheet.
 
         Contacts and other records that the user may not read are left out, also of somebody else's
-        public audience.
+        public audience, and so are the addresses that its owner uploaded.
         Nobody's encrypted address is told in clear.
         """
         audience = request.env["directmail.audience"].browse(audience_id).exists()
@@ -51,28 +50,25 @@ class DirectmailAudience(http.Controller):
     def _read_members(self, audience, last):
         """Return the next members: id, whether the user may see that person, what to tell."""
         env = audience._get_company_env(request.env)
-        found = SQL("SELECT * FROM page")
-        if audience._has_others_than_contacts():
-            found = env["directmail.data.table"]._select_readable(env, found)
+        member = SQL.identifier("page")
         return env.execute_query(
             SQL(
                 """WITH page AS MATERIALIZED (
-                       SELECT id, partner_id, res_model, res_id, email, email_encrypted
+                       SELECT id, audience_id, partner_id, res_model, res_id, email,
+                              email_encrypted
                          FROM directmail_audience_member
                         WHERE audience_id = %(audience)s AND id > %(last)s
                         ORDER BY id LIMIT %(page)s
                    )
-                   SELECT page.id, p.id IS NOT NULL OR m.partner_id IS NULL AND m.id IS NOT NULL,
-                          p.complete_name,
-                          CASE WHEN m.partner_id IS NULL THEN m.email ELSE p.email END,
-                          m.email_encrypted, m.res_model || ' ' || m.res_id, m.partner_id
-                     FROM page LEFT JOIN (%(found)s) m ON m.id = page.id
-                     LEFT JOIN res_partner p ON p.id = m.partner_id AND p.id IN (%(visible)s)
+                   SELECT page.id, %(seen)s, p.complete_name,
+                          CASE WHEN page.partner_id IS NULL THEN page.email ELSE p.email END,
+                          page.email_encrypted, page.res_model || ' ' || page.res_id,
+                          page.partner_id
+                     FROM page LEFT JOIN res_partner p ON p.id = page.partner_id
                     ORDER BY page.id""",
                 audience=audience.id,
                 last=last,
                 page=PAGE,
-                found=found,
-                visible=visible_contacts(env),
+                seen=env["directmail.audience.member"]._seen_to_sql(member),
             )
         )

@@ -1,8 +1,11 @@
 """Audience: an ordered list of lines becomes one SQL statement.
 
-Contacts, records of other models and bare addresses are three sorts of people that never meet, so
-the lines are combined for each sort by itself, on the column that tells its people apart. An
-audience of contacts only, which nearly all are, is a combination of mere integers.
+Contacts, records of other models, bare addresses and encrypted ones are four sorts of people that
+never meet, so the lines are combined for each sort by itself, on the column that tells its people
+apart. An audience of contacts only, which nearly all are, is a combination of mere integers.
+
+An address in clear and the same one encrypted are two people here, though their keys are equal: by
+combining a list of guesses with an encrypted address, and counting, one could find the address.
 
 Lines are read from top to bottom: the people so far *or* those of the line, *and* also in the line,
 *except* those of the line. There is no precedence; whoever wants some makes a group.
@@ -20,17 +23,26 @@ KEYS = {
     "contact": ("partner_id",),
     "record": ("res_model", "res_id"),
     "address": ("address_key",),
+    "encrypted": ("address_key",),
 }
 #: {sort of people: what a line says of them}
 COLUMNS = {
     "contact": ("partner_id",),
     "record": ("res_model", "res_id", "email"),
     "address": ("email", "email_encrypted", "address_key"),
+    "encrypted": ("email", "email_encrypted", "address_key"),
 }
 OF_SORT = {
     "contact": SQL("partner_id IS NOT NULL"),
     "record": SQL("partner_id IS NULL AND res_id IS NOT NULL"),
-    "address": SQL("partner_id IS NULL AND res_id IS NULL AND address_key IS NOT NULL"),
+    "address": SQL(
+        "partner_id IS NULL AND res_id IS NULL AND address_key IS NOT NULL"
+        " AND email_encrypted IS NULL"
+    ),
+    "encrypted": SQL(
+        "partner_id IS NULL AND res_id IS NULL AND address_key IS NOT NULL"
+        " AND email_encrypted IS NOT NULL"
+    ),
 }
 #: {operator: how two conditions on the same row are joined}
 CONDITIONS = {
@@ -120,8 +132,7 @@ def select_people(lines, visible, master_key):
                 found=records.select,
             )
         )
-    addresses = statement.fold("address")
-    if addresses:
+    for addresses in filter(None, map(statement.fold, ("address", "encrypted"))):
         parts.append(
             SQL(
                 """SELECT NULL::int AS partner_id, NULL::varchar AS res_model,

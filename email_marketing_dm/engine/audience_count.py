@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from .idn import in_ascii, may_be_written_otherwise
 from .sql import address_key, left_lists, prepare_for_many, usable_address
+from .tens import in_tens
 
 
 def count_people(env, people, timeout):
@@ -30,12 +31,13 @@ def estimate_people(env, people):
     return round(rows, 2 - len(str(rows)))
 
 
-def count_reasons(env, people, company, master_key, timeout, lists=()):
+def count_reasons(env, people, company, master_key, timeout, lists=(), tens=False):
     """Count who could be mailed, and why others could not, if a task were made now.
 
     Opt-outs from one sender only are left aside: which sender it will be is not known.
 
     :param lists: ids of the mailing lists that the people were chosen from
+    :param bool tens: tell figures in tens, and no reason with fewer people: see `engine.tens`
     :return: {reason, or None for those who can be mailed: number of people}
     :raise QueryCanceled: as `count_people`
     """
@@ -54,7 +56,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=()):
                                    WHEN %(usable)s THEN %(key)s END AS usable_key
                       FROM found
                 ), judged AS (
-                    SELECT usable_key, CASE
+                    SELECT usable_key, email_encrypted, partner_id, email, CASE
                         WHEN COALESCE(NULLIF(btrim(typed), ''), email_encrypted) IS NULL
                             THEN 'no_address'
                         WHEN usable_key IS NULL AND email_encrypted IS NOT NULL
@@ -71,9 +73,19 @@ def count_reasons(env, people, company, master_key, timeout, lists=()):
                         %(left_list)s END AS reason
                       FROM keyed
                 )
-                SELECT reason, count(*), count(DISTINCT usable_key) FILTER (WHERE reason IS NULL)
+                SELECT reason, count(*),
+                       -- An address in clear is no duplicate of an encrypted one here: whoever
+                       -- counts could find out an address by trying.
+                       count(DISTINCT usable_key)
+                           FILTER (WHERE reason IS NULL AND email_encrypted IS NULL)
+                       + count(DISTINCT usable_key)
+                           FILTER (WHERE reason IS NULL AND email_encrypted IS NOT NULL),
+                       %(mark)s
                   FROM judged GROUP BY reason""",
                 people=people,
+                mark=SQL("sum(hashtext(concat_ws('/', partner_id, email, usable_key)))")
+                if tens
+                else SQL("NULL"),
                 email=in_ascii(
                     SQL(
                         "(CASE WHEN people.partner_id IS NULL THEN people.email"
@@ -91,12 +103,18 @@ def count_reasons(env, people, company, master_key, timeout, lists=()):
             log_exceptions=False,
         )
         rows = env.cr.fetchall()
-    counts = {reason: count for reason, count, _distinct in rows}
-    for reason, count, distinct in rows:
+    counts, marks = {}, {}
+    for reason, count, distinct, mark in rows:
+        counts[reason], marks[reason] = count, mark
         if reason is None:
             counts[None] = distinct
-            counts["duplicate"] = count - distinct
-    return counts
+            counts["duplicate"], marks["duplicate"] = count - distinct, mark
+    if not tens:
+        return counts
+    return {
+        reason: in_tens(env, count, company.id, reason, marks[reason])
+        for reason, count in counts.items()
+    }
 
 
 @contextmanager

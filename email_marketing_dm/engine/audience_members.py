@@ -8,8 +8,12 @@ from .sql import usable_ascii_address
 #: How a person without a contact is reached, which may change from refresh to refresh.
 ADDRESS = ("email", "email_encrypted", "address_key")
 COLUMNS = SQL(", ").join(map(SQL.identifier, ("partner_id", "res_model", "res_id", *ADDRESS)))
-#: what tells two people without a contact apart, as one value
-PERSON = SQL("CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id ELSE address_key END")
+#: what tells two people without a contact apart, as one value; see `engine.audience`
+PERSON = SQL(
+    """CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id
+            WHEN email_encrypted IS NOT NULL THEN 'encrypted,' || address_key
+            ELSE address_key END"""
+)
 
 
 def replace_members(env, audience_id, people):

@@ -1,4 +1,8 @@
-"""Exclusion: who is left out of a task, because they or their address are in *Except*."""
+"""Exclusion: who is left out of a task, because they or their address are in *Except*.
+
+A list of addresses in clear leaves out nobody whose address is encrypted: whoever can make such a
+list could find out the address by trying.
+"""
 
 from odoo.tools import SQL
 
@@ -22,13 +26,15 @@ def get_exclusion(task, case, person, among=None):
     return {
         "excluded": SQL(
             """excluded AS MATERIALIZED (
-                WITH %s SELECT partner_id, res_model, res_id, address_key FROM addressed
+                WITH %s SELECT partner_id, res_model, res_id, address_key,
+                               email_encrypted IS NOT NULL AS is_encrypted FROM addressed
             ), excluded_contacts AS (
                 SELECT DISTINCT partner_id FROM excluded WHERE partner_id IS NOT NULL
             ), excluded_records AS (
                 SELECT DISTINCT res_model, res_id FROM excluded WHERE res_id IS NOT NULL
             ), excluded_addresses AS (
-                SELECT DISTINCT address_key FROM excluded WHERE address_key IS NOT NULL
+                SELECT address_key, bool_or(is_encrypted) AS has_encrypted FROM excluded
+                 WHERE address_key IS NOT NULL GROUP BY address_key
             ),""",
             addressed_people(task, task.exclude_audience_ids, case, among),
         ),
@@ -37,7 +43,8 @@ def get_exclusion(task, case, person, among=None):
                LEFT JOIN excluded_records record ON record.res_model = %(person)s.res_model
                      AND record.res_id = %(person)s.res_id
                LEFT JOIN excluded_addresses address
-                 ON address.address_key = %(person)s.address_key""",
+                 ON address.address_key = %(person)s.address_key
+                AND (address.has_encrypted OR %(person)s.email_encrypted IS NULL)""",
             person=person,
         ),
         "is_excluded": SQL(
@@ -98,7 +105,9 @@ def find_excluded(task, case, people):
                    OR EXISTS (
                       SELECT FROM directmail_delivery o
                        WHERE o.task_id = %(task)s AND o.reason = 'excluded' AND o.id != new.id
-                         AND (o.address_key = new.address_key OR o.partner_id = new.partner_id))""",
+                         AND (o.partner_id = new.partner_id
+                              OR o.address_key = new.address_key AND (
+                                 o.email_encrypted IS NOT NULL OR new.email_encrypted IS NULL)))""",
             task=task.id,
             people=SQL(", ").join(
                 SQL("(%s::int, %s::int, %s::varchar, %s::int, %s::varchar, %s::varchar, %s)", *row)

@@ -121,14 +121,18 @@ class Judge:
         return reason
 
     def _exempt(self, person):
-        if not self.rules.exempt_partners and not self.rules.exempt_keys:
+        rules = self.rules
+        if not (rules.exempt_partners or rules.exempt_keys or rules.exempt_encrypted):
             return SQL("SELECT FALSE AS yes")
         return SQL(
-            "SELECT COALESCE(%(p)s.partner_id = ANY(%(ids)s), FALSE)"
-            " OR COALESCE(%(p)s.address_key = ANY(%(keys)s), FALSE) AS yes",
+            """SELECT COALESCE(%(p)s.partner_id = ANY(%(ids)s), FALSE)
+                   OR COALESCE(%(p)s.address_key = ANY(
+                        CASE WHEN %(p)s.email IS NULL THEN %(encrypted)s::varchar[]
+                             ELSE %(keys)s::varchar[] END), FALSE) AS yes""",
             p=person,
-            ids=list(self.rules.exempt_partners),
-            keys=list(self.rules.exempt_keys),
+            ids=list(rules.exempt_partners),
+            keys=list(rules.exempt_keys),
+            encrypted=list(rules.exempt_encrypted),
         )
 
     def _rest(self, person):
@@ -205,20 +209,22 @@ class Judge:
         )
 
 
-def _history(rules, person, moment, spans):
+def _history(rules, person, moment, spans, told=None):
     """Yield SELECTs (at, kind, source) of what a person was sent.
 
     :param SQL moment: before which to look, timestamp
     :param spans: how far back to look for emails of this company, and (or None) for what Odoo sent
+    :param SQL told: which deliveries may be told of, a condition on rows of `directmail_delivery`
     """
     own, everything = spans
     ours = SQL(
         """SELECT claimed_at AS at, 'email' AS kind, task_id AS source FROM directmail_delivery
-            WHERE %s AND company_id = %s AND claimed_at > (%s - %s)""",
+            WHERE %s AND company_id = %s AND claimed_at > (%s - %s) %s""",
         SQL(COUNTED),
         rules.company_id,
         moment,
         own,
+        SQL("AND (%s)", told) if told else SQL(),
     )
     if rules.by_contact:
         yield SQL("%s AND partner_id = %s.partner_id", ours, person)
@@ -266,16 +272,29 @@ def _history(rules, person, moment, spans):
         )
 
 
-def select_history(env, rules, person, at):
+def select_history(env, rules, person, at, seen):
     """Return SQL (at, kind, source) of what counts for a person in the longest window.
+
+    Mails to somebody else at the same address count too, but only those are told whose person the
+    reader may see, and who got it in clear: else a contact made with a guessed address would tell
+    whose it is.
 
     :param SQL person: name of a row with partner_id, email and address_key
     :param datetime at: naive UTC
+    :param SQL seen: whether the reader may see the person of a row of `directmail_delivery`
     :return: kind is 'email' (source: the task), 'mailing' or 'sms' (source: Odoo's mailing)
     """
     rules = Rules(**{**vars(rules), "sms_models": find_sms_models(env)})
     longest = max(WINDOWS.values())
-    return SQL(" UNION ALL ").join(_history(rules, person, SQL("%s", at), (longest, longest)))
+    told = SQL(
+        "partner_id = %(person)s.partner_id"
+        " OR directmail_delivery.email IS NOT NULL AND %(person)s.email IS NOT NULL AND %(seen)s",
+        person=person,
+        seen=seen,
+    )
+    return SQL(" UNION ALL ").join(
+        _history(rules, person, SQL("%s", at), (longest, longest), told)
+    )
 
 
 def _as_json(rest):

@@ -49,7 +49,8 @@ class Rules:
     by_recipient: bool = False
     trust_contact_tz: bool = False
     exempt_partners: tuple = ()
-    exempt_keys: tuple = ()
+    exempt_keys: tuple = ()  # of addresses in clear
+    exempt_encrypted: tuple = ()  # keys, too: a list in clear never acts on encrypted people
     sms_models: tuple = ()
 
     def __bool__(self):
@@ -144,7 +145,8 @@ def _complete(env, rules, settings):
     if settings["exempt"]:
         people = read_exempt(env, settings["id"])
         found["exempt_partners"] = tuple(row[0] for row in people if row[0])
-        found["exempt_keys"] = tuple(row[1] for row in people if row[1])
+        found["exempt_keys"] = tuple(row[1] for row in people if row[1] and not row[2])
+        found["exempt_encrypted"] = tuple(row[1] for row in people if row[1] and row[2])
     if any(limit.is_global for limit in rules.limits):
         found["sms_models"] = find_sms_models(env)
     return Rules(**{**vars(rules), **found})
@@ -156,7 +158,8 @@ def count_exempt(env, fatigue_id):
         SQL(
             """SELECT count(*) FROM (
                     SELECT DISTINCT m.partner_id,
-                           CASE WHEN m.partner_id IS NULL THEN m.address_key END
+                           CASE WHEN m.partner_id IS NULL THEN m.address_key END,
+                           m.email_encrypted IS NOT NULL
                       FROM directmail_audience_member m
                       JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
                      WHERE r.fatigue_id = %s
@@ -167,12 +170,16 @@ def count_exempt(env, fatigue_id):
 
 
 def read_exempt(env, fatigue_id):
-    """Return (contact id or None, address key or None) of the people on an exempt list."""
+    """Return the people on an exempt list.
+
+    :return: [(contact id or None, address key or None, whether the address is encrypted)]
+    """
     key = env["directmail.keyring"]._get_master_key()
     return env.execute_query(
         SQL(
             """SELECT DISTINCT m.partner_id, CASE WHEN m.partner_id IS NULL THEN m.address_key
-                                   WHEN p.email_normalized IS NOT NULL THEN %s END
+                                   WHEN p.email_normalized IS NOT NULL THEN %s END,
+                      m.email_encrypted IS NOT NULL
                  FROM directmail_audience_member m
                  JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
             LEFT JOIN res_partner p ON p.id = m.partner_id

@@ -32,32 +32,62 @@ def addressed_people(task, audiences, case, among=None):
              WHERE audience_id IN %(audiences)s %(among)s
         ), people AS (
             SELECT %(distinct)s partner_id, NULL AS res_model, NULL::int AS res_id, NULL AS email,
-                   NULL AS email_encrypted, NULL AS address_key, TRUE AS is_contact
+                   NULL AS email_encrypted, NULL AS address_key, TRUE AS is_contact,
+                   %(only_lender)s AS lender_id
               FROM members WHERE partner_id IS NOT NULL
             UNION ALL
             -- The source's latest address counts, where audiences know different ones.
             (SELECT DISTINCT ON (res_model, res_id)
-                    NULL::int, res_model, res_id, email, NULL, NULL, FALSE
+                    NULL::int, res_model, res_id, email, NULL, NULL, FALSE, %(lender)s
               FROM members WHERE partner_id IS NULL AND res_id IS NOT NULL
              ORDER BY res_model, res_id, id DESC)
             UNION ALL
-            SELECT %(distinct)s NULL::int, NULL, NULL::int, email, email_encrypted, address_key,
-                   FALSE
-              FROM members WHERE partner_id IS NULL AND res_id IS NULL
+            (SELECT %(distinct_address)s NULL::int, NULL, NULL::int, email, email_encrypted,
+                    address_key, FALSE, %(lender)s
+              FROM members WHERE partner_id IS NULL AND res_id IS NULL %(own_first)s)
         ), %(addressed)s""",
         audiences=tuple(audiences.ids) or (0,),
         among=SQL("AND %s", among) if among else SQL(),
         # An audience has nobody twice. Looking for it would take long, and PostgreSQL can't guess
         # how many are left.
         distinct=SQL("DISTINCT") if len(audiences) > 1 else SQL(),
+        **_get_lender(task, audiences),
         addressed=find_addresses(task.env, case),
     )
+
+
+def _get_lender(task, audiences):
+    """Return the parts of `addressed_people` that say whose audience people came from.
+
+    The task's owner, where one of several audiences is their own. Of contacts it is told only where
+    all audiences have one owner: nothing depends on it as long as the contact is there.
+    """
+    owners = audiences.sudo().user_id
+    if len(audiences) < 2:
+        once = own_first = SQL()
+    else:
+        once = SQL("DISTINCT ON (email, email_encrypted, address_key)")
+        own_first = SQL(
+            """ORDER BY email, email_encrypted, address_key, audience_id IN (
+                    SELECT id FROM directmail_audience WHERE user_id = %s) DESC""",
+            task.user_id.id,
+        )
+    only_lender = lender = SQL("%s::int", owners.id if len(owners) == 1 else None)
+    if len(owners) > 1:
+        lender = SQL("(SELECT user_id FROM directmail_audience a WHERE a.id = audience_id)")
+    return {
+        "only_lender": only_lender,
+        "lender": lender,
+        "distinct_address": once,
+        "own_first": own_first,
+    }
 
 
 def find_addresses(env, case, planned=False):
     """Return CTEs ending in `addressed`: where each row of the CTE `people` is mailed now.
 
-    `people` has the columns of a person and `is_contact`: whether it is or was a contact.
+    `people` has the columns of a person and `is_contact`: whether it is or was a contact. Before
+    the plan also `lender_id`, which `addressed` takes over: see `directmail.delivery`.
 
     `addressed` has the columns of a person, and `flaw`: the reason against a mail, or null. A
     usable address in clear is `email`, an encrypted one `email_encrypted`; either has its
@@ -123,9 +153,18 @@ def is_anybody_addressed(task, case):
 
 
 def _get_plan_columns(planned):
-    """Return the parts of `find_addresses` that compare people with how they were planned."""
+    """Return the parts of `find_addresses` that compare people with how they were planned.
+
+    Whoever is being planned brings along whose audience they came from instead.
+    """
     if not planned:
-        return {"first": SQL(), "id": SQL(), "before": SQL(), "kept": SQL(), "moved": SQL()}
+        return {
+            "first": SQL(),
+            "id": SQL(),
+            "before": SQL(", people.lender_id"),
+            "kept": SQL(),
+            "moved": SQL(", lender_id"),
+        }
     return {
         "first": SQL("people.id,"),
         "id": SQL("id,"),

@@ -10,6 +10,7 @@ from .fatigue import Judge, get_case
 from .fatigue_rules import read_rules
 from .people import addressed_people
 from .sql import count_changes, prepare_for_many
+from .tens import in_tens, people_mark
 
 Fate = namedtuple("Fate", "reason rule held_until")
 Fate.__doc__ = """What becomes of people in a task.
@@ -32,24 +33,27 @@ def _judged_people(task, at=None):
     return SQL(
         """%(excluded)s %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key, flaw
-                                         ORDER BY partner_id, res_model, res_id, email) AS copy
+                                         ORDER BY %(encrypted_first)s
+                                                  partner_id, res_model, res_id, email) AS copy
               FROM addressed
         ), fixed AS (
             SELECT ranked.partner_id, ranked.res_model, ranked.res_id, email, email_encrypted,
-                   ranked.address_key, CASE
+                   ranked.address_key, lender_id, CASE
                 %(is_excluded)s
                 WHEN flaw IS NOT NULL THEN flaw
                 WHEN copy > 1 THEN 'duplicate' END AS reason
               FROM ranked %(join_excluded)s
         ), judged AS (
             SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
-                   fixed.email_encrypted, fixed.address_key,
+                   fixed.email_encrypted, fixed.address_key, fixed.lender_id,
                    COALESCE(fixed.reason, verdict.reason) AS reason,
                    CASE WHEN fixed.reason IS NULL THEN verdict.fatigue_rule END AS fatigue_rule,
                    CASE WHEN fixed.reason IS NULL THEN verdict.held_until END AS held_until
               FROM fixed CROSS JOIN %(verdict)s AS verdict
         )""",
         addressed=addressed_people(task, task.audience_ids, case),
+        # A list of addresses in clear must not decide about encrypted people.
+        encrypted_first=SQL("email_encrypted IS NULL,") if case.has_records else SQL(),
         verdict=Judge(task.env, case, rules, at or now).verdict(SQL("fixed")),
         **get_exclusion(task, case, SQL("ranked")),
     )
@@ -67,10 +71,10 @@ def insert_deliveries(task):
             """WITH %(judged)s, changed AS (
                 INSERT INTO directmail_delivery
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
-                        email_encrypted, address_key, is_contact, state, reason, fatigue_rule,
-                        not_before, uncounted)
+                        email_encrypted, address_key, is_contact, lender_id, state, reason,
+                        fatigue_rule, not_before, uncounted)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
-                       email_encrypted, address_key, partner_id IS NOT NULL,
+                       email_encrypted, address_key, partner_id IS NOT NULL, lender_id,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
                        fatigue_rule, held_until, %(uncounted)s
                   FROM judged
@@ -90,11 +94,12 @@ def insert_deliveries(task):
     return dict(rows)
 
 
-def estimate(task):
+def estimate(task, tens=False):
     """Count, without changing anything, who would get a mail and why others would not.
 
     A task with a set time is judged for that time, with what has been sent by now.
 
+    :param bool tens: tell figures in tens, and no reason with fewer people: see `engine.tens`
     :return: {`Fate`: number of people}. Those who get a mail have the reason None; those of them
         who are held first, by do-not-disturb hours or a quiet period, have `held_until` and `rule`
     :rtype: dict
@@ -104,9 +109,16 @@ def estimate(task):
     at = max(task.scheduled_at, fields.Datetime.now()) if task.scheduled_at else None
     rows = task.env.execute_query(
         SQL(
-            """WITH %s SELECT reason, fatigue_rule, held_until, count(*) FROM judged
+            """WITH %s SELECT reason, fatigue_rule, held_until, count(*), %s FROM judged
                 GROUP BY reason, fatigue_rule, held_until""",
             _judged_people(task, at),
+            people_mark(SQL("judged")) if tens else SQL("NULL"),
         )
     )
-    return {Fate(*fate): number for *fate, number in rows}
+    if not tens:
+        return {Fate(*fate): number for *fate, number, _mark in rows}
+    told = {
+        Fate(*fate): in_tens(task.env, number, task.company_id.id, *fate, mark)
+        for *fate, number, mark in rows
+    }
+    return {fate: number for fate, number in told.items() if number}

@@ -11,6 +11,7 @@ from . import (
     directmail_people_model,
     directmail_people_schedule,
     directmail_people_result,
+    directmail_seen,
     directmail_person,
 )
 
@@ -102,6 +103,7 @@ from . import (
     directmail_task_lenders,
     directmail_task_tag,
     directmail_task_tell,
+    directmail_task_tens,
     directmail_task_tracking,
     directmail_template,
     directmail_template_images,

@@ -222,6 +222,12 @@ class DirectmailAesKey(models.Model):
 
     @api.model
     @api.private
+    def _is_in_use(self, company):
+        """Tell whether a company has people whose address is encrypted."""
+        return bool(self.sudo().search_count([("company_id", "=", company.id)], limit=1))
+
+    @api.model
+    @api.private
     def _get_reference(self, company):
         """Return what marks the values that the company's present key has read; None without."""
         return self.sudo().search([("company_id", "=", company.id)]).reference or None

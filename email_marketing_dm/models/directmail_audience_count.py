@@ -134,11 +134,14 @@ class DirectmailAudience(models.Model):
             return estimate_people(self.env, people), True
 
     def _count_mailable(self, people, key):
+        company = self.company_id or self.env.company
+        # Opt-outs, blacklist and limits know encrypted people by the same key.
+        tens = self.env["directmail.aes.key"]._is_in_use(company)
         try:
             with self.env.cr.savepoint(flush=False):
                 counts = count_reasons(
-                    self.env, people, self.company_id or self.env.company, key,
-                    self._get_count_timeout(), self._get_mailing_lists().ids,
+                    self.env, people, company, key, self._get_count_timeout(),
+                    self._get_mailing_lists().ids, tens,
                 )  # fmt: skip
         except QueryCanceled:
             return {}
@@ -147,7 +150,7 @@ class DirectmailAudience(models.Model):
         )
         mailable = counts.pop(None, 0)
         reasons = [[labels[reason], count] for reason, count in counts.items() if count]
-        return {"mailable": mailable, "reasons": reasons}
+        return {"mailable": mailable, "reasons": reasons, "tens": tens}
 
     def _get_count_timeout(self):
         return self.env["directmail.account"]._get_seconds("count_timeout", COUNT_TIMEOUT)

@@ -1,4 +1,7 @@
 from odoo import api, fields, models
+from odoo.tools import SQL
+
+from .directmail_seen import is_administrator
 
 
 class DirectmailAudienceMember(models.Model):
@@ -23,6 +26,18 @@ class DirectmailAudienceMember(models.Model):
     # Merging contacts deletes the second row of a person who was in twice: that is what we want.
     # It looks for constraints, so a mere unique index would make it fail instead.
     _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")
+
+    @api.model
+    def _bare_to_sql(self, alias):
+        """Override: whoever owns the audience has brought the address in."""
+        if is_administrator(self.env):
+            return SQL("TRUE")
+        return SQL(
+            "EXISTS (SELECT FROM directmail_audience a WHERE a.id = %s.audience_id"
+            " AND a.user_id = %s)",
+            alias,
+            self.env.uid,
+        )
 
     @api.depends("partner_id.email", "email")
     def _compute_shown_email(self):

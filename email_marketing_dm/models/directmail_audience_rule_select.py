@@ -7,7 +7,7 @@ from ..engine.audience import Line
 from ..engine.people_models import Today
 
 CONTACTS = frozenset(("contact",))
-EVERYBODY = frozenset(("contact", "record", "address"))
+EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
 #: what a task's deliveries must be for a person to be in the line
 RESULT_CONDITIONS = {
     "delivered": SQL("outcome = 'delivered'"),
@@ -21,6 +21,23 @@ RESULT_CONDITIONS = {
     "not_clicked": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"),
     "converted": SQL("converted_at IS NOT NULL"),
 }
+
+
+def get_result_condition(result, link_id=False):
+    """Return the condition on deliveries of an email task that had a result.
+
+    :param str result: one of `RESULT_CONDITIONS`
+    :param int link_id: of the `directmail.link` that people clicked; False: any
+    :rtype: SQL
+    """
+    condition = RESULT_CONDITIONS[result]
+    if result == "clicked" and link_id:
+        condition = SQL(
+            """id IN (SELECT delivery_id FROM directmail_event
+                       WHERE link_id = %s AND kind = 'click' AND machine IS NOT TRUE)""",
+            link_id,
+        )
+    return SQL("state = 'sent' AND %s", condition)
 
 
 class DirectmailAudienceRule(models.Model):
@@ -147,8 +164,9 @@ class DirectmailAudienceRule(models.Model):
             env,
             SQL(
                 """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
-                     FROM directmail_audience_member WHERE audience_id = %s""",
+                     FROM directmail_audience_member m WHERE audience_id = %s AND %s""",
                 source.id,
+                self._is_told(source.env["directmail.audience.member"], "audience_id", source),
             ),
         )
 
@@ -168,21 +186,15 @@ class DirectmailAudienceRule(models.Model):
                     task.name,
                 )
             )
-        condition = RESULT_CONDITIONS[self.task_result]
-        if self.task_result == "clicked" and self.link_id:
-            condition = SQL(
-                """id IN (SELECT delivery_id FROM directmail_event
-                           WHERE link_id = %s AND kind = 'click' AND machine IS NOT TRUE)""",
-                self.link_id.id,
-            )
         return self._select_readable(
             env,
             SQL(
                 """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
-                     FROM directmail_delivery
-                    WHERE task_id = %s AND state = 'sent' AND %s %s""",
+                     FROM directmail_delivery m
+                    WHERE task_id = %s AND %s AND %s %s""",
                 task.id,
-                condition,
+                get_result_condition(self.task_result, self.link_id.id),
+                self._is_told(task.env["directmail.delivery"], "task_id", task),
                 # A contact that was deleted would come back as a bare address.
                 SQL()
                 if self._takes_out()
@@ -255,6 +267,36 @@ class DirectmailAudienceRule(models.Model):
         today = Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
         begin = today.begin(self.within_days, table._has_mere_dates())
         return Domain(table.date_field, ">=", begin)
+
+    def _is_told(self, people, column, source):
+        """Return the condition on rows `m` that the user sees their bare addresses.
+
+        So nobody gets, or finds out by counting, what a colleague has uploaded.
+
+        :param people: the model of the rows, in the user's environment
+        :param str column: the field that leads to `source`
+        :param source: the audience or email task that the line takes its people from
+        :raise UserError: if others would have to be left out, but can't be told
+        """
+        bare = people._bare_to_sql(SQL.identifier("m"))
+        if self._takes_out() and self.env.execute_query(
+            SQL(
+                """SELECT FROM %s m WHERE %s = %s AND partner_id IS NULL AND res_id IS NULL
+                      AND address_key IS NOT NULL AND (%s) IS NOT TRUE LIMIT 1""",
+                SQL.identifier(people._table),
+                SQL.identifier("m", column),
+                source.id,
+                bare,
+            )
+        ):
+            raise UserError(
+                people.env._(
+                    "%s has addresses that a colleague uploaded, so a line can't leave out its"
+                    " people. Choose the audience under Except of the email task instead.",
+                    source.display_name,
+                )
+            )
+        return SQL("(m.partner_id IS NOT NULL OR m.res_id IS NOT NULL OR %s)", bare)
 
     def _select_readable(self, env, people):
         """Return people without those records of other models that the owner may not read."""

@@ -1,7 +1,8 @@
-from odoo import fields, models
-from odoo.tools import format_datetime
+from odoo import api, fields, models
+from odoo.tools import SQL, format_datetime
 
 from ..engine.fatigue import COUNTED
+from .directmail_seen import is_administrator
 
 STATES = [
     ("suppressed", "Suppressed"),
@@ -44,6 +45,8 @@ REASONS = [
     ("quiet", "Quiet time"),
     ("too_late", "Later than the task allows"),
 ]
+#: reasons that a person's own record says, whoever else is in the email task
+OWN_REASONS = ("gone", "no_address", "no_encrypted_address", "invalid_address", "cannot_decrypt")
 FATIGUE_RULES = [
     ("email_minute", "Emails in 1 minute"),
     ("email_hour", "Emails in 1 hour"),
@@ -91,6 +94,8 @@ class DirectmailDelivery(models.Model):
     company_id = CopiedMany2one("res.company", required=True, readonly=True)
     # Without it, a contact that was deleted would look like a bare address.
     is_contact = fields.Boolean(readonly=True, help="Planned as a contact.")
+    # Whose audience the person came from: see `engine.people`.
+    lender_id = CopiedMany2one("res.users", readonly=True, groups=fields.NO_ACCESS)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     fatigue_rule = fields.Selection(
@@ -162,6 +167,33 @@ class DirectmailDelivery(models.Model):
         its own job keeps the older ones from being cleared away.
         """
         self.env.cr.execute("ALTER TABLE directmail_delivery SET (fillfactor = 50)")
+
+    @api.model
+    def _seen_to_sql(self, alias):
+        """Override: where others whom the user may not see decide, who is suppressed is not told.
+
+        That would tell whose address they have: see `directmail.task.in_tens`.
+        """
+        return SQL(
+            """(%(seen)s AND (%(alias)s.state != 'suppressed' OR %(alias)s.reason IN %(own)s
+                OR NOT EXISTS (SELECT FROM directmail_task t
+                                WHERE t.id = %(alias)s.task_id AND t.in_tens)))""",
+            seen=super()._seen_to_sql(alias),
+            alias=alias,
+            own=OWN_REASONS,
+        )
+
+    @api.model
+    def _bare_to_sql(self, alias):
+        """Override: addresses of a colleague's audience stay the colleague's.
+
+        Who might see a contact that was deleted can't be told any more: only whoever had it in
+        their audience does.
+        """
+        lender = SQL("%s.lender_id = %s", alias, self.env.uid)
+        if is_administrator(self.env):
+            return SQL("(%s OR %s.is_contact IS NOT TRUE)", lender, alias)
+        return lender
 
     def _compute_explanation(self):
         reasons = dict(self._fields["reason"]._description_selection(self.env))

@@ -4,6 +4,7 @@ from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.service.model import retrying
+from odoo.tools import SQL
 
 from ..directmail.address import normalise, scrub
 from ..directmail.machines import is_machine
@@ -30,6 +31,7 @@ class DirectmailEvent(models.Model):
 
     _name = "directmail.event"
     _description = "DirectMail Event"
+    _inherit = ["directmail.seen"]
     _log_access = False
     _order = "id"
     _rec_name = "kind"
@@ -77,6 +79,19 @@ class DirectmailEvent(models.Model):
     _fingerprint_unique = models.UniqueIndex("(fingerprint)")
     _subscribe_index = models.Index("(company_id, occurred_at) WHERE kind = 'subscribe'")
     _stray_index = models.Index("(account_id) WHERE delivery_id IS NULL")
+
+    @api.model
+    def _seen_to_sql(self, alias):
+        """Override: what happened to somebody is seen by whoever sees the delivery."""
+        delivery = SQL.identifier("seen_delivery")
+        return SQL(
+            """(%(alias)s.delivery_id IS NULL OR EXISTS (
+                SELECT FROM directmail_delivery %(delivery)s
+                 WHERE %(delivery)s.id = %(alias)s.delivery_id AND %(seen)s))""",
+            alias=alias,
+            delivery=delivery,
+            seen=self.env["directmail.delivery"]._seen_to_sql(delivery),
+        )
 
     @api.private
     def _receive(self, facts):

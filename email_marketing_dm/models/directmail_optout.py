@@ -3,6 +3,8 @@ from odoo.tools import SQL
 
 from ..directmail.address import spell
 from ..engine.people import UNREADABLE
+from ..engine.seen import seen_contact
+from .directmail_seen import is_administrator
 
 # Wishes that a later subscription takes back; the others only an administrator can.
 REVOCABLE = "directmail"
@@ -13,6 +15,7 @@ class DirectmailOptout(models.Model):
 
     _name = "directmail.optout"
     _description = "Opt-out"
+    _inherit = ["directmail.seen"]
     _order = "occurred_at desc, id desc"
     _rec_name = "email"
 
@@ -62,6 +65,29 @@ class DirectmailOptout(models.Model):
 
     # Opt-outs of a lost master key hold others back, so each claim asks whether there are any.
     _unmatched_index = models.Index("(company_id) WHERE left(address_key, 1) = '!'")
+
+    @api.model
+    def _seen_to_sql(self, alias):
+        """Override: a contact is seen as everywhere, an address by whoever brought it in.
+
+        Administrators see every address without a contact: only they can delete an opt-out.
+        """
+        bare = SQL("TRUE")
+        if not is_administrator(self.env):
+            bare = SQL(
+                """EXISTS (SELECT FROM directmail_delivery d
+                            WHERE d.task_id = %(alias)s.task_id AND d.lender_id = %(user)s
+                              AND d.address_key = %(alias)s.address_key
+                              AND d.state != 'suppressed')""",
+                alias=alias,
+                user=self.env.uid,
+            )
+        return SQL(
+            "CASE WHEN %s.partner_id IS NULL THEN %s ELSE %s END",
+            alias,
+            bare,
+            seen_contact(self.env, SQL("%s.partner_id", alias)),
+        )
 
     @api.depends("address_key")
     def _compute_unmatched(self):

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
+from odoo.tools import SQL
 
 from ..engine.installed import find_model
+from ..engine.seen import seen_person
 
 #: The columns by which SQL speaks of a person, in this order.
 PERSON_COLUMNS = ("partner_id", "res_model", "res_id", "email", "email_encrypted", "address_key")
@@ -18,6 +20,7 @@ class DirectmailPerson(models.AbstractModel):
 
     _name = "directmail.person"
     _description = "Person"
+    _inherit = ["directmail.seen"]
     _rec_names_search = ("partner_id", "email")
 
     partner_id = fields.Many2one(
@@ -28,6 +31,19 @@ class DirectmailPerson(models.AbstractModel):
     email = fields.Char("Address", readonly=True)
     email_encrypted = fields.Char("Encrypted address", readonly=True)
     address_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+
+    @api.model
+    def _seen_to_sql(self, alias):
+        """Override: see `engine.seen`."""
+        return seen_person(self.env, alias, self._bare_to_sql(alias))
+
+    @api.model
+    def _bare_to_sql(self, alias):
+        """Return the condition on a row without a contact and another record that it is seen.
+
+        :param SQL alias: of the table of this model
+        """
+        return SQL("TRUE")  # record rules say whose list it is
 
     @api.depends("partner_id", "res_model", "res_id", "email")
     def _compute_display_name(self):

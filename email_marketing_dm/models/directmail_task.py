@@ -50,6 +50,7 @@ class DirectmailTask(models.Model):
             "details_removed_at",
             "details_totals",
             "finished_at",
+            "in_tens",
             "pause_reason",
             "planned_at",
             "quota_told_on",
@@ -170,6 +171,13 @@ class DirectmailTask(models.Model):
     pause_reason = fields.Selection(PAUSE_REASONS, readonly=True, copy=False)
     state_message = fields.Text("What happened", readonly=True, copy=False)
     tag_name = fields.Char(readonly=True, copy=False)
+    in_tens = fields.Boolean(
+        "Reasons in tens",
+        readonly=True,
+        copy=False,
+        help="The email task reaches people whom its owner may not see, or encrypted addresses. Why"
+        " people got no mail is told for groups of ten or more, without naming the people.",
+    )
     planned_at = fields.Datetime("Started", readonly=True, copy=False)
     finished_at = fields.Datetime("Finished", readonly=True, copy=False)
     calendar_at = fields.Datetime("Date", compute="_compute_calendar_at", store=True)

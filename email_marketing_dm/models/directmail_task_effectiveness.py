@@ -35,8 +35,9 @@ class DirectmailTask(models.Model):
         """Return what the task's page shows about its effects.
 
         :return: dict with `funnel`, `totals`, `hours`, `links`, `reasons`, `failures`,
-            `unsubscribes`, `removed`; each row has a label, a number, and what `action_view_part`
-            needs to open the people behind it
+            `unsubscribes`, `removed`, `hidden`: how many people the user may not see, and
+            `in_tens`: whether the reasons are told in tens; each row has a label, a number, and
+            what `action_view_part` needs to open the people behind it
         :rtype: dict
         """
         self.ensure_one()
@@ -51,10 +52,12 @@ class DirectmailTask(models.Model):
                 for hour, opened, clicked in counted["hours"]
             ],
             "links": task._label_links(counted["links"]),
-            "reasons": task._label_reasons(counted["reasons"]),
+            "reasons": task._label_reasons(task._count_in_tens(counted["reasons"])),
             "failures": task._label_failures(counted["failures"]),
             "unsubscribes": task._label_unsubscribes(counted["unsubscribes"]),
             "removed": bool(task.details_removed_at),
+            "in_tens": task.in_tens,
+            "hidden": 0 if task.details_removed_at else self._count_hidden(),
         }
 
     def action_view_part(self, part, value=False):
@@ -82,6 +85,13 @@ class DirectmailTask(models.Model):
         return {**action, "domain": [("task_id", "=", self.id), *domains[part]]}
 
     # === COUNTING === #
+
+    def _count_hidden(self):
+        """Return how many of the task's people its lists do not show to the current user."""
+        if self.env.user == self.user_id and not self.in_tens:
+            return 0  # all came from own audiences
+        people = self.env["directmail.delivery"].search_count([("task_id", "=", self.id)])
+        return self.people_count - people
 
     def _count_details(self):
         """Count over the task's people. What it returns outlives them: no names, no labels."""
@@ -218,7 +228,7 @@ class DirectmailTask(models.Model):
         labels = dict(field._description_selection(self.env))
         return [
             {"value": reason, "label": labels.get(reason, reason or ""), "count": count}
-            for reason, count in rows
+            for reason, count in rows.items()
         ]
 
     def _label_failures(self, rows):

@@ -12,9 +12,10 @@ class DirectmailTask(models.Model):
 
     _inherit = "directmail.task"
 
-    def _estimate_people(self):
+    def _estimate_people(self, tens=False):
         """Count who would get a mail and why others would not, as the plan would find them now.
 
+        :param bool tens: as for `engine.plan.estimate`
         :return: {`engine.plan.Fate`: number of people}
         :rtype: dict
         :raise UserError: if an audience can't be refreshed
@@ -29,7 +30,7 @@ class DirectmailTask(models.Model):
                 self._refresh_audiences(None if changed else fields.Datetime.now() - RECENT)
             self._check_refreshed()
             self.env.flush_all()
-            counts = plan.estimate(self)
+            counts = plan.estimate(self, tens)
         self.env.invalidate_all()
         return counts
 

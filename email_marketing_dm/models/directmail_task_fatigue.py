@@ -44,7 +44,7 @@ class DirectmailTask(models.Model):
 
     def _compute_held_back(self):
         for task in self:
-            fates = task._get_held_back()
+            fates = task._count_in_tens(task._get_held_back())
             task.held_back_count = sum(fates.values())
             task.held_back = " · ".join(
                 f"{number} {task._describe_fate(fate)}" for fate, number in fates.items()

@@ -169,6 +169,8 @@ class DirectmailTask(models.Model):
         :raise UserError: if nobody would get a mail
         """
         self.env.flush_all()
+        # As its owner would find them: whoever presses Resume later finds out no more.
+        self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
         people = plan.insert_deliveries(self)
         self.env.invalidate_all()
         if not people.get("waiting") and not self._get_held_back():

@@ -18,6 +18,8 @@ ADDRESSES = ["bare0@example.com", "bare1@example.com", "bare2@example.com", "ali
 ENCRYPTED = {ALICE: 3, ALICE_HEX: 3, X: 4, "nonsense": 5, "more nonsense": 6}
 #: what each uploaded list holds: numbers of contacts, and of such addresses
 UPLOADED = {"upload": ((1, 2, 6, 7), range(4)), "encrypted": ((10,), range(3, 7))}
+#: in clear and encrypted: another person for lines, who gets one mail
+TWICE = ("bare", 3)
 #: the lines of an audience of contacts, leads and addresses
 MIXED = [
     ("or", ("list", (3, 5, 6, 11))),
@@ -127,21 +129,27 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
         self.mixed.sudo().rule_ids = [fields.Command.create(vals) for vals in self._values(MIXED)]
         self.mixed.action_refresh()
         self.assertEqual(self._found(self.mixed), self.mixed_people)
-        self.assertEqual({person[0] for person in self.mixed_people}, {"contact", "lead", "bare"})
+        self.assertEqual(
+            {person[0] for person in self.mixed_people}, {"contact", "lead", "bare", "encrypted"}
+        )
         self.task = self._make_task(self.mixed)
         self.env.flush_all()
         for outcome, odd in (("delivered", 0), ("failed", 1)):
             members = self.mixed.sudo().member_ids.filtered(
-                lambda member, odd=odd: self._person_of(member)[1] % 2 == odd
+                lambda member, odd=odd: self._person_of(member) != TWICE
+                and self._person_of(member)[1] % 2 == odd
             )
             self.env.cr.execute(
                 """INSERT INTO directmail_delivery
                           (task_id, account_id, company_id, state, outcome, partner_id, res_model,
-                           res_id, email, email_encrypted, address_key)
+                           res_id, email, email_encrypted, address_key, lender_id)
                    SELECT %s, %s, %s, 'sent', %s, partner_id, res_model, res_id, email,
-                          email_encrypted, COALESCE(address_key, id::text)
+                          email_encrypted, COALESCE(address_key, id::text), %s
                      FROM directmail_audience_member WHERE id = ANY(%s)""",
-                [self.task.id, self.account.id, self.task.company_id.id, outcome, members.ids],
+                [
+                    *(self.task.id, self.account.id, self.task.company_id.id, outcome),
+                    *(self.user.id, members.ids),
+                ],
             )
         self.lost = 9
         self.leads[self.lost].active = False
@@ -184,12 +192,15 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
             return {("contact", n) for n in range(3, 8)}
         if kind in UPLOADED:
             contacts, addresses = UPLOADED[kind]
-            return {("contact", n) for n in contacts} | {("bare", n) for n in addresses}
+            sort = "bare" if kind == "upload" else "encrypted"
+            return {("contact", n) for n in contacts} | {(sort, n) for n in addresses}
         if kind in ("mixed", "task"):
             return {
                 person
                 for person in self.mixed_people - {("lead", self.lost)}
-                if kind == "mixed" or person[1] % 2 == ["delivered", "failed"].index(said[0])
+                if kind == "mixed"
+                or person != TWICE
+                and person[1] % 2 == ["delivered", "failed"].index(said[0])
             }
         by_person = {}
         numbers = {person: n for n, person in enumerate(self.people)}
@@ -249,7 +260,7 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
             return "lead", self.leads.ids.index(member.res_id)
         if member.email:
             return "bare", ADDRESSES.index(member.email)
-        return "bare", ENCRYPTED[member.email_encrypted]
+        return "encrypted", ENCRYPTED[member.email_encrypted]
 
     def _found(self, audience):
         found = [self._person_of(member) for member in audience.sudo().member_ids]

@@ -176,7 +176,7 @@ class TestInternational(UploadMixin, DirectmailCommon):
                           AS person (partner_id, email, address_key)
                     CROSS JOIN LATERAL (%s) AS h""",
                 ASCII,
-                select_history(self.env, rules, SQL("person"), now),
+                select_history(self.env, rules, SQL("person"), now, SQL("TRUE")),
             )
         )
         self.assertEqual(rows, [("mailing",)])

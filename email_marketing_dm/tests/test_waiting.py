@@ -29,10 +29,15 @@ class WaitingMixin:
         self.assertSumRule(task)
 
     def _get_mailed(self, task):
-        return sorted(task.delivery_ids.filtered(lambda d: d.state == "sent").mapped("email"))
+        return sorted(self._get_everybody(task, "sent").mapped("email"))
 
     def _get_reasons(self, task):
-        return sorted(task.delivery_ids.filtered("reason").mapped("reason"))
+        return sorted(self._get_everybody(task, "suppressed").mapped("reason"))
+
+    def _get_everybody(self, task, state):
+        """Return the people of a task in a state, also those whom its owner may not see."""
+        deliveries = self.env["directmail.delivery"]
+        return deliveries.search([("task_id", "=", task.id), ("state", "=", state)])
 
 
 @tagged("post_install", "-at_install", "directmail")

@@ -64,7 +64,8 @@ class DirectmailFatigueStatus(models.TransientModel):
     def _read_history(self, partner, rules, at):
         """Return [(moment, kind, what it was)] of the last 30 days, latest first.
 
-        What other users sent counts, but its name is shown only to whoever may read it.
+        What other users sent counts, but its name is shown only to whoever may read it. What went
+        to somebody else at the same address is left out where the user may not see that person.
         """
         key = self.env["directmail.keyring"]._get_master_key()
         address = normalise(partner.email_normalized)
@@ -72,6 +73,7 @@ class DirectmailFatigueStatus(models.TransientModel):
         addresses = {(address, address and key.address_key(address))}
         if encrypted := partner.sudo().email_encrypted_key:
             addresses.add((None, encrypted))
+        seen = self.env["directmail.delivery"]._seen_to_sql(SQL.identifier("directmail_delivery"))
         rows = self.env.execute_query(
             SQL(
                 """SELECT DISTINCT h.at, h.kind, h.source
@@ -80,7 +82,7 @@ class DirectmailFatigueStatus(models.TransientModel):
                 SQL(", ").join(
                     SQL("(%s::int, %s::text, %s::text)", partner.id, *found) for found in addresses
                 ),
-                select_history(self.sudo().env, rules, SQL("person"), at),
+                select_history(self.sudo().env, rules, SQL("person"), at, seen),
             )
         )
         names = self._get_names(rows)

@@ -16,6 +16,7 @@ class DirectmailTaskEstimate(models.TransientModel):
 
     task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
     may_send = fields.Boolean(readonly=True)
+    in_tens = fields.Boolean(readonly=True)
     line_ids = fields.One2many("directmail.task.estimate.line", "estimate_id", readonly=True)
     people_count = fields.Integer("People in the audiences", readonly=True)
     mail_count = fields.Integer("Will get the mail", readonly=True)
@@ -42,7 +43,8 @@ class DirectmailTaskEstimate(models.TransientModel):
         :param bool may_send: whether the dialog offers to send
         :rtype: directmail.task.estimate
         """
-        fates = task.sudo()._estimate_people()
+        tens = task._estimates_in_tens()
+        fates = task.sudo()._estimate_people(tens)
         mails = sum(number for fate, number in fates.items() if fate.reason is None)
         order = list(dict(self.env["directmail.delivery"]._fields["reason"].selection))
         stopped = sorted(
@@ -59,6 +61,7 @@ class DirectmailTaskEstimate(models.TransientModel):
             {
                 "task_id": task.id,
                 "may_send": may_send,
+                "in_tens": tens,
                 "people_count": sum(fates.values()),
                 "mail_count": mails,
                 "quota_left": left,
@@ -72,7 +75,7 @@ class DirectmailTaskEstimate(models.TransientModel):
                     for fate in stopped
                 ],
                 "held": "\n".join(
-                    f"{self._format(held[fate])} {task._describe_fate(fate)}"
+                    f"{self._format(held[fate], tens)} {task._describe_fate(fate)}"
                     for fate in sorted(held, key=lambda fate: fate.held_until)
                 ),
             }
@@ -89,10 +92,12 @@ class DirectmailTaskEstimate(models.TransientModel):
 
     def _render_sum(self):
         """Return the sum as a table: people, minus each reason, is mails."""
+        if self.in_tens and not self.people_count:
+            return False
         rows = [
-            ("", self.env._("People in the audiences"), self._format(self.people_count)),
-            *(("", line.name, f"− {self._format(line.people)}") for line in self.line_ids),
-            ("fw-bold", self.env._("Will get the mail"), self._format(self.mail_count)),
+            ("", self.env._("People in the audiences"), self._tell(self.people_count)),
+            *(("", line.name, f"− {self._tell(line.people)}") for line in self.line_ids),
+            ("fw-bold", self.env._("Will get the mail"), self._tell(self.mail_count)),
         ]
         row = Markup("<tr class='%s'><td>%s</td><td class='text-end text-nowrap'>%s</td></tr>")
         body = Markup("").join(row % values for values in rows)
@@ -139,8 +144,14 @@ class DirectmailTaskEstimate(models.TransientModel):
             currency_obj=account.currency_id,
         )
 
-    def _format(self, number):
-        return formatLang(self.env, number, digits=0)
+    def _tell(self, number):
+        if self.in_tens and not number:
+            return self.env._("few")
+        return self._format(number, self.in_tens)
+
+    def _format(self, number, about=False):
+        text = formatLang(self.env, number, digits=0)
+        return self.env._("about %s", text) if about else text
 
     def action_send(self):
         """Send the task to these people.

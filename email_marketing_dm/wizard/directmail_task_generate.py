@@ -1,6 +1,8 @@
 from odoo import api, fields, models
+from odoo.tools import SQL
 
 from ..models.directmail_audience_rule import RESULTS
+from ..models.directmail_audience_rule_select import get_result_condition
 
 
 class DirectmailTaskGenerate(models.TransientModel):
@@ -19,6 +21,7 @@ class DirectmailTaskGenerate(models.TransientModel):
     link_id = fields.Many2one(
         "directmail.link", "On which link", domain="[('task_id', '=', task_id)]"
     )
+    hidden_count = fields.Integer("People whom you may not see", compute="_compute_hidden_count")
     name = fields.Char("Name of the audience", compute="_compute_name", store=True, readonly=False)
 
     @api.depends("task_id", "task_result")
@@ -26,6 +29,24 @@ class DirectmailTaskGenerate(models.TransientModel):
         labels = dict(self._fields["task_result"]._description_selection(self.env))
         for wizard in self:
             wizard.name = f"{wizard.task_id.name}: {labels[wizard.task_result]}"
+
+    @api.depends("task_id", "task_result", "link_id")
+    def _compute_hidden_count(self):
+        for wizard in self:
+            wizard.hidden_count = wizard._count_hidden()
+
+    def _count_hidden(self):
+        """Return how many people have the result, but are left out: the user may not see them."""
+        if not self.task_id.has_access("read") or not self.task_result:
+            return 0
+        deliveries = self.env["directmail.delivery"]
+        link = self.link_id if self.task_result == "clicked" else self.link_id.browse()
+        query = deliveries.sudo()._search([("task_id", "=", self.task_id.id)])
+        query.add_where(get_result_condition(self.task_result, link.id))
+        query.add_where(
+            SQL("(%s) IS NOT TRUE", deliveries._seen_to_sql(SQL.identifier(query.table)))
+        )
+        return len(query)
 
     def action_generate(self):
         """Make the audience, choose its people, and open it."""
