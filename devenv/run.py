@@ -16,6 +16,8 @@ def environment():
         **os.environ,
         **postgres.environment(),
         "ODOO_RC": str(STATE / "odoo.conf"),
+        # where the emulator and its Odoo listen; in odoo.conf it would be an unknown option
+        "DIRECTMAIL_TEST_ENDPOINTS": "127.0.0.1, localhost",
         "PYTHONUNBUFFERED": "1",
     }
 

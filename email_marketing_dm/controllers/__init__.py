@@ -7,4 +7,5 @@ from . import (
     directmail_thumbnail,
     directmail_tracking,
     directmail_upload,
+    export,
 )

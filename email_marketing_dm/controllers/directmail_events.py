@@ -32,6 +32,8 @@ class DirectmailEvents(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
+        # More than `_read_body` takes, so that what is a little too long is counted and told.
+        max_content_length=2 * BODY_MAX,
         recipient_parameters=("address",),
     )
     def receive(self, address):

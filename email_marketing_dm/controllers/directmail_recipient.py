@@ -101,10 +101,10 @@ class DirectmailRecipient(http.Controller):
         recipient_parameters=("token",),
     )
     def undo(self, token):
-        """Take an unsubscription back that was made by mistake."""
+        """Take an unsubscription back that was made by mistake, where that is all it takes."""
         delivery = self._get_delivery(token)
-        delivery._undo_unsubscription()
-        return self._render_page(delivery, token, "undone")
+        undone = delivery._undo_unsubscription()
+        return self._render_page(delivery, token, "undone" if undone else "stopped")
 
     @http.route(
         "/directmail/view/<string:token>",
@@ -137,4 +137,5 @@ class DirectmailRecipient(http.Controller):
             reasons=delivery.env["mailing.subscription.optout"].search([]),
             token=token,
             scope=scope if scope in SCOPES else "company",
+            can_undo=stage == "done" and delivery._can_undo(),
         )

@@ -9,6 +9,7 @@ can't put a template into the form body.
 import json
 import logging
 import os
+import re
 import sys
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -65,6 +66,8 @@ from .wire import check_answer, get_required, get_rows, template_fields, whole_m
 
 __all__ = ["DirectMailClient", "Mail"]
 
+# With one, a header would go on as another header, or as the body.
+_LINE_BREAK = re.compile(r"[\r\n\0\x0b\x0c\x85\u2028\u2029]")
 _MAIL_TEMPLATE = 0  # TemplateType; 1 is a text message
 _PAGES_MAX = 1_000  # a management list that goes on for longer isn't one
 
@@ -141,12 +144,17 @@ class _Session(Session):
     The SDK reads HTTP_PROXY and HTTPS_PROXY itself and has no way to make an exception.
 
     :param url: of the one service that it talks to
+    :param adapter: the `connections.Adapter` of all requests
+    :param bool public_only: use no proxy, which could lead into its own network
     """
 
-    def __init__(self, url):
+    def __init__(self, url, adapter, public_only):
         super().__init__()
+        self.public_only = public_only
+        for protocol in ("http://", "https://"):
+            self.mount(protocol, adapter)
         # Once for all calls: looking through the environment takes a tenth of a call's time.
-        self._is_direct = should_bypass_proxies(url, no_proxy=None)
+        self._is_direct = public_only or should_bypass_proxies(url, no_proxy=None)
 
     def send(self, request, **kwargs):
         kwargs["allow_redirects"] = False
@@ -168,6 +176,7 @@ class DirectMailClient:
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte from the server
     :param pool_size: connections kept open; at least the number of threads that send
+    :param bool public_only: a user typed the endpoint, so call it at public addresses only
     :raise DirectMailError: kind credentials or invalid, when a parameter can't be right
     """
 
@@ -183,6 +192,7 @@ class DirectMailClient:
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
         pool_size=64,
+        public_only=False,
     ):
         # Without keys the SDK would search the machine for others.
         if not credential and (not access_key_id or not access_key_secret):
@@ -192,6 +202,7 @@ class DirectMailClient:
         self.endpoint = endpoint
         self._protocol = protocol
         self._pool_size = pool_size
+        self._public_only = public_only
         # retry_options stays unset: with it the SDK sends again after a read time-out.
         self._sdk = SdkClient(
             Config(
@@ -276,10 +287,15 @@ class DirectMailClient:
         """Return the time by the server's clock (aware, to the second), or None if not told.
 
         :raise OSError: no answer
+        :raise DirectMailError: of an endpoint that a user typed, if it is not DirectMail
         """
-        url = f"{self._protocol}://{self.endpoint}/"
-        with _Session(url) as session:
-            stamp = session.get(url, timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT)).headers.get("Date")
+        if self._public_only:
+            self.describe_account()
+        with self._make_session() as session:
+            answer = session.get(
+                f"{self._protocol}://{self.endpoint}/", timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT)
+            )
+        stamp = answer.headers.get("Date")
         try:
             return parsedate_to_datetime(stamp)
         except (TypeError, ValueError):
@@ -456,13 +472,17 @@ class DirectMailClient:
         outer = sys.exc_info()[1]
         try:
             self._use_own_session()
-            answer = self._sdk.call_api(params, request, self._runtime)["body"]
+            return check_answer(self._sdk.call_api(params, request, self._runtime)["body"])
         except Exception as error:
-            # "from None": the SDK's own text may hold the whole URL with its parameters.
-            failed = from_sdk(error, outer)
+            failed = error if isinstance(error, DirectMailError) else from_sdk(error, outer)
+            if self._public_only and not failed.request_id:
+                # Whether a port is open, and what answers there, is told to nobody.
+                failed = DirectMailError(
+                    "unreachable", "NoDirectMail", sent_unknown=failed.sent_unknown
+                )
             failed.action = action
+            # "from None": the SDK's own text may hold the whole URL with its parameters.
             raise failed from None
-        return check_answer(answer)
 
     def _list(self, action, row_name, fields=None):
         """Iterate over the raw rows of all pages of a management list."""
@@ -492,12 +512,14 @@ class DirectMailClient:
     def _use_own_session(self):
         """Have the SDK use our kind of session; a fork or another client may have removed it."""
         key = f"{self._protocol}://{self.endpoint}:80:pool={self._pool_size}"
-        if not isinstance(DaraCore._sessions.get(key), _Session):
-            session = _Session(f"{self._protocol}://{self.endpoint}")
-            theirs = DaraCore.get_adapter(self._protocol.upper())
-            adapter = Adapter(theirs.ssl_context, self._pool_size)
-            session.mount(f"{self._protocol}://", adapter)
-            DaraCore._sessions[key] = session
+        session = DaraCore._sessions.get(key)
+        if not isinstance(session, _Session) or session.public_only != self._public_only:
+            DaraCore._sessions[key] = self._make_session()
+
+    def _make_session(self):
+        theirs = DaraCore.get_adapter(self._protocol.upper())
+        adapter = Adapter(theirs.ssl_context, self._pool_size, self._public_only)
+        return _Session(f"{self._protocol}://{self.endpoint}", adapter, self._public_only)
 
 
 class _Refused(Exception):
@@ -517,7 +539,9 @@ def _send_request(mail):
         raise _Refused(Verdict.TASK_PAUSED, "BadMail", "Needs either a template or a body.")
     if len(mail.headers) > HEADERS_MAX:
         raise _Refused(Verdict.TASK_PAUSED, "BadMail", f"More than {HEADERS_MAX} headers.")
-    if any("\n" in part or "\r" in part for item in mail.headers.items() for part in item):
+    written = [mail.subject, mail.sender, mail.sender_name, mail.reply_address, mail.tag]
+    written += [part for item in mail.headers.items() for part in item]
+    if any(_LINE_BREAK.search(text or "") for text in written):
         raise _Refused(Verdict.TASK_PAUSED, "BadMail", "A header with a line break.")
     template = None
     if mail.template_id:

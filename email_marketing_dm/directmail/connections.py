@@ -24,6 +24,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from .outside import PublicConnection
+
 if sys.platform == "linux":
     import fcntl
     import termios
@@ -195,6 +197,14 @@ class _HTTPSConnection(_Connection, HTTPSConnectionPool.ConnectionCls):
     pass
 
 
+class _PublicHTTPConnection(PublicConnection, _HTTPConnection):
+    pass
+
+
+class _PublicHTTPSConnection(PublicConnection, _HTTPSConnection):
+    pass
+
+
 class _HTTPPool(_Pool, HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
 
@@ -203,27 +213,38 @@ class _HTTPSPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
+class _PublicHTTPPool(_Pool, HTTPConnectionPool):
+    ConnectionCls = _PublicHTTPConnection
+
+
+class _PublicHTTPSPool(_Pool, HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPSConnection
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+_PUBLIC_POOLS = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
+
+
 class Adapter(HTTPAdapter):
     """Carries requests over connections that follow the rules above.
 
     :param ssl_context: for connections without a proxy
     :param pool_size: connections kept open
+    :param bool public_only: reach public addresses only; not for requests through a proxy, which
+        is what would be reached
     """
 
-    def __init__(self, ssl_context, pool_size):
+    def __init__(self, ssl_context, pool_size, public_only=False):
         self._ssl_context = ssl_context
+        self._pools = _PUBLIC_POOLS if public_only else _POOLS
         super().__init__(pool_maxsize=pool_size)
 
     def init_poolmanager(self, *args, **kwargs):
         result = super().init_poolmanager(*args, ssl_context=self._ssl_context, **kwargs)
-        _adopt(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = self._pools
         return result
 
     def proxy_manager_for(self, *args, **kwargs):
         manager = super().proxy_manager_for(*args, **kwargs)
-        _adopt(manager)
+        manager.pool_classes_by_scheme = self._pools
         return manager
-
-
-def _adopt(manager):
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}

@@ -11,6 +11,8 @@ _HOSTS = {PUBLIC: dict(REGIONS), VPC: dict(VPC_ENDPOINTS)}
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 # Also of regions that the tables don't know yet: dm.<region>, dm-vpc.<region> (help).
 _DIRECTMAIL = re.compile(r"dm[a-z0-9-]*(\.[a-z0-9-]+)*\.aliyuncs\.com")
+# Narrower, because customers of other services choose names there: dm-x.oss-cn-hangzhou.aliyuncs...
+_REGIONAL = re.compile(r"dm(-vpc)?\.[a-z]{2}-[a-z0-9-]+\.aliyuncs\.com")
 
 
 def get_host(connection, region):
@@ -39,6 +41,12 @@ def read_endpoint(text):
 def is_directmail(host):
     """Tell whether a host is DirectMail itself, of whichever region and by whichever way."""
     return bool(_DIRECTMAIL.fullmatch(host.lower().rstrip(".")))
+
+
+def is_certain(host):
+    """Tell whether a host that answers by HTTPS can be nothing but DirectMail."""
+    host = host.lower().rstrip(".")
+    return bool(find_endpoint(host) or _REGIONAL.fullmatch(host))
 
 
 def find_endpoint(host):

@@ -173,10 +173,14 @@ def guess_kind(values, can_decrypt=None):
 
 def read_safe_cell(value):
     """Return the text that `safe_cell` was given."""
-    marked = value.startswith("'") and value[1:].startswith(_FORMULA)
-    return value[1:] if marked else value
+    return value[1:] if value.startswith("'") and _is_formula(value) else value
 
 
 def safe_cell(value):
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    """Return a text that no spreadsheet takes for a formula; `read_safe_cell` reads it again."""
+    return f"'{value}" if _is_formula(value) else value
+
+
+def _is_formula(value):
+    # Also behind marks of its own: what a user typed as '=1 must not come back as =1.
+    return value.lstrip("'").startswith(_FORMULA)

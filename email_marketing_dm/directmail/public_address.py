@@ -17,9 +17,13 @@ _LOCAL_SUFFIXES = (
     "home.arpa", "test", "invalid", "example", "alt", "onion",
 )  # fmt: skip
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+# No URL has these, and in a header such as List-Unsubscribe they would begin something else.
+_FOREIGN = re.compile(r"""[\x00-\x20\x7f<>"\\^`{|}]""")
 # What browsers take for an IPv4 address: the last part is a number, or hexadecimal.
 _NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Azure's metadata service; those of other clouds have private or link-local addresses.
+_METADATA = ipaddress.ip_address("168.63.129.16")
 
 
 def find_problem(url):
@@ -32,25 +36,30 @@ def find_problem(url):
         (such as localhost or server.local), "bare_name" (without a dot), "private" (an IP address
         of this machine or of a private network)
     """
+    url = (url or "").strip()
     try:
-        parts = urlsplit((url or "").strip())
+        # Before urlsplit(), which leaves out line breaks and tabs without a word.
+        if _FOREIGN.search(url):
+            return "malformed"
+        parts = urlsplit(url)
         host = unicodedata.normalize("NFKC", parts.hostname or "").replace("\u3002", ".")
         _port = parts.port  # raises ValueError for what is no port
     except ValueError:
         return "malformed"
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
         return "malformed"
-    if parts.query or parts.fragment:
+    if parts.query or parts.fragment or not parts.path.isascii():
         return "malformed"
-    return _find_host_problem(host.rstrip(".")) or (
+    return find_host_problem(host.rstrip(".")) or (
         "scheme" if parts.scheme != "https" else None
     )
 
 
-def _find_host_problem(host):
+def find_host_problem(host):
+    """Return what `find_problem` says of a host's name or IP address: any but "scheme", or None."""
     address = _read_ip(host)
     if address is not None:
-        return None if _is_public(address) else "private"
+        return None if is_public(address) else "private"
     if ":" in host or _NUMERIC_END.fullmatch(host):
         return "malformed"  # an IP address with a mistake
     try:
@@ -78,13 +87,14 @@ def _read_ip(host):
         return None
 
 
-def _is_public(address):
+def is_public(address):
+    """Tell whether an address of the module `ipaddress` belongs to one host of the internet."""
     if address.version == 6:
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
-            return _is_public(inner)
-        if address.is_site_local:
+            return is_public(inner)
+        if address.is_site_local or address.is_reserved:
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address != _METADATA

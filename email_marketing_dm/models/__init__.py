@@ -16,6 +16,7 @@ from . import (
 )
 
 from . import (
+    base,
     crm_lead_groups,
     directmail_account,
     directmail_account_connection,

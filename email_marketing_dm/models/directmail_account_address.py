@@ -6,10 +6,9 @@ from odoo.http import db_filter
 from odoo.service.db import list_dbs
 from odoo.tools import config, consteq, hmac
 
-from ..directmail.outside import fetch
+from ..directmail.outside import fetch, is_usual
 
 SCOPE = "email_marketing_dm-here"
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class DirectmailAccount(models.Model):
@@ -33,7 +32,8 @@ class DirectmailAccount(models.Model):
     def _check_public_address(self):
         """Fetch a page of this database through the public address. Takes at most some seconds.
 
-        Nothing of what answers is shown or kept. In test mode only this host itself is asked.
+        Nothing of what answers is shown or kept. In test mode nobody is asked but hosts that the
+        server's configuration allows.
 
         :return: ("ok", "unchecked" or "problem", sentence that says what to set)
         :rtype: tuple[str, str]
@@ -43,11 +43,12 @@ class DirectmailAccount(models.Model):
         host = urlsplit(url).hostname
         if not host:
             return "problem", self.env._("Enter the public address of the account first.")
-        if self.test_mode and host not in LOCAL_HOSTS:
+        if self.test_mode and not self._is_host_allowed(url):
             return "unchecked", self.env._("In test mode nobody outside needs to reach %s.", url)
         nonce = secrets.token_hex(16)
-        answer = fetch(f"{url}/directmail/here/{nonce}", inside=self.test_mode)
-        if answer.status == 200 and consteq(answer.text, self._sign_here(nonce)):
+        answer = fetch(f"{url}/directmail/here/{nonce}", anywhere=self.test_mode)
+        signed = self._sign_here(nonce).encode()
+        if answer.status == 200 and consteq(answer.text.encode(), signed):
             return "ok", self.env._("%s leads to this database.", url)
         if answer.problem == "inside":
             return "unchecked", self.env._(
@@ -63,6 +64,13 @@ class DirectmailAccount(models.Model):
                 "The name %s is unknown. Check the public address, or add the name to your"
                 " domain's DNS.",
                 host,
+            )
+        if not self.test_mode and not is_usual(url):
+            # What stands at a port of one's choice is nobody's business.
+            return self.env._(
+                "%s can't be reached from this server, or leads to something else. Check the"
+                " address, the firewall, and the web server in front of Odoo.",
+                url,
             )
         if answer.problem == "certificate":
             return self.env._(

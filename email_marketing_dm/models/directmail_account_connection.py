@@ -40,6 +40,7 @@ class DirectmailAccount(models.Model):
             protocol=protocol,
             read_timeout=self._get_seconds("read_timeout", const.READ_TIMEOUT),
             pool_size=64,
+            public_only=self._is_endpoint_foreign(),
             **credentials,
         )
 
@@ -84,6 +85,13 @@ class DirectmailAccount(models.Model):
 
     def _explain(self, error):
         """Say in the user's words what a `DirectMailError` means and what to do next."""
+        if error.kind == "unreachable" and self._is_endpoint_foreign():
+            return self.env._(
+                "DirectMail can't be reached at %s. Check the test endpoint. If it is inside this"
+                " server's network, ask the administrator of the server to allow it in its"
+                " configuration: directmail_test_endpoints.",
+                self._get_endpoint()[0],
+            )
         sentences = {
             "credentials": self.env._(
                 "DirectMail does not accept this AccessKey. Check the ID and the secret in Alibaba"

@@ -1,7 +1,17 @@
+import os
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import config
 
 from ..directmail import endpoints
+from ..directmail.outside import is_allowed
+from ..directmail.public_address import find_host_problem
+
+#: hosts inside the server's own network that users may have it call, for tests
+CONFIG_OPTION = "directmail_test_endpoints"
+ENVIRONMENT_VARIABLE = "DIRECTMAIL_TEST_ENDPOINTS"
+_INSIDE = ("local_name", "bare_name", "private")
 
 
 class DirectmailAccount(models.Model):
@@ -24,7 +34,8 @@ class DirectmailAccount(models.Model):
         tracking=True,
         help="Public endpoint: over the internet. VPC endpoint: for an Odoo server inside an"
         " Alibaba Cloud VPC of the same region. Test endpoint: an emulator or another server that"
-        " stands in for DirectMail; no real mail is sent.",
+        " stands in for DirectMail; no real mail is sent. A test endpoint inside this server's"
+        " network must be allowed in the server's configuration: directmail_test_endpoints.",
     )
     endpoint = fields.Char(
         tracking=True,
@@ -92,6 +103,43 @@ class DirectmailAccount(models.Model):
                         "%s is not DirectMail. Connect through the test endpoint to use it.", host
                     )
                 )
+            if find_host_problem(host) in _INSIDE and not account._is_own_endpoint_allowed():
+                raise ValidationError(
+                    self.env._(
+                        "%(host)s is inside this server's network. Enter a public host, or ask the"
+                        " administrator of the server to add directmail_test_endpoints ="
+                        " %(endpoint)s to its configuration.",
+                        host=host,
+                        endpoint=account._get_endpoint()[0],
+                    )
+                )
+
+    @api.model
+    @api.private
+    def _is_host_allowed(self, url):
+        """Tell whether the server's configuration lets users have it call a host in its network.
+
+        Other hosts that a user typed are called at public addresses only: see `directmail.outside`.
+
+        :param str url: of what is to be called
+        """
+        hosts = config.get(CONFIG_OPTION)
+        return is_allowed(url, os.environ.get(ENVIRONMENT_VARIABLE) if hosts is None else hosts)
+
+    def _is_own_endpoint_allowed(self):
+        endpoint, protocol = self._get_endpoint()
+        return self._is_host_allowed(f"{protocol}://{endpoint}")
+
+    def _is_endpoint_foreign(self):
+        """Tell whether a user typed an endpoint that nobody vouches for.
+
+        Such an endpoint is called at public addresses only, and whatever answers there is told in
+        the same words as no answer. DirectMail itself may have private addresses (in a VPC).
+        """
+        if not self.endpoint or self._is_own_endpoint_allowed():
+            return False
+        _endpoint, protocol, host = endpoints.read_endpoint(self.endpoint)
+        return protocol != "https" or not endpoints.is_certain(host)
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -1,5 +1,6 @@
 import time
 from collections import namedtuple
+from urllib.parse import urlsplit
 
 import requests
 
@@ -7,7 +8,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ..directmail.push import CERTIFICATE_MAX
+from ..directmail.outside import fetch
+from ..directmail.push import CERTIFICATE_MAX, LOOPBACK
 from ..directmail.tokens import make_token, read_token
 from ..engine import events
 from ..engine.content import get_database_uuid
@@ -132,8 +134,11 @@ class DirectmailAccount(models.Model):
     def _get_certificate(self, url):
         """Return the bytes at a URL, remembered for an hour.
 
+        :param str url: one of EventBridge's, or of a test on this machine
         :raise OSError: they can't be read
         """
+        if urlsplit(url).hostname in LOOPBACK and not self._is_host_allowed(url):
+            raise OSError("the server's configuration does not allow this host")
         kept_until, content = _certificates.get(url, (0, b""))
         if kept_until < time.monotonic():
             content = b""
@@ -177,25 +182,16 @@ class DirectmailAccount(models.Model):
         """
         self.ensure_one()
         self.check_access("write")
-        try:
-            response = requests.post(self.push_url, data=b"test", timeout=10, allow_redirects=False)
-        except requests.RequestException as error:
+        anywhere = self.test_mode and self._is_host_allowed(self.push_url)
+        answer = fetch(self.push_url, b"test", anywhere=anywhere)
+        # What is not signed is refused, and only our own page refuses in this way. Whatever else
+        # answers is told in the same words as no answer.
+        if (answer.status, answer.text) != (403, "unsigned"):
             raise UserError(
                 self.env._(
-                    "%(url)s can't be reached from this server. Check the public address, the"
-                    " firewall and the reverse proxy. (%(error)s)",
-                    url=self.public_url,
-                    error=type(error).__name__,
-                )
-            ) from error
-        # What is not signed is refused, and only our own page refuses in this way.
-        if response.status_code != 403 or response.headers.get("X-DirectMail-Push") != "unsigned":
-            raise UserError(
-                self.env._(
-                    "Somebody else answers at %(url)s (HTTP %(status)s). Check the public address,"
-                    " the reverse proxy, and that it leads to this database.",
-                    url=self.public_url,
-                    status=response.status_code,
+                    "%s can't be reached from this server at a public address, or does not lead to"
+                    " this database. Check the public address, the firewall and the reverse proxy.",
+                    self.public_url,
                 )
             )
         if not self._call(lambda client: client.get_events()):

@@ -1,7 +1,11 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 
+from ..directmail.address import spell
 from ..directmail.machines import TOO_SOON, is_machine
 from ..engine.events import Fact
+
+OWN_PAGES = ("one_click", "page")  # origins of opt-outs
 
 
 class DirectmailDelivery(models.Model):
@@ -73,10 +77,37 @@ class DirectmailDelivery(models.Model):
         optouts.write({"reason_id": reason.id, "feedback": feedback.strip() or False})
 
     @api.private
-    def _undo_unsubscription(self):
-        """Take back what the recipient did with our own pages; complaints and bounces stay."""
+    def _can_undo(self):
+        """Tell whether the recipient gets mail again without the wishes from our own pages.
+
+        Not with a complaint, a bounce or a wish that DirectMail reported, and not on the blacklist,
+        which other companies and senders rely on: nobody can tell who else wants the entry there.
+        """
         self.ensure_one()
+        # With all rights: the token of the request says that the address is the caller's.
+        delivery = self.sudo()
+        if not delivery.address_key:
+            return False
+        address = Domain("address_key", "=", delivery.address_key)
+        company = Domain("company_id", "=", delivery.company_id.id)
+        others = address & company & Domain("origin", "not in", OWN_PAGES)
+        listed = address | Domain("email", "in", list(spell(delivery.email or "")))
+        return not (
+            delivery.env["directmail.optout"].search_count(others, limit=1)
+            or delivery.env["mail.blacklist"].search_count(listed, limit=1)
+        )
+
+    @api.private
+    def _undo_unsubscription(self):
+        """Take back what the recipient did with our own pages, if they get mail again then.
+
+        :rtype: bool
+        """
+        self.ensure_one()
+        if not self._can_undo():
+            return False
         self._get_own_optouts().unlink()
+        return True
 
     def _get_own_optouts(self):
         delivery = self.sudo()
@@ -89,7 +120,7 @@ class DirectmailDelivery(models.Model):
                 [
                     ("address_key", "=", delivery.address_key),
                     ("company_id", "=", delivery.company_id.id),
-                    ("origin", "in", ("one_click", "page")),
+                    ("origin", "in", OWN_PAGES),
                 ]
             )
         )

@@ -135,6 +135,16 @@ class DirectmailTemplate(models.Model):
             template.is_mine = admin or template.user_id == self.env.user
 
     @api.constrains("subject", "sender_name")
+    def _check_one_line(self):
+        for template in self:
+            # A browser enters none; what is imported or written by programs may have some.
+            texts = (template.subject, template.sender_name)
+            if any(text.splitlines() != [text] for text in texts):
+                raise ValidationError(
+                    self.env._("Write the subject and the sender name on one line each.")
+                )
+
+    @api.constrains("sender_name")
     def _check_lengths(self):
         for template in self:
             if count_units(template.sender_name) > const.SENDER_NAME_MAX:

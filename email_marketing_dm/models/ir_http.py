@@ -1,14 +1,19 @@
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, RequestTimeout, ServiceUnavailable
 
 from odoo import models
 from odoo.http import Response, request
 
 # After an upgrade of the database: mail programs and EventBridge try again by themselves.
 RETRY_SECONDS = 120
+PREFIX = "/directmail/"  # of all our routes
+# Bytes of a request. The largest is a reason for unsubscribing; the webhook has its own limit.
+BODY_MAX = 64 * 1024
+BODY_SECONDS = 10  # without a byte of it
 # What every answer to somebody from outside says to their browser and to search engines.
+FRAMES = "frame-ancestors 'none'"
 HEADERS = {
     "Cache-Control": "no-store, private",
-    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Content-Security-Policy": FRAMES,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -20,10 +25,32 @@ class IrHttp(models.AbstractModel):
     """Guards our public pages: routes that name their parameters in ``recipient_parameters``.
 
     Such a route gets those parameters only, as texts without NUL. Other fields, files and what a
-    query adds can't break it.
+    query adds can't break it. A body that is too long, or does not come, is not waited for.
     """
 
     _inherit = "ir.http"
+
+    @classmethod
+    def _pre_dispatch(cls, rule, args):
+        """Override: read the bodies of our public pages, within limits."""
+        result = super()._pre_dispatch(rule, args)
+        if "recipient_parameters" in rule.endpoint.routing:
+            limit = rule.endpoint.routing.get("max_content_length", BODY_MAX)
+            request.httprequest.max_content_length = limit
+            cls._read_body()
+        return result
+
+    @classmethod
+    def _read_body(cls):
+        connection = request.httprequest.environ.get("werkzeug.socket")
+        # Odoo's worker processes have a limit already; its threads would wait for ever, each with
+        # an open transaction.
+        if connection and connection.gettimeout() is None:
+            connection.settimeout(BODY_SECONDS)
+        try:
+            request.httprequest.get_data(parse_form_data=True)
+        except OSError as error:
+            raise RequestTimeout from error
 
     @classmethod
     def _dispatch(cls, endpoint):
@@ -42,16 +69,24 @@ class IrHttp(models.AbstractModel):
             for name in names
             if isinstance(value := request.params.get(name), (str, int))
         }
-        try:
-            response = Response.load(super()._dispatch(endpoint))
-        except HTTPException as error:
-            error.response = error.get_response(request.httprequest.environ)
-            cls._add_recipient_headers(error.response)
-            raise
+        response = Response.load(super()._dispatch(endpoint))
         cls._add_recipient_headers(response)
+        return response
+
+    @classmethod
+    def _handle_error(cls, exception):
+        """Override: errors guard their reader too, also those before our code is called."""
+        response = super()._handle_error(exception)
+        if request.httprequest.path.startswith(PREFIX):
+            if isinstance(response, HTTPException):
+                response = response.get_response(request.httprequest.environ)
+            cls._add_recipient_headers(response)
         return response
 
     @classmethod
     def _add_recipient_headers(cls, response):
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        policy = response.headers["Content-Security-Policy"]
+        if "frame-ancestors" not in policy:
+            response.headers["Content-Security-Policy"] = f"{policy}; {FRAMES}"

@@ -24,6 +24,7 @@ from . import (
     test_engine,
     test_erasure,
     test_events,
+    test_export_cells,
     test_events_wishes,
     test_fatigue,
     test_first_contact,

@@ -2,7 +2,7 @@ import importlib.util
 
 from odoo import fields
 from odoo.tests import TransactionCase, new_test_user
-from odoo.tools import file_path
+from odoo.tools import config, file_path
 
 from directmail_emulator.testing import Emulator
 
@@ -53,6 +53,12 @@ class DirectmailMixin:
         cls.account.action_activate()
         cls.sender = cls.account.sender_ids.filtered("ready")[0]
         cls.env.flush_all()
+
+    def configure(self, **options):
+        """Set options of the server's configuration until the end of the test."""
+        for name, value in options.items():
+            self.addCleanup(config.options.__setitem__, name, config.options.get(name))
+            config[name] = value
 
     @classmethod
     def _request_handler(cls, session, request, /, **kw):

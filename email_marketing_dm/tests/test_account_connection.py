@@ -54,6 +54,48 @@ class TestAccountConnection(DirectmailCommon):
         with self.assertRaisesRegex(ValidationError, "is not an endpoint"):
             self._make(connection="test", endpoint="ftp://127.0.0.1")
 
+    def test_an_endpoint_inside_the_network_needs_the_servers_configuration(self):
+        for allowed, endpoint in (
+            ("", "127.0.0.1:8080"),
+            ("127.0.0.1:8080", "127.0.0.1:8081"),
+            ("127.0.0.1", "127.1:8080"),
+            ("127.0.0.1", "http://[::ffff:127.0.0.1]:8080"),
+            ("127.0.0.1", "169.254.169.254"),
+            ("127.0.0.1", "localhost"),
+            ("127.0.0.1", "gateway.internal"),
+            ("127.0.0.1", "gateway"),
+        ):
+            self.configure(directmail_test_endpoints=allowed)
+            with self.subTest(endpoint), self.assertRaisesRegex(
+                ValidationError, "directmail_test_endpoints"
+            ):
+                self._make(endpoint=endpoint)
+        self.configure(directmail_test_endpoints="gateway.internal, 127.0.0.1:8080")
+        self.assertTrue(self._make(endpoint="https://gateway.internal:81").test_mode)
+        self.assertTrue(self._make(endpoint="127.0.0.1:8080").test_mode)
+
+    def test_an_endpoint_is_checked_again_when_it_is_called(self):
+        """The server's configuration may have changed, or the database may come from elsewhere."""
+        self.configure(directmail_test_endpoints="")
+        calls = self.emulator.calls()
+        for action in ("action_test_connection", "action_synchronise", "action_activate"):
+            with self.assertRaisesRegex(UserError, "directmail_test_endpoints") as caught:
+                getattr(self.account.with_user(self.admin), action)()
+            self.assertNotIn("DirectMail:", str(caught.exception))
+        self.assertEqual(self.emulator.calls(), calls)
+
+    def test_a_host_that_only_looks_like_directmail_is_called_at_public_addresses(self):
+        for endpoint, foreign in (
+            ("dm.ap-southeast-2.aliyuncs.com", False),
+            ("http://dm.ap-southeast-2.aliyuncs.com", True),
+            ("dm-mine.oss-cn-hangzhou-internal.aliyuncs.com", True),
+        ):
+            account = self._make(endpoint=endpoint)
+            self.assertEqual(account._is_endpoint_foreign(), foreign, endpoint)
+            self.assertEqual(
+                account._make_client(access_key_id="i", access_key_secret="s")._public_only, foreign
+            )
+
     def test_leaving_the_test_endpoint(self):
         account = self._make(endpoint="127.0.0.1:1")
         account.connection = "vpc"

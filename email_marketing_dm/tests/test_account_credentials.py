@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
-from odoo.tools import config, mute_logger
+from odoo.tools import mute_logger
 
 from ..directmail.client import get_server_credential
 from ..directmail.errors import DirectMailError
@@ -322,11 +322,6 @@ class TestServerCredentials(CredentialsCase):
             directmail_server_credentials="True",
             directmail_metadata_host="127.0.0.1:%s" % self.metadata.server_port,
         )
-
-    def configure(self, **options):
-        for name, value in options.items():
-            self.addCleanup(config.options.__setitem__, name, config.options.get(name))
-            config[name] = value
 
     def make(self, **vals):
         return self._make_account(

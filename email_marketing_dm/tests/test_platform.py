@@ -1,5 +1,9 @@
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 from odoo.tests import HttpCase, tagged
 
+from ..directmail.outside import Answer
 from .common import DirectmailCommon, DirectmailMixin
 
 MODULE = "email_marketing_dm"
@@ -70,6 +74,16 @@ class TestPlatform(DirectmailCommon):
         self.assertLessEqual((max(found.mapped("call_at")) - self.env.cr.now()).seconds, 71)
 
 
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write("欢迎".encode())
+
+    def log_message(self, *_args):
+        """Say nothing."""
+
+
 @tagged("post_install", "-at_install")
 class TestPublicAddress(DirectmailMixin, HttpCase):
     """Whether the public address leads to this database, as *Test connection* says."""
@@ -88,13 +102,24 @@ class TestPublicAddress(DirectmailMixin, HttpCase):
         self.assertEqual(kind, "problem")
         self.assertIn("proxy_mode", sentence)
 
+    def test_a_page_in_another_script_answers(self):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        kind, sentence = self._check(f"http://127.0.0.1:{server.server_port}")
+        self.assertEqual(kind, "problem")
+        self.assertIn("Something else", sentence)
+
     def test_nothing_answers(self):
         kind, sentence = self._check("http://127.0.0.1:9")
         self.assertEqual(kind, "problem")
         self.assertIn("Nothing answers", sentence)
 
-    def test_in_test_mode_only_this_host_is_asked(self):
+    def test_in_test_mode_only_allowed_hosts_are_asked(self):
         self.assertEqual(self._check("https://www.example.com")[0], "unchecked")
+        self.configure(directmail_test_endpoints=self.emulator.endpoint)
+        self.assertEqual(self._check(self.base_url())[0], "unchecked")
 
     def test_the_local_network_is_never_asked_for_real_mail(self):
         kind, sentence = self._check(
@@ -102,6 +127,17 @@ class TestPublicAddress(DirectmailMixin, HttpCase):
         )
         self.assertEqual(kind, "unchecked")
         self.assertIn("local network", sentence)
+
+    def test_at_a_port_of_ones_choice_all_hosts_are_told_alike(self):
+        account = self._make_account(
+            name="Reached", connection="public", endpoint=False,
+            public_url="https://www.example.com:8443",
+        )  # fmt: skip
+        found = {
+            account._explain_address(answer, account.public_url, "www.example.com")
+            for answer in (Answer("connection"), Answer("certificate"), Answer("", 404))
+        }
+        self.assertEqual(len(found), 1, found)
 
     def test_another_number_is_signed_differently(self):
         account = self.env["directmail.account"]

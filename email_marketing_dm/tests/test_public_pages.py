@@ -1,7 +1,11 @@
+from werkzeug.routing import Map, Rule
+
 from odoo.tests import HttpCase, tagged
 
+from ..directmail.push import BODY_MAX as EVENT_MAX
 from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
+from ..models.ir_http import BODY_MAX
 from .common import DirectmailMixin
 
 UNKNOWN_METHODS = ("OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")
@@ -33,6 +37,7 @@ class TestPublicPages(DirectmailMixin, HttpCase):
             "/directmail/unsubscribe/nonsense",
             "/directmail/events/nonsense",
         )
+        self.events = f"/directmail/events/{self.account.push_url.rpartition('/')[2]}"
 
     def _read_optouts(self):
         self.env.invalidate_all()
@@ -72,7 +77,7 @@ class TestPublicPages(DirectmailMixin, HttpCase):
             {"data": b"\xff\xfe=%00&&&=", "headers": {"Content-Type": "text/plain"}},
         )
         queries = ("", "?self=1&token=x&context=y&request=z", "?scope=%00&unknown[]=1")
-        for path in self.pages:
+        for path in {*self.pages, *self._get_public_paths()}:
             for query in queries:
                 for method in ("GET", "POST"):
                     for form in forms if method == "POST" else ({},):
@@ -94,17 +99,74 @@ class TestPublicPages(DirectmailMixin, HttpCase):
                 with self.subTest(method=method, path=path):
                     self.assertLess(self._call(method, path).status_code, 500)
 
+    def test_a_long_body_is_not_read(self):
+        limits = {self.page: BODY_MAX, f"{self.page}/undo": BODY_MAX, self.events: 2 * EVENT_MAX}
+        before = self._read_optouts()
+        for path, limit in limits.items():
+            for kind in ("application/x-www-form-urlencoded", "application/json"):
+                with self.subTest(path=path, kind=kind):
+                    headers = {"Content-Type": kind}
+                    response = self._call("POST", path, data=b"x" * (limit + 1), headers=headers)
+                    self.assertEqual(response.status_code, 413)
+                    self._assert_guarded(response)
+        self.assertEqual(self._read_optouts(), before)
+
     def test_every_answer_guards_its_reader(self):
         """No cache, no frame, no referrer, no search engine, no session."""
-        for path in self.pages:
-            for method in ("GET", "POST"):
+        for path in self._get_public_paths():
+            for method in ("GET", "POST", "OPTIONS"):
                 with self.subTest(method=method, path=path):
                     response = self._call(method, path)
-                    if response.status_code == 405:
-                        continue
-                    self.assertIn("no-store", response.headers["Cache-Control"])
-                    self.assertEqual(response.headers["Referrer-Policy"], "no-referrer")
-                    self.assertEqual(response.headers["X-Frame-Options"], "DENY")
-                    self.assertIn("noindex", response.headers["X-Robots-Tag"])
-                    self.assertTrue(response.headers["Content-Security-Policy"])
-                    self.assertNotIn("session_id", response.headers.get("Set-Cookie", ""))
+                    if response.status_code != 405:  # Odoo's own, in which nothing of ours stands
+                        self._assert_guarded(response)
+
+    def _assert_guarded(self, response):
+        headers = response.headers
+        self.assertIn("no-store", headers["Cache-Control"])
+        self.assertEqual(headers["Referrer-Policy"], "no-referrer")
+        self.assertEqual(headers["X-Frame-Options"], "DENY")
+        self.assertIn("frame-ancestors 'none'", headers["Content-Security-Policy"])
+        self.assertIn("noindex", headers["X-Robots-Tag"])
+        self.assertNotIn("session_id", headers.get("Set-Cookie", ""))
+
+    def _get_rules(self):
+        """Return the rules of all routes of this addon, made as Odoo makes its routing map."""
+        http = self.env["ir.http"]
+        converters = http._get_converters()
+        routes = http._generate_routing_rules(["email_marketing_dm"], converters=converters)
+        rules = [Rule(url, endpoint=endpoint) for url, endpoint in routes]
+        return list(Map(rules, converters=converters).iter_rules())
+
+    def _get_public_paths(self):
+        """Return addresses of all public routes: one that exists, and one that no mail has."""
+        known = {"token": self.token, "address": self.events.rpartition("/")[2]}
+        known |= {"template": 1, "number": 1, "nonce": "a" * 32}
+        paths = set()
+        for rule in self._get_rules():
+            if rule.endpoint.routing["auth"] != "user":
+                paths.add(rule.build({name: known[name] for name in rule.arguments})[1])
+                nobody = {name: 2**31 - 1 if name in ("template", "number") else "nobody"
+                          for name in rule.arguments}  # fmt: skip
+                paths.add(rule.build(nobody)[1])
+        return sorted(paths)
+
+    def test_every_public_route_is_one_of_the_guarded_ones(self):
+        """So that a new one can't miss it."""
+        rules = self._get_rules()
+        self.assertGreater(len(rules), 10)
+        for rule in rules:
+            routing = rule.endpoint.routing
+            with self.subTest(rule.rule):
+                self.assertTrue(rule.rule.startswith("/directmail/"))
+                self.assertTrue(routing["methods"])
+                self.assertFalse(routing.get("cors"))
+                if routing["auth"] == "user":
+                    self.assertEqual(routing["methods"], ["GET"])
+                    self.assertTrue(routing["readonly"])
+                    continue
+                self.assertLessEqual(
+                    set(rule.arguments), set(routing["recipient_parameters"])
+                )
+                self.assertFalse(routing["save_session"])
+                self.assertFalse(routing["sitemap"])
+                self.assertNotEqual({"GET", "POST"}, set(routing["methods"]))

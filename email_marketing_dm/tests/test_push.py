@@ -269,18 +269,36 @@ class TestPush(DirectmailMixin, HttpCase):
     def test_the_address_is_tested(self):
         account = self.account.with_user(self.admin)
         # Odoo's test server answers only those who have the test's cookie.
-        self.patch(requests, "post", lambda url, data, **_options: self.url_open(url, data))
-        self.assertEqual(account.action_test_push()["params"]["type"], "warning")
-        account.action_enable_push()
-        self.assertEqual(account.action_test_push()["params"]["type"], "success")
-        account.public_url = f"{self.base_url()}/nowhere"
-        self.env.flush_all()
-        with self.assertRaisesRegex(UserError, "Somebody else answers"):
-            account.action_test_push()
-        self.patch(requests, "post", self._fail)
-        with self.assertRaisesRegex(UserError, "can't be reached"):
-            account.action_test_push()
+        with self.allow_requests(all_requests=True):
+            self.assertEqual(account.action_test_push()["params"]["type"], "warning")
+            account.action_enable_push()
+            self.assertEqual(account.action_test_push()["params"]["type"], "success")
 
-    @staticmethod
-    def _fail(*_args, **_options):
-        raise requests.ConnectionError
+    def test_whatever_else_answers_is_told_like_no_answer(self):
+        """Open and closed ports, pages and errors, hosts inside: an administrator learns nothing.
+
+        Neither by the address for events nor by the endpoint.
+        """
+        account = self.account.with_user(self.admin)
+        said = set()
+        for url in (f"{self.base_url()}/nowhere", "http://127.0.0.1:9", "http://10.0.0.1"):
+            account.public_url = url
+            self.env.flush_all()
+            with self.allow_requests(all_requests=True):
+                with self.assertRaises(UserError) as caught:
+                    account.action_test_push()
+            said.add(str(caught.exception).replace(url, ""))
+        self.assertEqual(len(said), 1, said)
+
+    def test_this_server_is_called_only_if_its_configuration_allows_it(self):
+        account = self.account.with_user(self.admin)
+        account.action_enable_push()
+        self.env.flush_all()
+        self.configure(directmail_test_endpoints=self.emulator.endpoint)
+        with self.allow_requests(all_requests=True):
+            with self.assertRaisesRegex(UserError, "can't be reached"):
+                account.action_test_push()
+        self.configure(directmail_test_endpoints="gateway.internal")
+        directmail_account_push._certificates.clear()
+        response = self._push(self._make_event(self.first))
+        self.assertEqual(response.headers["X-DirectMail-Push"], "certificate")

@@ -1,9 +1,12 @@
 import re
+from html import unescape
+from uuid import uuid4
 
 from odoo.tests import HttpCase, tagged
 
 from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
+from ..models.directmail_account_push import ADDRESS_KIND
 from .common import DirectmailMixin
 
 
@@ -109,6 +112,37 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self._post("/undo", sure="yes")
         self.assertEqual(self._get_new_optouts().origin, "complaint")
 
+    def test_undoing_is_offered_only_where_it_brings_mail_back(self):
+        """Somebody may be on the blacklist, or have complained, for reasons that stay."""
+        undo = f"/directmail/unsubscribe/{self.token}/undo"
+        self.assertIn(undo, self._post(scope="company"))
+        self.assertNotIn(undo, self._post(scope="all"))
+        self.assertNotIn(undo, self._post(scope="company"), "the address is on the blacklist now")
+        page = self._post("/undo", sure="yes")
+        self.assertIn("still unsubscribed", page)
+        self.assertNotIn("You stay subscribed", page)
+        self.assertTrue(self._get_new_optouts())
+        entry = self.env["mail.blacklist"].search([("email", "=", "zoe@example.com")])
+        self.assertTrue(entry.active)
+        entry.action_archive()
+        self.env.flush_all()
+        self.assertIn("You stay subscribed", self._post("/undo", sure="yes"))
+        self.assertFalse(self._get_new_optouts())
+
+    def test_a_blacklisting_by_others_is_never_undone(self):
+        self.env["mail.blacklist"]._add("zoe@example.com")
+        self.env.flush_all()
+        self.assertNotIn("/undo", self._post(scope="company"))
+        self.assertIn("still unsubscribed", self._post("/undo", sure="yes"))
+        self.assertTrue(self.env["mail.blacklist"].search([("email", "=", "zoe@example.com")]))
+
+    def test_after_a_complaint_nothing_is_undone(self):
+        self.env["directmail.optout"]._record(self.delivery, "complaint")
+        self.env.flush_all()
+        self.assertNotIn("/undo", self._post(scope="sender"))
+        self.assertIn("still unsubscribed", self._post("/undo", sure="yes"))
+        self.assertEqual(set(self._get_new_optouts().mapped("origin")), {"complaint", "page"})
+
     def _speak(self, *codes):
         """Install languages. A test's page must not wait for translations of all of Odoo."""
         view = self.env.ref("email_marketing_dm.unsubscribe_page")
@@ -189,3 +223,56 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
             )
             self.assertEqual(response.status_code, 404, position)
         self.assertFalse(self._get_new_optouts())
+
+    def test_tokens_of_other_databases_and_records_lead_nowhere(self):
+        """The same master key may serve several databases, and copies of them."""
+        key = self.env["directmail.keyring"]._get_master_key()
+        here, number = get_database_uuid(self.env), self.delivery.id
+        for uuid, kind in ((str(uuid4()), TOKEN_KIND), (here, ADDRESS_KIND), (here, "")):
+            token = make_token(key, uuid, kind, number)
+            for path in ("view", "open", "click/1/1", "unsubscribe"):
+                self.assertEqual(self.url_open(f"/directmail/{path}/{token}").status_code, 404)
+            for path in ("", "/undo", "/reason"):
+                answer = self.url_open(f"/directmail/unsubscribe/{token}{path}", {"scope": "all"})
+                self.assertEqual(answer.status_code, 404)
+        for uuid, kind in ((str(uuid4()), ADDRESS_KIND), (here, TOKEN_KIND)):
+            token = make_token(key, uuid, kind, self.account.id)
+            answer = self.url_open(f"/directmail/events/{token}", {"any": "thing"})
+            self.assertEqual(answer.status_code, 404)
+        self.assertFalse(self._get_new_optouts())
+
+    def test_names_are_texts_wherever_they_stand(self):
+        """No template, placeholder, tag or header line, in the mail, its subject and the pages."""
+        name = "<t t-out=\"1+1\"/>{{ 7*7 }}{Token}${7*7}\r\nBcc: eve@example.com<script>"
+        people = self._make_people("yan@example.com", name=name)
+        self.account.company_id.sudo().name = name
+        task = self._make_task(self._make_audience(people), self.task.template_id)
+        task.action_send()
+        task.sudo()._start()
+        self._run_cron()
+        [row] = self.emulator.ledger(tag=task.tag_name)
+        mail = self.emulator.mail(row["env_id"])
+        delivery = task.sudo().delivery_ids
+        token = make_token(
+            self.env["directmail.keyring"]._get_master_key(),
+            get_database_uuid(self.env),
+            TOKEN_KIND,
+            delivery.id,
+        )
+        pages = {
+            "mail": mail["html"],
+            "view": self.url_open(f"/directmail/view/{token}").text,
+            "page": self.url_open(f"/directmail/unsubscribe/{token}").text,
+        }
+        for where, text in pages.items():
+            with self.subTest(where):
+                self.assertIn("&lt;script&gt;", text)
+                self.assertNotIn("<script>", text)
+                self.assertNotIn("<t t-out", text)
+                self.assertIn("{{ 7*7 }}{Token}${7*7}", unescape(text))
+        self.assertNotIn("\n", mail["subject"])
+        self.assertNotIn("\r", mail["subject"])
+        self.assertIn("{{ 7*7 }}", mail["subject"])
+        self.assertEqual(
+            [header for header in mail["headers"] if header.lower() == "bcc"], [], mail["headers"]
+        )

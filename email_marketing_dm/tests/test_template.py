@@ -1,4 +1,4 @@
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
 from ..engine.content import Person
@@ -161,3 +161,11 @@ class TestTemplate(DirectmailCommon):
         with self.assertRaises(AccessError):
             template.with_context(default_state="approved").copy()
         self.assertEqual(template.copy().state, "draft")
+
+    def test_subject_and_sender_name_are_one_line_each(self):
+        """With a line break, a header of the mail would go on as another header."""
+        template = self._make_template(approved=False)
+        for name in ("subject", "sender_name"):
+            for text in ("A\nBcc: b@x.example", "A\r\nB", "A\n", "A\u2028B", "A\x85B"):
+                with self.subTest(name=name, text=text), self.assertRaises(ValidationError):
+                    template[name] = text[:14]

@@ -2,7 +2,13 @@
 
 import pytest
 from directmail.const import REGIONS
-from directmail.endpoints import find_endpoint, get_host, is_directmail, read_endpoint
+from directmail.endpoints import (
+    find_endpoint,
+    get_host,
+    is_certain,
+    is_directmail,
+    read_endpoint,
+)
 
 
 @pytest.mark.parametrize("region", [region for region, _host in REGIONS])
@@ -64,3 +70,19 @@ def test_reading(text, wanted):
 def test_no_endpoint(text):
     with pytest.raises(ValueError):
         read_endpoint(text)
+
+
+@pytest.mark.parametrize(
+    "host, wanted",
+    [
+        ("dm.aliyuncs.com", True),
+        ("dm-vpc.cn-hangzhou.aliyuncs.com", True),
+        ("DM.AP-SOUTHEAST-2.aliyuncs.com.", True),
+        ("dm-vpc.moon-1.aliyuncs.com", False),
+        ("dm-vpc.oss-cn-hangzhou.aliyuncs.com", False),
+        ("dm-x.oss-cn-hangzhou-internal.aliyuncs.com", False),
+        ("127.0.0.1", False),
+    ],
+)
+def test_hosts_that_nobody_else_can_have(host, wanted):
+    assert is_certain(host) is wanted

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import psutil
 import pytest
-from directmail.identifiers import guess_kind, match_key, safe_cell
+from directmail.identifiers import guess_kind, match_key, read_safe_cell, safe_cell
 from directmail.listfile import (
     LINE_MAX,
     Format,
@@ -246,6 +246,12 @@ def test_guess_kind():
 def test_formulas_are_made_harmless(value):
     assert safe_cell(value) == "'" + value
     assert safe_cell("a=1") == "a=1"
+
+
+@pytest.mark.parametrize("value", ("=1", "'=1", "''+1", "'", "''", "'a", "a", "", "\n@x", "'\t"))
+def test_what_was_made_harmless_is_read_again(value):
+    assert not safe_cell(value).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert read_safe_cell(safe_cell(value)) == value
 
 
 def zipped(files):

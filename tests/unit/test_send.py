@@ -103,6 +103,10 @@ def test_a_body_instead_of_a_template(client, server):
         ({"headers": {f"X-User-{i}": "1" for i in range(11)}}, Verdict.TASK_PAUSED),
         ({"headers": {"X-User-A": "1\r\nBcc: b@example.com"}}, Verdict.TASK_PAUSED),
         ({"headers": {"X-User-A": 1}}, Verdict.TASK_PAUSED),
+        ({"subject": "Hello\r\nBcc: b@example.com"}, Verdict.TASK_PAUSED),
+        ({"sender_name": "Example\nBcc: b@example.com"}, Verdict.TASK_PAUSED),
+        ({"reply_address": "office@example.com\r\nBcc: b@example.com"}, Verdict.TASK_PAUSED),
+        ({"tag": "dm\u20287"}, Verdict.TASK_PAUSED),
         ({"variables": 5}, Verdict.TASK_PAUSED),
     ],
 )

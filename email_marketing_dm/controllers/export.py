@@ -1,0 +1,25 @@
+from odoo.addons.web.controllers.export import ExcelExport
+
+from ..directmail.identifiers import safe_cell
+
+
+class DirectmailExcelExport(ExcelExport):
+    """Titles of groups in Odoo's own exports of our models; the cells: `models/base.py`."""
+
+    def from_group_data(self, fields, columns_headers, groups):
+        """Override: have no title of a group taken for a formula."""
+        if groups._model._name.startswith("directmail."):
+            _mark_titles(groups)
+        return super().from_group_data(fields, columns_headers, groups)
+
+
+def _mark_titles(groups):
+    groups.children = {_mark_title(title): child for title, child in groups.children.items()}
+    for child in groups.children.values():
+        _mark_titles(child)
+
+
+def _mark_title(title):
+    if isinstance(title, tuple) and len(title) > 1:  # id and name of a record
+        return (title[0], _mark_title(title[1]), *title[2:])
+    return safe_cell(title) if isinstance(title, str) else title
