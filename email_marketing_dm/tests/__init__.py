@@ -81,4 +81,5 @@ from . import (
     test_upload_life,
     test_upload_people,
     test_waiting,
+    test_ways,
 )
