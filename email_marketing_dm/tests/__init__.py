@@ -53,6 +53,7 @@ from . import (
     test_rights_data_table,
     test_rights_owner,
     test_seen,
+    test_subset,
     test_task,
     test_task_content,
     test_task_estimate,

@@ -228,13 +228,23 @@ def fatigue():
 
 def model():
     """The random model of tasks, with many more examples."""
+    return run_examples("test_task_model.py")
+
+
+def subset():
+    """Random users, rules, companies and audiences, with many more examples."""
+    return run_examples("test_subset.py")
+
+
+def run_examples(name):
+    """Run one of the addon's random tests."""
     environment = {
         "DIRECTMAIL_MODEL_EXAMPLES": str(MODEL_EXAMPLES),
         "DIRECTMAIL_MODEL_SEED": str(SEED),
         "DIRECTMAIL_MODEL_STEPS": "60",
     }
     code = subprocess.run(
-        [sys.executable, "-m", "devenv.test", "email_marketing_dm/tests/test_task_model.py"],
+        [sys.executable, "-m", "devenv.test", f"email_marketing_dm/tests/{name}"],
         check=False,
         env={**os.environ, **environment},
     ).returncode
@@ -354,6 +364,7 @@ RUNS = (
     collision,
     fatigue,
     model,
+    subset,
     facts_pushed,
     facts_polled,
     platform,
