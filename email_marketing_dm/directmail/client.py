@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
@@ -248,6 +248,13 @@ class DirectMailClient:
         answer = self._call("DescAccountSummary")
         get_required(answer, "DailyQuota")
         return AccountSummary.from_wire(answer)
+
+    def count_requests_today(self):
+        """Return how many mails were handed over today in Beijing, whoever did so."""
+        today = datetime.now(BEIJING).strftime("%Y-%m-%d")
+        query = {"StartTime": today, "EndTime": today}
+        answer = self._call("SenderStatisticsByTagNameAndBatchID", query)
+        return sum(as_int(row.get("requestCount")) for row in get_rows(answer, "stat"))
 
     def list_senders(self):
         """Iterate over all SenderAddress of the account."""

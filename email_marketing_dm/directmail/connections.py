@@ -30,8 +30,9 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-# No network forgets a connection sooner. While mails go out each connection is used many times a
-# second, so that a longer time would save no handshake.
+# Not longer: some networks forget after a few seconds, and the whole-server tests send through one
+# that does so after three. While mails go out each connection is used many times a second, so that
+# ten seconds would save no handshake but the one of a task that starts within them.
 IDLE_SECONDS = 2.0
 KEEP_ALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 6))  # seconds, count
 _CLOSE_WAIT = 8  # state of a connection whose other end has closed (linux/tcp_states.h)

@@ -14,6 +14,7 @@ FEATURES = MappingProxyType(
         "sending": (
             "SingleSendMail",
             "DescAccountSummary",
+            "SenderStatisticsByTagNameAndBatchID",
             "QueryMailAddressByParam",
             "QueryTagByParam",
             "CreateTag",

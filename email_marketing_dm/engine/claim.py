@@ -84,7 +84,7 @@ def write_answers(env, account, token, answers):
         return
     values = SQL(", ").join(
         SQL(
-            "(%s, %s, %s, %s, %s, %s::float, %s)",
+            "(%s, %s, %s, %s, %s, %s::float, %s, %s)",
             delivery_id,
             STATE_OF_VERDICT[answer.verdict],
             answer.env_id or None,
@@ -94,8 +94,13 @@ def write_answers(env, account, token, answers):
             or DELAYS.get(answer.verdict),
             # One that is only looked at again is no further refusal: see engine.doubts.
             answer.verdict == Verdict.DOUBTFUL and not answer.retry_after,
+            len(answers) - place,
         )
-        for delivery_id, answer in answers
+        for place, (delivery_id, answer) in enumerate(answers)
+    )
+    # In the order in which the answers came, a microsecond apart: refusals in a row are counted by.
+    moment = SQL(
+        "(statement_timestamp() AT TIME ZONE 'UTC' - answer.place * interval '1 microsecond')"
     )
     # An unknown mail whose answer comes after all, or whose outcome is known, was sent.
     _apply(
@@ -108,19 +113,18 @@ def write_answers(env, account, token, answers):
                       envelope = answer.envelope,
                       code = COALESCE(answer.code, d.code),
                       message = COALESCE(answer.message, d.message),
-                      sent_at = CASE WHEN answer.state = 'sent'
-                                     THEN now() AT TIME ZONE 'UTC' ELSE d.sent_at END,
+                      sent_at = CASE WHEN answer.state = 'sent' THEN %(moment)s
+                                     ELSE d.sent_at END,
                       claimed_at = CASE WHEN answer.state = 'waiting' THEN NULL
                                         ELSE d.claimed_at END,
                       not_before = now() AT TIME ZONE 'UTC' + answer.delay * interval '1 second',
-                      refused_at = CASE WHEN answer.refused
-                                        THEN statement_timestamp() AT TIME ZONE 'UTC'
+                      refused_at = CASE WHEN answer.refused THEN %(moment)s
                                         ELSE d.refused_at END,
                       refusals = CASE WHEN answer.refused THEN COALESCE(d.refusals, 0) + 1
                                       ELSE d.refusals END,
                       lease_until = NULL
                  FROM (VALUES %(values)s)
-                      AS answer (id, state, envelope, code, message, delay, refused),
+                      AS answer (id, state, envelope, code, message, delay, refused, place),
                       directmail_delivery o
                 WHERE d.id = answer.id AND o.id = d.id AND d.claim_token = %(token)s
                   AND d.state IN ('sending', 'unknown')
@@ -128,6 +132,7 @@ def write_answers(env, account, token, answers):
                       o.outcome AS old_outcome, d.outcome AS new_outcome""",
             values=values,
             token=token,
+            moment=moment,
         ),
         first=GATE,
     )

@@ -31,6 +31,8 @@ LEASE_SECONDS = 600
 DATABASE_PATIENCE = 300
 # So many calls in a row without a usable answer: something in between swallows them.
 SILENCE_LIMIT = 20
+# Key of the question about the account itself, among the ids of deliveries in the pool.
+ACCOUNT = "account"
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
 
 
@@ -70,12 +72,19 @@ class Dispatcher:
         self.rate = AdaptiveRate(account.rate_limit)
         # Read before the client is made: a key replaced in between counts as replaced.
         self.credentials = account._get_credentials_mark()
-        self.pool = CallPool(account.threads, account._get_client().send)
+        self.client = account._get_client()
+        self.pool = CallPool(account.threads, self._call)
         self._cr = None
         self._stopped = False
         self._silent = 0
         self._in_hand = {}
         self._pauses = {}
+        self._open = []  # answers that wait for what DirectMail says about the account
+        self._is_asking = False
+
+    def _call(self, job):
+        """Carry out a job, in a thread of the pool: send a mail, or ask a question."""
+        return job(self.client) if callable(job) else self.client.send(job)
 
     def run(self, seconds, longest=0, may_go_on=None):
         """Send until nothing is left, the time is up, or the account is in trouble.
@@ -116,7 +125,9 @@ class Dispatcher:
 
     def close(self):
         """Let go of threads and connection. Calls under way resolve through their lease."""
-        answers = _read_answers(self.pool.close(0))
+        finished = self.pool.close(0)
+        answers = [*self._open, *_read_answers(row for row in finished if row[0] != ACCOUNT)]
+        self._open = []
         try:
             if answers:
                 self._exchange(answers, 0)
@@ -129,7 +140,8 @@ class Dispatcher:
 
     def _collect(self, timeout):
         """Return [(delivery id, Answer)] of the calls that finished, after at most `timeout` s."""
-        answers = _read_answers(self.pool.drain(timeout))
+        finished = self.pool.drain(timeout)
+        answers = _read_answers(row for row in finished if row[0] != ACCOUNT)
         for _key, answer in answers:
             if answer.verdict in (Verdict.THROTTLED, Verdict.RETRY_LATER):
                 trouble = answer.verdict == Verdict.RETRY_LATER
@@ -144,23 +156,40 @@ class Dispatcher:
                 )
             self._silent = self._silent + 1 if answer.verdict == Verdict.UNKNOWN else 0
         self.answered += len(answers)
-        return self._weigh(answers)
+        told = next((result for key, _job, result in finished if key == ACCOUNT), None)
+        if told:
+            self._is_asking = False
+            self.doubts.hear(told)
+            answers, self._open = self._open + answers, []
+        return self._weigh(answers, told)
 
-    def _weigh(self, answers):
-        """Return the answers, those changed that turn out to be one person's refusal."""
+    def _weigh(self, answers, told):
+        """Return the answers, those changed that turn out to be one person's refusal.
+
+        Those that can't be judged yet stay here, and their mails *sending*, until DirectMail has
+        told about the account. That is asked in a thread of the pool, where one is free: at least
+        one answer came.
+
+        :param told: the `doubts.Account` that came with them, or None
+        """
         if all(answer.verdict != Verdict.DOUBTFUL for _id, answer in answers):
-            self.doubts.forget_rows(answers, self._in_hand)
             return answers
 
         def weigh(env, _attempt):
             account = env["directmail.account"].browse(self.account_id)
+            if told and told.summary:
+                account._read_summary(told.summary)
             weighed = self.doubts.weigh(env, account, answers, self._in_hand)
             env.flush_all()
             return weighed
 
-        answers, pauses = self._transact(weigh)
-        self._pauses.update(pauses)
-        return answers
+        weighed = self._transact(weigh)
+        self._pauses.update(weighed.pauses)
+        self._open += weighed.open
+        if weighed.question and not self._is_asking:
+            self._is_asking = True
+            self.pool.submit(ACCOUNT, weighed.question)
+        return weighed.answers
 
     def _start(self, claimed):
         """Start the calls for what was claimed; return answers for mails that can't be made."""

@@ -5,27 +5,45 @@ last, so that the others of the task are tried. What became of those says whose 
 """
 
 import logging
+import time
 from collections import namedtuple
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from odoo import fields
-from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
+from ..directmail.errors import DirectMailError
 
 _logger = logging.getLogger(__name__)
 
-Doubt = namedtuple("Doubt", "task_id refusals passed sent doubted")
+Doubt = namedtuple("Doubt", "task_id refusals passed sent")
 Doubt.__doc__ = """A person in doubt, before the answer that is judged.
 
 :ivar int refusals: how often they were refused so far
 :ivar bool passed: whether a call of the same task that began after the last refusal was accepted
 :ivar bool sent: whether any mail of the task was accepted
-:ivar int doubted: how many people of the task, still to be mailed, were refused so far
 """
 
+Weighed = namedtuple("Weighed", "answers pauses open question")
+Weighed.__doc__ = """What doubtful answers mean.
+
+:ivar answers: [(delivery id, Answer)], PERSON_REFUSED instead of DOUBTFUL where it is certain
+:ivar pauses: {delivery id: Answer} of those that pause their task
+:ivar open: [(delivery id, Answer)] that can only be judged when DirectMail has told about the
+    account: to be weighed again then
+:ivar question: what to ask for that, called with the client in a thread of the pool; or None
+"""
+
+Account = namedtuple("Account", "is_known summary requests")
+Account.__doc__ = """What DirectMail told about the account.
+
+:ivar bool is_known: whether it told its state and quota, now or a moment ago
+:ivar summary: an `AccountSummary`, if it was asked for
+:ivar requests: mails that were handed over today, by other systems too; None if it can't be told
+"""
 
 # Seconds until a person is tried again of whom calls that are under way have yet to tell.
 LOOK_AGAIN = 1.0
@@ -35,101 +53,150 @@ ACCOUNT_AGE = timedelta(seconds=10)
 ASKED = 2
 
 
+def ask_about_account(client, is_known):
+    """Ask DirectMail about the account itself. For a thread: uses no database.
+
+    :param bool is_known: the account's state and quota were read a moment ago; DirectMail allows
+        about ten of these calls a minute
+    :rtype: Account
+    """
+    summary = requests = None
+    try:
+        summary = None if is_known else client.describe_account()
+        is_known = True
+        requests = client.count_requests_today()
+    except DirectMailError as error:
+        # The key may lack the permission to count. What this database has sent is known anyway.
+        _logger.info("DirectMail does not tell all about an account: %s", error)
+    return Account(is_known, summary, requests)
+
+
 class Doubts:
     """Judges doubtful answers of one run of one account's sender.
+
+    How many were refused in a row is read from the database each time. So runs that end early or
+    are killed count on, and a run on another server counts the same refusals.
 
     :param int limit: so many people in a row, refused with the same code, pause the task
     """
 
     def __init__(self, limit):
         self.limit = limit
-        self._rows = {}  # task id -> (code, ids of the people refused in a row)
-        self._read_tasks = set()  # ids of the tasks whose row of an earlier run is in _rows
-        self._doubted = set()  # ids of the people who were refused in this run
+        self._account = None  # what DirectMail told last
+        self._told_at = None  # when that came, by the monotonic clock
 
-    def forget_rows(self, answers, tasks):
-        """Note which tasks get through: what was refused before is not in a row any more."""
-        for key, answer in answers:
-            if answer.verdict == Verdict.ACCEPTED:
-                self._rows.pop(tasks.get(key), None)
-                self._read_tasks.add(tasks.get(key))
+    def hear(self, account):
+        """Take note of what `ask_about_account` returned."""
+        self._account = account
+        self._told_at = time.monotonic()
 
     def weigh(self, env, account, answers, tasks):
         """Say what doubtful answers mean.
 
         The person is refused where others passed meanwhile. The task pauses where too many in a
         row are refused, or nobody is left to tell by. Else the person stays waiting and goes last.
+        Changes nothing here, so that its transaction can be repeated.
 
         :param answers: [(delivery id, Answer)], in the order in which they came
         :param tasks: {delivery id: task id} of the calls under way, these included
-        :return: (the answers, PERSON_REFUSED instead of DOUBTFUL where it is certain;
-            {delivery id: Answer} of those that pause their task)
+        :rtype: Weighed
         """
         doubts = self._read(
             env, [key for key, answer in answers if answer.verdict == Verdict.DOUBTFUL]
         )
-        self._read_rows(env, {doubt.task_id for doubt in doubts.values()} - self._read_tasks)
+        refused, rows = self._read_refused(env, {doubt.task_id for doubt in doubts.values()})
         under_way = tasks.keys() - {key for key, _answer in answers}
-        result, pauses = [], {}
+        weighed = Weighed([], {}, [], None)
         for key, answer in answers:
-            self.forget_rows([(key, answer)], tasks)
-            if key in doubts:
-                doubt, answer = doubts[key], replace(answer, retry_after=None)
-                verdict = self._judge(account, key, answer, doubt)
-                others = {other for other in under_way if tasks[other] == doubt.task_id}
-                if verdict == Verdict.PERSON_REFUSED:
-                    answer = replace(answer, verdict=verdict)
-                elif doubt.refusals and others - self._doubted and not self._is_full(doubt):
-                    answer = replace(answer, retry_after=LOOK_AGAIN)
-                elif verdict == Verdict.TASK_PAUSED:
-                    pauses[key] = answer
-                    # The task may be resumed while this run goes on.
-                    self._rows.pop(doubt.task_id, None)
-                self._doubted.add(key)
-            result.append((key, answer))
-        return result, pauses
+            if answer.verdict == Verdict.ACCEPTED:
+                rows.pop(tasks.get(key), None)
+            if key not in doubts:
+                weighed.answers.append((key, answer))
+                continue
+            doubt, answer = doubts[key], replace(answer, retry_after=None)
+            people = refused.setdefault(doubt.task_id, set())
+            people.add(key)
+            others = {other for other in under_way if tasks[other] == doubt.task_id} - people
+            verdict = self._judge(account, key, answer, doubt, rows, len(people), others)
+            if verdict is None:
+                weighed.open.append((key, answer))
+                continue
+            if verdict == Verdict.TASK_PAUSED:
+                weighed.pauses[key] = answer
+                rows.pop(doubt.task_id, None)
+            elif verdict == Verdict.PERSON_REFUSED:
+                answer = replace(answer, verdict=verdict)
+            elif doubt.refusals:
+                answer = replace(answer, retry_after=LOOK_AGAIN)
+            weighed.answers.append((key, answer))
+        return weighed._replace(question=self._make_question(account) if weighed.open else None)
 
-    def _judge(self, account, key, answer, doubt):
+    def _judge(self, account, key, answer, doubt, rows, doubted, others):
+        """Return what is to be done about a doubtful answer; None to ask about the account first.
+
+        :param rows: {task id: (code, ids of the people refused in a row)}, which grows
+        :param int doubted: how many people of the task, still to be mailed, were refused
+        :param others: calls of the task under way, for people who were never refused
+        """
         if doubt.refusals and doubt.passed:
             return Verdict.PERSON_REFUSED
-        code, people = self._rows.get(doubt.task_id, (None, frozenset()))
+        code, people = rows.get(doubt.task_id, (None, frozenset()))
         people = people | {key} if code == answer.code else frozenset({key})
-        self._rows[doubt.task_id] = (answer.code, people)
-        if self._is_full(doubt):
+        rows[doubt.task_id] = (answer.code, people)
+        if len(people) >= self.limit:
             return Verdict.TASK_PAUSED
-        if not doubt.refusals:
+        if not doubt.refusals or others:
             return Verdict.DOUBTFUL
         # Everybody else has been tried, and the content was accepted for others before. What is
         # left is the account, which can be asked about. A pause speaks for several people: whoever
         # resumed the task has settled what concerned all.
-        is_personal = doubt.sent and (doubt.doubted == 1 or doubt.refusals >= ASKED)
-        if is_personal and doubt.doubted < self.limit and _is_in_order(account):
-            return Verdict.PERSON_REFUSED
-        return Verdict.TASK_PAUSED
+        if not doubt.sent or (doubted > 1 and doubt.refusals < ASKED) or doubted >= self.limit:
+            return Verdict.TASK_PAUSED
+        if not self._is_told():
+            return None
+        return Verdict.PERSON_REFUSED if self._is_in_order(account) else Verdict.TASK_PAUSED
 
-    def _is_full(self, doubt):
-        return len(self._rows[doubt.task_id][1]) >= self.limit
+    def _is_told(self):
+        age = ACCOUNT_AGE.total_seconds()
+        return self._told_at is not None and time.monotonic() - self._told_at < age
 
-    def _read_rows(self, env, task_ids):
-        """Take up where an earlier run, or one that was killed, had come to with these tasks."""
-        rows = env.execute_query(
+    def _is_in_order(self, account):
+        """Tell whether DirectMail has nothing against the account itself, and quota is left."""
+        if not self._account.is_known or account.health != "ok" or account._get_room().quota < 1:
+            return False
+        # Others may have used it.
+        return self._account.requests is None or self._account.requests < account.daily_quota
+
+    def _make_question(self, account):
+        told_at = account.synchronised_at or datetime.min
+        return partial(ask_about_account, is_known=told_at >= fields.Datetime.now() - ACCOUNT_AGE)
+
+    def _read_refused(self, env, task_ids):
+        """Return who of some tasks was refused and is still to be mailed.
+
+        :return: ({task id: ids of all of them}, {task id: (code, ids of those who were refused in a
+            row with the same code, after the last mail that was accepted)})
+        """
+        found = env.execute_query(
             SQL(
-                """SELECT d.task_id, d.id, d.code
-                     FROM directmail_delivery d JOIN (
-                          SELECT t.id, (SELECT max(sent_at) FROM directmail_delivery o
-                                         WHERE o.task_id = t.id AND o.state = 'sent') AS sent_at
-                            FROM directmail_task t WHERE t.id IN %s) t ON t.id = d.task_id
-                    WHERE d.state = 'waiting' AND d.refusals > 0
-                      AND (t.sent_at IS NULL OR d.refused_at > t.sent_at)
+                """SELECT d.task_id, d.id, d.code, NOT EXISTS (
+                              SELECT FROM directmail_delivery o
+                               WHERE o.task_id = d.task_id AND o.state = 'sent'
+                                 AND o.sent_at > d.refused_at)
+                     FROM directmail_delivery d
+                    WHERE d.task_id IN %s AND d.state IN ('waiting', 'sending') AND d.refusals > 0
                     ORDER BY d.refused_at, d.id""",
                 tuple(task_ids) or (0,),
             )
         )
-        self._read_tasks |= task_ids
-        for task_id, delivery_id, code in rows:
-            last, people = self._rows.get(task_id, (None, frozenset()))
-            people = people | {delivery_id} if code == last else frozenset({delivery_id})
-            self._rows[task_id] = (code, people)
+        refused, rows = {}, {}
+        for task_id, delivery_id, code, is_last in found:
+            refused.setdefault(task_id, set()).add(delivery_id)
+            if is_last:
+                last, people = rows.get(task_id, (None, frozenset()))
+                people = people | {delivery_id} if code == last else frozenset({delivery_id})
+                rows[task_id] = (code, people)
+        return refused, rows
 
     def _read(self, env, ids):
         """Return {delivery id: Doubt}."""
@@ -138,15 +205,12 @@ class Doubts:
         rows = env.execute_query(
             SQL(
                 """SELECT d.id, d.task_id, COALESCE(d.refusals, 0),
+                          d.refusals > 0 AND EXISTS (
+                              SELECT FROM directmail_delivery o
+                               WHERE o.task_id = d.task_id AND o.state = 'sent'
+                                 AND o.sent_at > d.refused_at AND o.claimed_at > d.refused_at),
                           EXISTS (SELECT FROM directmail_delivery o
-                                   WHERE o.task_id = d.task_id AND o.state = 'sent'
-                                     AND o.claimed_at > d.refused_at),
-                          EXISTS (SELECT FROM directmail_delivery o
-                                   WHERE o.task_id = d.task_id AND o.state = 'sent'),
-                          CASE WHEN d.refusals > 0 THEN (
-                              SELECT count(*) FROM directmail_delivery o
-                               WHERE o.task_id = d.task_id AND o.state IN ('waiting', 'sending')
-                                 AND o.refusals > 0) END
+                                   WHERE o.task_id = d.task_id AND o.state = 'sent')
                      FROM directmail_delivery d WHERE d.id IN %s""",
                 tuple(ids),
             )
@@ -182,15 +246,3 @@ def settle_refusals(task, limit):
         )
     )
     deliveries.invalidate_model(["refusals", "refused_at"])
-
-
-def _is_in_order(account):
-    """Tell whether DirectMail has nothing against the account itself, and quota is left."""
-    try:
-        # DirectMail allows about ten of these calls a minute: see `client.describe_account`.
-        if (account.synchronised_at or datetime.min) < fields.Datetime.now() - ACCOUNT_AGE:
-            account._read_summary(account._call(lambda client: client.describe_account()))
-    except UserError as error:
-        _logger.info("DirectMail account %s can't be asked about: %s", account.id, error)
-        return False
-    return account.health == "ok" and account._get_room().quota > 0

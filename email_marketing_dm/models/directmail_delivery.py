@@ -143,6 +143,9 @@ class DirectmailDelivery(models.Model):
     # Without the outcome: what becomes of a mail, and what its person does, changes nothing that is
     # indexed, so that it is written where the row is, and in none of these indexes.
     _state_index = models.Index("(task_id, state)")
+    # Both for `engine.doubts`: who was refused, and whether anybody was accepted after that.
+    _refused_index = models.Index("(task_id, refused_at) WHERE refusals > 0")
+    _sent_index = models.Index("(task_id, sent_at) WHERE state = 'sent'")
     # Fatigue reads nothing but these two: who was mailed when. Events and bounces look for a
     # person's mails by the first, those that do not count included.
     _address_index = models.Index(

@@ -250,3 +250,77 @@ class TestDoubts(DirectmailCommon):
         self._check(task, "paused", waiting=30)
         self.assertEqual(self.emulator.faults()[0]["hits"], 5)
         self.assertGreater(runs, 1)
+
+    def test_others_used_up_the_quota_before_the_last_people(self):
+        """Fewer are left than would pause the task, and this database has quota left."""
+        self.account.sudo().threads = 1
+        for left in (1, 3):
+            with self.subTest(left=left):
+                task = self._plan(10)
+                self._leave(10 - left)
+                for _attempt in range(3):
+                    self._run_cron()
+                    self._check(task, "paused", sent=10 - left, waiting=left)
+                    self._resume(task)
+                    self._check(task, "paused", sent=10 - left, waiting=left)
+                self._leave(1000)
+                self._resume(task)
+                self._check(task, "done", sent=10)
+
+    def test_the_last_person_is_refused_where_the_key_may_not_count(self):
+        self.account.sudo().threads = 1
+        task = self._plan(3)
+        self.addCleanup(self.emulator.configure_account, "LTAIEMULATOR", permissions=["dm:*"])
+        self.emulator.configure_account(
+            "LTAIEMULATOR", permissions=["dm:Desc*", "dm:Query*", "dm:Single*", "dm:*Tag"]
+        )
+        self._refuse("p2@example.com")
+        self._run_cron()
+        self._check(task, "done", sent=2, refused=1)
+
+    def test_other_tasks_go_on_while_directmail_is_asked_about_the_account(self):
+        self.account.sudo().write({"threads": 2, "synchronised_at": False})
+        first, second = self._plan(2), self._plan(30)
+        self._refuse("p1@example.com")
+        self.emulator.set_fault("slow", action="DescAccountSummary", delay=4)
+        for _run in range(2):
+            self._run_cron()
+        self._check(first, "done", sent=1, refused=1)
+        self._check(second, "done", sent=29, refused=1)
+        tasks = (first, second)
+        times = [row["accepted_at"] for t in tasks for row in self.emulator.ledger(t.tag_name)]
+        meanwhile = [moment for moment in times if moment < min(times) + 3.5]
+        self.assertGreater(len(meanwhile), 10, "the mails did not wait for that answer")
+
+    def test_two_servers_count_the_same_refusals(self):
+        self.account.sudo().threads = 1
+        task = self._plan(30)
+        self._refuse()
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            runs = [Dispatcher(self.account), Dispatcher(self.account)]
+            for number in range(30):
+                runs[number % 2].run(0.001)
+                self.env.invalidate_all()
+                if task.state != "sending":
+                    break
+            for run in runs:
+                run.close()
+        self._check(task, "paused", waiting=30)
+        self.assertEqual(self.emulator.faults()[0]["hits"], 5)
+
+    def test_people_accepted_in_between_break_the_row_for_the_other_server_too(self):
+        self.account.sudo().write({"threads": 1, "refusal_limit": 3})
+        task = self._plan(20)
+        self._refuse(*[f"p{i}@example.com" for i in range(20) if i % 4 < 2])
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            runs = [Dispatcher(self.account), Dispatcher(self.account)]
+            for number in range(20):
+                runs[number % 2].run(0.001)
+            for run in runs:
+                run.close()
+        self.env.invalidate_all()
+        self.assertEqual((task.state, task.sent_count), ("sending", 10))
+        self._run_cron()
+        self._check(task, "done", sent=10, refused=10)

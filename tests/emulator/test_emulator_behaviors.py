@@ -186,9 +186,10 @@ def test_idle_connections_are_forgotten_closed_or_kept(account, behavior):
     connection = http.client.HTTPConnection(host, int(port), timeout=5)
 
     def call():
+        signed = f"ACS3-HMAC-SHA256 Credential={account.key},SignedHeaders=,Signature="
         connection.request("POST", "/", headers={
             "x-acs-action": "DescAccountSummary", "x-acs-version": "2015-11-23",
-            "Authorization": f"ACS3-HMAC-SHA256 Credential={account.key},SignedHeaders=,Signature="})
+            "Authorization": signed})
         return connection.getresponse().read()
 
     assert call() and call(), "in use"

@@ -40,6 +40,15 @@ def test_account_summary(client, server):
     assert server.requests[0].action == "DescAccountSummary"
 
 
+def test_mails_of_today(client, server):
+    server.script = [rows("stat", [{"requestCount": "17"}, {"requestCount": 3}, {}]), ok()]
+    assert [client.count_requests_today() for _call in range(2)] == [20, 0]
+    query = server.requests[0].query
+    today = datetime.now(const.BEIJING).strftime("%Y-%m-%d")
+    assert query["StartTime"] == query["EndTime"] == today
+    assert "TagName" not in query
+
+
 def test_a_summary_without_a_quota_is_no_summary(client, server):
     server.script = [ok()]
     assert error_of(client.describe_account).kind == "not_directmail"
