@@ -1,22 +1,23 @@
 """Exclusion: who is left out of a task, because they or their address are in *Except*.
 
-A list of addresses in clear leaves out nobody whose address is encrypted: whoever can make such a
-list could find out the address by trying.
+A contact has two addresses, in clear and encrypted, and is left out at both, whichever of them the
+task uses. But an address in clear leaves out nobody whose address is encrypted: whoever can make a
+list of addresses in clear could find out the encrypted one by trying.
 """
 
 from odoo.tools import SQL
 
-from .idn import in_ascii
+from .idn import other_spelling
 from .people import addressed_people
+from .sql import address_key
 
 
-def get_exclusion(task, case, person, among=None):
-    """Return the parts of a statement that leave people of some audiences out.
+def get_exclusion(task, case, person):
+    """Return the parts of a statement that leave people of some audiences out, for all at once.
 
     :param task: a `directmail.task` record
     :param case: a `fatigue.Case` of the task
     :param SQL person: name of a row with the columns of a person
-    :param SQL among: as for `addressed_people`
     :return: {"excluded": CTEs, "join_excluded": joins, "is_excluded": a WHEN of a CASE}; all empty
         where the task excludes nobody
     :rtype: dict
@@ -33,10 +34,13 @@ def get_exclusion(task, case, person, among=None):
             ), excluded_records AS (
                 SELECT DISTINCT res_model, res_id FROM excluded WHERE res_id IS NOT NULL
             ), excluded_addresses AS (
-                SELECT address_key, bool_or(is_encrypted) AS has_encrypted FROM excluded
-                 WHERE address_key IS NOT NULL GROUP BY address_key
+                SELECT address_key, bool_or(is_encrypted) AS has_encrypted FROM (
+                    SELECT address_key, is_encrypted FROM excluded WHERE address_key IS NOT NULL
+                     UNION ALL %s
+                ) AS found GROUP BY address_key
             ),""",
-            addressed_people(task, task.exclude_audience_ids, case, among),
+            addressed_people(task, task.exclude_audience_ids, case),
+            _select_other_keys(task, case),
         ),
         "join_excluded": SQL(
             """LEFT JOIN excluded_contacts contact ON contact.partner_id = %(person)s.partner_id
@@ -54,11 +58,30 @@ def get_exclusion(task, case, person, among=None):
     }
 
 
-def is_excluded(case, person):
-    """Return the reason against mailing a contact or record that is in *Except* by now, or null.
+def _select_other_keys(task, case):
+    """Return SQL (key, is encrypted) of the excluded contacts' addresses the task does not use."""
+    if case.is_encrypted:
+        column = SQL("p.email_normalized")
+        key = address_key(task.env["directmail.keyring"]._get_master_key(), column)
+    else:
+        key = column = SQL("p.email_encrypted_key")
+    return SQL(
+        """SELECT %s, %s
+             FROM directmail_audience_member m JOIN res_partner p ON p.id = m.partner_id
+            WHERE m.audience_id = ANY(%s) AND %s IS NOT NULL""",
+        key,
+        not case.is_encrypted,
+        case.except_ids,
+        column,
+    )
 
-    Merging contacts can make a waiting person one whom *Except* names, at an address that has not
-    changed: `find_excluded` is not asked then.
+
+def is_excluded(case, person):
+    """Return the reason against mailing somebody who is in *Except* by now, or null.
+
+    For a few people at a time: each is looked up by contact, source record and address, in indexes
+    only, so that it makes no difference how many people *Except* has. Source records count with the
+    address and contact of their audience's last refresh.
 
     :param case: a `fatigue.Case`
     :param SQL person: name of a row with the columns of a person
@@ -66,25 +89,36 @@ def is_excluded(case, person):
     """
     if not case.except_ids:
         return SQL("NULL")
+    member = SQL("FROM directmail_audience_member m WHERE m.audience_id = ANY(%s)", case.except_ids)
+    contact = SQL(
+        """FROM res_partner c JOIN directmail_audience_member m
+             ON m.partner_id = c.id AND m.audience_id = ANY(%s) WHERE""",
+        case.except_ids,
+    )
     return SQL(
-        """CASE WHEN EXISTS (
-                SELECT FROM directmail_audience_member m
-                 WHERE m.audience_id = ANY(%(audiences)s)
-                   AND m.partner_id = %(person)s.partner_id
-            ) OR EXISTS (
-                SELECT FROM directmail_audience_member m
-                 WHERE m.audience_id = ANY(%(audiences)s) AND m.partner_id IS NULL
-                   AND m.res_model = %(person)s.res_model AND m.res_id = %(person)s.res_id
-            ) THEN 'excluded' END""",
-        audiences=case.except_ids,
+        """CASE WHEN EXISTS (SELECT %(member)s AND m.partner_id = %(person)s.partner_id)
+                  OR EXISTS (SELECT %(member)s AND m.partner_id IS NULL
+                                AND m.res_model = %(person)s.res_model
+                                AND m.res_id = %(person)s.res_id)
+                  OR EXISTS (SELECT %(member)s AND m.address_key = %(person)s.address_key
+                                AND (m.email_encrypted IS NOT NULL
+                                     OR %(person)s.email_encrypted IS NULL))
+                  OR EXISTS (SELECT %(contact)s c.email_normalized = %(person)s.email)
+                  OR EXISTS (SELECT %(contact)s %(other_spelling)s)
+                  OR EXISTS (SELECT %(contact)s c.email_encrypted_key = %(person)s.address_key)
+                THEN 'excluded' END""",
+        member=member,
+        contact=contact,
         person=person,
+        other_spelling=other_spelling(SQL("c.email_normalized"), SQL("%s.email", person)),
     )
 
 
 def find_excluded(task, case, people):
     """Return which people of a task, whose contact or address is new to it, are excluded.
 
-    The audiences count as they are now, and whoever was left out when the task was planned.
+    The audiences count as they are now, source records with their present address, and whoever was
+    left out when the task was planned.
 
     :param task: a `directmail.task` record that has been planned
     :param case: a `fatigue.Case` of the task
@@ -93,51 +127,56 @@ def find_excluded(task, case, people):
     :return: ids of deliveries
     :rtype: set
     """
-    if not people or not task.exclude_audience_ids:
+    if not people or not case.except_ids:
         return set()
-    others = task.exclude_audience_ids._has_others_than_contacts()
-    rows = task.env.execute_query(
-        SQL(
-            """WITH %(excluded)s new (id, partner_id, res_model, res_id, email, email_encrypted,
-                                      address_key) AS (VALUES %(people)s)
-               SELECT new.id FROM new %(join_excluded)s
-                WHERE CASE %(is_excluded)s END IS NOT NULL
-                   OR EXISTS (
-                      SELECT FROM directmail_delivery o
-                       WHERE o.task_id = %(task)s AND o.reason = 'excluded' AND o.id != new.id
-                         AND (o.partner_id = new.partner_id
-                              OR o.address_key = new.address_key AND (
-                                 o.email_encrypted IS NOT NULL OR new.email_encrypted IS NULL)))""",
-            task=task.id,
-            people=SQL(", ").join(
-                SQL("(%s::int, %s::int, %s::varchar, %s::int, %s::varchar, %s::varchar, %s)", *row)
-                for row in people
-            ),
-            **get_exclusion(
-                task, case._replace(has_records=others), SQL("new"), _who_may_be(people)
-            ),
-        )
-    )
-    return {row[0] for row in rows}
+    return {row[0] for row in task.env.execute_query(select_excluded(task, case, people))}
 
 
-def _who_may_be(people):
-    """Return a condition on `members` that leaves few of a large audience to be looked at.
-
-    Records of other models stay: their address is known by their source only.
-    """
-    contacts = [row[1] for row in people if row[1]]
-    emails = [row[4] for row in people if row[4]]
-    keys = [row[6] for row in people]
+def select_excluded(task, case, people):
+    """Return SQL of the ids that `find_excluded` returns."""
     return SQL(
-        """(res_id IS NOT NULL OR partner_id = ANY(%(contacts)s) OR address_key = ANY(%(keys)s)
-            OR %(email)s = ANY(%(emails)s)
-            OR partner_id IN (SELECT id FROM res_partner
-                               WHERE %(contact_email)s = ANY(%(emails)s)
-                                  OR email_encrypted_key = ANY(%(keys)s)))""",
-        contacts=contacts,
-        emails=emails,
-        keys=keys,
-        email=in_ascii(SQL("email")),
-        contact_email=in_ascii(SQL("email_normalized")),
+        """WITH %(records)s new (id, partner_id, res_model, res_id, email, email_encrypted,
+                                 address_key) AS (VALUES %(people)s)
+           SELECT new.id FROM new
+            WHERE %(is_excluded)s IS NOT NULL %(is_record)s
+               OR EXISTS (SELECT FROM directmail_delivery o
+                           WHERE o.task_id = %(task)s AND o.reason = 'excluded'
+                             AND o.address_key = new.address_key
+                             AND (o.email_encrypted IS NOT NULL OR new.email_encrypted IS NULL))
+               OR EXISTS (SELECT FROM directmail_delivery o
+                           WHERE o.task_id = %(task)s AND o.reason = 'excluded'
+                             AND o.partner_id = new.partner_id)""",
+        task=task.id,
+        people=SQL(", ").join(
+            SQL("(%s::int, %s::int, %s::varchar, %s::int, %s::varchar, %s::varchar, %s)", *row)
+            for row in people
+        ),
+        is_excluded=is_excluded(case, SQL("new")),
+        **_get_records(task, case),
     )
+
+
+def _get_records(task, case):
+    """Return the parts of a statement that find people by the present address of source records."""
+    audiences = task.exclude_audience_ids
+    if not audiences._has_others_than_contacts():
+        return {"records": SQL(), "is_record": SQL()}
+    return {
+        "records": SQL(
+            """records AS MATERIALIZED (
+                WITH %s SELECT partner_id, address_key,
+                               email_encrypted IS NOT NULL AS is_encrypted FROM addressed),""",
+            addressed_people(
+                task,
+                audiences,
+                case._replace(has_records=True),
+                SQL("partner_id IS NULL AND res_id IS NOT NULL"),
+            ),
+        ),
+        "is_record": SQL(
+            """OR new.partner_id IN (SELECT partner_id FROM records WHERE partner_id IS NOT NULL)
+               OR new.address_key IN (SELECT address_key FROM records WHERE is_encrypted)
+               OR (new.email_encrypted IS NULL AND new.address_key IN (
+                  SELECT address_key FROM records WHERE address_key IS NOT NULL))"""
+        ),
+    }

@@ -18,6 +18,7 @@ from . import (
 from . import (
     base,
     crm_lead_groups,
+    crm_lead_merge,
     directmail_account,
     directmail_account_connection,
     directmail_account_credentials,

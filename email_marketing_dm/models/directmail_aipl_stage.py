@@ -21,6 +21,6 @@ class DirectmailAiplStage(models.Model):
     stage = fields.Selection(STAGES, readonly=True)
     previous_stage = fields.Selection(STAGES, "Stage on the day before", readonly=True)
 
-    # Merging contacts deletes the second row of a contact that was in twice: it looks for
-    # constraints, so a mere unique index would make it fail instead.
+    # Merging contacts takes out the second row of a contact that was in twice, see
+    # `base.partner.merge.automatic.wizard`.
     _person_unique = models.Constraint("UNIQUE(aipl_model_id, partner_id)")

@@ -23,8 +23,10 @@ class DirectmailAudienceMember(models.Model):
     country_id = fields.Many2one(related="partner_id.country_id")
 
     _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
-    # Merging contacts deletes the second row of a person who was in twice: that is what we want.
-    # It looks for constraints, so a mere unique index would make it fail instead.
+    # Each mail asks whether its address is among those that its task leaves out.
+    _address_index = models.Index("(address_key) WHERE address_key IS NOT NULL")
+    # Merging contacts takes out the second row of a person who was in twice, see
+    # `base.partner.merge.automatic.wizard`.
     _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")
 
     @api.model

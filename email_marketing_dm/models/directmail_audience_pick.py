@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 
@@ -39,3 +39,32 @@ class DirectmailAudiencePick(models.Model):
         added = self.env.cr.rowcount
         rule.invalidate_recordset()
         return added
+
+    @api.model
+    @api.private
+    def _move(self, merged, kept):
+        """Choose the record that others were merged into, wherever one of them was chosen.
+
+        :param merged: records that are about to be deleted
+        :param kept: the record of the same model that stays
+        """
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """WITH gone AS (
+                       DELETE FROM directmail_audience_pick p
+                        USING directmail_audience_rule r, directmail_data_table t
+                        WHERE r.id = p.rule_id AND t.id = r.table_id AND t.model_name = %(model)s
+                          AND p.res_id = ANY(%(merged)s)
+                    RETURNING p.rule_id)
+                   INSERT INTO directmail_audience_pick (rule_id, res_id)
+                   SELECT DISTINCT rule_id, %(kept)s FROM gone
+                       ON CONFLICT (rule_id, res_id) DO NOTHING
+                RETURNING id""",
+                model=kept._name,
+                merged=merged.ids,
+                kept=kept.id,
+            )
+        )
+        if rows:
+            self.env["directmail.audience.rule"].invalidate_model()

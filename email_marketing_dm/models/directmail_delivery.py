@@ -159,6 +159,8 @@ class DirectmailDelivery(models.Model):
     # Tells of nearly every task, at once, that all of its people are contacts.
     _others_index = models.Index("(task_id) WHERE partner_id IS NULL")
     _reason_index = models.Index("(task_id, reason, fatigue_rule) WHERE state = 'suppressed'")
+    # A new address is looked for among those that the plan left out.
+    _excluded_index = models.Index("(task_id, address_key) WHERE reason = 'excluded'")
     _held_index = models.Index(
         "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"
     )

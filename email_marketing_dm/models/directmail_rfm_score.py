@@ -41,8 +41,8 @@ class DirectmailRfmScore(models.Model):
     customer_type = fields.Selection(TYPES, readonly=True)
     previous_customer_type = fields.Selection(TYPES, "Type on the day before", readonly=True)
 
-    # Merging contacts deletes the second row of a contact that was in twice: it looks for
-    # constraints, so a mere unique index would make it fail instead.
+    # Merging contacts takes out the second row of a contact that was in twice, see
+    # `base.partner.merge.automatic.wizard`.
     _person_unique = models.Constraint("UNIQUE(rfm_model_id, partner_id)")
 
     @api.depends("last_date", "rfm_model_id.computed_on")

@@ -42,6 +42,11 @@ class ResPartner(models.Model):
     )
 
     _directmail_usable_index = models.Index(usable_contacts_index())
+    # Whoever waits for a mail is looked for among the people that it must not reach, by address.
+    _directmail_email_index = models.Index("(email_normalized) WHERE email_normalized IS NOT NULL")
+    _directmail_encrypted_index = models.Index(
+        "(email_encrypted_key) WHERE email_encrypted_key IS NOT NULL"
+    )
     _directmail_international_index = models.Index(international_index("email_normalized"))
 
     def _auto_init(self):

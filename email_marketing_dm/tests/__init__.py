@@ -25,6 +25,7 @@ from . import (
     test_erasure,
     test_events,
     test_export_cells,
+    test_excluded,
     test_events_wishes,
     test_fatigue,
     test_first_contact,

@@ -5,6 +5,6 @@ from . import directmail_template_link, directmail_template_test
 from . import directmail_task_generate
 from . import directmail_rekey_start
 from . import directmail_optout_import
-from . import base_module_uninstall
+from . import base_module_uninstall, base_partner_merge
 from . import directmail_first_contact_offer
 from . import directmail_key_replace, directmail_ram_policy
