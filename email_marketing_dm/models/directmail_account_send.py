@@ -54,6 +54,9 @@ class DirectmailAccount(models.Model):
             return
         self.env["mail.blacklist"]._complete_keys()
         self.env["ir.cron"]._commit_progress()
+        if not self.env["directmail.unsubscribe.request"]._apply_open():
+            account.sudo().cron_id._trigger()
+            return
         if not account._is_armed():
             return
         retrying(account._warn_of_expiry, self.env)

@@ -2,6 +2,7 @@ import time
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ..directmail.tokens import read_number
@@ -76,20 +77,40 @@ class DirectmailUnsubscribeRequest(models.Model):
 
     @api.model
     def _cron_apply(self):
-        """Unsubscribe those whose token is genuine, now that it can be verified."""
-        key = self.env["directmail.keyring"]._get_master_key()
+        """Unsubscribe those whose token is genuine, and forget what nobody could verify."""
         self.search([("received_at", "<", fields.Datetime.now() - KEEP)]).unlink()
-        while requests := self.search(
+        if self._apply_open():
+            self.env["ir.cron"]._commit_progress(remaining=0)
+        else:
+            self.env.ref(CRON)._trigger()
+
+    @api.model
+    @api.private
+    def _apply_open(self):
+        """Unsubscribe those whose token is genuine, now that it can be verified.
+
+        Senders do so too before their first mail: nobody is mailed whose request has only waited
+        for the right key.
+
+        :return: whether all have been looked at; False if the cron's time is up
+        :rtype: bool
+        """
+        while count := retrying(self._apply_some, self.env):
+            if not self.env["ir.cron"]._commit_progress(count, remaining=1):
+                return False
+        return True
+
+    def _apply_some(self):
+        """Apply the next requests. :return: how many"""
+        key = self.env["directmail.keyring"]._get_master_key()
+        requests = self.search(
             ["|", ("tried_fingerprint", "=", False), ("tried_fingerprint", "!=", key.fingerprint)],
             limit=200,
             order="id",
-        ):
-            for request in requests:
-                request._apply(key)
-            if not self.env["ir.cron"]._commit_progress(len(requests), remaining=1):
-                self.env.ref(CRON)._trigger()
-                return
-        self.env["ir.cron"]._commit_progress(remaining=0)
+        )
+        for request in requests:
+            request._apply(key)
+        return len(requests)
 
     def _apply(self, key):
         self.ensure_one()

@@ -75,6 +75,18 @@ class TestLostKeyPages(KeyMixin, DirectmailMixin, HttpCase):
         optout = self.optouts.search([])
         self.assertEqual((optout.origin, optout.email), ("one_click", "zoe@example.com"))
 
+    def test_the_request_counts_before_the_next_mail(self):
+        """With the right key back, the sender may be called before the job that applies it."""
+        with self._on_server_with():
+            self.url_open(f"/directmail/unsubscribe/{self.token}", ONE_CLICK)
+        people = self.delivery.partner_id | self._make_people("yan@example.com")
+        again = self._make_task(self._make_audience(people), self.task.template_id)
+        again.action_send()
+        self._run_cron()
+        sent = again.delivery_ids.filtered(lambda delivery: delivery.state == "sent")
+        self.assertEqual(sent.email, "yan@example.com")
+        self.assertEqual((again.delivery_ids - sent).reason, "opted_out")
+
     def test_the_page_too_with_what_was_chosen(self):
         with self._on_server_with():
             self.url_open(f"/directmail/unsubscribe/{self.token}", {"scope": "all"})
