@@ -71,6 +71,13 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         self.assertIn("3 rows read: 0 opt-outs are new", self._import(content))
         self.assertEqual(self._get_all(), before)
 
+    def test_a_file_with_nul(self):
+        company = self.account.company_id.name
+        text = f"email,company,origin,feedback\nzoe@example.com,{company},page,too\0 much\n"
+        self.assertIn("1 rows read: 1 opt-outs are new", self._import(text.encode()))
+        found = self.optouts.search([("email", "=", "zoe@example.com")])
+        self.assertEqual(found.feedback, "too much")
+
     def test_under_another_key_plain_addresses_are_recognized(self):
         content = self._export().content
         self.optouts.search([]).unlink()

@@ -35,7 +35,8 @@ class DirectmailOptoutImport(models.TransientModel):
         if not self.file:
             raise UserError(self.env._("Choose the file first."))
         try:
-            text = base64.b64decode(self.file).decode("utf-8-sig")
+            # PostgreSQL stores no NUL.
+            text = base64.b64decode(self.file).decode("utf-8-sig").replace("\0", "")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise UserError(
                 self.env._("This file can't be read: it must be a CSV file in UTF-8.")
