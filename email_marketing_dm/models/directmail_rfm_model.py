@@ -124,7 +124,6 @@ class DirectmailRfmModel(models.Model):
         return result
 
     def _check_rights(self):
-        super()._check_rights()
         for model in self.filtered("data_table_id") if not self.env.su else ():
             env = self.env.user._get_directmail_env(model.company_id)
             model.data_table_id._select_facts(env)

@@ -44,13 +44,14 @@ class TestPlatform(DirectmailCommon):
     def test_a_model_gets_its_list_actions_with_its_first_data_table(self):
         self.env["directmail.data.table"].create(
             {
-                "name": "Users",
-                "model_id": self.env["ir.model"]._get_id("res.users"),
+                "name": "Bank accounts",
+                "model_id": self.env["ir.model"]._get_id("res.partner.bank"),
                 "partner_path": "partner_id",
             }
         )
         self.assertEqual(
-            self.env.ref(f"{MODULE}.audience_new_res_users").binding_model_id.model, "res.users"
+            self.env.ref(f"{MODULE}.audience_new_res_partner_bank").binding_model_id.model,
+            "res.partner.bank",
         )
 
     def test_a_copied_database_is_disarmed_when_it_is_opened(self):
