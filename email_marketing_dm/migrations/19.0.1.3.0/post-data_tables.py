@@ -4,7 +4,6 @@ from odoo.tools.sql import column_exists
 
 from odoo.addons.email_marketing_dm.models.directmail_data_table_presets import PRESETS
 
-TICKED = "directmail_data_table_ir_model_fields_rel"
 #: what a data table reads
 READ = ("partner_path", "email_path", "date_field", "amount_field", "rate_field", "domain")
 #: what refers to a data table: (table, column, how its row leads to the company)
@@ -12,15 +11,15 @@ USERS = (
     (
         "directmail_audience_rule",
         "table_id",
-        "SELECT company_id FROM directmail_audience o WHERE o.id = u.audience_id",
+        SQL("SELECT company_id FROM directmail_audience o WHERE o.id = u.audience_id"),
     ),
-    ("directmail_rfm_model", "data_table_id", "SELECT u.company_id"),
+    ("directmail_rfm_model", "data_table_id", SQL("SELECT u.company_id")),
     (
         "directmail_aipl_condition",
         "data_table_id",
-        "SELECT company_id FROM directmail_aipl_model o WHERE o.id = u.aipl_model_id",
+        SQL("SELECT company_id FROM directmail_aipl_model o WHERE o.id = u.aipl_model_id"),
     ),
-    ("directmail_task", "conversion_table_id", "SELECT u.company_id"),
+    ("directmail_task", "conversion_table_id", SQL("SELECT u.company_id")),
 )
 
 
@@ -58,7 +57,7 @@ def migrate(cr, version):
     cr.execute(
         "ALTER TABLE directmail_data_table DROP COLUMN active, DROP COLUMN open_to_marketers"
     )
-    cr.execute(f"DROP TABLE IF EXISTS {TICKED}")
+    cr.execute("DROP TABLE directmail_data_table_ir_model_fields_rel")
     env.invalidate_all()
     env["directmail.audience"].with_context(active_test=False).search([])._compute_kinds()
     env.flush_all()
@@ -76,10 +75,10 @@ def _make_settings(env):
         [SUPERUSER_ID],
     )
     env.cr.execute(
-        f"""INSERT INTO directmail_data_table_setting_field
+        """INSERT INTO directmail_data_table_setting_field
                   (directmail_data_table_setting_id, ir_model_fields_id)
            SELECT s.id, r.ir_model_fields_id
-             FROM {TICKED} r
+             FROM directmail_data_table_ir_model_fields_rel r
              JOIN directmail_data_table_setting s ON s.table_id = r.directmail_data_table_id"""
     )
 
@@ -88,7 +87,10 @@ def _find_companies(env, table):
     """Return the ids of the companies that use a table, or that of who wrote it last."""
     found = SQL(" UNION ").join(
         SQL(
-            f"SELECT ({company}) FROM {name} u WHERE u.{column} = %s",  # noqa: S608
+            "SELECT (%s) FROM %s u WHERE u.%s = %s",
+            company,
+            SQL.identifier(name),
+            SQL.identifier(column),
             table.id,
         )
         for name, column, company in USERS
@@ -149,7 +151,14 @@ def _give_copies(env, table, companies):
         )
         for name, column, of_company in USERS:
             env.cr.execute(
-                f"""UPDATE {name} u SET {column} = %s
-                     WHERE u.{column} = %s AND ({of_company}) = %s""",
-                [copied, table.id, company.id],
+                SQL(
+                    "UPDATE %(users)s u SET %(column)s = %(copied)s"
+                    " WHERE u.%(column)s = %(table)s AND (%(of_company)s) = %(company)s",
+                    users=SQL.identifier(name),
+                    column=SQL.identifier(column),
+                    copied=copied,
+                    table=table.id,
+                    of_company=of_company,
+                    company=company.id,
+                )
             )
