@@ -3,7 +3,7 @@ import re
 from psycopg2 import IntegrityError
 
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
 from .common import BODY
@@ -204,6 +204,21 @@ class TestTemplateTest(ReviewCommon):
         self.assertFalse(form.problem)
         _answer, [mail] = self._test(template, form=form)
         self.assertEqual(mail["to"], "private@gmail.example")
+
+    def test_the_dialog_says_at_once_where_no_test_can_go(self):
+        template = self._make_template(approved=False)
+        seed = self._make_seed()
+        wizards = self.env["directmail.template.test"].with_user(self.user)
+        with Form(wizards.with_context(default_template_id=template.id)) as form:
+            self.assertEqual(form.user_ids[:], self.user)
+            self.assertFalse(form.problem)
+            form.user_ids.clear()
+            self.assertIn("1 to 5 recipients", form.problem)
+            form.seed_ids.add(seed)
+            self.assertFalse(form.problem)
+            self.other.email = "private@gmail.example"
+            form.user_ids.add(self.other)
+            self.assertIn("gmail.example", form.problem)
 
     def test_a_domain_is_meant_exactly(self):
         template = self._make_template(approved=False)

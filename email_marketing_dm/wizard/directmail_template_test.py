@@ -154,11 +154,13 @@ class DirectmailTemplateTest(models.TransientModel):
     def _find_problem(self):
         """Return why the test can't go to those who are chosen, a sentence; False if it can."""
         self.ensure_one()
-        if not 0 < len(self.user_ids) + len(self.seed_ids) <= AT_ONCE:
+        # In a form that is being filled in, these are copies of the records.
+        users, seeds = self.user_ids._origin, self.seed_ids._origin
+        if not 0 < len(users) + len(seeds) <= AT_ONCE:
             return self.env._("Choose 1 to %s recipients.", AT_ONCE)
         problems = (
-            *(self._find_user_problem(user) for user in self.user_ids),
-            *(self._find_seed_problem(seed) for seed in self.seed_ids),
+            *(self._find_user_problem(user) for user in users),
+            *(self._find_seed_problem(seed) for seed in seeds),
         )
         return next(filter(None, problems), False)
 
