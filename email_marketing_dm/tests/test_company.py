@@ -104,6 +104,7 @@ class TestCompanyStays(CompanyCommon):
             self.account.sudo().company_id = self.there
 
     def test_nothing_moves_by_what_it_belongs_to(self):
+        self.user.sudo().company_ids += self.there
         *_others, aipl, fatigue, _key, _contact = self._make_all()
         fatigue_there = self.both["directmail.fatigue"].create({"company_id": self.there.id})
         aipl_there = self.both["directmail.aipl.model"].create(
