@@ -2,6 +2,7 @@ from odoo import http
 from odoo.http import request
 from odoo.tools import SQL
 
+from ..engine.seen import prepare_to_look
 from ..models.directmail_audience import GROUP_DOWNLOAD
 from .download import PAGE, make_csv_response
 
@@ -51,6 +52,7 @@ class DirectmailAudience(http.Controller):
         """Return the next members: id, whether the user may see that person, what to tell."""
         env = audience._get_company_env(request.env)
         member = SQL.identifier("page")
+        prepare_to_look(env)
         return env.execute_query(
             SQL(
                 """WITH page AS MATERIALIZED (

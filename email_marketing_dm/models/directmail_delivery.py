@@ -174,7 +174,7 @@ class DirectmailDelivery(models.Model):
         self.env.cr.execute("ALTER TABLE directmail_delivery SET (fillfactor = 50)")
 
     @api.model
-    def _seen_to_sql(self, alias):
+    def _seen_to_sql(self, alias, query=None):
         """Override: where others whom the user may not see decide, who is suppressed is not told.
 
         That would tell whose address they have: see `directmail.task.in_tens`.
@@ -183,7 +183,7 @@ class DirectmailDelivery(models.Model):
             """(%(seen)s AND (%(alias)s.state != 'suppressed' OR %(alias)s.reason IN %(own)s
                 OR NOT EXISTS (SELECT FROM directmail_task t
                                 WHERE t.id = %(alias)s.task_id AND t.in_tens)))""",
-            seen=super()._seen_to_sql(alias),
+            seen=super()._seen_to_sql(alias, query),
             alias=alias,
             own=OWN_REASONS,
         )

@@ -81,7 +81,7 @@ class DirectmailEvent(models.Model):
     _stray_index = models.Index("(account_id) WHERE delivery_id IS NULL")
 
     @api.model
-    def _seen_to_sql(self, alias):
+    def _seen_to_sql(self, alias, query=None):
         """Override: what happened to somebody is seen by whoever sees the delivery."""
         delivery = SQL.identifier("seen_delivery")
         return SQL(

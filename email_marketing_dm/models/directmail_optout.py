@@ -67,7 +67,7 @@ class DirectmailOptout(models.Model):
     _unmatched_index = models.Index("(company_id) WHERE left(address_key, 1) = '!'")
 
     @api.model
-    def _seen_to_sql(self, alias):
+    def _seen_to_sql(self, alias, query=None):
         """Override: a contact is seen as everywhere, an address by whoever brought it in.
 
         Administrators see every address without a contact: only they can delete an opt-out.

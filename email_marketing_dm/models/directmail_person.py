@@ -33,9 +33,9 @@ class DirectmailPerson(models.AbstractModel):
     address_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
 
     @api.model
-    def _seen_to_sql(self, alias):
+    def _seen_to_sql(self, alias, query=None):
         """Override: see `engine.seen`."""
-        return seen_person(self.env, alias, self._bare_to_sql(alias))
+        return seen_person(self.env, alias, self._bare_to_sql(alias), query)
 
     @api.model
     def _bare_to_sql(self, alias):

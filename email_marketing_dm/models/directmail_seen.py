@@ -4,6 +4,8 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..engine.seen import prepare_to_look
+
 ADMINISTRATOR = "email_marketing_dm.email_marketing_dm_group_admin"
 
 
@@ -24,10 +26,11 @@ class DirectmailSeen(models.AbstractModel):
     _description = "Rows about People Whom the User May See"
 
     @api.model
-    def _seen_to_sql(self, alias):
+    def _seen_to_sql(self, alias, query=None):
         """Return the condition on a row that the current user may see the person it is about.
 
         :param SQL alias: of the table of this model
+        :param Query query: what the condition is for, which it may add joins to; may be left out
         :rtype: SQL
         """
         raise NotImplementedError
@@ -36,12 +39,13 @@ class DirectmailSeen(models.AbstractModel):
     def _get_seen_domain(self):
         """Return `_seen_to_sql` as a domain. The rights are those of this environment's user."""
         return Domain.custom(
-            to_sql=lambda model, alias, query: self._seen_to_sql(SQL.identifier(alias))
+            to_sql=lambda model, alias, query: self._seen_to_sql(SQL.identifier(alias), query)
         )
 
     @api.model
     def _search(self, domain, *args, bypass_access=False, **kwargs):
         if not self.env.su and not bypass_access:
+            prepare_to_look(self.env)
             domain = Domain(domain) & self._get_seen_domain()
         return super()._search(domain, *args, bypass_access=bypass_access, **kwargs)
 

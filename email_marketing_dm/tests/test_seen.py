@@ -1,5 +1,6 @@
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
+from odoo.modules.module import load_script
 from odoo.tests import tagged
 
 from .common import DirectmailCommon
@@ -173,6 +174,22 @@ class TestSeen(SeenMixin, DirectmailCommon):
             status = self.env["directmail.fatigue.status"].with_user(self.user)._make(guess)
             counts.append(max(status.line_ids.mapped("email_count")))
         self.assertEqual(counts, [0, 0, 1])
+
+    def test_upgrade(self):
+        """Email tasks that started before the upgrade follow the same rules after it."""
+        lent, own = self._plan(self.lent), self._plan(self._guess("own@example.com"))
+        for statement in (
+            "UPDATE directmail_delivery SET lender_id = NULL",
+            "UPDATE directmail_task SET in_tens = NULL",
+        ):
+            self.env.cr.execute(statement)
+        path = "email_marketing_dm/migrations/19.0.1.3.0/post-seen.py"
+        load_script(path, "post_seen").migrate(self.env.cr, "19.0.1.2.0")
+        self.env.invalidate_all()
+        self.assertEqual((lent.in_tens, own.in_tens), (True, False))
+        for task, people in ((lent, {"vera@example.com"}), (own, {"own@example.com"})):
+            mine = [("task_id", "=", task.id)]
+            self.assertEqual(self._get_people("directmail.delivery", mine), people)
 
     def test_audience_of_a_colleagues_audience(self):
         audience = self._make_audience(
