@@ -1,4 +1,4 @@
-from werkzeug.exceptions import HTTPException, RequestTimeout, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from odoo import models
 from odoo.http import Response, request
@@ -8,7 +8,6 @@ RETRY_SECONDS = 120
 PREFIX = "/directmail/"  # of all our routes
 # Bytes of a request. The largest is a reason for unsubscribing; the webhook has its own limit.
 BODY_MAX = 64 * 1024
-BODY_SECONDS = 10  # without a byte of it
 # What every answer to somebody from outside says to their browser and to search engines.
 FRAMES = "frame-ancestors 'none'"
 HEADERS = {
@@ -25,32 +24,19 @@ class IrHttp(models.AbstractModel):
     """Guards our public pages: routes that name their parameters in ``recipient_parameters``.
 
     Such a route gets those parameters only, as texts without NUL. Other fields, files and what a
-    query adds can't break it. A body that is too long, or does not come, is not waited for.
+    query adds can't break it. A body that is too long is not read.
     """
 
     _inherit = "ir.http"
 
     @classmethod
     def _pre_dispatch(cls, rule, args):
-        """Override: read the bodies of our public pages, within limits."""
+        """Override: have no long bodies read on our public pages."""
         result = super()._pre_dispatch(rule, args)
         if "recipient_parameters" in rule.endpoint.routing:
             limit = rule.endpoint.routing.get("max_content_length", BODY_MAX)
             request.httprequest.max_content_length = limit
-            cls._read_body()
         return result
-
-    @classmethod
-    def _read_body(cls):
-        connection = request.httprequest.environ.get("werkzeug.socket")
-        # Odoo's worker processes have a limit already; its threads would wait for ever, each with
-        # an open transaction.
-        if connection and connection.gettimeout() is None:
-            connection.settimeout(BODY_SECONDS)
-        try:
-            request.httprequest.get_data(parse_form_data=True)
-        except OSError as error:
-            raise RequestTimeout from error
 
     @classmethod
     def _dispatch(cls, endpoint):

@@ -31,6 +31,7 @@ from . import (
     test_first_contact,
     test_fatigue_oracle,
     test_in_use,
+    test_injection,
     test_international,
     test_lengths,
     test_lost_key_pages,

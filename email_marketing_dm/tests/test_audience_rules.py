@@ -334,3 +334,8 @@ class TestAudienceRules(AudienceCommon):
         )
         audience.rule_ids.invalidate_recordset()
         self.assertIn("can't be read", audience.rule_ids[0].sentence)
+
+    def test_two_hundred_lines(self):
+        operators = ["or", *("or", "and") * 99, "except"]
+        rules = [self._only(self.ann, self.bob, operator=operator) for operator in operators[:-1]]
+        self.assertPeople([*rules, self._only(self.bob, operator="except")], self.ann)

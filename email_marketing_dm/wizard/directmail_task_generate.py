@@ -22,7 +22,11 @@ class DirectmailTaskGenerate(models.TransientModel):
         "directmail.link", "On which link", domain="[('task_id', '=', task_id)]"
     )
     hidden_count = fields.Integer("People whom you may not see", compute="_compute_hidden_count")
-    name = fields.Char("Name of the audience", compute="_compute_name", store=True, readonly=False)
+    # Not with all rights, as stored fields are computed otherwise: a task's name is its owner's.
+    name = fields.Char(
+        "Name of the audience", compute="_compute_name", store=True, readonly=False,
+        compute_sudo=False,
+    )  # fmt: skip
 
     @api.depends("task_id", "task_result")
     def _compute_name(self):

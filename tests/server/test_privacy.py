@@ -2,19 +2,30 @@
 
 A task is sent to encrypted addresses on a real server, with a bounce, a refusal whose text quotes
 the address, and an unsubscription. Then everything that was stored is searched for the addresses.
+The server logs all that it can, statements of SQL included; its log has no secret either.
 """
 
+import base64
 import gzip
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import requests
+from campaign import PASSWORD
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from odoo_server import connect
+from odoo_server import OdooServer, connect
 
 from devenv import database as databases
+from devenv.common import STATE
+from directmail_emulator.testing import ACCESS_KEY_SECRET
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
+
+from directmail.keys import load_master_key  # noqa: E402
 
 KEY = "0123456789abcDEF"
 # Local parts that occur nowhere else; what they begin with says what becomes of the mail.
@@ -34,6 +45,12 @@ def encrypt(address):
     padded = padder.update(address.encode()) + padder.finalize()
     encryptor = Cipher(algorithms.AES(KEY.encode()), modes.ECB()).encryptor()
     return (encryptor.update(padded) + encryptor.finalize()).hex()
+
+
+@pytest.fixture(scope="module")
+def server(database):
+    with OdooServer(database, log_level="debug_sql") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +168,25 @@ def test_no_clear_address_is_stored_anywhere(shop, task):
         if data.startswith(b"\x1f\x8b"):
             data = gzip.decompress(data)
         assert MARK.encode() not in data.lower(), path
+
+
+def test_no_secret_is_in_the_log(shop, task):
+    """At the level debug_sql, and whatever the level: an AccessKey, an AES key, the master key."""
+    log = shop.server.log.read_bytes()
+    assert b"UPDATE directmail_account" in log.replace(b'"', b""), "the search finds what is there"
+    path = STATE / "data" / "directmail_master.key"
+    key = load_master_key(None, path, create=False)
+    secrets = {
+        "AccessKey": ACCESS_KEY_SECRET.encode(),
+        "AES key": KEY.encode(),
+        "AES key, hex": KEY.encode().hex().encode(),
+        "AES key, base64": base64.b64encode(KEY.encode()),
+        "master key": path.read_bytes().strip(),
+        "pads": key.address_pads()[0].hex().encode(),
+        "outer pad": key.address_pads()[1].hex().encode(),
+        "password": PASSWORD.encode(),
+    }
+    assert [name for name, secret in secrets.items() if secret in log] == []
 
 
 def test_nobody_reads_a_clear_address(shop, task):
