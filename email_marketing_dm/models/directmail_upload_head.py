@@ -135,14 +135,18 @@ class DirectmailUpload(models.Model):
         if is_new:
             self.has_header = self._has_titles(columns)
             self.head_of = self._get_head_mark()
-            number, kind = self._guess(self._get_body(columns))
-            self.id_kind = kind or self.id_kind
-            self.preview = self._make_preview(rows, self._get_titles(columns), number)
+        saved = self._origin
+        is_saved = saved and self._is_as_saved() and self.sheet_id._origin == saved.sheet_id
+        if is_saved:
+            self.column_id = self.column_id or saved.column_id
+            chosen = saved.column_id.number if saved.column_id else None
         else:
-            chosen = self._origin.column_id.number if self._origin.column_id else None
-            if not self._origin:
-                chosen, _kind = self._guess(self._get_body(columns))
-            self.preview = self._make_preview(rows, self._get_titles(columns), chosen)
+            chosen, kind = self._guess(self._get_body(columns))
+            if is_new or self.column_id:
+                self.id_kind = kind or self.id_kind
+            # What could be chosen are columns of the saved list. Saving finds the new ones.
+            self.column_id = False
+        self.preview = self._make_preview(rows, self._get_titles(columns), chosen)
         return None
 
     def _get_head_mark(self):

@@ -1,9 +1,12 @@
 import base64
+import io
 import sys
 from pathlib import Path
 
+from openpyxl import Workbook
+
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common import DirectmailCommon
 from .upload_common import UploadMixin
@@ -116,6 +119,26 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
             {"source": "file", "file": base64.b64encode(b"<html><table>").decode()}, ["file"], spec
         )
         self.assertIn("web page", warned["warning"]["message"])
+
+    def test_another_sheet_has_columns_of_its_own(self):
+        book, stream = Workbook(), io.BytesIO()
+        book.active.append(["Name", "Email"])
+        book.active.append(["Ann", "ann@list.example"])
+        other = book.create_sheet("Other")
+        other.append(["Mail", "Who"])
+        other.append(["bob@list.example", "Bob"])
+        book.save(stream)
+        upload = self._upload(stream.getvalue(), filename="book.xlsx", start=False)
+        self.assertEqual(upload.column_id.name, "Email")
+        form = Form(upload)
+        form.sheet_id = upload.sheet_ids[1]
+        self.assertFalse(form.column_id, "columns of the first sheet are none of the second")
+        self.assertEqual((form.preview["titles"], form.preview["chosen"]), (["Mail", "Who"], 0))
+        form.sheet_id = upload.sheet_ids[0]
+        self.assertEqual(form.column_id.name, "Email")
+        form.sheet_id = upload.sheet_ids[1]
+        form.save()
+        self.assertEqual(upload.column_id.name, "Mail")
 
     def test_a_saved_list_is_read_again_in_another_encoding(self):
         upload = self._upload(
