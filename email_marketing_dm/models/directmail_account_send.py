@@ -319,6 +319,28 @@ class DirectmailAccount(models.Model):
         self.sudo().write({"state": "stopped", "state_message": message})
         self.sudo().message_post(body=message)
 
+    def _explain_stop(self, answer):
+        """Say why the account stops, and what to do next."""
+        if answer.code == "NoAnswer":
+            return self.env._(
+                "DirectMail's answers do not arrive. So that nobody else's mail becomes uncertain,"
+                " sending has stopped. Test the connection, activate the account, then resume the"
+                " email tasks."
+            )
+        if self.credentials == "sts" and answer.code.startswith("InvalidSecurityToken"):
+            return self.env._(
+                "The temporary key of this account has ended (%(code)s). No recipient was skipped."
+                " Press Replace the key on the account and enter a new one, activate the account,"
+                " then resume the email tasks.",
+                code=answer.code,
+            )
+        return self.env._(
+            "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend"
+            " what it says, activate the account, then resume the email tasks.",
+            code=answer.code,
+            message=answer.message,
+        )
+
     def _on_refused(self, answer, mark=None):
         """Stop: DirectMail refuses the account itself. Its running tasks pause with the reason.
 
@@ -332,19 +354,7 @@ class DirectmailAccount(models.Model):
             _logger.info("DirectMail account %s: a replaced key was refused", self.id)
             return
         self = self.with_context(lang=self.company_id.partner_id.lang)
-        if answer.code == "NoAnswer":
-            message = self.env._(
-                "DirectMail's answers do not arrive. So that nobody else's mail becomes uncertain,"
-                " sending has stopped. Test the connection, activate the account, then resume the"
-                " email tasks."
-            )
-        else:
-            message = self.env._(
-                "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend"
-                " what it says, activate the account, then resume the email tasks.",
-                code=answer.code,
-                message=answer.message,
-            )
+        message = self._explain_stop(answer)
         self._stop(message)
         tasks = (
             self.env["directmail.task"]
