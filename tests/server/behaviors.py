@@ -114,12 +114,15 @@ class FirstContact:
             self.press("run")
         return state
 
-    def wait(self, seconds=30):
+    def wait(self, seconds=60):
         """Press *Check now* until all that DirectMail has to say has come."""
         deadline = time.monotonic() + seconds
         while self.read("state")["state"] == "waiting":
-            assert time.monotonic() < deadline, f"still waiting: {self.steps()}"
+            assert time.monotonic() < deadline, (
+                f"still waiting: {self.steps()}, events: {self.shop.emulator.get('/api/events')}"
+            )
             self.shop.emulator.flush_outcomes()
+            self.shop.server.wake_crons()  # one of them reads the events
             self.press("run")
             time.sleep(0.2)
 
@@ -184,4 +187,3 @@ def _find_faults(mail, name):
     if mail["subject"] != f"News for {name}":
         faults.append(f"{name!r} has the subject {mail['subject']!r}")
     return faults
-
