@@ -225,4 +225,10 @@ def _check_old_data(server, admin):
     assert found["refresh_error"] is False
     assert (found["people_count"], len(found["rule_ids"])) == (1, 1)
     admin.call("directmail.account", "read", [[account]])
+    # What is open is decided by each company; until 19.0.1.2.0 it stood in the data table itself.
+    columns = """SELECT count(*) FROM information_schema.columns
+                  WHERE table_name = 'directmail_data_table' AND column_name = %s"""
+    assert server.query(columns, "open_to_marketers") == [(0,)]
+    assert server.query("SELECT count(*) FROM directmail_data_table"
+                        " WHERE preset IS NULL AND company_id IS NULL") == [(0,)]  # fmt: skip
     assert _find(admin, "ir.actions.act_window", ("res_model", "=", "directmail.audience.add"))
