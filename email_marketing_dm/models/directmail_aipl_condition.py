@@ -97,12 +97,18 @@ class DirectmailAiplCondition(models.Model):
     def create(self, vals_list):
         conditions = super().create(vals_list)
         conditions._check_rights()
+        conditions.aipl_model_id._wait_for_owner()
         return conditions
 
     def write(self, vals):
         result = super().write(vals)
         self._check_rights()
+        self.aipl_model_id._wait_for_owner()
         return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_with_owner(self):
+        self.aipl_model_id._wait_for_owner()
 
     def _check_rights(self):
         """Refuse what the current user may not read, whoever owns the model.

@@ -85,8 +85,8 @@ class DirectmailAudience(models.Model):
 
     def _with_lines(self, changes, function, until=None):
         """Return what a function makes of the unsaved lines, or why they can't be used."""
-        audience = self._get_unsaved(changes)
         try:
+            audience = self._get_unsaved(changes)
             if self.env.user != audience.user_id:
                 audience._get_lines(audience._get_company_env(self.env))
             env = audience._get_owner_env()
@@ -116,7 +116,15 @@ class DirectmailAudience(models.Model):
             if chosen in owner.company_ids.ids:
                 company = self.env["res.company"].browse(chosen)
         values = {"user_id": owner.id, "company_id": company.id}
-        if "rule_ids" in changes:
+        if changes.get("rule_ids"):
+            if owner != self.env.user:
+                raise UserError(
+                    self.env._(
+                        "Lines that are not saved are counted for the owner only, because their"
+                        " rights count. Save, and ask %s to take over.",
+                        owner.name,
+                    )
+                )
             values["rule_ids"] = changes["rule_ids"]
         audience = self.new(values, origin=self)
         lines = audience.rule_ids._with_inner()._origin

@@ -184,7 +184,7 @@ class DirectmailAudienceRule(models.Model):
                         audience=rule.audience_id.name,
                     )
                 )
-            rule._as_line(rule.audience_id._get_owner_env())
+            rule._as_line(rule.audience_id._get_owner_env(to_check=True))
 
     @api.model
     def _get_checked_fields(self):
@@ -210,6 +210,7 @@ class DirectmailAudienceRule(models.Model):
         if not self.env.su:
             rules.check_access("write")
             rules._check_rights()
+        rules.audience_id._wait_for_owner()
         return rules
 
     def write(self, vals):
@@ -220,7 +221,12 @@ class DirectmailAudienceRule(models.Model):
                 self.check_access("write")
             if vals.keys() & set(self._get_checked_fields()):
                 self._check_rights()
+        self.audience_id._wait_for_owner()
         return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_with_owner(self):
+        self.audience_id._wait_for_owner()
 
     def _with_inner(self):
         """Return these lines and those of their groups, however deep."""

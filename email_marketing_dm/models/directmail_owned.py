@@ -10,7 +10,8 @@ class DirectmailOwned(models.AbstractModel):
     """Records whose owner's rights count, and who may become an owner.
 
     Everybody owns what they make. Somebody else becomes the owner only where an administrator of
-    the company says so, and agrees before anything is read with their rights.
+    the company says so, and agrees before anything is read with their rights. Owners are asked
+    again when somebody else changes what is read.
     """
 
     _name = "directmail.owned"
@@ -22,8 +23,8 @@ class DirectmailOwned(models.AbstractModel):
         "Waits for its owner",
         readonly=True,
         copy=False,
-        help="An administrator has appointed the owner, who has not agreed yet. Until then nothing"
-        " is read with the owner's rights.",
+        help="The owner was appointed, or somebody else has changed what is read, and the owner has"
+        " not agreed yet. Until then nothing is read with the owner's rights.",
     )
     is_owner = fields.Boolean(compute="_compute_is_owner")
     may_appoint = fields.Boolean(compute="_compute_is_owner")
@@ -85,9 +86,7 @@ class DirectmailOwned(models.AbstractModel):
             if problem:
                 raise ValidationError(problem)
         (self - appointed).filtered("owner_pending")._end_waiting()
-        for record in appointed.sudo():
-            record.owner_pending = True
-            record._ask_owner(self.env.user)
+        appointed._wait_for_owner(is_new=True)
 
     def _check_may_appoint(self, owners):
         """Refuse to give a record to somebody else.
@@ -103,20 +102,37 @@ class DirectmailOwned(models.AbstractModel):
             )
         )
 
-    def _ask_owner(self, appointer):
-        """Ask the owner by an activity to take over."""
+    def _wait_for_owner(self, is_new=False):
+        """Read nothing with the owner's rights until the owner, who is asked, has agreed.
+
+        Does nothing where the owner or the product itself has made the change.
+
+        :param is_new: whether the owner was appointed just now
+        """
+        if self.env.su:
+            return
+        for record in self.sudo():
+            if record.user_id != self.env.user:
+                record.owner_pending = True
+                record._ask_owner(self.env.user, is_new)
+
+    def _ask_owner(self, user, is_new):
+        """Ask the owner by an activity to take over, because of what a user has done."""
         self.ensure_one()
         here = self.with_context(lang=self.user_id.lang)
+        names = {"user": user.name, "record": here.display_name}
+        if is_new:
+            reason = here.env._("%(user)s has made you the owner of %(record)s.", **names)
+        else:
+            reason = here.env._("%(user)s has changed what %(record)s reads.", **names)
         self.activity_unlink([ACTIVITY])
         self.activity_schedule(
             ACTIVITY,
             summary=here.env._("Take over: your rights will count"),
             note=here.env._(
-                "%(appointer)s has made you the owner of %(record)s. What it uses will be read with"
-                " your rights. Open it, look at what it does, and press Take over if you agree."
-                " Nothing is read with your rights before.",
-                appointer=appointer.name,
-                record=here.display_name,
+                "%s It will be read with your rights. Open it, look at what it does, and press Take"
+                " over if you agree. Nothing is read with your rights before.",
+                reason,
             ),
             user_id=self.user_id.id,
         )
@@ -143,20 +159,22 @@ class DirectmailOwned(models.AbstractModel):
             if record.owner_pending:
                 raise UserError(
                     self.env._(
-                        "%(owner)s was appointed as the owner of %(record)s and has not agreed yet."
-                        " Ask %(owner)s to open it and press Take over.",
+                        "%(record)s would be read with the rights of %(owner)s, who has not agreed"
+                        " yet. Ask %(owner)s to open it and press Take over.",
                         owner=record.user_id.name,
                         record=record.display_name,
                     )
                 )
 
-    def _get_owner_env(self):
+    def _get_owner_env(self, to_check=False):
         """Return an environment with the owner's rights, limited to the record's company.
 
+        :param to_check: whether only settings are checked against these rights, and nothing is read
         :raise UserError: if the owner has not agreed, no longer works here, or has lost the group
         """
         self.ensure_one()
-        self._check_taken_over()
+        if not to_check:
+            self._check_taken_over()
         record = self.sudo()
         problem = record.user_id._find_directmail_loss(record.company_id)
         if problem:

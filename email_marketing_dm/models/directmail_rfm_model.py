@@ -4,6 +4,8 @@ from odoo.exceptions import UserError, ValidationError
 from ..engine.people_models import Bands, rfm_scores
 
 METRICS = ("r", "f", "m")
+#: settings that do not decide what is read with the owner's rights
+NOT_READ = frozenset(("active", "hour", "name", "sequence", "tz", "user_id"))
 
 
 class DirectmailRfmModel(models.Model):
@@ -121,6 +123,8 @@ class DirectmailRfmModel(models.Model):
         result = super().write(vals)
         if "data_table_id" in vals:
             self._check_rights()
+        if not NOT_READ.issuperset(vals):
+            self._wait_for_owner()
         return result
 
     def _check_rights(self):

@@ -83,7 +83,8 @@ class DirectmailTask(models.Model):
     def _check_conversion_table(self):
         """Refuse a table that the owner may not read: its totals would tell about it."""
         for task in self.filtered("conversion_table_id"):
-            task.conversion_table_id.with_env(task._get_owner_env())._check_usable()
+            env = task._get_owner_env(to_check=True)
+            task.conversion_table_id.with_env(env)._check_usable()
 
     def _check_conversion_rights(self):
         """Refuse a table that the current user may not read, whoever owns the task.

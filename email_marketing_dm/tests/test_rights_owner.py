@@ -173,6 +173,49 @@ class TestOwners(AudienceCommon):
         model.action_compute()
         self.assertFalse(model.compute_error)
 
+    def test_lines_that_somebody_else_changes_wait_for_the_owner(self):
+        """An administrator would otherwise count, with the owner's rights, whatever they like."""
+        audience = self._create("directmail.audience", self.marketer)
+        line = {"domain": "[('name', 'like', 'a')]"}
+        audience.write({"rule_ids": [Command.create(line)]})
+        self.assertFalse(audience.owner_pending, "one's own line")
+        by_admin = audience.with_user(self.admin)
+        for name, change in (
+            ("changed", lambda: by_admin.rule_ids.write({"domain": "[('name', 'like', 'b')]"})),
+            ("added", lambda: by_admin.write({"rule_ids": [Command.create(line)]})),
+            ("removed", lambda: by_admin.rule_ids[-1:].unlink()),
+        ):
+            with self.subTest(name):
+                change()
+                self.assertTrue(audience.owner_pending)
+                self.assertIn("changed", audience.sudo().activity_ids.note)
+                by_admin.action_refresh()
+                self.assertIn("has not agreed", audience.refresh_error)
+                audience.action_take_over()
+                self.assertFalse(audience.owner_pending)
+                self.assertTrue(audience.action_refresh())
+        unsaved = {"rule_ids": [Command.create(line)]}
+        self.assertIn("owner only", by_admin.count_all(unsaved)["error"])
+        self.assertNotIn("error", by_admin.count_all({}))
+        self.assertNotIn("error", audience.count_all(unsaved))
+
+    def test_models_that_somebody_else_changes_wait_for_the_owner(self):
+        condition = [Command.create({"stage": "a"})]
+        rfm, aipl = models = (
+            self._create("directmail.rfm.model", self.admin),
+            self._create("directmail.aipl.model", self.admin, condition_ids=condition),
+        )
+        for model in models:
+            self.assertFalse(model.owner_pending, "what is one's own")
+            model.user_id = self.boss
+            model.with_user(self.boss).action_take_over()
+            model.name = "Another name"
+            self.assertFalse(model.owner_pending)
+        rfm.r_days_3 = 10
+        self.assertTrue(rfm.owner_pending)
+        aipl.condition_ids.min_count = 2
+        self.assertTrue(aipl.owner_pending)
+
     def test_a_task_is_not_sent_until_the_owner_agrees(self):
         self.task.with_user(self.admin).user_id = self.marketer
         with self.assertRaisesRegex(UserError, "has not agreed"):
