@@ -293,6 +293,10 @@ class TestTracking(DirectmailMixin, HttpCase):
         kept = [row[0] for row in cr.fetchall()]
         self.assertEqual(kept, [*urls[:2], "https://www.example.com/kept"])
 
+    def test_upgrade_from_before_there_were_links(self):
+        self.env.cr.execute("ALTER TABLE directmail_link RENAME TO directmail_no_link")
+        run_migration(self.env.cr, "19.0.1.3.0/pre-content.py")
+
     def test_recording_switched_off(self):
         self.task.sudo().write({"track_clicks": False, "track_opens": False})
         self.assertEqual(self._follow(0).status_code, 302)

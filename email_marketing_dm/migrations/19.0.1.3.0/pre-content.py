@@ -1,7 +1,11 @@
+from odoo.tools.sql import table_exists
+
+
 def migrate(cr, version):
     """Whose rights a mail uses, and where its links lead, become columns of our own."""
     _fill_authors(cr)
-    _fill_targets(cr)
+    if table_exists(cr, "directmail_link"):  # links came with 19.0.1.1.0
+        _fill_targets(cr)
 
 
 def _fill_authors(cr):
