@@ -93,17 +93,17 @@ class OdooServer:
     :param str program: the module to run, for an Odoo that lacks something
     :param bool filtered: find the database by its name among those of PostgreSQL, which costs a
         connection for each request of somebody unknown; else only this database is served
-    :param str log_level: Odoo's; "debug_sql" and the like write what passes through
+    :param bool talkative: write all that Odoo and its libraries can to the log, SQL included
     """
 
     def __init__(
-        self, database, crons=2, environment=None, program="odoo", filtered=True, log_level="info"
+        self, database, crons=2, environment=None, program="odoo", filtered=True, talkative=False
     ):
         self._filter = [f"--db-filter=^{database}$"] if filtered else []
         self.program = program
         self.database = database
         self.crons = crons
-        self.log_level = log_level
+        self._handlers = ["--log-handler=:DEBUG"] if talkative else []
         self.environment = {**os.environ, **postgres.environment(), **(environment or {})}
         for name in PROXIES:
             self.environment.pop(name, None)
@@ -126,7 +126,7 @@ class OdooServer:
             sys.executable, "-m", self.program,
             "-d", self.database, *self._filter,
             f"--http-port={self.port}", "--http-interface=127.0.0.1", "--workers=0",
-            f"--max-cron-threads={self.crons}", f"--log-level={self.log_level}",
+            f"--max-cron-threads={self.crons}", "--log-level=info", *self._handlers,
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
