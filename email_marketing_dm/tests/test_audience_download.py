@@ -93,6 +93,18 @@ class TestAudienceDownload(DirectmailMixin, HttpCase):
         self.other.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
         self.assertEqual(len(self._emails()), 4)
 
+    def test_addresses_that_a_colleague_uploaded(self):
+        """They are told to whoever owns the audience, and to administrators."""
+        self.env["directmail.audience.member"].create(
+            {"audience_id": self.audience.id, "email": "private@example.com", "address_key": "x"}
+        )
+        self.audience.action_share()
+        for user in (self.other, self.user, self.admin):
+            user.group_ids += self.right
+            with self.subTest(user.login):
+                emails = {row[1] for row in self._rows(user)[1:]}
+                self.assertEqual("private@example.com" in emails, user != self.other)
+
     def test_pages_of_people_who_may_not_be_seen(self):
         """The file does not end where a whole page of people is left out."""
         self.other.group_ids += self.right
