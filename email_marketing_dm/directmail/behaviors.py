@@ -11,7 +11,8 @@ they disagree, each reading is a value.
 
 from dataclasses import dataclass
 
-# Steps of First contact that find a behavior out; "" where only a campaign or a fault shows it.
+# Steps of First contact that find a behavior out. A behavior without a step can't be found out by
+# one mail: only a long campaign, a long list or a fault shows it.
 STEPS = ("quota", "template", "review", "mail", "eyes", "records", "push")
 
 
@@ -169,8 +170,7 @@ BEHAVIORS = (
         "cursor_form",
         "What do the positions in DirectMail's lists look like?",
         {"number": "Numbers", "opaque": "Texts, which may contain an address"},
-        "opaque",
-        "records",
+        "opaque",  # one mail's records fill no page, so that First contact sees none
     ),
     Behavior(
         "page_order",

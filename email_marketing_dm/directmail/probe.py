@@ -2,8 +2,10 @@
 """The template and the mail by which *First contact* finds out how DirectMail treats an account."""
 
 import re
+from dataclasses import dataclass, replace
 
 from .address import normalise
+from .behaviors import find_suspect
 from .const import VARIABLES_MAX
 from .placeholders import TOKEN, html_value, plain_value
 from .sameness import is_same
@@ -15,6 +17,15 @@ NAME = "O'Brien & Sons"
 EMOJI = "\U0001f600\U0001f469\u200d\U0001f4bb"
 RIGHT_TO_LEFT = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd 123"
 SENDER_NAME = "First contact!"  # 14 characters: the most that every document allows
+#: value of the behavior ``alias_limit`` -> a sender name of just that length, the longest first
+SENDER_NAMES = {
+    "30": "First contact: thirty letters!",
+    "15": "First contact!!",
+    "14": SENDER_NAME,
+}
+LONGEST = next(iter(SENDER_NAMES))
+#: no document names such a header, so DirectMail may refuse a mail with it
+STRANGE_HEADERS = {"First-Contact": "1"}
 SUBJECT_OF_TEMPLATE = "First contact: subject A, {NameSubject}"
 SUBJECT_OF_CALL = "First contact: subject B, {NameSubject}"
 #: names of the variables that are there only to make as many as a template may have
@@ -65,6 +76,57 @@ def make_values(token):
         **fillers,
         TOKEN: token,
     }
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one attempt to send the mail tries out. A refused attempt is no mail and costs nothing.
+
+    :ivar str mode: "template" or "body": how the content is handed over
+    :ivar str alias_limit: a key of SENDER_NAMES
+    :ivar bool strange: with STRANGE_HEADERS
+    """
+
+    mode: str
+    alias_limit: str = LONGEST
+    strange: bool = True
+
+    def dress(self, mail):
+        """Return a `records.Mail` with this attempt's sender name and headers."""
+        headers = {**mail.headers, **(STRANGE_HEADERS if self.strange else {})}
+        return replace(mail, sender_name=SENDER_NAMES[self.alias_limit], headers=headers)
+
+    def get_next(self, code):
+        """Return the attempt to make after a refusal, which takes back what was refused; or None.
+
+        :param str code: DirectMail's
+        """
+        suspect = find_suspect(code, self.mode)
+        if suspect == "template_senders":
+            return replace(self, mode="body")
+        if suspect == "bad_headers" and self.strange:
+            return replace(self, strange=False)
+        names = list(SENDER_NAMES)
+        if suspect == "alias_limit" and self.alias_limit != names[-1]:
+            return replace(self, alias_limit=names[names.index(self.alias_limit) + 1])
+        # The code does not say what was wrong, so that nothing is found out: see `get_found`.
+        plain = replace(self, alias_limit=names[-1], strange=False)
+        return None if self == plain else plain
+
+    def get_found(self, codes):
+        """Return {behavior: value} of what an accepted attempt has shown.
+
+        :param codes: of the attempts before it
+        """
+        suspects = {find_suspect(code, self.mode) for code in codes}
+        found = {}
+        if self.mode == "template":
+            found["template_senders"] = "all"
+        if self.strange or "bad_headers" in suspects:
+            found["bad_headers"] = "drop" if self.strange else "refuse"
+        if self.alias_limit == LONGEST or "alias_limit" in suspects:
+            found["alias_limit"] = self.alias_limit
+        return found
 
 
 def compare_text(sent, stored):

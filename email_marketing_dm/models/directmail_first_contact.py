@@ -31,7 +31,7 @@ AFTER = {
     "eyes": ("mail",),
     "records": ("mail",),
     "push": ("mail",),
-    "cleanup": ("eyes", "records", "push"),
+    "cleanup": ("review", "eyes", "records", "push"),
 }
 #: where these fail, nothing after them makes sense
 VITAL = ("clock", "quota")
@@ -135,6 +135,11 @@ class DirectmailFirstContact(models.Model):
         "(account_id)", "There is one first contact for each account."
     )
 
+    @api.depends("account_id.name")
+    def _compute_display_name(self):
+        for contact in self:
+            contact.display_name = self.env._("First contact: %s", contact.account_id.name)
+
     @api.depends("step_ids.state")
     def _compute_state(self):
         for contact in self:
@@ -204,9 +209,13 @@ class DirectmailFirstContact(models.Model):
         self.ensure_one()
         self.check_access("write")
         with self._new_transaction() as contact:
-            contact.step_ids.filtered(
+            again = contact.step_ids.filtered(
                 lambda step: step.state in ("failed", "warning") and step.name != "mail"
-            ).write({"state": "todo"})
+            )
+            if "template" in again.mapped("name"):
+                # It may make a template this time, which has to be deleted at the end.
+                again |= contact._get_step("review") | contact._get_step("cleanup")
+            again.write({"state": "todo"})
         return self.action_run()
 
     def action_send_again(self):

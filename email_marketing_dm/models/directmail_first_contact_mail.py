@@ -17,6 +17,8 @@ ANSWER_OF = {
     "reply": "answer_reply",
 }
 PUSH_PATIENCE = timedelta(hours=24)
+# Answers that may concern what this mail looks like, so that another one is worth an attempt.
+REFUSED = (Verdict.DOUBTFUL, Verdict.PERSON_REFUSED, Verdict.TASK_PAUSED)
 
 
 class DirectmailFirstContactStep(models.Model):
@@ -99,19 +101,23 @@ class DirectmailFirstContactStep(models.Model):
     # The mail --------------------------------------------------------------------------------
 
     def _run_mail(self):
-        """Send the mail; where DirectMail refuses the template, once more with the text itself."""
+        """Send the mail, once more without what DirectMail refuses of it, until it is accepted."""
         contact, account = self.contact_id, self.account_id
         contact._ensure_tag()
         client, builder = account._get_client(), MailBuilder(account)
         approved = contact._get_step("review").state == "ok"
         # An approved template is tried whatever the account is set to: to find out is the point.
-        for mode in ("template", "body") if approved else ("body",):
-            builder.content_mode = mode
-            answer = client.send(contact._make_mail(builder))
-            suspect = find_suspect(answer.code, mode)
-            if suspect != "template_senders":
-                break
-            account._observe("mail", template_senders="trigger")
+        following, codes = probe.Attempt("template" if approved else "body"), []
+        while following:
+            attempt = following
+            builder.content_mode = attempt.mode
+            answer = client.send(attempt.dress(contact._make_mail(builder)))
+            suspect = find_suspect(answer.code, attempt.mode)
+            if suspect == "template_senders":
+                account._observe("mail", template_senders="trigger")
+            following = attempt.get_next(answer.code) if answer.verdict in REFUSED else None
+            codes.append(answer.code)
+        mode = attempt.mode
         if answer.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN):
             contact.write({"mailed_at": fields.Datetime.now(), "mail_mode": mode})
         else:
@@ -119,8 +125,7 @@ class DirectmailFirstContactStep(models.Model):
             return self._explain_answer(answer, suspect)
         if answer.verdict == Verdict.UNKNOWN:
             return self._tell_lost()
-        if mode == "template":
-            account._observe("mail", template_senders="all")
+        account._observe("mail", **attempt.get_found(codes))
         address = contact.sudo().user_id.email
         if mode == "template":
             return "ok", self.env._(
@@ -304,7 +309,10 @@ class DirectmailFirstContactStep(models.Model):
                 except DirectMailError as error:
                     if error.kind != "not_found":
                         raise
+        had_template = bool(contact.remote_ref)
         contact.write({"remote_ref": False, "tag_ref": False})
+        if not had_template:
+            return "ok", self.env._("There was no test template. The tag of the mail is deleted.")
         return "ok", self.env._("The test template is deleted; its slot is free again.")
 
 

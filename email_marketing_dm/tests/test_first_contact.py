@@ -1,4 +1,5 @@
 import base64
+import itertools
 import json
 
 from odoo.exceptions import AccessError, UserError
@@ -106,6 +107,45 @@ class TestFirstContact(FirstContactCase):
         self.assertEqual(found["value_escaping"], "none")
         self.assertEqual(found["subject_source"], "call")
         self.assertEqual(found["template_senders"], "all")
+        # What only a reply or a push can tell is left.
+        expected = {
+            name
+            for name, behavior in BEHAVIOR.items()
+            if behavior.step not in ("", "push") and name != "reply"
+        }
+        self.assertEqual(set(found), expected)
+
+    def test_what_the_test_mail_may_look_like(self):
+        """Refused attempts tell, and are no mails."""
+        tried = {
+            "alias_limit": SETTING["alias_limit"].values,
+            "bad_headers": SETTING["bad_headers"].values,
+        }
+        self.press("action_run")
+        self.approve()
+        for number, (alias_limit, bad_headers) in enumerate(itertools.product(*tried.values()), 2):
+            with self.subTest(alias_limit=alias_limit, bad_headers=bad_headers):
+                self.behave(alias_limit=alias_limit, bad_headers=bad_headers)
+                self.press("action_send_again")
+                self.assertEqual(self.states()["mail"], "ok", self.message("mail"))
+                found = self.found()
+                self.assertEqual(found["alias_limit"], str(alias_limit))
+                self.assertEqual(found["bad_headers"], bad_headers)
+                self.assertEqual(found["template_senders"], "all")
+                mails = self.emulator.ledger(tag=self.contact.sudo().tag_name)
+                self.assertEqual(len(mails), number)
+
+    def test_a_test_mail_that_is_refused_for_what_no_campaign_has_is_sent_without_it(self):
+        """The code does not say what it was, so nothing is found out either."""
+        self.press("action_run")
+        self.addCleanup(self.emulator.clear_faults)
+        self.emulator.set_fault(
+            "error", action="SingleSendMail", status=400, code="InvalidSendMail.Spam", times=1
+        )
+        self.approve()
+        self.assertEqual(self.states()["mail"], "ok", self.message("mail"))
+        self.assertFalse({"alias_limit", "bad_headers"} & set(self.found()))
+        self.assertEqual(len(self.emulator.ledger(tag=self.contact.sudo().tag_name)), 1)
 
     def test_it_goes_on_where_it_stopped(self):
         self.press("action_run")
@@ -180,11 +220,18 @@ class TestFirstContact(FirstContactCase):
         self.assertEqual(self.account.content_mode, "body")
         self.assertEqual(self.states()["review"], "skipped")
         self.assertEqual(self.states()["mail"], "ok", self.message("mail"))
+        self.emulator.flush_outcomes()
+        self.answer()
+        self.assertNotIn("template is deleted", self.message("cleanup"), "there was none")
         self.emulator.configure_account(ACCESS_KEY_ID, permissions=["dm:*"])
         self.press("action_check_again")
         self.assertEqual(self.states()["template"], "ok", self.message("template"))
         self.assertEqual(self.found()["template_operations"], "available")
         self.assertEqual(self.account.content_mode, "template", "what it had switched")
+        ref = int(self.contact.sudo().remote_ref)
+        self.approve()
+        self.assertEqual(self.states()["cleanup"], "ok", self.message("cleanup"))
+        self.assertNotIn(ref, [row["id"] for row in self.emulator.templates()])
 
     def test_a_wrong_key_stops_it_at_once(self):
         self.account.access_key_secret = "wrong"
