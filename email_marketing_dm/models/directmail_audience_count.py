@@ -85,9 +85,17 @@ class DirectmailAudience(models.Model):
 
     def _with_lines(self, changes, function, until=None):
         """Return what a function makes of the unsaved lines, or why they can't be used."""
+        audience = self._get_unsaved(changes)
         try:
-            audience = self._get_unsaved(changes)
             if self.env.user != audience.user_id:
+                if changes.get("rule_ids"):
+                    raise UserError(
+                        self.env._(
+                            "Lines that are not saved are counted for the owner only, because their"
+                            " rights count. Save, and ask %s to take over.",
+                            audience.user_id.name,
+                        )
+                    )
                 audience._get_lines(audience._get_company_env(self.env))
             env = audience._get_owner_env()
             rules = audience._get_top_rules()[:until]
@@ -116,15 +124,7 @@ class DirectmailAudience(models.Model):
             if chosen in owner.company_ids.ids:
                 company = self.env["res.company"].browse(chosen)
         values = {"user_id": owner.id, "company_id": company.id}
-        if changes.get("rule_ids"):
-            if owner != self.env.user:
-                raise UserError(
-                    self.env._(
-                        "Lines that are not saved are counted for the owner only, because their"
-                        " rights count. Save, and ask %s to take over.",
-                        owner.name,
-                    )
-                )
+        if "rule_ids" in changes:
             values["rule_ids"] = changes["rule_ids"]
         audience = self.new(values, origin=self)
         lines = audience.rule_ids._with_inner()._origin

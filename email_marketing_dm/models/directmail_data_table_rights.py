@@ -129,6 +129,7 @@ class DirectmailDataTable(models.Model):
 
     def action_open_again(self):
         """Open what is closed as it was open before, with the rights of who presses the button."""
+        self.check_access("write")
         for table in self:
             setting = table._get_setting()
             if setting.is_open:

@@ -51,7 +51,7 @@ class DirectmailSeen(models.AbstractModel):
 
     def _check_access(self, operation):
         refused = super()._check_access(operation)
-        if self.env.su or not any(self._ids):
+        if self.env.su or self._abstract or not any(self._ids):
             return refused
         # As superuser only to find the rows: the condition itself has the user's rights.
         everything = self.sudo().with_context(active_test=False)

@@ -1,8 +1,9 @@
 from odoo import api, models
+from odoo.exceptions import UserError
 
 from ..directmail import const, preflight
 from ..directmail.preflight import ERROR, Finding
-from ..directmail.repairs import Draft, Phrases, repair
+from ..directmail.repairs import REPAIRS, Draft, Phrases, repair
 
 # What the form sends of a template that is being written.
 _DRAFT_FIELDS = ("subject", "sender_name", "preview_text", "body_html", "account_id")
@@ -37,7 +38,10 @@ class DirectmailTemplate(models.Model):
         :param dict values: as in `check_content`, with `body_arch`
         :param str fix: what `check_content` offered
         :return: {field: new value} of what changed
+        :raise UserError: for anything that is never offered
         """
+        if fix not in REPAIRS:
+            raise UserError(self.env._("This can't be fixed automatically."))
         draft = self._make_draft(values)
         before = {
             "subject": draft.subject or "",
