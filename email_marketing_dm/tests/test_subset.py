@@ -1,7 +1,7 @@
 """Random users, record rules, companies and audiences: nobody learns more than Odoo itself tells.
 
-Whatever a reader finds out about contacts through this product (counts, audiences, previews) is
-compared with what the same reader gets of plain contacts.
+Whatever a reader finds out about contacts through this product (members, deliveries, exports,
+counts, previews) is compared with what the same reader gets of plain contacts.
 """
 
 import os
@@ -188,6 +188,16 @@ class TestSubset(DirectmailCommon):
 
     def _answers(self, env):
         """Give everything that the product tells a user of contacts."""
+        self._use_public_audiences(env)
+        for model in ("directmail.audience.member", "directmail.delivery"):
+            lines = env[model]
+            for name, field in lines._fields.items():
+                if field.groups is None:
+                    yield self._try(lines.search_read, [], [name])
+            yield self._try(lines.search([]).export_data, ["partner_id/name", "partner_id/email"])
+            yield self._try(lines.search([]).export_data, ["display_name", "email"])
+            yield self._try(lines.formatted_read_group, [], ["partner_id"], ["__count"])
+            yield self._try(lines.name_search, "subset")
         yield self._try(env["directmail.optout"].search_read, [])
         for audience in self.audiences.with_env(env):
             for method in ("action_view_members", "action_view_entered", "action_download"):
@@ -197,6 +207,33 @@ class TestSubset(DirectmailCommon):
         template = self.template.with_env(env)
         for person in self.people:
             yield self._try(template.preview_content, {}, person.id)
+
+    def _use_public_audiences(self, env):
+        """Make an audience of what colleagues share, and a task with deliveries to everybody."""
+        shared = env["directmail.audience"].search(
+            [("visibility", "=", "public"), ("company_id", "=", env.user.company_id.id)]
+        )
+        if shared:
+            lines = [{"kind": "audience", "source_id": source.id} for source in shared]
+            mine = self._make_audience(None, env.user, rules=lines, name="Of others")
+            self._try(mine.action_refresh)
+        if self.account.company_id in env.user.company_ids:
+            task = self.env["directmail.task"].with_user(env.user)
+            task = task.create({"name": "Mine", "account_id": self.account.id})
+            self.env["directmail.delivery"].sudo().create(
+                [
+                    {
+                        "task_id": task.id,
+                        "account_id": self.account.id,
+                        "company_id": self.account.company_id.id,
+                        "partner_id": person.id,
+                        "email": person.email,
+                        "address_key": f"key {person.id}",
+                        "state": "sent",
+                    }
+                    for person in self.people
+                ]
+            )
 
     def _check_counts(self, env):
         """A live count is what Odoo itself counts; through other records it is no more."""

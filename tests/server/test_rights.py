@@ -10,6 +10,8 @@ from rights import FAULT, INSIDERS, REFUSED, make_world, try_roles
 from rights_table import render
 
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
+#: Of the whole server, or the same for everybody.
+WITHOUT_COMPANY = ("directmail.design", "directmail.rekey", "directmail.rfm.grade")
 #: Without it the key would be whatever earlier tests have left on this machine.
 KEY = {"DIRECTMAIL_MASTER_KEY": "the master key of the rights"}
 
@@ -76,3 +78,43 @@ def test_nothing_without_a_login(server, world):
                 ).json()
                 kind = answer["error"]["data"]["name"]
                 assert kind == "odoo.http.SessionExpiredException", (name, method, answer)
+
+
+def test_nobody_touches_another_company(tried):
+    """What has no company may be read by all; shared definitions are a part of their own."""
+    touched = []
+    for role in INSIDERS:
+        for name, found in tried[0][role].items():
+            letters = set(found["rights"].get("elsewhere", "")) - set("()")
+            if letters - set("r" if name in WITHOUT_COMPANY else ""):
+                touched.append((role, name, found["rights"]["elsewhere"]))
+            touched += [
+                (role, name, method, outcomes["elsewhere"])
+                for method, outcomes in found["methods"].items()
+                if outcomes.get("elsewhere", REFUSED) != REFUSED and name not in WITHOUT_COMPANY
+            ]
+    assert touched == []
+
+
+def test_no_way_tells_more_than_reading(tried):
+    """Counting, grouping, searching by name, exporting and copying keep to what may be read."""
+    assert [
+        (role, name, found["siblings"])
+        for role in INSIDERS
+        for name, found in tried[0][role].items()
+        if found.get("siblings")
+    ] == []
+
+
+def test_nobody_names_what_they_may_not_read(tried):
+    """Else its name would be shown, and what the product does with it would be lent."""
+    assert [
+        (role, name, found["pointers"])
+        for role in INSIDERS
+        for name, found in tried[0][role].items()
+        if found.get("pointers")
+    ] == []
+
+
+def test_no_answer_and_no_refusal_tells_of_hidden_records(tried):
+    assert tried[2] == []
