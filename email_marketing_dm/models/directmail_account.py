@@ -287,6 +287,7 @@ class DirectmailAccount(models.Model):
 
     def action_open_master_key(self):
         """Open the page that says which master key is whose, and what to do about it."""
+        self.check_access("write")
         return self.env["directmail.rekey.start"].action_open()
 
     def action_deactivate(self):

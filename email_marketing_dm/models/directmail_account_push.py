@@ -182,6 +182,7 @@ class DirectmailAccount(models.Model):
         """
         self.ensure_one()
         self.check_access("write")
+        self._check_key()
         self._check_public_url_usable()
         anywhere = self.test_mode and self._is_host_allowed(self.push_url)
         answer = fetch(self.push_url, b"test", anywhere=anywhere)

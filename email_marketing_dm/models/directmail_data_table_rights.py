@@ -213,9 +213,8 @@ class DirectmailDataTable(models.Model):
         if not table.active:
             raise UserError(self.env._("The data table %s is no longer in use.", table.name))
         if table.company_id and table.company_id not in self.env.companies:
-            raise AccessError(
-                self.env._("The data table %s belongs to another company.", table.name)
-            )
+            # Not named: the user may not even know that it is there.
+            raise AccessError(self.env._("This data table belongs to another company."))
         for name in PATHS:
             if table[name]:
                 table._get_steps(name)

@@ -200,8 +200,9 @@ class TestPoll(DirectmailCommon):
     def _make_second_account(self, name="Second"):
         """Make an active account of another company, which has never been asked."""
         company = self.env["res.company"].create({"name": name})
-        account = self._make_account(name=name).sudo()
-        account.write({"company_id": company.id, "state": "active"})
+        self.admin.company_ids += company
+        account = self._make_account(name=name, company_id=company.id).sudo()
+        account.state = "active"
         account.database_identity = self.account.sudo().database_identity
         self._get_poll(kind="invalid").read_at = fields.Datetime.now()
         return account

@@ -245,7 +245,8 @@ class TestRightsOfDataTables(RightsCommon):
         domain = "[('city', '=', 'Oslo')]"
         audience = self._make_audience(self.leads, domain)
         audience.action_refresh()
-        self.assertIn("lead@example.com", audience.member_ids.mapped("email"))
+        self.assertIn("lead@example.com", audience.sudo().member_ids.mapped("email"))
+        self.assertFalse(audience.member_ids, "who may not read leads does not see whose they are")
         size = audience.people_count
         admins, here = self.env.ref(GROUP_ADMIN), self.here
         leads = self.env.ref(LEADS) + self.env.ref(LEADS).all_implied_ids.filtered(
