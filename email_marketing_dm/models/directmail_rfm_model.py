@@ -114,9 +114,8 @@ class DirectmailRfmModel(models.Model):
             table = model.data_table_id
             if table and not (table.date_field and table.amount_field and table.partner_path):
                 raise ValidationError(
-                    self.env._(
-                        "The data table %s must say who bought, when, and for how much.", table.name
-                    )
+                    # Not named: it may be another company's, which is looked at afterwards.
+                    self.env._("The data table must say who bought, when, and for how much.")
                 )
 
     def write(self, vals):

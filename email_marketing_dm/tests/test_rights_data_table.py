@@ -246,6 +246,7 @@ class TestRightsOfDataTables(RightsCommon):
         audience = self._make_audience(self.leads, domain)
         audience.action_refresh()
         self.assertIn("lead@example.com", audience.sudo().member_ids.mapped("email"))
+        audience.invalidate_recordset()
         self.assertFalse(audience.member_ids, "who may not read leads does not see whose they are")
         size = audience.people_count
         admins, here = self.env.ref(GROUP_ADMIN), self.here
