@@ -114,7 +114,8 @@ class DirectmailEvents(http.Controller):
         contact = tokens and account.env["directmail.first.contact"]._recognise(account, tokens)
         if contact:
             step = contact._get_step("push")
-            if step.state in ("todo", "waiting"):
+            # Running: First contact is asking whether events are pushed; this one is the answer.
+            if step.state in ("todo", "waiting", "running"):
                 options = self._get_options(account, target)
                 step._take_push(describe_push(request.httprequest.headers, body, **options))
 

@@ -3,6 +3,8 @@ import contextlib
 import json
 import logging
 
+import psycopg2
+
 from odoo import api, fields, models, release
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -310,8 +312,13 @@ class DirectmailFirstContact(models.Model):
                     return
                 name, lost = step.name, step._begin()
             tried.add(name)
-            with self._new_transaction() as contact:
-                contact._get_step(name)._perform(lost)
+            try:
+                with self._new_transaction() as contact:
+                    contact._get_step(name)._perform(lost)
+            except psycopg2.errors.SerializationFailure:
+                if name != "push":
+                    raise
+                # The event arrived while DirectMail was asked about it, and has settled the step.
 
     @contextlib.contextmanager
     def _new_transaction(self):

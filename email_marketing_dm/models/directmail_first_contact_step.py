@@ -155,6 +155,8 @@ class DirectmailFirstContactStep(models.Model):
         :param bool lost: the step began once before, and nobody knows how it ended
         """
         self.ensure_one()
+        if self.state != "running":  # the event that it waits for has come
+            return
         try:
             if lost:
                 state, message, code = self._tell_lost()

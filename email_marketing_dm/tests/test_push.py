@@ -114,6 +114,22 @@ class TestPush(DirectmailMixin, HttpCase):
         self._apply()
         self.assertEqual(self.first.outcome, "delivered")
 
+    def test_the_event_of_first_contact_comes_while_its_step_is_asking(self):
+        """Checking for the event and its arrival meet: what it tells is not lost."""
+        action = self.account.action_first_contact()
+        contact = self.env[action["res_model"]].browse(action["res_id"]).sudo()
+        step = contact._get_step("push")
+        contact._get_step("mail").started_at = fields.Datetime.now()
+        step.write({"state": "running", "started_at": fields.Datetime.now()})
+        event = self._make_event(self.first)
+        event["data"]["header"]["X-User-Notify-Mid"] = contact._get_token()
+        self.env.flush_all()
+        self.assertEqual(self._push(event).status_code, 200)
+        self.env.invalidate_all()
+        self.assertEqual(step.state, "ok", step.message)
+        step._perform()
+        self.assertEqual(step.state, "ok", "the check that was under way changes nothing")
+
     def test_several_at_once(self):
         events = [self._make_event(self.first, 1), self._make_event(self.second, 2)]
         self.assertEqual(self._push(events).status_code, 200)
