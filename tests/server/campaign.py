@@ -300,15 +300,17 @@ class Shop:
 
         :return: `Books`; what is wrong is in words
         """
-        rows = self.server.query(
-            "SELECT state, lower(email), outcome FROM directmail_delivery WHERE task_id = %s", task
-        )
+        query = "SELECT state, lower(email), outcome FROM directmail_delivery WHERE task_id = %s"
+        rows, counted = None, {}
+        # Results may come in between: rows and counters are of the same moment if nothing changed.
+        while rows is None or rows != sorted(self.server.query(query, task), key=str):
+            rows = sorted(self.server.query(query, task), key=str)
+            counted = self.read(task, *COUNTERS)
         people = {state: set() for state in STATES}
         for state, address, _outcome in rows:
             people[state].add(address)
         mailed = [row["to"].lower() for row in self.emulator.ledger(tag=self.tag(task))]
         ledger = set(mailed)
-        counted = self.read(task, *COUNTERS)
         wrong = []
         if people["sent"] - ledger:
             wrong.append(f"{len(people['sent'] - ledger)} sent are not in the ledger")
