@@ -83,7 +83,7 @@ class TestAudienceLife(DirectmailCommon):
     def test_today_in_a_filter_is_the_owners(self):
         """Of a contact made on the owner's own calendar day, wherever the server is."""
         self.user.tz = "Pacific/Kiritimati"
-        self.ann.city = fields.Date.context_today(self.user)
+        self.ann.city = fields.Date.context_today(self.user.with_user(self.user))
         line = {"domain": "[('city', '=', context_today().strftime('%Y-%m-%d'))]"}
         audience = self._make_audience(None, rules=[line])
         audience.action_refresh()
