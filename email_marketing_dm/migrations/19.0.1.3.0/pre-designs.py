@@ -1,6 +1,6 @@
 from odoo import SUPERUSER_ID
 from odoo.tools import SQL
-from odoo.tools.sql import column_exists, create_column, table_columns
+from odoo.tools.sql import column_exists, create_column, table_columns, table_exists
 
 
 def migrate(cr, version):
@@ -9,7 +9,10 @@ def migrate(cr, version):
     Until now, all companies shared all designs and could edit them. Each company with a DirectMail
     account gets its copy, so that none of them misses one.
     """
-    if column_exists(cr, "directmail_design", "company_id"):
+    # Older databases have no designs yet.
+    if not table_exists(cr, "directmail_design") or column_exists(
+        cr, "directmail_design", "company_id"
+    ):
         return
     create_column(cr, "directmail_design", "company_id", "int4")
     cr.execute("SELECT DISTINCT company_id FROM directmail_account ORDER BY company_id")
