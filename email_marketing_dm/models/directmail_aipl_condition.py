@@ -101,9 +101,11 @@ class DirectmailAiplCondition(models.Model):
         return conditions
 
     def write(self, vals):
+        # A condition that is moved is missing in its model.
+        models_before = self.aipl_model_id
         result = super().write(vals)
         self._check_rights()
-        self.aipl_model_id._wait_for_owner()
+        (models_before | self.aipl_model_id)._wait_for_owner()
         return result
 
     @api.ondelete(at_uninstall=False)

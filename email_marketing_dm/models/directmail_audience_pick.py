@@ -19,6 +19,10 @@ class DirectmailAudiencePick(models.Model):
 
     _record_unique = models.Constraint("UNIQUE(rule_id, res_id)")
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_with_owner(self):
+        self.rule_id.audience_id._wait_for_owner()
+
     def _add(self, rule, records):
         """Add records to a line; those in it already stay once.
 

@@ -214,6 +214,8 @@ class DirectmailAudienceRule(models.Model):
         return rules
 
     def write(self, vals):
+        # A line that is moved is missing in its audience.
+        audiences = self.audience_id
         result = super().write(vals)
         if not self.env.su:
             if {"audience_id", "parent_id"} & vals.keys():
@@ -221,7 +223,7 @@ class DirectmailAudienceRule(models.Model):
                 self.check_access("write")
             if vals.keys() & set(self._get_checked_fields()):
                 self._check_rights()
-        self.audience_id._wait_for_owner()
+        (audiences | self.audience_id)._wait_for_owner()
         return result
 
     @api.ondelete(at_uninstall=False)

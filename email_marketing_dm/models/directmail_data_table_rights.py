@@ -306,7 +306,9 @@ class DirectmailDataTable(models.Model):
     def _check_decided(self, names):
         """Check that whoever decides what a table reads may read it.
 
-        Where the table is open, it is from now on read with their rights.
+        Where the table is open, it is from now on read with their rights. What reads it with the
+        rights of somebody else waits for that person: its counts would tell of rows that only they
+        may read.
 
         :param names: of the fields that were written
         :raise AccessError: if the current user may not
@@ -320,3 +322,5 @@ class DirectmailDataTable(models.Model):
             setting = table._get_setting()
             if setting.is_open:
                 table._decide_opening(True, setting.field_ids)
+            for readers in table._get_users():
+                readers.with_env(self.env)._wait_for_owner()

@@ -108,6 +108,7 @@ class DirectmailTask(models.Model):
         if "conversion_table_id" in vals:
             self._check_conversion_rights()
         if {"conversion_table_id", "conversion_from", "conversion_days"} & vals.keys():
+            self.filtered("conversion_table_id")._wait_for_owner()
             # What was counted by the old rule must not stay, least of all when there is none now.
             for task in self.sudo().filtered("planned_at"):
                 task._count_conversions()

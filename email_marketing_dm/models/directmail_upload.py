@@ -226,6 +226,9 @@ class DirectmailUpload(models.Model):
                         self.env._("%s is matched already: press Start over first.", upload.name)
                     )
         res = super().write(vals)
+        # A new owner is asked anyway.
+        if SETTING_FIELDS & set(vals) - {"user_id"}:
+            self._wait_for_owner()
         if HEAD_FIELDS & set(vals) and not self.env.context.get("directmail_head_is_read"):
             for upload in self:
                 upload._read_head(

@@ -8,6 +8,7 @@ from .common import AudienceCommon
 
 GROUP_USER = "email_marketing_dm.email_marketing_dm_group_user"
 GROUP_ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
+UPLOADS = "email_marketing_dm.ir_cron_directmail_upload"
 LEADS = "sales_team.group_sale_salesman_all_leads"
 
 
@@ -216,6 +217,106 @@ class TestOwners(AudienceCommon):
         aipl.condition_ids.min_count = 2
         self.assertTrue(aipl.owner_pending)
 
+    def test_lines_and_conditions_that_are_moved_away_wait_for_the_owner(self):
+        by_admin = self._make_audience(self.bob, self.admin)
+        group = by_admin.rule_ids.create(
+            {"audience_id": by_admin.id, "kind": "group", "child_ids": [Command.create({})]}
+        )
+        for vals in ({"audience_id": by_admin.id}, {"parent_id": group.id}):
+            audience = self._make_audience(None, rules=[{}, self._only(self.ann, sequence=20)])
+            with self.subTest(vals):
+                audience.rule_ids.sorted("sequence")[-1].with_user(self.admin).write(vals)
+                self.assertEqual(len(audience.rule_ids), 1)
+                self.assertTrue(audience.owner_pending)
+                self.assertFalse(by_admin.owner_pending)
+        condition = {"condition_ids": [Command.create({"stage": "a"})]}
+        model, other = (
+            self._create("directmail.aipl.model", self.admin, **condition) for _ in range(2)
+        )
+        model.user_id = self.boss
+        model.with_user(self.boss).action_take_over()
+        model.condition_ids.aipl_model_id = other
+        self.assertTrue(model.owner_pending)
+
+    def test_chosen_records_that_somebody_else_changes_wait_for_the_owner(self):
+        audience = self._make_audience(None, rules=[{"kind": "list", "operator": "or"}])
+
+        def add(person, user):
+            audience.env["directmail.audience.add"].with_user(user).with_context(
+                active_model="res.partner", active_ids=person.ids
+            ).create(
+                {
+                    "table_id": audience.rule_ids.table_id.id,
+                    "target": "existing",
+                    "audience_id": audience.id,
+                }
+            ).action_add()
+
+        add(self.ann, self.boss)
+        self.assertFalse(audience.owner_pending, "what is one's own")
+        add(self.bob, self.admin)
+        self.assertEqual(len(audience.rule_ids.pick_ids), 2)
+        self.assertTrue(audience.owner_pending)
+        audience.action_take_over()
+        audience.rule_ids.pick_ids[0].with_user(self.admin).unlink()
+        self.assertTrue(audience.owner_pending)
+
+    def _make_own_leads(self):
+        """Return a table of an administrator who may read own leads only, not that of the boss."""
+        self.admin.group_ids += self.env.ref("sales_team.group_sale_salesman")
+        lead = self.env["crm.lead"].create(
+            {"name": "Secret 42", "partner_id": self.ann.id, "user_id": self.boss.id}
+        )
+        self.assertFalse(lead.with_user(self.admin).has_access("read"))
+        return self.tables.with_user(self.admin).create(
+            {
+                "name": "Some leads",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+                "date_field": "create_date",
+            }
+        )
+
+    def test_what_reads_a_data_table_that_somebody_else_changes_waits_for_the_owner(self):
+        """An administrator would find out by its counts what only the owner may read."""
+        table = self._make_own_leads()
+        audience = self._make_audience(None, rules=[{"table_id": table.id}])
+        audience.action_refresh()
+        self.assertEqual(audience.people_count, 1)
+        self.task.conversion_table_id = table
+        model = self._create("directmail.aipl.model", self.admin)
+        model.condition_ids = [Command.create({"data_table_id": table.id})]
+        model.user_id = self.boss
+        model.with_user(self.boss).action_take_over()
+        mine = self._make_audience(None, self.admin, rules=[{"table_id": table.id}])
+        table.name = "Leads of some"
+        self.assertFalse(audience.owner_pending or self.task.owner_pending or model.owner_pending)
+        table.domain = "[('name', '=like', 'Secret 1%')]"
+        self.assertTrue(audience.owner_pending and self.task.owner_pending and model.owner_pending)
+        self.assertFalse(mine.owner_pending)
+        audience.with_user(self.admin).action_refresh()
+        self.assertIn("has not agreed", audience.refresh_error)
+        self.assertEqual(audience.people_count, 1)
+
+    def test_successes_that_somebody_else_counts_otherwise_wait_for_the_owner(self):
+        table = self._make_own_leads()
+        by_admin = self.task.with_user(self.admin)
+        by_admin.conversion_days = 5
+        self.assertFalse(self.task.owner_pending, "nothing is read")
+        for vals in (
+            {"conversion_table_id": table.id},
+            {"conversion_days": 9},
+            {"conversion_from": "delivery"},
+        ):
+            with self.subTest(vals):
+                by_admin.write(vals)
+                self.assertTrue(self.task.owner_pending)
+                with self.assertRaisesRegex(UserError, "has not agreed"):
+                    self.task._get_owner_env()
+                self.task.action_take_over()
+        self.task.conversion_days = 8
+        self.assertFalse(self.task.owner_pending)
+
     def test_a_task_is_not_sent_until_the_owner_agrees(self):
         self.task.with_user(self.admin).user_id = self.marketer
         with self.assertRaisesRegex(UserError, "has not agreed"):
@@ -226,6 +327,32 @@ class TestOwners(AudienceCommon):
         upload.user_id = self.marketer
         with self.assertRaisesRegex(UserError, "has not agreed"):
             upload._get_owner_env()
+
+    def test_an_upload_that_somebody_else_changes_waits_for_the_owner(self):
+        """An administrator would find out by its counts which contacts only the owner may see."""
+        self.env["ir.rule"].create(
+            {
+                "name": "Ann is hidden from the administrator",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": f"[('id', '!=', user.id == {self.admin.id} and {self.ann.id})]",
+            }
+        )
+        self.assertFalse(self.ann.with_user(self.admin).has_access("read"))
+        upload = self._create("directmail.upload", self.boss)
+        self.assertFalse(upload.owner_pending)
+        by_admin = upload.with_user(self.admin)
+        by_admin.name = "Of the fair"
+        self.assertFalse(upload.owner_pending)
+        by_admin.pasted = "ann@example.com"
+        by_admin.action_start()
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref(UPLOADS).method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(upload.matched_count, 0)
+        self.assertTrue(upload.owner_pending)
+        self.assertEqual(upload.state, "failed")
+        self.assertIn("has not agreed", upload.message)
 
     # === WHOEVER DECIDES MAY READ IT, WHOEVER OWNS IT === #
 

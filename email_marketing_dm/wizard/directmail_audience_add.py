@@ -127,3 +127,5 @@ class DirectmailAudienceAdd(models.TransientModel):
         added = line.env["directmail.audience.pick"].sudo()._add(line.sudo(), picked)
         if not added and not line.pick_count:
             raise UserError(self.env._("Nothing is selected. Tick some records first."))
+        if added:
+            audience._wait_for_owner()
