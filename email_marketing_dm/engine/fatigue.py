@@ -286,10 +286,13 @@ def select_history(env, rules, person, at, seen):
     """
     rules = Rules(**{**vars(rules), "sms_models": find_sms_models(env)})
     longest = max(WINDOWS.values())
+    # A contact's own mails too: whoever may give it another address could try one after the other.
+    same_form = SQL("(directmail_delivery.email IS NULL) = (%s.email IS NULL)", person)
     told = SQL(
-        "partner_id = %(person)s.partner_id"
+        "partner_id = %(person)s.partner_id AND %(own)s"
         " OR directmail_delivery.email IS NOT NULL AND %(person)s.email IS NOT NULL AND %(seen)s",
         person=person,
+        own=SQL("TRUE") if rules.by_contact else same_form,
         seen=seen,
     )
     return SQL(" UNION ALL ").join(

@@ -274,6 +274,38 @@ class TestEncryptedAreNotFound(SeenMixin, DirectmailCommon):
             status = self.env["directmail.fatigue.status"].with_user(self.user)._make(person)
             self.assertEqual(max(status.line_ids.mapped("email_count")), count)
 
+    def test_recent_emails_of_a_contact_that_gets_a_guessed_address(self):
+        """Mails to a contact in one form tell nothing of its address in the other."""
+        [copy, clear] = self._make_encrypted(ALICE, ALICE)
+        clear.email = "alice@example.com"
+        for person, form in ((copy, "encrypted"), (clear, "original")):
+            audience = self._make_audience(person)
+            self._refresh_all(audience)
+            self._plan(audience, address_form=form)
+            self._run_cron()
+
+        def count(person):
+            status = self.env["directmail.fatigue.status"].with_user(self.user)._make(person)
+            return max(status.line_ids.mapped("email_count"))
+
+        self.assertEqual((count(copy), count(clear)), (1, 1))
+        copy.write({"email_encrypted": False, "email": "alice@example.com"})
+        # What was sent to the other contact in clear is seen, but not that it is the same address.
+        clear.write({"email": False})
+        self.assertEqual((count(copy), count(clear)), (1, 0))
+        clear.ref = "secret"
+        self.env.invalidate_all()
+        self.assertEqual(count(copy), 0)
+
+    def test_encrypted_contact_under_except(self):
+        """A list of guesses does not say which of them belongs to whom it leaves out."""
+        guess = self._guess("alice@example.com", "other@example.com")
+        task = self._plan(guess, exclude_audience_ids=self.encrypted)
+        self.assertEqual((task.waiting_count, task.suppressed_count), (1, 1))
+        self.assertTrue(task.in_tens)
+        self.assertEqual(task.delivery_ids.mapped("email"), ["other@example.com"])
+        self.assertEqual(task.get_effectiveness()["reasons"], [])
+
     def test_list_of_guesses_matches_no_encrypted_contact(self):
         upload = self._upload("alice@example.com\n")
         self.assertEqual((upload.matched_count, upload.bare_count), (0, 1))
