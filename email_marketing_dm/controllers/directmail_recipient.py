@@ -15,6 +15,7 @@ VIEW_HEADERS = [
     ("Referrer-Policy", "no-referrer"),
 ]
 FEEDBACK_MAX = 2000
+DIGITS_MAX = 20
 SCOPES = ("company", "sender", "all")
 
 
@@ -86,7 +87,9 @@ class DirectmailRecipient(http.Controller):
         """Keep why somebody has unsubscribed, if they like to say."""
         delivery = self._get_delivery(token)
         reasons = delivery.env["mailing.subscription.optout"]
-        chosen = reasons.browse(int(reason) if reason.isdecimal() else 0).exists()
+        # Python refuses to read a number of thousands of digits.
+        number = int(reason) if reason.isdecimal() and len(reason) < DIGITS_MAX else 0
+        chosen = reasons.browse(number).exists()
         delivery._explain_unsubscription(scope, chosen, feedback[:FEEDBACK_MAX])
         return self._render_page(delivery, token, "thanks", scope=scope)
 

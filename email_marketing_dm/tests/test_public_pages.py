@@ -85,6 +85,10 @@ class TestPublicPages(DirectmailMixin, HttpCase):
                             response = self._call(method, path + query, **form)
                             self.assertLess(response.status_code, 500)
 
+    def test_a_reason_of_thousands_of_digits(self):
+        response = self._call("POST", f"{self.page}/reason", data={"reason": "9" * 5000})
+        self.assertEqual(response.status_code, 200)
+
     def test_addresses_that_no_mail_has(self):
         for path in (
             "/directmail/unsubscribe/%00",
