@@ -137,7 +137,7 @@ class DirectmailAudienceRule(models.Model):
                 env._("The data table of a line was removed, and with it whom it listed.")
             )
         picked = SQL(
-            "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s", self._origin.id
+            "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s", self._origin.id or 0
         )
         if self._takes_out():
             # A record that was chosen to be left out stays so when it is archived.

@@ -214,6 +214,17 @@ class TestAudienceRules(AudienceCommon):
                     [self._lead_line(leads[0], within_days=days)], *([self.ann] * found)
                 )
 
+    def test_count_of_a_list_that_is_not_saved(self):
+        """Nothing is chosen before the line is saved, whatever a form says."""
+        line = {
+            "kind": "list",
+            "table_id": self.leads.id,
+            "pick_ids": [fields.Command.create({"res_id": 1})],
+        }
+        audiences = self.env["directmail.audience"].with_user(self.user)
+        counted = audiences.count_all({"rule_ids": [fields.Command.create(line)]})
+        self.assertEqual(counted["people"], 0)
+
     def test_what_is_to_come(self):
         """It brings nobody in, keeps nobody from being left out, and takes out nobody chosen."""
         lead = self._make_leads({"partner_id": self.ann.id})
