@@ -62,6 +62,7 @@ def _get_lender(task, audiences):
     The task's owner, where one of several audiences is their own. Of contacts it is told only where
     all audiences have one owner: nothing depends on it as long as the contact is there.
     """
+    # Only whose they are, to note it: who may use the audiences was checked when they were chosen.
     owners = audiences.sudo().user_id
     if len(audiences) < 2:
         once = own_first = SQL()

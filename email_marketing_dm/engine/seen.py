@@ -71,6 +71,7 @@ def _seen_record(env, person, bare):
 
     A data table that is open to marketing users tells them how many match, not who.
     """
+    # Only the names of models, of all companies' tables: their records are asked for as the user.
     tables = env["directmail.data.table"].sudo().with_context(active_test=False).search([])
     conditions = [SQL("FALSE")]
     for name in sorted(set(tables.mapped("model_name"))):

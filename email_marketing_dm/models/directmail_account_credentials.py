@@ -107,6 +107,7 @@ class DirectmailAccount(models.Model):
         key = self.env["directmail.keyring"]._get_master_key()
         for account in self:
             if account.access_key_secret:
+                # The user may write the secret; what it is stored as can be written by nobody.
                 account.sudo().write(
                     {
                         "access_key_secret_sealed": key.encrypt(account.access_key_secret.strip()),
@@ -119,6 +120,7 @@ class DirectmailAccount(models.Model):
         for account in self:
             if account.security_token:
                 sealed = key.encrypt(account.security_token.strip())
+                # As for the secret above.
                 account.sudo().write({"security_token_sealed": sealed, "token_warned": False})
 
     @api.depends("credentials", "access_key_secret_sealed", "security_token_sealed")
