@@ -35,7 +35,7 @@ BATCH = 50  # events of a call in the second figure, which has no goal
 
 SETUP = """
 import json
-from odoo.addons.email_marketing_dm.directmail.tokens import make_token
+from odoo.addons.email_marketing_dm.privacy.tokens import make_token
 from odoo.addons.email_marketing_dm.engine.content import TOKEN_KIND, get_database_uuid
 # First, so that the keys below belong to it.
 key, uuid = env["directmail.keyring"]._get_master_key(), get_database_uuid(env)

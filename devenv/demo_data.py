@@ -275,7 +275,7 @@ class Seeder:
 
     def hold_back(self, partners, by_fate):
         # Here, because demo.py reads this module without Odoo.
-        from odoo.addons.email_marketing_dm.directmail.address import normalise
+        from odoo.addons.email_marketing_dm.privacy.address import normalise
 
         self.env["mail.blacklist"].create([{"email": email} for email in by_fate["blacklisted"]])
         key = self.env["directmail.keyring"]._get_master_key()

@@ -6,9 +6,9 @@ from odoo.http import request
 
 from ..directmail.push import BODY_MAX, PushRefused, read_events, verify
 from ..directmail.push_forms import describe_push
-from ..directmail.tokens import read_token
 from ..engine.content import TOKEN_KIND
 from ..exceptions import MasterKeyProblem
+from ..privacy.tokens import read_token
 from .pages import RETRY_SECONDS
 
 _logger = logging.getLogger(__name__)

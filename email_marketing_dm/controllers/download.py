@@ -7,7 +7,7 @@ from werkzeug.wsgi import FileWrapper
 from odoo import http
 from odoo.http import request
 
-from ..directmail.identifiers import safe_cell
+from ..lists.identifiers import safe_cell
 
 PAGE = 10_000  # rows read at once
 IN_MEMORY = 1024 * 1024  # bytes of the file before it goes to disk

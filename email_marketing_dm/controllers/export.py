@@ -1,6 +1,6 @@
 from odoo.addons.web.controllers.export import ExcelExport
 
-from ..directmail.identifiers import safe_cell
+from ..lists.identifiers import safe_cell
 
 
 class DirectmailExcelExport(ExcelExport):

@@ -3,10 +3,10 @@ from werkzeug.exceptions import NotFound
 from odoo.http import request
 from odoo.tools import SQL
 
-from ..directmail.languages import choose_language
-from ..directmail.tokens import read_number
+from ..content.languages import choose_language
 from ..engine.installed import find_model
 from ..models.directmail_template_values import LANGUAGE_FIELDS
+from ..privacy.tokens import read_number
 
 PAGE = "email_marketing_dm.unsubscribe_page"
 RETRY_SECONDS = 120

@@ -29,7 +29,7 @@ from darabonba.runtime import RuntimeOptions
 from requests import Session
 from requests.utils import should_bypass_proxies
 
-from .address import normalise
+from ..privacy.address import normalise
 from .answers import Answer, Verdict, classify_error, classify_response
 from .connections import Adapter
 from .const import (

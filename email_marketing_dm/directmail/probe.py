@@ -4,11 +4,11 @@
 import re
 from dataclasses import dataclass, replace
 
-from .address import normalise
+from ..content.placeholders import TOKEN, html_value, plain_value
+from ..content.sameness import is_same
+from ..privacy.address import normalise
 from .behaviors import find_suspect
 from .const import VARIABLES_MAX
-from .placeholders import TOKEN, html_value, plain_value
-from .sameness import is_same
 
 #: without these, approved content can't be handed over from Odoo
 TEMPLATE_ACTIONS = frozenset(("CreateTemplate", "ModifyTemplate", "DescTemplate", "DeleteTemplate"))

@@ -1,15 +1,15 @@
 """Time zones in SQL. Nothing of ours asks PostgreSQL for a zone by its name.
 
 PostgreSQL reads names such as "CET" as abbreviations with a fixed offset, which are an hour off in
-summer, and knows the zones of its own machine only. Offsets come from `directmail.daily` instead.
+summer, and knows the zones of its own machine only. Offsets come from `clock.daily` instead.
 """
 
 from datetime import datetime
 
 from odoo.tools import SQL
 
+from ..clock.daily import get_offsets
 from ..directmail.const import BEIJING
-from ..directmail.daily import get_offsets
 
 _BEIJING_OFFSET = BEIJING.utcoffset(None)
 

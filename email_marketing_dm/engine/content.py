@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from odoo.tools import SQL
 
-from ..directmail.lengths import cut_units
-from ..directmail.placeholders import assemble, fit_subject, unescaped_value
-from ..directmail.plaintext import TextPart
+from ..content.lengths import cut_units
+from ..content.placeholders import assemble, fit_subject, unescaped_value
+from ..content.plaintext import TextPart
 from ..directmail.records import Mail
-from ..directmail.tokens import make_token, read_token
+from ..privacy.tokens import make_token, read_token
 from .claim import FREE_AT
 
 TOKEN_KIND = "d"

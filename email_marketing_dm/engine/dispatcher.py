@@ -16,10 +16,10 @@ import psycopg2
 from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
 
-from ..directmail.address import scrub
 from ..directmail.answers import Answer, Verdict, is_known_code
 from ..directmail.pool import CallPool
 from ..directmail.throttle import AdaptiveRate
+from ..privacy.address import scrub
 from . import claim
 from .content import MailBuilder
 from .doubts import Doubts

@@ -6,8 +6,8 @@ from odoo.tools import SQL
 class AddressReader:
     """Reads encrypted addresses and tells only their address keys.
 
-    :param master_key: a `directmail.keys.MasterKey`; None where there are no keys
-    :param keys: {company id: (reference, `directmail.aes.AesKey`)}
+    :param master_key: a `privacy.keys.MasterKey`; None where there are no keys
+    :param keys: {company id: (reference, `privacy.aes.AesKey`)}
     """
 
     def __init__(self, master_key, keys):

@@ -8,7 +8,7 @@ import pytz
 from odoo.fields import Datetime
 from odoo.tools import SQL
 
-from ..directmail.quiet import country_zones, quiet_clock
+from ..clock.quiet import country_zones, quiet_clock
 from .fatigue_rules import WINDOWS, Rules, find_sms_models
 from .idn import other_spelling
 from .sql import changing_reason

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from odoo.tools import SQL
 
-from ..directmail.quiet import Hours, Period, QuietTimes
+from ..clock.quiet import Hours, Period, QuietTimes
 from .sql import address_key
 
 # Rolling windows, the longest first: of several limits that are hit, the first is named.

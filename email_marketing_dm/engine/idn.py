@@ -1,13 +1,13 @@
 """Addresses whose domain is in another script, in SQL: one person, however the domain is written.
 
 DirectMail takes ASCII only, Odoo keeps a domain as it was typed. So the ASCII form is the one that
-is compared, keyed and mailed. `directmail.address.normalise` is the same in Python.
+is compared, keyed and mailed. `privacy.address.normalise` is the same in Python.
 """
 
 from odoo.tools import SQL
 
-from ..directmail.address import ADDRESS_PATTERN, IDN_IGNORED, IDN_REFUSED
 from ..directmail.const import ADDRESS_MAX
+from ..privacy.address import ADDRESS_PATTERN, IDN_IGNORED, IDN_REFUSED
 
 # Punycode (RFC 3492, 6.3) of each label, after the mapping of Unicode TS #46 in short: ignored
 # characters out, lower case, compatibility forms composed. COLLATION is ICU's where PostgreSQL has

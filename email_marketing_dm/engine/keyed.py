@@ -6,7 +6,7 @@ tells whether a key is the one it was made with.
 
 from odoo.tools import SQL
 
-from ..directmail.keys import WrongKeyError
+from ..privacy.keys import WrongKeyError
 from .sql import address_key
 
 #: Stands for the fingerprint of a key that is not known, or of more than one.
@@ -44,7 +44,7 @@ def has_keyed_rows(env):
 def identify(env, key):
     """Return the fingerprint of the key that the database's rows were made with.
 
-    :param key: the `directmail.keys.MasterKey` of this server
+    :param key: the `privacy.keys.MasterKey` of this server
     :return: that of `key`, another one that an account remembers, or `UNKNOWN`
     :rtype: str
     """

@@ -2,8 +2,8 @@
 
 from odoo.tools import SQL
 
-from ..directmail.cells import DOUBTFUL_PATTERN
-from ..directmail.identifiers import KEEPS_ZERO
+from ..lists.cells import DOUBTFUL_PATTERN
+from ..lists.identifiers import KEEPS_ZERO
 from .idn import in_ascii, is_international
 from .people import UNREADABLE
 from .sql import address_key

@@ -3,7 +3,7 @@
 from odoo.fields import Domain
 from odoo.tools import SQL, OrderedSet
 
-from ..directmail.filters import parse_filter
+from ..lists.filters import parse_filter
 from .technical import check_named, check_told
 
 #: operators that take ids of records

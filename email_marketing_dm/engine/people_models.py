@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from odoo.tools import SQL
 
-from ..directmail.daily import DAY, day_start, local_day
+from ..clock.daily import DAY, day_start, local_day
 from .clock import to_local
 
 #: Customer types by (R is high, F is high, M is high) read as a binary number: 0 none, 7 all three.

@@ -2,7 +2,7 @@
 
 from odoo.tools import SQL
 
-from ..directmail.address import normalise
+from ..privacy.address import normalise
 
 PERSON = "directmail.person"
 DELIVERY = "directmail.delivery"

@@ -14,7 +14,7 @@ from .sql import address_key
 Rekey = namedtuple("Rekey", "key reader old new")
 Rekey.__doc__ = """What keys are recomputed with.
 
-:ivar key: the new `directmail.keys.MasterKey`
+:ivar key: the new `privacy.keys.MasterKey`
 :ivar reader: an `engine.encrypted.AddressReader` with the AES keys that are known
 :ivar old: fingerprint of the key that unmarked address keys belong to. Equal to `new`, they are
     right already and only marked ones are looked at

@@ -2,8 +2,8 @@
 
 from odoo.tools import SQL
 
-from ..directmail.address import ADDRESS_PATTERN
 from ..directmail.const import ADDRESS_MAX
+from ..privacy.address import ADDRESS_PATTERN
 from .idn import in_ascii, is_international, may_be_written_otherwise, other_spelling
 
 # What PostgreSQL may use for each sorting before it writes to disk.
@@ -26,7 +26,7 @@ def address_key(master_key, address):
     HMAC-SHA256 spelled out with PostgreSQL's own sha256(), so that a million keys need no Python.
     The pads, which are as secret as the key, are not in the statement: see `set_pads`.
 
-    :param master_key: a `directmail.keys.MasterKey` that `directmail.keyring` gave out in this
+    :param master_key: a `privacy.keys.MasterKey` that `directmail.keyring` gave out in this
         transaction
     :param SQL address: an expression of type text
     :rtype: SQL

@@ -1,6 +1,6 @@
 from odoo import models
 
-from ..directmail.identifiers import safe_cell
+from ..lists.identifiers import safe_cell
 
 
 class Base(models.AbstractModel):

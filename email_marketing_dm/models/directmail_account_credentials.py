@@ -7,7 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import config, format_datetime, str2bool
 
 from ..directmail import endpoints
-from ..directmail.keys import WrongKeyError
+from ..privacy.keys import WrongKeyError
 
 ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
 #: lets accounts use the rights that the server itself has at Alibaba Cloud

@@ -10,9 +10,9 @@ from odoo.tools import SQL
 
 from ..directmail.outside import fetch
 from ..directmail.push import CERTIFICATE_MAX, LOOPBACK
-from ..directmail.tokens import make_token, read_token
 from ..engine import events
 from ..engine.content import get_database_uuid
+from ..privacy.tokens import make_token, read_token
 
 ADDRESS_KIND = "push"
 ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"

@@ -5,7 +5,7 @@ from odoo.exceptions import ValidationError
 
 from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
 
-from ..directmail.address import normalise
+from ..privacy.address import normalise
 
 
 class DirectmailAccount(models.Model):

@@ -5,10 +5,10 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
-from ..directmail.address import mask
-from ..directmail.aes import AesKey, AesKeyError, make_fingerprint
-from ..directmail.keys import WrongKeyError
 from ..engine.encrypted import AddressReader
+from ..privacy.address import mask
+from ..privacy.aes import AesKey, AesKeyError, make_fingerprint
+from ..privacy.keys import WrongKeyError
 
 _logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Command, Domain
 
-from ..directmail.daily import get_region_name
+from ..clock.daily import get_region_name
 from ..engine.audience import select_people, visible_contacts
 from .directmail_audience_rule import DEPTH_MAX
 from .directmail_used import OVER

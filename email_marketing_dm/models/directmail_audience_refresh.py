@@ -8,7 +8,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
-from ..directmail.daily import local_day, next_daily
+from ..clock.daily import local_day, next_daily
 from ..engine.audience_members import count_members, replace_members
 from ..engine.sql import prepare_for_many
 from ..exceptions import BusyError

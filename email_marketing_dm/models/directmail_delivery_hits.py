@@ -1,9 +1,9 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ..directmail.address import spell
-from ..directmail.machines import TOO_SOON, is_machine
 from ..engine.events import Fact
+from ..privacy.address import spell
+from ..privacy.machines import TOO_SOON, is_machine
 
 OWN_PAGES = ("one_click", "page")  # origins of opt-outs
 

@@ -3,8 +3,8 @@ from html import escape
 from odoo import fields, models
 from odoo.tools.translate import html_translate
 
+from ..content.lengths import cut_units
 from ..directmail import const
-from ..directmail.lengths import cut_units
 from .mail_body import MailBody
 
 

@@ -6,9 +6,9 @@ from odoo import api, fields, models
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from ..directmail.address import normalise, scrub
-from ..directmail.machines import is_machine
 from ..engine import events
+from ..privacy.address import normalise, scrub
+from ..privacy.machines import is_machine
 
 _logger = logging.getLogger(__name__)
 
@@ -237,7 +237,7 @@ class DirectmailEvent(models.Model):
         """Return a fact; the address becomes a key, and disappears from the message.
 
         :param int company_id: the account's, where it is known
-        :param master_key: a `directmail.keys.MasterKey`, which many facts share
+        :param master_key: a `privacy.keys.MasterKey`, which many facts share
         :param moment: aware, or None for now
         :rtype: engine.events.Fact
         """

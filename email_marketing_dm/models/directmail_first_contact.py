@@ -10,11 +10,11 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..directmail import probe
-from ..directmail.address import normalise
 from ..directmail.behaviors import BEHAVIORS
-from ..directmail.tokens import make_token
 from ..engine.claim import add_usage, lock_gate
 from ..engine.content import get_database_uuid
+from ..privacy.address import normalise
+from ..privacy.tokens import make_token
 from .directmail_first_contact_step import SETTLED
 
 _logger = logging.getLogger(__name__)

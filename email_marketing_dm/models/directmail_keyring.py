@@ -7,10 +7,10 @@ from pathlib import Path
 from odoo import api, models
 from odoo.tools import config, str2bool
 
-from ..directmail.keys import MasterKeyError, load_master_key
 from ..engine.keyed import has_keyed_rows, identify, key_blacklist
 from ..engine.sql import set_pads
 from ..exceptions import MasterKeyProblem
+from ..privacy.keys import MasterKeyError, load_master_key
 
 _logger = logging.getLogger(__name__)
 

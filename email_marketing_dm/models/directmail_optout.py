@@ -1,9 +1,9 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..directmail.address import spell
 from ..engine.people import UNREADABLE
 from ..engine.seen import seen_contact
+from ..privacy.address import spell
 from .directmail_seen import is_administrator
 
 # Wishes that a later subscription takes back; the others only an administrator can.

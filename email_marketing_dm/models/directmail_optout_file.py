@@ -4,9 +4,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ..directmail.address import normalise
-from ..directmail.identifiers import read_safe_cell
 from ..engine.idn import may_be_written_otherwise
+from ..lists.identifiers import read_safe_cell
+from ..privacy.address import normalise
 
 #: The columns of a file of opt-outs, the same in every language: what one installation exports
 #: another one imports.

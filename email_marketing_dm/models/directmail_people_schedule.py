@@ -3,7 +3,7 @@ import logging
 from odoo import api, fields, models
 from odoo.service.model import retrying
 
-from ..directmail.daily import next_daily
+from ..clock.daily import next_daily
 from ..exceptions import BusyError
 
 _logger = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime
 
-from ..directmail.address import scrub
 from ..directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED, WINDOW_DAYS
 from ..directmail.errors import DirectMailError
-from ..directmail.keys import WrongKeyError
+from ..privacy.address import scrub
+from ..privacy.keys import WrongKeyError
 
 KEEP = timedelta(days=WINDOW_DAYS)  # how far back DirectMail's records are read
 # A window that could not be read to its end before it got so old is begun anew.

@@ -83,7 +83,7 @@ class DirectmailRekey(models.Model):
     def _start(self, key):
         """Stop all sending and have the keys recomputed by the cron.
 
-        :param key: the new `directmail.keys.MasterKey`, which is this server's
+        :param key: the new `privacy.keys.MasterKey`, which is this server's
         :raise UserError: if that is being done already
         """
         # Whoever claims mails at this moment ends first; the next claim finds the gate's news.

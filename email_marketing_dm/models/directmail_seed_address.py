@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from ..directmail.address import normalise
+from ..privacy.address import normalise
 
 
 class DirectmailSeedAddress(models.Model):

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..content.lengths import cut_units
 from ..directmail import const
-from ..directmail.lengths import cut_units
 from .mail_body import MailBody
 
 CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")

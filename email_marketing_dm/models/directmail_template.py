@@ -2,11 +2,11 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import html2plaintext
 
+from ..content.languages import find_script_language, is_right_to_left
+from ..content.lengths import count_units, cut_units
+from ..content.placeholders import compile_content
+from ..content.preflight import ERROR
 from ..directmail import const
-from ..directmail.languages import find_script_language, is_right_to_left
-from ..directmail.lengths import count_units, cut_units
-from ..directmail.placeholders import compile_content
-from ..directmail.preflight import ERROR
 from .mail_body import MailBody
 
 # What the links that mass_mailing's themes contain become in our own pages.

@@ -1,9 +1,10 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 
-from ..directmail import const, preflight
-from ..directmail.preflight import ERROR, Finding
-from ..directmail.repairs import REPAIRS, Draft, Phrases, repair
+from ..content import preflight
+from ..content.preflight import ERROR, Finding
+from ..content.repairs import REPAIRS, Draft, Phrases, repair
+from ..directmail import const
 
 # What the form sends of a template that is being written.
 _DRAFT_FIELDS = ("subject", "sender_name", "preview_text", "body_html", "account_id")
@@ -15,7 +16,7 @@ _ABOUT_PATHS = frozenset(("unreadable", "through_many", "not_text", "no_fallback
 class DirectmailTemplate(models.Model):
     """What speaks against a template, while it is being written and when it is submitted.
 
-    The rules are in `directmail.preflight`; here is what they say to a user.
+    The rules are in `content.preflight`; here is what they say to a user.
     """
 
     _inherit = "directmail.template"

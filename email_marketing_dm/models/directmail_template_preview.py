@@ -1,8 +1,8 @@
 from odoo import api, models
 
+from ..content.lengths import cut_units
+from ..content.placeholders import assemble
 from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
-from ..directmail.lengths import cut_units
-from ..directmail.placeholders import assemble
 from ..engine.content import Person
 
 # In place of a person's own token: the links of a preview lead nowhere.

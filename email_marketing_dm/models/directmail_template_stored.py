@@ -5,8 +5,8 @@ from markupsafe import Markup
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ..content.sameness import find_difference, is_same
 from ..directmail.errors import DirectMailError
-from ..directmail.sameness import find_difference, is_same
 
 _logger = logging.getLogger(__name__)
 

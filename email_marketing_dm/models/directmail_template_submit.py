@@ -1,10 +1,10 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ..content.lengths import cut_units
+from ..content.sameness import is_same
 from ..directmail import const
 from ..directmail.errors import DirectMailError
-from ..directmail.lengths import cut_units
-from ..directmail.sameness import is_same
 from ..engine.content import get_database_uuid
 from .directmail_template_stored import describe
 

@@ -4,8 +4,8 @@ from lxml import etree, html
 
 from odoo import fields, models
 
-from ..directmail.outlook import is_conditional, is_link, read_links
-from ..directmail.placeholders import TOKEN
+from ..content.outlook import is_conditional, is_link, read_links
+from ..content.placeholders import TOKEN
 from .directmail_template import SPECIAL_LINKS
 
 PIXEL = '<img src="%s/directmail/open/{%s}" width="1" height="1" alt="">'

@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from ..directmail.placeholders import body_value, html_value, plain_value
+from ..content.placeholders import body_value, html_value, plain_value
 from ..engine.installed import find_model
 from ..engine.values import ValueReader, describe_path, find_obstacle
 

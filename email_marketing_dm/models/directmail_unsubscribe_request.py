@@ -5,8 +5,8 @@ from odoo import api, fields, models
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from ..directmail.tokens import read_number
 from ..engine.content import read_delivery_token
+from ..privacy.tokens import read_number
 
 CRON = "email_marketing_dm.ir_cron_directmail_unsubscribe"
 # What anybody may have written here by calling our pages is limited in every direction.

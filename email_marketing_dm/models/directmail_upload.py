@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
-from ..directmail import listfile
+from ..lists import listfile
 from .directmail_upload_line import PEOPLE
 
 #: kinds whose unmatched IDs can be mailed all the same

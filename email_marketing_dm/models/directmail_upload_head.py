@@ -11,11 +11,11 @@ from markupsafe import Markup
 from odoo import api, models
 from odoo.exceptions import UserError
 
-from ..directmail import listfile
-from ..directmail.cells import show
-from ..directmail.encodings import REPLACED
-from ..directmail.identifiers import guess_kind, strip_marks
-from ..directmail.listfile import ListError
+from ..lists import listfile
+from ..lists.cells import show
+from ..lists.encodings import REPLACED
+from ..lists.identifiers import guess_kind, strip_marks
+from ..lists.listfile import ListError
 
 NUMBER = re.compile(r"[+(]?[0-9][0-9 ()./-]*")
 DIGITS_OF_ID = 6  # no title has so many

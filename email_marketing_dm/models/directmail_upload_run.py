@@ -10,19 +10,19 @@ from odoo.tools import SQL
 
 from odoo.addons.phone_validation.tools.phone_validation import phone_format
 
-from ..directmail import listfile
-from ..directmail.cells import find_addresses
-from ..directmail.encodings import REPLACED
-from ..directmail.identifiers import (
+from ..engine.match import match_lines
+from ..engine.people import UNREADABLE
+from ..lists import listfile
+from ..lists.cells import find_addresses
+from ..lists.encodings import REPLACED
+from ..lists.identifiers import (
     VALUE_MAX,
     international_digits,
     phone_digits,
     read_ids,
     strip_marks,
 )
-from ..directmail.listfile import ListError
-from ..engine.match import match_lines
-from ..engine.people import UNREADABLE
+from ..lists.listfile import ListError
 
 _logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
-from ..directmail.address import normalise
 from ..engine.keyed import key_blacklist
+from ..privacy.address import normalise
 from .prefetch import PREFETCH
 
 

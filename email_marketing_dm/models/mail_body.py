@@ -2,7 +2,7 @@ from markupsafe import Markup
 
 from odoo import fields
 
-from ..directmail.outlook import shield, unshield
+from ..content.outlook import shield, unshield
 
 
 class MailBody(fields.Html):

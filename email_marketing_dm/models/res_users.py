@@ -1,6 +1,6 @@
 from odoo import SUPERUSER_ID, api, models
 
-from ..directmail.daily import get_region_name
+from ..clock.daily import get_region_name
 
 GROUP_USER = "email_marketing_dm.email_marketing_dm_group_user"
 GROUP_ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"

@@ -1,7 +1,7 @@
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..directmail.keys import MasterKey
+from ..privacy.keys import MasterKey
 from .common import ACCESS_KEY_SECRET, DirectmailCommon
 
 

@@ -7,7 +7,7 @@ from odoo import fields
 from odoo.tests import TransactionCase, freeze_time, new_test_user, tagged
 from odoo.tools import SQL
 
-from ..directmail.daily import get_region_name, get_zone
+from ..clock.daily import get_region_name, get_zone
 from ..engine.clock import beijing_day, to_local
 from .common_models import ModelsCommon
 

@@ -2,8 +2,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..directmail.keys import MasterKey
 from ..models import directmail_aes_key
+from ..privacy.keys import MasterKey
 from .common import DirectmailCommon
 
 # Made with openssl: see tests/unit/test_aes.py.

@@ -8,9 +8,9 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..directmail.answers import Answer, Verdict
-from ..directmail.tokens import make_token
 from ..engine import claim
 from ..engine.content import TOKEN_KIND, MailBuilder, get_database_uuid
+from ..privacy.tokens import make_token
 from .common import DirectmailCommon
 
 ACCEPTED = Answer(Verdict.ACCEPTED, env_id="1")

@@ -7,11 +7,11 @@ from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import SQL, file_path
 
-from ..directmail.address import normalise, spell
 from ..engine.audience_count import count_reasons
 from ..engine.fatigue import select_history
 from ..engine.fatigue_rules import read_rules
 from ..engine.sql import address_key, left_lists, usable_address
+from ..privacy.address import normalise, spell
 from .common import DirectmailCommon
 from .upload_common import UploadMixin
 

@@ -3,9 +3,9 @@ from unittest.mock import patch
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
-from ..directmail.tokens import make_token, read_number
 from ..engine.content import TOKEN_KIND, get_database_uuid
 from ..models import directmail_unsubscribe_request as requests_module
+from ..privacy.tokens import make_token, read_number
 from .common import DirectmailMixin
 from .key_common import KeyMixin
 

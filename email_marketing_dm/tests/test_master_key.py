@@ -11,13 +11,13 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import SQL, config, mute_logger
 
-from ..directmail.keys import MasterKey
 from ..engine import claim, rekey
 from ..engine.keyed import UNKNOWN
 from ..engine.plan import insert_deliveries
 from ..engine.sql import address_key, set_pads
 from ..exceptions import MasterKeyProblem
 from ..models.directmail_keyring import KEY_FILE
+from ..privacy.keys import MasterKey
 from .common import ACCESS_KEY_SECRET, DirectmailCommon
 from .key_common import ANOTHER, THIRD, KeyMixin
 from .test_encrypted import ALICE, BOB, KEY, EncryptedMixin

@@ -6,10 +6,10 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import HttpCase, new_test_user, tagged
 
-from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, MailBuilder, read_delivery_token
 from ..hooks import post_init_hook
 from ..models.directmail_optout_file import COLUMNS
+from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 from .key_common import KeyMixin
 from .test_encrypted import ALICE, KEY, EncryptedMixin

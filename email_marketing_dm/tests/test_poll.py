@@ -6,8 +6,8 @@ from odoo.tests import tagged
 from odoo.tools import SQL, mute_logger
 
 from ..directmail import client
-from ..directmail.keys import MasterKey
 from ..models import directmail_task_results
+from ..privacy.keys import MasterKey
 from .common import DirectmailCommon
 
 DETAILS = "SenderStatisticsDetailByParam"

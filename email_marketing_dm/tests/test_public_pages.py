@@ -3,9 +3,9 @@ from werkzeug.routing import Map, Rule
 from odoo.tests import HttpCase, tagged
 
 from ..directmail.push import BODY_MAX as EVENT_MAX
-from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
 from ..models.ir_http import BODY_MAX
+from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 
 UNKNOWN_METHODS = ("OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")

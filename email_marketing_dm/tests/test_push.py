@@ -19,9 +19,9 @@ from directmail_emulator.events import Signer
 
 from ..controllers import directmail_events
 from ..directmail.push import BODY_MAX, read_events
-from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
 from ..models import directmail_account_push
+from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 
 LOGGER = "odoo.addons.email_marketing_dm.controllers.directmail_events"

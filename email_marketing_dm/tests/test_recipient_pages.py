@@ -4,9 +4,9 @@ from uuid import uuid4
 
 from odoo.tests import HttpCase, tagged
 
-from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
 from ..models.directmail_account_push import ADDRESS_KIND
+from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 
 

@@ -7,8 +7,8 @@ from odoo.tests import HttpCase, new_test_user, tagged
 
 from odoo.addons.http_routing.tests.common import MockRequest
 
-from ..directmail.tokens import make_token
 from ..engine.content import TOKEN_KIND, get_database_uuid
+from ..privacy.tokens import make_token
 from .common import BODY, DirectmailMixin, run_migration
 
 PERSON = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Safari/604.1"}

@@ -3,8 +3,8 @@ import hashlib
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from ..directmail import listfile
-from ..directmail.identifiers import KINDS
+from ..lists import listfile
+from ..lists.identifiers import KINDS
 from ..models import directmail_upload_run
 from .common import DirectmailCommon
 from .test_encrypted import ALICE, BOB, X

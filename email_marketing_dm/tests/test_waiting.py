@@ -1,6 +1,6 @@
 from odoo.tests import tagged
 
-from ..directmail.address import normalise
+from ..privacy.address import normalise
 from .common import AudienceCommon
 from .test_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
 

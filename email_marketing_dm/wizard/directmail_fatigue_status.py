@@ -1,10 +1,10 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..directmail.address import normalise
 from ..engine.fatigue import select_history
 from ..engine.fatigue_rules import WINDOWS, read_rules
 from ..models.directmail_fatigue import SPANS
+from ..privacy.address import normalise
 
 HISTORY_MAX = 200
 

@@ -2,9 +2,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 
-from ..directmail.keys import WrongKeyError
 from ..engine.keyed import UNKNOWN
 from ..engine.rekey import count_rows, count_unmatched_optouts
+from ..privacy.keys import WrongKeyError
 
 
 class DirectmailRekeyStart(models.TransientModel):

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
 
+from ..content.sameness import find_difference
 from ..directmail.errors import DirectMailError, is_not_allowed
-from ..directmail.sameness import find_difference
 
 
 class DirectmailTemplate(models.Model):

@@ -6,18 +6,18 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
 
-from ..directmail.address import normalise
+from ..content.lengths import cut_units
+from ..content.placeholders import assemble
+from ..content.plaintext import TextPart
 from ..directmail.answers import Verdict, verdict_of_code
 from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.errors import DirectMailError
-from ..directmail.lengths import cut_units
-from ..directmail.placeholders import assemble
-from ..directmail.plaintext import TextPart
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
 from ..engine.content import get_unsubscribe_options
 from ..models.directmail_template_preview import PREVIEW_TOKEN
 from ..models.directmail_test_mail import AT_ONCE
+from ..privacy.address import normalise
 
 # What a mail is made of, where nothing was submitted yet.
 CONTENT = ("subject", "sender_name", "preview_text", "body_html")

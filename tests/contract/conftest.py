@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
 
-from directmail.client import DirectMailClient
-
+import devenv.without_odoo  # noqa: F401
 from directmail_emulator.testing import Emulator
+from email_marketing_dm.directmail.client import DirectMailClient
 
 CONNECT_TIMEOUT = 0.5
 READ_TIMEOUT = 0.5

@@ -5,14 +5,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from directmail import const
-from directmail.answers import Verdict
-from directmail.errors import DirectMailError
-from directmail.placeholders import assemble, compile_content, html_value, plain_value
-from directmail.pool import CallPool
-from directmail.records import Mail
 
 from directmail_emulator import faults
+from email_marketing_dm.content.placeholders import (
+    assemble,
+    compile_content,
+    html_value,
+    plain_value,
+)
+from email_marketing_dm.directmail import const
+from email_marketing_dm.directmail.answers import Verdict
+from email_marketing_dm.directmail.errors import DirectMailError
+from email_marketing_dm.directmail.pool import CallPool
+from email_marketing_dm.directmail.records import Mail
 
 MAIL = Mail(
     sender="news@mail.example.com",

@@ -5,17 +5,14 @@ Shared by `test_platform.py` and ``make torture ONLY=platform``.
 
 import gzip
 import json
-import sys
 from pathlib import Path
 
 import psycopg2
 
+import devenv.without_odoo  # noqa: F401
 from devenv import database as databases
-from devenv.common import ADDON, ROOT, STATE, SetupError
-
-sys.path.insert(0, str(ROOT / ADDON))
-
-from directmail.keys import load_master_key  # noqa: E402
+from devenv.common import ADDON, STATE, SetupError
+from email_marketing_dm.privacy.keys import load_master_key
 
 SHAPES = Path(__file__).parent / "shapes"
 ACTION_TABLES = {

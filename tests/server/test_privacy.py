@@ -8,9 +8,7 @@ The server logs all that it can, statements of SQL included; its log has no secr
 import base64
 import gzip
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import requests
@@ -18,13 +16,11 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from odoo_server import OdooServer, connect
 
+import devenv.without_odoo  # noqa: F401
 from devenv import database as databases
 from devenv.common import STATE
 from directmail_emulator.testing import ACCESS_KEY_SECRET
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
-
-from directmail.keys import load_master_key  # noqa: E402
+from email_marketing_dm.privacy.keys import load_master_key
 
 KEY = "0123456789abcDEF"
 # Local parts that occur nowhere else; what they begin with says what becomes of the mail.

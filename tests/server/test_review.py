@@ -1,18 +1,14 @@
 """A template's life at DirectMail on a real server: lost answers, restarts, decisions and tasks."""
 
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from odoo_server import RpcError
 
+import devenv.without_odoo  # noqa: F401
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
-
-from directmail.client import DirectMailClient  # noqa: E402
+from email_marketing_dm.directmail.client import DirectMailClient
 
 LAPSED = ("lapse_reason", "!=", False)
 

@@ -6,22 +6,18 @@ default the pictures of some are compared, pixel by pixel; ``ALL_THEMES=1`` comp
 
 import json
 import os
-import sys
 import time
-from pathlib import Path
 
 import html5lib
 import pytest
 from campaign import PASSWORD
 from PIL import ImageChops
 
+import devenv.without_odoo  # noqa: F401
 from devenv.browser import Browser, wait_until
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "email_marketing_dm"))
-
-from directmail.const import TEMPLATE_URL_MAX  # noqa: E402
-from directmail.placeholders import compile_content  # noqa: E402
-from directmail.preflight import wire_size  # noqa: E402
+from email_marketing_dm.content.placeholders import compile_content
+from email_marketing_dm.content.preflight import wire_size
+from email_marketing_dm.directmail.const import TEMPLATE_URL_MAX
 
 LINKS = {"/unsubscribe_from_list": "/directmail/unsubscribe/", "/view": "/directmail/view/"}
 #: shapes, background pictures, columns, embedded pictures: where compaction could go wrong

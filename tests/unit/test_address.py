@@ -1,9 +1,10 @@
 """Spelling and masking of mail addresses."""
 
 import pytest
-from directmail.address import mask, normalise
 from hypothesis import given
 from hypothesis import strategies as st
+
+from email_marketing_dm.privacy.address import mask, normalise
 
 
 @pytest.mark.parametrize(

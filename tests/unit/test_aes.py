@@ -16,10 +16,11 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from directmail.address import scrub
-from directmail.aes import AesKey, AesKeyError, DecryptError, make_fingerprint
 from hypothesis import given
 from hypothesis import strategies as st
+
+from email_marketing_dm.privacy.address import scrub
+from email_marketing_dm.privacy.aes import AesKey, AesKeyError, DecryptError, make_fingerprint
 
 KEY = "0123456789abcDEF"
 BASE64 = {

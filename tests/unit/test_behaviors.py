@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from directmail.behaviors import BEHAVIORS, STEPS, SUSPECTS, find_suspect
+
+from email_marketing_dm.directmail.behaviors import BEHAVIORS, STEPS, SUSPECTS, find_suspect
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 

@@ -1,11 +1,12 @@
 """Smaller bodies that look the same. What "the same" means to a browser is in tests/server."""
 
 import pytest
-from directmail.compaction import compact
-from directmail.placeholders import compile_content
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree, html
+
+from email_marketing_dm.content.compaction import compact
+from email_marketing_dm.content.placeholders import compile_content
 
 
 def compacted(source):

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import scripted_server as srv
 from darabonba.core import DaraCore
-from directmail import connections
-from directmail.answers import Verdict
-from directmail.client import DirectMailClient
 from test_send import MAIL
 
 from directmail_emulator.nat import WAYS, Nat
+from email_marketing_dm.directmail import connections
+from email_marketing_dm.directmail.answers import Verdict
+from email_marketing_dm.directmail.client import DirectMailClient
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from corpus.make_files import cells, main, make_cases
-from directmail.cells import find_addresses
-from directmail.identifiers import is_doubtful, read_ids
-from directmail.listfile import ListError, detect, list_sheets, read_rows, replace
+
+from email_marketing_dm.lists.cells import find_addresses
+from email_marketing_dm.lists.identifiers import is_doubtful, read_ids
+from email_marketing_dm.lists.listfile import ListError, detect, list_sheets, read_rows, replace
 
 CASES = make_cases()
 

@@ -5,9 +5,10 @@ from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from directmail.daily import day_start, get_offsets, get_zone, local_day, next_daily
 from hypothesis import given
 from hypothesis import strategies as st
+
+from email_marketing_dm.clock.daily import day_start, get_offsets, get_zone, local_day, next_daily
 
 ZONES = (
     "UTC",

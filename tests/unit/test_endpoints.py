@@ -1,8 +1,9 @@
 """Which hosts are DirectMail itself: mail that goes there is real."""
 
 import pytest
-from directmail.const import REGIONS
-from directmail.endpoints import (
+
+from email_marketing_dm.directmail.const import REGIONS
+from email_marketing_dm.directmail.endpoints import (
     find_endpoint,
     get_host,
     is_certain,

@@ -1,7 +1,8 @@
 """DirectMail's many codes become a handful of reasons that a person understands."""
 
 import pytest
-from directmail.failures import KINDS, failure_kind
+
+from email_marketing_dm.directmail.failures import KINDS, failure_kind
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from datetime import date, datetime
 
 import pytest
-from directmail.filters import TERMS_MAX, TEXT_MAX, parse_filter
+
+from email_marketing_dm.lists.filters import TERMS_MAX, TEXT_MAX, parse_filter
 
 # a Saturday evening in UTC, already Sunday in Shanghai
 NOW = datetime(2026, 2, 28, 20, 30)

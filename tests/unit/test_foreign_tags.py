@@ -1,7 +1,12 @@
 """Tags of other mailing tools, and text that only looks like them."""
 
 import pytest
-from directmail.foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
+
+from email_marketing_dm.content.foreign_tags import (
+    find_braces_in_address,
+    find_tags,
+    find_tags_in_address,
+)
 
 TAGS = [
     "{{first_name}}", "{{ contact.FIRSTNAME }}", "{{{name}}}", "{{ user.name | default: 'you' }}",

@@ -8,11 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from directmail.keys import MasterKey, MasterKeyError, WrongKeyError, load_master_key
-from directmail.tokens import make_token, read_token
 from hypothesis import given
 from hypothesis import strategies as st
 
+from email_marketing_dm.privacy.keys import (
+    MasterKey,
+    MasterKeyError,
+    WrongKeyError,
+    load_master_key,
+)
+from email_marketing_dm.privacy.tokens import make_token, read_token
+
+ROOT = Path(__file__).parents[2]
 KEY = MasterKey(b"k" * 32)
 OTHER = MasterKey(b"o" * 32)
 DATABASE = "11111111-2222-3333-4444-555555555555"
@@ -109,16 +116,16 @@ def test_a_readable_key_file_is_pointed_out(tmp_path, caplog):
 def test_processes_that_start_at_once_get_one_key(tmp_path):
     program = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
-        "from directmail.keys import load_master_key\n"
+        "import devenv.without_odoo\n"
+        "from email_marketing_dm.privacy.keys import load_master_key\n"
         "time.sleep(max(0, float(sys.argv[3]) - time.time()))\n"
         "print(load_master_key(None, sys.argv[2]).fingerprint)\n"
     )
-    package = Path(sys.modules["directmail"].__file__).parents[1]
     for attempt in range(2):
         path = tmp_path / f"{attempt}.key"
         import time
 
-        command = [sys.executable, "-c", program, package, path, str(time.time() + 0.5)]
+        command = [sys.executable, "-c", program, ROOT, path, str(time.time() + 0.5)]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(6)]
         found = {process.communicate()[0] for process in running}
         assert len(found) == 1

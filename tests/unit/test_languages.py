@@ -1,7 +1,8 @@
 """In which language somebody is spoken to."""
 
 import pytest
-from directmail.languages import choose_language
+
+from email_marketing_dm.content.languages import choose_language
 
 SPOKEN = ["en_US", "zh_CN", "zh_TW", "de_DE", "de_CH", "pt_PT", "pt_BR", "sr@Cyrl", "sr@latin"]
 

@@ -1,9 +1,10 @@
 """Lengths as DirectMail counts them."""
 
 import pytest
-from directmail.lengths import count_units, cut_units
 from hypothesis import given
 from hypothesis import strategies as st
+
+from email_marketing_dm.content.lengths import count_units, cut_units
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,12 @@ from datetime import date, datetime
 
 import psutil
 import pytest
-from directmail.identifiers import guess_kind, match_key, read_safe_cell, safe_cell
-from directmail.listfile import (
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from email_marketing_dm.lists.identifiers import guess_kind, match_key, read_safe_cell, safe_cell
+from email_marketing_dm.lists.listfile import (
     LINE_MAX,
     Format,
     ListError,
@@ -15,9 +19,6 @@ from directmail.listfile import (
     read_rows,
     with_options,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from openpyxl import Workbook
 
 TEXT = "name;email\nZoë Müller;zoe@example.com\n用户;user@example.cn\n"
 

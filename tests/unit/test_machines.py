@@ -1,7 +1,8 @@
 """Who opened it, a person or a machine?"""
 
 import pytest
-from directmail.machines import is_machine
+
+from email_marketing_dm.privacy.machines import is_machine
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 OUTLOOK = "Mozilla/4.0 (compatible; ms-office; MSOffice 16)"

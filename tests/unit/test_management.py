@@ -5,8 +5,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import scripted_server as srv
-from directmail import const
-from directmail.errors import KINDS, DirectMailError
+
+from email_marketing_dm.directmail import const
+from email_marketing_dm.directmail.errors import KINDS, DirectMailError
 
 UTC = timezone.utc
 OK = {"RequestId": "request-1"}

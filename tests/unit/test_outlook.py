@@ -1,8 +1,9 @@
 """What only Outlook reads: found, replaced, and kept by Odoo's cleaning."""
 
 import pytest
-from directmail.outlook import read_links, replace_addresses, shield, unshield
-from directmail.placeholders import compile_content
+
+from email_marketing_dm.content.outlook import read_links, replace_addresses, shield, unshield
+from email_marketing_dm.content.placeholders import compile_content
 
 SETTINGS = (
     "<!--[if gte mso 9]><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96"

@@ -3,7 +3,14 @@
 import json
 
 import pytest
-from directmail.permissions import FEATURES, VITAL, get_actions, get_checkable, make_policy
+
+from email_marketing_dm.directmail.permissions import (
+    FEATURES,
+    VITAL,
+    get_actions,
+    get_checkable,
+    make_policy,
+)
 
 
 def allowed(features):

@@ -3,17 +3,18 @@
 import html as html_lib
 
 import pytest
-from directmail.const import BUILT_IN_VARIABLES
-from directmail.placeholders import (
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import html
+
+from email_marketing_dm.content.placeholders import (
     assemble,
     body_value,
     compile_content,
     html_value,
     plain_value,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from lxml import html
+from email_marketing_dm.directmail.const import BUILT_IN_VARIABLES
 
 LINKS = {"/unsubscribe_from_list": "/directmail/unsubscribe/", "/view": "/directmail/view/"}
 

@@ -1,9 +1,10 @@
 """The text part of a mail says what its HTML says."""
 
 import pytest
-from directmail.plaintext import TextPart
 from hypothesis import given
 from hypothesis import strategies as st
+
+from email_marketing_dm.content.plaintext import TextPart
 
 
 def text_of(body, **values):

@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from directmail.answers import Answer, Verdict
-from directmail.pool import CallPool
+
+from email_marketing_dm.directmail.answers import Answer, Verdict
+from email_marketing_dm.directmail.pool import CallPool
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_results_come_with_their_key_and_job():
@@ -118,10 +121,10 @@ def test_a_stuck_call_does_not_keep_the_process_alive():
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import time\n"
-        "from directmail.pool import CallPool\n"
+        "import devenv.without_odoo\n"
+        "from email_marketing_dm.directmail.pool import CallPool\n"
         "pool = CallPool(2, time.sleep)\n"
         "pool.submit(1, 60)\n"
         "pool.close(0.1)\n"
     )
-    package = Path(sys.modules["directmail"].__file__).parents[1]
-    subprocess.run([sys.executable, "-c", program, str(package)], timeout=10, check=True)
+    subprocess.run([sys.executable, "-c", program, str(ROOT)], timeout=10, check=True)

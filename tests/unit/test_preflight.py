@@ -3,11 +3,19 @@
 from dataclasses import replace
 
 import pytest
-from directmail.placeholders import compile_content
-from directmail.preflight import RULES, UNSUBSCRIBE, Mail, check, is_public, wire_size
-from directmail.repairs import REPAIRS, Draft, Phrases, repair
 from hypothesis import given
 from hypothesis import strategies as st
+
+from email_marketing_dm.content.placeholders import compile_content
+from email_marketing_dm.content.preflight import (
+    RULES,
+    UNSUBSCRIBE,
+    Mail,
+    check,
+    is_public,
+    wire_size,
+)
+from email_marketing_dm.content.repairs import REPAIRS, Draft, Phrases, repair
 
 URL = "https://news.shop.org"
 GOOD = """
@@ -186,7 +194,7 @@ def test_rule_passes(options):
 def test_every_rule_has_a_failing_example():
     """A rule that nothing fails proves nothing."""
     examples = [mail(**options) for _code, _level, options, _detail in FAILING]
-    import directmail.preflight as module
+    import email_marketing_dm.content.preflight as module
 
     silent = [
         rule.__name__

@@ -1,7 +1,8 @@
 """Addresses that recipients anywhere can reach, judged by their text."""
 
 import pytest
-from directmail.public_address import PROBLEMS, find_problem
+
+from email_marketing_dm.directmail.public_address import PROBLEMS, find_problem
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
-from directmail.push import BATCH_MAX, PushRefused, read_events, verify
+
+from email_marketing_dm.directmail.push import BATCH_MAX, PushRefused, read_events, verify
 
 HOST = "https://ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com"
 URL = "https://www.example.com/directmail/events/abc"

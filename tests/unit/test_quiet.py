@@ -4,9 +4,17 @@ from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from directmail.quiet import Hours, Period, QuietClock, QuietTimes, Rest, country_zones
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+from email_marketing_dm.clock.quiet import (
+    Hours,
+    Period,
+    QuietClock,
+    QuietTimes,
+    Rest,
+    country_zones,
+)
 
 # Around changes of the clock, and far from any. Lord Howe's clocks move by half an hour, Apia
 # skipped a whole day, Morocco turns back for Ramadan.

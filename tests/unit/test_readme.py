@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from directmail import permissions
+from email_marketing_dm.directmail import permissions
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,7 +1,8 @@
 """What a service may do to a text without changing the mail, and what is another mail."""
 
 import pytest
-from directmail.sameness import find_difference, is_same
+
+from email_marketing_dm.content.sameness import find_difference, is_same
 
 MAIL = (
     '<!DOCTYPE html><html lang="de"><head><meta charset="utf-8"><style>p{color:red}</style></head>'

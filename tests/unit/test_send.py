@@ -15,11 +15,13 @@ import pytest
 import requests
 import scripted_server as srv
 from darabonba.core import DaraCore
-from directmail.answers import Verdict
-from directmail.client import DirectMailClient
-from directmail.errors import DirectMailError
-from directmail.records import Mail
 
+from email_marketing_dm.directmail.answers import Verdict
+from email_marketing_dm.directmail.client import DirectMailClient
+from email_marketing_dm.directmail.errors import DirectMailError
+from email_marketing_dm.directmail.records import Mail
+
+ROOT = Path(__file__).parents[2]
 MAIL = Mail(
     sender="news@mail.example.com",
     to="ann@example.com",
@@ -370,13 +372,13 @@ def test_the_sdk_prints_no_headers(server):
     """With DEBUG=sdk in the environment it would print signature and security token."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from directmail.client import DirectMailClient\n"
+        "import devenv.without_odoo\n"
+        "from email_marketing_dm.directmail.client import DirectMailClient\n"
         "client = DirectMailClient(sys.argv[2], 'ak', 's', protocol='http', security_token='tok')\n"
         "client.delete_tag('1')\n"
     )
-    package = Path(sys.modules["directmail"].__file__).parents[1]
     run = subprocess.run(
-        [sys.executable, "-c", program, str(package), server.endpoint],
+        [sys.executable, "-c", program, str(ROOT), server.endpoint],
         env={**os.environ, "DEBUG": "sdk"},
         capture_output=True,
         text=True,

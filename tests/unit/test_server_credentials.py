@@ -10,20 +10,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-import directmail
 import pytest
-from directmail.answers import Verdict
-from directmail.client import DirectMailClient, get_server_credential
-from directmail.errors import DirectMailError
-from directmail.records import Mail
 
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET, Emulator
+from email_marketing_dm.directmail.answers import Verdict
+from email_marketing_dm.directmail.client import DirectMailClient, get_server_credential
+from email_marketing_dm.directmail.errors import DirectMailError
+from email_marketing_dm.directmail.records import Mail
 
 _PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from directmail.client import DirectMailClient, get_server_credential
-from directmail.errors import DirectMailError
+import devenv.without_odoo
+from email_marketing_dm.directmail.client import DirectMailClient, get_server_credential
+from email_marketing_dm.directmail.errors import DirectMailError
 client = DirectMailClient(
     sys.argv[2], protocol="http", credential=get_server_credential("chain")
 )
@@ -44,7 +44,7 @@ def ask(emulator, home, **environment):
     """Return what the account said, and everything that the process wrote."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     program = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(Path(directmail.__file__).parents[1]),
+        [sys.executable, "-c", _PROGRAM, str(Path(__file__).parents[2]),
          emulator.endpoint],
         env={**kept, "HOME": str(home), "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
              **environment},

@@ -1,7 +1,8 @@
 """Pacing, on a clock that the tests move."""
 
 import pytest
-from directmail.throttle import AdaptiveRate
+
+from email_marketing_dm.directmail.throttle import AdaptiveRate
 
 
 class Clock:

@@ -9,7 +9,7 @@ import datetime
 
 from dateutil.relativedelta import relativedelta
 
-from .daily import get_zone, local_day
+from ..clock.daily import get_zone, local_day
 
 #: longest text in characters: room for the ids of some 20,000 chosen records
 TEXT_MAX = 200_000

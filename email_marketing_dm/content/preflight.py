@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from lxml import html
 
-from . import const
+from ..directmail import const
 from .expressions import INLINE
 from .foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
 from .lengths import count_units

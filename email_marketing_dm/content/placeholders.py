@@ -14,8 +14,8 @@ from urllib.parse import urljoin
 
 from lxml import etree, html
 
+from ..directmail.const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .compaction import compact
-from .const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .expressions import INLINE, parse_expression
 from .languages import is_right_to_left, name_language
 from .lengths import count_units, cut_units

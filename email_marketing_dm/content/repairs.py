@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from lxml import etree, html
 
-from . import const
+from ..directmail import const
 from .expressions import INLINE
 from .lengths import count_units, cut_units
 from .preflight import UNSUBSCRIBE, read_fragment

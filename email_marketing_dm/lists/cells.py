@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import unquote
 
-from .address import normalise
-from .const import ADDRESS_MAX
+from ..directmail.const import ADDRESS_MAX
+from ..privacy.address import normalise
 from .encodings import REPLACED
 
 _HALFWIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {

@@ -4,7 +4,7 @@
 import re
 import unicodedata
 
-from .const import ADDRESS_MAX
+from ..directmail.const import ADDRESS_MAX
 
 # What a normalised address looks like. Written without look-ahead or other Python specialities:
 # PostgreSQL's ``~`` reads the same pattern in the same way.

@@ -1,0 +1,4 @@
+"""What a mail says: placeholders, size, languages, and what a review would object to.
+
+Nothing here imports Odoo.
+"""
