@@ -40,7 +40,6 @@ from . import (
     directmail_audience,
     directmail_audience_count,
     directmail_audience_folder,
-    directmail_audience_fatigue,
     directmail_audience_mailing_list,
     directmail_audience_member,
     directmail_audience_pick,

@@ -185,12 +185,23 @@ class DirectmailAccount(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        accounts = super().create(vals_list)
+        accounts = super().create([self._settle(vals) for vals in vals_list])
         for account in accounts:
             account.sudo().cron_id = account._create_cron()
         return accounts
 
+    @api.model
+    def _settle(self, vals):
+        """Return field values as they are stored: with one way to DirectMail, and plain domains."""
+        return self._settle_domains(self._settle_connection(vals))
+
     def write(self, vals):
+        tests = self.filtered(lambda account: account.connection == "test")
+        if tests and self._leaves_test_endpoint(vals):
+            # An account without its test endpoint talks to DirectMail.
+            tests.write({**vals, "connection": "public"})
+            return (self - tests).write(vals)
+        vals = self._settle(vals)
         res = super().write(vals)
         if "name" in vals:
             for account in self.sudo():

@@ -141,18 +141,10 @@ class DirectmailAccount(models.Model):
         _endpoint, protocol, host = endpoints.read_endpoint(self.endpoint)
         return protocol != "https" or not endpoints.is_certain(host)
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        return super().create([self._settle_connection(vals) for vals in vals_list])
-
-    def write(self, vals):
-        settled = self._settle_connection(vals)
-        if "endpoint" in vals and not vals["endpoint"] and "connection" not in vals:
-            # An account without its test endpoint talks to DirectMail.
-            tests = self.filtered(lambda account: account.connection == "test")
-            super(DirectmailAccount, tests).write({**settled, "connection": "public"})
-            return super(DirectmailAccount, self - tests).write(settled)
-        return super().write(settled)
+    @api.model
+    def _leaves_test_endpoint(self, vals):
+        """Tell whether values empty the endpoint and say of no other connection."""
+        return "endpoint" in vals and not vals["endpoint"] and "connection" not in vals
 
     @api.model
     def _settle_connection(self, vals):

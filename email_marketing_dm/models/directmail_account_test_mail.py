@@ -45,13 +45,6 @@ class DirectmailAccount(models.Model):
             domains = [_read_domain(text) for text in found if text.startswith("@")]
             account.test_domains = ", ".join(dict.fromkeys(filter(None, domains)))
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        return super().create([self._settle_domains(vals) for vals in vals_list])
-
-    def write(self, vals):
-        return super().write(self._settle_domains(vals))
-
     # === BUSINESS === #
 
     @api.model

@@ -237,8 +237,12 @@ class DirectmailAudience(models.Model):
     # === PEOPLE === #
 
     def _on_refreshed(self):
-        """Hook: the people of this audience have just been chosen anew."""
+        """Follow a refresh: fatigue control's exemption may be too large, or small enough again."""
         self.ensure_one()
+        exempting = (
+            self.env["directmail.fatigue"].sudo().search([("exempt_audience_ids", "in", self.ids)])
+        )
+        exempting._update_exemption()
 
     def _get_lines(self, env):
         """Return the audience's lines as `engine.audience` reads them.

@@ -188,10 +188,18 @@ class DirectmailAudienceRule(models.Model):
 
     @api.model
     def _get_checked_fields(self):
-        """Return the fields that decide whom a line selects. A kind adds its own."""
+        """Return the fields that decide whom a line selects.
+
+        The fields of a kind are what its method `_get_fields_<kind>` returns, if it has one.
+        """
+        fields_of_kinds = [
+            name
+            for kind in self._fields["kind"].get_values(self.env)
+            for name in getattr(self, f"_get_fields_{kind}", tuple)()
+        ]
         return (
             "audience_id", "kind", "table_id", "domain", "min_count", "min_amount", "within_days",
-            "source_id", "task_id", "task_result", "link_id",
+            "source_id", "task_id", "task_result", "link_id", *fields_of_kinds,
         )  # fmt: skip
 
     def _check_rights(self):

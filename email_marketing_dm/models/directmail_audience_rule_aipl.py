@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
@@ -25,8 +25,9 @@ class DirectmailAudienceRule(models.Model):
         ondelete="restrict",
     )
 
-    def _get_checked_fields(self):
-        return (*super()._get_checked_fields(), "aipl_model_id", "aipl_figure_ids")
+    @api.model
+    def _get_fields_aipl(self):
+        return ("aipl_model_id", "aipl_figure_ids")
 
     def _select_aipl(self, env):
         if not self.aipl_model_id:

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
@@ -34,11 +34,9 @@ class DirectmailAudienceRule(models.Model):
         help="Having one of them is enough.",
     )
 
-    def _get_checked_fields(self):
-        return (
-            *super()._get_checked_fields(),
-            *("rfm_model_id", "rfm_by", "rfm_figure_ids", "rfm_grade_ids"),
-        )
+    @api.model
+    def _get_fields_rfm(self):
+        return ("rfm_model_id", "rfm_by", "rfm_figure_ids", "rfm_grade_ids")
 
     def _select_rfm(self, env):
         if not self.rfm_model_id:

@@ -94,14 +94,19 @@ class DirectmailAudienceRule(models.Model):
         return EVERYBODY if self._finds_others_than_contacts() else CONTACTS
 
     def _finds_others_than_contacts(self):
-        """Tell whether the line, not being one over a data table, may find other people too."""
-        if self.kind == "audience":
-            return self.source_id._has_others_than_contacts()
-        if self.kind == "task":
-            deliveries = self.env["directmail.delivery"]
-            others = [("task_id", "=", self.task_id.id), ("partner_id", "=", False)]
-            return bool(deliveries.search_count(others, limit=1))
-        return False
+        """Tell whether the line, not being one over a data table, may find other people too.
+
+        A kind that may has a method `_finds_others_<kind>`.
+        """
+        return getattr(self, f"_finds_others_{self.kind}", bool)()
+
+    def _finds_others_audience(self):
+        return self.source_id._has_others_than_contacts()
+
+    def _finds_others_task(self):
+        deliveries = self.env["directmail.delivery"]
+        others = [("task_id", "=", self.task_id.id), ("partner_id", "=", False)]
+        return bool(deliveries.search_count(others, limit=1))
 
     def _finds_visible_only(self, env):
         """Tell whether the line itself leaves out contacts that the owner may not see."""

@@ -19,8 +19,8 @@ class DirectmailAudienceRule(models.Model):
     )
 
     @api.model
-    def _get_checked_fields(self):
-        return (*super()._get_checked_fields(), "upload_id")
+    def _get_fields_upload(self):
+        return ("upload_id",)
 
     def _select_upload(self, env):
         upload = self.upload_id.with_env(env)
@@ -42,10 +42,8 @@ class DirectmailAudienceRule(models.Model):
             PEOPLE,
         )
 
-    def _finds_others_than_contacts(self):
-        if self.kind == "upload":
-            return bool(self.upload_id.bare_count or self.upload_id.unreadable_count)
-        return super()._finds_others_than_contacts()
+    def _finds_others_upload(self):
+        return bool(self.upload_id.bare_count or self.upload_id.unreadable_count)
 
     def _describe_upload(self):
         upload = self.upload_id
@@ -54,19 +52,3 @@ class DirectmailAudienceRule(models.Model):
         if not upload.has_access("read"):
             return self.env._("An uploaded list of somebody else")
         return self.env._("People in the uploaded list %s", upload.name)
-
-
-class DirectmailUpload(models.Model):
-    _inherit = "directmail.upload"
-
-    rule_ids = fields.One2many("directmail.audience.rule", "upload_id", "Audience lines")
-
-    @api.model
-    def _get_used_ids(self):
-        return (
-            self.env["directmail.audience.rule"].search([("upload_id", "!=", False)]).upload_id.ids
-        )
-
-    def _get_users(self):
-        """Override: audiences with a line of the list."""
-        return [self.sudo().rule_ids.audience_id]

@@ -152,11 +152,23 @@ class DirectmailDataTable(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         self.env.registry.clear_cache()
-        return super().create(vals_list)
+        tables = super().create(vals_list)
+        tables._make_actions_of_new_models()
+        tables._check_decided(READ)
+        return tables
 
     def write(self, vals):
+        changed = DEFINITION & vals.keys()
+        if changed:
+            self._check_not_preset()
+        if "company_id" in vals and any(t.company_id.id != vals["company_id"] for t in self):
+            raise UserError(
+                self.env._("A data table stays in its company. Duplicate it in the other company.")
+            )
         self.env.registry.clear_cache()
-        return super().write(vals)
+        res = super().write(vals)
+        self._check_decided(changed)
+        return res
 
     def unlink(self):
         self.env.registry.clear_cache()

@@ -207,16 +207,14 @@ class DirectmailDataTable(models.Model):
 
     # === ACTIONS IN LISTS === #
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        tables = super().create(vals_list)
+    def _make_actions_of_new_models(self):
+        """Make the actions in lists of the models of which these are the first data tables."""
         every = self.sudo().with_context(active_test=False)
         others = every.search(
-            [("model_id", "in", tables.sudo().model_id.ids), ("id", "not in", tables.ids)]
+            [("model_id", "in", self.sudo().model_id.ids), ("id", "not in", self.ids)]
         )
-        # Only with a model's first data table: an action that somebody deleted stays away.
-        self.sudo()._make_actions(tables.sudo().model_id - others.model_id)
-        return tables
+        # An action that somebody deleted stays away.
+        self.sudo()._make_actions(self.sudo().model_id - others.model_id)
 
     @api.model
     def _make_actions(self, models):

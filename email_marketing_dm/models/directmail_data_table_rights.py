@@ -258,24 +258,6 @@ class DirectmailDataTable(models.Model):
 
     # === WHO DECIDES === #
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        tables = super().create(vals_list)
-        tables._check_decided(READ)
-        return tables
-
-    def write(self, vals):
-        changed = DEFINITION & vals.keys()
-        if changed:
-            self._check_not_preset()
-        if "company_id" in vals and any(t.company_id.id != vals["company_id"] for t in self):
-            raise UserError(
-                self.env._("A data table stays in its company. Duplicate it in the other company.")
-            )
-        res = super().write(vals)
-        self._check_decided(changed)
-        return res
-
     def _update_field_translations(self, field_name, translations, digest=None, source_lang=""):
         if field_name in DEFINITION:
             self._check_not_preset()

@@ -13,6 +13,8 @@ PEOPLE_FIELDS = {
 CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
+#: what the mail says: fields of the template that the task's page shows and changes
+CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
 TIME_FIELDS = {"scheduled_at", "send_type"}
 LOCK_BEFORE = timedelta(minutes=10)
 # Why a task is paused: what its owner is asked to do depends on it.
@@ -276,8 +278,23 @@ class DirectmailTask(models.Model):
         if self.send_type == "now":
             self.scheduled_at = False
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        split = [_split_content(vals) for vals in vals_list]
+        tasks = super().create([vals for _content, vals in split])
+        for task, (content, _vals) in zip(tasks, split, strict=True):
+            task._change_content(content)
+        tasks._check_conversion_rights()
+        if any(tasks.mapped("ignore_fatigue")):
+            tasks._check_may_ignore_fatigue()
+        return tasks
+
     def write(self, vals):
+        content, vals = _split_content(vals)
+        owners = {task: task.user_id for task in self}
         planned = self.browse()
+        if vals.get("ignore_fatigue"):
+            self._check_may_ignore_fatigue()
         if not self.env.su:
             for task in self:
                 task._check_editable(set(vals))
@@ -289,9 +306,18 @@ class DirectmailTask(models.Model):
         if not self.env.su and "scheduled_at" in vals:
             for task in self.filtered(lambda task: task.state == "pending"):
                 task.account_id._trigger_sending(task.scheduled_at)
+        for task in self:
+            task._change_content(content)
+            if "name" in vals:
+                task._rename_own_template()
+        self._follow_conversion(vals)
+        if {"ignore_fatigue", "not_after"} & set(vals):
+            self.sudo()._release_held()
+        self.filtered(lambda task: task.user_id != owners[task])._ask_new_owner()
         return res
 
     def copy_data(self, default=None):
+        self._check_copyable(default or {})
         # A copy is a draft of whoever makes it, and its time is still to be chosen.
         default = {"send_type": "now", **(default or {})}
         vals_list = super().copy_data(default)
@@ -356,3 +382,9 @@ class DirectmailTask(models.Model):
         return bool(self.planned_at) or (
             self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
         )
+
+
+def _split_content(vals):
+    """Return the values of fields in `CONTENT`, and all the others: two dicts."""
+    content = {name: vals[name] for name in CONTENT if name in vals}
+    return content, {name: value for name, value in vals.items() if name not in content}

@@ -3,9 +3,8 @@ from odoo.exceptions import UserError
 
 from ..content.lengths import cut_units
 from ..directmail import const
+from .directmail_task import CONTENT
 from .mail_body import MailBody
-
-CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
 
 
 class DirectmailTask(models.Model):
@@ -66,30 +65,13 @@ class DirectmailTask(models.Model):
         self.mailing_model_id = model
         self.mailing_model_real = model.model
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        contents = [_pick_content(vals) for vals in vals_list]
-        tasks = super().create(
-            [
-                {name: value for name, value in vals.items() if name not in CONTENT}
-                for vals in vals_list
-            ]
-        )
-        for task, content in zip(tasks, contents, strict=True):
-            task._change_content(content)
-        return tasks
-
-    def write(self, vals):
-        content = _pick_content(vals)
-        res = super().write({name: value for name, value in vals.items() if name not in CONTENT})
-        for task in self:
-            task._change_content(content)
-            template = task.template_id
-            if "name" in vals and template.task_id == task and template.name != task.name:
-                template.sudo().name = task.name
-        return res
-
     # === BUSINESS === #
+
+    def _rename_own_template(self):
+        """Give the template that was made for this task the task's name."""
+        template = self.template_id
+        if template.task_id == self and template.name != self.name:
+            template.sudo().name = self.name
 
     def _default_sender_name(self):
         company = self.account_id.company_id or self.env.company
@@ -152,7 +134,3 @@ class DirectmailTask(models.Model):
             and template.lapse_reason in (False, "freed")
             and template.has_access("write")
         )
-
-
-def _pick_content(vals):
-    return {name: vals[name] for name in CONTENT if name in vals}

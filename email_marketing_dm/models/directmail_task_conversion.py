@@ -86,6 +86,19 @@ class DirectmailTask(models.Model):
             env = task._get_owner_env(to_check=True)
             task.conversion_table_id.with_env(env)._check_usable()
 
+    def _follow_conversion(self, vals):
+        """Follow a change of what counts as a conversion.
+
+        :param dict vals: what has been written
+        """
+        if "conversion_table_id" in vals:
+            self._check_conversion_rights()
+        if {"conversion_table_id", "conversion_from", "conversion_days"} & vals.keys():
+            self.filtered("conversion_table_id")._wait_for_owner()
+            # What was counted by the old rule must not stay, least of all when there is none now.
+            for task in self.sudo().filtered("planned_at"):
+                task._count_conversions()
+
     def _check_conversion_rights(self):
         """Refuse a table that the current user may not read, whoever owns the task.
 
@@ -96,23 +109,6 @@ class DirectmailTask(models.Model):
         for task in self.filtered("conversion_table_id"):
             env = self.env.user._get_directmail_env(task.company_id)
             task.conversion_table_id.with_env(env)._check_usable()
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        tasks = super().create(vals_list)
-        tasks._check_conversion_rights()
-        return tasks
-
-    def write(self, vals):
-        res = super().write(vals)
-        if "conversion_table_id" in vals:
-            self._check_conversion_rights()
-        if {"conversion_table_id", "conversion_from", "conversion_days"} & vals.keys():
-            self.filtered("conversion_table_id")._wait_for_owner()
-            # What was counted by the old rule must not stay, least of all when there is none now.
-            for task in self.sudo().filtered("planned_at"):
-                task._count_conversions()
-        return res
 
     def action_count_conversions(self):
         """Count successes now instead of waiting for the next hour."""

@@ -59,21 +59,6 @@ class DirectmailTask(models.Model):
                     self.env._("“Not after” must be later than the time at which the task starts.")
                 )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        tasks = super().create(vals_list)
-        if any(tasks.mapped("ignore_fatigue")):
-            tasks._check_may_ignore_fatigue()
-        return tasks
-
-    def write(self, vals):
-        if vals.get("ignore_fatigue"):
-            self._check_may_ignore_fatigue()
-        res = super().write(vals)
-        if {"ignore_fatigue", "not_after"} & set(vals):
-            self.sudo()._release_held()
-        return res
-
     def _may_ignore_fatigue(self):
         return self.env.su or self.env.user.has_group(
             "email_marketing_dm.email_marketing_dm_group_admin"

@@ -36,6 +36,25 @@ class DirectmailTask(models.Model):
             found[name] = audiences - audiences.with_env(self.env)._filtered_access("read").sudo()
         return found
 
+    def _check_copyable(self, default):
+        """Refuse a copy that would leave out fewer people than the original.
+
+        :param dict default: the values that the copy is given
+        :raise UserError: if an audience that is left out is private to a colleague
+        """
+        for task in self:
+            if (
+                "exclude_audience_ids" not in default
+                and task._get_hidden_audiences()["exclude_audience_ids"]
+            ):
+                raise UserError(
+                    self.env._(
+                        "%s can't be copied: it leaves out an audience that a colleague has made"
+                        " private since. Ask them to share it, or make a new email task.",
+                        task.name,
+                    )
+                )
+
     def _read_all_audiences(self):
         """Return {field: its audiences, with all rights}, also those the user can't see."""
         saved = self._origin
@@ -46,22 +65,3 @@ class DirectmailTask(models.Model):
             # What the user can't see must not stay in the cache, which all users share.
             saved.invalidate_recordset(AUDIENCES)
         return found
-
-    def copy_data(self, default=None):
-        """Override: a copy that left out fewer people than the original would be a trap.
-
-        :raise UserError: if an audience that is left out is private to a colleague
-        """
-        for task in self:
-            if (
-                "exclude_audience_ids" not in (default or {})
-                and (task._get_hidden_audiences()["exclude_audience_ids"])
-            ):
-                raise UserError(
-                    self.env._(
-                        "%s can't be copied: it leaves out an audience that a colleague has made"
-                        " private since. Ask them to share it, or make a new email task.",
-                        task.name,
-                    )
-                )
-        return super().copy_data(default)

@@ -9,12 +9,6 @@ class DirectmailTask(models.Model):
 
     _inherit = "directmail.task"
 
-    def write(self, vals):
-        owners = {task: task.user_id for task in self} if "user_id" in vals else {}
-        res = super().write(vals)
-        self.filtered(lambda task: task.user_id != owners.get(task, task.user_id))._ask_new_owner()
-        return res
-
     # === BUSINESS === #
 
     def _ask_new_owner(self):
@@ -54,12 +48,6 @@ class DirectmailTask(models.Model):
         if self.owner_pending and self.user_id == self.env.user:
             self._end_waiting()
         self._check_taken_over()
-
-    def _check_template(self):
-        """Override: refuse a mail that uses the rights of somebody who has left."""
-        res = super()._check_template()
-        self._check_lenders()
-        return res
 
     def _check_lenders(self):
         """Refuse to fill placeholders with the rights of somebody who has left.

@@ -187,6 +187,15 @@ class DirectmailTask(models.Model):
         return True
 
     def _resolve_unknown(self, begin, end):
+        """Settle unknown mails by records that have just been read, and mail again if asked to.
+
+        :param begin: since when the records have been read completely (naive UTC)
+        :param end: and until when
+        """
+        self._prove_absence(begin, end)
+        self._send_again()
+
+    def _prove_absence(self, begin, end):
         """Call unknown mails *not sent* where DirectMail's records prove it.
 
         They prove an absence only of mails that went out while they were read for, a wait before

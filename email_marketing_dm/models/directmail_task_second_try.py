@@ -7,19 +7,17 @@ class DirectmailTask(models.Model):
 
     _inherit = "directmail.task"
 
-    def _resolve_unknown(self, begin, end):
-        res = super()._resolve_unknown(begin, end)
-        if self.not_sent_policy == "again" and self.state in ("sending", "paused", "done"):
-            self._send_again()
-        return res
-
     def _send_again(self):
-        """Let those wait once more whose mail never left; at most once each.
+        """Let those wait once more whose mail never left, where the task's policy says so.
+
+        Each person gets at most one second try.
 
         The message ID is made from the delivery, so the second mail carries that of the first: a
         mailbox that has both after all may show one.
         """
         self.ensure_one()
+        if self.not_sent_policy != "again" or self.state not in ("sending", "paused", "done"):
+            return
         if not self.env["directmail.delivery"].search_count(
             [("task_id", "=", self.id), ("state", "=", "not_sent"), ("resent", "=", False)], limit=1
         ):

@@ -327,10 +327,11 @@ class DirectmailTask(models.Model):
         if not template:
             raise UserError(self.env._("Choose the template to send, or write the mail."))
         # A draft is handed over when all else is in place; the cron finds none.
-        if self.state != "pending" and self._submits_template():
-            return
-        if template.state not in ("in_review", "approved"):
+        is_submitted = self.state != "pending" and self._submits_template()
+        if not is_submitted and template.state not in ("in_review", "approved"):
             raise UserError(template._explain_state())
+        # The mail may use the rights of somebody who has left.
+        self._check_lenders()
 
     def _refresh_audiences(self, since=None):
         """Refresh the audiences of the task.

@@ -9,6 +9,10 @@ from ..content.preflight import ERROR
 from ..directmail import const
 from .mail_body import MailBody
 
+CONTENT_FIELDS = (
+    "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
+    "lang",
+)  # fmt: skip
 # What the links that mass_mailing's themes contain become in our own pages.
 SPECIAL_LINKS = {
     "/unsubscribe_from_list": "/directmail/unsubscribe/",
@@ -168,6 +172,24 @@ class DirectmailTemplate(models.Model):
                 vals["name"] = self.env._("%s (copy)", template.name)
         return vals_list
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._externalise_pictures(vals) for vals in vals_list])
+
+    def write(self, vals):
+        is_archived = "active" in vals and not vals["active"]
+        if is_archived:
+            self._check_archivable()
+        if not self.env.su and set(CONTENT_FIELDS) & set(vals):
+            for template in self:
+                template._check_editable(vals)
+        rewritten = self._find_rewritten(vals)
+        res = super().write(self._externalise_pictures(vals))
+        rewritten.sudo().content_user_id = self.env.user
+        if is_archived:
+            self._give_back_places()
+        return res
+
     # === BUSINESS === #
 
     def _compile(self):
@@ -195,7 +217,7 @@ class DirectmailTemplate(models.Model):
         :param body: HTML, of the builder or inlined
         :rtype: directmail.placeholders.Compiled
         """
-        return compile_content(
+        compiled = compile_content(
             self.subject or "",
             body or "",
             preview_text=self.preview_text or "",
@@ -205,6 +227,7 @@ class DirectmailTemplate(models.Model):
             links=self._get_links(),
             language=self._get_language(body),
         )
+        return self._add_pixel(compiled)
 
     def _get_language(self, body):
         """Return the code of the text's language, "" if it is not known.
@@ -223,7 +246,7 @@ class DirectmailTemplate(models.Model):
 
     def _get_links(self):
         """Return {address as written: path}: links that lead to us, with the person's token."""
-        return SPECIAL_LINKS
+        return SPECIAL_LINKS | self._get_tracked_links()
 
     def _get_public_url(self):
         return (self.account_id.public_url or "").rstrip("/")

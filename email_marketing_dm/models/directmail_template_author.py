@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
 from ..engine.values import has_left, needs_rights
-from .directmail_template_submit import CONTENT_FIELDS
+from .directmail_template import CONTENT_FIELDS
 
 
 class DirectmailTemplate(models.Model):
@@ -34,15 +34,6 @@ class DirectmailTemplate(models.Model):
         for template in self:
             template.is_author = template.content_user_id == self.env.user
 
-    def write(self, vals):
-        changed = self.browse()
-        # The server itself, as in the job that follows the reviews, lends no rights.
-        if not self.env.user._is_superuser():
-            changed = self.filtered(lambda template: template._says_anew(vals))
-        res = super().write(vals)
-        changed.sudo().content_user_id = self.env.user
-        return res
-
     def copy(self, default=None):
         copies = super().copy(default)
         if not set(CONTENT_FIELDS) & set(default or {}):
@@ -68,6 +59,15 @@ class DirectmailTemplate(models.Model):
         return True
 
     # === BUSINESS === #
+
+    def _find_rewritten(self, vals):
+        """Return those templates that values make say something else, by the current user.
+
+        The server itself, as in the job that follows the reviews, lends no rights.
+        """
+        if self.env.user._is_superuser():
+            return self.browse()
+        return self.filtered(lambda template: template._says_anew(vals))
 
     def _says_anew(self, vals):
         """Tell whether values are other content than the template's.

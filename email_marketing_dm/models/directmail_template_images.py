@@ -19,13 +19,6 @@ class DirectmailTemplate(models.Model):
 
     _inherit = "directmail.template"
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        return super().create([self._externalise_pictures(vals) for vals in vals_list])
-
-    def write(self, vals):
-        return super().write(self._externalise_pictures(vals))
-
     @api.model
     def _externalise_pictures(self, vals):
         """Return field values with attachments in place of embedded pictures.

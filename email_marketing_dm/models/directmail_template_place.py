@@ -16,17 +16,6 @@ class DirectmailTemplate(models.Model):
 
     template_warning = fields.Char(related="account_id.template_warning")
 
-    def write(self, vals):
-        if "active" in vals and not vals["active"]:
-            self._check_not_needed(
-                self._get_tasks("pending", "sending", "paused"),
-                self.env._("Cancel them, or wait until they are done."),
-            )
-        res = super().write(vals)
-        if "active" in vals and not vals["active"] and any(self.mapped("remote_ref")):
-            self.env.ref("email_marketing_dm.ir_cron_directmail_review").sudo()._trigger()
-        return res
-
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
@@ -45,6 +34,21 @@ class DirectmailTemplate(models.Model):
             else:
                 _logger.info("Templates %s stay at DirectMail: inactive account", templates.ids)
         return super().unlink()
+
+    def _check_archivable(self):
+        """Refuse to archive what an email task still needs.
+
+        :raise UserError: naming the tasks
+        """
+        self._check_not_needed(
+            self._get_tasks("pending", "sending", "paused"),
+            self.env._("Cancel them, or wait until they are done."),
+        )
+
+    def _give_back_places(self):
+        """Have the job delete these archived templates at DirectMail, soon."""
+        if any(self.mapped("remote_ref")):
+            self.env.ref("email_marketing_dm.ir_cron_directmail_review").sudo()._trigger()
 
     def _check_not_needed(self, tasks, advice):
         """Refuse to give up templates that email tasks need.

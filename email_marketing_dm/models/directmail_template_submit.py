@@ -8,11 +8,6 @@ from ..directmail.errors import DirectMailError
 from ..engine.content import get_database_uuid
 from .directmail_template_stored import describe
 
-CONTENT_FIELDS = (
-    "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
-    "lang",
-)  # fmt: skip
-
 
 class DirectmailTemplate(models.Model):
     """Handing a template to DirectMail, and what may change while it is there."""
@@ -22,12 +17,6 @@ class DirectmailTemplate(models.Model):
     # Tells an answer about this text from one about an older text.
     submission = fields.Integer(readonly=True, copy=False)
     submitted_by_id = fields.Many2one("res.users", "Submitted by", readonly=True, copy=False)
-
-    def write(self, vals):
-        if not self.env.su and set(CONTENT_FIELDS) & set(vals):
-            for template in self:
-                template._check_editable(vals)
-        return super().write(vals)
 
     # === ACTIONS === #
 
@@ -155,6 +144,7 @@ class DirectmailTemplate(models.Model):
             "submitted_subject": compiled.subject,
             "submitted_text": compiled.text,
             "variables": list(compiled.variables),
+            "submitted_links": self._get_submitted_links(),
         }
 
     def _push(self, client, *content, replace=False):

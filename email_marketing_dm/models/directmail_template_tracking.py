@@ -22,11 +22,22 @@ class DirectmailTemplate(models.Model):
     # [{"url": "https://…", "title": "…"}] by their numbers in the submitted text.
     submitted_links = fields.Json(readonly=True, copy=False)
 
-    def _get_links(self):
-        return super()._get_links() | {
+    def _get_tracked_links(self):
+        """Return {address as written: path} of the links that are followed by way of us."""
+        return {
             link["href"]: f"/directmail/click/{self._origin.id}/{number}/"
             for number, link in enumerate(self._find_links())
         }
+
+    def _get_submitted_links(self):
+        """Return url and title of the links by their numbers in the text, as it is submitted."""
+        return [{"url": link["url"], "title": link["title"]} for link in self._find_links()]
+
+    def _add_pixel(self, compiled):
+        """Return compiled content with the picture by which opens are recorded."""
+        pixel = PIXEL % (self._get_public_url(), TOKEN)
+        text, end, rest = compiled.text.rpartition("</body>")
+        return replace(compiled, text=text + pixel + end + rest if end else compiled.text + pixel)
 
     def _find_links(self):
         """Return the links of the body that are followed by way of us, each address once.
@@ -55,20 +66,6 @@ class DirectmailTemplate(models.Model):
                 continue
             links[href] = {"href": href, "url": url, "title": _title(node) or url}
         return list(links.values())[:LINKS_MAX]
-
-    def _compile_content(self, body):
-        compiled = super()._compile_content(body)
-        base = self._get_public_url()
-        pixel = PIXEL % (base, TOKEN)
-        text, end, rest = compiled.text.rpartition("</body>")
-        return replace(compiled, text=text + pixel + end + rest if end else compiled.text + pixel)
-
-    def _get_submitted_vals(self):
-        vals = super()._get_submitted_vals()
-        if self.state == "lapsed":  # the text is what it was, and so are its links
-            return vals
-        links = [{"url": link["url"], "title": link["title"]} for link in self._find_links()]
-        return {**vals, "submitted_links": links}
 
 
 def _iter_links(root):

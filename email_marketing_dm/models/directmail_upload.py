@@ -72,6 +72,7 @@ class DirectmailUpload(models.Model):
     )  # fmt: skip
 
     name = fields.Char(required=True, default=lambda self: self._default_name())
+    rule_ids = fields.One2many("directmail.audience.rule", "upload_id", "Audience lines")
     company_id = fields.Many2one(
         "res.company", required=True, index=True, default=lambda self: self.env.company
     )
@@ -306,6 +307,10 @@ class DirectmailUpload(models.Model):
         }
 
     # === BUSINESS === #
+
+    def _get_users(self):
+        """Override: audiences with a line of the list."""
+        return [self.sudo().rule_ids.audience_id]
 
     def _check_startable(self):
         """Refuse to start what can't work.

@@ -378,5 +378,6 @@ class DirectmailUpload(models.Model):
 
     @api.model
     def _get_used_ids(self):
-        """Return the uploads that something still refers to."""
-        return []
+        """Return the ids of the uploads that a line of an audience refers to."""
+        lines = self.env["directmail.audience.rule"].search([("upload_id", "!=", False)])
+        return lines.upload_id.ids
