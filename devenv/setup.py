@@ -2,7 +2,7 @@
 
 import os
 
-from . import chromium, odoo_source, packages, postgres, venv
+from . import chromium, node, odoo_source, packages, postgres, venv
 from .common import ROOT, STATE, lock, main, say, write_atomically
 
 WRAPPER = """#!/bin/sh
@@ -21,12 +21,13 @@ http_interface = 127.0.0.1
 def ensure():
     """Do what is still missing. Warm, this takes well below a second."""
     with lock("setup", waiting="waiting for another set-up of this checkout ..."):
-        wanted = {"chromium": chromium.executable}
+        wanted = {"chromium": chromium.executable, "npm": node.npm}
         if not postgres.is_external():
             wanted["postgresql"] = postgres.binaries
         packages.ensure(wanted)
         odoo_source.ensure()
         venv.ensure()
+        node.ensure()
         write_configuration()
         postgres.start()
 

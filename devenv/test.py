@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import chromium, database, postgres
+from . import chromium, database, node, postgres, venv
 from .common import ADDON, ROOT, STATE, SetupError, main
 from .run import environment
 
@@ -27,13 +27,15 @@ CLOSING = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests when loadin
 
 
 def lint():
-    """ruff on everything, pylint with the OCA's rules on the addon."""
-    checks = (
-        [sys.executable, "-m", "ruff", "check", "--output-format=concise", "."],
-        [sys.executable, "-m", "pylint", "--rcfile=.pylintrc", ADDON],
-    )
-    codes = [subprocess.run(check, cwd=ROOT, check=False).returncode for check in checks]
-    return not any(codes)
+    """The checks of `.pre-commit-config.yaml` on every file that git knows."""
+    found = environment()
+    tools = (venv.HOME / "bin", node.BIN)
+    found["PATH"] = os.pathsep.join([*map(str, tools), found["PATH"]])
+    # where prettier's and eslint's configuration finds their plugins
+    found["NODE_PATH"] = str(node.HOME / "node_modules")
+    found["PRE_COMMIT_HOME"] = str(STATE / "pre-commit")
+    command = [sys.executable, "-m", "pre_commit", "run", "--all-files", "--show-diff-on-failure"]
+    return subprocess.run(command, cwd=ROOT, env=found, check=False).returncode == 0
 
 
 def plain(*paths):
