@@ -93,11 +93,19 @@ class OdooServer:
     :param str program: the module to run, for an Odoo that lacks something
     :param bool filtered: find the database by its name among those of PostgreSQL, which costs a
         connection for each request of somebody unknown; else only this database is served
+    :param Path addons: a folder of further addons
     :param bool talkative: write all that Odoo and its libraries can to the log, SQL included
     """
 
     def __init__(
-        self, database, crons=2, environment=None, program="odoo", filtered=True, talkative=False
+        self,
+        database,
+        crons=2,
+        environment=None,
+        program="odoo",
+        filtered=True,
+        talkative=False,
+        addons=None,
     ):
         self._filter = [f"--db-filter=^{database}$"] if filtered else []
         self.program = program
@@ -108,6 +116,8 @@ class OdooServer:
         for name in PROXIES:
             self.environment.pop(name, None)
         self.environment["ODOO_RC"] = str(STATE / "odoo.conf")
+        if addons:
+            self._filter.append(f"--addons-path={read_addons_path()},{addons}")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = Path(tempfile.gettempdir()) / f"odoo-{database}-{os.getpid()}.log"
@@ -191,6 +201,13 @@ class OdooServer:
         """
         with connect("postgres", self.environment) as cursor:
             cursor.execute("SELECT pg_notify('cron_trigger', %s)", [self.database])
+
+
+def read_addons_path():
+    """Return the addons path of this checkout's Odoo, with commas."""
+    lines = (STATE / "odoo.conf").read_text().splitlines()
+    [path] = [line.partition("=")[2].strip() for line in lines if line.startswith("addons_path")]
+    return path
 
 
 def _end_with_parent():
