@@ -9,7 +9,8 @@ from odoo.fields import Datetime
 from odoo.tools import SQL
 
 from ..clock.quiet import country_zones, quiet_clock
-from .fatigue_rules import WINDOWS, Rules, find_sms_models
+from ..clock.spans import LONGEST
+from .fatigue_rules import Rules, find_sms_models
 from .idn import other_spelling
 from .sql import changing_reason
 
@@ -285,7 +286,6 @@ def select_history(env, rules, person, at, seen):
     :return: kind is 'email' (source: the task), 'mailing' or 'sms' (source: Odoo's mailing)
     """
     rules = Rules(**{**vars(rules), "sms_models": find_sms_models(env)})
-    longest = max(WINDOWS.values())
     # A contact's own mails too: whoever may give it another address could try one after the other.
     same_form = SQL("(directmail_delivery.email IS NULL) = (%s.email IS NULL)", person)
     told = SQL(
@@ -295,9 +295,7 @@ def select_history(env, rules, person, at, seen):
         own=SQL("TRUE") if rules.by_contact else same_form,
         seen=seen,
     )
-    return SQL(" UNION ALL ").join(
-        _history(rules, person, SQL("%s", at), (longest, longest), told)
-    )
+    return SQL(" UNION ALL ").join(_history(rules, person, SQL("%s", at), (LONGEST, LONGEST), told))
 
 
 def _as_json(rest):

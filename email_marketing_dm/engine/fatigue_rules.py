@@ -1,21 +1,14 @@
 """Fatigue rules of a company as they are in force now, and who is exempt from them."""
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from odoo.tools import SQL
 
 from ..clock.quiet import Hours, Period, QuietTimes
+from ..clock.spans import LONGEST_FIRST, SPANS
 from .sql import address_key
 
-# Rolling windows, the longest first: of several limits that are hit, the first is named.
-WINDOWS = {
-    "month": timedelta(days=30),
-    "week": timedelta(days=7),
-    "day": timedelta(hours=24),
-    "hour": timedelta(hours=1),
-    "minute": timedelta(minutes=1),
-}
 SCOPES = ("email", "global")
 
 
@@ -31,7 +24,7 @@ class Limit:
 
     @property
     def window(self):
-        return WINDOWS[self.code.partition("_")[2]]
+        return SPANS[self.code.partition("_")[2]].length
 
     @property
     def is_global(self):
@@ -129,7 +122,7 @@ def _read_limits(rows):
     numbers = {span: (email, all_kinds) for span, email, all_kinds in rows}
     return tuple(
         Limit(f"{scope}_{span}", int(number))
-        for span in WINDOWS
+        for span in LONGEST_FIRST
         for scope, number in zip(SCOPES, numbers.get(span, (0, 0)), strict=True)
         if number
     )

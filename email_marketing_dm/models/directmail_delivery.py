@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL, format_datetime
 
+from ..clock.spans import SPANS
 from ..engine.fatigue import COUNTED
 from .directmail_seen import is_administrator
 
@@ -48,16 +49,8 @@ REASONS = [
 #: reasons that a person's own record says, whoever else is in the email task
 OWN_REASONS = ("gone", "no_address", "no_encrypted_address", "invalid_address", "cannot_decrypt")
 FATIGUE_RULES = [
-    ("email_minute", "Emails in 1 minute"),
-    ("email_hour", "Emails in 1 hour"),
-    ("email_day", "Emails in 24 hours"),
-    ("email_week", "Emails in 7 days"),
-    ("email_month", "Emails in 30 days"),
-    ("global_minute", "All messages in 1 minute"),
-    ("global_hour", "All messages in 1 hour"),
-    ("global_day", "All messages in 24 hours"),
-    ("global_week", "All messages in 7 days"),
-    ("global_month", "All messages in 30 days"),
+    *((f"email_{code}", span.emails) for code, span in SPANS.items()),
+    *((f"global_{code}", span.messages) for code, span in SPANS.items()),
     ("hours", "Do-not-disturb hours"),
     ("period", "Quiet period"),
 ]

@@ -1,17 +1,12 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..clock.spans import SPANS
 from ..engine.fatigue_rules import count_exempt
 
 EXEMPT_MAX = 100
 PERIODS_MAX = 20
-SPANS = [
-    ("minute", "1 minute"),
-    ("hour", "1 hour"),
-    ("day", "24 hours"),
-    ("week", "7 days"),
-    ("month", "30 days"),
-]
+SPAN_LABELS = [(code, span.label) for code, span in SPANS.items()]
 ACTIONS = [("hold", "Hold until it ends"), ("drop", "Do not send")]
 
 
@@ -31,7 +26,7 @@ class DirectmailFatigue(models.Model):
         "directmail.fatigue.rule",
         "fatigue_id",
         "Limits",
-        default=lambda self: [fields.Command.create({"span": span}) for span, _label in SPANS],
+        default=lambda self: [fields.Command.create({"span": span}) for span in SPANS],
     )
     identity = fields.Selection(
         [("address", "By email address"), ("contact", "By contact")],
@@ -138,6 +133,9 @@ class DirectmailFatigue(models.Model):
         record = self.search([("company_id", "=", company.id)]) or self.create(
             {"company_id": company.id}
         )
+        # A span that is newer than the settings.
+        missing = [span for span in SPANS if span not in record.rule_ids.mapped("span")]
+        record.rule_ids = [fields.Command.create({"span": span}) for span in missing]
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_fatigue_action"
         )

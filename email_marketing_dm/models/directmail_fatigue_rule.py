@@ -1,6 +1,6 @@
 from odoo import fields, models
 
-from .directmail_fatigue import SPANS
+from .directmail_fatigue import SPAN_LABELS
 
 
 class DirectmailFatigueRule(models.Model):
@@ -16,7 +16,7 @@ class DirectmailFatigueRule(models.Model):
     fatigue_id = fields.Many2one(
         "directmail.fatigue", required=True, index=True, ondelete="cascade"
     )
-    span = fields.Selection(SPANS, "Within", required=True, readonly=True)
+    span = fields.Selection(SPAN_LABELS, "Within", required=True, readonly=True)
     # Whole numbers; decimals are rounded, as people expect who type 2.5.
     email_limit = fields.Float("Emails", digits=(6, 0))
     global_limit = fields.Float("All messages", digits=(6, 0))

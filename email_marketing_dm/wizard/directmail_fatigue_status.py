@@ -1,9 +1,10 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..clock.spans import SPANS
 from ..engine.fatigue import select_history
-from ..engine.fatigue_rules import WINDOWS, read_rules
-from ..models.directmail_fatigue import SPANS
+from ..engine.fatigue_rules import read_rules
+from ..models.directmail_fatigue import SPAN_LABELS
 from ..privacy.address import normalise
 
 HISTORY_MAX = 200
@@ -35,8 +36,8 @@ class DirectmailFatigueStatus(models.TransientModel):
         fatigue = self.env["directmail.fatigue"]._get_for(company)
         limits = {rule.span: (rule.email_limit, rule.global_limit) for rule in fatigue.rule_ids}
         lines = []
-        for span, _label in SPANS:
-            recent = [row for row in history if row[0] > at - WINDOWS[span]]
+        for span in SPANS:
+            recent = [row for row in history if row[0] > at - SPANS[span].length]
             emails = sum(row[1] == "email" for row in recent)
             email_limit, global_limit = limits.get(span, (0, 0))
             lines.append(
@@ -111,7 +112,7 @@ class DirectmailFatigueStatusLine(models.TransientModel):
     status_id = fields.Many2one(
         "directmail.fatigue.status", required=True, index=True, ondelete="cascade"
     )
-    span = fields.Selection(SPANS, "Within", readonly=True)
+    span = fields.Selection(SPAN_LABELS, "Within", readonly=True)
     email_count = fields.Integer("Emails", readonly=True)
     email_limit = fields.Integer("Limit of emails", readonly=True)
     global_count = fields.Integer("All messages", readonly=True)

@@ -1,0 +1,39 @@
+"""The spans of time in which fatigue control counts a person's messages.
+
+An entry here is one more row of limits: its column on the settings' page, the reason of those whom
+it holds back and the figures of a contact come from this table.
+"""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """A span of time that ends now.
+
+    :ivar length: how long it is
+    :ivar label: its name (a term: the fields that show it are translated)
+    :ivar emails: why somebody was held back who had enough emails in it
+    :ivar messages: the same, of all messages
+    """
+
+    length: timedelta
+    label: str
+    emails: str
+    messages: str
+
+
+#: code -> span; the codes are stored in limits (`span`) and deliveries (`fatigue_rule`)
+SPANS = {
+    "minute": Span(
+        timedelta(minutes=1), "1 minute", "Emails in 1 minute", "All messages in 1 minute"
+    ),
+    "hour": Span(timedelta(hours=1), "1 hour", "Emails in 1 hour", "All messages in 1 hour"),
+    "day": Span(timedelta(hours=24), "24 hours", "Emails in 24 hours", "All messages in 24 hours"),
+    "week": Span(timedelta(days=7), "7 days", "Emails in 7 days", "All messages in 7 days"),
+    "month": Span(timedelta(days=30), "30 days", "Emails in 30 days", "All messages in 30 days"),
+}
+
+#: codes, the longest span first: of several limits that are hit, the first is named
+LONGEST_FIRST = tuple(sorted(SPANS, key=lambda code: SPANS[code].length, reverse=True))
+LONGEST = SPANS[LONGEST_FIRST[0]].length
