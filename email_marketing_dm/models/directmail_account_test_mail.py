@@ -83,11 +83,8 @@ class DirectmailAccount(models.Model):
         :rtype: str
         """
         self.ensure_one()
-        admins = self.env.ref("email_marketing_dm.email_marketing_dm_group_admin").sudo()
-        users = admins.all_user_ids.filtered(
-            lambda user: user.active and self.company_id in user.company_ids
-        )
-        return ", ".join(users[:3].mapped("name"))
+        admins = self.env["res.users"]._get_directmail_admins(self.company_id)
+        return ", ".join(admins[:3].mapped("name"))
 
 
 def _read_domain(text):

@@ -168,11 +168,7 @@ class DirectmailFatigue(models.Model):
                 fatigue.write({"exempt_count": number, "exempt_suspended": suspended})
 
     def _tell_administrators(self, number):
-        group = self.env.ref("email_marketing_dm.email_marketing_dm_group_admin")
-        users = group.all_user_ids.filtered(
-            lambda user: user.active and not user.share and self.company_id in user.company_ids
-        )
-        for user in users:
+        for user in self.env["res.users"]._get_directmail_admins(self.company_id):
             self.with_context(lang=user.lang).activity_schedule(
                 "mail.mail_activity_data_warning",
                 user_id=user.id,

@@ -34,6 +34,15 @@ class ResUsers(models.Model):
             )
         return ""
 
+    @api.model
+    @api.private
+    def _get_directmail_admins(self, company):
+        """Return the administrators of DirectMail who work in a company."""
+        users = self.env.ref(GROUP_ADMIN).sudo().all_user_ids
+        return users.filtered(
+            lambda user: user.active and not user.share and company in user.company_ids
+        )
+
     @api.private
     def _get_directmail_env(self, company):
         """Return an environment with a person's own rights, limited to a company."""

@@ -151,13 +151,16 @@ class TestTemplateLink(ReviewCommon):
                 link.action_link()
         self.assertEqual(template.state, "draft")
 
-    def test_where_mails_carry_their_text_somebody_confirms(self):
+    def _make_unreadable(self):
         self.account.content_mode = "body"
-        template = self._make_template(approved=False)
         self._set_operations("all_missing")
-        link = self._make_link(template, reference="123456")
+        return self._make_template(approved=False)
+
+    def test_where_mails_carry_their_text_an_administrator_confirms(self):
+        template = self._make_unreadable()
+        link = self._make_link(template, self.admin, reference="123456")
         self.assertEqual(link.action_link()["res_id"], link.id)
-        self.assertTrue(link.unreadable)
+        self.assertIn("spring collection", link.shown)
         self.assertEqual(template.state, "draft")
         link.confirmed = True
         link.action_link()
@@ -167,6 +170,45 @@ class TestTemplateLink(ReviewCommon):
         task.action_send()
         self._run_cron()
         self.assertEqual((task.state, task.sent_count), ("done", 1), task.state_message)
+
+    def test_a_marketer_confirms_nothing_and_administrators_are_asked(self):
+        template = self._make_unreadable()
+        for vals in ({}, {"confirmed": True}, {"confirmed": True, "shown": "anything"}):
+            link = self._make_link(template, reference="123456", **vals)
+            message = link.action_link()["params"]["message"]
+            self.assertIn("Only an administrator", message)
+            self.assertIn(self.admin.name, message)
+            self.assertEqual(template.state, "draft")
+        asked = template.activity_ids.filtered(lambda activity: activity.user_id == self.admin)
+        self.assertEqual(len(asked), 1)
+        self.assertIn("123456", asked.note)
+        link = self._make_link(template, self.admin, reference="123456")
+        link.action_link()
+        link.confirmed = True
+        link.action_link()
+        self.assertEqual(template.state, "approved")
+        self.assertFalse(template.sudo().activity_ids)
+
+    def test_an_administrator_confirms_only_what_was_shown(self):
+        template = self._make_unreadable()
+        link = self._make_link(template, self.admin, reference="123456", confirmed=True)
+        link.action_link()
+        self.assertFalse(link.confirmed, "nothing had been shown")
+        template.subject = "Another subject"
+        link.confirmed = True
+        with self.assertRaisesRegex(UserError, "was changed while this page was open"):
+            link.action_link()
+        self.assertEqual(template.state, "draft")
+
+    def test_a_name_that_is_not_found_makes_no_template_unreadable(self):
+        """Where the AccessKey may read templates, it is read, whatever was entered."""
+        template = self._make_unreadable()
+        self._set_operations("available", ["dm:DescTemplate", "dm:DescAccount*", "dm:Single*"])
+        for user in (self.user, self.admin):
+            link = self._make_link(template, user, reference="Spring", confirmed=True)
+            with self.assertRaisesRegex(UserError, "Enter the number"):
+                link.action_link()
+        self.assertEqual(template.state, "draft")
 
     def test_a_template_can_be_deleted_here_all_the_same(self):
         template = self._submitted()

@@ -3,6 +3,7 @@ from odoo.exceptions import RedirectWarning, UserError
 
 from ..content.sameness import find_difference
 from ..directmail.errors import DirectMailError, is_not_allowed
+from ..models.res_users import GROUP_ADMIN
 
 
 class DirectmailTemplate(models.Model):
@@ -104,9 +105,12 @@ class DirectmailTemplateLink(models.TransientModel):
     )
     confirmed = fields.Boolean(
         "DirectMail approved exactly this subject and text",
-        help="Only needed where DirectMail does not let this account read templates.",
+        help="Only needed where DirectMail does not let this account read templates. Only an"
+        " administrator can confirm it.",
     )
-    unreadable = fields.Boolean(readonly=True)
+    shown = fields.Text(
+        readonly=True, help="Subject and text that the administrator was asked to compare."
+    )
 
     @api.depends("template_id")
     def _compute_content(self):
@@ -135,6 +139,8 @@ class DirectmailTemplateLink(models.TransientModel):
             cause = error.__cause__
             if not (isinstance(cause, DirectMailError) and is_not_allowed(cause)):
                 raise
+            if self._may_read_templates():
+                raise self._explain_unfound(error) from error
             return self._link_unread(reference, vals)
         self._check(remote, reference, vals)
         template._link(remote, vals)
@@ -191,15 +197,34 @@ class DirectmailTemplateLink(models.TransientModel):
                 )
             )
 
+    def _may_read_templates(self):
+        """Ask DirectMail whether the AccessKey may read templates at all.
+
+        Independent of the reference, which its writer could choose so that nothing is found.
+        """
+        may = self.template_id.account_id._call(lambda client: client.check_action("DescTemplate"))
+        return may == "yes"
+
+    def _explain_unfound(self, error):
+        """Return what to raise where templates can be read, but this one could not be found."""
+        if error.__cause__.action != "QueryTemplateByParam":
+            return error
+        return UserError(
+            self.env._(
+                "DirectMail does not let this account search templates by name. Enter the number of"
+                " the template, which DirectMail's console shows in the list of templates."
+            )
+        )
+
     def _link_unread(self, reference, vals):
         """Use a template that DirectMail does not let this account read.
 
         Only where mails carry their text themselves: what goes out is then the text from here,
-        whatever the console has. With `Template`, nobody could tell what people get.
+        whatever the console has. With `Template`, nobody could tell what people get. Nothing is
+        compared by the product, so an administrator answers for it.
 
         :raise UserError: with what to do
         """
-        template = self.template_id
         if self.content_mode != "body":
             raise UserError(
                 self.env._(
@@ -207,12 +232,15 @@ class DirectmailTemplateLink(models.TransientModel):
                     " console can't be compared with this mail. Ask your Alibaba Cloud"
                     " administrator to grant dm:QueryTemplateByParam and dm:DescTemplate. Or ask an"
                     " administrator to set Content on the account to Approved text, filled in here:"
-                    " then you can link the template by its number and confirm that it was"
-                    " approved."
+                    " then an administrator can link the template by its number and confirm that it"
+                    " was approved."
                 )
             )
-        if not self.confirmed:
-            self.unreadable = True
+        if not self.env.user.has_group(GROUP_ADMIN):
+            return self._ask_administrators(reference)
+        content = f"{vals['submitted_subject']}\n{vals['submitted_text']}"
+        if not self.confirmed or not self.shown:
+            self.shown, self.confirmed = content, False
             return {
                 "type": "ir.actions.act_window",
                 "res_model": self._name,
@@ -220,6 +248,56 @@ class DirectmailTemplateLink(models.TransientModel):
                 "views": [(False, "form")],
                 "target": "new",
             }
+        if self.shown != content:
+            raise UserError(
+                self.env._(
+                    "%s was changed while this page was open. Close the page, open it again and"
+                    " compare the new text.",
+                    self.template_id.name,
+                )
+            )
+        self._approve_unread(reference, vals)
+        return {"type": "ir.actions.act_window_close"}
+
+    def _ask_administrators(self, reference):
+        """Ask who may confirm the approval to do so, and say whom."""
+        template = self.template_id
+        admins = self.env["res.users"]._get_directmail_admins(template.company_id)
+        template._close_activities()
+        for admin in admins:
+            here = template.with_context(lang=admin.lang)
+            here.activity_schedule(
+                "mail.mail_activity_data_todo",
+                user_id=admin.id,
+                summary=here.env._("Confirm that DirectMail approved this template"),
+                note=here.env._(
+                    "DirectMail does not let this account read templates. %(user)s asks you to"
+                    " compare the template %(reference)s in DirectMail's console with this one and"
+                    " to confirm that it was approved: choose Link to a template in the console.",
+                    user=self.env.user.name,
+                    reference=reference,
+                ),
+            )
+        message = self.env._(
+            "DirectMail does not let this account read templates, so the template in the console"
+            " can't be compared with this mail. Only an administrator can confirm that it was"
+            " approved. These administrators have been asked: %s.",
+            ", ".join(admins.mapped("name")) or "-",
+        )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "warning",
+                "message": message,
+                "sticky": True,
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+    def _approve_unread(self, reference, vals):
+        """Take the content for approved, as an administrator has confirmed."""
+        template = self.template_id
         now = fields.Datetime.now()
         template.sudo().write(
             {
@@ -247,7 +325,6 @@ class DirectmailTemplateLink(models.TransientModel):
         )
         template._close_activities()
         template._get_tasks("pending")._on_review(template)
-        return {"type": "ir.actions.act_window_close"}
 
 
 def _find_remote(client, reference):
