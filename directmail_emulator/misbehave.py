@@ -18,6 +18,8 @@ _HTML = ("<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<
          "</html>\r\n")
 _REASONS = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
             504: "Gateway Time-out"}
+#: written as Infinity, which Python's JSON reads
+_HUGE = float("inf")
 #: kind -> the error that it answers with
 _ERRORS = {
     "error": "InternalError",
@@ -125,8 +127,37 @@ class Misbehaviour:
         return _json(json.dumps({"RequestId": "0", "Code": code,
                                  "Message": fault.message or code}).encode())
 
+    async def _odd_rows(self, fault, request, response):
+        return _spoil(response, lambda value: ["odd"] if isinstance(value, list) else value)
+
+    async def _odd_data(self, fault, request, response):
+        return _spoil(response, lambda value: "odd" if isinstance(value, (dict, list)) else value)
+
+    async def _odd_values(self, fault, request, response):
+        return _spoil(response, lambda value: value if isinstance(value, (dict, list)) else ["odd"])
+
+    async def _odd_numbers(self, fault, request, response):
+        return _spoil(response, lambda value: value if isinstance(value, (dict, list)) else _HUGE)
+
     async def _die(self, fault, request, response):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _spoil(response, change):
+    """Answer what ``change`` makes of each value of a right answer; RequestId stays."""
+
+    def spoil(value):
+        changed = change(value)
+        if isinstance(changed, dict):
+            return {name: inner if name == "RequestId" else spoil(inner)
+                    for name, inner in changed.items()}
+        return [spoil(inner) for inner in changed] if changed is value and isinstance(
+            changed, list) else changed
+
+    body = json.loads(response.body)
+    return _json(json.dumps(
+        {name: value if name == "RequestId" else spoil(value) for name, value in body.items()}
+    ).encode())
 
 
 def _json(body):

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
+from .records import as_text
+
 
 class Verdict(str, Enum):
     """What the sender does with an answer."""
@@ -275,7 +277,7 @@ def _field(body, attribute, wire_name):
 
 def _text(value):
     """A clean string; the SDK turns a missing value into the word 'None'."""
-    text = str(value).strip() if value is not None and not isinstance(value, bool) else ""
+    text = "" if isinstance(value, bool) else as_text(value)
     return "" if text == "None" else text
 
 

@@ -62,7 +62,7 @@ from .records import (
     as_int,
     as_text,
 )
-from .wire import check_answer, get_required, get_rows, template_fields, whole_minutes
+from .wire import check_answer, get_object, get_required, get_rows, template_fields, whole_minutes
 
 __all__ = ["DirectMailClient", "Mail"]
 
@@ -254,7 +254,7 @@ class DirectMailClient:
         today = datetime.now(BEIJING).strftime("%Y-%m-%d")
         query = {"StartTime": today, "EndTime": today}
         answer = self._call("SenderStatisticsByTagNameAndBatchID", query)
-        return sum(as_int(row.get("requestCount")) for row in get_rows(answer, "stat"))
+        return sum(as_int(row.get("requestCount")) for row in get_rows(answer, "data", "stat"))
 
     def list_senders(self):
         """Iterate over all SenderAddress of the account."""
@@ -311,7 +311,7 @@ class DirectMailClient:
     def get_events(self):
         """Tell whether DirectMail hands its events to EventBridge."""
         answer = self._call("GetUser", method="GET")
-        return (answer.get("Data") or {}).get("EnableEventbridge") is True
+        return get_object(answer, "Data").get("EnableEventbridge") is True
 
     def set_events(self, enabled):
         """Have DirectMail hand its events to EventBridge, or not."""
@@ -403,7 +403,7 @@ class DirectMailClient:
         pages = self._pages("SenderStatisticsDetailByParam", query, "NextStart", next_start)
         return (
             DetailPage(
-                tuple(DeliveryDetail.from_wire(row) for row in get_rows(answer, "mailDetail")),
+                tuple(map(DeliveryDetail.from_wire, get_rows(answer, "data", "mailDetail"))),
                 following,
             )
             for answer, following in pages
@@ -429,7 +429,8 @@ class DirectMailClient:
         pages = self._pages("ListBlockSending", query, "NextToken", next_token)
         return (
             BlockedPage(
-                tuple(BlockedAddress.from_wire(row) for row in answer.get("Data") or ()), following
+                tuple(map(BlockedAddress.from_wire, get_rows(answer, "Data"))),
+                following,
             )
             for answer, following in pages
         )
@@ -450,7 +451,7 @@ class DirectMailClient:
         pages = self._pages("QueryInvalidAddress", query, "NextStart", next_start)
         return (
             InvalidPage(
-                tuple(InvalidAddress.from_wire(row) for row in get_rows(answer, "mailDetail")),
+                tuple(map(InvalidAddress.from_wire, get_rows(answer, "data", "mailDetail"))),
                 following,
             )
             for answer, following in pages
@@ -497,7 +498,7 @@ class DirectMailClient:
         for page in range(1, _PAGES_MAX):
             query = {**(fields or {}), "PageNo": page, "PageSize": LIST_PAGE}
             answer = self._call(action, query)
-            rows = get_rows(answer, row_name)
+            rows = get_rows(answer, "data", row_name)
             yield from rows
             seen += len(rows)
             # A server may give shorter pages than we ask for.

@@ -21,8 +21,7 @@ class CallPool:
     The threads are daemons: a stuck call can't keep the process alive.
 
     :param threads: how many calls at once
-    :param call: called in a thread with a job; returns its result. If it raises, the result is
-        an UNKNOWN Answer.
+    :param call: called in a thread with a job; returns its result
     """
 
     def __init__(self, threads, call):
@@ -49,15 +48,16 @@ class CallPool:
         """How many jobs may be submitted now."""
         return 0 if self._closed else len(self._threads) - self._in_flight
 
-    def submit(self, key, job):
+    def submit(self, key, job, no_answer=None):
         """Start a job.
 
+        :param no_answer: the result if the call raises; by default an UNKNOWN Answer, as for a mail
         :raise RuntimeError: no thread is free, or the pool is closed
         """
         if self.free <= 0:
             raise RuntimeError("No thread is free.")
         self._in_flight += 1
-        self._jobs.put((key, job))
+        self._jobs.put((key, job, no_answer))
 
     def drain(self, timeout):
         """Return everything that has finished as a list of (key, job, result).
@@ -90,7 +90,7 @@ class CallPool:
 
     def _work(self):
         while (item := self._jobs.get()) is not _STOP:
-            key, job = item
+            key, job, no_answer = item
             try:
                 result = self._call(job)
             except BaseException as error:
@@ -98,5 +98,5 @@ class CallPool:
                 # address, so only its type is kept.
                 name = type(error).__name__
                 _logger.error("A call to DirectMail ended with an unexpected %s.", name)
-                result = Answer(Verdict.UNKNOWN, code=name)
+                result = no_answer or Answer(Verdict.UNKNOWN, code=name)
             self._results.put((key, job, result))

@@ -244,12 +244,12 @@ class Template:
         """Read a DescTemplate answer. Contents are kept to the letter, to be compared."""
         return cls(
             template_id=as_text(template_id),
-            name=row.get("TemplateName") or "",
-            subject=row.get("TemplateSubject") or "",
-            sender_name=row.get("TemplateNickName") or "",
-            text=row.get("TemplateText") or "",
+            name=as_exact(row.get("TemplateName")),
+            subject=as_exact(row.get("TemplateSubject")),
+            sender_name=as_exact(row.get("TemplateNickName")),
+            text=as_exact(row.get("TemplateText")),
             status=TEMPLATE_STATUS.get(as_int(row.get("TemplateStatus"), -1), ""),
-            remark=row.get("Remark") or "",
+            remark=as_exact(row.get("Remark")),
         )
 
 
@@ -273,7 +273,7 @@ class DeliveryDetail:
         """Read a row of SenderStatisticsDetailByParam."""
         return cls(
             address=as_text(row.get("ToAddress")),
-            subject=row.get("Subject") or "",
+            subject=as_exact(row.get("Subject")),
             sender=as_text(row.get("AccountName")).lower(),
             status=DETAIL_STATUS.get(as_int(row.get("Status"), -1), ""),
             error_classification=as_text(row.get("ErrorClassification")),
@@ -344,17 +344,28 @@ class InvalidPage:
     next_start: str | None
 
 
+def as_exact(value):
+    """The text of a value to the letter, save for what no database takes; "" for lists and objects.
+
+    JSON may spell NUL and half a surrogate pair.
+    """
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    return str(value).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
 def as_text(value):
     """A stripped string; DirectMail gives the same field as number and as text."""
-    return "" if value is None else str(value).replace("\0", "").strip()
+    return as_exact(value).strip()
 
 
 def as_int(value, default=0):
-    """A whole number from a number or its text, else ``default``."""
+    """A whole number of 32 bits from a number or its text, else ``default``."""
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
         return default
+    return number if abs(number) < 2**31 else default
 
 
 def as_time(value):
@@ -371,6 +382,7 @@ def as_time(value):
                 seconds / 1000 if seconds > 10**11 else seconds, timezone.utc
             )
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+        return moment.astimezone(timezone.utc)
     except (ValueError, OverflowError, OSError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)).astimezone(timezone.utc)

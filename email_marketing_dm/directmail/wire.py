@@ -50,9 +50,40 @@ def get_required(answer, name):
     return value
 
 
-def get_rows(answer, name):
-    """Return the rows of answer["data"][name]; either may be missing where there are none."""
-    return (answer.get("data") or {}).get(name) or []
+def get_object(answer, name):
+    """Return an object inside an answer; it may be missing where it is empty.
+
+    :raise DirectMailError: for anything else
+    """
+    value = answer.get(name) or {}
+    if not isinstance(value, dict):
+        raise _make_shape_error(answer, name)
+    return value
+
+
+def get_rows(answer, *path):
+    """Return a list of objects inside an answer; it may be missing where there are none.
+
+    :param path: the names that lead to it, such as "data", "tag"
+    :raise DirectMailError: for anything else
+    """
+    *objects, name = path
+    holder = answer
+    for inner in objects:
+        holder = get_object(holder, inner)
+    rows = holder.get(name) or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _make_shape_error(answer, name)
+    return rows
+
+
+def _make_shape_error(answer, name):
+    return DirectMailError(
+        "not_directmail",
+        f"Odd{name[0].upper()}{name[1:]}",
+        request_id=as_text(answer.get("RequestId")),
+        sent_unknown=True,
+    )
 
 
 def whole_minutes(start, end):

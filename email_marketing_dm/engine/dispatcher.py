@@ -22,7 +22,7 @@ from ..directmail.throttle import AdaptiveRate
 from ..privacy.address import scrub
 from . import claim
 from .content import MailBuilder
-from .doubts import Doubts
+from .doubts import NO_ANSWER, Doubts
 
 _logger = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ class Dispatcher:
         self._open += weighed.open
         if weighed.question and not self._is_asking:
             self._is_asking = True
-            self.pool.submit(ACCOUNT, weighed.question)
+            self.pool.submit(ACCOUNT, weighed.question, no_answer=NO_ANSWER)
         return weighed.answers
 
     def _start(self, claimed):

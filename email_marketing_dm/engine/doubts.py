@@ -45,6 +45,8 @@ Account.__doc__ = """What DirectMail told about the account.
 :ivar requests: mails that were handed over today, by other systems too; None if it can't be told
 """
 
+# For a question whose call ended in a way that nobody foresaw.
+NO_ANSWER = Account(False, None, None)
 # Seconds until a person is tried again of whom calls that are under way have yet to tell.
 LOOK_AGAIN = 1.0
 # What DirectMail said about the account is asked again after this time.

@@ -2,6 +2,8 @@ from datetime import datetime
 
 from odoo.tests import tagged
 
+from directmail_emulator.faults import KINDS
+
 from ..directmail.const import BEIJING
 from ..engine.dispatcher import Dispatcher
 from .common import DirectmailCommon
@@ -277,6 +279,37 @@ class TestDoubts(DirectmailCommon):
         self._refuse("p2@example.com")
         self._run_cron()
         self._check(task, "done", sent=2, refused=1)
+
+    def test_the_last_person_is_refused_though_an_answer_about_the_account_makes_no_sense(self):
+        """What can't be read is no answer: it ends no run of the sender."""
+        self.account.sudo().threads = 1
+        odd = [kind for kind in KINDS if kind.startswith("odd_")]
+        for action in ("SenderStatisticsByTagNameAndBatchID", "DescAccountSummary"):
+            for kind in odd:
+                with self.subTest(action=action, kind=kind):
+                    self.account.sudo().synchronised_at = False
+                    task = self._plan(3)
+                    self._refuse("p2@example.com")
+                    self.emulator.set_fault(kind, action=action)
+                    self._run_cron()
+                    self.env.invalidate_all()
+                    self.assertEqual(task.sent_count, 2)
+                    self.assertEqual(task.refused_count + task.waiting_count, 1)
+                    self.assertIn(task.state, ("done", "paused"), task.state_message)
+                    self.emulator.clear_faults()
+
+    def test_a_refusal_in_words_that_no_database_takes_is_written_down(self):
+        self.account.sudo().threads = 1
+        for words in ("No\0body", "Half a \ud83d pair"):
+            with self.subTest(words):
+                task = self._plan(3)
+                self.emulator.set_fault(
+                    "error", action="SingleSendMail", to="p1@example.com", status=400,
+                    code="InvalidToAddress.Spam", message=words,
+                )  # fmt: skip
+                self._run_cron()
+                self._check(task, "done", sent=2, refused=1)
+                self.emulator.clear_faults()
 
     def test_other_tasks_go_on_while_directmail_is_asked_about_the_account(self):
         self.account.sudo().write({"threads": 2, "synchronised_at": False})

@@ -11,7 +11,7 @@ from alibabacloud_tea_openapi.exceptions import (
     ThrottlingException,
 )
 from darabonba.exceptions import UnretryableException
-from emulator_support import Account, refused
+from emulator_support import Account, post, refused
 from requests.exceptions import ConnectionError, ConnectTimeout, ReadTimeout
 
 
@@ -65,6 +65,20 @@ def test_success_that_is_none(account, faulty, kind):
     faulty(kind)
     assert account.send().env_id is None
     assert accepted(account) == 1
+
+
+@pytest.mark.parametrize("kind, said", [
+    ("odd_rows", {"TotalCount": 1, "data": {"tag": ["odd"]}}),
+    ("odd_data", {"TotalCount": 1, "data": "odd"}),
+    ("odd_values", {"TotalCount": ["odd"]}),
+    ("odd_numbers", {"TotalCount": float("inf")}),
+])
+def test_shapes_that_no_document_has(account, faulty, kind, said):
+    account.call("create_tag", tag_name="one")
+    faulty(kind, action="QueryTagByParam")
+    body = post(account, "QueryTagByParam", {}).json()
+    assert body["RequestId"]
+    assert {name: body[name] for name in said} == said
 
 
 @pytest.mark.parametrize("kind, details, exception, code, status", [

@@ -99,6 +99,13 @@ def test_a_call_that_raises_is_unknown_and_the_thread_lives_on(error, caplog):
     pool.close(1)
 
 
+def test_whoever_asks_says_what_no_answer_is():
+    pool = CallPool(1, lambda question: question["nothing of the kind"])
+    pool.submit("question", {}, no_answer="nobody told")
+    assert pool.drain(2) == [("question", {}, "nobody told")]
+    pool.close(1)
+
+
 def test_closing_hands_out_what_is_known():
     pool = CallPool(3, time.sleep)
     for number, seconds in enumerate((0, 0.1, 30)):
