@@ -19,10 +19,19 @@ class MasterKeyProblem(UserError):
 
     ``kind``: "mismatch" (another key than the data's), "missing" (no usable key here), or
     "rekeying" (the keys of the data are being recomputed).
+
+    The message may be raised, stored and shown anywhere. ``details`` may name a file or a setting
+    of the server: they are for administrators and the server's log.
     """
 
     context = {"exception_class": "odoo.exceptions.UserError"}
 
-    def __init__(self, kind, message):
+    def __init__(self, kind, message, details=""):
         super().__init__(message)
         self.kind = kind
+        self.details = details
+
+    @property
+    def full_text(self):
+        """The message with the details."""
+        return "\n".join(filter(None, (self.args[0], self.details)))

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from .res_users import GROUP_ADMIN
+
 
 class DirectmailKeyProblem(models.AbstractModel):
     """Shows on a form that this server must not send, because of its master key."""
@@ -12,8 +14,12 @@ class DirectmailKeyProblem(models.AbstractModel):
     @api.depends_context("uid")
     def _compute_key_problem(self):
         problem = self.env["directmail.keyring"]._find_problem()
-        for record in self:
-            record.key_problem = problem and problem.args[0]
+        user = self.env.user
+        if problem and (user.has_group(GROUP_ADMIN) or user.has_group("base.group_system")):
+            text = problem.full_text
+        else:
+            text = problem and problem.args[0]
+        self.key_problem = text
 
     @api.private
     def _check_key(self):

@@ -104,11 +104,14 @@ class DirectmailKeyring(models.AbstractModel):
         return MasterKeyProblem(
             "mismatch",
             self.env._(
-                "Nothing is sent from this server: its master key (%(here)s) is not the one that"
-                " the opt-outs and addresses in this database were saved with (%(data)s), so"
-                " people who have unsubscribed would not be recognized. Give this server the right"
-                " master key. If that key is lost, an administrator can open Configuration → Master"
-                " key and have the keys recomputed.",
+                "Nothing is sent from this server: its master key is not the one that the opt-outs"
+                " and addresses in this database were saved with, so people who have unsubscribed"
+                " would not be recognized. Ask an administrator, who finds what to do under"
+                " Configuration → Master key."
+            ),
+            self.env._(
+                "The key of this server is %(here)s, the one of the data %(data)s. Give this server"
+                " the right master key. If that key is lost, have the keys recomputed.",
                 here=host.fingerprint,
                 data=fingerprint,
             ),
@@ -140,14 +143,18 @@ class DirectmailKeyring(models.AbstractModel):
             raise MasterKeyProblem(
                 "missing",
                 self.env._(
-                    "Nothing is sent from this server: it has no usable master key. %(reason)s\n"
-                    "Ask the administrator of the server to set %(option)s in its configuration to"
-                    " the key that was used before. If that key is lost, set a new one and have the"
-                    " keys recomputed under Configuration → Master key.",
+                    "Nothing is sent from this server: it has no usable master key. Ask an"
+                    " administrator, who finds the reason under Configuration → Master key."
+                ),
+                self.env._(
+                    "%(reason)s\nAsk the administrator of the server to set %(option)s in its"
+                    " configuration to the key that was used before. If that key is lost, set a new"
+                    " one and have the keys recomputed.",
                     reason=error,
                     option=CONFIG_OPTION,
                 ),
-            ) from error
+                # Not from the error: a traceback, which the client gets too, would quote it.
+            ) from None
 
     @api.model
     @api.private
@@ -203,4 +210,4 @@ class DirectmailKeyring(models.AbstractModel):
         neutralized = self.env["ir.config_parameter"].sudo().get_param("database.is_neutralized")
         level = logging.INFO if str2bool(neutralized or "0", False) else logging.ERROR
         if problem:
-            _logger.log(level, "DirectMail: %s", problem)
+            _logger.log(level, "DirectMail: %s", problem.full_text)

@@ -8,6 +8,7 @@ from psycopg2 import DatabaseError, DataError
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
+from odoo.http import serialize_exception
 from odoo.tests import tagged
 from odoo.tools import SQL, config, mute_logger
 
@@ -137,6 +138,32 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
                 self.env["directmail.keyring"]._get_master_key()
             self.assertFalse(os.listdir(folder))
             self.assertIn("no usable master key", self.account.key_problem)
+
+    def test_only_administrators_read_where_the_key_file_is(self):
+        with TemporaryDirectory() as folder, patch.dict(config.options, {"data_dir": folder}):
+            self.env.invalidate_all()
+            administrator = self.account.with_user(self.admin)
+            self.assertIn(folder, administrator.key_problem)
+            self.assertIn(folder, self._open_page().problem)
+            for record in (self.account, self.task):
+                said = record.with_user(self.user).key_problem
+                self.assertIn("Ask an administrator", said)
+                self.assertNotIn(folder, said)
+            for action in (
+                self.task.with_user(self.user).action_send,
+                self.account.with_user(self.user).sudo()._get_credentials,
+                self.people[0].with_user(self.user).action_view_directmail_fatigue,
+            ):
+                with self.assertRaises(MasterKeyProblem) as caught:
+                    action()
+                # What the web client and JSON-RPC get, the traceback included.
+                sent = str(serialize_exception(caught.exception))
+                self.assertIn("no usable master key", sent)
+                self.assertNotIn(folder, sent)
+            with self.assertLogs(KEYRING, "ERROR") as logs:
+                with patch.dict(f"{KEYRING}._reported", clear=True):
+                    self.env["directmail.keyring"]._report_problem()
+            self.assertIn(folder, logs.output[0])
 
     def test_a_key_file_is_made_where_no_data_exist(self):
         self.env.cr.execute(

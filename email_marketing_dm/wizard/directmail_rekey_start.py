@@ -55,7 +55,7 @@ class DirectmailRekeyStart(models.TransientModel):
         values = {
             "server_key": host.fingerprint if host else self.env._("None"),
             "data_key": self.env._("Unknown, or several keys") if data_key == UNKNOWN else data_key,
-            "problem": problem and problem.args[0],
+            "problem": problem and problem.full_text,
             "run_id": self.env["directmail.rekey"].search([], limit=1).id,
         }
         if problem and problem.kind == "mismatch" and self._find_strange_companies():
@@ -133,7 +133,7 @@ class DirectmailRekeyStart(models.TransientModel):
         problem = keyring._find_problem()
         if not problem or problem.kind != "mismatch":
             raise UserError(
-                problem.args[0] if problem else self.env._("This server has the right key already.")
+                problem.full_text if problem else self.env._("This server has the right key already.")
             )
         key = keyring._load_host_key()
         self._seal_again(key)
