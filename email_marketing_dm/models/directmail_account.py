@@ -155,7 +155,9 @@ class DirectmailAccount(models.Model):
     )
     synchronised_at = fields.Datetime("Last synchronised", readonly=True, copy=False)
     sender_ids = fields.One2many("directmail.sender", "account_id", "Sender addresses")
-    cron_id = fields.Many2one("ir.cron", readonly=True, copy=False, ondelete="set null")
+    cron_id = fields.Many2one(
+        "ir.cron", readonly=True, copy=False, ondelete="set null", groups="base.group_system"
+    )
 
     _threads_range = models.Constraint(
         "CHECK(threads BETWEEN 1 AND 64)", "Calls at once must be between 1 and 64."

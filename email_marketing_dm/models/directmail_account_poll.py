@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from .directmail_poll import LISTS
+from .res_users import GROUP_ADMIN
 
 _logger = logging.getLogger(__name__)
 
@@ -32,7 +33,9 @@ class DirectmailAccount(models.Model):
         help="An address that does not exist gets no more mail after so many bounces. 0: it is"
         " mailed all the same, which harms your reputation.",
     )
-    poll_ids = fields.One2many("directmail.poll", "account_id", "Records read", readonly=True)
+    poll_ids = fields.One2many(
+        "directmail.poll", "account_id", "Records read", readonly=True, groups=GROUP_ADMIN
+    )
 
     _poll_calls_range = models.Constraint(
         "CHECK(poll_calls BETWEEN 1 AND 10000)", "Calls per import must be between 1 and 10,000."

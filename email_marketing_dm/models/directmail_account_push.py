@@ -43,7 +43,9 @@ class DirectmailAccount(models.Model):
     push_generation = fields.Integer(default=1, readonly=True, copy=False)
     push_url = fields.Char("Address for events", compute="_compute_push", groups=ADMIN)
     push_token = fields.Char("Token", compute="_compute_push", groups=ADMIN)
-    push_count_ids = fields.One2many("directmail.event.count", "account_id", readonly=True)
+    push_count_ids = fields.One2many(
+        "directmail.event.count", "account_id", readonly=True, groups=ADMIN
+    )
     push_received_at = fields.Datetime("Last event", compute="_compute_push_state")
     push_received_count = fields.Integer("Events received", compute="_compute_push_state")
     push_stray_count = fields.Integer("Of other mails", compute="_compute_push_state")

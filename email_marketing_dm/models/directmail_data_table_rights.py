@@ -5,6 +5,7 @@ from odoo.fields import Command, Domain
 from ..engine.paths import check_path, check_readable
 from ..engine.technical import is_technical
 from .directmail_data_table import DEFINITION, PATHS, READ
+from .res_users import GROUP_ADMIN
 
 
 class DirectmailDataTable(models.Model):
@@ -35,6 +36,7 @@ class DirectmailDataTable(models.Model):
         string="Fields they may use",
         compute="_compute_field_ids",
         inverse="_inverse_opening",
+        groups=GROUP_ADMIN,
         domain="[('model_id', '=', model_id)]",
     )
     opened_by_id = fields.Many2one(

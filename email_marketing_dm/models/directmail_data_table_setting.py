@@ -31,6 +31,7 @@ class DirectmailDataTableSetting(models.Model):
         "directmail_data_table_setting_field",
         string="Fields they may use",
         readonly=True,
+        groups=GROUP_ADMIN,
     )
 
     _company_unique = models.UniqueIndex("(table_id, company_id)")

@@ -453,7 +453,9 @@ class DirectmailAccount(models.Model):
     _inherit = "directmail.account"
     _guarded_fields = frozenset(("first_contact_offered",))
 
-    first_contact_ids = fields.One2many("directmail.first.contact", "account_id", readonly=True)
+    first_contact_ids = fields.One2many(
+        "directmail.first.contact", "account_id", readonly=True, groups=ADMIN
+    )
     first_contact_state = fields.Selection(
         selection="_selection_first_contact", compute="_compute_first_contact_state"
     )

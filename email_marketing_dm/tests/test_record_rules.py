@@ -84,6 +84,27 @@ class TestEveryModel(TransactionCase):
                 with self.subTest(name):
                     self.assertIn(name, bound)
 
+    def test_who_may_read_a_record_may_read_where_its_fields_lead(self):
+        """Else reading it without naming fields is refused, and so is a page that shows them."""
+        users = [
+            new_test_user(self.env, f"reads_{group}", f"{MODULE}.{MODULE}_group_{group}")
+            for group in ("user", "download", "admin")
+        ]
+        found = []
+        for name in self._get_models(transient=False) + self._get_models(transient=True):
+            for user in users:
+                model = self.env[name].with_user(user)
+                if not model.has_access("read"):
+                    continue
+                found += [
+                    (user.login, name, field.name)
+                    for field in model._fields.values()
+                    if field.relational
+                    and model._has_field_access(field, "read")
+                    and not self.env[field.comodel_name].with_user(user).has_access("read")
+                ]
+        self.assertEqual(found, [])
+
     def test_shared_records_are_only_read(self):
         for name in SHARED:
             with self.subTest(name):
