@@ -1,3 +1,5 @@
+from lxml.builder import E
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
@@ -28,6 +30,44 @@ class DirectmailOwned(models.AbstractModel):
     )
     is_owner = fields.Boolean(compute="_compute_is_owner")
     may_appoint = fields.Boolean(compute="_compute_is_owner")
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Override: every form says that the record waits for its owner, and lets them agree."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if view_type == "form":
+            header = arch.find("header")
+            place = 0 if header is None else arch.index(header) + 1
+            arch.insert(place, self._make_take_over_banner())
+        return arch, view
+
+    def _make_take_over_banner(self):
+        return E.div(
+            E.span(
+                self.env._(
+                    "The owner was appointed, or somebody else has changed this, and the owner has"
+                    " not agreed yet. Nothing is read with the owner's rights before."
+                ),
+                invisible="is_owner",
+            ),
+            E.span(
+                self.env._(
+                    "You were made the owner, or somebody else has changed this. What is used here"
+                    " will be read with your rights. Take over if you agree."
+                ),
+                invisible="not is_owner",
+            ),
+            E.button(
+                name="action_take_over",
+                type="object",
+                string=self.env._("Take over"),
+                invisible="not is_owner",
+                **{"class": "btn-primary ms-2"},
+            ),
+            role="status",
+            invisible="not owner_pending",
+            **{"class": "alert alert-warning mb-0"},
+        )
 
     @api.depends("user_id")
     @api.depends_context("uid")

@@ -1,5 +1,7 @@
 """Rights are lent by an owner: nobody takes somebody else's, and nobody's are taken unasked."""
 
+from lxml import etree
+
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
@@ -41,6 +43,32 @@ class TestOwners(AudienceCommon):
 
     def _create(self, model, user, **vals):
         return self.env[model].with_user(user).create({**self._get_values(model), **vals})
+
+    # === THE FORM === #
+
+    def test_every_form_says_that_a_record_waits_for_its_owner(self):
+        """Also one that somebody else has made, in every language and for every such model."""
+        owned = self.env.registry["directmail.owned"]
+        names = [
+            name
+            for name, model in self.env.registry.items()
+            if issubclass(model, owned) and not model._abstract
+        ]
+        self.assertLessEqual({*self.OWNED, *self.MODELS}, {*names})
+        for name in names:
+            own = self.env["ir.ui.view"].create(
+                {"name": "Own", "model": name, "arch": "<form><field name='display_name'/></form>"}
+            )
+            for view_id in (False, own.id):
+                with self.subTest(name, view=view_id):
+                    model = self.env[name].with_user(self.marketer)
+                    arch = etree.fromstring(model.get_view(view_id, "form")["arch"])
+                    [button] = arch.xpath("//button[@name='action_take_over']")
+                    banner = button.getparent()
+                    self.assertEqual(banner.get("invisible"), "not owner_pending")
+                    self.assertIsNone(banner.getparent().getparent(), "at the top of the form")
+                    for field in ("owner_pending", "is_owner"):
+                        self.assertTrue(arch.xpath(f"//field[@name='{field}']"), field)
 
     # === A MARKETER === #
 

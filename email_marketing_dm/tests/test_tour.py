@@ -49,3 +49,12 @@ class TestTour(DirectmailMixin, HttpCase):
         url = f"/odoo/directmail.audience/{audience.id}?debug=1"
         self.start_tour(url, "directmail_audience_edit", login="dm_user", timeout=120)
         self.assertEqual(audience.rule_ids.domain, "[('ref', '=', 'dm-two')]")
+
+    def test_take_over(self):
+        audience = self._make_audience(self._make_people("ada@example.com"), user=self.other)
+        audience.with_user(self.admin).user_id = self.user
+        audience = audience.with_user(self.user)
+        self.assertTrue(audience.owner_pending)
+        url = f"/odoo/action-email_marketing_dm.directmail_audience_action/{audience.id}"
+        self.start_tour(url, "directmail_take_over", login="dm_user", timeout=60)
+        self.assertFalse(audience.owner_pending)
