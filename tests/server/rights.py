@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from odoo_server import RpcError
-from rights_world import GROUPS, PASSWORD
+from rights_world import GROUPS, PASSWORD, STRANGERS
 
 from devenv.common import ROOT
 from devenv.run import environment
@@ -30,6 +30,8 @@ ALWAYS_WRITTEN = [
 ]  # fmt: skip
 #: Those who have a group of this addon.
 INSIDERS = ("marketer", "downloader", "administrator")
+#: Of the other company, see `rights_world.STRANGERS`.
+OUTSIDERS = tuple(STRANGERS)
 REFUSED, DECLINED, FAULT, CHANGED, NOTHING, ANSWERED = (
     "refused", "declined", "fault", "changed", "nothing", "answered",
 )  # fmt: skip
@@ -76,16 +78,23 @@ class Role:
 
     :ivar list faults: what ended in a traceback
     :ivar list leaks: answers with somebody else's texts, to a user who may not read the record
+    :ivar list halves: what is refused of a record that the user may read
     """
 
     def __init__(self, server, name, world):
         self.name, self.world = name, world
-        self.whose = WHOSE if name in INSIDERS else ("own", "public")
+        self.whose = (
+            WHOSE if name in INSIDERS
+            else ("own", "private", "public") if name in OUTSIDERS
+            else ("own", "public")
+        )  # fmt: skip
+        #: whose records are out of reach, apart from what is nobody's
+        self.others = ("private", "public") if name in OUTSIDERS else ("private", "elsewhere")
         self.session = server.login(name, PASSWORD)
         self.session.timeout = 300
         assert self.session.call("res.users", "context_get")["uid"]
-        self.faults, self.leaks = [], []
-        self.hidden = []
+        self.faults, self.leaks, self.halves = [], [], []
+        self.hidden, self.shown = [], {}
 
     def try_all(self):
         """Return {model: {"rights": {whose: letters}, "methods": {method: {whose: outcome}}}}."""
@@ -95,12 +104,12 @@ class Role:
         }
         for name, model in self.world.items():
             self.hidden = [
-                f"of-{whose}" for whose in ("private", "elsewhere")
+                f"of-{whose}" for whose in self.others
                 if "r" not in found[name]["rights"].get(whose, "")
             ]  # fmt: skip
             found[name]["methods"] = self.try_methods(name)
             # Downloading adds one method and no records.
-            if model["ours"] and self.name in ("marketer", "administrator"):
+            if model["ours"] and self.name in ("marketer", "administrator", *OUTSIDERS):
                 found[name]["siblings"] = self.try_siblings(name, found[name]["rights"])
                 found[name]["pointers"] = self.try_pointers(name, found)
         return found
@@ -159,11 +168,44 @@ class Role:
         return f"({letter})" if DECLINED in outcomes else ""
 
     def _read(self, name, number):
-        """Read everything, too: no field may end in a traceback or tell more than the record."""
+        """Read everything, too: no field may end in a traceback or tell more than the record.
+
+        All fields, without naming them, and what the pages show.
+        """
         outcome, _answer = self.attempt(name, "read", [number], ["display_name"])
-        if outcome != REFUSED or self.name == "administrator":
-            self.attempt(name, "read", [number])
+        if outcome == REFUSED and self.name != "administrator":
+            return outcome
+        ways = {
+            "read": self.attempt(name, "read", [number]),
+            "web_read": self.attempt(name, "web_read", [number], self._list_shown(name)),
+        }
+        if outcome != REFUSED:
+            self.halves += [
+                (self.name, name, way, answer)
+                for way, (found, answer) in ways.items() if found == REFUSED
+            ]  # fmt: skip
         return outcome
+
+    def _list_shown(self, name):
+        """Return what form and list ask for, as a specification for `web_read`."""
+        if name not in self.shown:
+            views = [[False, "form"], [False, "list"]]
+            outcome, found = self.attempt(name, "get_views", views)
+            models = found["models"] if outcome == ANSWERED else {}
+            fields = models.get(name, {}).get("fields", {})
+            self.shown[name] = {
+                key: self._specify(field, models) for key, field in fields.items()
+            }
+        return self.shown[name]
+
+    @staticmethod
+    def _specify(field, models):
+        if field["type"] not in ("many2one", "one2many", "many2many"):
+            return {}
+        inner = models.get(field["relation"], {}).get("fields", {})
+        if field["type"] == "many2one":
+            inner = {}
+        return {"fields": {"display_name": {}, **{key: {} for key in inner}}}
 
     def _create(self, name, whose):
         values = self.world[name]["create"].get(self.name if whose == "own" else whose)
@@ -211,7 +253,7 @@ class Role:
             return []
         for field, (comodel, several) in self.world[name]["pointers"].items():
             rights, records = found[comodel]["rights"], self.records(comodel)
-            for whose in ("private", "elsewhere"):
+            for whose in self.others:
                 if "r" in rights.get(whose, "r") or whose not in records:
                     continue
                 number = records[whose]
@@ -231,6 +273,9 @@ class Role:
     def try_methods(self, name):
         """Return {method: {whose: outcome}} of the model's public methods."""
         records = self.records(name) or {"own": 1}
+        if self.name in OUTSIDERS:
+            # With their own, it would be what their likes in the first company do.
+            records.pop("own", None)
         return {
             method: {
                 whose: self.attempt(
@@ -244,14 +289,16 @@ class Role:
 
 
 def try_roles(server, world):
-    """Return {role: `Role.try_all`}, the faults and the leaks."""
-    roles = [Role(server, name, world) for name in GROUPS]
+    """Return {role: `Role.try_all`}, and the faults, leaks and halves of all roles."""
+    names = (*GROUPS, *OUTSIDERS)
+    roles = [Role(server, name, world) for name in names]
     forbid_changes(server)
     with ThreadPoolExecutor(len(roles)) as pool:
-        results = dict(zip(GROUPS, pool.map(Role.try_all, roles), strict=True))
+        results = dict(zip(names, pool.map(Role.try_all, roles), strict=True))
     chain = itertools.chain.from_iterable
     return (
         results,
         list(chain(role.faults for role in roles)),
         list(chain(role.leaks for role in roles)),
+        list(chain(role.halves for role in roles)),
     )

@@ -28,6 +28,11 @@ GROUPS = {
     "downloader": [f"{ADDON}.{ADDON}_group_download", EXPORT],
     "administrator": [f"{ADDON}.{ADDON}_group_admin", EXPORT],
 }
+#: Users of the other company, for whom all records of the first one are somebody else's.
+STRANGERS = {
+    "marketer elsewhere": GROUPS["marketer"],
+    "administrator elsewhere": GROUPS["administrator"],
+}
 #: Texts that tell whose record it is, so that a leak is recognised wherever it comes out.
 TEXTS = (
     "name", "title", "subject", "sender_name", "message", "feedback", "file_name", "filename",
@@ -230,12 +235,13 @@ def make_users(env):
 
     def make(login, groups, company):
         return env["res.users"].with_context(no_reset_password=True).create({
-            "name": login, "login": login, "password": PASSWORD, "email": f"{login}@example.com",
+            "name": login, "login": login, "password": PASSWORD, "email": f"{login.replace(' ', '.')}@example.com",
             "company_id": company.id, "company_ids": [(6, 0, company.ids)],
             "group_ids": [(6, 0, [env.ref(group).id for group in groups])],
         })  # fmt: skip
 
     users = {role: make(role, groups, first) for role, groups in GROUPS.items()}
+    users |= {role: make(role, groups, second) for role, groups in STRANGERS.items()}
     users["colleague"] = make("colleague", GROUPS["marketer"], first)
     users["stranger"] = make("stranger", GROUPS["marketer"], second)
     return users, second
@@ -354,6 +360,7 @@ def make(env, path):
     users, second = make_users(env)
     env.flush_all()
     worlds = [World(role, users[role].id, env.company.id) for role in GROUPS]
+    worlds += [World(role, users[role].id, second.id) for role in STRANGERS]
     worlds += [
         World("private", users["colleague"].id, env.company.id),
         World("public", users["colleague"].id, env.company.id, "public"),

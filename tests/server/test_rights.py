@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 from odoo_server import OdooServer
-from rights import FAULT, INSIDERS, REFUSED, make_world, try_roles
+from rights import FAULT, INSIDERS, OUTSIDERS, REFUSED, make_world, try_roles
 from rights_table import render
 
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
@@ -61,7 +61,7 @@ def test_nothing_ends_in_a_traceback(tried):
 
 
 def test_nobody_else_gets_anything(tried, world):
-    for role in set(tried[0]) - set(INSIDERS):
+    for role in set(tried[0]) - {*INSIDERS, *OUTSIDERS}:
         for name, found in tried[0][role].items():
             assert not any(found["rights"].values()), (role, name, found["rights"])
             if world[name]["ours"]:
@@ -86,26 +86,43 @@ def test_nothing_without_a_login(server, world):
 def test_nobody_touches_another_company(tried):
     """What has no company may be read by all; shared definitions are a part of their own."""
     touched = []
-    for role in INSIDERS:
+    tries = [(role, "elsewhere") for role in INSIDERS]
+    tries += [(role, whose) for role in OUTSIDERS for whose in ("private", "public")]
+    for role, whose in tries:
         for name, found in tried[0][role].items():
             # What is in parentheses was refused with a sentence.
-            letters = re.sub(r"\(.*?\)|–", "", found["rights"].get("elsewhere", ""))
+            letters = re.sub(r"\(.*?\)|–", "", found["rights"].get(whose, ""))
             allowed = "r" if name in WITHOUT_COMPANY else "c" if name in DIALOGS else ""
             if letters.strip(allowed):
-                touched.append((role, name, found["rights"]["elsewhere"]))
+                touched.append((role, name, whose, found["rights"][whose]))
             touched += [
-                (role, name, method, outcomes["elsewhere"])
+                (role, name, method, whose, outcomes[whose])
                 for method, outcomes in found["methods"].items()
-                if outcomes.get("elsewhere", REFUSED) != REFUSED and name not in WITHOUT_COMPANY
+                if outcomes.get(whose, REFUSED) != REFUSED and name not in WITHOUT_COMPANY
             ]
     assert touched == []
+
+
+def test_users_of_the_other_company_work_there(tried):
+    """Else it would prove nothing that they are refused everything elsewhere."""
+    for stranger, native in zip(OUTSIDERS, ("marketer", "administrator"), strict=True):
+        own = {
+            role: {name: found["rights"].get("own") for name, found in tried[0][role].items()}
+            for role in (stranger, native)
+        }
+        assert own[stranger] == own[native]
+
+
+def test_who_may_read_a_record_reads_all_of_it(tried):
+    """No field, named or not, and nothing that a page shows, is refused with the whole record."""
+    assert tried[3] == []
 
 
 def test_no_way_tells_more_than_reading(tried):
     """Counting, grouping, searching by name, exporting and copying keep to what may be read."""
     assert [
         (role, name, found["siblings"])
-        for role in INSIDERS
+        for role in (*INSIDERS, *OUTSIDERS)
         for name, found in tried[0][role].items()
         if found.get("siblings")
     ] == []
@@ -115,7 +132,7 @@ def test_nobody_names_what_they_may_not_read(tried):
     """Else its name would be shown, and what the product does with it would be lent."""
     assert [
         (role, name, found["pointers"])
-        for role in INSIDERS
+        for role in (*INSIDERS, *OUTSIDERS)
         for name, found in tried[0][role].items()
         if found.get("pointers")
     ] == []
