@@ -1,6 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Everything that speaks to Alibaba Cloud DirectMail. Nothing here imports Odoo.
+"""Calls to Alibaba Cloud DirectMail, and events from it. Nothing here imports Odoo.
 
-This file imports nothing, so that loading the addon never loads the provider's SDK
-(0.4 s, 54 MB). Only ``client`` imports the SDK.
+This file imports nothing and only ``client`` imports the provider's SDK, so that loading the addon
+does not load the SDK (0.4 s, 54 MB).
 """

@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Fixed facts about DirectMail: names, limits, status codes. Each says where it comes from.
+"""Fixed facts about DirectMail: names, limits, status codes, each with its source.
 
 "SDK" is the package alibabacloud-dm20151123 1.11.1 (model comments); "help" is the provider's
-help centre.
+help center.
 """
 
 from datetime import timedelta, timezone
@@ -17,25 +17,25 @@ REGIONS = (
     ("eu-central-1", "dm.eu-central-1.aliyuncs.com"),
 )
 
-# The same service, from inside a VPC of the region (help, "API endpoints").
+# Endpoints inside a VPC of the region (help, "API endpoints").
 VPC_ENDPOINTS = tuple((region, f"dm-vpc.{region}.aliyuncs.com") for region, _host in REGIONS)
 
-# DirectMail's days roll over, and its query windows are read, in Beijing time.
+# Zone of DirectMail's days (quota, statistics) and of the times in its queries.
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 
-# Seconds. A short read time-out only turns slow answers into unknown ones.
+# Seconds. A shorter read time-out would make mails with a slow answer unknown.
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 
 # Limits ---------------------------------------------------------------------------------
-# Texts are counted in UTF-16 units, see `lengths`.
+# Texts are counted in UTF-16 units, see content/lengths.py.
 SENDER_NAME_MAX = 14  # FromAlias of a send: "shorter than 15" (help); the SDK says at most 15
 TEMPLATE_SENDER_NAME_MAX = 30  # TemplateNickName of a template (SDK)
-SUBJECT_MAX = 100  # filled subject (help, limits); the SDK says 256: the safer one rules
+SUBJECT_MAX = 100  # filled subject (help, limits); the SDK says 256
 TEMPLATE_NAME_MAX = 30  # unique per account (SDK)
 TEMPLATES_MAX = 100  # per account (help, limits)
-TEMPLATE_URL_MAX = 80 * 1024  # practical size of a text passed in the URL (SDK)
-TEMPLATE_BODY_MAX = 1024 * 1024  # size of a template's text (help, limits)
+TEMPLATE_URL_MAX = 80 * 1024  # bytes of a template's text passed in the URL (SDK)
+TEMPLATE_BODY_MAX = 1024 * 1024  # bytes of a template's text (help, limits)
 VARIABLES_MAX = 50  # per template (help, template FAQ)
 ADDRESS_MAX = 192  # one mail address (help, error codes)
 TAG_NAME_MAX = 128  # letters, digits, "_" (SDK)
@@ -43,13 +43,13 @@ TAGS_MAX = 100  # per account on the older help page, 500 on the newer
 HEADERS_MAX = 10  # own headers per mail; DirectMail drops further ones silently (SDK)
 RATE_MAX = 100  # SingleSendMail calls a second per account (help, "three mail sending methods")
 DETAIL_PAGE = 100  # rows per page of delivery details (SDK)
-# Longest window of one query of records. The SDK says 30; a day less, as it depends on how both
-# sides round and count.
+# Longest window of one query of records. The SDK says 30; one day less, because DirectMail may
+# round or count the ends differently.
 WINDOW_DAYS = 29
 BLOCKED_PAGE = 500  # rows per page of ListBlockSending (SDK)
 LIST_PAGE = 50  # rows per page of the management lists; their documented defaults are 10 and 20
 
-# Status codes -> our words --------------------------------------------------------------
+# DirectMail's status codes -> words of this addon ---------------------------------------
 TEMPLATE_STATUS = {0: "draft", 1: "in_review", 2: "approved", 3: "rejected"}  # SDK, DescTemplate
 DETAIL_STATUS = {0: "delivered", 2: "invalid", 3: "spam", 4: "failed"}  # SDK, delivery details
 
@@ -59,13 +59,13 @@ SENDER_STATUS = {0: "normal", 1: "frozen"}  # AccountStatus (help, QueryMailAddr
 SENDER_DOMAIN_STATUS = {0: "normal", 1: "abnormal"}  # DomainStatus of a sender (same page)
 DOMAIN_CHECK_STATUS = {0: "verified", 1: "not_verified"}  # SPF, MX, CNAME, ... (SDK)
 
-# UnSubscribeLinkType and UnSubscribeFilterLevel of SingleSendMail (SDK). DirectMail's link stands
-# in the header List-Unsubscribe; "default" adds it for batch senders (help, "unsubscribe").
+# UnSubscribeLinkType and UnSubscribeFilterLevel of SingleSendMail (SDK). DirectMail puts its link
+# into the header List-Unsubscribe; "default" adds it for batch senders (help, "unsubscribe").
 UNSUBSCRIBE_LINKS = ("default", "disabled")
 UNSUBSCRIBE_FILTERS = ("mailfrom_domain", "mailfrom", "edm_id", "default", "disabled")
 
 BLOCK_UNSUBSCRIBED = "UNSUB"
 BLOCK_REPORTED = "REPORT"
 
-# Names that DirectMail fills itself (help, template variables). "EMail" is no built-in.
+# Variables that DirectMail fills itself (help, template variables). "EMail" is not one of them.
 BUILT_IN_VARIABLES = ("EAddr", "UserName", "NickName", "Gender", "Birthday", "Mobile")
