@@ -1,41 +1,43 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""How DirectMail may behave where its documents leave room.
+"""Behaviors of DirectMail that its documents leave open.
 
-Nobody can tell from the documents which of the values is true of an account. ``assumed`` is what
-the addon acts on until *First contact* has found out: the value with which nothing is lost
-whichever is true. The emulator has settings of the same names
-(``directmail_emulator/behaviors.py``).
+The documents don't tell which value is true of an account. Until *First contact* has found the
+value, the addon acts on ``assumed``, with which no mail is lost whichever value is true. The
+emulator has settings of the same names (``directmail_emulator/behaviors.py``).
 Sources: the help pages, the SDK's model comments, and public code that calls the service; where
 they disagree, each reading is a value.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Steps of First contact that find a behavior out. A behavior without a step can't be found out by
-# one mail: only a long campaign, a long list or a fault shows it.
+# Steps of First contact that find a behavior out. A behavior without a step can't be found out
+# with one mail: only a long campaign, a long list or a fault shows it.
 STEPS = ("quota", "template", "review", "mail", "eyes", "records", "push")
 
 
 @dataclass(frozen=True)
 class Behavior:
-    """One open point.
+    """One behavior that the documents leave open.
 
     :ivar name: technical name
-    :ivar question: in plain words
-    :ivar values: {technical value: in plain words}
+    :ivar question: in plain words, for users
+    :ivar values: {technical value: in plain words, for users}
     :ivar assumed: the safe default, a key of ``values``
-    :ivar step: which of STEPS finds it out, or ""
+    :ivar step: the one of STEPS that finds it out, or ""
     """
 
     name: str
     question: str
-    values: dict
+    values: Mapping[str, str]
     assumed: str
     step: str = ""
 
 
 BEHAVIORS = (
-    # What becomes of a template
+    # Templates
     Behavior(
         "template_operations",
         "Can templates be created through the API?",
@@ -77,7 +79,7 @@ BEHAVIORS = (
         "no",
         "template",
     ),
-    # What a call may say
+    # Parameters of calls
     Behavior(
         "alias_limit",
         "How long may a sender name be? (An emoji counts as two characters.)",
@@ -110,7 +112,7 @@ BEHAVIORS = (
         {"MissingParameter": "As MissingParameter", "Missing{name}": "As Missing and its name"},
         "MissingParameter",
     ),
-    # What the mail then says
+    # Content of the mails
     Behavior(
         "template_senders",
         "Can marketing senders send approved templates one mail at a time?",
@@ -153,7 +155,7 @@ BEHAVIORS = (
         "yes",
         "eyes",
     ),
-    # What DirectMail's records say
+    # DirectMail's records, answers and connections
     Behavior(
         "detail_window",
         "How many days back can delivery details be read?",
@@ -170,7 +172,7 @@ BEHAVIORS = (
         "cursor_form",
         "What do the positions in DirectMail's lists look like?",
         {"number": "Numbers", "opaque": "Texts, which may contain an address"},
-        "opaque",  # one mail's records fill no page, so that First contact sees none
+        "opaque",  # one mail's records fill no page, so First contact sees no cursor
     ),
     Behavior(
         "page_order",
@@ -212,7 +214,7 @@ BEHAVIORS = (
         },
         "forgotten",
     ),
-    # What EventBridge pushes
+    # Events from EventBridge
     Behavior(
         "echo_field",
         "Where do events carry the mail's own header?",
@@ -270,11 +272,11 @@ SUSPECTS = (
 )
 
 
-def find_suspect(code, content_mode):
-    """Return the name of the behavior that an error code of a send points to, or None.
+def find_suspect(code: str, content_mode: str) -> str | None:
+    """Return the name of the behavior that best explains an error code of a send, or None.
 
-    :param str code: DirectMail's
-    :param str content_mode: "template" or "body": how the mail's content was handed over
+    :param code: DirectMail's error code
+    :param content_mode: "template" or "body": how the mail's content was sent
     """
     for prefix, names in SUSPECTS:
         if code.startswith(prefix):

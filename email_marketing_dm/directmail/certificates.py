@@ -1,9 +1,12 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The public key in a certificate file, whichever form the file has."""
+"""Reads the public key in a certificate file of any documented form."""
+
+from __future__ import annotations
 
 import base64
 import functools
 import re
+from collections.abc import Callable
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,14 +18,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @functools.lru_cache(maxsize=64)
-def read_public_key(content):
-    """Return the RSA public key in a file. Remembered: reading costs more than verifying.
+def read_public_key(content: bytes) -> rsa.RSAPublicKey:
+    """Return the RSA public key in a file. Cached, because reading costs more than verifying.
 
-    :param bytes content: a certificate or a bare public key (SubjectPublicKeyInfo or PKCS #1), as
-        PEM, DER, or DER in Base64
-    :rtype: cryptography.hazmat.primitives.asymmetric.rsa.RSAPublicKey
-    :raise ValueError: something else, or no RSA key
+    :param content: a certificate or a bare public key (SubjectPublicKeyInfo or PKCS #1), as PEM,
+        DER, or DER in Base64
+    :raise ValueError: another content, or another kind of key
     """
+    readers: tuple[Callable[[bytes], object], ...]
     text = content.removeprefix(_BOM).strip()
     if b"-----BEGIN" in text:
         readers = (_read_pem_certificate, serialization.load_pem_public_key)
@@ -40,9 +43,9 @@ def read_public_key(content):
     raise ValueError("neither a certificate nor a public key of RSA")
 
 
-def _read_pem_certificate(content):
+def _read_pem_certificate(content: bytes) -> object:
     return x509.load_pem_x509_certificate(content).public_key()
 
 
-def _read_der_certificate(content):
+def _read_der_certificate(content: bytes) -> object:
     return x509.load_der_x509_certificate(content).public_key()

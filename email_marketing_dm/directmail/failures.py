@@ -1,9 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Why a mail did not arrive, in a handful of kinds that a person can act on."""
+"""Maps DirectMail's error classifications to a few kinds of failure that a user can act on."""
 
-# DirectMail's error classifications, as its delivery details and events carry them. Its pages list
-# none; these were seen in public code that reads them.
-_KINDS = {
+from __future__ import annotations
+
+# Error classifications in DirectMail's delivery details and events. The help pages list none; these
+# are from public code that reads them.
+_KINDS: dict[str, tuple[str, ...]] = {
     "no_mailbox": (
         "SmtpNxBox",
         "SysOutInvRcpt",
@@ -31,11 +33,8 @@ _BY_CODE = {code: kind for kind, codes in _KINDS.items() for code in codes}
 KINDS = (*_KINDS, "other")
 
 
-def failure_kind(code):
-    """Return the kind of failure behind one of DirectMail's codes, "other" for one unknown.
-
-    :param code: an error classification, perhaps empty or None
-    """
+def failure_kind(code: str | None) -> str:
+    """Return the kind of failure, one of KINDS, of an error classification."""
     if code and code.startswith("SysOutSocks"):
         return "connection"
     return _BY_CODE.get(code or "", "other")

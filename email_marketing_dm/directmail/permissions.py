@@ -1,15 +1,18 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Which of DirectMail's operations each feature calls, and the RAM policy that allows them.
+"""DirectMail's operations that each feature calls, and the RAM policy that allows them.
 
-The README's policy, the one on the account's page and the checks of permissions come from this
-table; a test compares it with what the client calls.
+The policies in the README and in the account's form and the checks of permissions come from
+FEATURES; a test compares it with the operations that the client calls.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 #: feature -> names of operations, as RAM writes them behind "dm:"
-FEATURES = MappingProxyType(
+FEATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "sending": (
             "SingleSendMail",
@@ -33,17 +36,17 @@ FEATURES = MappingProxyType(
         "events": ("GetUser", "UpdateUser"),
     }
 )
-#: without them nothing can be sent at all
+#: operations without which no mail can be sent
 VITAL = frozenset(("SingleSendMail", "DescAccountSummary", "QueryMailAddressByParam"))
-#: might change something although it lacks parameters, so it is never called to see if it may be
+#: never called as a check of permissions, because without parameters it might change the account
 _UNTRIED = frozenset(("UpdateUser",))
 
 
-def get_actions(features=FEATURES):
-    """Return the names of the operations that some features call, in the order of the table.
+def get_actions(features: Collection[str] = FEATURES) -> tuple[str, ...]:
+    """Return the names of the operations that some features call, in the order of `FEATURES`.
 
-    :param features: names in `FEATURES`; all of them by default
-    :raise KeyError: for another name
+    :param features: keys of `FEATURES`; all of them by default
+    :raise KeyError: not a key of `FEATURES`
     """
     unknown = set(features) - set(FEATURES)
     if unknown:
@@ -53,15 +56,15 @@ def get_actions(features=FEATURES):
     )
 
 
-def get_checkable(features=FEATURES):
-    """Return those of `get_actions` that `client.check_action` can try without any effect."""
+def get_checkable(features: Collection[str] = FEATURES) -> tuple[str, ...]:
+    """Return the operations of `get_actions` that `client.check_action` can call safely."""
     return tuple(action for action in get_actions(features) if action not in _UNTRIED)
 
 
-def make_policy(features=FEATURES):
-    """Return the RAM policy (JSON text, indented by 2) that allows some features and no more.
+def make_policy(features: Collection[str] = FEATURES) -> str:
+    """Return the RAM policy (JSON text, indented by 2) that allows only some features.
 
-    Its grammar: Alibaba Cloud's page "Policy structure and syntax", version "1".
+    The grammar is that of Alibaba Cloud's page "Policy structure and syntax", version "1".
     """
     statement = {
         "Effect": "Allow",

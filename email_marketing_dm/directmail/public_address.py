@@ -1,5 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Whether an address is one that recipients anywhere could reach, judged by its text alone."""
+"""Checks by its text whether recipients anywhere could reach a URL or host."""
+
+from __future__ import annotations
 
 import contextlib
 import ipaddress
@@ -8,42 +10,41 @@ import socket
 import unicodedata
 from urllib.parse import urlsplit
 
-#: what find_problem() returns
+#: return values of find_problem()
 PROBLEMS = ("malformed", "scheme", "local_name", "bare_name", "private")
 
-# Names that public DNS never answers: RFC 6761, 6762, 8375, 9476, and what networks use inside.
+# Names that public DNS never answers: RFC 6761, 6762, 8375, 9476, and usual internal names.
 _LOCAL_SUFFIXES = (
     "localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "private",
     "home.arpa", "test", "invalid", "example", "alt", "onion",
 )  # fmt: skip
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-# No URL has these, and in a header such as List-Unsubscribe they would begin something else.
+# Not allowed in a URL; in a header such as List-Unsubscribe they would end the URL.
 _FOREIGN = re.compile(r"""[\x00-\x20\x7f<>"\\^`{|}]""")
-# What browsers take for an IPv4 address: the last part is a number, or hexadecimal.
+# Browsers read a host as an IPv4 address if its last part is a decimal or hexadecimal number.
 _NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Azure's metadata service; those of other clouds have private or link-local addresses.
+# Azure's metadata service; other clouds' have private or link-local addresses.
 _METADATA = ipaddress.ip_address("168.63.129.16")
 
 
-def find_problem(url):
+def find_problem(url: str | None) -> str | None:
     """Return why recipients can't reach a URL over HTTPS, or None if its text shows no reason.
 
-    It asks no name server: a public name may still lead nowhere.
+    Makes no DNS query, so that a public name may still not exist.
 
-    :rtype: str | None
-    :return: one of PROBLEMS: "malformed" (no URL of a site), "scheme" (not https), "local_name"
+    :return: one of PROBLEMS: "malformed" (not a site's URL), "scheme" (not https), "local_name"
         (such as localhost or server.local), "bare_name" (without a dot), "private" (an IP address
         of this machine or of a private network)
     """
     url = (url or "").strip()
     try:
-        # Before urlsplit(), which leaves out line breaks and tabs without a word.
+        # Before urlsplit(), which silently removes line breaks and tabs.
         if _FOREIGN.search(url):
             return "malformed"
         parts = urlsplit(url)
         host = unicodedata.normalize("NFKC", parts.hostname or "").replace("\u3002", ".")
-        _port = parts.port  # raises ValueError for what is no port
+        _port = parts.port  # raises ValueError for an invalid port
     except ValueError:
         return "malformed"
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
@@ -55,13 +56,13 @@ def find_problem(url):
     )
 
 
-def find_host_problem(host):
-    """Return what `find_problem` says of a host's name or IP address: any but "scheme", or None."""
+def find_host_problem(host: str) -> str | None:
+    """Return one of PROBLEMS but "scheme" for a host name or IP address, or None."""
     address = _read_ip(host)
     if address is not None:
         return None if is_public(address) else "private"
     if ":" in host or _NUMERIC_END.fullmatch(host):
-        return "malformed"  # an IP address with a mistake
+        return "malformed"  # an invalid IP address
     try:
         labels = host.encode("idna").decode("ascii").lower().split(".")
     except UnicodeError:
@@ -74,8 +75,8 @@ def find_host_problem(host):
     return "bare_name" if len(labels) == 1 else None
 
 
-def _read_ip(host):
-    """Return the IP address that a host stands for, in any of its spellings, or None."""
+def _read_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that a host stands for, in any spelling, or None for a name."""
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host.partition("%")[0])
     if not _NUMERIC_END.fullmatch(host):
@@ -87,9 +88,9 @@ def _read_ip(host):
         return None
 
 
-def is_public(address):
-    """Tell whether an address of the module `ipaddress` belongs to one host of the internet."""
-    if address.version == 6:
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Tell whether an address is a public unicast address of the internet."""
+    if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

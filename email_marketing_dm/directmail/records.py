@@ -1,33 +1,41 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What goes to and comes from DirectMail, as plain values.
+"""Requests to and answers of DirectMail as plain values.
 
-All ids are strings, all times are aware and in UTC (None where DirectMail gave none that can be
-read). Status words come from ``const``; a code that is not listed there gives "".
+All ids are strings, all times are aware and in UTC (None where DirectMail gave none or one that
+can't be read). Status words come from ``const``; a code that is not listed there gives "".
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 
 from .const import BEIJING, DETAIL_STATUS, DOMAIN_CHECK_STATUS, TEMPLATE_STATUS
+
+Row = Mapping[str, Any]  # decoded JSON with DirectMail's names; the SDK brings no types
 
 
 @dataclass
 class Mail:
     """One mail to one address.
 
-    Its content is either an approved template with this person's ``variables``, or ``html_body``,
-    for programs that show no HTML with a ``text_body``.
+    Either ``template_id`` (an approved template, filled with ``variables``) or ``html_body`` is
+    set. ``text_body`` is for mail programs without HTML.
 
     :ivar address_type: 1 sends as ``sender``, 0 as a random account of the sender's domain
-    :ivar reply_address: where answers go; empty for the sender itself, see ``reply_as_sender``
-    :ivar reply_as_sender: answers go to the verified reply address that the sender has in
-        DirectMail's console
-    :ivar tag: must exist at DirectMail
-    :ivar headers: at most 10, of Message-ID, List-Unsubscribe, List-Unsubscribe-Post and X-User-*
-    :ivar unsubscribe_link: whether DirectMail adds a link of its own ("default") or not
-        ("disabled"); "" where ``headers`` have none
-    :ivar unsubscribe_filter: whom DirectMail itself holds back after an unsubscription through its
-        link: one of const.UNSUBSCRIBE_FILTERS
+    :ivar reply_address: Reply-To; "" for the sender, see ``reply_as_sender``
+    :ivar reply_as_sender: use the verified reply address that the sender has in DirectMail's
+        console
+    :ivar tag: name of a tag that exists at DirectMail, or ""
+    :ivar headers: {name: value}, at most 10: Message-ID, List-Unsubscribe, List-Unsubscribe-Post
+        and X-User-*
+    :ivar variables: {name in the template: value}
+    :ivar unsubscribe_link: "default" lets DirectMail add its own link, "disabled" doesn't; "" is
+        "default" where ``headers`` have no List-Unsubscribe, else "disabled"
+    :ivar unsubscribe_filter: for which senders DirectMail drops mails to a recipient who used
+        DirectMail's link: one of const.UNSUBSCRIBE_FILTERS
     """
 
     sender: str
@@ -38,9 +46,9 @@ class Mail:
     reply_address: str = ""
     reply_as_sender: bool = False
     tag: str = ""
-    headers: dict = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     template_id: str = ""
-    variables: dict = field(default_factory=dict)
+    variables: dict[str, object] = field(default_factory=dict)
     html_body: str = ""
     text_body: str = ""
     click_trace: bool = False
@@ -50,9 +58,9 @@ class Mail:
 
 @dataclass(frozen=True)
 class AccountSummary:
-    """Mails a day and a month, and counts of what the account has.
+    """Quotas of an account (mails a day and a month), and how many objects it has.
 
-    How much of today's quota is used is not told. ``user_status`` is a set of
+    DirectMail doesn't tell how much of today's quota is used. ``user_status`` is a set of
     const.USER_STATUS_BITS; 0 is healthy.
     """
 
@@ -71,7 +79,7 @@ class AccountSummary:
     templates: int
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> AccountSummary:
         """Read a DescAccountSummary answer."""
         return cls(
             daily_quota=as_int(row.get("DailyQuota")),
@@ -94,8 +102,8 @@ class AccountSummary:
 class SenderAddress:
     """A sender address. ``send_type`` is "batch" (marketing) or "trigger".
 
-    ``account_status`` and ``domain_status`` are 0 when all is well. ``daily_count`` is the most it
-    may send a day, ``daily_used`` what it has sent today (help, QueryMailAddressByParam).
+    ``account_status`` and ``domain_status``: 0 is healthy. ``daily_count`` is the limit of mails a
+    day, ``daily_used`` how many were sent today (help, QueryMailAddressByParam).
     """
 
     mail_address_id: str
@@ -111,7 +119,7 @@ class SenderAddress:
     month_used: int
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> SenderAddress:
         """Read a row of QueryMailAddressByParam. An unreadable status counts as bad."""
         return cls(
             mail_address_id=as_text(row.get("MailAddressId")),
@@ -141,10 +149,10 @@ class Domain:
     cname: str
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> Domain:
         """Read a row of QueryDomainByParam."""
 
-        def check(name):
+        def check(name: str) -> str:
             return DOMAIN_CHECK_STATUS.get(as_int(row.get(name), -1), "")
 
         return cls(
@@ -160,7 +168,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class DomainRecords:
-    """The checks of a sending domain; each is "verified", "not_verified" or "" where not told."""
+    """The DNS checks of a sending domain; each is "verified", "not_verified" or "" (not told)."""
 
     ownership: str
     spf: str
@@ -169,10 +177,10 @@ class DomainRecords:
     dmarc: str
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> DomainRecords:
         """Read a DescDomain answer."""
 
-        def check(name):
+        def check(name: str) -> str:
             return DOMAIN_CHECK_STATUS.get(as_int(row.get(name), -1), "")
 
         return cls(
@@ -186,14 +194,14 @@ class DomainRecords:
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag: DirectMail groups its figures by it."""
+    """A tag of mails; DirectMail's statistics and delivery details can be queried by tag."""
 
     tag_id: str
     name: str
     description: str
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> Tag:
         """Read a row of QueryTagByParam."""
         return cls(
             as_text(row.get("TagId")),
@@ -204,7 +212,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class TemplateRow:
-    """A template in a list. ``comment`` is the reviewer's, empty unless rejected."""
+    """A template in a list. ``comment`` is the reviewer's; "" unless rejected."""
 
     template_id: str
     name: str
@@ -213,7 +221,7 @@ class TemplateRow:
     created_at: datetime | None
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> TemplateRow:
         """Read a row of QueryTemplateByParam."""
         return cls(
             template_id=as_text(row.get("TemplateId")),
@@ -226,9 +234,9 @@ class TemplateRow:
 
 @dataclass(frozen=True)
 class Template:
-    """A template with its content, as DirectMail holds it.
+    """A template with its content, as DirectMail stores it.
 
-    DescTemplate has no field for the reviewer's comment; list_templates() has it.
+    DescTemplate has no field for the reviewer's comment; `TemplateRow` has one.
     """
 
     template_id: str
@@ -240,8 +248,8 @@ class Template:
     remark: str
 
     @classmethod
-    def from_wire(cls, template_id, row):
-        """Read a DescTemplate answer. Contents are kept to the letter, to be compared."""
+    def from_wire(cls, template_id: object, row: Row) -> Template:
+        """Read a DescTemplate answer. Texts are not stripped: they are compared with Odoo's."""
         return cls(
             template_id=as_text(template_id),
             name=as_exact(row.get("TemplateName")),
@@ -255,9 +263,9 @@ class Template:
 
 @dataclass(frozen=True)
 class DeliveryDetail:
-    """What became of one mail. ``status`` is a word of const.DETAIL_STATUS.
+    """The outcome of one mail. ``status`` is a word of const.DETAIL_STATUS.
 
-    Carries neither EnvId nor our headers, and appears only once there is an outcome.
+    DirectMail lists a mail only once it has an outcome, without EnvId and without our headers.
     """
 
     address: str
@@ -269,7 +277,7 @@ class DeliveryDetail:
     updated_at: datetime | None
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> DeliveryDetail:
         """Read a row of SenderStatisticsDetailByParam."""
         return cls(
             address=as_text(row.get("ToAddress")),
@@ -286,13 +294,13 @@ class DeliveryDetail:
 class DetailPage:
     """A page of delivery details; ``next_start`` is None on the last one."""
 
-    rows: tuple
+    rows: tuple[DeliveryDetail, ...]
     next_start: str | None
 
 
 @dataclass(frozen=True)
 class BlockedAddress:
-    """Somebody who unsubscribed, or reported a mail as spam. ``reason`` as DirectMail gives it."""
+    """An address that unsubscribed or reported spam. ``reason`` is DirectMail's number."""
 
     address: str
     sender: str
@@ -301,7 +309,7 @@ class BlockedAddress:
     sent_at: datetime | None
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> BlockedAddress:
         """Read a row of ListBlockSending."""
         return cls(
             address=as_text(row.get("BlockEmail")),
@@ -316,19 +324,19 @@ class BlockedAddress:
 class BlockedPage:
     """A page of blocked addresses; ``next_token`` is None on the last one."""
 
-    rows: tuple
+    rows: tuple[BlockedAddress, ...]
     next_token: str | None
 
 
 @dataclass(frozen=True)
 class InvalidAddress:
-    """An address that DirectMail sends nothing to, because it does not exist."""
+    """An address that DirectMail doesn't send to, because the mailbox does not exist."""
 
     address: str
     updated_at: datetime | None
 
     @classmethod
-    def from_wire(cls, row):
+    def from_wire(cls, row: Row) -> InvalidAddress:
         """Read a row of QueryInvalidAddress."""
         return cls(
             address=as_text(row.get("ToAddress")),
@@ -340,27 +348,27 @@ class InvalidAddress:
 class InvalidPage:
     """A page of invalid addresses; ``next_start`` is None on the last one."""
 
-    rows: tuple
+    rows: tuple[InvalidAddress, ...]
     next_start: str | None
 
 
-def as_exact(value):
-    """The text of a value to the letter, save for what no database takes; "" for lists and objects.
+def as_exact(value: object) -> str:
+    """Return the text of a value to the letter, save for what no database takes.
 
-    JSON may spell NUL and half a surrogate pair.
+    JSON may spell NUL and half a surrogate pair. Lists and objects are "".
     """
     if value is None or isinstance(value, (dict, list)):
         return ""
     return str(value).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
-def as_text(value):
-    """A stripped string; DirectMail gives the same field as number and as text."""
+def as_text(value: object) -> str:
+    """Return a stripped string; DirectMail gives the same field as a number and as a text."""
     return as_exact(value).strip()
 
 
-def as_int(value, default=0):
-    """A whole number of 32 bits from a number or its text, else ``default``."""
+def as_int(value: Any, default: int = 0) -> int:
+    """Return the whole number of 32 bits that a number or text stands for, else ``default``."""
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
@@ -368,10 +376,10 @@ def as_int(value, default=0):
     return number if abs(number) < 2**31 else default
 
 
-def as_time(value):
-    """An aware UTC time from epoch seconds or milliseconds, or from ISO text.
+def as_time(value: object) -> datetime | None:
+    """Return the time (aware, UTC) of epoch seconds or milliseconds, or of an ISO text.
 
-    Text without a zone is Beijing time, as everywhere at DirectMail. None where unreadable.
+    A text without a zone is Beijing time, DirectMail's own. None where it can't be read.
     """
     text = as_text(value)
     try:

@@ -1,13 +1,21 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What the client's calls carry and bring back, whoever carries them."""
+"""Builds the fields of calls and checks their answers, without the SDK."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
 
 from .answers import verdict_of_code
 from .const import BEIJING
 from .errors import DirectMailError
-from .records import as_text
+from .records import Row, as_text
+
+AnswerBody = dict[str, Any]  # decoded JSON with DirectMail's names; the SDK brings no types
+Fields = dict[str, str | int | None]  # parameters of a call; None is left out
 
 
-def template_fields(name, subject, sender_name, text, remark):
+def template_fields(name: str, subject: str, sender_name: str, text: str, remark: str) -> Fields:
     """Return the fields of a call that creates or changes a template."""
     return {
         "TemplateName": name,
@@ -18,10 +26,10 @@ def template_fields(name, subject, sender_name, text, remark):
     }
 
 
-def check_answer(answer):
-    """Return ``answer`` if it is one of DirectMail's: the SDK lets any 200 with JSON through.
+def check_answer(answer: object) -> AnswerBody:
+    """Return ``answer`` if it is DirectMail's: the SDK returns any JSON with status 200.
 
-    :raise DirectMailError: if it is not, or says no
+    :raise DirectMailError: no RequestId, or an error code
     """
     if not isinstance(answer, dict) or not answer.get("RequestId"):
         raise DirectMailError("not_directmail", "NoRequestId", sent_unknown=True)
@@ -37,10 +45,10 @@ def check_answer(answer):
     return answer
 
 
-def get_required(answer, name):
-    """Return a text that an answer must have.
+def get_required(answer: AnswerBody, name: str) -> str:
+    """Return the text of a field that an answer must have.
 
-    :raise DirectMailError: if it has none
+    :raise DirectMailError: the field is missing or empty
     """
     value = as_text(answer.get(name))
     if not value:
@@ -50,7 +58,7 @@ def get_required(answer, name):
     return value
 
 
-def get_object(answer, name):
+def get_object(answer: AnswerBody, name: str) -> Row:
     """Return an object inside an answer; it may be missing where it is empty.
 
     :raise DirectMailError: for anything else
@@ -61,7 +69,7 @@ def get_object(answer, name):
     return value
 
 
-def get_rows(answer, *path):
+def get_rows(answer: AnswerBody, *path: str) -> list[Row]:
     """Return a list of objects inside an answer; it may be missing where there are none.
 
     :param path: the names that lead to it, such as "data", "tag"
@@ -77,7 +85,7 @@ def get_rows(answer, *path):
     return rows
 
 
-def _make_shape_error(answer, name):
+def _make_shape_error(answer: AnswerBody, name: str) -> DirectMailError:
     return DirectMailError(
         "not_directmail",
         f"Odd{name[0].upper()}{name[1:]}",
@@ -86,7 +94,7 @@ def _make_shape_error(answer, name):
     )
 
 
-def whole_minutes(start, end):
+def whole_minutes(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """Return both in Beijing time, rounded down to whole minutes.
 
     :raise ValueError: for a time without a time zone
@@ -94,4 +102,4 @@ def whole_minutes(start, end):
     if start.tzinfo is None or end.tzinfo is None:
         raise ValueError("Times must have a time zone.")
     start, end = start.astimezone(BEIJING), end.astimezone(BEIJING)
-    return tuple(moment.replace(second=0, microsecond=0) for moment in (start, end))
+    return start.replace(second=0, microsecond=0), end.replace(second=0, microsecond=0)
