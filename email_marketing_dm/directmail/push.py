@@ -1,11 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Events that EventBridge pushes: whether one is genuine, and what it says.
+"""Verifies and reads the events that EventBridge pushes.
 
 Signatures follow the help page on EventBridge's HTTP targets. Where it and Alibaba's own verifier
-differ, either form is accepted; each proves the same. A genuine signature only says that
-EventBridge sent it, to this address: any customer of Alibaba Cloud may have it do so. That it
-comes from *our* rule is what the token says.
+differ, both forms are accepted; they prove the same. A genuine signature only proves that
+EventBridge sent the push to this address: a rule of any customer of Alibaba Cloud can do that. The
+token proves that the push comes from *our* rule.
 """
+
+from __future__ import annotations
 
 import base64
 import binascii
@@ -13,6 +15,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -20,26 +23,28 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from .certificates import read_public_key
 from .const import DETAIL_STATUS, REGIONS
 from .records import as_int, as_text, as_time
 
-BODY_MAX = 1024 * 1024  # bytes; an event has one or two thousand
+BODY_MAX = 1024 * 1024  # bytes; one event has 1,000 to 2,000
 BATCH_MAX = 1000  # events in one push
 CERTIFICATE_MAX = 64 * 1024  # bytes
-WINDOW = 60  # seconds
-# Buckets of other names on this service belong to other customers.
+WINDOW = 60  # seconds that a push's time may differ from ours
+# Exact names: other buckets on this service belong to other customers.
 CERTIFICATE_HOSTS = frozenset(
     f"{region}-eventbridge.oss-accelerate.aliyuncs.com" for region, _endpoint in REGIONS
 )
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 PREFIX = "x-eventbridge-"
-# What follows the body in the signed text: nothing by the help page's formula, a newline in
-# Alibaba's own verifier. Public verifiers try both.
+NOTIFY_HEADER = "x-user-notify-mid"  # carries the mail's token; compared in lower case
+# Ending of the signed text behind the body: none by the help page's formula, a newline in Alibaba's
+# own verifier. Public verifiers try both.
 ENDINGS = (b"", b"\n")
 
-# Event type -> our word; of deliveries the status says more.
+# Event type -> PushedEvent.kind; for deliveries const.DETAIL_STATUS is more exact.
 KINDS = {
     "dm:Deliver:Succeed": "delivered",
     "dm:Deliver:Fail": "failed",
@@ -52,9 +57,9 @@ KINDS = {
 
 
 class PushRefused(Exception):
-    """A push that changes nothing. ``reason`` is one of REASONS."""
+    """A push that is not accepted. ``reason`` is one of REASONS."""
 
-    def __init__(self, reason):
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -73,12 +78,12 @@ REASONS = (
 
 @dataclass(frozen=True)
 class PushedEvent:
-    """One event; texts are empty and times None where it doesn't say.
+    """One event; a missing text is "", a missing time None.
 
     :ivar kind: "delivered", "invalid", "spam", "failed", "open", "click", "unsubscribe",
         "subscribe", "complaint", or "other"
-    :ivar token: what we sent along in X-User-Notify-Mid, else the local part of our Message-ID
-    :ivar address: the recipient's, not normalised
+    :ivar token: the mail's header X-User-Notify-Mid, else the local part of its Message-ID
+    :ivar address: the recipient's, not normalized
     """
 
     event_id: str
@@ -94,20 +99,28 @@ class PushedEvent:
 
 
 def verify(
-    headers, body, *, urls, token, certificate, now, test_mode=False, endings=ENDINGS
-):
-    """Check that EventBridge sent this a moment ago, by our rule, to this very address.
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    urls: Iterable[str],
+    token: str,
+    certificate: Callable[[str], bytes],
+    now: float,
+    test_mode: bool = False,
+    endings: Iterable[bytes] = ENDINGS,
+) -> None:
+    """Check that EventBridge sent a push within WINDOW seconds, by our rule, to this address.
 
-    :param headers: a mapping; names in any case
-    :param bytes body: as received
+    :param headers: names in any case
+    :param body: as received
     :param urls: spellings of the address that was called
-    :param str token: what the rule must say
+    :param token: the token of our rule
     :param certificate: function from a URL to the certificate's bytes, called for allowed hosts
         only; raises OSError
-    :param float now: epoch seconds
-    :param bool test_mode: take certificates from this machine too
-    :param endings: what may stand behind the body in the signed text
-    :raise PushRefused: not so
+    :param now: epoch seconds
+    :param test_mode: also accept certificates from this machine
+    :param endings: accepted endings of the signed text behind the body
+    :raise PushRefused: unsigned, expired, or not genuine
     """
     headers = {name.lower(): value for name, value in headers.items()}
     stamp = as_text(headers.get(f"{PREFIX}signature-timestamp"))
@@ -132,12 +145,12 @@ def verify(
         raise PushRefused("signature")
 
 
-def read_events(body):
+def read_events(body: str | bytes) -> list[PushedEvent]:
     """Return the PushedEvents in a body: a CloudEvent in JSON, or a list of them.
 
-    Types that nobody knows are "other"; that is no error.
+    An event of an unlisted type is kept with the kind "other".
 
-    :raise PushRefused: it is something else
+    :raise PushRefused: not JSON, not a CloudEvent, or too many
     """
     try:
         data = json.loads(body)
@@ -149,21 +162,22 @@ def read_events(body):
     return [_read_event(row) for row in rows]
 
 
-def _read_event(row):
+def _read_event(row: object) -> PushedEvent:
     if not isinstance(row, dict) or not as_text(row.get("id")) or not as_text(row.get("type")):
         raise PushRefused("malformed")
-    data = row.get("data")
-    data = data if isinstance(data, dict) else {}
+    content = row.get("data")
+    data: dict[str, object] = content if isinstance(content, dict) else {}
     kind = KINDS.get(as_text(row["type"]), "other")
     if as_text(row["type"]).startswith("dm:Deliver:"):
         kind = DETAIL_STATUS.get(as_int(data.get("status"), -1), kind)
+    echo = find_echo(data)
     message_id = as_text(data.get("msg_id") or data.get("message_id")).strip("<>")
     return PushedEvent(
         event_id=as_text(row["id"]),
         type=as_text(row["type"]),
         kind=kind,
         occurred_at=as_time(row.get("time")),
-        token=_get_notified(data) or message_id.partition("@")[0],
+        token=echo[2] if echo and echo[2] else message_id.partition("@")[0],
         address=as_text(data.get("rcpt") or data.get("block_email")),
         tag=as_text(data.get("tag")),
         code=as_text(data.get("failed_type") or data.get("err_code")),
@@ -172,11 +186,11 @@ def _read_event(row):
     )
 
 
-def _get_notified(data):
-    """Return our own X-User-Notify-Mid as DirectMail echoes it, or "".
+def find_echo(data: Mapping[str, object]) -> tuple[str, str, str] | None:
+    """Return (field, name, value) of the mail's header X-User-Notify-Mid in an event, or None.
 
     The help page's sample has the headers as an object named "header"; public receivers also read
-    "headers", and texts of JSON.
+    "headers", and headers as a JSON text.
     """
     for field in ("header", "headers"):
         headers = data.get(field)
@@ -187,13 +201,18 @@ def _get_notified(data):
                 continue
         if isinstance(headers, dict):
             for name, value in headers.items():
-                if name.lower() == "x-user-notify-mid":
-                    return as_text(value)
-    return ""
+                if name.lower() == NOTIFY_HEADER:
+                    return field, name, as_text(value)
+    return None
 
 
-def _public_key(url, certificate, test_mode):
-    """Return the RSA key of the certificate at ``url``, which must be where EventBridge's are."""
+def _public_key(
+    url: str, certificate: Callable[[str], bytes], test_mode: bool
+) -> RSAPublicKey:
+    """Return the RSA key of the certificate at ``url``, on one of CERTIFICATE_HOSTS.
+
+    :raise PushRefused: another host, or no certificate
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -208,7 +227,7 @@ def _public_key(url, certificate, test_mode):
         raise PushRefused("certificate") from None
 
 
-def _signed_text(url, headers, method, body):
+def _signed_text(url: str, headers: Mapping[str, str], method: str, body: bytes) -> bytes:
     names = ["signature-timestamp", method, "signature-version", "signature-url"]
     if headers.get(f"{PREFIX}signature-token") is not None:
         names.append("signature-token")
@@ -216,8 +235,8 @@ def _signed_text(url, headers, method, body):
     return "\n".join([url, *lines]).encode() + b"\n" + body
 
 
-def _check_rsa(key, headers, text):
-    """The newer form: RSA over SHA-256."""
+def _check_rsa(key: RSAPublicKey, headers: Mapping[str, str], text: bytes) -> bool:
+    """Check the newer form of signature: RSA over SHA-256."""
     if as_text(headers.get(f"{PREFIX}hash-method")).upper() != "SHA256":
         return False
     signature = _from_base64(headers.get(f"{PREFIX}signature-v2"))
@@ -228,11 +247,11 @@ def _check_rsa(key, headers, text):
     return True
 
 
-def _check_hmac(key, headers, text):
-    """The older form: HMAC-SHA1 with a passing secret that is encrypted with the private key.
+def _check_hmac(key: RSAPublicKey, headers: Mapping[str, str], text: bytes) -> bool:
+    """Check the older form: HMAC-SHA1 with a one-time secret encrypted with the private key.
 
-    Everybody can read that secret with the certificate, so this form proves little by itself; the
-    token in the signed text does.
+    The public certificate decrypts the secret, so this form proves little by itself; the token in
+    the signed text does.
     """
     if not re.fullmatch("hmac-?sha1", as_text(headers.get(f"{PREFIX}signature-method")).lower()):
         return False
@@ -245,7 +264,8 @@ def _check_hmac(key, headers, text):
     return hmac.compare_digest(_from_base64(headers.get(f"{PREFIX}signature")), wanted)
 
 
-def _from_base64(text):
+def _from_base64(text: str | None) -> bytes:
+    """Return the decoded bytes, or b"" if ``text`` is not Base64."""
     try:
         return base64.b64decode(as_text(text), validate=True)
     except (binascii.Error, ValueError):

@@ -1,23 +1,41 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""In which of the documented forms a push came that `push.verify` took for genuine."""
+"""Finds out which of the documented forms EventBridge uses, from a push that is genuine."""
+
+from __future__ import annotations
 
 import base64
 import json
 import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypedDict
 
 from cryptography import x509
 
-from .push import PREFIX, PushRefused, verify
+from .push import NOTIFY_HEADER, PREFIX, PushRefused, find_echo, verify
 
-_NOTIFY = "x-user-notify-mid"
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*")
 
 
-def describe_push(headers, body, **options):
+class VerifyOptions(TypedDict):
+    """Keyword parameters of `push.verify`, without ``endings``."""
+
+    urls: list[str]
+    token: str
+    certificate: Callable[[str], bytes]
+    now: float
+    test_mode: bool
+
+
+def describe_push(
+    headers: Mapping[str, str], body: bytes, **options: Unpack[VerifyOptions]
+) -> dict[str, str]:
     """Return {behavior: value} of a genuine push.
 
-    :param headers: a mapping; names in any case
-    :param bytes body: as received
+    :param headers: names in any case
+    :param body: as received
     :param options: those of `push.verify`
     """
     headers = {name.lower(): value for name, value in headers.items()}
@@ -29,8 +47,10 @@ def describe_push(headers, body, **options):
     return found | _describe_certificate(options["certificate"](url)) | _describe_echo(body)
 
 
-def _is_signed(headers, body, ending, options):
-    """Tell whether the signature is right for the body with just this ending."""
+def _is_signed(
+    headers: Mapping[str, str], body: bytes, ending: bytes, options: VerifyOptions
+) -> bool:
+    """Tell whether the signature is genuine for the body with this ending."""
     try:
         verify(headers, body, endings=(ending,), **options)
     except PushRefused:
@@ -38,7 +58,7 @@ def _is_signed(headers, body, ending, options):
     return True
 
 
-def _describe_certificate(content):
+def _describe_certificate(content: bytes) -> dict[str, str]:
     text = content.strip()
     if b"-----BEGIN" in text:
         encoding, certified = "pem", b"BEGIN CERTIFICATE" in text
@@ -57,15 +77,14 @@ def _describe_certificate(content):
     }
 
 
-def _describe_echo(body):
-    """Return where the events of a body have the mail's own header, and how it is written."""
-    data = json.loads(body)
-    for row in data if isinstance(data, list) else [data]:
-        for field in ("header", "headers"):
-            names = (row.get("data") or {}).get(field)
-            names = json.loads(names) if isinstance(names, str) else names
-            for name in names or ():
-                if name.lower() == _NOTIFY:
-                    written = "lower" if name == _NOTIFY else "sent"
-                    return {"echo_field": field, "echo_names": written}
+def _describe_echo(body: bytes) -> dict[str, str]:
+    """Return the field in which a body's events echo the mail's header, and the name's case."""
+    rows = json.loads(body)
+    for row in rows if isinstance(rows, list) else [rows]:
+        data = row.get("data") if isinstance(row, dict) else None
+        echo = find_echo(data) if isinstance(data, dict) else None
+        if echo:
+            field, name, _value = echo
+            written = "lower" if name == NOTIFY_HEADER else "sent"
+            return {"echo_field": field, "echo_names": written}
     return {"echo_field": "none"}

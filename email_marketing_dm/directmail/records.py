@@ -371,7 +371,7 @@ def as_int(value: Any, default: int = 0) -> int:
     """Return the whole number of 32 bits that a number or text stands for, else ``default``."""
     try:
         number = int(value)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):  # Python reads the JSON number 1e999 as infinity
         return default
     return number if abs(number) < 2**31 else default
 

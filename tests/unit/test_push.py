@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from email_marketing_dm.directmail.push import BATCH_MAX, PushRefused, read_events, verify
+from email_marketing_dm.directmail.push_forms import describe_push
 
 HOST = "https://ap-southeast-1-eventbridge.oss-accelerate.aliyuncs.com"
 URL = "https://www.example.com/directmail/events/abc"
@@ -269,6 +270,7 @@ def test_echoed_headers_in_any_form(field, header):
         ("dm:Deliver:Succeed", "0", "delivered"),
         ("dm:Deliver:Fail", 3, "spam"),
         ("dm:Deliver:Fail", "99", "failed"),
+        ("dm:Deliver:Fail", float("inf"), "failed"),
         ("dm:Trace:Open", None, "open"),
         ("dm:Trace:Click", None, "click"),
         ("dm:Feedback:UnSubscribe", None, "unsubscribe"),
@@ -309,3 +311,42 @@ def test_no_events(body):
 def test_event_that_says_little(data):
     [read] = read_events(json.dumps({"id": "1", "type": "dm:Deliver:Fail", "data": data}))
     assert (read.kind, read.token, read.address, read.occurred_at) == ("failed", "", "", None)
+
+
+def describe(*events):
+    body = json.dumps(events).encode()
+    options = {
+        "urls": [URL],
+        "token": "token",
+        "certificate": lambda _url: KEY.certificate,
+        "now": NOW,
+        "test_mode": False,
+    }
+    return describe_push(sign(body=body), body, **options)
+
+
+def test_forms_of_a_push():
+    found = describe(event(headers={"X-User-Notify-Mid": "token"}))
+    assert found == {
+        "signature": "rsa",
+        "signature_newline": "no",
+        "certificate_encoding": "pem",
+        "certificate_content": "certificate",
+        "echo_field": "headers",
+        "echo_names": "sent",
+    }
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], "x", {"header": [1]}, {"header": 1}, {"header": "free text"}]
+)
+def test_forms_of_a_push_whose_first_event_says_little(data):
+    """`read_events` accepts such an event, so that First contact has to bear it too."""
+    odd = {"id": "1", "type": "dm:Trace:Open", "data": data}
+    found = describe(odd, event(headers={"x-user-notify-mid": "token"}))
+    assert (found["echo_field"], found["echo_names"]) == ("headers", "lower")
+
+
+def test_forms_of_a_push_whose_header_is_no_json():
+    found = describe(event(header="free text", headers='{"x-user-notify-mid": "token"}'))
+    assert (found["echo_field"], found["echo_names"]) == ("headers", "lower")
