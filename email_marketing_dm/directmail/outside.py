@@ -1,77 +1,83 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Calls to hosts that a user typed: they reach public addresses only, and follow no redirect.
+"""Calls to hosts that a user typed: only to public addresses, and without following redirects.
 
-Else whoever may edit an account could have this server call what stands beside it: a database, a
-router, the metadata service of a cloud. The name is looked up once, and the connection goes to an
-address that was checked, so that the name can't lead elsewhere in between.
+Otherwise a user who may edit an account could make this server call a database, a router or the
+metadata service of a cloud in its own network. The name is looked up once and the connection uses
+an address that was checked, so that DNS can't return another address in between.
 """
+
+from __future__ import annotations
 
 import ipaddress
 import re
 import socket
 import ssl
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
 from .public_address import is_public
 
-SECONDS = 4
-SIZE_MAX = 200
+SECONDS = 4  # for the whole request
+SIZE_MAX = 200  # bytes of an answer that are read
 PORTS = {"http": 80, "https": 443}
 
 
 class UnknownNameError(NewConnectionError):
-    """No address is known for a host's name."""
+    """DNS has no address for a host name."""
 
 
 class NotPublicError(NewConnectionError):
-    """A host is this machine, or in a network that isn't public."""
+    """A host is this machine, or in a private network."""
 
 
-class PublicConnection:
-    """What is added to urllib3's connections so that they reach public addresses only."""
+class PublicConnection(HTTPConnection):
+    """Mixin for urllib3's connections that connects to public addresses only."""
 
-    def _new_conn(self):
-        """Return a socket; raise what urllib3's does, or `UnknownNameError`, `NotPublicError`."""
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        """Return a connected socket.
+
+        :raise UnknownNameError: DNS has no address
+        :raise NotPublicError: one of the addresses is not public
+        :raise NewConnectionError, ConnectTimeoutError: urllib3's, of the last address
+        """
         name = self._dns_host
-        failed = None
+        failed: Exception | None = None
         try:
-            # urllib3 connects to _dns_host, and takes the name for TLS and headers afterwards.
+            # urllib3 connects to _dns_host; TLS and headers use the name, restored in finally.
             for address in self._find_addresses(name):
                 self._dns_host = address
                 try:
                     return super()._new_conn()
                 except (NewConnectionError, ConnectTimeoutError) as error:
                     failed = error
-            raise failed
+            raise failed or UnknownNameError(self, "the name has no address")
         finally:
             self._dns_host = name
 
-    def _find_addresses(self, name):
+    def _find_addresses(self, name: str) -> list[str]:
         try:
             found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise UnknownNameError(self, "the name is unknown") from error
-        addresses = [row[4][0] for row in found]
-        # One that isn't public spoils all: a name with both kinds is an attempt to get inside.
+        addresses = [str(row[4][0]) for row in found]
+        # A name with public and private addresses is an attack on the private network: refuse all.
         if not all(is_public(ipaddress.ip_address(text.partition("%")[0])) for text in addresses):
             raise NotPublicError(self, "not a public address")
         return addresses
 
 
-class _HTTPConnection(PublicConnection, HTTPConnectionPool.ConnectionCls):
-    pass
-
-
-class _HTTPSConnection(PublicConnection, HTTPSConnectionPool.ConnectionCls):
+class _HTTPSConnection(PublicConnection, HTTPSConnection):
     pass
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+    ConnectionCls = PublicConnection
 
 
 class _HTTPSPool(HTTPSConnectionPool):
@@ -80,10 +86,12 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request.
+    """The result of a request.
 
-    :ivar problem: "" (there was an answer), "name" (unknown host), "inside" (the host is not a
-        public one), "certificate", or "connection"
+    :ivar problem: "" (there was an answer), "name" (unknown host), "inside" (the host is not
+        public), "certificate", or "connection"
+    :ivar status: HTTP status, 0 without an answer
+    :ivar text: the first SIZE_MAX bytes of the body as ASCII, stripped
     """
 
     problem: str = ""
@@ -91,22 +99,22 @@ class Answer:
     text: str = ""
 
 
-def is_allowed(url, hosts):
-    """Tell whether a list of hosts has that of a URL, as it is spelled there.
+def is_allowed(url: str, hosts: str | None) -> bool:
+    """Tell whether a list of hosts contains the host of a URL, in the same spelling.
 
-    :param str url: http or https
-    :param str hosts: names or IP addresses between commas, each perhaps with a port; without one
-        all ports are meant
+    :param url: http or https
+    :param hosts: host names or IP addresses separated by commas; an entry without a port allows
+        all ports
     """
     try:
         parts = urlsplit(url)
-        wanted = parts.hostname, parts.port or PORTS.get(parts.scheme)
+        host, port = parts.hostname, parts.port or PORTS.get(parts.scheme)
     except ValueError:
         return False
-    return any(_fits(entry, *wanted) for entry in re.split(r"[,\s]+", hosts or "") if entry)
+    return any(_fits(entry, host, port) for entry in re.split(r"[,\s]+", hosts or "") if entry)
 
 
-def _fits(entry, host, port):
+def _fits(entry: str, host: str | None, port: int | None) -> bool:
     try:
         listed = urlsplit(f"//{entry}")
         return listed.hostname == host and listed.port in (None, port)
@@ -114,32 +122,38 @@ def _fits(entry, host, port):
         return False
 
 
-def is_usual(url):
-    """Tell whether a URL leads to the port at which web sites answer."""
+def is_usual(url: str) -> bool:
+    """Tell whether a URL has the default port of its protocol, http or https."""
     parts = urlsplit(url)
     return parts.port in (None, PORTS[parts.scheme])
 
 
-def fetch(url, body=None, *, anywhere=False, seconds=SECONDS):
-    """Return the `Answer` to a GET, or to a POST of a body. Proxies are not used.
+def fetch(
+    url: str, body: bytes | None = None, *, anywhere: bool = False, seconds: float = SECONDS
+) -> Answer:
+    """Return the `Answer` to a GET, or to a POST if there is a body. Proxies are not used.
 
-    :param str url: http or https, without user and password
-    :param bytes body: what to post, if anything
-    :param bool anywhere: also inside a network: the server's configuration allows this host
+    :param url: http or https, without user and password
+    :param anywhere: also at private addresses, for a host that the server's configuration allows
     """
     parts = urlsplit(url)
     try:
-        host = parts.hostname.encode("idna").decode("ascii")
+        host = (parts.hostname or "").encode("idna").decode("ascii")
     except UnicodeError:
         return Answer("name")
-    options = {"timeout": Timeout(total=seconds), "retries": False, "maxsize": 1}
-    if parts.scheme == "https":
-        kind = HTTPSConnectionPool if anywhere else _HTTPSPool
-        options["ssl_context"] = ssl.create_default_context()
-    else:
-        kind = HTTPConnectionPool if anywhere else _HTTPPool
+    port = parts.port or PORTS[parts.scheme]
+    timeout = Timeout(total=seconds)
+    context = ssl.create_default_context() if parts.scheme == "https" else None
+    pool: HTTPConnectionPool
     try:
-        with kind(host, parts.port or PORTS[parts.scheme], **options) as pool:
+        # By keyword: the order of the parameters differs between urllib3 1.26 and 2.
+        if context:
+            secure = HTTPSConnectionPool if anywhere else _HTTPSPool
+            pool = secure(host, port, timeout=timeout, retries=False, ssl_context=context)
+        else:
+            plain = HTTPConnectionPool if anywhere else _HTTPPool
+            pool = plain(host, port, timeout=timeout, retries=False)
+        with pool:
             return _ask(pool, parts, body)
     except UnknownNameError:
         return Answer("name")
@@ -151,7 +165,7 @@ def fetch(url, body=None, *, anywhere=False, seconds=SECONDS):
         return Answer("connection")
 
 
-def _ask(pool, parts, body):
+def _ask(pool: HTTPConnectionPool, parts: SplitResult, body: bytes | None) -> Answer:
     response = pool.urlopen(
         "GET" if body is None else "POST",
         parts.path or "/",

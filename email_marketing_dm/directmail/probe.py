@@ -1,7 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The template and the mail by which *First contact* finds out how DirectMail treats an account."""
+"""The template and the mail with which *First contact* finds out an account's behaviors."""
+
+from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..content.placeholders import TOKEN, html_value, plain_value
@@ -9,26 +12,27 @@ from ..content.sameness import is_same
 from ..privacy.address import normalise
 from .behaviors import find_suspect
 from .const import VARIABLES_MAX
+from .records import DeliveryDetail, Mail
 
-#: without these, approved content can't be handed over from Odoo
+#: operations without which Odoo can't submit a template
 TEMPLATE_ACTIONS = frozenset(("CreateTemplate", "ModifyTemplate", "DescTemplate", "DeleteTemplate"))
 
 NAME = "O'Brien & Sons"
 EMOJI = "\U0001f600\U0001f469\u200d\U0001f4bb"
 RIGHT_TO_LEFT = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd 123"
-SENDER_NAME = "First contact!"  # 14 characters: the most that every document allows
-#: value of the behavior ``alias_limit`` -> a sender name of just that length, the longest first
+SENDER_NAME = "First contact!"  # 14 characters: the smallest of the documented limits
+#: value of the behavior ``alias_limit`` -> a sender name of exactly that length, longest first
 SENDER_NAMES = {
     "30": "First contact: thirty letters!",
     "15": "First contact!!",
     "14": SENDER_NAME,
 }
 LONGEST = next(iter(SENDER_NAMES))
-#: no document names such a header, so DirectMail may refuse a mail with it
+#: a header that no document lists, so that DirectMail may refuse a mail with it
 STRANGE_HEADERS = {"First-Contact": "1"}
 SUBJECT_OF_TEMPLATE = "First contact: subject A, {NameSubject}"
 SUBJECT_OF_CALL = "First contact: subject B, {NameSubject}"
-#: names of the variables that are there only to make as many as a template may have
+#: names of variables that fill the template up to VARIABLES_MAX
 FILLERS = tuple(
     f"Probe{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(VARIABLES_MAX - 3)
 )
@@ -51,10 +55,10 @@ It is sent once,\tto the administrator.</p>
 """
 
 
-def make_text(public_url):
-    """Return the probe's text with its variables.
+def make_text(public_url: str) -> str:
+    """Return the template's HTML text with its variables.
 
-    :param str public_url: of this server, without a slash at its end
+    :param public_url: of this server, without a slash at its end
     """
     text = _TEXT
     for name, value in (
@@ -67,8 +71,8 @@ def make_text(public_url):
     return text
 
 
-def make_values(token):
-    """Return {variable: value}, escaped as those of a campaign."""
+def make_values(token: str) -> dict[str, object]:
+    """Return {variable: value}, escaped like the values of an email task."""
     fillers = {name: str(number) for number, name in enumerate(FILLERS, 1)}
     return {
         "Name": html_value(NAME),
@@ -80,26 +84,26 @@ def make_values(token):
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one attempt to send the mail tries out. A refused attempt is no mail and costs nothing.
+    """The variant of the mail in one attempt to send it. A refused attempt uses no quota.
 
-    :ivar str mode: "template" or "body": how the content is handed over
-    :ivar str alias_limit: a key of SENDER_NAMES
-    :ivar bool strange: with STRANGE_HEADERS
+    :ivar mode: "template" or "body": how the content is sent
+    :ivar alias_limit: a key of SENDER_NAMES
+    :ivar strange: with STRANGE_HEADERS
     """
 
     mode: str
     alias_limit: str = LONGEST
     strange: bool = True
 
-    def dress(self, mail):
-        """Return a `records.Mail` with this attempt's sender name and headers."""
+    def dress(self, mail: Mail) -> Mail:
+        """Return the mail with this attempt's sender name and headers."""
         headers = {**mail.headers, **(STRANGE_HEADERS if self.strange else {})}
         return replace(mail, sender_name=SENDER_NAMES[self.alias_limit], headers=headers)
 
-    def get_next(self, code):
-        """Return the attempt to make after a refusal, which takes back what was refused; or None.
+    def get_next(self, code: str) -> Attempt | None:
+        """Return the next attempt after a refusal, without the refused variant; None to give up.
 
-        :param str code: DirectMail's
+        :param code: error code of the refusal
         """
         suspect = find_suspect(code, self.mode)
         if suspect == "template_senders":
@@ -109,17 +113,18 @@ class Attempt:
         names = list(SENDER_NAMES)
         if suspect == "alias_limit" and self.alias_limit != names[-1]:
             return replace(self, alias_limit=names[names.index(self.alias_limit) + 1])
-        # The code does not say what was wrong, so that nothing is found out: see `get_found`.
+        # The code doesn't tell which variant was refused: use the safe value of both, for which
+        # `get_found` reports nothing.
         plain = replace(self, alias_limit=names[-1], strange=False)
         return None if self == plain else plain
 
-    def get_found(self, codes):
-        """Return {behavior: value} of what an accepted attempt has shown.
+    def get_found(self, codes: Iterable[str]) -> dict[str, str]:
+        """Return {behavior: value} that an accepted attempt has shown.
 
-        :param codes: of the attempts before it
+        :param codes: error codes of the attempts before this one
         """
         suspects = {find_suspect(code, self.mode) for code in codes}
-        found = {}
+        found: dict[str, str] = {}
         if self.mode == "template":
             found["template_senders"] = "all"
         if self.strange or "bad_headers" in suspects:
@@ -129,11 +134,11 @@ class Attempt:
         return found
 
 
-def compare_text(sent, stored):
-    """Return the value of the behavior ``stored_text`` that two texts show."""
+def compare_text(sent: str, stored: str) -> str:
+    """Return the value of the behavior ``stored_text`` for the sent and the stored text."""
     if stored == sent:
         return "exact"
-    # Line ends between tags, and how they are written, change nothing that anybody sees.
+    # Line breaks with the spaces around them: they change nothing that a reader sees.
     if _without_line_ends(stored) == _without_line_ends(sent):
         return "crlf"
     if not is_same(sent, stored):
@@ -143,15 +148,15 @@ def compare_text(sent, stored):
     return "entities" if entities > before else "other"
 
 
-def _without_line_ends(text):
+def _without_line_ends(text: str) -> str:
     return re.sub(r"\s*[\r\n]\s*", "", text)
 
 
-def find_own_row(rows, address):
-    """Return the newest `records.DeliveryDetail` of an address, or None."""
+def find_own_row(rows: Iterable[DeliveryDetail], address: str) -> DeliveryDetail | None:
+    """Return the newest delivery detail of an address, or None."""
     own = [row for row in rows if normalise(row.address) == normalise(address) and row.status]
     return max(own, key=_get_moment, default=None)
 
 
-def _get_moment(row):
+def _get_moment(row: DeliveryDetail) -> float:
     return row.updated_at.timestamp() if row.updated_at else 0
