@@ -1,19 +1,23 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """DirectMail's API. The only file that imports the provider's SDK.
 
-The SDK signs and carries the calls. Management calls go through its generic ``call_api``: the
-typed methods would only repeat each field name, drop answers they can't map without a word, and
+The SDK signs the calls and sends them. Management calls use its generic ``call_api``: the SDK's
+method of each operation repeats every field name, silently drops fields that its model lacks, and
 can't put a template into the form body.
 """
+
+from __future__ import annotations
 
 import json
 import logging
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import Any
 
 from alibabacloud_credentials.client import Client as CredentialClient
 from alibabacloud_credentials.provider import (
@@ -26,7 +30,7 @@ from alibabacloud_tea_openapi.utils import Utils
 from alibabacloud_tea_openapi.utils_models import Config, OpenApiRequest, Params
 from darabonba.core import DaraCore
 from darabonba.runtime import RuntimeOptions
-from requests import Session
+from requests import PreparedRequest, Response, Session
 from requests.utils import should_bypass_proxies
 
 from ..privacy.address import normalise
@@ -55,6 +59,7 @@ from .records import (
     InvalidAddress,
     InvalidPage,
     Mail,
+    Row,
     SenderAddress,
     Tag,
     Template,
@@ -62,20 +67,34 @@ from .records import (
     as_int,
     as_text,
 )
-from .wire import check_answer, get_object, get_required, get_rows, template_fields, whole_minutes
+from .wire import (
+    AnswerBody,
+    Fields,
+    check_answer,
+    get_object,
+    get_required,
+    get_rows,
+    template_fields,
+    whole_minutes,
+)
 
 __all__ = ["DirectMailClient", "Mail"]
 
-# With one, a header would go on as another header, or as the body.
+# The SDK and its library of credentials have no types.
+SdkRequest = Any
+SdkCredential = Any
+SdkProvider = Any
+
+# A line break in a header would start another header or the body.
 _LINE_BREAK = re.compile(r"[\r\n\0\x0b\x0c\x85\u2028\u2029]")
 _MAIL_TEMPLATE = 0  # TemplateType; 1 is a text message
-_PAGES_MAX = 1_000  # a management list that goes on for longer isn't one
+_PAGES_MAX = 1_000  # stops a management list whose pages never end
 
-# With DEBUG=sdk in the environment the SDK writes every header it sends to stderr, the signature
-# and the security token included.
+# With DEBUG=sdk in the environment the SDK writes all sent headers to stderr, among them the
+# signature and the security token.
 logging.getLogger("darabonba-core").setLevel(logging.WARNING)
 
-# A connection shared with a forked child gives one process the other's answers.
+# A forked child must not use the parent's connections: each would read the other's answers.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=DaraCore._sessions.clear)
 
@@ -84,27 +103,27 @@ class NoCredentialError(Exception):
     """This server has no credentials of its own, or they can't be read at the moment."""
 
 
-class _MetadataProvider(EcsRamRoleCredentialsProvider):
-    """The role of the ECS instance, told by the metadata service or what stands in for it.
+def _make_metadata_provider(role: str | None, host: str | None) -> SdkProvider:
+    """Return the library's provider of the keys of the ECS instance's role.
 
-    The library has no setting for the host, 100.100.100.200.
+    :param host: 'host:port' that replaces the metadata service (100.100.100.200)
     """
-
-    def __init__(self, role, host):
-        # Without the library's thread that asks every minute for as long as the process lives.
-        super().__init__(role_name=role, async_update_enabled=False)
-        if host:
-            self._EcsRamRoleCredentialsProvider__metadata_service_host = host
+    # Without async_update the library starts no thread that refreshes the keys every minute.
+    provider = EcsRamRoleCredentialsProvider(role_name=role, async_update_enabled=False)
+    if host:
+        # The library has no setting for the host.
+        provider._EcsRamRoleCredentialsProvider__metadata_service_host = host
+    return provider
 
 
 class _ServerCredential:
-    """What the SDK asks for keys at each call. The library keeps them until they end."""
+    """Gives the SDK its keys at each call. The library caches them until they expire."""
 
-    def __init__(self, make_provider):
+    def __init__(self, make_provider: Callable[[], SdkProvider]) -> None:
         self._make_provider = make_provider
-        self._client = None
+        self._client: Any = None  # the library's client
 
-    def get_credential(self):
+    def get_credential(self) -> SdkCredential:
         """Return the library's `CredentialModel`.
 
         :raise NoCredentialError: there are none
@@ -114,24 +133,26 @@ class _ServerCredential:
                 self._client = CredentialClient(provider=self._make_provider())
             return self._client.get_credential()
         except Exception as error:
-            # The library's own text may quote what was read.
+            # The library's text may quote the file or answer with the keys.
             raise NoCredentialError(type(error).__name__) from None
 
 
 @lru_cache(maxsize=32)
-def get_server_credential(kind, role=None, host=None):
-    """Return what a `DirectMailClient` signs with: this server's own rights at Alibaba Cloud.
+def get_server_credential(
+    kind: str, role: str | None = None, host: str | None = None
+) -> _ServerCredential:
+    """Return the server's own credential for a `DirectMailClient`.
 
-    One for all clients of the process, so that keys are read once for all runs.
+    Cached for all clients of the process, so that they share the keys that were read.
 
     :param kind: 'ecs' (role of the instance) or 'chain' (the library's default chain: environment,
         OIDC, CLI profile, credentials file, ECS role, URI)
-    :param role: name of the RAM role; None asks the instance which one it has
-    :param host: 'host:port' that stands in for the metadata service
+    :param role: name of the RAM role; None asks the instance for the name
+    :param host: 'host:port' that replaces the metadata service
     """
     if kind == "chain":
         return _ServerCredential(DefaultCredentialsProvider)
-    return _ServerCredential(lambda: _MetadataProvider(role, host))
+    return _ServerCredential(lambda: _make_metadata_provider(role, host))
 
 
 if hasattr(os, "register_at_fork"):
@@ -139,24 +160,24 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Session(Session):
-    """Follows no redirect (it would turn a POST into a GET) and respects NO_PROXY.
+    """Session that follows no redirect (a POST would become a GET) and respects NO_PROXY.
 
-    The SDK reads HTTP_PROXY and HTTPS_PROXY itself and has no way to make an exception.
+    The SDK reads HTTP_PROXY and HTTPS_PROXY itself and ignores NO_PROXY.
 
-    :param url: of the one service that it talks to
-    :param adapter: the `connections.Adapter` of all requests
-    :param bool public_only: use no proxy, which could lead into its own network
+    :param url: of the service; all requests go there
+    :param adapter: carries all requests
+    :param public_only: use no proxy, because a proxy could reach private addresses
     """
 
-    def __init__(self, url, adapter, public_only):
+    def __init__(self, url: str, adapter: Adapter, public_only: bool) -> None:
         super().__init__()
         self.public_only = public_only
         for protocol in ("http://", "https://"):
             self.mount(protocol, adapter)
-        # Once for all calls: looking through the environment takes a tenth of a call's time.
+        # Read once: reading the environment takes a tenth of a call's time.
         self._is_direct = public_only or should_bypass_proxies(url, no_proxy=None)
 
-    def send(self, request, **kwargs):
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         kwargs["allow_redirects"] = False
         if self._is_direct:
             kwargs["proxies"] = {}
@@ -164,37 +185,37 @@ class _Session(Session):
 
 
 class DirectMailClient:
-    """One DirectMail account. Safe to use from several threads at once.
+    """One DirectMail account. Thread-safe.
 
-    Nothing is retried here that anybody may have read, because a repeated send is a second mail:
-    see connections.py.
+    A request that DirectMail may have read is not repeated, because a repeated send is a second
+    mail: see connections.py.
 
     :param endpoint: host, or host:port; see const.REGIONS
     :param protocol: 'https', or 'http' for the emulator
     :param security_token: only with temporary (STS) keys
-    :param credential: of `get_server_credential`, instead of the three above
+    :param credential: of `get_server_credential`, instead of AccessKey and security token
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte from the server
     :param pool_size: connections kept open; at least the number of threads that send
-    :param bool public_only: a user typed the endpoint, so call it at public addresses only
-    :raise DirectMailError: kind credentials or invalid, when a parameter can't be right
+    :param public_only: a user typed the endpoint, so call it at public addresses only
+    :raise DirectMailError: kind "credentials" or "invalid" for a parameter that can't be right
     """
 
     def __init__(
         self,
-        endpoint,
-        access_key_id=None,
-        access_key_secret=None,
+        endpoint: str,
+        access_key_id: str | None = None,
+        access_key_secret: str | None = None,
         *,
-        protocol="https",
-        security_token=None,
-        credential=None,
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        pool_size=64,
-        public_only=False,
-    ):
-        # Without keys the SDK would search the machine for others.
+        protocol: str = "https",
+        security_token: str | None = None,
+        credential: _ServerCredential | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+        pool_size: int = 64,
+        public_only: bool = False,
+    ) -> None:
+        # Without keys the SDK would search the machine for other credentials.
         if not credential and (not access_key_id or not access_key_secret):
             raise DirectMailError("credentials", "NoAccessKey", "The AccessKey is missing.")
         if not endpoint or "/" in endpoint or protocol not in ("http", "https"):
@@ -203,7 +224,7 @@ class DirectMailClient:
         self._protocol = protocol
         self._pool_size = pool_size
         self._public_only = public_only
-        # retry_options stays unset: with it the SDK sends again after a read time-out.
+        # retry_options stays unset: with it the SDK repeats a send after a read time-out.
         self._sdk = SdkClient(
             Config(
                 access_key_id=access_key_id,
@@ -218,20 +239,20 @@ class DirectMailClient:
             )
         )
         self._runtime = RuntimeOptions()
-        self._use_own_session()  # before there are threads that would each make one
+        self._use_own_session()  # here, before several threads make one each
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<DirectMailClient {self._protocol}://{self.endpoint}>"
 
     # Sending ---------------------------------------------------------------------------
 
-    def send(self, mail):
-        """Send one Mail and return an Answer. Never raises; UNKNOWN when in doubt."""
+    def send(self, mail: Mail) -> Answer:
+        """Send one mail. Never raises; the verdict is UNKNOWN if it may have been sent."""
         try:
             request = _send_request(mail)
         except _Refused as error:
             return error.answer
-        except Exception as error:  # our own mistake: nothing has been sent
+        except Exception as error:  # a fault in this addon; no call was made
             return Answer(Verdict.TASK_PAUSED, "BadMail", type(error).__name__)
         outer = sys.exc_info()[1]
         try:
@@ -243,41 +264,41 @@ class DirectMailClient:
 
     # Account ---------------------------------------------------------------------------
 
-    def describe_account(self):
+    def describe_account(self) -> AccountSummary:
         """Return the AccountSummary. DirectMail allows about ten calls a minute."""
         answer = self._call("DescAccountSummary")
         get_required(answer, "DailyQuota")
         return AccountSummary.from_wire(answer)
 
-    def count_requests_today(self):
-        """Return how many mails were handed over today in Beijing, whoever did so."""
+    def count_requests_today(self) -> int:
+        """Return how many mails DirectMail received today (Beijing), from all its clients."""
         today = datetime.now(BEIJING).strftime("%Y-%m-%d")
         query = {"StartTime": today, "EndTime": today}
         answer = self._call("SenderStatisticsByTagNameAndBatchID", query)
         return sum(as_int(row.get("requestCount")) for row in get_rows(answer, "data", "stat"))
 
-    def list_senders(self):
-        """Iterate over all SenderAddress of the account."""
+    def list_senders(self) -> Iterator[SenderAddress]:
+        """Iterate over the account's sender addresses."""
         rows = self._list("QueryMailAddressByParam", "mailAddress")
         return (SenderAddress.from_wire(row) for row in rows)
 
-    def list_domains(self):
-        """Iterate over all Domain of the account."""
+    def list_domains(self) -> Iterator[Domain]:
+        """Iterate over the account's sending domains."""
         return (Domain.from_wire(row) for row in self._list("QueryDomainByParam", "domain"))
 
-    def describe_domain(self, domain_id):
-        """Return the DomainRecords of a domain, as public DNS has them at this moment."""
-        fields = {"DomainId": domain_id, "RequireRealTimeDnsRecords": "true"}
+    def describe_domain(self, domain_id: str) -> DomainRecords:
+        """Return the checks of a domain against its current public DNS records."""
+        fields: Fields = {"DomainId": domain_id, "RequireRealTimeDnsRecords": "true"}
         return DomainRecords.from_wire(self._call("DescDomain", fields))
 
-    def check_action(self, action):
-        """Ask for an operation without any parameter, to see whether this AccessKey may call it.
+    def check_action(self, action: str) -> str:
+        """Call an operation without parameters, to find out whether this AccessKey may call it.
 
-        What must not be carried out by chance needs parameters, so it is refused for lack of them.
+        Operations that change something need parameters, so DirectMail refuses to carry them out.
 
-        :param str action: one of `permissions.get_checkable()`
+        :param action: one of `permissions.get_checkable()`
         :return: "yes", "denied" (by RAM) or "missing" (DirectMail has no such operation)
-        :raise DirectMailError: where neither can be told
+        :raise DirectMailError: the call failed for another reason
         """
         try:
             self._call(action, method="GET" if action == "GetUser" else "POST")
@@ -290,11 +311,11 @@ class DirectMailClient:
                 raise
         return "yes"
 
-    def read_time(self):
-        """Return the time by the server's clock (aware, to the second), or None if not told.
+    def read_time(self) -> datetime | None:
+        """Return the server's time (in whole seconds), or None without a valid Date header.
 
         :raise OSError: no answer
-        :raise DirectMailError: of an endpoint that a user typed, if it is not DirectMail
+        :raise DirectMailError: with ``public_only``, if the endpoint is not DirectMail
         """
         if self._public_only:
             self.describe_account()
@@ -302,49 +323,56 @@ class DirectMailClient:
             answer = session.get(
                 f"{self._protocol}://{self.endpoint}/", timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT)
             )
-        stamp = answer.headers.get("Date")
         try:
-            return parsedate_to_datetime(stamp)
+            return parsedate_to_datetime(answer.headers.get("Date", ""))
         except (TypeError, ValueError):
             return None
 
-    def get_events(self):
-        """Tell whether DirectMail hands its events to EventBridge."""
+    def get_events(self) -> bool:
+        """Tell whether DirectMail passes its events to EventBridge."""
         answer = self._call("GetUser", method="GET")
         return get_object(answer, "Data").get("EnableEventbridge") is True
 
-    def set_events(self, enabled):
-        """Have DirectMail hand its events to EventBridge, or not."""
+    def set_events(self, enabled: bool) -> None:
+        """Set whether DirectMail passes its events to EventBridge."""
         user = json.dumps({"EnableEventbridge": bool(enabled)})
         self._call("UpdateUser", {"User": user}, in_body=True)
 
     # Tags ------------------------------------------------------------------------------
 
-    def create_tag(self, name, description=""):
-        """Make a tag (letters, digits and "_", at most 128) and return its id."""
+    def create_tag(self, name: str, description: str = "") -> str:
+        """Create a tag (letters, digits and "_", at most 128) and return its id."""
         answer = self._call("CreateTag", {"TagName": name, "TagDescription": description})
         return get_required(answer, "TagId")
 
-    def find_tag(self, name):
-        """Return the Tag of exactly this name, or None."""
-        # The search word may be shorter than a name, and finds parts of names.
+    def find_tag(self, name: str) -> Tag | None:
+        """Return the tag of exactly this name, or None."""
+        # KeyWord takes fewer characters than a name may have, and finds parts of names.
         rows = self._list("QueryTagByParam", "tag", {"KeyWord": name[:50]})
         return next((Tag.from_wire(row) for row in rows if row.get("TagName") == name), None)
 
-    def list_tags(self):
-        """Iterate over all Tag of the account."""
+    def list_tags(self) -> Iterator[Tag]:
+        """Iterate over the account's tags."""
         return (Tag.from_wire(row) for row in self._list("QueryTagByParam", "tag"))
 
-    def delete_tag(self, tag_id):
+    def delete_tag(self, tag_id: str) -> None:
         """Delete a tag."""
         self._call("DeleteTag", {"TagId": tag_id})
 
     # Templates -------------------------------------------------------------------------
 
-    def create_template(self, name, subject, sender_name, text, remark="", in_body=False):
-        """Make a template, which puts it in review, and return its id.
+    def create_template(
+        self,
+        name: str,
+        subject: str,
+        sender_name: str,
+        text: str,
+        remark: str = "",
+        in_body: bool = False,
+    ) -> str:
+        """Create a template, which starts its review, and return its id.
 
-        :param in_body: pass everything in the form body instead of the URL, which only takes
+        :param in_body: put the fields into the form body instead of the URL, which takes only
             about 80 KB
         """
         fields = template_fields(name, subject, sender_name, text, remark)
@@ -352,49 +380,59 @@ class DirectMailClient:
         return get_required(self._call("CreateTemplate", fields, in_body=in_body), "TemplateId")
 
     def modify_template(
-        self, template_id, name, subject, sender_name, text, remark="", in_body=False
-    ):
-        """Replace a template's content; see create_template(). It is reviewed again."""
+        self,
+        template_id: str,
+        name: str,
+        subject: str,
+        sender_name: str,
+        text: str,
+        remark: str = "",
+        in_body: bool = False,
+    ) -> None:
+        """Replace a template's content, which starts a new review; see create_template()."""
         fields = template_fields(name, subject, sender_name, text, remark)
         fields["TemplateId"] = template_id
         self._call("ModifyTemplate", fields, in_body=in_body)
 
-    def describe_template(self, template_id):
-        """Return the Template with its content."""
+    def describe_template(self, template_id: str) -> Template:
+        """Return a template with its content."""
         answer = self._call("DescTemplate", {"TemplateId": template_id})
         return Template.from_wire(template_id, answer)
 
-    def list_templates(self):
-        """Iterate over all TemplateRow of the account, in any state."""
+    def list_templates(self) -> Iterator[TemplateRow]:
+        """Iterate over the account's templates of any status."""
         rows = self._list("QueryTemplateByParam", "template")
         return (TemplateRow.from_wire(row) for row in rows)
 
-    def find_template(self, name):
-        """Return the TemplateRow of exactly this name, or None."""
+    def find_template(self, name: str) -> TemplateRow | None:
+        """Return the template of exactly this name, or None."""
         rows = self._list("QueryTemplateByParam", "template", {"KeyWord": name})
         named = (row for row in rows if row.get("TemplateName") == name)
         return next((TemplateRow.from_wire(row) for row in named), None)
 
-    def delete_template(self, template_id):
+    def delete_template(self, template_id: str) -> None:
         """Delete a template."""
         self._call("DeleteTemplate", {"TemplateId": template_id})
 
-    # What became of the mails ----------------------------------------------------------
+    # Results of the mails --------------------------------------------------------------
 
-    def list_delivery_details(self, tag_name, start, end, next_start=None):
-        """Iterate over DetailPage of what was sent with a tag between two moments.
+    def list_delivery_details(
+        self, tag_name: str, start: datetime, end: datetime, next_start: str | None = None
+    ) -> Iterator[DetailPage]:
+        """Iterate over pages of the mails that were sent with a tag in a period.
 
-        DirectMail reads whole minutes: both are rounded down, so that ``end`` is not in the future.
+        DirectMail reads whole minutes: both times are rounded down, so that ``end`` is not in the
+        future.
 
-        :param start, end: aware; at most 29 days apart once rounded
-        :param next_start: of the last page that was dealt with, to go on behind it
+        :param start, end: aware; once rounded at most WINDOW_DAYS apart
+        :param next_start: position in the last page that was processed, to continue behind it
         :raise ValueError: naive times, or a window that is empty or too long
         :raise DirectMailError: while iterating
         """
         start, end = whole_minutes(start, end)
         if not timedelta(0) < end - start <= timedelta(days=WINDOW_DAYS):
             raise ValueError(f"The window must be 1 minute to {WINDOW_DAYS} days long.")
-        query = {
+        query: Fields = {
             "TagName": tag_name,
             "StartTime": start.strftime("%Y-%m-%d %H:%M"),
             "EndTime": end.strftime("%Y-%m-%d %H:%M"),
@@ -409,17 +447,26 @@ class DirectMailClient:
             for answer, following in pages
         )
 
-    def list_blocked(self, block_type, begin, end, sender=None, next_token=None):
-        """Iterate over BlockedPage: who unsubscribed or complained between two moments.
+    def list_blocked(
+        self,
+        block_type: str,
+        begin: datetime,
+        end: datetime,
+        sender: str | None = None,
+        next_token: str | None = None,
+    ) -> Iterator[BlockedPage]:
+        """Iterate over pages of addresses that unsubscribed or complained in a period.
 
         :param block_type: const.BLOCK_UNSUBSCRIBED or const.BLOCK_REPORTED
         :param begin, end: aware
-        :param sender: only those who did so to this sender address
-        :param next_token: of the last page that was dealt with, to go on behind it
+        :param sender: only addresses blocked for this sender address
+        :param next_token: position in the last page that was processed, to continue behind it
+        :raise ValueError: naive times
+        :raise DirectMailError: while iterating
         """
         if begin.tzinfo is None or end.tzinfo is None:
             raise ValueError("Times must have a time zone.")
-        query = {
+        query: Fields = {
             "BlockType": block_type,
             "BeginTime": int(begin.timestamp()),
             "EndTime": int(end.timestamp()),
@@ -435,15 +482,19 @@ class DirectMailClient:
             for answer, following in pages
         )
 
-    def list_invalid(self, begin, end, next_start=None):
-        """Iterate over InvalidPage: addresses that DirectMail refuses because they don't exist.
+    def list_invalid(
+        self, begin: datetime, end: datetime, next_start: str | None = None
+    ) -> Iterator[InvalidPage]:
+        """Iterate over pages of addresses that DirectMail refuses because they don't exist.
 
-        :param begin, end: aware; at most 29 days apart, whole days in Beijing are read
-        :param next_start: of the last page that was dealt with, to go on behind it
+        :param begin, end: aware, at most WINDOW_DAYS apart; whole days (Beijing) are read
+        :param next_start: position in the last page that was processed, to continue behind it
+        :raise ValueError: naive times
+        :raise DirectMailError: while iterating
         """
         if begin.tzinfo is None or end.tzinfo is None:
             raise ValueError("Times must have a time zone.")
-        query = {
+        query: Fields = {
             "StartTime": begin.astimezone(BEIJING).strftime("%Y-%m-%d"),
             "EndTime": end.astimezone(BEIJING).strftime("%Y-%m-%d"),
             "Length": DETAIL_PAGE,
@@ -459,8 +510,17 @@ class DirectMailClient:
 
     # Calling ---------------------------------------------------------------------------
 
-    def _call(self, action, fields=None, in_body=False, method="POST"):
-        """Call an operation and return its answer as a dict with the wire names."""
+    def _call(
+        self,
+        action: str,
+        fields: Mapping[str, str | int | None] | None = None,
+        in_body: bool = False,
+        method: str = "POST",
+    ) -> AnswerBody:
+        """Call an operation and return its answer with DirectMail's names.
+
+        :raise DirectMailError: the call failed
+        """
         fields = {name: value for name, value in (fields or {}).items() if value is not None}
         request = OpenApiRequest(
             query=None if in_body else Utils.query(fields),
@@ -484,63 +544,74 @@ class DirectMailClient:
         except Exception as error:
             failed = error if isinstance(error, DirectMailError) else from_sdk(error, outer)
             if self._public_only and not failed.request_id:
-                # Whether a port is open, and what answers there, is told to nobody.
+                # One error for all cases: it must not tell whether a port is open or what answers.
                 failed = DirectMailError(
                     "unreachable", "NoDirectMail", sent_unknown=failed.sent_unknown
                 )
             failed.action = action
-            # "from None": the SDK's own text may hold the whole URL with its parameters.
+            # "from None": the SDK's text may quote the whole URL with its parameters.
             raise failed from None
 
-    def _list(self, action, row_name, fields=None):
+    def _list(
+        self, action: str, row_name: str, fields: Mapping[str, str] | None = None
+    ) -> Iterator[Row]:
         """Iterate over the raw rows of all pages of a management list."""
         seen = 0
         for page in range(1, _PAGES_MAX):
-            query = {**(fields or {}), "PageNo": page, "PageSize": LIST_PAGE}
+            query: Fields = {**(fields or {}), "PageNo": page, "PageSize": LIST_PAGE}
             answer = self._call(action, query)
             rows = get_rows(answer, "data", row_name)
             yield from rows
             seen += len(rows)
-            # A server may give shorter pages than we ask for.
+            # A page may have fewer rows than LIST_PAGE without being the last one.
             if not rows or seen >= as_int(answer.get("TotalCount")):
                 return
 
-    def _pages(self, action, query, cursor, position=None):
-        """Iterate over (answer, next position or None) of a list that goes on by a ``cursor``."""
+    def _pages(
+        self, action: str, query: Fields, cursor: str, position: str | None = None
+    ) -> Iterator[tuple[AnswerBody, str | None]]:
+        """Iterate over (answer, next position or None) of a list with positions.
+
+        :param cursor: name of the field with the position, in calls and answers
+        :param position: where to start; None for the beginning
+        """
         while True:
             answer = self._call(action, {**query, cursor: position or None})
             following = as_text(answer.get(cursor)) or None
-            if following == position:  # it would go round for ever
+            if following == position:  # would repeat this page endlessly
                 following = None
             yield answer, following
             if following is None:
                 return
             position = following
 
-    def _use_own_session(self):
-        """Have the SDK use our kind of session; a fork or another client may have removed it."""
+    def _use_own_session(self) -> None:
+        """Make the SDK use a `_Session`; a fork or another client may have removed it."""
         key = f"{self._protocol}://{self.endpoint}:80:pool={self._pool_size}"
         session = DaraCore._sessions.get(key)
         if not isinstance(session, _Session) or session.public_only != self._public_only:
             DaraCore._sessions[key] = self._make_session()
 
-    def _make_session(self):
+    def _make_session(self) -> _Session:
         theirs = DaraCore.get_adapter(self._protocol.upper())
         adapter = Adapter(theirs.ssl_context, self._pool_size, self._public_only)
         return _Session(f"{self._protocol}://{self.endpoint}", adapter, self._public_only)
 
 
 class _Refused(Exception):
-    """A mail that must not be handed to DirectMail."""
+    """A mail that must not be passed to DirectMail."""
 
-    def __init__(self, verdict, code, message):
+    def __init__(self, verdict: Verdict, code: str, message: str) -> None:
         super().__init__(message)
         self.answer = Answer(verdict, code, message)
 
 
-def _send_request(mail):
-    """Build the SDK's request for a Mail. Raises _Refused for one that must not go out."""
-    # A comma would make it a mail to two people.
+def _send_request(mail: Mail) -> SdkRequest:
+    """Return the SDK's request for a mail.
+
+    :raise _Refused: the mail must not be sent
+    """
+    # Refuses a comma too, which would make it a mail to two recipients.
     if normalise(mail.to) is None:
         raise _Refused(Verdict.PERSON_REFUSED, "InvalidToAddress", "Not a mail address.")
     if bool(mail.template_id) == bool(mail.html_body):
@@ -558,7 +629,7 @@ def _send_request(mail):
     return models.SingleSendMailRequest(
         account_name=mail.sender,
         address_type=mail.address_type,
-        # A string: the SDK would write a bool as "False".
+        # A string: the SDK writes a bool as "False".
         reply_to_address="true" if mail.reply_as_sender else "false",
         reply_address=mail.reply_address or None,
         to_address=mail.to.strip() if mail.to.isascii() else normalise(mail.to),
@@ -575,7 +646,7 @@ def _send_request(mail):
     )
 
 
-def _get_link_type(headers):
-    """Return DirectMail's own unsubscribe link only for a mail that has no other one."""
+def _get_link_type(headers: Mapping[str, str]) -> str:
+    """Return the UnSubscribeLinkType: "disabled" for a mail with its own List-Unsubscribe."""
     has_own = any(name.lower() == "list-unsubscribe" for name in headers)
     return "disabled" if has_own else "default"
