@@ -1,57 +1,66 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Which of the languages that we speak is the best for somebody, and how a mail names its own."""
+"""Chooses the best of Odoo's installed languages for a person, and names a mail's language."""
+
+from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from typing import Literal
 
 from babel.core import get_global, parse_locale
+
+_Parts = tuple[str, str | None, str | None]  # language, country, script
 
 _RIGHT_TO_LEFT = frozenset(("ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"))
 
 
-def choose_language(wanted, spoken):
+def choose_language(
+    wanted: Iterable[str | Literal[False] | None], spoken: Collection[str]
+) -> str | None:
     """Return the first wanted language that is spoken, or None.
 
-    A language of another country is better than none ("de-AT" is answered in "de_DE"), one in the
-    same script better than another ("zh-HK" in "zh_TW", where that is spoken).
+    The same language of another country is better than none ("de-AT" is answered in "de_DE");
+    among several countries one with the same script is preferred ("zh-HK" is answered in "zh_TW").
 
-    :param wanted: codes, the dearest first: "de_DE", "de-AT", "zh-Hant"; empty ones don't count,
-        nor does what is no code
+    :param wanted: codes in order of preference: "de_DE", "de-AT", "zh-Hant"; empty and invalid
+        codes are skipped
     :param spoken: Odoo's codes, e.g. ["en_US", "sr@latin"]
-    :rtype: str or None
     """
     for code in wanted:
+        if not code:
+            continue
         if code in spoken:
             return code
-        asked = _parse(code or "")
+        asked = _parse(code)
         near = [known for known in spoken if _parse(known)[0] == asked[0] != ""]
         if near:
-            return max(near, key=lambda known: _compare(asked, _parse(known)))
+            return max(near, key=lambda known: _similarity(asked, _parse(known)))
     return None
 
 
-def name_language(code):
-    """Return a language as HTML names it, "" if the code is none.
+def name_language(code: str | Literal[False] | None) -> str:
+    """Return a language as HTML's ``lang`` attribute names it, "" for an empty or invalid code.
 
     :param code: Odoo's, e.g. "de_DE" or "sr@latin"
     :return: "de-DE", "sr-Latn"
     """
     language, country, _script = _parse(code or "")
-    if not language:
+    if not code or not language:
         return ""
     script = {"latin": "Latn", "Cyrl": "Cyrl"}.get(code.partition("@")[2], "")
     return "-".join(filter(None, (language, script, country if country != "001" else "")))
 
 
-def is_right_to_left(code):
-    """Tell whether a language, by Odoo's code, is written from right to left."""
+def is_right_to_left(code: str | Literal[False] | None) -> bool:
+    """Return whether a language, by Odoo's code, is written from right to left."""
     return _parse(code or "")[0] in _RIGHT_TO_LEFT
 
 
-def find_script_language(text):
-    """Return the language of a text that is written from right to left, as far as its script says.
+def find_script_language(text: str | Literal[False] | None) -> str:
+    """Guess the language of a text in a right-to-left script from its letters.
 
-    :return: "he", or "ar" for all that is written with Arabic letters; "" where most letters are
-        written from left to right
+    :return: "he" for Hebrew letters, "ar" for Arabic letters whatever the language; "" if at
+        least half of the letters are left-to-right
     """
     kinds = [unicodedata.bidirectional(char) for char in text or "" if char.isalpha()]
     hebrew, arabic = kinds.count("R"), kinds.count("AL")
@@ -60,18 +69,22 @@ def find_script_language(text):
     return "he" if hebrew > arabic else "ar"
 
 
-def _compare(one, other):
+def _similarity(one: _Parts, other: _Parts) -> tuple[bool, bool]:
+    """Return a sort key: the same country counts before the same script."""
     return one[1] == other[1], one[2] == other[2]
 
 
-def _parse(code):
-    """Return (language, country, script); the script is the usual one where none is said."""
+def _parse(code: str) -> _Parts:
+    """Return (language, country, script), ("", None, None) for an invalid code.
+
+    A code without script gets the usual script of its language and country.
+    """
     code, _at, variant = code.partition("@")
     try:
         language, country, script = parse_locale(code.replace("-", "_"))[:3]
     except ValueError:
         return "", None, None
-    usual = get_global("likely_subtags")
+    usual: Mapping[str, str] = get_global("likely_subtags")
     likely = usual.get(f"{language}_{country}") or usual.get(language) or ""
     script = script or {"latin": "Latn"}.get(variant) or likely.partition("_")[2][:4]
     return language, country, script

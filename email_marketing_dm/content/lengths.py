@@ -1,31 +1,31 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Lengths as DirectMail counts them: in UTF-16 units, of which an emoji takes two or more."""
+"""Lengths in UTF-16 units, as DirectMail counts them: most emoji take two or more."""
+
+from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
 from itertools import accumulate
+from typing import Literal
 
 _JOINERS = "\u200d\u200c\u034f"
 _EMOJI_MODIFIERS = range(0x1F3FB, 0x1F400)
-_FLAGS = range(0x1F1E6, 0x1F200)  # two such letters are one flag
+_FLAGS = range(0x1F1E6, 0x1F200)  # regional indicators: each pair is one flag
 _FLAG_LETTERS = "".join(map(chr, _FLAGS))
 
 
-def count_units(text):
-    """Return the length of a text in UTF-16 units.
-
-    :param text: str; None and False count as empty
-    """
+def count_units(text: str | Literal[False] | None) -> int:
+    """Return the length of a text in UTF-16 units; None and False (Odoo's empty) have length 0."""
     return sum(1 if char < "\U00010000" else 2 for char in text or "")
 
 
-def cut_units(text, most):
-    """Return the beginning of a text, at most so many UTF-16 units long.
+def cut_units(text: str | Literal[False] | None, most: int) -> str:
+    """Return the beginning of a text, cut to ``most`` UTF-16 units.
 
-    What a reader sees as one character is kept whole or left out: letters with their accents,
-    emoji that are made of several.
+    A letter with its accents and an emoji of several code points are kept whole or left out, never
+    split.
     """
-    if count_units(text) <= most:
+    if not text or count_units(text) <= most:
         return text or ""
     units = list(accumulate(map(count_units, text)))
     end = bisect_right(units, most)
@@ -34,8 +34,8 @@ def cut_units(text, most):
     return text[:end]
 
 
-def _belongs_together(text, position):
-    """Tell whether a text can't be cut before a position."""
+def _belongs_together(text: str, position: int) -> bool:
+    """Return whether a cut before a position would split what readers see as one character."""
     before, after = text[position - 1], text[position]
     if after in _JOINERS or before == "\u200d" or unicodedata.category(after) in ("Mn", "Me"):
         return True
