@@ -1,9 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Reads the few expressions of Odoo's templates that DirectMail can be given: one field's value.
+"""Reads the expressions of Odoo's templates that a DirectMail variable can replace: one field.
 
-What Odoo 19's placeholder picker writes: ``object.path.to.field`` and, for a date with a time,
+Odoo 19's placeholder picker writes ``object.path.to.field`` and, for a datetime,
 ``format_datetime(object.path, tz=object.partner_id.tz) or 'fallback'``.
 """
+
+from __future__ import annotations
 
 import ast
 import re
@@ -19,10 +21,12 @@ _FORMATS = {"format_datetime": "datetime", "format_date": "date"}
 
 @dataclass(frozen=True)
 class Placeholder:
-    """A field's value: ``path`` behind "object.", and how it is to be written.
+    """A field's value and its format.
 
-    ``format`` is "datetime", "date", or "" for the value as it is. Which time zone a moment is
-    written in is the sender's decision, not the template's.
+    :ivar path: the field, without the leading "object."
+    :ivar fallback: plain text for records without a value
+    :ivar format: "datetime", "date", or "" for the unformatted value. The template's time zone is
+        ignored: the sender chooses the zone of a datetime.
     """
 
     path: str
@@ -30,8 +34,8 @@ class Placeholder:
     format: str = ""
 
 
-def parse_expression(expression, default=""):
-    """Return the Placeholder that an expression stands for, or None if it is anything else.
+def parse_expression(expression: str, default: str = "") -> Placeholder | None:
+    """Return the Placeholder of an expression, or None if it is more than one field's value.
 
     :param default: fallback when the expression has none of its own ("object.name or 'friend'")
     """
@@ -39,7 +43,7 @@ def parse_expression(expression, default=""):
     if len(expression) > _LONGEST:
         return None
     try:
-        node = ast.parse(expression, mode="eval").body
+        node: ast.expr | None = ast.parse(expression, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     fallback = ""
@@ -55,8 +59,8 @@ def parse_expression(expression, default=""):
     return Placeholder(path, (fallback or default).strip(), value_format) if path else None
 
 
-def _formatted(call):
-    """Return (format, the value's node) of a call to a known formatter, or ("", None)."""
+def _formatted(call: ast.Call) -> tuple[str, ast.expr | None]:
+    """Return (format, node of the value) of a call to a known formatter, or ("", None)."""
     name = call.func.id if isinstance(call.func, ast.Name) else ""
     known_zone = all(keyword.arg == "tz" and _path(keyword.value) for keyword in call.keywords)
     if name in _FORMATS and len(call.args) == 1 and known_zone:
@@ -64,9 +68,12 @@ def _formatted(call):
     return "", None
 
 
-def _path(node):
-    """Return "a.b" for the node of ``object.a.b``, or None. Private attributes are refused."""
-    parts = []
+def _path(node: ast.expr | None) -> str | None:
+    """Return "a.b" for the node of ``object.a.b``, otherwise None.
+
+    Names with a leading underscore are refused: they are private.
+    """
+    parts: list[str] = []
     while isinstance(node, ast.Attribute):
         if not _SEGMENT.fullmatch(node.attr):
             return None

@@ -1,14 +1,18 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Finds what other mailing tools fill in and we don't: ``{{first_name}}``, ``*|FNAME|*``, …
+"""Finds placeholders of other mailing tools: ``{{first_name}}``, ``*|FNAME|*``, …
 
-Readers would see it as it stands. A form that ordinary text may have too, such as ``%…%`` or
-``[…]``, counts only around a word that names something about a person or a mailing's own link.
+DirectMail does not fill them in, so readers would see the raw tag. A form that also occurs in
+ordinary text, such as ``%…%`` or ``[…]``, counts only around a known name of a person's field or of
+a link such as "unsubscribe".
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote
 
-#: names of fields and links in other tools, without spaces, signs and capitals
+#: names of fields and links in other tools, in the form of `_bare`
 _WORDS = frozenset(
     """address birthday city company companyname contactname country customername displayname
     eaddr email emailaddress familyname firstname fname forename fullname gender givenname lastname
@@ -17,10 +21,10 @@ _WORDS = frozenset(
     viewonline webversion
     anrede vorname nachname prenom nombre apellido apellidos cognome 姓名 名字 昵称 称呼""".split()
 )
-# Too common between single signs to be told from ordinary words.
+# Ordinary words too: between single braces or brackets they count only as part of a longer name.
 _COMMON = frozenset(("address", "city", "company", "country", "name", "recipient", "subscriber"))
 _WORD = r"[^\W\d][\w.:!$ -]{0,40}?"
-#: forms that nothing else has
+#: forms that ordinary text does not have
 _CERTAIN = tuple(
     map(
         re.compile,
@@ -36,7 +40,7 @@ _CERTAIN = tuple(
         ),
     )
 )
-#: forms around a known word; the second of each pair: also around a common one
+#: (form around a word of `_WORDS`, whether it also counts around a word of `_COMMON`)
 _AROUND_WORDS = (
     (re.compile(rf"(?<![\w%])%({_WORD})%(?![\w%])"), True),  # ActiveCampaign and others
     (re.compile(rf"(?<![\w#])##?({_WORD})##?(?![\w#])"), True),
@@ -46,41 +50,34 @@ _AROUND_WORDS = (
     (re.compile(rf"(?<![{{$#%])\{{\s*[!$@]?({_WORD})\s*(?:[|,][^{{}}\n]*)?\}}(?!\}})"), False),
     (re.compile(rf"(?<![\w\[])\[\s*({_WORD})\s*(?:[|,][^\[\]\n]*)?\](?![\](])"), False),
 )
-#: those of the above that are ordinary in an address: "?fields[email]=1", "#name"
+#: forms of `_AROUND_WORDS` that addresses use themselves: "?fields[email]=1", "#name"
 _NOT_IN_ADDRESSES = (_AROUND_WORDS[1][0], _AROUND_WORDS[-1][0])
 _BRACED = re.compile(r"\{\s*[^\W\d][\w.:| -]*\}")
 
 
-def find_tags(text):
-    """Return the tags of other tools in a text, each once, in the order of the forms.
-
-    :rtype: list[str]
-    """
+def find_tags(text: str) -> list[str]:
+    """Return the tags of other tools in a text, each once, in the order of the forms."""
     return _find(text, _AROUND_WORDS)
 
 
-def find_tags_in_address(address):
-    """Return what stands in an address to be filled in.
+def find_tags_in_address(address: str) -> list[str]:
+    """Return the tags of other tools in an address, each once.
 
-    Nothing is filled in there: an own link's target is fixed by the review.
+    DirectMail's review fixes the target of a link, so no value can be filled in there.
 
     :param address: as written, or percent-encoded
-    :rtype: list[str]
     """
     forms = [(form, True) for form, _common in _AROUND_WORDS if form not in _NOT_IN_ADDRESSES]
     found = _find(unquote(address), forms) + _find(address, forms)
     return list(dict.fromkeys(found))
 
 
-def find_braces_in_address(address):
-    """Return words in braces in an address, whatever they say.
-
-    :rtype: list[str]
-    """
+def find_braces_in_address(address: str) -> list[str]:
+    """Return every word in braces in an address, known or not, each once."""
     return list(dict.fromkeys(_BRACED.findall(unquote(address))))
 
 
-def _find(text, forms):
+def _find(text: str, forms: Iterable[tuple[re.Pattern[str], bool]]) -> list[str]:
     found = [match[0] for pattern in _CERTAIN for match in pattern.finditer(text)]
     for pattern, common_too in forms:
         for match in pattern.finditer(text):
@@ -90,7 +87,7 @@ def _find(text, forms):
     return list(dict.fromkeys(found))
 
 
-def _is_known(word, common_too):
+def _is_known(word: str, common_too: bool) -> bool:
     names = {_bare(word), _bare(re.split(r"[.:!$]", word)[-1])}
     alone = word.strip().isalpha()
     return any(
@@ -98,5 +95,6 @@ def _is_known(word, common_too):
     )
 
 
-def _bare(word):
+def _bare(word: str) -> str:
+    """Return a name in lower case without spaces and signs: "First_Name" is "firstname"."""
     return re.sub(r"[\W_]", "", word).lower()
