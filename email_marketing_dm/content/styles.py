@@ -1,16 +1,22 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Declarations of CSS as mails use them: read, shortened, and judged as needed or not.
+"""CSS declarations of a mail: parses and shortens them, and drops those without a visible effect.
 
-Mail programs know far less than browsers, so nothing here rewrites a declaration into a newer or
-cleverer form. What stays, stays as its author wrote it, only without spaces and with colours as
-``#rrggbb``.
+Mail programs know far less CSS than browsers, so no declaration is rewritten into a newer form. A
+declaration that is kept loses only spaces and comments, and gets colours as ``#rrggbb``.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import Any
 
 import tinycss2
 from tinycss2.color3 import parse_color
+
+Node = Any  # tinycss2 has no types
 
 INHERITED = frozenset(
     """border-collapse border-spacing caption-side color cursor direction font-family font-size
@@ -19,10 +25,10 @@ INHERITED = frozenset(
     text-transform visibility white-space word-break word-spacing""".split()
 )
 SIDES = ("top", "right", "bottom", "left")
-# Only editors and pointers in a browser ever read these.
+# No effect in a mail: only editors and a browser's pointer use these properties.
 _USELESS = frozenset(("cursor", "transition", "user-select", "caption-side", "will-change"))
-# What every element has that nothing says otherwise about, in any of the ways to write it.
-_INITIAL = {
+# {property: spellings of its initial value}; `prune` drops these.
+_INITIAL: dict[str, tuple[str, ...]] = {
     "background-color": ("transparent", "rgba(0,0,0,0)"),
     "background-image": ("none",),
     "border-image": ("initial", "none", "none 100%/1/0 stretch"),
@@ -47,6 +53,7 @@ _INITIAL = {
     "margin-inline": ("0",),
     "margin-block": ("0",),
 }
+# {inherited property: its value where no ancestor sets it}.
 _ROOT_DEFAULTS = {
     "font-style": "normal",
     "letter-spacing": "normal",
@@ -56,9 +63,9 @@ _ROOT_DEFAULTS = {
     "white-space": "normal",
     "word-spacing": "normal",
 }
-# Where browsers and mail programs have another default; these properties are kept there.
+# {tag: properties whose default differs from the initial or inherited value}; kept by `prune`.
 _BOX = ("margin", "margin-top", "margin-right", "margin-bottom", "margin-left")
-_OWN_DEFAULTS = {
+_OWN_DEFAULTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("p", "blockquote", "figure", "dl", "dd", "pre", "form", "body"), (*_BOX,)),
     **{f"h{n}": (*_BOX, "font-size", "font-weight") for n in range(1, 7)},
     "body": (*_BOX, "padding"),
@@ -86,19 +93,21 @@ _OWN_DEFAULTS = {
     "caption": ("text-align",),
     "img": ("border", "border-style", "border-width", "max-width", "max-height", "overflow"),
 }
-# Their insides start afresh: old modes of browsers, and Outlook, hand no font into a table.
+# Elements that hand nothing down: Outlook and browsers in quirks mode inherit no font in a table.
 FRESH = frozenset(("table",))
-# A cell keeps its fonts whatever its table says, for the same reason.
+# Elements whose declarations of inherited properties are kept, for the same reason as `FRESH`.
 KEEPS_FONTS = frozenset(("table", "td", "th"))
-# What `prune` finds among the attributes of everything in a table without cell padding.
+# Pseudo attribute that `compaction` gives to everything in a table with cellpadding="0".
 UNPADDED = "unpadded"
-# The same in a table with a border, half of which may be the cell's.
+# Pseudo attribute for everything in a table with a border: cells may share the border.
 BORDERED = "bordered"
-# A form control looks different everywhere; nothing is taken from it.
+# Elements whose styles are kept whole: defaults of form controls differ between programs.
 UNTOUCHED = frozenset(("input", "button", "select", "textarea", "svg", "math", "fieldset"))
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*\)")
 _SHORTHANDS = ("background", "border", "font", "margin", "padding")
-_WRITES = UNTOUCHED | {"img", "br"}  # a picture's alternative text, a line's height
+# Elements that use inherited text properties without text of their own: <img> for its alternative
+# text, <br> for the height of its line.
+_WRITES = UNTOUCHED | {"img", "br"}
 _ZERO = re.compile(r"(?<![\w.#-])0(?:\.0+)?(?:px|pt|em|rem)\b", re.IGNORECASE)
 _COMPARABLE = re.compile(r"^(?!.*(?:var|calc|attr|env)\()", re.IGNORECASE)
 _RELATIVE = re.compile(r"(?:%|\d(?:r?em|ex|ch)\b|larger|smaller|bolder|lighter|\()", re.IGNORECASE)
@@ -108,20 +117,20 @@ _BORDER_PART = re.compile(r"border(?:-(?:top|right|bottom|left))?-(?:color|style
 
 @dataclass(frozen=True)
 class Declaration:
-    """One ``name: value``, the value shortened."""
+    """One ``name: value``, the value minified."""
 
     name: str
     value: str
     important: bool = False
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.name}:{self.value}{'!important' if self.important else ''}"
 
 
-def parse(style):
+def parse(style: str) -> list[Declaration] | None:
     """Return the Declarations of a ``style`` attribute in order, or None if it has an error.
 
-    What a browser would skip may mean something to a mail program, so such a style is left alone.
+    A mail program may understand what a browser skips, so callers leave an invalid style alone.
     """
     found = tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True)
     if any(node.type != "declaration" for node in found):
@@ -132,7 +141,7 @@ def parse(style):
     ]
 
 
-def _value(name, tokens):
+def _value(name: str, tokens: Iterable[Node]) -> str:
     text = minify(tokens)
     if name.startswith(("--", "mso-")):
         return text
@@ -141,9 +150,9 @@ def _value(name, tokens):
     return text
 
 
-def minify(tokens):
+def minify(tokens: Iterable[Node]) -> str:
     """Return tokens as text without comments and needless spaces, colours as ``#rrggbb``."""
-    parts = []
+    parts: list[str] = []
     for token in tokens:
         if token.type == "whitespace":
             parts.append(" ")
@@ -157,27 +166,30 @@ def minify(tokens):
     return re.sub(r" +", " ", text).strip()
 
 
-def _color(token):
-    """``rgb(1, 2, 3)`` as ``#010203``: shorter, and read by more mail programs."""
+def _color(token: Node) -> str:
+    """Return ``rgb(1, 2, 3)`` as ``#010203``, which is shorter and known to more mail programs."""
     color = parse_color(token)
     if color and color.alpha == 1:
         return "#%02x%02x%02x" % tuple(round(part * 255) for part in color[:3])
     return f"{token.name}({minify(token.arguments)})"
 
 
-def resolve(declarations, variables):
-    """Replace ``var(--x)`` by its value, which no mail program would do, where it has only one."""
+def resolve(declarations: Iterable[Declaration], variables: Mapping[str, str]) -> list[Declaration]:
+    """Replace ``var(--x)`` by its value, because mail programs know no variables.
 
-    def fill(match):
+    :param variables: {name: value} of variables with one value in the whole mail; others stay
+    """
+
+    def fill(match: re.Match[str]) -> str:
         return variables.get(match[1]) or match[0]
 
     return [replace(found, value=_VARIABLE.sub(fill, found.value)) for found in declarations]
 
 
-def settle(declarations):
-    """Return resolved declarations without what still has a variable.
+def settle(declarations: Iterable[Declaration]) -> list[Declaration]:
+    """Drop declarations that `resolve` left with a variable.
 
-    A browser takes the parent's value for such a property if it is an inherited one.
+    Inherited properties become "inherit" instead, as a browser does with an unknown variable.
     """
     return [
         replace(one, value="inherit") if "var(" in one.value else one
@@ -186,13 +198,13 @@ def settle(declarations):
     ]
 
 
-def merge(declarations):
-    """Drop what a later declaration of the same name overrides, and join the four sides of one.
+def merge(declarations: Sequence[Declaration]) -> list[Declaration]:
+    """Drop declarations that a later one overrides, and join the four sides of a property.
 
-    A value with a function stays beside the simpler one before it: that is how mails say what to
-    do where the function isn't known.
+    A simple value before a value with a function is kept: programs that do not know the function
+    fall back to the simple value.
     """
-    kept = []
+    kept: list[Declaration] = []
     for place, declaration in enumerate(declarations):
         later = [
             other
@@ -208,7 +220,8 @@ def merge(declarations):
     return kept
 
 
-def _covers(shorthand, name):
+def _covers(shorthand: str, name: str) -> bool:
+    """Return whether a shorthand such as "margin" resets a property such as "margin-top"."""
     return (
         shorthand in _SHORTHANDS
         and name.startswith(f"{shorthand}-")
@@ -216,7 +229,11 @@ def _covers(shorthand, name):
     )
 
 
-def _join(declarations, pattern):
+def _join(declarations: list[Declaration], pattern: str) -> list[Declaration]:
+    """Replace four sides by their shorthand if the cascade stays the same.
+
+    :param pattern: name of the sides, e.g. "border-%s-color"
+    """
     names = [pattern % side for side in SIDES]
     short = pattern.replace("-%s", "")
     found = [one for one in declarations if one.name in names]
@@ -228,7 +245,8 @@ def _join(declarations, pattern):
     family = short.partition("-")[0]
     if any(one.name.startswith(family) and one.name not in names for one in declarations):
         others = [one for one in declarations if one.name.startswith(family)]
-        # Only what comes before may be overridden by the joined one as by its parts.
+        # The joined declaration takes the last side's place, so another one of the family between
+        # or behind the sides could be overridden differently.
         first = declarations.index(found[0])
         if any(declarations.index(one) > first and one.name not in names for one in others
                if not _BORDER_PART.fullmatch(one.name)):  # fmt: skip
@@ -245,11 +263,14 @@ def _join(declarations, pattern):
     return result
 
 
-def uses(declarations, tag, has_text, below):
-    """Return the inherited properties whose value in the parent shows in an element or inside it.
+def uses(
+    declarations: Iterable[Declaration], tag: str, has_text: bool, below: AbstractSet[str]
+) -> tuple[set[str], set[str]]:
+    """Return which inherited properties have a visible effect in an element or its descendants.
 
     :param has_text: whether text or an image stands directly in the element
-    :param below: the same of its children, joined
+    :param below: names that the children use from this element: union of their second results
+    :return: (names used in the element or below it, those of them that it takes from its parent)
     """
     found = set(INHERITED) if has_text or tag in _WRITES else set(below)
     own = [one for one in declarations if one.name not in INHERITED]
@@ -265,13 +286,21 @@ def uses(declarations, tag, has_text, below):
     return found, found - settled
 
 
-def prune(declarations, tag, attributes, inherited, fixed, used):
-    """Drop declarations without which the element looks the same.
+def prune(
+    declarations: list[Declaration],
+    tag: str,
+    attributes: Mapping[str, str],
+    inherited: Mapping[str, str],
+    fixed: Collection[str],
+    used: Collection[str],
+) -> list[Declaration]:
+    """Drop declarations without a visible effect.
 
-    :param attributes: the element's; ``align``, ``border`` and the like set styles too
-    :param inherited: {name: value} known to come from its ancestors
+    :param attributes: the element's (``align``, ``border`` and others set styles too), with
+        `UNPADDED` and `BORDERED`
+    :param inherited: {name: value} known to come from its ancestors, see `hand_down`
     :param fixed: names that a style sheet of this mail sets somewhere: these are never dropped
-    :param used: names of inherited properties that show in the element or inside it
+    :param used: names of inherited properties with a visible effect, see `uses`
     """
     if tag in UNTOUCHED:
         return declarations
@@ -285,7 +314,7 @@ def prune(declarations, tag, attributes, inherited, fixed, used):
         one.name.startswith("padding") and one.value.strip("0 ") for one in declarations
     ) or (tag in ("td", "th") and ("padding" not in names or BORDERED in attributes))
 
-    def needed(one):
+    def needed(one: Declaration) -> bool:
         if one.name in fixed or one.important and one.name not in _USELESS:
             return True
         if not _COMPARABLE.match(one.value):
@@ -293,7 +322,7 @@ def prune(declarations, tag, attributes, inherited, fixed, used):
         if one.name in _USELESS:
             return False
         if borderless and (_BORDER_PART.fullmatch(one.name) or one.name == "border"):
-            # Old programs draw a frame around a picture that is a link.
+            # Old mail programs draw a frame around a picture in a link.
             return tag == "img" and one.name in ("border", "border-style")
         if one.name == "box-sizing":
             return not (one.value == "border-box" and not (sized and (padded or not borderless)))
@@ -310,7 +339,18 @@ def prune(declarations, tag, attributes, inherited, fixed, used):
     return [one for one in declarations if needed(one)]
 
 
-def _needs_inherited(one, tag, own, inherited, attributes, used):
+def _needs_inherited(
+    one: Declaration,
+    tag: str,
+    own: Collection[str],
+    inherited: Mapping[str, str],
+    attributes: Mapping[str, str],
+    used: Collection[str],
+) -> bool:
+    """Return whether a declaration of an inherited property has a visible effect.
+
+    :param own: names for which the tag has a default of its own; the others as for `prune`
+    """
     if one.name in ("border-collapse", "border-spacing"):
         return True
     if one.name not in used:
@@ -326,13 +366,19 @@ def _needs_inherited(one, tag, own, inherited, attributes, used):
     return inherited.get(one.name, _ROOT_DEFAULTS.get(one.name)) != one.value
 
 
-def is_borderless(declarations, tag, attributes, fixed):
-    """Tell whether no side has a border, so that what is said about borders says nothing."""
+def is_borderless(
+    declarations: Iterable[Declaration],
+    tag: str,
+    attributes: Mapping[str, str],
+    fixed: Iterable[str],
+) -> bool:
+    """Return whether no side has a border, so that declarations about borders have no effect."""
     if tag == "hr" or any(name.startswith("border") for name in fixed):
         return False
     if attributes.get("border", "0") not in ("0", ""):
         return False
-    width = style = None
+    width: str | None = None
+    style: str | None = None
     for one in declarations:
         if one.name.startswith(("border-collapse", "border-spacing", "border-radius")):
             continue
@@ -354,12 +400,20 @@ def is_borderless(declarations, tag, attributes, fixed):
         return True
     if width is not None and not width.strip("0 "):
         return True
-    # Without a style there is no border, whatever its width.
+    # The initial border-style is "none": no border, whatever its width.
     return style is None and (width is None or not width.strip("0 "))
 
 
-def hand_down(declarations, tag, attributes, inherited):
-    """Return what an element's children inherit, as far as it is known."""
+def hand_down(
+    declarations: Iterable[Declaration],
+    tag: str,
+    attributes: Mapping[str, str],
+    inherited: Mapping[str, str],
+) -> dict[str, str]:
+    """Return {name: value} that an element's children inherit, as far as it is known.
+
+    :param inherited: the same of the element itself
+    """
     known = {} if tag in FRESH else dict(inherited)
     for name in _OWN_DEFAULTS.get(tag, ()):
         known.pop(name, None)
