@@ -1,22 +1,29 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Makes a mail's HTML smaller without a visible change.
 
-Odoo's builder writes every style that it computed onto every element, mostly defaults and what
-the element inherits anyway: 95 KB for the Newsletter theme as shipped. DirectMail takes about 80 KB
-in a URL, and Gmail hides what comes after 102 KB.
+Odoo's builder writes every computed style onto every element, mostly defaults and inherited values:
+95 KB for the Newsletter theme as shipped. DirectMail takes about 80 KB in a URL, and Gmail clips
+a mail after 102 KB.
 """
+
+from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import cssselect2
 import tinycss2
 from lxml import etree
 
 from . import styles
+from .styles import Declaration
 
-#: the builder's own style sheet: editors read it, its rules are already in the style attributes
+Selector = Any  # cssselect2 has no types
+
+#: id of the builder's own style sheet, for its editor; the style attributes repeat its rules
 _BUILDER_STYLE = "design-element"
 _KEPT_DATA = ("data-ogsc", "data-ogsb")  # Outlook.com's dark mode, in style sheets
 _SPACE_KEPT = frozenset(("pre", "textarea", "style", "script", "title"))
@@ -32,28 +39,33 @@ _COMMENT_NOISE = re.compile(r"""\s(?:data-(?!filter)[\w-]+|class|contenteditable
 _CONDITIONAL = re.compile(r"^\s*(\[if\b|<!\[endif\])", re.IGNORECASE)
 
 
-def compact(root):
+def compact(root: etree._Element) -> None:
     """Compact a tree in place: a whole document or a fragment, placeholders already replaced."""
     sheets = _Sheets(root)
     builders = sheets.builder_declarations(root)
     for node in list(root.iter()):
-        if node.tag is etree.Comment:
+        if isinstance(node, etree._Comment):
             _compact_comment(node)
         elif isinstance(node.tag, str):
-            _drop_attributes(node, root, sheets)
+            _drop_attributes(node, sheets)
     _Elements(root, sheets, builders).shorten(root)
     _collapse_spaces(root)
 
 
 class _Sheets:
-    """The style sheets of a mail, made smaller, and what they speak of."""
+    """Minifies the style sheets of a mail in place and collects the names in them.
 
-    def __init__(self, root):
-        self.properties = set()
-        self.words = set()  # of selectors: classes, ids, attributes
-        self.variables = {}
-        self._builder_rules = []
-        clashing = set()
+    :ivar properties: properties that a rule sets, shorthands with their parts
+    :ivar words: identifiers of selectors: classes (".name"), ids ("#name"), tags, attributes
+    :ivar variables: {name: value} of CSS variables with one value in the whole mail
+    """
+
+    def __init__(self, root: etree._Element) -> None:
+        self.properties: set[str] = set()
+        self.words: set[str] = set()
+        self.variables: dict[str, str] = {}
+        self._builder_rules: list[tuple[Selector, list[Declaration]]] = []
+        clashing: set[str] = set()
         for node in list(root.iter("style")):
             text = node.text or ""
             for name, value in re.findall(r"(--[\w-]+)\s*:\s*([^;{}]+)", text):
@@ -72,11 +84,11 @@ class _Sheets:
         for name in clashing:
             del self.variables[name]
 
-    def builder_declarations(self, root):
+    def builder_declarations(self, root: etree._Element) -> dict[etree._Element, list[Declaration]]:
         """Return {element: Declarations} of the builder's rules, in the order of the cascade.
 
-        The builder writes its rules into the style attributes, but not into those of the elements
-        that it adds for Outlook in the end.
+        The builder copies its rules into the style attributes before it adds elements for Outlook,
+        so these elements would lose the rules together with the style sheet.
         """
         if not self._builder_rules:
             return {}
@@ -92,16 +104,16 @@ class _Sheets:
             for element in cssselect2.ElementWrapper.from_html_root(root).iter_subtree()
         }
 
-    def _read(self, text):
+    def _read(self, text: str) -> None:
         for name in re.findall(r"([a-z-]+)\s*:", text.lower()):
             self.properties.add(name)
             self.properties |= _parts_of(name)
         self.words.update(re.findall(r"[.#]?[A-Za-z_][\w-]*", text))
 
 
-def _rules(text):
+def _rules(text: str) -> list[tuple[Selector, list[Declaration]]]:
     """Return (selector, Declarations) of every rule of the builder's style sheet."""
-    found = []
+    found: list[tuple[Selector, list[Declaration]]] = []
     for rule in tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True):
         if rule.type != "qualified-rule":
             continue
@@ -113,8 +125,8 @@ def _rules(text):
     return found
 
 
-def _parts_of(name):
-    """Return the properties that a shorthand sets, and the shorthands that set it."""
+def _parts_of(name: str) -> set[str]:
+    """Return the properties that a shorthand sets, and the shorthand of a property."""
     family = name.split("-")[0]
     if family in ("margin", "padding", "border", "background", "font", "text", "list"):
         return (
@@ -134,8 +146,8 @@ _FAMILIES = (
 )  # fmt: skip
 
 
-def _minify_sheet(text):
-    """Shorten a style sheet by its spaces and comments only."""
+def _minify_sheet(text: str) -> str:
+    """Return a style sheet without comments and needless spaces."""
     if "<!--" in text or "{ " not in text and "\n" not in text and "/*" not in text:
         return text.strip()
     rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
@@ -144,8 +156,8 @@ def _minify_sheet(text):
     return "".join(_SPACES.sub(" ", rule.serialize()).strip() for rule in rules)
 
 
-def _remove(node):
-    """Take a node out of its tree, but not the text behind it."""
+def _remove(node: etree._Element) -> None:
+    """Remove a node from its tree and keep the text behind it."""
     parent, previous = node.getparent(), node.getprevious()
     if parent is None:
         return
@@ -157,14 +169,14 @@ def _remove(node):
     parent.remove(node)
 
 
-def _compact_comment(node):
-    """Conditional comments are content to Outlook; all others are to nobody."""
+def _compact_comment(node: etree._Element) -> None:
+    """Shorten a conditional comment, which is content for Outlook; remove any other comment."""
     text = node.text or ""
     if not _CONDITIONAL.match(text):
         _remove(node)
         return
 
-    def shorten(match):
+    def shorten(match: re.Match[str]) -> str:
         if "&" in match[3]:
             return match[0]
         declarations = styles.parse(match[3])
@@ -178,8 +190,8 @@ def _compact_comment(node):
     node.text = re.sub(r">\s+<", "><", _SPACES.sub(" ", text))
 
 
-def _drop_attributes(node, root, sheets):
-    """Drop what only an editor reads, and classes and ids that nothing refers to."""
+def _drop_attributes(node: etree._Element, sheets: _Sheets) -> None:
+    """Drop attributes of the editor, and classes that no style sheet mentions."""
     for name, value in node.items():
         if name.startswith("data-") and name not in _KEPT_DATA or name == "contenteditable":
             del node.attrib[name]
@@ -192,14 +204,24 @@ def _drop_attributes(node, root, sheets):
 
 
 class _Elements:
-    """Goes through the elements twice: from the inside out for what each makes use of, then from
-    the outside in, knowing what each inherits.
+    """Prunes the style attributes in two passes.
+
+    `_find_used` goes from the leaves to the root for the inherited properties that each element
+    uses; `shorten` goes from the root to the leaves with the values that each element inherits.
+
+    :param builders: see `_Sheets.builder_declarations`
     """
 
-    def __init__(self, root, sheets, builders):
+    def __init__(
+        self,
+        root: etree._Element,
+        sheets: _Sheets,
+        builders: Mapping[etree._Element, list[Declaration]],
+    ) -> None:
         self._sheets = sheets
-        self._styles = {}
-        self._used = {}
+        # None for a style attribute with an error
+        self._styles: dict[etree._Element, list[Declaration] | None] = {}
+        self._used: dict[etree._Element, set[str]] = {}
         for node in root.iter():
             if isinstance(node.tag, str):
                 found = styles.parse(node.get("style") or "")
@@ -209,12 +231,12 @@ class _Elements:
                 self._styles[node] = found
         self._find_used(root)
 
-    def _find_used(self, root):
-        through = {}
+    def _find_used(self, root: etree._Element) -> None:
+        through: dict[etree._Element, set[str]] = {}
         for node in reversed(list(root.iter())):
             if not isinstance(node.tag, str):
                 continue
-            below = set()
+            below: set[str] = set()
             for child in node:
                 below |= through.get(child, set())
             declarations = self._styles[node] or []
@@ -222,35 +244,38 @@ class _Elements:
                 declarations, node.tag, _has_text(node), below
             )
 
-    def shorten(self, root):
+    def shorten(self, root: etree._Element) -> None:
         """Write the shortened style attributes."""
-        stack = [(root, {}, {})]
+        # (element, inherited values, pseudo attributes of its table)
+        stack: list[tuple[etree._Element, dict[str, str], dict[str, str]]] = [(root, {}, {})]
         while stack:
             node, inherited, table = stack.pop()
             declarations = self._styles[node]
-            attributes = dict(node.attrib)
-            if node.tag == "table":
+            tag, attributes = str(node.tag), dict(node.attrib)
+            if tag == "table":
                 table = self._describe_table(attributes, declarations or [])
             else:
                 attributes |= table
             if declarations is not None:
                 declarations = styles.prune(
                     declarations,
-                    node.tag,
+                    tag,
                     attributes,
                     inherited,
                     self._sheets.properties,
                     self._used[node],
                 )
                 _set_style(node, declarations)
-            known = {}
-            if declarations is not None:  # otherwise nobody can tell what it sets
-                known = styles.hand_down(declarations, node.tag, attributes, inherited)
+            known: dict[str, str] = {}
+            if declarations is not None:  # an invalid style may set any property
+                known = styles.hand_down(declarations, tag, attributes, inherited)
             stack += [(child, known, table) for child in node if isinstance(child.tag, str)]
 
-    def _describe_table(self, attributes, declarations):
-        """Return what a table's own attributes and styles mean for everything in it."""
-        table = {}
+    def _describe_table(
+        self, attributes: Mapping[str, str], declarations: list[Declaration]
+    ) -> dict[str, str]:
+        """Return the pseudo attributes of everything in a table: `styles.UNPADDED`, `BORDERED`."""
+        table: dict[str, str] = {}
         if attributes.get("cellpadding", "").strip() in ("0", "0px"):
             table[styles.UNPADDED] = "1"
         if not styles.is_borderless(declarations, "table", attributes, self._sheets.properties):
@@ -258,10 +283,10 @@ class _Elements:
         return table
 
 
-def _cascaded(rules, style):
-    """Return the rules' declarations and the style attribute's, what wins last.
+def _cascaded(rules: Iterable[Declaration], style: Iterable[Declaration]) -> list[Declaration]:
+    """Return the declarations of the rules and of the style attribute, the winning one last.
 
-    With the rules gone nothing is left that theirs would have to be more important than.
+    "!important" of a rule is dropped: the order already says which declaration wins.
     """
     return [
         *(one for one in rules if not one.important),
@@ -271,7 +296,7 @@ def _cascaded(rules, style):
     ]
 
 
-def _set_style(node, declarations):
+def _set_style(node: etree._Element, declarations: Iterable[Declaration]) -> None:
     text = ";".join(map(str, declarations))
     if '"' in text and "'" not in text:
         text = text.replace('"', "'")  # would be &quot; in the attribute
@@ -281,8 +306,8 @@ def _set_style(node, declarations):
         node.attrib.pop("style", None)
 
 
-def _has_text(node):
-    """Tell whether an element has lines of its own: text, or anything that stands in a line."""
+def _has_text(node: etree._Element) -> bool:
+    """Return whether an element has lines of its own: text or an inline child."""
     if node.text and node.text.strip(" \t\r\n\f"):
         return True
     return any(
@@ -294,7 +319,7 @@ def _has_text(node):
     )
 
 
-def _collapse_spaces(root):
+def _collapse_spaces(root: etree._Element) -> None:
     for node in root.iter():
         if node.tag in _SPACE_KEPT or _keeps_spaces(node):
             continue
@@ -306,8 +331,17 @@ def _collapse_spaces(root):
             node.tail = _collapsed(node.tail, parent, node, node.getnext())
 
 
-def _collapsed(text, parent, before, after):
-    """Collapse the spaces of a text as a browser does, between siblings or its parent's ends."""
+def _collapsed(
+    text: str | None,
+    parent: etree._Element,
+    before: etree._Element | None,
+    after: etree._Element | None,
+) -> str | None:
+    """Collapse the spaces of a text as a browser does.
+
+    :param before: sibling before the text; None at the start of the parent
+    :param after: sibling behind the text; None at the end of the parent
+    """
     if not text:
         return text
     text = _SPACES.sub(" ", text)
@@ -320,16 +354,18 @@ def _collapsed(text, parent, before, after):
     return text or None
 
 
-def _is_block(node):
+def _is_block(node: etree._Element) -> bool:
     if node.tag not in _BLOCKS:
         return False
     style = (node.get("style") or "").replace(" ", "")
     return "inline" not in style and "float:" not in style
 
 
-def _keeps_spaces(node):
-    while node is not None:
-        if node.tag in _SPACE_KEPT or "white-space" in (node.get("style") or ""):
+def _keeps_spaces(node: etree._Element) -> bool:
+    """Return whether an element or an ancestor shows the spaces of its text."""
+    found: etree._Element | None = node
+    while found is not None:
+        if found.tag in _SPACE_KEPT or "white-space" in (found.get("style") or ""):
             return True
-        node = node.getparent()
+        found = found.getparent()
     return False
