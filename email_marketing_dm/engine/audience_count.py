@@ -6,7 +6,7 @@ from odoo.tools import SQL
 
 from .idn import in_ascii, may_be_written_otherwise
 from .sql import address_key, left_lists, prepare_for_many, usable_address
-from .tens import in_tens
+from .tens import in_tens, make_mark
 
 
 def count_people(env, people, timeout):
@@ -103,18 +103,14 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
             log_exceptions=False,
         )
         rows = env.cr.fetchall()
-    counts, marks = {}, {}
-    for reason, count, distinct, mark in rows:
-        counts[reason], marks[reason] = count, mark
+    counts = {reason: count for reason, count, _distinct, _mark in rows}
+    for reason, count, distinct, _mark in rows:
         if reason is None:
-            counts[None] = distinct
-            counts["duplicate"], marks["duplicate"] = count - distinct, mark
+            counts.update({None: distinct, "duplicate": count - distinct})
     if not tens:
         return counts
-    return {
-        reason: in_tens(env, count, company.id, reason, marks[reason])
-        for reason, count in counts.items()
-    }
+    mark = make_mark(env, company.id, sum(mark for *_counts, mark in rows))
+    return {reason: in_tens(count, mark, reason) for reason, count in counts.items()}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from .fatigue import Judge, get_case
 from .fatigue_rules import read_rules
 from .people import addressed_people
 from .sql import count_changes, prepare_for_many
-from .tens import in_tens, people_mark
+from .tens import in_tens, mark_lists
 
 Fate = namedtuple("Fate", "reason rule held_until")
 Fate.__doc__ = """What becomes of people in a task.
@@ -109,16 +109,26 @@ def estimate(task, tens=False):
     at = max(task.scheduled_at, fields.Datetime.now()) if task.scheduled_at else None
     rows = task.env.execute_query(
         SQL(
-            """WITH %s SELECT reason, fatigue_rule, held_until, count(*), %s FROM judged
+            """WITH %s SELECT reason, fatigue_rule, held_until, count(*) FROM judged
                 GROUP BY reason, fatigue_rule, held_until""",
             _judged_people(task, at),
-            people_mark(SQL("judged")) if tens else SQL("NULL"),
         )
     )
+    fates = {Fate(*fate): number for *fate, number in rows}
     if not tens:
-        return {Fate(*fate): number for *fate, number, _mark in rows}
-    told = {
-        Fate(*fate): in_tens(task.env, number, task.company_id.id, *fate, mark)
-        for *fate, number, mark in rows
-    }
-    return {fate: number for fate, number in told.items() if number}
+        return fates
+    mark = mark_lists(task.env, task.company_id, task.audience_ids, task.exclude_audience_ids)
+    return tell_in_tens(fates, mark)
+
+
+def tell_in_tens(counts, mark):
+    """Return figures about why people get no mail, in tens and without small ones.
+
+    :param dict counts: {`Fate`, or reason: number of people}
+    :param int mark: of the lists: see `engine.tens.mark_lists`
+    """
+    told = {}
+    for key, count in counts.items():
+        figure = "/".join(map(str, key)) if isinstance(key, Fate) else key
+        told[key] = in_tens(count, mark, figure)
+    return {key: count for key, count in told.items() if count}

@@ -187,6 +187,10 @@ class DirectmailAccount(models.Model):
         return not triggers.search_count(woken, limit=1) and not self._get_finished_tasks()
 
     def _get_finished_tasks(self):
+        """Return the sending tasks that are over, and may be seen to be."""
+        return self._get_emptied_tasks().filtered(lambda task: task._may_end())
+
+    def _get_emptied_tasks(self):
         """Return the sending tasks of which nobody is waiting or sending any more."""
         self.ensure_one()
         deliveries = self.env["directmail.delivery"]
@@ -219,7 +223,7 @@ class DirectmailAccount(models.Model):
             [("account_id", "=", self.id), ("state", "=", "sending")]
         )
         tasks.filtered(
-            lambda task: task.waiting_count and not task._get_held_until()
+            lambda task: task.in_tens or (task.waiting_count and not task._get_held_until())
         )._tell_waiting_for_quota()
         self.env["ir.cron"]._commit_progress()
 
@@ -252,7 +256,8 @@ class DirectmailAccount(models.Model):
             times = [self._get_next_day()]
         else:
             times = [free_at]
-        times += [lease_until]
+        emptied = self._get_emptied_tasks()
+        times += [lease_until, *(task._get_latest_end() for task in emptied)]
         if any(times):
             self.sudo().cron_id._trigger([moment for moment in times if moment])
         self.env["ir.cron"]._commit_progress(remaining=0)

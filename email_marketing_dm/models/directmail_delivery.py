@@ -21,6 +21,9 @@ OUTCOMES = [
     ("invalid", "Invalid address"),
     ("spam", "Spam"),
 ]
+#: states of people whom DirectMail has been asked to mail; the others may just as well be people
+#: whom somebody else's list keeps out. A claim that ends without a call was *sending*, too.
+HANDED_OVER = ("unknown", "sent", "refused", "not_sent")
 # What a person does with a mail that arrived: the field that says when they first did it.
 MARKS = {
     "opened": "opened_at",
@@ -46,8 +49,6 @@ REASONS = [
     ("quiet", "Quiet time"),
     ("too_late", "Later than the task allows"),
 ]
-#: reasons that a person's own record says, whoever else is in the email task
-OWN_REASONS = ("gone", "no_address", "no_encrypted_address", "invalid_address", "cannot_decrypt")
 FATIGUE_RULES = [
     *((f"email_{code}", span.emails) for code, span in SPANS.items()),
     *((f"global_{code}", span.messages) for code, span in SPANS.items()),
@@ -168,17 +169,21 @@ class DirectmailDelivery(models.Model):
 
     @api.model
     def _seen_to_sql(self, alias, query=None):
-        """Override: where others whom the user may not see decide, who is suppressed is not told.
+        """Override: where people whom the user may not see decide, only mails are listed.
 
-        That would tell whose address they have: see `directmail.task.in_tens`.
+        Who is suppressed would tell whose address those people have, and so would who waits: see
+        `directmail.task.in_tens`.
         """
+        seen = super()._seen_to_sql(alias, query)
+        if is_administrator(self.env):
+            return seen
         return SQL(
-            """(%(seen)s AND (%(alias)s.state != 'suppressed' OR %(alias)s.reason IN %(own)s
+            """(%(seen)s AND (%(alias)s.state IN %(handed_over)s
                 OR NOT EXISTS (SELECT FROM directmail_task t
                                 WHERE t.id = %(alias)s.task_id AND t.in_tens)))""",
-            seen=super()._seen_to_sql(alias, query),
+            seen=seen,
             alias=alias,
-            own=OWN_REASONS,
+            handed_over=HANDED_OVER,
         )
 
     @api.model

@@ -177,8 +177,9 @@ class DirectmailTask(models.Model):
         "Reasons in tens",
         readonly=True,
         copy=False,
-        help="The email task reaches people whom its owner may not see, or encrypted addresses. Why"
-        " people got no mail is told for groups of ten or more, without naming the people.",
+        help="The email task reaches or leaves out people whom its owner may not see, or encrypted"
+        " addresses. Its owner sees whom DirectMail was asked to mail. How many others there are,"
+        " and why they got no mail, is told in tens.",
     )
     planned_at = fields.Datetime("Started", readonly=True, copy=False)
     finished_at = fields.Datetime("Finished", readonly=True, copy=False)
@@ -212,7 +213,8 @@ class DirectmailTask(models.Model):
         help="What may still be changed.",
     )
 
-    @api.depends("counter_ids.value")
+    @api.depends("counter_ids.value", "in_tens", "state")
+    @api.depends_context("uid")
     def _compute_counts(self):
         rows = (
             self.env["directmail.task.counter"]
@@ -221,13 +223,17 @@ class DirectmailTask(models.Model):
         )
         counts = {(task.id, name): value for task, name, value in rows}
         for task in self:
+            told_in_tens = task._is_told_in_tens()
             for name in (*dict(STATES + OUTCOMES), *MARKS):
-                task[f"{name}_count"] = counts.get((task._origin.id, name), 0)
+                count = counts.get((task._origin.id, name), 0)
+                task[f"{name}_count"] = task._tell_state(name, count) if told_in_tens else count
             task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
             # Of those who were to be mailed, how many have been handed over.
             to_mail = task.people_count - task.suppressed_count
             left = task.waiting_count + task.sending_count + task.cancelled_count
             task.progress = 100 * (1 - left / to_mail) if to_mail else 0
+            if told_in_tens and task.state not in ("done", "cancelled"):
+                task.progress = min(task.progress, 99)  # a few may wait who are not told
 
     @api.depends("planned_at", "scheduled_at")
     def _compute_calendar_at(self):

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..directmail.failures import failure_kind
+from .directmail_delivery import HANDED_OVER
 
 # The funnel: each step's counter, and the one that its share is taken of.
 FUNNEL = (
@@ -29,7 +30,7 @@ class DirectmailTask(models.Model):
 
     details_removed_at = fields.Datetime("Details removed", readonly=True, copy=False)
     # What `_count_details` returned just before the details were removed.
-    details_totals = fields.Json(readonly=True, copy=False)
+    details_totals = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
 
     def get_effectiveness(self):
         """Return what the task's page shows about its effects.
@@ -45,18 +46,18 @@ class DirectmailTask(models.Model):
         task = self.sudo()
         counted = task.details_totals if task.details_removed_at else task._count_details()
         return {
-            "funnel": task._get_funnel(counted),
+            "funnel": self._get_funnel(counted),
             "totals": counted["totals"],
             "hours": [
                 {"hour": hour, "opened": opened, "clicked": clicked}
                 for hour, opened, clicked in counted["hours"]
             ],
             "links": task._label_links(counted["links"]),
-            "reasons": task._label_reasons(task._count_in_tens(counted["reasons"])),
+            "reasons": task._label_reasons(self._count_in_tens(counted["reasons"])),
             "failures": task._label_failures(counted["failures"]),
             "unsubscribes": task._label_unsubscribes(counted["unsubscribes"]),
             "removed": bool(task.details_removed_at),
-            "in_tens": task.in_tens,
+            "in_tens": self.told_in_tens,
             "hidden": 0 if task.details_removed_at else self._count_hidden(),
         }
 
@@ -87,11 +88,16 @@ class DirectmailTask(models.Model):
     # === COUNTING === #
 
     def _count_hidden(self):
-        """Return how many of the task's people its lists do not show to the current user."""
+        """Return how many of the task's people its lists do not show to the current user.
+
+        In tens, only of those whom DirectMail was asked to mail.
+        """
         if self.env.user == self.user_id and not self.in_tens:
             return 0  # all came from own audiences
-        people = self.env["directmail.delivery"].search_count([("task_id", "=", self.id)])
-        return self.people_count - people
+        listed = self.env["directmail.delivery"].search_count([("task_id", "=", self.id)])
+        if self.told_in_tens:
+            return sum(self[f"{state}_count"] for state in HANDED_OVER) - listed
+        return self.people_count - listed
 
     def _count_details(self):
         """Count over the task's people. What it returns outlives them: no names, no labels."""
@@ -193,11 +199,14 @@ class DirectmailTask(models.Model):
         for name, base in FUNNEL:
             if name == "converted" and not self.conversion_table_id:
                 continue
+            if self.told_in_tens and base == "people":
+                base = None  # a share of few people would be a guess
             steps.append(
                 {
                     "name": name,
                     "label": self._fields[f"{name}_count"]._description_string(self.env),
                     "count": counts[name],
+                    "text": self.told_in_tens and name == "people" and self.people_text,
                     # Machines included, where they make a difference.
                     "any": counted["totals"].get(f"{name}_any", counts[name]),
                     "base": counts[base] if base else counts[name],

@@ -42,13 +42,18 @@ class DirectmailTask(models.Model):
     def _compute_may_ignore_fatigue(self):
         self.may_ignore_fatigue = self._may_ignore_fatigue()
 
+    @api.depends_context("uid")
     def _compute_held_back(self):
         for task in self:
             fates = task._count_in_tens(task._get_held_back())
             task.held_back_count = sum(fates.values())
             task.held_back = " · ".join(
-                f"{number} {task._describe_fate(fate)}" for fate, number in fates.items()
+                f"{task._say_held_back(number)} {task._describe_fate(fate)}"
+                for fate, number in fates.items()
             )
+
+    def _say_held_back(self, number):
+        return self._say_about(number) if self._is_told_in_tens() else number
 
     @api.constrains("not_after", "scheduled_at")
     def _check_not_after(self):

@@ -171,9 +171,13 @@ class DirectmailTask(models.Model):
         self.env.flush_all()
         # As its owner would find them: whoever presses Resume later finds out no more.
         self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
+        if self.in_tens:
+            self._mark_lists()
         people = plan.insert_deliveries(self)
         self.env.invalidate_all()
-        if not people.get("waiting") and not self._get_held_back():
+        # In tens, that nobody can be mailed would tell who is in somebody else's list.
+        is_told = not self.in_tens or not people
+        if is_told and not people.get("waiting") and not self._get_held_back():
             raise UserError(
                 self.env._(
                     "Nobody in the audience can be mailed: no usable address, or unsubscribed."
@@ -192,7 +196,7 @@ class DirectmailTask(models.Model):
             self.env._(
                 "All mails are out: %(sent)s sent, %(suppressed)s suppressed, %(unknown)s unknown.",
                 sent=self.sent_count + self.refused_count,
-                suppressed=self.suppressed_count,
+                suppressed=self._say_count("suppressed"),
                 unknown=self.unknown_count,
             ),
             "success",

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from odoo import api, fields, models
-from odoo.tools import SQL, format_datetime, formatLang
+from odoo.tools import SQL, format_datetime
 
 from ..directmail.const import BEIJING
 from ..engine.claim import FREE_AT
@@ -19,6 +19,7 @@ class DirectmailTask(models.Model):
     waiting_for = fields.Char(compute="_compute_waiting_for")
 
     @api.depends("state", "scheduled_at", "template_id.state", "account_id.state")
+    @api.depends_context("uid")
     def _compute_waiting_for(self):
         for task in self:
             task.waiting_for = task._get_waiting_for()
@@ -48,6 +49,12 @@ class DirectmailTask(models.Model):
             )
         if not self.planned_at:
             return self.env._("The people are being chosen. The first mails go out in a moment.")
+        if self._is_told_in_tens():
+            # The same whether or not anybody waits.
+            return self.env._(
+                "Mails go out as quota and quiet times allow. How many people are left is told in"
+                " tens."
+            )
         held_until = self.sudo()._get_held_until()
         if held_until:
             return self.env._(
@@ -120,7 +127,7 @@ class DirectmailTask(models.Model):
                 task.env._(
                     "Today's quota is used up: %(waiting)s mails wait. It goes on by itself after"
                     " midnight in Beijing, at %(time)s.",
-                    waiting=formatLang(task.env, task.waiting_count, digits=0),
+                    waiting=task._say_count("waiting"),
                     time=format_datetime(task.env, task.account_id._get_next_day()),
                 )
             )

@@ -1,7 +1,10 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..engine.tens import in_tens_to_sql
 from ..models.directmail_delivery import MARKS, OUTCOMES, STATES
+from ..models.directmail_seen import is_administrator
+from ..models.directmail_task_tens import UNTOLD
 
 #: {rate: (what is counted, out of what)}. Sums are divided, rates never averaged.
 RATES = {
@@ -17,6 +20,10 @@ HEALTH_DAYS = 30
 HEALTH_MINIMUM = 200  # mails; fewer make no rate
 COMPLAINTS_WARNING, COMPLAINTS_DANGER = 0.001, 0.003
 BOUNCES_WARNING, BOUNCES_DANGER = 0.02, 0.05
+TENS_HELP = (
+    "Where an email task reaches people whom you may not see, people who got no mail are counted in"
+    " tens, rounded down."
+)
 FIGURES = (*dict(STATES + OUTCOMES), *MARKS, "converted")
 
 
@@ -54,15 +61,15 @@ class DirectmailTaskReport(models.Model):
         context={"active_test": False},
         ondelete="restrict",
     )
-    people_count = fields.Integer("People", readonly=True)
-    suppressed_count = fields.Integer("Suppressed", readonly=True)
-    waiting_count = fields.Integer("Waiting", readonly=True)
-    sending_count = fields.Integer("Being sent", readonly=True)
+    people_count = fields.Integer("People", readonly=True, help=TENS_HELP)
+    suppressed_count = fields.Integer("Suppressed", readonly=True, help=TENS_HELP)
+    waiting_count = fields.Integer("Waiting", readonly=True, help=TENS_HELP)
+    sending_count = fields.Integer("Being sent", readonly=True, help=TENS_HELP)
     unknown_count = fields.Integer("Unknown", readonly=True)
     sent_count = fields.Integer("Sent", readonly=True)
     refused_count = fields.Integer("Refused", readonly=True)
     not_sent_count = fields.Integer("Not sent", readonly=True)
-    cancelled_count = fields.Integer("Cancelled", readonly=True)
+    cancelled_count = fields.Integer("Cancelled", readonly=True, help=TENS_HELP)
     delivered_count = fields.Integer("Delivered", readonly=True)
     failed_count = fields.Integer("Failed", readonly=True)
     invalid_count = fields.Integer("Invalid", readonly=True)
@@ -116,11 +123,7 @@ class DirectmailTaskReport(models.Model):
     @property
     def _table_query(self):
         counts = SQL(", ").join(
-            SQL(
-                "COALESCE(sum(value) FILTER (WHERE name = %s), 0)::int AS %s",
-                name,
-                SQL.identifier(f"{name}_count"),
-            )
+            SQL("%s AS %s", self._count_to_sql(name), SQL.identifier(f"{name}_count"))
             for name in FIGURES
         )
         rates = SQL(", ").join(
@@ -152,6 +155,14 @@ class DirectmailTaskReport(models.Model):
             people=people,
             rates=rates,
         )
+
+    def _count_to_sql(self, name):
+        """Return SQL of a figure of a task `t`, as the current user may be told it."""
+        count = SQL("COALESCE(sum(value) FILTER (WHERE name = %s), 0)::int", name)
+        if name not in UNTOLD or self.env.su or is_administrator(self.env):
+            return count
+        told = in_tens_to_sql(count, SQL("t.tens_mark"), UNTOLD[name])
+        return SQL("CASE WHEN t.in_tens THEN %s ELSE %s END", told, count)
 
     def _read_group_select(self, aggregate_spec, query):
         """Override: a rate over several tasks is that of their sums."""

@@ -1,7 +1,8 @@
 import importlib.util
+from contextlib import nullcontext
 
 from odoo import fields
-from odoo.tests import TransactionCase, new_test_user
+from odoo.tests import TransactionCase, freeze_time, new_test_user
 from odoo.tools import config, file_path
 
 from directmail_emulator.testing import Emulator
@@ -151,11 +152,14 @@ class DirectmailMixin:
             )
         )
 
-    def _run_cron(self, account=None):
-        """Run an account's sending cron as the server would."""
+    def _run_cron(self, account=None, at=None):
+        """Run an account's sending cron as the server would.
+
+        :param datetime at: when, for what goes by the server's clock; now by default
+        """
         cron = (account or self.account).sudo().cron_id
         self.env.flush_all()
-        with self.enter_registry_test_mode():
+        with self.enter_registry_test_mode(), freeze_time(at) if at else nullcontext():
             cron.method_direct_trigger()
         self.env.invalidate_all()
 

@@ -257,6 +257,7 @@ class TestEncryptedTask(EncryptedMixin, DirectmailCommon):
         self._run_reading()
         task.action_send()
         task.sudo()._start()
+        task = task.sudo()
         self.assertEqual((task.waiting_count, task.suppressed_count), (1, 1))
 
     def test_blacklist_and_optout_hold_for_encrypted_people(self):
@@ -272,6 +273,7 @@ class TestEncryptedTask(EncryptedMixin, DirectmailCommon):
         self.assertEqual((len(optout), optout.email), (1, False))
         self._run_cron()
         self.assertEqual(bob.reason, "opted_out")
+        self._run_cron(at=task.sudo()._get_latest_end())
         self.assertEqual((task.state, task.sent_count), ("done", 0))
 
     def test_directmails_words_hold_no_address(self):

@@ -75,6 +75,11 @@ class TestPeople(DirectmailCommon):
                 self._make_lead_member(), {"email": "bob@example.com"}, {"email_encrypted": "00"}
             )
         )
+        # Of an email task with encrypted people, mails are listed only.
+        self.env.cr.execute(
+            "UPDATE directmail_delivery SET state = 'sent' WHERE task_id = %s", [task.id]
+        )
+        self.env.invalidate_all()
         names = task.delivery_ids.with_user(self.user).mapped("display_name")
         self.assertEqual(names, [self.lead.display_name, "bob@example.com", "Encrypted address"])
         self.user.group_ids -= self.env.ref("sales_team.group_sale_salesman")

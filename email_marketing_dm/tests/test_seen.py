@@ -33,6 +33,8 @@ class TestSeen(SeenMixin, DirectmailCommon):
     def test_deliveries(self):
         task = self._plan(self.lent)
         mine = [("task_id", "=", task.id)]
+        self.assertFalse(self._get_people("directmail.delivery", mine), "before the first call")
+        self._run_cron()
         self.assertEqual(self._get_people("directmail.delivery", mine), {"vera@example.com"})
         deliveries = self.env["directmail.delivery"].with_user(self.user)
         seen = deliveries.search(mine)
@@ -52,6 +54,7 @@ class TestSeen(SeenMixin, DirectmailCommon):
 
     def test_filters_groups_and_orders_tell_nothing(self):
         task = self._plan(self.lent)
+        self._run_cron()
         deliveries = self.env["directmail.delivery"].with_user(self.user)
         tasks = self.env["directmail.task"].with_user(self.user)
         for leaf in (
@@ -109,6 +112,7 @@ class TestSeen(SeenMixin, DirectmailCommon):
         own = self._guess(PRIVATE)
         for audiences in (own + self.lent, self.lent + own):
             task = self._plan(audiences)
+            self._run_cron()
             self.assertEqual(
                 self._get_people("directmail.delivery", [("task_id", "=", task.id)]),
                 {"vera@example.com", PRIVATE},
@@ -133,6 +137,7 @@ class TestSeen(SeenMixin, DirectmailCommon):
         audience = self._make_audience(None, self.other, rules=[rule], visibility="public")
         self._refresh_all(audience)
         task = self._plan(audience + self.lent)
+        self._run_cron()
         mine = [("task_id", "=", task.id)]
         self.assertEqual(self._get_people("directmail.delivery", mine), {"vera@example.com"})
         self.user.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
@@ -187,6 +192,7 @@ class TestSeen(SeenMixin, DirectmailCommon):
         load_script(path, "post_seen").migrate(self.env.cr, "19.0.1.2.0")
         self.env.invalidate_all()
         self.assertEqual((lent.in_tens, own.in_tens), (True, False))
+        self._run_cron()
         for task, people in ((lent, {"vera@example.com"}), (own, {"own@example.com"})):
             mine = [("task_id", "=", task.id)]
             self.assertEqual(self._get_people("directmail.delivery", mine), people)

@@ -177,7 +177,8 @@ class TestWays(EncryptedMixin, DirectmailCommon):
         for env in self._intruders():
             for name, path in self._secret_paths():
                 records = self.env[name].sudo().search([], limit=3).with_env(env)
-                if records:
+                # Nothing is read, nor refused, behind a relation that is empty.
+                if records.sudo().mapped(path.partition(".")[0] if "." in path else "id"):
                     self.assertRefused(records.export_data, [path.replace(".", "/")])
                     if "." not in path:
                         before = records.sudo().mapped(path)

@@ -136,7 +136,15 @@ export class TaskEffectiveness extends Component {
         await this.open("action_view_deliveries", [], { figure: step.name });
     }
 
+    /** Whether the people behind a list's rows are listed anywhere. */
+    isListed(part) {
+        return !(part === "reasons" && this.state.data.in_tens);
+    }
+
     async openPart(part, row) {
+        if (!this.isListed(part)) {
+            return;
+        }
         await this.open("action_view_part", [part, row.value], {});
     }
 

@@ -45,8 +45,14 @@ export class TaskProgress extends Component {
         return Math.floor(this.state.progress.progress);
     }
 
+    /** Whether there are enough people to say how many of them have been mailed. */
+    get hasBar() {
+        const { to_mail, to_mail_text, told_in_tens } = this.state.progress;
+        return told_in_tens ? Boolean(to_mail_text) : Boolean(to_mail);
+    }
+
     get people() {
-        return formatInteger(this.state.progress.to_mail);
+        return this.state.progress.to_mail_text || formatInteger(this.state.progress.to_mail);
     }
 
     /** Whether the figures still move: also after a pause or a cancellation, mails under way end. */
@@ -90,8 +96,9 @@ export class TaskProgress extends Component {
         return this.state.progress.counts.find((count) => count.name === name)?.value || 0;
     }
 
-    format(value) {
-        return formatInteger(value);
+    /** A figure; in words where it is rounded. */
+    format(count) {
+        return count.text || formatInteger(count.value);
     }
 
     color(name) {
@@ -155,7 +162,9 @@ export class TaskProgress extends Component {
     measure(before) {
         const { state, people } = this.state.progress;
         // A pause is no working time, and before the plan there was nobody to be mailed.
-        if (state !== "sending" || before?.state !== state || before.people !== people) {
+        // People who are told in tens are not always as many.
+        const isOther = !this.state.progress.told_in_tens && before?.people !== people;
+        if (state !== "sending" || before?.state !== state || isOther) {
             this.samples = [];
             this.state.rate = 0;
         }
