@@ -51,10 +51,7 @@ class DirectmailTask(models.Model):
             return self.env._("The people are being chosen. The first mails go out in a moment.")
         if self._is_told_in_tens():
             # The same whether or not anybody waits.
-            return self.env._(
-                "Mails go out as quota and quiet times allow. How many people are left is told in"
-                " tens."
-            )
+            return self.env._("Mails go out as the quota and quiet times allow.")
         held_until = self.sudo()._get_held_until()
         if held_until:
             return self.env._(

@@ -65,6 +65,7 @@ from . import (
     test_task_stops,
     test_task_tag,
     test_tens,
+    test_tens_task,
     test_template,
     test_template_author,
     test_template_content,
