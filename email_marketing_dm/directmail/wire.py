@@ -76,7 +76,7 @@ def get_rows(answer: AnswerBody, *path: str) -> list[Row]:
     :raise DirectMailError: for anything else
     """
     *objects, name = path
-    holder = answer
+    holder: AnswerBody = answer
     for inner in objects:
         holder = get_object(holder, inner)
     rows = holder.get(name) or []
