@@ -16,10 +16,10 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from .records import as_text
+
 SdkError = Any  # an exception of the SDK, which has no types
 Outcome = Literal["answered", "not_sent", "unknown"]
-
-from .records import as_text
 
 
 class Verdict(str, Enum):

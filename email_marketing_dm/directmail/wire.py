@@ -58,7 +58,7 @@ def get_required(answer: AnswerBody, name: str) -> str:
     return value
 
 
-def get_object(answer: AnswerBody, name: str) -> Row:
+def get_object(answer: Row, name: str) -> Row:
     """Return an object inside an answer; it may be missing where it is empty.
 
     :raise DirectMailError: for anything else
@@ -76,7 +76,7 @@ def get_rows(answer: AnswerBody, *path: str) -> list[Row]:
     :raise DirectMailError: for anything else
     """
     *objects, name = path
-    holder: AnswerBody = answer
+    holder: Row = answer
     for inner in objects:
         holder = get_object(holder, inner)
     rows = holder.get(name) or []
@@ -85,7 +85,7 @@ def get_rows(answer: AnswerBody, *path: str) -> list[Row]:
     return rows
 
 
-def _make_shape_error(answer: AnswerBody, name: str) -> DirectMailError:
+def _make_shape_error(answer: Row, name: str) -> DirectMailError:
     return DirectMailError(
         "not_directmail",
         f"Odd{name[0].upper()}{name[1:]}",

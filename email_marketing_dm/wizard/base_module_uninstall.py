@@ -37,12 +37,9 @@ class BaseModuleUninstall(models.TransientModel):
             )
             wizard.directmail_optout_count = optouts
             wizard.directmail_plain_count = plain
-            wizard.directmail_task_count = (
-                wizard.directmail_is_lost
-                and self.env["directmail.task"]
-                .sudo()
-                .search_count([("state", "in", ("pending", "sending", "paused"))])
-            )
+            wizard.directmail_task_count = wizard.directmail_is_lost and self.env[
+                "directmail.task"
+            ].sudo().search_count([("state", "in", ("pending", "sending", "paused"))])
 
     def action_uninstall(self):
         """Override: keep those who have unsubscribed on Odoo's blacklist first, if that is wished.

@@ -82,9 +82,9 @@ class DirectmailKeyReplace(models.TransientModel):
                 "credentials": "sts" if token else "key",
                 "access_key_id": credentials["access_key_id"],
                 "access_key_secret_sealed": entered.access_key_secret_sealed,
-                "master_key_fingerprint": self.env[
-                    "directmail.keyring"
-                ]._get_master_key().fingerprint,
+                "master_key_fingerprint": self.env["directmail.keyring"]
+                ._get_master_key()
+                .fingerprint,
                 "security_token_sealed": token,
                 "token_expires_at": entered.token_expires_at if token else False,
             }
@@ -115,9 +115,7 @@ class DirectmailKeyReplace(models.TransientModel):
         if old and denied:
             # What the old key may not do either is nothing that the new one takes away.
             before, _missing = account._check_actions(old[0], denied)
-        lost = [
-            action for action in denied if action in VITAL or (old and action not in before)
-        ]
+        lost = [action for action in denied if action in VITAL or (old and action not in before)]
         if lost:
             raise self._refuse(account._explain_actions(lost, []))
         return summary
@@ -148,9 +146,7 @@ class DirectmailKeyReplace(models.TransientModel):
         )
 
     def _refuse(self, reason):
-        return UserError(
-            self.env._("The old AccessKey stays in use. %(reason)s", reason=reason)
-        )
+        return UserError(self.env._("The old AccessKey stays in use. %(reason)s", reason=reason))
 
     def _tell(self, account):
         if account.state == "active":

@@ -133,7 +133,9 @@ class DirectmailRekeyStart(models.TransientModel):
         problem = keyring._find_problem()
         if not problem or problem.kind != "mismatch":
             raise UserError(
-                problem.full_text if problem else self.env._("This server has the right key already.")
+                problem.full_text
+                if problem
+                else self.env._("This server has the right key already.")
             )
         key = keyring._load_host_key()
         self._seal_again(key)
