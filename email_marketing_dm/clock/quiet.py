@@ -1,30 +1,40 @@
-"""When mails must rest: do-not-disturb hours and quiet periods, by the clock on the wall."""
+"""Times without mails: do-not-disturb hours and quiet periods, in the recipient's local time."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytz
 
-from .daily import DAY, UTC, clock_changes, get_zone
+from .daily import DAY, UTC, ZoneName, clock_changes, get_zone
 
-# A clock is set twice a year at most, so a verdict is looked up again after a day anyway.
+Rule = Literal["hours", "period"]
+_State = tuple[Rule | None, Rule | None]  # rule that drops, rule that holds
+
+# How far ahead `_next_change` looks; without a change its answer holds for this long.
 HORIZON = 3 * DAY
-# How many changes in a row are followed to find the end of a rest. More only where hours leave no
-# free minute; the model refuses those.
+# How many changes in a row are followed to the end of a rest. More of them occur only if the hours
+# leave no free minute, which the model refuses.
 STEPS_MAX = 2000
 
 
 @dataclass(frozen=True)
 class Hours:
-    """A part of every day, in minutes since midnight; one that ends before it begins spans it."""
+    """A part of every day, in minutes since local midnight, the end excluded.
+
+    If ``end`` is not after ``begin``, the hours span midnight.
+
+    :ivar drop: whether mails are dropped; otherwise they wait for the end
+    """
 
     begin: int
     end: int
     drop: bool = False
 
-    def covers(self, local):
+    def covers(self, local: datetime) -> bool:
         minute = local.hour * 60 + local.minute
         if self.begin < self.end:
             return self.begin <= minute < self.end
@@ -33,57 +43,55 @@ class Hours:
 
 @dataclass(frozen=True)
 class Period:
-    """Whole days, the last one included."""
+    """Whole local days, the last one included; ``drop`` as for `Hours`."""
 
     first: date
     last: date
     drop: bool = False
 
-    def covers(self, local):
+    def covers(self, local: datetime) -> bool:
         return self.first <= local.date() <= self.last
 
 
 @dataclass(frozen=True)
 class QuietTimes:
-    hours: tuple = ()
-    periods: tuple = ()
+    """The quiet times of one company."""
 
-    def __bool__(self):
+    hours: tuple[Hours, ...] = ()
+    periods: tuple[Period, ...] = ()
+
+    def __bool__(self) -> bool:
         return bool(self.hours or self.periods)
 
 
 class Rest(NamedTuple):
-    """Why no mail may go out at a moment.
+    """Why no mail may be sent at a moment.
 
-    :ivar rule: 'hours' or 'period'
-    :ivar until: the first moment at which mails may go out again (naive UTC); None where they are
+    :ivar until: the first moment at which mails may be sent again (naive UTC); None if they are
         dropped
     """
 
-    rule: str
+    rule: Rule
     until: datetime | None
 
     @property
-    def drop(self):
+    def drop(self) -> bool:
         return self.until is None
 
 
 class QuietClock:
-    """Answers for any zone whether mails rest, and remembers each answer for as long as it holds.
+    """Returns the `Rest` of any zone, cached until the answer changes."""
 
-    :param QuietTimes times: of one company
-    """
-
-    def __init__(self, times):
+    def __init__(self, times: QuietTimes) -> None:
         self.times = times
-        self._known = {}
+        # {zone: (valid from, valid until, answer)}, naive UTC
+        self._known: dict[ZoneName, tuple[datetime, datetime, Rest | None]] = {}
 
-    def rest(self, zone, at):
-        """Return why nobody in a zone may be mailed at a moment.
+    def rest(self, zone: ZoneName, at: datetime) -> Rest | None:
+        """Return why no mail may be sent to a zone at a moment, None if mails may be sent.
 
-        :param str zone: name of a time zone; one that nobody knows counts as UTC
-        :param datetime at: naive UTC
-        :rtype: Rest | None
+        :param zone: name of a time zone; an unknown one counts as UTC
+        :param at: naive UTC
         """
         since, before, found = self._known.get(zone) or (at, at, None)
         if not since <= at < before:
@@ -91,40 +99,48 @@ class QuietClock:
             self._known[zone] = (at, before.replace(tzinfo=None), found)
         return found
 
-    def _work_out(self, zone, at):
-        """Return (Rest or None, until when this answer holds)."""
+    def _work_out(self, zone: tzinfo, at: datetime) -> tuple[Rest | None, datetime]:
+        """Return (Rest or None, aware moment until which this answer holds)."""
         dropping, holding = self._state(zone, at)
         before = self._next_change(zone, at)
         if dropping:
             return Rest(dropping, None), before
         if not holding:
             return None, before
-        end, after = at, (None, holding)
+        end = at
+        after: _State = (None, holding)
         for _step in range(STEPS_MAX):
             end = self._next_change(zone, end)
             after = self._state(zone, end)
             if not after[1]:
                 break
-        # Whoever would be let go into a time of dropping is dropped.
+        # Mails whose rest ends in a time that drops mails are dropped now.
         return Rest(after[0] or holding, None if after[0] else end.replace(tzinfo=None)), before
 
-    def _state(self, zone, at):
-        """Return (rule that drops, rule that holds) of those in force at a moment."""
+    def _state(self, zone: tzinfo, at: datetime) -> _State:
+        """Return which rules drop and hold mails at a moment; a period counts before hours."""
         local = at.astimezone(zone)
-        found = {True: None, False: None}
-        for name, rules in (("hours", self.times.hours), ("period", self.times.periods)):
-            for rule in rules:
-                if rule.covers(local):
-                    found[rule.drop] = name
+        found: dict[bool, Rule | None] = {True: None, False: None}
+        for hours in self.times.hours:
+            if hours.covers(local):
+                found[hours.drop] = "hours"
+        for period in self.times.periods:
+            if period.covers(local):
+                found[period.drop] = "period"
         return found[True], found[False]
 
-    def _next_change(self, zone, at):
-        """Return the first moment after ``at`` whose state differs, or one within the horizon."""
+    def _next_change(self, zone: tzinfo, at: datetime) -> datetime:
+        """Return the first moment after ``at`` whose state differs.
+
+        Without a change up to the horizon it is the horizon, from which the caller can go on.
+        """
         now, start = self._state(zone, at), at
         local = at.astimezone(zone)
         periods = [period for period in self.times.periods if period.covers(local)]
-        if periods and not any(rule.drop for rule in self.times.hours + self.times.periods):
-            # Nothing can change before the last day.
+        dropping = any(hours.drop for hours in self.times.hours)
+        dropping = dropping or any(period.drop for period in self.times.periods)
+        if periods and not dropping:
+            # Without a dropping rule the state stays (None, "period") until the last day.
             last = max(period.last for period in periods)
             start = max(at, datetime.combine(last, time(), zone).astimezone(UTC) - DAY)
         for moment in self._boundaries(zone, start):
@@ -132,8 +148,8 @@ class QuietClock:
                 return moment
         return start + HORIZON
 
-    def _boundaries(self, zone, start):
-        """Return the moments up to the horizon at which anything may change, in order."""
+    def _boundaries(self, zone: tzinfo, start: datetime) -> list[datetime]:
+        """Return the moments up to the horizon at which the state may change, in order."""
         first = start.astimezone(zone).date()
         marks = {minute for hours in self.times.hours for minute in (hours.begin, hours.end)}
         moments = set(clock_changes(zone, start, start + HORIZON))
@@ -141,24 +157,24 @@ class QuietClock:
             midnight = datetime.combine(first + number * DAY, time(), zone)
             for minute in {0, *marks}:
                 wall = midnight.replace(hour=minute // 60, minute=minute % 60)
-                # An hour that the clock shows twice has two beginnings.
+                # A time that comes twice is two moments.
                 moments.update(wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
         return sorted(moment for moment in moments if moment >= start)
 
 
 @lru_cache(maxsize=64)
-def quiet_clock(times):
-    """Return this process's clock for the quiet times, so that what is known stays known."""
+def quiet_clock(times: QuietTimes) -> QuietClock:
+    """Return this process's clock for the quiet times: callers share its cache."""
     return QuietClock(times)
 
 
 @lru_cache(maxsize=4)
-def country_zones(year):
+def country_zones(year: int) -> dict[str, str]:
     """Return the zone of every country in which all clocks show the same time.
 
-    Several zones that differ in name only, such as Germany's, are one.
+    A country with several zones of the same time, such as Germany, gets the first of them.
 
-    :param int year: in which, and in the next, they have to agree
+    :param year: the zones must agree in this year and in the next
     :return: {ISO code: zone name}
     """
     days = [datetime(year, 1, 1, 12, tzinfo=UTC) + timedelta(weeks=week) for week in range(104)]
