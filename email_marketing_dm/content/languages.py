@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal
 
 from babel.core import get_global, parse_locale
+
+from .lengths import OdooText
 
 _Parts = tuple[str, str | None, str | None]  # language, country, script
 
 _RIGHT_TO_LEFT = frozenset(("ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"))
 
 
-def choose_language(
-    wanted: Iterable[str | Literal[False] | None], spoken: Collection[str]
-) -> str | None:
+def choose_language(wanted: Iterable[OdooText], spoken: Collection[str]) -> str | None:
     """Return the first wanted language that is spoken, or None.
 
     The same language of another country is better than none ("de-AT" is answered in "de_DE");
@@ -38,7 +37,7 @@ def choose_language(
     return None
 
 
-def name_language(code: str | Literal[False] | None) -> str:
+def name_language(code: OdooText) -> str:
     """Return a language as HTML's ``lang`` attribute names it, "" for an empty or invalid code.
 
     :param code: Odoo's, e.g. "de_DE" or "sr@latin"
@@ -51,12 +50,12 @@ def name_language(code: str | Literal[False] | None) -> str:
     return "-".join(filter(None, (language, script, country if country != "001" else "")))
 
 
-def is_right_to_left(code: str | Literal[False] | None) -> bool:
+def is_right_to_left(code: OdooText) -> bool:
     """Return whether a language, by Odoo's code, is written from right to left."""
     return _parse(code or "")[0] in _RIGHT_TO_LEFT
 
 
-def find_script_language(text: str | Literal[False] | None) -> str:
+def find_script_language(text: OdooText) -> str:
     """Guess the language of a text in a right-to-left script from its letters.
 
     :return: "he" for Hebrew letters, "ar" for Arabic letters whatever the language; "" if at

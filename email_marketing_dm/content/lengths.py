@@ -8,18 +8,21 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Literal
 
+#: a value of Odoo's Char, Text or Html field, which is False when empty
+OdooText = str | Literal[False] | None
+
 _JOINERS = "\u200d\u200c\u034f"
 _EMOJI_MODIFIERS = range(0x1F3FB, 0x1F400)
 _FLAGS = range(0x1F1E6, 0x1F200)  # regional indicators: each pair is one flag
 _FLAG_LETTERS = "".join(map(chr, _FLAGS))
 
 
-def count_units(text: str | Literal[False] | None) -> int:
+def count_units(text: OdooText) -> int:
     """Return the length of a text in UTF-16 units; None and False (Odoo's empty) have length 0."""
     return sum(1 if char < "\U00010000" else 2 for char in text or "")
 
 
-def cut_units(text: str | Literal[False] | None, most: int) -> str:
+def cut_units(text: OdooText, most: int) -> str:
     """Return the beginning of a text, cut to ``most`` UTF-16 units.
 
     A letter with its accents and an emoji of several code points are kept whole or left out, never
