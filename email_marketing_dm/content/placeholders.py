@@ -1,40 +1,47 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""From Odoo's way of writing personal content to DirectMail's.
+"""Translates Odoo's placeholders into DirectMail's variables, and fills these in.
 
-Odoo's builder leaves ``<t t-out="object.country_id.name">somewhere</t>`` in a body, and a subject
-says ``{{ object.name ||| friend }}``. DirectMail knows ``{Name}``, put in as it is: no escaping,
-no conditions, no fallback. So the fallback and the escaping of each value are ours, at sending,
-and what can't be said in DirectMail's way is reported before anything is submitted.
+Odoo's builder writes ``<t t-out="object.country_id.name">somewhere</t>`` in a body and
+``{{ object.name ||| friend }}`` in a subject. DirectMail replaces ``{Name}`` by the raw value: no
+escaping, no conditions, no fallback. So values are escaped and get their fallback when a mail is
+sent, and whatever a variable can't express is reported as a problem before submission.
 """
+
+from __future__ import annotations
 
 import html as html_lib
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypedDict
 from urllib.parse import urljoin
 
 from lxml import etree, html
 
 from ..directmail.const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .compaction import compact
-from .expressions import INLINE, parse_expression
+from .expressions import INLINE, Placeholder, parse_expression
 from .languages import is_right_to_left, name_language
-from .lengths import count_units, cut_units
+from .lengths import OdooText, count_units, cut_units
 from .outlook import close_comment, is_settings, replace_addresses
 
-TOKEN = "Token"  # reserved: the person's token in our own links
+Where = Literal["body", "subject", "attribute"]
+Problem = tuple[str, str]  # code, quoted detail; see Compiled.problems
+
+TOKEN = "Token"  # reserved: the recipient's token in links to this server
 
 _VARIABLE = re.compile(r"\{([A-Za-z]+)\}")
 _BRACED_WORD = re.compile(r"\{\s*\w+\s*\}")
-_RAW_TEXT = ("style", "script")  # where entities mean nothing
+_RAW_TEXT = ("style", "script")  # their text has no entities
 _ADDRESS_ATTRIBUTES = ("href", "src", "background")
 _CSS_URL = re.compile(r"""(url\(\s*['"]?)([^'")]+)""", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-# The C0 controls that neither HTML nor PostgreSQL takes.
+# C0 controls that HTML forbids; PostgreSQL refuses NUL.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NEW_LINE = re.compile(r"\r\n|[\r\n\u2028\u2029]")
 _DOCUMENT = re.compile(r"\s*(<!doctype\b|<html\b)", re.IGNORECASE)
-# The class is that of the builder's columns.
+# o_stacking_wrapper is the class of the builder's columns.
 _PAGE = (
     '<!DOCTYPE html><html><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -49,57 +56,72 @@ _HIDDEN = (
     "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;"
     "mso-hide:all"
 )
-_BLANKS = "\u034f\u200c\u00a0"  # joiners without width: a mail program keeps these blanks
+_BLANKS = (
+    "\u034f\u200c\u00a0"  # between joiners of no width mail programs do not collapse the space
+)
 _BODY_START = re.compile(r"\s*(?:<!doctype\b|<html\b).*?<body\b[^>]*>", re.IGNORECASE | re.DOTALL)
 _DIGITS = dict(enumerate("Zero One Two Three Four Five Six Seven Eight Nine".split()))
+
+
+class Variable(TypedDict):
+    """One variable of a compiled template, stored as JSON.
+
+    ``path`` comes without the leading "object."; ``fallback`` is plain text; ``where`` decides how
+    the value is escaped; ``format`` is "datetime", "date" or "" for the unformatted value.
+    """
+
+    name: str
+    path: str
+    fallback: str
+    where: Where
+    format: str
 
 
 @dataclass(frozen=True)
 class Compiled:
     """Content in DirectMail's form.
 
-    :ivar variables: dicts with name; path (behind "object."); fallback (plain text); where ("body",
-        "subject" or "attribute"); format ("datetime", or "" for a value as it is). ``{Token}`` is
-        not among them.
-    :ivar problems: (code, detail) pairs; anything in it means the content must not be submitted.
-        Codes: "expression", "condition", "directive", "fallback_markup", "inline_in_body",
-        "brace_in_subject", "too_many_variables". The detail quotes what was found.
-    :ivar links: which keys of ``links`` the body uses
+    :ivar variables: all but ``{Token}``
+    :ivar problems: (code, detail) pairs; content with problems must not be submitted. Codes:
+        "expression", "condition", "directive", "fallback_markup", "inline_in_body",
+        "brace_in_subject", "too_many_variables". The detail quotes the content.
+    :ivar links: the keys of ``links`` that the body uses
     """
 
     subject: str
     text: str
-    variables: tuple
-    problems: tuple
-    links: frozenset = frozenset()
+    variables: tuple[Variable, ...]
+    problems: tuple[Problem, ...]
+    links: frozenset[str] = frozenset()
 
 
 def compile_content(
-    subject,
-    body_html,
+    subject: OdooText,
+    body_html: OdooText,
     *,
-    public_url,
-    links,
-    preview_text="",
-    framed=False,
-    compacted=False,
-    language="",
-):
+    public_url: str,
+    links: Mapping[str, str],
+    preview_text: OdooText = "",
+    framed: bool = False,
+    compacted: bool = False,
+    language: OdooText = "",
+) -> Compiled:
     """Turn a subject and a body as Odoo holds them into DirectMail's form.
 
-    :param public_url: of this server, without path ("https://news.example.com"); relative
-        addresses become absolute on it
+    The same input always gives the same output.
+
+    :param public_url: of this server, without path ("https://news.example.com"); the base of
+        relative addresses
     :param links: {href: path}: a link with exactly this address becomes public_url + path +
-        "{Token}". Also right for links that are to be tracked.
-    :param preview_text: what mail programs show beside the subject; placeholders as in a subject
-    :param framed: whether the body becomes a whole page, with what phones need to show it well,
-        its language and a title
+        "{Token}". Used for the recipient's pages and for tracked links.
+    :param preview_text: mail programs show it beside the subject; placeholders as in a subject
+    :param framed: whether the body becomes a whole page with a style sheet for phones, its
+        language and a title
     :param language: of the text, by Odoo's code; only for a page
-    :param compacted: whether what nobody sees is left out, see compaction.compact()
-    :return: Compiled; the same input always gives the same output
+    :param compacted: whether HTML without a visible effect is dropped, see compaction.compact()
     """
     names = _Names()
-    problems = []
+    problems: list[Problem] = []
     base = _base(public_url)
     source = with_preview(str(body_html or ""), preview_text)
     body = _Body(frame(source) if framed else source, base, links, names, problems)
@@ -113,14 +135,16 @@ def compile_content(
     )
 
 
-def assemble(text, values, escape=None):
-    """Put values into a text exactly as DirectMail does: each ``{Name}`` once, as it is.
+def assemble(
+    text: str, values: Mapping[str, object], escape: Callable[[object], str] | None = None
+) -> str:
+    """Replace each ``{Name}`` by its value as DirectMail does: in one pass, without escaping.
 
-    :param values: {name: value}; a name that is not in it stays as it stands
-    :param escape: function for each value, e.g. html_value; None where they are ready
+    :param values: {name: value}; variables with other names stay in the text
+    :param escape: function for each value, e.g. html_value; None if the values are escaped
     """
 
-    def fill(match):
+    def fill(match: re.Match[str]) -> str:
         if match[1] not in values:
             return match[0]
         value = values[match[1]]
@@ -129,8 +153,8 @@ def assemble(text, values, escape=None):
     return _VARIABLE.sub(fill, text)
 
 
-def html_value(value):
-    """Return a value as HTML for a body or a quoted attribute. None and False are empty.
+def html_value(value: object) -> str:
+    """Return a value as HTML for a body or a quoted attribute. None and False become "".
 
     Braces become entities too, so that a value can't turn into a variable.
     """
@@ -140,18 +164,20 @@ def html_value(value):
     return text.replace("{", "&#123;").replace("}", "&#125;")
 
 
-def unescaped_value(value):
-    """Return a value of html_value() or body_value() as it was before, for who escapes it anew."""
+def unescaped_value(value: str) -> str:
+    """Undo html_value() or body_value(), for a caller that escapes the value itself."""
     return html_lib.unescape(value.replace("<br/>", "\n"))
 
 
-def fit_subject(subject, values, names, limit):
-    """Return values with which a filled subject is no longer than ``limit``.
+def fit_subject(
+    subject: str, values: Mapping[str, str], names: Iterable[str], limit: int
+) -> dict[str, str]:
+    """Return the values, shortened so that the filled subject is no longer than ``limit``.
 
     :param subject: with variables
     :param values: {name: value}
-    :param names: which of the values only a subject has; the longest is cut first
-    :param limit: UTF-16 units, as DirectMail counts
+    :param names: values that may be cut, because only the subject uses them; the longest first
+    :param limit: in UTF-16 units, as DirectMail counts
     """
     values = dict(values)
     names = [name for name in names if "{%s}" % name in subject]
@@ -164,34 +190,35 @@ def fit_subject(subject, values, names, limit):
     return values
 
 
-def body_value(value):
-    """Return a value as HTML for a body, a text of several lines in as many.
+def body_value(value: object) -> str:
+    """Return a value as HTML for a body, with <br/> for each line end.
 
-    DirectMail puts values in as they are, so a tag reaches the reader as one, as our entities do.
+    DirectMail does not escape values, so the tag works in the mail.
     """
     return _NEW_LINE.sub("<br/>", html_value(value))
 
 
-def plain_value(value):
-    """Return a value for a subject: one line of plain text. None and False are empty."""
+def plain_value(value: object) -> str:
+    """Return a value for a subject: one line of plain text. None and False become ""."""
     if value is None or value is False:
         return ""
     return _LINE_BREAKS.sub(" ", str(value)).strip()
 
 
-def frame(body_html):
-    """Make a page of a body, unless it is one: on a phone the builder's columns stand one below
-    the other then, as wide as the screen.
+def frame(body_html: str) -> str:
+    """Make a whole page of a body, unless it is one or empty.
+
+    The page's style sheet puts the builder's columns below each other on a phone.
     """
     if _DOCUMENT.match(body_html) or not body_html.strip():
         return body_html
     return _PAGE % body_html
 
 
-def with_preview(body_html, preview_text):
-    """Put a preview text at the start of a body, where mail programs look for it, unseen there.
+def with_preview(body_html: str, preview_text: OdooText) -> str:
+    """Put a hidden preview text at the start of a body, where mail programs look for it.
 
-    Blanks behind it keep the beginning of the mail itself out of the preview.
+    The blanks behind it keep the mail's first words out of the preview.
     """
     preview_text = _LINE_BREAKS.sub(" ", preview_text or "").strip()
     if not preview_text:
@@ -211,29 +238,29 @@ def with_preview(body_html, preview_text):
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says about itself: its title, plain text, and its language, by Odoo's code."""
+    """The title of a page, in plain text, and its language, by Odoo's code."""
 
     title: str
-    language: str
+    language: OdooText
 
 
-def _title_of(subject):
-    """Return a subject with the defaults of its placeholders: the title is the same for all."""
+def _title_of(subject: OdooText) -> str:
+    """Return a subject with the fallbacks of its placeholders: all recipients share the title."""
     text = INLINE.sub(lambda match: (match[3] or "").strip(), subject or "")
     return " ".join(text.split()).rstrip(" ,;:-–")
 
 
 class _Names:
-    """Hands out one variable for each thing that must be filled in separately."""
+    """Hands out variable names, one for each combination of placeholder and ``where``."""
 
-    def __init__(self):
-        self.variables = []
-        self._known = {}
-        # DirectMail's rule on case is not documented, so names differ by more than case.
+    def __init__(self) -> None:
+        self.variables: list[Variable] = []
+        self._known: dict[tuple[Placeholder, Where], str] = {}
+        # Compared in lower case: DirectMail does not document whether names are case-sensitive.
         self._taken = {name.lower() for name in (*BUILT_IN_VARIABLES, TOKEN)}
 
-    def name(self, placeholder, where):
-        """Return the variable's name for an expressions.Placeholder used ``where``."""
+    def name(self, placeholder: Placeholder, where: Where) -> str:
+        """Return the variable's name for a placeholder used ``where``."""
         key = (placeholder, where)
         if key not in self._known:
             self._known[key] = name = self._free_name(placeholder.path, where)
@@ -248,7 +275,8 @@ class _Names:
             )
         return self._known[key]
 
-    def _free_name(self, path, where):
+    def _free_name(self, path: str, where: Where) -> str:
+        """Return an unused name of letters only, made from a field's path."""
         words = [
             word
             for part in path.split(".")
@@ -266,8 +294,8 @@ class _Names:
         return name
 
 
-def _letters(number):
-    """1 -> B, 25 -> Z, 26 -> BA: the second of its kind is "NameB"."""
+def _letters(number: int) -> str:
+    """Return a number as letters: 1 -> B, 25 -> Z, 26 -> BA. The second "Name" is "NameB"."""
     text = ""
     while number:
         number, digit = divmod(number, 26)
@@ -275,7 +303,7 @@ def _letters(number):
     return text
 
 
-def _compile_subject(subject, names, problems):
+def _compile_subject(subject: str, names: _Names, problems: list[Problem]) -> str:
     subject = _LINE_BREAKS.sub(" ", subject).strip()
     result, position = "", 0
     for match in INLINE.finditer(subject):
@@ -289,8 +317,8 @@ def _compile_subject(subject, names, problems):
     return result + _checked_literal(subject[position:], problems)
 
 
-def _checked_literal(literal, problems):
-    """Typed text of a subject. There are no entities there: a typed {Word} can't be protected."""
+def _checked_literal(literal: str, problems: list[Problem]) -> str:
+    """Report each typed {Word} of a subject: without entities it can't be told from a variable."""
     problems += [("brace_in_subject", found) for found in _BRACED_WORD.findall(literal)]
     return literal
 
@@ -298,29 +326,36 @@ def _checked_literal(literal, problems):
 class _Body:
     """One body being compiled.
 
-    While it is a tree, braces and variables are stand-ins of plain letters: the serialiser would
-    turn the true ones into "&amp;#123;" in a text and "%7B" in an address.
+    In the tree, marks of plain letters stand for braces: the serialiser would turn a brace's entity
+    into "&amp;#123;" in a text and a brace into "%7B" in an address.
     """
 
-    def __init__(self, source, base, links, names, problems):
-        # ASCII controls would end the parsing, lone surrogates the serialising.
+    def __init__(
+        self,
+        source: str,
+        base: str,
+        links: Mapping[str, str],
+        names: _Names,
+        problems: list[Problem],
+    ) -> None:
+        # lxml cannot serialise lone surrogates, and parses no further than an ASCII control.
         source = source.encode("utf-8", "replace").decode("utf-8")
         self._source = _CONTROLS.sub("", source)
         self._base = base
         self._links = links
         self._names = names
         self._problems = problems
-        self.links_used = set()
-        self._removed = set()  # nodes that left the tree with the fallback they were in
+        self.links_used: set[str] = set()
+        self._removed: set[html.HtmlElement] = set()  # nodes of a fallback, out of the tree now
         mark = "dmq"
         while mark in self._source.lower():
             mark += "q"
         self._open, self._close, self._name, self._end = (f"{mark}{x}x" for x in "ocne")
 
-    def compile(self, compacted, page=None):
+    def compile(self, compacted: bool, page: Page | None = None) -> str:
         """Return the body's text for DirectMail.
 
-        :param page: a `Page` that a whole document is to be
+        :param page: title and language of a whole document, which keeps its own if it has them
         """
         is_document = _DOCUMENT.match(self._source)
         if is_document:
@@ -333,50 +368,51 @@ class _Body:
             compact(root)
         if page and is_document:
             self._describe_page(root, page)
-        whole = root.getroottree() if is_document else root
-        text = etree.tostring(whole, encoding="unicode", method="html")
-        if not is_document:
+        if is_document:
+            text = etree.tostring(root.getroottree(), encoding="unicode", method="html")
+        else:
+            text = etree.tostring(root, encoding="unicode", method="html")
             text = text.removeprefix("<div>").removesuffix("</div>")
         text = text.replace(self._open, "&#123;").replace(self._close, "&#125;")
         return text.replace(self._name, "{").replace(self._end, "}")
 
-    def _describe_page(self, root, page):
-        """Say language, direction and title of a document, where it does not say so itself."""
+    def _describe_page(self, root: html.HtmlElement, page: Page) -> None:
+        """Add language, direction and title to a document that has none."""
         language, rtl = name_language(page.language), is_right_to_left(page.language)
         if language and "lang" not in root.attrib:
             root.set("lang", language)
             root.set("dir", root.get("dir", "rtl" if rtl else "ltr"))
         body, head = root.find("body"), root.find("head")
         if rtl and body is not None:
-            # Web mail shows the body only, inside a page of its own.
+            # Web mail puts the body into its own page and drops <html> with its direction.
             body.set("dir", body.get("dir", "rtl"))
         if head is None:
-            head = etree.Element("head")
+            head = html.Element("head")
             root.insert(0, head)
         if head.find("title") is None:
             title = etree.SubElement(head, "title")
             title.text = self._typed(_CONTROLS.sub("", page.title))
         if body is not None:
-            # Outlook looks for its settings in the head only.
+            # Outlook reads its settings in the head only.
             head.extend([node for node in body.iter(etree.Comment) if is_settings(node)])
 
-    def _convert(self, root):
+    def _convert(self, root: html.HtmlElement) -> None:
         for node in list(root.iter("*")):
             if node not in self._removed:
                 self._placeholder(node)
         for node in root.iter():
-            if node.tag is etree.Comment:
+            if isinstance(node, etree._Comment):
                 node.text = self._comment(node.text or "")
             elif node.tag in _RAW_TEXT:
                 node.text = _unbrace(self._css(node.text or ""))
-            elif isinstance(node.tag, str):
+            elif isinstance(node.tag, str) and node.text:
                 node.text = self._typed(node.text)
             if isinstance(node.tag, str):
                 self._attributes(node)
-            if node is not root:
+            if node is not root and node.tail:
                 node.tail = self._typed(node.tail)
 
-    def _placeholder(self, node):
+    def _placeholder(self, node: html.HtmlElement) -> None:
         """Turn a node's ``t-`` attributes into variables, or report them."""
         for attribute, value in node.items():
             if not attribute.startswith("t-"):
@@ -391,11 +427,13 @@ class _Body:
         if node.tag == "t" and not node.attrib:
             node.drop_tag()
 
-    def _output(self, node, attribute, value):
+    def _output(self, node: html.HtmlElement, attribute: str, value: str) -> None:
+        """Replace the content of a ``t-out`` element, its fallback, by a variable."""
         inner = " ".join(node.text_content().split())
         placeholder = parse_expression(value, inner)
         if not placeholder:
-            return self._report("expression", attribute, value)
+            self._report("expression", attribute, value)
+            return
         if len(node):
             self._report("fallback_markup", attribute, value)
         self._removed.update(node.iterdescendants())
@@ -404,19 +442,24 @@ class _Body:
         del node.attrib[attribute]
         node.text = self._name + self._names.name(placeholder, "body") + self._end
 
-    def _computed_attribute(self, node, attribute, value):
-        """``t-att-href="object.website"``. Code and style are no place for people's values."""
+    def _computed_attribute(self, node: html.HtmlElement, attribute: str, value: str) -> None:
+        """Replace ``t-att-href="object.website"`` by ``href`` with a variable.
+
+        Refused for scripts and styles: a field's value could inject code there.
+        """
         target = attribute.removeprefix("t-att-")
         placeholder = parse_expression(value, node.get(target, ""))
         if not placeholder or target == "style" or target.startswith(("on", "t-")):
-            return self._report("expression", attribute, value)
+            self._report("expression", attribute, value)
+            return
         del node.attrib[attribute]
         node.set(target, self._name + self._names.name(placeholder, "attribute") + self._end)
 
-    def _report(self, code, attribute, value):
+    def _report(self, code: str, attribute: str, value: str) -> None:
         self._problems.append((code, f'{attribute}="{value}"'))
 
-    def _attributes(self, node):
+    def _attributes(self, node: html.HtmlElement) -> None:
+        """Make addresses absolute and protect braces in attributes other than ``t-`` ones."""
         for attribute, value in node.items():
             if attribute.startswith("t-") or value.startswith(self._name):
                 continue
@@ -426,29 +469,30 @@ class _Body:
                 value = self._css(value)
             node.set(attribute, self._typed(value))
 
-    def _typed(self, text):
-        """Protect the braces that somebody typed: {Word} must not become a variable."""
-        if not text or ("{" not in text and "}" not in text):
+    def _typed(self, text: str) -> str:
+        """Replace typed braces by marks: a typed {Word} must not become a variable."""
+        if "{" not in text and "}" not in text:
             return text
         for match in INLINE.finditer(text):
-            # It would go out to everybody just as it stands.
+            # A placeholder of a subject: in a body it would be sent unfilled.
             if "object." in match[1]:
                 self._problems.append(("inline_in_body", match[0]))
         return text.replace("{", self._open).replace("}", self._close)
 
-    def _comment(self, text):
-        """What only Outlook reads is a comment to everybody else; Odoo doesn't fill it either."""
+    def _comment(self, text: str) -> str:
+        """Compile a comment; report its ``t-`` attributes, which Odoo does not evaluate either."""
         self._problems += [
             ("directive", found) for found in re.findall(r"\bt-[a-z-]+\s*=\s*[\"'][^\"']*", text)
         ]
         text = replace_addresses(self._css(close_comment(text)), self._address)
         return _unbrace(text)
 
-    def _css(self, text):
+    def _css(self, text: str) -> str:
+        """Make the addresses in ``url(…)`` absolute."""
         return _CSS_URL.sub(lambda match: match[1] + self._address(match[2]), text)
 
-    def _address(self, address):
-        """Return an address made absolute, or ours where ``links`` has one for it."""
+    def _address(self, address: str) -> str:
+        """Return an address made absolute, or the address that ``links`` has for it."""
         address = address.strip()
         for known in (address, address.removeprefix(self._base)):
             if known in self._links:
@@ -460,11 +504,12 @@ class _Body:
         return urljoin(self._base + "/", address)
 
 
-def _unbrace(text):
-    """Keep a {Word} of a style sheet or comment from being a variable; "{ Word }" says the same."""
+def _unbrace(text: str) -> str:
+    """Write {Word} of a style sheet or comment as "{ Word }": same meaning, but no variable."""
     return _VARIABLE.sub(r"{ \1 }", text)
 
 
-def _base(public_url):
+def _base(public_url: str) -> str:
+    """Return the public URL without trailing slash, "https://" added if it has no scheme."""
     url = public_url.strip().rstrip("/")
     return url if _SCHEME.match(url) and "//" in url else f"https://{url}"
