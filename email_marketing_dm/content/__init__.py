@@ -1,4 +1,4 @@
-"""What a mail says: placeholders, size, languages, and what a review would object to.
+"""The content of a mail: placeholders, size, languages, checks before DirectMail's review.
 
 Nothing here imports Odoo.
 """

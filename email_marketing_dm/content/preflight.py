@@ -1,12 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What DirectMail's reviewers will look for in a mail, found before they do.
+"""Checks a mail for what DirectMail's reviewers reject, before it is submitted.
 
-Every check is a function of a Mail that yields Findings; what they say to a user is written where
-users are. An error stands against a submission, a warning does not.
+Every check is a function of a Mail that yields Findings; the model
+`directmail.template` explains them to users. An error blocks the submission, a warning does not.
 """
+
+from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -15,13 +18,14 @@ from lxml import html
 from ..directmail import const
 from .expressions import INLINE
 from .foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
-from .lengths import count_units
+from .lengths import OdooText, count_units
 from .outlook import is_conditional, read_links
+from .placeholders import Compiled
 
 ERROR, WARNING = "error", "warning"
 UNSUBSCRIBE = "/unsubscribe_from_list"
-# What reviewers read as advertising of the unwanted kind, and sharing content that DirectMail
-# does not carry (help, "content rules"; the lists of others are longer, ours names the usual).
+# Words that reviewers take for spam, and sharing content that DirectMail rejects (help, "content
+# rules"). Only the usual words; published lists are longer.
 SUSPICIOUS_WORDS = (
     "100% free", "act now", "as seen on", "be your own boss", "cash bonus", "casino",
     "cheap meds", "click here now", "congratulations you won", "double your", "earn extra cash",
@@ -52,26 +56,26 @@ _FOREIGN_TAGS = ("form", "input", "button", "iframe", "video", "audio", "object"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)""", re.IGNORECASE)
 _OUTLOOK_URL = re.compile(r"""\b(?:src|background)\s*=\s*["']([^"']+)""", re.IGNORECASE)
-_CODE_TAGS = ("code", "kbd", "pre", "samp", "tt")  # what stands there is an example
+_CODE_TAGS = ("code", "kbd", "pre", "samp", "tt")  # a tag quoted there is an example
 _PROSE = "descendant::text()[not(ancestor::%s)]" % " or ancestor::".join(_CODE_TAGS)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BARE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/?#:].*)?", re.IGNORECASE)
 _FILE = re.compile(r"\.(?:html?|php|aspx?|pdf|jpe?g|png|gif|webp|svg)$", re.IGNORECASE)
 _BRACED = re.compile(r"(?<!\{)\{\s*([A-Za-z]\w*)\s*\}(?!\})")
 _PLACEHOLDER = re.compile(r"\{\{.+?\}\}|\{\s*\w+\s*\}")
-#: how much a filled-in value is taken to be when the length of a subject is judged
+#: assumed length of a filled-in value in a subject, in UTF-16 units
 VALUE_LENGTH = 15
-CLIP_BYTES = 102 * 1024  # Gmail hides what comes after it
+CLIP_BYTES = 102 * 1024  # Gmail hides the rest of a longer mail
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that speaks against a mail.
+    """One problem of a mail.
 
-    :ivar code: of the rule, in words of ours
+    :ivar code: names the problem
     :ivar level: ERROR or WARNING
-    :ivar detail: what it is about, quoted from the mail; "" if it is about the whole
-    :ivar fix: name of the fix in the module `repairs` that mends it, "" if only a person can
+    :ivar detail: quoted from the mail; "" if the problem is about the whole mail
+    :ivar fix: name in `repairs.REPAIRS`, "" if only a person can fix the problem
     """
 
     code: str
@@ -82,51 +86,53 @@ class Finding:
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail as the checks see it.
+    """The input of the checks.
 
     :ivar subject: as written, with Odoo's placeholders
     :ivar preview_text: as written, with Odoo's placeholders
     :ivar body: HTML as the builder holds it
-    :ivar compiled: `placeholders.Compiled` of both
-    :ivar wire_text: the text that goes over the wire, if it is not that of ``compiled``
-    :ivar public_url: where this server is reached, e.g. "https://news.example.com"
+    :ivar compiled: subject and body in DirectMail's form
+    :ivar wire_text: the text to submit, if it differs from that of ``compiled``
+    :ivar public_url: of this server, e.g. "https://news.example.com"
     :ivar address: (street, zip, city) of the sending company; empty texts where unknown
-    :ivar in_body: whether the text goes in the call's body, not in its address
-    :ivar test_mode: whether the account talks to an emulator: then nobody needs to reach pictures
+    :ivar in_body: whether the text is sent in the call's body, not in its address
+    :ivar test_mode: whether the account uses an emulator: pictures needn't be public then
     """
 
     subject: str
     sender_name: str
     body: str
-    compiled: object
+    compiled: Compiled
     wire_text: str = ""
     public_url: str = ""
-    address: tuple = ("", "", "")
+    address: tuple[str, str, str] = ("", "", "")
     in_body: bool = False
     test_mode: bool = False
     preview_text: str = ""
 
 
-def check(mail):
-    """Return every Finding about a Mail, errors first, each in the order of the rules."""
+def check(mail: Mail) -> list[Finding]:
+    """Return every Finding about a Mail, errors before warnings, each in the order of RULES."""
     page = _Page(mail)
     found = [finding for rule in RULES for finding in rule(mail, page)]
     return sorted(dict.fromkeys(found), key=lambda finding: finding.level != ERROR)
 
 
-def read_fragment(body):
-    """Return a <div> with a body in it. What no HTML can hold, such as control codes, is left out.
-
-    :rtype: lxml.html.HtmlElement
-    """
+def read_fragment(body: OdooText) -> html.HtmlElement:
+    """Return a <div> with a body in it, without characters that lxml refuses."""
     text = _CONTROLS.sub("", str(body or "")).encode("utf-8", "replace").decode()
     return html.fragment_fromstring(text, create_parent="div")
 
 
 class _Page:
-    """A body that has been read."""
+    """The parsed body of a mail.
 
-    def __init__(self, mail):
+    :ivar text: all words; ``prose``: all but those in `_CODE_TAGS`
+    :ivar links: (element, address) of each <a> with a "href"
+    :ivar images: all <img> whose address is not computed
+    """
+
+    def __init__(self, mail: Mail) -> None:
         self.root = read_fragment(mail.body)
         for node in list(self.root.iter("style", "script", "title")):
             node.text = None
@@ -139,37 +145,38 @@ class _Page:
         self.prose = " ".join("".join(self.root.xpath(_PROSE)).split())
         self.images = [node for node in self.root.iter("img") if "t-att-src" not in node.attrib]
 
-    def picture_addresses(self):
-        """Iterate over the addresses of all pictures, those in styles and Outlook's too."""
+    def picture_addresses(self) -> Iterator[str]:
+        """Yield the addresses of all pictures, also those in styles and in conditional comments."""
         for node in self.images:
             yield (node.get("src") or "").strip()
         for node in self.root.iter():
             if isinstance(node.tag, str):
                 yield from _CSS_URL.findall(node.get("style") or "")
-                if node.get("background"):
-                    yield node.get("background")
-            elif is_conditional(node.text):
+                if background := node.get("background"):
+                    yield background
+            elif node.text and is_conditional(node.text):
                 yield from _CSS_URL.findall(node.text)
                 yield from _OUTLOOK_URL.findall(node.text)
 
-    def link_addresses(self):
-        """Iterate over the addresses of all links, Outlook's too."""
+    def link_addresses(self) -> Iterator[str]:
+        """Yield the addresses of all links, also those in conditional comments."""
         for node in self.root.iter():
             if isinstance(node.tag, str):
                 yield (node.get("href") or "").strip()
-            elif is_conditional(node.text):
-                yield from (link.get("href").strip() for link in read_links(node.text))
+            elif node.text and is_conditional(node.text):
+                yield from (link.get("href", "").strip() for link in read_links(node.text))
 
-    def descriptions(self):
-        """Iterate over what readers see of attributes."""
-        return self.root.xpath("descendant::*/@alt | descendant::*/@title")
+    def descriptions(self) -> list[str]:
+        """Return the texts of attributes that readers see."""
+        found: list[str] = self.root.xpath("descendant::*/@alt | descendant::*/@title")
+        return found
 
 
 # Subject and sender ---------------------------------------------------------------------
 
 
-def subject(mail, page):
-    """A subject, at most 100 units when it is filled in."""
+def subject(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail needs a subject of at most 100 UTF-16 units when it is filled in."""
     text = " ".join(mail.subject.split())
     if not text:
         yield Finding("subject_empty", ERROR)
@@ -181,8 +188,8 @@ def subject(mail, page):
         yield Finding("subject_may_be_long", WARNING, str(literal))
 
 
-def sender_name(mail, page):
-    """A sender name of at most 14 units."""
+def sender_name(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail needs a sender name of at most 14 UTF-16 units, without placeholders."""
     name = mail.sender_name.strip()
     if not name:
         yield Finding("sender_name_empty", ERROR)
@@ -192,21 +199,22 @@ def sender_name(mail, page):
         yield Finding("placeholder_in_sender_name", ERROR, tag)
 
 
-# What can be said in DirectMail's way -----------------------------------------------------
+# Placeholders, elements and size ----------------------------------------------------------
 
 
-def expressible(mail, page):
-    """Only what the compilation found no problem with."""
+def expressible(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """Report the problems of the compilation, and the builder's conditions on blocks."""
     for code, detail in mail.compiled.problems:
         if not _is_foreign(detail):
             yield Finding(code, ERROR, detail)
     for node in page.root.iter("*"):
-        if node.get("data-filter-domain") and "t-if" not in node.attrib:
-            yield Finding("condition", ERROR, node.get("data-filter-domain"))
+        domain = node.get("data-filter-domain")
+        if domain and "t-if" not in node.attrib:
+            yield Finding("condition", ERROR, domain)
 
 
-def fallbacks(mail, page):
-    """A placeholder says what to write for those who have nothing there."""
+def fallbacks(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A placeholder needs a fallback for recipients whose field is empty."""
     missing = {
         variable["path"] for variable in mail.compiled.variables if not variable["fallback"]
     } - {variable["path"] for variable in mail.compiled.variables if variable["fallback"]}
@@ -214,15 +222,15 @@ def fallbacks(mail, page):
         yield Finding("no_fallback", WARNING, path)
 
 
-def typed_variables(mail, page):
-    """``{Name}`` typed by hand goes out as it stands."""
+def typed_variables(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """``{Name}`` typed by hand is sent as plain text."""
     for word in dict.fromkeys(_BRACED.findall(f"{mail.preview_text} {page.prose}")):
         if not find_tags("{%s}" % word):
             yield Finding("typed_variable", WARNING, "{%s}" % word)
 
 
-def foreign_tags(mail, page):
-    """What other mailing tools fill in, and nobody here: ``*|FNAME|*``, ``{{first_name}}``."""
+def foreign_tags(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """Placeholders of other mailing tools are not filled in: ``*|FNAME|*``, ``{{first_name}}``."""
     # Braces in a subject are reported by the compilation, except those of other tools.
     found = [tag for tag in find_tags(mail.subject) if tag[0] != "{" or _is_foreign(tag)]
     for text in (mail.preview_text, page.prose, *page.descriptions()):
@@ -232,20 +240,20 @@ def foreign_tags(mail, page):
             yield Finding("foreign_tag", ERROR, tag)
 
 
-def _is_foreign(tag):
-    """Tell whether a tag in double braces is none of Odoo's placeholders."""
+def _is_foreign(tag: str) -> bool:
+    """Return whether a tag in double braces belongs to another tool, not to Odoo."""
     return tag.startswith("{{") and "object" not in tag and bool(find_tags(tag))
 
 
-def foreign_elements(mail, page):
-    """Mail programs show no forms, films or frames."""
+def foreign_elements(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """Mail programs show no forms, videos or frames."""
     for tag in _FOREIGN_TAGS:
         if page.root.find(f".//{tag}") is not None:
             yield Finding("foreign_element", WARNING, tag)
 
 
-def size(mail, page):
-    """What goes over the wire: about 80 KB in an address, 1 MB in a body. Gmail clips at 102 KB."""
+def size(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A text may have 80 KB in a call's address, 1 MB in its body. Gmail clips at 102 KB."""
     text = mail.wire_text or mail.compiled.text
     length = len(text.encode("utf-8", "replace"))
     wire = length if mail.in_body else wire_size(text)
@@ -255,26 +263,26 @@ def size(mail, page):
         yield Finding("body_clipped", WARNING, _kilobytes(length))
 
 
-def wire_size(text):
-    """Return how many bytes a text takes in the address of a call, percent-encoded."""
+def wire_size(text: str) -> int:
+    """Return the bytes of a text in the address of a call, percent-encoded."""
     return len(quote(text, safe="~", errors="replace"))
 
 
-def _kilobytes(size):
+def _kilobytes(size: int) -> str:
     return str(-(-size // 1024))
 
 
-# What reviewers look for ------------------------------------------------------------------
+# Content rules of the reviewers ------------------------------------------------------------------
 
 
-def content(mail, page):
-    """Something to read."""
+def content(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail needs a text or a picture."""
     if not page.text and not page.images:
         yield Finding("body_empty", ERROR)
 
 
-def unsubscribe(mail, page):
-    """A link to unsubscribe, or an address to write to."""
+def unsubscribe(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail needs a link to unsubscribe, or at least a mail address to write to."""
     if not page.text and not page.images:
         return
     targets = [href for _node, href in page.links]
@@ -286,8 +294,8 @@ def unsubscribe(mail, page):
         yield Finding("no_unsubscribe", ERROR, "", "add_footer")
 
 
-def postal_address(mail, page):
-    """The sender's postal address."""
+def postal_address(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail should show the sender's street and city."""
     street, _zip, city = (_plain(part) for part in mail.address)
     if not street or not city:
         yield Finding("company_address_unknown", WARNING)
@@ -297,20 +305,20 @@ def postal_address(mail, page):
         yield Finding("no_address", WARNING, "", "add_footer")
 
 
-def reason(mail, page):
-    """Why somebody gets this mail."""
+def reason(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail should say why the recipient gets it."""
     if page.text and not _WHY.search(page.text):
         yield Finding("no_reason", WARNING, "", "add_footer")
 
 
-def salutation(mail, page):
-    """A polite salutation."""
+def salutation(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail should begin with a salutation."""
     if page.text and not _SALUTATION.search(page.text[:1500]):
         yield Finding("no_salutation", WARNING, "", "add_salutation")
 
 
-def wording(mail, page):
-    """No words that DirectMail's reviewers reject."""
+def wording(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """A mail should contain no words, capitals or links that DirectMail's reviewers reject."""
     text = f"{mail.subject} {page.text}".lower()
     for word in (*SUSPICIOUS_WORDS, *SHARING_WORDS):
         if _has_word(text, word):
@@ -327,7 +335,8 @@ def wording(mail, page):
             yield Finding("sharing", WARNING, host)
 
 
-def _has_word(text, word):
+def _has_word(text: str, word: str) -> bool:
+    """Return whether a word stands in a text, as a whole word if it is ASCII. Both lower case."""
     if word.isascii():
         return bool(re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text))
     return word in text
@@ -336,8 +345,8 @@ def _has_word(text, word):
 # Links and pictures -------------------------------------------------------------------------
 
 
-def links(mail, page):
-    """Links lead somewhere, and to where they say."""
+def links(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """Links need an absolute address that is neither empty nor an example."""
     for _node, href in page.links:
         if not href or href == "#":
             yield Finding("link_empty", WARNING)
@@ -354,8 +363,8 @@ def links(mail, page):
             yield Finding("link_example", WARNING, href)
 
 
-def addresses(mail, page):
-    """Nothing is filled in in an address: readers would follow the braces."""
+def addresses(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """Addresses must contain no placeholders: they are not filled in there."""
     for address in dict.fromkeys((*page.link_addresses(), *page.picture_addresses())):
         if find_tags_in_address(address):
             yield Finding("placeholder_in_address", ERROR, _shown(address))
@@ -363,8 +372,8 @@ def addresses(mail, page):
             yield Finding("braces_in_address", WARNING, _shown(address))
 
 
-def pictures(mail, page):
-    """Pictures on public https addresses: reviewers and readers can't see others."""
+def pictures(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """Pictures need a public https address that reviewers and readers can reach."""
     level = WARNING if mail.test_mode else ERROR
     for address in page.picture_addresses():
         if address.startswith("data:"):
@@ -378,15 +387,15 @@ def pictures(mail, page):
             yield Finding("picture_not_public", level, _shown(absolute))
 
 
-def alternatives(mail, page):
-    """A text for those who don't see a picture."""
+def alternatives(mail: Mail, page: _Page) -> Iterator[Finding]:
+    """Pictures should have an alternative text for readers who don't see them."""
     missing = [node.get("src") or "" for node in page.images if "alt" not in node.attrib]
     if missing:
         yield Finding("no_alt", WARNING, str(len(missing)), "add_alternatives")
 
 
-def is_public(host):
-    """Tell whether a host can be reached from outside, as far as its name says."""
+def is_public(host: str) -> bool:
+    """Return whether a host name or IP address may be public, without looking it up."""
     host = host.strip("[]").lower()
     try:
         return ipaddress.ip_address(host).is_global
@@ -395,20 +404,22 @@ def is_public(host):
         return "." in host and host.rpartition(".")[2] not in private
 
 
-def _path(href, public_url):
-    """Return an address relative to this server, or as it is."""
+def _path(href: str, public_url: str) -> str:
+    """Return an address of this server as a path, any other address unchanged."""
     base = public_url.rstrip("/")
     return href.removeprefix(base) if base else href
 
 
-def _host(href):
+def _host(href: str) -> str:
+    """Return the host of an address in lower case, "" if it has none or is invalid."""
     try:
         return (urlsplit(href).hostname or "").lower()
     except ValueError:
         return ""
 
 
-def _readable(address):
+def _readable(address: str) -> bool:
+    """Return whether `urlsplit` accepts an address."""
     try:
         urlsplit(address)
     except ValueError:
@@ -416,17 +427,18 @@ def _readable(address):
     return True
 
 
-def _shown(address):
-    """Shorten an address to what tells it from others."""
+def _shown(address: str) -> str:
+    """Shorten an address to its beginning and end, so that it can be told from others."""
     address = unquote(address)
     return address if len(address) <= 90 else f"{address[:50]}…{address[-39:]}"
 
 
-def _plain(text):
+def _plain(text: str) -> str:
+    """Return the words of a text in lower case with single spaces, for comparing."""
     return re.sub(r"[\W_]+", " ", text or "").strip().lower()
 
 
-RULES = (
+RULES: tuple[Callable[[Mail, _Page], Iterator[Finding]], ...] = (
     subject,
     sender_name,
     content,
