@@ -1,10 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What one click can mend of what `preflight` found.
+"""One-click fixes for Findings of `preflight`.
 
-Each repair takes a Draft and returns it mended; what it inserts a user may then reword.
+Each repair returns a fixed copy of a Draft; the user can reword inserted texts afterwards.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
 from urllib.parse import unquote, urljoin, urlsplit
@@ -16,7 +19,7 @@ from .expressions import INLINE
 from .lengths import count_units, cut_units
 from .preflight import UNSUBSCRIBE, read_fragment
 
-# Where the builder keeps a mail's blocks, the innermost first.
+# XPaths of the element that holds the builder's blocks, the innermost first.
 _WRAPPERS = (
     "//*[contains(concat(' ', @class, ' '), ' o_mail_wrapper_td ')]",
     "//*[contains(concat(' ', @class, ' '), ' o_layout ')]//*[contains(concat(' ', @class, ' '),"
@@ -41,7 +44,7 @@ _TEXT_STYLE = (
 
 @dataclass(frozen=True)
 class Draft:
-    """What somebody is writing."""
+    """The parts of a template that repairs change, as a user edits them."""
 
     subject: str
     sender_name: str
@@ -50,14 +53,14 @@ class Draft:
 
 @dataclass(frozen=True)
 class Phrases:
-    """What repairs insert, in the language of whoever writes.
+    """Texts that repairs insert, in the user's language.
 
-    :ivar salutation: "Dear", say
-    :ivar friend: for those whose name is unknown
-    :ivar unsubscribe: the link's text
-    :ivar reason: why people get the mail, a sentence
-    :ivar address: the sender's name and postal address, a line
-    :ivar picture: what a picture without any better text is called
+    :ivar salutation: for example "Dear"
+    :ivar friend: fallback for recipients without a name
+    :ivar unsubscribe: text of the link
+    :ivar reason: sentence that says why recipients get the mail
+    :ivar address: the sender's name and postal address in one line
+    :ivar picture: alternative text of a picture without title or file name
     """
 
     salutation: str
@@ -68,17 +71,18 @@ class Phrases:
     picture: str
 
 
-def repair(name, draft, phrases, public_url):
-    """Return the Draft with one thing mended.
+def repair(name: str, draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Return the Draft with one repair applied.
 
     :param name: as in `preflight.Finding.fix`
-    :raise KeyError: for a name that is none
+    :param public_url: of this server, e.g. "https://news.example.com"
+    :raise KeyError: for a name that is not in REPAIRS
     """
     return REPAIRS[name](draft, phrases, public_url)
 
 
-def shorten_subject(draft, phrases, public_url):
-    """Cut a subject at a word, its placeholders kept whole."""
+def shorten_subject(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Cut a subject at a word; keep its placeholders whole."""
     room = const.SUBJECT_MAX
     result, position = "", 0
     subject = " ".join(draft.subject.split())
@@ -94,15 +98,16 @@ def shorten_subject(draft, phrases, public_url):
     return replace(draft, subject=result.rstrip(" ,;:-–"))
 
 
-def shorten_sender_name(draft, phrases, public_url):
+def shorten_sender_name(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
     return replace(draft, sender_name=_cut(draft.sender_name, const.SENDER_NAME_MAX))
 
 
-def calm_subject(draft, phrases, public_url):
-    """One exclamation mark is enough, and capitals begin words."""
+def calm_subject(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Drop all exclamation marks but the first, and write a subject in capitals in lower case."""
     head, mark, tail = _split_first(draft.subject)
     subject = head + mark + re.sub(r"[ !！]*[!！]", "", tail)
-    pieces, position = [], 0
+    pieces: list[str] = []
+    position = 0
     for match in INLINE.finditer(subject):
         pieces += [_lower(subject[position : match.start()], not pieces), match[0]]
         position = match.end()
@@ -110,7 +115,7 @@ def calm_subject(draft, phrases, public_url):
     return replace(draft, subject="".join(pieces))
 
 
-def absolute_links(draft, phrases, public_url):
+def absolute_links(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
     """Give relative links this server's address, and bare hosts "https://"."""
     root, finish = _parse(draft.body)
     for node in root.iter("a"):
@@ -127,7 +132,7 @@ def absolute_links(draft, phrases, public_url):
     return replace(draft, body=finish())
 
 
-def add_alternatives(draft, phrases, public_url):
+def add_alternatives(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
     """Name pictures after their title, their link or their file."""
     root, finish = _parse(draft.body)
     for node in root.iter("img"):
@@ -136,8 +141,8 @@ def add_alternatives(draft, phrases, public_url):
     return replace(draft, body=finish())
 
 
-def add_salutation(draft, phrases, public_url):
-    """Greet people by name, at the start of the first text."""
+def add_salutation(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Insert a salutation with the recipient's name before the first paragraph of text."""
     greeting = f'{escape(phrases.salutation)} <t t-out="object.name">{escape(phrases.friend)}</t>,'
     root, finish = _parse(draft.body)
     block = _BLOCK.format(style=_TEXT_STYLE, content=f'<p style="margin:0;">{greeting}</p>')
@@ -150,16 +155,16 @@ def add_salutation(draft, phrases, public_url):
         first = texts[0]
         paragraph = html.fragment_fromstring(f"<p>{greeting}</p>")
         for name in ("style", "class"):
-            if first.get(name):
-                paragraph.set(name, first.get(name))
+            if value := first.get(name):
+                paragraph.set(name, value)
         first.addprevious(paragraph)
     else:
         _wrapper(root).insert(0, html.fragment_fromstring(block))
     return replace(draft, body=finish())
 
 
-def add_footer(draft, phrases, public_url):
-    """Say who writes and why, and how to stop it."""
+def add_footer(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Append the reason for the mail, the sender's address and a link to unsubscribe."""
     root, finish = _parse(draft.body)
     linked = any(
         (node.get("href") or "").removeprefix(public_url.rstrip("/")) == UNSUBSCRIBE
@@ -177,22 +182,24 @@ def add_footer(draft, phrases, public_url):
     return replace(draft, body=finish())
 
 
-REPAIRS = {
-    function.__name__: function
-    for function in (
-        shorten_subject,
-        shorten_sender_name,
-        calm_subject,
-        absolute_links,
-        add_alternatives,
-        add_salutation,
-        add_footer,
-    )
-}
+Repair = Callable[[Draft, Phrases, str], Draft]
+_REPAIRS: tuple[Repair, ...] = (
+    shorten_subject,
+    shorten_sender_name,
+    calm_subject,
+    absolute_links,
+    add_alternatives,
+    add_salutation,
+    add_footer,
+)
+REPAIRS: dict[str, Repair] = {function.__name__: function for function in _REPAIRS}
 
 
-def _cut(text, most):
-    """Return the beginning of a text, at a word if that is not too far back, in UTF-16 units."""
+def _cut(text: str, most: int) -> str:
+    """Return the beginning of a text, at most ``most`` UTF-16 units.
+
+    The cut is at a space if that keeps more than half of ``most``.
+    """
     kept = cut_units(text, most)
     if kept == text:
         return text
@@ -200,14 +207,19 @@ def _cut(text, most):
     return words if count_units(words) > most // 2 else kept
 
 
-def _split_first(subject):
+def _split_first(subject: str) -> tuple[str, str, str]:
+    """Return the texts before, of and after the first exclamation mark."""
     match = re.search(r"[!！]", subject)
     if not match:
         return subject, "", ""
     return subject[: match.start()], match[0], subject[match.end() :]
 
 
-def _lower(text, is_start):
+def _lower(text: str, is_start: bool) -> str:
+    """Return a text in capitals in lower case, any other text unchanged.
+
+    :param is_start: whether the first letter stays a capital
+    """
     letters = [char for char in text if char.isalpha()]
     if len(letters) < 4 or not all(char.isupper() or not char.islower() for char in letters):
         return text
@@ -215,35 +227,37 @@ def _lower(text, is_start):
     return text[:1].upper() + text[1:] if is_start else text
 
 
-def _parse(body):
-    """Return (root, function that gives the body back as text)."""
+def _parse(body: str) -> tuple[html.HtmlElement, Callable[[], str]]:
+    """Return (root, function that serialises the root back into a body)."""
     root = read_fragment(body)
 
-    def finish():
+    def finish() -> str:
         text = etree.tostring(root, encoding="unicode", method="html")
         return text.removeprefix("<div>").removesuffix("</div>")
 
     return root, finish
 
 
-def _wrapper(root):
-    """Return the element that holds a mail's blocks."""
+def _wrapper(root: html.HtmlElement) -> html.HtmlElement:
+    """Return the element that holds the mail's blocks, the root if the builder's is missing."""
     for path in _WRAPPERS:
-        found = root.xpath(path)
+        found: list[html.HtmlElement] = root.xpath(path)
         if found:
             return found[-1]
     return root
 
 
-def _in_header(node):
+def _in_header(node: html.HtmlElement) -> bool:
     classes = [parent.get("class") or "" for parent in node.iterancestors()]
     return any("header" in words for words in classes)
 
 
-def _name_of(node, default):
+def _name_of(node: html.HtmlElement, default: str) -> str:
+    """Return a text for a picture: the title of its link, or words from its file's name."""
     parent = node.getparent()
-    if parent is not None and parent.tag == "a" and parent.get("title"):
-        return parent.get("title")
+    title = parent.get("title") if parent is not None and parent.tag == "a" else None
+    if title:
+        return title
     path = urlsplit(node.get("src") or "").path
     stem = unquote(path.rpartition("/")[2]).rpartition(".")[0]
     words = re.sub(r"[\W_]+|\d+", " ", stem).split()
