@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -312,7 +312,7 @@ class DirectMailClient:
         return "yes"
 
     def read_time(self) -> datetime | None:
-        """Return the server's time (in whole seconds), or None without a valid Date header.
+        """Return the server's time (aware, in whole seconds), or None without a valid Date header.
 
         :raise OSError: no answer
         :raise DirectMailError: with ``public_only``, if the endpoint is not DirectMail
@@ -324,9 +324,11 @@ class DirectMailClient:
                 f"{self._protocol}://{self.endpoint}/", timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT)
             )
         try:
-            return parsedate_to_datetime(answer.headers.get("Date", ""))
+            moment = parsedate_to_datetime(answer.headers.get("Date", ""))
         except (TypeError, ValueError):
             return None
+        # HTTP dates are in UTC, also where the zone is missing or "-0000".
+        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
     def get_events(self) -> bool:
         """Tell whether DirectMail passes its events to EventBridge."""

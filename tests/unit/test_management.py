@@ -41,6 +41,26 @@ def test_account_summary(client, server):
     assert server.requests[0].action == "DescAccountSummary"
 
 
+@pytest.mark.parametrize(
+    "stamp, moment",
+    [
+        ("Sun, 01 Nov 2026 10:00:00 GMT", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+        # Python reads both as times without a zone.
+        ("Sun, 01 Nov 2026 10:00:00 -0000", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+        ("Sun, 01 Nov 2026 10:00:00", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+        ("now", None),
+    ],
+)
+def test_time_of_the_server(client, server, stamp, moment):
+    server.script = [srv.answer({}, Date=stamp)]
+    assert client.read_time() == moment
+
+
+def test_a_server_that_tells_no_time(client, server):
+    server.script = [srv.answer({})]
+    assert client.read_time() is None
+
+
 def test_mails_of_today(client, server):
     server.script = [rows("stat", [{"requestCount": "17"}, {"requestCount": 3}, {}]), ok()]
     assert [client.count_requests_today() for _call in range(2)] == [20, 0]
