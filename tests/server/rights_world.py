@@ -235,7 +235,8 @@ def make_users(env):
 
     def make(login, groups, company):
         return env["res.users"].with_context(no_reset_password=True).create({
-            "name": login, "login": login, "password": PASSWORD, "email": f"{login.replace(' ', '.')}@example.com",
+            "name": login, "login": login, "password": PASSWORD,
+            "email": f"{login.replace(' ', '.')}@example.com",
             "company_id": company.id, "company_ids": [(6, 0, company.ids)],
             "group_ids": [(6, 0, [env.ref(group).id for group in groups])],
         })  # fmt: skip
