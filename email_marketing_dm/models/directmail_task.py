@@ -243,13 +243,10 @@ class DirectmailTask(models.Model):
     @api.depends("state", "scheduled_at", "planned_at", "counter_ids.value")
     def _compute_editable(self):
         for task in self:
-            task.editable = "all"
-            for names, scope in ((CONTENT_FIELDS, "none"), (PEOPLE_FIELDS, "content")):
-                try:
-                    task._check_editable(names)
-                except UserError:
-                    task.editable = scope
-                    break
+            if task._explain_lock(CONTENT_FIELDS):
+                task.editable = "none"
+            else:
+                task.editable = "content" if task._explain_lock(PEOPLE_FIELDS) else "all"
 
     @api.constrains("send_type", "scheduled_at")
     def _check_scheduled_at(self):
@@ -354,35 +351,42 @@ class DirectmailTask(models.Model):
         :param set names: of the fields that are to change; without it, everything is
         :raise UserError: if the task runs, ran, or starts within ten minutes
         """
+        if explanation := self._explain_lock(names):
+            raise UserError(explanation)
+
+    def _explain_lock(self, names=None):
+        """Say why fields can't be changed any more; "" if they can.
+
+        :param set names: of the fields; without it, all
+        :rtype: str
+        """
         self.ensure_one()
         locked = PEOPLE_FIELDS | CONTENT_FIELDS | TIME_FIELDS
         if names is not None and not names & locked:
-            return
+            return ""
         if self.planned_at and self.state in ("paused", "failed"):
-            self._check_correctable(names)
-        elif self.state not in ("draft", "failed", "paused", "pending"):
-            raise UserError(self.env._("%s can't be changed any more.", self.name))
-        elif self.state == "pending" and self._starts_soon():
-            raise UserError(
-                self.env._("%s starts within ten minutes and can't be changed any more.", self.name)
+            return self._explain_fixed(names)
+        if self.state not in ("draft", "failed", "paused", "pending"):
+            return self.env._("%s can't be changed any more.", self.name)
+        if self.state == "pending" and self._starts_soon():
+            return self.env._(
+                "%s starts within ten minutes and can't be changed any more.", self.name
             )
+        return ""
 
-    def _check_correctable(self, names):
-        """Refuse to change more of a task that stopped half-way than what its mails say.
+    def _explain_fixed(self, names):
+        """Say why fields of a task that stopped half-way can't be changed; "" if they can.
 
-        :raise UserError: for a change of people or time, or while calls are under way
+        Only the content of its mails can, and only while no calls are under way.
         """
         if names is None or names & (PEOPLE_FIELDS | TIME_FIELDS):
-            raise UserError(
-                self.env._(
-                    "The people of %s are fixed: mails have gone out. Copy it to mail others.",
-                    self.name,
-                )
+            return self.env._(
+                "The people of %s are fixed: mails have gone out. Copy it to mail others.",
+                self.name,
             )
         if self.sudo().sending_count:
-            raise UserError(
-                self.env._("The last mails are still being handed over. Try again in a minute.")
-            )
+            return self.env._("The last mails are still being handed over. Try again in a minute.")
+        return ""
 
     def _starts_soon(self):
         return bool(self.planned_at) or (

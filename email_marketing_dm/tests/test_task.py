@@ -278,8 +278,6 @@ class TestTask(DirectmailCommon):
         self.emulator.configure_account("LTAIEMULATOR", daily_quota=2)
         self.addCleanup(self.emulator.configure_account, "LTAIEMULATOR", daily_quota=200000)
         self.account.sudo().write({"threads": 1})
-        used = sum(self.env["directmail.usage"].search([]).mapped("used"))
-        self.assertLess(used, 10**6)
         task = self._send(self._make_people(*[f"q{i}@x.com" for i in range(6)]))
         self.assertEqual(task.state, "paused")
         self.assertTrue(task.state_message)
