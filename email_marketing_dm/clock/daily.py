@@ -51,12 +51,13 @@ def get_zone(name: ZoneName) -> ZoneInfo:
             return ZoneInfo.from_file(file, key=name)
 
 
-def get_region_name(name: str) -> str:
+def get_region_name(name: ZoneName) -> ZoneName:
     """Return a name of the same zone that PostgreSQL does not take for an abbreviation.
 
     Odoo's own SQL hands the context's ``tz`` to PostgreSQL, where "CET" is winter time all year.
+    An empty name stays empty.
     """
-    return _SAME_ZONE.get(name, name)
+    return _SAME_ZONE.get(name, name) if name else name
 
 
 def clock_changes(zone: tzinfo, start: datetime, end: datetime) -> Iterator[datetime]:
