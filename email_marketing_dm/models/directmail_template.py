@@ -195,7 +195,7 @@ class DirectmailTemplate(models.Model):
     def _compile(self):
         """Turn Odoo's content into DirectMail's.
 
-        :rtype: directmail.placeholders.Compiled
+        :rtype: content.placeholders.Compiled
         :raise UserError: with every finding that stands against a submission, a line each
         """
         compiled = self._compile_content(self.body_html)
@@ -215,7 +215,7 @@ class DirectmailTemplate(models.Model):
         """Return the content in DirectMail's terms together with what stands against it.
 
         :param body: HTML, of the builder or inlined
-        :rtype: directmail.placeholders.Compiled
+        :rtype: content.placeholders.Compiled
         """
         compiled = compile_content(
             self.subject or "",

@@ -132,11 +132,8 @@ class DirectmailRekeyStart(models.TransientModel):
         keyring = self.env["directmail.keyring"]
         problem = keyring._find_problem()
         if not problem or problem.kind != "mismatch":
-            raise UserError(
-                problem.full_text
-                if problem
-                else self.env._("This server has the right key already.")
-            )
+            right = self.env._("This server has the right key already.")
+            raise UserError(problem.full_text if problem else right)
         key = keyring._load_host_key()
         self._seal_again(key)
         self.env["directmail.rekey"].sudo()._start(key)

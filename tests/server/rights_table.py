@@ -28,6 +28,9 @@ the same in the first three.
 
 Nobody else gets anything: not without a login, not as a portal user, not as an employee without
 these groups, and not with the *Settings* of Odoo.
+
+Users and administrators of another company have the same rights there. With the records of this
+company they get what the last part of a cell says: the same was tried from their side.
 """
 RECORDS = """
 ## Records
