@@ -65,7 +65,7 @@ class _Connection(HTTPConnection):
         super().__init__(*args, **kwargs)
         self._parts: list[bytes] = []
 
-    def connect(self) -> None:
+    def connect(self) -> None:  # pylint: disable=missing-return
         self.idle_since = None
         super().connect()
         # TLS inside a proxy's TLS has no setsockopt().
@@ -87,9 +87,8 @@ class _Connection(HTTPConnection):
         """
         is_kept = self.sock is not None and self.idle_since is not None
         if is_kept and isinstance(data, bytes) and not at_once:
-            self._parts.append(data)
-        else:
-            super().send(data)
+            return self._parts.append(data)
+        return super().send(data)
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Response:
         """Write the collected parts and read the answer.
@@ -180,7 +179,7 @@ class _Pool(HTTPConnectionPool):
     def _put_conn(self, conn: Kept) -> None:
         if conn:
             conn.idle_since = time.monotonic()
-        super()._put_conn(conn)
+        return super()._put_conn(conn)
 
     def _make_request(self, conn: Kept, *args: Any, **kwargs: Any) -> Response:
         try:
@@ -250,6 +249,7 @@ class Adapter(HTTPAdapter):
         self._pools = _PUBLIC_POOLS if public_only else _POOLS
         super().__init__(pool_maxsize=pool_size)
 
+    # pylint: disable-next=missing-return
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._ssl_context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
