@@ -31,6 +31,7 @@ from . import (
     directmail_account_test_mail,
     directmail_account_send,
     directmail_aes_key,
+    directmail_aes_known,
     directmail_account_templates,
     directmail_aipl_condition,
     directmail_aipl_figure,

@@ -51,10 +51,15 @@ class DirectmailAesKey(models.Model):
     )
     key_sealed = fields.Char(groups=fields.NO_ACCESS)
     mode = fields.Selection(
-        [("ecb", "AES-128-ECB"), ("cbc", "AES-128-CBC, IV in front")],
+        [
+            ("gcm", "AES-128-GCM, nonce in front (recommended)"),
+            ("ecb", "AES-128-ECB"),
+            ("cbc", "AES-128-CBC, no longer offered"),
+        ],
         required=True,
         default="ecb",
-        help="How the addresses were encrypted. Quick Audience and MySQL's AES_ENCRYPT use ECB.",
+        help="How the addresses were encrypted. Quick Audience and MySQL's AES_ENCRYPT use ECB."
+        " If you encrypt addresses anew, use GCM: nobody can change such a value unnoticed.",
     )
     fingerprint = fields.Char(groups=fields.NO_ACCESS)
     fingerprint_salt = fields.Char(groups=fields.NO_ACCESS)
@@ -101,9 +106,14 @@ class DirectmailAesKey(models.Model):
     def create(self, vals_list):
         if not all(vals.get("key") for vals in vals_list):
             raise UserError(self.env._("Enter the AES key."))
-        return super().create(vals_list)
+        records = super().create(vals_list)
+        if "cbc" in records.mapped("mode"):
+            records._refuse_cbc()
+        return records
 
     def write(self, vals):
+        if vals.get("mode") == "cbc" and set(self.mapped("mode")) - {"cbc"}:
+            self._refuse_cbc()
         if "mode" in vals and not vals.get("key"):
             if any(record.mode != vals["mode"] for record in self):
                 raise UserError(self.env._("To change the mode, enter the same AES key again."))
@@ -114,6 +124,14 @@ class DirectmailAesKey(models.Model):
 
     # === BUSINESS === #
 
+    def _refuse_cbc(self):
+        raise UserError(
+            self.env._(
+                "AES-128-CBC is no longer offered, because the addresses can be found out by"
+                " uploading changed values. Choose AES-128-GCM."
+            )
+        )
+
     def _check_sample(self, values):
         """Say of encrypted values what they are, with the addresses masked."""
         try:
@@ -122,13 +140,14 @@ class DirectmailAesKey(models.Model):
             return self.env._("The AES key must have exactly 16 characters: 0-9, A-F, a-f.")
         if not key:
             return self.env._("Enter the AES key first.")
-        addresses = [key.read_address(value) for value in values]
+        is_known = self.env["directmail.aes.known"]._get_test()
+        addresses = [key.read_address(value, is_known) for value in values]
         lines = [
             mask(address) if address else self.env._("can't be decrypted to an address")
             for address in addresses
         ]
         if not any(addresses):
-            lines.append(self.env._("None of them fits this key. Is the other mode right?"))
+            lines.append(self.env._("None of them fits this key. Is another mode right?"))
         return "\n".join(lines)
 
     def _enter(self, text):
@@ -209,7 +228,7 @@ class DirectmailAesKey(models.Model):
                 keys[record.company_id.id] = (record.reference, key)
         if keys and not master_key:
             master_key = self.env["directmail.keyring"]._get_master_key()
-        return AddressReader(master_key, keys)
+        return AddressReader(master_key, keys, self.env["directmail.aes.known"]._get_test())
 
     @api.model
     @api.private

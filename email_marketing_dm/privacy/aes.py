@@ -1,9 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Addresses that a company encrypted in its own database before it handed them over.
 
-As the tools of Quick Audience and MySQL's ``AES_ENCRYPT`` do it: AES-128 with the key's 16
-characters taken as ASCII bytes, ECB, PKCS#7 padding, the result as hex digits or Base64. CBC, its
-IV in front of the ciphertext, is there for whoever encrypts anew: ECB shows which values are equal.
+AES-128 with the key's 16 characters taken as ASCII bytes, the result as hex digits or Base64:
+
+- GCM, for values that are encrypted anew: nonce (12 bytes), ciphertext, tag (16 bytes), without
+  additional data. A value that was changed is not decrypted.
+- ECB with PKCS#7 padding, as the tools of Quick Audience and MySQL's ``AES_ENCRYPT`` do it. It
+  shows which values are equal.
+- CBC with PKCS#7 padding, its IV (16 bytes) in front. No longer offered: whoever changes the IV and
+  learns whether the value can still be decrypted finds out the address, sign by sign. So only
+  values are decrypted that the caller knows from before: see `list_cbc_digests`.
 
 Nothing here raises or returns an error that holds what was decrypted.
 """
@@ -13,17 +19,21 @@ import binascii
 import hashlib
 import re
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from .address import normalise
 
-MODES = ("ecb", "cbc")
+MODES = ("gcm", "ecb", "cbc")
 BLOCK = 16  # bytes
-VALUE_MAX = 1024  # characters; a longest address is 448 hex digits with padding and IV
+NONCE = 12  # bytes
+TAG = 16  # bytes
+VALUE_MAX = 1024  # characters; a longest address is 576 hex digits with padding and IV
 
 _KEY = re.compile(r"[0-9A-Fa-f]{16}")
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{32})+")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _SPACE = re.compile(r"[\s\u200b\ufeff]+")
 # As databases and programs write bytes: 0x..., X'...', '\x...'::bytea, E'\\x...', _binary 0x...,
 # UNHEX('...'), decode('...', 'hex'), FROM_BASE64('...'), in quotes or behind an apostrophe.
@@ -42,7 +52,7 @@ _LITERALS = (
 )
 _GROUP = re.compile(r"[:.-]")
 _HEX_GROUPS = re.compile(
-    r"[0-9A-Fa-f]{2}(?:[:.-][0-9A-Fa-f]{2})+|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{8})+"
+    r"[0-9A-Fa-f]{2}(?:[:.-][0-9A-Fa-f]{2})+|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{8})*-[0-9A-Fa-f]{2,8}"
 )
 _URLSAFE = str.maketrans("-_", "+/")
 # scrypt: a guess costs 50 ms and 32 MB, and most keys were not chosen at random
@@ -71,41 +81,72 @@ class AesKey:
         if mode not in MODES:
             raise AesKeyError(f"There is no mode {mode!r}.")
         self.mode = mode
-        self._algorithm = algorithms.AES(text.encode("ascii"))
+        self._key = text.encode("ascii")
 
     def __repr__(self):
         return f"<AesKey {self.mode}>"
 
-    def decrypt(self, value):
+    def decrypt(self, value, is_known=None):
         """Return the text behind a value in hex digits or Base64, however a database wrote it.
 
-        :raise DecryptError: encrypted with another key or mode, or damaged
+        :param is_known: as in `read_address`
+        :raise DecryptError: encrypted with another key or mode, or changed since
         """
-        for data in _decode(value or ""):
-            try:
-                return self._decrypt(data).decode()
-            except (ValueError, UnicodeError):
-                continue
+        for text in self._read(value, is_known):
+            return text
         raise DecryptError("This can't be decrypted.")
 
-    def read_address(self, value):
-        """Return the normalised address behind a value, or None where there is none."""
-        for data in _decode(value or ""):
-            try:
-                address = normalise(self._decrypt(data).decode())
-            except (ValueError, UnicodeError):
-                continue
-            if address:
-                return address
-        return None
+    def read_address(self, value, is_known=None):
+        """Return the normalised address behind a value, or None where there is none.
 
-    def _decrypt(self, data):
-        iv, data = (data[:BLOCK], data[BLOCK:]) if self.mode == "cbc" else (b"", data)
-        mode = modes.CBC(iv) if iv else modes.ECB()  # noqa: S305 (prescribed)
-        decryptor = Cipher(self._algorithm, mode).decryptor()
+        A known CBC value is read whatever the mode is, so that a company can go on to another one.
+
+        :param is_known: tells of a CBC value's SHA-256, 64 hex digits, whether it may be
+            decrypted; without it no CBC value is
+        """
+        addresses = (normalise(text) for text in self._read(value, is_known))
+        return next(filter(None, addresses), None)
+
+    def _read(self, value, is_known):
+        """Yield the texts that a value may stand for."""
+        for data in _decode(value or ""):
+            for mode in dict.fromkeys((self.mode, "cbc")):
+                if mode == "cbc" and not (is_known and _is_cbc(data) and is_known(_digest(data))):
+                    continue
+                try:
+                    yield self._decrypt(mode, data).decode()
+                except (ValueError, InvalidTag):
+                    continue
+
+    def _decrypt(self, mode, data):
+        if mode == "gcm":
+            if len(data) <= NONCE + TAG:
+                raise ValueError("too short")
+            return AESGCM(self._key).decrypt(data[:NONCE], data[NONCE:], None)
+        iv, data = (data[:BLOCK], data[BLOCK:]) if mode == "cbc" else (b"", data)
+        chaining = modes.CBC(iv) if iv else modes.ECB()  # noqa: S305 (prescribed)
+        decryptor = Cipher(algorithms.AES(self._key), chaining).decryptor()
         unpadder = PKCS7(8 * BLOCK).unpadder()
         padded = decryptor.update(data) + decryptor.finalize()
         return unpadder.update(padded) + unpadder.finalize()
+
+
+def list_cbc_digests(value):
+    """Return what `AesKey.read_address` asks of a value, if it can be one in CBC.
+
+    A value has several where its digits can be read in more than one way.
+
+    :rtype: list of SHA-256 in 64 hex digits
+    """
+    return [_digest(data) for data in _decode(value or "") if _is_cbc(data)]
+
+
+def _is_cbc(data):
+    return len(data) >= 2 * BLOCK and not len(data) % BLOCK
+
+
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()
 
 
 def _decode(value):
@@ -130,8 +171,7 @@ def _decode_plain(text):
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         return
-    if data and not len(data) % BLOCK:
-        yield data
+    yield data
 
 
 def make_fingerprint(text, salt):

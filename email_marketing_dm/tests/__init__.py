@@ -21,6 +21,7 @@ from . import (
     test_doubts,
     test_effectiveness,
     test_encrypted,
+    test_encrypted_cbc,
     test_engine,
     test_erasure,
     test_events,

@@ -13,7 +13,8 @@ ALICE_HEX = "d77ff560a99d4bf8adbdec93025194395fbb795f820129c6ae3be0d440997cdb"
 BOB = "yrdzBwHOt01JJEt6CR8n1Ohg612NTpgaLnpAj9WttaI="
 X = "axDabpmbWiGR1vxNxL+c2w=="
 NO_ADDRESS = "qageTq6x2684KRLnPHHvkw=="
-ALICE_CBC = "AAECAwQFBgcICQoLDA0ODzdMyXjZR7eHA8sXOyoQMTU8uSk9xYRqvW9EzAYSw/Yx"
+# AESGCM(KEY.encode()).encrypt(nonce, b"alice@example.com", None) of cryptography, nonce in front.
+ALICE_GCM = "AAECAwQFBgcICQoLZgdmKsEjxJUIWeOHsZ3Iv4jvDyBOWE6cVbpsVcBW+NOs"
 
 
 class EncryptedMixin:
@@ -90,7 +91,7 @@ class TestAesKey(EncryptedMixin, DirectmailCommon):
         with self.assertRaisesRegex(UserError, "not the key that was entered"):
             record.write({"key": KEY.lower()})
         with self.assertRaisesRegex(UserError, "enter the same AES key again"):
-            record.write({"mode": "cbc"})
+            record.write({"mode": "gcm"})
         record.write({"key": f" {KEY} "})
         self.assertTrue(record.is_usable)
 
@@ -115,15 +116,15 @@ class TestAesKey(EncryptedMixin, DirectmailCommon):
         lines = form.sample_result.splitlines()
         self.assertEqual(lines[:3], ["a***@example.com", "a***@example.com", "b***@example.com"])
         self.assertIn("can't be decrypted", lines[3])
-        form.mode = "cbc"
-        self.assertIn("Is the other mode right?", form.sample_result)
-        form.sample = ALICE_CBC
+        form.mode = "gcm"
+        self.assertIn("Is another mode right?", form.sample_result)
+        form.sample = ALICE_GCM
         self.assertEqual(form.sample_result, "a***@example.com")
         self.assertFalse(self.env["directmail.aes.key"].search([]))
         record = form.save()
         self.assertTrue(record.is_usable)
         with Form(record) as form:
-            form.sample = ALICE_CBC
+            form.sample = ALICE_GCM
             self.assertEqual(form.sample_result, "a***@example.com")
 
     @mute_logger("odoo.addons.email_marketing_dm.models.directmail_aes_key")
@@ -182,7 +183,7 @@ class TestEncryptedContacts(EncryptedMixin, DirectmailCommon):
         self._run_reading()
         self.assertFalse(record.reading)
         self.assertEqual(people.mapped("email_encrypted_valid"), [True, False, True])
-        record.write({"key": KEY, "mode": "cbc"})
+        record.write({"key": KEY, "mode": "gcm"})
         self._run_reading()
         self.assertEqual(people.mapped("email_encrypted_valid"), [False, False, False])
 

@@ -15,12 +15,19 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 from hypothesis import given
 from hypothesis import strategies as st
 
 from email_marketing_dm.privacy.address import scrub
-from email_marketing_dm.privacy.aes import AesKey, AesKeyError, DecryptError, make_fingerprint
+from email_marketing_dm.privacy.aes import (
+    AesKey,
+    AesKeyError,
+    DecryptError,
+    list_cbc_digests,
+    make_fingerprint,
+)
 
 KEY = "0123456789abcDEF"
 BASE64 = {
@@ -60,8 +67,79 @@ def test_hex(clear):
 
 @pytest.mark.parametrize("value", (CBC_BASE64, CBC_HEX))
 def test_cbc(value):
-    assert AesKey(KEY, "cbc").decrypt(value) == "alice@example.com"
-    assert AesKey(KEY, "ecb").read_address(value) is None
+    known = list_cbc_digests(value)
+    for mode in ("cbc", "gcm", "ecb"):
+        assert AesKey(KEY, mode).decrypt(value, known.__contains__) == "alice@example.com"
+        assert AesKey(KEY, mode).read_address(value) is None
+
+
+def test_cbc_in_another_spelling_is_known_too():
+    known = list_cbc_digests(CBC_HEX)
+    for value in (CBC_BASE64, f"0x{CBC_HEX.upper()}"):
+        assert AesKey(KEY, "gcm").read_address(value, known.__contains__) == "alice@example.com"
+
+
+def test_cbc_that_was_changed_is_not_decrypted():
+    known = list_cbc_digests(CBC_HEX).__contains__
+    for changed in _change_each_byte(bytes.fromhex(CBC_HEX)):
+        for mode in ("cbc", "gcm", "ecb"):
+            assert AesKey(KEY, mode).read_address(changed.hex(), known) is None
+
+
+def _change_each_byte(data):
+    """Yield the data with each byte changed, in one bit and in all."""
+    for place in range(len(data)):
+        for mask in (1, 0x80, 0xFF):
+            yield bytes(byte ^ mask * (at == place) for at, byte in enumerate(data))
+
+
+def _encrypt_gcm(clear, nonce=bytes(range(12))):
+    return nonce + AESGCM(KEY.encode()).encrypt(nonce, clear.encode(), None)
+
+
+@pytest.mark.parametrize("length", range(6, 60))
+def test_gcm_of_every_length(length):
+    address = "a" * (length - 5) + "@b.cd"
+    data = _encrypt_gcm(address)
+    for value in (data.hex(), data.hex().upper(), base64.b64encode(data).decode()):
+        assert AesKey(KEY, "gcm").read_address(value) == address
+        assert AesKey(KEY, "ecb").read_address(value) is None
+
+
+def test_gcm_of_the_longest_address():
+    address = "a" * 64 + "@" + ".".join(["b" * 60] * 3) + ".cd"
+    assert AesKey(KEY, "gcm").decrypt(_encrypt_gcm(address).hex()) == address
+    assert AesKey(KEY, "gcm").decrypt(_encrypt_gcm("x" * 254).hex()) == "x" * 254
+
+
+def test_gcm_that_was_changed_in_any_byte_can_not_be_decrypted():
+    data = _encrypt_gcm("alice@example.com")
+    key = AesKey(KEY, "gcm")
+    for changed in _change_each_byte(data):
+        for value in (changed.hex(), base64.b64encode(changed).decode()):
+            with pytest.raises(DecryptError):
+                key.decrypt(value)
+    for part in (data[:-1], data[1:], data + b"0", data[:28], data[:12] + data[-16:], data[:12]):
+        with pytest.raises(DecryptError):
+            key.decrypt(part.hex())
+
+
+def test_gcm_vector_of_the_specification():
+    """Test case 3 of the GCM specification (McGrew, Viega), which NIST SP 800-38D refers to."""
+    key = AesKey(KEY, "gcm")
+    key._key = bytes.fromhex("feffe9928665731c6d6a8f9467308308")  # no key of 16 characters
+    assert key._decrypt(
+        "gcm",
+        bytes.fromhex(
+            "cafebabefacedbaddecaf888"
+            "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+            "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091473f5985"
+            "4d5c2af327cd64a62cf35abd2ba6fab4"
+        ),
+    ) == bytes.fromhex(
+        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+        "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255"
+    )
 
 
 def test_spellings_of_base64():
@@ -90,15 +168,16 @@ def test_capitals_of_the_key_matter():
 )
 def test_damaged_values(value):
     assert AesKey(KEY).read_address(value) is None
-    assert AesKey(KEY, "cbc").read_address(value) is None
+    assert AesKey(KEY, "gcm").read_address(value) is None
+    assert AesKey(KEY, "cbc").read_address(value, lambda digest: True) is None
     with pytest.raises(DecryptError):
         AesKey(KEY).decrypt(value)
 
 
 @given(st.one_of(st.text(max_size=80), st.binary(max_size=64).map(bytes.hex)))
 def test_nothing_crashes(value):
-    for mode in ("ecb", "cbc"):
-        address = AesKey(KEY, mode).read_address(value)
+    for mode in ("gcm", "ecb", "cbc"):
+        address = AesKey(KEY, mode).read_address(value, lambda digest: True)
         assert address is None or "@" in address
 
 
@@ -157,14 +236,23 @@ LITERALS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("literal", LITERALS)
-def test_values_as_databases_write_them(literal):
-    text = "1234567890abcdef"
+def _encrypt_ecb(text, address):
     padder = PKCS7(128).padder()
-    address = b"a.rather.long.local.part.for.a.second.line@list.example"
     padded = padder.update(address) + padder.finalize()
     encryptor = Cipher(algorithms.AES(text.encode()), modes.ECB()).encryptor()  # noqa: S305
-    data = encryptor.update(padded) + encryptor.finalize()
+    return encryptor.update(padded) + encryptor.finalize()
+
+
+@pytest.mark.parametrize("mode", ("gcm", "ecb"))
+@pytest.mark.parametrize("literal", LITERALS)
+def test_values_as_databases_write_them(literal, mode):
+    text = "1234567890abcdef"
+    address = b"a.rather.long.local.part.for.a.second.line@list.example"
+    nonce = bytes(range(200, 212))
+    data = {
+        "gcm": nonce + AESGCM(text.encode()).encrypt(nonce, address, None),
+        "ecb": _encrypt_ecb(text, address),
+    }[mode]
     plain = base64.b64encode(data).decode()
     value = literal.format(
         hex=data.hex(),
@@ -175,5 +263,5 @@ def test_values_as_databases_write_them(literal):
         colons=data.hex(":"),
         spaces=data.hex(" "),
     )
-    assert AesKey(text).read_address(value) == address.decode()
-    assert AesKey(text).decrypt(value) == address.decode()
+    assert AesKey(text, mode).read_address(value) == address.decode()
+    assert AesKey(text, mode).decrypt(value) == address.decode()
