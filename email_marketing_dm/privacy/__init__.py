@@ -1,4 +1,4 @@
-"""Keys, encryption, tokens and mail addresses, and who loads a link: a person or a machine.
+"""Keys, encryption, tokens and mail addresses; and whether a person or a machine loads a link.
 
 Nothing here imports Odoo.
 """

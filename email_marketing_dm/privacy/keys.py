@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The master key: everything secret in the database can be read with it, and it is not there.
+"""The master key, kept outside the database: it decrypts every secret in the database.
 
-One secret, several uses: each use gets a key of its own, derived with HKDF, so that none says
-anything about another.
+Each use gets a key of its own, derived with HKDF, so that one derived key reveals nothing about
+another.
 """
 
 import base64
@@ -40,7 +40,7 @@ class MasterKey:
     :raise MasterKeyError: shorter
     """
 
-    def __init__(self, secret):
+    def __init__(self, secret: bytes) -> None:
         if len(secret) < SECRET_MIN:
             raise MasterKeyError(f"The master key must be at least {SECRET_MIN} characters long.")
         self._secret = bytes(secret)
@@ -49,23 +49,23 @@ class MasterKey:
         self._pads = padded.translate(_INNER), padded.translate(_OUTER)
         self._inner = hashlib.sha256(self._pads[0])
         self._outer = hashlib.sha256(self._pads[1])
-        #: 16 hex digits that tell one key from another and say nothing about it
+        #: 16 hex digits that differ from key to key and reveal nothing about the key
         self.fingerprint = self.derive("fingerprint").hex()[:16]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<MasterKey {self.fingerprint}>"
 
-    def derive(self, purpose):
+    def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for one ``purpose`` (a short ASCII word)."""
         info = b"email_marketing_dm/" + purpose.encode("ascii")
         return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._secret)
 
-    def encrypt(self, text):
+    def encrypt(self, text: str) -> str:
         """Encrypt a string. Encrypting it twice gives two different results."""
         return self._fernet.encrypt(text.encode()).decode("ascii")
 
-    def decrypt(self, token):
-        """Return what was encrypted.
+    def decrypt(self, token: str) -> str:
+        """Return the text that encrypt() got.
 
         :raise WrongKeyError: encrypted with another key, or changed since
         """
@@ -74,34 +74,37 @@ class MasterKey:
         except (InvalidToken, UnicodeError) as error:
             raise WrongKeyError("This was encrypted with another master key.") from error
 
-    def address_key(self, address):
+    def address_key(self, address: str) -> str:
         """Return the key (64 hex digits) by which a normalised address is matched.
 
-        The HMAC-SHA256 of the address; equal to hmac.new(...) and faster by the two hashed pads.
+        The HMAC-SHA256 of the address; equal to hmac.new(...), and faster because the pads are
+        hashed once.
         """
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(address.encode())
         outer.update(inner.digest())
         return outer.hexdigest()
 
-    def address_pads(self):
+    def address_pads(self) -> tuple[bytes, bytes]:
         """Return HMAC's (inner, outer) pads, 64 bytes each.
 
-        With them PostgreSQL computes address keys by itself:
+        PostgreSQL computes address keys from them:
         ``encode(sha256(outer || sha256(inner || convert_to(address, 'UTF8'))), 'hex')``.
-        They are as secret as the key, so they never stand in a statement that could be logged.
+        They are as secret as the key: never put them into a statement that could be logged.
         """
         return self._pads
 
 
-def load_master_key(configured, path, create=True):
+def load_master_key(
+    configured: str | None, path: str | os.PathLike[str], create: bool = True
+) -> MasterKey:
     """Return the MasterKey of this server.
 
     :param configured: the key's text from the server's configuration or environment, or None
     :param path: file for a server on one host, used when nothing is configured. Its text may be
         put into the configuration later: it is the same key.
-    :param create: make that file when it is missing
-    :raise MasterKeyError: none, or too short, or the file can't be read or made
+    :param create: make the file if it is missing
+    :raise MasterKeyError: no key, too short a key, or the file can't be read or made
     """
     if configured and configured.strip():
         text = configured.strip()
@@ -123,7 +126,7 @@ def load_master_key(configured, path, create=True):
         ) from error
 
 
-def _read_key_file(path):
+def _read_key_file(path: Path) -> str:
     text = path.read_text("utf-8").strip()
     if len(text) < SECRET_MIN:
         raise MasterKeyError(f"The master key file {path} is damaged: it is too short.")
@@ -132,8 +135,8 @@ def _read_key_file(path):
     return text
 
 
-def _create_key_file(path):
-    """Make the file, complete from its first moment; whoever comes second keeps the first's."""
+def _create_key_file(path: Path) -> None:
+    """Make the file in one step; a second process that makes it meanwhile uses the first's key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -143,6 +146,6 @@ def _create_key_file(path):
             stream.flush()
             os.fsync(stream.fileno())
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # fails where the file exists, unlike a rename
+            os.link(draft, path)  # unlike a rename, fails if the file exists
     finally:
         draft.unlink()
