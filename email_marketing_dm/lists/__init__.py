@@ -1,4 +1,4 @@
-"""Lists that choose people: uploaded files, the IDs in them, and filters kept as text.
+"""Reads lists of people: uploaded files, the IDs in them, and filters stored as text.
 
 Nothing here imports Odoo.
 """

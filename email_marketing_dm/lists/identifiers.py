@@ -1,21 +1,22 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The IDs by which people are found in an uploaded list: one spelling for each."""
+"""Reads the IDs of an uploaded list and gives each one spelling, by which contacts are found."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .cells import DOUBTFUL_PATTERN, clean, find_addresses, show
 from .encodings import REPLACED
 
-#: kind -> what it is, in the words of the user interface (translated there)
+#: kinds of ID; the user interface has a label for each
 KINDS = ("contact", "reference", "external", "email", "encrypted", "phone", "md5", "sha256")
 VALUE_MAX = 1024  # characters of an ID that are kept
 
-_NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")  # a spreadsheet may have made 12.0 of it
+_NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")  # some spreadsheets write 12 as 12.0
 _EXTERNAL = re.compile(r"[\w-]+\.[\w.-]+")
 _DIGEST = {"md5": re.compile(r"[0-9a-f]{32}"), "sha256": re.compile(r"[0-9a-f]{64}")}
 _NOT_DIGIT = re.compile(r"[^0-9]")
-# What several IDs in one cell are separated by. A comma may be part of a number.
+# Separators of several IDs in one cell. In a phone number a comma alone does not separate.
 _SEPARATORS = {
     "contact": re.compile(r"[;\n\t]"),
     "external": re.compile(r"[;,\s]"),
@@ -32,7 +33,7 @@ _TRUNK_ZERO = re.compile(r"\(0\)")  # +49 (0)30 ...
 #: codes of countries whose numbers keep the zero in front
 KEEPS_ZERO = (39, 378)  # Italy and San Marino
 PHONE_DIGITS_MIN = 6
-# Cells that spreadsheets run as formulas (OWASP, CSV injection).
+# Beginnings of cells that spreadsheets run as formulas (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -40,9 +41,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 class Id:
     """An ID in a cell.
 
-    :ivar text: as it stands there; what nobody sees is made visible where it has a flaw
-    :ivar key: the text by which it is compared with contacts, or None
-    :ivar flaw: why there is no key: one of `cells.Found`, "shortened" or "other_kind"
+    :ivar text: as in the cell; if there is a flaw, with hidden characters made visible
+    :ivar key: the text by which the ID is compared with contacts, or None
+    :ivar flaw: why there is no key: a flaw of `cells.Found`, "shortened" or "other_kind"
     """
 
     text: str
@@ -50,18 +51,17 @@ class Id:
     flaw: str | None = None
 
 
-def read_ids(kind, cell, make_key=None):
-    """Return the IDs in a cell, each once; none in an empty one.
+def read_ids(kind: str, cell: str, make_key: Callable[[str], str | None] | None = None) -> list[Id]:
+    """Return the IDs in a cell, each once; an empty list for an empty cell.
 
-    :param str kind: one of KINDS
-    :param make_key: makes the key of a text, where the caller knows more than `match_key`
-    :rtype: list of Id
+    :param kind: one of KINDS
+    :param make_key: returns the key of a text, instead of `match_key` (to decrypt, for example)
     """
     if kind == "email":
         return [Id(one.text[:VALUE_MAX], one.address, one.flaw) for one in find_addresses(cell)]
     make_key = make_key or (lambda text: match_key(kind, text))
     pattern = _SEPARATORS.get(kind)
-    found = {}
+    found: dict[str, Id] = {}
     for piece in pattern.split(cell) if pattern else [cell]:
         if text := piece.strip():
             key = make_key(text)
@@ -70,7 +70,7 @@ def read_ids(kind, cell, make_key=None):
     return list(found.values())
 
 
-def _explain(text):
+def _explain(text: str) -> Id:
     flaw = "other_kind"
     if len(text) > VALUE_MAX:
         flaw = "too_long"
@@ -81,17 +81,17 @@ def _explain(text):
     return Id(show(text)[:VALUE_MAX], flaw=flaw)
 
 
-def is_doubtful(address):
-    """Tell whether an address is probably none, though the standard allows it."""
+def is_doubtful(address: str) -> bool:
+    """Tell whether an address is probably damaged data, though RFC 5322 allows it."""
     return bool(re.match(DOUBTFUL_PATTERN, address))
 
 
-def match_key(kind, value):
-    """Return the text by which an ID is compared with contacts; None where it can't be one.
+def match_key(kind: str, value: str) -> str | None:
+    """Return the text by which an ID is compared with contacts; None if it is not of that kind.
 
-    Of encrypted addresses and of phone numbers with a country the caller knows more.
+    It neither decrypts nor adds a country code to phone numbers: see `make_key` of `read_ids`.
 
-    :param str kind: one of KINDS
+    :param kind: one of KINDS
     """
     value = value.strip()
     if not value or len(value) > VALUE_MAX:
@@ -113,8 +113,8 @@ def match_key(kind, value):
     return value or None
 
 
-def strip_marks(value):
-    """Return an ID without what nobody sees, and without what a spreadsheet put around it."""
+def strip_marks(value: str) -> str:
+    """Return an ID without invisible characters, and without a spreadsheet's ="" or apostrophe."""
     value = clean(value).strip()
     if value.startswith('="') and value.endswith('"'):
         value = value[2:-1]
@@ -123,8 +123,8 @@ def strip_marks(value):
     return value.strip().strip('"').strip()
 
 
-def phone_digits(value):
-    """Return a phone number's digits, an international prefix removed; None for too few."""
+def phone_digits(value: str) -> str | None:
+    """Return a phone number's digits without the prefix 00; None for too few digits."""
     value = value.strip()
     if _SHORTENED.fullmatch(value):
         return None
@@ -134,11 +134,11 @@ def phone_digits(value):
     return digits if len(digits) >= PHONE_DIGITS_MIN else None
 
 
-def international_digits(value, country_code):
-    """Return a phone number's digits with the country's code, where the number has none.
+def international_digits(value: str, country_code: int | None) -> str | None:
+    """Return a phone number's digits, with the country's code added if the number has none.
 
-    For servers without the library `phonenumbers`. A zero in front is the trunk prefix, which all
-    but a few countries drop abroad.
+    For servers without the library `phonenumbers`. A zero in front is the trunk prefix, which calls
+    from abroad drop, except to KEEPS_ZERO.
 
     :param country_code: the number that is dialled for the country, or None
     """
@@ -152,14 +152,16 @@ def international_digits(value, country_code):
     return digits
 
 
-def guess_kind(values, can_decrypt=None):
-    """Return what kind of ID most of some cells are, or None if nothing stands out.
+def guess_kind(
+    values: Iterable[str], can_decrypt: Callable[[str], object] | None = None
+) -> str | None:
+    """Return the kind of ID of more than half of some cells, or None.
 
     :param values: texts of one column
-    :param can_decrypt: tells of a text whether it decrypts to an address
+    :param can_decrypt: returns something true for a text that decrypts to an address
     """
     values = [value.strip() for value in values if value.strip()]
-    tests = (
+    tests: tuple[tuple[str, Callable[[str], object]], ...] = (
         ("email", lambda value: any(one.address for one in find_addresses(value))),
         ("encrypted", can_decrypt or (lambda value: False)),
         ("md5", lambda value: match_key("md5", value)),
@@ -171,16 +173,16 @@ def guess_kind(values, can_decrypt=None):
     return None
 
 
-def read_safe_cell(value):
+def read_safe_cell(value: str) -> str:
     """Return the text that `safe_cell` was given."""
     return value[1:] if value.startswith("'") and _is_formula(value) else value
 
 
-def safe_cell(value):
-    """Return a text that no spreadsheet takes for a formula; `read_safe_cell` reads it again."""
+def safe_cell(value: str) -> str:
+    """Return a text that no spreadsheet runs as a formula; `read_safe_cell` reverses it."""
     return f"'{value}" if _is_formula(value) else value
 
 
-def _is_formula(value):
-    # Also behind marks of its own: what a user typed as '=1 must not come back as =1.
+def _is_formula(value: str) -> bool:
+    # Skip apostrophes: a user's own '=1 needs one more, or read_safe_cell() would return =1.
     return value.lstrip("'").startswith(_FORMULA)
