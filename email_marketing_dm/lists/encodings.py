@@ -1,18 +1,20 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Which encoding a list was saved in, and how its bytes are read.
+"""Guesses the encoding of an uploaded list, and decodes its bytes.
 
-Decoding always takes the vendor's superset of a standard (CP932 for Shift_JIS, say), because that
-is what Excel writes. What fits nowhere becomes U+FFFD; reading never stops because of a byte.
+Decoding always takes the vendor's superset of a standard (CP932 for Shift_JIS, for example),
+because Excel writes the superset. A byte that fits no codec becomes U+FFFD and does not stop the
+reading.
 """
 
 import codecs
 import re
+from collections.abc import Callable
 
 import chardet
 
 REPLACED = "\ufffd"
-# key that is stored -> codecs of Python, the later ones for what the first doesn't know
-_CODECS = {
+# stored key -> Python's codecs; the later ones for characters that the first lacks
+_CODECS: dict[str, tuple[str, ...]] = {
     "utf-8": ("utf-8-sig",),
     "utf-16": ("utf-16",),
     "utf-16-le": ("utf-16-le",),
@@ -40,7 +42,7 @@ _CODECS = {
     "ibm850": ("cp850",),
 }
 ENCODINGS = tuple(_CODECS)
-# What chardet finds -> ours. Compared in lower case, without signs.
+# chardet's name, in lower case and without punctuation -> key of _CODECS
 _FOUND = {
     "ascii": "utf-8", "utf8": "utf-8", "utf8sig": "utf-8",
     "gb2312": "gb18030", "gbk": "gb18030", "cp936": "gb18030", "hzgb2312": "gb18030",
@@ -60,7 +62,7 @@ _FOUND = {
     "tis620": "windows-874", "iso885911": "windows-874", "cp874": "windows-874",
     "macroman": "macintosh",
 } | {re.sub(r"[^a-z0-9]", "", name): name for name in _CODECS}  # fmt: skip
-# What a reader's language makes likely: first two letters, or a whole code.
+# Language of the user (two letters, or a whole code) -> likely encoding
 _LIKELY = {
     "ja": "shift_jis", "ko": "euc-kr", "zh": "gb18030", "zh_TW": "big5", "zh_HK": "big5",
     **dict.fromkeys(("cs", "pl", "hu", "sk", "sl", "hr", "bs", "ro", "sq"), "windows-1250"),
@@ -70,35 +72,35 @@ _LIKELY = {
     **dict.fromkeys(("et", "lv", "lt"), "windows-1257"),
     "vi": "windows-1258", "th": "windows-874",
 }  # fmt: skip
-# In doubt the earlier one. Others are found only if chardet names them.
+# Always candidates; of two with the same score the earlier wins. Others only if chardet names them.
 _GUESSES = (
     "windows-1252", "shift_jis", "gb18030", "euc-kr", "big5", "windows-1250", "windows-1251",
     "windows-1253", "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-874",
     "koi8-u", "euc-jp", "iso-8859-2",
 )  # fmt: skip
-_SAMPLE = 8192  # bytes of lines with other than ASCII that are compared
+_SAMPLE = 8192  # how many bytes of lines with non-ASCII characters are compared
 
 
-def codec(encoding):
-    """Return (codec, error handler) with which text of an encoding is read.
+def codec(encoding: str) -> tuple[str, str]:
+    """Return Python's names of (codec, error handler) for an encoding.
 
-    :param str encoding: one of ENCODINGS
+    :param encoding: one of ENCODINGS
     """
     return _CODECS[encoding][0], f"directmail.{encoding}"
 
 
-def decode(data, encoding):
-    """Return the text of some bytes; a character that is cut off at the end is left out."""
+def decode(data: bytes, encoding: str) -> str:
+    """Return the text of some bytes, without a character that is cut off at the end."""
     name, errors = codec(encoding)
     return codecs.getincrementaldecoder(name)(errors=errors).decode(data)
 
 
-def guess_encoding(head, language=""):
-    """Return which of ENCODINGS some bytes most likely are in.
+def guess_encoding(head: bytes, language: str = "") -> str | None:
+    """Return the most likely encoding of some bytes, one of ENCODINGS.
 
-    :param bytes head: from the beginning of a file
-    :param str language: the reader's, such as "ja_JP"; decides where the bytes leave it open
-    :return: None for what is no text
+    :param head: from the beginning of a file
+    :param language: the user's, such as "ja_JP"; decides between encodings that fit equally
+    :return: None for bytes that are not text
     """
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
@@ -113,7 +115,7 @@ def guess_encoding(head, language=""):
     likely = _LIKELY.get(language) or _LIKELY.get(language[:2], "windows-1252")
     candidates = list(dict.fromkeys((*_GUESSES, *(n for n in named if n and n[:3] != "utf"))))
 
-    def rank(candidate):
+    def rank(candidate: str) -> float:
         score = _count_odd(sample, candidate) - 0.2 * (candidate == likely)
         if candidate in named:
             score -= 0.15 if candidate == named[0] else 0.05
@@ -122,8 +124,8 @@ def guess_encoding(head, language=""):
     return min(candidates, key=rank)
 
 
-def _guess_utf16(head):
-    """Tell UTF-16 without its mark by where the zero bytes of ASCII letters are."""
+def _guess_utf16(head: bytes) -> str | None:
+    """Detect UTF-16 without its mark: the zero bytes of ASCII letters show the byte order."""
     even, odd = head[::2].count(0), head[1::2].count(0)
     if odd > 0.2 * len(head) and even * 20 < odd:
         return "utf-16-le"
@@ -132,20 +134,20 @@ def _guess_utf16(head):
     return None
 
 
-def _is_utf8(head):
-    """Tell whether bytes are UTF-8, the last character perhaps cut off, a few perhaps damaged."""
+def _is_utf8(head: bytes) -> bool:
+    """Tell whether bytes are UTF-8: the last character may be cut off, one in ten damaged."""
     text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(head)
     damaged = text.count(REPLACED) - head.count(REPLACED.encode())
     return not damaged or damaged * 10 <= sum(char > "\x7f" for char in text) - damaged
 
 
-def _ask_chardet(head):
+def _ask_chardet(head: bytes) -> list[str]:
     found = chardet.detect_all(head, ignore_threshold=True)
     names = [entry["encoding"] or "" for entry in found]
     return [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names[:5]]
 
 
-# === WHAT READS LIKE TEXT === #
+# === HOW PLAUSIBLE A DECODED TEXT IS === #
 
 _SCRIPTS = (
     ("latin", "A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ"), ("greek", "Ͱ-Ͼ"), ("cyrillic", "Ѐ-ԯ"), ("hebrew", "֐-״"),
@@ -162,14 +164,15 @@ _RARE = {
     "windows-1254": frozenset("ÃãÐðŸƒªºµÕõ"),
     "windows-1250": frozenset("ĹĺŔŕ"),
 }
-# Codecs with just the characters that are in daily use.
+# Smaller codecs that hold only the characters in daily use.
 _DAILY = {"gb18030": "gb2312", "euc-kr": "euc_kr"}
 
 
-def _count_odd(sample, encoding):
-    """Return how odd some bytes read in an encoding, about 0 to 3 for each character not ASCII."""
+def _count_odd(sample: bytes, encoding: str) -> float:
+    """Return how implausible bytes are in an encoding: about 0 to 3 per non-ASCII character."""
     text = decode(sample, encoding)
-    odd = others = 0
+    odd: float = 0
+    others = 0
     before, script_before = "", ""
     for char in text:
         script = (found := _SCRIPT.match(char)) and found.lastgroup or ""
@@ -189,11 +192,11 @@ def _count_odd(sample, encoding):
     return odd / (others or 1)
 
 
-def _is_odd_sign(char):
+def _is_odd_sign(char: str) -> bool:
     return not char.isascii() and char not in _COMMON_SIGNS
 
 
-def _rate(char, script, encoding):
+def _rate(char: str, script: str, encoding: str) -> float:
     if char == REPLACED or "\x7f" < char < "\xa0" or "\ue000" <= char <= "\uf8ff":
         return 3
     if not script:
@@ -207,7 +210,7 @@ def _rate(char, script, encoding):
     return 0
 
 
-def _rate_east(char, encoding):
+def _rate_east(char: str, encoding: str) -> float:
     hangul = "가" <= char <= "힣"
     if encoding == "euc-kr" and not hangul:
         return 0.5
@@ -222,10 +225,10 @@ def _rate_east(char, encoding):
 # === ERRORS === #
 
 
-def _make_handler(encoding):
+def _make_handler(encoding: str) -> Callable[[UnicodeError], tuple[str, int]]:
     further = _CODECS[encoding][1:]
 
-    def handle(error):
+    def handle(error: UnicodeError) -> tuple[str, int]:
         if not isinstance(error, UnicodeDecodeError):
             raise error
         for name in further:
@@ -235,7 +238,7 @@ def _make_handler(encoding):
                     return piece.decode(name), error.start + len(piece)
                 except UnicodeDecodeError:
                     continue
-        # Only the first byte: the second one may be a separator.
+        # Replace the first byte only: the second one may be a separator.
         end = error.end if encoding.startswith("utf") else error.start + 1
         return REPLACED, end
 

@@ -1,11 +1,14 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Reads a filter that is kept as text: literals and the few dates that Odoo's editor writes.
+"""Reads a filter stored as text: literals, and the few date expressions that Odoo's editor writes.
 
-Nothing is evaluated as code. ``3**60000000 % 7`` would keep a server busy for half a minute.
+Nothing is evaluated as code: ``3**60000000 % 7`` would keep a server busy for half a minute.
 """
 
 import ast
 import datetime
+import operator
+from collections.abc import Callable
+from typing import Any
 
 from dateutil.relativedelta import relativedelta
 
@@ -13,7 +16,7 @@ from ..clock.daily import get_zone, local_day
 
 #: longest text in characters: room for the ids of some 20,000 chosen records
 TEXT_MAX = 200_000
-#: how deep lists, calls and sums may stand in one another
+#: how deep lists, calls and sums may be nested
 DEPTH_MAX = 40
 #: how many conditions and operators a list may have: Odoo combines them recursively
 TERMS_MAX = 500
@@ -22,14 +25,17 @@ FORMAT_MAX = 100
 
 _DATES = (datetime.date, datetime.datetime)
 _SPANS = (datetime.timedelta, relativedelta)
-_CLASSES = {
+# A value that a filter's text stands for: its type is known only at run time.
+Value = Any
+
+_CLASSES: dict[str, Callable[..., Value]] = {
     "datetime": datetime.datetime,
     "date": datetime.date,
     "time": datetime.time,
     "timedelta": datetime.timedelta,
 }
-# Methods that dates have here, and of which kind of date.
-_METHODS = {
+# method -> types whose values have it in a filter
+_METHODS: dict[str, tuple[type[Value], ...]] = {
     "strftime": _DATES,
     "isoformat": _DATES,
     "replace": _DATES,
@@ -38,16 +44,17 @@ _METHODS = {
 }
 
 
-def parse_filter(text, uid=0, now=None, tz="UTC"):
+def parse_filter(
+    text: str | None, uid: int = 0, now: datetime.datetime | None = None, tz: str = "UTC"
+) -> list[Value]:
     """Return the list that a filter's text stands for.
 
-    :param str text: as Odoo's filter editor writes it; empty means ``[]``
-    :param int uid: the value of the name ``uid``
+    :param text: as Odoo's filter editor writes it; empty means ``[]``
+    :param uid: the value of the name ``uid``
     :param now: the present moment (naive UTC); by default the system's
-    :param tz: name of the zone whose calendar says which day is today
+    :param tz: name of the zone whose calendar decides the date of ``context_today()``
     :return: lists, tuples and values, in the shape of an Odoo domain
-    :rtype: list
-    :raise ValueError: with the reason, if it is anything else
+    :raise ValueError: with the reason, if the text is anything else
     """
     text = (text or "").strip() or "[]"
     if len(text) > TEXT_MAX:
@@ -67,7 +74,7 @@ def parse_filter(text, uid=0, now=None, tz="UTC"):
     return found
 
 
-def _check_terms(found):
+def _check_terms(found: list[Value] | tuple[Value, ...]) -> None:
     """Refuse a domain, or one nested in it, with too many terms."""
     if len(found) > TERMS_MAX:
         raise ValueError(f"the filter has more than {TERMS_MAX} conditions")
@@ -78,17 +85,17 @@ def _check_terms(found):
 
 
 class _Reader:
-    """Turns a syntax tree into values, node by node; every other node is refused."""
+    """Turns a syntax tree into values, node by node; refuses nodes of any other type."""
 
-    def __init__(self, uid, now, tz):
+    def __init__(self, uid: int, now: datetime.datetime, tz: str) -> None:
         self._uid = uid
         self._now = now
         self._tz = tz
 
-    def value_of(self, node, depth=0):
+    def value_of(self, node: ast.expr, depth: int = 0) -> Value:
         """Return the value of a node.
 
-        :raise ValueError: for a node that a filter has no use for
+        :raise ValueError: for a node that a filter can't contain
         """
         if depth > DEPTH_MAX:
             raise ValueError("the filter is nested too deeply")
@@ -112,23 +119,28 @@ class _Reader:
                 return self._call(
                     function,
                     [self.value_of(arg, depth + 1) for arg in args],
-                    {word.arg: self.value_of(word.value, depth + 1) for word in keywords},
+                    # `**words` has no name: the empty one is refused in _call().
+                    {word.arg or "": self.value_of(word.value, depth + 1) for word in keywords},
                     depth + 1,
                 )
         raise ValueError(f"it can't contain {ast.unparse(node)[:80]}")
 
-    def _read_signed(self, sign, value):
+    def _read_signed(self, sign: ast.unaryop, value: Value) -> Value:
         if isinstance(value, bool) or not isinstance(value, (int, float, *_SPANS)):
             raise ValueError(f"{value!r} is not a number")
         return -value if isinstance(sign, ast.USub) else value
 
-    def _add(self, sign, left, right):
-        """Return a date moved by a span of time, or the sum of two spans; nothing else is added."""
+    def _add(self, sign: ast.operator, left: Value, right: Value) -> Value:
+        """Return a date moved by a span of time, or the sum of two spans; refuse other operands."""
         if not isinstance(right, _SPANS) or not isinstance(left, (*_DATES, *_SPANS)):
             raise ValueError("only dates and spans of time can be added")
-        return left + right if isinstance(sign, ast.Add) else left - right
+        move: Callable[[Value, Value], Value]
+        move = operator.add if isinstance(sign, ast.Add) else operator.sub
+        return move(left, right)
 
-    def _call(self, function, args, words, depth):
+    def _call(
+        self, function: ast.expr, args: list[Value], words: dict[str, Value], depth: int
+    ) -> Value:
         name = ast.unparse(function) if _is_dotted(function) else ""
         words_ok = all(words) and all(_is_small(value) for value in words.values())
         if name == "context_today" and not args and not words:
@@ -147,8 +159,8 @@ class _Reader:
             return self._call_method(value, function.attr, args, words)
         raise ValueError(f"it can't contain {ast.unparse(function)[:80]}()")
 
-    def _call_datetime(self, rest, args, words):
-        """Return the value of ``datetime.<rest>(...)``, or None if that is nothing of ours."""
+    def _call_datetime(self, rest: str, args: list[Value], words: dict[str, Value]) -> Value:
+        """Return the value of ``datetime.<rest>(...)``, or None if a filter can't contain it."""
         if rest in _CLASSES and all(map(_is_small, args)):
             return _CLASSES[rest](*args, **words)
         if rest == "datetime.combine" and len(args) == 2 and not words:
@@ -159,7 +171,9 @@ class _Reader:
             return self._now
         return self._now.date() if rest == "date.today" else None
 
-    def _call_method(self, value, name, args, words):
+    def _call_method(
+        self, value: Value, name: str, args: list[Value], words: dict[str, Value]
+    ) -> Value:
         if not isinstance(value, _METHODS[name]):
             raise ValueError(f"{value!r} has no {name}()")
         if name == "strftime" and len(args) == 1 and not words:
@@ -173,19 +187,19 @@ class _Reader:
             return local.astimezone(datetime.timezone.utc).replace(tzinfo=None)
         return getattr(value, name)()
 
-    def _format(self, value, pattern):
+    def _format(self, value: datetime.date, pattern: Value) -> str:
         if not isinstance(pattern, str) or len(pattern) > FORMAT_MAX:
             raise ValueError("strftime() takes the short text of a format")
         return value.strftime(pattern)
 
 
-def _is_dotted(node):
+def _is_dotted(node: ast.expr) -> bool:
     """Tell whether a node is a name such as ``datetime.date.today``."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name)
 
 
-def _is_small(value):
+def _is_small(value: Value) -> bool:
     """Tell whether a value can be part of a date or of a span of time."""
     return isinstance(value, int) and abs(value) < 1_000_000
