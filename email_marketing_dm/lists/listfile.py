@@ -1,28 +1,40 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Reading a list that somebody uploads, row by row, however large or broken it is.
+"""Reads an uploaded list row by row, however large or damaged the file is.
 
-Nothing here holds more than a few rows.
+Memory holds a few rows at a time.
 """
+
+from __future__ import annotations
 
 import csv
 import io
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, time
+from typing import IO, TYPE_CHECKING, Any
 
 from .encodings import REPLACED, codec, decode, guess_encoding
 
-HEAD = 64 * 1024  # bytes looked at to find out what a file is
+if TYPE_CHECKING:
+    from .workbook import Sheet
+
+CellValue = Any  # openpyxl has no types: None, str, bool, int, float or a date
+#: where reading may go on: (lines or rows read, cookie of the text stream or 0)
+Position = tuple[int, int]
+Row = list[str]
+
+HEAD = 64 * 1024  # bytes that detect() looks at
 LINE_MAX = 1_000_000  # characters
-ROW_MAX = 2_000_000  # characters; a quote that is never closed makes one row of the whole file
+ROW_MAX = 2_000_000  # characters; an unclosed quote turns the rest of the file into one row
 COLUMNS_MAX = 500
-WORKBOOK_ROWS_MAX = 1_048_576  # Excel has no more
+WORKBOOK_ROWS_MAX = 1_048_576  # Excel's limit
 SEPARATORS = ",;\t|"
-#: instead of a separator: every line is one cell, perhaps with several addresses
+#: used as separator: each line is one cell, which may hold several addresses
 WHOLE_LINES = "none"
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_SEP_LINE = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's own first line
+_SEP_LINE = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)  # for Excel
 _ZIP = b"PK\x03\x04"
 # First bytes -> code of a ListError.
 _MAGIC = (
@@ -44,13 +56,13 @@ _MARKUP = (
 class ListError(ValueError):
     """A file can't be read.
 
-    :ivar code: "empty", "long_line", "long_cell", "columns", "too_large" or "no_sheet"; or what the
-        file is instead of a list: "old_excel", "protected", "xlsb", "opendocument", "numbers",
-        "strict", "zip", "html", "xml", "vcard", "workbook" (a damaged one, or none) or "binary"
+    :ivar code: "empty", "long_line", "long_cell", "columns", "too_large" or "no_sheet"; or the kind
+        of file instead of a list: "old_excel", "protected", "xlsb", "opendocument", "numbers",
+        "strict", "zip", "html", "xml", "vcard", "workbook" (damaged, or none) or "binary"
     :ivar line: number of the line, from 1, or None
     """
 
-    def __init__(self, code, line=None):
+    def __init__(self, code: str, line: int | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.line = line
@@ -58,10 +70,10 @@ class ListError(ValueError):
 
 @dataclass(frozen=True)
 class Format:
-    """How a file is to be read. ``kind`` is "csv" or "xlsx".
+    """How to read a file. ``kind`` is "csv" or "xlsx".
 
-    ``encoding`` and ``separator`` matter to CSV only, ``sheet`` (a name; None for the first one
-    that is visible) to workbooks.
+    ``encoding`` and ``separator`` matter for CSV only, ``sheet`` (a name; None for the first
+    visible sheet) for workbooks only.
     """
 
     kind: str = "csv"
@@ -70,19 +82,19 @@ class Format:
     sheet: str | None = None
 
 
-def detect(stream, language=""):
+def detect(stream: IO[bytes], language: str = "") -> Format:
     """Return the Format of a file.
 
-    :param stream: binary, at its beginning, seekable
-    :param str language: the reader's ("ja_JP"), for the encoding where the bytes leave it open
-    :raise ListError: empty, or nothing that can be read
+    :param stream: seekable, at its beginning
+    :param language: the user's ("ja_JP"); decides between encodings that fit equally
+    :raise ListError: the file is empty, or of a kind that can't be read
     """
     head = stream.read(HEAD)
     stream.seek(0)
     if not head.strip():
         raise ListError("empty")
     if head.startswith(_ZIP):
-        from .workbook import check_workbook  # openpyxl: 0.2 s and 20 MB, which few ever need
+        from .workbook import check_workbook  # late: openpyxl takes 0.2 s and 20 MB
 
         check_workbook(stream)
         return Format("xlsx")
@@ -101,8 +113,8 @@ def detect(stream, language=""):
     return Format("csv", encoding, _detect_separator(text, len(head) < HEAD))
 
 
-def _sample(stream, head):
-    """Return bytes that tell the encoding: the first ones, or if those are ASCII the first others.
+def _sample(stream: IO[bytes], head: bytes) -> bytes:
+    """Return bytes that show the encoding: ``head``, if all ASCII with the first others after it.
 
     Leaves the stream at its beginning.
     """
@@ -118,32 +130,36 @@ def _sample(stream, head):
     return head
 
 
-def list_sheets(stream):
+def list_sheets(stream: IO[bytes]) -> list[Sheet]:
     """Return the sheets of a workbook: see `workbook.list_sheets`."""
     from .workbook import list_sheets as read
 
     return read(stream)
 
 
-def read_rows(stream, form, position=None):
-    """Yield (row, where the next one begins), each row a list of stripped texts.
+def read_rows(
+    stream: IO[bytes], form: Format, position: Position | None = None
+) -> Iterator[tuple[Row, _Place | _RowPlace]]:
+    """Yield (row, place where the next row begins), each row a list of stripped texts.
 
-    :param stream: binary and seekable
-    :param position: what was yielded before, to go on from there; None for the beginning
+    :param stream: seekable
+    :param position: get() of a yielded place, to go on from there; None for the beginning
     :raise ListError: as soon as the file can't be read any further
     """
     reader = _read_workbook if form.kind == "xlsx" else _read_csv
     return reader(stream, form, position)
 
 
-def _read_csv(stream, form, position):
+def _read_csv(
+    stream: IO[bytes], form: Format, position: Position | None
+) -> Iterator[tuple[Row, _Place]]:
     size = stream.seek(0, io.SEEK_END) or 1
     stream.seek(0)
     encoding, errors = codec(form.encoding)
     text = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
     number = length = 0
 
-    def lines():
+    def lines() -> Iterator[str]:
         nonlocal number, length
         while line := text.readline(LINE_MAX + 1):
             number += 1
@@ -160,6 +176,7 @@ def _read_csv(stream, form, position):
         if position:
             number, cookie = position
             text.seek(cookie)
+        rows: Iterable[Row]
         if form.separator == WHOLE_LINES:
             rows = ([line] for line in lines())
         else:
@@ -169,15 +186,15 @@ def _read_csv(stream, form, position):
             row = _strip_row(row)
             if len(row) > COLUMNS_MAX:
                 raise ListError("columns", number)
-            yield row, _Place(text, number, size)
+            yield row, _Place(stream, text, number, size)
     except csv.Error as error:
         raise ListError("long_cell", number) from error
     finally:
         text.detach()
 
 
-def _strip_row(row):
-    """Return a row's cells without blanks around; empty ones behind the last column are none."""
+def _strip_row(row: Row) -> Row:
+    """Return a row's cells stripped, without empty cells beyond COLUMNS_MAX."""
     row = [cell.strip() for cell in row]
     while len(row) > COLUMNS_MAX and not row[-1]:
         row.pop()
@@ -186,45 +203,48 @@ def _strip_row(row):
 
 @dataclass
 class _Place:
-    """Where in a text file reading may go on. Asking costs, so it is asked once in many rows."""
+    """Where in a text file reading may go on. get() is slow, so call it once in many rows."""
 
+    stream: IO[bytes]
     text: io.TextIOWrapper
     line: int
     size: int
 
-    def get(self):
+    def get(self) -> Position:
         """Return the position, for read_rows(). Valid until the next row is read."""
         return (self.line, self.text.tell())
 
-    def share(self):
+    def share(self) -> float:
         """Return how much of the file has been read, 0 to 1."""
-        return min(1.0, self.text.buffer.tell() / self.size)
+        return min(1.0, self.stream.tell() / self.size)
 
 
 @dataclass
 class _RowPlace:
-    """Where in a workbook reading may go on; what comes before has to be unpacked again."""
+    """Where in a workbook reading may go on; the rows before have to be unpacked again."""
 
     rows: int
     read: float
 
-    def get(self):
+    def get(self) -> Position:
         return (self.rows, 0)
 
-    def share(self):
+    def share(self) -> float:
         return self.read
 
 
-def _read_workbook(stream, form, position):
+def _read_workbook(
+    stream: IO[bytes], form: Format, position: Position | None
+) -> Iterator[tuple[Row, _RowPlace]]:
     from .workbook import read_sheet
 
     rows = line = position[0] if position else 0
     try:
         with closing(read_sheet(stream, form.sheet, rows)) as sheet:
-            for line, cells, share in sheet:  # noqa: B007
+            for line, values, share in sheet:  # noqa: B007
                 rows += 1
-                # Cells that merely have a style are no columns.
-                cells = [(column, text) for column, value in cells if (text := _text(value))]
+                # Leave out cells that have a style but no value.
+                cells = [(column, text) for column, value in values if (text := _text(value))]
                 width = max((column for column, _text in cells), default=0)
                 if width > COLUMNS_MAX:
                     raise ListError("columns", line)
@@ -236,11 +256,11 @@ def _read_workbook(stream, form, position):
                 yield row, _RowPlace(rows, share)
     except ListError:
         raise
-    except Exception as error:  # openpyxl raises whatever a broken file makes it stumble over
+    except Exception as error:  # openpyxl raises errors of any type for damaged files
         raise ListError("workbook", line + 1) from error
 
 
-def _text(cell):
+def _text(cell: CellValue) -> str:
     if cell is None:
         return ""
     if isinstance(cell, float) and cell.is_integer():
@@ -250,19 +270,21 @@ def _text(cell):
     return _ESCAPE.sub(_unescape, str(cell)).replace("\0", "").strip()
 
 
-def _unescape(found):
+def _unescape(found: re.Match[str]) -> str:
     """Return the character that a workbook writes as "_x000D_" (ECMA-376, ST_Xstring)."""
     code = int(found[1], 16)
     return REPLACED if 0xD800 <= code < 0xE000 else chr(code)
 
 
-def _detect_separator(text, is_whole):
-    """Return the separator that cuts the first lines into the same number of cells, most of all.
+def _detect_separator(text: str, is_whole: bool) -> str:
+    """Return the separator that most consistently cuts the first lines into as many cells.
 
-    Lines that hold nothing but addresses, several in one, are not cut: see `WHOLE_LINES`.
+    Returns WHOLE_LINES for lines that hold addresses only, several in a line.
+
+    :param is_whole: ``text`` is the whole file, so its last line is complete
     """
     lines = text.splitlines()
-    lines = lines if is_whole else lines[:-1] or lines  # the last one may be cut off
+    lines = lines if is_whole else lines[:-1] or lines  # the last line may be cut off
     lines = lines[:50]
     if lines and (found := _SEP_LINE.fullmatch(lines[0])):
         return found[1] if found[1] in SEPARATORS else ","
@@ -279,17 +301,17 @@ def _detect_separator(text, is_whole):
     return best
 
 
-def _holds_addresses_only(lines, separator):
-    """Tell whether there is an address in every cell, and more than one in some line.
+def _holds_addresses_only(lines: list[str], separator: str) -> bool:
+    """Tell whether every cell has an address, and some line more than one.
 
-    The first line may be a title. What is a table by another separator is none of this, unless it
-    is names that are cut: "Doe, Alice <alice@...>; Roe, Bob <bob@...>".
+    The first line may be a title. False if another separator makes a table of the lines, except if
+    it only cuts names: "Doe, Alice <alice@...>; Roe, Bob <bob@...>".
     """
     rows = _cut(lines, separator)
     if len(rows) > 1 and len(rows[0]) == 1 and "@" not in rows[0][0]:
         rows = rows[1:]
     cells = [cell for row in rows for cell in row]
-    # An odd quotation mark: the separator stands within a cell of another one.
+    # An odd number of quotes: the separator is inside a cell, so another one is right.
     if not all("@" in cell and not cell.count('"') % 2 for cell in cells):
         return False
     several = [len(row) > 1 for row in rows]
@@ -298,7 +320,7 @@ def _holds_addresses_only(lines, separator):
     return any(several) and not any(_is_table(_cut(lines, other)) for other in SEPARATORS)
 
 
-def _is_table(rows):
+def _is_table(rows: list[Row]) -> bool:
     """Tell whether rows have mostly the same number of cells, and a column without addresses."""
     widths = [len(row) for row in rows]
     width = max(set(widths), key=widths.count, default=0)
@@ -308,7 +330,7 @@ def _is_table(rows):
     return any(not any("@" in cell for cell in column) for column in zip(*rows, strict=True))
 
 
-def _cut(lines, separator):
+def _cut(lines: list[str], separator: str) -> list[Row]:
     """Return the cells of lines that are not empty."""
     try:
         rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
@@ -318,8 +340,8 @@ def _cut(lines, separator):
     return [row for row in rows if row]
 
 
-def with_options(form, encoding=None, separator=None):
-    """Return a Format with what somebody chose instead of what was detected."""
+def with_options(form: Format, encoding: str | None = None, separator: str | None = None) -> Format:
+    """Return a Format with the user's choices instead of the detected values."""
     if form.kind != "csv":
         return form
     return replace(form, encoding=encoding or form.encoding, separator=separator or form.separator)

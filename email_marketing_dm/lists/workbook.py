@@ -1,18 +1,27 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Reading a sheet of an Excel workbook in flat memory, however it was written.
+"""Reads a sheet of an Excel workbook in flat memory, whichever program wrote it.
 
-openpyxl knows what a cell means, and is left to say so. What it would hold in memory is done here:
-the workbook's table of texts goes to a temporary file, rows are dropped when they have been read,
-and no part is read whole that could be large. Parts are found by their relations, as the standard
-(ECMA-376, part 2) has it; openpyxl expects some of them under fixed names.
+openpyxl turns the cells of one row into values; everything that it would hold in memory is done
+here: the table of shared texts goes to a temporary file, each row is dropped after it was read, and
+no part that could be large is read as a whole. Parts are found by their relations (ECMA-376, part
+2), because openpyxl expects some of them under fixed names.
+
+openpyxl's public `load_workbook(read_only=True)` can't do this: it keeps all shared texts in
+memory, keeps an empty element for each row read, refuses Strict Open XML and doesn't tell how far
+it has read. So `_make_parser` uses names that are private in openpyxl: requirements.txt pins the
+versions that have them, and tests/unit/test_openpyxl.py fails if one of them is missing.
 """
+
+from __future__ import annotations
 
 import os
 import posixpath
 import tempfile
 import zipfile
 from array import array
-from collections import namedtuple
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import IO, Any, NamedTuple
 
 from lxml import etree
 from openpyxl import Workbook
@@ -23,39 +32,43 @@ from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from .listfile import ListError
 
+RowParser = Any  # openpyxl has no types
+CellValue = Any  # None, str, bool, int, float or a date
+
 # Unpacked sizes, in bytes. A sheet of a million rows has some hundred megabytes.
 WORKBOOK_MAX = 1024**3
 TEXTS_MAX = 256 * 1024**2
-OTHERS_MAX = 32 * 1024**2  # what openpyxl reads whole: styles and the like
+OTHERS_MAX = 32 * 1024**2  # parts that are read whole, such as the styles
 PIECE_MAX = 4 * 1024**2  # one row, or one text
 _ROW, _ROWS = f"{{{SHEET_MAIN_NS}}}row", f"{{{SHEET_MAIN_NS}}}sheetData"
 _TEXT = f"{{{SHEET_MAIN_NS}}}si"
 _PIECES = etree.ETXPath(
     f"{{{SHEET_MAIN_NS}}}t/text() | {{{SHEET_MAIN_NS}}}r/{{{SHEET_MAIN_NS}}}t/text()"
 )
-
-
-# The names that "Strict Open XML" has for the same things.
+# The namespace of "Strict Open XML", replaced by SHEET_MAIN_NS on reading.
 _STRICT_NS = b"http://purl.oclc.org/ooxml/spreadsheetml/main"
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
-Sheet = namedtuple("Sheet", "name visible")
-Sheet.__doc__ = "A sheet of a workbook, as its tab shows it."
+
+class Sheet(NamedTuple):
+    """A sheet of a workbook, as its tab shows it."""
+
+    name: str
+    visible: bool
 
 
-def check_workbook(stream):
-    """Refuse what is no workbook, or would be too large unpacked. Reads the archive's index only.
+def check_workbook(stream: IO[bytes]) -> None:
+    """Refuse archives that are not a workbook or are too large unpacked. Reads no sheet.
 
-    :raise ListError: "too_large", or what the archive is instead: see `ListError`
+    :raise ListError: "too_large", or the kind of file instead of a workbook: see `ListError`
     """
     with _open(stream):
         pass
 
 
-def list_sheets(stream):
+def list_sheets(stream: IO[bytes]) -> list[Sheet]:
     """Return the worksheets of a workbook in the order of their tabs.
 
-    :rtype: list of `Sheet`
     :raise ListError: as `check_workbook`
     """
     with _open(stream) as package:
@@ -65,16 +78,19 @@ def list_sheets(stream):
             raise ListError("workbook") from error
 
 
-def read_sheet(stream, name=None, skip=0):
+def read_sheet(
+    stream: IO[bytes], name: str | None = None, skip: int = 0
+) -> Generator[tuple[int, list[tuple[int, CellValue]], float], None, None]:
     """Yield the rows of a sheet.
 
-    :param stream: binary and seekable
-    :param name: of the sheet; None for the first one that is visible
-    :param int skip: how many rows to leave out
+    :param stream: seekable
+    :param name: of the sheet; None for the first visible sheet
+    :param skip: how many rows to leave out
     :return: iterator of (row's number in the sheet, [(column from 1, value)], share of the sheet
         that has been read, 0 to 1)
-    :raise ListError: as `check_workbook`, "no_sheet", or a row or text is out of all proportion
-    :raise Exception: whatever a broken file makes its readers stumble over
+    :raise ListError: as `check_workbook`; "no_sheet"; "too_large" for a row or text of more than
+        PIECE_MAX bytes
+    :raise Exception: of any type, from openpyxl or lxml, for a damaged file
     """
     with _open(stream) as package:
         path = package.find_sheet(name)
@@ -99,12 +115,12 @@ def read_sheet(stream, name=None, skip=0):
             texts.close()
 
 
-def _make_parser(package, source, texts):
-    """Return openpyxl's reader of rows. Where styles are broken, dates are numbers."""
+def _make_parser(package: _Package, source: _Bounded, texts: _Texts) -> RowParser:
+    """Return openpyxl's parser of rows. If the styles are damaged, it returns dates as numbers."""
     book = Workbook()
     try:
         apply_stylesheet(package, book)
-    except Exception:  # the list can be read all the same
+    except Exception:  # damaged styles don't prevent reading the rows
         book = Workbook()
     return WorkSheetParser(
         source,
@@ -116,7 +132,7 @@ def _make_parser(package, source, texts):
     )
 
 
-def _open(stream):
+def _open(stream: IO[bytes]) -> _Package:
     stream.seek(0)
     try:
         return _Package(stream)
@@ -129,12 +145,13 @@ def _open(stream):
 
 
 class _Package:
-    """The parts of a workbook, whatever they are called.
+    """The parts of a workbook, found by relation, not by name.
 
-    Names differ in case between a part and what refers to it, and some writers use backslashes.
+    Part names are compared through _canonical(): references may differ from them in case, and some
+    programs write backslashes.
     """
 
-    def __init__(self, stream):
+    def __init__(self, stream: IO[bytes]) -> None:
         self._archive = zipfile.ZipFile(stream)
         self._parts = {_canonical(info.filename): info for info in self._archive.infolist()}
         self.sizes = {name: info.file_size for name, info in self._parts.items()}
@@ -146,13 +163,18 @@ class _Package:
         self.texts = self._find("sharedStrings")
         self._check_sizes()
 
-    def __enter__(self):
+    def __enter__(self) -> _Package:
         return self
 
-    def __exit__(self, *_error):
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         self._archive.close()
 
-    def _check_sizes(self):
+    def _check_sizes(self) -> None:
         sheets = {path for kind, path in self._relations.values() if kind == "worksheet"}
         others = sum(
             size
@@ -162,14 +184,17 @@ class _Package:
             and name != self.texts
             and not name.startswith("xl/worksheets/")
         )
-        if self.sizes.get(self.texts, 0) > TEXTS_MAX or others > OTHERS_MAX:
+        if (self.texts and self.sizes[self.texts] > TEXTS_MAX) or others > OTHERS_MAX:
             raise ListError("too_large")
 
-    def open(self, name):
-        """Open a part. Raises KeyError where there is none."""
+    def open(self, name: str) -> IO[bytes]:
+        """Open a part.
+
+        :raise KeyError: there is none of that name
+        """
         return self._archive.open(self._parts[name])
 
-    def read(self, name):  # pylint: disable=method-required-super
+    def read(self, name: str) -> bytes:  # pylint: disable=method-required-super
         """Return a part's bytes; openpyxl asks for the styles by their usual name."""
         name = _canonical(name)
         if name == "xl/styles.xml":
@@ -179,10 +204,10 @@ class _Package:
         with self.open(name) as source:
             return source.read().replace(_STRICT_NS, SHEET_MAIN_NS.encode())
 
-    def _read_xml(self, name):
+    def _read_xml(self, name: str) -> etree._Element:
         return etree.fromstring(self.read(name), _PARSER)
 
-    def _read_types(self):
+    def _read_types(self) -> dict[str, str]:
         """Return {part: content type}."""
         if "[content_types].xml" not in self._parts:
             return {}
@@ -192,8 +217,8 @@ class _Package:
             if isinstance(element.tag, str) and element.get("PartName")
         }
 
-    def _read_relations(self, part):
-        """Return {id: (last word of its type, part)} of what a part refers to."""
+    def _read_relations(self, part: str) -> dict[str | None, tuple[str, str]]:
+        """Return {id: (last word of its type, part)} for the parts that a part refers to."""
         folder, name = posixpath.split(part)
         relations = posixpath.join(folder, "_rels", f"{name}.rels")
         if relations not in self._parts:
@@ -201,19 +226,21 @@ class _Package:
         return {
             element.get("Id"): (
                 element.get("Type", "").rpartition("/")[2],
-                _canonical(posixpath.join("/", folder, element.get("Target").replace("\\", "/"))),
+                _canonical(posixpath.join("/", folder, target.replace("\\", "/"))),
             )
             for element in self._read_xml(relations)
-            if isinstance(element.tag, str) and element.get("TargetMode") != "External"
+            if isinstance(element.tag, str)
+            and element.get("TargetMode") != "External"
+            and (target := element.get("Target")) is not None
         }
 
-    def _find(self, kind):
+    def _find(self, kind: str) -> str | None:
         """Return the part of a kind that belongs to the workbook, or None."""
         related = [path for found, path in self._relations.values() if found == kind]
         typed = [path for path, found in self._types.items() if f".{kind}+" in found]
         return next((path for path in related + typed if path in self._parts), None)
 
-    def _find_workbook(self):
+    def _find_workbook(self) -> str:
         related = [p for kind, p in self._read_relations("").values() if kind == "officeDocument"]
         typed = [path for path, kind in self._types.items() if kind.endswith(".main+xml")]
         for path in (*related, *typed, "xl/workbook.xml"):
@@ -223,7 +250,7 @@ class _Package:
                 return path
         raise ListError(self._name_other_kind())
 
-    def _name_other_kind(self):
+    def _name_other_kind(self) -> str:
         names = set(self._parts)
         if "mimetype" in names and b"opendocument" in self.read("mimetype")[:100]:
             return "opendocument"
@@ -235,7 +262,7 @@ class _Package:
             "zip" if any(name.endswith((".csv", ".txt", ".xlsx")) for name in names) else "workbook"
         )
 
-    def find_sheets(self):
+    def find_sheets(self) -> Iterator[tuple[str, bool, str]]:
         """Yield (name, visible, part) of each worksheet."""
         for element in self._read_xml(self.workbook).iter("{*}sheet"):
             number = next((v for k, v in element.attrib.items() if k.endswith("}id")), None)
@@ -244,8 +271,8 @@ class _Package:
                 visible = element.get("state", "visible") == "visible"
                 yield element.get("name", ""), visible, path
 
-    def find_sheet(self, name):
-        """Return the part of the sheet of that name, or of the first one that can be seen."""
+    def find_sheet(self, name: str | None) -> str:
+        """Return the part of the sheet of that name; for None, of the first visible sheet."""
         sheets = list(self.find_sheets())
         if name is None:
             chosen = [path for _name, visible, path in sheets if visible]
@@ -256,52 +283,52 @@ class _Package:
             raise ListError("no_sheet")
         return chosen[0]
 
-    def counts_from_1904(self):
-        """Tell whether days are numbered as old Macintosh Excels did."""
+    def counts_from_1904(self) -> bool:
+        """Tell whether day numbers start in 1904, as in old versions of Excel for Macintosh."""
         found = self._read_xml(self.workbook).find("{*}workbookPr")
         return found is not None and found.get("date1904") in ("1", "true", "on")
 
 
-def _canonical(name):
-    """Return a part's name as it is compared: names of parts differ by more than case."""
+def _canonical(name: str) -> str:
+    """Return a part's name in the form in which names are compared."""
     return posixpath.normpath("/" + name.replace("\\", "/")).lstrip("/").lower()
 
 
 class _Texts:
     """The texts that a workbook's cells refer to by number, in a temporary file."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()
         self._ends = array("Q", (0,))
 
-    def load(self, source):
+    def load(self, source: IO[bytes]) -> None:
         end = 0
         for element in _elements(_Bounded(source), _TEXT):
             end += self._file.write("".join(_PIECES(element)).encode())
             self._ends.append(end)
         self._file.flush()
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> str:
         if number < 0:
             raise IndexError(number)
         start, end = self._ends[number], self._ends[number + 1]
         return os.pread(self._file.fileno(), end - start, start).decode()
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
 
 
 class _Bounded:
-    """A file of which no more may be read for one piece than a piece may have."""
+    """A file that refuses to read more than PIECE_MAX bytes for one row or text."""
 
-    def __init__(self, source):
+    def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self.total = self._begin = 0
 
-    def begin_piece(self):
+    def begin_piece(self) -> None:
         self._begin = self.total
 
-    def read(self, size=-1):  # pylint: disable=method-required-super
+    def read(self, size: int = -1) -> bytes:  # pylint: disable=method-required-super
         data = self._source.read(size)
         if not self.total:
             data = data.replace(_STRICT_NS, SHEET_MAIN_NS.encode())
@@ -311,8 +338,8 @@ class _Bounded:
         return data
 
 
-def _elements(source, tag, stop=None):
-    """Yield the elements of one kind in an XML file, forgetting each when the next is asked for."""
+def _elements(source: _Bounded, tag: str, stop: str | None = None) -> Iterator[etree._Element]:
+    """Yield the elements with a tag, dropping each before the next is read; end at tag ``stop``."""
     tags = (tag, stop) if stop else (tag,)
     for _event, element in etree.iterparse(source, tag=tags, resolve_entities=False):
         if element.tag == stop:
@@ -321,6 +348,6 @@ def _elements(source, tag, stop=None):
         yield element
         parent = element.getparent()
         element.clear()
-        # An empty element is small, but there may be millions.
+        # Also drop the emptied elements: there may be millions.
         while parent is not None and parent[0] is not element:
             del parent[0]

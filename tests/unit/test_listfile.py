@@ -330,6 +330,15 @@ def test_rich_texts():
     assert refused(with_shared_texts(b'<row><c t="s"><v>1</v></c></row>', b"")).code == "workbook"
 
 
+def test_a_relation_without_target_is_ignored():
+    files = unzipped(workbook(["ann@example.com"]))
+    relations = files["xl/_rels/workbook.xml.rels"]
+    files["xl/_rels/workbook.xml.rels"] = relations.replace(
+        b"</Relationships>", b'<Relationship Id="rId99" Type="x/theme"/></Relationships>'
+    )
+    assert rows_of(zipped(files)) == [["ann@example.com"]]
+
+
 def test_the_first_sheet_counts():
     book, stream = Workbook(), io.BytesIO()
     book.active.append(["ann@example.com"])
