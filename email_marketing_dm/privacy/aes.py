@@ -18,6 +18,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Callable, Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -25,6 +26,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from .address import normalise
+
+IsKnown = Callable[[str], bool]
 
 MODES = ("gcm", "ecb", "cbc")
 BLOCK = 16  # bytes
@@ -70,12 +73,12 @@ class DecryptError(ValueError):
 class AesKey:
     """Decrypts addresses. It can't encrypt: that is done where the addresses come from.
 
-    :param str text: exactly 16 characters of 0-9, A-F, a-f; capitals matter
-    :param str mode: one of MODES
+    :param text: exactly 16 characters of 0-9, A-F, a-f; capitals matter
+    :param mode: one of MODES
     :raise AesKeyError: any other text
     """
 
-    def __init__(self, text, mode="ecb"):
+    def __init__(self, text: str, mode: str = "ecb") -> None:
         if not isinstance(text, str) or not _KEY.fullmatch(text):
             raise AesKeyError("An AES key has exactly 16 characters: 0-9, A-F, a-f.")
         if mode not in MODES:
@@ -83,10 +86,10 @@ class AesKey:
         self.mode = mode
         self._key = text.encode("ascii")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<AesKey {self.mode}>"
 
-    def decrypt(self, value, is_known=None):
+    def decrypt(self, value: str | None, is_known: IsKnown | None = None) -> str:
         """Return the text behind a value in hex digits or Base64, however a database wrote it.
 
         :param is_known: as in `read_address`
@@ -96,7 +99,7 @@ class AesKey:
             return text
         raise DecryptError("This can't be decrypted.")
 
-    def read_address(self, value, is_known=None):
+    def read_address(self, value: str | None, is_known: IsKnown | None = None) -> str | None:
         """Return the normalised address behind a value, or None where there is none.
 
         A known CBC value is read whatever the mode is, so that a company can go on to another one.
@@ -107,7 +110,7 @@ class AesKey:
         addresses = (normalise(text) for text in self._read(value, is_known))
         return next(filter(None, addresses), None)
 
-    def _read(self, value, is_known):
+    def _read(self, value: str | None, is_known: IsKnown | None) -> Iterator[str]:
         """Yield the texts that a value may stand for."""
         for data in _decode(value or ""):
             for mode in dict.fromkeys((self.mode, "cbc")):
@@ -118,7 +121,7 @@ class AesKey:
                 except (ValueError, InvalidTag):
                     continue
 
-    def _decrypt(self, mode, data):
+    def _decrypt(self, mode: str, data: bytes) -> bytes:
         if mode == "gcm":
             if len(data) <= NONCE + TAG:
                 raise ValueError("too short")
@@ -131,25 +134,25 @@ class AesKey:
         return unpadder.update(padded) + unpadder.finalize()
 
 
-def list_cbc_digests(value):
+def list_cbc_digests(value: str | None) -> list[str]:
     """Return what `AesKey.read_address` asks of a value, if it can be one in CBC.
 
     A value has several where its digits can be read in more than one way.
 
-    :rtype: list of SHA-256 in 64 hex digits
+    :return: SHA-256s in 64 hex digits
     """
     return [_digest(data) for data in _decode(value or "") if _is_cbc(data)]
 
 
-def _is_cbc(data):
+def _is_cbc(data: bytes) -> bool:
     return len(data) >= 2 * BLOCK and not len(data) % BLOCK
 
 
-def _digest(data):
+def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _decode(value):
+def _decode(value: str) -> Iterator[bytes]:
     """Yield what a value may stand for in bytes: as it stands, then as a database's literal."""
     if len(value) > VALUE_MAX:
         return
@@ -162,7 +165,7 @@ def _decode(value):
         yield from _decode_plain(_GROUP.sub("", text))
 
 
-def _decode_plain(text):
+def _decode_plain(text: str) -> Iterator[bytes]:
     """Yield what hex digits, then Base64, stand for."""
     if _HEX.fullmatch(text):
         yield bytes.fromhex(text)
@@ -174,12 +177,12 @@ def _decode_plain(text):
     yield data
 
 
-def make_fingerprint(text, salt):
+def make_fingerprint(text: str, salt: str) -> str:
     """Return 64 hex digits by which the same key is known again, slow to compute on purpose.
 
     Independent of the master key, so that the key can be entered again after that one was lost.
 
-    :param str text: the key
-    :param str salt: any text, kept beside the fingerprint
+    :param text: the key
+    :param salt: any text, kept beside the fingerprint
     """
     return hashlib.scrypt(text.encode(), salt=salt.encode(), **_SCRYPT).hex()
