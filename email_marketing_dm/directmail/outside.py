@@ -111,6 +111,9 @@ def is_allowed(url: str, hosts: str | None) -> bool:
         host, port = parts.hostname, parts.port or PORTS.get(parts.scheme)
     except ValueError:
         return False
+    # URL parsers disagree on where the host begins: urllib3 connects to a in http://a\\@b.
+    if "@" in parts.netloc or "\\" in parts.netloc:
+        return False
     return any(_fits(entry, host, port) for entry in re.split(r"[,\s]+", hosts or "") if entry)
 
 

@@ -194,6 +194,9 @@ def test_public_addresses():
         ("http://127.0.0.1", None, False),
         ("http://127.0.0.1:x", "127.0.0.1", False),
         ("http://127.0.0.1", "127.0.0.1:x, [", False),
+        # urllib3 would go to the first host, urlsplit names the second
+        ("http://10.0.0.1\\@gate.internal", "gate.internal", False),
+        ("http://user@gate.internal", "gate.internal", False),
     ],
 )
 def test_what_the_configuration_allows(url, hosts, wanted):
