@@ -140,6 +140,7 @@ from . import (
     res_users,
     mailing_contact,
     mailing_list,
+    mailing_mailing,
     mailing_trace,
     res_company_schedule,
     res_partner_groups,

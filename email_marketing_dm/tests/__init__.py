@@ -40,6 +40,7 @@ from . import (
     test_mail_html,
     test_master_key,
     test_mailing_list,
+    test_odoo_mailings,
     test_migration_data_tables,
     test_models_oracle,
     test_optout_file,
