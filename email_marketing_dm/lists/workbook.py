@@ -7,9 +7,9 @@ no part that could be large is read as a whole. Parts are found by their relatio
 2), because openpyxl expects some of them under fixed names.
 
 openpyxl's public `load_workbook(read_only=True)` can't do this: it keeps all shared texts in
-memory, keeps an empty element for each row read, refuses Strict Open XML and doesn't tell how far
-it has read. So `_make_parser` uses names that are private in openpyxl: requirements.txt pins the
-versions that have them, and tests/unit/test_openpyxl.py fails if one of them is missing.
+memory, finds no sheet in Strict Open XML, fails on part names with backslashes and doesn't tell how
+far it has read. So `_make_parser` uses names that are private in openpyxl: requirements.txt pins
+the versions that have them, and tests/unit/test_openpyxl.py fails if one of them is missing.
 """
 
 from __future__ import annotations
