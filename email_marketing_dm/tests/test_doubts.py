@@ -1,5 +1,6 @@
 from datetime import datetime
 
+from odoo import fields
 from odoo.tests import tagged
 
 from directmail_emulator.faults import KINDS
@@ -284,10 +285,12 @@ class TestDoubts(DirectmailCommon):
         """What can't be read is no answer: it ends no run of the sender."""
         self.account.sudo().threads = 1
         odd = [kind for kind in KINDS if kind.startswith("odd_")]
-        for action in ("SenderStatisticsByTagNameAndBatchID", "DescAccountSummary"):
+        # DirectMail answers the second one ten times a minute, which other tests need, too.
+        known = {"SenderStatisticsByTagNameAndBatchID": fields.Datetime.now()}
+        for action in (*known, "DescAccountSummary"):
             for kind in odd:
                 with self.subTest(action=action, kind=kind):
-                    self.account.sudo().synchronised_at = False
+                    self.account.sudo().synchronised_at = known.get(action)
                     task = self._plan(3)
                     self._refuse("p2@example.com")
                     self.emulator.set_fault(kind, action=action)
