@@ -13,14 +13,14 @@ SPAM = "InvalidSendMail.Spam"
 
 @tagged("post_install", "-at_install")
 class TestDoubts(DirectmailCommon):
+    """Refusals that may concern one person or everybody."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         # These tests ask about the account more often than ten times a minute.
         unlimited = {"DescAccountSummary": "0", "SingleSendMail": "100/s"}
         cls.emulator.change_settings({"throttle": {"operations": unlimited}})
-
-    """Refusals that may concern one person or everybody."""
 
     def _plan(self, number, **vals):
         """Start a task for p0 to p<number - 1>, none of whom is mailed yet."""
