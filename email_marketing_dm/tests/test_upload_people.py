@@ -48,9 +48,9 @@ class TestUploadPeople(UploadMixin, DirectmailCommon):
         task = self._make_task(audience)
         task.action_send()
         task.sudo()._start()
-        counts = task.sudo()  # exact: some of the people are encrypted
+        counts = task.sudo()  # told in tens to users: some of the people are encrypted
         self.assertEqual((counts.waiting_count, counts.suppressed_count), (5, 2))
-        self.assertEqual(set(task.delivery_ids.mapped("reason")), {False, "cannot_decrypt"})
+        self.assertEqual(set(counts.delivery_ids.mapped("reason")), {False, "cannot_decrypt"})
         self._run_cron()
         self.assertEqual((task.state, task.sent_count), ("done", 5))
         self.assertEqual(
