@@ -3,7 +3,7 @@ from odoo.http import request
 from odoo.tools import SQL
 
 from ..engine.seen import prepare_to_look
-from ..models.directmail_audience import GROUP_DOWNLOAD
+from ..groups import GROUP_DOWNLOAD
 from .download import PAGE, make_csv_response
 
 

@@ -6,9 +6,7 @@ from .download import make_csv_response
 
 
 class DirectmailOptout(http.Controller):
-    @http.route(
-        "/directmail/optouts.csv", type="http", auth="user", methods=["GET"], readonly=True
-    )
+    @http.route("/directmail/optouts.csv", type="http", auth="user", methods=["GET"], readonly=True)
     def optouts(self):
         """Download the opt-outs of the companies that an administrator works in."""
         optouts = request.env["directmail.optout"]

@@ -1,6 +1,6 @@
 from odoo import fields, models
 
-USER = "email_marketing_dm.email_marketing_dm_group_user"
+from ..groups import GROUP_USER
 
 
 class CrmLead(models.Model):
@@ -8,7 +8,9 @@ class CrmLead(models.Model):
 
     _inherit = "crm.lead"
 
-    directmail_rfm_type = fields.Selection(related="partner_id.directmail_rfm_type", groups=USER)
+    directmail_rfm_type = fields.Selection(
+        related="partner_id.directmail_rfm_type", groups=GROUP_USER
+    )
     directmail_aipl_stage = fields.Selection(
-        related="partner_id.directmail_aipl_stage", groups=USER
+        related="partner_id.directmail_aipl_stage", groups=GROUP_USER
     )

@@ -20,7 +20,6 @@ class DirectmailAccount(models.Model):
     _inherit = "directmail.account"
 
     @api.model
-    @api.private
     def _sign_here(self, nonce):
         """Return what this database, and no other, answers to a number (see `controllers/here.py`).
 
@@ -28,7 +27,6 @@ class DirectmailAccount(models.Model):
         """
         return hmac(self.env(su=True), SCOPE, nonce)
 
-    @api.private
     def _check_public_address(self):
         """Fetch a page of this database through the public address. Takes at most some seconds.
 

@@ -15,7 +15,6 @@ class DirectmailAccount(models.Model):
 
     _inherit = "directmail.account"
 
-    @api.private
     def _get_client(self):
         """Return a client of the SDK for this account.
 
@@ -25,7 +24,6 @@ class DirectmailAccount(models.Model):
         self.ensure_one()
         return self._make_client(**self._get_credentials())
 
-    @api.private
     def _make_client(self, **credentials):
         """Return a client for this account's endpoint with any credentials.
 
@@ -70,7 +68,6 @@ class DirectmailAccount(models.Model):
         )
         return default
 
-    @api.private
     def _call(self, function):
         """Call DirectMail for a user who waits for it.
 

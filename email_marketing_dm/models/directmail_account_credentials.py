@@ -7,9 +7,9 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import config, format_datetime, str2bool
 
 from ..directmail import endpoints
+from ..groups import GROUP_ADMIN
 from ..privacy.keys import WrongKeyError
 
-ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
 #: lets accounts use the rights that the server itself has at Alibaba Cloud
 CONFIG_OPTION = "directmail_server_credentials"
 ENVIRONMENT_VARIABLE = "DIRECTMAIL_SERVER_CREDENTIALS"
@@ -57,12 +57,12 @@ class DirectmailAccount(models.Model):
         " at Alibaba Cloud. They can only be chosen if directmail_server_credentials = True is set"
         " in the server's configuration.",
     )
-    access_key_id = fields.Char("AccessKey ID", groups=ADMIN, copy=False)
+    access_key_id = fields.Char("AccessKey ID", groups=GROUP_ADMIN, copy=False)
     access_key_secret = fields.Char(
         "AccessKey secret",
         compute="_compute_access_key_secret",
         inverse="_inverse_access_key_secret",
-        groups=ADMIN,
+        groups=GROUP_ADMIN,
         copy=False,
         help="Stored encrypted and never shown again. Enter it once more to change it.",
     )
@@ -71,14 +71,14 @@ class DirectmailAccount(models.Model):
         "Security token",
         compute="_compute_security_token",
         inverse="_inverse_security_token",
-        groups=ADMIN,
+        groups=GROUP_ADMIN,
         copy=False,
         help="The token that belongs to the temporary key. Stored encrypted and never shown again.",
     )
     security_token_sealed = fields.Char(groups=fields.NO_ACCESS, copy=False)
     token_expires_at = fields.Datetime(
         "Valid until",
-        groups=ADMIN,
+        groups=GROUP_ADMIN,
         copy=False,
         help="When the temporary key ends, as Alibaba Cloud's answer says under Expiration. You are"
         " warned half an hour before.",
@@ -86,7 +86,7 @@ class DirectmailAccount(models.Model):
     token_warned = fields.Boolean(groups=fields.NO_ACCESS, copy=False)
     ram_role = fields.Char(
         "RAM role",
-        groups=ADMIN,
+        groups=GROUP_ADMIN,
         copy=False,
         tracking=True,
         help="The name of the RAM role that is attached to this ECS instance. Leave it empty to use"
@@ -166,7 +166,6 @@ class DirectmailAccount(models.Model):
             " configuration, or choose AccessKey."
         )
 
-    @api.private
     def _get_credentials(self):
         """Return the keyword arguments of `DirectMailClient` that say who calls.
 
@@ -230,7 +229,6 @@ class DirectmailAccount(models.Model):
         host = config.get(METADATA_OPTION) or os.environ.get(METADATA_VARIABLE) or None
         return get_server_credential("ecs", self.sudo().ram_role or None, host)
 
-    @api.private
     def _get_credentials_mark(self):
         """Return what changes when the credentials are replaced. It contains nothing in clear."""
         account = self.sudo()

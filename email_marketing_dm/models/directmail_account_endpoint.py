@@ -115,7 +115,6 @@ class DirectmailAccount(models.Model):
                 )
 
     @api.model
-    @api.private
     def _is_host_allowed(self, url):
         """Tell whether the server's configuration lets users have it call a host in its network.
 

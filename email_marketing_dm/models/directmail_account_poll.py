@@ -5,8 +5,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from ..groups import GROUP_ADMIN
 from .directmail_poll import LISTS
-from .res_users import GROUP_ADMIN
 
 _logger = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ class DirectmailAccount(models.Model):
                 if message:
                     raise ValidationError(message)
 
-    @api.private
     def _check_public_url_usable(self):
         """Refuse to send real mail whose links lead nowhere. In test mode any address will do.
 
@@ -31,7 +30,6 @@ class DirectmailAccount(models.Model):
         if message:
             raise UserError(message)
 
-    @api.private
     def _explain_public_url(self):
         """Return why recipients can't reach the public address and what to do, or None."""
         self.ensure_one()

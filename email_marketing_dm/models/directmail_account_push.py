@@ -12,10 +12,10 @@ from ..directmail.outside import fetch
 from ..directmail.push import CERTIFICATE_MAX, LOOPBACK
 from ..engine import events
 from ..engine.content import get_database_uuid
+from ..groups import GROUP_ADMIN
 from ..privacy.tokens import make_token, read_token
 
 ADDRESS_KIND = "push"
-ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
 # Certificates change rarely, and a push has to be answered within milliseconds.
 CERTIFICATE_SECONDS = 3600
 _certificates = {}
@@ -41,10 +41,10 @@ class DirectmailAccount(models.Model):
     _guarded_fields = frozenset(("push_generation",))
 
     push_generation = fields.Integer(default=1, readonly=True, copy=False)
-    push_url = fields.Char("Address for events", compute="_compute_push", groups=ADMIN)
-    push_token = fields.Char("Token", compute="_compute_push", groups=ADMIN)
+    push_url = fields.Char("Address for events", compute="_compute_push", groups=GROUP_ADMIN)
+    push_token = fields.Char("Token", compute="_compute_push", groups=GROUP_ADMIN)
     push_count_ids = fields.One2many(
-        "directmail.event.count", "account_id", readonly=True, groups=ADMIN
+        "directmail.event.count", "account_id", readonly=True, groups=GROUP_ADMIN
     )
     push_received_at = fields.Datetime("Last event", compute="_compute_push_state")
     push_received_count = fields.Integer("Events received", compute="_compute_push_state")
@@ -100,7 +100,6 @@ class DirectmailAccount(models.Model):
         return sentences.get(reason, reason)
 
     @api.model
-    @api.private
     def _find_push_target(self, address):
         """Return what a push to an address is checked with, read in one statement of SQL.
 
@@ -132,7 +131,6 @@ class DirectmailAccount(models.Model):
         return PushTarget(number, company_id, url, token, connection == "test", key, uuid)
 
     @api.model
-    @api.private
     def _get_certificate(self, url):
         """Return the bytes at a URL, remembered for an hour.
 
@@ -228,7 +226,6 @@ class DirectmailEventCount(models.Model):
 
     _name_unique = models.UniqueIndex("(account_id, name)")
 
-    @api.private
     def _add(self, account, name, value=1):
         self.env.cr.execute(
             SQL(
@@ -242,7 +239,6 @@ class DirectmailEventCount(models.Model):
             )
         )
 
-    @api.private
     def _count_facts(self, company, last):
         """Count the open facts of a company that are about to be applied, and the strays."""
         facts = events.open_facts(SQL("e.account_id, e.source, e.delivery_id"), company.id, last)

@@ -298,7 +298,6 @@ class DirectmailAccount(models.Model):
             for account in active.try_lock_for_update(allow_referencing=True):
                 account._is_armed()
 
-    @api.private
     def _is_armed(self):
         """Tell whether this account may send from here; disarm it in a copied database."""
         self.ensure_one()

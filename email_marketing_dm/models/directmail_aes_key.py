@@ -213,7 +213,6 @@ class DirectmailAesKey(models.Model):
             return None
 
     @api.model
-    @api.private
     def _get_reader(self, company=None, master_key=None):
         """Return what reads encrypted addresses in the name of a company, or of all.
 
@@ -231,7 +230,6 @@ class DirectmailAesKey(models.Model):
         return AddressReader(master_key, keys, self.env["directmail.aes.known"]._get_test())
 
     @api.model
-    @api.private
     def _read_again(self):
         """Have all encrypted contacts read by the cron."""
         records = self.sudo().search([("fingerprint", "!=", False)])
@@ -240,13 +238,11 @@ class DirectmailAesKey(models.Model):
             self.env.ref(CRON).sudo()._trigger()
 
     @api.model
-    @api.private
     def _is_in_use(self, company):
         """Tell whether a company has people whose address is encrypted."""
         return bool(self.sudo().search_count([("company_id", "=", company.id)], limit=1))
 
     @api.model
-    @api.private
     def _get_reference(self, company):
         """Return what marks the values that the company's present key has read; None without."""
         return self.sudo().search([("company_id", "=", company.id)]).reference or None

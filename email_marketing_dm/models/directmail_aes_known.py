@@ -31,7 +31,6 @@ class DirectmailAesKnown(models.Model):
     _digest_unique = models.Constraint("UNIQUE(digest)", "This value is known already.")
 
     @api.model
-    @api.private
     def _get_test(self):
         """Return the function that tells of a digest whether the value is known; None without any.
 
@@ -50,7 +49,6 @@ class DirectmailAesKnown(models.Model):
         )
 
     @api.model
-    @api.private
     def _remember_all(self):
         """Record all encrypted values of the database. Called once, by the upgrade."""
         for table, column in COLUMNS:

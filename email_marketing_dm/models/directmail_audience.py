@@ -4,12 +4,12 @@ from odoo.fields import Command, Domain
 
 from ..clock.daily import get_region_name
 from ..engine.audience import select_people, visible_contacts
+from ..groups import GROUP_ADMIN, GROUP_DOWNLOAD
 from .directmail_audience_rule import DEPTH_MAX
 from .directmail_used import OVER
 
 #: the paths to an audience's lines: its own, those of its groups, those of groups in groups, …
 LINES = [".".join(["rule_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
-GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
 
 
 class DirectmailAudience(models.Model):
@@ -78,7 +78,7 @@ class DirectmailAudience(models.Model):
     @api.depends("user_id")
     @api.depends_context("uid")
     def _compute_is_mine(self):
-        admin = self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")
+        admin = self.env.user.has_group(GROUP_ADMIN)
         for audience in self:
             audience.is_mine = admin or audience.user_id == self.env.user
 

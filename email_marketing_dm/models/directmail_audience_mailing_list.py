@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import models
 
 
 class DirectmailAudience(models.Model):
@@ -10,7 +10,6 @@ class DirectmailAudience(models.Model):
 
     _inherit = "directmail.audience"
 
-    @api.private
     def _get_mailing_lists(self, seen=()):
         """Return the mailing lists that the lines of these audiences are about.
 

@@ -45,7 +45,6 @@ class DirectmailAudiencePick(models.Model):
         return added
 
     @api.model
-    @api.private
     def _move(self, merged, kept):
         """Choose the record that others were merged into, wherever one of them was chosen.
 

@@ -1,13 +1,13 @@
 from odoo import api, fields, models
 
-GROUP = "email_marketing_dm.email_marketing_dm_group_user"
+from ..groups import GROUP_USER
 
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
 
     directmail_audience_count = fields.Integer(
-        "Audiences", compute="_compute_directmail_audience_count", groups=GROUP
+        "Audiences", compute="_compute_directmail_audience_count", groups=GROUP_USER
     )
 
     def _compute_directmail_audience_count(self):
@@ -31,7 +31,7 @@ class CrmLead(models.Model):
     _inherit = "crm.lead"
 
     directmail_audience_count = fields.Integer(
-        "Audiences", compute="_compute_directmail_audience_count", groups=GROUP
+        "Audiences", compute="_compute_directmail_audience_count", groups=GROUP_USER
     )
 
     @api.depends("partner_id")

@@ -66,7 +66,6 @@ class DirectmailBehavior(models.Model):
     # === BUSINESS === #
 
     @api.model
-    @api.private
     def _complete(self, account):
         """Make the rows that an account lacks, so that its table shows every behavior."""
         known = set(self.sudo().search([("account_id", "=", account.id)]).mapped("name"))
@@ -86,7 +85,6 @@ class DirectmailAccount(models.Model):
 
     behavior_ids = fields.One2many("directmail.behavior", "account_id", "Behaviors", readonly=True)
 
-    @api.private
     def _get_behaviors(self):
         """Return how this account's DirectMail behaves: what was found, else what is assumed.
 
@@ -109,12 +107,10 @@ class DirectmailAccount(models.Model):
             for name, behavior in BEHAVIOR.items()
         }
 
-    @api.private
     def _get_behavior(self, name):
         """Return the value of one behavior: see `_get_behaviors`."""
         return self._get_behaviors()[name]
 
-    @api.private
     def _observe(self, step, **values):
         """Write down what a step found out, and act on it.
 

@@ -6,6 +6,7 @@ from odoo import api, models
 from odoo.tools import LazyTranslate
 
 from ..engine.installed import find_model
+from ..groups import GROUP_USER
 
 _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
@@ -118,7 +119,6 @@ PRESETS = {
     },
 }
 
-GROUP = "email_marketing_dm.email_marketing_dm_group_user"
 #: {where to: what the action is called}
 ACTIONS = {"existing": _lt("Add to audience"), "new": _lt("New audience")}
 
@@ -239,7 +239,7 @@ class DirectmailDataTable(models.Model):
                 "context": repr({"default_target": target}),
                 "binding_model_id": model.id,
                 "binding_view_types": "list,kanban",
-                "group_ids": [(4, self.env.ref(GROUP).id)],
+                "group_ids": [(4, self.env.ref(GROUP_USER).id)],
             }
         )
         for code, _label in self.env["res.lang"].get_installed():

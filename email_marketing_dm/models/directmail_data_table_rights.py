@@ -4,8 +4,8 @@ from odoo.fields import Command, Domain
 
 from ..engine.paths import check_path, check_readable
 from ..engine.technical import is_technical
+from ..groups import GROUP_ADMIN
 from .directmail_data_table import DEFINITION, PATHS, READ
-from .res_users import GROUP_ADMIN
 
 
 class DirectmailDataTable(models.Model):

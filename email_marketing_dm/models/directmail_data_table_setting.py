@@ -2,7 +2,7 @@ from odoo import fields, models
 from odoo.exceptions import AccessError, ValidationError
 
 from ..engine.technical import check_told
-from .res_users import GROUP_ADMIN
+from ..groups import GROUP_ADMIN
 
 
 class DirectmailDataTableSetting(models.Model):

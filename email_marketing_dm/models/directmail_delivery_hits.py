@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.fields import Domain
 
 from ..engine.events import Fact
@@ -15,7 +15,6 @@ class DirectmailDelivery(models.Model):
 
     event_ids = fields.One2many("directmail.event", "delivery_id", "What happened", readonly=True)
 
-    @api.private
     def _record_hit(self, kind, link=None, user_agent="", method="GET", headers=None):
         """Keep that the mail's image was loaded, or one of its links followed.
 
@@ -30,7 +29,6 @@ class DirectmailDelivery(models.Model):
         machine = is_machine(user_agent, method=method, age=age, too_soon=limit, headers=headers)
         self._record_fact(kind, machine=machine, link_id=link.id if link else None)
 
-    @api.private
     def _record_fact(self, kind, **values):
         """Keep a fact that we have seen ourselves, now."""
         self.ensure_one()
@@ -50,7 +48,6 @@ class DirectmailDelivery(models.Model):
 
     # === UNSUBSCRIBING === #
 
-    @api.private
     def _unsubscribe(self, origin, scope="company"):
         """Do what the recipient asks for, at once and for running tasks too.
 
@@ -65,7 +62,6 @@ class DirectmailDelivery(models.Model):
             optout._blacklist([self.email])
         self._record_fact("unsubscribe")
 
-    @api.private
     def _explain_unsubscription(self, scope, reason, feedback):
         """Keep why the recipient unsubscribed.
 
@@ -76,7 +72,6 @@ class DirectmailDelivery(models.Model):
         optouts = self._get_own_optouts().filtered(lambda optout: optout.sender_id == sender)
         optouts.write({"reason_id": reason.id, "feedback": feedback.strip() or False})
 
-    @api.private
     def _can_undo(self):
         """Tell whether the recipient gets mail again without the wishes from our own pages.
 
@@ -97,7 +92,6 @@ class DirectmailDelivery(models.Model):
             or delivery.env["mail.blacklist"].search_count(listed, limit=1)
         )
 
-    @api.private
     def _undo_unsubscription(self):
         """Take back what the recipient did with our own pages, if they get mail again then.
 

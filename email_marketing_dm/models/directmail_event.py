@@ -93,7 +93,6 @@ class DirectmailEvent(models.Model):
             seen=self.env["directmail.delivery"]._seen_to_sql(delivery),
         )
 
-    @api.private
     def _receive(self, facts):
         """Insert facts that are not there yet: see `engine.events.insert`.
 
@@ -122,7 +121,6 @@ class DirectmailEvent(models.Model):
             self.env.cr.postcommit.add(lambda: _woken.update({name: minute}))
 
     @api.model
-    @api.private
     def _get_fingerprint(self, *parts):
         """Return what tells copies of one fact: half a SHA-256, in base 16."""
         return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
@@ -173,14 +171,12 @@ class DirectmailEvent(models.Model):
         self.env.invalidate_all()
         return applied
 
-    @api.private
     def _apply_all(self, company):
         """Apply everything that a company has, for a user who waits for it."""
         while self._apply_batch(company) == BATCH:
             pass
 
     @api.model
-    @api.private
     def _make_pushed(self, account, pushed, *, company_id=None, master_key=None):
         """Return pushed events as facts.
 
@@ -220,7 +216,6 @@ class DirectmailEvent(models.Model):
         ]
 
     @api.model
-    @api.private
     def _make_fact(
         self,
         account,

@@ -13,6 +13,7 @@ from ..directmail import probe
 from ..directmail.behaviors import BEHAVIORS
 from ..engine.claim import add_usage, lock_gate
 from ..engine.content import get_database_uuid
+from ..groups import GROUP_ADMIN
 from ..privacy.address import normalise
 from ..privacy.tokens import make_token
 from .directmail_first_contact_step import SETTLED
@@ -20,7 +21,6 @@ from .directmail_first_contact_step import SETTLED
 _logger = logging.getLogger(__name__)
 
 TOKEN_KIND = "first"
-ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
 #: step -> the steps that must be over before it; those that failed count as over
 AFTER = {
     "quota": ("clock",),
@@ -131,7 +131,7 @@ class DirectmailFirstContact(models.Model):
         [("yes", "Yes"), ("no", "No"), ("skip", "I did not try")],
         "Reply to the mail. Did your reply arrive?",
     )
-    diagnostics = fields.Binary(compute="_compute_diagnostics", groups=ADMIN)
+    diagnostics = fields.Binary(compute="_compute_diagnostics", groups=GROUP_ADMIN)
 
     _account_unique = models.UniqueIndex(
         "(account_id)", "There is one first contact for each account."
@@ -174,7 +174,6 @@ class DirectmailFirstContact(models.Model):
     # === ACTIONS === #
 
     @api.model
-    @api.private
     def _open(self, account):
         """Return an account's first contact, made where it has none yet."""
         contact = self.sudo().search([("account_id", "=", account.id)])
@@ -387,7 +386,6 @@ class DirectmailFirstContact(models.Model):
                 _logger.warning("First contact of account %s: %s", contact.account_id.id, error)
 
     @api.model
-    @api.private
     def _recognise(self, account, tokens):
         """Return the first contact of an account whose mail one of the tokens belongs to.
 
@@ -454,7 +452,7 @@ class DirectmailAccount(models.Model):
     _guarded_fields = frozenset(("first_contact_offered",))
 
     first_contact_ids = fields.One2many(
-        "directmail.first.contact", "account_id", readonly=True, groups=ADMIN
+        "directmail.first.contact", "account_id", readonly=True, groups=GROUP_ADMIN
     )
     first_contact_state = fields.Selection(
         selection="_selection_first_contact", compute="_compute_first_contact_state"
@@ -485,7 +483,6 @@ class DirectmailAccount(models.Model):
             "views": [(False, "form")],
         }
 
-    @api.private
     def _offers_first_contact(self):
         """Tell whether First contact is to be recommended now; it then never is again."""
         self.ensure_one()

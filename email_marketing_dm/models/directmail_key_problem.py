@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 
-from .res_users import GROUP_ADMIN
+from ..groups import GROUP_ADMIN
 
 
 class DirectmailKeyProblem(models.AbstractModel):
@@ -21,7 +21,6 @@ class DirectmailKeyProblem(models.AbstractModel):
             text = problem and problem.args[0]
         self.key_problem = text
 
-    @api.private
     def _check_key(self):
         """Refuse what can't be done here.
 

@@ -57,7 +57,6 @@ class DirectmailKeyring(models.AbstractModel):
                 self._report_problem()
 
     @api.model
-    @api.private
     def _get_master_key(self):
         """Return this server's master key, if it is the key of the data.
 
@@ -118,7 +117,6 @@ class DirectmailKeyring(models.AbstractModel):
         )
 
     @api.model
-    @api.private
     def _load_host_key(self, create=False):
         """Return this server's master key, whatever the data belong to.
 
@@ -157,7 +155,6 @@ class DirectmailKeyring(models.AbstractModel):
             ) from None
 
     @api.model
-    @api.private
     def _find_host_key(self):
         """Return this server's master key, whatever the data belong to; None without one.
 
@@ -169,7 +166,6 @@ class DirectmailKeyring(models.AbstractModel):
             return None
 
     @api.model
-    @api.private
     def _find_problem(self):
         """Return why this server may not use its master key with this database.
 
@@ -182,7 +178,6 @@ class DirectmailKeyring(models.AbstractModel):
         return None
 
     @api.model
-    @api.private
     def _leaves_to_others(self, model_name):
         """Tell whether a cron of a model must be left to another server, or to a later time.
 

@@ -99,7 +99,6 @@ class DirectmailOptout(models.Model):
             return NotImplemented
         return [("address_key", "=like" if True in value else "not =like", f"{UNREADABLE}%")]
 
-    @api.private
     def _record(self, delivery, origin, sender=None):
         """Remember that the person behind a delivery wants no more mail from its company.
 
@@ -141,7 +140,6 @@ class DirectmailOptout(models.Model):
             ]
         )
 
-    @api.private
     def _import_facts(self, company, last):
         """Take over the wishes and complaints among a company's open facts.
 
@@ -213,7 +211,6 @@ class DirectmailOptout(models.Model):
             )
         )
 
-    @api.private
     def _import_bounces(self, delivery_ids):
         """Stop mailing addresses that do not exist, once they have bounced often enough.
 

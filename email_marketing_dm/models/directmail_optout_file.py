@@ -86,7 +86,6 @@ class DirectmailOptout(models.Model):
     # === EXPORT === #
 
     @api.model
-    @api.private
     def _export_page(self, companies, last):
         """Return the next rows of a file of opt-outs, each after its id.
 
@@ -118,7 +117,6 @@ class DirectmailOptout(models.Model):
     # === IMPORT === #
 
     @api.model
-    @api.private
     def _import_file(self, stream, companies, keep_unmatched=True):
         """Bring in a file that `action_export` made. Bringing it in again changes nothing.
 

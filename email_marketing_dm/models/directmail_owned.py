@@ -3,7 +3,7 @@ from lxml.builder import E
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
-from .res_users import GROUP_ADMIN
+from ..groups import GROUP_ADMIN
 
 ACTIVITY = "mail.mail_activity_data_todo"
 

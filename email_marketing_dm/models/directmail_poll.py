@@ -1,6 +1,6 @@
 from datetime import timedelta, timezone
 
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime
 
@@ -61,7 +61,6 @@ class DirectmailPoll(models.Model):
     _source_unique = models.UniqueIndex("(account_id, kind, COALESCE(task_id, 0))")
     _task_index = models.Index("(task_id) WHERE task_id IS NOT NULL")
 
-    @api.private
     def _get(self, account, kind, task=None):
         """Return how far one of the records has been read; the first time, from nowhere."""
         domain = [

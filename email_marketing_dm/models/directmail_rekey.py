@@ -79,7 +79,6 @@ class DirectmailRekey(models.Model):
     # === BUSINESS === #
 
     @api.model
-    @api.private
     def _start(self, key):
         """Stop all sending and have the keys recomputed by the cron.
 
@@ -107,7 +106,6 @@ class DirectmailRekey(models.Model):
         return run
 
     @api.model
-    @api.private
     def _resolve(self):
         """Have marked keys looked at again, after an AES key was entered that may tell them."""
         marked = any(

@@ -5,13 +5,12 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..engine.seen import prepare_to_look
-
-ADMINISTRATOR = "email_marketing_dm.email_marketing_dm_group_admin"
+from ..groups import GROUP_ADMIN
 
 
 def is_administrator(env):
     """Tell whether the user sees everybody's audiences, uploads and email tasks."""
-    return env.user.has_group(ADMINISTRATOR)
+    return env.user.has_group(GROUP_ADMIN)
 
 
 class DirectmailSeen(models.AbstractModel):

@@ -261,9 +261,7 @@ class DirectmailTask(models.Model):
         if table._has_mere_dates():
             touched = to_local(touched, self.account_id.tz)
             start = SQL("date_trunc('day', %s)", touched)
-        return SQL(
-            "p.date >= %s AND p.date < %s + %s * interval '1 day'", start, touched, days
-        )
+        return SQL("p.date >= %s AND p.date < %s + %s * interval '1 day'", start, touched, days)
 
     def _select_new_contacts(self, table):
         """Return SQL (res_model, res_id, partner_id) of records that were mailed as such, and have

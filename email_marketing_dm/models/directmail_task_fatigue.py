@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tools import SQL, format_datetime
 
 from ..engine.plan import Fate
+from ..groups import GROUP_ADMIN
 
 
 class DirectmailTask(models.Model):
@@ -65,9 +66,7 @@ class DirectmailTask(models.Model):
                 )
 
     def _may_ignore_fatigue(self):
-        return self.env.su or self.env.user.has_group(
-            "email_marketing_dm.email_marketing_dm_group_admin"
-        )
+        return self.env.su or self.env.user.has_group(GROUP_ADMIN)
 
     def _check_may_ignore_fatigue(self):
         if not self._may_ignore_fatigue():

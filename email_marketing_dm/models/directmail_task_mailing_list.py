@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import fields, models
 
 
 class DirectmailTask(models.Model):
@@ -17,7 +17,6 @@ class DirectmailTask(models.Model):
         help="Whoever leaves these lists gets no mail of this email task, even while it is sent.",
     )
 
-    @api.private
     def _get_mailing_lists(self):
         """Return the mailing lists whose opt-outs count: those known when the task was planned.
 

@@ -7,6 +7,7 @@ from ..content.lengths import count_units, cut_units
 from ..content.placeholders import compile_content
 from ..content.preflight import ERROR
 from ..directmail import const
+from ..groups import GROUP_ADMIN
 from .mail_body import MailBody
 
 CONTENT_FIELDS = (
@@ -134,7 +135,7 @@ class DirectmailTemplate(models.Model):
     @api.depends("user_id")
     @api.depends_context("uid")
     def _compute_is_mine(self):
-        admin = self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")
+        admin = self.env.user.has_group(GROUP_ADMIN)
         for template in self:
             template.is_mine = admin or template.user_id == self.env.user
 

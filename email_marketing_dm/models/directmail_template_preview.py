@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import models
 
 from ..content.lengths import cut_units
 from ..content.placeholders import assemble
@@ -32,7 +32,6 @@ class DirectmailTemplate(models.Model):
             "public_url": template._get_public_url(),
         }
 
-    @api.private
     def _fill_content(self, values, partner_id):
         """Return content and what a contact's mail has in the place of each variable.
 

@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import models
 
 from ..content.placeholders import body_value, html_value, plain_value
 from ..engine.installed import find_model
@@ -31,7 +31,6 @@ class DirectmailTemplate(models.Model):
         """
         return describe_path(self.env["res.partner"].with_user(self.user_id), path)
 
-    @api.private
     def _get_values(self, people, reader=None):
         """Return what the template's variables are for each person.
 

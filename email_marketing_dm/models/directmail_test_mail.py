@@ -17,7 +17,6 @@ STATE_OF_VERDICT = {Verdict.ACCEPTED: "sent", Verdict.UNKNOWN: "unknown"}
 class DirectmailAccount(models.Model):
     _inherit = "directmail.account"
 
-    @api.private
     def _ensure_test_tag(self):
         """Make the tag of this database's test mails, which keeps them out of tasks' results.
 
@@ -77,7 +76,6 @@ class DirectmailTestMail(models.Model):
     _user_day = models.Index("(user_id, create_date)")
 
     @api.model
-    @api.private
     def _reserve(self, template, user, recipients, form_number):
         """Take test mails from the user's and the account's limits, before any of them is sent.
 
@@ -134,7 +132,6 @@ class DirectmailTestMail(models.Model):
         )
         return earlier, reserved
 
-    @api.private
     def _get_answer(self):
         """Return what is known of DirectMail's answer to a mail that was not refused.
 
@@ -144,7 +141,6 @@ class DirectmailTestMail(models.Model):
         accepted = self.state == "sent"
         return Answer(Verdict.ACCEPTED if accepted else Verdict.UNKNOWN, self.code or "")
 
-    @api.private
     def _write_answers(self, answers):
         """Write down what became of test mails; those not sent are given back to the quota.
 

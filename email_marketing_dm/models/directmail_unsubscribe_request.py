@@ -39,7 +39,6 @@ class DirectmailUnsubscribeRequest(models.Model):
     _token_unique = models.UniqueIndex("(token)")
 
     @api.model
-    @api.private
     def _keep(self, token, scope, one_click):
         """Keep a request for the server with the right key, if it may be genuine.
 
@@ -85,7 +84,6 @@ class DirectmailUnsubscribeRequest(models.Model):
             self.env.ref(CRON)._trigger()
 
     @api.model
-    @api.private
     def _apply_open(self):
         """Unsubscribe those whose token is genuine, now that it can be verified.
 

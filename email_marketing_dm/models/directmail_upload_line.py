@@ -60,7 +60,6 @@ class DirectmailUploadLine(models.Model):
             line.display_name = line.value
         return result
 
-    @api.private
     def _copy_in(self, rows):
         """Insert rows the fastest way there is.
 
@@ -80,7 +79,6 @@ class DirectmailUploadLine(models.Model):
             buffer,
         )
 
-    @api.private
     def _delete_of(self, uploads):
         """Delete all rows of some uploads."""
         self.env.cr.execute(

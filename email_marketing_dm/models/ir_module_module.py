@@ -58,7 +58,6 @@ class IrModuleModule(models.Model):
         return res
 
     @api.model
-    @api.private
     def _is_directmail_upgraded(self):
         """Tell whether the database has the tables and columns of this code.
 

@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.tools import SQL
 
 from .prefetch import PREFETCH
@@ -21,7 +21,6 @@ class LinkTrackerClick(models.Model):
 
     _directmail_event_unique = models.UniqueIndex("(directmail_event_id)")
 
-    @api.private
     def _copy_events(self, company, last):
         """Take over the clicks among a company's open facts, and take back what machines did.
 

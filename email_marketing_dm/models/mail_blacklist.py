@@ -11,7 +11,10 @@ class MailBlacklist(models.Model):
     _inherit = "mail.blacklist"
 
     address_key = fields.Char(
-        compute="_compute_address_key", store=True, index=True, groups=fields.NO_ACCESS,
+        compute="_compute_address_key",
+        store=True,
+        index=True,
+        groups=fields.NO_ACCESS,
         prefetch=PREFETCH,
     )
 
@@ -29,7 +32,6 @@ class MailBlacklist(models.Model):
             entry.address_key = key.address_key(address) if key and address else False
 
     @api.model
-    @api.private
     def _complete_keys(self):
         """Add the keys of entries that were made on a server without the right master key."""
         self.flush_model(["email", "address_key"])

@@ -1,6 +1,8 @@
 from odoo import models
 from odoo.exceptions import AccessError
 
+from ..groups import GROUP_USER
+
 
 class ResPartner(models.Model):
     """How much mail a contact has had lately."""
@@ -14,7 +16,7 @@ class ResPartner(models.Model):
         """
         self.ensure_one()
         self.check_access("read")
-        if not self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_user"):
+        if not self.env.user.has_group(GROUP_USER):
             raise AccessError(self.env._("You need the right to send email tasks."))
         status = self.env["directmail.fatigue.status"]._make(self)
         return {

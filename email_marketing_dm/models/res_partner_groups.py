@@ -2,10 +2,10 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..groups import GROUP_USER
 from .directmail_aipl_stage import STAGES
 from .directmail_rfm_score import TYPES
 
-USER = "email_marketing_dm.email_marketing_dm_group_user"
 #: field of the contact -> the models whose groups it shows
 GROUPS = {
     "directmail_rfm_type": "directmail.rfm.model",
@@ -26,7 +26,7 @@ class ResPartner(models.Model):
         "RFM type",
         compute="_compute_directmail_rfm_type",
         search="_search_directmail_rfm_type",
-        groups=USER,
+        groups=GROUP_USER,
         help="In the company's first RFM model. Empty: bought nothing in its period.",
     )
     directmail_aipl_stage = fields.Selection(
@@ -34,7 +34,7 @@ class ResPartner(models.Model):
         "AIPL stage",
         compute="_compute_directmail_aipl_stage",
         search="_search_directmail_aipl_stage",
-        groups=USER,
+        groups=GROUP_USER,
         help="In the company's first AIPL model. Empty: in none of its stages.",
     )
 

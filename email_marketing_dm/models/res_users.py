@@ -1,9 +1,7 @@
 from odoo import SUPERUSER_ID, api, models
 
 from ..clock.daily import get_region_name
-
-GROUP_USER = "email_marketing_dm.email_marketing_dm_group_user"
-GROUP_ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
+from ..groups import GROUP_ADMIN, GROUP_USER
 
 
 class ResUsers(models.Model):
@@ -11,7 +9,6 @@ class ResUsers(models.Model):
 
     _inherit = "res.users"
 
-    @api.private
     def _find_directmail_loss(self, company, group=GROUP_USER):
         """Return why a person's rights do not count (any more) in a company, or "".
 
@@ -35,7 +32,6 @@ class ResUsers(models.Model):
         return ""
 
     @api.model
-    @api.private
     def _get_directmail_admins(self, company):
         """Return the administrators of DirectMail who work in a company."""
         users = self.env.ref(GROUP_ADMIN).sudo().all_user_ids
@@ -43,7 +39,6 @@ class ResUsers(models.Model):
             lambda user: user.active and not user.share and company in user.company_ids
         )
 
-    @api.private
     def _get_directmail_env(self, company):
         """Return an environment with a person's own rights, limited to a company."""
         user = self.sudo()

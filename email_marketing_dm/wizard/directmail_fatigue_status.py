@@ -23,7 +23,6 @@ class DirectmailFatigueStatus(models.TransientModel):
     history_ids = fields.One2many("directmail.fatigue.status.history", "status_id", readonly=True)
 
     @api.model
-    @api.private
     def _make(self, partner):
         """Work out the figures of a contact in the current company.
 

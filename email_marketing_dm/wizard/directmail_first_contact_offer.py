@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..groups import GROUP_ADMIN
+
 
 class DirectmailFirstContactOffer(models.TransientModel):
     """Recommends First contact before an account's first email task. Both ways lead on."""
@@ -14,7 +16,7 @@ class DirectmailFirstContactOffer(models.TransientModel):
     is_admin = fields.Boolean(compute="_compute_is_admin")
 
     def _compute_is_admin(self):
-        self.is_admin = self.env.user.has_group("email_marketing_dm.email_marketing_dm_group_admin")
+        self.is_admin = self.env.user.has_group(GROUP_ADMIN)
 
     def action_first_contact(self):
         """Open First contact; the task stays as it is."""

@@ -36,7 +36,6 @@ class DirectmailTaskEstimate(models.TransientModel):
     cost = fields.Char(compute="_compute_texts")
 
     @api.model
-    @api.private
     def _make(self, task, may_send):
         """Work out the estimate of a task.
 

@@ -3,7 +3,7 @@ from odoo.exceptions import RedirectWarning, UserError
 
 from ..content.sameness import find_difference
 from ..directmail.errors import DirectMailError, is_not_allowed
-from ..models.res_users import GROUP_ADMIN
+from ..groups import GROUP_ADMIN
 
 
 class DirectmailTemplate(models.Model):
