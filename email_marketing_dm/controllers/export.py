@@ -4,7 +4,7 @@ from ..lists.identifiers import safe_cell
 
 
 class DirectmailExcelExport(ExcelExport):
-    """Titles of groups in Odoo's own exports of our models; the cells: `models/base.py`."""
+    """Titles of groups in Odoo's own exports of our models; the cells: `models/odoo/base.py`."""
 
     def from_group_data(self, fields, columns_headers, groups):
         """Override: have no title of a group taken for a formula."""

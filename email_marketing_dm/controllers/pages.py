@@ -5,7 +5,7 @@ from odoo.tools import SQL
 
 from ..content.languages import choose_language
 from ..engine.installed import find_model
-from ..models.directmail_template_values import LANGUAGE_FIELDS
+from ..models.template.directmail_template_author import LANGUAGE_FIELDS
 from ..privacy.tokens import read_number
 
 PAGE = "email_marketing_dm.unsubscribe_page"

@@ -2,9 +2,9 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..engine.tens import in_tens_to_sql
-from ..models.directmail_delivery import MARKS, OUTCOMES, STATES
-from ..models.directmail_seen import is_administrator
-from ..models.directmail_task_tens import UNTOLD
+from ..models.delivery.directmail_delivery import MARKS, OUTCOMES, STATES
+from ..models.mixins.directmail_seen import is_administrator
+from ..models.task.directmail_task_tens import UNTOLD
 
 #: {rate: (what is counted, out of what)}. Sums are divided, rates never averaged.
 RATES = {

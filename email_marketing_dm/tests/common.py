@@ -7,7 +7,7 @@ from odoo.tools import config, file_path
 
 from directmail_emulator.testing import Emulator
 
-from ..models.directmail_delivery import MARKS
+from ..models.delivery.directmail_delivery import MARKS
 
 ACCESS_KEY_ID = "LTAIEMULATOR"
 ACCESS_KEY_SECRET = "emulator-secret"

@@ -2,7 +2,7 @@ import os
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from ..models.directmail_keyring import ENVIRONMENT_VARIABLE
+from ..models.key.directmail_keyring import ENVIRONMENT_VARIABLE
 
 ANOTHER = "another server's master key, long enough"
 THIRD = "the master key of a third server, long enough"

@@ -7,7 +7,7 @@ from odoo.tools import SQL
 
 from .common import DirectmailCommon
 
-CONNECTION = "odoo.addons.email_marketing_dm.models.directmail_account_connection"
+CONNECTION = "odoo.addons.email_marketing_dm.models.account.directmail_account_connection"
 
 
 @tagged("post_install", "-at_install")
@@ -103,7 +103,7 @@ class TestAudienceLife(DirectmailCommon):
         self.env["ir.config_parameter"].set_param("email_marketing_dm.count_timeout", "0.001")
         audience = self._make_audience(self.ann)
         slow = SQL("SELECT pg_sleep(0.05) FROM generate_series(1, 12345)")
-        with patch("odoo.addons.email_marketing_dm.models.directmail_audience_count.select_people",
+        with patch("odoo.addons.email_marketing_dm.models.audience.directmail_audience_refresh.select_people",
                    return_value=slow):  # fmt: skip
             whole = audience.count_all({})
         self.assertTrue(whole["about"])

@@ -10,7 +10,7 @@ from ..exceptions import BusyError
 from .common import DirectmailCommon
 
 CRON = "email_marketing_dm.ir_cron_directmail_audience"
-LOGGER = "odoo.addons.email_marketing_dm.models.directmail_audience_refresh"
+LOGGER = "odoo.addons.email_marketing_dm.models.audience.directmail_audience_refresh"
 
 
 @tagged("post_install", "-at_install")
@@ -216,7 +216,7 @@ class TestAudienceRefresh(DirectmailCommon):
         task.action_send()
         with (
             self._lock_all_but(audience),
-            mute_logger("odoo.addons.email_marketing_dm.models.directmail_task_run"),
+            mute_logger("odoo.addons.email_marketing_dm.models.task.directmail_task_run"),
         ):
             self._run_cron()
         self.assertEqual(task.state, "pending")

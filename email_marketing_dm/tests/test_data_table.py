@@ -4,7 +4,7 @@ from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
 from ..engine.sql import usable_ascii_address
-from ..models.directmail_data_table_presets import PRESETS
+from ..models.data_table.directmail_data_table_presets import PRESETS
 
 
 @tagged("post_install", "-at_install")

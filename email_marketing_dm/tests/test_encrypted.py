@@ -2,7 +2,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..models import directmail_aes_key
+from ..models.key import directmail_aes_key
 from ..privacy.keys import MasterKey
 from .common import DirectmailCommon
 
@@ -127,7 +127,7 @@ class TestAesKey(EncryptedMixin, DirectmailCommon):
             form.sample = ALICE_GCM
             self.assertEqual(form.sample_result, "a***@example.com")
 
-    @mute_logger("odoo.addons.email_marketing_dm.models.directmail_aes_key")
+    @mute_logger("odoo.addons.email_marketing_dm.models.key.directmail_aes_key")
     def test_same_key_after_the_master_key_was_lost(self):
         record = self._enter_key()
         another = MasterKey(b"another master key " * 2)

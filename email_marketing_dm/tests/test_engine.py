@@ -383,7 +383,7 @@ class TestEngine(DirectmailCommon):
         task_class = self.env.registry["directmail.task"]
         with (
             patch.object(task_class, "_make_links", side_effect=ZeroDivisionError),
-            mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_send"),
+            mute_logger("odoo.addons.email_marketing_dm.models.account.directmail_account_send"),
         ):
             self._run_cron()
         self.assertEqual((broken.state, broken.people_count), ("failed", 0))

@@ -7,8 +7,8 @@ from odoo.tests import tagged
 from odoo.tools import SQL, mute_logger
 
 from ..directmail.push import read_events
-from ..models import directmail_event
-from ..models.directmail_delivery import MARKS
+from ..models.delivery import directmail_event
+from ..models.delivery.directmail_delivery import MARKS
 from .common import DirectmailCommon
 from .events_common import START, EventsMixin
 
@@ -259,7 +259,7 @@ class TestEvents(EventsMixin, DirectmailCommon):
                 raise ValueError("broken")
             return apply(self.events, turn, 1)
 
-        with mute_logger("odoo.addons.email_marketing_dm.models.directmail_event"):
+        with mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_event"):
             self._run_apply(fail)
         waiting = self.env["directmail.event.open"].sudo().search([])
         self.assertEqual(waiting.mapped("company_id"), delivery.company_id.ids * 3)

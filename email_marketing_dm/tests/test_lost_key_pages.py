@@ -4,13 +4,13 @@ from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from ..engine.content import TOKEN_KIND, get_database_uuid
-from ..models import directmail_unsubscribe_request as requests_module
+from ..models.consent import directmail_unsubscribe_request as requests_module
 from ..privacy.tokens import make_token, read_number
 from .common import DirectmailMixin
 from .key_common import KeyMixin
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
-KEYRING = "odoo.addons.email_marketing_dm.models.directmail_keyring"
+KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 
 
 @tagged("post_install", "-at_install")

@@ -17,13 +17,13 @@ from ..engine.keyed import UNKNOWN
 from ..engine.plan import insert_deliveries
 from ..engine.sql import address_key, set_pads
 from ..exceptions import MasterKeyProblem
-from ..models.directmail_keyring import KEY_FILE
+from ..models.key.directmail_keyring import KEY_FILE
 from ..privacy.keys import MasterKey
 from .common import ACCESS_KEY_SECRET, DirectmailCommon
 from .key_common import ANOTHER, THIRD, KeyMixin
 from .test_encrypted import ALICE, BOB, KEY, EncryptedMixin
 
-KEYRING = "odoo.addons.email_marketing_dm.models.directmail_keyring"
+KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 
 
 @tagged("post_install", "-at_install")

@@ -8,7 +8,7 @@ from odoo.tests import HttpCase, new_test_user, tagged
 
 from ..engine.content import TOKEN_KIND, MailBuilder, read_delivery_token
 from ..hooks import post_init_hook
-from ..models.directmail_optout_file import COLUMNS
+from ..models.consent.directmail_optout import COLUMNS
 from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 from .key_common import KeyMixin

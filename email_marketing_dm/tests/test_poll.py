@@ -6,7 +6,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL, mute_logger
 
 from ..directmail import client
-from ..models import directmail_task_results
+from ..models.task import directmail_task_results
 from ..privacy.keys import MasterKey
 from .common import DirectmailCommon
 
@@ -184,7 +184,7 @@ class TestPoll(DirectmailCommon):
     def test_a_record_that_is_forbidden_hides_no_other(self):
         task = self._send("a@example.com")
         self.emulator.set_fault("error", action="ListBlockSending", status=403, code="Forbidden")
-        with mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_poll"):
+        with mute_logger("odoo.addons.email_marketing_dm.models.account.directmail_account_events"):
             self._poll()
         self.assertEqual(task.delivered_count, 1)
         self.assertIn("Forbidden", self._get_poll(kind="unsubscribed").error)
@@ -231,8 +231,8 @@ class TestPoll(DirectmailCommon):
 
         self.patch(type(third), "_poll", poll)
         with (
-            mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_poll"),
-            mute_logger("odoo.addons.email_marketing_dm.models.directmail_task_results"),
+            mute_logger("odoo.addons.email_marketing_dm.models.account.directmail_account_events"),
+            mute_logger("odoo.addons.email_marketing_dm.models.task.directmail_task_results"),
         ):
             self._run_import()
         self.assertEqual(asked, [second.id, third.id, self.account.id])
@@ -242,7 +242,7 @@ class TestPoll(DirectmailCommon):
     def test_an_account_in_trouble_is_not_asked_again_and_again(self):
         self._send("a@example.com")
         self.emulator.set_fault("unavailable")
-        with mute_logger("odoo.addons.email_marketing_dm.models.directmail_account_poll"):
+        with mute_logger("odoo.addons.email_marketing_dm.models.account.directmail_account_events"):
             self.account.sudo()._poll()
         self.assertEqual(len(self.account.sudo().poll_ids.filtered("error")), 1)
 

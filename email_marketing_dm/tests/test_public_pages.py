@@ -4,7 +4,7 @@ from odoo.tests import HttpCase, tagged
 
 from ..directmail.push import BODY_MAX as EVENT_MAX
 from ..engine.content import TOKEN_KIND, get_database_uuid
-from ..models.ir_http import BODY_MAX
+from ..models.odoo.ir_http import BODY_MAX
 from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 

@@ -20,7 +20,7 @@ from directmail_emulator.events import Signer
 from ..controllers import directmail_events
 from ..directmail.push import BODY_MAX, read_events
 from ..engine.content import TOKEN_KIND, get_database_uuid
-from ..models import directmail_account_push
+from ..models.account import directmail_account_events
 from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 
@@ -168,10 +168,10 @@ class TestPush(DirectmailMixin, HttpCase):
             response.raw, response.status_code, response.headers = raw, 200, raw.headers
             return response
 
-        directmail_account_push._certificates.clear()
-        self.addCleanup(directmail_account_push._certificates.clear)
+        directmail_account_events._certificates.clear()
+        self.addCleanup(directmail_account_events._certificates.clear)
         headers = self._sign(json.dumps(event).encode())
-        self.patch(directmail_account_push.requests, "get", get)
+        self.patch(directmail_account_events.requests, "get", get)
         self._assert_refused("certificate", 403, lambda: self._push(event, headers=headers))
 
     def test_unknown_types_and_strangers_are_kept(self):
@@ -315,6 +315,6 @@ class TestPush(DirectmailMixin, HttpCase):
             with self.assertRaisesRegex(UserError, "can't be reached"):
                 account.action_test_push()
         self.configure(directmail_test_endpoints="gateway.internal")
-        directmail_account_push._certificates.clear()
+        directmail_account_events._certificates.clear()
         response = self._push(self._make_event(self.first))
         self.assertEqual(response.headers["X-DirectMail-Push"], "certificate")

@@ -5,7 +5,7 @@ from uuid import uuid4
 from odoo.tests import HttpCase, tagged
 
 from ..engine.content import TOKEN_KIND, get_database_uuid
-from ..models.directmail_account_push import ADDRESS_KIND
+from ..models.account.directmail_account_events import ADDRESS_KIND
 from ..privacy.tokens import make_token
 from .common import DirectmailMixin
 

@@ -198,7 +198,7 @@ class TestRfm(RfmCommon):
         self._buy(self.cid, 1, 4000)
         self.env.cr.execute("ALTER TABLE directmail_rfm_score ADD CHECK (monetary < 4000)")
         with mute_logger(
-            "odoo.addons.email_marketing_dm.models.directmail_people_model", "odoo.sql_db"
+            "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model", "odoo.sql_db"
         ):
             self.rfm.action_compute()
         self.assertIn("could not work it out", self.rfm.compute_error)

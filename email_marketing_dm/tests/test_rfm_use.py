@@ -48,7 +48,7 @@ class TestRfmUse(RfmCommon):
             patch.object(models, "_replace_results", replace_or_not),
             patch.object(models, "try_lock_for_update", lambda found, **_options: found - busy),
             self.assertLogs(
-                "odoo.addons.email_marketing_dm.models.directmail_people_schedule", "ERROR"
+                "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model", "ERROR"
             ) as logs,
         ):
             self._run(cron, self.rfm.next_run_at)

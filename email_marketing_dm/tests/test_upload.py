@@ -5,7 +5,7 @@ from odoo.tests import tagged
 
 from ..lists import listfile
 from ..lists.identifiers import KINDS
-from ..models import directmail_upload_run
+from ..models.upload import directmail_upload_run
 from .common import DirectmailCommon
 from .test_encrypted import ALICE, BOB, X
 from .upload_common import UploadMixin

@@ -3,7 +3,7 @@ import time
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from ..models import directmail_upload_run
+from ..models.upload import directmail_upload_run
 from .common import DirectmailCommon
 from .upload_common import UploadMixin
 

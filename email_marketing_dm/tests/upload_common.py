@@ -4,7 +4,7 @@ from contextlib import closing
 
 from openpyxl import Workbook
 
-from ..models import directmail_upload_run
+from ..models.upload import directmail_upload_run
 from .test_encrypted import EncryptedMixin
 
 

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
-from ..models.prefetch import PREFETCH
+from ..models.odoo.prefetch import PREFETCH
 
 MODULE = "email_marketing_dm"
 

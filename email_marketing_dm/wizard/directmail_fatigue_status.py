@@ -4,7 +4,7 @@ from odoo.tools import SQL
 from ..clock.spans import SPANS
 from ..engine.fatigue import select_history
 from ..engine.fatigue_rules import read_rules
-from ..models.directmail_fatigue import SPAN_LABELS
+from ..models.fatigue.directmail_fatigue import SPAN_LABELS
 from ..privacy.address import normalise
 
 HISTORY_MAX = 200

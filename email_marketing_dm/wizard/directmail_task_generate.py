@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..models.directmail_audience_rule import RESULTS
-from ..models.directmail_audience_rule_select import get_result_condition
+from ..models.audience.directmail_audience_rule import RESULTS
+from ..models.audience.directmail_audience_rule_select import get_result_condition
 
 
 class DirectmailTaskGenerate(models.TransientModel):

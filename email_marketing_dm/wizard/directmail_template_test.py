@@ -15,8 +15,8 @@ from ..directmail.errors import DirectMailError
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
 from ..engine.content import get_unsubscribe_options
-from ..models.directmail_template_preview import PREVIEW_TOKEN
-from ..models.directmail_test_mail import AT_ONCE
+from ..models.account.directmail_test_mail import AT_ONCE
+from ..models.template.directmail_template import PREVIEW_TOKEN
 from ..privacy.address import normalise
 
 # What a mail is made of, where nothing was submitted yet.

@@ -2,7 +2,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
-from odoo.addons.email_marketing_dm.models.directmail_data_table_presets import PRESETS
+from odoo.addons.email_marketing_dm.models.data_table.directmail_data_table_presets import PRESETS
 
 #: what a data table reads
 READ = ("partner_path", "email_path", "date_field", "amount_field", "rate_field", "domain")

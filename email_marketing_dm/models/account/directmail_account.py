@@ -1,0 +1,469 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from odoo.addons.base.models.res_partner import _tz_get
+
+from ...directmail import const, permissions
+from ...directmail.errors import DirectMailError
+from ...privacy.address import normalise
+
+#: what decides which DirectMail account an account talks to
+_IDENTITY = frozenset(
+    ("region", "connection", "endpoint", "credentials", "access_key_id", "ram_role")
+)
+#: what decides how many mails may go out now
+_LIMITS = frozenset(("daily_quota", "quota_reserve", "threads"))
+
+
+class DirectmailAccount(models.Model):
+    _name = "directmail.account"
+    _description = "DirectMail Account"
+    _inherit = [
+        "directmail.guarded",
+        "directmail.of.company",
+        "directmail.key.problem",
+        "mail.thread",
+    ]
+    _order = "name, id"
+    _guarded_fields = frozenset(
+        (
+            "cron_id",
+            "daily_quota",
+            "database_identity",
+            "health",
+            "month_quota",
+            "state",
+            "state_message",
+            "synchronised_at",
+            "template_count",
+        )
+    )
+
+    name = fields.Char(required=True, tracking=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Not active"),
+            ("active", "Active"),
+            ("stopped", "Stopped"),
+            ("disarmed", "Disarmed"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="Only an active account sends. DirectMail's refusal of the account stops it; a copied"
+        " or restored database disarms it.",
+    )
+    state_message = fields.Text("What happened", readonly=True, copy=False)
+    region = fields.Selection(
+        selection="_selection_region", required=True, default="ap-southeast-1", tracking=True
+    )
+    database_identity = fields.Char(groups=fields.NO_ACCESS, copy=False)
+    tz = fields.Selection(
+        _tz_get, "Time zone", required=True, default=lambda self: self.env.user.tz or "UTC"
+    )
+    public_url = fields.Char(
+        "Public address",
+        default=lambda self: self._default_public_url(),
+        tracking=True,
+        help="Where recipients reach this Odoo, for unsubscribe and view-online links: an https://"
+        " address that works from the internet. In test mode any address will do.",
+    )
+    content_mode = fields.Selection(
+        [("template", "Approved template"), ("body", "Approved text, filled in here")],
+        string="Content",
+        default="template",
+        required=True,
+        help="How the approved content is handed over. Choose the second only where DirectMail"
+        " refuses templates for this account.",
+    )
+    template_in_body = fields.Boolean(
+        "Large templates",
+        help="Hand template texts over in the body of the call instead of its address, which takes"
+        " about 80 KB. Try it where DirectMail accepts that from this account.",
+    )
+    unsubscribe_link = fields.Selection(
+        [
+            ("auto", "Only in mails without a link of their own"),
+            ("default", "Always"),
+            ("disabled", "Never"),
+        ],
+        string="DirectMail's unsubscribe link",
+        default="auto",
+        required=True,
+        help="DirectMail can add an unsubscribe link of its own to the headers of each mail. Mails"
+        " of email tasks have one already, which leads to this Odoo, and mail programs show only"
+        " one of two. Change this only on the advice of Alibaba Cloud.",
+    )
+    unsubscribe_filter = fields.Selection(
+        [
+            ("mailfrom_domain", "All senders of the domain"),
+            ("mailfrom", "The same sender address"),
+            ("edm_id", "The whole DirectMail account"),
+            ("default", "As DirectMail decides"),
+            ("disabled", "Nobody"),
+        ],
+        string="DirectMail holds back for",
+        default="mailfrom_domain",
+        required=True,
+        help="Whose mails DirectMail itself holds back from people who unsubscribed through its own"
+        " link, for example in a mail of another system. Opt-outs that are known to this Odoo are"
+        " respected in any case.",
+    )
+    threads = fields.Integer(
+        "Calls at once",
+        default=32,
+        help="How many mails may be on their way to DirectMail at once.",
+    )
+    rate_limit = fields.Integer("Mails per second", default=80)
+    quota_reserve = fields.Integer(
+        "Reserve",
+        default=0,
+        help="So many mails of the daily quota are left to other systems that send with this"
+        " account.",
+    )
+    price_per_thousand = fields.Float(
+        "Price per 1,000 mails", digits=(16, 4), help="For the estimate of an email task."
+    )
+    currency_id = fields.Many2one(
+        "res.currency", default=lambda self: self.env.company.currency_id, required=True
+    )
+    retention_days = fields.Integer(
+        "Keep people's details for",
+        default=730,
+        help="Days after the end of an email task. Then who got the mail and what each person did"
+        " is deleted; the figures stay. 0: for ever.",
+    )
+    daily_quota = fields.Integer("Daily quota", readonly=True, copy=False)
+    month_quota = fields.Integer("Monthly quota", readonly=True, copy=False)
+    health = fields.Selection(
+        [
+            ("ok", "Normal"),
+            ("frozen", "Frozen"),
+            ("overdue", "Payment overdue"),
+            ("restricted", "Sending restricted"),
+            ("deleted", "Deleted"),
+        ],
+        readonly=True,
+        copy=False,
+    )
+    synchronised_at = fields.Datetime("Last synchronised", readonly=True, copy=False)
+    sender_ids = fields.One2many("directmail.sender", "account_id", "Sender addresses")
+    cron_id = fields.Many2one(
+        "ir.cron", readonly=True, copy=False, ondelete="set null", groups="base.group_system"
+    )
+    _threads_range = models.Constraint(
+        "CHECK(threads BETWEEN 1 AND 64)", "Calls at once must be between 1 and 64."
+    )
+    _retention_range = models.Constraint(
+        "CHECK(retention_days = 0 OR retention_days >= 31)",
+        "Keep people's details for at least 31 days, because fatigue control looks back 30, or"
+        " enter 0 to keep them for ever.",
+    )
+    _rate_range = models.Constraint(
+        "CHECK(rate_limit BETWEEN 1 AND 100)", "Mails per second must be between 1 and 100."
+    )
+    _reserve_range = models.Constraint("CHECK(quota_reserve >= 0)", "The reserve can't be below 0.")
+    _price_range = models.Constraint(
+        "CHECK(price_per_thousand >= 0)", "The price can't be below 0."
+    )
+    reply_to = fields.Char(
+        "Replies go to",
+        tracking=True,
+        help="Where replies go if neither the email task names an address nor its sender address"
+        " has a verified reply address at DirectMail.",
+    )
+
+    def _default_public_url(self):
+        return self.env["ir.config_parameter"].sudo().get_param("web.base.url")
+
+    @api.model
+    def _selection_region(self):
+        labels = {
+            "cn-hangzhou": self.env._("China (Hangzhou)"),
+            "ap-southeast-1": self.env._("Singapore"),
+            "us-east-1": self.env._("US (Virginia)"),
+            "eu-central-1": self.env._("Germany (Frankfurt)"),
+        }
+        return [(code, labels.get(code, code)) for code, _endpoint in const.REGIONS]
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        accounts = super().create([self._settle(vals) for vals in vals_list])
+        for account in accounts:
+            account.sudo().cron_id = account._create_cron()
+        return accounts
+
+    @api.model
+    def _settle(self, vals):
+        """Return field values as they are stored: with one way to DirectMail, and plain domains."""
+        return self._settle_domains(self._settle_connection(vals))
+
+    def write(self, vals):
+        tests = self.filtered(lambda account: account.connection == "test")
+        if tests and self._leaves_test_endpoint(vals):
+            # An account without its test endpoint talks to DirectMail.
+            tests.write({**vals, "connection": "public"})
+            return (self - tests).write(vals)
+        vals = self._settle(vals)
+        res = super().write(vals)
+        if "name" in vals:
+            for account in self.sudo():
+                account.cron_id.name = account._cron_name()
+        if _LIMITS & set(vals):
+            # Whoever waits for the next day may have room now.
+            self._trigger_sending()
+        if not self.env.su and _IDENTITY & set(vals):
+            # Templates, senders and tags belong to one DirectMail account in one region.
+            self.sudo().filtered(lambda account: account.state == "active").write(
+                {"state": "draft", "state_message": False}
+            )
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        if self.env["directmail.task"].sudo().search_count([("account_id", "in", self.ids)], 1):
+            raise UserError(
+                self.env._("Email tasks were sent with this account. Archive it instead.")
+            )
+
+    def unlink(self):
+        crons = self.sudo().cron_id
+        res = super().unlink()
+        crons.unlink()
+        return res
+
+    # === ACTIONS === #
+
+    def action_test_connection(self):
+        """Ask DirectMail for quota, health and permissions, and show what it says.
+
+        :raise UserError: one sentence that says what is wrong and how to mend it
+        """
+        self.ensure_one()
+        self.check_access("write")
+        summary = self._call(lambda client: client.describe_account())
+        self._read_summary(summary)
+        said = self.env._(
+            "DirectMail answers: %(quota)s mails a day, account status: %(health)s.",
+            quota=f"{self.daily_quota:,}",
+            health=dict(self._fields["health"]._description_selection(self.env))[self.health],
+        )
+        permissions = self._call(self._explain_permissions)
+        kind, address = self._check_public_address()
+        good = self.health == "ok" and self.daily_quota and kind != "problem" and not permissions
+        if permissions:
+            said = f"{said}\n{permissions}"
+        if kind == "problem" or not self.test_mode:
+            said = f"{said}\n{address}"
+        return self._notify(said, "success" if good else "warning")
+
+    def action_synchronise(self):
+        """Copy quota, health and sender addresses from DirectMail."""
+        self.ensure_one()
+        self.check_access("write")
+        self._synchronise()
+        ready = len(self.sender_ids.filtered("ready"))
+        return self._notify(
+            self.env._("%(count)s sender addresses can send marketing mail.", count=ready)
+            if ready
+            else self.env._(
+                "No sender address can send marketing mail yet. In DirectMail's console, create a"
+                " batch sender on a verified domain, then synchronise again."
+            ),
+            "success" if ready else "warning",
+        )
+
+    def action_activate(self):
+        """Let this account send from this very database."""
+        self.ensure_one()
+        self.check_access("write")
+        self._check_key()
+        self._check_public_url_usable()
+        self._synchronise()
+        if self.health != "ok":
+            raise UserError(
+                self.env._(
+                    "DirectMail says the account is not in order (%(health)s). Settle this in"
+                    " Alibaba Cloud's console, then activate again.",
+                    health=dict(self._fields["health"]._description_selection(self.env))[
+                        self.health
+                    ],
+                )
+            )
+        self.sudo().write(
+            {
+                "state": "active",
+                "state_message": False,
+                "database_identity": self._get_database_identity(),
+            }
+        )
+        self._trigger_sending()
+
+    def action_open_master_key(self):
+        """Open the page that says which master key is whose, and what to do about it."""
+        self.check_access("write")
+        return self.env["directmail.rekey.start"].action_open()
+
+    def action_deactivate(self):
+        self.check_access("write")
+        self.sudo().write({"state": "draft", "state_message": False})
+
+    # === BUSINESS === #
+
+    def _cron_name(self):
+        return f"DirectMail: send with {self.name}"
+
+    def _create_cron(self):
+        self.ensure_one()
+        return (
+            self.env["ir.cron"]
+            .sudo()
+            .create(
+                {
+                    "name": self._cron_name(),
+                    "model_id": self.env["ir.model"]._get_id("directmail.account"),
+                    "state": "code",
+                    "code": f"model._cron_send({self.id})",
+                    "user_id": self.env.ref("base.user_root").id,
+                    "interval_number": 10,
+                    "interval_type": "minutes",
+                }
+            )
+        )
+
+    def _trigger_sending(self, at=None):
+        """Wake the sending cron of these accounts, now or at a time (naive UTC)."""
+        for account in self.sudo():
+            account.cron_id._trigger(at)
+
+    def _notify(self, message, kind):
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "message": message,
+                "type": kind,
+                # A warning says what to do, which takes longer to read than it would be shown.
+                "sticky": kind == "warning",
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    # === PERMISSIONS AT DIRECTMAIL === #
+    # What RAM lets an account's credentials do, and what they need.
+
+    def _get_features(self):
+        """Return the features that this account uses: a set of names in `permissions.FEATURES`."""
+        self.ensure_one()
+        features = {"sending", "results", "lists", "first_contact"}
+        # Templates are linked by hand where mails carry their text and RAM denies the operations.
+        operations = self._get_behavior("template_operations")
+        if self.content_mode == "template" or operations == "available":
+            features.add("templates")
+        if self.push_received_at:
+            features.add("events")
+        return features
+
+    @api.model
+    def _check_actions(self, client, actions):
+        """Try operations without their parameters, so that none is carried out.
+
+        :param client: a `directmail.client.DirectMailClient`
+        :param actions: names of operations
+        :return: (those that RAM denies, those that DirectMail does not offer), as lists of names
+        :raise DirectMailError: where that can't be told
+        """
+        answers = {action: client.check_action(action) for action in actions}
+        return tuple(
+            [action for action, answer in answers.items() if answer == wanted]
+            for wanted in ("denied", "missing")
+        )
+
+    @api.model
+    def _explain_actions(self, denied, missing):
+        """Say which operations can't be called and what to do; an empty text if all can."""
+        sentences = []
+        if denied:
+            sentences.append(
+                self.env._(
+                    "The AccessKey may not call: %s. Ask your Alibaba Cloud administrator to allow"
+                    " these actions in RAM. RAM policy on the account's page has the text to"
+                    " copy. Then check again.",
+                    ", ".join(f"dm:{action}" for action in denied),
+                )
+            )
+        if missing:
+            sentences.append(
+                self.env._("DirectMail does not offer this account: %s.", ", ".join(missing))
+            )
+        return " ".join(sentences)
+
+    def _explain_permissions(self, client):
+        """Say which operations in use can't be called; an empty text if all can."""
+        actions = permissions.get_checkable(self._get_features())
+        return self._explain_actions(*self._check_actions(client, actions))
+
+    def action_ram_policy(self):
+        """Open the dialog from which the RAM policy can be copied."""
+        self.ensure_one()
+        self.check_access("write")
+        features = self._get_features()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("RAM policy"),
+            "res_model": "directmail.ram.policy",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {
+                "default_account_id": self.id,
+                **{f"default_{name}": name in features for name in permissions.FEATURES},
+            },
+        }
+
+    # === REPLY ADDRESS === #
+
+    @api.constrains("reply_to")
+    def _check_reply_to(self):
+        self._check_reply_addresses()
+
+    @api.model
+    def _check_reply_addresses(self, records=None):
+        for record in self if records is None else records:
+            if record.reply_to and not normalise(record.reply_to):
+                raise ValidationError(
+                    self.env._(
+                        "%s is not an email address, so replies could not go there.",
+                        record.reply_to,
+                    )
+                )
+
+    # === TEST MAILS === #
+
+    def _ensure_test_tag(self):
+        """Make the tag of this database's test mails, which keeps them out of tasks' results.
+
+        :rtype: str
+        :return: its name; "" where DirectMail has no room for another tag
+        :raise UserError: if DirectMail can't be asked
+        """
+        name = f"{self.env['directmail.task']._get_tag_prefix()}test"
+
+        def push(client):
+            if client.find_tag(name):
+                return name
+            try:
+                client.create_tag(name, self.env._("Test mails"))
+            except DirectMailError as error:
+                # Mails need no tag, and an email task's would be worse than none.
+                if error.kind != "quota":
+                    raise
+                return ""
+            return name
+
+        return self._call(push)

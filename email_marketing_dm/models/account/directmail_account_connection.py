@@ -1,0 +1,337 @@
+import logging
+import math
+import os
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import config
+
+from ...directmail import const, endpoints
+from ...directmail.errors import DirectMailError
+from ...directmail.outside import is_allowed
+from ...directmail.public_address import find_host_problem
+
+_logger = logging.getLogger(__name__)
+#: hosts inside the server's own network that users may have it call, for tests
+CONFIG_OPTION = "directmail_test_endpoints"
+ENVIRONMENT_VARIABLE = "DIRECTMAIL_TEST_ENDPOINTS"
+_INSIDE = ("local_name", "bare_name", "private")
+
+
+class DirectmailAccount(models.Model):
+    """Calling DirectMail on behalf of an account, and saying what its answers mean."""
+
+    _inherit = "directmail.account"
+
+    connection = fields.Selection(
+        [
+            ("public", "Public endpoint"),
+            ("vpc", "VPC endpoint"),
+            ("test", "Test endpoint"),
+        ],
+        string="Connect through",
+        required=True,
+        default="public",
+        tracking=True,
+        help="Public endpoint: over the internet. VPC endpoint: for an Odoo server inside an"
+        " Alibaba Cloud VPC of the same region. Test endpoint: an emulator or another server that"
+        " stands in for DirectMail; no real mail is sent. A test endpoint inside this server's"
+        " network must be allowed in the server's configuration: directmail_test_endpoints.",
+    )
+    endpoint = fields.Char(
+        tracking=True,
+        help="The host, and port if needed, of the test endpoint, for example 127.0.0.1:8080.",
+    )
+    endpoint_host = fields.Char("Host", compute="_compute_endpoint_host")
+    test_mode = fields.Boolean(compute="_compute_test_mode")
+
+    def _get_client(self):
+        """Return a client of the SDK for this account.
+
+        :rtype: directmail.client.DirectMailClient
+        :raise UserError: if keys are missing, or were encrypted on a host with another master key
+        """
+        self.ensure_one()
+        return self._make_client(**self._get_credentials())
+
+    def _make_client(self, **credentials):
+        """Return a client for this account's endpoint with any credentials.
+
+        :param credentials: as `_get_credentials` returns them
+        """
+        # Loading the SDK costs about 50 MB, so only processes that call DirectMail do it.
+        from ...directmail.client import DirectMailClient
+
+        endpoint, protocol = self._get_endpoint()
+        return DirectMailClient(
+            endpoint,
+            protocol=protocol,
+            read_timeout=self._get_seconds("read_timeout", const.READ_TIMEOUT),
+            pool_size=64,
+            public_only=self._is_endpoint_foreign(),
+            **credentials,
+        )
+
+    def _get_endpoint(self):
+        """Return (host and port, protocol) of the service that this account talks to."""
+        if not self.endpoint:
+            return endpoints.get_host(self.connection, self.region), "https"
+        return endpoints.read_endpoint(self.endpoint)[:2]
+
+    @api.model
+    def _get_seconds(self, name, default):
+        """Return a system parameter of this addon that is a number of seconds, 0 or more.
+
+        :param float default: for a parameter that is not set, or is anything else
+        """
+        value = self.env["ir.config_parameter"].sudo().get_param(f"email_marketing_dm.{name}")
+        if not value:
+            return default
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if 0 <= seconds < math.inf:
+            return seconds
+        _logger.warning(
+            "Ignoring email_marketing_dm.%s: %r is not a number of seconds", name, value
+        )
+        return default
+
+    def _call(self, function):
+        """Call DirectMail for a user who waits for it.
+
+        :param function: called with the client
+        :raise UserError: with one sentence that says what to do next
+        """
+        self.ensure_one()
+        try:
+            return function(self._get_client())
+        except DirectMailError as error:
+            raise UserError(self._explain(error)) from error
+
+    def _explain(self, error):
+        """Say in the user's words what a `DirectMailError` means and what to do next."""
+        if error.kind == "unreachable" and self._is_endpoint_foreign():
+            return self.env._(
+                "DirectMail can't be reached at %s. Check the test endpoint. If it is inside this"
+                " server's network, ask the administrator of the server to allow it in its"
+                " configuration: directmail_test_endpoints.",
+                self._get_endpoint()[0],
+            )
+        sentences = {
+            "credentials": self.env._(
+                "DirectMail does not accept this AccessKey. Check the ID and the secret in Alibaba"
+                " Cloud's console and enter both again."
+            ),
+            "permission": self._explain_permission(error),
+            "server_credentials": self.env._(
+                "This server's own credentials for Alibaba Cloud can't be read. Ask the"
+                " administrator of the server to check the RAM role of the instance, the"
+                " environment or the profile."
+            ),
+            "clock": self.env._(
+                "This server's clock is wrong by more than 15 minutes. Have it corrected."
+            ),
+            "unreachable": self.env._(
+                "DirectMail can't be reached at %(host)s. Check the network, the region and what"
+                " the account connects through, then try again.",
+                host=self._get_endpoint()[0],
+            )
+            if self.connection != "vpc"
+            else self.env._(
+                "DirectMail can't be reached at %(host)s. Only servers inside an Alibaba Cloud VPC"
+                " of this region reach a VPC endpoint. Elsewhere, connect through the public"
+                " endpoint.",
+                host=self._get_endpoint()[0],
+            ),
+            "not_directmail": self.env._(
+                "What answers at %(host)s is not DirectMail. Check what the account connects"
+                " through, or a proxy in between.",
+                host=self._get_endpoint()[0],
+            ),
+            "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),
+            "quota": self.env._(
+                "The quota of this DirectMail account is used up. Try again tomorrow."
+            ),
+            "server": self.env._(
+                "DirectMail has a problem of its own. Try again in a few minutes."
+            ),
+        }
+        sentence = sentences.get(error.kind) or self.env._(
+            "DirectMail refused this. Correct it, then retry."
+        )
+        details = " ".join(filter(None, [error.code, error.message]))
+        return (
+            self.env._(
+                "%(sentence)s\n(DirectMail: %(details)s)", sentence=sentence, details=details[:300]
+            )
+            if details
+            else sentence
+        )
+
+    def _explain_permission(self, error):
+        """Say which operation RAM denies, where DirectMail was asked for one."""
+        if error.code == "InvalidIP.NotFound":
+            return self.env._(
+                "Alibaba Cloud does not accept calls from this server's IP address. Ask your"
+                " Alibaba Cloud administrator to add it to the addresses that may use the"
+                " AccessKey."
+            )
+        if error.action:
+            return self._explain_actions([error.action], [])
+        return self.env._(
+            "This AccessKey may not do that. Ask your Alibaba Cloud administrator to grant it the"
+            " RAM policy that the account's page shows."
+        )
+
+    def _read_summary(self, summary):
+        status = summary.user_status or 0
+        health = next((word for bit, word in const.USER_STATUS_BITS.items() if status & bit), "ok")
+        self.sudo().write(
+            {
+                "daily_quota": summary.daily_quota,
+                "month_quota": summary.month_quota,
+                "health": health,
+                "synchronised_at": fields.Datetime.now(),
+            }
+        )
+
+    def _synchronise(self):
+        self.ensure_one()
+        summary, addresses = self._call(
+            lambda client: (client.describe_account(), list(client.list_senders()))
+        )
+        self._read_summary(summary)
+        self.env["directmail.sender"].sudo()._synchronise(self, addresses)
+
+    # === ENDPOINT === #
+    # By which way an account reaches DirectMail, or that it is for tests.
+    #
+    # Mail is real unless somebody chose *Test endpoint*; a host of DirectMail itself can't be one.
+
+    @api.depends("connection")
+    def _compute_test_mode(self):
+        for account in self:
+            account.test_mode = account.connection == "test"
+
+    @api.depends("connection", "endpoint", "region")
+    def _compute_endpoint_host(self):
+        for account in self:
+            try:
+                account.endpoint_host = account._get_endpoint()[0]
+            except (KeyError, ValueError):
+                account.endpoint_host = False
+
+    @api.onchange("endpoint")
+    def _onchange_endpoint(self):
+        if self.endpoint:
+            self.update(self._settle_connection({"endpoint": self.endpoint}))
+
+    @api.onchange("connection")
+    def _onchange_connection(self):
+        if self.connection != "test":
+            self.endpoint = False
+
+    @api.constrains("connection", "endpoint")
+    def _check_endpoint(self):
+        for account in self:
+            if not account.endpoint:
+                if account.connection == "test":
+                    raise ValidationError(
+                        self.env._(
+                            "Enter the test endpoint, for example 127.0.0.1:8080, or connect"
+                            " through the public or the VPC endpoint."
+                        )
+                    )
+                continue
+            try:
+                host = endpoints.read_endpoint(account.endpoint)[2]
+            except ValueError as error:
+                raise ValidationError(
+                    self.env._(
+                        "%s is not an endpoint. Enter a host name, with a port if needed, such as"
+                        " 127.0.0.1:8080.",
+                        account.endpoint,
+                    )
+                ) from error
+            if account.connection == "test" and endpoints.is_directmail(host):
+                raise ValidationError(
+                    self.env._(
+                        "%s is DirectMail itself, so its mails are real. Connect through the"
+                        " public or the VPC endpoint instead.",
+                        host,
+                    )
+                )
+            if account.connection != "test" and not endpoints.is_directmail(host):
+                raise ValidationError(
+                    self.env._(
+                        "%s is not DirectMail. Connect through the test endpoint to use it.", host
+                    )
+                )
+            if find_host_problem(host) in _INSIDE and not account._is_own_endpoint_allowed():
+                raise ValidationError(
+                    self.env._(
+                        "%(host)s is inside this server's network. Enter a public host, or ask the"
+                        " administrator of the server to add directmail_test_endpoints ="
+                        " %(endpoint)s to its configuration.",
+                        host=host,
+                        endpoint=account._get_endpoint()[0],
+                    )
+                )
+
+    @api.model
+    def _is_host_allowed(self, url):
+        """Tell whether the server's configuration lets users have it call a host in its network.
+
+        Other hosts that a user typed are called at public addresses only: see `directmail.outside`.
+
+        :param str url: of what is to be called
+        """
+        hosts = config.get(CONFIG_OPTION)
+        return is_allowed(url, os.environ.get(ENVIRONMENT_VARIABLE) if hosts is None else hosts)
+
+    def _is_own_endpoint_allowed(self):
+        endpoint, protocol = self._get_endpoint()
+        return self._is_host_allowed(f"{protocol}://{endpoint}")
+
+    def _is_endpoint_foreign(self):
+        """Tell whether a user typed an endpoint that nobody vouches for.
+
+        Such an endpoint is called at public addresses only, and whatever answers there is told in
+        the same words as no answer. DirectMail itself may have private addresses (in a VPC).
+        """
+        if not self.endpoint or self._is_own_endpoint_allowed():
+            return False
+        _endpoint, protocol, host = endpoints.read_endpoint(self.endpoint)
+        return protocol != "https" or not endpoints.is_certain(host)
+
+    @api.model
+    def _leaves_test_endpoint(self, vals):
+        """Tell whether values empty the endpoint and say of no other connection."""
+        return "endpoint" in vals and not vals["endpoint"] and "connection" not in vals
+
+    @api.model
+    def _settle_connection(self, vals):
+        """Return values in which connection and endpoint agree.
+
+        Without a connection, an endpoint says it: DirectMail's own hosts are real, all others are
+        for tests. A known host of DirectMail becomes its region and way.
+        """
+        if "endpoint" not in vals:
+            if vals.get("connection") in (endpoints.PUBLIC, endpoints.VPC):
+                return {**vals, "endpoint": False}
+            return vals
+        try:
+            host = endpoints.read_endpoint(vals["endpoint"])[2]
+        except ValueError:
+            return vals  # empty, or refused by _check_endpoint()
+        if not endpoints.is_directmail(host):
+            return {"connection": "test", **vals}
+        if vals.get("connection") == "test":
+            return vals  # refused by _check_endpoint()
+        found = endpoints.find_endpoint(host)
+        if not found:
+            return {"connection": endpoints.PUBLIC, **vals}
+        connection, region = found
+        return {**vals, "connection": connection, "region": region, "endpoint": False}

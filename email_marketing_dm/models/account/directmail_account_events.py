@@ -1,0 +1,298 @@
+import logging
+import time
+from collections import namedtuple
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import requests
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ...directmail.outside import fetch
+from ...directmail.push import CERTIFICATE_MAX, LOOPBACK
+from ...engine.content import get_database_uuid
+from ...groups import GROUP_ADMIN
+from ...privacy.tokens import make_token, read_token
+from ..delivery.directmail_poll import LISTS
+
+ADDRESS_KIND = "push"
+# Certificates change rarely, and a push has to be answered within milliseconds.
+CERTIFICATE_SECONDS = 3600
+_certificates = {}
+# What a push is checked with: of the account the id, its company, the address and the token that
+# EventBridge's rule has; the master key and the database's UUID, which its events are read with.
+PushTarget = namedtuple(
+    "PushTarget", "account_id company_id url token test_mode master_key database_uuid"
+)
+_logger = logging.getLogger(__name__)
+# What is wrong with the account or its line: the other records could not be read either, and
+# waiting for each of them would be at the cost of other accounts.
+TROUBLE = ("credentials", "clock", "unreachable", "not_directmail", "throttled", "server")
+QUICKLY, SLOWLY = timedelta(hours=6), timedelta(hours=1)
+
+
+class DirectmailAccount(models.Model):
+    """Having DirectMail push its events here, by way of EventBridge."""
+
+    _inherit = "directmail.account"
+    _guarded_fields = frozenset(("push_generation",))
+
+    push_generation = fields.Integer(default=1, readonly=True, copy=False)
+    push_url = fields.Char("Address for events", compute="_compute_push", groups=GROUP_ADMIN)
+    push_token = fields.Char("Token", compute="_compute_push", groups=GROUP_ADMIN)
+    push_count_ids = fields.One2many(
+        "directmail.event.count", "account_id", readonly=True, groups=GROUP_ADMIN
+    )
+    push_received_at = fields.Datetime("Last event", compute="_compute_push_state")
+    push_received_count = fields.Integer("Events received", compute="_compute_push_state")
+    push_stray_count = fields.Integer("Of other mails", compute="_compute_push_state")
+    push_refused_count = fields.Integer("Refused", compute="_compute_push_state")
+    push_refused = fields.Char("Last refusal", compute="_compute_push_state")
+    poll_calls = fields.Integer(
+        "Calls per import",
+        default=100,
+        help="How often DirectMail is asked for results in one import, every ten minutes. A call"
+        " brings the results of 100 mails; what is left is read by the next import.",
+    )
+    bounce_limit = fields.Integer(
+        "Bounces until no more mail",
+        default=1,
+        help="An address that does not exist gets no more mail after so many bounces. 0: it is"
+        " mailed all the same, which harms your reputation.",
+    )
+    poll_ids = fields.One2many(
+        "directmail.poll", "account_id", "Records read", readonly=True, groups=GROUP_ADMIN
+    )
+    _poll_calls_range = models.Constraint(
+        "CHECK(poll_calls BETWEEN 1 AND 10000)", "Calls per import must be between 1 and 10,000."
+    )
+    _bounce_limit_range = models.Constraint(
+        "CHECK(bounce_limit >= 0)", "Bounces can't be fewer than none."
+    )
+
+    @api.depends("public_url", "push_generation")
+    def _compute_push(self):
+        # Addresses made with another key would lead nowhere, and the page must open all the same.
+        keyring = self.env["directmail.keyring"]
+        key = None if keyring._find_problem() else keyring._get_master_key()
+        uuid = get_database_uuid(self.env)
+        for account in self:
+            if not account.ids or not key:
+                account.push_url = account.push_token = False
+                continue
+            account.push_url, account.push_token = make_push_address(
+                key, uuid, account.ids[0], account.public_url, account.push_generation
+            )
+
+    @api.depends("push_count_ids")
+    def _compute_push_state(self):
+        for account in self:
+            counts = account.sudo().push_count_ids
+            received = counts.filtered(lambda count: count.name == "push")
+            refused = counts.filtered(lambda count: count.name.startswith("refused_"))
+            last = refused.sorted("last_at")[-1:]
+            account.push_received_at = received.last_at
+            account.push_received_count = received.value
+            account.push_stray_count = sum(
+                counts.filtered(lambda count: count.name == "stray").mapped("value")
+            )
+            account.push_refused_count = sum(refused.mapped("value"))
+            account.push_refused = account._explain_refusal(last) if last else False
+
+    def _explain_refusal(self, count):
+        reason = count.name.removeprefix("refused_")
+        sentences = {
+            "oversized": self.env._("It was too large for an event."),
+            "unsigned": self.env._("It was not signed, so it did not come from EventBridge."),
+            "expired": self.env._(
+                "It was signed more than a minute ago. Is this server's clock right?"
+            ),
+            "token": self.env._("Its token was wrong. Copy the token above into the rule."),
+            "certificate_host": self.env._("Its certificate was not EventBridge's."),
+            "certificate": self.env._("EventBridge's certificate could not be read from here."),
+            "signature": self.env._(
+                "Its signature was wrong. Does the public address here equal the one in the rule?"
+            ),
+            "malformed": self.env._("It was no event."),
+        }
+        return sentences.get(reason, reason)
+
+    @api.model
+    def _find_push_target(self, address):
+        """Return what a push to an address is checked with, read in one statement of SQL.
+
+        This runs for every event of every mail, so no record is read.
+
+        :param str address: the last part of the called URL
+        :rtype: PushTarget, or None for an address that was made for no account
+        :raise MasterKeyProblem: if this server can't tell
+        """
+        keyring, uuid = self.env["directmail.keyring"], get_database_uuid(self.env)
+        key = keyring._find_host_key() or keyring._get_master_key()
+        number = read_token(key, uuid, ADDRESS_KIND, address)
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT k.fingerprint = %s AND k.next_fingerprint IS NULL,
+                          a.company_id, a.public_url, a.push_generation, a.connection
+                     FROM directmail_data_key k LEFT JOIN directmail_account a ON a.id = %s""",
+                key.fingerprint,
+                number,
+            )
+        )
+        if not rows or not rows[0][0]:
+            keyring._get_master_key()  # says why, or settles that this key is the data's
+            return self._find_push_target(address) if not rows else None
+        [(_known, company_id, public_url, generation, connection)] = rows
+        if not company_id:
+            return None
+        url, token = make_push_address(key, uuid, number, public_url, generation)
+        return PushTarget(number, company_id, url, token, connection == "test", key, uuid)
+
+    @api.model
+    def _get_certificate(self, url):
+        """Return the bytes at a URL, remembered for an hour.
+
+        :param str url: one of EventBridge's, or of a test on this machine
+        :raise OSError: they can't be read
+        """
+        if urlsplit(url).hostname in LOOPBACK and not self._is_host_allowed(url):
+            raise OSError("the server's configuration does not allow this host")
+        kept_until, content = _certificates.get(url, (0, b""))
+        if kept_until < time.monotonic():
+            content = b""
+            with requests.get(url, timeout=5, allow_redirects=False, stream=True) as response:
+                response.raise_for_status()
+                # Errors on the way are told as OSError by this, not by reading `response.raw`.
+                for piece in response.iter_content(4096):
+                    content += piece
+                    if len(content) > CERTIFICATE_MAX:
+                        raise OSError("that is no certificate")
+            if len(_certificates) > 100:
+                _certificates.clear()
+            _certificates[url] = (time.monotonic() + CERTIFICATE_SECONDS, content)
+        return content
+
+    # === ACTIONS === #
+
+    def action_renew_push_token(self):
+        """Make the token worthless that somebody may have seen."""
+        self.check_access("write")
+        for account in self.sudo():
+            account.push_generation += 1
+        return True
+
+    def action_enable_push(self):
+        """Have DirectMail hand its events to EventBridge."""
+        self.ensure_one()
+        self.check_access("write")
+        self._call(lambda client: client.set_events(True))
+        return self._notify(
+            self.env._(
+                "DirectMail now hands its events to EventBridge. Make the rule there as described."
+            ),
+            "success",
+        )
+
+    def action_test_push(self):
+        """Call our own address, as EventBridge will, and say whether it leads here.
+
+        :raise UserError: if it doesn't, with what came instead
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_key()
+        self._check_public_url_usable()
+        anywhere = self.test_mode and self._is_host_allowed(self.push_url)
+        answer = fetch(self.push_url, b"test", anywhere=anywhere)
+        # What is not signed is refused, and only our own page refuses in this way. Whatever else
+        # answers is told in the same words as no answer.
+        if (answer.status, answer.text) != (403, "unsigned"):
+            raise UserError(
+                self.env._(
+                    "%s can't be reached from this server at a public address, or does not lead to"
+                    " this database. Check the public address, the firewall and the reverse proxy.",
+                    self.public_url,
+                )
+            )
+        if not self._call(lambda client: client.get_events()):
+            return self._notify(
+                self.env._(
+                    "The address leads here, but DirectMail does not hand its events to"
+                    " EventBridge yet: press Switch on at DirectMail."
+                ),
+                "warning",
+            )
+        return self._notify(
+            self.env._("The address leads here, and DirectMail hands its events to EventBridge."),
+            "success",
+        )
+
+    # === POLLING === #
+    # Asking DirectMail what became of the mails, who unsubscribed and who complained.
+
+    def _poll(self):
+        """Read on in this account's records, the longest unread first, within its budget."""
+        self.ensure_one()
+        if self.state == "active" and not self._is_armed():
+            return
+        polls = self.env["directmail.poll"]
+        sources = [(polls._get(self, kind), None) for kind in LISTS]
+        sources += [
+            (polls._get(self, "details", task), task) for task in self._get_unsettled_tasks()
+        ]
+        calls, cron = self.poll_calls, self.env.context.get("cron_id")
+        for poll, task in sorted(sources, key=lambda source: source[0].read_at or datetime.min):
+            try:
+                calls = task._read_results(calls) if task else poll._read(calls)
+            except UserError as error:
+                _logger.warning("DirectMail account %s: %s", self.id, error)
+                if getattr(error.__cause__, "kind", None) in TROUBLE:
+                    break
+                # The key may be allowed to read some records and not others.
+            if calls <= 0 or cron and not self.env["ir.cron"]._commit_progress():
+                break
+
+    def _order_for_polling(self):
+        """Return these accounts, the longest unread first."""
+        rows = self.env["directmail.poll"]._read_group(
+            [("account_id", "in", self.ids)], ["account_id"], ["read_at:max"]
+        )
+        read_at = {account: moment for account, moment in rows if moment}
+        return self.sorted(lambda account: read_at.get(account, datetime.min))
+
+    def _get_unsettled_tasks(self):
+        """Return the tasks whose mails have no outcome yet, the longest unread first.
+
+        What has no outcome after hours is looked for once an hour only. Whatever a user has begun
+        to read is read to its end.
+        """
+        now = fields.Datetime.now()
+        task = self.env["directmail.task"]
+        tasks = task.search(task._get_unsettled_domain() & Domain("account_id", "=", self.id))
+        begun = self.poll_ids.filtered(lambda poll: poll.end and not poll.error).task_id
+        return (
+            (tasks | begun)
+            .filtered(
+                lambda task: (
+                    task in begun
+                    or not task._is_settled()
+                    and not (
+                        (last := task._get_last_moment())
+                        and last < now - QUICKLY
+                        and task.results_at
+                        and task.results_at > now - SLOWLY
+                    )
+                )
+            )
+            .sorted(lambda task: task.results_at or task.planned_at)
+        )
+
+
+def make_push_address(master_key, database_uuid, account_id, public_url, generation):
+    """Return (address for events, token) of an account."""
+    address = make_token(master_key, database_uuid, ADDRESS_KIND, account_id)
+    token = make_token(master_key, database_uuid, f"{ADDRESS_KIND}-{generation}", account_id)
+    return f"{(public_url or '').rstrip('/')}/directmail/events/{address}", token

@@ -1,0 +1,369 @@
+import hashlib
+import logging
+from datetime import datetime, time, timedelta, timezone
+from functools import partial
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.service.model import retrying
+from odoo.tools import SQL, config
+
+from ...directmail.const import BEIJING
+from ...engine.claim import FREE_AT, expire_leases, read_room
+from ...engine.dispatcher import Dispatcher, is_passing
+
+_logger = logging.getLogger(__name__)
+
+# An Odoo cron is given about ten seconds a run; outside a cron this is the longest one.
+RUN_SECONDS = 600
+# Nothing is sent while one run ends and the next one begins. So a run goes on for so long, if
+# nobody else waits for the cron's thread.
+LONGEST_SECONDS = 40
+
+
+class DirectmailAccount(models.Model):
+    """The sending cron: one per account, so that accounts send side by side.
+
+    And what keeps it from sending: a copied database, a refused account, a used-up quota.
+    """
+
+    _inherit = "directmail.account"
+
+    refusal_limit = fields.Integer(
+        "Refusals in a row",
+        default=5,
+        help="So many recipients of an email task whom DirectMail refuses one after the other, with"
+        " the same code, pause the task. Fewer are marked as refused, and the task goes on. Raise"
+        " it if your lists contain many addresses that DirectMail refuses.",
+    )
+
+    _refusal_range = models.Constraint(
+        "CHECK(refusal_limit BETWEEN 2 AND 1000)",
+        "Refusals in a row must be between 2 and 1,000.",
+    )
+
+    @api.model
+    def _cron_send(self, account_id):
+        """Start what is due, send for as long as the cron may, and see to it that it goes on."""
+        account = self.browse(account_id).exists()
+        if not account:
+            return
+        since = self.env.cr.now()
+        retrying(account._cancel_rest, self.env)
+        if self.env["directmail.keyring"]._find_problem():
+            return
+        self.env["mail.blacklist"]._complete_keys()
+        self.env["ir.cron"]._commit_progress()
+        if not self.env["directmail.unsubscribe.request"]._apply_open():
+            account.sudo().cron_id._trigger()
+            return
+        if not account._is_armed():
+            return
+        retrying(account._warn_of_expiry, self.env)
+        self.env["ir.cron"]._commit_progress()
+        for task in account._get_due_tasks():
+            # What the cron writes is for the owner to read.
+            task = task.with_context(lang=task.user_id.lang)
+            for step in (task._prepare, task._let_go):
+                goes_on = retrying(partial(account._start_task, task, step), self.env)
+                self.env["ir.cron"]._commit_progress()
+                if not goes_on:
+                    break
+        if not account._send(since):
+            # Paused and cancelled tasks too may have had calls under way when a server died.
+            retrying(lambda: expire_leases(self.env, account), self.env)
+            self.env["ir.cron"]._commit_progress()
+        # A user, or the import of results, may write the same task at this moment.
+        retrying(account._finish_tasks, self.env)
+        self.env["ir.cron"]._commit_progress()
+        if not account._get_room().quota:
+            retrying(account._tell_waiting_for_quota, self.env)
+        account._schedule_next_run()
+
+    def _cancel_rest(self):
+        """Cancel those who still wait in tasks that were cancelled while mails went out."""
+        self.ensure_one()
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT id FROM directmail_task t
+                    WHERE account_id = %s AND state = 'cancelled' AND EXISTS (
+                          SELECT 1 FROM directmail_delivery
+                           WHERE task_id = t.id AND state = 'waiting')""",
+                self.id,
+            )
+        )
+        for task in self.env["directmail.task"].browse(row[0] for row in rows):
+            task._cancel_waiting()
+
+    def _start_task(self, task, step):
+        """Take a step of a task's start; whatever is wrong with it, the account's others go on.
+
+        :return: whether the next step is to be taken
+        """
+        try:
+            with self.env.cr.savepoint():
+                goes_on = step()
+                self.env.flush_all()
+                return goes_on
+        except Exception as error:
+            if is_passing(error):
+                raise
+            _logger.exception("Email task %s can't be started", task.id)
+            task._fail(
+                task.env._(
+                    "Something unforeseen went wrong while the mails were being prepared. Nobody"
+                    " else was mailed. Ask an administrator to look into the server's log, then"
+                    " send again."
+                )
+            )
+
+    def _get_due_tasks(self):
+        """Return the pending tasks whose template is approved and whose time has come."""
+        self.ensure_one()
+        return self.env["directmail.task"].search(
+            [
+                ("account_id", "=", self.id),
+                ("state", "=", "pending"),
+                ("template_id.state", "=", "approved"),
+                "|",
+                "|",
+                ("planned_at", "!=", False),
+                ("scheduled_at", "=", False),
+                ("scheduled_at", "<=", fields.Datetime.now()),
+            ],
+            order="priority desc, scheduled_at, id",
+        )
+
+    def _send(self, since):
+        """Run the dispatcher until nothing is left or the cron's time is up.
+
+        :param datetime since: when the cron began (naive UTC)
+        :return: whether there was anything to send
+        :rtype: bool
+        """
+        self.ensure_one()
+        if not self.env["directmail.task"].search_count(
+            [("account_id", "=", self.id), ("state", "=", "sending")], limit=1
+        ):
+            return False
+        # Odoo gives up for ten minutes on a cron that was killed three times in a row without
+        # saying that it got on. The dispatcher gets on in transactions of its own.
+        progress = self.env["ir.cron.progress"].sudo()
+        progress.browse(self.env.context.get("ir_cron_progress_id")).timed_out_counter = 0
+        # Ends this transaction: a snapshot held for the whole run would only hinder vacuum.
+        seconds = self.env["ir.cron"]._commit_progress(remaining=1)
+        dispatcher = Dispatcher(self)
+        try:
+            dispatcher.run(
+                min(seconds, RUN_SECONDS),
+                self._get_longest_run(),
+                lambda env: self.with_env(env)._may_go_on(since),
+            )
+        finally:
+            dispatcher.close()
+        # The dispatcher wrote in transactions of its own.
+        self.env["ir.cron"]._commit_progress(dispatcher.answered)
+        self.env.invalidate_all()
+        return True
+
+    @api.model
+    def _get_longest_run(self):
+        """Return seconds: with the calls under way then, far from where Odoo kills a cron."""
+        limit = config["limit_time_real_cron"]
+        limit = config["limit_time_real"] if limit < 0 else limit
+        return min(LONGEST_SECONDS, limit / 3) if limit > 0 else LONGEST_SECONDS
+
+    def _may_go_on(self, since):
+        """Tell whether no other cron is due, and nothing new is to be done for this account.
+
+        :param datetime since: when this run began (naive UTC)
+        """
+        cron = self.sudo().cron_id
+        if any(job["id"] != cron.id for job in cron._get_all_ready_jobs(self.env.cr)):
+            return False
+        woken = Domain("cron_id", "=", cron.id) & Domain("call_at", "<=", fields.Datetime.now())
+        woken &= Domain("call_at", ">", since) | Domain("create_date", ">", since)
+        triggers = self.env["ir.cron.trigger"].sudo()
+        return not triggers.search_count(woken, limit=1) and not self._get_finished_tasks()
+
+    def _get_finished_tasks(self):
+        """Return the sending tasks that are over, and may be seen to be."""
+        return self._get_emptied_tasks().filtered(lambda task: task._may_end())
+
+    def _get_emptied_tasks(self):
+        """Return the sending tasks of which nobody is waiting or sending any more."""
+        self.ensure_one()
+        deliveries = self.env["directmail.delivery"]
+        return self.env["directmail.task"].search(
+            [("account_id", "=", self.id), ("state", "=", "sending")]
+        ).filtered(
+            lambda task: not deliveries.search_count(
+                [("task_id", "=", task.id), ("state", "in", ("waiting", "sending"))], limit=1
+            )
+        )  # fmt: skip
+
+    def _finish_tasks(self):
+        """Close the tasks of which nobody is waiting or sending any more."""
+        self.ensure_one()
+        # Locked in the transaction's first statement, nobody else's write can come in between.
+        self.env.execute_query(
+            SQL(
+                """SELECT id FROM directmail_task WHERE account_id = %s AND state = 'sending'
+                      FOR NO KEY UPDATE""",
+                self.id,
+            )
+        )
+        for task in self._get_finished_tasks():
+            task.with_context(lang=task.user_id.lang)._finish()
+
+    def _tell_waiting_for_quota(self):
+        """Tell the owners of tasks that could go on if there were quota."""
+        self.ensure_one()
+        tasks = self.env["directmail.task"].search(
+            [("account_id", "=", self.id), ("state", "=", "sending")]
+        )
+        tasks.filtered(
+            lambda task: task.in_tens or (task.waiting_count and not task._get_held_until())
+        )._tell_waiting_for_quota()
+        self.env["ir.cron"]._commit_progress()
+
+    def _schedule_next_run(self):
+        """Wake this account's cron again when there will be something to do.
+
+        A cron that merely reports work left is not woken before the next minute, and is called once
+        more for nothing where its time is up. So it triggers itself instead.
+        """
+        self.ensure_one()
+        [(free, free_at, lease_until)] = self.env.execute_query(
+            SQL(
+                # One look at the index for each task, however many people wait.
+                """SELECT bool_or(first.free_at <= now() AT TIME ZONE 'UTC'),
+                          min(NULLIF(first.free_at, '-infinity')),
+                          (SELECT min(lease_until) FROM directmail_delivery
+                            WHERE account_id = %(account)s AND state = 'sending')
+                     FROM directmail_task t CROSS JOIN LATERAL (
+                          SELECT %(free_at)s AS free_at FROM directmail_delivery
+                           WHERE task_id = t.id AND state = 'waiting'
+                           ORDER BY %(free_at)s, id LIMIT 1) first
+                    WHERE t.account_id = %(account)s AND t.state = 'sending'""",
+                account=self.id,
+                free_at=FREE_AT,
+            )
+        )
+        if free and self._get_room().quota:
+            times = [fields.Datetime.now()]
+        elif free:
+            times = [self._get_next_day()]
+        else:
+            times = [free_at]
+        emptied = self._get_emptied_tasks()
+        times += [lease_until, *(task._get_latest_end() for task in emptied)]
+        if any(times):
+            self.sudo().cron_id._trigger([moment for moment in times if moment])
+        self.env["ir.cron"]._commit_progress(remaining=0)
+
+    def _get_next_day(self):
+        """Return when DirectMail's next day begins, a minute past midnight in Beijing."""
+        tomorrow = datetime.now(BEIJING).date() + timedelta(days=1)
+        midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
+        return midnight.astimezone(timezone.utc).replace(tzinfo=None)
+
+    def _get_room(self):
+        """Return how much the account may take now: see `engine.claim.Room`."""
+        self.ensure_one()
+        return read_room(self.env, self)
+
+    @api.model
+    def _get_database_identity(self):
+        """Return a fingerprint of the database itself, which any copy of it changes.
+
+        UUID (a duplicate gets a new one), name and oid (a copy on the same server), and the
+        cluster's identifier (a dump restored elsewhere).
+        """
+        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+        row = self.env.execute_query(
+            SQL(
+                """SELECT d.datname, d.oid, (SELECT system_identifier FROM pg_control_system())
+                     FROM pg_database d WHERE d.datname = current_database()"""
+            )
+        )[0]
+        return hashlib.sha256(repr((uuid, *row)).encode()).hexdigest()
+
+    def _register_hook(self):
+        """Override: a copied database says so from the start, not only when it would send."""
+        super()._register_hook()
+        if self.env["ir.module.module"]._is_directmail_upgraded():
+            active = self.sudo().search([("state", "=", "active")])
+            # Another server of the same database may be starting too, and does the same.
+            for account in active.try_lock_for_update(allow_referencing=True):
+                account._is_armed()
+
+    def _is_armed(self):
+        """Tell whether this account may send from here; disarm it in a copied database."""
+        self.ensure_one()
+        account = self.sudo()
+        if account.state != "active":
+            return False
+        if account.database_identity == self._get_database_identity():
+            return True
+        account.write(
+            {
+                "state": "disarmed",
+                "state_message": self.env._(
+                    "This database is a copy, or was moved. Nothing is sent from it until an"
+                    " administrator confirms that it is the one to send."
+                ),
+            }
+        )
+        return False
+
+    def _stop(self, message):
+        """Stop sending with this account until an administrator has looked at it."""
+        self.ensure_one()
+        self.sudo().write({"state": "stopped", "state_message": message})
+        self.sudo().message_post(body=message)
+
+    def _explain_stop(self, answer):
+        """Say why the account stops, and what to do next."""
+        if answer.code == "NoAnswer":
+            return self.env._(
+                "DirectMail's answers do not arrive. So that nobody else's mail becomes uncertain,"
+                " sending has stopped. Test the connection, activate the account, then resume the"
+                " email tasks."
+            )
+        if self.credentials == "sts" and answer.code.startswith("InvalidSecurityToken"):
+            return self.env._(
+                "The temporary key of this account has ended (%(code)s). No recipient was skipped."
+                " Press Replace the key on the account and enter a new one, activate the account,"
+                " then resume the email tasks.",
+                code=answer.code,
+            )
+        return self.env._(
+            "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend"
+            " what it says, activate the account, then resume the email tasks.",
+            code=answer.code,
+            message=answer.message,
+        )
+
+    def _on_refused(self, answer, mark=None):
+        """Stop: DirectMail refuses the account itself. Its running tasks pause with the reason.
+
+        :param answer: a `directmail.answers.Answer`
+        :param mark: of the credentials that were used, from `_get_credentials_mark`
+        """
+        self.ensure_one()
+        if mark and mark != self._get_credentials_mark() and answer.code != "NoAnswer":
+            # The key was replaced meanwhile, and the old one no longer works. Refused mails wait
+            # again, and the next run uses the new key.
+            _logger.info("DirectMail account %s: a replaced key was refused", self.id)
+            return
+        self = self.with_context(lang=self.company_id.partner_id.lang)
+        message = self._explain_stop(answer)
+        self._stop(message)
+        tasks = (
+            self.env["directmail.task"]
+            .sudo()
+            .search([("account_id", "=", self.id), ("state", "=", "sending")])
+        )
+        for task in tasks:
+            task._pause("account", message)

@@ -1,0 +1,289 @@
+import logging
+from datetime import datetime, timedelta, timezone
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ...directmail import permissions, probe
+from ...directmail.errors import DirectMailError
+
+_logger = logging.getLogger(__name__)
+
+CLOCK_SLACK = timedelta(minutes=1)  # more is worth a warning; 15 minutes are refused
+SETTLED = ("ok", "warning", "skipped", "failed")
+
+
+class DirectmailFirstContactStep(models.Model):
+    """The steps of First contact, and those of them that only ask DirectMail something."""
+
+    _name = "directmail.first.contact.step"
+    _description = "Step of First Contact"
+    _inherit = ["directmail.guarded"]
+    _order = "contact_id, sequence, id"
+    _guarded_fields = frozenset(
+        ("contact_id", "name", "state", "message", "code", "started_at", "ended_at", "sequence")
+    )
+
+    contact_id = fields.Many2one(
+        "directmail.first.contact", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    account_id = fields.Many2one(related="contact_id.account_id")
+    company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
+    sequence = fields.Integer(readonly=True)
+    name = fields.Selection(
+        [
+            ("clock", "Clock"),
+            ("quota", "Key and quota"),
+            ("actions", "Permissions"),
+            ("domain", "Sender domain"),
+            ("address", "Public address"),
+            ("template", "Test template"),
+            ("review", "Approval"),
+            ("mail", "Test mail"),
+            ("eyes", "Your answers"),
+            ("records", "Delivery record"),
+            ("push", "Delivery event"),
+            ("cleanup", "Cleaning up"),
+        ],
+        "Step",
+        required=True,
+        readonly=True,
+    )
+    about = fields.Text("What it does", compute="_compute_about")
+    cost = fields.Text("What it costs", compute="_compute_about")
+    state = fields.Selection(
+        [
+            ("todo", "To do"),
+            ("running", "Running"),
+            ("waiting", "Waiting"),
+            ("asked", "Your answer is needed"),
+            ("ok", "Done"),
+            ("warning", "Warning"),
+            ("failed", "Failed"),
+            ("skipped", "Not needed"),
+        ],
+        "Status",
+        required=True,
+        readonly=True,
+        default="todo",
+    )
+    message = fields.Text("Result", readonly=True)
+    # DirectMail's error code, for the diagnostics: the message may name addresses.
+    code = fields.Char(readonly=True)
+    started_at = fields.Datetime(readonly=True)
+    ended_at = fields.Datetime("When", readonly=True)
+
+    _name_unique = models.UniqueIndex("(contact_id, name)")
+
+    @api.depends("name")
+    def _compute_about(self):
+        free = self.env._("Nothing")
+        words = {
+            "clock": (
+                self.env._("Compares this server's clock with DirectMail's."),
+                free,
+            ),
+            "quota": (
+                self.env._("Reads the account's state, quota and channel with your AccessKey."),
+                free,
+            ),
+            "actions": (
+                self.env._(
+                    "Asks for each operation in use without its parameters, to see which ones the"
+                    " AccessKey may call. None is carried out."
+                ),
+                free,
+            ),
+            "domain": (
+                self.env._("Reads the state of SPF, MX, DKIM and DMARC of the sender's domain."),
+                free,
+            ),
+            "address": (
+                self.env._("Checks that recipients can reach this Odoo at its public address."),
+                free,
+            ),
+            "template": (
+                self.env._(
+                    "Creates a template with everything delicate in it, reads it back and compares."
+                ),
+                self.env._("One of 100 template slots, until the last step"),
+            ),
+            "review": (
+                self.env._("Waits until Alibaba Cloud's reviewers approve the test template."),
+                self.env._("Up to three working days. You can leave this page."),
+            ),
+            "mail": (
+                self.env._("Sends one mail to you, in the same way as a campaign."),
+                self.env._("One mail and one tag"),
+            ),
+            "eyes": (
+                self.env._("Asks what only you can see in your mailbox."),
+                self.env._("A minute of your time"),
+            ),
+            "records": (
+                self.env._("Waits until DirectMail's records show that the mail was delivered."),
+                free,
+            ),
+            "push": (
+                self.env._(
+                    "Waits for the event of the delivery, if DirectMail pushes its events here."
+                ),
+                free,
+            ),
+            "cleanup": (
+                self.env._("Deletes the test template and its tag at DirectMail."),
+                self.env._("Nothing: the template slot is free again"),
+            ),
+        }
+        for step in self:
+            step.about, step.cost = words.get(step.name, (False, False))
+
+    # === BUSINESS === #
+
+    def _begin(self):
+        """Note that the step is under way; what it takes is taken before anything is called."""
+        self.ensure_one()
+        again = self.name == "mail" and self.state == "running"
+        self.write({"state": "running", "started_at": fields.Datetime.now()})
+        if self.name == "mail" and not again:
+            self.contact_id._take_quota()
+        return again
+
+    def _perform(self, lost=False):
+        """Carry the step out and write down what came of it.
+
+        :param bool lost: the step began once before, and nobody knows how it ended
+        """
+        self.ensure_one()
+        if self.state != "running":  # the event that it waits for has come
+            return
+        try:
+            if lost:
+                state, message, code = self._tell_lost()
+            else:
+                state, message, *code = getattr(self, f"_run_{self.name}")()
+                code = code[0] if code else False
+        except DirectMailError as error:
+            state, message, code = self._explain_error(error)
+        except UserError as error:
+            cause = error.__cause__
+            code = cause.code if isinstance(cause, DirectMailError) else False
+            state, message = "failed", error.args[0]
+        self.write(
+            {
+                "state": state,
+                "message": message,
+                "code": code or False,
+                "ended_at": fields.Datetime.now() if state in SETTLED else False,
+            }
+        )
+
+    def _tell_lost(self):
+        message = self.env._(
+            "The sending was interrupted, and DirectMail's answer is not known. Look into your"
+            " mailbox. If the mail is not there, press Send the mail again."
+        )
+        return "warning", message, "Interrupted"
+
+    def _explain_error(self, error):
+        """Return state, message and code of a step that DirectMail refused."""
+        passing = error.kind in ("throttled", "server", "unreachable")
+        state = "waiting" if passing and self.name in ("review", "records") else "failed"
+        return state, self.account_id._explain(error), error.code
+
+    # Asking --------------------------------------------------------------------------------
+
+    def _run_clock(self):
+        client = self.account_id._get_client()
+        try:
+            theirs = client.read_time()
+        except OSError as error:
+            return (
+                "failed",
+                self.account_id._explain(DirectMailError("unreachable", type(error).__name__)),
+                type(error).__name__,
+            )
+        if theirs is None:
+            return "warning", self.env._("DirectMail did not tell the time.")
+        offset = (theirs - datetime.now(timezone.utc)).total_seconds()
+        seconds = round(abs(offset))
+        if seconds <= CLOCK_SLACK.total_seconds():
+            return "ok", self.env._("The clocks agree to within %s s.", seconds + 1)
+        return (
+            "warning" if seconds < 900 else "failed",
+            self.env._(
+                "This server's clock is wrong by %s seconds. DirectMail refuses calls when it is"
+                " wrong by more than 15 minutes. Have it corrected.",
+                seconds,
+            ),
+        )
+
+    def _run_quota(self):
+        account = self.account_id
+        summary = account._call(lambda client: client.describe_account())
+        account._read_summary(summary)
+        health = dict(account._fields["health"]._description_selection(self.env))[account.health]
+        message = self.env._(
+            "DirectMail accepts the AccessKey. %(quota)s mails a day, account status: %(health)s.",
+            quota=f"{account.daily_quota:,}",
+            health=health,
+        )
+        if summary.ip_channel_type == "backup":
+            return "warning", self.env._(
+                "%s DirectMail sends this account's mail through its backup channel, which is"
+                " less trusted by mailbox providers. Ask Alibaba Cloud about a dedicated IP.",
+                message,
+            )
+        return ("ok" if account.health == "ok" and account.daily_quota else "failed"), message
+
+    def _run_actions(self):
+        client = self.account_id._get_client()
+        actions = permissions.get_checkable()
+        denied, missing = self.account_id._check_actions(client, actions)
+        worst = [*denied, *missing]
+        if set(worst) & probe.TEMPLATE_ACTIONS:
+            kind = "denied" if set(denied) & probe.TEMPLATE_ACTIONS else "missing"
+            self.account_id._observe("template", template_operations=kind)
+        if not worst:
+            return "ok", self.env._("The AccessKey may call all %s operations.", len(actions))
+        vital = "SingleSendMail" in worst
+        sentences = self.account_id._explain_actions(denied, missing)
+        return "failed" if vital else "warning", sentences, "Forbidden.RAM"
+
+    def _run_domain(self):
+        name = (self.contact_id.sender_id.email or "").partition("@")[2]
+        client = self.account_id._get_client()
+        found = next((row for row in client.list_domains() if row.name == name), None)
+        if not found:
+            return "warning", self.env._("DirectMail does not list the domain %s.", name)
+        records = client.describe_domain(found.domain_id)
+        checks = {
+            "SPF": records.spf,
+            "MX": records.mx,
+            "DKIM": records.dkim,
+            "DMARC": records.dmarc,
+        }
+        bad = [label for label, state in checks.items() if state != "verified"]
+        if not bad:
+            return "ok", self.env._("SPF, MX, DKIM and DMARC of %s are verified.", name)
+        return "warning", self.env._(
+            "Not verified for %(domain)s: %(records)s. Mailbox providers may reject or hide your"
+            " mail. Add the records that DirectMail's console shows for this domain.",
+            domain=name,
+            records=", ".join(bad),
+        )
+
+    def _run_address(self):
+        account = self.account_id
+        problem = account._explain_public_url()
+        if problem:
+            return "failed", problem
+        if account.test_mode:
+            return "skipped", self.env._(
+                "In test mode nobody outside needs to reach %s.", account.public_url
+            )
+        kind, sentence = account._check_public_address()
+        if kind != "ok":
+            return {"unchecked": "skipped", "problem": "failed"}[kind], sentence
+        account.action_test_push()  # a UserError says what came instead
+        return "ok", sentence

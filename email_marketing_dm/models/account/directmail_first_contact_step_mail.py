@@ -1,0 +1,316 @@
+from datetime import datetime, timedelta, timezone
+
+from odoo import fields, models
+
+from ...directmail import probe
+from ...directmail.answers import Verdict, verdict_of_code
+from ...directmail.behaviors import find_suspect
+from ...directmail.errors import DirectMailError
+from ...engine.claim import add_usage, lock_gate
+from ...engine.content import MailBuilder
+
+REMARK = "First contact from Odoo"
+# Behavior -> the question that is asked about it.
+ANSWER_OF = {
+    "emoji": "answer_emoji",
+    "right_to_left": "answer_direction",
+    "reply": "answer_reply",
+}
+PUSH_PATIENCE = timedelta(hours=24)
+# Answers that may concern what this mail looks like, so that another one is worth an attempt.
+REFUSED = (Verdict.DOUBTFUL, Verdict.PERSON_REFUSED, Verdict.TASK_PAUSED)
+
+
+class DirectmailFirstContactStep(models.Model):
+    """The steps of First contact that leave something at DirectMail, and wait for what comes."""
+
+    _inherit = "directmail.first.contact.step"
+
+    # The template ----------------------------------------------------------------------------
+
+    def _run_template(self):
+        contact, account = self.contact_id, self.account_id
+        client = account._get_client()
+        name, text = contact._get_remote_name(), contact._get_text()
+        try:
+            # Looked for first: an answer may have got lost, and a second one takes a second slot.
+            row = client.find_template(name)
+            ref = row.template_id if row else client.create_template(
+                name, probe.SUBJECT_OF_TEMPLATE, probe.SENDER_NAME, text, REMARK
+            )  # fmt: skip
+            stored = client.describe_template(ref)
+        except DirectMailError as error:
+            kind = {"permission": "denied", "not_directmail": "missing"}.get(error.kind)
+            if kind and (kind == "denied" or error.code.startswith("Invalid")):
+                return self._do_without_templates(kind, error)
+            raise
+        contact.remote_ref = ref
+        stored_text = probe.compare_text(text, stored.text)
+        account._observe(
+            "template",
+            template_operations="available",
+            stored_text=stored_text,
+            returns_nickname="yes" if stored.sender_name else "no",
+        )
+        if stored_text == "changed":
+            return "warning", self.env._(
+                "DirectMail stored the template, but changed what readers see. Compare it in"
+                " DirectMail's console before you send a campaign."
+            )
+        return "ok", self.env._("DirectMail stored the template as readers are meant to see it.")
+
+    def _do_without_templates(self, kind, error):
+        self.account_id._observe("template", template_operations=kind)
+        message = (
+            self.env._(
+                "The AccessKey may not create templates. Ask your Alibaba Cloud administrator to"
+                " allow dm:CreateTemplate in RAM, then press Check again. Until then Odoo fills in"
+                " the content of emails itself."
+            )
+            if kind == "denied"
+            else self.env._(
+                "DirectMail does not offer this account to create templates from outside. Odoo"
+                " fills in the content of emails itself."
+            )
+        )
+        return "warning", message, error.code
+
+    def _run_review(self):
+        contact = self.contact_id
+        if not contact.remote_ref:
+            return "skipped", self.env._("There is no template to approve.")
+        rows = self.account_id._call(lambda client: list(client.list_templates()))
+        row = next((row for row in rows if row.template_id == contact.remote_ref), None)
+        if row is None:
+            return "warning", self.env._(
+                "The test template was deleted in DirectMail's console. The mail is sent without"
+                " it."
+            )
+        if row.status == "approved":
+            return "ok", self.env._("DirectMail approved the test template.")
+        if row.status == "rejected":
+            return "warning", self.env._(
+                "DirectMail rejected the test template: %s The mail is sent without it.",
+                row.comment or self.env._("no reason given."),
+            )
+        return "waiting", self.env._(
+            "Alibaba Cloud's reviewers have the template. You can leave this page: Odoo asks again"
+            " by itself."
+        )
+
+    # The mail --------------------------------------------------------------------------------
+
+    def _run_mail(self):
+        """Send the mail, once more without what DirectMail refuses of it, until it is accepted."""
+        contact, account = self.contact_id, self.account_id
+        contact._ensure_tag()
+        client, builder = account._get_client(), MailBuilder(account)
+        approved = contact._get_step("review").state == "ok"
+        # An approved template is tried whatever the account is set to: to find out is the point.
+        following, codes = probe.Attempt("template" if approved else "body"), []
+        while following:
+            attempt = following
+            builder.content_mode = attempt.mode
+            answer = client.send(attempt.dress(contact._make_mail(builder)))
+            suspect = find_suspect(answer.code, attempt.mode)
+            if suspect == "template_senders":
+                account._observe("mail", template_senders="trigger")
+            following = attempt.get_next(answer.code) if answer.verdict in REFUSED else None
+            codes.append(answer.code)
+        mode = attempt.mode
+        if answer.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN):
+            contact.write({"mailed_at": fields.Datetime.now(), "mail_mode": mode})
+        else:
+            self._give_back()
+            return self._explain_answer(answer, suspect)
+        if answer.verdict == Verdict.UNKNOWN:
+            return self._tell_lost()
+        account._observe("mail", **attempt.get_found(codes))
+        address = contact.sudo().user_id.email
+        if mode == "template":
+            return "ok", self.env._(
+                "DirectMail accepted the mail to %s, made with the approved template.", address
+            )
+        return "ok", self.env._(
+            "DirectMail accepted the mail to %s, with its content filled in by Odoo.", address
+        )
+
+    def _give_back(self):
+        """Give the mail back to the quota: DirectMail did not take it."""
+        lock_gate(self.env)
+        add_usage(self.env, self.account_id, -1)
+
+    def _explain_answer(self, answer, suspect):
+        kind = verdict_of_code(answer.code)[1]
+        message = self.account_id._explain(DirectMailError(kind, answer.code, answer.message))
+        if suspect:
+            names = self.env["directmail.behavior"]._fields["name"]
+            question = dict(names._description_selection(self.env))[suspect]
+            message = self.env._(
+                "%(refusal)s\nThe open question behind it may be: %(question)s",
+                refusal=message,
+                question=question,
+            )
+        return "failed", message, answer.code
+
+    # What came of it -------------------------------------------------------------------------
+
+    def _run_eyes(self):
+        contact = self.contact_id
+        if not contact.mailed_at:
+            return "skipped", self.env._("No mail was sent, so there is nothing to look at.")
+        if contact.adapted:
+            return "asked", self.env._(
+                "Odoo now leaves the escaping of values to DirectMail, and has sent the mail once"
+                " more. Open the newest one, then answer the questions again."
+            )
+        return "asked", self.env._("Open the mail in your mailbox, then answer the questions.")
+
+    def _take_answers(self):
+        """Turn what the administrator saw into behaviors, and send again what they change."""
+        contact, account, found = self.contact_id, self.account_id, {}
+        for name in ("emoji", "right_to_left", "reply"):
+            if contact[ANSWER_OF[name]] in ("yes", "no"):
+                found[name] = contact[ANSWER_OF[name]]
+        escaping = account._get_behavior("value_escaping")
+        if contact.mail_mode == "template":
+            if contact.answer_name != "other":
+                # What reads well with unescaped values was escaped by DirectMail.
+                found["value_escaping"] = escaping if contact.answer_name == "right" else "html"
+            if contact.answer_subject in ("call", "template"):
+                found["subject_source"] = contact.answer_subject
+        account._observe("eyes", **found)
+        if found.get("value_escaping", escaping) != escaping:
+            contact._reset("mail", "eyes", "records", "push")
+            contact.adapted = True
+            return
+        told = self._explain_answers()
+        self.write(
+            {
+                "state": "warning" if told else "ok",
+                "message": " ".join(told) or self.env._("The mail arrived as it was meant."),
+                "ended_at": fields.Datetime.now(),
+            }
+        )
+
+    def _explain_answers(self):
+        """Return what follows from answers that were not as they should be, in sentences."""
+        contact = self.contact_id
+        told = []
+        if contact.answer_name == "codes":
+            told.append(
+                self.env._(
+                    "Special characters in personal values arrive as codes. Send the diagnostics"
+                    " to the people who support you before you send a campaign."
+                )
+            )
+        if "other" in (contact.answer_name, contact.answer_subject):
+            told.append(
+                self.env._(
+                    "The mail says something unexpected. Compare it with what it should say"
+                    " before you send a campaign."
+                )
+            )
+        if contact.answer_emoji == "no":
+            told.append(self.env._("Avoid emoji in mails of this account."))
+        if contact.answer_direction == "no":
+            told.append(self.env._("Test mails in right-to-left languages before sending them."))
+        if contact.answer_reply == "no":
+            told.append(
+                self.env._(
+                    "Enter another reply address on the account, and check it in DirectMail's"
+                    " console."
+                )
+            )
+        return told
+
+    def _run_records(self):
+        contact = self.contact_id
+        if not contact.mailed_at:
+            return "skipped", self.env._("No mail was sent, so there is nothing to wait for.")
+        begin = contact.mailed_at.replace(tzinfo=timezone.utc) - timedelta(minutes=1)
+        # A minute at least: a period that ends in the future may be refused.
+        end = max(datetime.now(timezone.utc) - timedelta(minutes=1), begin + timedelta(minutes=1))
+        client = self.account_id._get_client()
+        rows = []
+        for page in client.list_delivery_details(contact.tag_name, begin, end):
+            rows += page.rows
+        row = probe.find_own_row(rows, contact.sudo().user_id.email)
+        if row is None:
+            return "waiting", self.env._(
+                "DirectMail's records do not show the mail yet. Odoo asks again by itself."
+            )
+        delay = (row.updated_at and row.updated_at.replace(tzinfo=None)) or fields.Datetime.now()
+        seconds = max(0, round((delay - contact.mailed_at).total_seconds()))
+        if row.status == "delivered":
+            return "ok", self.env._(
+                "The records show that the mail was delivered after %s seconds.", seconds
+            )
+        return (
+            "warning",
+            self.env._(
+                "The records show that the mail was not delivered: %(reason)s",
+                reason=row.message or row.error_classification or row.status,
+            ),
+            row.error_classification,
+        )
+
+    def _run_push(self):
+        contact = self.contact_id
+        if not contact.mailed_at:
+            return "skipped", self.env._("No mail was sent, so there is nothing to wait for.")
+        if not self.account_id._call(lambda client: client.get_events()):
+            return "skipped", self.env._(
+                "DirectMail does not push its events. Results are fetched from its records every"
+                " ten minutes. To get them at once, see the page Results of the account."
+            )
+        if fields.Datetime.now() - contact.mailed_at > PUSH_PATIENCE:
+            return "warning", self.env._(
+                "No event arrived within a day, although DirectMail pushes its events. Check the"
+                " rule in EventBridge as the page Results of the account describes."
+            )
+        return "waiting", self.env._("The event of the delivery has not arrived yet.")
+
+    def _take_push(self, found):
+        """Write down what an event that brought our token back says about events.
+
+        :param dict found: of `push_forms.describe_push`
+        """
+        contact = self.contact_id
+        self.account_id._observe("push", **found)
+        # The event may be quicker than the answer to the call.
+        since = contact._get_step("mail").started_at or fields.Datetime.now()
+        seconds = max(0, round((fields.Datetime.now() - since).total_seconds()))
+        complete = found.get("echo_field") != "none"
+        self.write(
+            {
+                "state": "ok" if complete else "warning",
+                "message": self.env._("The event arrived %s seconds after the mail.", seconds)
+                if complete
+                else self.env._(
+                    "The event arrived after %s seconds, without the mail's own header. Odoo"
+                    " recognizes mails by their Message-ID instead.",
+                    seconds,
+                ),
+                "ended_at": fields.Datetime.now(),
+            }
+        )
+
+    def _run_cleanup(self):
+        contact = self.contact_id
+        client = self.account_id._get_client()
+        for delete, ref in (
+            (client.delete_template, contact.remote_ref),
+            (client.delete_tag, contact.tag_ref),
+        ):
+            if ref:
+                try:
+                    delete(ref)
+                except DirectMailError as error:
+                    if error.kind != "not_found":
+                        raise
+        had_template = bool(contact.remote_ref)
+        contact.write({"remote_ref": False, "tag_ref": False})
+        if not had_template:
+            return "ok", self.env._("There was no test template. The tag of the mail is deleted.")
+        return "ok", self.env._("The test template is deleted; its slot is free again.")

@@ -1,0 +1,485 @@
+import logging
+from datetime import timedelta
+from functools import partial
+
+import psycopg2
+from psycopg2.errors import QueryCanceled
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
+
+from ...clock.daily import local_day, next_daily
+from ...engine.audience import select_people, visible_contacts
+from ...engine.audience_count import count_people, count_reasons, estimate_people
+from ...engine.audience_members import count_members, replace_members
+from ...engine.sql import prepare_for_many
+from ...exceptions import BusyError
+
+_logger = logging.getLogger(__name__)
+#: What was refreshed so recently, and since it was due, is not refreshed again by the clock.
+STILL_FRESH = timedelta(hours=1)
+#: What was refreshed so recently is shown and estimated as it is, if no line has changed.
+RECENT = timedelta(minutes=15)
+BUSY_RETRY = timedelta(minutes=1)
+CRON = "email_marketing_dm.ir_cron_directmail_audience"
+SCHEDULE = {"active", "refresh_every", "refresh_hour", "refresh_weekday", "refresh_day", "user_id"}
+WEEKDAYS = [
+    ("0", "Monday"),
+    ("1", "Tuesday"),
+    ("2", "Wednesday"),
+    ("3", "Thursday"),
+    ("4", "Friday"),
+    ("5", "Saturday"),
+    ("6", "Sunday"),
+]
+#: How long counting may take before an estimate is shown instead, in seconds.
+COUNT_TIMEOUT = 5
+
+
+class DirectmailAudience(models.Model):
+    """Choosing the people anew: on a button's press, before a task, or by the clock."""
+
+    _inherit = "directmail.audience"
+
+    refresh_every = fields.Selection(
+        [
+            ("manual", "When I press Refresh"),
+            ("daily", "Every day"),
+            ("weekly", "Every week"),
+            ("monthly", "Every month"),
+        ],
+        "Refresh",
+        required=True,
+        default="manual",
+        help="An email task refreshes its audiences before it starts in any case.",
+    )
+    refresh_hour = fields.Float("At", default=3.0, help="In the owner's time zone.")
+    refresh_weekday = fields.Selection(WEEKDAYS, "On", default="0")
+    refresh_day = fields.Integer(
+        "Day of the month", default=1, help="1 to 31. A shorter month takes its last day."
+    )
+    next_refresh_at = fields.Datetime(
+        "Next refresh", compute="_compute_next_refresh_at", store=True, index="btree_not_null"
+    )
+    is_changed = fields.Boolean("Changed since the refresh", compute="_compute_is_changed")
+    _hour_of_day = models.Constraint(
+        "CHECK(refresh_hour >= 0 AND refresh_hour < 24)", "The hour is between 0:00 and 23:59."
+    )
+    _day_of_month = models.Constraint(
+        "CHECK(refresh_day BETWEEN 1 AND 31)", "The day of the month is between 1 and 31."
+    )
+
+    @api.depends(
+        "active", "refresh_every", "refresh_hour", "refresh_weekday", "refresh_day", "user_id.tz"
+    )
+    def _compute_next_refresh_at(self):
+        now = fields.Datetime.now()
+        for audience in self:
+            audience.next_refresh_at = audience._get_next_refresh(now)
+
+    @api.depends("refreshed_at", "write_date")
+    def _compute_is_changed(self):
+        for audience in self:
+            saved = audience._origin
+            audience.is_changed = bool(saved.refreshed_at and saved._may_have_changed())
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        audiences = super().create(vals_list)
+        audiences._wake_cron()
+        return audiences
+
+    def write(self, vals):
+        result = super().write(vals)
+        if SCHEDULE & vals.keys():
+            self._wake_cron()
+        return result
+
+    def _wake_cron(self):
+        moments = set(filter(None, self.mapped("next_refresh_at")))
+        if moments:
+            self.env.ref(CRON).sudo()._trigger(sorted(moments))
+
+    def _get_next_refresh(self, after):
+        """Return the first moment after ``after`` (UTC) at which a refresh is due, or False."""
+        self.ensure_one()
+        if not self.active or self.refresh_every == "manual":
+            return False
+        tz = self.sudo().user_id.tz or "UTC"
+        moment = next_daily(after, self.refresh_hour, tz)
+        while not self._is_refresh_day(local_day(moment, tz)):
+            moment = next_daily(moment, self.refresh_hour, tz)
+        return moment
+
+    def _is_refresh_day(self, day):
+        if self.refresh_every == "weekly":
+            return day.weekday() == int(self.refresh_weekday or 0)
+        if self.refresh_every == "monthly":
+            last = (day + timedelta(days=1)).day == 1
+            return day.day == self.refresh_day or (last and day.day < self.refresh_day)
+        return True
+
+    @api.model
+    def _cron_refresh(self):
+        """Refresh the audiences that are due, each in a transaction of its own.
+
+        Whatever is wrong with one of them, the others are refreshed.
+        """
+        due = self.search([("next_refresh_at", "<=", fields.Datetime.now())])
+        self.env["ir.cron"]._commit_progress(remaining=len(due))
+        for audience in due._sources_first().filtered(lambda found: found in due):
+            try:
+                since = retrying(audience._put_off, self.env)
+                if since:
+                    retrying(partial(audience._refresh_when_due, since), self.env)
+            except Exception:
+                _logger.exception("Audience %s can't be refreshed", audience.id)
+                self.env.cr.rollback()
+                audience.refresh_error = self.env._(
+                    "Something unforeseen went wrong. The server's log says what."
+                )
+            if not self.env["ir.cron"]._commit_progress(1):
+                break
+
+    def _put_off(self):
+        """Set the date of the refresh after the one that is due.
+
+        That is committed before the work: what makes the server die must not do so every minute.
+
+        :return: the moment since which the people must have been chosen; False if somebody is
+            refreshing or changing the audience, which then stays due
+        """
+        now = fields.Datetime.now()
+        if not self.try_lock_for_update(allow_referencing=True):
+            self.env.ref(CRON).sudo()._trigger(now + BUSY_RETRY)
+            return False
+        since = max(self.next_refresh_at or now, now - STILL_FRESH)
+        self.next_refresh_at = self._get_next_refresh(now)
+        self._wake_cron()
+        return since
+
+    def _refresh_when_due(self, since):
+        """Refresh, or do it in a minute if somebody is refreshing or changing a source.
+
+        :param datetime since: sources that were refreshed since then stay as they are
+        """
+        try:
+            self._refresh(since)
+        except BusyError:
+            self.next_refresh_at = fields.Datetime.now() + BUSY_RETRY
+            self._wake_cron()
+
+    def action_refresh(self):
+        """Choose the people anew; on failure say why and keep those of the last refresh."""
+        self.check_access("write")
+        self._refresh()
+        return True
+
+    def _refresh(self, since=None):
+        """Choose the people anew, of the audiences that these are made of first, each once.
+
+        Somebody else's public audience is taken as it is: only its owner refreshes it. A failure is
+        written on the audience, whose members stay as they were.
+
+        :param datetime since: leave alone those that were refreshed at that moment or later
+        :return: whether all of these could be refreshed
+        :rtype: bool
+        :raise BusyError: if one is being refreshed or changed by somebody at this moment
+        """
+        audiences = self.sudo()._sources_first()
+        locked = audiences.try_lock_for_update(allow_referencing=True)
+        for busy in audiences - locked:
+            raise BusyError(
+                self.env._(
+                    "The audience %s is being refreshed or changed by somebody at this moment. Try"
+                    " again in a minute.",
+                    busy.name,
+                )
+            )
+        for audience in audiences:
+            if not audience._is_fresh(since):
+                audience._choose_people()
+        return not any(self.sudo().mapped("refresh_error"))
+
+    def _is_fresh(self, since):
+        return since and not self.refresh_error and self.refreshed_at and self.refreshed_at >= since
+
+    def _may_have_changed(self):
+        """Tell whether somebody changed the lines of these since their last refresh, or of sources.
+
+        A line that was taken out shows in the audience, which was written then.
+        """
+        second = timedelta(seconds=1)
+        return any(
+            not audience.refreshed_at
+            or audience.write_date > audience.refreshed_at + second
+            or any(
+                rule.write_date >= audience.refreshed_at for rule in audience.rule_ids._with_inner()
+            )
+            for audience in self.sudo()._sources_first()
+        )
+
+    def _sources_first(self):
+        """Return these audiences and all that a refresh of them refreshes, sources first."""
+        ordered, seen = [], set()
+
+        def add(audience):
+            if audience not in seen:
+                seen.add(audience)
+                for source in audience._get_own_sources():
+                    add(source)
+                ordered.append(audience.id)
+
+        for audience in self:
+            add(audience)
+        return self.browse(ordered)
+
+    def _get_own_sources(self):
+        return self._get_sources().filtered(lambda source: source.user_id == self.user_id)
+
+    def _choose_people(self):
+        """Choose the people of one audience anew in one statement."""
+        try:
+            with self.env.cr.savepoint():
+                counts = self._replace_members()
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except psycopg2.Error as error:
+            _logger.exception("Audience %s can't be refreshed", self.id)
+            self.refresh_error = self.env._(
+                "The database could not work it out: %s", str(error).partition("\n")[0]
+            )
+            return
+        except (UserError, ValueError) as error:
+            self.refresh_error = error.args[0] if error.args else str(error)
+            return
+        now = self.env.cr.now()
+        self.env["directmail.audience.size"].create(
+            {"audience_id": self.id, "refreshed_at": now, **counts}
+        )
+        self.write({**counts, "refreshed_at": now, "refresh_error": False})
+        self._on_refreshed()
+
+    def _replace_members(self):
+        """Make the members those whom the lines find now.
+
+        :return: {field: how many}
+        :rtype: dict
+        """
+        self._check_sources()
+        people = self._select_people()
+        self.env.flush_all()
+        prepare_for_many(self.env)
+        entered, left = replace_members(self.env, self.id, people)
+        total, usable = count_members(self.env, self.id)
+        self.env["directmail.audience.member"].invalidate_model()
+        self.invalidate_recordset(["member_ids"])
+        return {
+            "people_count": total,
+            "usable_count": usable,
+            "entered_count": entered,
+            "left_count": left,
+        }
+
+    def _check_sources(self):
+        """Check the audiences that this one is made of.
+
+        :raise UserError: if there are none and no lines at all, it is made of itself, one of its
+            owner's could not be refreshed, or nobody ever worked out who is in one: it would count
+            as empty, and "except" keep nobody out
+        """
+        if not self.rule_ids:
+            raise UserError(
+                self.env._("The audience has no lines. Add one that says who is in it.")
+            )
+        self._check_models()
+        sources = self._get_sources()
+        if sources and sources._refers_to(self):
+            raise UserError(
+                self.env._(
+                    "The audience is made of itself, by way of %s. Take that line out.",
+                    ", ".join(sources.mapped("name")),
+                )
+            )
+        for source in self._get_own_sources().filtered("refresh_error"):
+            raise UserError(
+                self.env._(
+                    "The audience %(other)s, which this one is made of, can't be refreshed:"
+                    " %(reason)s",
+                    other=source.name,
+                    reason=source.refresh_error,
+                )
+            )
+        for source in sources.filtered(lambda source: not source.refreshed_at):
+            raise UserError(
+                self.env._(
+                    "The audience %(other)s, which this one is made of, has never been refreshed."
+                    " Ask %(owner)s, who owns it, to refresh it.",
+                    other=source.name,
+                    owner=source.sudo().user_id.name,
+                )
+            )
+
+    def _check_models(self):
+        """Refuse RFM and AIPL models that were never computed.
+
+        :raise UserError: with what to do
+        """
+        rules = self.sudo().rule_ids._with_inner()
+        for model in (*rules.rfm_model_id, *rules.aipl_model_id):
+            if not model.computed_at:
+                raise UserError(
+                    self.env._(
+                        "%s has never been computed. Open it, and press Compute now.", model.name
+                    )
+                )
+
+    # === LIVE COUNTS === #
+    # Counting while an audience is being built, without saving or refreshing it.
+    #
+    # A count is as good as a look, so nothing is counted that the user could not look at: the
+    # owner's rights decide, and whoever counts must have the rights to the fields as well.
+
+    def count_line(self, changes, number):
+        """Count the people of one line, and those after it.
+
+        :param dict changes: values of the form that are not saved; only the lines are read
+        :param int number: which of the lines, from 0
+        :return: {"people": n, "so_far": n, "about": whether these are estimates}, or
+            {"error": why the line can't be used}
+        :rtype: dict
+        """
+
+        def count(lines, visible, key):
+            people, about = self._count(select_people(lines[number : number + 1], visible, key))
+            if not number:
+                return {"people": people, "so_far": people, "about": about}
+            so_far, about_too = self._count(select_people(lines[: number + 1], visible, key))
+            return {"people": people, "so_far": so_far, "about": about or about_too}
+
+        return self._with_lines(changes, count, number + 1)
+
+    def count_all(self, changes):
+        """Count the people of the whole audience, how many can be mailed, and why others can't.
+
+        :param dict changes: as `count_line`
+        :return: {"people": n, "about": bool, "mailable": n or False, "reasons": [[label, n], …]},
+            or {"error": why}; `mailable` is False where it would take too long, and then `usable`
+            says how many have an address, if a refresh has just counted them
+        :rtype: dict
+        """
+        known = self._is_known(changes)
+
+        def count(lines, visible, key):
+            people = select_people(lines, visible, key)
+            total, about = self._count(people)
+            if about and known:
+                people, total, about = self._select_members(), self.people_count, False
+            result = {"people": total, "about": about, "mailable": False, "reasons": []}
+            if not about:
+                result.update(self._count_mailable(people, key))
+            if result["mailable"] is False and known:
+                result["usable"] = self.usable_count
+            return result
+
+        return self._with_lines(changes, count)
+
+    def _is_known(self, changes):
+        """Tell whether the figures of the last refresh are those of the form as it stands."""
+        return bool(
+            self
+            and not changes.get("rule_ids")
+            and self.refreshed_at
+            and self.refreshed_at >= fields.Datetime.now() - RECENT
+            and not self._may_have_changed()
+        )
+
+    def _select_members(self):
+        """Return SQL that selects the people of the last refresh, as six columns of a person."""
+        return SQL(
+            """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
+                 FROM directmail_audience_member WHERE audience_id = %s""",
+            self.id,
+        )
+
+    def _with_lines(self, changes, function, until=None):
+        """Return what a function makes of the unsaved lines, or why they can't be used."""
+        audience = self._get_unsaved(changes)
+        try:
+            if self.env.user != audience.user_id:
+                if changes.get("rule_ids"):
+                    raise UserError(
+                        self.env._(
+                            "Lines that are not saved are counted for the owner only, because their"
+                            " rights count. Save, and ask %s to take over.",
+                            audience.user_id.name,
+                        )
+                    )
+                audience._get_lines(audience._get_company_env(self.env))
+            env = audience._get_owner_env()
+            rules = audience._get_top_rules()[:until]
+            lines = [rule._as_line(env) for rule in rules]
+        except (UserError, ValueError) as error:
+            return {"error": error.args[0]}
+        self.env.flush_all()
+        return function(lines, visible_contacts(env), self._get_key())
+
+    def _get_unsaved(self, changes):
+        """Return the audience as a record in memory, with the lines as they are on the form.
+
+        The owner and the company are never taken from the form: whoever could name another owner
+        could count with that one's rights.
+
+        :raise AccessError: if the user may not change the audience, or one of the lines
+        """
+        if self:
+            self.ensure_one()
+            self.check_access("write")
+            owner, company = self.user_id, self.company_id
+        else:
+            self.check_access("create")
+            owner, company = self.env.user, self.env.company
+            chosen = changes.get("company_id")
+            if chosen in owner.company_ids.ids:
+                company = self.env["res.company"].browse(chosen)
+        values = {"user_id": owner.id, "company_id": company.id}
+        if "rule_ids" in changes:
+            values["rule_ids"] = changes["rule_ids"]
+        audience = self.new(values, origin=self)
+        lines = audience.rule_ids._with_inner()._origin
+        if lines - self.rule_ids._with_inner():
+            lines.check_access("write")
+        return audience
+
+    def _count(self, people):
+        """Return (how many people, whether that is an estimate)."""
+        timeout = self._get_count_timeout()
+        try:
+            with self.env.cr.savepoint(flush=False):
+                return count_people(self.env, people, timeout), False
+        except QueryCanceled:
+            return estimate_people(self.env, people), True
+
+    def _count_mailable(self, people, key):
+        company = self.company_id or self.env.company
+        # Opt-outs, blacklist and limits know encrypted people by the same key.
+        tens = self.env["directmail.aes.key"]._is_in_use(company)
+        try:
+            with self.env.cr.savepoint(flush=False):
+                counts = count_reasons(
+                    self.env, people, company, key, self._get_count_timeout(),
+                    self._get_mailing_lists().ids, tens,
+                )  # fmt: skip
+        except QueryCanceled:
+            return {}
+        labels = dict(
+            self.env["directmail.delivery"]._fields["reason"]._description_selection(self.env)
+        )
+        mailable = counts.pop(None, 0)
+        reasons = [[labels[reason], count] for reason, count in counts.items() if count]
+        return {"mailable": mailable, "reasons": reasons, "tens": tens}
+
+    def _get_count_timeout(self):
+        return self.env["directmail.account"]._get_seconds("count_timeout", COUNT_TIMEOUT)

@@ -1,0 +1,4 @@
+from . import (
+    directmail_optout,
+    directmail_unsubscribe_request,
+)

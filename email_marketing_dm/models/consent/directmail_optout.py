@@ -1,0 +1,494 @@
+import csv
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ...engine.idn import may_be_written_otherwise
+from ...engine.people import UNREADABLE
+from ...engine.seen import seen_contact
+from ...lists.identifiers import read_safe_cell
+from ...privacy.address import normalise, spell
+from ..mixins.directmail_seen import is_administrator
+
+# Wishes that a later subscription takes back; the others only an administrator can.
+REVOCABLE = "directmail"
+#: The columns of a file of opt-outs, the same in every language: what one installation exports
+#: another one imports.
+COLUMNS = (
+    "email", "address_key", "master_key", "encrypted_email", "company", "sender", "origin",
+    "reason", "feedback", "since",
+)  # fmt: skip
+CHUNK = 2000
+PAGE = 10_000
+
+
+class DirectmailOptout(models.Model):
+    """A reason to send somebody no more mail, kept by address key, so that it outlives contacts."""
+
+    _name = "directmail.optout"
+    _description = "Opt-out"
+    _inherit = ["directmail.seen"]
+    _order = "occurred_at desc, id desc"
+    _rec_name = "email"
+
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    address_key = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
+    email = fields.Char("Address", readonly=True)
+    # Of an encrypted person, so that the key can be recomputed if the master key is lost.
+    email_encrypted = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    unmatched = fields.Boolean(
+        "Can't be matched",
+        compute="_compute_unmatched",
+        search="_search_unmatched",
+        compute_sudo=True,
+        help="The master key with which this address was saved is lost, and the address is not"
+        " known. People who could be meant get no mail until this opt-out is deleted.",
+    )
+    partner_id = fields.Many2one(
+        "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    sender_id = fields.Many2one(
+        "directmail.sender",
+        "Sender address",
+        readonly=True,
+        ondelete="cascade",
+        help="Empty: no mail of this company at all.",
+    )
+    origin = fields.Selection(
+        [
+            ("one_click", "Mail program's button"),
+            ("page", "Unsubscribe page"),
+            ("directmail", "Unsubscribed at DirectMail"),
+            ("complaint", "Reported as spam"),
+            ("bounce", "Address does not exist"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    reason_id = fields.Many2one("mailing.subscription.optout", readonly=True, ondelete="set null")
+    feedback = fields.Text(readonly=True)
+    occurred_at = fields.Datetime("Since", readonly=True, default=fields.Datetime.now)
+    task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="set null")
+    _address_unique = models.UniqueIndex(
+        "(company_id, address_key, COALESCE(sender_id, 0))",
+        "This address has unsubscribed already.",
+    )
+    # Opt-outs of a lost master key hold others back, so each claim asks whether there are any.
+    _unmatched_index = models.Index("(company_id) WHERE left(address_key, 1) = '!'")
+
+    @api.model
+    def _seen_to_sql(self, alias, query=None):
+        """Override: a contact is seen as everywhere, an address by whoever brought it in.
+
+        Administrators see every address without a contact: only they can delete an opt-out.
+        """
+        bare = SQL("TRUE")
+        if not is_administrator(self.env):
+            bare = SQL(
+                """EXISTS (SELECT FROM directmail_delivery d
+                            WHERE d.task_id = %(alias)s.task_id AND d.lender_id = %(user)s
+                              AND d.address_key = %(alias)s.address_key
+                              AND d.state != 'suppressed')""",
+                alias=alias,
+                user=self.env.uid,
+            )
+        return SQL(
+            "CASE WHEN %s.partner_id IS NULL THEN %s ELSE %s END",
+            alias,
+            bare,
+            seen_contact(self.env, SQL("%s.partner_id", alias)),
+        )
+
+    @api.depends("address_key")
+    def _compute_unmatched(self):
+        for optout in self:
+            optout.unmatched = optout.address_key.startswith(UNREADABLE)
+
+    def _search_unmatched(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return [("address_key", "=like" if True in value else "not =like", f"{UNREADABLE}%")]
+
+    def _record(self, delivery, origin, sender=None):
+        """Remember that the person behind a delivery wants no more mail from its company.
+
+        Asking twice changes nothing. A wish is stronger than a bounce, which an administrator takes
+        away when the mailbox works again, and than one that DirectMail may report as taken back.
+
+        :param delivery: a `directmail.delivery` record
+        :param str origin: a value of the field `origin`
+        :param sender: a `directmail.sender`: only no more mail from this address
+        :return: the opt-out; empty for a delivery that never had an address
+        """
+        self, delivery = self.sudo(), delivery.sudo()
+        self.flush_model()
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_optout AS o (company_id, address_key, email,
+                        email_encrypted, partner_id, sender_id, origin, task_id, occurred_at,
+                        create_uid, create_date, write_uid, write_date)
+                   SELECT company_id, address_key, email, email_encrypted, partner_id, %(sender)s,
+                          %(origin)s, task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
+                     FROM directmail_delivery
+                    WHERE id = %(delivery)s AND address_key IS NOT NULL
+                       ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
+                      SET origin = EXCLUDED.origin, occurred_at = EXCLUDED.occurred_at,
+                          task_id = EXCLUDED.task_id
+                    WHERE o.origin IN ('directmail', 'bounce')""",
+                origin=origin,
+                sender=(sender and sender.id) or None,
+                uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
+                delivery=delivery.id,
+            )
+        )
+        return self.search(
+            [
+                ("company_id", "=", delivery.company_id.id),
+                ("address_key", "=", delivery.address_key),
+                ("sender_id", "=", (sender and sender.id) or False),
+            ]
+        )
+
+    def _import_facts(self, company, last):
+        """Take over the wishes and complaints among a company's open facts.
+
+        The latest of somebody's wishes holds, in whatever order they come; a complaint stays.
+
+        :param int last: id of the last fact to look at: see `engine.events.find_batch`
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """WITH wishes AS (%(wishes)s), changed AS (
+                    INSERT INTO directmail_optout AS o
+                           (company_id, address_key, email, email_encrypted, partner_id, origin,
+                            task_id, occurred_at, create_uid, create_date, write_uid, write_date)
+                    SELECT DISTINCT ON (address_key) company_id, address_key, email,
+                           email_encrypted, partner_id,
+                           CASE kind WHEN 'complaint' THEN 'complaint' ELSE %(revocable)s END,
+                           task_id, occurred_at, %(uid)s, %(now)s, %(uid)s, %(now)s
+                      FROM wishes w
+                     WHERE kind = 'complaint' OR kind = 'unsubscribe' AND NOT EXISTS (
+                           SELECT 1 FROM directmail_event s
+                             LEFT JOIN directmail_delivery d ON d.id = s.delivery_id
+                            WHERE s.company_id = w.company_id AND s.kind = 'subscribe'
+                              AND COALESCE(d.address_key, s.address_key) = w.address_key
+                              AND s.occurred_at >= w.occurred_at)
+                     ORDER BY address_key, kind, occurred_at DESC
+                        ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
+                       SET origin = EXCLUDED.origin,
+                           occurred_at = GREATEST(o.occurred_at, EXCLUDED.occurred_at)
+                     WHERE EXCLUDED.origin = 'complaint' OR o.origin = %(revocable)s
+                ), revoked AS (
+                    DELETE FROM directmail_optout o USING wishes w
+                     WHERE w.kind = 'subscribe' AND o.company_id = w.company_id
+                       AND o.address_key = w.address_key AND o.origin = %(revocable)s
+                       AND o.occurred_at <= w.occurred_at AND NOT EXISTS (
+                           SELECT 1 FROM wishes later WHERE later.address_key = w.address_key
+                              AND (later.kind = 'complaint' OR later.kind = 'unsubscribe'
+                                   AND later.occurred_at > w.occurred_at))
+                )
+                SELECT DISTINCT email FROM wishes WHERE kind = 'complaint' AND email IS NOT NULL""",
+                wishes=SQL(
+                    """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.email_encrypted,
+                              d.partner_id, d.task_id,
+                              COALESCE(d.address_key, e.address_key) AS address_key
+                         FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                         LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
+                        WHERE o.company_id = %s AND o.id <= %s
+                          AND e.source != 'own'
+                          AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
+                          AND COALESCE(d.address_key, e.address_key) IS NOT NULL""",
+                    company.id,
+                    last,
+                ),
+                revocable=REVOCABLE,
+                uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
+            )
+        )
+        self._blacklist([email for (email,) in rows])
+        self._insert_bounces(
+            SQL(
+                """SELECT d.*, e.occurred_at AS since
+                     FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                     JOIN directmail_delivery d ON d.id = e.delivery_id
+                     JOIN directmail_account a ON a.id = d.account_id AND a.bounce_limit > 0
+                    WHERE o.company_id = %s AND o.id <= %s
+                      AND e.kind = 'listed'""",
+                company.id,
+                last,
+            )
+        )
+
+    def _import_bounces(self, delivery_ids):
+        """Stop mailing addresses that do not exist, once they have bounced often enough.
+
+        Often enough is the account's setting; a mail that arrived in between starts anew.
+
+        :param delivery_ids: of deliveries that have just become invalid
+        """
+        self._insert_bounces(
+            SQL(
+                """SELECT d.*, d.outcome_at AS since
+                     FROM directmail_delivery d JOIN directmail_account a ON a.id = d.account_id
+                    WHERE d.id = ANY(%s) AND a.bounce_limit > 0 AND a.bounce_limit <= (
+                          SELECT count(*) FROM directmail_delivery b
+                           WHERE b.address_key = d.address_key AND b.company_id = d.company_id
+                             AND b.state = 'sent' AND b.outcome = 'invalid' AND NOT EXISTS (
+                                 SELECT 1 FROM directmail_delivery later
+                                  WHERE later.address_key = b.address_key
+                                    AND later.company_id = b.company_id
+                                    AND later.state = 'sent' AND later.outcome = 'delivered'
+                                    AND later.claimed_at > b.claimed_at))""",
+                list(delivery_ids),
+            )
+        )
+
+    def _insert_bounces(self, deliveries):
+        """Insert opt-outs for the addresses of deliveries; `since` says from when."""
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_optout
+                          (company_id, address_key, email, email_encrypted, partner_id, origin,
+                           task_id, occurred_at, create_uid, create_date, write_uid, write_date)
+                   SELECT DISTINCT ON (company_id, address_key) company_id, address_key, email,
+                          email_encrypted, partner_id, 'bounce', task_id, since, %(uid)s, %(now)s,
+                          %(uid)s, %(now)s
+                     FROM (%(deliveries)s) d
+                    ORDER BY company_id, address_key, since
+                       ON CONFLICT DO NOTHING""",
+                deliveries=deliveries,
+                uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
+            )
+        )
+
+    @api.model
+    def _blacklist(self, emails):
+        """Put plain addresses on Odoo's blacklist, which every company honours."""
+        blacklist = self.env["mail.blacklist"].sudo().with_context(tracking_disable=True)
+        # Odoo's own mailings know the address as it was typed.
+        spellings = {spelling for email in emails for spelling in spell(email)}
+        if spellings:
+            blacklist.create([{"email": email} for email in sorted(spellings)]).filtered(
+                lambda entry: not entry.active
+            ).action_unarchive()
+
+    # === FILES === #
+    # Opt-outs outlive the addon: as a file, and on Odoo's blacklist.
+
+    @api.model
+    def action_export(self):
+        """Download all opt-outs of the companies that the administrator works in."""
+        self.check_access("unlink")
+        url = "/directmail/optouts.csv"
+        return {"type": "ir.actions.act_url", "url": url, "target": "download"}
+
+    def action_blacklist(self):
+        """Put the plain addresses of these opt-outs on Odoo's blacklist."""
+        self.check_access("unlink")
+        count = self.sudo()._put_on_blacklist(SQL("id = ANY(%s)", self.ids))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._(
+                    "%s addresses are on Odoo's blacklist. They get no mailing of any company.",
+                    count,
+                ),
+            },
+        }
+
+    def _put_on_blacklist(self, condition):
+        """Put plain addresses of opt-outs on Odoo's blacklist, in one statement.
+
+        :param SQL condition: which opt-outs
+        :return: how many addresses they have
+        :rtype: int
+        """
+        self.flush_model()
+        self.env["mail.blacklist"].flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """INSERT INTO mail_blacklist (email, active, create_uid, create_date, write_uid,
+                          write_date)
+                   SELECT DISTINCT email, TRUE, %(uid)s, %(now)s, %(uid)s, %(now)s
+                     FROM directmail_optout WHERE email IS NOT NULL AND %(condition)s
+                       ON CONFLICT (email) DO UPDATE SET active = TRUE
+                RETURNING id""",
+                uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
+                condition=condition,
+            )
+        )
+        self.env["mail.blacklist"].invalidate_model()
+        international = self.env.execute_query(
+            SQL(
+                "SELECT DISTINCT email FROM directmail_optout WHERE %s AND %s",
+                may_be_written_otherwise(SQL("email")),
+                condition,
+            )
+        )
+        self._blacklist([email for (email,) in international])
+        return len(rows)
+
+    @api.model
+    def _export_page(self, companies, last):
+        """Return the next rows of a file of opt-outs, each after its id.
+
+        :param companies: `res.company` records whose opt-outs are wanted
+        :param int last: id of the last row before
+        """
+        return self.env.execute_query(
+            SQL(
+                """SELECT o.id, o.email,
+                          -- An address says it all, under whatever master key.
+                          CASE WHEN o.email IS NULL
+                               THEN regexp_replace(o.address_key, '^!.*:', '') END,
+                          CASE WHEN o.email IS NULL THEN COALESCE(
+                               substring(o.address_key FROM '^!(.*):'), k.fingerprint) END,
+                          o.email_encrypted, c.name, s.email, o.origin,
+                          r.name ->> 'en_US', o.feedback, o.occurred_at
+                     FROM directmail_optout o
+                     JOIN res_company c ON c.id = o.company_id
+                     LEFT JOIN directmail_data_key k ON TRUE
+                     LEFT JOIN directmail_sender s ON s.id = o.sender_id
+                     LEFT JOIN mailing_subscription_optout r ON r.id = o.reason_id
+                    WHERE o.company_id = ANY(%s) AND o.id > %s ORDER BY o.id LIMIT %s""",
+                companies.ids,
+                last,
+                PAGE,
+            )
+        )
+
+    @api.model
+    def _import_file(self, stream, companies, keep_unmatched=True):
+        """Bring in a file that `action_export` made. Bringing it in again changes nothing.
+
+        :param stream: the text of the file
+        :param companies: `res.company` records that opt-outs may be brought in for
+        :param bool keep_unmatched: also rows of another master key that have no address
+        :return: {"read", "new", "invalid", "company", "sender", "unmatched": number of rows}
+        :rtype: dict
+        :raise UserError: if it is another file
+        """
+        rows = csv.DictReader(stream)
+        if not {"company", "origin"} <= set(rows.fieldnames or ()):
+            raise UserError(
+                self.env._(
+                    "This is not a file of opt-outs: its first line must name the columns %s.",
+                    ", ".join(COLUMNS),
+                )
+            )
+        reader = _RowReader(self.env, companies, keep_unmatched)
+        chunk = []
+        for row in rows:
+            values = reader.parse(row)
+            if values:
+                chunk.append(values)
+            if len(chunk) == CHUNK:
+                reader.counts["new"] += self._insert_rows(chunk)
+                chunk = []
+        if chunk:
+            reader.counts["new"] += self._insert_rows(chunk)
+        self.invalidate_model()
+        return reader.counts
+
+    def _insert_rows(self, rows):
+        """Insert opt-outs that are not there yet; a wish is stronger than a bounce."""
+        self.flush_model()
+        [(count,)] = self.env.execute_query(
+            SQL(
+                """WITH written AS (
+                       INSERT INTO directmail_optout AS o
+                              (company_id, address_key, email, email_encrypted, sender_id, origin,
+                               reason_id, feedback, occurred_at, create_uid, create_date,
+                               write_uid, write_date)
+                       SELECT DISTINCT ON (company_id, address_key, COALESCE(sender_id, 0))
+                              company_id, address_key, email, email_encrypted, sender_id, origin,
+                              reason_id, feedback, occurred_at, %(uid)s, %(now)s, %(uid)s, %(now)s
+                         FROM (VALUES %(rows)s) AS v (company_id, address_key, email,
+                              email_encrypted, sender_id, origin, reason_id, feedback, occurred_at)
+                        ORDER BY company_id, address_key, COALESCE(sender_id, 0),
+                              origin IN ('directmail', 'bounce')
+                           ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
+                          SET origin = EXCLUDED.origin
+                        WHERE o.origin IN ('directmail', 'bounce')
+                          AND EXCLUDED.origin NOT IN ('directmail', 'bounce')
+                    RETURNING xmax = 0 AS is_new)
+                   SELECT count(*) FILTER (WHERE is_new) FROM written""",
+                uid=self.env.uid,
+                now=SQL("now() AT TIME ZONE 'UTC'"),
+                rows=SQL(", ").join(
+                    SQL("(%s::int, %s, %s, %s, %s::int, %s, %s::int, %s, %s::timestamp)", *row)
+                    for row in rows
+                ),
+            )
+        )
+        return count
+
+
+class _RowReader:
+    """Makes opt-outs of the rows of a file, and counts what can't be taken over."""
+
+    def __init__(self, env, companies, keep_unmatched):
+        self.keep_unmatched = keep_unmatched
+        self.counts = dict.fromkeys(("read", "new", "invalid", "company", "sender", "unmatched"), 0)
+        self._companies = {company.name: company.id for company in companies}
+        self._senders = {
+            (sender.account_id.company_id.id, sender.email): sender.id
+            for sender in env["directmail.sender"].search([])
+        }
+        reasons = env["mailing.subscription.optout"].with_context(lang="en_US").search([])
+        self._reasons = {reason.name: reason.id for reason in reasons}
+        self._origins = dict(env["directmail.optout"]._fields["origin"].selection)
+        self._key = env["directmail.keyring"]._get_master_key()
+        self._encrypted = env["directmail.aes.key"]._get_reader()
+
+    def parse(self, row):
+        """Return the values of an opt-out in the order of `_insert_rows`, or None."""
+        row = {name: read_safe_cell((row[name] or "").strip()) for name in COLUMNS if name in row}
+        self.counts["read"] += 1
+        company_id = self._companies.get(row["company"])
+        if not company_id:
+            self.counts["company"] += 1
+            return None
+        email, encrypted = normalise(row.get("email")), row.get("encrypted_email") or None
+        key = self._find_key(row, email, encrypted, company_id)
+        if not key or row["origin"] not in self._origins:
+            self.counts["invalid"] += 1
+            return None
+        if key.startswith("!"):
+            self.counts["unmatched"] += 1
+            if not self.keep_unmatched:
+                return None
+        sender_id = self._senders.get((company_id, row.get("sender")))
+        if row.get("sender") and not sender_id:
+            # Its person wants less mail, not more: the whole company's is left out.
+            self.counts["sender"] += 1
+        return (
+            company_id, key, email, encrypted, sender_id, row["origin"],
+            self._reasons.get(row.get("reason")), row.get("feedback") or None,
+            _read_moment(row.get("since")),
+        )  # fmt: skip
+
+    def _find_key(self, row, email, encrypted, company_id):
+        """Return the address key under this server's master key, a marked one, or None."""
+        if row.get("email"):
+            return email and self._key.address_key(email)
+        key, mark = row.get("address_key"), row.get("master_key")
+        if key and mark == self._key.fingerprint:
+            return key
+        if encrypted and (found := self._encrypted.find_key(encrypted, company_id)[0]):
+            return found
+        return f"!{mark or '?'}:{key}" if key else None
+
+
+def _read_moment(text):
+    try:
+        return fields.Datetime.to_datetime(text) or fields.Datetime.now()
+    except ValueError:
+        return fields.Datetime.now()

@@ -1,0 +1,131 @@
+import time
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.service.model import retrying
+from odoo.tools import SQL
+
+from ...engine.content import read_delivery_token
+from ...privacy.tokens import read_number
+
+CRON = "email_marketing_dm.ir_cron_directmail_unsubscribe"
+# What anybody may have written here by calling our pages is limited in every direction.
+MOST = 50_000  # requests at once
+PER_DELIVERY = 3  # of one mail: only one of its tokens can be genuine
+PER_MINUTE = 600  # taken by one process
+KEEP = timedelta(days=365)
+_taken = {}
+
+
+class DirectmailUnsubscribeRequest(models.Model):
+    """Requests to unsubscribe whose token could not be verified where they arrived.
+
+    The token was signed with another master key than this server's. It is trusted by nobody until a
+    server with the right key has verified it; then the person is unsubscribed.
+    """
+
+    _name = "directmail.unsubscribe.request"
+    _description = "Unverified Request to Unsubscribe"
+    _log_access = False
+
+    token = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
+    delivery_number = fields.Integer(required=True, readonly=True, index=True)
+    scope = fields.Char(required=True, readonly=True)
+    one_click = fields.Boolean(readonly=True)
+    received_at = fields.Datetime(required=True, readonly=True)
+    # The key with which it could not be verified: no need to try that one again.
+    tried_fingerprint = fields.Char(readonly=True)
+
+    _token_unique = models.UniqueIndex("(token)")
+
+    @api.model
+    def _keep(self, token, scope, one_click):
+        """Keep a request for the server with the right key, if it may be genuine.
+
+        :param str token: as it came
+        :return: whether it is kept
+        :rtype: bool
+        """
+        number = read_number(token)
+        if number is None or not _may_take(self.env.cr.dbname):
+            return False
+        rows = self.env.execute_query(
+            SQL(
+                """INSERT INTO directmail_unsubscribe_request
+                          (token, delivery_number, scope, one_click, received_at)
+                   SELECT %(token)s, id, %(scope)s, %(one_click)s, now() AT TIME ZONE 'UTC'
+                     FROM directmail_delivery
+                    WHERE id = %(number)s AND claimed_at IS NOT NULL
+                      AND (SELECT count(*) FROM directmail_unsubscribe_request
+                            WHERE delivery_number = %(number)s) < %(each)s
+                      AND (SELECT count(*) FROM (SELECT FROM directmail_unsubscribe_request
+                                                  LIMIT %(most)s) most) < %(most)s
+                       ON CONFLICT (token) DO UPDATE SET scope = EXCLUDED.scope
+                RETURNING id""",
+                token=token,
+                scope=scope,
+                one_click=one_click,
+                number=number,
+                each=PER_DELIVERY,
+                most=MOST,
+            )
+        )
+        if rows:
+            self.env.ref(CRON).sudo()._trigger()
+        return bool(rows)
+
+    @api.model
+    def _cron_apply(self):
+        """Unsubscribe those whose token is genuine, and forget what nobody could verify."""
+        self.search([("received_at", "<", fields.Datetime.now() - KEEP)]).unlink()
+        if self._apply_open():
+            self.env["ir.cron"]._commit_progress(remaining=0)
+        else:
+            self.env.ref(CRON)._trigger()
+
+    @api.model
+    def _apply_open(self):
+        """Unsubscribe those whose token is genuine, now that it can be verified.
+
+        Senders do so too before their first mail: nobody is mailed whose request has only waited
+        for the right key.
+
+        :return: whether all have been looked at; False if the cron's time is up
+        :rtype: bool
+        """
+        while count := retrying(self._apply_some, self.env):
+            if not self.env["ir.cron"]._commit_progress(count, remaining=1):
+                return False
+        return True
+
+    def _apply_some(self):
+        """Apply the next requests. :return: how many"""
+        key = self.env["directmail.keyring"]._get_master_key()
+        requests = self.search(
+            ["|", ("tried_fingerprint", "=", False), ("tried_fingerprint", "!=", key.fingerprint)],
+            limit=200,
+            order="id",
+        )
+        for request in requests:
+            request._apply(key)
+        return len(requests)
+
+    def _apply(self, key):
+        self.ensure_one()
+        number = read_delivery_token(self.env, self.token)
+        delivery = self.env["directmail.delivery"].browse(number or 0).exists()
+        if not delivery:
+            self.tried_fingerprint = key.fingerprint
+            return
+        if delivery.address_key:
+            delivery._unsubscribe("one_click" if self.one_click else "page", self.scope)
+        self.unlink()
+
+
+def _may_take(database):
+    """Tell whether this process may keep one more request in this minute."""
+    minute = int(time.monotonic() // 60)
+    started, taken = _taken.get(database, (minute, 0))
+    taken = taken + 1 if started == minute else 1
+    _taken[database] = minute, taken
+    return taken <= PER_MINUTE

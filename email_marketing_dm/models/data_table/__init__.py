@@ -1,0 +1,7 @@
+from . import (
+    directmail_data_table,
+    directmail_data_table_facts,
+    directmail_data_table_presets,
+    directmail_data_table_rights,
+    directmail_data_table_setting,
+)

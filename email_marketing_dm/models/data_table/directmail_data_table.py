@@ -1,0 +1,314 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ...engine.installed import get_model
+from ...engine.paths import read_filter, steps
+from ...engine.technical import check_told, get_technical_domain
+
+NUMBERS = ("integer", "float", "monetary")
+#: the fields that hold a path on the table's model
+PATHS = ("partner_path", "email_path", "date_field", "amount_field", "rate_field")
+#: the fields that say what is read
+READ = frozenset(("domain", "model_id", *PATHS))
+#: what a data table is, as opposed to what each company decides about it
+DEFINITION = READ | {"company_id", "name", "sequence"}
+
+
+class DirectmailDataTable(models.Model):
+    """How an Odoo model speaks of people: who, when, how much.
+
+    Audience filters, RFM, AIPL and conversion all read people's doings through it, so that each
+    installed app needs to be described once. Who may use it, with whose rights, and what each
+    company decides about it is in `directmail_data_table_rights.py`.
+    """
+
+    _name = "directmail.data.table"
+    _description = "Data Table"
+    _inherit = ["directmail.guarded", "directmail.used"]
+    _order = "sequence, name, id"
+    _guarded_fields = frozenset(("model_name", "preset"))
+
+    name = fields.Char(required=True, translate=True)
+    sequence = fields.Integer(default=100)
+    company_id = fields.Many2one(
+        "res.company",
+        index=True,
+        default=lambda self: self.env.company,
+        help="Empty: it came with an app and is the same for every company.",
+    )
+    model_id = fields.Many2one(
+        "ir.model",
+        "Records",
+        # Required by `_check_model_id`. The table outlives the app, for what uses it.
+        ondelete="set null",
+        domain=lambda self: get_technical_domain(),
+        help="The kind of record that tells something about people, for example sales orders.",
+    )
+    model_name = fields.Char(
+        "Technical name", compute="_compute_model_name", store=True, index=True
+    )
+    partner_path = fields.Char(
+        "Contact",
+        help="The field that leads to the contact, for example partner_id or order_id.partner_id."
+        " For contacts themselves it is id.",
+    )
+    email_path = fields.Char(
+        "Email address",
+        help="The field that holds an email address where a record has no contact."
+        " Such a record is then a person of its own.",
+    )
+    date_field = fields.Char(
+        "Date",
+        help="When it happened. Records with a later date than now do not count until then, except"
+        " in audience lines that take people out.",
+    )
+    amount_field = fields.Char("Amount", help="How much it was worth.")
+    rate_field = fields.Char(
+        "Currency rate",
+        help="The amount is divided by it, where records are kept in several currencies.",
+    )
+    domain = fields.Char(
+        "Only records that match",
+        required=True,
+        default="[]",
+        help="For example only confirmed orders.",
+    )
+    preset = fields.Char(readonly=True, copy=False)
+
+    _preset_unique = models.UniqueIndex("(preset) WHERE preset IS NOT NULL")
+
+    # === COMPUTE === #
+
+    @api.depends("model_id.model")
+    def _compute_model_name(self):
+        for table in self:
+            # Kept when the app goes, so that it is known again when the app comes back.
+            table.model_name = table.model_id.model or table.model_name
+
+    @api.depends("active")
+    @api.depends_context("company")
+    def _compute_display_name(self):
+        return super()._compute_display_name()
+
+    def _get_model(self, env):
+        """Return the empty recordset of the table's model in an environment.
+
+        :raise UninstalledError: where its app is not installed
+        """
+        self.ensure_one()
+        table = self.sudo()
+        return get_model(env, table.model_name, env._("The data table %s", table.name))
+
+    # === CONSTRAINTS === #
+
+    @api.constrains("model_id")
+    def _check_model_id(self):
+        for table in self:
+            if not table.model_id:
+                raise ValidationError(
+                    table.env._("Choose the kind of record that the data table is made of.")
+                )
+            model = table._get_model(table.env)
+            if model._abstract or model._transient:
+                raise ValidationError(
+                    table.env._("%s has no records that are kept.", table.model_id.display_name)
+                )
+            table._check_not_technical()
+
+    @api.constrains("company_id", "preset")
+    def _check_company_id(self):
+        for table in self:
+            if bool(table.preset) == bool(table.company_id):
+                raise ValidationError(
+                    table.env._("Choose the company to which the data table belongs.")
+                )
+
+    @api.constrains("model_id", "partner_path", "email_path")
+    def _check_person(self):
+        for table in self:
+            if not table.partner_path and not table.email_path:
+                raise ValidationError(
+                    table.env._("Say which field leads to the contact, or to an email address.")
+                )
+            if table.partner_path:
+                table._check_partner_path()
+            if table.email_path:
+                table._check_path("email_path", ("char",), table.env._("a text"))
+
+    @api.constrains("model_id", "date_field", "amount_field", "rate_field")
+    def _check_facts(self):
+        for table in self:
+            if table.date_field:
+                table._check_path("date_field", ("date", "datetime"), table.env._("a date"))
+            for name in ("amount_field", "rate_field"):
+                if table[name]:
+                    table._check_path(name, NUMBERS, table.env._("a number"))
+
+    @api.constrains("model_id", "domain")
+    def _check_domain(self):
+        for table in self:
+            table._get_base_domain()
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self.env.registry.clear_cache()
+        tables = super().create(vals_list)
+        tables._make_actions_of_new_models()
+        tables._check_decided(READ)
+        return tables
+
+    def write(self, vals):
+        changed = DEFINITION & vals.keys()
+        if changed:
+            self._check_not_preset()
+        if "company_id" in vals and any(t.company_id.id != vals["company_id"] for t in self):
+            raise UserError(
+                self.env._("A data table stays in its company. Duplicate it in the other company.")
+            )
+        self.env.registry.clear_cache()
+        res = super().write(vals)
+        self._check_decided(changed)
+        return res
+
+    def unlink(self):
+        self.env.registry.clear_cache()
+        return super().unlink()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_preset(self):
+        if any(table.preset for table in self):
+            raise UserError(
+                self.env._("This data table came with an app. Archive it to put it out of sight.")
+            )
+
+    def _get_users(self):
+        """Override: audiences with a line on it, models, and email tasks that count successes."""
+        env = self.sudo().with_context(active_test=False).env
+        mine = [("data_table_id", "in", self.ids)]
+        return [
+            env["directmail.audience.rule"].search([("table_id", "in", self.ids)]).audience_id,
+            env["directmail.rfm.model"].search(mine),
+            env["directmail.aipl.condition"].search(mine).aipl_model_id,
+            env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
+        ]
+
+    def _check_path(self, name, types, expected):
+        """Check that the path in a field of ours ends in a stored field of one of the types."""
+        *hops, (_model, last) = self._get_steps(name)
+        for _hop_model, hop in hops:
+            self._check_hop(name, hop)
+        if last.type not in types or not last.store or last.company_dependent:
+            raise ValidationError(
+                self.env._(
+                    "%(label)s: %(path)s is not %(expected)s that is kept with the record.",
+                    label=self._fields[name]._description_string(self.env),
+                    path=self[name],
+                    expected=expected,
+                )
+            )
+
+    def _check_partner_path(self):
+        """Check that each record leads to one contact, and stays within the company."""
+        found = self._get_steps("partner_path")
+        for _model, hop in found[:-1]:
+            self._check_hop("partner_path", hop)
+        model, last = found[-1]
+        if last.name == "id" and model._name == "res.partner":
+            return
+        self._check_hop("partner_path", last)
+        if last.comodel_name != "res.partner":
+            raise ValidationError(
+                self.env._(
+                    "Contact: %(path)s leads to %(model)s, not to a contact.",
+                    path=self.partner_path,
+                    model=self._get_model_label(last.comodel_name or model._name),
+                )
+            )
+
+    def _get_steps(self, name):
+        """Return [(model, field), …] of the path in a field of ours.
+
+        :raise ValidationError: if it names something that is not there, or that nobody is told
+        """
+        try:
+            found = list(steps(self._get_model(self.env), self[name]))
+        except ValueError as error:
+            raise ValidationError(
+                self.env._(
+                    "%(label)s: there is no field %(field)s.",
+                    label=self._fields[name]._description_string(self.env),
+                    field=error,
+                )
+            ) from error
+        try:
+            for model, field in found:
+                check_told(model, field)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        return found
+
+    def _check_hop(self, name, field):
+        """Check one relation on a path: one record, kept in the database, of the same company.
+
+        :raise ValidationError: with the reason
+        """
+        reason = self._get_hop_problem(field)
+        if reason:
+            raise ValidationError(
+                self.env._(
+                    "%(label)s: %(path)s can't be used. %(reason)s",
+                    label=self._fields[name]._description_string(self.env),
+                    path=self[name],
+                    reason=reason,
+                )
+            )
+
+    def _get_hop_problem(self, field):
+        label = field._description_string(self.env)
+        if field.type != "many2one":
+            return self.env._("%s does not lead to exactly one record.", label)
+        stored = field.store or (field.related and field.compute_sudo)
+        if not stored:
+            return self.env._("%s is worked out when it is shown, and can't be searched.", label)
+        if field.company_dependent:
+            return self.env._("%s differs from company to company.", label)
+        if field.comodel_name == "res.company":
+            return self.env._(
+                "%s leaves the company: it leads to the company itself, not to somebody it"
+                " deals with.",
+                label,
+            )
+        model, comodel = self.env[field.model_name], self.env[field.comodel_name]
+        # A contact of another company is left out row by row when people are chosen.
+        if (
+            comodel._name != "res.partner"
+            and {"company_id"} <= model._fields.keys() & comodel._fields.keys()
+            and not (field.check_company or field.required)
+        ):
+            return self.env._(
+                "%(field)s leaves the company: it may lead to %(model)s of another company.",
+                field=label,
+                model=self._get_model_label(comodel._name),
+            )
+        return False
+
+    def _get_model_label(self, name):
+        return self.env["ir.model"].sudo()._get(name).name or name
+
+    def _get_base_domain(self):
+        """Return the filter that every row passes.
+
+        :raise ValidationError: if it can't be read or names a field that is not there
+        """
+        self.ensure_one()
+        table = self.sudo()
+        try:
+            return read_filter(table._get_model(table.env), table.domain, table.env)
+        except ValueError as error:
+            raise ValidationError(
+                self.env._(
+                    "The filter of the data table %(table)s can't be used: %(reason)s",
+                    table=table.name,
+                    reason=error,
+                )
+            ) from error

@@ -1,0 +1,329 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+from odoo.tools import SQL, ormcache
+
+from ...engine.installed import find_model
+from ...engine.paths import check_readable, conditions, path_to_sql
+from ...engine.people_models import Today
+from ...engine.technical import is_technical
+
+LIKE = ("like", "ilike", "=like", "=ilike", "not like", "not ilike", "not =like", "not =ilike")
+
+
+class DirectmailDataTable(models.Model):
+    """Reading a data table: SQL with the rights that `_get_rows_env` says."""
+
+    _inherit = "directmail.data.table"
+
+    def _select_facts(
+        self, env, domain=Domain.TRUE, *, visible_only=True, today=None, future=False
+    ):
+        """Return SQL that selects what the rows of this table say about people.
+
+        Rows whose date is later than now are no facts yet and are left out; those without a date
+        are not.
+
+        Columns: partner_id, or else res_model, res_id and email (normalised) of a record without a
+        contact; date (timestamp, UTC; midnight for a mere date); amount (numeric, in the company's
+        currency where the table says how). Rows that speak of nobody are left out.
+
+        :param env: whose rights count; its allowed companies are those looked at
+        :param domain: further conditions on the table's model
+        :param visible_only: leave out contacts that the user may not read, and archived ones. A
+            caller that does so itself saves the time.
+        :param today: an `engine.people_models.Today` that says what is now and on whose calendar;
+            by default this moment, and the time zone of ``env``
+        :param future: have rows that are later than now count too
+        :rtype: SQL
+        :raise AccessError: if the user may not read the model, or a field that is used
+        :raise UserError: if the table can't be used any more
+        """
+        self.ensure_one()
+        table = self.with_env(env).sudo()
+        happened = Domain.TRUE if future else table._get_happened(env, today)
+        model, query = table._search_rows(env, Domain(domain), happened)
+        if table.partner_path:
+            partner = path_to_sql(model, table.partner_path, query)
+        else:
+            partner = SQL("NULL::int")
+        email = table._email_to_sql(model, query)
+        if not email:
+            query.add_where(SQL("%s IS NOT NULL", partner))
+        if visible_only and table.partner_path and table.partner_path != "id":
+            visible = table._search_contacts(env).subselect()
+            if email:
+                # Not "or in": PostgreSQL would go through all contacts for every row.
+                query.add_where(
+                    SQL(
+                        "(%s IS NULL OR EXISTS (SELECT FROM %s visible WHERE visible.id = %s))",
+                        *(partner, visible, partner),
+                    )
+                )
+            else:
+                query.add_where(SQL("%s IN %s", partner, visible))
+        lonely = SQL("%s IS NULL", partner)
+        if email:
+            record = SQL("CASE WHEN %s THEN %s END", lonely, SQL.identifier(query.table, "id"))
+            model_name = SQL("CASE WHEN %s THEN %s::varchar END", lonely, table.model_name)
+            email = SQL("CASE WHEN %s THEN %s END", lonely, email)
+        else:
+            record, model_name, email = SQL("NULL::int"), SQL("NULL::varchar"), SQL("NULL::text")
+        return query.select(
+            SQL("%s AS partner_id", partner),
+            SQL("%s AS res_model", model_name),
+            SQL("%s AS res_id", record),
+            SQL("%s AS email", email),
+            SQL("%s AS date", table._date_to_sql(model, query)),
+            SQL("%s AS amount", table._amount_to_sql(model, query)),
+        )
+
+    def _get_where(self, env, domain, *, future=False):
+        """Return the rows of a table of contacts as a condition on `res_partner`.
+
+        :param env, future: as `_select_facts`, which also says what is raised
+        :return: SQL, or None if finding the rows takes more than a look at each
+        """
+        self.ensure_one()
+        table = self.with_env(env).sudo()
+        happened = Domain.TRUE if future else table._get_happened(env)
+        model, query = table._search_rows(env, domain, happened)
+        alone = query.from_clause == SQL.identifier(model._table)
+        return SQL("(%s)", query.where_clause) if alone and query.where_clause else None
+
+    def _select_contacts(self, env):
+        """Return SQL (res_model, res_id, partner_id) of the table's records that have a contact.
+
+        :param env: whose rights count, as for `_select_facts`
+        :rtype: SQL
+        :raise AccessError: if the user may not read the model
+        """
+        self.ensure_one()
+        table = self.with_env(env).sudo()
+        model, query = table._search_rows(env, Domain.TRUE)
+        partner = path_to_sql(model, table.partner_path, query)
+        query.add_where(SQL("%s IS NOT NULL", partner))
+        return query.select(
+            SQL("%s::varchar AS res_model", table.model_name),
+            SQL("%s AS res_id", SQL.identifier(query.table, "id")),
+            SQL("%s AS partner_id", partner),
+        )
+
+    def _select_lonely(self, env):
+        """Return SQL that selects the ids of the rows without a contact: people by themselves.
+
+        :param env: as `_select_facts`, which also says what is raised
+        """
+        self.ensure_one()
+        model, query = self.with_env(env).sudo()._search_rows(env, Domain.TRUE)
+        if self.sudo().partner_path:
+            partner = path_to_sql(model, self.sudo().partner_path, query)
+            query.add_where(SQL("%s IS NULL", partner))
+        return query.select()
+
+    @api.model
+    @ormcache("company_id")
+    def _select_present(self, company_id):
+        """Return SQL that looks up what the record of a row named `people` is like now.
+
+        One row (partner_id, email, is_there) where the record that `people.res_model` and
+        `people.res_id` name is there and not archived, else none. Where several data tables know an
+        address of it, the one that `people.email` holds counts, else that of the first table.
+
+        Read with all rights: who is in a task was decided with those of people.
+
+        :param int company_id: only its own data tables and those that came with an app count
+        :rtype: SQL
+        """
+        tables = (
+            self.sudo()
+            .with_context(active_test=False)
+            .search([("email_path", "!=", False), ("company_id", "in", [company_id, False])])
+        )
+        found = [
+            table._select_one(number)
+            for number, table in enumerate(
+                tables.sorted(lambda table: (not table.preset, table.id))
+            )
+            if find_model(self.env, table.model_name) is not None
+            and not is_technical(table.model_name)
+        ]
+        nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
+        return SQL(
+            """SELECT known.partner_id, known.email, TRUE AS is_there FROM (%s) AS known
+                ORDER BY known.email IS NOT DISTINCT FROM people.email DESC, known.number
+                LIMIT 1""",
+            SQL(" UNION ALL ").join([nobody, *found]),
+        )
+
+    def _select_one(self, number):
+        """Return SQL (number, partner_id, email) of the record that `people` names."""
+        self.ensure_one()
+        model = self._get_model(self.env).with_context(active_test=True)
+        query = model._search(Domain.TRUE)
+        partner = SQL("NULL::int")
+        if self.partner_path:
+            partner = path_to_sql(model, self.partner_path, query)
+        email = self._email_to_sql(model, query)
+        query.add_where(SQL("people.res_model = %s", self.model_name))
+        query.add_where(SQL("%s = people.res_id", SQL.identifier(query.table, "id")))
+        return query.select(SQL("%s", number), partner, SQL("(%s)::text", email))
+
+    @api.model
+    def _select_readable(self, env, people):
+        """Return people without those records of other models that a user may not read.
+
+        A record counts as readable where a data table tells the user of it.
+
+        :param env: whose rights count, limited to the company
+        :param SQL people: columns partner_id, res_model, res_id, and whichever others
+        :return: SQL; the same columns
+        """
+        readable = []
+        for table in self.with_env(env).sudo().search([("email_path", "!=", False)]):
+            if table.with_env(env)._is_usable():
+                ids = table._select_lonely(env)
+                readable.append(
+                    SQL("SELECT %s::varchar, id FROM (%s) records(id)", table.model_name, ids)
+                )
+        people = SQL("SELECT * FROM (%s) people", people)
+        others = SQL("%s WHERE partner_id IS NOT NULL OR res_id IS NULL", people)
+        if not readable:
+            return others
+        # An "or" of the two would keep PostgreSQL from joining: it would look again at each row.
+        return SQL(
+            "%s UNION ALL %s WHERE partner_id IS NULL AND (res_model, res_id) IN (%s)",
+            others,
+            people,
+            SQL(" UNION ALL ").join(readable),
+        )
+
+    def _search_contacts(self, env):
+        """Return the Query of the contacts that the user may choose."""
+        return env["res.partner"]._search(Domain.TRUE)
+
+    def _get_happened(self, env, today=None):
+        """Return the condition that a row's date is not later than now, or that it has none.
+
+        Part of what the table is, like its base filter: it may name a field that is not ticked.
+
+        :param today: as for `_select_facts`
+        :rtype: Domain
+        """
+        if not self.date_field:
+            return Domain.TRUE
+        today = today or Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
+        end = today.end(self._has_mere_dates())
+        return Domain(self.date_field, "<", end) | Domain(self.date_field, "=", False)
+
+    def _search_rows(self, env, domain, happened=Domain.TRUE):
+        """Return (model, Query): the rows that the user may look at, and the model to read them.
+
+        An open table is read with the rights of who opened it, so only the ticked fields may be
+        named.
+
+        :param happened: of `_get_happened`, where rows count as facts
+        :raise AccessError, UserError: as `_check_usable`
+        """
+        rows_env = self.with_env(env)._check_usable()
+        model = self._get_model(rows_env)
+        check_readable(model, domain)
+        if rows_env != env:
+            domain = self._restrict(env, domain)
+        domain &= self._get_base_domain() & happened
+        if "company_id" in model._fields and model._fields["company_id"].store:
+            domain &= Domain("company_id", "in", [*rows_env.companies.ids, False])
+        return model, model._search(domain)
+
+    def _restrict(self, env, domain):
+        """Return a filter for an open table in which nothing but ticked fields decides.
+
+        A ticked relation may be followed as far as the user's own rights go.
+
+        :raise AccessError: for any other field
+        """
+
+        def restrict(condition):
+            name, *rest = condition.field_expr.split(".", 1)
+            if name == "id" and isinstance(condition.value, SQL):
+                return condition  # a list that was chosen by somebody who could read it
+            self._check_ticked(name)
+            field = self._get_model(env)._fields[name]
+            operator = condition.operator
+            if not field.comodel_name:
+                return condition
+            comodel = env[field.comodel_name]
+            if rest:
+                inner = Domain(rest[0], operator, condition.value)
+            elif operator in LIKE:
+                inner = Domain("display_name", operator.removeprefix("not "), condition.value)
+            elif operator in ("any", "not any"):
+                inner = Domain(condition.value)
+            elif operator in ("in", "not in", "=", "!="):
+                return condition
+            else:
+                raise AccessError(
+                    self.env._("%s can't be filtered in this way.", field._description_string(env))
+                )
+            check_readable(comodel, inner)
+            negative = not rest and operator.startswith("not ")
+            return Domain(
+                name, "not any" if negative else "any", comodel._search(inner, active_test=False)
+            )
+
+        list(conditions(self._get_model(env).sudo(), domain))  # names that are not there
+        return domain.map_conditions(restrict)
+
+    def _check_ticked(self, name):
+        if name not in self._get_setting().field_ids.mapped("name"):
+            raise AccessError(
+                self.env._(
+                    "The data table %(table)s is not open for the field %(field)s.",
+                    table=self.name,
+                    field=name,
+                )
+            )
+
+    def _email_to_sql(self, model, query):
+        """Return SQL for the normalised address of a row, or None."""
+        if not self.email_path:
+            return None
+        raw = path_to_sql(model, self.email_path, query)
+        if self.email_path.endswith("email_normalized"):
+            return raw
+        return SQL("NULLIF(lower(btrim(COALESCE(substring(%s FROM %s), %s))), '')",
+                   raw, "<([^<>]+)>", raw)  # fmt: skip
+
+    def _is_open(self, name):
+        """Tell whether a fact may be told: what "at least 100" tells is as good as the amount."""
+        setting, path = self._get_setting(), self.sudo()[name]
+        ticked = setting.field_ids.mapped("name")
+        return bool(path) and (not setting.is_open or path.split(".")[0] in ticked)
+
+    def _check_open(self, name):
+        """Refuse a fact that the table has but does not tell marketing users.
+
+        :raise AccessError: naming the field
+        """
+        path = self.sudo()[name]
+        if path and not self._is_open(name):
+            self.sudo()._check_ticked(path.split(".")[0])
+
+    def _date_to_sql(self, model, query):
+        if not self._is_open("date_field"):
+            return SQL("NULL::timestamp")
+        return SQL("(%s)::timestamp", path_to_sql(model, self.date_field, query))
+
+    def _has_mere_dates(self):
+        """Tell whether the date of a row says the day only."""
+        self.ensure_one()
+        return bool(self.date_field) and self._get_steps("date_field")[-1][1].type == "date"
+
+    def _amount_to_sql(self, model, query):
+        if not self._is_open("amount_field"):
+            return SQL("NULL::numeric")
+        amount = SQL("(%s)::numeric", path_to_sql(model, self.amount_field, query))
+        if not self.rate_field:
+            return amount
+        rate = path_to_sql(model, self.rate_field, query)
+        return SQL("%s / COALESCE(NULLIF(%s, 0), 1)::numeric", amount, rate)

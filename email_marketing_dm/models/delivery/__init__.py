@@ -1,0 +1,8 @@
+from . import (
+    directmail_delivery,
+    directmail_event_count,
+    directmail_event,
+    directmail_event_open,
+    directmail_poll,
+    directmail_gate,
+)

@@ -1,0 +1,251 @@
+import hashlib
+import logging
+from datetime import timedelta, timezone
+
+from odoo import api, fields, models
+from odoo.service.model import retrying
+from odoo.tools import SQL
+
+from ...engine import events
+from ...privacy.address import normalise, scrub
+from ...privacy.machines import is_machine
+
+_logger = logging.getLogger(__name__)
+
+CRON = "email_marketing_dm.ir_cron_directmail_events"
+BATCH = 20_000
+#: how long after a minute its facts are applied, and when those that could not be are tried again
+GRACE, RETRY = timedelta(seconds=10), timedelta(minutes=1)
+#: {database: the minute for which this process has woken the job}
+_woken = {}
+MESSAGE_MAX = 250
+
+
+class DirectmailEvent(models.Model):
+    """The inbox of facts from outside: pushed, polled, or seen by our own links.
+
+    Receiving only inserts; one job per company applies them. A fact carries a delivery or an
+    address key, never an address, and may come twice or in any order. One that fits no mail of
+    ours is kept, and changes nothing.
+    """
+
+    _name = "directmail.event"
+    _description = "DirectMail Event"
+    _inherit = ["directmail.seen"]
+    _log_access = False
+    _order = "id"
+    _rec_name = "kind"
+
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    account_id = fields.Many2one("directmail.account", readonly=True, ondelete="cascade")
+    delivery_id = fields.Many2one(
+        "directmail.delivery", readonly=True, index="btree_not_null", ondelete="cascade"
+    )
+    task_id = fields.Many2one(related="delivery_id.task_id", string="Email task")
+    address_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    kind = fields.Selection(
+        [
+            ("delivered", "Delivered"),
+            ("failed", "Failed"),
+            ("invalid", "Invalid address"),
+            ("spam", "Spam"),
+            ("open", "Opened"),
+            ("click", "Clicked"),
+            ("unsubscribe", "Unsubscribed"),
+            ("subscribe", "Subscribed again"),
+            ("complaint", "Reported as spam"),
+            ("listed", "On DirectMail's list of invalid addresses"),
+            ("other", "Something else"),
+        ],
+        "What happened",
+        required=True,
+        readonly=True,
+    )
+    source = fields.Selection(
+        [("push", "Pushed"), ("poll", "Polled"), ("own", "Own links")],
+        "How we know",
+        required=True,
+        readonly=True,
+    )
+    occurred_at = fields.Datetime("When", required=True, readonly=True)
+    machine = fields.Boolean("By a machine", readonly=True)
+    link_id = fields.Many2one(
+        "directmail.link", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    code = fields.Char(readonly=True)
+    message = fields.Char(readonly=True)
+    fingerprint = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+
+    _fingerprint_unique = models.UniqueIndex("(fingerprint)")
+    _subscribe_index = models.Index("(company_id, occurred_at) WHERE kind = 'subscribe'")
+    _stray_index = models.Index("(account_id) WHERE delivery_id IS NULL")
+
+    @api.model
+    def _seen_to_sql(self, alias, query=None):
+        """Override: what happened to somebody is seen by whoever sees the delivery."""
+        delivery = SQL.identifier("seen_delivery")
+        return SQL(
+            """(%(alias)s.delivery_id IS NULL OR EXISTS (
+                SELECT FROM directmail_delivery %(delivery)s
+                 WHERE %(delivery)s.id = %(alias)s.delivery_id AND %(seen)s))""",
+            alias=alias,
+            delivery=delivery,
+            seen=self.env["directmail.delivery"]._seen_to_sql(delivery),
+        )
+
+    def _receive(self, facts):
+        """Insert facts that are not there yet: see `engine.events.insert`.
+
+        :param facts: a list of `engine.events.Fact`
+        :return: how many were new
+        :rtype: int
+        """
+        new = events.insert(self.env, facts)
+        if new:
+            self._wake_cron()
+        return new
+
+    def _wake_cron(self):
+        """Have the new facts applied within the next minute, as one job for all that come in it.
+
+        Not one trigger for each fact: the first of a minute makes it for this process. It is due
+        some seconds after the minute, by when every fact of the minute is committed.
+        """
+        name, now = self.env.cr.dbname, fields.Datetime.now()
+        minute = now.replace(second=0) + timedelta(minutes=1)
+        if _woken.get(name) == minute:
+            return
+        cron = self.env.ref(CRON, raise_if_not_found=False)
+        if cron:
+            cron.sudo()._trigger(minute + GRACE)
+            self.env.cr.postcommit.add(lambda: _woken.update({name: minute}))
+
+    @api.model
+    def _get_fingerprint(self, *parts):
+        """Return what tells copies of one fact: half a SHA-256, in base 16."""
+        return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+
+    @api.model
+    def _cron_apply(self):
+        """Apply what came in, a batch of each company in turn, the longest waiting first.
+
+        What goes wrong with one company's facts holds up nobody else's.
+        """
+        cron = self.env["ir.cron"]
+        companies = self.env["res.company"].browse(events.find_companies(self.env))
+        cron._commit_progress(remaining=len(companies))
+        while companies:
+            for company in companies:
+                try:
+                    applied = retrying(lambda company=company: self._apply_batch(company), self.env)
+                except Exception:
+                    self.env.cr.rollback()
+                    _logger.exception("The events of company %s can't be applied", company.id)
+                    applied = 0
+                if applied < BATCH:
+                    companies -= company
+                if not cron._commit_progress(int(applied < BATCH)):
+                    return
+        if events.find_companies(self.env):
+            # What failed, or came in meanwhile.
+            self.env.ref(CRON).sudo()._trigger(fields.Datetime.now() + RETRY)
+
+    def _apply_batch(self, company, limit=BATCH):
+        """Apply a company's oldest facts to deliveries, counters and opt-outs.
+
+        :return: how many facts were applied
+        :rtype: int
+        """
+        self.flush_model()
+        last = events.find_batch(self.env, company.id, limit)
+        if last is None:
+            return 0
+        events.match_strays(self.env, company.id, last)
+        events.flag_bursts(self.env, company.id, last)
+        self.env["directmail.event.count"]._count_facts(company, last)
+        self.env["link.tracker.click"]._copy_events(company, last)
+        self.env["directmail.optout"]._import_facts(company, last)
+        applied, invalid = events.apply_facts(self.env, company.id, last)
+        if invalid:
+            self.env["directmail.optout"]._import_bounces(invalid)
+        self.env.invalidate_all()
+        return applied
+
+    def _apply_all(self, company):
+        """Apply everything that a company has, for a user who waits for it."""
+        while self._apply_batch(company) == BATCH:
+            pass
+
+    @api.model
+    def _make_pushed(self, account, pushed, *, company_id=None, master_key=None):
+        """Return pushed events as facts.
+
+        :param pushed: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
+        :param company_id, master_key: the account's and this server's, where they are known
+        :rtype: list[engine.events.Fact]
+        """
+        company_id = company_id or account.company_id.id
+        master_key = master_key or self.env["directmail.keyring"]._get_master_key()
+        tags = {event.tag for event, delivery_id in pushed if event.tag and not delivery_id}
+        tasks = {}
+        if tags:
+            rows = self.env["directmail.task"].search_fetch(
+                [("tag_name", "in", list(tags)), ("account_id", "=", account.id)],
+                ["tag_name"],
+                order="id desc",
+            )
+            tasks = {task.tag_name: task.id for task in rows}
+        return [
+            self._make_fact(
+                account,
+                "push",
+                event.kind,
+                event.occurred_at,
+                company_id=company_id,
+                master_key=master_key,
+                address=event.address,
+                delivery_id=delivery_id,
+                task_id=None if delivery_id else tasks.get(event.tag),
+                machine=is_machine(event.user_agent) if event.user_agent else None,
+                code=event.code or None,
+                message=event.message if event.kind != "other" else event.type,
+                # An event has its id for good, however often it is pushed.
+                fingerprint=self._get_fingerprint("push", account.id, event.event_id),
+            )
+            for event, delivery_id in pushed
+        ]
+
+    @api.model
+    def _make_fact(
+        self,
+        account,
+        source,
+        kind,
+        moment,
+        *,
+        company_id=None,
+        master_key=None,
+        address="",
+        message="",
+        **values,
+    ):
+        """Return a fact; the address becomes a key, and disappears from the message.
+
+        :param int company_id: the account's, where it is known
+        :param master_key: a `privacy.keys.MasterKey`, which many facts share
+        :param moment: aware, or None for now
+        :rtype: engine.events.Fact
+        """
+        email = normalise(address)
+        master_key = master_key or self.env["directmail.keyring"]._get_master_key()
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else None
+        return events.Fact(
+            kind=kind,
+            source=source,
+            occurred_at=moment or fields.Datetime.now(),
+            company_id=company_id or account.company_id.id,
+            account_id=account.id,
+            address_key=master_key.address_key(email) if email else None,
+            message=scrub(message, address)[:MESSAGE_MAX] or None,
+            **values,
+        )

@@ -1,0 +1,234 @@
+from datetime import timedelta, timezone
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import format_datetime
+
+from ...directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED, WINDOW_DAYS
+from ...directmail.errors import DirectMailError
+from ...privacy.address import scrub
+from ...privacy.keys import WrongKeyError
+
+KEEP = timedelta(days=WINDOW_DAYS)  # how far back DirectMail's records are read
+# A window that could not be read to its end before it got so old is begun anew.
+STALE = KEEP + timedelta(hours=12)
+# After a window was refused: hours until the next attempt, doubled by each refusal up to a day.
+RETRY_HOURS, RETRY_HOURS_MAX = 2, 24
+# What was reported late still falls into the next window.
+OVERLAP = timedelta(hours=24)
+LISTS = ("unsubscribed", "complained", "invalid")
+
+
+class DirectmailPoll(models.Model):
+    """How far one of DirectMail's records has been read.
+
+    A window is read page by page; each page's facts and the place behind it are written in one
+    transaction, so that whatever interrupts the reading, it goes on there. When the window is
+    complete, the next one begins before its end.
+    """
+
+    _name = "directmail.poll"
+    _description = "Reading of DirectMail's Records"
+    _log_access = False
+    _rec_name = "kind"
+
+    account_id = fields.Many2one(
+        "directmail.account", required=True, readonly=True, ondelete="cascade"
+    )
+    kind = fields.Selection(
+        [
+            ("details", "What became of the mails"),
+            ("unsubscribed", "Who unsubscribed"),
+            ("complained", "Who reported spam"),
+            ("invalid", "Addresses that do not exist"),
+        ],
+        "Records",
+        required=True,
+        readonly=True,
+    )
+    task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="cascade")
+    begin = fields.Datetime("Reading from", readonly=True)
+    end = fields.Datetime("Reading to", readonly=True)
+    # Sealed: DirectMail's cursors may contain somebody's address.
+    position = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    rows_read = fields.Integer("Rows of this window", readonly=True)
+    covered_until = fields.Datetime("Complete up to", readonly=True)
+    error = fields.Char(readonly=True)
+    refusals = fields.Integer("Periods refused in a row", readonly=True)
+    retry_at = fields.Datetime("Next attempt", readonly=True)
+    read_at = fields.Datetime("Last asked", readonly=True, help="With or without success.")
+
+    _source_unique = models.UniqueIndex("(account_id, kind, COALESCE(task_id, 0))")
+    _task_index = models.Index("(task_id) WHERE task_id IS NOT NULL")
+
+    def _get(self, account, kind, task=None):
+        """Return how far one of the records has been read; the first time, from nowhere."""
+        domain = [
+            ("account_id", "=", account.id),
+            ("kind", "=", kind),
+            ("task_id", "=", (task and task.id) or False),
+        ]
+        return self.search(domain) or self.create(
+            {"account_id": account.id, "kind": kind, "task_id": task and task.id}
+        )
+
+    def _read(self, calls, begin=None):
+        """Read on, or begin a new window, until it is complete or the calls are used up.
+
+        :param int calls: how many DirectMail may be asked
+        :param begin: where a new window begins (naive UTC); by default before the end of the last
+        :return: how many calls are left
+        :rtype: int
+        :raise UserError: if DirectMail can't be asked; the place is kept
+        """
+        self.ensure_one()
+        if calls <= 0:
+            return 0
+        now = fields.Datetime.now()
+        cron = self.env.context.get("cron_id")
+        if cron and self.retry_at and self.retry_at > now:
+            return calls
+        self.read_at = now
+        master_key = self.env["directmail.keyring"]._get_master_key()
+        place = self._get_place(master_key)
+        if not self.end or self.begin < now - STALE:
+            self._begin_window(now, begin)
+            place = None
+        client = self.account_id._get_client()
+        try:
+            for page, following in self._pages(client, place):
+                calls -= 1
+                facts = [fact for row in page.rows if (fact := self._make_fact(master_key, row))]
+                self.env["directmail.event"]._receive(facts)
+                place = following and master_key.encrypt(following)
+                self.write({"position": place, "rows_read": self.rows_read + len(page.rows)})
+                if not following:
+                    self._end_window()
+                in_time = not cron or self.env["ir.cron"]._commit_progress()
+                if calls <= 0 or not in_time:
+                    break
+        except DirectMailError as error:
+            if error.kind in ("invalid", "not_found"):
+                # The window itself may be what is refused; the same again would fail for ever.
+                self.error = self._refuse_window(error)
+            else:
+                self.error = scrub(self.account_id._explain(error))
+            raise UserError(self.error) from error
+        return calls
+
+    def _get_place(self, master_key):
+        """Return DirectMail's cursor behind what was read, or None.
+
+        One that was sealed with another master key can't be read, so its window begins anew.
+        """
+        if not self.position:
+            return None
+        try:
+            return master_key.decrypt(self.position)
+        except WrongKeyError:
+            self.write({"position": False, "end": False})
+            return None
+
+    def _begin_window(self, now, begin=None):
+        """Begin a window that ends now, and never later; a shorter one after each refusal.
+
+        :param begin: where it begins (naive UTC); by default before the end of the last
+        """
+        longest = max(KEEP / 2 ** min(self.refusals, 5), timedelta(hours=24))
+        begin = begin or (self.covered_until and self.covered_until - OVERLAP) or now - KEEP
+        # The client rounds both down to what each call takes; the next window begins well before.
+        begin = min(max(begin, now - longest), now - timedelta(minutes=1))
+        self.write({"begin": begin, "end": now, "position": False, "rows_read": 0})
+
+    def _end_window(self):
+        self.write(
+            {
+                "covered_until": self.end,
+                "end": False,
+                "error": False,
+                "refusals": 0,
+                "retry_at": False,
+            }
+        )
+
+    def _refuse_window(self, error):
+        """Give up a window that DirectMail refuses; the next one is shorter and begins later.
+
+        :param error: a `DirectMailError`
+        :return: one sentence for the account's page
+        """
+        hours = min(RETRY_HOURS * 2 ** min(self.refusals, 10), RETRY_HOURS_MAX)
+        tz = self.account_id.tz
+        said = {
+            "begin": format_datetime(self.env, self.begin, tz=tz),
+            "end": format_datetime(self.env, self.end, tz=tz),
+            "hours": hours,
+            "code": error.code,
+        }
+        self.write(
+            {
+                "end": False,
+                "position": False,
+                "refusals": self.refusals + 1,
+                "retry_at": fields.Datetime.now() + timedelta(hours=hours),
+            }
+        )
+        return self.env._(
+            "DirectMail refuses to return these records for the period from %(begin)s to %(end)s"
+            " (%(code)s). They are requested again in %(hours)s hours, for a shorter period; the"
+            " other records are still read. If this message stays, check the server's clock, then"
+            " send the code to Alibaba Cloud's support.",
+            **said,
+        )
+
+    def _pages(self, client, place):
+        """Iterate over (page, place behind it or None) of the window, from a place."""
+        begin, end = (moment.replace(tzinfo=timezone.utc) for moment in (self.begin, self.end))
+        if self.kind == "details":
+            pages = client.list_delivery_details(self.task_id.tag_name, begin, end, place)
+            return ((page, page.next_start) for page in pages)
+        if self.kind == "invalid":
+            pages = client.list_invalid(begin, end, place)
+            return ((page, page.next_start) for page in pages)
+        block = BLOCK_UNSUBSCRIBED if self.kind == "unsubscribed" else BLOCK_REPORTED
+        pages = client.list_blocked(block, begin, end, next_token=place)
+        return ((page, page.next_token) for page in pages)
+
+    def _make_fact(self, master_key, row):
+        """Return a row as a fact, or None for one that says nothing yet."""
+        events = self.env["directmail.event"]
+        if self.kind == "details":
+            if not row.status:
+                return None
+            kind, moment, details = row.status, row.updated_at, row
+        elif self.kind == "invalid":
+            kind, moment, details = "listed", row.updated_at, None
+        else:
+            kind = "unsubscribe" if self.kind == "unsubscribed" else "complaint"
+            moment, details = row.blocked_at, None
+        fact = events._make_fact(
+            self.account_id,
+            "poll",
+            kind,
+            moment,
+            master_key=master_key,
+            address=row.address,
+            task_id=self.task_id.id or None,
+            code=(details and details.error_classification) or None,
+            message=details.message if details else "",
+        )
+        if not fact.address_key:
+            return None
+        # A row that has no time is the same fact whenever it is read.
+        when = fact.occurred_at if moment else ""
+        parts = (self.account_id.id, self.task_id.id, fact.address_key, kind, when)
+        return fact._replace(fingerprint=events._get_fingerprint("poll", *parts))
+
+    def _get_message(self):
+        """Say what is being read and what went wrong; False if nothing."""
+        self.ensure_one()
+        if self.error:
+            return self.error
+        if self.end:
+            return self.env._("%s rows read so far; it goes on by itself.", f"{self.rows_read:,}")
+        return False

@@ -1,0 +1,188 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ...clock.spans import SPANS
+from ...engine.fatigue_rules import count_exempt
+
+EXEMPT_MAX = 100
+PERIODS_MAX = 20
+SPAN_LABELS = [(code, span.label) for code, span in SPANS.items()]
+ACTIONS = [("hold", "Hold until it ends"), ("drop", "Do not send")]
+
+
+class DirectmailFatigue(models.Model):
+    """How often the people of one company may be mailed, and when not. All off until set."""
+
+    _name = "directmail.fatigue"
+    _description = "Fatigue Control"
+    _inherit = ["directmail.guarded", "directmail.of.company", "mail.thread", "mail.activity.mixin"]
+    _rec_name = "company_id"
+    _guarded_fields = frozenset(("exempt_count", "exempt_suspended"))
+
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, default=lambda self: self.env.company
+    )
+    rule_ids = fields.One2many(
+        "directmail.fatigue.rule",
+        "fatigue_id",
+        "Limits",
+        default=lambda self: [fields.Command.create({"span": span}) for span in SPANS],
+    )
+    identity = fields.Selection(
+        [("address", "By email address"), ("contact", "By contact")],
+        "Who is one person",
+        required=True,
+        default="address",
+        tracking=True,
+    )
+    zone = fields.Selection(
+        [("account", "The account's time zone"), ("recipient", "Each recipient's time zone")],
+        "Whose clock",
+        required=True,
+        default="account",
+        tracking=True,
+    )
+    trust_contact_tz = fields.Boolean(
+        "Contacts' own time zones are right",
+        tracking=True,
+        help="Odoo fills a contact's time zone with that of whoever created it. Tick this only if"
+        " somebody keeps them right.",
+    )
+    hours_ids = fields.One2many("directmail.quiet.hours", "fatigue_id", "Do-not-disturb hours")
+    period_ids = fields.One2many("directmail.quiet.period", "fatigue_id", "Quiet periods")
+    exempt_audience_ids = fields.Many2many(
+        "directmail.audience",
+        "directmail_fatigue_exempt_rel",
+        "fatigue_id",
+        "audience_id",
+        "Exempt audiences",
+        context={"active_test": False},
+        ondelete="restrict",
+        check_company=True,
+    )
+    exempt_count = fields.Integer("Exempt people", readonly=True, copy=False)
+    exempt_suspended = fields.Boolean("Exemption suspended", readonly=True, copy=False)
+
+    _company_unique = models.UniqueIndex(
+        "(company_id)", "This company has its fatigue control already."
+    )
+
+    @api.constrains("rule_ids")
+    def _check_spans(self):
+        for fatigue in self:
+            spans = fatigue.rule_ids.mapped("span")
+            if len(set(spans)) != len(spans):
+                raise ValidationError(self.env._("There is one row for each span of time."))
+
+    @api.constrains("period_ids")
+    def _check_periods(self):
+        for fatigue in self:
+            if len(fatigue.period_ids) > PERIODS_MAX:
+                raise ValidationError(
+                    self.env._(
+                        "There can be %(max)s quiet periods, and these are %(number)s. Remove those"
+                        " that are over.",
+                        max=PERIODS_MAX,
+                        number=len(fatigue.period_ids),
+                    )
+                )
+
+    @api.constrains("hours_ids")
+    def _check_hours(self):
+        for fatigue in self:
+            quiet = set()
+            for hours in fatigue.hours_ids:
+                quiet.update(hours._get_minutes())
+            if len(quiet) == 24 * 60:
+                raise ValidationError(
+                    self.env._("The do-not-disturb hours leave no time of the day for mails.")
+                )
+
+    @api.constrains("exempt_audience_ids")
+    def _check_exempt(self):
+        for fatigue in self:
+            number = fatigue.sudo()._count_exempt()
+            if number > EXEMPT_MAX:
+                raise ValidationError(
+                    self.env._(
+                        "At most %(max)s people can be exempt, and these audiences have"
+                        " %(number)s. Choose smaller ones.",
+                        max=EXEMPT_MAX,
+                        number=number,
+                    )
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        records = super().create(vals_list)
+        records.sudo()._update_exemption()
+        return records
+
+    def write(self, vals):
+        res = super().write(vals)
+        if "exempt_audience_ids" in vals:
+            self.sudo()._update_exemption()
+        self.sudo()._release_held()
+        return res
+
+    @api.model
+    def action_open(self):
+        """Open the page of the current company, made on first use."""
+        self.check_access("write")
+        company = self.env.company
+        record = self.search([("company_id", "=", company.id)]) or self.create(
+            {"company_id": company.id}
+        )
+        # A span that is newer than the settings.
+        missing = [span for span in SPANS if span not in record.rule_ids.mapped("span")]
+        record.rule_ids = [fields.Command.create({"span": span}) for span in missing]
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_fatigue_action"
+        )
+        return {**action, "res_id": record.id}
+
+    @api.model
+    def _get_for(self, company):
+        """Return the company's fatigue control; empty if nothing was ever set."""
+        return self.sudo().search([("company_id", "=", company.id)])
+
+    def _count_exempt(self):
+        """Return how many people the exempt audiences have together."""
+        self.ensure_one()
+        self.env.flush_all()
+        return count_exempt(self.env, self.id)
+
+    def _update_exemption(self):
+        """Suspend the exemption while its audiences have too many people, and tell about it.
+
+        A part of a list would be exempt by chance, so it is all or nobody.
+        """
+        for fatigue in self:
+            number = fatigue._count_exempt()
+            suspended = number > EXEMPT_MAX
+            if suspended and not fatigue.exempt_suspended:
+                fatigue._tell_administrators(number)
+            elif fatigue.exempt_suspended and not suspended:
+                fatigue.activity_unlink(["mail.mail_activity_data_warning"])
+            if (number, suspended) != (fatigue.exempt_count, fatigue.exempt_suspended):
+                fatigue.write({"exempt_count": number, "exempt_suspended": suspended})
+
+    def _tell_administrators(self, number):
+        for user in self.env["res.users"]._get_directmail_admins(self.company_id):
+            self.with_context(lang=user.lang).activity_schedule(
+                "mail.mail_activity_data_warning",
+                user_id=user.id,
+                summary=self.with_context(lang=user.lang).env._("Nobody is exempt any more"),
+                note=self.with_context(lang=user.lang).env._(
+                    "The exempt audiences have grown to %(number)s people; at most %(max)s can be"
+                    " exempt. Until they are smaller, limits and quiet times apply to all of them.",
+                    number=number,
+                    max=EXEMPT_MAX,
+                ),
+            )
+
+    def _release_held(self):
+        """Let mails that are held be judged anew, by what is set now."""
+        self.env["directmail.task"].search(
+            [("company_id", "in", self.company_id.ids), ("state", "not in", ("done", "cancelled"))]
+        )._release_held()

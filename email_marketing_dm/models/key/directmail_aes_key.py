@@ -1,0 +1,283 @@
+import logging
+import secrets
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL, format_datetime
+
+from ...engine.encrypted import AddressReader
+from ...privacy.address import mask
+from ...privacy.aes import AesKey, AesKeyError, make_fingerprint
+from ...privacy.keys import WrongKeyError
+
+_logger = logging.getLogger(__name__)
+
+CRON = "email_marketing_dm.ir_cron_directmail_aes"
+BATCH = 2000  # contacts whose addresses are read in one transaction
+SAMPLES = 10
+
+
+class DirectmailAesKey(models.Model):
+    """The key with which a company encrypted the addresses it hands to its marketing people.
+
+    It is entered once: with another one, what is encrypted already could no longer be read. The
+    same key may be entered again, for a server whose master key was lost, or with another mode.
+    """
+
+    _name = "directmail.aes.key"
+    _description = "AES Key"
+    _inherit = ["directmail.guarded", "directmail.of.company"]
+    _rec_name = "company_id"
+    _guarded_fields = frozenset(
+        (
+            "entered_at",
+            "fingerprint",
+            "fingerprint_salt",
+            "key_sealed",
+            "position",
+            "reading",
+            "reference",
+        )
+    )
+
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company, index=True
+    )
+    key = fields.Char(
+        "AES key",
+        compute="_compute_key",
+        inverse="_inverse_key",
+        help="Exactly 16 characters: 0-9, A-F, a-f. Stored encrypted and never shown again.",
+    )
+    key_sealed = fields.Char(groups=fields.NO_ACCESS)
+    mode = fields.Selection(
+        [
+            ("gcm", "AES-128-GCM, nonce in front (recommended)"),
+            ("ecb", "AES-128-ECB"),
+            ("cbc", "AES-128-CBC, no longer offered"),
+        ],
+        required=True,
+        default="ecb",
+        help="How the addresses were encrypted. Quick Audience and MySQL's AES_ENCRYPT use ECB."
+        " If you encrypt addresses anew, use GCM: nobody can change such a value unnoticed.",
+    )
+    fingerprint = fields.Char(groups=fields.NO_ACCESS)
+    fingerprint_salt = fields.Char(groups=fields.NO_ACCESS)
+    # Tells which values were read with this key and mode; says nothing about the key.
+    reference = fields.Char(groups=fields.NO_ACCESS)
+    entered_at = fields.Datetime("Entered", readonly=True)
+    is_usable = fields.Boolean(compute="_compute_is_usable", compute_sudo=True)
+    # Contacts up to this id have been read with the key.
+    position = fields.Integer(groups=fields.NO_ACCESS)
+    reading = fields.Boolean("Addresses are being read", readonly=True)
+    sample = fields.Text(
+        "Encrypted addresses",
+        store=False,
+        help="A few encrypted addresses, one a line. Nothing of this is saved.",
+    )
+    sample_result = fields.Text("What they are", compute="_compute_sample_result")
+
+    _company_unique = models.Constraint(
+        "UNIQUE(company_id)", "This company has an AES key already: open that one."
+    )
+
+    def _compute_key(self):
+        self.key = False
+
+    def _inverse_key(self):
+        for record in self:
+            if record.key:
+                record._enter(record.key.strip())
+        # Whoever saves a form gets back what the cache holds.
+        self.invalidate_recordset(["key"], flush=False)
+
+    @api.depends("key_sealed")
+    def _compute_is_usable(self):
+        for record in self:
+            record.is_usable = bool(record._open())
+
+    @api.depends("key", "mode", "sample")
+    def _compute_sample_result(self):
+        for record in self:
+            values = [line for line in (record.sample or "").splitlines() if line.strip()]
+            record.sample_result = bool(values) and record._check_sample(values[:SAMPLES])
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not all(vals.get("key") for vals in vals_list):
+            raise UserError(self.env._("Enter the AES key."))
+        records = super().create(vals_list)
+        if "cbc" in records.mapped("mode"):
+            records._refuse_cbc()
+        return records
+
+    def write(self, vals):
+        if vals.get("mode") == "cbc" and set(self.mapped("mode")) - {"cbc"}:
+            self._refuse_cbc()
+        if "mode" in vals and not vals.get("key"):
+            if any(record.mode != vals["mode"] for record in self):
+                raise UserError(self.env._("To change the mode, enter the same AES key again."))
+        # The mode first: the key is written down together with it.
+        key = vals.get("key")
+        res = super().write({name: value for name, value in vals.items() if name != "key"})
+        return super().write({"key": key}) if key else res
+
+    # === BUSINESS === #
+
+    def _refuse_cbc(self):
+        raise UserError(
+            self.env._(
+                "AES-128-CBC is no longer offered, because the addresses can be found out by"
+                " uploading changed values. Choose AES-128-GCM."
+            )
+        )
+
+    def _check_sample(self, values):
+        """Say of encrypted values what they are, with the addresses masked."""
+        try:
+            key = AesKey(self.key.strip(), self.mode) if self.key else self._origin.sudo()._open()
+        except AesKeyError:
+            return self.env._("The AES key must have exactly 16 characters: 0-9, A-F, a-f.")
+        if not key:
+            return self.env._("Enter the AES key first.")
+        is_known = self.env["directmail.aes.known"]._get_test()
+        addresses = [key.read_address(value, is_known) for value in values]
+        lines = [
+            mask(address) if address else self.env._("can't be decrypted to an address")
+            for address in addresses
+        ]
+        if not any(addresses):
+            lines.append(self.env._("None of them fits this key. Is another mode right?"))
+        return "\n".join(lines)
+
+    def _enter(self, text):
+        """Keep a key, or check that it is the one that was entered before.
+
+        :raise UserError: if it is no AES key, or another one than before
+        """
+        self.ensure_one()
+        record = self.sudo()
+        master_key = self.env["directmail.keyring"]._get_master_key()
+        record._seal(text, master_key)
+        record.write({"position": 0, "reading": True})
+        self.env.ref(CRON).sudo()._trigger()
+        self.env["directmail.rekey"]._resolve()
+
+    def _seal(self, text, master_key):
+        """Keep a key, encrypted with a master key.
+
+        :raise UserError: as `_enter`
+        """
+        self.ensure_one()
+        record = self.sudo()
+        try:
+            AesKey(text, self.mode)
+        except AesKeyError as error:
+            raise UserError(
+                self.env._("The AES key must have exactly 16 characters: 0-9, A-F, a-f.")
+            ) from error
+        salt = record.fingerprint_salt or secrets.token_hex(16)
+        fingerprint = make_fingerprint(text, salt)
+        if record.fingerprint and record.fingerprint != fingerprint:
+            raise UserError(
+                self.env._(
+                    "This is not the key that was entered on %(date)s. The key of a company can't"
+                    " be changed: addresses that are encrypted with it could no longer be read.",
+                    date=format_datetime(self.env, record.entered_at),
+                )
+            )
+        record.write(
+            {
+                "key_sealed": master_key.encrypt(text),
+                "fingerprint": fingerprint,
+                "fingerprint_salt": salt,
+                "reference": master_key.address_key(f"aes/{self.mode}/{text}")[:16],
+                "entered_at": record.entered_at or fields.Datetime.now(),
+            }
+        )
+
+    def _open(self, master_key=None):
+        """Return the `AesKey`; None if there is none or this server's master key is another.
+
+        :param master_key: by default the key of this server and the data
+        """
+        if not self.sudo().key_sealed:
+            return None
+        try:
+            master_key = master_key or self.env["directmail.keyring"]._get_master_key()
+            return AesKey(master_key.decrypt(self.sudo().key_sealed), self.mode)
+        except (UserError, WrongKeyError, AesKeyError) as error:
+            _logger.warning(
+                "The AES key of company %s can't be used: %s", self.company_id.id, error
+            )
+            return None
+
+    @api.model
+    def _get_reader(self, company=None, master_key=None):
+        """Return what reads encrypted addresses in the name of a company, or of all.
+
+        :param company: a `res.company` record; without one, each contact's own company decides
+        :param master_key: by default the key of this server and the data
+        :rtype: engine.encrypted.AddressReader
+        """
+        domain = [("company_id", "=", company.id)] if company else []
+        keys = {}
+        for record in self.sudo().search(domain):
+            if key := record._open(master_key):
+                keys[record.company_id.id] = (record.reference, key)
+        if keys and not master_key:
+            master_key = self.env["directmail.keyring"]._get_master_key()
+        return AddressReader(master_key, keys, self.env["directmail.aes.known"]._get_test())
+
+    @api.model
+    def _read_again(self):
+        """Have all encrypted contacts read by the cron."""
+        records = self.sudo().search([("fingerprint", "!=", False)])
+        if records:
+            records.write({"position": 0, "reading": True})
+            self.env.ref(CRON).sudo()._trigger()
+
+    @api.model
+    def _is_in_use(self, company):
+        """Tell whether a company has people whose address is encrypted."""
+        return bool(self.sudo().search_count([("company_id", "=", company.id)], limit=1))
+
+    @api.model
+    def _get_reference(self, company):
+        """Return what marks the values that the company's present key has read; None without."""
+        return self.sudo().search([("company_id", "=", company.id)]).reference or None
+
+    @api.model
+    def _cron_read_addresses(self):
+        """Read, with keys that were entered since, the addresses that contacts have already."""
+        for record in self.search([("reading", "=", True)]):
+            progress = self.env["ir.cron"]._commit_progress(remaining=1)
+            while record._read_batch():
+                progress = self.env["ir.cron"]._commit_progress(1, remaining=1)
+                if not progress:
+                    self.env.ref(CRON)._trigger()
+                    return
+            record.reading = False
+            self.env["ir.cron"]._commit_progress(1, remaining=0)
+
+    def _read_batch(self):
+        """Read the addresses of the next contacts; return how many there were."""
+        self.ensure_one()
+        partners = self.env["res.partner"]
+        partners.flush_model(["email_encrypted", "company_id"])
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT id, email_encrypted, company_id FROM res_partner
+                    WHERE id > %(position)s AND email_encrypted IS NOT NULL
+                      AND (company_id = %(company)s OR company_id IS NULL)
+                    ORDER BY id LIMIT %(batch)s""",
+                position=self.position,
+                company=self.company_id.id,
+                batch=BATCH,
+            )
+        )
+        if rows:
+            self._get_reader().write_partners(self.env, rows)
+            partners.invalidate_model()
+            self.position = rows[-1][0]
+        return len(rows)

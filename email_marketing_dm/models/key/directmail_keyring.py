@@ -1,0 +1,208 @@
+import logging
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+
+from odoo import api, models
+from odoo.tools import config, str2bool
+
+from ...engine.keyed import has_keyed_rows, identify, key_blacklist
+from ...engine.sql import set_pads
+from ...exceptions import MasterKeyProblem
+from ...privacy.keys import MasterKeyError, load_master_key
+
+_logger = logging.getLogger(__name__)
+
+CONFIG_OPTION = "directmail_master_key"
+ENVIRONMENT_VARIABLE = "DIRECTMAIL_MASTER_KEY"
+KEY_FILE = "directmail_master.key"
+# A cron that can't run is looked at every minute: one line in the log each time, not one per cron.
+REPORT_SECONDS = 50
+_reported = {}
+
+
+@lru_cache(maxsize=8)
+def _load(configured, path, _stamp):
+    return load_master_key(configured, Path(path), create=False)
+
+
+def _get_stamp(path):
+    """Return what changes when the file is replaced, so that the right key works at once."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+class DirectmailKeyring(models.AbstractModel):
+    """Gives access to the master key, which is never in the database.
+
+    A copy of the database alone therefore reveals no secret and can't match addresses. The key is
+    given out only where it is the one that the database's address keys were made with.
+    """
+
+    _name = "directmail.keyring"
+    _description = "DirectMail Keyring"
+
+    def _register_hook(self):
+        """Override: say so in the log when a server starts that must not send."""
+        super()._register_hook()
+        data_key = self.env["directmail.data.key"]
+        # Raw SQL only: new code may meet a database that is not upgraded yet.
+        if data_key._exists() and (row := data_key._read_key()) and not row[1]:
+            host = self._find_host_key()
+            if not host or host.fingerprint != row[0]:
+                self._report_problem()
+
+    @api.model
+    def _get_master_key(self):
+        """Return this server's master key, if it is the key of the data.
+
+        It comes from the server's configuration, the environment, or a file (mode 0600) in the
+        data directory. That file is made on first use, but never where something in the database
+        already belongs to a key.
+
+        :rtype: directmail.keys.MasterKey
+        :raise MasterKeyProblem: if there is no usable key, or it is not the key of the data
+        """
+        row = self.env["directmail.data.key"]._read_key()
+        if row and not row[1]:
+            host = self._find_host_key()
+            if host and host.fingerprint == row[0]:
+                set_pads(self.env, host)
+                return host
+        return self._settle(row)
+
+    def _settle(self, row):
+        """Return the master key where it is not the known key of the data, or explain why not."""
+        data_key = self.env["directmail.data.key"]
+        if row and row[1]:
+            raise MasterKeyProblem(
+                "rekeying",
+                self.env._(
+                    "The keys of opt-outs and addresses are being recomputed for a new master key."
+                    " Sending and everything that matches addresses continues when that is done."
+                ),
+            )
+        keyed = has_keyed_rows(self.env)
+        host = self._load_host_key(create=not keyed)
+        if keyed:
+            fingerprint = row[0] if row else identify(self.env, host)
+            if not row:
+                data_key._write_key(fingerprint)
+            if host.fingerprint != fingerprint:
+                raise self._explain_mismatch(fingerprint, host)
+        else:
+            data_key._write_key(host.fingerprint)
+            key_blacklist(self.env, host, anew=True)
+        return host
+
+    def _explain_mismatch(self, fingerprint, host):
+        return MasterKeyProblem(
+            "mismatch",
+            self.env._(
+                "Nothing is sent from this server: its master key is not the one that the opt-outs"
+                " and addresses in this database were saved with, so people who have unsubscribed"
+                " would not be recognized. Ask an administrator, who finds what to do under"
+                " Configuration → Master key."
+            ),
+            self.env._(
+                "The key of this server is %(here)s, the one of the data %(data)s. Give this server"
+                " the right master key. If that key is lost, have the keys recomputed.",
+                here=host.fingerprint,
+                data=fingerprint,
+            ),
+        )
+
+    @api.model
+    def _load_host_key(self, create=False):
+        """Return this server's master key, whatever the data belong to.
+
+        In this transaction SQL may compute address keys with it: see `engine.sql.address_key`.
+
+        :param bool create: make the key file if there is neither a file nor a configured key
+        :rtype: directmail.keys.MasterKey
+        :raise MasterKeyProblem: if there is no usable key
+        """
+        key = self._read_host_key(create)
+        set_pads(self.env, key)
+        return key
+
+    def _read_host_key(self, create=False):
+        configured = config.get(CONFIG_OPTION) or os.environ.get(ENVIRONMENT_VARIABLE) or None
+        path = str(Path(config["data_dir"]) / KEY_FILE)
+        try:
+            if create and not configured and _get_stamp(path) is None:
+                load_master_key(None, Path(path), create=True)
+            return _load(configured, path, None if configured else _get_stamp(path))
+        except (MasterKeyError, OSError) as error:
+            raise MasterKeyProblem(
+                "missing",
+                self.env._(
+                    "Nothing is sent from this server: it has no usable master key. Ask an"
+                    " administrator, who finds the reason under Configuration → Master key."
+                ),
+                self.env._(
+                    "%(reason)s\nAsk the administrator of the server to set %(option)s in its"
+                    " configuration to the key that was used before. If that key is lost, set a new"
+                    " one and have the keys recomputed.",
+                    reason=error,
+                    option=CONFIG_OPTION,
+                ),
+                # Not from the error: a traceback, which the client gets too, would quote it.
+            ) from None
+
+    @api.model
+    def _find_host_key(self):
+        """Return this server's master key, whatever the data belong to; None without one.
+
+        For Python only: SQL computes address keys with what the methods above return.
+        """
+        try:
+            return self._read_host_key()
+        except MasterKeyProblem:
+            return None
+
+    @api.model
+    def _find_problem(self):
+        """Return why this server may not use its master key with this database.
+
+        :rtype: MasterKeyProblem, or None if it may
+        """
+        try:
+            self._get_master_key()
+        except MasterKeyProblem as problem:
+            return problem
+        return None
+
+    @api.model
+    def _leaves_to_others(self, model_name):
+        """Tell whether a cron of a model must be left to another server, or to a later time.
+
+        :param str model_name: of the cron
+        """
+        data_key = self.env["directmail.data.key"]
+        if not model_name.startswith("directmail.") or not data_key._exists():
+            return False
+        if model_name == "directmail.rekey":
+            row, host = data_key._read_key(), self._find_host_key()
+            return bool(row and row[1] and (not host or host.fingerprint != row[1]))
+        problem = self._find_problem()
+        if problem and problem.kind != "rekeying":
+            self._report_problem()
+        return bool(problem)
+
+    def _report_problem(self):
+        """Log an error, at most once a minute."""
+        now = time.monotonic()
+        if _reported.get(self.env.cr.dbname, float("-inf")) + REPORT_SECONDS > now:
+            return
+        _reported[self.env.cr.dbname] = now
+        problem = self.with_context(lang="en_US")._find_problem()
+        # A test copy is not meant to send.
+        neutralized = self.env["ir.config_parameter"].sudo().get_param("database.is_neutralized")
+        level = logging.INFO if str2bool(neutralized or "0", False) else logging.ERROR
+        if problem:
+            _logger.log(level, "DirectMail: %s", problem.full_text)

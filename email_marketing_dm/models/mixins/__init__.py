@@ -1,0 +1,10 @@
+from . import (
+    directmail_guarded,
+    directmail_links,
+    directmail_of_company,
+    directmail_used,
+    directmail_owned,
+    directmail_seen,
+    directmail_key_problem,
+    directmail_person,
+)

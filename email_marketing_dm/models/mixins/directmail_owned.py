@@ -1,0 +1,229 @@
+from lxml.builder import E
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+
+from ...groups import GROUP_ADMIN
+
+ACTIVITY = "mail.mail_activity_data_todo"
+
+
+class DirectmailOwned(models.AbstractModel):
+    """Records whose owner's rights count, and who may become an owner.
+
+    Everybody owns what they make. Somebody else becomes the owner only where an administrator of
+    the company says so, and agrees before anything is read with their rights. Owners are asked
+    again when somebody else changes what is read.
+    """
+
+    _name = "directmail.owned"
+    _description = "Record With the Rights of Its Owner"
+    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
+    _guarded_fields = frozenset(("owner_pending",))
+
+    owner_pending = fields.Boolean(
+        "Waits for its owner",
+        readonly=True,
+        copy=False,
+        help="The owner was appointed, or somebody else has changed what is read, and the owner has"
+        " not agreed yet. Until then nothing is read with the owner's rights.",
+    )
+    is_owner = fields.Boolean(compute="_compute_is_owner")
+    may_appoint = fields.Boolean(compute="_compute_is_owner")
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Override: every form says that the record waits for its owner, and lets them agree."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if view_type == "form":
+            header = arch.find("header")
+            place = 0 if header is None else arch.index(header) + 1
+            arch.insert(place, self._make_take_over_banner())
+        return arch, view
+
+    def _make_take_over_banner(self):
+        return E.div(
+            E.span(
+                self.env._(
+                    "The owner was appointed, or somebody else has changed this, and the owner has"
+                    " not agreed yet. Nothing is read with the owner's rights before."
+                ),
+                invisible="is_owner",
+            ),
+            E.span(
+                self.env._(
+                    "You were made the owner, or somebody else has changed this. What is used here"
+                    " will be read with your rights. Take over if you agree."
+                ),
+                invisible="not is_owner",
+            ),
+            E.button(
+                name="action_take_over",
+                type="object",
+                string=self.env._("Take over"),
+                invisible="not is_owner",
+                **{"class": "btn-primary ms-2"},
+            ),
+            role="status",
+            invisible="not owner_pending",
+            **{"class": "alert alert-warning mb-0"},
+        )
+
+    @api.depends("user_id")
+    @api.depends_context("uid")
+    def _compute_is_owner(self):
+        may_appoint = self.env.user.has_group(GROUP_ADMIN)
+        for record in self:
+            record.is_owner = record.user_id == self.env.user
+            record.may_appoint = may_appoint
+
+    @api.constrains("user_id", "company_id")
+    def _check_owner(self):
+        for record in self:
+            if record.company_id and record.company_id not in record.user_id.sudo().company_ids:
+                raise ValidationError(
+                    self.env._(
+                        "%(owner)s does not work in %(company)s and can't own %(record)s.",
+                        owner=record.user_id.name,
+                        company=record.company_id.name,
+                        record=record.display_name,
+                    )
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        records = super().create(vals_list)
+        # Not by what was asked for: the context and stored defaults may name somebody, too.
+        records._settle_owner()
+        return records
+
+    def write(self, vals):
+        if "user_id" not in vals:
+            return super().write(vals)
+        self._check_may_appoint(self.env["res.users"].browse(vals["user_id"]))
+        changed = self.filtered(lambda record: record.user_id.id != vals["user_id"])
+        # Who had not agreed yet is no longer asked.
+        changed.filtered("owner_pending")._end_waiting()
+        res = super().write(vals)
+        changed._settle_owner()
+        return res
+
+    def copy_data(self, default=None):
+        # A copy belongs to whoever makes it, and their rights count.
+        return super().copy_data({"user_id": self.env.uid, **(default or {})})
+
+    def _settle_owner(self):
+        """Ask new owners to take over, unless they have just made themselves the owner.
+
+        :raise AccessError, ValidationError: if the current user may not appoint this owner
+        """
+        if self.env.su:
+            return
+        appointed = self.filtered(lambda record: record.user_id != self.env.user)
+        appointed._check_may_appoint(appointed.user_id)
+        for record in appointed:
+            problem = record.user_id._find_directmail_loss(record.company_id)
+            if problem:
+                raise ValidationError(problem)
+        (self - appointed).filtered("owner_pending")._end_waiting()
+        appointed._wait_for_owner(is_new=True)
+
+    def _check_may_appoint(self, owners):
+        """Refuse to give a record to somebody else.
+
+        :raise AccessError: except to administrators and the product itself
+        """
+        if self.env.su or owners <= self.env.user or self.env.user.has_group(GROUP_ADMIN):
+            return
+        raise AccessError(
+            self.env._(
+                "Whoever owns a record lends it their rights. Only an administrator may appoint"
+                " another owner."
+            )
+        )
+
+    def _wait_for_owner(self, is_new=False):
+        """Read nothing with the owner's rights until the owner, who is asked, has agreed.
+
+        Does nothing where the owner or the product itself has made the change.
+
+        :param is_new: whether the owner was appointed just now
+        """
+        if self.env.su:
+            return
+        for record in self.sudo():
+            if record.user_id != self.env.user:
+                record.owner_pending = True
+                record._ask_owner(self.env.user, is_new)
+
+    def _ask_owner(self, user, is_new):
+        """Ask the owner by an activity to take over, because of what a user has done."""
+        self.ensure_one()
+        here = self.with_context(lang=self.user_id.lang)
+        names = {"user": user.name, "record": here.display_name}
+        if is_new:
+            reason = here.env._("%(user)s has made you the owner of %(record)s.", **names)
+        else:
+            reason = here.env._("%(user)s has changed what %(record)s reads.", **names)
+        self.activity_unlink([ACTIVITY])
+        self.activity_schedule(
+            ACTIVITY,
+            summary=here.env._("Take over: your rights will count"),
+            note=here.env._(
+                "%s It will be read with your rights. Open it, look at what it does, and press Take"
+                " over if you agree. Nothing is read with your rights before.",
+                reason,
+            ),
+            user_id=self.user_id.id,
+        )
+
+    def _end_waiting(self):
+        records = self.sudo()
+        records.owner_pending = False
+        records.activity_unlink([ACTIVITY])
+
+    def action_take_over(self):
+        """Agree that one's own rights count for these records."""
+        self.check_access("read")
+        if any(record.user_id != self.env.user for record in self):
+            raise AccessError(self.env._("Only the new owner can take over."))
+        self._end_waiting()
+        return True
+
+    def _check_taken_over(self):
+        """Refuse what needs the owner's rights while the owner has not agreed.
+
+        :raise UserError: with what to do
+        """
+        for record in self.sudo():
+            if record.owner_pending:
+                raise UserError(
+                    self.env._(
+                        "%(record)s would be read with the rights of %(owner)s, who has not agreed"
+                        " yet. Ask %(owner)s to open it and press Take over.",
+                        owner=record.user_id.name,
+                        record=record.display_name,
+                    )
+                )
+
+    def _get_owner_env(self, to_check=False):
+        """Return an environment with the owner's rights, limited to the record's company.
+
+        :param to_check: whether only settings are checked against these rights, and nothing is read
+        :raise UserError: if the owner has not agreed, no longer works here, or has lost the group
+        """
+        self.ensure_one()
+        if not to_check:
+            self._check_taken_over()
+        record = self.sudo()
+        problem = record.user_id._find_directmail_loss(record.company_id)
+        if problem:
+            raise UserError(
+                self.env._(
+                    "The rights of the owner of %(record)s do not count any more: %(reason)s Ask an"
+                    " administrator to appoint a new owner.",
+                    record=record.display_name,
+                    reason=problem,
+                )
+            )
+        return record.user_id.with_env(self.env)._get_directmail_env(record.company_id)

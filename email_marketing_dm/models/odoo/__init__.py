@@ -1,0 +1,16 @@
+from . import (
+    res_partner,
+    crm_lead,
+    res_company,
+    base,
+    ir_cron,
+    ir_http,
+    ir_module_module,
+    link_tracker_click,
+    mail_blacklist,
+    mailing_contact,
+    mailing_list,
+    mailing_mailing,
+    mailing_trace,
+    res_users,
+)

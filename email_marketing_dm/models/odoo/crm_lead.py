@@ -1,0 +1,60 @@
+from odoo import api, fields, models
+
+from ...groups import GROUP_USER
+
+
+class CrmLead(models.Model):
+    """Leads show the groups of their contact."""
+
+    _inherit = "crm.lead"
+
+    directmail_rfm_type = fields.Selection(
+        related="partner_id.directmail_rfm_type", groups=GROUP_USER
+    )
+    directmail_aipl_stage = fields.Selection(
+        related="partner_id.directmail_aipl_stage", groups=GROUP_USER
+    )
+    directmail_audience_count = fields.Integer(
+        "Audiences", compute="_compute_directmail_audience_count", groups=GROUP_USER
+    )
+
+    # === MERGING === #
+    # A merged lead stays in the audiences that one of its leads was chosen for.
+
+    def _merge_dependences(self, opportunities):
+        """Override: whoever merges leads need not be able to change these audiences."""
+        res = super()._merge_dependences(opportunities)
+        self.env["directmail.audience.pick"].sudo()._move(opportunities, self)
+        return res
+
+    # === AUDIENCES === #
+    # A lead is in an audience itself, or through its contact.
+
+    @api.depends("partner_id")
+    def _compute_directmail_audience_count(self):
+        members = self.env["directmail.audience.member"]
+        own = dict(
+            members._read_group(
+                [("res_model", "=", self._name), ("res_id", "in", self.ids)],
+                ["res_id"],
+                ["audience_id:count_distinct"],
+            )
+        )
+        of_contacts = dict(
+            members._read_group(
+                [("partner_id", "in", self.partner_id.ids)],
+                ["partner_id"],
+                ["audience_id:count_distinct"],
+            )
+        )
+        for lead in self:
+            lead.directmail_audience_count = of_contacts.get(lead.partner_id, 0) or own.get(
+                lead.id, 0
+            )
+
+    def action_view_directmail_audiences(self):
+        self.ensure_one()
+        person = [("res_model", "=", self._name), ("res_id", "=", self.id)]
+        if self.partner_id:
+            person = [("partner_id", "=", self.partner_id.id)]
+        return self.env["directmail.audience"]._get_action_of_person(person)

@@ -1,0 +1,38 @@
+from odoo import api, fields, models
+
+from ...engine.keyed import key_blacklist
+from ...privacy.address import normalise
+from .prefetch import PREFETCH
+
+
+class MailBlacklist(models.Model):
+    """Blacklisted addresses are also known by key, so that encrypted people are spared too."""
+
+    _inherit = "mail.blacklist"
+
+    address_key = fields.Char(
+        compute="_compute_address_key",
+        store=True,
+        index=True,
+        groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
+    )
+
+    @api.depends("email")
+    def _compute_address_key(self):
+        keyring = self.env["directmail.keyring"]
+        # Blacklisting must work on every server. `_complete_keys` adds what is missing.
+        upgraded = self.env["ir.module.module"]._is_directmail_upgraded()
+        usable = upgraded and not keyring._find_problem()
+        key = keyring._get_master_key() if usable else None
+        for entry in self:
+            email = (entry.email or "").strip().lower()
+            # The same as `address_key` of engine/sql.py.
+            address = email if email.isascii() else normalise(email)
+            entry.address_key = key.address_key(address) if key and address else False
+
+    @api.model
+    def _complete_keys(self):
+        """Add the keys of entries that were made on a server without the right master key."""
+        self.flush_model(["email", "address_key"])
+        key_blacklist(self.env, self.env["directmail.keyring"]._get_master_key())

@@ -1,0 +1,12 @@
+from odoo import models
+
+from ...engine.idn import international_index
+
+
+class MailingContact(models.Model):
+    """The index through which every claim asks who has left a mailing list."""
+
+    _inherit = "mailing.contact"
+
+    _directmail_email_index = models.Index("(email_normalized) WHERE email_normalized IS NOT NULL")
+    _directmail_international_index = models.Index(international_index("email_normalized"))

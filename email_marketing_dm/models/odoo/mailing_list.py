@@ -1,0 +1,19 @@
+from odoo import models
+
+from ..mixins.directmail_used import OVER
+
+
+class MailingList(models.Model):
+    """A list whose readers are being mailed: with it, it would be lost who has left it."""
+
+    _name = "mailing.list"
+    _inherit = ["mailing.list", "directmail.used"]
+    _marks_archived = False
+
+    def _get_users(self):
+        """Override: email tasks that are not over and watch the list's opt-outs."""
+        tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
+        return [
+            *super()._get_users(),
+            tasks.search([("mailing_list_ids", "in", self.ids), ("state", "not in", OVER)]),
+        ]

@@ -1,0 +1,222 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+from odoo.tools import SQL
+from odoo.tools.sql import column_exists, create_column
+
+from ...engine.idn import create_function, international_index
+from ...engine.sql import usable_contacts_index
+from ...groups import GROUP_USER
+from ..segmentation.directmail_aipl_stage import STAGES
+from ..segmentation.directmail_rfm_score import TYPES
+from .prefetch import PREFETCH
+
+#: field of the contact -> the models whose groups it shows
+GROUPS = {
+    "directmail_rfm_type": "directmail.rfm.model",
+    "directmail_aipl_stage": "directmail.aipl.model",
+}
+
+
+class ResPartner(models.Model):
+    """Contacts may have an address that only the sending itself can read."""
+
+    _inherit = "res.partner"
+
+    email_encrypted = fields.Char(
+        "Encrypted email",
+        copy=False,
+        prefetch=PREFETCH,
+        help="An address that was encrypted with the company's AES key, as hex digits or Base64."
+        " Mails can be sent to it; nobody here sees the address itself.",
+    )
+    email_encrypted_key = fields.Char(
+        compute="_compute_email_encrypted_key",
+        store=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
+    )
+    email_encrypted_aes = fields.Char(
+        compute="_compute_email_encrypted_key",
+        store=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        prefetch=PREFETCH,
+    )
+    email_encrypted_valid = fields.Boolean(
+        "Encrypted email is readable",
+        compute="_compute_email_encrypted_key",
+        store=True,
+        copy=False,
+        prefetch=PREFETCH,
+        help="Whether the encrypted email can be decrypted to an address.",
+    )
+    _directmail_usable_index = models.Index(usable_contacts_index())
+    # Whoever waits for a mail is looked for among the people that it must not reach, by address.
+    _directmail_email_index = models.Index("(email_normalized) WHERE email_normalized IS NOT NULL")
+    _directmail_encrypted_index = models.Index(
+        "(email_encrypted_key) WHERE email_encrypted_key IS NOT NULL"
+    )
+    _directmail_international_index = models.Index(international_index("email_normalized"))
+    directmail_rfm_type = fields.Selection(
+        TYPES,
+        "RFM type",
+        compute="_compute_directmail_rfm_type",
+        search="_search_directmail_rfm_type",
+        groups=GROUP_USER,
+        help="In the company's first RFM model. Empty: bought nothing in its period.",
+    )
+    directmail_aipl_stage = fields.Selection(
+        STAGES,
+        "AIPL stage",
+        compute="_compute_directmail_aipl_stage",
+        search="_search_directmail_aipl_stage",
+        groups=GROUP_USER,
+        help="In the company's first AIPL model. Empty: in none of its stages.",
+    )
+    directmail_audience_count = fields.Integer(
+        "Audiences", compute="_compute_directmail_audience_count", groups=GROUP_USER
+    )
+
+    def _auto_init(self):
+        create_function(self.env.cr)
+        # Nobody has an encrypted address yet: finding that out of a million contacts, one by one,
+        # would take minutes.
+        for name, kind in (
+            ("email_encrypted_key", "varchar"),
+            ("email_encrypted_aes", "varchar"),
+            ("email_encrypted_valid", "bool"),
+        ):
+            if not column_exists(self.env.cr, self._table, name):
+                create_column(self.env.cr, self._table, name, kind)
+        return super()._auto_init()
+
+    @api.depends("email_encrypted", "company_id")
+    def _compute_email_encrypted_key(self):
+        encrypted = self.filtered("email_encrypted")
+        (self - encrypted).update(
+            {
+                "email_encrypted_key": False,
+                "email_encrypted_aes": False,
+                "email_encrypted_valid": False,
+            }
+        )
+        aes_keys = self.env["directmail.aes.key"]
+        if encrypted and self.env["directmail.keyring"]._find_problem():
+            # Contacts can be saved on every server; one with the right master key reads them.
+            encrypted.update({"email_encrypted_key": False, "email_encrypted_aes": False})
+            encrypted.email_encrypted_valid = False
+            aes_keys._read_again()
+            return
+        reader = encrypted and aes_keys._get_reader()
+        for partner in encrypted:
+            key, reference = reader.find_key(partner.email_encrypted, partner.company_id.id)
+            partner.email_encrypted_key = key
+            partner.email_encrypted_aes = reference
+            partner.email_encrypted_valid = bool(key)
+
+    # === FATIGUE CONTROL === #
+    # How much mail a contact has had lately.
+
+    def action_view_directmail_fatigue(self):
+        """Open how many mails this contact had in each window, against each limit.
+
+        :raise AccessError: for whoever does not send mail
+        """
+        self.ensure_one()
+        self.check_access("read")
+        if not self.env.user.has_group(GROUP_USER):
+            raise AccessError(self.env._("You need the right to send email tasks."))
+        status = self.env["directmail.fatigue.status"]._make(self)
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Mails lately"),
+            "res_model": status._name,
+            "res_id": status.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+    # === RFM AND AIPL === #
+    # Contacts show their groups in the first RFM and the first AIPL model of the company.
+    #
+    # Nothing is stored with the contact: a million contacts are not rewritten every night.
+
+    @api.depends_context("company")
+    def _compute_directmail_rfm_type(self):
+        self._compute_directmail_group("directmail_rfm_type")
+
+    @api.depends_context("company")
+    def _compute_directmail_aipl_stage(self):
+        self._compute_directmail_group("directmail_aipl_stage")
+
+    def _compute_directmail_group(self, name):
+        owner = self.env[GROUPS[name]]._get_shown(self.env.company)
+        results = self.env[owner._result_model].sudo()
+        found = results.search_fetch(
+            Domain(results._owner_field, "=", owner.id)
+            & Domain("partner_id", "in", self._origin.ids),
+            ["partner_id", results._group_field],
+        )
+        group = {result.partner_id.id: result[results._group_field] for result in found}
+        for partner in self:
+            partner[name] = group.get(partner._origin.id, False)
+
+    def _search_directmail_rfm_type(self, operator, value):
+        return self._search_directmail_group("directmail_rfm_type", operator, value)
+
+    def _search_directmail_aipl_stage(self, operator, value):
+        return self._search_directmail_group("directmail_aipl_stage", operator, value)
+
+    def _search_directmail_group(self, name, operator, value):
+        if operator != "in":
+            return NotImplemented
+        owner = self.env[GROUPS[name]]._get_shown(self.env.company)
+        results = self.env[owner._result_model].sudo()
+        mine = Domain(results._owner_field, "=", owner.id)
+        wanted = [group for group in value if group]
+        domain = Domain(
+            "id", "in", results._search(mine & Domain(results._group_field, "in", wanted))
+            .subselect("partner_id"),
+        )  # fmt: skip
+        if False in value:
+            domain |= Domain("id", "not in", results._search(mine).subselect("partner_id"))
+        return domain
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        if field_expr not in GROUPS or query is None:
+            return super()._field_to_sql(alias, field_expr, query)
+        self._check_field_access(self._fields[field_expr], "read")
+        owner = self.env[GROUPS[field_expr]]._get_shown(self.env.company)
+        results = self.env[owner._result_model]
+        result_alias = query.make_alias(alias, field_expr)
+        query.add_join(
+            "LEFT JOIN",
+            result_alias,
+            results._table,
+            SQL(
+                "%s = %s AND %s = %s",
+                SQL.identifier(result_alias, results._owner_field),
+                owner.id or 0,
+                SQL.identifier(result_alias, "partner_id"),
+                SQL.identifier(alias, "id"),
+            ),
+        )
+        return SQL.identifier(result_alias, results._group_field)
+
+    # === AUDIENCES === #
+
+    def _compute_directmail_audience_count(self):
+        # Only the members of own audiences are readable, so nothing is told about others'.
+        counts = dict(
+            self.env["directmail.audience.member"]._read_group(
+                [("partner_id", "in", self.ids)], ["partner_id"], ["audience_id:count_distinct"]
+            )
+        )
+        for partner in self:
+            partner.directmail_audience_count = counts.get(partner, 0)
+
+    def action_view_directmail_audiences(self):
+        self.ensure_one()
+        return self.env["directmail.audience"]._get_action_of_person([("partner_id", "=", self.id)])

@@ -1,0 +1,16 @@
+from . import (
+    directmail_people_model,
+    directmail_people_figure,
+    directmail_people_history,
+    directmail_people_result,
+    directmail_rfm_model,
+    directmail_rfm_score,
+    directmail_rfm_grade,
+    directmail_rfm_figure,
+    directmail_rfm_history,
+    directmail_aipl_stage,
+    directmail_aipl_model,
+    directmail_aipl_condition,
+    directmail_aipl_figure,
+    directmail_aipl_history,
+)

@@ -1,0 +1,191 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import formatLang
+
+from ...engine.paths import read_filter
+from ...engine.people_models import Condition
+from .directmail_aipl_stage import STAGES
+
+
+class DirectmailAiplCondition(models.Model):
+    """A way into a stage. Who meets one of a stage's conditions is in it."""
+
+    _name = "directmail.aipl.condition"
+    _description = "AIPL Condition"
+    _inherit = ["directmail.of.company"]
+    _order = "stage_order, sequence, id"
+
+    aipl_model_id = fields.Many2one(
+        "directmail.aipl.model", "AIPL model", required=True, index=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(related="aipl_model_id.company_id")
+    currency_id = fields.Many2one(related="aipl_model_id.currency_id")
+    sequence = fields.Integer(default=10)
+    stage = fields.Selection(STAGES, required=True, default="a")
+    stage_order = fields.Integer(compute="_compute_stage_order", store=True)
+    data_table_id = fields.Many2one(
+        "directmail.data.table",
+        domain="[('partner_path', '!=', False), ('usable', '=', True),"
+        " ('company_id', 'in', [company_id, False])]",
+        ondelete="set null",
+        check_company=True,
+        help="What tells about the contact: leads, sales orders, event registrations, …",
+    )
+    model_name = fields.Char(related="data_table_id.model_name")
+    has_date = fields.Boolean(compute="_compute_has")
+    has_amount = fields.Boolean(compute="_compute_has")
+    domain = fields.Char("Records that match", required=True, default="[]")
+    min_count = fields.Integer("At least, times", required=True, default=1)
+    min_amount = fields.Monetary("At least, in total", help="0: whatever the amount.")
+    days = fields.Integer("Within the last days", help="Days, today included. 0: whenever.")
+    summary = fields.Char(compute="_compute_summary")
+
+    _count_positive = models.Constraint(
+        "CHECK(min_count > 0)", "A condition needs at least one record."
+    )
+    _limits_positive = models.Constraint(
+        "CHECK(COALESCE(min_amount, 0) >= 0 AND COALESCE(days, 0) >= 0)",
+        "Amounts and days can't be negative.",
+    )
+
+    @api.depends("stage")
+    def _compute_stage_order(self):
+        order = [name for name, _label in STAGES]
+        for condition in self:
+            condition.stage_order = order.index(condition.stage) if condition.stage else 0
+
+    @api.depends("data_table_id")
+    def _compute_has(self):
+        for condition in self:
+            condition.has_date = bool(condition.data_table_id.date_field)
+            condition.has_amount = bool(condition.data_table_id.amount_field)
+
+    @api.depends("min_count", "min_amount", "days")
+    @api.depends_context("lang")
+    def _compute_summary(self):
+        for condition in self:
+            parts = []
+            if condition.min_count > 1:
+                parts.append(self.env._("at least %s times", condition.min_count))
+            else:
+                parts.append(self.env._("at least once"))
+            if condition.min_amount:
+                amount = formatLang(
+                    self.env, condition.min_amount, currency_obj=condition.currency_id
+                )
+                parts.append(self.env._("for %s or more in total", amount))
+            if condition.days:
+                parts.append(self.env._("within the last %s days", condition.days))
+            condition.summary = ", ".join(parts)
+
+    @api.onchange("data_table_id")
+    def _onchange_data_table_id(self):
+        # The old filter names fields of another model.
+        self.domain = "[]"
+        if not self.has_date:
+            self.days = 0
+        if not self.has_amount:
+            self.min_amount = 0
+
+    @api.constrains("data_table_id", "domain")
+    def _check_domain(self):
+        for condition in self:
+            if condition.data_table_id:
+                condition._get_domain(condition.env)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        conditions = super().create(vals_list)
+        conditions._check_rights()
+        conditions.aipl_model_id._wait_for_owner()
+        return conditions
+
+    def write(self, vals):
+        # A condition that is moved is missing in its model.
+        models_before = self.aipl_model_id
+        result = super().write(vals)
+        self._check_rights()
+        (models_before | self.aipl_model_id)._wait_for_owner()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_with_owner(self):
+        self.aipl_model_id._wait_for_owner()
+
+    def _check_rights(self):
+        """Refuse what the current user may not read, whoever owns the model.
+
+        :raise AccessError: naming the table or the field
+        """
+        for condition in self.filtered("data_table_id") if not self.env.su else ():
+            env = self.env.user._get_directmail_env(condition.company_id)
+            condition.data_table_id._select_facts(env, condition._get_domain(env))
+
+    @api.constrains("data_table_id", "min_amount", "days")
+    def _check_limits(self):
+        for condition in self:
+            condition._check_table()
+
+    def _check_table(self):
+        """Check that the data table can say what the condition asks for.
+
+        :raise ValidationError: if it can't
+        """
+        table = self.data_table_id
+        if not table:
+            return
+        if not table.partner_path:
+            reason = self.env._("%s does not lead to contacts.", table.name)
+        elif self.days and not table.date_field:
+            reason = self.env._("%s has no date, so it can't say within how many days.", table.name)
+        elif self.min_amount and not table.amount_field:
+            reason = self.env._("%s has no amount.", table.name)
+        else:
+            return
+        raise ValidationError(reason)
+
+    def _get_domain(self, owner):
+        """Return the filter as a `Domain`.
+
+        :param owner: the environment of the model's owner, whose calendar counts
+        :raise ValidationError: if it can't be read or names a field that is not there
+        """
+        self.ensure_one()
+        table = self.data_table_id.sudo()
+        try:
+            return read_filter(table._get_model(table.env), self.domain, owner)
+        except ValueError as error:
+            raise ValidationError(
+                self.env._(
+                    "The filter on %(table)s can't be used: %(reason)s",
+                    table=table.name,
+                    reason=error,
+                )
+            ) from error
+
+    def _get_condition(self, owner, today):
+        """Return what the engine needs to know.
+
+        :param owner: the environment of the model's owner
+        :param today: an `engine.people_models.Today`
+        :rtype: engine.people_models.Condition
+        :raise UserError: if the condition can't be used
+        """
+        self.ensure_one()
+        table = self.data_table_id
+        if not table:
+            raise UserError(
+                self.env._("A condition has lost its data table. Choose another one, or delete it.")
+            )
+        self._check_table()
+        for name, asked in (("date_field", self.days), ("amount_field", self.min_amount)):
+            if asked:
+                table.with_env(owner)._check_open(name)
+        return Condition(
+            self.stage,
+            table._select_facts(owner, self._get_domain(owner), today=today),
+            self.min_count,
+            self.min_amount or None,
+            self.days or None,
+            table._has_mere_dates(),
+        )

@@ -1,0 +1,40 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ...engine.people_models import aipl_stages
+
+
+class DirectmailAiplModel(models.Model):
+    """Four stages of getting to know a company: aware, interested, bought, loyal."""
+
+    _name = "directmail.aipl.model"
+    _description = "AIPL Model"
+    _inherit = ["directmail.people.model"]
+    _guarded_fields = frozenset(
+        (
+            *("people_count", "computed_at", "computed_on", "compute_error", "next_run_at"),
+            "figure_ids",
+        )
+    )
+    _result_model = "directmail.aipl.stage"
+    _result_columns = ("stage",)
+    _figure_model = "directmail.aipl.figure"
+    _history_model = "directmail.aipl.history"
+    _line_field = "aipl_model_id"
+    _cron = "email_marketing_dm.ir_cron_directmail_aipl"
+
+    condition_ids = fields.One2many(
+        "directmail.aipl.condition", "aipl_model_id", "Conditions", copy=True
+    )
+    figure_ids = fields.One2many("directmail.aipl.figure", "aipl_model_id", "Stages")
+
+    def _select_fresh(self, today):
+        self.ensure_one()
+        if not self.condition_ids:
+            raise UserError(self.env._("Say first who is in which stage: add a condition."))
+        owner = self._get_owner_env()
+        return aipl_stages(
+            [condition._get_condition(owner, today) for condition in self.condition_ids],
+            today,
+            self.currency_id.decimal_places,
+        )

@@ -1,0 +1,403 @@
+import logging
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
+
+from odoo.addons.base.models.res_partner import _tz_get
+
+from ...clock.daily import next_daily
+from ...engine.people_models import Today, replace_results
+from ...exceptions import BusyError
+
+_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
+
+
+class DirectmailPeopleModel(models.AbstractModel):
+    """What RFM and AIPL models have in common.
+
+    Once a day they sort contacts into groups, in one statement, with the rights of their owner.
+    A failure leaves the results of the last time and says why.
+    """
+
+    _name = "directmail.people.model"
+    _description = "Model That Sorts Contacts Every Day"
+    _inherit = ["directmail.owned", "directmail.of.company", "directmail.used", "mail.thread"]
+    _order = "sequence, name, id"
+    _guarded_fields = frozenset(
+        (
+            "compute_error",
+            "computed_at",
+            "computed_on",
+            "next_run_at",
+            "people_count",
+        )
+    )
+
+    #: the model that holds who is in which group, and its columns, the group last
+    _result_model = None
+    _result_columns = ()
+    #: those of its columns whose sums per group become figures
+    _result_sums = ()
+    #: the models that hold the figures per group, and per group and day
+    _figure_model = None
+    _history_model = None
+    #: the field of an audience's line that refers to the model
+    _line_field = None
+    #: xml id of the cron
+    _cron = None
+    name = fields.Char(required=True, tracking=True)
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    user_id = fields.Many2one(
+        "res.users",
+        "Owner",
+        required=True,
+        default=lambda self: self.env.user,
+        tracking=True,
+        help="Contacts are sorted with the owner's rights: what the owner may not see does not"
+        " count.",
+    )
+    hour = fields.Float(
+        "Every day at",
+        compute="_compute_hour",
+        inverse="_inverse_hour",
+        help="For all RFM and AIPL models of the company.",
+    )
+    tz = fields.Selection(
+        _tz_get,
+        "Time zone",
+        compute="_compute_tz",
+        inverse="_inverse_tz",
+        help="Its clock and calendar count, for all RFM and AIPL models of the company.",
+    )
+    people_count = fields.Integer("People", readonly=True, copy=False)
+    computed_at = fields.Datetime("Last computed", readonly=True, copy=False)
+    computed_on = fields.Date(readonly=True, copy=False)
+    compute_error = fields.Text("Why it failed", readonly=True, copy=False)
+    next_run_at = fields.Datetime("Next time", readonly=True, copy=False, index=True)
+    left_count = fields.Integer(
+        "Left",
+        compute="_compute_left_count",
+        help="Who was in the model on the day before and is not in it any more.",
+    )
+
+    # === COMPUTE === #
+
+    @api.depends("company_id.directmail_models_hour")
+    def _compute_hour(self):
+        for model in self:
+            model.hour = model.company_id.sudo().directmail_models_hour
+
+    def _inverse_hour(self):
+        # Whoever may write the models may say when they run, but not write companies.
+        for model in self:
+            company = model.company_id.sudo()
+            if company.directmail_models_hour != model.hour:
+                company.directmail_models_hour = model.hour
+
+    # Not one method for both: of two fields with one method, writing one empties the other.
+    @api.depends("company_id.directmail_models_tz")
+    def _compute_tz(self):
+        for model in self:
+            model.tz = model.company_id.sudo().directmail_models_tz or model.env.user.tz or "UTC"
+
+    def _inverse_tz(self):
+        for model in self:
+            company = model.company_id.sudo()
+            if company.directmail_models_tz != model.tz:
+                company.directmail_models_tz = model.tz
+
+    @api.depends("computed_at")
+    def _compute_left_count(self):
+        history = self.env[self._history_model]
+        for model in self:
+            [(people,)] = history._read_group(model._get_left_domain(), [], ["people:sum"])
+            model.left_count = people
+
+    def _get_left_domain(self):
+        """Return the domain of the history's rows on who left by the last time."""
+        history = self.env[self._history_model]
+        return [
+            (history._owner_field, "in", self.ids),  # none, while a new one is not saved
+            (history._group_field, "=", False),
+            ("date", "=", self.computed_on),
+        ]
+
+    # === CRUD === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        created = super().create(vals_list)
+        created._check_rights()
+        created._make_figures()
+        created._schedule()
+        return created
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "active" in vals:
+            self._schedule()
+        return result
+
+    def _check_rights(self):
+        """Hook: refuse data tables that the current user may not read, whoever owns the model.
+
+        :raise AccessError: naming the table
+        """
+
+    def _get_users(self):
+        """Override: audiences with a line about the model."""
+        lines = self.env["directmail.audience.rule"].sudo()
+        return [lines.search([(self._line_field, "in", self.ids)]).audience_id]
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        if "name" not in (default or {}):
+            for model, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", model.name)
+        return vals_list
+
+    def _make_figures(self):
+        """Give each group its row of figures."""
+        owner = self.env[self._result_model]._owner_field
+        figures = self.env[self._figure_model].sudo()
+        group = self.env[self._result_model]._group_field
+        figures.create(
+            [
+                {owner: model.id, group: name}
+                for model in self
+                for name, _label in figures._fields[group].selection
+            ]
+        )
+
+    # === ACTIONS === #
+
+    def action_compute(self):
+        """Compute now; on failure say why and keep the results of the last time."""
+        for model in self:
+            model.check_access("write")
+            model._compute_results()
+        return True
+
+    def action_view_people(self):
+        """Open everybody in this model."""
+        self.ensure_one()
+        return self._open(self._result_model)
+
+    def action_view_history(self):
+        """Open the people per group, day by day."""
+        self.ensure_one()
+        return self._open(self._history_model)
+
+    def action_view_movement(self):
+        """Open who came from which group since the day before."""
+        self.ensure_one()
+        return self._open(self._result_model, "movement")
+
+    def action_view_left(self):
+        """Open from which groups people left the model since the day before."""
+        self.ensure_one()
+        action = self._open(self._history_model)
+        action.update(
+            display_name=self.env._("%s: left since the day before", self.name),
+            domain=self._get_left_domain(),
+            context={},
+            views=[(False, "list")],
+            view_mode="list",
+        )
+        return action
+
+    def _open(self, model_name, variant=""):
+        self.check_access("read")
+        name = f"{model_name.replace('.', '_')}_action" + (f"_{variant}" if variant else "")
+        action = self.env["ir.actions.act_window"]._for_xml_id(f"email_marketing_dm.{name}")
+        action["domain"] = [(self.env[model_name]._owner_field, "=", self.id)]
+        action["display_name"] = f"{self.name}: {action['name']}"
+        return action
+
+    # === BUSINESS === #
+
+    def _compute_results(self, now=None):
+        """Sort the contacts anew.
+
+        A failure is written on the model, whose results stay as they were.
+
+        :param datetime now: the moment to look at, naive UTC; this one by default
+        :return: whether it succeeded
+        :rtype: bool
+        :raise BusyError: if somebody is computing it at this moment
+        """
+        self.ensure_one()
+        model = self.sudo()
+        if not model.try_lock_for_update(allow_referencing=True):
+            raise BusyError(
+                self.env._(
+                    "%s is being computed at this moment. Look again in a minute.", self.name
+                )
+            )
+        today = Today(now or fields.Datetime.now(), model._get_tz())
+        try:
+            with self.env.cr.savepoint():
+                people = model._replace_results(today)
+        except (UserError, ValueError) as error:
+            model.compute_error = error.args[0] if error.args else str(error)
+            return False
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except psycopg2.Error as error:
+            _logger.exception("%s %s can't be computed", self._name, self.id)
+            model.compute_error = self.env._(
+                "The database could not work it out: %s", str(error).partition("\n")[0]
+            )
+            return False
+        model.write(
+            {
+                "people_count": people,
+                "computed_at": today.now,
+                "computed_on": today.day,
+                "compute_error": False,
+            }
+        )
+        return True
+
+    def _select_fresh(self, today):
+        """Return CTEs ending in `fresh`: who belongs where.
+
+        :param today: an `engine.people_models.Today`
+        :rtype: SQL
+        :raise UserError: if that can't be said, with the reason
+        """
+        raise NotImplementedError
+
+    def _replace_results(self, today):
+        """Bring results, figures and today's history in line with the data; return the people."""
+        results = self.env[self._result_model]
+        fresh = self._select_fresh(today)
+        if not self.computed_on:
+            mode = "same"
+        else:
+            mode = "keep" if self.computed_on == today.day else "shift"
+        self.env.flush_all()
+        moves = self.env.execute_query(
+            replace_results(
+                results._table,
+                results._owner_field,
+                self.id,
+                self._result_columns,
+                self._result_sums,
+                fresh,
+                mode,
+            )
+        )
+        results.invalidate_model()
+        left = self.env[self._history_model].sudo()._write_day(self, today.day, moves)
+        self._write_figures(moves, left)
+        return sum(people for _was, _group, people, *_sums in moves)
+
+    def _write_figures(self, moves, left):
+        """Write the figures of each group.
+
+        :param moves: (group on the day before, group, people, sums …) tuples
+        :param left: {group on the day before: how many of it are not in the model any more}
+        """
+        results = self.env[self._result_model]
+        figures = self.env[self._figure_model].sudo()
+        for figure in figures.search([(results._owner_field, "=", self.id)]):
+            group = figure[results._group_field]
+            inside = [move for move in moves if move[1] == group]
+            figure._write_sums(
+                *(sum(column) for column in list(zip(*inside, strict=True))[2:]),
+                came=sum(move[2] for move in inside if move[0] != group),
+                went=sum(move[2] for move in moves if move[0] == group != move[1])
+                + left.get(group, 0),
+            )
+
+    @api.model
+    def _get_shown(self, company):
+        """Return the model whose groups contacts show: the first one of the company, or none."""
+        return self.sudo().search(Domain("company_id", "=", company.id), limit=1)
+
+    def _check_own_figures(self, figures):
+        """Return those groups, all of which must be of this model.
+
+        :raise UserError: if one is of another model
+        """
+        if any(figure._get_owner()._origin != self._origin for figure in figures):
+            raise UserError(self.env._("Choose groups of %s.", self.name))
+        return figures
+
+    def _select_people(self, env, domain):
+        """Return SQL that selects the people of this model who meet a domain on its results.
+
+        Also contacts whom the user may not see, and archived ones: the audience takes them out.
+
+        :param env: whose rights count
+        :return: SQL; the columns of a person
+        :raise AccessError: if the user may not use this model
+        """
+        self.ensure_one()
+        self._origin.with_env(env).check_access("read")
+        results = self.env[self._result_model].sudo()
+        query = results._search(Domain(results._owner_field, "=", self._origin.id) & domain)
+        return query.select(
+            SQL("%s AS partner_id", SQL.identifier(results._table, "partner_id")),
+            SQL("NULL::varchar AS res_model"),
+            SQL("NULL::int AS res_id"),
+            SQL("NULL::text AS email"),
+            SQL("NULL::text AS email_encrypted"),
+            SQL("NULL::text AS address_key"),
+        )
+
+    # === SCHEDULE === #
+    # When models are computed: every day, each in transactions of its own.
+
+    def _get_tz(self):
+        self.ensure_one()
+        return self.company_id.directmail_models_tz or self.user_id.tz or "UTC"
+
+    def _schedule(self):
+        """Note when each model runs next, and wake the cron then."""
+        moments = set()
+        for model in self.sudo():
+            # An archived model stays in force in the audiences that use it.
+            needed = model.active or any(model._get_users())
+            model.next_run_at = needed and next_daily(
+                fields.Datetime.now(), model.company_id.directmail_models_hour, model._get_tz()
+            )
+            moments.add(model.next_run_at)
+        moments.discard(False)
+        if moments:
+            self.env.ref(self._cron).sudo()._trigger(sorted(moments))
+
+    @api.model
+    def _cron_compute(self):
+        """Compute every model whose time has come."""
+        due = self.with_context(active_test=False).search(
+            [("next_run_at", "<=", fields.Datetime.now())], order="next_run_at"
+        )
+        self.env["ir.cron"]._commit_progress(remaining=len(due))
+        for model in due:
+            try:
+                # Before the work: what makes the server die must not do so every minute.
+                retrying(model._schedule, self.env)
+                retrying(model._compute_results, self.env)
+            except BusyError:
+                self.env.cr.rollback()  # somebody has just pressed the button
+            except Exception:
+                _logger.exception("%s %s can't be computed", self._name, model.id)
+                self.env.cr.rollback()
+                model.compute_error = self.env._(
+                    "Something unforeseen went wrong. The server's log says what."
+                )
+            if not self.env["ir.cron"]._commit_progress(1):
+                break

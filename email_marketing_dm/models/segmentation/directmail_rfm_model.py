@@ -1,0 +1,169 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ...engine.people_models import Bands, rfm_scores
+
+METRICS = ("r", "f", "m")
+#: settings that do not decide what is read with the owner's rights
+NOT_READ = frozenset(("active", "hour", "name", "sequence", "tz", "user_id"))
+
+
+class DirectmailRfmModel(models.Model):
+    """Eight types of customers by how recently, how often and for how much they bought."""
+
+    _name = "directmail.rfm.model"
+    _description = "RFM Model"
+    _inherit = ["directmail.people.model"]
+    _guarded_fields = frozenset(
+        (
+            *("people_count", "computed_at", "computed_on", "compute_error", "next_run_at"),
+            *("r_average", "f_average", "m_average", "figure_ids"),
+        )
+    )
+    _result_model = "directmail.rfm.score"
+    _result_columns = (
+        "last_date",
+        "frequency",
+        "monetary",
+        "r_score",
+        "f_score",
+        "m_score",
+        "customer_type",
+    )
+    _result_sums = ("monetary", "frequency", "r_score", "f_score", "m_score")
+    _figure_model = "directmail.rfm.figure"
+    _history_model = "directmail.rfm.history"
+    _line_field = "rfm_model_id"
+    _cron = "email_marketing_dm.ir_cron_directmail_rfm"
+
+    def _default_data_table_id(self):
+        return self.env["directmail.data.table"].search(
+            [("preset", "=", "sale_orders"), ("usable", "=", True)]
+        )
+
+    data_table_id = fields.Many2one(
+        "directmail.data.table",
+        "Purchases",
+        default=lambda self: self._default_data_table_id(),
+        domain="[('date_field', '!=', False), ('amount_field', '!=', False),"
+        " ('usable', '=', True), ('company_id', 'in', [company_id, False])]",
+        ondelete="set null",
+        check_company=True,
+        tracking=True,
+        help="A data table with a date and an amount. Each of its records is a purchase; a negative"
+        " amount is a refund, which lowers the amount and is no purchase.",
+    )
+    period_days = fields.Integer(
+        "Look back",
+        required=True,
+        default=365,
+        tracking=True,
+        help="Days, today included. Who bought nothing in them is not in the model.",
+    )
+    r_days_3 = fields.Integer("Days ago, at most, for 3", required=True, default=30)
+    r_days_2 = fields.Integer("Days ago, at most, for 2", required=True, default=90)
+    f_count_3 = fields.Integer("Purchases, at least, for 3", required=True, default=5)
+    f_count_2 = fields.Integer("Purchases, at least, for 2", required=True, default=2)
+    m_amount_3 = fields.Monetary("Amount, more than, for 3", required=True, default=1000)
+    m_amount_2 = fields.Monetary("Amount, at least, for 2", required=True, default=100)
+    r_baseline = fields.Selection("_selection_baseline", required=True, default="average")
+    f_baseline = fields.Selection("_selection_baseline", required=True, default="average")
+    m_baseline = fields.Selection("_selection_baseline", required=True, default="average")
+    r_threshold = fields.Float(default=2, digits=(3, 2))
+    f_threshold = fields.Float(default=2, digits=(3, 2))
+    m_threshold = fields.Float(default=2, digits=(3, 2))
+    r_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
+    f_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
+    m_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
+    score_ids = fields.One2many("directmail.rfm.score", "rfm_model_id", "Customers")
+    figure_ids = fields.One2many("directmail.rfm.figure", "rfm_model_id", "Customer types")
+
+    _period_positive = models.Constraint(
+        "CHECK(period_days > 0)", "The model must look back at least one day."
+    )
+
+    @api.model
+    def _selection_baseline(self):
+        return [
+            ("average", self.env._("the average score")),
+            ("custom", self.env._("a score of my own")),
+        ]
+
+    @api.constrains("r_days_3", "r_days_2", "f_count_3", "f_count_2", "m_amount_3", "m_amount_2")
+    def _check_bands(self):
+        for model in self:
+            if not 0 <= model.r_days_3 < model.r_days_2:
+                raise ValidationError(
+                    self.env._("Recency: score 3 must end fewer days ago than score 2.")
+                )
+            if not model.f_count_3 > model.f_count_2 > 1:
+                raise ValidationError(
+                    self.env._(
+                        "Frequency: score 3 must need more purchases than score 2, and score 2 more"
+                        " than one."
+                    )
+                )
+            if not model.m_amount_3 > model.m_amount_2:
+                raise ValidationError(
+                    self.env._("Amount: score 3 must need a larger amount than score 2.")
+                )
+
+    @api.constrains("data_table_id")
+    def _check_data_table(self):
+        for model in self:
+            table = model.data_table_id
+            if table and not (table.date_field and table.amount_field and table.partner_path):
+                raise ValidationError(
+                    # Not named: it may be another company's, which is looked at afterwards.
+                    self.env._("The data table must say who bought, when, and for how much.")
+                )
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "data_table_id" in vals:
+            self._check_rights()
+        if not NOT_READ.issuperset(vals):
+            self._wait_for_owner()
+        return result
+
+    def _check_rights(self):
+        for model in self.filtered("data_table_id") if not self.env.su else ():
+            env = self.env.user._get_directmail_env(model.company_id)
+            model.data_table_id._select_facts(env)
+
+    def _get_bands(self):
+        self.ensure_one()
+        return Bands(
+            (self.r_days_3, self.r_days_2),
+            (self.f_count_3, self.f_count_2),
+            (self.m_amount_3, self.m_amount_2),
+            tuple(
+                self[f"{metric}_threshold"] if self[f"{metric}_baseline"] == "custom" else None
+                for metric in METRICS
+            ),
+            self.currency_id.decimal_places,
+        )
+
+    def _select_fresh(self, today):
+        self.ensure_one()
+        table = self.data_table_id
+        if not table:
+            raise UserError(self.env._("Choose the data table with the purchases."))
+        self._check_data_table()
+        owner = self._get_owner_env()
+        for name in ("date_field", "amount_field"):
+            table.with_env(owner)._check_open(name)
+        return rfm_scores(
+            table._select_facts(owner, today=today),
+            today,
+            self.period_days,
+            self._get_bands(),
+            table._has_mere_dates(),
+        )
+
+    def _write_figures(self, moves, left):
+        people = sum(move[2] for move in moves)
+        for number, metric in enumerate(METRICS, start=5):
+            total = sum(move[number] for move in moves)
+            self[f"{metric}_average"] = total / people if people else 0
+        return super()._write_figures(moves, left)

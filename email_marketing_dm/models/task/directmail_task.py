@@ -1,0 +1,480 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..delivery.directmail_delivery import MARKS, OUTCOMES, STATES
+
+# Who gets the mail is frozen by the plan; what it says must not change while it is being sent.
+PEOPLE_FIELDS = {
+    "account_id", "address_form", "audience_ids", "exclude_audience_ids", "is_notification",
+    "notification_counts", "use_as_is",
+}  # fmt: skip
+CONTENT_FIELDS = {
+    "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
+}  # fmt: skip
+#: what the mail says: fields of the template that the task's page shows and changes
+CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
+TIME_FIELDS = {"scheduled_at", "send_type"}
+LOCK_BEFORE = timedelta(minutes=10)
+# Why a task is paused: what its owner is asked to do depends on it.
+PAUSE_REASONS = [
+    ("user", "Paused by hand"),
+    ("too_late", "Too late"),
+    ("template", "Template changed"),
+    ("refused", "Refused by DirectMail"),
+    ("quota", "Quota refused by DirectMail"),
+    ("account", "Account stopped"),
+    ("content", "Mails can't be made"),
+    ("owner", "New owner"),
+]
+AUDIENCES = ("audience_ids", "exclude_audience_ids")
+
+
+class DirectmailTask(models.Model):
+    _name = "directmail.task"
+    _description = "Email Task"
+    _inherit = [
+        "directmail.owned",
+        "directmail.of.company",
+        "directmail.key.problem",
+        "directmail.used",
+        "mail.thread",
+    ]
+    _order = "create_date desc, id desc"
+    _guarded_fields = frozenset(
+        (
+            "calendar_at",
+            "content_changed",
+            "conversion_at",
+            "conversion_error",
+            "counter_ids",
+            "delivery_ids",
+            "details_removed_at",
+            "details_totals",
+            "finished_at",
+            "in_tens",
+            "mailing_list_ids",
+            "pause_reason",
+            "planned_at",
+            "quota_told_on",
+            "results_at",
+            "revenue",
+            "state",
+            "state_message",
+            "tag_name",
+        )
+    )
+
+    name = fields.Char(required=True, tracking=True)
+    active = fields.Boolean(default=True)
+    user_id = fields.Many2one(
+        "res.users", "Owner", required=True, index=True, default=lambda self: self.env.user
+    )
+    account_id = fields.Many2one(
+        "directmail.account",
+        required=True,
+        index=True,
+        default=lambda self: self.env["directmail.template"]._default_account(),
+        check_company=True,
+    )
+    company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
+    test_mode = fields.Boolean(related="account_id.test_mode")
+    # Archived audiences stay in force. Deleting one must not widen who is mailed.
+    audience_ids = fields.Many2many(
+        "directmail.audience",
+        string="Audiences",
+        context={"active_test": False},
+        ondelete="restrict",
+        check_company=True,
+    )
+    exclude_audience_ids = fields.Many2many(
+        "directmail.audience",
+        "directmail_task_exclude_audience_rel",
+        string="Except",
+        context={"active_test": False},
+        ondelete="restrict",
+        check_company=True,
+        help="Whoever is in one of these audiences gets no mail, nor does anybody else with the"
+        " same address.",
+    )
+    use_as_is = fields.Boolean(
+        "Use audiences as they are",
+        help="Off: audiences are refreshed just before the mails go out.",
+    )
+    address_form = fields.Selection(
+        [("original", "Original"), ("encrypted", "Encrypted")],
+        "Contacts' address",
+        required=True,
+        default="original",
+        help="Original: the email of each contact. Encrypted: the encrypted email, which is"
+        " decrypted while it is being sent and shown to nobody. Uploaded addresses are used as they"
+        " were uploaded.",
+    )
+    template_id = fields.Many2one("directmail.template", index="btree_not_null", check_company=True)
+    template_state = fields.Selection(related="template_id.state", string="Review")
+    sender_id = fields.Many2one(
+        "directmail.sender", "Sender address", ondelete="restrict", check_company=True
+    )
+    address_type = fields.Selection(
+        [("random", "Random address"), ("sender", "Sender address")],
+        "Address type",
+        required=True,
+        default="random",
+        help="Random address: DirectMail adds a random part to the sender address, so that bounces"
+        " can be analysed. Recommended.",
+    )
+    track_opens = fields.Boolean(
+        "Record opens", default=True, help="Notes who opened the mail, by its pictures."
+    )
+    track_clicks = fields.Boolean(
+        "Record clicks", default=True, help="Notes who clicked on which link."
+    )
+    campaign_id = fields.Many2one(
+        "utm.campaign", index="btree_not_null", help="Groups tasks that belong together."
+    )
+    priority = fields.Selection(
+        [("0", "Normal"), ("1", "Urgent")],
+        default="0",
+        required=True,
+        help="Urgent tasks get the account's quota first, then the older ones.",
+    )
+    not_sent_policy = fields.Selection(
+        [("leave", "Leave it"), ("again", "Send it once more")],
+        "If a mail never left",
+        default="leave",
+        required=True,
+        help="When the connection broke and DirectMail's records prove that a mail never left:"
+        " leave that person out, or send the mail once more with the same message ID.",
+    )
+    send_type = fields.Selection(
+        [("now", "As soon as approved"), ("scheduled", "At a set time")],
+        "When",
+        required=True,
+        default="now",
+    )
+    scheduled_at = fields.Datetime("Time", copy=False)
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("pending", "Pending"),
+            ("sending", "Sending"),
+            ("paused", "Paused"),
+            ("done", "Done"),
+            ("failed", "Failed"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        readonly=True,
+        copy=False,
+        default="draft",
+        tracking=True,
+        index=True,
+        group_expand=True,
+    )
+    pause_reason = fields.Selection(PAUSE_REASONS, readonly=True, copy=False)
+    state_message = fields.Text("What happened", readonly=True, copy=False)
+    tag_name = fields.Char(readonly=True, copy=False)
+    in_tens = fields.Boolean(
+        "Reasons in tens",
+        readonly=True,
+        copy=False,
+        help="The email task reaches or leaves out people whom its owner may not see, or encrypted"
+        " addresses. Its owner sees whom DirectMail was asked to mail. How many others there are,"
+        " and why they got no mail, is told in tens.",
+    )
+    planned_at = fields.Datetime("Started", readonly=True, copy=False)
+    finished_at = fields.Datetime("Finished", readonly=True, copy=False)
+    calendar_at = fields.Datetime("Date", compute="_compute_calendar_at", store=True)
+    content_changed = fields.Boolean(readonly=True, copy=False)
+    quota_told_on = fields.Date(readonly=True, copy=False)
+    results_at = fields.Datetime("Results as of", readonly=True, copy=False)
+    delivery_ids = fields.One2many("directmail.delivery", "task_id", "Deliveries")
+    counter_ids = fields.One2many("directmail.task.counter", "task_id")
+    people_count = fields.Integer("People", compute="_compute_counts")
+    suppressed_count = fields.Integer("Suppressed", compute="_compute_counts")
+    waiting_count = fields.Integer("Waiting", compute="_compute_counts")
+    sending_count = fields.Integer("Being sent", compute="_compute_counts")
+    unknown_count = fields.Integer("Unknown", compute="_compute_counts")
+    sent_count = fields.Integer("Sent", compute="_compute_counts")
+    refused_count = fields.Integer("Refused", compute="_compute_counts")
+    not_sent_count = fields.Integer("Not sent", compute="_compute_counts")
+    cancelled_count = fields.Integer("Cancelled", compute="_compute_counts")
+    delivered_count = fields.Integer("Delivered", compute="_compute_counts")
+    failed_count = fields.Integer("Failed", compute="_compute_counts")
+    invalid_count = fields.Integer("Invalid", compute="_compute_counts")
+    spam_count = fields.Integer("Spam", compute="_compute_counts")
+    opened_count = fields.Integer("Opened", compute="_compute_counts")
+    clicked_count = fields.Integer("Clicked", compute="_compute_counts")
+    unsubscribed_count = fields.Integer("Unsubscribed", compute="_compute_counts")
+    complained_count = fields.Integer("Complained", compute="_compute_counts")
+    progress = fields.Float(compute="_compute_counts")
+    editable = fields.Selection(
+        [("all", "Everything"), ("content", "What the mails say"), ("none", "Nothing")],
+        compute="_compute_editable",
+        help="What may still be changed.",
+    )
+    mailing_list_ids = fields.Many2many(
+        "mailing.list",
+        "directmail_task_mailing_list_rel",
+        string="Mailing lists",
+        readonly=True,
+        copy=False,
+        context={"active_test": False},
+        help="Whoever leaves these lists gets no mail of this email task, even while it is sent.",
+    )
+    hidden_audiences = fields.Char(compute="_compute_hidden_audiences")
+
+    @api.depends("counter_ids.value", "in_tens", "state")
+    @api.depends_context("uid")
+    def _compute_counts(self):
+        rows = (
+            self.env["directmail.task.counter"]
+            .sudo()
+            ._read_group([("task_id", "in", self.ids)], ["task_id", "name"], ["value:sum"])
+        )
+        counts = {(task.id, name): value for task, name, value in rows}
+        for task in self:
+            told_in_tens = task._is_told_in_tens()
+            for name in (*dict(STATES + OUTCOMES), *MARKS):
+                count = counts.get((task._origin.id, name), 0)
+                task[f"{name}_count"] = task._tell_state(name, count) if told_in_tens else count
+            task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
+            # Of those who were to be mailed, how many have been handed over.
+            to_mail = task.people_count - task.suppressed_count
+            left = task.waiting_count + task.sending_count + task.cancelled_count
+            task.progress = 100 * (1 - left / to_mail) if to_mail else 0
+            if told_in_tens and task.state not in ("done", "cancelled"):
+                task.progress = min(task.progress, 99)  # a few may wait who are not told
+
+    @api.depends("planned_at", "scheduled_at")
+    def _compute_calendar_at(self):
+        for task in self:
+            task.calendar_at = task.planned_at or task.scheduled_at
+
+    @api.depends("state", "scheduled_at", "planned_at", "counter_ids.value")
+    def _compute_editable(self):
+        for task in self:
+            if task._explain_lock(CONTENT_FIELDS):
+                task.editable = "none"
+            else:
+                task.editable = "content" if task._explain_lock(PEOPLE_FIELDS) else "all"
+
+    @api.constrains("send_type", "scheduled_at")
+    def _check_scheduled_at(self):
+        for task in self:
+            if task.send_type == "scheduled" and not task.scheduled_at:
+                raise ValidationError(
+                    self.env._("Enter the time at which the mails are to go out.")
+                )
+
+    @api.constrains("account_id", "template_id", "sender_id")
+    def _check_account(self):
+        for task in self:
+            for name in ("template_id", "sender_id"):
+                if task[name] and task[name].account_id != task.account_id:
+                    raise ValidationError(
+                        self.env._(
+                            "%(field)s: choose one that belongs to the DirectMail account of the"
+                            " email task.",
+                            field=self._fields[name]._description_string(self.env),
+                        )
+                    )
+
+    @api.onchange("account_id")
+    def _onchange_account_id(self):
+        if self.template_id.account_id != self.account_id:
+            self.template_id = False
+        if self.sender_id.account_id != self.account_id:
+            self.sender_id = self.account_id.sender_ids.filtered("ready")[:1]
+
+    @api.onchange("send_type")
+    def _onchange_send_type(self):
+        if self.send_type == "now":
+            self.scheduled_at = False
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        split = [_split_content(vals) for vals in vals_list]
+        tasks = super().create([vals for _content, vals in split])
+        for task, (content, _vals) in zip(tasks, split, strict=True):
+            task._change_content(content)
+        tasks._check_conversion_rights()
+        if any(tasks.mapped("ignore_fatigue")):
+            tasks._check_may_ignore_fatigue()
+        return tasks
+
+    def write(self, vals):
+        content, vals = _split_content(vals)
+        owners = {task: task.user_id for task in self}
+        planned = self.browse()
+        if vals.get("ignore_fatigue"):
+            self._check_may_ignore_fatigue()
+        if not self.env.su:
+            for task in self:
+                task._check_editable(set(vals))
+            if CONTENT_FIELDS & set(vals):
+                planned = self.filtered("planned_at")
+        res = super().write(vals)
+        # What was approved is compared again before the rest goes out.
+        planned.sudo().content_changed = True
+        if not self.env.su and "scheduled_at" in vals:
+            for task in self.filtered(lambda task: task.state == "pending"):
+                task.account_id._trigger_sending(task.scheduled_at)
+        for task in self:
+            task._change_content(content)
+            if "name" in vals:
+                task._rename_own_template()
+        self._follow_conversion(vals)
+        if {"ignore_fatigue", "not_after"} & set(vals):
+            self.sudo()._release_held()
+        self.filtered(lambda task: task.user_id != owners[task])._ask_new_owner()
+        return res
+
+    def copy_data(self, default=None):
+        self._check_copyable(default or {})
+        # A copy is a draft of whoever makes it, and its time is still to be chosen.
+        default = {"send_type": "now", **(default or {})}
+        vals_list = super().copy_data(default)
+        if "name" not in default:
+            for task, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", task.name)
+        return vals_list
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_history(self):
+        for task in self:
+            task._check_editable()
+            if task.sudo().people_count:
+                raise UserError(
+                    self.env._("Mails of %s have gone out. Archive it instead.", task.name)
+                )
+
+    # === BUSINESS === #
+
+    def _get_users(self):
+        """Override: audiences with a line about the task."""
+        lines = self.env["directmail.audience.rule"].sudo().search([("task_id", "in", self.ids)])
+        return [lines.audience_id]
+
+    def _check_editable(self, names=None):
+        """Refuse a change that would come too late.
+
+        :param set names: of the fields that are to change; without it, everything is
+        :raise UserError: if the task runs, ran, or starts within ten minutes
+        """
+        if explanation := self._explain_lock(names):
+            raise UserError(explanation)
+
+    def _explain_lock(self, names=None):
+        """Say why fields can't be changed any more; "" if they can.
+
+        :param set names: of the fields; without it, all
+        :rtype: str
+        """
+        self.ensure_one()
+        locked = PEOPLE_FIELDS | CONTENT_FIELDS | TIME_FIELDS
+        if names is not None and not names & locked:
+            return ""
+        if self.planned_at and self.state in ("paused", "failed"):
+            return self._explain_fixed(names)
+        if self.state not in ("draft", "failed", "paused", "pending"):
+            return self.env._("%s can't be changed any more.", self.name)
+        if self.state == "pending" and self._starts_soon():
+            return self.env._(
+                "%s starts within ten minutes and can't be changed any more.", self.name
+            )
+        return ""
+
+    def _explain_fixed(self, names):
+        """Say why fields of a task that stopped half-way can't be changed; "" if they can.
+
+        Only the content of its mails can, and only while no calls are under way.
+        """
+        if names is None or names & (PEOPLE_FIELDS | TIME_FIELDS):
+            return self.env._(
+                "The people of %s are fixed: mails have gone out. Copy it to mail others.",
+                self.name,
+            )
+        if self.sudo().sending_count:
+            return self.env._("The last mails are still being handed over. Try again in a minute.")
+        return ""
+
+    def _starts_soon(self):
+        return bool(self.planned_at) or (
+            self.scheduled_at and self.scheduled_at < fields.Datetime.now() + LOCK_BEFORE
+        )
+
+    # === MAILING LISTS === #
+    # Readers of Odoo's mailing lists: whoever leaves a list gets no mail that goes to it.
+
+    def _get_mailing_lists(self):
+        """Return the mailing lists whose opt-outs count: those known when the task was planned.
+
+        :rtype: odoo.models.Model of `mailing.list`
+        """
+        task = self.sudo()
+        return task.mailing_list_ids if task.planned_at else task.audience_ids._get_mailing_lists()
+
+    # === AUDIENCES THAT THE READER CAN'T SEE === #
+    # Audiences of a task that its user can't see: colleagues made them private later.
+    #
+    # They stay in force. Odoo leaves them out where the user reads the task, and keeps in its cache
+    # what was read.
+
+    @api.depends(*AUDIENCES)
+    @api.depends_context("uid")
+    def _compute_hidden_audiences(self):
+        for task in self:
+            hidden = task._get_hidden_audiences()
+            task.hidden_audiences = any(hidden.values()) and self.env._(
+                "Colleagues have made audiences private that this email task uses. They stay in"
+                " force: %(mailed)s under Audiences, %(excluded)s under Except. An administrator"
+                " can take them out.",
+                mailed=len(hidden["audience_ids"]),
+                excluded=len(hidden["exclude_audience_ids"]),
+            )
+
+    def _get_hidden_audiences(self):
+        """Return {field: the audiences that the current user can't see, with all rights}."""
+        found = {}
+        for name in AUDIENCES:
+            audiences = self._read_all_audiences()[name]
+            found[name] = audiences - audiences.with_env(self.env)._filtered_access("read").sudo()
+        return found
+
+    def _check_copyable(self, default):
+        """Refuse a copy that would leave out fewer people than the original.
+
+        :param dict default: the values that the copy is given
+        :raise UserError: if an audience that is left out is private to a colleague
+        """
+        for task in self:
+            if (
+                "exclude_audience_ids" not in default
+                and task._get_hidden_audiences()["exclude_audience_ids"]
+            ):
+                raise UserError(
+                    self.env._(
+                        "%s can't be copied: it leaves out an audience that a colleague has made"
+                        " private since. Ask them to share it, or make a new email task.",
+                        task.name,
+                    )
+                )
+
+    def _read_all_audiences(self):
+        """Return {field: its audiences, with all rights}, also those the user can't see."""
+        saved = self._origin
+        if saved:
+            saved.invalidate_recordset(AUDIENCES)
+        found = {name: saved.sudo()[name] for name in AUDIENCES}
+        if saved:
+            # What the user can't see must not stay in the cache, which all users share.
+            saved.invalidate_recordset(AUDIENCES)
+        return found
+
+
+def _split_content(vals):
+    """Return the values of fields in `CONTENT`, and all the others: two dicts."""
+    content = {name: vals[name] for name in CONTENT if name in vals}
+    return content, {name: value for name, value in vals.items() if name not in content}

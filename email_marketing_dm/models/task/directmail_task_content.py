@@ -1,0 +1,322 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ...content.lengths import cut_units
+from ...directmail import const
+from ...directmail.errors import DirectMailError
+from ...engine.content import get_database_uuid
+from ..template.mail_body import MailBody
+from .directmail_task import CONTENT
+from .directmail_task_results import FOLLOW_DAYS
+
+# How many tags are given back at once, so that not every task has to.
+FREED_AT_ONCE = 10
+
+
+class DirectmailTask(models.Model):
+    """The mail as the task's own page shows and changes it.
+
+    A template that was chosen is never changed from here: what somebody changes becomes a new
+    template, named after the task, which DirectMail reviews by itself.
+    """
+
+    _inherit = "directmail.task"
+    _guarded_fields = frozenset(
+        (
+            "link_ids",
+            "source_id",
+        )
+    )
+
+    own_content = fields.Boolean(
+        "Change the content for this task",
+        compute="_compute_own_content",
+        readonly=False,
+        help="The template stays as it is. What you change is saved as a new template, named after"
+        " this task, and reviewed by DirectMail.",
+    )
+    template_task_id = fields.Many2one(related="template_id.task_id")
+    # Written through `_change_content`.
+    subject = fields.Char(compute="_compute_content", readonly=False)
+    sender_name = fields.Char(
+        "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
+    )
+    preview_text = fields.Char("Preview text", compute="_compute_content", readonly=False)
+    body_arch = MailBody(
+        "Body", sanitize="email_outgoing", compute="_compute_content", readonly=False
+    )
+    body_html = MailBody(
+        "Inlined body", sanitize="email_outgoing", compute="_compute_content", readonly=False
+    )
+    # The builder's placeholder picker reads these two.
+    mailing_model_id = fields.Many2one(
+        "ir.model", compute="_compute_mailing_model", compute_sudo=True
+    )
+    mailing_model_real = fields.Char(compute="_compute_mailing_model", compute_sudo=True)
+    reply_to = fields.Char(
+        "Replies go to",
+        help="Empty: to the reply address that the sender address has at DirectMail, else to the"
+        " account's.",
+    )
+    reply_default = fields.Char(compute="_compute_reply_default")
+    reply_warning = fields.Char(compute="_compute_reply_warning")
+    link_ids = fields.One2many("directmail.link", "task_id", "Links", readonly=True, copy=False)
+    source_id = fields.Many2one(
+        "utm.source",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        index="btree_not_null",
+        help="Visits, leads and orders that come from this email task carry it.",
+    )
+
+    @api.depends("template_id.state", "template_id.task_id")
+    def _compute_own_content(self):
+        for task in self:
+            template = task.template_id
+            task.own_content = not template or (
+                template.state in ("draft", "rejected")
+                and bool(task._origin)
+                and template.task_id == task._origin
+            )
+
+    @api.depends(*(f"template_id.{name}" for name in CONTENT))
+    def _compute_content(self):
+        for task in self:
+            for name in CONTENT:
+                task[name] = task.template_id[name]
+            if not task.template_id:
+                task.sender_name = task._default_sender_name()
+
+    def _compute_mailing_model(self):
+        model = self.env["ir.model"]._get("res.partner")
+        self.mailing_model_id = model
+        self.mailing_model_real = model.model
+
+    # === BUSINESS === #
+
+    def _rename_own_template(self):
+        """Give the template that was made for this task the task's name."""
+        template = self.template_id
+        if template.task_id == self and template.name != self.name:
+            template.sudo().name = self.name
+
+    def _default_sender_name(self):
+        company = self.account_id.company_id or self.env.company
+        return cut_units(company.sudo().name, const.SENDER_NAME_MAX).strip()
+
+    def _change_content(self, content):
+        """Take over content from the task's page, as a template of this task's own.
+
+        :param dict content: values of fields in `CONTENT`; those that say nothing new are ignored
+        :raise UserError: if it is too late, or DirectMail has to review it at once and can't
+        """
+        self.ensure_one()
+        template = self.template_id
+        changed = template._get_changed_content(content)
+        if not template:
+            # The sender's name is there already, so it alone is no mail.
+            changed = changed if changed.keys() - {"sender_name"} else {}
+        if not changed:
+            return
+        self.check_access("write")
+        if not self.env.su:
+            self._check_editable({"template_id"})
+        if template._belongs_to(self):
+            # Taken back from review where it was in one: the answer would be about the old text.
+            template.sudo().write({**changed, "state": "draft"})
+        else:
+            self.template_id = self._make_own_template(changed)
+        if self.state == "pending":
+            self.template_id._submit()
+
+    def _make_own_template(self, changed):
+        """Return a new template with exactly the task's name."""
+        vals = {
+            **changed,
+            "name": self.name,
+            "user_id": self.user_id.id,
+            "origin_id": self.template_id.id,
+            "task_id": self.id,
+        }
+        if self.template_id:
+            return self.template_id.sudo().copy(vals).sudo(False)
+        if not changed.get("subject"):
+            raise UserError(self.env._("Enter the subject of the mail."))
+        vals.setdefault("sender_name", self._default_sender_name())
+        return (
+            self.env["directmail.template"]
+            .sudo()
+            .create({**vals, "account_id": self.account_id.id})
+            .sudo(False)
+        )
+
+    def _submits_template(self):
+        """Tell whether *Send* and *Resume* hand the template to DirectMail, too.
+
+        Not one that somebody changed or deleted there: its owner decides about that one.
+        """
+        template = self.template_id
+        return (
+            template.state in ("draft", "lapsed")
+            and template.lapse_reason in (False, "freed")
+            and template.has_access("write")
+        )
+
+    # === REPLY ADDRESS === #
+    # Where replies to a task's mails go.
+
+    @api.depends("sender_id", "account_id.reply_to")
+    def _compute_reply_default(self):
+        for task in self:
+            task.reply_default = task.sender_id._get_reply_address() or task.account_id.reply_to
+
+    @api.depends("sender_id", "address_type", "reply_to", "reply_default")
+    def _compute_reply_warning(self):
+        for task in self:
+            task.reply_warning = False
+            if task.reply_to or task.reply_default or not task.sender_id:
+                continue
+            sender = task.sender_id.email
+            task.reply_warning = (
+                self.env._(
+                    "Replies would go to a random address at %s and reach nobody. Enter an"
+                    " address under Replies go to.",
+                    sender.partition("@")[2],
+                )
+                if task.address_type == "random"
+                else self.env._(
+                    "Replies would go to %s. Unless that is a mailbox that somebody reads, enter"
+                    " another address under Replies go to.",
+                    sender,
+                )
+            )
+
+    @api.constrains("reply_to")
+    def _check_reply_to(self):
+        self.env["directmail.account"]._check_reply_addresses(self)
+
+    def _get_reply(self):
+        """Return where replies go, as values of a `directmail.records.Mail`."""
+        self.ensure_one()
+        return self.sender_id._get_reply(self.reply_to)
+
+    # === TAG AT DIRECTMAIL === #
+    # The tag by which DirectMail tells this task's results from others.
+    #
+    # DirectMail keeps 100 of them (500 by a newer page), so a task gives its tag back once its
+    # results are no longer read.
+
+    def _ensure_tag(self):
+        """Make the task's tag; where there is no room, older tasks give theirs back.
+
+        :raise UserError: if DirectMail can't be asked, or every tag is in use
+        """
+        name = f"{self._get_tag_prefix()}{self.id}"
+
+        def push(client):
+            if client.find_tag(name):
+                return
+            try:
+                client.create_tag(name, self.name[:50])
+            except DirectMailError as error:
+                if error.kind != "quota":
+                    raise
+                if not self._free_tags(client):
+                    raise UserError(
+                        self.env._(
+                            "DirectMail has no room for this email task's tag, and all tags are in"
+                            " use: results of the last %s days still come in by them. Delete tags"
+                            " of other programs in DirectMail's console, or send later.",
+                            FOLLOW_DAYS,
+                        )
+                    ) from error
+                client.create_tag(name, self.name[:50])
+
+        self.account_id._call(push)
+        self.tag_name = name
+
+    def _get_tag_prefix(self):
+        """Return how the tags of this database begin; other programs' are left alone."""
+        return f"odoo_{get_database_uuid(self.env)[:8]}_"
+
+    def _free_tags(self, client):
+        """Delete tags of tasks whose results are no longer read, the oldest first.
+
+        :return: how many were deleted
+        :rtype: int
+        """
+        prefix = self._get_tag_prefix()
+        # Whoever made them first has the lowest number.
+        tags = {
+            int(tag.name.removeprefix(prefix)): tag.tag_id
+            for tag in client.list_tags()
+            if tag.name.startswith(prefix) and tag.name.removeprefix(prefix).isdecimal()
+        }
+        since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
+        tasks = self.sudo().browse(sorted(tags)).exists()
+        needed = tasks.filtered(
+            lambda task: (
+                task.state not in ("done", "cancelled")
+                or not task.finished_at
+                or task.finished_at >= since
+            )
+        )
+        free = [number for number in sorted(tags) if number not in set(needed.ids)]
+        for number in free[:FREED_AT_ONCE]:
+            client.delete_tag(tags[number])
+        return len(free[:FREED_AT_ONCE])
+
+    # === TRACKING === #
+    # Where the links of a task's mails lead, and where visitors came from.
+
+    def _is_recording(self, what):
+        """Tell whether "opens" or "clicks" of this task are recorded."""
+        self.ensure_one()
+        return bool(self[f"track_{what}"])
+
+    def _make_links(self):
+        """Keep where each link of the approved text leads, and make link trackers that count.
+
+        A task that was corrected half-way has those of both templates.
+        """
+        self.ensure_one()
+        template = self.template_id
+        links = template.submitted_links or []
+        if not self.source_id:
+            self.source_id = self.env["utm.source"].sudo().create({"name": self.name})
+        if not links or self.link_ids.filtered(lambda link: link.template_id == template):
+            return
+        shared = self._get_utm_values()
+        # With a title given, Odoo doesn't fetch the page to find one.
+        trackers = (
+            self.env["link.tracker"]
+            .sudo()
+            .search_or_create(
+                [{"url": link["url"], "title": link["title"], **shared} for link in links]
+            )
+        )
+        self.env["directmail.link"].create(
+            [
+                {
+                    "task_id": self.id,
+                    "template_id": template.id,
+                    "number": number,
+                    "title": link["title"],
+                    "url": link["url"],
+                    "tracker_id": tracker.id,
+                }
+                for number, (link, tracker) in enumerate(zip(links, trackers, strict=True))
+            ]
+        )
+
+    def _get_utm_values(self):
+        """Return what tells visitors of this task from others, as values of `utm.mixin`."""
+        self.ensure_one()
+        return {
+            "campaign_id": self.campaign_id.id,
+            "medium_id": self.env["utm.medium"]._fetch_or_create_utm_medium("email").id,
+            "source_id": self.source_id.id,
+        }

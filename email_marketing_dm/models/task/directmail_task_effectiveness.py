@@ -1,0 +1,413 @@
+import logging
+from collections import Counter
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.service.model import retrying
+from odoo.tools import SQL
+
+from ...directmail.failures import failure_kind
+from ..delivery.directmail_delivery import HANDED_OVER, MARKS, OUTCOMES, STATES
+from .directmail_task_tens import UNTOLD
+
+# The funnel: each step's counter, and the one that its share is taken of.
+FUNNEL = (
+    ("people", None),
+    ("sent", "people"),
+    ("delivered", "sent"),
+    ("opened", "delivered"),
+    ("clicked", "delivered"),
+    ("converted", "delivered"),
+)
+# Where an opt-out comes from when the person asked for it: no bounce and no complaint.
+WISHES = ("one_click", "page", "directmail")
+_logger = logging.getLogger(__name__)
+BATCH = 20_000
+
+
+class DirectmailTask(models.Model):
+    """What came of a task: the funnel, and what its figures are made of.
+
+    The funnel comes from counters; the rest is counted over this one task's people when its page
+    is opened. When the details of its people are removed, what was counted last stays.
+    """
+
+    _inherit = "directmail.task"
+
+    details_removed_at = fields.Datetime("Details removed", readonly=True, copy=False)
+    # What `_count_details` returned just before the details were removed.
+    details_totals = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
+
+    def get_effectiveness(self):
+        """Return what the task's page shows about its effects.
+
+        :return: dict with `funnel`, `totals`, `hours`, `links`, `reasons`, `failures`,
+            `unsubscribes`, `removed`, `hidden`: how many people the user may not see, and
+            `in_tens`: whether the reasons are told in tens; each row has a label, a number, and
+            what `action_view_part` needs to open the people behind it
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.check_access("read")
+        task = self.sudo()
+        counted = task.details_totals if task.details_removed_at else task._count_details()
+        return {
+            "funnel": self._get_funnel(counted),
+            "totals": counted["totals"],
+            "hours": [
+                {"hour": hour, "opened": opened, "clicked": clicked}
+                for hour, opened, clicked in counted["hours"]
+            ],
+            "links": task._label_links(counted["links"]),
+            "reasons": task._label_reasons(self._count_in_tens(counted["reasons"])),
+            "failures": task._label_failures(counted["failures"]),
+            "unsubscribes": task._label_unsubscribes(counted["unsubscribes"]),
+            "removed": bool(task.details_removed_at),
+            "in_tens": self.told_in_tens,
+            "hidden": 0 if task.details_removed_at else self._count_hidden(),
+        }
+
+    def action_view_part(self, part, value=False):
+        """Open the people behind a row of the effectiveness.
+
+        :param str part: 'reasons', 'failures', 'links' or 'unsubscribes'
+        :param value: the row's own
+        """
+        self.ensure_one()
+        self.check_access("read")
+        if part == "unsubscribes":
+            action = self.env["ir.actions.act_window"]._for_xml_id(
+                "email_marketing_dm.directmail_optout_action"
+            )
+            domain = [("task_id", "=", self.id), ("origin", "in", WISHES)]
+            return {**action, "domain": [*domain, ("reason_id", "=", value)]}
+        domains = {
+            "reasons": [("state", "=", "suppressed"), ("reason", "=", value)],
+            "failures": self._get_failure_domain(value),
+            "links": [("event_ids", "any", self._get_click_domain(value))],
+        }
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_delivery_action"
+        )
+        return {**action, "domain": [("task_id", "=", self.id), *domains[part]]}
+
+    # === COUNTING === #
+
+    def _count_hidden(self):
+        """Return how many of the task's people its lists do not show to the current user.
+
+        In tens, only of those whom DirectMail was asked to mail.
+        """
+        if self.env.user == self.user_id and not self.in_tens:
+            return 0  # all came from own audiences
+        listed = self.env["directmail.delivery"].search_count([("task_id", "=", self.id)])
+        if self.told_in_tens:
+            return sum(self[f"{state}_count"] for state in HANDED_OVER) - listed
+        return self.people_count - listed
+
+    def _count_details(self):
+        """Count over the task's people. What it returns outlives them: no names, no labels."""
+        self.ensure_one()
+        self.env.flush_all()
+        [totals] = self.env.execute_query_dict(
+            SQL(
+                """SELECT COALESCE(sum(open_count), 0)::int AS opens,
+                          COALESCE(sum(click_count), 0)::int AS clicks,
+                          COALESCE(sum(machine_open_count), 0)::int AS machine_opens,
+                          COALESCE(sum(machine_click_count), 0)::int AS machine_clicks,
+                          count(*) FILTER (WHERE opened_at IS NOT NULL OR machine_open_count > 0
+                                              OR machine_click_count > 0) AS opened_any,
+                          count(*) FILTER (WHERE clicked_at IS NOT NULL
+                                              OR machine_click_count > 0) AS clicked_any
+                     FROM directmail_delivery WHERE task_id = %s""",
+                self.id,
+            )
+        )
+        return {
+            "totals": totals,
+            "hours": self._count_hours(),
+            "links": self._count_links(),
+            "reasons": self._count_parts(
+                SQL("reason"), SQL("directmail_delivery"), SQL("state = 'suppressed'")
+            ),
+            "failures": self._count_failures(),
+            "unsubscribes": self._count_parts(
+                SQL("reason_id"), SQL("directmail_optout"), SQL("origin IN %s", WISHES)
+            ),
+        }
+
+    def _count_parts(self, column, table, condition):
+        """Return [[value, number], …] of a column, the most frequent first."""
+        return [
+            list(row)
+            for row in self.env.execute_query(
+                SQL(
+                    "SELECT %(column)s, count(*) FROM %(table)s WHERE task_id = %(task)s"
+                    " AND %(condition)s GROUP BY 1 ORDER BY 2 DESC, 1",
+                    column=column,
+                    table=table,
+                    condition=condition,
+                    task=self.id,
+                )
+            )
+        ]
+
+    def _count_failures(self):
+        return self._count_parts(
+            SQL("code"),
+            SQL("directmail_delivery"),
+            SQL("(state = 'refused' OR outcome IN ('failed', 'invalid', 'spam'))"),
+        )
+
+    def _count_hours(self):
+        """Return [[hour (UTC), people who first opened, who first clicked], …] in order."""
+        return [
+            [fields.Datetime.to_string(hour), opened, clicked]
+            for hour, opened, clicked in self.env.execute_query(
+                SQL(
+                    """SELECT hour, sum(opened)::int, sum(clicked)::int FROM (
+                            SELECT date_trunc('hour', opened_at) AS hour, count(*) AS opened,
+                                   0 AS clicked
+                              FROM directmail_delivery
+                             WHERE task_id = %(task)s AND opened_at IS NOT NULL GROUP BY 1
+                             UNION ALL
+                            SELECT date_trunc('hour', clicked_at), 0, count(*)
+                              FROM directmail_delivery
+                             WHERE task_id = %(task)s AND clicked_at IS NOT NULL GROUP BY 1
+                       ) AS firsts GROUP BY hour ORDER BY hour""",
+                    task=self.id,
+                )
+            )
+        ]
+
+    def _count_links(self):
+        """Return [[link id, people, clicks], …], people's clicks only."""
+        return [
+            list(row)
+            for row in self.env.execute_query(
+                SQL(
+                    """SELECT l.id, count(DISTINCT e.delivery_id), count(e.id)
+                         FROM directmail_link l
+                         LEFT JOIN directmail_event e
+                           ON e.link_id = l.id AND e.kind = 'click' AND e.machine IS NOT TRUE
+                        WHERE l.task_id = %s GROUP BY l.id, l.number ORDER BY l.number""",
+                    self.id,
+                )
+            )
+        ]
+
+    # === LABELS === #
+
+    def _get_funnel(self, counted):
+        counts = {name: self[f"{name}_count"] for name, _base in FUNNEL}
+        recorded = {"opened": self.track_opens, "clicked": self.track_clicks}
+        steps = []
+        for name, base in FUNNEL:
+            if name == "converted" and not self.conversion_table_id:
+                continue
+            if self.told_in_tens and base == "people":
+                base = None  # a share of few people would be a guess
+            steps.append(
+                {
+                    "name": name,
+                    "label": self._fields[f"{name}_count"]._description_string(self.env),
+                    "count": counts[name],
+                    "text": self.told_in_tens and name == "people" and self.people_text,
+                    # Machines included, where they make a difference.
+                    "any": counted["totals"].get(f"{name}_any", counts[name]),
+                    "base": counts[base] if base else counts[name],
+                    "base_label": base
+                    and self._fields[f"{base}_count"]._description_string(self.env),
+                    "recorded": recorded.get(name, True),
+                }
+            )
+        return steps
+
+    def _label_links(self, rows):
+        links = self.env["directmail.link"].browse(link for link, *_counts in rows).exists()
+        known = {link.id: link for link in links}
+        return [
+            {
+                "value": link,
+                "label": known[link].title or known[link].url,
+                "url": known[link].url,
+                "count": people,
+                "clicks": clicks,
+            }
+            for link, people, clicks in rows
+            if link in known
+        ]
+
+    def _label_reasons(self, rows):
+        field = self.env["directmail.delivery"]._fields["reason"]
+        labels = dict(field._description_selection(self.env))
+        return [
+            {"value": reason, "label": labels.get(reason, reason or ""), "count": count}
+            for reason, count in rows.items()
+        ]
+
+    def _label_failures(self, rows):
+        labels = self._get_failure_labels()
+        counts = Counter()
+        for code, count in rows:
+            counts[failure_kind(code)] += count
+        return [
+            {"value": kind, "label": labels[kind], "count": count}
+            for kind, count in counts.most_common()
+        ]
+
+    def _label_unsubscribes(self, rows):
+        reasons = self.env["mailing.subscription.optout"].browse(r for r, _count in rows if r)
+        names = {reason.id: reason.name for reason in reasons.exists()}
+        return [
+            {
+                "value": reason or False,
+                "label": names.get(reason) or self.env._("No reason given"),
+                "count": count,
+            }
+            for reason, count in rows
+        ]
+
+    @api.model
+    def _get_failure_labels(self):
+        """Return {kind of `directmail.failures`: what it means for whoever reads it}."""
+        return {
+            "no_mailbox": self.env._("The mailbox does not exist"),
+            "complained": self.env._("Reported an earlier mail as spam"),
+            "unsubscribed": self.env._("Unsubscribed from an earlier mail at DirectMail"),
+            "too_many": self.env._("The mailbox provider takes no more for now"),
+            "sender": self.env._("The sender address or its domain is not trusted"),
+            "content": self.env._("The content looks like spam"),
+            "connection": self.env._("The mail server could not be reached"),
+            "trap": self.env._("A trap for senders of unwanted mail"),
+            "other": self.env._("Other reasons"),
+        }
+
+    def _get_failure_domain(self, kind):
+        """Return the domain of this task's people whose mail failed in this way."""
+        failures = self.sudo()._count_failures()
+        chosen = [code or False for code, _count in failures if failure_kind(code) == kind]
+        return [
+            "|",
+            ("state", "=", "refused"),
+            ("outcome", "in", ("failed", "invalid", "spam")),
+            ("code", "in", chosen),
+        ]
+
+    @api.model
+    def _get_click_domain(self, link):
+        return [("link_id", "=", link), ("kind", "=", "click"), ("machine", "=", False)]
+
+    # === PROGRESS === #
+    # What a task's form shows while mails go out, without being loaded again.
+
+    def get_progress(self):
+        """Return where the task stands, from the stored counters.
+
+        Asked every few seconds by every open form, so it reads a handful of rows.
+
+        :return: state, waiting_for and state_message as the form shows them; people (number);
+            to_mail (how many of them were not suppressed) and to_mail_text; progress (percent of
+            those); rate_limit (mails a second); told_in_tens; counts: [{name, label, value, text}]
+            of the eight states, the outcomes and what people did, empty ones left out. The text
+            says it where the number is rounded
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.check_access("read")
+        counts = [
+            {
+                "name": name,
+                "label": self._fields[f"{name}_count"]._description_string(self.env),
+                "value": self[f"{name}_count"],
+                "text": self.told_in_tens and name in UNTOLD and self._say_count(name),
+            }
+            for name in (*dict(STATES + OUTCOMES), *MARKS)
+        ]
+        to_mail = self.people_count - self.suppressed_count
+        return {
+            "state": self.state,
+            "state_message": self.state_message,
+            "waiting_for": self.waiting_for,
+            "people": self.people_count,
+            "to_mail": to_mail,
+            "to_mail_text": self.told_in_tens and self._say_about(to_mail),
+            "told_in_tens": self.told_in_tens,
+            "progress": self.progress,
+            "rate_limit": self.account_id.sudo().rate_limit,
+            "counts": [
+                count for count in counts if count["value"] or count["name"] in self._get_small()
+            ],
+        }
+
+    def _get_small(self):
+        """Return the figures that are shown although they are told as 0: a few may be there."""
+        if not self.told_in_tens:
+            return ()
+        return "suppressed", {"done": "", "cancelled": "cancelled"}.get(self.state, "waiting")
+
+    # === RETENTION === #
+    # After a while a task's people are forgotten; its figures are not.
+
+    @api.model
+    def _cron_remove_details(self):
+        """Forget the people of tasks that ended long ago, a batch at a time."""
+        cron = self.env["ir.cron"]
+        tasks = self._get_outdated()
+        cron._commit_progress(remaining=len(tasks))
+        for task in tasks:
+            while retrying(task._remove_details, self.env):
+                if not cron._commit_progress():
+                    return
+            if not cron._commit_progress(1):
+                return
+
+    @api.model
+    def _get_outdated(self):
+        """Return the tasks whose people's details have been kept for long enough."""
+        outdated = self.browse()
+        accounts = self.env["directmail.account"].with_context(active_test=False)
+        for account in accounts.search([("retention_days", ">", 0)]):
+            before = fields.Datetime.now() - timedelta(days=account.retention_days)
+            outdated |= self.with_context(active_test=False).search(
+                [
+                    ("account_id", "=", account.id),
+                    ("state", "in", ("done", "cancelled")),
+                    ("finished_at", "<", before),
+                    ("planned_at", "!=", False),
+                    "|",
+                    ("details_removed_at", "=", False),
+                    ("delivery_ids", "!=", False),
+                ]
+            )
+        return outdated
+
+    def _remove_details(self):
+        """Delete some of the task's people, after writing down what they add up to.
+
+        :return: whether some are left
+        :rtype: bool
+        """
+        self.ensure_one()
+        if not self.details_removed_at:
+            self.write(
+                {
+                    "details_totals": self._count_details(),
+                    "details_removed_at": fields.Datetime.now(),
+                }
+            )
+        self.env.flush_all()
+        removed = self.env.execute_query(
+            SQL(
+                """DELETE FROM directmail_delivery WHERE id IN (
+                        SELECT id FROM directmail_delivery WHERE task_id = %s LIMIT %s
+                   ) RETURNING id""",
+                self.id,
+                BATCH,
+            )
+        )
+        self.env["directmail.delivery"].invalidate_model()
+        self.env["directmail.event"].invalidate_model()
+        if removed:
+            _logger.info("Email task %s: details of %s people removed", self.id, len(removed))
+        return len(removed) == BATCH

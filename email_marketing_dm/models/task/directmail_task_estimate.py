@@ -1,0 +1,268 @@
+from contextlib import closing
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL, format_datetime
+
+from ...engine import plan
+from ...engine.fatigue import get_case
+from ...engine.people import is_anybody_addressed
+from ...engine.plan import Fate
+from ...engine.tens import in_tens_to_sql
+from ...groups import GROUP_ADMIN
+from ..audience.directmail_audience_refresh import RECENT
+from .directmail_task_tens import UNTOLD
+
+
+class DirectmailTask(models.Model):
+    """How many people a task would reach, worked out without changing anything."""
+
+    _inherit = "directmail.task"
+
+    is_notification = fields.Boolean(
+        "Notification",
+        tracking=True,
+        help="For what people need to know, not for advertising: limits and quiet times do not"
+        " hold it back.",
+    )
+    notification_counts = fields.Boolean(
+        "Counts towards the limits",
+        default=True,
+        tracking=True,
+        help="On: whoever gets this notification may get fewer marketing mails afterwards.",
+    )
+    ignore_fatigue = fields.Boolean(
+        "Ignore fatigue control",
+        copy=False,
+        tracking=True,
+        help="Only an administrator can set this. It is recorded below.",
+    )
+    not_after = fields.Datetime(
+        "Not after",
+        copy=False,
+        help="Whoever could not be mailed by then, for example because of do-not-disturb hours,"
+        " gets no mail from this task. Empty: everybody waits for as long as it takes.",
+    )
+    may_ignore_fatigue = fields.Boolean(compute="_compute_may_ignore_fatigue")
+    held_back = fields.Char("By which rule", compute="_compute_held_back")
+    held_back_count = fields.Integer("Held back", compute="_compute_held_back")
+
+    def _estimate_people(self, tens=False):
+        """Count who would get a mail and why others would not, as the plan would find them now.
+
+        :param bool tens: as for `engine.plan.estimate`
+        :return: {`engine.plan.Fate`: number of people}
+        :rtype: dict
+        :raise UserError: if an audience can't be refreshed
+        """
+        self.ensure_one()
+        if self.planned_at:
+            waiting = self.waiting_count
+            told = self._tell_state("waiting", waiting) if tens else waiting
+            return {plan.Fate(None, None, None): told}
+        # Refreshed as for the plan, if that was not done lately, and put back as it was.
+        with closing(self.env.cr.savepoint()):
+            if not self.use_as_is:
+                changed = self._get_all_audiences()._may_have_changed()
+                self._refresh_audiences(None if changed else fields.Datetime.now() - RECENT)
+            self._check_refreshed()
+            self.env.flush_all()
+            counts = plan.estimate(self, tens)
+        self.env.invalidate_all()
+        return counts
+
+    def _count_ahead(self):
+        """Return how many mails of other tasks get the account's quota before this one.
+
+        Of tasks that mix in people whom not everybody may see, in tens.
+        """
+        self.ensure_one()
+        [(ahead,)] = self.env.execute_query(
+            SQL(
+                """SELECT COALESCE(sum(CASE WHEN in_tens THEN %(told)s ELSE waiting END), 0)::bigint
+                     FROM (SELECT t.in_tens, t.tens_mark, sum(c.value)::int AS waiting
+                             FROM directmail_task_counter c
+                             JOIN directmail_task t ON t.id = c.task_id
+                            WHERE t.account_id = %(account)s AND t.state = 'sending'
+                              AND c.name = 'waiting' AND t.id != %(task)s
+                              AND t.priority >= %(priority)s
+                            GROUP BY t.id) AS ahead""",
+                told=in_tens_to_sql(SQL("waiting"), SQL("tens_mark"), UNTOLD["waiting"]),
+                account=self.account_id.id,
+                task=self.id,
+                priority=self.priority,
+            )
+        )
+        return ahead
+
+    # === FATIGUE CONTROL === #
+    # What fatigue control does to a task, and how a task may differ from the rule.
+
+    @api.depends_context("uid")
+    def _compute_may_ignore_fatigue(self):
+        self.may_ignore_fatigue = self._may_ignore_fatigue()
+
+    @api.depends_context("uid")
+    def _compute_held_back(self):
+        for task in self:
+            fates = task._count_in_tens(task._get_held_back())
+            task.held_back_count = sum(fates.values())
+            task.held_back = " · ".join(
+                f"{task._say_held_back(number)} {task._describe_fate(fate)}"
+                for fate, number in fates.items()
+            )
+
+    def _say_held_back(self, number):
+        return self._say_about(number) if self._is_told_in_tens() else number
+
+    @api.constrains("not_after", "scheduled_at")
+    def _check_not_after(self):
+        for task in self:
+            begin = task.scheduled_at
+            if task.not_after and begin and task.not_after <= begin:
+                raise ValidationError(
+                    self.env._("“Not after” must be later than the time at which the task starts.")
+                )
+
+    def _may_ignore_fatigue(self):
+        return self.env.su or self.env.user.has_group(GROUP_ADMIN)
+
+    def _check_may_ignore_fatigue(self):
+        if not self._may_ignore_fatigue():
+            raise AccessError(
+                self.env._("Only an administrator may let an email task ignore fatigue control.")
+            )
+
+    def _is_free_of_fatigue(self):
+        """Tell whether limits and quiet times leave this task alone."""
+        self.ensure_one()
+        return self.is_notification or self.ignore_fatigue
+
+    def _release_held(self):
+        """Let mails that are held be judged anew, by what is set now."""
+        over = ("done", "cancelled")
+        tasks = self.filtered(lambda task: task.planned_at and task.state not in over)
+        if not tasks:
+            return
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """UPDATE directmail_delivery SET not_before = NULL, fatigue_rule = NULL
+                    WHERE task_id IN %s AND state = 'waiting' AND fatigue_rule IS NOT NULL
+                RETURNING account_id""",
+                tuple(tasks.ids),
+            )
+        )
+        self.env["directmail.delivery"].invalidate_model(["not_before", "fatigue_rule"])
+        accounts = self.env["directmail.account"].browse({account for (account,) in rows})
+        accounts._trigger_sending()
+
+    def _get_held_back(self):
+        """Return whom fatigue control has held back so far, of those planned.
+
+        :return: {`engine.plan.Fate`: number of people}
+        :rtype: dict
+        """
+        self.ensure_one()
+        if not self._origin.id:
+            return {}
+        Delivery = self.env["directmail.delivery"].sudo()
+        dropped = Delivery._read_group(
+            [
+                ("task_id", "=", self._origin.id),
+                ("state", "=", "suppressed"),
+                ("reason", "in", ("fatigue", "quiet", "too_late")),
+            ],
+            ["reason", "fatigue_rule"],
+            ["__count"],
+        )
+        held = Delivery._read_group(
+            [
+                ("task_id", "=", self._origin.id),
+                ("state", "=", "waiting"),
+                ("fatigue_rule", "!=", False),
+            ],
+            ["fatigue_rule"],
+            ["not_before:min", "__count"],
+        )
+        return {
+            **{Fate(reason, rule or None, None): count for reason, rule, count in dropped},
+            **{Fate(None, rule, until): count for rule, until, count in held},
+        }
+
+    @api.model
+    def _get_rule_label(self, rule):
+        field = self.env["directmail.delivery"]._fields["fatigue_rule"]
+        return dict(field._description_selection(self.env))[rule]
+
+    def _describe_fate(self, fate):
+        """Return in words what becomes of people (`engine.plan.Fate`), to follow their number."""
+        if fate.held_until:
+            return self.env._(
+                "wait until %(time)s (%(rule)s)",
+                rule=self._get_rule_label(fate.rule),
+                time=format_datetime(self.env, fate.held_until, dt_format="short"),
+            )
+        if fate.reason is None:
+            return self.env._("get a mail")
+        field = self.env["directmail.delivery"]._fields["reason"]
+        reason = dict(field._description_selection(self.env))[fate.reason]
+        return f"{reason} ({self._get_rule_label(fate.rule)})" if fate.rule else reason
+
+    def action_view_held_back(self):
+        """Open the people whom fatigue control held back, by rule."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_delivery_action"
+        )
+        return {
+            **action,
+            "display_name": self.env._("Held back"),
+            "domain": [
+                ("task_id", "=", self.id),
+                "|",
+                "&",
+                ("state", "=", "suppressed"),
+                ("reason", "in", ("fatigue", "quiet", "too_late")),
+                "&",
+                ("state", "=", "waiting"),
+                ("fatigue_rule", "!=", False),
+            ],
+            "context": {"search_default_group_by_fatigue_rule": 1},
+        }
+
+    # === ENCRYPTED ADDRESSES === #
+    # Sending to the encrypted addresses of contacts.
+
+    def _check_encrypted(self):
+        """Refuse to start where no encrypted address could be read.
+
+        :raise UserError: with what to do about it
+        """
+        self.ensure_one()
+        key = (
+            self.env["directmail.aes.key"].sudo().search([("company_id", "=", self.company_id.id)])
+        )
+        if not key.is_usable:
+            raise UserError(
+                self.env._(
+                    "Encrypted addresses can't be read: the AES key of %s is missing. Ask an"
+                    " administrator to enter it, then send again.",
+                    self.company_id.name,
+                )
+            )
+        if key.reading:
+            raise UserError(
+                self.env._(
+                    "The AES key was entered a moment ago, and the contacts' addresses are still"
+                    " being read. Send again in a few minutes."
+                )
+            )
+        if not is_anybody_addressed(self, get_case(self)):
+            raise UserError(
+                self.env._(
+                    "Nobody in the audience has an encrypted address that can be read. Send to"
+                    " original addresses, or import the encrypted ones into the contacts."
+                )
+            )

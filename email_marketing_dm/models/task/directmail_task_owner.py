@@ -1,0 +1,195 @@
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL, format_datetime
+
+from ...directmail.const import BEIJING
+from ...engine.claim import FREE_AT
+
+ACTIVITY = "mail.mail_activity_data_warning"
+
+
+class DirectmailTask(models.Model):
+    """An email task goes out under its owner's name and with their rights, so they decide."""
+
+    _inherit = "directmail.task"
+
+    waiting_for = fields.Char(compute="_compute_waiting_for")
+
+    # === BUSINESS === #
+
+    def _ask_new_owner(self):
+        """Stop what is on its way, and ask the new owner to send it or not."""
+        for task in self.sudo():
+            task = task.with_context(lang=task.user_id.lang)
+            if task.state == "pending" and not task.planned_at:
+                task.write({"state": "draft", "state_message": False, "pause_reason": False})
+                task._tell_owner(
+                    task.env._(
+                        "You are the new owner of this email task. It goes out under your name, and"
+                        " its placeholders use your rights. Check the mail, then press Send."
+                    ),
+                    "warning",
+                    # Whoever was appointed is asked to take over already.
+                    not task.owner_pending
+                    and task.env._("New owner: check the email task, then send it"),
+                )
+            elif task.state in ("pending", "sending"):
+                task._pause(
+                    "owner",
+                    task.env._(
+                        "This email task has a new owner. The remaining mails go out under their"
+                        " name, and the placeholders use their rights. Check the mail, then press"
+                        " Resume."
+                    ),
+                )
+            else:
+                task.activity_reschedule([ACTIVITY], new_user_id=task.user_id.id)
+
+    def _agree_by_sending(self):
+        """Take the owner's *Send* or *Resume* as agreement to lend the task their rights.
+
+        :raise UserError: if it is somebody else who sends, and the owner has not agreed
+        """
+        self.ensure_one()
+        if self.owner_pending and self.user_id == self.env.user:
+            self._end_waiting()
+        self._check_taken_over()
+
+    def _check_lenders(self):
+        """Refuse to fill placeholders with the rights of somebody who has left.
+
+        :raise UserError: saying who it is, and what to do
+        """
+        self.ensure_one()
+        message = self.template_id._explain_missing_lender(self.user_id)
+        if message:
+            raise UserError(message)
+
+    def _explain_content_error(self, error):
+        """Say why the mails of a task that is being sent can't be made, and what to do.
+
+        :param str error: what was raised, perhaps cut off
+        """
+        return self.env._(
+            "The mails can't be made: %(reason)s No recipient was skipped. Fix the problem, then"
+            " press Resume.",
+            reason=self.template_id._explain_missing_lender(self.user_id) or error,
+        )
+
+    # === MESSAGES TO THE OWNER === #
+    # What a task tells its owner: what it waits for, and what happened to it.
+
+    @api.depends("state", "scheduled_at", "template_id.state", "account_id.state")
+    @api.depends_context("uid")
+    def _compute_waiting_for(self):
+        for task in self:
+            task.waiting_for = task._get_waiting_for()
+
+    def _get_waiting_for(self):
+        """Say what a pending or sending task waits for; False if for nothing."""
+        self.ensure_one()
+        account = self.account_id.sudo()
+        if self.state not in ("pending", "sending"):
+            return False
+        if self.key_problem:
+            return self.env._(
+                "The mails wait for a server with the right master key. No recipient is skipped."
+            )
+        if account.state != "active":
+            return self.env._(
+                "The DirectMail account is not active. An administrator can activate it."
+            )
+        if self.state == "pending" and self.template_id.state != "approved":
+            return self.template_id._explain_state()
+        if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
+            return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
+        if not account._get_room().quota:
+            return self.env._(
+                "Today's quota is used up. It goes on after midnight in Beijing, at %s.",
+                format_datetime(self.env, account._get_next_day()),
+            )
+        if not self.planned_at:
+            return self.env._("The people are being chosen. The first mails go out in a moment.")
+        if self._is_told_in_tens():
+            # The same whether or not anybody waits.
+            return self.env._("Mails go out as the quota and quiet times allow.")
+        held_until = self.sudo()._get_held_until()
+        if held_until:
+            return self.env._(
+                "Everybody left is held back for now. It goes on at %s.",
+                format_datetime(self.env, held_until),
+            )
+        return False
+
+    def _get_held_until(self):
+        """Return when the next mail may go out, if for a minute or more none may; else None."""
+        self.ensure_one()
+        if self.state != "sending" or self.sending_count or not self.waiting_count:
+            return None
+        [(until,)] = self.env.execute_query(
+            SQL(
+                """SELECT not_before FROM directmail_delivery
+                    WHERE task_id = %s AND state = 'waiting'
+                    ORDER BY %s, id LIMIT 1""",
+                self.id,
+                FREE_AT,
+            )
+        ) or [(None,)]
+        soon = fields.Datetime.now() + timedelta(minutes=1)
+        return until if until and until > soon else None
+
+    def _tell_owner(self, text, kind="info", ask=None):
+        """Tell the owner in the chatter, on the screen and, where something is to do, by activity.
+
+        :param str text: one or two sentences in the owner's language
+        :param str kind: of the notification: 'success', 'info', 'warning' or 'danger'
+        :param str ask: summary of the activity; none by default
+        """
+        self.ensure_one()
+        self.message_post(
+            body=Markup("<p>%s</p>") % text,
+            partner_ids=self.user_id.partner_id.ids,
+            subtype_xmlid="mail.mt_note",
+        )
+        self.user_id._bus_send(
+            "simple_notification",
+            {"type": kind, "title": self.name, "message": text, "sticky": bool(ask)},
+        )
+        if ask:
+            self._close_activities()
+            self.activity_schedule(ACTIVITY, summary=ask, note=text, user_id=self.user_id.id)
+
+    def _close_activities(self):
+        """Take back what the owner was asked to do: it is done, or no longer matters."""
+        self.sudo().activity_unlink([ACTIVITY])
+
+    def _fail(self, message):
+        self.write({"state": "failed", "state_message": message, "pause_reason": False})
+        self._tell_owner(message, "danger", self.env._("The email task failed: correct and send"))
+
+    def _pause(self, reason, message):
+        """Pause the task and ask its owner to settle what is in the way.
+
+        :param str reason: one of PAUSE_REASONS
+        """
+        self.write({"state": "paused", "pause_reason": reason, "state_message": message})
+        self._tell_owner(message, "warning", self.env._("The email task is paused: please decide"))
+
+    def _tell_waiting_for_quota(self):
+        """Tell the owners, once a day, that the rest goes out when there is quota again."""
+        today = datetime.now(BEIJING).date()
+        for task in self.filtered(lambda task: task.quota_told_on != today):
+            task = task.with_context(lang=task.user_id.lang, tz=task.user_id.tz)
+            task.quota_told_on = today
+            task._tell_owner(
+                task.env._(
+                    "Today's quota is used up: %(waiting)s mails wait. It goes on by itself after"
+                    " midnight in Beijing, at %(time)s.",
+                    waiting=task._say_count("waiting"),
+                    time=format_datetime(task.env, task.account_id._get_next_day()),
+                )
+            )

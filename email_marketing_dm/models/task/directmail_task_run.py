@@ -1,0 +1,272 @@
+import logging
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL, format_datetime
+
+from ...directmail.answers import verdict_of_code
+from ...directmail.behaviors import find_suspect
+from ...directmail.errors import DirectMailError
+from ...engine import plan
+from ...engine.rekey import MARKED
+from ...exceptions import BusyError, MasterKeyProblem
+
+_logger = logging.getLogger(__name__)
+
+# Trouble that passes by itself: the task stays pending and is tried again.
+PASSING = ("unreachable", "throttled", "server")
+# Nobody wants last week's mail: after a server that was down, and after a late approval.
+TOO_LATE = timedelta(hours=24)
+TOO_LATE_APPROVED = timedelta(days=5)
+
+
+class PauseTask(UserError):
+    """The task can't go on before its owner has decided; ``reason`` is one of PAUSE_REASONS."""
+
+    def __init__(self, reason, message):
+        super().__init__(message)
+        self.reason = reason
+
+
+class DirectmailTask(models.Model):
+    """Starting and ending a task; between the two only the engine works on it."""
+
+    _inherit = "directmail.task"
+
+    def _start(self):
+        """Plan the task and let it go, if it is to start now."""
+        return self._prepare() and self._let_go()
+
+    def _prepare(self):
+        """Check a task that is due, and get what DirectMail has to give first. Called by the cron.
+
+        What that writes is committed before people are chosen, which may take a minute: whoever
+        takes the task back or cancels it meanwhile must not have to wait for its row.
+
+        :return: whether it is to start now
+        :rtype: bool
+        """
+        return self._attempt(self._make_ready)
+
+    def _let_go(self):
+        """Plan a prepared task and let it go.
+
+        Either everything is in place afterwards or nothing is: a task that fails here for the first
+        time has no deliveries. One that was planned before goes on with those who still wait.
+
+        :return: whether it goes
+        :rtype: bool
+        """
+        return self._attempt(self._plan_and_go)
+
+    def _attempt(self, step):
+        """Take a step of the start; what keeps the task from starting is for its owner to read."""
+        self.ensure_one()
+        # Tried again after its owner was quicker, there is nothing to start any more.
+        if self.state != "pending":
+            return False
+        try:
+            with self.env.cr.savepoint():
+                self._check_key()
+                self._check_taken_over()
+                return step()
+        except PauseTask as error:
+            self._pause(error.reason, error.args[0])
+        except UserError as error:
+            if self._is_passing(error):
+                _logger.warning("Email task %s is tried again: %s", self.id, error)
+                self.state_message = error.args[0]
+                self.account_id._trigger_sending(fields.Datetime.now() + timedelta(minutes=1))
+            else:
+                self._fail(error.args[0])
+        return False
+
+    def _make_ready(self):
+        if not self.planned_at:
+            self._check_not_too_late()
+        # Checked when Send was pressed; the address may have changed since.
+        message = self.account_id.sudo()._explain_public_url()
+        if message:
+            raise PauseTask("account", message)
+        self._check_template()
+        if self.template_id._compare():
+            return False  # the template's lapse has paused its tasks, this one too
+        self._ensure_tag()
+        return True
+
+    def _plan_and_go(self):
+        if not self.planned_at:
+            if not self.use_as_is:
+                self._refresh_audiences()
+            self._check_refreshed()
+            self._check_exclusions()
+            self._plan()
+        self._make_links()
+        self.write({"state": "sending", "state_message": False, "content_changed": False})
+        return True
+
+    def _is_passing(self, error):
+        """Tell whether what keeps the task from starting passes by itself."""
+        cause = error.__cause__
+        return isinstance(error, (BusyError, MasterKeyProblem)) or (
+            isinstance(cause, DirectMailError) and cause.kind in PASSING
+        )
+
+    def _is_too_late(self):
+        """Tell whether the set time has passed by more than the limit.
+
+        After a late approval the hours count from the approval, up to some days.
+        """
+        self.ensure_one()
+        now, planned = fields.Datetime.now(), self.scheduled_at
+        if not planned:
+            return False
+        approved = self.template_id.reviewed_at or planned
+        return now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED
+
+    def _check_not_too_late(self):
+        """Ask before sending long after the set time.
+
+        :raise PauseTask: if the time has passed by more than the limit
+        """
+        if self._is_too_late():
+            raise PauseTask(
+                "too_late",
+                self.env._(
+                    "The set time, %s, is long past. Send now, enter a new time and press Send, or"
+                    " cancel.",
+                    format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
+                ),
+            )
+
+    def _check_exclusions(self):
+        """Refuse to leave people out who can't be recognized.
+
+        :raise UserError: if an address of an excluded audience belongs to a lost master key
+        """
+        lost = self.env.execute_query(
+            SQL(
+                """SELECT audience_id FROM directmail_audience_member
+                    WHERE audience_id = ANY(%s) AND address_key LIKE %s LIMIT 1""",
+                self.exclude_audience_ids.ids,
+                MARKED,
+            )
+        )
+        if lost:
+            raise UserError(
+                self.env._(
+                    "Encrypted addresses of the excluded audience %s can't be recognized since the"
+                    " master key was replaced. Ask an administrator to enter the AES key, refresh"
+                    " the audience, then send again.",
+                    self.env["directmail.audience"].browse(lost[0]).sudo().name,
+                )
+            )
+
+    def _plan(self):
+        """Freeze the audiences into deliveries.
+
+        :raise UserError: if nobody would get a mail
+        """
+        self.env.flush_all()
+        # As its owner would find them: whoever presses Resume later finds out no more.
+        self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
+        if self.in_tens:
+            self._mark_lists()
+        people = plan.insert_deliveries(self)
+        self.env.invalidate_all()
+        # In tens, that nobody can be mailed would tell who is in somebody else's list.
+        is_told = not self.in_tens or not people
+        if is_told and not people.get("waiting") and not self._get_held_back():
+            raise UserError(
+                self.env._(
+                    "Nobody in the audience can be mailed: no usable address, or unsubscribed."
+                )
+                if people
+                else self.env._(
+                    "The audience has nobody in it. Change its filter, then send again."
+                )
+            )
+        self.mailing_list_ids = self._get_mailing_lists()
+        self.planned_at = fields.Datetime.now()
+
+    def _finish(self):
+        self.write({"state": "done", "finished_at": fields.Datetime.now()})
+        self._tell_owner(
+            self.env._(
+                "All mails are out: %(sent)s sent, %(suppressed)s suppressed, %(unknown)s unknown.",
+                sent=self.sent_count + self.refused_count,
+                suppressed=self._say_count("suppressed"),
+                unknown=self.unknown_count,
+            ),
+            "success",
+        )
+        self._schedule_results()
+
+    def _on_review(self, template):
+        """React to DirectMail's decision about the template, or to its lapse.
+
+        :param template: what these tasks send
+        """
+        now = fields.Datetime.now()
+        for task in self.sudo():
+            task = task.with_context(lang=task.user_id.lang)
+            if template.state == "approved":
+                if task.planned_at or (task.scheduled_at or now) <= now:
+                    task.account_id._trigger_sending()
+                continue
+            message = template.with_env(task.env)._explain_state()
+            if template.state == "rejected":
+                task._fail(message)
+            else:
+                task._pause("template", message)
+
+    def _explain_suspect(self, name):
+        """Say which open question about DirectMail may be behind a refusal, and what to do.
+
+        :param str name: of a behavior: see `directmail.behaviors`
+        """
+        names = self.env["directmail.behavior"]._fields["name"]
+        question = dict(names._description_selection(self.env))[name]
+        if name == "template_senders":
+            return self.env._(
+                "The reason may be an open question about this account: %(question)s Ask an"
+                " administrator to run First contact on the account, or to choose \u201cApproved"
+                " text, filled in here\u201d as its content.",
+                question=question,
+            )
+        return self.env._(
+            "The reason may be an open question about this account: %(question)s Ask an"
+            " administrator to run First contact on the account.",
+            question=question,
+        )
+
+    def _on_refused(self, answer):
+        """Pause: DirectMail refuses this content or quota, or Odoo can't make the mails.
+
+        :param answer: a `directmail.answers.Answer`
+        """
+        quota = verdict_of_code(answer.code)[1] == "quota"
+        for task in self.filtered(lambda task: task.state == "sending"):
+            task = task.with_context(lang=task.user_id.lang)
+            if answer.code == "ContentError":
+                task._pause("content", task._explain_content_error(answer.message))
+                continue
+            said = {"code": answer.code, "message": answer.message}
+            if quota:
+                message = task.env._(
+                    "DirectMail says that the quota is used up (%(code)s %(message)s). Nobody lost"
+                    " their place: press Resume when there is quota again, usually after midnight"
+                    " in Beijing.",
+                    **said,
+                )
+            else:
+                message = task.env._(
+                    "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their"
+                    " place: settle this, then press Resume.",
+                    **said,
+                )
+            suspect = find_suspect(answer.code, task.account_id.content_mode)
+            if suspect:
+                message += " " + task._explain_suspect(suspect)
+            task._pause("quota" if quota else "refused", message)

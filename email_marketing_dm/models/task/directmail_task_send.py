@@ -1,0 +1,391 @@
+from datetime import datetime
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ...engine.doubts import settle_refusals
+from ..delivery.directmail_delivery import MARKS, OUTCOMES, STATES
+
+ON_ITS_WAY = ("pending", "sending", "paused")
+
+#: Figures that a date on the delivery tells.
+DATES = {**MARKS, "converted": "converted_at"}
+
+
+class DirectmailTask(models.Model):
+    """The buttons of a task, and what must be in place before it may go out."""
+
+    _inherit = "directmail.task"
+
+    # === ACTIONS === #
+
+    def action_open_send(self):
+        """Show who would get the mail and what it takes, and ask whether to send."""
+        self.ensure_one()
+        self.check_access("write")
+        self._check_settings()
+        if self.account_id._offers_first_contact():
+            return self._open_offer()
+        return self._open_estimate(self.env._("Send the mails"), may_send=True)
+
+    def action_open_estimate(self):
+        """Show who would get the mail and what it takes. Changes nothing."""
+        self.ensure_one()
+        self.check_access("read")
+        if not self._read_all_audiences()["audience_ids"]:
+            raise UserError(self.env._("Choose the audience that gets this mail."))
+        return self._open_estimate(self.env._("Estimate"), may_send=False)
+
+    def _open_offer(self):
+        """Recommend First contact before the account's first email task."""
+        offer = self.env["directmail.first.contact.offer"].create({"task_id": self.id})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Run First contact first?"),
+            "res_model": offer._name,
+            "res_id": offer.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    def _open_estimate(self, title, may_send):
+        estimate = self.env["directmail.task.estimate"]._make(self, may_send)
+        return {
+            "type": "ir.actions.act_window",
+            "name": title,
+            "res_model": estimate._name,
+            "res_id": estimate.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    def action_send(self):
+        """Send as soon as template, time and quota allow.
+
+        :return: True, or a notification where all of the tasks are on their way already
+        :raise UserError: if a task can't be sent, with what to do about it
+        """
+        tasks = self.filtered(lambda task: not task._was_sent())
+        for task in tasks:
+            task.check_access("write")
+            task._lock()
+            task._agree_by_sending()
+            task._check_ready()
+            if not task.planned_at and task._is_too_late():
+                raise UserError(
+                    self.env._("The set time is long past. Enter a new time, or send now.")
+                )
+            task._go("pending")
+            task.template_id.sudo()._schedule_review_check()
+        return True if tasks or not self else self._say_sent()
+
+    def action_send_now(self):
+        """Send a task whose time has passed, as its owner now wants it."""
+        for task in self:
+            task.check_access("write")
+            if task.state != "paused" or task.planned_at:
+                raise UserError(self.env._("%s does not wait for this decision.", task.name))
+            task.write({"send_type": "now", "scheduled_at": False})
+        return self.action_send()
+
+    def action_withdraw(self):
+        """Take a task back before its first call."""
+        for task in self:
+            task.check_access("write")
+            task._check_editable()
+            task.sudo().write({"state": "draft", "state_message": False, "pause_reason": False})
+            task._close_activities()
+        return True
+
+    def action_pause(self):
+        """Start no further call. Those under way finish within seconds."""
+        self.check_access("write")
+        self.filtered(
+            lambda task: task.state == "sending" or (task.state == "pending" and task.planned_at)
+        ).sudo().write({"state": "paused", "pause_reason": "user", "state_message": False})
+        return True
+
+    def action_resume(self):
+        """Go on with those who have not been mailed."""
+        self.check_access("write")
+        for task in self.filtered(lambda task: task.state == "paused"):
+            if not task.planned_at:
+                task.action_send()
+                continue
+            task._agree_by_sending()
+            task._check_key()
+            if task.account_id.sudo().state != "active":
+                raise UserError(
+                    self.env._(
+                        "The DirectMail account is not active. Ask an administrator to activate it."
+                    )
+                )
+            task.account_id.sudo()._check_public_url_usable()
+            changed = task.content_changed or task.template_id.state != "approved"
+            if changed:
+                task._check_ready()
+            # What was refused before says nothing of another content.
+            settle_refusals(task, 1 if changed else task.account_id.sudo().refusal_limit)
+            task._go("pending" if changed else "sending")
+        return True
+
+    def action_cancel(self):
+        """Mail nobody else. Who was mailed already stays on the record."""
+        self.check_access("write")
+        for task in self.filtered(
+            lambda task: task.state in ON_ITS_WAY or (task.state == "failed" and task.planned_at)
+        ):
+            # The sender takes people meanwhile, and a long UPDATE would collide with it again and
+            # again. It stops as soon as it knows the new state, and cancels the rest itself.
+            if task.state == "sending":
+                task.account_id._trigger_sending()
+            else:
+                task.sudo()._cancel_waiting()
+            task.sudo().write(
+                {
+                    "state": "cancelled",
+                    "pause_reason": False,
+                    "state_message": False,
+                    "finished_at": fields.Datetime.now(),
+                }
+            )
+            task._close_activities()
+        return True
+
+    def action_view_deliveries(self):
+        """Open the people behind a figure: the context names a state or an outcome."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_delivery_action"
+        )
+        domain = [("task_id", "=", self.id)]
+        name = self.env.context.get("figure")
+        if name in dict(STATES):
+            domain.append(("state", "=", name))
+        elif name in dict(OUTCOMES):
+            domain.append(("outcome", "=", name))
+        elif name in DATES:
+            domain.append((DATES[name], "!=", False))
+        else:
+            context = {"search_default_group_by_state": 1} if name == "people" else {}
+            return {**action, "domain": domain, "context": context}
+        label = self._fields[f"{name}_count"]._description_string(self.env)
+        context = {"search_default_group_by_reason": 1} if name == "suppressed" else {}
+        return {**action, "domain": domain, "context": context, "display_name": label}
+
+    # === BUSINESS === #
+
+    def _was_sent(self):
+        """Tell whether Send was pressed on this task before, perhaps a moment ago.
+
+        :raise UserError: if it can't be pressed at all, with what to press instead
+        """
+        self.check_access("write")
+        if self.state in ("draft", "failed") or self._asks_its_owner():
+            return False
+        if self.state == "paused":
+            raise UserError(self.env._("%s is paused. Press Resume to go on.", self.name))
+        if self.state == "cancelled":
+            raise UserError(
+                self.env._("%s was cancelled. Duplicate it to send its mail again.", self.name)
+            )
+        return True
+
+    def _lock(self):
+        """Wait for whoever presses Send on this task at the same moment.
+
+        Where that one was quicker, PostgreSQL reports a conflict, and Odoo repeats this request.
+        """
+        self.flush_recordset()
+        self.env.execute_query(
+            SQL("SELECT id FROM directmail_task WHERE id = %s FOR NO KEY UPDATE", self.id)
+        )
+
+    def _say_sent(self):
+        """Return a notification that these tasks need no second Send."""
+        names = ", ".join(self.mapped("name"))
+        if all(task.state == "done" for task in self):
+            message = self.env._("%s was sent already. Nobody gets it twice.", names)
+        else:
+            message = self.env._("%s is on its way already. Nobody gets it twice.", names)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "message": message,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _go(self, state):
+        """Let a task go on; what stopped it is settled."""
+        self.ensure_one()
+        self.sudo().write({"state": state, "state_message": False, "pause_reason": False})
+        self._close_activities()
+        at = self.scheduled_at if state == "pending" and not self.planned_at else None
+        self.account_id._trigger_sending(at or None)
+
+    def _asks_its_owner(self):
+        """Tell whether the task stopped before its first mail and waits for a decision."""
+        return self.state == "paused" and not self.planned_at
+
+    def _check_ready(self):
+        """Refuse to start what can't work, with one sentence that says what to do.
+
+        What needs DirectMail's review is then handed over.
+
+        :raise UserError: for the first thing that is missing
+        """
+        self._check_settings()
+        if not self.planned_at:  # else whoever still waits for a mail is known
+            self._check_people()
+        if self._submits_template():
+            self.template_id._submit()
+
+    def _check_settings(self):
+        """Refuse a task that lacks an account, a sender, a template or an audience.
+
+        :raise UserError: for the first thing that is missing
+        """
+        self.ensure_one()
+        self._check_key()
+        self._check_taken_over()
+        account = self.account_id.sudo()
+        if account.state != "active" or not account._is_armed():
+            raise UserError(
+                self.env._(
+                    "The DirectMail account is not active. Ask an administrator to activate it."
+                )
+            )
+        if not account.daily_quota:
+            raise UserError(
+                self.env._(
+                    "DirectMail allows this account 0 mails a day. Ask Alibaba Cloud for a quota,"
+                    " synchronise the account, then send again."
+                )
+            )
+        account._check_public_url_usable()
+        if not self.sender_id.ready:
+            raise UserError(self.env._("Choose a sender address that can send marketing mail."))
+        self._check_template()
+        if not self._read_all_audiences()["audience_ids"]:
+            raise UserError(self.env._("Choose the audience that gets this mail."))
+
+    def _check_people(self):
+        """Refuse audiences in which nobody can be mailed.
+
+        The people are chosen anew when the task starts, not here, where somebody waits for the
+        page: unless an audience never was refreshed, or nobody could be mailed when it last was.
+
+        :raise UserError: with what to do about it
+        """
+        if self.use_as_is:
+            self._check_refreshed()
+            problem = self._find_people_problem()
+        else:
+            self._check_lines()
+            self._refresh_audiences(since=datetime.min)
+            problem = self._find_people_problem()
+            if problem:
+                self._refresh_audiences()
+                problem = self._find_people_problem()
+        if problem:
+            raise UserError(problem)
+        if self.address_form == "encrypted":
+            self._check_encrypted()
+
+    def _find_people_problem(self):
+        """Return why nobody in the audiences can be mailed, or None if somebody can."""
+        audiences = self._read_all_audiences()["audience_ids"]
+        people = sum(audiences.mapped("people_count"))
+        if not people:
+            return self.env._("The audience has nobody in it. Change its filter, then send again.")
+        if self.address_form == "original" and not sum(audiences.mapped("usable_count")):
+            return self.env._(
+                "None of the %s people in the audience has a usable email address. Complete"
+                " the contacts, then send again.",
+                people,
+            )
+        return None
+
+    def _check_lines(self):
+        """Refuse audiences with a line that can't be used, without choosing anybody.
+
+        :raise UserError: with the reason
+        """
+        for audience in self._get_all_audiences():
+            try:
+                audience._select_people()
+            except (UserError, ValueError) as error:
+                raise self._explain_audience(audience, error.args[0]) from error
+
+    def _check_template(self):
+        template = self.template_id
+        if not template:
+            raise UserError(self.env._("Choose the template to send, or write the mail."))
+        # A draft is handed over when all else is in place; the cron finds none.
+        is_submitted = self.state != "pending" and self._submits_template()
+        if not is_submitted and template.state not in ("in_review", "approved"):
+            raise UserError(template._explain_state())
+        # The mail may use the rights of somebody who has left.
+        self._check_lenders()
+
+    def _refresh_audiences(self, since=None):
+        """Refresh the audiences of the task.
+
+        :param datetime since: leave alone those that were refreshed at that moment or later
+        :raise BusyError: if somebody is refreshing or changing one at this moment
+        :raise UserError: if one can't be refreshed, with the reason
+        """
+        audiences = self._get_all_audiences()
+        if not audiences._refresh(since):
+            failed = audiences.filtered("refresh_error")[0]
+            raise self._explain_audience(failed, failed.refresh_error)
+
+    def _check_refreshed(self):
+        """Refuse audiences of which it was never worked out who is in them.
+
+        Such an audience would count as empty: one that is excluded would keep nobody out.
+
+        :raise UserError: with what to do
+        """
+        for audience in self._get_all_audiences():
+            if not audience.refreshed_at:
+                raise UserError(
+                    self.env._(
+                        "The audience %s has never been refreshed, so it is not known who is in"
+                        " it. Refresh it, or switch off “Use audiences as they are”.",
+                        audience.name,
+                    )
+                )
+
+    def _get_all_audiences(self):
+        audiences = self._read_all_audiences()
+        return audiences["audience_ids"] | audiences["exclude_audience_ids"]
+
+    def _explain_audience(self, audience, reason):
+        return UserError(
+            self.env._(
+                "The audience %(audience)s can't be refreshed: %(reason)s",
+                audience=audience.name,
+                reason=reason,
+            )
+        )
+
+    def _cancel_waiting(self):
+        """Cancel those who still wait. Calls under way can't be called back."""
+        self.ensure_one()
+        self.env["directmail.task.counter"]._apply(
+            SQL(
+                """UPDATE directmail_delivery d SET state = 'cancelled'
+                    WHERE task_id = %s AND state = 'waiting'
+                RETURNING d.task_id, 'waiting' AS old_state, d.state AS new_state,
+                          NULL AS old_outcome, NULL AS new_outcome""",
+                self.id,
+            ),
+            "user",
+        )
+        self.env.invalidate_all()

@@ -1,0 +1,9 @@
+from . import (
+    directmail_template,
+    directmail_template_author,
+    directmail_template_preflight,
+    directmail_template_review,
+    directmail_template_submit,
+    directmail_template_stored,
+    directmail_design,
+)

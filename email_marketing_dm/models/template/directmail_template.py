@@ -1,0 +1,396 @@
+import base64
+import binascii
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import html2plaintext
+from odoo.tools.mimetypes import guess_mimetype
+
+from ...content.languages import find_script_language, is_right_to_left
+from ...content.lengths import count_units, cut_units
+from ...content.placeholders import assemble, compile_content
+from ...content.preflight import ERROR
+from ...directmail import const
+from ...directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
+from ...engine.content import Person
+from ...groups import GROUP_ADMIN
+from .mail_body import MailBody
+
+CONTENT_FIELDS = (
+    "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
+    "lang",
+)  # fmt: skip
+# What the links that mass_mailing's themes contain become in our own pages.
+SPECIAL_LINKS = {
+    "/unsubscribe_from_list": "/directmail/unsubscribe/",
+    "/view": "/directmail/view/",
+}
+# Pictures that mail programs show; an SVG is shown by few and may carry scripts.
+_EMBEDDED = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+_BODIES = ("body_arch", "body_html")
+# In place of a person's own token: the links of a preview lead nowhere.
+PREVIEW_TOKEN = "preview"
+
+
+class DirectmailTemplate(models.Model):
+    _name = "directmail.template"
+    _description = "Email Template"
+    _inherit = ["directmail.owned", "directmail.of.company", "mail.thread"]
+    _order = "write_date desc, id desc"
+    _guarded_fields = frozenset(
+        (
+            "checked_at",
+            "lapse_reason",
+            "origin_id",
+            "remote_name",
+            "remote_ref",
+            "review_comment",
+            "reviewed_at",
+            "state",
+            "submission",
+            "submitted_at",
+            "submitted_by_id",
+            "submitted_subject",
+            "submitted_text",
+            "task_id",
+            "variables",
+        )
+    )
+
+    name = fields.Char(required=True, tracking=True)
+    active = fields.Boolean(default=True)
+    account_id = fields.Many2one(
+        "directmail.account",
+        required=True,
+        index=True,
+        default=lambda self: self._default_account(),
+        check_company=True,
+    )
+    company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
+    user_id = fields.Many2one(
+        "res.users", "Owner", required=True, index=True, default=lambda self: self.env.user
+    )
+    subject = fields.Char(required=True)
+    sender_name = fields.Char(
+        "Sender name",
+        required=True,
+        size=const.SENDER_NAME_MAX,
+        help="What recipients see as the sender, at most 14 characters. An emoji counts as two or"
+        " more.",
+    )
+    preview_text = fields.Char(
+        "Preview text",
+        help="What mail programs show beside the subject; without it, how the mail begins.",
+    )
+    lang = fields.Selection(
+        "_selection_lang",
+        "Language",
+        help="Tells mail programs and screen readers in which language the mail is written, and"
+        " shows Arabic, Hebrew, Persian and Urdu from right to left. Empty: the owner's language.",
+    )
+    body_arch = MailBody("Body", sanitize="email_outgoing")
+    # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
+    body_html = MailBody("Inlined body", sanitize="email_outgoing")
+    # The builder's placeholder picker reads these two.
+    mailing_model_id = fields.Many2one(
+        "ir.model", compute="_compute_mailing_model", compute_sudo=True
+    )
+    mailing_model_real = fields.Char(compute="_compute_mailing_model", compute_sudo=True)
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("in_review", "In review"),
+            ("approved", "Approved"),
+            ("rejected", "Rejected"),
+            ("lapsed", "Lapsed"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="Lapsed: DirectMail approved it, and has it no longer as it was approved.",
+    )
+    review_comment = fields.Text("DirectMail's comment", readonly=True, copy=False)
+    submitted_at = fields.Datetime(readonly=True, copy=False)
+    reviewed_at = fields.Datetime(readonly=True, copy=False)
+    checked_at = fields.Datetime("Last checked", readonly=True, copy=False)
+    remote_ref = fields.Char("DirectMail ID", readonly=True, copy=False, index=True)
+    remote_name = fields.Char("Name at DirectMail", readonly=True, copy=False)
+    submitted_subject = fields.Char(readonly=True, copy=False)
+    submitted_text = fields.Text(readonly=True, copy=False)
+    variables = fields.Json(readonly=True, copy=False)
+    origin_id = fields.Many2one("directmail.template", "Made from", readonly=True, copy=False)
+    task_id = fields.Many2one(
+        "directmail.task", "Written for", readonly=True, copy=False, index="btree_not_null"
+    )
+    task_ids = fields.One2many("directmail.task", "template_id", "Email tasks")
+    is_mine = fields.Boolean(compute="_compute_is_mine")
+
+    @api.model
+    def _selection_lang(self):
+        langs = self.env["res.lang"].search([("active", "in", (True, False))])
+        return [(lang.code, lang.name) for lang in langs.sorted("name")]
+
+    @api.model
+    def _default_account(self):
+        return self.env["directmail.account"].search(
+            [("company_id", "=", self.env.company.id), ("state", "=", "active")], limit=1
+        )
+
+    def _compute_mailing_model(self):
+        model = self.env["ir.model"]._get("res.partner")
+        self.mailing_model_id = model
+        self.mailing_model_real = model.model
+
+    @api.depends("user_id")
+    @api.depends_context("uid")
+    def _compute_is_mine(self):
+        admin = self.env.user.has_group(GROUP_ADMIN)
+        for template in self:
+            template.is_mine = admin or template.user_id == self.env.user
+
+    @api.constrains("subject", "sender_name")
+    def _check_one_line(self):
+        for template in self:
+            # A browser enters none; what is imported or written by programs may have some.
+            texts = (template.subject, template.sender_name)
+            if any(text.splitlines() != [text] for text in texts):
+                raise ValidationError(
+                    self.env._("Write the subject and the sender name on one line each.")
+                )
+
+    @api.constrains("sender_name")
+    def _check_lengths(self):
+        for template in self:
+            if count_units(template.sender_name) > const.SENDER_NAME_MAX:
+                raise ValidationError(
+                    self.env._(
+                        "The sender name is too long. It may have %s characters; an emoji counts as"
+                        " two or more.",
+                        const.SENDER_NAME_MAX,
+                    )
+                )
+
+    def copy_data(self, default=None):
+        default = default or {}
+        vals_list = super().copy_data(default)
+        if "sender_name" not in default:
+            for vals in vals_list:
+                # Older templates may have one more character than DirectMail takes.
+                vals["sender_name"] = cut_units(vals["sender_name"], const.SENDER_NAME_MAX)
+        if "name" not in default:
+            for template, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%s (copy)", template.name)
+        return vals_list
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._externalise_pictures(vals) for vals in vals_list])
+
+    def write(self, vals):
+        is_archived = "active" in vals and not vals["active"]
+        if is_archived:
+            self._check_archivable()
+        if not self.env.su and set(CONTENT_FIELDS) & set(vals):
+            for template in self:
+                template._check_editable(vals)
+        rewritten = self._find_rewritten(vals)
+        res = super().write(self._externalise_pictures(vals))
+        rewritten.sudo().content_user_id = self.env.user
+        if is_archived:
+            self._give_back_places()
+        return res
+
+    # === BUSINESS === #
+
+    def _compile(self):
+        """Turn Odoo's content into DirectMail's.
+
+        :rtype: content.placeholders.Compiled
+        :raise UserError: with every finding that stands against a submission, a line each
+        """
+        compiled = self._compile_content(self.body_html)
+        errors = [finding for finding in self._find(compiled) if finding["level"] == ERROR]
+        if errors:
+            raise UserError(
+                "\n".join(
+                    [
+                        self.env._("Before DirectMail can review this template:"),
+                        *(" ".join([error["title"], *error["details"]]) for error in errors),
+                    ]
+                )
+            )
+        return compiled
+
+    def _compile_content(self, body):
+        """Return the content in DirectMail's terms together with what stands against it.
+
+        :param body: HTML, of the builder or inlined
+        :rtype: content.placeholders.Compiled
+        """
+        compiled = compile_content(
+            self.subject or "",
+            body or "",
+            preview_text=self.preview_text or "",
+            framed=True,
+            compacted=True,
+            public_url=self._get_public_url(),
+            links=self._get_links(),
+            language=self._get_language(body),
+        )
+        return self._add_pixel(compiled)
+
+    def _get_language(self, body):
+        """Return the code of the text's language, "" if it is not known.
+
+        The owner's own unless another one was chosen, or the letters say that it is another.
+
+        :param body: HTML
+        :rtype: str
+        """
+        text = html2plaintext(body or "", include_references=False)
+        by_letters = find_script_language(f"{self.subject or ''} {text}")
+        for code in (self.lang, self.user_id.lang, by_letters):
+            if code and (code == self.lang or is_right_to_left(code) == bool(by_letters)):
+                return code
+        return ""
+
+    def _get_links(self):
+        """Return {address as written: path}: links that lead to us, with the person's token."""
+        return SPECIAL_LINKS | self._get_tracked_links()
+
+    def _get_public_url(self):
+        return (self.account_id.public_url or "").rstrip("/")
+
+    # === TEMPLATES OF ONE TASK === #
+    # Content that is changed on an email task's page; see `directmail_task_content`.
+
+    def _get_changed_content(self, content):
+        """Return what of some content differs from the template's, or all of it without one.
+
+        :param dict content: values of fields in `CONTENT`
+        """
+        changed = {
+            name: value
+            for name, value in content.items()
+            if (self._fields[name].convert_to_cache(value, self) or "") != (self[name] or "")
+        }
+        if "body_arch" in content and "body_arch" not in changed:
+            # Saving alone may inline the same body a little differently.
+            changed.pop("body_html", None)
+        elif "body_arch" in changed:
+            changed.setdefault("body_html", changed["body_arch"])
+        return changed
+
+    def _belongs_to(self, task):
+        """Tell whether the template was written for this task and nobody else has it yet."""
+        return (
+            bool(self)
+            and self.task_id == task
+            and self.state in ("draft", "in_review", "rejected")
+            and not self._is_used()
+            and self._get_tasks(*dict(task._fields["state"].selection)) <= task
+        )
+
+    # === PICTURES === #
+    # Pictures in a body.
+    #
+    # The builder embeds those that somebody cropped, shaped or pasted. Mail programs don't show
+    # such pictures, and DirectMail takes only public addresses.
+
+    @api.model
+    def _externalise_pictures(self, vals):
+        """Return field values with attachments in place of embedded pictures.
+
+        The attachments belong to no record: mails that are out, and copies of the template, show
+        them after the template was deleted.
+        """
+        urls = {}
+
+        def externalise(match):
+            kind, data = match[1].lower(), "".join(match[2].split())
+            if data not in urls:
+                urls[data] = self._make_picture(kind, data) or match[0]
+            return urls[data]
+
+        bodies = {
+            name: _EMBEDDED.sub(externalise, vals[name])
+            for name in _BODIES
+            if "data:image/" in (vals.get(name) or "")
+        }
+        return {**vals, **bodies}
+
+    @api.model
+    def _make_picture(self, kind, data):
+        """Return the address of a public attachment with this picture, None if it is none.
+
+        :param kind: "png", "jpeg", ...
+        :param data: base64
+        """
+        try:
+            raw = base64.b64decode(data, validate=True)
+        except binascii.Error:
+            return None
+        if not guess_mimetype(raw).startswith("image/"):
+            return None
+        attachments = self.env["ir.attachment"].sudo()
+        checksum = attachments._compute_checksum(raw)
+        known = [("checksum", "=", checksum), ("public", "=", True), ("res_id", "=", 0)]
+        name = f"picture.{kind}"
+        attachment = attachments.search(known, limit=1) or attachments.create(
+            {"name": name, "raw": raw, "public": True, "res_id": 0}
+        )
+        return f"/web/image/{attachment.id}-{checksum[:8]}/{name}"
+
+    # === PREVIEW === #
+    # What somebody will get, before anybody gets it.
+
+    def preview_content(self, values, partner_id):
+        """Return the mail that a contact would get of content that may not be saved yet.
+
+        :param values: as in `check_content`; empty for what was submitted
+        :param int partner_id: a contact that the user may read, or False for the defaults only
+        :return: {"subject", "sender_name", "html", "public_url"}; pictures of this server are
+            under the latter
+        :raise AccessError: for a contact that the user may not read, or of another company than
+            the account's
+        """
+        template, subject, text, filled = self._fill_content(values, partner_id)
+        return {
+            "subject": cut_units(assemble(subject or "", filled), SUBJECT_MAX),
+            "sender_name": cut_units(template.sender_name or "", SENDER_NAME_MAX),
+            "html": assemble(text or "", filled),
+            "public_url": template._get_public_url(),
+        }
+
+    def _fill_content(self, values, partner_id):
+        """Return content and what a contact's mail has in the place of each variable.
+
+        :param values, partner_id: as in `preview_content`
+        :return: the template, subject and text with their variables, {variable: text}
+        :raise AccessError: as `preview_content`
+        """
+        if values:
+            template = self._make_draft(values)
+            compiled = template._compile_content(template.body_html)
+            subject, text, variables = compiled.subject, compiled.text, compiled.variables
+        else:
+            self.ensure_one()
+            self.check_access("read")
+            template, variables = self, self.variables or []
+            subject, text = self.submitted_subject, self.submitted_text
+        company = template.account_id.company_id
+        partner = self.env["res.partner"].browse(partner_id or [])
+        partner.with_context(allowed_company_ids=company.ids).check_access("read")
+        person = Person(partner.id or 0, partner.id, None, None)
+        vals = {
+            "user_id": template.user_id.id,
+            "content_user_id": template.content_user_id.id,
+            "account_id": template.account_id.id,
+            "variables": variables,
+        }
+        # The preview must not show what its reader may not see.
+        filled = template.new(vals)._get_values([person], reader=self.env.user)[person.id]
+        return template, subject, text, {**filled, "Token": PREVIEW_TOKEN}

@@ -1,0 +1,235 @@
+from odoo import api, fields, models
+
+from ...content.placeholders import body_value, html_value, plain_value
+from ...engine.installed import find_model
+from ...engine.values import ValueReader, describe_path, find_obstacle, has_left, needs_rights
+from .directmail_template import CONTENT_FIELDS
+
+# Where a source record keeps what a contact calls "name": the name of a lead is its subject.
+SOURCE_PATHS = {("crm.lead", "name"): ("contact_name", "partner_name")}
+# Where a person's language is, on a contact or a source record.
+LANGUAGE_FIELDS = ("lang", "lang_code")
+
+
+class DirectmailTemplate(models.Model):
+    """Whose rights a mail uses: of its owners, and of whoever last changed what it says.
+
+    Otherwise somebody could write a placeholder into a mail that goes out with a colleague's
+    rights, and read in their own mailbox what only the colleague may read.
+    """
+
+    _inherit = "directmail.template"
+    _guarded_fields = frozenset(("content_user_id",))
+
+    content_user_id = fields.Many2one(
+        "res.users",
+        "Content by",
+        required=True,
+        readonly=True,
+        copy=False,
+        index=True,
+        ondelete="restrict",
+        default=lambda self: self.env.user,
+        help="Who last changed what the mail says. Placeholders show only what this person, the"
+        " owner and the owner of the email task may all read.",
+    )
+    is_author = fields.Boolean(compute="_compute_is_author")
+
+    @api.depends("content_user_id")
+    @api.depends_context("uid")
+    def _compute_is_author(self):
+        for template in self:
+            template.is_author = template.content_user_id == self.env.user
+
+    def copy(self, default=None):
+        copies = super().copy(default)
+        if not set(CONTENT_FIELDS) & set(default or {}):
+            for template, copied in zip(self, copies, strict=True):
+                copied.sudo().content_user_id = template.content_user_id
+        return copies
+
+    # === ACTIONS === #
+
+    def action_take_over_content(self):
+        """Answer for the content as it is: its placeholders use the current user's rights."""
+        self.check_access("write")
+        for template in self:
+            before = template.content_user_id
+            template.sudo().content_user_id = self.env.user
+            template._post_note(
+                self.env._(
+                    "%(user)s took over the content, which %(author)s last changed.",
+                    user=self.env.user.name,
+                    author=before.sudo().name,
+                )
+            )
+        return True
+
+    # === BUSINESS === #
+
+    def _find_rewritten(self, vals):
+        """Return those templates that values make say something else, by the current user.
+
+        The server itself, as in the job that follows the reviews, lends no rights.
+        """
+        if self.env.user._is_superuser():
+            return self.browse()
+        return self.filtered(lambda template: template._says_anew(vals))
+
+    def _says_anew(self, vals):
+        """Tell whether values are other content than the template's.
+
+        :param vals: {field: value}, of any fields
+        """
+        return any(
+            self._fields[name].convert_to_cache(vals[name], self)
+            != self._fields[name].convert_to_cache(self[name], self)
+            for name in set(CONTENT_FIELDS) & set(vals)
+        )
+
+    def _get_lenders(self, reader=None):
+        """Return those who must all be allowed to read what a mail says, the reader last.
+
+        :param reader: the `res.users` for whom it is done, besides the template's own people
+        """
+        return self.user_id | self.content_user_id | (reader or self.user_id.browse())
+
+    def _explain_missing_lender(self, sender):
+        """Say whose rights are missing because they have left, and what to do about it.
+
+        :param sender: the `res.users` who owns the email task
+        :return: a sentence; "" if nobody has left, or the mail needs nobody's rights
+        :rtype: str
+        """
+        self.ensure_one()
+        template, company = self.sudo(), self.sudo().company_id
+        contacts = self.env["res.partner"]
+        if not any(needs_rights(contacts, each["path"]) for each in template.variables or ()):
+            return ""
+        names = {"template": template.name, "company": company.name}
+        if has_left(template.content_user_id, company):
+            return self.env._(
+                "%(user)s, who last changed the content of %(template)s, no longer works for"
+                " %(company)s. Open the template, check what it says, and press Take over content.",
+                user=template.content_user_id.name,
+                **names,
+            )
+        if has_left(template.user_id, company):
+            return self.env._(
+                "%(user)s, the owner of the template %(template)s, no longer works for"
+                " %(company)s. Ask an administrator to choose a new owner of the template.",
+                user=template.user_id.name,
+                **names,
+            )
+        if has_left(sender, company):
+            return self.env._(
+                "%(user)s, the owner of the email task, no longer works for %(company)s. Ask an"
+                " administrator to choose a new owner of the email task.",
+                user=sender.sudo().name,
+                company=company.name,
+            )
+        return ""
+
+    # === VALUES OF PLACEHOLDERS === #
+    # What a template's variables are for each person.
+
+    def _find_obstacle(self, path):
+        """Return why owner or author can't have a contact's field as a placeholder, or "".
+
+        :rtype: str
+        """
+        contacts = self.env["res.partner"]
+        found = (find_obstacle(contacts.with_user(user), path) for user in self._get_lenders())
+        return next(filter(None, found), "")
+
+    def _describe_path(self, path):
+        """Return how the picker calls a contact's field, and its path.
+
+        :rtype: str
+        """
+        return describe_path(self.env["res.partner"].with_user(self.user_id), path)
+
+    def _get_values(self, people, reader=None):
+        """Return what the template's variables are for each person.
+
+        A value comes from the contact, else from the source record (a lead, say), else it is the
+        placeholder's own. It is read with the rights that the template's owner, whoever last
+        changed its content and the reader have in common, among the records of the template's
+        company: see `engine.values`.
+
+        :param people: objects with `id`, `partner_id`, `res_model` and `res_id` (two numbers and
+            a model's name, or None), such as `engine.claim.Claimed`; read in one batch per model
+            and language, whatever their number
+        :param reader: the `res.users` for whom it is done: an email task's owner, or whoever looks
+            at a preview
+        :return: {person.id: {variable: text}}, escaped for where the variable stands
+        :rtype: dict
+        """
+        self.ensure_one()
+        variables = self.variables or []
+        found = {}
+        for records, lang, numbers in self._get_records(people):
+            texts = self._read_texts(variables, records, lang, reader)
+            found |= {person: (texts, number) for person, number in numbers.items()}
+        values = {}
+        for person in people:
+            texts, number = found.get(person.id, ({}, None))
+            values[person.id] = {
+                variable["name"]: _escape(variable, texts.get(_key(variable), {}).get(number))
+                for variable in variables
+            }
+        return values
+
+    def _get_records(self, people):
+        """Yield contacts and source records, those of one model and language together.
+
+        Whoever has none, or none any more, is missing.
+
+        :return: records with all rights, their language, {person.id: record id}
+        """
+        by_model = {}
+        for person in people:
+            if person.partner_id:
+                by_model.setdefault("res.partner", {})[person.id] = person.partner_id
+            elif find_model(self.env, person.res_model) is not None:
+                by_model.setdefault(person.res_model, {})[person.id] = person.res_id
+        for model, numbers in by_model.items():
+            records = self.env[model].sudo().browse(set(numbers.values())).exists()
+            name = next((name for name in LANGUAGE_FIELDS if name in records._fields), None)
+            by_lang = records.grouped(name) if name else {False: records}
+            for lang, group in by_lang.items():
+                here = set(group.ids)
+                people_here = {key: number for key, number in numbers.items() if number in here}
+                yield group, lang or self.user_id.lang, people_here
+
+    def _read_texts(self, variables, records, lang, reader):
+        """Return {(path, format): {record id: text}} of variables, for records of one model.
+
+        :raise KeyError: for a field that contacts have no longer
+        """
+        company = self.company_id or self.account_id.company_id
+        values = ValueReader(self._get_lenders(reader), company, self.account_id.tz, lang)
+        texts = {}
+        for path, value_format in dict.fromkeys(map(_key, variables)):
+            if records._name == "res.partner":
+                # of a field that is gone nobody would get a value: better nobody gets the mail
+                records.browse().mapped(path)
+            found = texts[path, value_format] = {}
+            for candidate in SOURCE_PATHS.get((records._name, path), (path,)):
+                if values.may_read(records._name, candidate):
+                    for number, text in values.get_texts(records, candidate, value_format).items():
+                        found[number] = found.get(number) or text
+        return texts
+
+
+def _key(variable):
+    return variable["path"], variable.get("format", "")
+
+
+def _escape(variable, text):
+    if variable["where"] == "subject":
+        return plain_value(text or variable.get("fallback"))
+    if text and variable["where"] == "body":
+        return body_value(text)
+    # a line that ends in the middle of a default is only how its HTML was written
+    return html_value(text or variable.get("fallback"))

@@ -1,0 +1,372 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+
+from ...content import preflight
+from ...content.preflight import ERROR, Finding
+from ...content.repairs import REPAIRS, Draft, Phrases, repair
+from ...directmail import const
+
+# What the form sends of a template that is being written.
+_DRAFT_FIELDS = ("subject", "sender_name", "preview_text", "body_html", "account_id")
+_DETAILS_MAX = 4
+# Rules whose detail is the path of a placeholder.
+_ABOUT_PATHS = frozenset(("unreadable", "through_many", "not_text", "no_fallback"))
+
+
+class DirectmailTemplate(models.Model):
+    """What speaks against a template, while it is being written and when it is submitted.
+
+    The rules are in `content.preflight`; here is what they say to a user.
+    """
+
+    _inherit = "directmail.template"
+
+    def check_content(self, values):
+        """Return what speaks against content that is not saved yet.
+
+        :param dict values: of fields of the form; `body` is what stands in the editor at the
+            moment, `body_html` what was made of it last, for its size
+        :return: list of dictionaries: code, level, title, why, details, fix, fix_label
+        """
+        draft = self._make_draft(values)
+        compiled = draft._compile_content(values.get("body") or values.get("body_html"))
+        wire_text = draft._compile_content(draft.body_html).text if values.get("body") else ""
+        return draft._find(compiled, values.get("body"), wire_text)
+
+    def repair_content(self, values, fix):
+        """Mend one thing in content that is not saved yet.
+
+        :param dict values: as in `check_content`, with `body_arch`
+        :param str fix: what `check_content` offered
+        :return: {field: new value} of what changed
+        :raise UserError: for anything that is never offered
+        """
+        if fix not in REPAIRS:
+            raise UserError(self.env._("This can't be fixed automatically."))
+        draft = self._make_draft(values)
+        before = {
+            "subject": draft.subject or "",
+            "sender_name": draft.sender_name or "",
+            "body_arch": values.get("body_arch") or values.get("body_html") or "",
+        }
+        mended = repair(fix, Draft(*before.values()), draft._get_phrases(), draft._get_public_url())
+        after = {
+            "subject": mended.subject,
+            "sender_name": mended.sender_name,
+            "body_arch": mended.body,
+        }
+        return {name: value for name, value in after.items() if value != before[name]}
+
+    # === BUSINESS === #
+
+    def _make_draft(self, values):
+        """Return an unsaved template with content from the form.
+
+        :raise AccessError: for an account that the user may not read
+        """
+        vals = {name: values[name] for name in _DRAFT_FIELDS if name in values}
+        self.env["directmail.account"].browse(vals.get("account_id") or []).check_access("read")
+        author = self.env.user if self._says_anew(vals) else self.content_user_id
+        vals |= {"user_id": self.user_id.id or self.env.uid, "content_user_id": author.id}
+        return self.new(vals, origin=self or None)
+
+    def _find(self, compiled, body=None, wire_text=""):
+        """Return what `check_content` describes, for compiled content of this template.
+
+        :param body: what was compiled; None for the inlined body
+        :param wire_text: what is submitted, if it is not the compiled text
+        """
+        company = (self.account_id.company_id or self.env.company).partner_id.sudo()
+        findings = preflight.check(
+            preflight.Mail(
+                subject=self.subject or "",
+                sender_name=self.sender_name or "",
+                preview_text=self.preview_text or "",
+                body=body or self.body_html or "",
+                compiled=compiled,
+                wire_text=wire_text,
+                public_url=self._get_public_url(),
+                address=(company.street or "", company.zip or "", company.city or ""),
+                in_body=self.account_id.template_in_body,
+                test_mode=self.account_id.test_mode,
+            )
+        )
+        findings = [
+            *(
+                Finding(obstacle, ERROR, path)
+                for path in dict.fromkeys(v["path"] for v in compiled.variables)
+                if (obstacle := self._find_obstacle(path))
+            ),
+            *findings,
+        ]
+        by_code = {}
+        for finding in findings:
+            by_code.setdefault((finding.code, finding.level), []).append(finding)
+        return [self._describe(found) for found in by_code.values()]
+
+    def _describe(self, findings):
+        """Return findings of one rule as one thing for a user to read."""
+        code, level, fix = findings[0].code, findings[0].level, findings[0].fix
+        title, why = self._get_explanations()[code]
+        details = [finding.detail for finding in findings if finding.detail]
+        if code in _ABOUT_PATHS:
+            details = [self._describe_path(path) for path in details]
+        if "%s" in title:
+            title, details = title.replace("%s", ", ".join(details)), []
+        more = len(details) - _DETAILS_MAX
+        if more > 1:
+            details = [*details[:_DETAILS_MAX], self.env._("and %s more", more)]
+        return {
+            "code": code,
+            "level": level,
+            "title": title,
+            "why": why,
+            "details": details,
+            "fix": fix,
+            "fix_label": self._get_fix_labels().get(fix, ""),
+        }
+
+    def _get_phrases(self):
+        """Return what repairs insert, in the language of whoever writes."""
+        company = self.account_id.company_id or self.env.company
+        address = " ".join(company.partner_id.sudo()._display_address(True).split("\n"))
+        return Phrases(
+            salutation=self.env._("Dear"),
+            friend=self.env._("friend"),
+            unsubscribe=self.env._("Unsubscribe"),
+            reason=self.env._(
+                "You get this mail because you are a customer of %s or asked for our news.",
+                company.name,
+            ),
+            address=", ".join(part for part in (company.name, address.strip()) if part),
+            picture=self.env._("Picture"),
+        )
+
+    @api.model
+    def _get_fix_labels(self):
+        return {
+            "shorten_subject": self.env._("Shorten it"),
+            "shorten_sender_name": self.env._("Shorten it"),
+            "calm_subject": self.env._("Calm it down"),
+            "absolute_links": self.env._("Complete the links"),
+            "add_alternatives": self.env._("Name the pictures"),
+            "add_salutation": self.env._("Insert a salutation"),
+            "add_footer": self.env._("Insert a footer"),
+        }
+
+    @api.model
+    def _get_explanations(self):
+        """Return {rule: (what it found, why DirectMail or a reader cares)}."""
+        return {
+            **self._explain_form(),
+            **self._explain_placeholders(),
+            **self._explain_content(),
+            **self._explain_addresses(),
+        }
+
+    @api.model
+    def _explain_form(self):
+        length = self.env._("DirectMail takes %s characters.", const.SUBJECT_MAX)
+        sender = self.env._(
+            "DirectMail takes %s characters. An emoji counts as two or more.", const.SENDER_NAME_MAX
+        )
+        clipped = self.env._("Gmail hides what comes after 102 KB, the unsubscribe link too.")
+        large = self.env._(
+            "DirectMail takes about 80 KB, or 1 MB where the account hands large templates over"
+            " in the body of the call. Leave out a block, or make two mails of it."
+        )
+        return {
+            "subject_empty": (
+                self.env._("There is no subject."),
+                self.env._("Every mail needs one."),
+            ),
+            "subject_long": (self.env._("The subject has %s characters."), length),
+            "subject_may_be_long": (
+                self.env._("Filled in, the subject may get too long."),
+                self.env._("What is longer than %s characters is cut off.", const.SUBJECT_MAX),
+            ),
+            "sender_name_empty": (
+                self.env._("There is no sender name."),
+                self.env._("Readers look at it first."),
+            ),
+            "sender_name_long": (self.env._("The sender name is too long."), sender),
+            "body_empty": (
+                self.env._("The body is empty."),
+                self.env._("There is nothing to review."),
+            ),
+            "body_large": (self.env._("The mail is too large: %s KB."), large),
+            "body_clipped": (self.env._("The mail is large: %s KB."), clipped),
+        }
+
+    @api.model
+    def _explain_placeholders(self):
+        plain = self.env._(
+            "DirectMail only puts values into a text. Use a plain field of the contact."
+        )
+        return {
+            "condition": (
+                self.env._("DirectMail can't show parts to some people only:"),
+                self.env._("Everybody gets the same text. Make a template for each group instead."),
+            ),
+            "directive": (self.env._("DirectMail can't express this:"), plain),
+            "expression": (self.env._("DirectMail can't express this:"), plain),
+            "fallback_markup": (
+                self.env._("DirectMail can't express this:"),
+                self.env._(
+                    "The default of a placeholder is plain text, without bold or links in it."
+                ),
+            ),
+            "inline_in_body": (
+                self.env._("Typed braces are no placeholder:"),
+                self.env._("Delete them, type / and choose Dynamic Placeholder instead."),
+            ),
+            "brace_in_subject": (
+                self.env._("The subject contains braces:"),
+                self.env._("DirectMail would take them for a placeholder. Leave them out."),
+            ),
+            "foreign_tag": (
+                self.env._("This is a placeholder of another mailing tool:"),
+                self.env._(
+                    "Readers would see it as it stands. Delete it, type / and choose Dynamic"
+                    " Placeholder instead. To show it as an example, format it as code."
+                ),
+            ),
+            "placeholder_in_address": (
+                self.env._("The address of a link or picture contains a placeholder:"),
+                self.env._(
+                    "Addresses are the same for all recipients, so nothing is filled in there."
+                    " Remove the placeholder from the address."
+                ),
+            ),
+            "braces_in_address": (
+                self.env._("The address of a link or picture contains braces:"),
+                self.env._("Nothing is filled in there. Check that the braces belong there."),
+            ),
+            "placeholder_in_sender_name": (
+                self.env._("The sender name contains a placeholder:"),
+                self.env._("All recipients see the same sender name. Remove the placeholder."),
+            ),
+            "too_many_variables": (
+                self.env._("There are %s placeholders."),
+                self.env._("DirectMail takes %s in one template.", const.VARIABLES_MAX),
+            ),
+            "unreadable": (
+                self.env._("There is no field %s on contacts."),
+                self.env._(
+                    "Or it is one that the owner, or whoever last changed the content, may not"
+                    " read. Choose another one."
+                ),
+            ),
+            "through_many": (
+                self.env._("The field %s can have several values."),
+                self.env._("A placeholder needs one. Choose a field of the contact itself."),
+            ),
+            "not_text": (
+                self.env._("The field %s can't be written as text."),
+                self.env._("A picture, a file or a set of properties has no place in a sentence."),
+            ),
+            "no_fallback": (
+                self.env._("A placeholder has no default:"),
+                self.env._(
+                    "Whoever has nothing there reads a gap. Insert it again with a default."
+                ),
+            ),
+            "typed_variable": (
+                self.env._("Readers will see these braces:"),
+                self.env._("To write somebody's name, type / and choose Dynamic Placeholder."),
+            ),
+        }
+
+    @api.model
+    def _explain_content(self):
+        reviewers = self.env._(
+            "DirectMail's reviewers reject mails that read like unwanted advertising."
+        )
+        return {
+            "no_unsubscribe": (
+                self.env._("There is no unsubscribe link."),
+                self.env._("DirectMail rejects mails that nobody can unsubscribe from."),
+            ),
+            "unsubscribe_only_address": (
+                self.env._("People can unsubscribe by mail only."),
+                self.env._("A link is what reviewers and mail programs look for."),
+            ),
+            "no_address": (
+                self.env._("Your postal address is missing."),
+                self.env._(
+                    "Many countries require it, and it shows reviewers that you are no stranger."
+                ),
+            ),
+            "company_address_unknown": (
+                self.env._("Your company has no postal address in Odoo."),
+                self.env._("Every mail should name it. An administrator enters it under Settings."),
+            ),
+            "no_reason": (
+                self.env._("The mail doesn't say why people get it."),
+                self.env._(
+                    "Reviewers ask whether people agreed. One sentence at the end answers that."
+                ),
+            ),
+            "no_salutation": (
+                self.env._("There is no salutation."),
+                self.env._(
+                    "DirectMail asks for a polite one. One with the name is read more often."
+                ),
+            ),
+            "suspicious_wording": (self.env._("These words are often rejected:"), reviewers),
+            "shouting": (self.env._("The subject shouts."), reviewers),
+            "sharing": (
+                self.env._("DirectMail rejects mails that lead to other networks:"),
+                self.env._(
+                    "WeChat, QQ, QR codes, Facebook, file sharing: link to your own site instead."
+                ),
+            ),
+            "foreign_element": (
+                self.env._("Mail programs don't show this:"),
+                self.env._("Put it on a page of yours and link to that."),
+            ),
+        }
+
+    @api.model
+    def _explain_addresses(self):
+        return {
+            "link_empty": (
+                self.env._("A link leads nowhere."),
+                self.env._("Set its address, or remove it."),
+            ),
+            "link_without_scheme": (
+                self.env._("A link has no https:// before it:"),
+                self.env._("In a mail it leads nowhere."),
+            ),
+            "link_relative": (
+                self.env._("A link has no host:"),
+                self.env._("It will lead to this server. Complete it so that you see where to."),
+            ),
+            "link_example": (
+                self.env._("A link is still the design's example:"),
+                self.env._("Reviewers follow links."),
+            ),
+            "picture_not_public": (
+                self.env._("A picture is not on a public https address:"),
+                self.env._(
+                    "Neither reviewers nor readers can see it. Ask an administrator for the"
+                    " account's public address."
+                ),
+            ),
+            "picture_embedded": (
+                self.env._("A picture is inside the mail:"),
+                self.env._(
+                    "DirectMail shows only pictures on https addresses. Upload it as a file."
+                ),
+            ),
+            "picture_empty": (
+                self.env._("A picture is missing."),
+                self.env._("Choose one, or remove its block."),
+            ),
+            "no_alt": (
+                self.env._("Pictures without a description: %s"),
+                self.env._(
+                    "Many mail programs show it instead of the picture, and some people hear it."
+                ),
+            ),
+        }

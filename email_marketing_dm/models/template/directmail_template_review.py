@@ -1,0 +1,405 @@
+import logging
+from collections import namedtuple
+from datetime import timedelta
+from functools import partial
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.service.model import retrying
+
+from ...directmail.errors import DirectMailError, is_not_allowed
+
+_logger = logging.getLogger(__name__)
+CRON = "email_marketing_dm.ir_cron_directmail_review"
+# Reading a template's text takes a call each, so it is done for those that are being sent.
+COMPARE_EVERY = timedelta(minutes=55)
+# What DirectMail said, and the number of each template's submission when it was asked.
+Listing = namedtuple("Listing", "rows submissions")
+_logger = logging.getLogger(__name__)
+
+
+class DirectmailTemplate(models.Model):
+    """Following the review: only people at Alibaba Cloud decide, so all that remains is to ask.
+
+    And staying in step with what is changed or deleted in DirectMail's own console.
+    """
+
+    _inherit = "directmail.template"
+
+    lapse_reason = fields.Selection(
+        [
+            ("deleted", "Deleted at DirectMail"),
+            ("changed", "Changed at DirectMail"),
+            ("freed", "Its place was freed"),
+        ],
+        "Why it lapsed",
+        readonly=True,
+        copy=False,
+    )
+    waiting_task_count = fields.Integer(compute="_compute_waiting_task_count", compute_sudo=True)
+    template_warning = fields.Char(related="account_id.template_warning")
+
+    @api.depends("task_ids.state")
+    def _compute_waiting_task_count(self):
+        counts = dict(
+            self.env["directmail.task"]._read_group(
+                [("template_id", "in", self.ids), ("state", "=", "pending")],
+                ["template_id"],
+                ["__count"],
+            )
+        )
+        for template in self:
+            template.waiting_task_count = counts.get(template._origin, 0)
+
+    # === ACTIONS === #
+
+    def action_check_review(self):
+        """Ask DirectMail now instead of waiting for the next check.
+
+        :raise AccessError: for a template that the user may not change
+        :raise UserError: if DirectMail can't be asked
+        """
+        self.check_access("write")
+        for account in self.account_id:
+            account._check_can_call()
+            self._take_over(account, self._ask(account))
+        for template in self.filtered(lambda template: template.state == "approved"):
+            template._compare()
+        return True
+
+    # === BUSINESS === #
+
+    @api.model
+    def _cron_review(self):
+        """Ask about the templates of every account, one paged call each."""
+        accounts = self.env["directmail.account"].search([("state", "=", "active")])
+        accounts = accounts.filtered(lambda account: self._get_followed(account))
+        self.env["ir.cron"]._commit_progress(remaining=len(accounts))
+        for account in accounts:
+            if account._is_armed():
+                try:
+                    listing = self._ask(account)
+                    # Whatever users changed meanwhile must be seen before it is written over.
+                    self.env["ir.cron"]._commit_progress()
+                    self.env.invalidate_all()
+                    retrying(partial(self._take_over, account, listing), self.env)
+                    account._free_ended_places()
+                except UserError as error:
+                    _logger.warning("Templates of %s can't be asked about: %s", account.name, error)
+                    self._get_followed(account)._schedule_review_check()
+            self.env["ir.cron"]._commit_progress(1)
+
+    @api.model
+    def _get_followed(self, account):
+        """Return the templates that DirectMail has, archived ones too."""
+        return (
+            self.sudo()
+            .with_context(active_test=False)
+            .search([("account_id", "=", account.id), ("remote_ref", "!=", False)])
+        )
+
+    @api.model
+    def _ask(self, account):
+        """Return DirectMail's list of the account's templates.
+
+        :rtype: Listing
+        :raise UserError: if DirectMail can't be asked
+        """
+        submissions = {template.id: template.submission for template in self._get_followed(account)}
+        rows = account._call(lambda client: list(client.list_templates()))
+        return Listing({row.template_id: row for row in rows}, submissions)
+
+    @api.model
+    def _take_over(self, account, listing):
+        """Bring the account's templates in step with a listing."""
+        # Every needless write of the account could collide with its sender's or a user's.
+        if account.template_count != len(listing.rows):
+            account.sudo().template_count = len(listing.rows)
+        followed = self._get_followed(account)
+        for template in followed:
+            # Submitted after the question: the answer is about an older text.
+            if listing.submissions.get(template.id) == template.submission:
+                template = template.with_context(lang=template.user_id.lang)
+                template._follow(listing.rows.get(template.remote_ref))
+        followed._schedule_review_check()
+
+    def _follow(self, row):
+        """Take over what DirectMail says about this template.
+
+        :param row: a `directmail.client.TemplateRow`, or None if DirectMail has it no longer
+        """
+        self.ensure_one()
+        now = fields.Datetime.now()
+        due = not self.checked_at or now - self.checked_at > COMPARE_EVERY
+        if row and self.state == "in_review" and not self.stored_text:
+            self._take_reference()
+        if row is None:
+            self._lapse("deleted")
+        elif self.state == "in_review" and row.status in ("approved", "rejected"):
+            self._decide(row)
+        elif self.state == "approved" and row.status != "approved":
+            self._lapse("changed", self._read_difference())
+        elif self.state == "approved" and due and self._get_tasks("pending", "sending", "paused"):
+            try:
+                self._compare()
+            except UserError as error:
+                _logger.warning("Template %s can't be read back: %s", self.id, error)
+        elif self.state == "in_review":
+            self.checked_at = now
+
+    def _decide(self, row):
+        """Take over the decision of DirectMail's reviewers, and tell who waits for it."""
+        now = fields.Datetime.now()
+        self.write(
+            {
+                "state": row.status,
+                "reviewed_at": now,
+                "checked_at": now,
+                "review_comment": row.comment or False,
+            }
+        )
+        waiting = self._get_tasks("pending")
+        if row.status == "approved":
+            message = self.env._("DirectMail approved this template.")
+            if not waiting:
+                self._remind_owner(self.env._("Approved: send it"), message)
+        else:
+            message = self.env._(
+                "DirectMail rejected this template: %(comment)s Correct it and submit it again.",
+                comment=row.comment or self.env._("no reason given."),
+            )
+            self._remind_owner(self.env._("Rejected: correct it and submit it again"), message)
+        self._tell_owner(message)
+        waiting._on_review(self)
+
+    def _lapse(self, reason, difference=""):
+        """Note that DirectMail has the template no longer, or another text in its place.
+
+        It is never made again without being asked: somebody may have had a reason.
+
+        :param reason: a value of `lapse_reason`
+        :param Markup difference: of `_get_difference`, for the message to the owner
+        :return: what is the matter, in a sentence
+        :rtype: str
+        """
+        self.ensure_one()
+        template = self.sudo()
+        state = {"approved": "lapsed", "in_review": "lapsed" if self._is_used() else "draft"}
+        vals = {
+            "state": state.get(template.state, template.state),
+            "lapse_reason": reason,
+            "checked_at": fields.Datetime.now(),
+        }
+        if reason != "changed":
+            vals["remote_ref"] = False
+        template.write(vals)
+        message = template._explain_lapse()
+        if reason == "freed":
+            template._post_note(message)
+        else:
+            template._tell_owner(message, difference)
+            template._get_tasks("pending", "sending", "paused")._on_review(template)
+        return message
+
+    def _explain_state(self):
+        """Say why an email task can't go out with this template, and what to do about it."""
+        self.ensure_one()
+        if self.state == "in_review":
+            return self.env._("DirectMail is reviewing the template.")
+        if self.state == "rejected":
+            return self.env._(
+                "DirectMail rejected the template: %s Correct it, submit it again, then send.",
+                self.review_comment or "",
+            )
+        if self.lapse_reason:
+            return self._explain_lapse()
+        return self.env._("Submit the template %s for review first.", self.name)
+
+    def _explain_lapse(self):
+        return {
+            "deleted": self.env._(
+                "This template was deleted in DirectMail's console. Submit it again if you still"
+                " need it; it is then reviewed anew."
+            ),
+            "changed": self.env._(
+                "This template was changed in DirectMail's console, so DirectMail no longer has"
+                " what was approved. Submit it again; it is then reviewed anew."
+            ),
+            "freed": self.env._(
+                "DirectMail no longer keeps this template: no email task needed it, and its place"
+                " was freed for others. Submit it again when you want to use it; it is then"
+                " reviewed anew."
+            ),
+        }[self.lapse_reason]
+
+    def _get_tasks(self, *states):
+        """Return everybody's email tasks that use this template and are in one of the states."""
+        return (
+            self.env["directmail.task"]
+            .sudo()
+            .with_context(active_test=False)
+            .search([("template_id", "in", self.ids), ("state", "in", states)])
+        )
+
+    # === TELLING PEOPLE === #
+
+    def _post_note(self, text, more=""):
+        """Write a note below the template; ``more`` is HTML behind the text."""
+        self.message_post(body=Markup("<p>%s</p>%s") % (text, more), subtype_xmlid="mail.mt_note")
+
+    def _tell_owner(self, text, more=""):
+        self.message_post(
+            body=Markup("<p>%s</p>%s") % (text, more),
+            partner_ids=self.user_id.partner_id.ids,
+            subtype_xmlid="mail.mt_note",
+        )
+        # For who is looking at Odoo at this moment.
+        self.user_id._bus_send(
+            "simple_notification",
+            {
+                "title": self.name,
+                "message": text,
+                "type": "success" if self.state == "approved" else "warning",
+                "sticky": self.state != "approved",
+            },
+        )
+
+    def _remind_owner(self, summary, text):
+        self._close_activities()
+        self.activity_schedule(
+            "mail.mail_activity_data_todo",
+            summary=summary,
+            note=Markup("<p>%s</p>") % text,
+            user_id=self.user_id.id,
+        )
+
+    def _close_activities(self):
+        """Take back what was asked of the owner: it is done."""
+        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
+
+    # === WHEN TO ASK AGAIN === #
+
+    def _schedule_review_check(self):
+        """Ask again when an answer is likely to matter.
+
+        Every minute for the first ten, then every five while an email task waits and once at that
+        task's time. Otherwise the cron's own hour is soon enough.
+        """
+        now = fields.Datetime.now()
+        soon, fixed = set(), set()
+        for template in self.filtered(lambda template: template.state == "in_review").sudo():
+            tasks = template._get_tasks("pending")
+            if template.submitted_at and now < template.submitted_at + timedelta(minutes=10):
+                soon.add(now + timedelta(minutes=1))
+            elif tasks:
+                soon.add(now + timedelta(minutes=5))
+            fixed.update(
+                task.scheduled_at for task in tasks if task.scheduled_at and task.scheduled_at > now
+            )
+        cron = self.env.ref(CRON).sudo()
+        planned = (
+            self.env["ir.cron.trigger"]
+            .sudo()
+            .search([("cron_id", "=", cron.id), ("call_at", ">", now)])
+            .mapped("call_at")
+        )
+        # One check that is planned already leads to the next: each "Check now" would add a series.
+        times = fixed - set(planned)
+        if soon and not any(moment <= min(soon) for moment in planned):
+            times.add(min(soon))
+        if times:
+            cron._trigger(list(times))
+
+    # === PLACE AT DIRECTMAIL === #
+    # Archiving and deleting, which give a template's place at DirectMail back.
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_needed(self):
+        tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
+        self._check_not_needed(
+            tasks.search([("template_id", "in", self.ids)]),
+            self.env._("Archive it instead: that frees its place at DirectMail too."),
+        )
+
+    def unlink(self):
+        self.check_access("unlink")
+        self._unlink_except_needed()
+        for account, templates in self.sudo().filtered("remote_ref").grouped("account_id").items():
+            if account._is_armed():
+                refs = templates.mapped("remote_ref")
+                account._call(partial(_delete_all_remote, refs, is_optional=True))
+            else:
+                _logger.info("Templates %s stay at DirectMail: inactive account", templates.ids)
+        return super().unlink()
+
+    def _check_archivable(self):
+        """Refuse to archive what an email task still needs.
+
+        :raise UserError: naming the tasks
+        """
+        self._check_not_needed(
+            self._get_tasks("pending", "sending", "paused"),
+            self.env._("Cancel them, or wait until they are done."),
+        )
+
+    def _give_back_places(self):
+        """Have the job delete these archived templates at DirectMail, soon."""
+        if any(self.mapped("remote_ref")):
+            self.env.ref("email_marketing_dm.ir_cron_directmail_review").sudo()._trigger()
+
+    def _check_not_needed(self, tasks, advice):
+        """Refuse to give up templates that email tasks need.
+
+        :param advice: what to do instead, a sentence
+        :raise UserError: with the names of the tasks
+        """
+        if tasks:
+            states = dict(tasks._fields["state"]._description_selection(self.env))
+            raise UserError(
+                self.env._(
+                    "These email tasks use the template: %(tasks)s. %(advice)s",
+                    tasks=", ".join(f"{task.name} ({states[task.state]})" for task in tasks),
+                    advice=advice,
+                )
+            )
+
+    def _free_place(self, client):
+        """Delete the template at DirectMail; here it stays, to be submitted again.
+
+        In a transaction of its own: what becomes of the one that needs the place must not undo the
+        reason why the template is gone. All is written before the call, so that nothing is left
+        that could fail after it.
+
+        :return: whether the place is free; not if somebody is changing the template
+        :rtype: bool
+        """
+        self.ensure_one()
+        with self.env.registry.cursor() as cr:
+            env = self.env(cr=cr, su=True, context={**self.env.context, "lang": self.user_id.lang})
+            template = self.with_env(env).try_lock_for_update()
+            remote_ref = self.remote_ref
+            if (template.state, template.remote_ref) != (self.state, remote_ref):
+                return False
+            template._lapse("freed")
+            env.flush_all()
+            _delete_all_remote([remote_ref], client)
+        self.invalidate_recordset()
+        return True
+
+
+def _delete_all_remote(remote_refs, client, is_optional=False):
+    """Delete templates at DirectMail; those that are gone already are as good.
+
+    :param is_optional: leave them there where the account may not delete templates
+    """
+    for remote_ref in remote_refs:
+        try:
+            client.delete_template(remote_ref)
+        except DirectMailError as error:
+            if is_optional and is_not_allowed(error):
+                _logger.warning("Templates %s stay at DirectMail: %s", remote_refs, error.code)
+                return
+            if error.kind != "not_found":
+                raise

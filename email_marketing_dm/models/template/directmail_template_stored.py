@@ -1,0 +1,129 @@
+import logging
+
+from markupsafe import Markup
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ...content.sameness import find_difference, is_same
+from ...directmail.errors import DirectMailError
+
+_logger = logging.getLogger(__name__)
+
+
+class DirectmailTemplate(models.Model):
+    """What DirectMail made of a submitted text, and whether it still has it.
+
+    A service that stores HTML may change line ends, entities or the order of attributes. So its own
+    text, read back right after the submission, is what later readings are compared with.
+    """
+
+    _inherit = "directmail.template"
+    _guarded_fields = frozenset(("stored_subject", "stored_text", "submitted_sender_name"))
+
+    stored_subject = fields.Char(readonly=True, copy=False)
+    stored_text = fields.Text(readonly=True, copy=False)
+    submitted_sender_name = fields.Char(readonly=True, copy=False)
+
+    # === BUSINESS === #
+
+    def _take_reference(self):
+        """Read the template back while it is in review; what DirectMail has is the reference.
+
+        Where that fails, the next listing tries again.
+        """
+        self.ensure_one()
+        try:
+            remote = self.account_id._call(lambda client: describe(client, self.remote_ref))
+        except UserError as error:
+            _logger.warning("Template %s can't be read back yet: %s", self.id, error)
+            return
+        if remote is None or remote.status not in ("in_review", "approved"):
+            return
+        if remote.status == "approved" and not self._is_submitted(remote):
+            return  # `_compare` says so, with the difference
+        self._keep_reference(remote)
+
+    def _keep_reference(self, remote):
+        """Keep a `directmail.records.Template` as what later readings are compared with."""
+        self.sudo().write({"stored_subject": remote.subject, "stored_text": remote.text})
+        if not self._is_submitted(remote):
+            self._post_note(
+                self.env._("DirectMail stored another text than was submitted:"),
+                self._get_difference(remote),
+            )
+
+    def _is_submitted(self, remote):
+        """Tell whether a template at DirectMail is the mail that was submitted."""
+        return _same_subject(remote.subject, self.submitted_subject) and is_same(
+            remote.text, self.submitted_text or ""
+        )
+
+    def _compare(self):
+        """Read the template back: what goes out must be what was approved.
+
+        Nothing is compared where mails carry their text themselves (*body* mode).
+
+        :return: why it is not, in a sentence; False if all is well
+        :raise UserError: if DirectMail can't be asked
+        """
+        self.ensure_one()
+        if self.account_id.content_mode == "body":
+            return False
+        remote = self.account_id._call(
+            lambda client: describe(client, self.remote_ref) if self.remote_ref else None
+        )
+        if remote is None:
+            return self._lapse("deleted")
+        if not self.stored_text and remote.status == "approved" and self._is_submitted(remote):
+            self._keep_reference(remote)
+        if remote.status != "approved" or not self._is_stored(remote):
+            return self._lapse("changed", self._get_difference(remote))
+        self.sudo().checked_at = fields.Datetime.now()
+        return False
+
+    def _is_stored(self, remote):
+        return bool(self.stored_text) and (
+            _same_subject(remote.subject, self.stored_subject)
+            and is_same(remote.text, self.stored_text)
+        )
+
+    def _read_difference(self):
+        """Return what somebody changed in DirectMail's console, as `_get_difference`.
+
+        Empty where DirectMail can't be asked: the difference is for information only.
+        """
+        try:
+            remote = self.account_id._call(lambda client: describe(client, self.remote_ref))
+        except UserError:
+            remote = None
+        return self._get_difference(remote) if remote else Markup()
+
+    def _get_difference(self, remote):
+        """Return what differs between the approved text and a template at DirectMail.
+
+        :param remote: a `directmail.records.Template`
+        :return: HTML for a message, empty if nothing differs
+        :rtype: Markup
+        """
+        subject = self.stored_subject or self.submitted_subject or ""
+        found = find_difference(self.stored_text or self.submitted_text or "", remote.text)
+        if not _same_subject(remote.subject, subject):
+            found = [("-", subject), ("+", remote.subject), *found]
+        labels = {"-": self.env._("Before:"), "+": self.env._("Now:")}
+        rows = [Markup("<li><b>%s</b> %s</li>") % (labels[sign], piece) for sign, piece in found]
+        return Markup("<ul>%s</ul>") % Markup().join(rows) if rows else Markup()
+
+
+def describe(client, remote_ref):
+    """Return DirectMail's `directmail.records.Template`, or None if it has it no longer."""
+    try:
+        return client.describe_template(remote_ref)
+    except DirectMailError as error:
+        if error.kind != "not_found":
+            raise
+        return None
+
+
+def _same_subject(one, other):
+    return " ".join((one or "").split()) == " ".join((other or "").split())

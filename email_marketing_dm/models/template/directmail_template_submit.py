@@ -1,0 +1,315 @@
+from dataclasses import replace
+
+from lxml import etree, html
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ...content.lengths import cut_units
+from ...content.outlook import is_conditional, is_link, read_links
+from ...content.placeholders import TOKEN
+from ...content.sameness import is_same
+from ...directmail import const
+from ...directmail.errors import DirectMailError
+from ...engine.content import get_database_uuid
+from .directmail_template import SPECIAL_LINKS
+from .directmail_template_stored import describe
+
+PIXEL = '<img src="%s/directmail/open/{%s}" width="1" height="1" alt="">'
+TITLE_MAX = 100
+LINKS_MAX = 100
+
+
+class DirectmailTemplate(models.Model):
+    """Handing a template to DirectMail, and what may change while it is there."""
+
+    _inherit = "directmail.template"
+    _guarded_fields = frozenset(("submitted_links",))
+
+    # Tells an answer about this text from one about an older text.
+    submission = fields.Integer(readonly=True, copy=False)
+    submitted_by_id = fields.Many2one("res.users", "Submitted by", readonly=True, copy=False)
+    # [{"url": "https://…", "title": "…"}] by their numbers in the submitted text.
+    submitted_links = fields.Json(readonly=True, copy=False)
+
+    # === ACTIONS === #
+
+    def action_submit(self):
+        """Hand the template to DirectMail for review."""
+        for template in self:
+            template.check_access("write")
+            if template.state not in ("draft", "rejected", "lapsed"):
+                raise UserError(self.env._("%s was submitted already.", template.name))
+            template._submit()
+        return True
+
+    def action_edit(self):
+        """Make the content editable: take it back from review, or make a new version."""
+        self.ensure_one()
+        self.check_access("read")
+        if self.state in ("approved", "lapsed") or self._is_used():
+            revision = self.sudo().copy(
+                {"user_id": self.env.uid, "origin_id": self.id, "name": self.name}
+            )
+            return {
+                "type": "ir.actions.act_window",
+                "res_model": self._name,
+                "res_id": revision.id,
+                "views": [(False, "form")],
+            }
+        self.check_access("write")
+        self._take_back()
+        return True
+
+    # === BUSINESS === #
+
+    def _take_back(self):
+        """Make a template in review a draft; what DirectMail decides until then is ignored."""
+        self.sudo().write({"state": "draft", "review_comment": False})
+
+    def _is_used(self):
+        """Tell whether mails with this content are out: their online view shows it."""
+        return bool(
+            self.env["directmail.task"]
+            .sudo()
+            .with_context(active_test=False)
+            .search_count([("template_id", "=", self.id), ("planned_at", "!=", False)], limit=1)
+        )
+
+    def _check_editable(self, vals):
+        """Refuse to change content that DirectMail has, or that was sent.
+
+        :raise UserError: which says what to press instead
+        """
+        self.ensure_one()
+        if self.state in ("in_review", "approved", "lapsed") or self._is_used():
+            raise UserError(
+                self.env._(
+                    "DirectMail has the template %(name)s: press Edit to change it. An approved"
+                    " template stays as it is; you get a new version.",
+                    name=self.name,
+                )
+            )
+        if self.remote_ref and vals.get("account_id", self.account_id.id) != self.account_id.id:
+            raise UserError(
+                self.env._(
+                    "%(name)s is at DirectMail under %(account)s. Duplicate it, then choose the"
+                    " other account in the copy: it is reviewed there anew.",
+                    name=self.name,
+                    account=self.account_id.name,
+                )
+            )
+
+    def _submit(self):
+        self.ensure_one()
+        account = self.account_id
+        account._check_can_call()
+        vals = self._get_submitted_vals()
+        known_ref = self.remote_ref
+        renamed = self.submitted_sender_name and self.submitted_sender_name != self.sender_name
+        remote_name = self.remote_name or self._get_remote_name()
+        remote_ref = account._call(
+            lambda client: self._push(
+                client,
+                remote_name,
+                vals["submitted_subject"],
+                self.sender_name,
+                vals["submitted_text"],
+                replace=renamed,
+            )
+        )
+        self.sudo().write(
+            {
+                **vals,
+                "state": "in_review",
+                "submission": self.submission + 1,
+                "remote_ref": remote_ref,
+                "remote_name": remote_name,
+                "submitted_at": fields.Datetime.now(),
+                "submitted_by_id": self.env.uid,
+                "reviewed_at": False,
+                "review_comment": False,
+                "lapse_reason": False,
+                "submitted_sender_name": self.sender_name,
+                "stored_subject": False,
+                "stored_text": False,
+            }
+        )
+        self._take_reference()
+        message = self.env._("Handed to DirectMail for review, as %s.", remote_name)
+        if known_ref and known_ref != remote_ref:
+            message += " " + self.env._("The template from before was no longer there.")
+        self._post_note(message)
+        self._close_activities()
+        self._schedule_review_check()
+
+    def _get_submitted_vals(self):
+        """Return what DirectMail is to get, as values of the fields that keep it.
+
+        :raise UserError: with every finding that stands against a submission, a line each
+        """
+        if self.state == "lapsed":
+            # Word for word what was approved, and what the online view of sent mails shows.
+            return {
+                name: self[name] for name in ("submitted_subject", "submitted_text", "variables")
+            }
+        compiled = self._compile()
+        return {
+            "submitted_subject": compiled.subject,
+            "submitted_text": compiled.text,
+            "variables": list(compiled.variables),
+            "submitted_links": self._get_submitted_links(),
+        }
+
+    def _push(self, client, *content, replace=False):
+        """Have DirectMail review this content; return its id there.
+
+        Looks first: after an answer that got lost, or a user's transaction that failed, the
+        template is there already. A second one would be reviewed twice and take two places.
+
+        :param content: name, subject, sender name and text
+        :param replace: have a template with the same subject and text replaced: DirectMail does
+            not tell its sender name, which is another one
+        :rtype: str
+        :raise DirectMailError: if DirectMail refuses, or it stays unknown whether it has it
+        """
+        lost = None
+        while True:
+            row = self._find_row(client.list_templates())
+            if row and (lost or not replace):
+                remote = describe(client, row.template_id)
+                if remote and _has_content(remote, content):
+                    return row.template_id
+            if lost:
+                raise lost
+            try:
+                if row:
+                    client.modify_template(
+                        row.template_id, *content, in_body=self.account_id.template_in_body
+                    )
+                    return row.template_id
+                return self._create_remote(client, content)
+            except DirectMailError as error:
+                # "Duplicate": another submission of the same template was quicker.
+                if not error.sent_unknown and error.kind != "duplicate":
+                    raise
+                lost = error
+
+    def _create_remote(self, client, content):
+        """Create the template at DirectMail, making room for it if all places are taken."""
+        try:
+            return client.create_template(*content, in_body=self.account_id.template_in_body)
+        except DirectMailError as error:
+            if not error.code.startswith("InvalidTemplateNumber"):
+                raise
+        self.account_id._make_room(client)
+        return client.create_template(*content, in_body=self.account_id.template_in_body)
+
+    def _find_row(self, rows):
+        """Return the row of this template among DirectMail's, or None.
+
+        Known by its id, else by the end of its name, which nothing here changes.
+
+        :param rows: iterable of `directmail.client.TemplateRow`
+        """
+        suffix = self._get_name_suffix()
+        rows = list(rows)
+        return next(
+            (row for row in rows if row.template_id == self.remote_ref),
+            next((row for row in rows if row.name.endswith(suffix)), None),
+        )
+
+    def _get_remote_name(self):
+        """Return the name at DirectMail: at most 30 characters, unique there, readable."""
+        suffix = self._get_name_suffix()
+        # Not everybody's systems hold what lies beyond the basic plane, such as emoji.
+        name = "".join(char for char in self.name if char.isprintable() and ord(char) < 0x10000)
+        return cut_units(name, const.TEMPLATE_NAME_MAX - len(suffix)).strip() + suffix
+
+    def _get_name_suffix(self):
+        return f"-{self.id}-{get_database_uuid(self.env)[:6]}"
+
+    # === LINKS AND PIXEL === #
+    # Our own links and pixel in what is submitted. A task can only switch recording off.
+
+    def _get_tracked_links(self):
+        """Return {address as written: path} of the links that are followed by way of us."""
+        return {
+            link["href"]: f"/directmail/click/{self._origin.id}/{number}/"
+            for number, link in enumerate(self._find_links())
+        }
+
+    def _get_submitted_links(self):
+        """Return url and title of the links by their numbers in the text, as it is submitted."""
+        return [{"url": link["url"], "title": link["title"]} for link in self._find_links()]
+
+    def _add_pixel(self, compiled):
+        """Return compiled content with the picture by which opens are recorded."""
+        pixel = PIXEL % (self._get_public_url(), TOKEN)
+        text, end, rest = compiled.text.rpartition("</body>")
+        return replace(compiled, text=text + pixel + end + rest if end else compiled.text + pixel)
+
+    def _find_links(self):
+        """Return the links of the body that are followed by way of us, each address once.
+
+        :return: dicts with href (as written), url (absolute) and title
+        :rtype: list[dict]
+        """
+        self.ensure_one()
+        if not (self.body_html or "").strip():
+            return []
+        base = (self.account_id.public_url or "").rstrip("/")
+        root = html.fromstring(f"<div>{self.body_html}</div>")
+        # An address that is a picture too must stay what it is.
+        pictures = {node.get("src", "").strip() for node in root.iter("img")}
+        links = {}
+        for node in _iter_links(root):
+            href = (node.get("href") or "").strip()
+            special = href in SPECIAL_LINKS or href.removeprefix(base) in SPECIAL_LINKS
+            if not href or special or href in links or href in pictures:
+                continue
+            if href.startswith("/") and not href.startswith("//"):
+                url = base + href
+            elif href.lower().startswith(("http://", "https://")):
+                url = href
+            else:  # mail, phone, places within the mail
+                continue
+            links[href] = {"href": href, "url": url, "title": _title(node) or url}
+        return list(links.values())[:LINKS_MAX]
+
+
+def _has_content(remote, content):
+    """Tell whether DirectMail has this content and reviews it, or approved it already.
+
+    Its sender name is not looked at: "TemplateNickName" of DescTemplate is deprecated and may be
+    empty.
+
+    :param remote: a `directmail.records.Template`
+    :param content: name, subject, sender name and text
+    """
+    _name, subject, _sender_name, text = content
+    return (
+        remote.status in ("in_review", "approved")
+        and remote.subject == subject
+        and is_same(remote.text, text)
+    )
+
+
+def _iter_links(root):
+    """Iterate over the links of a mail in its order, those for Outlook only included.
+
+    A button for Outlook and its twin for all others have the same address, so they are one link.
+    """
+    for node in root.iter():
+        if node.tag is etree.Comment:
+            if is_conditional(node.text):
+                yield from read_links(node.text)
+        elif is_link(node):
+            yield node
+
+
+def _title(node):
+    """Return what a link is called: its text, else that of its picture."""
+    words = etree.tostring(node, method="text", encoding="unicode", with_tail=False).split()
+    alt = next((image.get("alt") for image in node.iter("img") if image.get("alt")), "")
+    return (" ".join(words) or alt).strip()[:TITLE_MAX]

@@ -1,0 +1,350 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import format_date
+
+from ...lists import listfile
+from .directmail_upload_line import PEOPLE
+
+#: kinds whose unmatched IDs can be mailed all the same
+ADDRESS_KINDS = ("email", "encrypted")
+HEAD_FIELDS = {"encoding", "file", "has_header", "pasted", "separator", "sheet_id", "source"}
+#: what is counted when an upload is done
+COUNTS = (
+    "row_count", "matched_count", "created_count", "bare_count", "unreadable_count",
+    "duplicate_count", "unmatched_count", "empty_count", "extra_count", "beside_count",
+    "replaced_count",
+)  # fmt: skip
+#: how the letters of a file were saved, in words for its owner
+ENCODINGS = [
+    ("utf-8", "Unicode (UTF-8)"),
+    ("utf-16", "Unicode (UTF-16)"),
+    ("utf-16-le", "Unicode (UTF-16 LE, without a mark)"),
+    ("utf-16-be", "Unicode (UTF-16 BE, without a mark)"),
+    ("gb18030", "Chinese, simplified (GB 18030, GBK)"),
+    ("big5", "Chinese, traditional (Big5, Windows-950)"),
+    ("shift_jis", "Japanese (Shift JIS, Windows-932)"),
+    ("euc-jp", "Japanese (EUC-JP)"),
+    ("iso-2022-jp", "Japanese (ISO-2022-JP)"),
+    ("euc-kr", "Korean (EUC-KR, Windows-949)"),
+    ("windows-1252", "Western European (Windows-1252)"),
+    ("windows-1250", "Central European (Windows-1250)"),
+    ("windows-1251", "Cyrillic (Windows-1251)"),
+    ("koi8-u", "Cyrillic (KOI8)"),
+    ("windows-1253", "Greek (Windows-1253)"),
+    ("windows-1254", "Turkish (Windows-1254)"),
+    ("windows-1255", "Hebrew (Windows-1255)"),
+    ("windows-1256", "Arabic and Persian (Windows-1256)"),
+    ("windows-1257", "Baltic (Windows-1257)"),
+    ("windows-1258", "Vietnamese (Windows-1258)"),
+    ("windows-874", "Thai (Windows-874)"),
+    ("iso-8859-2", "Central European (ISO 8859-2)"),
+    ("iso-8859-15", "Western European (ISO 8859-15)"),
+    ("macintosh", "Western European (Mac Roman)"),
+    ("ibm850", "Western European (DOS, 850)"),
+]
+SETTING_FIELDS = HEAD_FIELDS | {"column_id", "company_id", "id_kind", "unknown_action", "user_id"}
+
+#: what is guessed from the first rows, unless somebody has chosen it
+GUESSED = ("encoding", "has_header", "id_kind", "separator", "sheet_id")
+
+
+def _get_given(vals):
+    """Return those settings among vals that were chosen, so that they are not guessed."""
+    return {name for name in GUESSED if name in vals and vals[name] not in (None, "")}
+
+
+class DirectmailUpload(models.Model):
+    """A list of IDs that somebody brought in, with whom they matched.
+
+    Here is what its owner does with it. `directmail_upload_head.py` reads the first rows, and
+    `directmail_upload_run.py` is the cron's work.
+    """
+
+    _name = "directmail.upload"
+    _description = "Upload"
+    _inherit = ["directmail.owned", "directmail.of.company", "directmail.used"]
+    _order = "id desc"
+    _guarded_fields = frozenset(
+        (
+            *COUNTS, "column_ids", "file_kind", "finished_at", "message", "preview", "sheet_ids",
+            "state",
+        )
+    )  # fmt: skip
+
+    name = fields.Char(required=True, default=lambda self: self._default_name())
+    rule_ids = fields.One2many("directmail.audience.rule", "upload_id", "Audience lines")
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        "Owner",
+        required=True,
+        index=True,
+        default=lambda self: self.env.user,
+        help="IDs are matched with contacts that the owner may see.",
+    )
+    source = fields.Selection(
+        [("file", "A file"), ("paste", "Pasted text")], required=True, default="file"
+    )
+    file = fields.Binary("CSV or Excel file", attachment=True, copy=False)
+    filename = fields.Char()
+    pasted = fields.Text("Pasted lines", copy=False)
+    file_kind = fields.Selection([("csv", "Text"), ("xlsx", "Excel")], readonly=True, copy=False)
+    encoding = fields.Selection(
+        ENCODINGS,
+        help="How the letters of the file were saved. Choose another one if letters with accents or"
+        " of other scripts look wrong in the first rows.",
+    )
+    separator = fields.Selection(
+        [
+            (",", "Comma"),
+            (";", "Semicolon"),
+            ("\t", "Tab"),
+            ("|", "Vertical bar"),
+            (listfile.WHOLE_LINES, "Nothing: each line is one cell"),
+        ],
+        "Columns are separated by",
+        help="Choose 'Nothing' if a line holds the addresses of several people, such as the line"
+        " 'To' of an email.",
+    )
+    sheet_ids = fields.One2many("directmail.upload.sheet", "upload_id", "Sheets")
+    sheet_id = fields.Many2one(
+        "directmail.upload.sheet",
+        domain="[('upload_id', '=', id)]",
+        copy=False,
+        ondelete="set null",
+    )
+    has_header = fields.Boolean("First row holds titles", default=True)
+    column_ids = fields.One2many("directmail.upload.column", "upload_id", "Columns")
+    column_id = fields.Many2one(
+        "directmail.upload.column",
+        "Column with the IDs",
+        domain="[('upload_id', '=', id)]",
+        copy=False,
+        ondelete="set null",
+    )
+    preview = fields.Json(readonly=True, copy=False)
+    # Which list the form's settings were guessed for, while it is open.
+    head_of = fields.Char(store=False)
+    preview_html = fields.Html("First rows", compute="_compute_preview_html", sanitize=False)
+    id_kind = fields.Selection(
+        [
+            ("email", "Email"),
+            ("encrypted", "Email, AES-encrypted"),
+            ("phone", "Phone"),
+            ("md5", "MD5 of the email"),
+            ("sha256", "SHA-256 of the email"),
+            ("reference", "Contact's reference"),
+            ("contact", "Contact's ID in Odoo"),
+            ("external", "External ID"),
+        ],
+        "The IDs are",
+        required=True,
+        default="email",
+        help="Hashes are those of the address in lower case. They only find contacts that Odoo"
+        " has already.",
+    )
+    unknown_action = fields.Selection(
+        [("keep", "Mail the address all the same"), ("create", "Make a contact of it")],
+        "If no contact has an address",
+        required=True,
+        default="keep",
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("running", "Being matched"),
+            ("done", "Done"),
+            ("failed", "Failed"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        readonly=True,
+        default="draft",
+        copy=False,
+        index=True,
+    )
+    message = fields.Text("What happened", readonly=True, copy=False)
+    finished_at = fields.Datetime("Finished", readonly=True, copy=False)
+    row_count = fields.Integer("Rows", readonly=True, copy=False)
+    matched_count = fields.Integer("Contacts found", readonly=True, copy=False)
+    created_count = fields.Integer("Contacts made", readonly=True, copy=False)
+    bare_count = fields.Integer("Addresses without a contact", readonly=True, copy=False)
+    unreadable_count = fields.Integer("Can't be decrypted", readonly=True, copy=False)
+    duplicate_count = fields.Integer("Duplicates", readonly=True, copy=False)
+    unmatched_count = fields.Integer("Not matched", readonly=True, copy=False)
+    empty_count = fields.Integer("Without an ID", readonly=True, copy=False)
+    extra_count = fields.Integer(
+        "Further IDs",
+        readonly=True,
+        copy=False,
+        help="IDs that share a cell with another one. Each counts as a row of its own.",
+    )
+    beside_count = fields.Integer(
+        "Addresses in other columns",
+        readonly=True,
+        copy=False,
+        help="Cells with an email address outside the chosen column. They were not used.",
+    )
+    replaced_count = fields.Integer(
+        "Rows with unreadable characters",
+        readonly=True,
+        copy=False,
+        help="Rows with bytes that mean nothing in the chosen encoding. They are shown as \ufffd.",
+    )
+    people_count = fields.Integer("People", compute="_compute_people_count")
+
+    @api.model
+    def _default_name(self):
+        return self.env._("Upload of %s", format_date(self.env, fields.Date.context_today(self)))
+
+    @api.depends("matched_count", "created_count", "bare_count", "unreadable_count")
+    def _compute_people_count(self):
+        for upload in self:
+            upload.people_count = (
+                upload.matched_count
+                + upload.created_count
+                + upload.bare_count
+                + upload.unreadable_count
+            )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if vals.get("filename") and not vals.get("name"):
+                vals["name"] = vals["filename"]
+        uploads = super().create(vals_list)
+        for upload, vals in zip(uploads, vals_list, strict=True):
+            upload._read_head(detect=True, given=_get_given(vals))
+        return uploads
+
+    def write(self, vals):
+        if not self.env.su and SETTING_FIELDS & set(vals):
+            for upload in self:
+                if upload.state != "draft":
+                    raise UserError(
+                        self.env._("%s is matched already: press Start over first.", upload.name)
+                    )
+        res = super().write(vals)
+        # A new owner is asked anyway.
+        if SETTING_FIELDS & set(vals) - {"user_id"}:
+            self._wait_for_owner()
+        if HEAD_FIELDS & set(vals) and not self.env.context.get("directmail_head_is_read"):
+            for upload in self:
+                upload._read_head(
+                    detect=bool({"file", "pasted", "source"} & set(vals)), given=_get_given(vals)
+                )
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_running(self):
+        if "running" in self.mapped("state"):
+            raise UserError(self.env._("Cancel the upload first: it is being matched."))
+
+    # === ACTIONS === #
+
+    def action_preview(self):
+        """Show the first rows. Saving the form has read them already."""
+        self.ensure_one()
+        self.check_access("write")
+        if not self._has_content():
+            raise UserError(self.env._("Choose a file, or paste some lines, first."))
+        return True
+
+    def action_start(self):
+        """Match the list, in the background."""
+        for upload in self:
+            upload.check_access("write")
+            upload._check_startable()
+            upload.sudo().write({"state": "running", "message": False})
+            self.env["directmail.upload.progress"].sudo()._begin(upload)
+        self._trigger()
+        return True
+
+    def action_cancel(self):
+        """Stop matching; nothing of the list is kept but the file."""
+        self.check_access("write")
+        self.filtered(lambda upload: upload.state == "running").sudo().write({"state": "cancelled"})
+        self._trigger()
+        return True
+
+    def action_restart(self):
+        """Discard the matches, so that the settings can be changed."""
+        for upload in self:
+            upload.check_access("write")
+            if upload.state == "running":
+                raise UserError(self.env._("Cancel the upload first: it is being matched."))
+            if not upload._has_content():
+                raise UserError(
+                    self.env._("The file is no longer kept. Upload it again as a new list.")
+                )
+            upload.sudo()._forget_lines()
+            upload.sudo().write({"state": "draft", "message": False, **dict.fromkeys(COUNTS, 0)})
+        return True
+
+    def action_view_lines(self):
+        """Open the rows behind a figure: the context names a status, or `people`."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_upload_line_action"
+        )
+        action["domain"] = [("upload_id", "=", self.id)]
+        figure = self.env.context.get("figure", "people")
+        statuses = PEOPLE if figure == "people" else (figure,)
+        action["domain"].append(("status", "in", statuses))
+        return action
+
+    def action_download_unmatched(self):
+        """Download the IDs that matched nobody, as CSV."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"/directmail/upload/{self.id}/unmatched.csv",
+            "target": "download",
+        }
+
+    # === BUSINESS === #
+
+    def _get_users(self):
+        """Override: audiences with a line of the list."""
+        return [self.sudo().rule_ids.audience_id]
+
+    def _check_startable(self):
+        """Refuse to start what can't work.
+
+        :raise UserError: with what to do about it
+        """
+        self.ensure_one()
+        if self.state != "draft":
+            raise UserError(self.env._("%s is matched already: press Start over first.", self.name))
+        if not self._has_content():
+            raise UserError(self.env._("Choose a file, or paste some lines, first."))
+        if self.column_id not in self.column_ids:
+            raise UserError(self.env._("Choose the column that holds the IDs."))
+        if self.id_kind == "encrypted":
+            key = self.env["directmail.aes.key"].sudo()
+            if not key.search([("company_id", "=", self.company_id.id)]).is_usable:
+                raise UserError(
+                    self.env._(
+                        "Encrypted addresses can't be read: the AES key of %s is missing. Ask an"
+                        " administrator to enter it, then try again.",
+                        self.company_id.name,
+                    )
+                )
+        if self._creates_contacts() and not self.env["res.partner"].has_access("create"):
+            raise UserError(
+                self.env._(
+                    "You may not make contacts. Choose to mail the addresses all the same, or ask"
+                    " an administrator for the right to create contacts."
+                )
+            )
+
+    def _creates_contacts(self):
+        return self.id_kind in ADDRESS_KINDS and self.unknown_action == "create"
+
+    def _forget_lines(self):
+        self.env["directmail.upload.line"]._delete_of(self)
+        self.env["directmail.upload.progress"].search([("upload_id", "in", self.ids)]).unlink()

@@ -1,0 +1,398 @@
+import base64
+import hashlib
+import io
+import itertools
+import re
+from contextlib import contextmanager
+from dataclasses import replace
+
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.exceptions import UserError
+
+from ...lists import listfile
+from ...lists.cells import show
+from ...lists.encodings import REPLACED
+from ...lists.identifiers import guess_kind, strip_marks
+from ...lists.listfile import ListError
+
+NUMBER = re.compile(r"[+(]?[0-9][0-9 ()./-]*")
+DIGITS_OF_ID = 6  # no title has so many
+PREVIEW_ROWS = 10
+SEARCHED_ROWS = 10_000  # for the first ones that hold something
+PREVIEW_COLUMNS = 20
+PREVIEW_CELL = 60  # characters
+
+
+class DirectmailUpload(models.Model):
+    """Reading the first rows of an upload: what kind of file it is, and which column to take."""
+
+    _inherit = "directmail.upload"
+
+    @api.depends("preview", "column_id")
+    def _compute_preview_html(self):
+        cell = Markup('<td class="%s">%s</td>')
+        for upload in self:
+            preview = upload.preview or {}
+            chosen = upload.column_id.number if upload.column_id else preview.get("chosen")
+
+            def row(cells, chosen=chosen):
+                return Markup("<tr>%s</tr>") % Markup("").join(
+                    cell % ("table-info" if number == chosen else "", text)
+                    for number, text in enumerate(cells)
+                )
+
+            more = preview.get("more")
+            upload.preview_html = bool(preview) and Markup(
+                '<table class="table table-sm table-bordered small w-auto">'
+                '<thead class="fw-bold">%s</thead><tbody>%s</tbody></table>%s'
+            ) % (
+                row(preview["titles"]),
+                Markup("").join(map(row, preview["rows"])),
+                more and self.env._("and %s more columns", more) or "",
+            )
+
+    def _has_content(self):
+        if self.source == "paste":
+            return bool((self.pasted or "").strip())
+        return bool(self._get_attachment())
+
+    def _get_attachment(self):
+        return (
+            self.env["ir.attachment"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_field", "=", "file"),
+                    ("res_id", "=", self.id),
+                ],
+                limit=1,
+            )
+        )
+
+    @contextmanager
+    def _open(self):
+        """Open what was uploaded or pasted as a binary stream, without loading a file."""
+        self.ensure_one()
+        if self.source == "paste":
+            yield io.BytesIO((self.pasted or "").encode())
+            return
+        attachment = self._get_attachment()
+        if attachment.store_fname:
+            with open(attachment._full_path(attachment.store_fname), "rb") as stream:
+                yield stream
+        else:
+            yield io.BytesIO(attachment.raw or b"")
+
+    def _get_format(self):
+        """Return the `listfile.Format` that the settings describe."""
+        return listfile.Format(
+            self.file_kind or "csv",
+            self.encoding or "utf-8",
+            self.separator or ",",
+            self._get_sheet_name(),
+        )
+
+    def _get_sheet_name(self):
+        """Return the name of the chosen sheet, if it is one of this workbook."""
+        sheet = self.sheet_id.sudo()
+        return sheet.name if sheet and sheet.upload_id == self._origin else None
+
+    def _detect(self, stream):
+        """Return the `listfile.Format` of a file. Of pasted text the encoding is known."""
+        found = listfile.detect(stream, self.env.user.lang or "")
+        return replace(found, encoding="utf-8") if self.source == "paste" else found
+
+    @api.onchange("file", "pasted", "source", "sheet_id", "encoding", "separator", "has_header")
+    def _onchange_head(self):
+        """Show the first rows as they would read, before anything is saved.
+
+        A saved list whose file stays as it is, is read where it is kept.
+        """
+        stream = self._open_unsaved()
+        self.preview = False
+        if not stream:
+            return None
+        is_new = not self._is_as_saved() and self.head_of != self._get_head_mark()
+        try:
+            with stream:
+                if is_new:
+                    found = self._detect(stream)
+                    self.file_kind, self.encoding = found.kind, found.encoding
+                    self.separator = found.separator
+                rows = self._read_first(stream)
+        except ListError as error:
+            self.head_of = False
+            return {
+                "warning": {
+                    "title": self.env._("This list can't be read"),
+                    "message": self._explain(error),
+                }
+            }
+        columns = self._turn(rows)
+        if is_new:
+            self.has_header = self._has_titles(columns)
+            self.head_of = self._get_head_mark()
+        saved = self._origin
+        is_saved = saved and self._is_as_saved() and self.sheet_id._origin == saved.sheet_id
+        if is_saved:
+            self.column_id = self.column_id or saved.column_id
+            chosen = saved.column_id.number if saved.column_id else None
+        else:
+            chosen, kind = self._guess(self._get_body(columns))
+            if is_new or self.column_id:
+                self.id_kind = kind or self.id_kind
+            # What could be chosen are columns of the saved list. Saving finds the new ones.
+            self.column_id = False
+        self.preview = self._make_preview(rows, self._get_titles(columns), chosen)
+        return None
+
+    def _get_head_mark(self):
+        """Return what tells a list from another one while the form is open."""
+        text = self.pasted if self.source == "paste" else self.file
+        data = (text or b"")[:4096]
+        data = data.encode() if isinstance(data, str) else data
+        return f"{self.source} {len(text or b'')} {hashlib.sha256(data).hexdigest()[:16]}"
+
+    def _open_unsaved(self):
+        """Return what the form holds as a stream, or None where it holds nothing."""
+        if self.source == "paste":
+            text = (self.pasted or "").strip()
+            return io.BytesIO(self.pasted.encode()) if text else None
+        if not self.file:
+            return None
+        if self._is_as_saved():
+            return io.BytesIO(self._origin._get_attachment().raw or b"")
+        return io.BytesIO(base64.b64decode(self.file))
+
+    def _is_as_saved(self):
+        """Tell whether the form holds the list that is saved already."""
+        saved = self._origin
+        if not saved or saved.source != self.source:
+            return False
+        name = "pasted" if self.source == "paste" else "file"
+        return self[name] == saved[name]
+
+    def _read_head(self, detect, given=()):
+        """Read the first rows for the preview and the choice of the column.
+
+        :param detect: find out sheets, encoding, separator and kind of ID; otherwise keep what was
+            chosen
+        :param given: names of settings that were chosen with the file, and are kept
+        :raise UserError: if the file can't be read
+        """
+        upload = self.sudo()
+        if not self._has_content():
+            upload.column_ids.unlink()
+            upload.sheet_ids.unlink()
+            upload.preview = False
+            return
+        try:
+            with self._open() as stream:
+                if detect:
+                    found = self._detect(stream)
+                    settings = {"encoding": found.encoding, "separator": found.separator}
+                    kept = {name: value for name, value in settings.items() if name not in given}
+                    upload._store({"file_kind": found.kind, **kept})
+                    self._make_sheets(stream)
+                rows = self._read_first(stream)
+        except ListError as error:
+            raise UserError(self._explain(error)) from error
+        self._make_columns(rows, detect or "sheet_id" in given, given)
+
+    def _make_sheets(self, stream):
+        """Write down the sheets of a workbook; the first visible one is read."""
+        upload = self.sudo()
+        upload.sheet_ids.unlink()
+        if upload.file_kind != "xlsx":
+            return
+        found = listfile.list_sheets(stream)
+        sheets = self.env["directmail.upload.sheet"].sudo()
+        sheets = sheets.create(
+            [
+                {
+                    "upload_id": self.id,
+                    "number": number,
+                    "name": sheet.name or "-",
+                    "is_visible": sheet.visible,
+                }
+                for number, sheet in enumerate(found)
+            ]
+        )
+        chosen = sheets.filtered("is_visible")[:1] or sheets[:1]
+        upload._store({"sheet_id": chosen.id})
+
+    def _store(self, vals):
+        """Write settings that were found out about a file, without reading it once more."""
+        return self.with_context(directmail_head_is_read=True).write(vals)
+
+    def _read_first(self, stream):
+        """Return the first rows that hold something."""
+        found = itertools.islice(listfile.read_rows(stream, self._get_format()), SEARCHED_ROWS)
+        rows = (row[: listfile.COLUMNS_MAX] for row, _place in found if any(row))
+        return list(itertools.islice(rows, PREVIEW_ROWS + 1))
+
+    @staticmethod
+    def _turn(rows):
+        """Return the columns of some rows, all of the same length."""
+        width = max(map(len, rows), default=0)
+        return [[row[n] if n < len(row) else "" for row in rows] for n in range(width)]
+
+    def _get_body(self, columns):
+        return [cells[1:] if self.has_header else cells for cells in columns]
+
+    def _get_titles(self, columns):
+        return [
+            cells[0] if self.has_header and cells[0] else self.env._("Column %s", n + 1)
+            for n, cells in enumerate(columns)
+        ]
+
+    def _make_columns(self, rows, detect, given):
+        """Make a column for each of the first rows' cells, and guess which one holds the IDs."""
+        upload = self.sudo()
+        columns = self._turn(rows)
+        if detect and "has_header" not in given:
+            upload._store({"has_header": self._has_titles(columns)})
+        width = len(columns)
+        titles = upload._get_titles(columns)
+        chosen = upload.column_id.number if upload.column_id and not detect else None
+        chosen = None if chosen is not None and chosen >= width else chosen
+        upload.column_ids.unlink()
+        made = (
+            self.env["directmail.upload.column"]
+            .sudo()
+            .create(
+                [
+                    {"upload_id": self.id, "number": n, "name": title[:PREVIEW_CELL]}
+                    for n, title in enumerate(titles)
+                ]
+            )
+        )
+        if chosen is None:
+            chosen, kind = self._guess(upload._get_body(columns))
+            if kind and "id_kind" not in given:
+                upload.id_kind = kind
+        upload.column_id = made.filtered(lambda column: column.number == chosen)[:1]
+        upload.preview = upload._make_preview(rows, titles, chosen)
+
+    def _make_preview(self, rows, titles, chosen):
+        """Return the first rows for the page, with the number of the column that is marked."""
+        return {
+            "titles": [self._shorten(title) for title in titles[:PREVIEW_COLUMNS]],
+            "rows": [
+                [self._shorten(cell) for cell in row[:PREVIEW_COLUMNS]]
+                for row in (rows[1:] if self.has_header else rows)
+            ],
+            "more": max(0, len(titles) - PREVIEW_COLUMNS),
+            "chosen": chosen,
+            "replaced": any(REPLACED in cell for row in rows for cell in row),
+        }
+
+    @staticmethod
+    def _shorten(cell):
+        return show(cell if len(cell) <= PREVIEW_CELL else cell[: PREVIEW_CELL - 1] + "…")
+
+    def _has_titles(self, columns):
+        """Tell whether the first row holds titles: a word above what looks like IDs.
+
+        In doubt it does not: a title that is no ID is merely not matched, an ID that is taken for a
+        title would be a person lost.
+        """
+        can_decrypt = self._can_decrypt()
+
+        def is_id(cell):
+            if "@" in cell or sum(map(str.isdigit, cell)) >= DIGITS_OF_ID:
+                return True
+            return bool(NUMBER.fullmatch(strip_marks(cell)) or guess_kind([cell], can_decrypt))
+
+        return any(
+            first and not is_id(first) and body and 2 * sum(map(is_id, body)) > len(body)
+            for first, *body in columns
+        )
+
+    def _guess(self, columns):
+        """Return (number of the column with the IDs, their kind); a lone column is the one."""
+        can_decrypt = self._can_decrypt()
+        for number, cells in enumerate(columns):
+            if kind := guess_kind(cells, can_decrypt):
+                return number, kind
+        return 0 if len(columns) == 1 else None, None
+
+    def _can_decrypt(self):
+        reader = self.env["directmail.aes.key"]._get_reader(self.company_id)
+        return lambda value: reader.find_key(value, self.company_id.id)[0]
+
+    def _explain(self, error):
+        """Return what is wrong with a file in words for its owner.
+
+        :param error: a `listfile.ListError`
+        """
+        line = error.line or 0
+        sentences = {
+            "empty": self.env._("There is nothing in it. Choose another file."),
+            "long_line": self.env._(
+                "Line %(line)s has more than %(limit)s characters. Is this a list with one person"
+                " a line?",
+                line=line,
+                limit=f"{listfile.LINE_MAX:,}",
+            ),
+            "long_cell": self.env._(
+                "A cell before line %s does not end. A quotation mark may be missing; correct the"
+                " file, or choose another separator.",
+                line,
+            ),
+            "columns": self.env._(
+                "Line %(line)s has more than %(limit)s columns. Is the separator right?",
+                line=line,
+                limit=listfile.COLUMNS_MAX,
+            ),
+            "old_excel": self.env._(
+                "This workbook has the format of an old Excel (.xls). Open it in Excel, save it as"
+                " .xlsx or CSV, and upload that file."
+            ),
+            "protected": self.env._(
+                "This workbook is protected with a password. Open it in Excel, remove the password"
+                " under File → Info → Protect Workbook, save it, and upload it again."
+            ),
+            "xlsb": self.env._(
+                "This is a binary Excel workbook (.xlsb). Open it in Excel, save it as .xlsx or"
+                " CSV, and upload that file."
+            ),
+            "opendocument": self.env._(
+                "This is an OpenDocument spreadsheet (.ods). Open it in LibreOffice, save it as"
+                " .xlsx or CSV, and upload that file."
+            ),
+            "numbers": self.env._(
+                "This is a spreadsheet of Apple Numbers. Open it in Numbers, choose File → Export"
+                " To → Excel or CSV, and upload that file."
+            ),
+            "html": self.env._(
+                "This file is a web page, although its name may end in .xls. Open it in Excel, save"
+                " it as .xlsx or CSV, and upload that file."
+            ),
+            "xml": self.env._(
+                "This file is an XML document, although its name may end in .xls. Open it in Excel,"
+                " save it as .xlsx or CSV, and upload that file."
+            ),
+            "zip": self.env._(
+                "This is a ZIP archive. Unpack it, and upload the list that is in it."
+            ),
+            "vcard": self.env._(
+                "This is a file of address cards (vCard). Import it in your address book, export a"
+                " CSV file there, and upload that file."
+            ),
+            "no_sheet": self.env._(
+                "There is no sheet with cells in this workbook. Save the list again as .xlsx or"
+                " CSV."
+            ),
+            "workbook": self.env._(
+                "This is no Excel workbook, or it is damaged. Save it again as .xlsx or CSV."
+            ),
+            "too_large": self.env._(
+                "This workbook is too large when unpacked. Save the sheet as CSV and upload that."
+            ),
+            "binary": self.env._("This is no list: choose a CSV or Excel (.xlsx) file."),
+        }
+        return sentences[error.code]

@@ -1,0 +1,383 @@
+import itertools
+import logging
+from contextlib import ExitStack, closing
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
+
+from odoo.addons.phone_validation.tools.phone_validation import phone_format
+
+from ...engine.match import match_lines
+from ...engine.people import UNREADABLE
+from ...lists import listfile
+from ...lists.cells import find_addresses
+from ...lists.encodings import REPLACED
+from ...lists.identifiers import (
+    VALUE_MAX,
+    international_digits,
+    phone_digits,
+    read_ids,
+    strip_marks,
+)
+from ...lists.listfile import ListError
+
+_logger = logging.getLogger(__name__)
+
+CRON = "email_marketing_dm.ir_cron_directmail_upload"
+CHUNK = 5000  # rows read in one transaction
+CONTACTS = 200  # contacts made in one transaction
+KEEP_DAYS = 30  # an upload that no audience uses
+KEEP_FILE_DAYS = 7
+
+
+class _Reader:
+    """An uploaded list, kept open from chunk to chunk: a workbook can't be opened in the middle."""
+
+    def __init__(self, upload):
+        self._upload = upload
+        self._stack = ExitStack()
+        self._rows = None
+        self._skipped = self._read = 0
+        self.position = None
+
+    @property
+    def may_stop(self):
+        """Whether as much has been read as opening cost. So all in all the cost is linear."""
+        return self._read >= self._skipped
+
+    def take(self, position, number):
+        """Return up to ``number`` rows behind a position, each with the place behind it."""
+        if self._rows is None or position != self.position:
+            self._open(position)
+        chunk = list(itertools.islice(self._rows, number))
+        self._read += len(chunk)
+        # Behind the end there is no place.
+        self.position = list(chunk[-1][1].get()) if len(chunk) == number else None
+        return chunk
+
+    def _open(self, position):
+        self.close()
+        stream = self._stack.enter_context(self._upload._open())
+        self._rows = listfile.read_rows(stream, self._upload._get_format(), position or None)
+        self._stack.callback(self._rows.close)
+        self.position = position
+        self._skipped = position[0] if position and self._upload.file_kind == "xlsx" else 0
+        self._read = 0
+        if self._upload.has_header and not position:
+            next((row for row, _place in self._rows if any(row)), None)
+
+    def close(self):
+        """Close the file; it may be opened again."""
+        self._stack.close()
+        self._rows = None
+
+
+class DirectmailUpload(models.Model):
+    """Matching an upload in the background: read the file in chunks, then match in SQL.
+
+    Every chunk is a transaction of its own, and what comes next is written down with it, so that
+    the server may be killed at any time.
+    """
+
+    _inherit = "directmail.upload"
+
+    def _trigger(self):
+        self.env.ref(CRON).sudo()._trigger()
+
+    @api.model
+    def _cron_process(self):
+        """Work on uploads that are running, and tidy up after those that were cancelled.
+
+        What goes wrong with one of them is that one's trouble.
+        """
+        self._forget_cancelled()
+        uploads = self.search([("state", "=", "running")], order="id")
+        # Odoo calls again, even when the time is up; a workbook would be opened anew each time.
+        if not self.env["ir.cron"]._commit_progress(remaining=len(uploads)):
+            return
+        for upload in uploads:
+            if not upload._process_safely():
+                upload._trigger()
+                self.env["ir.cron"]._commit_progress(1, remaining=1)
+                return
+            self.env["ir.cron"]._commit_progress(1)
+
+    def _forget_cancelled(self):
+        progress = self.env["directmail.upload.progress"].search(
+            [("upload_id.state", "in", ("cancelled", "failed"))]
+        )
+        progress.upload_id._forget_lines()
+
+    def _process_safely(self):
+        """Go on with an upload; one that fails says so, and the next one's turn comes.
+
+        :return: False if the cron's time is up
+        :rtype: bool
+        """
+        try:
+            return self._process()
+        except (ConcurrencyError, *PG_CONCURRENCY_EXCEPTIONS_TO_RETRY) as error:
+            # Somebody else is at the same records, again and again. Later it will work.
+            _logger.info("Upload %s is put off: %s", self.id, error)
+            self.env.cr.rollback()
+            self._trigger()
+        except (AccessError, UserError) as error:
+            self._fail(error.args[0])
+        except ListError as error:
+            self._fail(self._in_owners_language()._explain(error))
+        except Exception:
+            if self.env.cr.closed:
+                raise  # the database is gone, which is nobody's list's fault
+            _logger.exception("Upload %s failed", self.id)
+            self._fail(
+                self._in_owners_language().env._(
+                    "Something unexpected happened while the list was matched, and nothing of it"
+                    " was kept. Press Start over and try again. If it happens again, ask an"
+                    " administrator to look into the server's log."
+                )
+            )
+        return True
+
+    def _process(self):
+        """Go on with an upload until it is done or the cron's time is up.
+
+        :return: whether it is done, one way or the other
+        :rtype: bool
+        """
+        self.ensure_one()
+        with closing(_Reader(self)) as reader:
+            while retrying(lambda: self._process_chunk(reader), self.env):
+                if not self.env["ir.cron"]._commit_progress(1, remaining=1) and reader.may_stop:
+                    return False
+        self.env["ir.cron"]._commit_progress()
+        # Its owner may be cancelling it at this very moment.
+        retrying(self._finish, self.env)
+        return True
+
+    def _process_chunk(self, reader):
+        """Do the next piece of work. :return: whether there is more to do"""
+        self.invalidate_recordset()
+        if self.state != "running":
+            return False
+        progress = self.env["directmail.upload.progress"].search([("upload_id", "=", self.id)])
+        if progress.step == "read":
+            self._read_chunk(reader, progress)
+        elif progress.step == "match":
+            match_lines(self, self._get_owner_env())
+            progress.step = "create"
+        else:
+            return self._creates_contacts() and bool(self._create_contacts())
+        return True
+
+    # === READING === #
+
+    def _read_chunk(self, reader, progress):
+        """Copy the next rows into the table."""
+        make_key = self._get_key_maker()
+        column = self.column_id.number
+        lines, number = [], progress.rows
+        counts = dict.fromkeys(("empty", "extra", "beside", "replaced"), 0)
+        chunk = reader.take(progress.position, CHUNK)
+        for row, _place in chunk:
+            if not any(row):
+                continue  # nobody counts blank lines
+            number += 1
+            cell = row[column] if column < len(row) else ""
+            found = read_ids(self.id_kind, cell, make_key)
+            lines += [(self.id, number, one.text, one.key, one.flaw) for one in found]
+            counts["empty"] += not found
+            counts["extra"] += max(0, len(found) - 1)
+            counts["replaced"] += any(REPLACED in text for text in row)
+            if self.id_kind == "email":
+                counts["beside"] += self._count_beside(row, column, found)
+        values = {"rows": number}
+        values |= {name: progress[name] + count for name, count in counts.items()}
+        if len(chunk) < CHUNK:
+            values |= {"step": "match", "share": 1.0}
+        else:
+            values |= {"position": reader.position, "share": chunk[-1][1].share()}
+        self.env["directmail.upload.line"]._copy_in(lines)
+        progress.write(values)
+
+    @staticmethod
+    def _count_beside(row, column, found):
+        """Return how many cells of other columns hold an address that this one does not."""
+        cells = [cell for number, cell in enumerate(row) if number != column and "@" in cell]
+        known = {one.key for one in found}
+        return sum(
+            any(one.address and one.address not in known for one in find_addresses(cell))
+            for cell in cells
+        )
+
+    def _get_key_maker(self):
+        """Return the function that makes match keys of an ID, or None for the usual one."""
+        kind, country = self.id_kind, self.company_id.country_id
+        if kind == "encrypted":
+            reader = self.env["directmail.aes.key"]._get_reader(self.company_id)
+            master_key = self.env["directmail.keyring"]._get_master_key()
+
+            def read(value):
+                if len(value) > VALUE_MAX:
+                    return None
+                key, _reference = reader.find_key(value, self.company_id.id)
+                return key or UNREADABLE + master_key.address_key(f"unreadable/{value}")
+
+            return read
+        if kind == "phone":
+            return lambda value: self._read_phone(value, country)
+        return None
+
+    @staticmethod
+    def _read_phone(value, country):
+        """Return the digits of a phone number with its country's code, or None."""
+        plain = strip_marks(value)
+        if not phone_digits(plain):
+            return None
+        # Returns the number as it is where it is none, or `phonenumbers` is not installed.
+        number = phone_format(
+            plain[:VALUE_MAX], country.code, country.phone_code, "E164", raise_exception=False
+        )
+        return international_digits(number or plain, country.phone_code)
+
+    # === MATCHING === #
+
+    def _in_owners_language(self):
+        return self.with_context(lang=self.user_id.lang)
+
+    def _create_contacts(self):
+        """Make contacts of the next addresses that have none. :return: how many there were"""
+        lines = self.env["directmail.upload.line"].search(
+            [("upload_id", "=", self.id), ("status", "=", "bare")], limit=CONTACTS
+        )
+        env = self._get_owner_env()
+        encrypted = self.id_kind == "encrypted"
+        partners = env["res.partner"].create(
+            [
+                {
+                    "name": env._("Encrypted address, row %s", line.number),
+                    "email_encrypted": line.email_encrypted,
+                    "company_id": self.company_id.id,
+                }
+                if encrypted
+                else {"name": line.email, "email": line.email}
+                for line in lines
+            ]
+        )
+        for line, partner in zip(lines, partners, strict=True):
+            line.write(
+                {
+                    "partner_id": partner.id,
+                    "status": "created",
+                    "email": False,
+                    "email_encrypted": False,
+                    "address_key": False,
+                }
+            )
+        return len(lines)
+
+    # === END === #
+
+    def _finish(self):
+        """Count what became of the rows, and say so. Not if it was cancelled meanwhile."""
+        if not self._lock_running():
+            return
+        counts = dict(
+            self.env.execute_query(
+                SQL(
+                    """SELECT status, count(*) FROM directmail_upload_line WHERE upload_id = %s
+                        GROUP BY status""",
+                    self.id,
+                )
+            )
+        )
+        progress = self.env["directmail.upload.progress"].search([("upload_id", "=", self.id)])
+        counts = {f"{status}_count": number for status, number in counts.items()}
+        self.write(
+            {
+                "state": "done",
+                "finished_at": fields.Datetime.now(),
+                "row_count": progress.rows,
+                "empty_count": progress.empty,
+                "extra_count": progress.extra,
+                "beside_count": progress.beside,
+                "replaced_count": progress.replaced,
+                **counts,
+            }
+        )
+        progress.unlink()
+        if not self.people_count:
+            self.message = self._in_owners_language().env._(
+                "Nobody was found. Is it the right column, and the right kind of ID? Press Start"
+                " over to change them."
+            )
+        self.env.flush_all()
+
+    def _fail(self, message):
+        """Give up what is not committed, and say why. Not if it was cancelled meanwhile."""
+        self.env.cr.rollback()
+
+        def fail():
+            if self._lock_running():
+                now = fields.Datetime.now()
+                self.write({"state": "failed", "message": message, "finished_at": now})
+                self._forget_lines()
+
+        retrying(fail, self.env)
+
+    def _lock_running(self):
+        """Lock the upload, and tell whether nobody has cancelled it."""
+        self.env.execute_query(
+            SQL("SELECT 1 FROM directmail_upload WHERE id = %s FOR NO KEY UPDATE", self.id)
+        )
+        self.invalidate_recordset()
+        return self.state == "running"
+
+    @api.model
+    def _get_progress(self, upload):
+        return self.env["directmail.upload.progress"].sudo().search([("upload_id", "=", upload.id)])
+
+    @api.readonly
+    def get_progress(self):
+        """Return how far a running upload is, for the page that shows it."""
+        self.ensure_one()
+        self.check_access("read")
+        progress = self._get_progress(self)
+        steps = dict(progress._fields["step"]._description_selection(self.env))
+        return {
+            "state": self.state,
+            "step": steps.get(progress.step, ""),
+            "rows": progress.rows,
+            "percent": round(100 * progress.share) if progress.share else None,
+        }
+
+    @api.autovacuum
+    def _gc_uploads(self):
+        """Delete uploads that nothing refers to any more, and files that were matched."""
+        if not self.env["ir.module.module"]._is_directmail_upgraded():
+            return
+        now = fields.Datetime.now()
+        old = self.search(
+            [
+                ("state", "!=", "running"),
+                ("write_date", "<", now - timedelta(days=KEEP_DAYS)),
+                ("id", "not in", self._get_used_ids()),
+            ],
+            limit=100,
+        )
+        old.unlink()
+        matched = self.search(
+            [("state", "=", "done"), ("finished_at", "<", now - timedelta(days=KEEP_FILE_DAYS))]
+        )
+        for upload in matched.filtered(lambda upload: upload._has_content()):
+            upload._get_attachment().unlink()
+            upload.pasted = False
+        return len(old), len(old) == 100
+
+    @api.model
+    def _get_used_ids(self):
+        """Return the ids of the uploads that a line of an audience refers to."""
+        lines = self.env["directmail.audience.rule"].search([("upload_id", "!=", False)])
+        return lines.upload_id.ids
