@@ -9,6 +9,8 @@ from odoo.tools import mute_logger
 
 from .common_models import ALL_LEADS, RfmCommon
 
+LOGGER = "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model"
+
 
 @tagged("post_install", "-at_install")
 class TestRfm(RfmCommon):
@@ -197,9 +199,7 @@ class TestRfm(RfmCommon):
         self.rfm.action_compute()
         self._buy(self.cid, 1, 4000)
         self.env.cr.execute("ALTER TABLE directmail_rfm_score ADD CHECK (monetary < 4000)")
-        with mute_logger(
-            "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model", "odoo.sql_db"
-        ):
+        with mute_logger(LOGGER, "odoo.sql_db"):
             self.rfm.action_compute()
         self.assertIn("could not work it out", self.rfm.compute_error)
         self.assertEqual(self.rfm.people_count, 2)

@@ -6,6 +6,8 @@ from odoo.tests import freeze_time, new_test_user, tagged
 
 from .common_models import ALL_LEADS, GROUP_ADMIN, GROUP_USER, RfmCommon
 
+LOGGER = "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model"
+
 
 @tagged("post_install", "-at_install")
 class TestRfmUse(RfmCommon):
@@ -47,9 +49,7 @@ class TestRfmUse(RfmCommon):
         with (
             patch.object(models, "_replace_results", replace_or_not),
             patch.object(models, "try_lock_for_update", lambda found, **_options: found - busy),
-            self.assertLogs(
-                "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model", "ERROR"
-            ) as logs,
+            self.assertLogs(LOGGER, "ERROR") as logs,
         ):
             self._run(cron, self.rfm.next_run_at)
         self.assertEqual(len(logs.records), 1, "somebody else at it is no error")
