@@ -118,8 +118,11 @@ def make_task(env, owner):
     template = env["directmail.template"].create(
         {"name": "Bench", "account_id": account.id, "subject": "Bench", "sender_name": "Bench"}
     )
-    task = env["directmail.task"].with_user(owner).sudo().create(
-        {"name": "Bench", "account_id": account.id, "template_id": template.id}
+    task = (
+        env["directmail.task"]
+        .with_user(owner)
+        .sudo()
+        .create({"name": "Bench", "account_id": account.id, "template_id": template.id})
     )
     env.flush_all()
     env.cr.execute(

@@ -1,6 +1,6 @@
 """An SMTP server that accepts everything at once and keeps nothing, in a process of its own.
 
-    python -m benchmarks._smtp_sink        prints its port
+python -m benchmarks._smtp_sink        prints its port
 """
 
 import asyncio

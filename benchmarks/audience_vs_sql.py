@@ -89,9 +89,12 @@ def measure(kinds):
     for kind, (refresh, by_hand) in kinds.items():
         refreshed, chosen = alternate(refresh, by_hand, minutes=5 / 6)
         ratio = statistics.median(refreshed) / statistics.median(chosen)
-        found[kind] = ratio, (
-            f"{kind}: ratio {ratio:.2f}, refresh {spread(refreshed, 2)} s,"
-            f" by hand {spread(chosen, 2)} s"
+        found[kind] = (
+            ratio,
+            (
+                f"{kind}: ratio {ratio:.2f}, refresh {spread(refreshed, 2)} s,"
+                f" by hand {spread(chosen, 2)} s"
+            ),
         )
     return found
 

@@ -32,8 +32,11 @@ MINUTES = 10
 RUNS = 5
 CALLS = 3000  # per run of the rate part
 CONNECTIONS = 32
-HTML = ("<html><body>" + "<p>Dear reader, the spring collection has arrived.</p>" * 38
-        + "</body></html>")  # 2 KB
+HTML = (
+    "<html><body>"
+    + "<p>Dear reader, the spring collection has arrived.</p>" * 38
+    + "</body></html>"
+)  # 2 KB
 UNLIMITED = {
     "throttle": {"default": "0", "operations": {"SingleSendMail": "0"}},
     "outcomes": {"delays": {"delivered": 0.2}},
@@ -47,9 +50,16 @@ class Requests:
     def __init__(self, endpoint):
         self._endpoint = endpoint
         self._number = 0
-        self._fixed = "&".join(f"{name}={quote(value, safe='~')}" for name, value in (
-            ("AccountName", "news@mail.example.com"), ("AddressType", "1"),
-            ("HtmlBody", HTML), ("ReplyToAddress", "false"), ("Subject", "Spring")))
+        self._fixed = "&".join(
+            f"{name}={quote(value, safe='~')}"
+            for name, value in (
+                ("AccountName", "news@mail.example.com"),
+                ("AddressType", "1"),
+                ("HtmlBody", HTML),
+                ("ReplyToAddress", "false"),
+                ("Subject", "Spring"),
+            )
+        )
 
     def make(self, recipients=1):
         """The bytes of the next request, to addresses that no other has."""
@@ -72,8 +82,9 @@ class Requests:
         canonical = f"POST\n/\n\n{lines}\n{names}\n{headers['x-acs-content-sha256']}"
         text = "ACS3-HMAC-SHA256\n" + hashlib.sha256(canonical.encode()).hexdigest()
         digest = hmac.new(ACCESS_KEY_SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
-        headers["Authorization"] = (f"ACS3-HMAC-SHA256 Credential={ACCESS_KEY_ID},"
-                                    f"SignedHeaders={names},Signature={digest}")
+        headers["Authorization"] = (
+            f"ACS3-HMAC-SHA256 Credential={ACCESS_KEY_ID},SignedHeaders={names},Signature={digest}"
+        )
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return (f"POST / HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n").encode() + body
 
@@ -150,7 +161,7 @@ def wait_for_outcomes(emulator):
 def measure_latency(emulator, requests, rate=100, seconds=5):
     """Milliseconds per call, sorted, at a steady rate on one connection."""
     wait_for_outcomes(emulator)
-    connection, = connect(emulator, 1)
+    (connection,) = connect(emulator, 1)
     times, begin = [], time.perf_counter()
     for number in range(rate * seconds):
         request = requests.make()
@@ -191,25 +202,35 @@ def hold_to_core(pid, core):
 def report_rate(wall, cpu):
     rate = statistics.median(cpu)
     print(f"BENCH emulator_rate {rate:.0f} goal >= {GOAL} {'ok' if rate >= GOAL else 'short'}")
-    print(f"  signed SingleSendMail calls per second of the emulator's processor time, median of"
-          f" {RUNS} runs of {CALLS} calls on {CONNECTIONS} connections, held to one core, own body"
-          f" of {len(HTML)} bytes, ledger, nonce check and outcomes on; lowest {min(cpu):.0f},"
-          f" highest {max(cpu):.0f}")
-    print(f"  by the wall clock: median {statistics.median(wall):.0f}, lowest {min(wall):.0f},"
-          f" highest {max(wall):.0f} a second; load of the machine {os.getloadavg()[0]:.1f} on"
-          f" {os.cpu_count()} cores", flush=True)
+    print(
+        f"  signed SingleSendMail calls per second of the emulator's processor time, median of"
+        f" {RUNS} runs of {CALLS} calls on {CONNECTIONS} connections, held to one core, own body"
+        f" of {len(HTML)} bytes, ledger, nonce check and outcomes on; lowest {min(cpu):.0f},"
+        f" highest {max(cpu):.0f}"
+    )
+    print(
+        f"  by the wall clock: median {statistics.median(wall):.0f}, lowest {min(wall):.0f},"
+        f" highest {max(wall):.0f} a second; load of the machine {os.getloadavg()[0]:.1f} on"
+        f" {os.cpu_count()} cores",
+        flush=True,
+    )
 
 
 def report_latency(times):
-    print(f"  latency at 100 calls a second: median {times[len(times) // 2]:.2f} ms,"
-          f" 99 % below {times[int(len(times) * .99)]:.2f} ms", flush=True)
+    print(
+        f"  latency at 100 calls a second: median {times[len(times) // 2]:.2f} ms,"
+        f" 99 % below {times[int(len(times) * 0.99)]:.2f} ms",
+        flush=True,
+    )
 
 
 def report_memory(sizes, rows):
     middle = sizes[len(sizes) // 2]
-    print(f"  memory: {sizes[0][1]:.0f} MB at {sizes[0][0]:,} ledger rows, {middle[1]:.0f} MB at"
-          f" {middle[0]:,}, {sizes[-1][1]:.0f} MB at {sizes[-1][0]:,}"
-          f" (second half: {sizes[-1][1] - middle[1]:+.1f} MB)")
+    print(
+        f"  memory: {sizes[0][1]:.0f} MB at {sizes[0][0]:,} ledger rows, {middle[1]:.0f} MB at"
+        f" {middle[0]:,}, {sizes[-1][1]:.0f} MB at {sizes[-1][0]:,}"
+        f" (second half: {sizes[-1][1] - middle[1]:+.1f} MB)"
+    )
     if sizes[-1][0] < rows:
         print(f"  the ten minutes were over before {rows:,} rows were reached")
 

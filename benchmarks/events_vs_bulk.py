@@ -47,8 +47,7 @@ FACTS = """
               FROM directmail_delivery) d ON d.place = 1 + n * 7919::bigint %% %s
 """
 COLUMNS = (
-    "company_id, account_id, delivery_id, kind, source, occurred_at, machine, message,"
-    " fingerprint"
+    "company_id, account_id, delivery_id, kind, source, occurred_at, machine, message, fingerprint"
 )
 RECEIVE = f"""
     WITH arrived AS (

@@ -95,8 +95,14 @@ def make_history(name, tasks, people):
 def pages(user):
     """Yield (page, function that makes the calls of that page)."""
     [task] = user.call("directmail.task", "search", [[]], {"limit": 1, "order": "id desc"})
-    yield "task list", lambda: user.call(
-        "directmail.task", "web_search_read", [], {"domain": [], "specification": LIST, "limit": 80}
+    yield (
+        "task list",
+        lambda: user.call(
+            "directmail.task",
+            "web_search_read",
+            [],
+            {"domain": [], "specification": LIST, "limit": 80},
+        ),
     )
 
     def task_page():

@@ -19,17 +19,33 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         prog="directmail_emulator",
         description="A local Alibaba Cloud DirectMail. Prints one line of JSON with its"
-                    " addresses when it is ready, then runs until it is stopped.")
+        " addresses when it is ready, then runs until it is stopped.",
+    )
     parser.add_argument("--port", type=int, default=0, help="API port; 0 takes a free one")
-    parser.add_argument("--admin-port", type=int, default=0,
-                        help="port of the admin API and the page; 0 takes a free one")
-    parser.add_argument("--region-port", action="append", default=[], metavar="REGION=PORT",
-                        help="API port of a further region; may be given more than once")
-    parser.add_argument("--data", help="directory to keep everything in; without it, nothing is"
-                                       " kept when the emulator stops")
+    parser.add_argument(
+        "--admin-port",
+        type=int,
+        default=0,
+        help="port of the admin API and the page; 0 takes a free one",
+    )
+    parser.add_argument(
+        "--region-port",
+        action="append",
+        default=[],
+        metavar="REGION=PORT",
+        help="API port of a further region; may be given more than once",
+    )
+    parser.add_argument(
+        "--data",
+        help="directory to keep everything in; without it, nothing is kept when the emulator stops",
+    )
     parser.add_argument("--config", help="TOML file: settings, accounts, faults")
-    parser.add_argument("--parent", type=int, metavar="PID",
-                        help="stop when this process, which must be the parent, is gone")
+    parser.add_argument(
+        "--parent",
+        type=int,
+        metavar="PID",
+        help="stop when this process, which must be the parent, is gone",
+    )
     parser.add_argument("--version", action="version", version=__version__)
     return parser.parse_args(arguments)
 
@@ -48,8 +64,13 @@ async def serve(arguments, config, directory):
     """Run until a signal or the parent's end."""
     from .server import Server
 
-    server = Server(config, directory, port=arguments.port, admin_port=arguments.admin_port,
-                    region_ports=region_ports(arguments.region_port))
+    server = Server(
+        config,
+        directory,
+        port=arguments.port,
+        admin_port=arguments.admin_port,
+        region_ports=region_ports(arguments.region_port),
+    )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -33,8 +33,9 @@ class Account:
         config = copy.deepcopy(self._base)
         config.change(self._changes, f"account {self._base.access_key_id}")
         settings = self._server_settings.with_changes(config.settings)
-        self._rates = {name: parse_rate(rate)
-                       for name, rate in settings.throttle.operations.items()}
+        self._rates = {
+            name: parse_rate(rate) for name, rate in settings.throttle.operations.items()
+        }
         self._default_rate = parse_rate(settings.throttle.default)
         self.config, self.settings = config, settings
         self._senders = {sender.address.lower(): sender for sender in config.senders}
@@ -63,8 +64,9 @@ class Account:
             self._changes = before
             self._build()
             raise
-        self._store.execute("UPDATE account SET changes = ? WHERE id = ?",
-                            (json.dumps(self._changes), self.id))
+        self._store.execute(
+            "UPDATE account SET changes = ? WHERE id = ?", (json.dumps(self._changes), self.id)
+        )
 
     def sender(self, address):
         return self._senders.get(address.lower())
@@ -77,10 +79,18 @@ class Account:
 
         :param access_key_id: of the call; a temporary key may have permissions of its own
         """
-        own = next((key.permissions for key in self.config.temporary_keys
-                    if key.access_key_id == access_key_id), None)
-        return any(fnmatchcase(f"dm:{action}", pattern) or fnmatchcase(action, pattern)
-                   for pattern in own or self.config.permissions)
+        own = next(
+            (
+                key.permissions
+                for key in self.config.temporary_keys
+                if key.access_key_id == access_key_id
+            ),
+            None,
+        )
+        return any(
+            fnmatchcase(f"dm:{action}", pattern) or fnmatchcase(action, pattern)
+            for pattern in own or self.config.permissions
+        )
 
     def throttle(self, action, now):
         """Count one call. :raises ApiError: Throttling.User when there were too many"""
@@ -99,8 +109,9 @@ class Account:
         self._throttled += 1
         header = self.settings.throttle.retry_header
         tell = header == "always" or (header == "alternate" and self._throttled % 2)
-        return ApiError("Throttling.User",
-                        headers={"x-acs-retry-after": str(milliseconds)} if tell else None)
+        return ApiError(
+            "Throttling.User", headers={"x-acs-retry-after": str(milliseconds)} if tell else None
+        )
 
     def used_today(self):
         """Mails accepted on the running day in Beijing."""
@@ -109,14 +120,19 @@ class Account:
             self._day = day
             self._used = self._store.value(
                 "SELECT coalesce(sum(mails), 0) FROM usage WHERE account = ? AND day = ?",
-                (self.id, day))
+                (self.id, day),
+            )
         return self._used
 
     def used_today_by(self, sender):
         """Mails accepted today from one sender address."""
-        return self._store.value(
-            "SELECT mails FROM usage WHERE account = ? AND day = ? AND sender = ?",
-            (self.id, beijing_day(self._clock.now()), sender)) or 0
+        return (
+            self._store.value(
+                "SELECT mails FROM usage WHERE account = ? AND day = ? AND sender = ?",
+                (self.id, beijing_day(self._clock.now()), sender),
+            )
+            or 0
+        )
 
     def use(self, sender, mails):
         """Count accepted mails; call inside the transaction that writes them to the ledger."""
@@ -124,7 +140,8 @@ class Account:
         self._store.execute(
             "INSERT INTO usage (account, day, sender, mails) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET mails = mails + excluded.mails",
-            (self.id, self._day, sender, mails))
+            (self.id, self._day, sender, mails),
+        )
         self._used += mails
 
     def describe(self):
@@ -173,19 +190,23 @@ class Accounts:
         if (config.region, config.access_key_id) in self._accounts:
             raise ConfigError(f"{config.access_key_id} is there already in {config.region}")
         account = self._add(config)
-        self._store.execute("UPDATE account SET added = ? WHERE id = ?",
-                            (json.dumps(data), account.id))
+        self._store.execute(
+            "UPDATE account SET added = ? WHERE id = ?", (json.dumps(data), account.id)
+        )
         return account
 
     def _add(self, config):
         self._store.execute(
             "INSERT OR IGNORE INTO account (region, access_key_id) VALUES (?, ?)",
-            (config.region, config.access_key_id))
+            (config.region, config.access_key_id),
+        )
         row = self._store.row(
             "SELECT id, changes FROM account WHERE region = ? AND access_key_id = ?",
-            (config.region, config.access_key_id))
-        account = Account(row["id"], config, json.loads(row["changes"]), self.settings,
-                          self._store, self._clock)
+            (config.region, config.access_key_id),
+        )
+        account = Account(
+            row["id"], config, json.loads(row["changes"]), self.settings, self._store, self._clock
+        )
         self._accounts[config.region, config.access_key_id] = account
         self._numbers[account.id] = account
         self._first.setdefault(config.access_key_id, account)
@@ -196,7 +217,9 @@ class Accounts:
         for name in account.config.tags:
             self._store.execute(
                 "INSERT OR IGNORE INTO tag (account, name, description, created_at)"
-                " VALUES (?, ?, '', ?)", (account.id, name, self._clock.now()))
+                " VALUES (?, ?, '', ?)",
+                (account.id, name, self._clock.now()),
+            )
 
     def __iter__(self):
         return iter(list(self._accounts.values()))
@@ -239,7 +262,12 @@ class Accounts:
         account = self._accounts.get((region, owner))
         if account is None:
             other = self.by_key(owner)
-            account = self._add(AccountConfig(
-                access_key_id=owner, secret=other.config.secret, region=region,
-                permissions=list(other.config.permissions)))
+            account = self._add(
+                AccountConfig(
+                    access_key_id=owner,
+                    secret=other.config.secret,
+                    region=region,
+                    permissions=list(other.config.permissions),
+                )
+            )
         return account

@@ -3,8 +3,7 @@
 import re
 
 #: letters, digits, "_", "-", "+", "." (error code page, EmailFormatError; ASCII only)
-_ADDRESS = re.compile(
-    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 
 
 def is_address(text):

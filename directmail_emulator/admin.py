@@ -85,8 +85,11 @@ def _account(request, key, region=None):
 
 def _filters(request):
     """Filters of ledger and inbox from the query: account, tag, to, env_id, request text."""
-    chosen = {name: request.query[name] for name in ("tag", "to", "env_id", "sender", "search")
-              if request.query.get(name)}
+    chosen = {
+        name: request.query[name]
+        for name in ("tag", "to", "env_id", "sender", "search")
+        if request.query.get(name)
+    }
     if request.query.get("account"):
         chosen["account"] = _account(request, request.query["account"]).id
     return chosen
@@ -96,26 +99,31 @@ def _filters(request):
 async def status(request):
     server = request.app[SERVER]
     core = server.core
-    return web.json_response({
-        **server.describe(),
-        "version": __version__,
-        "now": core.clock.now(),
-        "clock_offset": core.clock.offset,
-        "internal_errors": core.internal_errors,
-        "pending": core.store.value("SELECT count(*) FROM step"),
-        "accounts": [account.describe() for account in core.accounts],
-        "kinds_of_fault": {name: text for name, (_accepts, text) in KINDS.items()},
-        "behaviours": list(BEHAVIOURS),
-        "patterns": PATTERNS,
-    })
+    return web.json_response(
+        {
+            **server.describe(),
+            "version": __version__,
+            "now": core.clock.now(),
+            "clock_offset": core.clock.offset,
+            "internal_errors": core.internal_errors,
+            "pending": core.store.value("SELECT count(*) FROM step"),
+            "accounts": [account.describe() for account in core.accounts],
+            "kinds_of_fault": {name: text for name, (_accepts, text) in KINDS.items()},
+            "behaviours": list(BEHAVIOURS),
+            "patterns": PATTERNS,
+        }
+    )
 
 
 @routes.get("/api/ledger")
 async def ledger(request):
     inbox = request.app[INBOX]
     rows, total = await inbox.ledger(
-        _filters(request), _number(request, "limit", 100, 10000),
-        _number(request, "offset", 0, 10**15), newest=request.query.get("order") == "newest")
+        _filters(request),
+        _number(request, "limit", 100, 10000),
+        _number(request, "offset", 0, 10**15),
+        newest=request.query.get("order") == "newest",
+    )
     return web.json_response({"total": total, "rows": rows})
 
 
@@ -127,10 +135,15 @@ async def summary(request):
 @routes.get("/api/calls")
 async def calls(request):
     core = _core(request)
-    return web.json_response({
-        "counts": [{"action": action, "answer": answer, "calls": number}
-                   for (action, answer), number in sorted(core.call_counts.items())],
-        "newest": list(core.calls)[-_number(request, "limit", 100, 500):]})
+    return web.json_response(
+        {
+            "counts": [
+                {"action": action, "answer": answer, "calls": number}
+                for (action, answer), number in sorted(core.call_counts.items())
+            ],
+            "newest": list(core.calls)[-_number(request, "limit", 100, 500) :],
+        }
+    )
 
 
 @routes.get("/api/templates")
@@ -138,13 +151,18 @@ async def templates(request):
     core = _core(request)
     rows = core.store.rows("SELECT * FROM template ORDER BY id DESC")
     texts = request.query.get("text") != "0"
-    return web.json_response({"waiting": sum(row["status"] == PENDING for row in rows),
-                              "rows": [_template(core, row, texts) for row in rows]})
+    return web.json_response(
+        {
+            "waiting": sum(row["status"] == PENDING for row in rows),
+            "rows": [_template(core, row, texts) for row in rows],
+        }
+    )
 
 
 def _find_template(request):
-    row = _core(request).store.row("SELECT * FROM template WHERE id = ?",
-                                   (int(request.match_info["id"]),))
+    row = _core(request).store.row(
+        "SELECT * FROM template WHERE id = ?", (int(request.match_info["id"]),)
+    )
     if row is None:
         raise web.HTTPNotFound(reason="There is no such template")
     return row
@@ -159,11 +177,18 @@ def _template(core, row, text=True):
     account = core.accounts.by_id(row["account"])
     return {
         **({"text": row["text"]} if text else {}),
-        "id": row["id"], "account": account.config.access_key_id if account else "",
-        "region": account.config.region if account else "", "name": row["name"],
-        "nickname": row["nickname"], "subject": row["subject"], "status": row["status"],
-        "comment": row["comment"], "created_at": row["created_at"],
-        "changed_at": row["changed_at"], "review_due": row["review_due"]}
+        "id": row["id"],
+        "account": account.config.access_key_id if account else "",
+        "region": account.config.region if account else "",
+        "name": row["name"],
+        "nickname": row["nickname"],
+        "subject": row["subject"],
+        "status": row["status"],
+        "comment": row["comment"],
+        "created_at": row["created_at"],
+        "changed_at": row["changed_at"],
+        "review_due": row["review_due"],
+    }
 
 
 @routes.post("/api/templates/{id:[0-9]{1,15}}/{decision:approve|reject}")
@@ -201,8 +226,9 @@ async def clear_faults(request):
 @routes.get("/api/clock")
 async def clock(request):
     core = _core(request)
-    return web.json_response({"now": core.clock.now(), "offset": core.clock.offset,
-                              "skew": core.clock.gateway_skew})
+    return web.json_response(
+        {"now": core.clock.now(), "offset": core.clock.offset, "skew": core.clock.gateway_skew}
+    )
 
 
 @routes.post("/api/clock")
@@ -246,8 +272,10 @@ async def create_account(request):
     server, data = request.app[SERVER], await _body(request)
     region = data.setdefault("region", next(iter(server.listeners)))
     if region not in server.listeners:
-        raise ConfigError(f"region: there is no endpoint for {region!r}; regions come from the"
-                          f" configuration: {', '.join(server.listeners)}")
+        raise ConfigError(
+            f"region: there is no endpoint for {region!r}; regions come from the"
+            f" configuration: {', '.join(server.listeners)}"
+        )
     return web.json_response(server.core.accounts.create(data).describe())
 
 
@@ -268,8 +296,11 @@ async def change_account(request):
 @routes.get("/api/inbox")
 async def inbox(request):
     rows = await request.app[INBOX].page(
-        _filters(request), _number(request, "limit", 50, 500),
-        _number(request, "offset", 0, 10**15), newest=True)
+        _filters(request),
+        _number(request, "limit", 50, 500),
+        _number(request, "offset", 0, 10**15),
+        newest=True,
+    )
     return web.json_response({"rows": rows})
 
 
@@ -308,13 +339,25 @@ async def template_body(request):
 def _framed(html, images):
     """A document in which nothing runs and nothing is loaded from elsewhere."""
     sources = "data: http://127.0.0.1:* http://localhost:*" if images else "data:"
-    return web.Response(text=html, content_type="text/html", headers={
-        "Content-Security-Policy": "sandbox allow-popups; default-src 'none';"
-        f" style-src 'unsafe-inline'; img-src {sources}; font-src data:"})
+    return web.Response(
+        text=html,
+        content_type="text/html",
+        headers={
+            "Content-Security-Policy": "sandbox allow-popups; default-src 'none';"
+            f" style-src 'unsafe-inline'; img-src {sources}; font-src data:"
+        },
+    )
 
 
-REACTIONS = ("open", "click", "machine_open", "machine_click", "unsubscribe", "subscribe",
-             "complain")
+REACTIONS = (
+    "open",
+    "click",
+    "machine_open",
+    "machine_click",
+    "unsubscribe",
+    "subscribe",
+    "complain",
+)
 
 
 @routes.post("/api/inbox/{env_id}/{reaction}")
@@ -346,9 +389,11 @@ async def events(request):
             values.append(request.query[name])
     rows = core.store.rows(
         f"SELECT * FROM event WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
-        (*values, _number(request, "limit", 100, 1000)))
-    return web.json_response({"rows": [
-        {**dict(row), "body": json.loads(row["body"])} for row in rows]})
+        (*values, _number(request, "limit", 100, 1000)),
+    )
+    return web.json_response(
+        {"rows": [{**dict(row), "body": json.loads(row["body"])} for row in rows]}
+    )
 
 
 @routes.get("/eventbridge/certificate.pem")
@@ -356,9 +401,11 @@ async def certificate(request):
     core = _core(request)
     content, encoding = (
         request.query.get(name, getattr(core.settings.events, f"certificate_{name}"))
-        for name in ("content", "encoding"))
-    return web.Response(body=core.signer.served(content, encoding),
-                        content_type="application/octet-stream")
+        for name in ("content", "encoding")
+    )
+    return web.Response(
+        body=core.signer.served(content, encoding), content_type="application/octet-stream"
+    )
 
 
 @routes.get("/")

@@ -168,15 +168,19 @@ class Config:
             raise ConfigError("accounts and faults are lists: write [[accounts]], [[faults]]")
         config = cls(
             settings=Settings().with_changes(data),
-            accounts=[AccountConfig.from_dict(account, f"accounts[{position}]")
-                      for position, account in enumerate(accounts)],
-            faults=faults)
+            accounts=[
+                AccountConfig.from_dict(account, f"accounts[{position}]")
+                for position, account in enumerate(accounts)
+            ],
+            faults=faults,
+        )
         seen = set()
         for account in config.accounts:
             key = (account.region, account.access_key_id)
             if key in seen:
-                raise ConfigError(f"accounts: {account.access_key_id} is there twice in"
-                                  f" {account.region}")
+                raise ConfigError(
+                    f"accounts: {account.access_key_id} is there twice in {account.region}"
+                )
             seen.add(key)
         return config
 

@@ -51,8 +51,9 @@ class Core:
     def start(self):
         """Let time pass; needs a running event loop."""
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._keep_going(part.run))
-                       for part in (self.timeline, self.pusher)]
+        self._tasks = [
+            loop.create_task(self._keep_going(part.run)) for part in (self.timeline, self.pusher)
+        ]
 
     async def _keep_going(self, run):
         """Run something for ever; an error of ours is told and counted, and does not end it."""
@@ -100,6 +101,7 @@ class Core:
         """Note a call for the page and for tests. ``answer`` is "ok" or an error code."""
         if action not in REGISTRY:  # whatever a broken client says must not fill our memory
             action = "(unknown)"
-        self.calls.append({"action": action, "account": access_key_id[:64], "answer": answer,
-                           "at": at})
+        self.calls.append(
+            {"action": action, "account": access_key_id[:64], "answer": answer, "at": at}
+        )
         self.call_counts[action, answer] += 1

@@ -19,36 +19,50 @@ CATALOGUE = {
     "InvalidTimeStamp.Expired": (400, "Specified time stamp or date value is expired."),
     "InvalidTimeStamp.Format": (400, "Specified time stamp or date value is not well formatted."),
     "Throttling.User": (400, "Request was denied due to user flow control."),
-    "Forbidden.RAM": (403, "User not authorized to operate on the specified resource, or this API"
-                           " doesn't support RAM."),
+    "Forbidden.RAM": (
+        403,
+        "User not authorized to operate on the specified resource, or this API"
+        " doesn't support RAM.",
+    ),
     "InvalidIP.NotFound": (404, "The specified IP is not on the allow-list."),
     "RequestEntityTooLarge": (413, "The request is too large."),
-    "InternalError": (500, "The request processing has failed due to some unknown error,"
-                           " exception or failure."),
+    "InternalError": (
+        500,
+        "The request processing has failed due to some unknown error, exception or failure.",
+    ),
     "ServiceUnavailable": (503, "The request has failed due to a temporary failure of the server."),
     # Senders and domains
     "InvalidMailAddressName.Malformed": (400, "The specified MailAddress name is wrongly formed."),
     "InvalidMailAddress.NotFound": (404, "The specified mailAddress does not exist."),
-    "InvalidMailAddressStatus.Malformed":
-        (400, "The specified mailAddress status is wrongly formed."),
+    "InvalidMailAddressStatus.Malformed": (
+        400,
+        "The specified mailAddress status is wrongly formed.",
+    ),
     "InvalidMailAddressDomain.Malformed": (400, "The specified mailAddress domain does not exist."),
-    "InvalidMailAddressSendType.Malformed":
-        (400, "The specified mailAddress sendType is wrongly formed."),
+    "InvalidMailAddressSendType.Malformed": (
+        400,
+        "The specified mailAddress sendType is wrongly formed.",
+    ),
     "InvalidAddressType.Malformed": (400, "The specified addressType is wrongly formed."),  # guess
     "InvalidDomain.NotFound": (404, "The specified domain does not exist."),  # guess
     # The mail
     "InvalidToAddress": (400, "The specified toAddress is wrongly formed."),
     "InvalidToAddress.Spam": (400, "Sendmail rejected by invalid address."),
     "InvalidBccAddress.Malformed": (400, "The specified bccAddress is wrongly formed."),  # guess
-    "EmailFormatError": (400, "The Email format is invalid. It must only contain numbers, letters,"
-                              " underscores, minus sign, plus sign, and period."),
+    "EmailFormatError": (
+        400,
+        "The Email format is invalid. It must only contain numbers, letters,"
+        " underscores, minus sign, plus sign, and period.",
+    ),
     "EmailLengthError": (400, "The maximum length of Email is 192 characters."),
     "InvalidBody": (400, "The specified textBody or htmlBody is wrongly formed."),
     "InvalidSubject.Malformed": (400, "The specified subject is wrongly formed."),
     "InvalidFromAlias.Malformed": (400, "The specified fromAlias is wrongly formed."),
     "InvalidReplyAddress.Malformed": (400, "The specified replyAddress is wrongly formed."),
-    "InvalidReplyAddressAlias.Malformed":
-        (400, "The specified replyAddressAlias is wrongly formed."),
+    "InvalidReplyAddressAlias.Malformed": (
+        400,
+        "The specified replyAddressAlias is wrongly formed.",
+    ),
     "InvalidHeaders.Malformed": (400, "The specified headers are wrongly formed."),  # guess
     "InvalidParameter": (400, "The specified parameter is not valid."),
     "InvalidSendMail.Spam": (400, "Sendmail rejected by spam filter."),
@@ -63,14 +77,15 @@ CATALOGUE = {
     "InvalidTemplateStatus.Malformed": (400, "The specified template status is wrongly formed."),
     "InvalidTemplateName.Duplicate": (400, "The specified template name already exists."),
     "InvalidTemplateText.Malformed": (400, "The specified template text is wrongly formed."),
-    "InvalidTemplateNickName.Malformed":
-        (400, "The specified template nickname is wrongly formed."),
+    "InvalidTemplateNickName.Malformed": (
+        400,
+        "The specified template nickname is wrongly formed.",
+    ),
     "InvalidTemplateNumber.Malformed": (400, "The maximum number of templates is exceeded."),
     # Statistics and lists
     "InvalidDate.Malformed": (400, "The specified date is wrongly formed."),
     "InvalidDate.NotFound": (404, "There is no data for the specified date."),
-    "InvalidAddress.NotFound":
-        (404, "The invalid address is not in the invalid address database."),
+    "InvalidAddress.NotFound": (404, "The invalid address is not in the invalid address database."),
     "InvalidSuppression.NotFound": (404, "The specified suppression does not exist."),  # guess
 }
 
@@ -102,8 +117,8 @@ def missing_parameter(name, code_pattern):
     ``"Missing{name}"``.
     """
     return ApiError(
-        code_pattern.format(name=name), status=400,
-        message=f"{name} is mandatory for this action.")
+        code_pattern.format(name=name), status=400, message=f"{name} is mandatory for this action."
+    )
 
 
 def error_body(code, message, request_id, host):
@@ -114,5 +129,5 @@ def error_body(code, message, request_id, host):
         "Code": code,
         "Message": message or CATALOGUE.get(code, (400, code))[1],
         "Recommend": f"https://api.alibabacloud.com/troubleshoot?q={code}&product=Dm"
-                     f"&requestId={request_id}",
+        f"&requestId={request_id}",
     }

@@ -22,8 +22,10 @@ from .mail import from_address, notify_headers
 
 #: the Alibaba account that all events belong to, as the sample on the help page has one
 ACCOUNT_ID = "1234567890987654"
-PERSON = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15" \
-         " (KHTML, like Gecko) Mobile/15E148"
+PERSON = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
+    " (KHTML, like Gecko) Mobile/15E148"
+)
 #: all that Apple's Mail Privacy Protection says of itself; it loads images of unread mail too.
 #: Gmail's image proxy would not do: it loads them when the person opens the mail.
 IMAGE_PROXY = "Mozilla/5.0"
@@ -122,8 +124,13 @@ def event_data(happening):
             "operate_time": _local(happening.at),
             "client_ip": "198.51.100.7",
         }
-    data = {**echo, "env_id": row["env_id"], "from": from_address(row),
-            "rcpt": row["rcpt"], "msg_id": message_id}
+    data = {
+        **echo,
+        "env_id": row["env_id"],
+        "from": from_address(row),
+        "rcpt": row["rcpt"],
+        "msg_id": message_id,
+    }
     return data | (_delivery(happening) if kind.startswith("dm:Deliver:") else _trace(happening))
 
 
@@ -216,8 +223,9 @@ class Signer:
         secret = secrets.token_hex(16).encode()
         return {
             "x-eventbridge-signature-secret": base64.b64encode(self._seal(secret)).decode(),
-            "x-eventbridge-signature":
-                base64.b64encode(hmac.digest(secret, text, hashlib.sha1)).decode(),
+            "x-eventbridge-signature": base64.b64encode(
+                hmac.digest(secret, text, hashlib.sha1)
+            ).decode(),
         }
 
     def _seal(self, secret):
@@ -247,12 +255,21 @@ class Signer:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "DirectMail emulator")])
         now = datetime.now(timezone.utc)
         certificate = (
-            x509.CertificateBuilder().subject_name(name).issuer_name(name)
-            .public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=3650))
-            .sign(key, hashes.SHA256()))
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=3650))
+            .sign(key, hashes.SHA256())
+        )
         self._key_path.touch(mode=0o600)
-        self._key_path.write_bytes(key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption()))
+        self._key_path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
         self._certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

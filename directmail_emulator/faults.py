@@ -84,8 +84,9 @@ class Fault:
                 raise ConfigError(f"fault: {name} = {value!r} is not a {kind.__name__}")
             setattr(fault, name, value)
         if fault.kind not in KINDS:
-            raise ConfigError(f"fault: there is no kind {fault.kind!r};"
-                              f" there are {', '.join(sorted(KINDS))}")
+            raise ConfigError(
+                f"fault: there is no kind {fault.kind!r}; there are {', '.join(sorted(KINDS))}"
+            )
         if fault.accept not in ("", "yes", "no"):
             raise ConfigError("fault: accept is yes or no")
         return fault
@@ -96,11 +97,15 @@ class Fault:
         return self.accept == "yes" if self.accept else KINDS[self.kind][0]
 
     def matches(self, action, access_key_id, recipients, tag):
-        return (fnmatchcase(action, self.action)
-                and fnmatchcase(access_key_id, self.account)
-                and fnmatchcase(tag, self.tag)
-                and (self.to == "*" or any(fnmatchcase(one.lower(), self.to.lower())
-                                           for one in recipients)))
+        return (
+            fnmatchcase(action, self.action)
+            and fnmatchcase(access_key_id, self.account)
+            and fnmatchcase(tag, self.tag)
+            and (
+                self.to == "*"
+                or any(fnmatchcase(one.lower(), self.to.lower()) for one in recipients)
+            )
+        )
 
     def strikes(self):
         """Count a matching call and say whether the fault acts on it."""
@@ -151,7 +156,9 @@ class Faults:
             if recipients is None:
                 address = params.get("ToAddress") or params.get("Email") or ""
                 recipients = [part.strip() for part in address.split(",")]
-            if (rule.matches(action, access_key_id, recipients, params.get("TagName") or "")
-                    and rule.strikes()):
+            if (
+                rule.matches(action, access_key_id, recipients, params.get("TagName") or "")
+                and rule.strikes()
+            ):
                 return rule
         return None

@@ -56,8 +56,11 @@ def _check_template_operation(action, state):
     changing = action in ("CreateTemplate", "ModifyTemplate", "DeleteTemplate")
     reading = action in ("DescTemplate", "QueryTemplateByParam")
     if (changing and state in ("missing", "all_missing")) or (reading and state == "all_missing"):
-        raise ApiError("InvalidAction.NotFound",
-                       "Specified api is not found, please check your url and method.", status=404)
+        raise ApiError(
+            "InvalidAction.NotFound",
+            "Specified api is not found, please check your url and method.",
+            status=404,
+        )
     if changing and state == "denied":
         raise ApiError("Forbidden.RAM")
 
@@ -77,16 +80,23 @@ class Gateway:
         path, _mark, query = request.raw_path.partition("?")
         if protocol.max_query_bytes and len(query) > protocol.max_query_bytes:
             title = "414 Request-URI Too Large"
-            return web.Response(status=414, text=_GATEWAY_HTML.format(title=title),
-                                content_type="text/html")
+            return web.Response(
+                status=414, text=_GATEWAY_HTML.format(title=title), content_type="text/html"
+            )
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return self._refuse(ApiError("RequestEntityTooLarge"), request_id, request.host)
         received = Received(
-            request.method, path, request.headers,
-            signature.pairs(query.encode("utf-8", "surrogateescape")), body,
-            self._form(request, body), request.remote or "", request_id)
+            request.method,
+            path,
+            request.headers,
+            signature.pairs(query.encode("utf-8", "surrogateescape")),
+            body,
+            self._form(request, body),
+            request.remote or "",
+            request_id,
+        )
         received.params.update(received.query)
         received.params.update(received.form)
         received.access_key_id = self._stated_key(received)
@@ -121,8 +131,10 @@ class Gateway:
         return header.partition("Credential=")[2].partition(",")[0]
 
     async def _with_faults(self, request, received, reused):
-        faults, known = self.core.faults, (
-            received.action, received.access_key_id, received.params, reused)
+        faults, known = (
+            self.core.faults,
+            (received.action, received.access_key_id, received.params, reused),
+        )
         if faults.rules:
             fault = faults.find(False, *known)
             if fault:
@@ -177,7 +189,8 @@ class Gateway:
         if not nonce:
             raise missing_parameter("SignatureNonce", protocol.missing_parameter)
         if protocol.check_nonce and not self.core.nonces.use(
-                key, nonce, self.core.clock.gateway_now()):
+            key, nonce, self.core.clock.gateway_now()
+        ):
             raise ApiError("SignatureNonceUsed")
         allowed = account.config.allow_ips
         if allowed and received.remote not in allowed:
@@ -193,10 +206,19 @@ class Gateway:
         key, names, stated = signature.parse_authorization(headers.get("Authorization"))
         credential = self.core.accounts.credential(key)
         self._check_token(credential, headers.get("x-acs-security-token"))
-        signature.check_date(headers.get("x-acs-date"), self.core.clock.gateway_now(),
-                             protocol.clock_window)
-        signature.check_acs3(credential.secret, received.method, received.path, received.query,
-                             headers, names, stated, received.body)
+        signature.check_date(
+            headers.get("x-acs-date"), self.core.clock.gateway_now(), protocol.clock_window
+        )
+        signature.check_acs3(
+            credential.secret,
+            received.method,
+            received.path,
+            received.query,
+            headers,
+            names,
+            stated,
+            received.body,
+        )
         return credential.owner, key, headers.get("x-acs-signature-nonce")
 
     def _check_old_style(self, received, protocol):
@@ -204,12 +226,14 @@ class Gateway:
         key = params.get("AccessKeyId", "")
         credential = self.core.accounts.credential(key)
         self._check_token(credential, params.get("SecurityToken"))
-        signature.check_date(params.get("Timestamp"), self.core.clock.gateway_now(),
-                             protocol.clock_window)
+        signature.check_date(
+            params.get("Timestamp"), self.core.clock.gateway_now(), protocol.clock_window
+        )
         if (params.get("SignatureMethod"), params.get("SignatureVersion")) != ("HMAC-SHA1", "1.0"):
             raise ApiError("IncompleteSignature")
-        signature.check_hmac_sha1(credential.secret, received.method,
-                                  received.query + received.form)
+        signature.check_hmac_sha1(
+            credential.secret, received.method, received.query + received.form
+        )
         return credential.owner, key, params.get("SignatureNonce")
 
     def _check_token(self, credential, token):
@@ -226,8 +250,11 @@ class Gateway:
 
     async def _carry_out(self, received, account):
         function, required = OPERATIONS[received.action]
-        params = Params(parameters.check(
-            received.action, received.query, received.form, account.settings.protocol))
+        params = Params(
+            parameters.check(
+                received.action, received.query, received.form, account.settings.protocol
+            )
+        )
         call = Call(received.action, params, account, self.core, received.request_id)
         params.require(required, account.settings.protocol.missing_parameter)
         try:
@@ -240,11 +267,20 @@ class Gateway:
     @staticmethod
     def _json(status, body, request_id, headers=None):
         return web.Response(
-            status=status, body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
-            headers={"Content-Type": "application/json;charset=utf-8",
-                     "x-acs-request-id": request_id, **(headers or {})})
+            status=status,
+            body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+            headers={
+                "Content-Type": "application/json;charset=utf-8",
+                "x-acs-request-id": request_id,
+                **(headers or {}),
+            },
+        )
 
     @classmethod
     def _refuse(cls, error, request_id, host):
-        return cls._json(error.status, error_body(error.code, error.message, request_id, host),
-                         request_id, error.headers)
+        return cls._json(
+            error.status,
+            error_body(error.code, error.message, request_id, host),
+            request_id,
+            error.headers,
+        )

@@ -35,7 +35,8 @@ class IdleConnections:
         self._used_at[transport] = now
         if protocol.idle_connections == "closed":
             asyncio.get_running_loop().call_later(
-                protocol.idle_seconds, self._close, weakref.ref(transport), now)
+                protocol.idle_seconds, self._close, weakref.ref(transport), now
+            )
 
     def _close(self, reference, used_at):
         transport = reference()

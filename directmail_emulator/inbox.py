@@ -8,8 +8,13 @@ import re
 from .mail import FIRST_ENV_ID, from_address, header, notify_headers
 from .operations import like
 
-_COLUMNS = {"tag": "l.tag = ?", "to": "l.rcpt = ?", "env_id": "l.env_id = ?",
-            "sender": "l.sender = ?", "account": "l.account = ?"}
+_COLUMNS = {
+    "tag": "l.tag = ?",
+    "to": "l.rcpt = ?",
+    "env_id": "l.env_id = ?",
+    "sender": "l.sender = ?",
+    "account": "l.account = ?",
+}
 _STATUS = {0: "delivered", 2: "invalid", 3: "spam", 4: "failed"}
 #: activity kinds that sums count, beside the statuses
 _REACTIONS = ("open", "click", "unsubscribe", "subscribe", "complain", "deferred")
@@ -28,8 +33,10 @@ def unsubscribe_of(account, row, headers):
         link = "own"
     else:
         link = "directmail" if is_batch and options.get("link_type") != "disabled" else "none"
-    return {"unsubscribe_link": link,
-            "unsubscribe_filter": options.get("filter_level") or "default"}
+    return {
+        "unsubscribe_link": link,
+        "unsubscribe_filter": options.get("filter_level") or "default",
+    }
 
 
 def outcome_name(status):
@@ -67,7 +74,9 @@ class Inbox:
         order = "DESC" if newest else "ASC"
         rows = await self._store.read(
             f"SELECT l.*, o.status FROM ledger l LEFT JOIN outcome o ON o.seq = l.seq"
-            f" WHERE {where} ORDER BY l.seq {order} LIMIT ? OFFSET ?", (*values, limit, offset))
+            f" WHERE {where} ORDER BY l.seq {order} LIMIT ? OFFSET ?",
+            (*values, limit, offset),
+        )
         return [self._row(row) for row in rows]
 
     def _row(self, row):
@@ -102,13 +111,19 @@ class Inbox:
         counted = await self._store.read(
             "SELECT coalesce(sum(mails), 0) AS accepted, count(*) AS addresses,"
             " coalesce(sum(mails > 1), 0) AS duplicates FROM (SELECT count(*) AS mails"
-            f" FROM ledger l WHERE {where} GROUP BY l.account, l.rcpt)", values)
+            f" FROM ledger l WHERE {where} GROUP BY l.account, l.rcpt)",
+            values,
+        )
         outcomes = await self._store.read(
             "SELECT o.status, count(*) FROM ledger l LEFT JOIN outcome o ON o.seq = l.seq"
-            f" WHERE {where} GROUP BY o.status", values)
+            f" WHERE {where} GROUP BY o.status",
+            values,
+        )
         reactions = await self._store.read(
             "SELECT a.kind, a.machine, count(DISTINCT a.seq) FROM activity a"
-            f" JOIN ledger l ON l.seq = a.seq WHERE {where} GROUP BY a.kind, a.machine", values)
+            f" JOIN ledger l ON l.seq = a.seq WHERE {where} GROUP BY a.kind, a.machine",
+            values,
+        )
         names = {outcome_name(status): number for status, number in outcomes}
         for kind, machine, number in reactions:
             if kind in _REACTIONS:
@@ -123,15 +138,17 @@ class Inbox:
         rows = self._store.rows(
             "SELECT l.*, o.status FROM ledger l LEFT JOIN outcome o ON o.seq = l.seq"
             " WHERE l.seq BETWEEN ? AND ? AND l.env_id = ? ORDER BY l.seq",
-            (first, first + 1000, env_id))
+            (first, first + 1000, env_id),
+        )
         return [row for row in rows if rcpt in (None, row["rcpt"])]
 
     def full(self, row):
         """A mail with its body and everything that happened to it."""
         body = self._core.mail.body(row)
         outcome = self._store.row("SELECT * FROM outcome WHERE seq = ?", (row["seq"],))
-        activity = self._store.rows("SELECT * FROM activity WHERE seq = ? ORDER BY id",
-                                    (row["seq"],))
+        activity = self._store.rows(
+            "SELECT * FROM activity WHERE seq = ? ORDER BY id", (row["seq"],)
+        )
         return {
             **self._row(row),
             "html": body[0] if body else "",

@@ -45,8 +45,9 @@ class Mail:
 
 def notify_headers(headers):
     """The headers that come back in events."""
-    return {name: value for name, value in headers.items()
-            if name.lower().startswith(NOTIFY_PREFIX)}
+    return {
+        name: value for name, value in headers.items() if name.lower().startswith(NOTIFY_PREFIX)
+    }
 
 
 def from_address(row):
@@ -95,24 +96,39 @@ class MailRoom:
         if address in mail.bcc:
             options = {**options, "click_trace": False, "bcc": True}
         message_id = header(mail.headers, "Message-ID") or (
-            f"<{env_id}.{self._next}@{domain_of(mail.sender)}>")
+            f"<{env_id}.{self._next}@{domain_of(mail.sender)}>"
+        )
         self._store.execute(
             "INSERT INTO ledger (seq, account, sender, rcpt, subject, tag, message_id, headers,"
             " env_id, request_id, template_id, content, variables, alias, options, accepted_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._next, mail.account.id, mail.sender, address, content.subject, mail.tag,
-             message_id, json.dumps(mail.headers, ensure_ascii=False) if mail.headers else "{}",
-             env_id, mail.request_id, content.template["id"] if content.template else None,
-             content_id,
-             json.dumps(content.values, ensure_ascii=False) if content.values else None,
-             content.alias, json.dumps(options) if options else "{}", now))
+            (
+                self._next,
+                mail.account.id,
+                mail.sender,
+                address,
+                content.subject,
+                mail.tag,
+                message_id,
+                json.dumps(mail.headers, ensure_ascii=False) if mail.headers else "{}",
+                env_id,
+                mail.request_id,
+                content.template["id"] if content.template else None,
+                content_id,
+                json.dumps(content.values, ensure_ascii=False) if content.values else None,
+                content.alias,
+                json.dumps(options) if options else "{}",
+                now,
+            ),
+        )
 
     def _first_step(self, seq, behaviour, now, outcomes):
         steps = BEHAVIOURS[behaviour]
         if steps:
             self._store.execute(
                 "INSERT INTO step (due, seq, behaviour, position) VALUES (?, ?, ?, 0)",
-                (now + outcomes.delays[steps[0]], seq, behaviour))
+                (now + outcomes.delays[steps[0]], seq, behaviour),
+            )
 
     def _content_id(self, account, content):
         """The row that keeps the body: one per version of a template, or one per call."""
@@ -123,22 +139,29 @@ class MailRoom:
             number = self._store.execute(
                 "INSERT INTO content (template, subject, nickname, html, text)"
                 " VALUES (?, ?, ?, ?, '')",
-                (row["id"], row["subject"], row["nickname"], row["text"])).lastrowid
-            self._store.execute("UPDATE template SET content = ? WHERE id = ?",
-                                (number, row["id"]))
+                (row["id"], row["subject"], row["nickname"], row["text"]),
+            ).lastrowid
+            self._store.execute("UPDATE template SET content = ? WHERE id = ?", (number, row["id"]))
             return number
         number = self._store.execute(
             "INSERT INTO content (subject, nickname, html, text) VALUES (?, '', ?, ?)",
-            (content.subject, content.html, content.text)).lastrowid
+            (content.subject, content.html, content.text),
+        ).lastrowid
         if number % 64 == 0:
-            self._store.execute("DELETE FROM content WHERE template IS NULL AND id <= ?",
-                                (number - account.settings.storage.own_bodies,))
+            self._store.execute(
+                "DELETE FROM content WHERE template IS NULL AND id <= ?",
+                (number - account.settings.storage.own_bodies,),
+            )
         return number
 
     def is_invalid(self, account, address):
         """Whether an address is on the account's list of invalid addresses."""
-        return self._store.row("SELECT 1 FROM invalid WHERE account = ? AND rcpt = ?",
-                               (account.id, address)) is not None
+        return (
+            self._store.row(
+                "SELECT 1 FROM invalid WHERE account = ? AND rcpt = ?", (account.id, address)
+            )
+            is not None
+        )
 
     def body(self, row):
         """``(html, text)`` of a ledger row, filled for its person; None when no longer kept."""

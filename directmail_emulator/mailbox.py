@@ -82,8 +82,9 @@ class Mailbox:
             pass  # how html.parser gives up on some broken markup; what was read counts
         links = list(reader.links)[:_MOST]
         if not machine:
-            links = [url for url, text in reader.links.items()
-                     if not _DULL.search(f"{url} {text}")][:1]
+            links = [
+                url for url, text in reader.links.items() if not _DULL.search(f"{url} {text}")
+            ][:1]
         return Plan(links, list(reader.images)[:_MOST], reader.body)
 
     @staticmethod
@@ -99,7 +100,7 @@ class Mailbox:
         for public, here in account.settings.outcomes.mailbox_hosts.items():
             base = public.rstrip("/")
             if url == base or url.startswith((f"{base}/", f"{base}?", f"{base}#")):
-                url = here.rstrip("/") + url[len(base):]
+                url = here.rstrip("/") + url[len(base) :]
                 break
         try:
             host = urlsplit(url).hostname
@@ -121,11 +122,14 @@ class Mailbox:
             return
         here = self.local(account, url)
         if here is None:
-            self._core.store.execute("UPDATE activity SET note = ? WHERE id = ?",
-                                     ("not followed: not on this machine", number))
+            self._core.store.execute(
+                "UPDATE activity SET note = ? WHERE id = ?",
+                ("not followed: not on this machine", number),
+            )
             return
         task = asyncio.get_running_loop().create_task(
-            self._request(number, method, here, url, agent))
+            self._request(number, method, here, url, agent)
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -142,8 +146,9 @@ class Mailbox:
             timeout = aiohttp.ClientTimeout(total=10)
             async with self._gate, aiohttp.ClientSession(timeout=timeout) as session:
                 # Redirects lead away from this machine, as in a real click; not followed.
-                async with session.request(method, here, data=data, headers=headers,
-                                           allow_redirects=False) as answer:
+                async with session.request(
+                    method, here, data=data, headers=headers, allow_redirects=False
+                ) as answer:
                     note = f"HTTP {answer.status}"
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
             note = f"{type(error).__name__}: {error}"[:200]

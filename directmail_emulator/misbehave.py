@@ -13,11 +13,17 @@ from aiohttp import web
 
 from .errors import CATALOGUE, error_body
 
-_HTML = ("<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>"
-         "{status} {reason}</h1></center>\r\n<hr><center>Tengine</center>\r\n</body>\r\n"
-         "</html>\r\n")
-_REASONS = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
-            504: "Gateway Time-out"}
+_HTML = (
+    "<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>"
+    "{status} {reason}</h1></center>\r\n<hr><center>Tengine</center>\r\n</body>\r\n"
+    "</html>\r\n"
+)
+_REASONS = {
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Time-out",
+}
 #: written as Infinity, which Python's JSON reads
 _HUGE = float("inf")
 #: kind -> the error that it answers with
@@ -43,8 +49,12 @@ class Misbehaviour:
             need an answer to spoil then spoil a ServiceUnavailable
         """
         if not fault.accepts:
-            self._core.count_call(received.action, received.access_key_id,
-                                  f"fault: {fault.kind}", self._core.clock.now())
+            self._core.count_call(
+                received.action,
+                received.access_key_id,
+                f"fault: {fault.kind}",
+                self._core.clock.now(),
+            )
         if fault.kind in _ERRORS:
             return self._error(fault, request, received)
         if response is None:
@@ -60,9 +70,11 @@ class Misbehaviour:
     @staticmethod
     def _answer(code, request, received, message="", status=0, headers=None):
         body = error_body(code, message, received.request_id, request.host)
-        return web.json_response(body, status=status or CATALOGUE.get(code, (500, ""))[0],
-                                 headers={"x-acs-request-id": received.request_id,
-                                          **(headers or {})})
+        return web.json_response(
+            body,
+            status=status or CATALOGUE.get(code, (500, ""))[0],
+            headers={"x-acs-request-id": received.request_id, **(headers or {})},
+        )
 
     async def _hang(self, fault, request, response):
         while request.transport is not None and not request.transport.is_closing():
@@ -82,10 +94,15 @@ class Misbehaviour:
 
     async def _truncated(self, fault, request, response):
         body = response.body
-        half = web.StreamResponse(status=response.status, headers={
-            "Content-Type": "application/json;charset=utf-8", "Content-Length": str(len(body))})
+        half = web.StreamResponse(
+            status=response.status,
+            headers={
+                "Content-Type": "application/json;charset=utf-8",
+                "Content-Length": str(len(body)),
+            },
+        )
         await half.prepare(request)
-        await half.write(body[:len(body) // 2])
+        await half.write(body[: len(body) // 2])
         if request.transport is not None:
             request.transport.close()
         return half
@@ -96,12 +113,17 @@ class Misbehaviour:
 
     async def _trickle(self, fault, request, response):
         body = response.body
-        drops = web.StreamResponse(status=response.status, headers={
-            "Content-Type": "application/json;charset=utf-8", "Content-Length": str(len(body))})
+        drops = web.StreamResponse(
+            status=response.status,
+            headers={
+                "Content-Type": "application/json;charset=utf-8",
+                "Content-Length": str(len(body)),
+            },
+        )
         await drops.prepare(request)
         for position in range(len(body)):
             await asyncio.sleep(fault.delay)
-            await drops.write(body[position:position + 1])
+            await drops.write(body[position : position + 1])
         return drops
 
     async def _html(self, fault, request, response):
@@ -124,8 +146,9 @@ class Misbehaviour:
 
     async def _code_in_200(self, fault, request, response):
         code = fault.code or "InternalError"
-        return _json(json.dumps({"RequestId": "0", "Code": code,
-                                 "Message": fault.message or code}).encode())
+        return _json(
+            json.dumps({"RequestId": "0", "Code": code, "Message": fault.message or code}).encode()
+        )
 
     async def _odd_rows(self, fault, request, response):
         return _spoil(response, lambda value: ["odd"] if isinstance(value, list) else value)
@@ -149,15 +172,22 @@ def _spoil(response, change):
     def spoil(value):
         changed = change(value)
         if isinstance(changed, dict):
-            return {name: inner if name == "RequestId" else spoil(inner)
-                    for name, inner in changed.items()}
-        return [spoil(inner) for inner in changed] if changed is value and isinstance(
-            changed, list) else changed
+            return {
+                name: inner if name == "RequestId" else spoil(inner)
+                for name, inner in changed.items()
+            }
+        return (
+            [spoil(inner) for inner in changed]
+            if changed is value and isinstance(changed, list)
+            else changed
+        )
 
     body = json.loads(response.body)
-    return _json(json.dumps(
-        {name: value if name == "RequestId" else spoil(value) for name, value in body.items()}
-    ).encode())
+    return _json(
+        json.dumps(
+            {name: value if name == "RequestId" else spoil(value) for name, value in body.items()}
+        ).encode()
+    )
 
 
 def _json(body):

@@ -46,7 +46,7 @@ class Nat:
 
     @property
     def endpoint(self):
-        """"127.0.0.1:PORT", for the SDK's Config(endpoint=...)."""
+        """ "127.0.0.1:PORT", for the SDK's Config(endpoint=...)."""
         return f"127.0.0.1:{self._listening.getsockname()[1]}"
 
     @property

@@ -51,8 +51,12 @@ RESULTS = {
     "spam": (3, "SmtpContSpam", "554", "554 Reject by content spam at {domain}"),
     "failed": (4, "SysOutConnError", "451", "451 Can't connect to the mail server of {domain}"),
     "deferred": (4, "SmtpRcptFreq", "451", "451 {rcpt} receives too many mails, try later"),
-    "invalid": (2, "SysOutRcptOnAccountLevelBounceList", "563",
-                "563 invalid rcpt, {rcpt} is on the account's list"),
+    "invalid": (
+        2,
+        "SysOutRcptOnAccountLevelBounceList",
+        "563",
+        "563 invalid rcpt, {rcpt} is on the account's list",
+    ),
     "unsubscribed": (4, "SysOutRecipientUnsubscribed", "554", "554 {rcpt} has unsubscribed"),
     "reported": (4, "SysOutRecipientReportedSpam", "554", "554 {rcpt} has reported spam before"),
 }

@@ -9,14 +9,19 @@ from .errors import ApiError
 COMMON = frozenset(
     "AccessKeyId Action Format RegionId SecurityToken Signature SignatureMethod SignatureNonce"
     " SignatureType SignatureVersion Timestamp Version OwnerId OwnerAccount ResourceOwnerAccount"
-    " ResourceOwnerId".split())
+    " ResourceOwnerId".split()
+)
 
 #: action -> (names in the query, names in the form body)
 PARAMETERS = {
     "CreateTag": ("TagDescription TagName", ""),
-    "CreateTemplate": ((
-        "FromType Remark SmsContent SmsType TemplateName TemplateNickName TemplateSubject "
-        "TemplateText TemplateType "), ""),
+    "CreateTemplate": (
+        (
+            "FromType Remark SmsContent SmsType TemplateName TemplateNickName TemplateSubject "
+            "TemplateText TemplateType "
+        ),
+        "",
+    ),
     "CreateUserSuppression": ("Address", ""),
     "DeleteInvalidAddress": ("ToAddress", ""),
     "DeleteTag": ("TagId", ""),
@@ -25,49 +30,77 @@ PARAMETERS = {
     "DescDomain": ("DomainId RequireRealTimeDnsRecords", ""),
     "DescTemplate": ("FromType TemplateId", ""),
     "GetSuppressionListLevel": ("", ""),
-    "GetTrackList": ((
-        "AccountName ConfigSetId DedicatedIp DedicatedIpPoolId Domain EndTime Esp Offset "
-        "OffsetCreateTime OffsetCreateTimeDesc PageNumber PageSize StartTime TagName Total "), ""),
-    "GetTrackListByMailFromAndTagName": ((
-        "AccountName ConfigSetId DedicatedIp DedicatedIpPoolId EndTime Esp Offset "
-        "OffsetCreateTime OffsetCreateTimeDesc PageNumber PageSize StartTime TagName Total "), ""),
+    "GetTrackList": (
+        (
+            "AccountName ConfigSetId DedicatedIp DedicatedIpPoolId Domain EndTime Esp Offset "
+            "OffsetCreateTime OffsetCreateTimeDesc PageNumber PageSize StartTime TagName Total "
+        ),
+        "",
+    ),
+    "GetTrackListByMailFromAndTagName": (
+        (
+            "AccountName ConfigSetId DedicatedIp DedicatedIpPoolId EndTime Esp Offset "
+            "OffsetCreateTime OffsetCreateTimeDesc PageNumber PageSize StartTime TagName Total "
+        ),
+        "",
+    ),
     "GetUser": ("", ""),
-    "ListBlockSending": ((
-        "BeginTime BlockEmail BlockType EndTime MaxResults NextToken SenderEmail "), ""),
-    "ListUserSuppression": ((
-        "Address EndBounceTime EndCreateTime PageNo PageSize StartBounceTime "
-        "StartCreateTime "), ""),
+    "ListBlockSending": (
+        ("BeginTime BlockEmail BlockType EndTime MaxResults NextToken SenderEmail "),
+        "",
+    ),
+    "ListUserSuppression": (
+        ("Address EndBounceTime EndCreateTime PageNo PageSize StartBounceTime StartCreateTime "),
+        "",
+    ),
     "ModifyTag": ("TagDescription TagId TagName", ""),
-    "ModifyTemplate": ((
-        "FromType Remark SmsContent SmsType TemplateId TemplateName TemplateNickName "
-        "TemplateSubject TemplateText "), ""),
+    "ModifyTemplate": (
+        (
+            "FromType Remark SmsContent SmsType TemplateId TemplateName TemplateNickName "
+            "TemplateSubject TemplateText "
+        ),
+        "",
+    ),
     "QueryDomainByParam": ("KeyWord PageNo PageSize Status", ""),
     "QueryInvalidAddress": ("EndTime KeyWord Length NextStart StartTime", ""),
     "QueryMailAddressByParam": ("KeyWord PageNo PageSize Sendtype", ""),
     "QueryTagByParam": ("KeyWord PageNo PageSize", ""),
     "QueryTemplateByParam": ("FromType KeyWord PageNo PageSize Status", ""),
     "RemoveUserSuppression": ("SuppressionIds", ""),
-    "SendTestByTemplate": ((
-        "AccountName Birthday Email Gender Mobile NickName TemplateId "
-        "TemplateParams UserName "), ""),
-    "SenderStatisticsByTagNameAndBatchID": ((
-        "AccountName DedicatedIp DedicatedIpPoolId Domain EndTime Esp StartTime TagName "), ""),
-    "SenderStatisticsDetailByParam": ((
-        "AccountName ConfigSetId EndTime IpPoolId Length NextStart StartTime Status TagName "
-        "ToAddress "), ""),
+    "SendTestByTemplate": (
+        ("AccountName Birthday Email Gender Mobile NickName TemplateId TemplateParams UserName "),
+        "",
+    ),
+    "SenderStatisticsByTagNameAndBatchID": (
+        ("AccountName DedicatedIp DedicatedIpPoolId Domain EndTime Esp StartTime TagName "),
+        "",
+    ),
+    "SenderStatisticsDetailByParam": (
+        (
+            "AccountName ConfigSetId EndTime IpPoolId Length NextStart StartTime Status TagName "
+            "ToAddress "
+        ),
+        "",
+    ),
     "SetSuppressionListLevel": ("SuppressionListLevel", ""),
-    "SingleSendMail": ("", (
-        "AccountName AddressType Attachments BccAddress ClickTrace DomainAuth FromAlias "
-        "Headers HtmlBody IpPoolId ReplyAddress ReplyAddressAlias ReplyToAddress Subject "
-        "TagName Template TextBody ToAddress UnSubscribeFilterLevel UnSubscribeLinkType ")),
+    "SingleSendMail": (
+        "",
+        (
+            "AccountName AddressType Attachments BccAddress ClickTrace DomainAuth FromAlias "
+            "Headers HtmlBody IpPoolId ReplyAddress ReplyAddressAlias ReplyToAddress Subject "
+            "TagName Template TextBody ToAddress UnSubscribeFilterLevel UnSubscribeLinkType "
+        ),
+    ),
     "UnblockSending": ("BlockEmail BlockType SenderEmail", ""),
     "UpdateUser": ("", "User"),
 }
 
 
 #: action -> (names in the query, names in the form body), as sets
-PLACES = {action: tuple(frozenset(names.split()) for names in places)
-          for action, places in PARAMETERS.items()}
+PLACES = {
+    action: tuple(frozenset(names.split()) for names in places)
+    for action, places in PARAMETERS.items()
+}
 
 
 def check(action, query, form, protocol):
@@ -89,8 +122,9 @@ def check(action, query, form, protocol):
                 raise ApiError("InvalidParameter", f"{action} has no parameter {name}.")
             if known and base not in COMMON and base not in here:
                 if protocol.parameter_places == "refuse":
-                    raise ApiError("InvalidParameter",
-                                   f"{name} of {action} may not be in the {place}.")
+                    raise ApiError(
+                        "InvalidParameter", f"{name} of {action} may not be in the {place}."
+                    )
                 if protocol.parameter_places == "ignore":
                     continue
             taken.append((name, value))

@@ -35,8 +35,7 @@ class Pusher:
         if not account.config.enable_eventbridge or settings.outcomes.withhold_events:
             return
         number, events = self._number, settings.events
-        body = json.dumps(cloud_event(happening, number, events.source, now),
-                          ensure_ascii=False)
+        body = json.dumps(cloud_event(happening, number, events.source, now), ensure_ascii=False)
         seed = settings.outcomes.seed
         copies = 2 if seeded(seed, "duplicate", number) < events.duplicates else 1
         for copy in range(copies):
@@ -44,13 +43,23 @@ class Pusher:
             self._store.execute(
                 "INSERT INTO event (id, account, type, env_id, body, state, due, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (self._number, account.id, happening.type, happening.row["env_id"], body,
-                 "waiting" if account.config.webhook.url else "kept",
-                 now + events.delay + late, now))
+                (
+                    self._number,
+                    account.id,
+                    happening.type,
+                    happening.row["env_id"],
+                    body,
+                    "waiting" if account.config.webhook.url else "kept",
+                    now + events.delay + late,
+                    now,
+                ),
+            )
             self._number += 1
         if number % 256 < copies:
-            self._store.execute("DELETE FROM event WHERE id <= ? AND state <> 'waiting'",
-                                (self._number - settings.storage.events,))
+            self._store.execute(
+                "DELETE FROM event WHERE id <= ? AND state <> 'waiting'",
+                (self._number - settings.storage.events,),
+            )
 
     async def run(self):
         import aiohttp
@@ -90,7 +99,8 @@ class Pusher:
     def _accounts_with_due_events(self):
         rows = self._store.rows(
             "SELECT DISTINCT account FROM event WHERE state = 'waiting' AND due <= ?",
-            (self._core.clock.now(),))
+            (self._core.clock.now(),),
+        )
         return [row["account"] for row in rows]
 
     async def _round(self, account):
@@ -98,7 +108,8 @@ class Pusher:
         rows = self._store.rows(
             "SELECT * FROM event WHERE state = 'waiting' AND account = ? AND due <= ?"
             " ORDER BY due, id LIMIT ?",
-            (account, self._core.clock.now(), max(1, self._core.settings.events.parallel)))
+            (account, self._core.clock.now(), max(1, self._core.settings.events.parallel)),
+        )
         await asyncio.gather(*(self._push(row) for row in rows))
 
     async def _push(self, row):
@@ -116,13 +127,18 @@ class Pusher:
             jitter = seeded(account.settings.outcomes.seed, "retry", row["id"], row["attempts"])
             self._store.execute(
                 "UPDATE event SET attempts = attempts + 1, error = ?, due = ? WHERE id = ?",
-                (error, self._core.clock.now() + events.retry_seconds
-                 + jitter * events.retry_jitter, row["id"]))
+                (
+                    error,
+                    self._core.clock.now() + events.retry_seconds + jitter * events.retry_jitter,
+                    row["id"],
+                ),
+            )
 
     def _finish(self, row, state, error):
         self._store.execute(
             "UPDATE event SET state = ?, error = ?, attempts = attempts + 1 WHERE id = ?",
-            (state, error, row["id"]))
+            (state, error, row["id"]),
+        )
 
     async def _post(self, account, body):
         """Push one event. Returns None, or why it failed."""
@@ -133,14 +149,16 @@ class Pusher:
         if events.signature != "none":
             form = f"content={events.certificate_content}&encoding={events.certificate_encoding}"
             url = events.certificate_url or f"{self._core.certificate_url}?{form}"
-            headers |= self._core.signer.headers(webhook.url, url, webhook.token, body,
-                                                 events.signature, events.signature_newline)
+            headers |= self._core.signer.headers(
+                webhook.url, url, webhook.token, body, events.signature, events.signature_newline
+            )
         elif webhook.token:
             headers["x-eventbridge-signature-token"] = webhook.token
         try:
             timeout = aiohttp.ClientTimeout(total=events.timeout)
-            async with self._session.post(webhook.url, data=body, headers=headers,
-                                          timeout=timeout, allow_redirects=False) as answer:
+            async with self._session.post(
+                webhook.url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:
                 await answer.read()
                 return None if 200 <= answer.status < 300 else f"HTTP {answer.status}"
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:

@@ -46,13 +46,26 @@ class Listener:
         loop = asyncio.get_running_loop()
 
         def make_request(message, payload, connection, writer, task):
-            return web.BaseRequest(message, payload, connection, writer, task, loop,
-                                   client_max_size=protocol.max_body_bytes)
+            return web.BaseRequest(
+                message,
+                payload,
+                connection,
+                writer,
+                task,
+                loop,
+                client_max_size=protocol.max_body_bytes,
+            )
 
         server = web.Server(
-            self._gateway, request_factory=make_request, access_log=None, logger=LOGGER,
-            auto_decompress=False, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE,
-            lingering_time=0)
+            self._gateway,
+            request_factory=make_request,
+            access_log=None,
+            logger=LOGGER,
+            auto_decompress=False,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+            lingering_time=0,
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
         await self.open()
@@ -66,7 +79,8 @@ class Listener:
         self._backlog = []
         listening = self._bind(1024)
         self._server = await asyncio.get_running_loop().create_server(
-            self._runner.server, sock=listening, backlog=1024)
+            self._runner.server, sock=listening, backlog=1024
+        )
         self._open = True
 
     def _bind(self, backlog):
@@ -111,8 +125,9 @@ class Server:
         self.core = Core(config, directory)
         regions = self.core.accounts.regions()
         ports = {**dict.fromkeys(regions, 0), regions[0]: port, **(region_ports or {})}
-        self.listeners = {region: Listener(Gateway(self.core, region), number)
-                          for region, number in ports.items()}
+        self.listeners = {
+            region: Listener(Gateway(self.core, region), number) for region, number in ports.items()
+        }
         self._admin_port = admin_port
         self._admin = None
 
@@ -136,10 +151,16 @@ class Server:
         return f"http://{HOST}:{self._admin_port}"
 
     def describe(self):
-        endpoints = {region: f"{HOST}:{listener.port}"
-                     for region, listener in self.listeners.items()}
-        return {"endpoint": next(iter(endpoints.values())), "admin": self.admin_url,
-                "pid": os.getpid(), "endpoints": endpoints, "data": str(self.core.directory)}
+        endpoints = {
+            region: f"{HOST}:{listener.port}" for region, listener in self.listeners.items()
+        }
+        return {
+            "endpoint": next(iter(endpoints.values())),
+            "admin": self.admin_url,
+            "pid": os.getpid(),
+            "endpoints": endpoints,
+            "data": str(self.core.directory),
+        }
 
     async def stop(self):
         await self._admin.cleanup()
@@ -154,7 +175,8 @@ class Server:
         for listener in self.listeners.values():
             listener.refuse() if fault.kind == "refuse" else listener.stall()
         asyncio.get_running_loop().call_later(
-            fault.delay, lambda: asyncio.ensure_future(self._end_listener_fault(fault)))
+            fault.delay, lambda: asyncio.ensure_future(self._end_listener_fault(fault))
+        )
 
     async def _end_listener_fault(self, fault):
         if fault in self.core.faults.rules:

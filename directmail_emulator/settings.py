@@ -59,11 +59,13 @@ class Throttle:
     """Calls per account: ``"100/s"``, ``"10/min"``, ``"50/300s"``; ``"0"`` switches one off."""
 
     default: str = "100/s"
-    operations: dict[str, str] = field(default_factory=lambda: {
-        "SingleSendMail": "100/s",
-        "DescAccountSummary": "10/min",
-        "SenderStatisticsByTagNameAndBatchID": "50/min",
-    })
+    operations: dict[str, str] = field(
+        default_factory=lambda: {
+            "SingleSendMail": "100/s",
+            "DescAccountSummary": "10/min",
+            "SenderStatisticsByTagNameAndBatchID": "50/min",
+        }
+    )
     retry_header: str = "always"  # "always", "never", "alternate": the header x-acs-retry-after
 
 
@@ -119,11 +121,24 @@ class Outcomes:
     withhold_statistics: bool = False
     withhold_events: bool = False
     report_deferred: bool = False  # an event for the first, soft failure too
-    delays: dict[str, float] = field(default_factory=lambda: {
-        "delivered": 0.2, "bounced": 0.2, "spam": 0.2, "failed": 0.2, "deferred": 0.2,
-        "unseen": 0.2, "after_deferred": 1.0, "open": 0.3, "click": 0.3, "machine_open": 0.1,
-        "machine_click": 0.1, "unsubscribe": 0.3, "subscribe": 0.3, "complain": 0.3,
-    })
+    delays: dict[str, float] = field(
+        default_factory=lambda: {
+            "delivered": 0.2,
+            "bounced": 0.2,
+            "spam": 0.2,
+            "failed": 0.2,
+            "deferred": 0.2,
+            "unseen": 0.2,
+            "after_deferred": 1.0,
+            "open": 0.3,
+            "click": 0.3,
+            "machine_open": 0.1,
+            "machine_click": 0.1,
+            "unsubscribe": 0.3,
+            "subscribe": 0.3,
+            "complain": 0.3,
+        }
+    )
     #: behaviour -> share (0 to 1) of the addresses that no pattern names
     share: dict[str, float] = field(default_factory=dict)
     #: start of the local part -> behaviour; added to the built-in patterns
@@ -229,8 +244,10 @@ def _check_choices(settings):
     outcomes = settings.outcomes
     for behaviour in (*outcomes.share, *outcomes.patterns.values()):
         if behaviour not in BEHAVIOURS:
-            raise ConfigError(f"settings.outcomes: there is no behaviour {behaviour!r};"
-                              f" there are {', '.join(sorted(BEHAVIOURS))}")
+            raise ConfigError(
+                f"settings.outcomes: there is no behaviour {behaviour!r};"
+                f" there are {', '.join(sorted(BEHAVIOURS))}"
+            )
     for name in outcomes.delays:
         if name not in DELAYS:
             raise ConfigError(f"settings.outcomes.delays: there is no step {name!r}")
@@ -264,8 +281,9 @@ def _checked_values(name, values, where):
     for key, value in values.items():
         good = _is_number(value) if numeric else isinstance(value, str)
         if not good:
-            raise ConfigError(f"{where}.{key}: {value!r} is not a"
-                              f" {'number' if numeric else 'text'}")
+            raise ConfigError(
+                f"{where}.{key}: {value!r} is not a {'number' if numeric else 'text'}"
+            )
     return values
 
 
@@ -298,7 +316,7 @@ def parse_rate(text):
     try:
         count, period = str(text).split("/")
         unit = period.lstrip("0123456789.")
-        number = float(period[:len(period) - len(unit)] or 1)
+        number = float(period[: len(period) - len(unit)] or 1)
         seconds = number * {"s": 1, "min": 60, "h": 3600}[unit]
         calls = int(count)
     except (ValueError, KeyError):

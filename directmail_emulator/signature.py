@@ -18,7 +18,8 @@ from .errors import ApiError
 
 ACS3 = "ACS3-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
-    r"ACS3-HMAC-SHA256 Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})")
+    r"ACS3-HMAC-SHA256 Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})"
+)
 #: headers that have to be signed whenever they are there, besides all that start with "x-acs-"
 _ALWAYS_SIGNED = ("host", "content-type")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
@@ -82,9 +83,11 @@ def acs3_signature(secret, method, path, query_items, headers, signed_names, bod
     """
     lines = "".join(
         f"{name}:{','.join(sorted(value.strip() for value in headers.getall(name, ())))}\n"
-        for name in signed_names)
-    canonical = "\n".join((
-        method, path, canonical_query(query_items), lines, ";".join(signed_names), body_hash))
+        for name in signed_names
+    )
+    canonical = "\n".join(
+        (method, path, canonical_query(query_items), lines, ";".join(signed_names), body_hash)
+    )
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     return hmac.new(secret.encode(), f"{ACS3}\n{digest}".encode(), hashlib.sha256).hexdigest()
 
@@ -99,8 +102,7 @@ def check_acs3(secret, method, path, query_items, headers, signed_names, signatu
     present = {name.lower() for name in headers}
     needed = {name for name in present if name.startswith("x-acs-") or name in _ALWAYS_SIGNED}
     if needed - names:
-        raise ApiError("IncompleteSignature",
-                       f"Not signed: {', '.join(sorted(needed - names))}.")
+        raise ApiError("IncompleteSignature", f"Not signed: {', '.join(sorted(needed - names))}.")
     if signed_names != sorted(names):
         raise ApiError("IncompleteSignature", "SignedHeaders are not sorted.")
     body_hash = hashlib.sha256(body).hexdigest()
@@ -121,8 +123,9 @@ def check_hmac_sha1(secret, method, items):
         raise ApiError("IncompleteSignature")
     rest = [item for item in items if item[0] != "Signature"]
     text = f"{method}&%2F&{encode(canonical_query(rest))}"
-    digest = hmac.new(f"{secret}&".encode(), text.encode("utf-8", "surrogateescape"),
-                      hashlib.sha1).digest()
+    digest = hmac.new(
+        f"{secret}&".encode(), text.encode("utf-8", "surrogateescape"), hashlib.sha1
+    ).digest()
     if not hmac.compare_digest(base64.b64encode(digest), stated[0].encode("ascii", "replace")):
         raise ApiError("SignatureDoesNotMatch")
 

@@ -107,8 +107,10 @@ class Store:
         self._db = self._connect()
         found = self._db.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, SCHEMA_VERSION):
-            raise StoreError(f"{path} was written by another version of the emulator"
-                             f" ({found}, this one is {SCHEMA_VERSION}): use another --data")
+            raise StoreError(
+                f"{path} was written by another version of the emulator"
+                f" ({found}, this one is {SCHEMA_VERSION}): use another --data"
+            )
         self._db.executescript(SCHEMA)
         self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._reader = ThreadPoolExecutor(1, "directmail-emulator-read")
@@ -127,8 +129,9 @@ class Store:
         return lock
 
     def _connect(self):
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False,
-                             cached_statements=256)
+        db = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         # Without waiting for the disk: a kill of this process loses nothing, a power cut may.
@@ -182,10 +185,12 @@ class Store:
 
     async def read(self, sql, parameters=()):
         """Rows of a query that may take long, from the reading thread."""
+
         def query():
             if not hasattr(self._local, "db"):
                 self._local.db = self._connect()
             return self._local.db.execute(sql, parameters).fetchall()
+
         return await asyncio.get_running_loop().run_in_executor(self._reader, query)
 
     def load(self, name, default=None):
@@ -194,8 +199,9 @@ class Store:
         return default if text is None else json.loads(text)
 
     def save(self, name, value):
-        self.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
-                     (name, json.dumps(value)))
+        self.execute(
+            "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, json.dumps(value))
+        )
 
 
 class Nonces:
@@ -216,7 +222,8 @@ class Nonces:
         if self._store.row(f"SELECT 1 FROM nonce_{1 - turn % 2} WHERE nonce = ?", (name,)):
             return False
         added = self._store.execute(
-            f"INSERT OR IGNORE INTO nonce_{turn % 2} (nonce) VALUES (?)", (name,))
+            f"INSERT OR IGNORE INTO nonce_{turn % 2} (nonce) VALUES (?)", (name,)
+        )
         return added.rowcount == 1
 
     def _start(self, turn):

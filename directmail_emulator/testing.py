@@ -41,8 +41,9 @@ class Emulator:
     :param python: interpreter that has the emulator's dependencies
     """
 
-    def __init__(self, config=None, data=None, settings=None, python=sys.executable, port=0,
-                 admin_port=0):
+    def __init__(
+        self, config=None, data=None, settings=None, python=sys.executable, port=0, admin_port=0
+    ):
         self._config = config
         self._own_data = data is None
         self._data = data
@@ -82,8 +83,13 @@ class Emulator:
         paths = [here, environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         self._process = subprocess.Popen(
-            self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log,
-            env=environment, start_new_session=True)
+            self._command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            start_new_session=True,
+        )
         self._starter = os.getpid()
         atexit.register(self._stop_at_exit)
         line = self._process.stdout.readline()
@@ -95,10 +101,13 @@ class Emulator:
         ready = json.loads(line)
         self.endpoint, self.admin, self.pid = ready["endpoint"], ready["admin"], ready["pid"]
         self.endpoints = ready["endpoints"]
-        self._ports = {"--port": self.endpoint.rpartition(":")[2],
-                       "--admin-port": self.admin.rpartition(":")[2]}
-        self._region_ports = {region: address.rpartition(":")[2]
-                              for region, address in self.endpoints.items()}
+        self._ports = {
+            "--port": self.endpoint.rpartition(":")[2],
+            "--admin-port": self.admin.rpartition(":")[2],
+        }
+        self._region_ports = {
+            region: address.rpartition(":")[2] for region, address in self.endpoints.items()
+        }
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy has no business between us
         if self._settings:
@@ -106,8 +115,15 @@ class Emulator:
         return self
 
     def _command(self):
-        command = [self._python, "-m", "directmail_emulator", "--data", str(self._data),
-                   "--parent", str(os.getpid())]
+        command = [
+            self._python,
+            "-m",
+            "directmail_emulator",
+            "--data",
+            str(self._data),
+            "--parent",
+            str(os.getpid()),
+        ]
         for flag, port in self._ports.items():
             command += [flag, str(port)]
         for region, port in self._region_ports.items():
@@ -204,8 +220,9 @@ class Emulator:
 
     def calls(self):
         """``{("CreateTag", "ok"): 3, ...}``: how many calls there were, by answer."""
-        return {(row["action"], row["answer"]): row["calls"]
-                for row in self.get("/api/calls")["counts"]}
+        return {
+            (row["action"], row["answer"]): row["calls"] for row in self.get("/api/calls")["counts"]
+        }
 
     def events(self, **filters):
         """Events, newest first; filters: state, type, env_id."""
@@ -231,8 +248,9 @@ class Emulator:
 
     def create_account(self, access_key_id, secret, **details):
         """Add an account, with senders, domains and so on as in the configuration."""
-        return self.post("/api/accounts", {
-            "access_key_id": access_key_id, "secret": secret, **details})
+        return self.post(
+            "/api/accounts", {"access_key_id": access_key_id, "secret": secret, **details}
+        )
 
     def configure_account(self, access_key_id=ACCESS_KEY_ID, /, *, region=None, **changes):
         """Change an account, for example ``daily_quota=10`` or ``permissions=[]``."""

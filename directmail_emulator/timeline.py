@@ -48,16 +48,18 @@ class Timeline:
             await asyncio.sleep(_ROUND / 4)
 
     def _next_due(self):
-        found = [self._store.value("SELECT min(due) FROM step"),
-                 self._store.value("SELECT min(review_due) FROM template WHERE status = ?",
-                                   (PENDING,))]
+        found = [
+            self._store.value("SELECT min(due) FROM step"),
+            self._store.value("SELECT min(review_due) FROM template WHERE status = ?", (PENDING,)),
+        ]
         return min((due for due in found if due is not None), default=None)
 
     def advance(self, now, everything=False):
         """Carry out one batch of due steps (or of all, due or not). Returns how many."""
         rows = self._store.rows(
             "SELECT * FROM step WHERE due <= ? ORDER BY due, id LIMIT ?",
-            (1e18 if everything else now, _BATCH))
+            (1e18 if everything else now, _BATCH),
+        )
         if rows:
             with self._store.transaction():
                 for row in rows:
@@ -77,9 +79,11 @@ class Timeline:
             await asyncio.sleep(0)
         self._store.execute(
             "UPDATE outcome SET visible_at = ? WHERE visible_at > ? AND visible_at < ?",
-            (now, now, NEVER))
-        self._store.execute("UPDATE event SET due = ? WHERE state = 'waiting' AND due > ?",
-                            (now, now))
+            (now, now, NEVER),
+        )
+        self._store.execute(
+            "UPDATE event SET due = ? WHERE state = 'waiting' AND due > ?", (now, now)
+        )
         self._core.pusher.wake()
         return total
 
@@ -100,7 +104,8 @@ class Timeline:
             delay = account.settings.outcomes.delays[steps[following]]
             self._store.execute(
                 "INSERT INTO step (due, seq, behaviour, position) VALUES (?, ?, ?, ?)",
-                (at + delay, row["seq"], step["behaviour"], following))
+                (at + delay, row["seq"], step["behaviour"], following),
+            )
 
     def _arrive(self, account, row, kind, at):
         """The end of the journey; lists may change it. Returns whether the mail arrived."""
@@ -111,15 +116,18 @@ class Timeline:
         self._store.execute(
             "INSERT OR REPLACE INTO outcome (seq, status, classification, code, message, at,"
             " visible_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (row["seq"], status, classification, code, message, at, visible))
+            (row["seq"], status, classification, code, message, at, visible),
+        )
         if kind == "bounced":
             self._store.execute(
                 "INSERT OR REPLACE INTO invalid (account, rcpt, at) VALUES (?, ?, ?)",
-                (account.id, row["rcpt"], at))
+                (account.id, row["rcpt"], at),
+            )
         if kind != "unseen":
             name = "dm:Deliver:Succeed" if status == 0 else "dm:Deliver:Fail"
-            self._event(Happening(name, account, row, at, result=(
-                status, classification, code, message)))
+            self._event(
+                Happening(name, account, row, at, result=(status, classification, code, message))
+            )
         return status == 0
 
     def _held_back(self, account, row, at):
@@ -127,17 +135,21 @@ class Timeline:
         rcpt, sender = row["rcpt"], row["sender"]
         suppressed = self._store.execute(
             "UPDATE suppression SET last_bounce = ? WHERE account = ? AND address IN (?, ?)",
-            (at, account.id, rcpt, domain_of(rcpt))).rowcount
+            (at, account.id, rcpt, domain_of(rcpt)),
+        ).rowcount
         if suppressed or self._core.mail.is_invalid(account, rcpt):
             return "invalid"
         level = self._filter_level(account, row)
         blocked = self._store.rows(
-            "SELECT type, sender FROM blocked WHERE account = ? AND rcpt = ?"
-            " AND effective_at <= ?", (account.id, rcpt, at))
+            "SELECT type, sender FROM blocked WHERE account = ? AND rcpt = ? AND effective_at <= ?",
+            (account.id, rcpt, at),
+        )
         for block in blocked:
-            same = {"mailfrom": block["sender"].lower() == sender.lower(),
-                    "mailfrom_domain": domain_of(block["sender"]) == domain_of(sender),
-                    "edm_id": True}.get(level, False)
+            same = {
+                "mailfrom": block["sender"].lower() == sender.lower(),
+                "mailfrom_domain": domain_of(block["sender"]) == domain_of(sender),
+                "edm_id": True,
+            }.get(level, False)
             if same:
                 return "unsubscribed" if block["type"] == "UNSUB" else "reported"
         return None
@@ -162,14 +174,23 @@ class Timeline:
             self._note(account, row, kind, at)
             if account.settings.outcomes.report_deferred:
                 status, classification, code, text = RESULTS["deferred"]
-                self._event(Happening("dm:Deliver:Fail", account, row, at, result=(
-                    status, classification, code, text.format(rcpt=row["rcpt"]))))
+                self._event(
+                    Happening(
+                        "dm:Deliver:Fail",
+                        account,
+                        row,
+                        at,
+                        result=(status, classification, code, text.format(rcpt=row["rcpt"])),
+                    )
+                )
         elif kind == "unsubscribe":
             self._unsubscribe(account, row, at, via)
         elif kind == "subscribe":
             self._store.execute(
                 "DELETE FROM blocked WHERE account = ? AND type = 'UNSUB' AND rcpt = ?"
-                " AND sender = ?", (account.id, row["rcpt"], row["sender"]))
+                " AND sender = ?",
+                (account.id, row["rcpt"], row["sender"]),
+            )
             self._note(account, row, kind, at)
             self._event(Happening("dm:Feedback:Subscribe", account, row, at))
         elif kind == "complain":
@@ -215,21 +236,24 @@ class Timeline:
         self._store.execute(
             "INSERT OR REPLACE INTO blocked (account, type, rcpt, sender, level, reason,"
             " send_time, at, effective_at) VALUES (?, ?, ?, ?, '', ?, ?, ?, ?)",
-            (account.id, kind, row["rcpt"], row["sender"], 0, row["accepted_at"], at, at + delay))
+            (account.id, kind, row["rcpt"], row["sender"], 0, row["accepted_at"], at, at + delay),
+        )
 
     def _note(self, account, row, kind, at, *, machine=False, tracked=False, url=""):
         return self._store.execute(
             "INSERT INTO activity (seq, account, kind, machine, tracked, url, at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (row["seq"], account.id, kind, machine, tracked, url, at)).lastrowid
+            (row["seq"], account.id, kind, machine, tracked, url, at),
+        ).lastrowid
 
     def _event(self, happening):
         self._core.pusher.add(happening)
 
     def review(self, now):
         """End the reviews that the emulator does itself and that are due."""
-        rows = self._store.rows("SELECT * FROM template WHERE status = ? AND review_due <= ?",
-                                (PENDING, now))
+        rows = self._store.rows(
+            "SELECT * FROM template WHERE status = ? AND review_due <= ?", (PENDING, now)
+        )
         for row in rows:
             account = self._core.accounts.by_id(row["account"])
             if account is None:
@@ -237,7 +261,7 @@ class Timeline:
             review = account.settings.review
             word = self.spam_word(row, review)
             if word:
-                self.decide(row["id"], False, f"The text contains \"{word}\".")
+                self.decide(row["id"], False, f'The text contains "{word}".')
             elif review.mode == "reject":
                 self.decide(row["id"], False, review.comment)
             else:
@@ -252,4 +276,5 @@ class Timeline:
         """Approve or reject a template."""
         self._store.execute(
             "UPDATE template SET status = ?, comment = ?, review_due = NULL WHERE id = ?",
-            (APPROVED if approved else REJECTED, comment, number))
+            (APPROVED if approved else REJECTED, comment, number),
+        )

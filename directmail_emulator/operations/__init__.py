@@ -16,9 +16,11 @@ REGISTRY = {}
 
 def operation(action, *required):
     """Register a function as an operation; the gateway checks the mandatory parameters."""
+
     def register(function):
         REGISTRY[action] = (function, required)
         return function
+
     return register
 
 
@@ -110,6 +112,15 @@ def like(keyword):
 
 def load_all():
     """Import every module that holds operations."""
-    from . import (account, senders, sending, statistics, suppression, tags,  # noqa: F401
-                   templates, tracking)
+    from . import (
+        account,
+        senders,
+        sending,
+        statistics,
+        suppression,
+        tags,  # noqa: F401
+        templates,
+        tracking,
+    )
+
     return REGISTRY

@@ -17,25 +17,38 @@ def _flag(good):
 
 def _page(call, items, size):
     number, size, offset = call.params.page(size)
-    return items[offset:offset + size], {
-        "TotalCount": len(items), "PageNumber": number, "PageSize": size}
+    return items[offset : offset + size], {
+        "TotalCount": len(items),
+        "PageNumber": number,
+        "PageSize": size,
+    }
 
 
 @operation("QueryMailAddressByParam")
 def query_mail_address_by_param(call):
     config, keyword = call.account.config, call.params.text("KeyWord").lower()
     kind = call.params.text("Sendtype")
-    numbered = [(number, sender) for number, sender in enumerate(config.senders, 1)
-                if keyword in sender.address.lower() and kind in ("", sender.type)]
+    numbered = [
+        (number, sender)
+        for number, sender in enumerate(config.senders, 1)
+        if keyword in sender.address.lower() and kind in ("", sender.type)
+    ]
     day = beijing_day(call.now)
-    used = {row["sender"]: (row["today"], row["month"]) for row in call.store.rows(
-        "SELECT sender, sum(CASE WHEN day = ? THEN mails ELSE 0 END) AS today,"
-        " sum(mails) AS month FROM usage WHERE account = ? AND day LIKE ? GROUP BY sender",
-        (day, call.account.id, f"{day[:7]}%"))}
+    used = {
+        row["sender"]: (row["today"], row["month"])
+        for row in call.store.rows(
+            "SELECT sender, sum(CASE WHEN day = ? THEN mails ELSE 0 END) AS today,"
+            " sum(mails) AS month FROM usage WHERE account = ? AND day LIKE ? GROUP BY sender",
+            (day, call.account.id, f"{day[:7]}%"),
+        )
+    }
     shown, answer = _page(call, numbered, 10)
-    answer["data"] = {"mailAddress": [
-        _mail_address(call.account, number, sender, *used.get(sender.address, (0, 0)))
-        for number, sender in shown]}
+    answer["data"] = {
+        "mailAddress": [
+            _mail_address(call.account, number, sender, *used.get(sender.address, (0, 0)))
+            for number, sender in shown
+        ]
+    }
     return answer
 
 
@@ -66,22 +79,30 @@ def _mail_address(account, number, sender, today, month):
 @operation("QueryDomainByParam")
 def query_domain_by_param(call):
     keyword, status = call.params.text("KeyWord").lower(), call.params.text("Status")
-    numbered = [(number, domain) for number, domain in enumerate(call.account.config.domains, 1)
-                if keyword in domain.name.lower() and status in ("", _flag(domain.healthy))]
+    numbered = [
+        (number, domain)
+        for number, domain in enumerate(call.account.config.domains, 1)
+        if keyword in domain.name.lower() and status in ("", _flag(domain.healthy))
+    ]
     shown, answer = _page(call, numbered, 10)
-    answer["data"] = {"domain": [{
-        "CnameAuthStatus": _flag(domain.cname),
-        "ConfirmStatus": _flag(domain.cname),
-        "CreateTime": beijing_minute(CREATED),
-        "DomainId": str(number),
-        "DomainName": domain.name,
-        "DomainRecord": f"aliyundm-{number:08x}",
-        "DomainStatus": _flag(domain.healthy),
-        "IcpStatus": "1" if domain.icp else "0",
-        "MxAuthStatus": _flag(domain.mx),
-        "SpfAuthStatus": _flag(domain.spf),
-        "UtcCreateTime": int(CREATED),
-    } for number, domain in shown]}
+    answer["data"] = {
+        "domain": [
+            {
+                "CnameAuthStatus": _flag(domain.cname),
+                "ConfirmStatus": _flag(domain.cname),
+                "CreateTime": beijing_minute(CREATED),
+                "DomainId": str(number),
+                "DomainName": domain.name,
+                "DomainRecord": f"aliyundm-{number:08x}",
+                "DomainStatus": _flag(domain.healthy),
+                "IcpStatus": "1" if domain.icp else "0",
+                "MxAuthStatus": _flag(domain.mx),
+                "SpfAuthStatus": _flag(domain.spf),
+                "UtcCreateTime": int(CREATED),
+            }
+            for number, domain in shown
+        ]
+    }
     return answer
 
 

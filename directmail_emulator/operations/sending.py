@@ -95,9 +95,13 @@ def _headers(call):
     if call.rules.bad_headers == "refuse":
         _check_headers(given, call.limits)
     kept = {}
-    for name, value in list(given.items())[:call.limits.headers]:
-        if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) \
-                or "\r" in value or "\n" in value:
+    for name, value in list(given.items())[: call.limits.headers]:
+        if (
+            not isinstance(value, str)
+            or not _HEADER_NAME.fullmatch(name)
+            or "\r" in value
+            or "\n" in value
+        ):
             raise ApiError("InvalidHeaders.Malformed", f"{name!r} is not a header.")
         if _may_be_set(name):
             kept[name] = value
@@ -112,8 +116,10 @@ def _check_headers(given, limits):
         if not _may_be_set(name):
             raise ApiError("InvalidHeaders.Malformed", f"{name} can't be set.")
         if len(str(value)) > limits.header_length:
-            raise ApiError("InvalidHeaders.Malformed",
-                           f"{name} is longer than {limits.header_length} characters.")
+            raise ApiError(
+                "InvalidHeaders.Malformed",
+                f"{name} is longer than {limits.header_length} characters.",
+            )
         if not str(value).isascii() or not str(value).isprintable():
             raise ApiError("InvalidHeaders.Malformed", f"{name} has other than ASCII characters.")
         if name.lower() in BRACKETED and not BRACKETED[name.lower()].fullmatch(str(value)):
@@ -155,7 +161,8 @@ def _template_parameter(call):
         raise ApiError("InvalidParameter", "Template has no TemplateId.")
     values = template.get("TemplateData") or {}
     simple = isinstance(values, dict) and all(
-        isinstance(value, (str, int, float)) for value in values.values())
+        isinstance(value, (str, int, float)) for value in values.values()
+    )
     if not simple:
         raise ApiError("InvalidParameter", "TemplateData is not a map of texts.")
     number = str(template["TemplateId"])
@@ -179,16 +186,18 @@ def _content(call, sender):
         if call.rules.template_must_be_approved and row["status"] != APPROVED:
             raise ApiError("InvalidTemplateStatus.Malformed")
         if sender.type not in call.rules.template_senders:
-            raise ApiError("InvalidMailAddressSendType.Malformed",
-                           "Template is not for this type of sender.")
+            raise ApiError(
+                "InvalidMailAddressSendType.Malformed", "Template is not for this type of sender."
+            )
         if call.rules.subject_source == "template":
             subject = ""
         # A subject is plain text: its values are never escaped.
         subject = subject or fill(row["subject"], values)
         if call.rules.value_escaping == "html":
             values = {name: html_lib.escape(value) for name, value in values.items()}
-        content = Content(subject=subject, alias=alias or row["nickname"], template=row,
-                          values=values)
+        content = Content(
+            subject=subject, alias=alias or row["nickname"], template=row, values=values
+        )
     if not content.subject.strip() or units(content.subject) > call.limits.subject:
         raise ApiError("InvalidSubject.Malformed")
     if units(alias) > call.limits.from_alias:
@@ -206,13 +215,13 @@ def _check_account(call, sender, content, mails):
     if most and call.account.used_today_by(sender.address) + mails > most:
         raise ApiError(call.rules.quota_code, "The sender's daily quota is used up.", status=400)
     everything = " ".join(
-        (content.subject, content.html, content.text, *content.values.values())).lower()
+        (content.subject, content.html, content.text, *content.values.values())
+    ).lower()
     if any(word.lower() in everything for word in call.rules.spam_words):
         raise ApiError("InvalidSendMail.Spam")
 
 
-@operation("SingleSendMail", "AccountName", "AddressType", "ReplyToAddress", "ToAddress",
-           "Subject")
+@operation("SingleSendMail", "AccountName", "AddressType", "ReplyToAddress", "ToAddress", "Subject")
 def single_send_mail(call):
     name = call.params["AccountName"].strip()
     sender = check_sender(call, name)
@@ -239,8 +248,17 @@ def single_send_mail(call):
         for address in to:
             if call.core.mail.is_invalid(call.account, address):
                 raise ApiError("InvalidToAddress.Spam")
-    mail = Mail(account=call.account, sender=name, to=to, bcc=bcc, tag=tag, headers=headers,
-                options=options, content=content, request_id=call.request_id)
+    mail = Mail(
+        account=call.account,
+        sender=name,
+        to=to,
+        bcc=bcc,
+        tag=tag,
+        headers=headers,
+        options=options,
+        content=content,
+        request_id=call.request_id,
+    )
     return {"EnvId": call.core.mail.accept(mail)}
 
 
@@ -264,12 +282,19 @@ def send_test_by_template(call):
     row = find_template(call, params.integer("TemplateId"))
     if call.rules.test_must_be_approved and row["status"] != APPROVED:
         raise ApiError("InvalidTemplateStatus.Malformed")
-    content = Content(subject=fill(row["subject"], values), alias=row["nickname"],
-                      template=row, values=values)
+    content = Content(
+        subject=fill(row["subject"], values), alias=row["nickname"], template=row, values=values
+    )
     _check_account(call, sender, content, 1)
-    call.core.mail.accept(Mail(
-        account=call.account, sender=name, to=[address], content=content,
-        request_id=call.request_id))
+    call.core.mail.accept(
+        Mail(
+            account=call.account,
+            sender=name,
+            to=[address],
+            content=content,
+            request_id=call.request_id,
+        )
+    )
     return {}
 
 

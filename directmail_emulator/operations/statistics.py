@@ -53,7 +53,7 @@ class Paging:
         position = self._read(call, name)
         if call.rules.record_order == "newest":
             self.condition, self.order = f"{column} < ?", f"{column} DESC"
-            self.value = position or 2 ** 62
+            self.value = position or 2**62
         else:
             self.condition, self.order, self.value = f"{column} > ?", column, position
 
@@ -81,17 +81,29 @@ async def sender_statistics_detail_by_param(call):
     length = params.integer("Length", 100, low=1, high=100)
     paging = Paging(call, "l.seq")
     status = params.integer("Status")
-    filters = [(column, params.text(name).strip()) for name, column in (
-        ("AccountName", "l.sender"), ("TagName", "l.tag"), ("ToAddress", "l.rcpt"))
-        if params.text(name).strip()]
+    filters = [
+        (column, params.text(name).strip())
+        for name, column in (
+            ("AccountName", "l.sender"),
+            ("TagName", "l.tag"),
+            ("ToAddress", "l.rcpt"),
+        )
+        if params.text(name).strip()
+    ]
     if len(filters) > 1:
-        raise ApiError("InvalidParameter",
-                       "Only one of AccountName, TagName and ToAddress may be given.")
+        raise ApiError(
+            "InvalidParameter", "Only one of AccountName, TagName and ToAddress may be given."
+        )
     if status not in (None, 0, 2, 3, 4):
         raise ApiError("InvalidParameter", "Status is none of 0, 2, 3, 4.")
     begin, end = _detail_window(call)
-    conditions = ["l.account = ?", paging.condition, "o.visible_at <= ?",
-                  "l.accepted_at >= ?", "l.accepted_at < ?"]
+    conditions = [
+        "l.account = ?",
+        paging.condition,
+        "o.visible_at <= ?",
+        "l.accepted_at >= ?",
+        "l.accepted_at < ?",
+    ]
     values = [call.account.id, paging.value, call.now, begin, end]
     for column, value in filters:
         conditions.append(f"{column} = ?")
@@ -105,24 +117,30 @@ async def sender_statistics_detail_by_param(call):
         "SELECT l.seq, l.sender, l.rcpt, l.subject, l.env_id, l.options, o.*"
         " FROM ledger l JOIN outcome o"
         f" ON o.seq = l.seq WHERE {' AND '.join(conditions)} ORDER BY {paging.order} LIMIT ?",
-        (*values, length + 1))
+        (*values, length + 1),
+    )
     shown = rows[:length]
     return {
         "NextStart": paging.following(rows, length, "seq"),
-        "data": {"mailDetail": [{
-            "AccountName": from_address(row),
-            "ConfigSetId": "",
-            "ConfigSetName": "",
-            "ErrorClassification": row["classification"],
-            "IpPoolId": "",
-            "IpPoolName": "",
-            "LastUpdateTime": beijing_minute(row["at"]),
-            "Message": row["message"],
-            "Status": row["status"],
-            "Subject": row["subject"],
-            "ToAddress": row["rcpt"],
-            "UtcLastUpdateTime": str(int(row["at"])),
-        } for row in shown]},
+        "data": {
+            "mailDetail": [
+                {
+                    "AccountName": from_address(row),
+                    "ConfigSetId": "",
+                    "ConfigSetName": "",
+                    "ErrorClassification": row["classification"],
+                    "IpPoolId": "",
+                    "IpPoolName": "",
+                    "LastUpdateTime": beijing_minute(row["at"]),
+                    "Message": row["message"],
+                    "Status": row["status"],
+                    "Subject": row["subject"],
+                    "ToAddress": row["rcpt"],
+                    "UtcLastUpdateTime": str(int(row["at"])),
+                }
+                for row in shown
+            ]
+        },
     }
 
 
@@ -137,10 +155,15 @@ def _detail_window(call):
 async def sender_statistics_by_tag(call):
     """Totals per Beijing day of acceptance."""
     begin, end = window(call, "%Y-%m-%d", 31, 90)
-    conditions, values = ["l.account = ?", "l.accepted_at >= ?", "l.accepted_at < ?"], [
-        call.account.id, begin, end]
-    for name, condition in (("AccountName", "l.sender = ?"), ("TagName", "l.tag = ?"),
-                            ("Domain", "l.sender LIKE '%@' || ?")):
+    conditions, values = (
+        ["l.account = ?", "l.accepted_at >= ?", "l.accepted_at < ?"],
+        [call.account.id, begin, end],
+    )
+    for name, condition in (
+        ("AccountName", "l.sender = ?"),
+        ("TagName", "l.tag = ?"),
+        ("Domain", "l.sender LIKE '%@' || ?"),
+    ):
         if call.params.text(name):
             conditions.append(condition)
             values.append(call.params.text(name))
@@ -150,18 +173,24 @@ async def sender_statistics_by_tag(call):
         " sum(o.status IN (3, 4)) AS failed"
         " FROM ledger l LEFT JOIN outcome o ON o.seq = l.seq AND o.visible_at <= ?"
         f" WHERE {' AND '.join(conditions)} GROUP BY day ORDER BY day",
-        (-1 if call.account.settings.outcomes.withhold_statistics else call.now, *values))
+        (-1 if call.account.settings.outcomes.withhold_statistics else call.now, *values),
+    )
     return {
         "TotalCount": len(rows),
-        "data": {"stat": [{
-            "CreateTime": row["day"],
-            "faildCount": str(row["failed"] or 0),
-            "requestCount": str(row["requests"]),
-            "succeededPercent": percent(row["delivered"] or 0, row["requests"]),
-            "successCount": str(row["delivered"] or 0),
-            "unavailableCount": str(row["invalid"] or 0),
-            "unavailablePercent": percent(row["invalid"] or 0, row["requests"]),
-        } for row in rows]},
+        "data": {
+            "stat": [
+                {
+                    "CreateTime": row["day"],
+                    "faildCount": str(row["failed"] or 0),
+                    "requestCount": str(row["requests"]),
+                    "succeededPercent": percent(row["delivered"] or 0, row["requests"]),
+                    "successCount": str(row["delivered"] or 0),
+                    "unavailableCount": str(row["invalid"] or 0),
+                    "unavailablePercent": percent(row["invalid"] or 0, row["requests"]),
+                }
+                for row in rows
+            ]
+        },
     }
 
 

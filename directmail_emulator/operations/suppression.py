@@ -23,21 +23,26 @@ def query_invalid_address(call):
     else:
         begin, end = call.now - 30 * DAY, call.now + 1
     where = (call.account.id, like(call.params.text("KeyWord")), begin, end)
-    condition = ("FROM invalid WHERE account = ? AND rcpt LIKE ? ESCAPE '\\'"
-                 " AND at >= ? AND at < ?")
+    condition = "FROM invalid WHERE account = ? AND rcpt LIKE ? ESCAPE '\\' AND at >= ? AND at < ?"
     paging = Paging(call, "id")
     rows = call.store.rows(
         f"SELECT * {condition} AND {paging.condition} ORDER BY {paging.order} LIMIT ?",
-        (*where, paging.value, length + 1))
+        (*where, paging.value, length + 1),
+    )
     shown = rows[:length]
     return {
         "NextStart": paging.following(rows, length),
         "TotalCount": call.store.value(f"SELECT count(*) {condition}", where),
-        "data": {"mailDetail": [{
-            "LastUpdateTime": beijing_minute(row["at"]),
-            "ToAddress": row["rcpt"],
-            "UtcLastUpdateTime": int(row["at"]),
-        } for row in shown]},
+        "data": {
+            "mailDetail": [
+                {
+                    "LastUpdateTime": beijing_minute(row["at"]),
+                    "ToAddress": row["rcpt"],
+                    "UtcLastUpdateTime": int(row["at"]),
+                }
+                for row in shown
+            ]
+        },
     }
 
 
@@ -45,7 +50,8 @@ def query_invalid_address(call):
 def delete_invalid_address(call):
     removed = call.store.execute(
         "DELETE FROM invalid WHERE account = ? AND rcpt = ?",
-        (call.account.id, call.params["ToAddress"].strip()))
+        (call.account.id, call.params["ToAddress"].strip()),
+    )
     if not removed.rowcount:
         raise ApiError("InvalidAddress.NotFound")
     return {}
@@ -65,30 +71,37 @@ def list_block_sending(call):
     if params.integer("EndTime") is not None:
         check_future(call, params.integer("EndTime"))
     size = params.integer("MaxResults", 100, low=1, high=500)
-    conditions, values = ["account = ?", "type = ?", paging.condition], [
-        call.account.id, kind, paging.value]
+    conditions, values = (
+        ["account = ?", "type = ?", paging.condition],
+        [call.account.id, kind, paging.value],
+    )
     for name, condition, value in (
-            ("BlockEmail", "rcpt = ?", params.text("BlockEmail").strip()),
-            ("SenderEmail", "sender = ?", params.text("SenderEmail").strip()),
-            ("BeginTime", "at >= ?", params.integer("BeginTime")),
-            ("EndTime", "at < ?", _after(params.integer("EndTime")))):
+        ("BlockEmail", "rcpt = ?", params.text("BlockEmail").strip()),
+        ("SenderEmail", "sender = ?", params.text("SenderEmail").strip()),
+        ("BeginTime", "at >= ?", params.integer("BeginTime")),
+        ("EndTime", "at < ?", _after(params.integer("EndTime"))),
+    ):
         if params.text(name).strip():
             conditions.append(condition)
             values.append(value)
     rows = call.store.rows(
         f"SELECT * FROM blocked WHERE {' AND '.join(conditions)} ORDER BY {paging.order} LIMIT ?",
-        (*values, size + 1))
+        (*values, size + 1),
+    )
     shown = rows[:size]
     return {
         "MaxResults": size,
         "NextToken": paging.following(rows, size),
-        "Data": [{
-            "BlockEmail": row["rcpt"],
-            "BlockTime": int(row["at"]),
-            "Reason": row["reason"],
-            "SendTime": int(row["send_time"]),
-            "SenderEmail": _from_address(call, row),
-        } for row in shown],
+        "Data": [
+            {
+                "BlockEmail": row["rcpt"],
+                "BlockTime": int(row["at"]),
+                "Reason": row["reason"],
+                "SendTime": int(row["send_time"]),
+                "SenderEmail": _from_address(call, row),
+            }
+            for row in shown
+        ],
     }
 
 
@@ -96,7 +109,9 @@ def _from_address(call, row):
     """The From of the mail that somebody complained of or unsubscribed from."""
     mail = call.store.row(
         "SELECT sender, env_id, options FROM ledger WHERE account = ? AND rcpt = ? AND sender = ?"
-        " AND accepted_at = ?", (row["account"], row["rcpt"], row["sender"], row["send_time"]))
+        " AND accepted_at = ?",
+        (row["account"], row["rcpt"], row["sender"], row["send_time"]),
+    )
     return from_address(mail) if mail else row["sender"]
 
 
@@ -109,8 +124,13 @@ def _after(second):
 def unblock_sending(call):
     call.store.execute(
         "DELETE FROM blocked WHERE account = ? AND type = ? AND rcpt = ? AND sender = ?",
-        (call.account.id, _block_type(call), call.params["BlockEmail"].strip(),
-         call.params["SenderEmail"].strip()))
+        (
+            call.account.id,
+            _block_type(call),
+            call.params["BlockEmail"].strip(),
+            call.params["SenderEmail"].strip(),
+        ),
+    )
     return {}
 
 
@@ -127,9 +147,12 @@ def create_user_suppression(call):
         raise ApiError("EmailFormatError")
     call.store.execute(
         "INSERT OR IGNORE INTO suppression (account, address, type, created_at, last_bounce)"
-        " VALUES (?, ?, ?, ?, 0)", (call.account.id, address, kind, call.now))
-    number = call.store.value("SELECT id FROM suppression WHERE account = ? AND address = ?",
-                              (call.account.id, address))
+        " VALUES (?, ?, ?, ?, 0)",
+        (call.account.id, address, kind, call.now),
+    )
+    number = call.store.value(
+        "SELECT id FROM suppression WHERE account = ? AND address = ?", (call.account.id, address)
+    )
     return {"SuppressionId": str(number)}
 
 
@@ -141,8 +164,10 @@ def list_user_suppression(call):
     if address:
         conditions.append("address = ?")
         values.append(address)
-    for start, end, column in (("StartCreateTime", "EndCreateTime", "created_at"),
-                               ("StartBounceTime", "EndBounceTime", "last_bounce")):
+    for start, end, column in (
+        ("StartCreateTime", "EndCreateTime", "created_at"),
+        ("StartBounceTime", "EndBounceTime", "last_bounce"),
+    ):
         begin, finish = call.params.integer(start), call.params.integer(end)
         if begin is None and finish is None:
             continue
@@ -151,19 +176,25 @@ def list_user_suppression(call):
         conditions.append(f"{column} >= ? AND {column} < ?")
         values += [begin, finish + 1]
     condition = f"FROM suppression WHERE {' AND '.join(conditions)}"
-    rows = call.store.rows(f"SELECT * {condition} ORDER BY id LIMIT ? OFFSET ?",
-                           (*values, size, offset))
+    rows = call.store.rows(
+        f"SELECT * {condition} ORDER BY id LIMIT ? OFFSET ?", (*values, size, offset)
+    )
     return {
         "PageNumber": number,
         "PageSize": size,
         "TotalCount": call.store.value(f"SELECT count(*) {condition}", values),
-        "Data": {"UserSuppressions": [{
-            "Address": row["address"],
-            "CreateTime": int(row["created_at"]),
-            "LastBounceTime": int(row["last_bounce"]),
-            "SuppressionId": row["id"],
-            "Type": row["type"],
-        } for row in rows]},
+        "Data": {
+            "UserSuppressions": [
+                {
+                    "Address": row["address"],
+                    "CreateTime": int(row["created_at"]),
+                    "LastBounceTime": int(row["last_bounce"]),
+                    "SuppressionId": row["id"],
+                    "Type": row["type"],
+                }
+                for row in rows
+            ]
+        },
     }
 
 
@@ -173,9 +204,12 @@ def remove_user_suppression(call):
     if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in numbers):
         raise ApiError("InvalidParameter", "SuppressionIds are numbers with commas between.")
     with call.store.transaction():
-        removed = sum(call.store.execute(
-            "DELETE FROM suppression WHERE account = ? AND id = ?",
-            (call.account.id, int(part))).rowcount for part in numbers)
+        removed = sum(
+            call.store.execute(
+                "DELETE FROM suppression WHERE account = ? AND id = ?", (call.account.id, int(part))
+            ).rowcount
+            for part in numbers
+        )
     if not removed:
         raise ApiError("InvalidSuppression.NotFound")
     return {}

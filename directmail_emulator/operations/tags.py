@@ -14,16 +14,18 @@ def _check_name(call, name):
 
 def _tag(call):
     number = call.params.integer("TagId")
-    row = call.store.row("SELECT * FROM tag WHERE account = ? AND id = ?",
-                         (call.account.id, number))
+    row = call.store.row(
+        "SELECT * FROM tag WHERE account = ? AND id = ?", (call.account.id, number)
+    )
     if row is None:
         raise ApiError("InvalidTag.NotFound")
     return row
 
 
 def find_tag(call, name):
-    return call.store.row("SELECT * FROM tag WHERE account = ? AND name = ?",
-                          (call.account.id, name))
+    return call.store.row(
+        "SELECT * FROM tag WHERE account = ? AND name = ?", (call.account.id, name)
+    )
 
 
 @operation("CreateTag", "TagName")
@@ -37,7 +39,8 @@ def create_tag(call):
         raise ApiError("InvalidTagNumber.Malformed")
     cursor = call.store.execute(
         "INSERT INTO tag (account, name, description, created_at) VALUES (?, ?, ?, ?)",
-        (call.account.id, name, call.params.text("TagDescription"), call.now))
+        (call.account.id, name, call.params.text("TagDescription"), call.now),
+    )
     return {"TagId": str(cursor.lastrowid)}
 
 
@@ -50,7 +53,8 @@ def modify_tag(call):
         raise ApiError("InvalidTagName.Duplicate")
     call.store.execute(
         "UPDATE tag SET name = ?, description = ? WHERE id = ?",
-        (name, call.params.text("TagDescription", row["description"]), row["id"]))
+        (name, call.params.text("TagDescription", row["description"]), row["id"]),
+    )
     return {}
 
 
@@ -65,12 +69,21 @@ def query_tag_by_param(call):
     number, size, offset = call.params.page(10)
     where = (call.account.id, like(call.params.text("KeyWord")))
     condition = "FROM tag WHERE account = ? AND name LIKE ? ESCAPE '\\'"
-    rows = call.store.rows(f"SELECT * {condition} ORDER BY id DESC LIMIT ? OFFSET ?",
-                           (*where, size, offset))
+    rows = call.store.rows(
+        f"SELECT * {condition} ORDER BY id DESC LIMIT ? OFFSET ?", (*where, size, offset)
+    )
     return {
         "TotalCount": call.store.value(f"SELECT count(*) {condition}", where),
         "PageNumber": number,
         "PageSize": size,
-        "data": {"tag": [{"TagId": str(row["id"]), "TagName": row["name"],
-                          "TagDescription": row["description"]} for row in rows]},
+        "data": {
+            "tag": [
+                {
+                    "TagId": str(row["id"]),
+                    "TagName": row["name"],
+                    "TagDescription": row["description"],
+                }
+                for row in rows
+            ]
+        },
     }

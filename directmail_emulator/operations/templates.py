@@ -27,8 +27,9 @@ def fill(text, values):
 
 def find_template(call, number):
     """:raises ApiError: InvalidTemplate.NotFound"""
-    row = call.store.row("SELECT * FROM template WHERE account = ? AND id = ?",
-                         (call.account.id, number))
+    row = call.store.row(
+        "SELECT * FROM template WHERE account = ? AND id = ?", (call.account.id, number)
+    )
     if row is None:
         raise ApiError("InvalidTemplate.NotFound")
     return row
@@ -46,8 +47,9 @@ def _checked(call, old=None):
     }
     if not 0 < units(fields["name"]) <= limits.template_name:
         raise ApiError("InvalidTemplateName.Malformed")
-    other = call.store.value("SELECT id FROM template WHERE account = ? AND name = ?",
-                             (call.account.id, fields["name"]))
+    other = call.store.value(
+        "SELECT id FROM template WHERE account = ? AND name = ?", (call.account.id, fields["name"])
+    )
     if other is not None and (old is None or other != old["id"]):
         raise ApiError("InvalidTemplateName.Duplicate")
     if units(fields["nickname"]) > limits.template_nickname:
@@ -59,12 +61,13 @@ def _checked(call, old=None):
         raise ApiError("InvalidTemplateText.Malformed")
     names = set(PLACEHOLDER.findall(fields["subject"] + fields["text"])) - set(BUILT_IN)
     if len(names) > limits.template_variables:
-        raise ApiError("InvalidTemplateText.Malformed",
-                       f"It has more than {limits.template_variables} variables.")
+        raise ApiError(
+            "InvalidTemplateText.Malformed",
+            f"It has more than {limits.template_variables} variables.",
+        )
     broken = _BROKEN.search(_without_code(fields["text"]) + fields["subject"])
     if broken:
-        raise ApiError("InvalidTemplateText.Malformed",
-                       f"A variable has letters only: {broken[0]}")
+        raise ApiError("InvalidTemplateText.Malformed", f"A variable has letters only: {broken[0]}")
     fields["text"] = _stored(fields["text"], call.rules.stored_text)
     return fields
 
@@ -78,10 +81,13 @@ def _stored(text, form):
         return re.sub(r"\r?\n", "\r\n", re.sub(r"(</(?:p|div|td|tr|h\d)>)", r"\1\n", text)) + "\r\n"
     if form == "entities":
         return "".join(
-            part if part[:1] == "<" else
-            "".join(char if ord(char) < 128 else f"&#{ord(char)};" for char in part)
-            .replace("'", "&#39;")
-            for part in _MARKUP.split(text))
+            part
+            if part[:1] == "<"
+            else "".join(char if ord(char) < 128 else f"&#{ord(char)};" for char in part).replace(
+                "'", "&#39;"
+            )
+            for part in _MARKUP.split(text)
+        )
     return text
 
 
@@ -98,8 +104,7 @@ def _review_due(call):
 
 @operation("CreateTemplate", "TemplateName")
 def create_template(call):
-    count = call.store.value("SELECT count(*) FROM template WHERE account = ?",
-                             (call.account.id,))
+    count = call.store.value("SELECT count(*) FROM template WHERE account = ?", (call.account.id,))
     if call.params.integer("TemplateType", 0) != 0:
         raise ApiError("InvalidParameter", "Only mail templates (TemplateType 0) are supported.")
     if count >= call.limits.templates:
@@ -110,7 +115,8 @@ def create_template(call):
             "INSERT INTO template (account, name, nickname, subject, text, remark, status,"
             " comment, created_at, changed_at, review_due)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?)",
-            (call.account.id, *fields.values(), PENDING, call.now, call.now, _review_due(call)))
+            (call.account.id, *fields.values(), PENDING, call.now, call.now, _review_due(call)),
+        )
     call.core.wake()
     return {"TemplateId": cursor.lastrowid}
 
@@ -121,13 +127,22 @@ def modify_template(call):
     fields = _checked(call, old)
     content_changed = any(fields[name] != old[name] for name in ("nickname", "subject", "text"))
     loses = call.rules.modified_template_loses_approval and (
-        content_changed or old["status"] != APPROVED)
+        content_changed or old["status"] != APPROVED
+    )
     status, due = (PENDING, _review_due(call)) if loses else (old["status"], old["review_due"])
     call.store.execute(
         "UPDATE template SET name = ?, nickname = ?, subject = ?, text = ?, remark = ?,"
         " status = ?, comment = ?, review_due = ?, changed_at = ?, content = ? WHERE id = ?",
-        (*fields.values(), status, "" if loses else old["comment"], due, call.now,
-         None if content_changed else old["content"], old["id"]))
+        (
+            *fields.values(),
+            status,
+            "" if loses else old["comment"],
+            due,
+            call.now,
+            None if content_changed else old["content"],
+            old["id"],
+        ),
+    )
     call.core.wake()
     return {}
 
@@ -161,22 +176,28 @@ def query_template_by_param(call):
     number, size, offset = call.params.page(20)
     where = (call.account.id, like(call.params.text("KeyWord")))
     condition = "FROM template WHERE account = ? AND name LIKE ? ESCAPE '\\'"
-    rows = call.store.rows(f"SELECT * {condition} ORDER BY id DESC LIMIT ? OFFSET ?",
-                           (*where, size, offset))
+    rows = call.store.rows(
+        f"SELECT * {condition} ORDER BY id DESC LIMIT ? OFFSET ?", (*where, size, offset)
+    )
     return {
         "TotalCount": call.store.value(f"SELECT count(*) {condition}", where),
         "PageNumber": number,
         "PageSize": size,
-        "data": {"template": [{
-            "CreateTime": beijing_minute(row["created_at"]),
-            "SmsStatus": 0,
-            "SmsTemplateCode": 0,
-            "Smsrejectinfo": 0,
-            "TemplateComment": row["comment"],
-            "TemplateId": str(row["id"]),
-            "TemplateName": row["name"],
-            "TemplateStatus": str(row["status"]),
-            "TemplateType": 0,
-            "UtcCreatetime": int(row["created_at"]),
-        } for row in rows]},
+        "data": {
+            "template": [
+                {
+                    "CreateTime": beijing_minute(row["created_at"]),
+                    "SmsStatus": 0,
+                    "SmsTemplateCode": 0,
+                    "Smsrejectinfo": 0,
+                    "TemplateComment": row["comment"],
+                    "TemplateId": str(row["id"]),
+                    "TemplateName": row["name"],
+                    "TemplateStatus": str(row["status"]),
+                    "TemplateType": 0,
+                    "UtcCreatetime": int(row["created_at"]),
+                }
+                for row in rows
+            ]
+        },
     }

@@ -9,8 +9,11 @@ from .statistics import percent, window
 async def _days(call, longest_days):
     begin, end = window(call, "%Y-%m-%d", longest_days, call.rules.tracking_window_days)
     conditions, values = [], []
-    for name, condition in (("AccountName", "l.sender = ?"), ("TagName", "l.tag = ?"),
-                            ("Domain", "l.sender LIKE '%@' || ?")):
+    for name, condition in (
+        ("AccountName", "l.sender = ?"),
+        ("TagName", "l.tag = ?"),
+        ("Domain", "l.sender LIKE '%@' || ?"),
+    ):
         if call.params.text(name):
             conditions.append(condition)
             values.append(call.params.text(name))
@@ -19,13 +22,15 @@ async def _days(call, longest_days):
         "SELECT date(l.accepted_at + 28800, 'unixepoch') AS day, count(*) AS mails"
         " FROM ledger l WHERE l.account = ? AND l.accepted_at >= ? AND l.accepted_at < ?"
         f" AND json_extract(l.options, '$.click_trace'){chosen} GROUP BY day",
-        (call.account.id, begin, end, *values))
+        (call.account.id, begin, end, *values),
+    )
     activity = await call.store.read(
         "SELECT date(l.accepted_at + 28800, 'unixepoch') AS day, a.kind, count(*) AS times,"
         " count(DISTINCT l.rcpt) AS people FROM activity a JOIN ledger l ON l.seq = a.seq"
         " WHERE a.account = ? AND a.tracked AND l.accepted_at >= ? AND l.accepted_at < ?"
         f" AND a.at <= ?{chosen} GROUP BY day, a.kind",
-        (call.account.id, begin, end, call.now, *values))
+        (call.account.id, begin, end, call.now, *values),
+    )
     days = {row["day"]: {"mails": row["mails"]} for row in mails}
     for row in activity:
         days.setdefault(row["day"], {"mails": 0})[row["kind"]] = (row["times"], row["people"])
@@ -55,12 +60,20 @@ async def _answer(call, longest_days):
     number, size, offset = call.params.page(10)
     days = await _days(call, longest_days)
     stats = [_stat(day, days[day]) for day in sorted(days)]
-    shown = stats[offset:offset + size]
+    shown = stats[offset : offset + size]
     pages = -(-len(stats) // size)
     last = shown[-1]["CreateTime"] if shown else ""
-    return shown, pages, {
-        "OffsetCreateTime": last, "OffsetCreateTimeDesc": last, "PageNo": number,
-        "PageSize": size, "Total": len(stats)}
+    return (
+        shown,
+        pages,
+        {
+            "OffsetCreateTime": last,
+            "OffsetCreateTimeDesc": last,
+            "PageNo": number,
+            "PageSize": size,
+            "Total": len(stats),
+        },
+    )
 
 
 @operation("GetTrackList", "StartTime", "EndTime")

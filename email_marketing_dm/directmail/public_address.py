@@ -51,9 +51,7 @@ def find_problem(url: str | None) -> str | None:
         return "malformed"
     if parts.query or parts.fragment or not parts.path.isascii():
         return "malformed"
-    return find_host_problem(host.rstrip(".")) or (
-        "scheme" if parts.scheme != "https" else None
-    )
+    return find_host_problem(host.rstrip(".")) or ("scheme" if parts.scheme != "https" else None)
 
 
 def find_host_problem(host: str) -> str | None:

@@ -206,9 +206,7 @@ def find_echo(data: Mapping[str, object]) -> tuple[str, str, str] | None:
     return None
 
 
-def _public_key(
-    url: str, certificate: Callable[[str], bytes], test_mode: bool
-) -> RSAPublicKey:
+def _public_key(url: str, certificate: Callable[[str], bytes], test_mode: bool) -> RSAPublicKey:
     """Return the RSA key of the certificate at ``url``, on one of CERTIFICATE_HOSTS.
 
     :raise PushRefused: another host, or no certificate

@@ -30,9 +30,7 @@ class AdaptiveRate:
     :param clock: returns monotonic seconds
     """
 
-    def __init__(
-        self, rate_per_second: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rate_per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         if rate_per_second <= 0:
             raise ValueError("The rate must be above 0.")
         self._full = float(rate_per_second)

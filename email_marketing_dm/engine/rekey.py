@@ -252,9 +252,7 @@ def _read_encrypted(env, rekey, table, chunk, encrypted, evidence):
         for number, value, company_id in rows
         if (key := rekey.reader.find_key(value, company_id)[0])
     ]
-    return SQL(", ").join(
-        SQL("(%s::int, %s::text)", *pair) for pair in (read or [(None, None)])
-    )
+    return SQL(", ").join(SQL("(%s::int, %s::text)", *pair) for pair in (read or [(None, None)]))
 
 
 def _merge_optouts(env, targets):
@@ -305,9 +303,7 @@ def _convert_match_keys(env, rekey, chunk):
                 rekey.old == rekey.new,
                 f"!{rekey.old}:",
                 SQL(", ").join(
-                    SQL(
-                        "(%s::int, %s::text)", number, rekey.reader.find_key(value, company_id)[0]
-                    )
+                    SQL("(%s::int, %s::text)", number, rekey.reader.find_key(value, company_id)[0])
                     for number, value, company_id in rows
                 ),
             )

@@ -33,11 +33,7 @@ def seen_person(env, person, bare, query=None):
     :rtype: SQL
     """
     contact = SQL("%s.partner_id", person)
-    seen = (
-        seen_contact(env, contact)
-        if query is None
-        else _join_contacts(env, query, contact)
-    )
+    seen = seen_contact(env, contact) if query is None else _join_contacts(env, query, contact)
     return SQL(
         """CASE WHEN %(person)s.partner_id IS NOT NULL THEN %(contact)s
                 WHEN %(person)s.res_id IS NOT NULL THEN %(record)s

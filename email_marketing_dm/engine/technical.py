@@ -87,9 +87,7 @@ def check_named(model, field, value):
         isinstance(found, str) for found in values
     ):
         raise ValueError(
-            model.env._(
-                "%(model)s is a technical model. Its names can't be searched.", model=name
-            )
+            model.env._("%(model)s is a technical model. Its names can't be searched.", model=name)
         )
 
 

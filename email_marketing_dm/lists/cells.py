@@ -141,7 +141,7 @@ def _cut(text: str) -> list[str]:
     """Return the pieces of a cell between separators."""
     wrapped = _WRAPPED.match(text)
     # Quotes around the whole cell, left over from CSV; not those of '"Alice" <alice@...>'.
-    if wrapped and not (set("\"“”„") & set(wrapped[2])):
+    if wrapped and not (set('"“”„') & set(wrapped[2])):
         text = wrapped[2]
     pattern = _BROKEN_PIECE if text.count('"') % 2 else _PIECE
     return [piece.strip() for piece in pattern.findall(text) if piece.strip()]

@@ -155,8 +155,7 @@ _SCRIPTS = (
 )  # fmt: skip
 _SCRIPT = re.compile("|".join(f"(?P<{name}>[{chars}])" for name, chars in _SCRIPTS))
 _COMMON_SIGNS = frozenset(
-    "“”„‘’‚–—…€№™«»·•°§¿¡₪\xa0"
-    "、。・（），；：！？「」『』【】《》～￥＠㈱㈲①②③④⑤　"
+    "“”„‘’‚–—…€№™«»·•°§¿¡₪\xa0、。・（），；：！？「」『』【】《》～￥＠㈱㈲①②③④⑤　"
 )
 # Letters that a code page has but its languages hardly use.
 _RARE = {

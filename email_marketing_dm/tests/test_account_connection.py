@@ -66,8 +66,9 @@ class TestAccountConnection(DirectmailCommon):
             ("127.0.0.1", "gateway"),
         ):
             self.configure(directmail_test_endpoints=allowed)
-            with self.subTest(endpoint), self.assertRaisesRegex(
-                ValidationError, "directmail_test_endpoints"
+            with (
+                self.subTest(endpoint),
+                self.assertRaisesRegex(ValidationError, "directmail_test_endpoints"),
             ):
                 self._make(endpoint=endpoint)
         self.configure(directmail_test_endpoints="gateway.internal, 127.0.0.1:8080")

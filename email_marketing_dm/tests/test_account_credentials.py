@@ -179,9 +179,7 @@ class TestReplaceKey(CredentialsCase):
             dispatcher.close()
         self.env.invalidate_all()
         self.assertEqual((self.account.state, task.state), ("active", "sending"))
-        self.assertIn(
-            ("SingleSendMail", "InvalidAccessKeyId.NotFound"), self.emulator.calls()
-        )
+        self.assertIn(("SingleSendMail", "InvalidAccessKeyId.NotFound"), self.emulator.calls())
         self._run_cron()
         self.assertEqual((task.state, task.sent_count), ("done", 2))
         self.assertEqual(set(self.callers("SingleSendMail")[-2:]), {third["access_key_id"]})

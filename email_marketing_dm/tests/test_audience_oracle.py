@@ -136,8 +136,9 @@ class TestAudienceOracle(UploadMixin, DirectmailCommon):
         self.env.flush_all()
         for outcome, odd in (("delivered", 0), ("failed", 1)):
             members = self.mixed.sudo().member_ids.filtered(
-                lambda member, odd=odd: self._person_of(member) != TWICE
-                and self._person_of(member)[1] % 2 == odd
+                lambda member, odd=odd: (
+                    self._person_of(member) != TWICE and self._person_of(member)[1] % 2 == odd
+                )
             )
             self.env.cr.execute(
                 """INSERT INTO directmail_delivery

@@ -148,9 +148,7 @@ class TestConversion(DirectmailCommon):
                 self._delivery(task, self.people[0]).clicked_at = clicked
                 leads = [
                     self._win(self.people[0], 5, clicked, date_deadline=first),
-                    self._win(
-                        self.people[0], 7, clicked, date_deadline=first - timedelta(days=1)
-                    ),
+                    self._win(self.people[0], 7, clicked, date_deadline=first - timedelta(days=1)),
                 ]
                 self._count_later(task)
                 self.assertEqual(task.revenue, 5)

@@ -60,9 +60,7 @@ class FirstContactCase(DirectmailCommon):
         return self.contact.step_ids.filtered(lambda step: step.name == name).message
 
     def found(self):
-        return {
-            row.name: row.observed for row in self.account.behavior_ids.filtered("observed")
-        }
+        return {row.name: row.observed for row in self.account.behavior_ids.filtered("observed")}
 
     def approve(self):
         self.emulator.approve(self.contact.sudo().remote_ref)

@@ -40,7 +40,7 @@ class TestMailHtml(DirectmailCommon):
         self.assertEqual(find_errors(template.submitted_text), [])
 
     def test_the_checker_finds_what_is_wrong(self):
-        page = '<!DOCTYPE html><html><head><title>T</title></head><body>%s</body></html>'
+        page = "<!DOCTYPE html><html><head><title>T</title></head><body>%s</body></html>"
         self.assertEqual(find_errors(page % "<p>x</p>"), [])
         for wrong in ("<p><div>x</div></p>", "<b><p>x</b></p>", "<td>x</td>", "<!-- a -- b -->"):
             self.assertTrue(find_errors(page % wrong), wrong)

@@ -323,8 +323,10 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         """Deliveries, members, rows of uploads and the blacklist have the keys of before, anew."""
         self._mail(self.people)
         self.env["mail.blacklist"].create({"email": "eve@example.com"})
-        upload = self.env["directmail.upload"].with_user(self.user).create(
-            {"name": "List", "source": "paste", "pasted": "fay@example.com"}
+        upload = (
+            self.env["directmail.upload"]
+            .with_user(self.user)
+            .create({"name": "List", "source": "paste", "pasted": "fay@example.com"})
         )
         self.env.cr.execute(
             """INSERT INTO directmail_upload_line (upload_id, number, value, status, email,
@@ -339,8 +341,12 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         )
         with self._on_server_with() as key, patch.object(rekey, "CHUNK", 2):
             self._rekey()
-            for table in ("directmail_delivery", "directmail_audience_member",
-                          "directmail_upload_line", "mail_blacklist"):
+            for table in (
+                "directmail_delivery",
+                "directmail_audience_member",
+                "directmail_upload_line",
+                "mail_blacklist",
+            ):
                 self.env.cr.execute(
                     f"SELECT email, address_key FROM {table} WHERE address_key IS NOT NULL"
                 )

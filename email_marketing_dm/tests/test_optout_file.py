@@ -45,8 +45,10 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         return self.url_open("/directmail/optouts.csv")
 
     def _import(self, content, **vals):
-        wizard = self.env["directmail.optout.import"].with_user(self.admin).create(
-            {"file": base64.b64encode(content), **vals}
+        wizard = (
+            self.env["directmail.optout.import"]
+            .with_user(self.admin)
+            .create({"file": base64.b64encode(content), **vals})
         )
         wizard.action_import()
         self.env.invalidate_all()

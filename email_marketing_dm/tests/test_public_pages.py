@@ -168,9 +168,7 @@ class TestPublicPages(DirectmailMixin, HttpCase):
                     self.assertEqual(routing["methods"], ["GET"])
                     self.assertTrue(routing["readonly"])
                     continue
-                self.assertLessEqual(
-                    set(rule.arguments), set(routing["recipient_parameters"])
-                )
+                self.assertLessEqual(set(rule.arguments), set(routing["recipient_parameters"]))
                 self.assertFalse(routing["save_session"])
                 self.assertFalse(routing["sitemap"])
                 self.assertNotEqual({"GET", "POST"}, set(routing["methods"]))

@@ -243,7 +243,7 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
 
     def test_names_are_texts_wherever_they_stand(self):
         """No template, placeholder, tag or header line, in the mail, its subject and the pages."""
-        name = "<t t-out=\"1+1\"/>{{ 7*7 }}{Token}${7*7}\r\nBcc: eve@example.com<script>"
+        name = '<t t-out="1+1"/>{{ 7*7 }}{Token}${7*7}\r\nBcc: eve@example.com<script>'
         people = self._make_people("yan@example.com", name=name)
         self.account.company_id.sudo().name = name
         task = self._make_task(self._make_audience(people), self.task.template_id)

@@ -162,6 +162,7 @@ class TestTens(SeenMixin, DirectmailCommon):
             with self.subTest(guess):
                 self.assertGreater(len(answers), 1)
 
+
 @tagged("post_install", "-at_install")
 class TestEncryptedAreNotFound(SeenMixin, DirectmailCommon):
     """Lists of addresses in clear never act on encrypted people."""

@@ -121,9 +121,7 @@ class TestTensTask(SeenMixin, DirectmailCommon):
 
     def test_task_that_is_cancelled_at_once(self):
         lent = self._lend()
-        tasks = [
-            self._attack(guess, exclude=lent) for guess in (PRIVATE, "nobody@example.com")
-        ]
+        tasks = [self._attack(guess, exclude=lent) for guess in (PRIVATE, "nobody@example.com")]
         for task in tasks:
             task.action_cancel()
         self._compare(*map(self._as_marketer, tasks))

@@ -15,6 +15,7 @@ from directmail_emulator.testing import Emulator  # noqa: E402
 
 try:  # installed, its plugin brings these fixtures by itself; from the checkout, we do
     import importlib.metadata
+
     importlib.metadata.distribution("directmail-emulator")
 except importlib.metadata.PackageNotFoundError:
     from directmail_emulator.pytest_plugin import directmail, directmail_factory  # noqa: F401
@@ -57,7 +58,9 @@ def account(emulator):
 @pytest.fixture
 def faulty(account):
     """Adds faults for this test's account only."""
+
     def add(kind, **details):
         return account.emulator.set_fault(kind, account=account.key, **details)
+
     yield add
     account.emulator.clear_faults()

@@ -43,17 +43,27 @@ class Account:
     def client(self, **changes):
         """An SDK client; changes are for its `Config`."""
         token = changes.pop("token", None)
-        return Client(Config(**{
-            "access_key_id": self.key, "access_key_secret": self.secret,
-            "endpoint": self.endpoint, "protocol": "http", "security_token": token,
-            "read_timeout": 10000, "connect_timeout": 2000, **changes}))
+        return Client(
+            Config(
+                **{
+                    "access_key_id": self.key,
+                    "access_key_secret": self.secret,
+                    "endpoint": self.endpoint,
+                    "protocol": "http",
+                    "security_token": token,
+                    "read_timeout": 10000,
+                    "connect_timeout": 2000,
+                    **changes,
+                }
+            )
+        )
 
     def call(self, action, /, **fields):
         """Call an operation by its SDK method; the answer is the SDK's own body model."""
         request_name = "".join(part.capitalize() for part in action.split("_")) + "Request"
         request_name = {
-            "SenderStatisticsByTagNameAndBatchIdRequest":
-                "SenderStatisticsByTagNameAndBatchIDRequest"}.get(request_name, request_name)
+            "SenderStatisticsByTagNameAndBatchIdRequest": "SenderStatisticsByTagNameAndBatchIDRequest"
+        }.get(request_name, request_name)
         if action == "get_user":
             return self.sdk.get_user().body
         request = getattr(models, request_name)(**fields)
@@ -63,12 +73,22 @@ class Account:
         """SingleSendMail with an own body unless something else is given; None leaves out."""
         return self.call("single_send_mail", **send_fields(to, **fields))
 
-    def approved(self, name="Welcome", subject="Hello {Name}", text="<body>Hi {Name}</body>",
-                 nickname="Example"):
+    def approved(
+        self,
+        name="Welcome",
+        subject="Hello {Name}",
+        text="<body>Hi {Name}</body>",
+        nickname="Example",
+    ):
         """The id of a new, approved template, as a text."""
-        number = self.call("create_template", template_name=name, template_subject=subject,
-                           template_text=text, template_nick_name=nickname,
-                           template_type=0).template_id
+        number = self.call(
+            "create_template",
+            template_name=name,
+            template_subject=subject,
+            template_text=text,
+            template_nick_name=nickname,
+            template_type=0,
+        ).template_id
         self.emulator.approve(number)
         return str(number)
 
@@ -84,8 +104,14 @@ class Account:
 
 def send_fields(to="anna@example.org", **fields):
     fields = {
-        "account_name": NEWS, "address_type": 1, "reply_to_address": "false", "to_address": to,
-        "subject": "Hello", "html_body": "<html><body><p>Hi</p></body></html>", **fields}
+        "account_name": NEWS,
+        "address_type": 1,
+        "reply_to_address": "false",
+        "to_address": to,
+        "subject": "Hello",
+        "html_body": "<html><body><p>Hi</p></body></html>",
+        **fields,
+    }
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -114,18 +140,32 @@ def sign(secret, method, path, query, headers, body):
     """An ACS3 Authorization value, made without the SDK and without the emulator's code."""
     names = sorted(name.lower() for name in headers)
     lowered = {name.lower(): value for name, value in headers.items()}
-    canonical = "\n".join([
-        method, path,
-        "&".join(f"{quote(k, safe='~')}={quote(v, safe='~')}" for k, v in sorted(query.items())),
-        "".join(f"{name}:{lowered[name].strip()}\n" for name in names), ";".join(names),
-        hashlib.sha256(body).hexdigest()])
+    canonical = "\n".join(
+        [
+            method,
+            path,
+            "&".join(
+                f"{quote(k, safe='~')}={quote(v, safe='~')}" for k, v in sorted(query.items())
+            ),
+            "".join(f"{name}:{lowered[name].strip()}\n" for name in names),
+            ";".join(names),
+            hashlib.sha256(body).hexdigest(),
+        ]
+    )
     text = "ACS3-HMAC-SHA256\n" + hashlib.sha256(canonical.encode()).hexdigest()
     digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
     return names, digest
 
 
-def signed_request(account, action, query=None, body=b"", method="POST", headers=None,
-                   content_type="application/x-www-form-urlencoded"):
+def signed_request(
+    account,
+    action,
+    query=None,
+    body=b"",
+    method="POST",
+    headers=None,
+    content_type="application/x-www-form-urlencoded",
+):
     """A requests.PreparedRequest that is signed correctly."""
     query = query or {}
     headers = {
@@ -139,8 +179,10 @@ def signed_request(account, action, query=None, body=b"", method="POST", headers
         **(headers or {}),
     }
     names, digest = sign(account.secret, method, "/", query, headers, body)
-    headers["Authorization"] = (f"ACS3-HMAC-SHA256 Credential={account.key},"
-                                f"SignedHeaders={';'.join(names)},Signature={digest}")
+    headers["Authorization"] = (
+        f"ACS3-HMAC-SHA256 Credential={account.key},"
+        f"SignedHeaders={';'.join(names)},Signature={digest}"
+    )
     text = "&".join(f"{quote(k, safe='~')}={quote(v, safe='~')}" for k, v in query.items())
     request = requests.Request(method, f"http://{account.endpoint}/", headers=headers, data=body)
     prepared = request.prepare()

@@ -109,8 +109,9 @@ def test_templates_may_be_refused_for_batch_senders(account):
     code = refusal(account, template=template(number), html_body=None)
     assert code == "InvalidMailAddressSendType.Malformed"
     assert account.send(html_body="<p>a body</p>").env_id
-    sent = account.send(account_name="service@mail.example.com", template=template(number),
-                        html_body=None)
+    sent = account.send(
+        account_name="service@mail.example.com", template=template(number), html_body=None
+    )
     assert sent.env_id
 
 
@@ -154,17 +155,23 @@ def test_pages_in_either_order_with_either_cursor(account, order, form):
     assert refusal_of(account, next_start="nonsense") == "InvalidParameter"
 
 
-@pytest.mark.parametrize("days, end, window, future, code", [
-    (29, 0, 29, "refuse", None), (30, 0, 29, "refuse", "InvalidDate.Malformed"),
-    (30, 0, 30, "refuse", None), (1, 2, 29, "refuse", "InvalidDate.Malformed"),
-    (1, 2, 29, "accept", None),
-])
+@pytest.mark.parametrize(
+    "days, end, window, future, code",
+    [
+        (29, 0, 29, "refuse", None),
+        (30, 0, 29, "refuse", "InvalidDate.Malformed"),
+        (30, 0, 30, "refuse", None),
+        (1, 2, 29, "refuse", "InvalidDate.Malformed"),
+        (1, 2, 29, "accept", None),
+    ],
+)
 def test_periods_of_records(account, days, end, window, future, code):
     behave(account, "detail_window", window)
     behave(account, "future_end", future)
     now = time.time() + 8 * 3600 + end * 60
-    start, finish = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment))
-                     for moment in (now - days * 86400, now))
+    start, finish = (
+        time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment)) for moment in (now - days * 86400, now)
+    )
     assert refusal_of(account, start_time=start, end_time=finish) == code
 
 
@@ -187,9 +194,15 @@ def test_idle_connections_are_forgotten_closed_or_kept(account, behavior):
 
     def call():
         signed = f"ACS3-HMAC-SHA256 Credential={account.key},SignedHeaders=,Signature="
-        connection.request("POST", "/", headers={
-            "x-acs-action": "DescAccountSummary", "x-acs-version": "2015-11-23",
-            "Authorization": signed})
+        connection.request(
+            "POST",
+            "/",
+            headers={
+                "x-acs-action": "DescAccountSummary",
+                "x-acs-version": "2015-11-23",
+                "Authorization": signed,
+            },
+        )
         return connection.getresponse().read()
 
     assert call() and call(), "in use"

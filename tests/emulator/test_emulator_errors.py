@@ -19,60 +19,68 @@ def refusal(account, **fields):
 LONG = "x" * 190 + "@example.org"
 
 
-@pytest.mark.parametrize("fields, code", [
-    ({"account_name": None}, "MissingParameter"),
-    ({"to": None}, "MissingParameter"),
-    ({"subject": None}, "MissingParameter"),
-    ({"address_type": None}, "MissingParameter"),
-    ({"reply_to_address": None}, "MissingParameter"),
-    ({"account_name": "no address"}, "InvalidMailAddressName.Malformed"),
-    ({"account_name": "other@mail.example.com"}, "InvalidMailAddress.NotFound"),
-    ({"account_name": "frozen@mail.example.com"}, "InvalidMailAddressStatus.Malformed"),
-    ({"account_name": "news@broken.example.com"}, "InvalidMailAddressDomain.Malformed"),
-    ({"address_type": 2}, "InvalidAddressType.Malformed"),
-    ({"reply_to_address": "perhaps"}, "InvalidParameter"),
-    ({"reply_to_address": ""}, "InvalidParameter"),
-    ({"to": "no address"}, "InvalidToAddress"),
-    ({"to": "anna@example.org,@"}, "InvalidToAddress"),
-    ({"to": ","}, "InvalidToAddress"),
-    ({"to": "änna@example.org"}, "InvalidToAddress"),
-    ({"to": "a..b@example.org"}, "InvalidToAddress"),
-    ({"to": LONG}, "EmailLengthError"),
-    ({"to": ",".join(f"p{n}@example.org" for n in range(101))}, "InvalidToAddress"),
-    ({"bcc_address": "a@b.cc,b@b.cc,c@b.cc"}, "InvalidBccAddress.Malformed"),
-    ({"html_body": None}, "InvalidBody"),
-    ({"html_body": " ", "text_body": ""}, "InvalidBody"),
-    ({"html_body": "x" * (8 * 1024 * 1024 + 1)}, "InvalidBody"),
-    ({"subject": ""}, "InvalidSubject.Malformed"),
-    ({"subject": "x" * 101}, "InvalidSubject.Malformed"),
-    ({"from_alias": "x" * 15}, "InvalidFromAlias.Malformed"),
-    ({"from_alias": "\U0001f338" * 8}, "InvalidFromAlias.Malformed"),
-    ({"subject": "\U0001f338" * 51}, "InvalidSubject.Malformed"),
-    ({"reply_address": "nobody"}, "InvalidReplyAddress.Malformed"),
-    ({"reply_address_alias": "x" * 16}, "InvalidReplyAddressAlias.Malformed"),
-    ({"headers": "no json"}, "InvalidHeaders.Malformed"),
-    ({"headers": "[1]"}, "InvalidHeaders.Malformed"),
-    ({"headers": json.dumps({"X-User-A": 1})}, "InvalidHeaders.Malformed"),
-    ({"headers": json.dumps({"X-User-A": "a\r\nBcc: x"})}, "InvalidHeaders.Malformed"),
-    ({"tag_name": "not_there"}, "InvalidTag.NotFound"),
-    ({"tag_name": "no tag!"}, "InvalidTagName.Malformed"),
-    ({"click_trace": "1"}, "InvalidTagName.Malformed"),
-    ({"click_trace": "2"}, "InvalidParameter"),
-    ({"un_subscribe_link_type": "maybe"}, "InvalidParameter"),
-    ({"un_subscribe_filter_level": "maybe"}, "InvalidParameter"),
-    ({"subject": "You are a Lottery Winner"}, "InvalidSendMail.Spam"),
-    ({"html_body": "<p>cheap VIAGRA</p>"}, "InvalidSendMail.Spam"),
-    ({"from_alias": "x", "text_body": "lottery WINNER"}, "InvalidSendMail.Spam"),
-    ({"template": template("77")}, "InvalidTemplate.NotFound"),
-    ({"template": template("x")}, "InvalidTemplate.NotFound"),
-])
+@pytest.mark.parametrize(
+    "fields, code",
+    [
+        ({"account_name": None}, "MissingParameter"),
+        ({"to": None}, "MissingParameter"),
+        ({"subject": None}, "MissingParameter"),
+        ({"address_type": None}, "MissingParameter"),
+        ({"reply_to_address": None}, "MissingParameter"),
+        ({"account_name": "no address"}, "InvalidMailAddressName.Malformed"),
+        ({"account_name": "other@mail.example.com"}, "InvalidMailAddress.NotFound"),
+        ({"account_name": "frozen@mail.example.com"}, "InvalidMailAddressStatus.Malformed"),
+        ({"account_name": "news@broken.example.com"}, "InvalidMailAddressDomain.Malformed"),
+        ({"address_type": 2}, "InvalidAddressType.Malformed"),
+        ({"reply_to_address": "perhaps"}, "InvalidParameter"),
+        ({"reply_to_address": ""}, "InvalidParameter"),
+        ({"to": "no address"}, "InvalidToAddress"),
+        ({"to": "anna@example.org,@"}, "InvalidToAddress"),
+        ({"to": ","}, "InvalidToAddress"),
+        ({"to": "änna@example.org"}, "InvalidToAddress"),
+        ({"to": "a..b@example.org"}, "InvalidToAddress"),
+        ({"to": LONG}, "EmailLengthError"),
+        ({"to": ",".join(f"p{n}@example.org" for n in range(101))}, "InvalidToAddress"),
+        ({"bcc_address": "a@b.cc,b@b.cc,c@b.cc"}, "InvalidBccAddress.Malformed"),
+        ({"html_body": None}, "InvalidBody"),
+        ({"html_body": " ", "text_body": ""}, "InvalidBody"),
+        ({"html_body": "x" * (8 * 1024 * 1024 + 1)}, "InvalidBody"),
+        ({"subject": ""}, "InvalidSubject.Malformed"),
+        ({"subject": "x" * 101}, "InvalidSubject.Malformed"),
+        ({"from_alias": "x" * 15}, "InvalidFromAlias.Malformed"),
+        ({"from_alias": "\U0001f338" * 8}, "InvalidFromAlias.Malformed"),
+        ({"subject": "\U0001f338" * 51}, "InvalidSubject.Malformed"),
+        ({"reply_address": "nobody"}, "InvalidReplyAddress.Malformed"),
+        ({"reply_address_alias": "x" * 16}, "InvalidReplyAddressAlias.Malformed"),
+        ({"headers": "no json"}, "InvalidHeaders.Malformed"),
+        ({"headers": "[1]"}, "InvalidHeaders.Malformed"),
+        ({"headers": json.dumps({"X-User-A": 1})}, "InvalidHeaders.Malformed"),
+        ({"headers": json.dumps({"X-User-A": "a\r\nBcc: x"})}, "InvalidHeaders.Malformed"),
+        ({"tag_name": "not_there"}, "InvalidTag.NotFound"),
+        ({"tag_name": "no tag!"}, "InvalidTagName.Malformed"),
+        ({"click_trace": "1"}, "InvalidTagName.Malformed"),
+        ({"click_trace": "2"}, "InvalidParameter"),
+        ({"un_subscribe_link_type": "maybe"}, "InvalidParameter"),
+        ({"un_subscribe_filter_level": "maybe"}, "InvalidParameter"),
+        ({"subject": "You are a Lottery Winner"}, "InvalidSendMail.Spam"),
+        ({"html_body": "<p>cheap VIAGRA</p>"}, "InvalidSendMail.Spam"),
+        ({"from_alias": "x", "text_body": "lottery WINNER"}, "InvalidSendMail.Spam"),
+        ({"template": template("77")}, "InvalidTemplate.NotFound"),
+        ({"template": template("x")}, "InvalidTemplate.NotFound"),
+    ],
+)
 def test_single_send_mail_refuses(account, fields, code):
     assert refusal(account, **fields) == code
 
 
 def test_limits_are_the_last_good_value(account):
-    account.send(subject="x" * 100, from_alias="x" * 14, reply_address_alias="x" * 15,
-                 bcc_address="a@b.cc,b@b.cc", to=",".join(f"p{n}@b.cc" for n in range(100)))
+    account.send(
+        subject="x" * 100,
+        from_alias="x" * 14,
+        reply_address_alias="x" * 15,
+        bcc_address="a@b.cc,b@b.cc",
+        to=",".join(f"p{n}@b.cc" for n in range(100)),
+    )
     account.send("x" * 180 + "@example.org")
     account.send(subject="\U0001f338" * 50, from_alias="\U0001f338" * 7)
     assert len(account.ledger()) == 104
@@ -126,8 +134,9 @@ def test_daily_quota(account):
 
 
 def test_a_sender_may_have_a_quota_of_its_own(account):
-    account.configure(senders=[{"address": NEWS, "daily_count": 2},
-                               {"address": "offers@mail.example.com"}])
+    account.configure(
+        senders=[{"address": NEWS, "daily_count": 2}, {"address": "offers@mail.example.com"}]
+    )
     account.send("a@b.cc,b@b.cc")
     assert refusal(account, to="c@b.cc") == "InvalidSendMail.Spam"
     assert account.send("c@b.cc", account_name="offers@mail.example.com").env_id
@@ -161,27 +170,38 @@ def test_invalid_addresses_fail_later_or_at_once(account):
 
 
 def make(account, **fields):
-    return account.call("create_template", **{
-        "template_name": "N", "template_subject": "S", "template_text": "x", **fields})
+    return account.call(
+        "create_template",
+        **{"template_name": "N", "template_subject": "S", "template_text": "x", **fields},
+    )
 
 
-@pytest.mark.parametrize("fields, code", [
-    ({"template_name": None}, "MissingParameter"),
-    ({"template_name": ""}, "InvalidTemplateName.Malformed"),
-    ({"template_name": "x" * 31}, "InvalidTemplateName.Malformed"),
-    ({"template_name": "\U0001f338" * 16}, "InvalidTemplateName.Malformed"),
-    ({"template_nick_name": "\U0001f338" * 16}, "InvalidTemplateNickName.Malformed"),
-    ({"template_subject": "\U0001f338" * 51}, "InvalidSubject.Malformed"),
-    ({"template_subject": "x" * 101}, "InvalidSubject.Malformed"),
-    ({"template_subject": ""}, "InvalidSubject.Malformed"),
-    ({"template_nick_name": "x" * 31}, "InvalidTemplateNickName.Malformed"),
-    ({"template_text": ""}, "InvalidTemplateText.Malformed"),
-    ({"template_text": "x" * (1024 * 1024 + 1)}, "InvalidTemplateText.Malformed"),
-    ({"template_text": "{A1}"}, "InvalidTemplateText.Malformed"),
-    ({"template_text": "".join("{" + chr(65 + n // 26) + chr(65 + n % 26) + "}"
-                               for n in range(51))}, "InvalidTemplateText.Malformed"),
-    ({"template_type": 1}, "InvalidParameter"),
-])
+@pytest.mark.parametrize(
+    "fields, code",
+    [
+        ({"template_name": None}, "MissingParameter"),
+        ({"template_name": ""}, "InvalidTemplateName.Malformed"),
+        ({"template_name": "x" * 31}, "InvalidTemplateName.Malformed"),
+        ({"template_name": "\U0001f338" * 16}, "InvalidTemplateName.Malformed"),
+        ({"template_nick_name": "\U0001f338" * 16}, "InvalidTemplateNickName.Malformed"),
+        ({"template_subject": "\U0001f338" * 51}, "InvalidSubject.Malformed"),
+        ({"template_subject": "x" * 101}, "InvalidSubject.Malformed"),
+        ({"template_subject": ""}, "InvalidSubject.Malformed"),
+        ({"template_nick_name": "x" * 31}, "InvalidTemplateNickName.Malformed"),
+        ({"template_text": ""}, "InvalidTemplateText.Malformed"),
+        ({"template_text": "x" * (1024 * 1024 + 1)}, "InvalidTemplateText.Malformed"),
+        ({"template_text": "{A1}"}, "InvalidTemplateText.Malformed"),
+        (
+            {
+                "template_text": "".join(
+                    "{" + chr(65 + n // 26) + chr(65 + n % 26) + "}" for n in range(51)
+                )
+            },
+            "InvalidTemplateText.Malformed",
+        ),
+        ({"template_type": 1}, "InvalidParameter"),
+    ],
+)
 def test_create_template_refuses(account, fields, code):
     assert code_of(make, account, **fields) == code
     assert account.call("query_template_by_param").total_count == 0
@@ -192,8 +212,9 @@ def test_texts_can_be_stored_in_another_form(account):
     found = {}
     for form in ("exact", "crlf", "entities"):
         account.configure(settings={"rules": {"stored_text": form, "returns_nickname": False}})
-        number = make(account, template_name=form, template_text=text,
-                      template_nick_name="Anna").template_id
+        number = make(
+            account, template_name=form, template_text=text, template_nick_name="Anna"
+        ).template_id
         answer = account.call("desc_template", template_id=number)
         assert not answer.template_nick_name
         found[form] = answer.template_text
@@ -211,10 +232,14 @@ def test_template_names_are_unique_and_100_is_all(account):
     assert code_of(make, account) == "InvalidTemplateName.Duplicate"
     other = make(account, template_name="Other").template_id
     fields = {"template_subject": "S", "template_text": "x"}
-    assert code_of(account.call, "modify_template", template_id=other, template_name="N",
-                   **fields) == "InvalidTemplateName.Duplicate"
-    assert code_of(account.call, "modify_template", template_id=999, template_name="N",
-                   **fields) == "InvalidTemplate.NotFound"
+    assert (
+        code_of(account.call, "modify_template", template_id=other, template_name="N", **fields)
+        == "InvalidTemplateName.Duplicate"
+    )
+    assert (
+        code_of(account.call, "modify_template", template_id=999, template_name="N", **fields)
+        == "InvalidTemplate.NotFound"
+    )
     for number in range(98):
         make(account, template_name=f"T{number}")
     assert code_of(make, account, template_name="T100") == "InvalidTemplateNumber.Malformed"
@@ -232,36 +257,63 @@ def test_a_template_needs_approval_and_loses_it_when_modified(account):
     assert refusal(account, **sent) == "InvalidTemplateStatus.Malformed"
     account.emulator.approve(number)
     assert account.send(**sent).env_id
-    account.call("modify_template", template_id=number, template_name="N",
-                 template_subject="S", template_text="y")
+    account.call(
+        "modify_template",
+        template_id=number,
+        template_name="N",
+        template_subject="S",
+        template_text="y",
+    )
     assert refusal(account, **sent) == "InvalidTemplateStatus.Malformed"
-    assert code_of(account.call, "send_test_by_template", account_name=NEWS,
-                   email="anna@example.org",
-                   template_id=number) == "InvalidTemplateStatus.Malformed"
+    assert (
+        code_of(
+            account.call,
+            "send_test_by_template",
+            account_name=NEWS,
+            email="anna@example.org",
+            template_id=number,
+        )
+        == "InvalidTemplateStatus.Malformed"
+    )
 
 
 def test_both_rules_about_approval_can_be_switched_off(account):
-    account.configure(settings={"rules": {"template_must_be_approved": False,
-                                          "modified_template_loses_approval": False}})
+    account.configure(
+        settings={
+            "rules": {"template_must_be_approved": False, "modified_template_loses_approval": False}
+        }
+    )
     number = make(account).template_id
     assert account.send(html_body=None, template=template(number)).env_id
     account.emulator.approve(number)
-    account.call("modify_template", template_id=number, template_name="N",
-                 template_subject="S", template_text="y")
+    account.call(
+        "modify_template",
+        template_id=number,
+        template_name="N",
+        template_subject="S",
+        template_text="y",
+    )
     assert account.call("desc_template", template_id=number).template_status == "2"
 
 
-@pytest.mark.parametrize("fields, code", [
-    ({"email": "nobody"}, "EmailFormatError"),
-    ({"email": "x" * 60 + "@b.cc"}, "EmailLengthError"),
-    ({"user_name": "x" * 31}, "InvalidParameter"),
-    ({"template_params": "{"}, "InvalidParameter"),
-    ({"account_name": "x@y.zz"}, "InvalidMailAddress.NotFound"),
-    ({"template_id": 999}, "InvalidTemplate.NotFound"),
-])
+@pytest.mark.parametrize(
+    "fields, code",
+    [
+        ({"email": "nobody"}, "EmailFormatError"),
+        ({"email": "x" * 60 + "@b.cc"}, "EmailLengthError"),
+        ({"user_name": "x" * 31}, "InvalidParameter"),
+        ({"template_params": "{"}, "InvalidParameter"),
+        ({"account_name": "x@y.zz"}, "InvalidMailAddress.NotFound"),
+        ({"template_id": 999}, "InvalidTemplate.NotFound"),
+    ],
+)
 def test_send_test_by_template_refuses(account, fields, code):
-    fields = {"account_name": NEWS, "email": "anna@example.org",
-              "template_id": int(account.approved()), **fields}
+    fields = {
+        "account_name": NEWS,
+        "email": "anna@example.org",
+        "template_id": int(account.approved()),
+        **fields,
+    }
     assert code_of(account.call, "send_test_by_template", **fields) == code
     assert account.ledger() == []
 
@@ -277,8 +329,7 @@ def test_tags(account):
     assert code_of(account.call, "create_tag", tag_name="a-b") == "InvalidTagName.Malformed"
     assert code_of(account.call, "create_tag", tag_name="x" * 129) == "InvalidTagName.Malformed"
     assert code_of(account.call, "delete_tag", tag_id=999) == "InvalidTag.NotFound"
-    assert code_of(account.call, "modify_tag", tag_id=999,
-                   tag_name="x") == "InvalidTag.NotFound"
+    assert code_of(account.call, "modify_tag", tag_id=999, tag_name="x") == "InvalidTag.NotFound"
     for number in range(99):
         account.call("create_tag", tag_name=f"t{number}")
     assert code_of(account.call, "create_tag", tag_name="t100") == "InvalidTagNumber.Malformed"
@@ -287,35 +338,58 @@ def test_tags(account):
 # Statistics and lists
 
 
-@pytest.mark.parametrize("action, fields, code", [
-    ("sender_statistics_detail_by_param",
-     {"start_time": "2020-01-01", "end_time": "x"}, "InvalidDate.Malformed"),
-    ("sender_statistics_detail_by_param",
-     {"start_time": "2020-01-01 00:00", "end_time": "2020-01-02 00:00"},
-     "InvalidDate.Malformed"),
-    ("sender_statistics_detail_by_param", {"length": 101}, "InvalidParameter"),
-    ("sender_statistics_detail_by_param", {"length": 0}, "InvalidParameter"),
-    ("sender_statistics_detail_by_param", {"status": 1}, "InvalidParameter"),
-    ("sender_statistics_detail_by_param", {"next_start": "x"}, "InvalidParameter"),
-    ("sender_statistics_detail_by_param",
-     {"tag_name": "a", "to_address": "b"}, "InvalidParameter"),
-    ("sender_statistics_by_tag_name_and_batch_id", {}, "MissingParameter"),
-    ("sender_statistics_by_tag_name_and_batch_id",
-     {"start_time": "2020-01-01", "end_time": "2020-01-02"}, "InvalidDate.Malformed"),
-    ("get_track_list", {"account_name": NEWS, "start_time": "1", "end_time": "2"},
-     "InvalidDate.Malformed"),
-    ("query_invalid_address", {"start_time": "2020-01-01", "end_time": "2020-01-02"},
-     "InvalidDate.Malformed"),
-    ("delete_invalid_address", {"to_address": "nobody@example.org"}, "InvalidAddress.NotFound"),
-    ("list_block_sending", {"block_type": "OTHER"}, "InvalidParameter"),
-    ("list_block_sending", {"block_type": "UNSUB", "max_results": 501}, "InvalidParameter"),
-    ("create_user_suppression", {"address": "a b"}, "EmailFormatError"),
-    ("create_user_suppression", {"address": "x" * 200}, "EmailLengthError"),
-    ("list_user_suppression", {"start_create_time": 1, "end_create_time": 9999999},
-     "InvalidDate.Malformed"),
-    ("remove_user_suppression", {"suppression_ids": "999"}, "InvalidSuppression.NotFound"),
-    ("desc_domain", {"domain_id": 9}, "InvalidDomain.NotFound"),
-    ("query_tag_by_param", {"page_no": 0}, "InvalidParameter"),
-])
+@pytest.mark.parametrize(
+    "action, fields, code",
+    [
+        (
+            "sender_statistics_detail_by_param",
+            {"start_time": "2020-01-01", "end_time": "x"},
+            "InvalidDate.Malformed",
+        ),
+        (
+            "sender_statistics_detail_by_param",
+            {"start_time": "2020-01-01 00:00", "end_time": "2020-01-02 00:00"},
+            "InvalidDate.Malformed",
+        ),
+        ("sender_statistics_detail_by_param", {"length": 101}, "InvalidParameter"),
+        ("sender_statistics_detail_by_param", {"length": 0}, "InvalidParameter"),
+        ("sender_statistics_detail_by_param", {"status": 1}, "InvalidParameter"),
+        ("sender_statistics_detail_by_param", {"next_start": "x"}, "InvalidParameter"),
+        (
+            "sender_statistics_detail_by_param",
+            {"tag_name": "a", "to_address": "b"},
+            "InvalidParameter",
+        ),
+        ("sender_statistics_by_tag_name_and_batch_id", {}, "MissingParameter"),
+        (
+            "sender_statistics_by_tag_name_and_batch_id",
+            {"start_time": "2020-01-01", "end_time": "2020-01-02"},
+            "InvalidDate.Malformed",
+        ),
+        (
+            "get_track_list",
+            {"account_name": NEWS, "start_time": "1", "end_time": "2"},
+            "InvalidDate.Malformed",
+        ),
+        (
+            "query_invalid_address",
+            {"start_time": "2020-01-01", "end_time": "2020-01-02"},
+            "InvalidDate.Malformed",
+        ),
+        ("delete_invalid_address", {"to_address": "nobody@example.org"}, "InvalidAddress.NotFound"),
+        ("list_block_sending", {"block_type": "OTHER"}, "InvalidParameter"),
+        ("list_block_sending", {"block_type": "UNSUB", "max_results": 501}, "InvalidParameter"),
+        ("create_user_suppression", {"address": "a b"}, "EmailFormatError"),
+        ("create_user_suppression", {"address": "x" * 200}, "EmailLengthError"),
+        (
+            "list_user_suppression",
+            {"start_create_time": 1, "end_create_time": 9999999},
+            "InvalidDate.Malformed",
+        ),
+        ("remove_user_suppression", {"suppression_ids": "999"}, "InvalidSuppression.NotFound"),
+        ("desc_domain", {"domain_id": 9}, "InvalidDomain.NotFound"),
+        ("query_tag_by_param", {"page_no": 0}, "InvalidParameter"),
+    ],
+)
 def test_queries_refuse(account, action, fields, code):
     assert code_of(account.call, action, **fields) == code

@@ -78,9 +78,15 @@ LINKS = "<html><body><a href='https://shop.example/'>Shop</a></body></html>"
 
 
 def send(account, local, **fields):
-    return account.send(f"{local}@example.org", tag_name="t", html_body=LINKS, headers=headers_json(
-        Message_ID=f"<{local}@mail.example.com>", X_User_Notify_Mid=local, X_User_Other="x"),
-        **fields)
+    return account.send(
+        f"{local}@example.org",
+        tag_name="t",
+        html_body=LINKS,
+        headers=headers_json(
+            Message_ID=f"<{local}@mail.example.com>", X_User_Notify_Mid=local, X_User_Other="x"
+        ),
+        **fields,
+    )
 
 
 def test_a_delivery(listening, receiver):
@@ -91,31 +97,56 @@ def test_a_delivery(listening, receiver):
     assert event["type"] == "dm:Deliver:Succeed" and event["source"] == "acs:dm"
     assert event["specversion"] == "1.0" and event["aliyunregionid"] == "ap-southeast-1"
     assert event["time"].endswith("+08:00") and event["subject"].startswith("acs:dm:")
-    assert {"id", "aliyunaccountid", "aliyunpublishtime", "aliyuneventbusname",
-            "aliyunpublishaddr"} <= set(event)
+    assert {
+        "id",
+        "aliyunaccountid",
+        "aliyunpublishtime",
+        "aliyuneventbusname",
+        "aliyunpublishaddr",
+    } <= set(event)
     assert data["headers"] == {"x-user-notify-mid": "anna"}
-    assert (data["env_id"], data["rcpt"], data["from"]) == (
-        sent.env_id, "anna@example.org", NEWS)
+    assert (data["env_id"], data["rcpt"], data["from"]) == (sent.env_id, "anna@example.org", NEWS)
     assert data["msg_id"] == "anna@mail.example.com" and data["tag"] == "t"
     assert (data["status"], data["err_code"], data["failed_type"]) == ("0", "250", "SendOk")
     assert data["event"] == "dm:Deliver:Succeed" and data["region"] == "ap-southeast-1"
     assert set(data) == {
-        "headers", "env_id", "account", "from", "rcpt", "msg_id", "channel_name", "outbound_ip",
-        "send_time", "deliver_time", "status", "event", "region", "err_code", "err_msg",
-        "failed_type", "esp", "ip_pool_id", "is_dedicated_ip", "tag"}
+        "headers",
+        "env_id",
+        "account",
+        "from",
+        "rcpt",
+        "msg_id",
+        "channel_name",
+        "outbound_ip",
+        "send_time",
+        "deliver_time",
+        "status",
+        "event",
+        "region",
+        "err_code",
+        "err_msg",
+        "failed_type",
+        "esp",
+        "ip_pool_id",
+        "is_dedicated_ip",
+        "tag",
+    }
 
 
-@pytest.mark.parametrize("local, fields, types", [
-    ("bounce1", {}, ["dm:Deliver:Fail"]),
-    ("spam1", {}, ["dm:Deliver:Fail"]),
-    ("soft1", {}, ["dm:Deliver:Succeed"]),
-    ("unseen1", {}, []),
-    ("open1", {}, ["dm:Deliver:Succeed"]),
-    ("open1", {"click_trace": "1"}, ["dm:Deliver:Succeed", "dm:Trace:Open"]),
-    ("click1", {"click_trace": "1"}, ["dm:Deliver:Succeed", "dm:Trace:Open", "dm:Trace:Click"]),
-    ("resub1", {}, ["dm:Deliver:Succeed", "dm:Feedback:UnSubscribe", "dm:Feedback:Subscribe"]),
-    ("complain1", {}, ["dm:Deliver:Succeed", "dm:Feedback:FblReport"]),
-])
+@pytest.mark.parametrize(
+    "local, fields, types",
+    [
+        ("bounce1", {}, ["dm:Deliver:Fail"]),
+        ("spam1", {}, ["dm:Deliver:Fail"]),
+        ("soft1", {}, ["dm:Deliver:Succeed"]),
+        ("unseen1", {}, []),
+        ("open1", {}, ["dm:Deliver:Succeed"]),
+        ("open1", {"click_trace": "1"}, ["dm:Deliver:Succeed", "dm:Trace:Open"]),
+        ("click1", {"click_trace": "1"}, ["dm:Deliver:Succeed", "dm:Trace:Open", "dm:Trace:Click"]),
+        ("resub1", {}, ["dm:Deliver:Succeed", "dm:Feedback:UnSubscribe", "dm:Feedback:Subscribe"]),
+        ("complain1", {}, ["dm:Deliver:Succeed", "dm:Feedback:FblReport"]),
+    ],
+)
 def test_types(listening, receiver, local, fields, types):
     sent = send(listening, local, **fields)
     listening.emulator.flush_outcomes()
@@ -129,11 +160,13 @@ def test_types(listening, receiver, local, fields, types):
             assert abs(int(data["block_time"]) - time.time()) < 60
         elif event["type"].startswith("dm:Feedback:"):
             assert (data["envid"], data["rcpt"], data["from"]) == (
-                sent.env_id, f"{local}@example.org", NEWS)
+                sent.env_id,
+                f"{local}@example.org",
+                NEWS,
+            )
             assert data["operate_time"] and data["client_ip"]
         else:
-            assert data["env_id"] == sent.env_id and data["headers"] == {
-                "x-user-notify-mid": local}
+            assert data["env_id"] == sent.env_id and data["headers"] == {"x-user-notify-mid": local}
         if event["type"] == "dm:Trace:Click":
             assert data["url"] == "https://shop.example/"
 
@@ -142,26 +175,36 @@ def test_machines_can_be_told_by_their_data(listening, receiver):
     send(listening, "machine1", click_trace="1")
     send(listening, "open1", click_trace="1")
     listening.emulator.flush_outcomes()
-    agents = {event["data"]["rcpt"].partition("@")[0]: event["data"]["user_agent"]
-              for event in receiver.wait(4) if event["type"] == "dm:Trace:Open"}
+    agents = {
+        event["data"]["rcpt"].partition("@")[0]: event["data"]["user_agent"]
+        for event in receiver.wait(4)
+        if event["type"] == "dm:Trace:Open"
+    }
     assert agents["machine1"] == "Mozilla/5.0" and "iPhone" in agents["open1"]
 
 
 def verify(url, headers, body, certificate, form=("public_key", "der"), ending=b"\n"):
     """As a receiver checks it: EventBridge's rules, not the emulator's code."""
-    names = ["x-eventbridge-signature-timestamp", "x-eventbridge-hash-method",
-             "x-eventbridge-signature-version", "x-eventbridge-signature-url",
-             "x-eventbridge-signature-token"]
+    names = [
+        "x-eventbridge-signature-timestamp",
+        "x-eventbridge-hash-method",
+        "x-eventbridge-signature-version",
+        "x-eventbridge-signature-url",
+        "x-eventbridge-signature-token",
+    ]
     given = {name.lower(): value for name, value in headers.items()}
     lines = "\n".join(f"{name}: {given[name]}" for name in names if name in given)
     text = f"{url}\n{lines}\n".encode() + body + ending
-    read = {("certificate", "pem"): lambda text: x509.load_pem_x509_certificate(text).public_key(),
-            ("certificate", "der"): lambda text: x509.load_der_x509_certificate(text).public_key(),
-            ("public_key", "pem"): load_pem_public_key,
-            ("public_key", "der"): load_der_public_key}[form]
+    read = {
+        ("certificate", "pem"): lambda text: x509.load_pem_x509_certificate(text).public_key(),
+        ("certificate", "der"): lambda text: x509.load_der_x509_certificate(text).public_key(),
+        ("public_key", "pem"): load_pem_public_key,
+        ("public_key", "der"): load_der_public_key,
+    }[form]
     key = read(certificate)
-    key.verify(base64.b64decode(given["x-eventbridge-signature-v2"]), text,
-               padding.PKCS1v15(), SHA256())
+    key.verify(
+        base64.b64decode(given["x-eventbridge-signature-v2"]), text, padding.PKCS1v15(), SHA256()
+    )
 
 
 @pytest.mark.parametrize("token", ["secret", ""])
@@ -180,17 +223,24 @@ def test_signature(listening, receiver, token):
     verify(receiver.url, headers, body, certificate)
     for changed in ({**headers, "x-eventbridge-signature-timestamp": str(stamp + 1)}, headers):
         with pytest.raises(InvalidSignature):
-            verify(receiver.url, changed, body + b" " if changed is headers else body,
-                   certificate)
+            verify(receiver.url, changed, body + b" " if changed is headers else body, certificate)
 
 
 @pytest.mark.parametrize("content", ["certificate", "public_key"])
 @pytest.mark.parametrize("encoding", ["pem", "der", "base64"])
 @pytest.mark.parametrize("newline", [True, False])
 def test_what_documents_leave_open(listening, receiver, content, encoding, newline):
-    listening.configure(settings={"events": {
-        "certificate_content": content, "certificate_encoding": encoding,
-        "signature_newline": newline, "echo_field": "header", "echo_names": "sent"}})
+    listening.configure(
+        settings={
+            "events": {
+                "certificate_content": content,
+                "certificate_encoding": encoding,
+                "signature_newline": newline,
+                "echo_field": "header",
+                "echo_names": "sent",
+            }
+        }
+    )
     send(listening, "anna")
     listening.emulator.flush_outcomes()
     [event] = receiver.wait(1)
@@ -210,16 +260,25 @@ def test_the_older_signature(listening, receiver):
     _time, headers, body = receiver.got[0]
     assert "x-eventbridge-signature-v2" not in headers
     key = load_der_public_key(
-        requests.get(headers["x-eventbridge-signature-url"], timeout=5).content)
+        requests.get(headers["x-eventbridge-signature-url"], timeout=5).content
+    )
     sealed = base64.b64decode(headers["x-eventbridge-signature-secret"])
     secret = key.recover_data_from_signature(sealed, padding.PKCS1v15(), None)
-    lines = [f"{name}: {headers[name]}" for name in (
-        "x-eventbridge-signature-timestamp", "x-eventbridge-signature-method",
-        "x-eventbridge-signature-version", "x-eventbridge-signature-url",
-        "x-eventbridge-signature-token")]
+    lines = [
+        f"{name}: {headers[name]}"
+        for name in (
+            "x-eventbridge-signature-timestamp",
+            "x-eventbridge-signature-method",
+            "x-eventbridge-signature-version",
+            "x-eventbridge-signature-url",
+            "x-eventbridge-signature-token",
+        )
+    ]
     text = "\n".join([receiver.url, *lines]).encode() + b"\n" + body + b"\n"
-    assert headers["x-eventbridge-signature"] == base64.b64encode(
-        hmac.digest(secret, text, "sha1")).decode()
+    assert (
+        headers["x-eventbridge-signature"]
+        == base64.b64encode(hmac.digest(secret, text, "sha1")).decode()
+    )
 
 
 def test_the_signature_can_be_left_out_and_the_address_set(listening, receiver):
@@ -250,7 +309,7 @@ def test_events_without_a_webhook_are_kept(account):
     account.configure(enable_eventbridge=True)
     sent = account.send()
     account.emulator.flush_outcomes()
-    row, = account.emulator.events(env_id=sent.env_id)
+    (row,) = account.emulator.events(env_id=sent.env_id)
     assert row["state"] == "kept" and row["body"]["type"] == "dm:Deliver:Succeed"
 
 
@@ -279,8 +338,9 @@ def test_duplicates_have_the_same_id(listening, receiver):
 
 
 def test_disorder(listening, receiver):
-    listening.configure(settings={"events": {"disorder": 0.5},
-                                  "outcomes": {"delays": {"delivered": 0.0}}})
+    listening.configure(
+        settings={"events": {"disorder": 0.5}, "outcomes": {"delays": {"delivered": 0.0}}}
+    )
     for number in range(12):
         send(listening, f"p{number}")
     events = receiver.wait(12)
@@ -301,7 +361,7 @@ def test_retries_then_success(listening, receiver):
 def wait_for_state(account, env_id, state, attempts):
     end = time.monotonic() + 5
     while True:
-        row, = account.emulator.events(env_id=env_id)
+        (row,) = account.emulator.events(env_id=env_id)
         if (row["state"], row["attempts"]) == (state, attempts):
             return row
         assert time.monotonic() < end, row
@@ -309,8 +369,9 @@ def wait_for_state(account, env_id, state, attempts):
 
 
 def test_after_the_last_retry_an_event_is_dead(listening, receiver):
-    listening.configure(settings={"events": {
-        "retry_seconds": 0.01, "retry_jitter": 0.0, "retries": 2}})
+    listening.configure(
+        settings={"events": {"retry_seconds": 0.01, "retry_jitter": 0.0, "retries": 2}}
+    )
     receiver.statuses = [503] * 10
     sent = send(listening, "anna")
     listening.emulator.flush_outcomes()
@@ -319,8 +380,11 @@ def test_after_the_last_retry_an_event_is_dead(listening, receiver):
 
 
 def test_a_webhook_that_is_not_there(account):
-    account.configure(enable_eventbridge=True, webhook={"url": "http://127.0.0.1:9/"}, settings={
-        "events": {"retries": 0}})
+    account.configure(
+        enable_eventbridge=True,
+        webhook={"url": "http://127.0.0.1:9/"},
+        settings={"events": {"retries": 0}},
+    )
     sent = account.send()
     account.emulator.flush_outcomes()
     assert "Connect" in wait_for_state(account, sent.env_id, "dead", 1)["error"]
@@ -328,22 +392,32 @@ def test_a_webhook_that_is_not_there(account):
 
 def test_a_receiver_that_hangs_holds_up_nobody_else(emulator, listening, receiver):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        other = Account(emulator, enable_eventbridge=True, webhook={
-            "url": f"http://127.0.0.1:{deaf.getsockname()[1]}/"},
-            settings={"events": {"timeout": 4.0, "retries": 0}})
+        other = Account(
+            emulator,
+            enable_eventbridge=True,
+            webhook={"url": f"http://127.0.0.1:{deaf.getsockname()[1]}/"},
+            settings={"events": {"timeout": 4.0, "retries": 0}},
+        )
         for number in range(10):
             other.send(f"deaf{number}@example.org")
         send(listening, "anna")
         begin = time.monotonic()
         receiver.wait(1, seconds=3)
         assert time.monotonic() - begin < 3
-        assert {row["state"] for row in emulator.events()
-                if row["body"]["data"].get("rcpt") == "deaf1@example.org"} == {"waiting"}
+        assert {
+            row["state"]
+            for row in emulator.events()
+            if row["body"]["data"].get("rcpt") == "deaf1@example.org"
+        } == {"waiting"}
 
 
 def test_events_that_were_not_pushed_survive_a_kill(directmail, receiver):
-    account = Account(directmail, settings={"events": {"delay": 3600}},
-                      enable_eventbridge=True, webhook={"url": receiver.url})
+    account = Account(
+        directmail,
+        settings={"events": {"delay": 3600}},
+        enable_eventbridge=True,
+        webhook={"url": receiver.url},
+    )
     account.send()
     directmail.post("/api/settings", {"outcomes": {"delays": {"delivered": 0}}})
     account.send("ben@example.org")
@@ -351,8 +425,7 @@ def test_events_that_were_not_pushed_survive_a_kill(directmail, receiver):
     while len(directmail.events(state="waiting")) < 2:
         assert time.monotonic() < end
         time.sleep(0.02)
-    certificate = directmail._session.get(
-        f"{directmail.admin}/eventbridge/certificate.pem").content
+    certificate = directmail._session.get(f"{directmail.admin}/eventbridge/certificate.pem").content
     directmail.kill()
     directmail.start()
     directmail.advance_clock(3700)

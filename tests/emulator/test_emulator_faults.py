@@ -50,8 +50,10 @@ def test_the_same_without_accepting(account, faulty, kind):
     assert accepted(account) == 0
 
 
-@pytest.mark.parametrize("kind, details, kept", [
-    ("html", {}, 1), ("html", {"status": 504, "accept": "no"}, 0), ("empty", {}, 1)])
+@pytest.mark.parametrize(
+    "kind, details, kept",
+    [("html", {}, 1), ("html", {"status": 504, "accept": "no"}, 0), ("empty", {}, 1)],
+)
 def test_answers_that_are_not_json(account, faulty, kind, details, kept):
     faulty(kind, **details)
     error = refused(account.send)
@@ -67,12 +69,15 @@ def test_success_that_is_none(account, faulty, kind):
     assert accepted(account) == 1
 
 
-@pytest.mark.parametrize("kind, said", [
-    ("odd_rows", {"TotalCount": 1, "data": {"tag": ["odd"]}}),
-    ("odd_data", {"TotalCount": 1, "data": "odd"}),
-    ("odd_values", {"TotalCount": ["odd"]}),
-    ("odd_numbers", {"TotalCount": float("inf")}),
-])
+@pytest.mark.parametrize(
+    "kind, said",
+    [
+        ("odd_rows", {"TotalCount": 1, "data": {"tag": ["odd"]}}),
+        ("odd_data", {"TotalCount": 1, "data": "odd"}),
+        ("odd_values", {"TotalCount": ["odd"]}),
+        ("odd_numbers", {"TotalCount": float("inf")}),
+    ],
+)
 def test_shapes_that_no_document_has(account, faulty, kind, said):
     account.call("create_tag", tag_name="one")
     faulty(kind, action="QueryTagByParam")
@@ -81,16 +86,19 @@ def test_shapes_that_no_document_has(account, faulty, kind, said):
     assert {name: body[name] for name in said} == said
 
 
-@pytest.mark.parametrize("kind, details, exception, code, status", [
-    ("unavailable", {}, ServerException, "ServiceUnavailable", 503),
-    ("error", {}, ServerException, "InternalError", 500),
-    ("error", {"code": "InvalidSendMail.Spam"}, ClientException, "InvalidSendMail.Spam", 400),
-    ("error", {"code": "Odd", "status": 418, "message": "m"}, ClientException, "Odd", 418),
-    ("throttle", {"retry_after": 250}, ThrottlingException, "Throttling.User", 400),
-    ("throttle", {}, ClientException, "Throttling.User", 400),
-    ("expired_token", {}, ClientException, "InvalidSecurityToken.Expired", 400),
-    ("clock_skew", {}, ClientException, "InvalidTimeStamp.Expired", 400),
-])
+@pytest.mark.parametrize(
+    "kind, details, exception, code, status",
+    [
+        ("unavailable", {}, ServerException, "ServiceUnavailable", 503),
+        ("error", {}, ServerException, "InternalError", 500),
+        ("error", {"code": "InvalidSendMail.Spam"}, ClientException, "InvalidSendMail.Spam", 400),
+        ("error", {"code": "Odd", "status": 418, "message": "m"}, ClientException, "Odd", 418),
+        ("throttle", {"retry_after": 250}, ThrottlingException, "Throttling.User", 400),
+        ("throttle", {}, ClientException, "Throttling.User", 400),
+        ("expired_token", {}, ClientException, "InvalidSecurityToken.Expired", 400),
+        ("clock_skew", {}, ClientException, "InvalidTimeStamp.Expired", 400),
+    ],
+)
 def test_errors(account, faulty, kind, details, exception, code, status):
     faulty(kind, **details)
     error = refused(account.send)
@@ -149,8 +157,7 @@ def test_reset_of_an_idle_connection(emulator, account, faulty):
     """The SDK keeps connections for the whole process, so one is warm before the fault."""
     account.send()
     faulty("idle_reset", times=1)
-    assert isinstance(context_of(refused(account.send, to="second@example.org")),
-                      ConnectionError)
+    assert isinstance(context_of(refused(account.send, to="second@example.org")), ConnectionError)
     assert accepted(account) == 1
     assert account.send("third@example.org").env_id
 
@@ -242,13 +249,15 @@ def test_rules_choose_their_calls(account, faulty):
 
 
 def test_faults_from_the_configuration(directmail_factory):
-    running = directmail_factory(config="""
+    running = directmail_factory(
+        config="""
 [[faults]]
 kind = "error"
 action = "Query*"
 code = "FromTheFile"
 times = 1
-""")
+"""
+    )
     account = Account(running)
     assert refused(account.call, "query_tag_by_param").code == "FromTheFile"
     assert account.call("query_tag_by_param").total_count == 0
@@ -263,13 +272,24 @@ def test_die_leaves_the_ledger(directmail):
     directmail.wait_dead()
     directmail.start()
     assert [row["to"] for row in account.ledger()] == [
-        "p0@example.org", "p1@example.org", "p2@example.org", "last@example.org"]
+        "p0@example.org",
+        "p1@example.org",
+        "p2@example.org",
+        "last@example.org",
+    ]
     assert account.send().env_id
 
 
-@pytest.mark.parametrize("rule", [
-    {"kind": "other"}, {"kind": "close", "colour": 1}, {"kind": "close", "times": "x"},
-    {"kind": "close", "accept": "maybe"}, {}])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "other"},
+        {"kind": "close", "colour": 1},
+        {"kind": "close", "times": "x"},
+        {"kind": "close", "accept": "maybe"},
+        {},
+    ],
+)
 def test_rules_that_can_not_be(emulator, rule):
     answer = emulator._session.post(f"{emulator.admin}/api/faults", json=rule)
     assert answer.status_code == 400 and answer.json()["error"].startswith("fault")

@@ -9,8 +9,9 @@ from emulator_support import NEWS, Account, code_of, post, refused, template
 
 
 def test_an_operation_that_is_not_there(account):
-    error = refused(account.sdk.batch_send_mail, models.BatchSendMailRequest(
-        account_name=NEWS, address_type=1))
+    error = refused(
+        account.sdk.batch_send_mail, models.BatchSendMailRequest(account_name=NEWS, address_type=1)
+    )
     assert isinstance(error, ClientException)
     assert (error.code, error.status_code) == ("InvalidApi.NotFound", 404)
 
@@ -51,24 +52,31 @@ def test_plain_http_may_be_refused(directmail):
 def test_long_query_strings_may_be_refused(directmail):
     account = Account(directmail)
     directmail.change_settings({"protocol": {"max_query_bytes": 81920}})
-    assert account.call("create_template", template_name="N", template_subject="S",
-                        template_text="x" * 80000).template_id
-    answer = post(account, "CreateTemplate", {"TemplateName": "n", "TemplateSubject": "s",
-                                              "TemplateText": "x" * 82000})
+    assert account.call(
+        "create_template", template_name="N", template_subject="S", template_text="x" * 80000
+    ).template_id
+    answer = post(
+        account,
+        "CreateTemplate",
+        {"TemplateName": "n", "TemplateSubject": "s", "TemplateText": "x" * 82000},
+    )
     assert answer.status_code == 414 and "html" in answer.headers["Content-Type"]
 
 
 def test_temporary_keys(emulator, account):
     key = f"STS.{account.key}"
-    account.configure(temporary_keys=[
-        {"access_key_id": key, "secret": "s", "token": "good", "expires": 1.0}])
-    assert code_of(Account(emulator, key, "s",
-                           token="good").send) == "InvalidSecurityToken.Expired"
-    assert code_of(Account(emulator, key, "s",
-                           token="other").send) == "InvalidSecurityToken.Malformed"
+    account.configure(
+        temporary_keys=[{"access_key_id": key, "secret": "s", "token": "good", "expires": 1.0}]
+    )
+    assert code_of(Account(emulator, key, "s", token="good").send) == "InvalidSecurityToken.Expired"
+    assert (
+        code_of(Account(emulator, key, "s", token="other").send) == "InvalidSecurityToken.Malformed"
+    )
     assert code_of(Account(emulator, key, "s").send) == "MissingSecurityToken"
-    assert code_of(Account(emulator, account.key, account.secret,
-                           token="good").send) == "InvalidSecurityToken.Malformed"
+    assert (
+        code_of(Account(emulator, account.key, account.secret, token="good").send)
+        == "InvalidSecurityToken.Malformed"
+    )
 
 
 def test_clock_skew_of_the_gateway(directmail):
@@ -94,8 +102,9 @@ def test_throttle_with_header(account):
 
 
 def test_throttle_without_header(account):
-    account.configure(settings={"throttle": {"operations": {"SingleSendMail": "1/h"},
-                                             "retry_header": "never"}})
+    account.configure(
+        settings={"throttle": {"operations": {"SingleSendMail": "1/h"}, "retry_header": "never"}}
+    )
     account.send()
     error = refused(account.send)
     assert type(error) is ClientException and error.code == "Throttling.User"

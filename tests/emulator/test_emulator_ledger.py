@@ -20,15 +20,23 @@ def test_everything_is_there_after_a_kill(directmail):
     account.configure(daily_quota=77)
     directmail.change_settings({"limits": {"subject": 60}})
     directmail.advance_clock(5)
-    before = (account.ledger(), directmail.templates(), directmail.get("/api/settings"),
-              account.summary()["outcomes"].get("invalid"))
+    before = (
+        account.ledger(),
+        directmail.templates(),
+        directmail.get("/api/settings"),
+        account.summary()["outcomes"].get("invalid"),
+    )
     clock = directmail.get("/api/status")["clock_offset"]
     endpoint, admin = directmail.endpoint, directmail.admin
     directmail.kill()
     directmail.start()
     assert (directmail.endpoint, directmail.admin) == (endpoint, admin)
-    after = (account.ledger(), directmail.templates(), directmail.get("/api/settings"),
-             account.summary()["outcomes"].get("invalid"))
+    after = (
+        account.ledger(),
+        directmail.templates(),
+        directmail.get("/api/settings"),
+        account.summary()["outcomes"].get("invalid"),
+    )
     before[0][2]["outcome"] = after[0][2]["outcome"]  # that one may have arrived meanwhile
     assert after == before
     assert directmail.get("/api/status")["clock_offset"] == clock == 5
@@ -98,8 +106,18 @@ def test_reading_it_over_http(account):
     assert [row["to"] for row in account.ledger(to="P3@example.org")] == ["p3@example.org"]
     newest = account.emulator.get("/api/ledger", account=account.key, order="newest", limit=1)
     assert newest["rows"][0]["to"] == "p4@example.org"
-    fields = {"account", "sender", "to", "subject", "tag", "message_id", "notify", "env_id",
-              "template_id", "accepted_at"}
+    fields = {
+        "account",
+        "sender",
+        "to",
+        "subject",
+        "tag",
+        "message_id",
+        "notify",
+        "env_id",
+        "template_id",
+        "accepted_at",
+    }
     assert fields <= set(newest["rows"][0])
 
 
@@ -112,8 +130,13 @@ def test_the_summary_finds_duplicates(account):
 
 
 def test_bodies_of_their_own_are_kept_up_to_a_number(directmail):
-    account = Account(directmail, settings={
-        "storage": {"own_bodies": 10}, "throttle": {"operations": {"SingleSendMail": "0"}}})
+    account = Account(
+        directmail,
+        settings={
+            "storage": {"own_bodies": 10},
+            "throttle": {"operations": {"SingleSendMail": "0"}},
+        },
+    )
     number = account.approved()
     kept = account.send(html_body=None, template=template(number, Name="Anna"))
     ids = [account.send(html_body=f"<p>{n}</p>").env_id for n in range(140)]

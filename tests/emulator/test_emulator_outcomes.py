@@ -10,14 +10,17 @@ from emulator_support import NEWS, Account, headers_json, template
 
 def statuses(account):
     rows = account.call("sender_statistics_detail_by_param").data.mail_detail
-    return {row.to_address.partition("@")[0]: (row.status, row.error_classification)
-            for row in rows}
+    return {
+        row.to_address.partition("@")[0]: (row.status, row.error_classification) for row in rows
+    }
 
 
 def kinds(account, env_id):
     """What people and machines did with a mail, in order."""
-    return [("machine " if one["machine"] else "") + one["kind"]
-            for one in account.emulator.mail(env_id)["activity"]]
+    return [
+        ("machine " if one["machine"] else "") + one["kind"]
+        for one in account.emulator.mail(env_id)["activity"]
+    ]
 
 
 PATTERNS = {
@@ -60,13 +63,19 @@ def test_own_patterns_and_shares(account):
         account.send(f"{local}@example.org")
     account.emulator.flush_outcomes()
     assert {name: row[0] for name, row in statuses(account).items()} == {
-        "anna": 2, "bouncer1": 0, "bounce1": 2}
+        "anna": 2,
+        "bouncer1": 0,
+        "bounce1": 2,
+    }
 
 
 def shares(account, seed, order=1):
-    account.configure(settings={"throttle": {"default": "0", "operations": {
-        "SingleSendMail": "0"}}, "outcomes": {"seed": seed, "share": {
-            "bounce": 0.25, "open": 0.25}}})
+    account.configure(
+        settings={
+            "throttle": {"default": "0", "operations": {"SingleSendMail": "0"}},
+            "outcomes": {"seed": seed, "share": {"bounce": 0.25, "open": 0.25}},
+        }
+    )
     for number in list(range(200))[::order]:
         account.send(f"p{number}@example.org")
     account.emulator.flush_outcomes()
@@ -83,8 +92,12 @@ def test_shares_are_seeded_and_repeatable(emulator):
 
 
 def test_time_and_statistics_delay(directmail):
-    account = Account(directmail, settings={"outcomes": {
-        "delays": {"delivered": 3600, "open": 7200}, "statistics_delay": 1800}})
+    account = Account(
+        directmail,
+        settings={
+            "outcomes": {"delays": {"delivered": 3600, "open": 7200}, "statistics_delay": 1800}
+        },
+    )
     sent = account.send("open@example.org")
     directmail.advance_clock(3500)
     assert account.ledger()[0]["outcome"] == "waiting"
@@ -110,8 +123,9 @@ def wait(condition, seconds=5):
 
 
 def test_outcomes_come_by_themselves(account):
-    account.configure(settings={"outcomes": {"delays": {"delivered": 0.05},
-                                             "statistics_delay": 0.05}})
+    account.configure(
+        settings={"outcomes": {"delays": {"delivered": 0.05}, "statistics_delay": 0.05}}
+    )
     account.send()
     wait(lambda: statuses(account) == {"anna": (0, "SendOk")})
 
@@ -134,7 +148,9 @@ def test_a_hard_bounce_keeps_later_mail_from_the_address(account):
         account.emulator.flush_outcomes()
     rows = account.call("sender_statistics_detail_by_param").data.mail_detail
     assert [row.error_classification for row in rows] == [
-        "SysOutRcptOnAccountLevelBounceList", "SmtpNxBox"], "the newest first"
+        "SysOutRcptOnAccountLevelBounceList",
+        "SmtpNxBox",
+    ], "the newest first"
     account.call("delete_invalid_address", to_address="bounce1@example.org")
     assert account.call("query_invalid_address").total_count == 0
 
@@ -145,37 +161,61 @@ def last_result(account, to, **fields):
     return account.emulator.mail(sent.env_id)["result"]["classification"]
 
 
-SECOND = [{"address": NEWS}, {"address": "offers@mail.example.com"},
-          {"address": "info@other.example"},
-          {"address": "service@mail.example.com", "type": "trigger"}]
+SECOND = [
+    {"address": NEWS},
+    {"address": "offers@mail.example.com"},
+    {"address": "info@other.example"},
+    {"address": "service@mail.example.com", "type": "trigger"},
+]
 
 
-@pytest.mark.parametrize("level, reached", [
-    ("default", [NEWS]),
-    ("mailfrom", [NEWS]),
-    ("mailfrom_domain", [NEWS, "offers@mail.example.com", "service@mail.example.com"]),
-    ("edm_id", [sender["address"] for sender in SECOND]),
-    ("disabled", []),
-])
+@pytest.mark.parametrize(
+    "level, reached",
+    [
+        ("default", [NEWS]),
+        ("mailfrom", [NEWS]),
+        ("mailfrom_domain", [NEWS, "offers@mail.example.com", "service@mail.example.com"]),
+        ("edm_id", [sender["address"] for sender in SECOND]),
+        ("disabled", []),
+    ],
+)
 def test_unsubscription_levels(emulator, level, reached):
-    account = Account(emulator, senders=SECOND, domains=[
-        {"name": "mail.example.com"}, {"name": "other.example"}])
+    account = Account(
+        emulator, senders=SECOND, domains=[{"name": "mail.example.com"}, {"name": "other.example"}]
+    )
     assert last_result(account, "unsub1@example.org") == "SendOk"
-    held = [sender["address"] for sender in SECOND if last_result(
-        account, "unsub1@example.org", account_name=sender["address"],
-        un_subscribe_filter_level=level) == "SysOutRecipientUnsubscribed"]
+    held = [
+        sender["address"]
+        for sender in SECOND
+        if last_result(
+            account,
+            "unsub1@example.org",
+            account_name=sender["address"],
+            un_subscribe_filter_level=level,
+        )
+        == "SysOutRecipientUnsubscribed"
+    ]
     assert held == reached
 
 
-@pytest.mark.parametrize("fields, link, level", [
-    ({}, "directmail", "default"),
-    ({"un_subscribe_link_type": "default", "un_subscribe_filter_level": "edm_id"},
-     "directmail", "edm_id"),
-    ({"un_subscribe_link_type": "disabled", "un_subscribe_filter_level": "disabled"},
-     "none", "disabled"),
-    ({"account_name": "service@mail.example.com"}, "none", "default"),
-    ({"headers": headers_json(List_Unsubscribe="<https://x.example/u>")}, "own", "default"),
-])
+@pytest.mark.parametrize(
+    "fields, link, level",
+    [
+        ({}, "directmail", "default"),
+        (
+            {"un_subscribe_link_type": "default", "un_subscribe_filter_level": "edm_id"},
+            "directmail",
+            "edm_id",
+        ),
+        (
+            {"un_subscribe_link_type": "disabled", "un_subscribe_filter_level": "disabled"},
+            "none",
+            "disabled",
+        ),
+        ({"account_name": "service@mail.example.com"}, "none", "default"),
+        ({"headers": headers_json(List_Unsubscribe="<https://x.example/u>")}, "own", "default"),
+    ],
+)
 def test_whose_unsubscribe_link_a_mail_has(account, fields, link, level):
     account.send(**fields)
     [mail] = account.ledger()
@@ -216,8 +256,9 @@ def test_complaints_resubscriptions_and_suppressions(account):
 
 
 def make(account, text="x", name="N"):
-    return account.call("create_template", template_name=name, template_subject="S",
-                        template_text=text).template_id
+    return account.call(
+        "create_template", template_name=name, template_subject="S", template_text=text
+    ).template_id
 
 
 def status(account, number):
@@ -232,11 +273,14 @@ def test_review_by_a_person_is_the_default(directmail):
     assert status(account, number) == "1"
 
 
-@pytest.mark.parametrize("mode, text, expected, comment", [
-    ("approve", "x", "2", ""),
-    ("approve", "cheap viagra", "3", "viagra"),
-    ("reject", "x", "3", "content rules"),
-])
+@pytest.mark.parametrize(
+    "mode, text, expected, comment",
+    [
+        ("approve", "x", "2", ""),
+        ("approve", "cheap viagra", "3", "viagra"),
+        ("reject", "x", "3", "content rules"),
+    ],
+)
 def test_automatic_review(directmail, mode, text, expected, comment):
     account = Account(directmail, settings={"review": {"mode": mode, "seconds": 3600}})
     number = make(account, text)
@@ -254,8 +298,13 @@ def test_modifying_starts_the_review_again(directmail):
     number = make(account)
     wait(lambda: status(account, number) == "2")
     account.configure(settings={"review": {"seconds": 3600}})
-    account.call("modify_template", template_id=number, template_name="N",
-                 template_subject="S", template_text="y")
+    account.call(
+        "modify_template",
+        template_id=number,
+        template_name="N",
+        template_subject="S",
+        template_text="y",
+    )
     assert status(account, number) == "1"
     directmail.advance_clock(3700)
     wait(lambda: status(account, number) == "2")
@@ -273,8 +322,15 @@ class Website:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 length = int(self.headers.get("Content-Length") or 0)
-                site.asked.append((self.command, self.path, self.headers["Host"],
-                                   self.headers["User-Agent"], self.rfile.read(length).decode()))
+                site.asked.append(
+                    (
+                        self.command,
+                        self.path,
+                        self.headers["Host"],
+                        self.headers["User-Agent"],
+                        self.rfile.read(length).decode(),
+                    )
+                )
                 self.send_response(200)
                 self.end_headers()
 
@@ -294,29 +350,44 @@ class Website:
         self._server.server_close()
 
 
-MAIL = ("<body><a href='https://mail.shop.example/u/unsubscribe/{Token}'>no more</a>"
-        "<a href='https://mail.shop.example.other.example/x'><b>Un</b>subscribe</a>"
-        "<a href='https://mail.shop.example/l/{Token}'>Shop</a>"
-        "<a href='https://elsewhere.example/'>Other</a>"
-        "<img src='https://mail.shop.example/o/{Token}.gif'></body>")
+MAIL = (
+    "<body><a href='https://mail.shop.example/u/unsubscribe/{Token}'>no more</a>"
+    "<a href='https://mail.shop.example.other.example/x'><b>Un</b>subscribe</a>"
+    "<a href='https://mail.shop.example/l/{Token}'>Shop</a>"
+    "<a href='https://elsewhere.example/'>Other</a>"
+    "<img src='https://mail.shop.example/o/{Token}.gif'></body>"
+)
 
 
 def test_people_and_machines_use_the_links_in_the_mail(account):
     with Website() as site:
-        account.configure(settings={"outcomes": {"mailbox_hosts": {
-            "https://mail.shop.example": site.url}}})
+        account.configure(
+            settings={"outcomes": {"mailbox_hosts": {"https://mail.shop.example": site.url}}}
+        )
         number = account.approved(text=MAIL)
-        headers = headers_json(List_Unsubscribe="<https://mail.shop.example/one-click/7>",
-                               List_Unsubscribe_Post="List-Unsubscribe=One-Click")
+        headers = headers_json(
+            List_Unsubscribe="<https://mail.shop.example/one-click/7>",
+            List_Unsubscribe_Post="List-Unsubscribe=One-Click",
+        )
         for local in ("open", "click", "unsub", "scanner", "anna"):
-            account.send(f"{local}@example.org", html_body=None, headers=headers,
-                         template=template(number, Token=local))
+            account.send(
+                f"{local}@example.org",
+                html_body=None,
+                headers=headers,
+                template=template(number, Token=local),
+            )
         account.emulator.flush_outcomes()
     asked = {(method, path): (host, agent, body) for method, path, host, agent, body in site.asked}
     assert set(asked) == {
-        ("GET", "/o/open.gif"), ("GET", "/o/click.gif"), ("GET", "/l/click"),
-        ("GET", "/o/unsub.gif"), ("POST", "/one-click/7"),
-        ("GET", "/o/scanner.gif"), ("GET", "/l/scanner"), ("GET", "/u/unsubscribe/scanner")}
+        ("GET", "/o/open.gif"),
+        ("GET", "/o/click.gif"),
+        ("GET", "/l/click"),
+        ("GET", "/o/unsub.gif"),
+        ("POST", "/one-click/7"),
+        ("GET", "/o/scanner.gif"),
+        ("GET", "/l/scanner"),
+        ("GET", "/u/unsubscribe/scanner"),
+    }
     assert asked["POST", "/one-click/7"][2] == "List-Unsubscribe=One-Click"
     assert {host for host, _agent, _body in asked.values()} == {"mail.shop.example"}
     assert "iPhone" in asked["GET", "/l/click"][1]
@@ -324,22 +395,27 @@ def test_people_and_machines_use_the_links_in_the_mail(account):
     assert "Scanner" in asked["GET", "/l/scanner"][1]
     # a mail's own unsubscribe link is not DirectMail's affair
     assert account.call("list_block_sending", block_type="UNSUB").data == []
-    notes = {one["url"]: one["note"] for one in account.emulator.mail(
-        account.ledger()[3]["env_id"])["activity"]}
+    notes = {
+        one["url"]: one["note"]
+        for one in account.emulator.mail(account.ledger()[3]["env_id"])["activity"]
+    }
     assert notes["https://elsewhere.example/"] == "not followed: not on this machine"
 
 
 def test_nothing_outside_this_machine_is_fetched(account):
-    sent = account.send("click1@example.org", html_body="<body><a href='http://192.0.2.1/'>x</a>"
-                        "<a href='http://127.0.0.1.example.org/'>y</a></body>")
+    sent = account.send(
+        "click1@example.org",
+        html_body="<body><a href='http://192.0.2.1/'>x</a>"
+        "<a href='http://127.0.0.1.example.org/'>y</a></body>",
+    )
     account.emulator.flush_outcomes()
     activity = account.emulator.mail(sent.env_id)["activity"]
-    assert [one["note"] for one in activity if one["url"]] == [
-        "not followed: not on this machine"]
+    assert [one["note"] for one in activity if one["url"]] == ["not followed: not on this machine"]
 
 
-@pytest.mark.parametrize("html", [
-    "<![foo[x]]>", "<a href='http://[", "<" * 2000, "<!--", "<a href>"])
+@pytest.mark.parametrize(
+    "html", ["<![foo[x]]>", "<a href='http://[", "<" * 2000, "<!--", "<a href>"]
+)
 def test_broken_markup_does_not_stop_time(account, html):
     account.send("click1@example.org", html_body=f"<body>{html}</body>")
     account.send("anna@example.org")
@@ -347,13 +423,16 @@ def test_broken_markup_does_not_stop_time(account, html):
     assert [row["outcome"] for row in account.ledger()] == ["delivered"] * 2
 
 
-@pytest.mark.parametrize("via, links, blocks", [
-    ("link", 1, 0), ("directmail", 0, 1), ("both", 1, 1), ("auto", 1, 0)])
+@pytest.mark.parametrize(
+    "via, links, blocks", [("link", 1, 0), ("directmail", 0, 1), ("both", 1, 1), ("auto", 1, 0)]
+)
 def test_ways_to_unsubscribe(account, via, links, blocks):
     with Website() as site:
         account.configure(settings={"outcomes": {"unsubscribe_via": via}})
-        account.send("unsub1@example.org", headers=headers_json(
-            List_Unsubscribe=f"<mailto:a@b.cc>, <{site.url}/u>"))
+        account.send(
+            "unsub1@example.org",
+            headers=headers_json(List_Unsubscribe=f"<mailto:a@b.cc>, <{site.url}/u>"),
+        )
         account.emulator.flush_outcomes()
     assert len(site.asked) == links
     assert len(account.call("list_block_sending", block_type="UNSUB").data) == blocks
@@ -365,7 +444,12 @@ def test_reactions_by_admin_call(account):
         account.emulator.react(sent.env_id, reaction)
     account.emulator.react(sent.env_id, "unsubscribe", via="directmail")
     assert kinds(account, sent.env_id) == [
-        "open", "machine open", "click", "complain", "unsubscribe"]
+        "open",
+        "machine open",
+        "click",
+        "complain",
+        "unsubscribe",
+    ]
     assert account.call("list_block_sending", block_type="UNSUB").data
 
 
@@ -377,8 +461,15 @@ def test_summary_counts(account):
     account.send("anna@b.cc", tag_name="u")
     account.emulator.flush_outcomes()
     assert account.emulator.summary("t", account=account.key) == {
-        "accepted": 5, "addresses": 4, "duplicates": 1,
-        "outcomes": {"delivered": 4, "invalid": 1, "machine_open": 1, "machine_click": 1}}
+        "accepted": 5,
+        "addresses": 4,
+        "duplicates": 1,
+        "outcomes": {"delivered": 4, "invalid": 1, "machine_open": 1, "machine_click": 1},
+    }
     assert account.summary()["accepted"] == 6
     assert account.summary(tag="none") == {
-        "accepted": 0, "addresses": 0, "duplicates": 0, "outcomes": {}}
+        "accepted": 0,
+        "addresses": 0,
+        "duplicates": 0,
+        "outcomes": {},
+    }

@@ -54,17 +54,25 @@ def click(browser, selector, wanted):
 
 def test_a_mail_as_its_recipient_sees_it(page):
     account, browser, show, texts = page
-    sent = account.send("anna@example.org", subject="A <b>subject</b>", from_alias="Shop",
-                        html_body="<body><h1>Hi</h1><script>parent.hacked = 1</script></body>")
+    sent = account.send(
+        "anna@example.org",
+        subject="A <b>subject</b>",
+        from_alias="Shop",
+        html_body="<body><h1>Hi</h1><script>parent.hacked = 1</script></body>",
+    )
     account.send("ben@example.org")
     show("inbox", "#mails li:nth-child(2) button")
     assert [text.partition("@")[0] for text in texts("#mails .top span:first-child")] == [
-        "ben", "anna"]
+        "ben",
+        "anna",
+    ]
     click(browser, "#mails li:nth-child(2) button", "#mail iframe")
     assert texts("#mail h2") == ["A <b>subject</b>"]
     assert f"Shop <{NEWS}>" in texts("#mail dd")
-    frame = browser.run("const f = document.querySelector('#mail iframe');"
-                        "return [f.getAttribute('sandbox'), f.src, window.hacked || 0];")
+    frame = browser.run(
+        "const f = document.querySelector('#mail iframe');"
+        "return [f.getAttribute('sandbox'), f.src, window.hacked || 0];"
+    )
     assert frame[0] == "allow-popups" and sent.env_id in frame[1] and frame[2] == 0
     press(browser, "Report spam", "#mail details td")
     assert account.call("list_block_sending", block_type="REPORT").data
@@ -72,8 +80,12 @@ def test_a_mail_as_its_recipient_sees_it(page):
 
 def test_reviewing_templates(page):
     account, browser, show, texts = page
-    numbers = [account.call("create_template", template_name=name, template_subject="S",
-                            template_text="<p>x</p>").template_id for name in ("One", "Two")]
+    numbers = [
+        account.call(
+            "create_template", template_name=name, template_subject="S", template_text="<p>x</p>"
+        ).template_id
+        for name in ("One", "Two")
+    ]
     show("templates", "#template-list button")
     assert texts("#waiting") == ["2"]
     click(browser, "#template-list li:nth-child(1) button", "#template textarea")
@@ -83,8 +95,9 @@ def test_reviewing_templates(page):
     appears(browser, "#template-list .state.bad")  # the list follows a moment later
     click(browser, "#template-list li:nth-child(1) button", "#template .state.wait")
     press(browser, "Approve", "#template .state.good")
-    states = [account.call("desc_template", template_id=number).template_status
-              for number in numbers]
+    states = [
+        account.call("desc_template", template_id=number).template_status for number in numbers
+    ]
     assert states == ["2", "3"]
     appears(browser, "#waiting[hidden]")
 
@@ -99,7 +112,7 @@ def test_quota_and_faults(page):
     show("faults", "#fault-rows td")
     browser.run("""document.querySelector("#fault-kind").value = "unavailable";""")
     press(browser, "Add", "#fault-rows b")
-    rule, = account.emulator.faults()
+    (rule,) = account.emulator.faults()
     assert (rule["kind"], rule["action"], rule["times"]) == ("unavailable", "SingleSendMail", 1)
     press(browser, "Clear all", "#fault-rows td.quiet")
     assert account.emulator.faults() == []

@@ -35,22 +35,27 @@ def test_the_random_address_is_in_events_and_lists(account):
     assert [row.sender_email for row in listed] == [address]
 
 
-@pytest.mark.parametrize("own, verified, given, wanted", [
-    ("true", True, None, "desk@example.com"),
-    ("true", True, "me@example.com", "me@example.com"),
-    ("false", True, None, ""),
-    ("false", False, "me@example.com", "me@example.com"),
-])
+@pytest.mark.parametrize(
+    "own, verified, given, wanted",
+    [
+        ("true", True, None, "desk@example.com"),
+        ("true", True, "me@example.com", "me@example.com"),
+        ("false", True, None, ""),
+        ("false", False, "me@example.com", "me@example.com"),
+    ],
+)
 def test_replies(account, own, verified, given, wanted):
-    account.configure(senders=[
-        {"address": NEWS, "reply_address": "desk@example.com", "reply_verified": verified}])
+    account.configure(
+        senders=[{"address": NEWS, "reply_address": "desk@example.com", "reply_verified": verified}]
+    )
     account.send(reply_to_address=own, reply_address=given)
     assert last(account)["reply_to"] == wanted
 
 
 def test_only_a_verified_reply_address(account):
-    account.configure(senders=[
-        {"address": NEWS, "reply_address": "desk@example.com", "reply_verified": False}])
+    account.configure(
+        senders=[{"address": NEWS, "reply_address": "desk@example.com", "reply_verified": False}]
+    )
     error = refused(account.send, reply_to_address="true")
     assert error.code == "InvalidReplyAddress.Malformed"
     account.configure(settings={"rules": {"reply_must_be_verified": False}})

@@ -23,8 +23,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def command(*arguments, **details):
-    return subprocess.run([sys.executable, "-m", "directmail_emulator", *arguments], cwd=ROOT,
-                          capture_output=True, text=True, timeout=20, **details)
+    return subprocess.run(
+        [sys.executable, "-m", "directmail_emulator", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        **details,
+    )
 
 
 def alive(pid):
@@ -45,8 +51,12 @@ def gone(pid, seconds=5):
 
 
 def test_one_line_of_json_and_a_clean_end(tmp_path):
-    process = subprocess.Popen([sys.executable, "-m", "directmail_emulator", "--port", "0"],
-                               cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "directmail_emulator", "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     ready = json.loads(process.stdout.readline())
     assert ready["endpoint"].startswith("127.0.0.1:") and ready["pid"] == process.pid
     assert requests.get(ready["admin"] + "/api/status", timeout=5).json()["clock_offset"] == 0
@@ -60,36 +70,57 @@ def test_the_default_account(directmail):
     account = Account(directmail, "LTAIEMULATOR", "emulator-secret")
     rows = account.call("query_mail_address_by_param").data.mail_address
     assert [(row.account_name, row.sendtype, row.account_status) for row in rows] == [
-        ("news@mail.example.com", "batch", "0"), ("service@mail.example.com", "trigger", "0"),
-        ("frozen@mail.example.com", "batch", "1")]
+        ("news@mail.example.com", "batch", "0"),
+        ("service@mail.example.com", "trigger", "0"),
+        ("frozen@mail.example.com", "batch", "1"),
+    ]
     assert account.call("desc_account_summary").daily_quota == 200000
     assert directmail.endpoints == {"ap-southeast-1": directmail.endpoint}
     assert account.send().env_id
 
 
 def test_it_ends_with_its_parent(tmp_path):
-    script = ("from directmail_emulator.testing import Emulator; import os, signal\n"
-              "e = Emulator().start(); print(e.pid, flush=True)\n"
-              "os.kill(os.getpid(), signal.SIGKILL)")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                           cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=20)
+    script = (
+        "from directmail_emulator.testing import Emulator; import os, signal\n"
+        "e = Emulator().start(); print(e.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=20,
+    )
     assert gone(int(ended.stdout))
 
 
 def test_it_ends_with_the_interpreter(tmp_path):
-    script = ("from directmail_emulator.testing import Emulator\n"
-              "e = Emulator().start(); print(e.pid, flush=True)")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                           cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=20)
+    script = (
+        "from directmail_emulator.testing import Emulator\n"
+        "e = Emulator().start(); print(e.pid, flush=True)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=20,
+    )
     assert ended.returncode == 0 and gone(int(ended.stdout), 1)
 
 
 def test_the_caller_needs_only_requests():
-    script = ("import sys; sys.modules['aiohttp'] = None; sys.modules['cryptography'] = None\n"
-              "from directmail_emulator.testing import Emulator\n"
-              "with Emulator(python=sys.executable) as e: print(e.summary()['accepted'])")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                           cwd=ROOT, timeout=20)
+    script = (
+        "import sys; sys.modules['aiohttp'] = None; sys.modules['cryptography'] = None\n"
+        "from directmail_emulator.testing import Emulator\n"
+        "with Emulator(python=sys.executable) as e: print(e.summary()['accepted'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=20
+    )
     assert ended.stdout.strip() == "0", ended.stderr
 
 
@@ -142,8 +173,9 @@ def test_the_file(directmail_factory, tmp_path):
     running = directmail_factory(config=path)
     assert list(running.endpoints) == ["eu-central-1", "us-east-1"]
     account = Account(running, "LTAIONE", "one")
-    sent = account.send(account_name="a@b.example", subject="x" * 256, from_alias="y" * 30,
-                        tag_name="spring")
+    sent = account.send(
+        account_name="a@b.example", subject="x" * 256, from_alias="y" * 30, tag_name="spring"
+    )
     running.flush_outcomes()
     assert running.mail(sent.env_id)["outcome"] == "invalid"
     two = Account(running, "LTAITWO", "two", region=None)
@@ -154,23 +186,28 @@ def test_the_file(directmail_factory, tmp_path):
     assert code_of(two.call, "query_tag_by_param") == "Throttling.User"
 
 
-@pytest.mark.parametrize("text, complaint", [
-    ("[limits]\nsubjekt = 1\n", "settings.limits.subjekt: unknown"),
-    ("[limits]\nsubject = \"x\"\n", "settings.limits.subject: 'x' is not a int"),
-    ("[rules]\ntag_must_exist = 1\n", "settings.rules.tag_must_exist"),
-    ("[review]\nmode = \"maybe\"\n", "settings.review.mode: 'maybe'"),
-    ("[throttle]\ndefault = \"many\"\n", "'many' is not a rate"),
-    ("[outcomes.share]\nvanish = 0.5\n", "there is no behaviour 'vanish'"),
-    ("[outcomes.share]\nbounce = 0.8\nopen = 0.8\n", "more than 1"),
-    ("[outcomes.delays]\nopened = 1\n", "there is no step 'opened'"),
-    ("[[accounts]]\nsecret = \"s\"\n\n", "access_key_id and secret are needed"),
-    ("[[accounts]]\nname = \"s\"\n\n", "accounts[0].name: unknown"),
-    ("[[accounts]]\naccess_key_id = \"a\"\nsecret = \"s\"\n" * 2, "there twice"),
-    ("[[accounts]]\naccess_key_id = \"a\"\nsecret = \"s\"\nsenders = [{ mail = \"x\" }]\n",
-     "accounts[0].senders[0].mail: unknown"),
-    ("[[faults]]\nkind = \"x\"\n\n", "there is no kind 'x'"),
-    ("this is no TOML\n", "emulator.toml"),
-])
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("[limits]\nsubjekt = 1\n", "settings.limits.subjekt: unknown"),
+        ('[limits]\nsubject = "x"\n', "settings.limits.subject: 'x' is not a int"),
+        ("[rules]\ntag_must_exist = 1\n", "settings.rules.tag_must_exist"),
+        ('[review]\nmode = "maybe"\n', "settings.review.mode: 'maybe'"),
+        ('[throttle]\ndefault = "many"\n', "'many' is not a rate"),
+        ("[outcomes.share]\nvanish = 0.5\n", "there is no behaviour 'vanish'"),
+        ("[outcomes.share]\nbounce = 0.8\nopen = 0.8\n", "more than 1"),
+        ("[outcomes.delays]\nopened = 1\n", "there is no step 'opened'"),
+        ('[[accounts]]\nsecret = "s"\n\n', "access_key_id and secret are needed"),
+        ('[[accounts]]\nname = "s"\n\n', "accounts[0].name: unknown"),
+        ('[[accounts]]\naccess_key_id = "a"\nsecret = "s"\n' * 2, "there twice"),
+        (
+            '[[accounts]]\naccess_key_id = "a"\nsecret = "s"\nsenders = [{ mail = "x" }]\n',
+            "accounts[0].senders[0].mail: unknown",
+        ),
+        ('[[faults]]\nkind = "x"\n\n', "there is no kind 'x'"),
+        ("this is no TOML\n", "emulator.toml"),
+    ],
+)
 def test_a_bad_file_is_refused_with_the_place(tmp_path, text, complaint):
     path = tmp_path / "emulator.toml"
     path.write_text(text)
@@ -227,14 +264,21 @@ def test_settings_by_admin_call(directmail):
 
 def test_accounts_by_admin_call(directmail):
     account = Account(directmail)
-    changed = account.configure(daily_quota=5, permissions=["dm:*"], settings={
-        "limits": {"subject": 20}})
+    changed = account.configure(
+        daily_quota=5, permissions=["dm:*"], settings={"limits": {"subject": 20}}
+    )
     assert changed["daily_quota"] == 5 and "secret" not in changed
     account.configure(settings={"limits": {"from_alias": 3}})
     assert directmail.get(f"/api/accounts/{account.key}")["settings"] == {
-        "limits": {"subject": 20, "from_alias": 3}}
-    for bad in ({"colour": 1}, {"daily_quota": "x"}, {"settings": {"limits": {"x": 1}}},
-                {"secret": "other"}, {"senders": [{"x": 1}]}):
+        "limits": {"subject": 20, "from_alias": 3}
+    }
+    for bad in (
+        {"colour": 1},
+        {"daily_quota": "x"},
+        {"settings": {"limits": {"x": 1}}},
+        {"secret": "other"},
+        {"senders": [{"x": 1}]},
+    ):
         with pytest.raises(EmulatorError, match="400"):
             account.configure(**bad)
     assert directmail.get(f"/api/accounts/{account.key}")["daily_quota"] == 5
@@ -258,8 +302,10 @@ def test_calls_are_counted(directmail):
     account = Account(directmail)
     account.send()
     code_of(account.send, to="x")
-    assert directmail.calls() == {("SingleSendMail", "ok"): 1,
-                                  ("SingleSendMail", "InvalidToAddress"): 1}
+    assert directmail.calls() == {
+        ("SingleSendMail", "ok"): 1,
+        ("SingleSendMail", "InvalidToAddress"): 1,
+    }
     newest = directmail.get("/api/calls")["newest"]
     assert [row["answer"] for row in newest] == ["ok", "InvalidToAddress"]
     for action in ("Nonsense", "Rubbish"):
@@ -267,13 +313,21 @@ def test_calls_are_counted(directmail):
     assert directmail.calls()["(unknown)", "InvalidApi.NotFound"] == 2
 
 
-@pytest.mark.parametrize("method, path, status", [
-    ("GET", "/api/nothing", 404), ("GET", "/api/inbox/600000000099", 404),
-    ("GET", "/api/inbox/x", 404), ("POST", "/api/templates/99/approve", 404),
-    ("POST", "/api/templates/x/approve", 404), ("POST", "/api/inbox/600000000001/dance", 404),
-    ("GET", "/api/ledger?limit=x", 400), ("GET", "/api/ledger?account=nobody", 404),
-    ("DELETE", "/api/ledger", 405), ("GET", "/static/../server.py", 404),
-])
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        ("GET", "/api/nothing", 404),
+        ("GET", "/api/inbox/600000000099", 404),
+        ("GET", "/api/inbox/x", 404),
+        ("POST", "/api/templates/99/approve", 404),
+        ("POST", "/api/templates/x/approve", 404),
+        ("POST", "/api/inbox/600000000001/dance", 404),
+        ("GET", "/api/ledger?limit=x", 400),
+        ("GET", "/api/ledger?account=nobody", 404),
+        ("DELETE", "/api/ledger", 405),
+        ("GET", "/static/../server.py", 404),
+    ],
+)
 def test_requests_that_can_not_be(directmail, method, path, status):
     answer = requests.request(method, directmail.admin + path, timeout=5)
     assert answer.status_code == status and answer.json()["error"]
@@ -287,13 +341,17 @@ def test_bodies_that_can_not_be(emulator, body):
 
 
 def test_mapped_addresses_lead_here_from_the_frame_too(directmail):
-    account = Account(directmail, settings={"outcomes": {"mailbox_hosts": {
-        "https://shop.example/": "http://127.0.0.1:8069"}}})
-    env_id = account.send(html_body="<a href='https://shop.example/l/1'>"
-                                    "<a href='https://shop.example.org/'>").env_id
+    account = Account(
+        directmail,
+        settings={
+            "outcomes": {"mailbox_hosts": {"https://shop.example/": "http://127.0.0.1:8069"}}
+        },
+    )
+    env_id = account.send(
+        html_body="<a href='https://shop.example/l/1'><a href='https://shop.example.org/'>"
+    ).env_id
     body = requests.get(f"{directmail.admin}/api/inbox/{env_id}/body", timeout=5)
-    assert body.text == ("<a href='http://127.0.0.1:8069/l/1'>"
-                         "<a href='https://shop.example.org/'>")
+    assert body.text == ("<a href='http://127.0.0.1:8069/l/1'><a href='https://shop.example.org/'>")
     policy = body.headers["Content-Security-Policy"]
     assert "127.0.0.1" not in policy
     with_images = requests.get(f"{directmail.admin}/api/inbox/{env_id}/body?images=1", timeout=5)
@@ -301,16 +359,21 @@ def test_mapped_addresses_lead_here_from_the_frame_too(directmail):
 
 
 def test_a_name_of_another_site_that_leads_here_is_refused(emulator):
-    answer = requests.get(emulator.admin + "/api/ledger", timeout=5,
-                          headers={"Host": "attacker.example"})
+    answer = requests.get(
+        emulator.admin + "/api/ledger", timeout=5, headers={"Host": "attacker.example"}
+    )
     assert answer.status_code == 403
     port = emulator.admin.rpartition(":")[2]
     assert requests.get(f"http://localhost:{port}/api/ledger", timeout=5).ok
 
 
 def test_pages_of_other_sites_can_not_turn_anything(emulator):
-    answer = requests.post(emulator.admin + "/api/clock", json={"advance": 0}, timeout=5,
-                           headers={"Origin": "https://elsewhere.example"})
+    answer = requests.post(
+        emulator.admin + "/api/clock",
+        json={"advance": 0},
+        timeout=5,
+        headers={"Origin": "https://elsewhere.example"},
+    )
     assert answer.status_code == 403
 
 
@@ -319,8 +382,11 @@ def test_only_this_machine_is_served(emulator):
         assert address.startswith("127.0.0.1:")
     listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
     port = f"{int(emulator.endpoint.rpartition(':')[2]):04X}"
-    places = {line.split()[1] for line in listening.splitlines()[1:]
-              if line.split()[1].endswith(f":{port}") and line.split()[3] == "0A"}
+    places = {
+        line.split()[1]
+        for line in listening.splitlines()[1:]
+        if line.split()[1].endswith(f":{port}") and line.split()[3] == "0A"
+    }
     assert places == {f"0100007F:{port}"}
 
 

@@ -18,8 +18,12 @@ EXAMPLES = {
     "DeleteTag": {"TagId": "{tag}"},
     "QueryTagByParam": {},
     "CreateTemplate": {"TemplateName": "N", "TemplateSubject": "S", "TemplateText": "x"},
-    "ModifyTemplate": {"TemplateId": "{template}", "TemplateName": "N", "TemplateSubject": "S",
-                       "TemplateText": "x"},
+    "ModifyTemplate": {
+        "TemplateId": "{template}",
+        "TemplateName": "N",
+        "TemplateSubject": "S",
+        "TemplateText": "x",
+    },
     "DeleteTemplate": {"TemplateId": "{template}"},
     "DescTemplate": {"TemplateId": "{template}"},
     "QueryTemplateByParam": {},
@@ -36,32 +40,50 @@ EXAMPLES = {
     "QueryInvalidAddress": {},
     "DeleteInvalidAddress": {"ToAddress": "bounce@example.org"},
     "ListBlockSending": {"BlockType": "UNSUB"},
-    "UnblockSending": {"BlockType": "UNSUB", "BlockEmail": "unsub@example.org",
-                       "SenderEmail": NEWS},
+    "UnblockSending": {
+        "BlockType": "UNSUB",
+        "BlockEmail": "unsub@example.org",
+        "SenderEmail": NEWS,
+    },
     "CreateUserSuppression": {"Address": "new.example"},
     "ListUserSuppression": {},
     "RemoveUserSuppression": {"SuppressionIds": "{suppression}"},
     "GetSuppressionListLevel": {},
     "SetSuppressionListLevel": {"SuppressionListLevel": "ACCOUNT"},
     "SingleSendMail": {
-        "AccountName": NEWS, "AddressType": "1", "ReplyToAddress": "false",
-        "ToAddress": "anna@example.org", "Subject": "S", "TextBody": "x"},
-    "SendTestByTemplate": {"AccountName": NEWS, "Email": "anna@example.org",
-                           "TemplateId": "{template}"},
+        "AccountName": NEWS,
+        "AddressType": "1",
+        "ReplyToAddress": "false",
+        "ToAddress": "anna@example.org",
+        "Subject": "S",
+        "TextBody": "x",
+    },
+    "SendTestByTemplate": {
+        "AccountName": NEWS,
+        "Email": "anna@example.org",
+        "TemplateId": "{template}",
+    },
 }
 
 
 @pytest.fixture
 def busy(account):
     """An account in which every list has something in it, and the ids of those things."""
-    ids = {"tag": account.call("create_tag", tag_name="t").tag_id,
-           "template": account.approved(),
-           "suppression": account.call("create_user_suppression",
-                                       address="x.example").suppression_id}
+    ids = {
+        "tag": account.call("create_tag", tag_name="t").tag_id,
+        "template": account.approved(),
+        "suppression": account.call("create_user_suppression", address="x.example").suppression_id,
+    }
     for who in ("click", "bounce", "unsub"):
-        account.call("single_send_mail", **send_fields(
-            f"{who}@example.org", tag_name="t", click_trace="1",
-            html_body="<body><a href='https://shop.example/'>x</a></body>"))
+        account.call(
+            "single_send_mail",
+            **send_fields(
+                f"{who}@example.org",
+                tag_name="t",
+                click_trace="1",
+                html_body="<body><a href='https://shop.example/'>x</a></body>",
+            ),
+        )
     account.emulator.flush_outcomes()
     day = account.call("sender_statistics_detail_by_param").data.mail_detail[0].last_update_time
     return account, {**ids, "day": day[:10]}
@@ -92,11 +114,15 @@ def test_there_is_an_example_of_every_operation():
 @pytest.mark.parametrize("action", sorted(EXAMPLES))
 def test_shape(busy, action):
     account, ids = busy
-    account.configure(settings={"protocol": {"parameter_places": "accept"},
-                                "rules": {"returns_nickname": True}})
-    query = {name: re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], value)
-             if value.startswith("{") and value.endswith("}") and '"' not in value else value
-             for name, value in EXAMPLES[action].items()}
+    account.configure(
+        settings={"protocol": {"parameter_places": "accept"}, "rules": {"returns_nickname": True}}
+    )
+    query = {
+        name: re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], value)
+        if value.startswith("{") and value.endswith("}") and '"' not in value
+        else value
+        for name, value in EXAMPLES[action].items()
+    }
     answer = post(account, action, query, method="GET" if action == "GetUser" else "POST")
     assert answer.status_code == 200, answer.text
     body = answer.json()

@@ -77,10 +77,10 @@ def changed(text):
     middle = len(text) // 2
     while not chr(text[middle]).isalnum():
         middle += 1
-    other = b"B" if text[middle:middle + 1] != b"B" else b"C"
+    other = b"B" if text[middle : middle + 1] != b"B" else b"C"
     if chr(text[middle]).isdigit():
-        other = b"1" if text[middle:middle + 1] != b"1" else b"2"
-    return text[:middle] + other + text[middle + 1:]
+        other = b"1" if text[middle : middle + 1] != b"1" else b"2"
+    return text[:middle] + other + text[middle + 1 :]
 
 
 SUBJECT = "你好 +*~ %/?&= 'x'"
@@ -119,8 +119,9 @@ def test_the_sdk_signs_these_headers(account):
 @pytest.mark.parametrize("name", SIGNED)
 def test_one_byte_of_a_signed_header(account, name):
     line, headers, body = split(sdk_request(account, **BODY_FIELDS))
-    place = next(i for i, header in enumerate(headers)
-                 if header.lower().startswith(name.encode() + b":"))
+    place = next(
+        i for i, header in enumerate(headers) if header.lower().startswith(name.encode() + b":")
+    )
     key, _colon, value = headers[place].partition(b":")
     headers[place] = key + b": " + changed(value.strip())
     assert headers[place] != key + b": " + value.strip()
@@ -141,14 +142,15 @@ def test_a_header_that_is_left_out_or_added(account):
 def test_one_byte_of_the_body(account):
     line, headers, body = split(sdk_request(account, **BODY_FIELDS))
     for position in (0, len(body) // 2, len(body) - 1):
-        other = body[:position] + (b"x" if body[position] != 120 else b"y") + body[position + 1:]
+        other = body[:position] + (b"x" if body[position] != 120 else b"y") + body[position + 1 :]
         assert answer(account, join(line, headers, other))[1] == "SignatureDoesNotMatch"
     assert account.ledger() == []
 
 
 def test_one_byte_of_the_query(account):
-    line, headers, body = split(sdk_request(account, "create_tag", tag_name="tag",
-                                            tag_description=SUBJECT))
+    line, headers, body = split(
+        sdk_request(account, "create_tag", tag_name="tag", tag_description=SUBJECT)
+    )
     method, address, version = line.split(b" ")
     for old, new in ((b"TagName", b"TagNama"), (b"=tag", b"=tog"), (b"%E4", b"%E5")):
         assert old in address
@@ -168,36 +170,46 @@ def test_method_and_path(account):
     assert answer(account, join(line, headers, body)) == (200, "")
 
 
-@pytest.mark.parametrize("part, code", [
-    (rb"Signature=([0-9a-f]{64})", "SignatureDoesNotMatch"),
-    (rb"Credential=([^,]+)", "InvalidAccessKeyId.NotFound"),
-    (rb"SignedHeaders=([^,]+)", "IncompleteSignature"),
-    (rb"(ACS3)", "IncompleteSignature"),
-])
+@pytest.mark.parametrize(
+    "part, code",
+    [
+        (rb"Signature=([0-9a-f]{64})", "SignatureDoesNotMatch"),
+        (rb"Credential=([^,]+)", "InvalidAccessKeyId.NotFound"),
+        (rb"SignedHeaders=([^,]+)", "IncompleteSignature"),
+        (rb"(ACS3)", "IncompleteSignature"),
+    ],
+)
 def test_one_byte_of_the_authorization(account, part, code):
     line, headers, body = split(sdk_request(account, **BODY_FIELDS))
     place = next(i for i, header in enumerate(headers) if header.startswith(b"Authorization"))
     found = re.search(part, headers[place])
     start, end = found.span(1)
-    value = changed(found[1]) if b"Signature=" not in part else (
-        found[1][:-1] + (b"0" if found[1][-1:] != b"0" else b"1"))
+    value = (
+        changed(found[1])
+        if b"Signature=" not in part
+        else (found[1][:-1] + (b"0" if found[1][-1:] != b"0" else b"1"))
+    )
     headers[place] = headers[place][:start] + value + headers[place][end:]
     assert answer(account, join(line, headers, body))[1] == code
     assert account.ledger() == []
 
 
-@pytest.mark.parametrize("name, code", [
-    ("x-acs-security-token", "InvalidSecurityToken.Malformed"),
-    ("x-acs-accesskey-id", "SignatureDoesNotMatch"),
-])
+@pytest.mark.parametrize(
+    "name, code",
+    [
+        ("x-acs-security-token", "InvalidSecurityToken.Malformed"),
+        ("x-acs-accesskey-id", "SignatureDoesNotMatch"),
+    ],
+)
 def test_one_byte_of_temporary_credentials(emulator, account, name, code):
     key = f"STS.{account.key}"
     account.configure(temporary_keys=[{"access_key_id": key, "secret": "s", "token": "token"}])
     temporary = Account(emulator, key, "s", token="token")
     data = sdk_request(temporary, token="token", **BODY_FIELDS)
     line, headers, body = split(data)
-    place = next(i for i, header in enumerate(headers)
-                 if header.lower().startswith(name.encode() + b":"))
+    place = next(
+        i for i, header in enumerate(headers) if header.lower().startswith(name.encode() + b":")
+    )
     good = list(headers)
     before, _colon, value = headers[place].partition(b":")
     headers[place] = before + b": " + changed(value.strip())
@@ -229,13 +241,16 @@ def test_the_nonce_check_can_be_switched_off(directmail):
     assert [answer(account, data)[0] for _ in range(2)] == [200, 200]
 
 
-@pytest.mark.parametrize("date, code", [
-    ("2020-01-01T00:00:00Z", "InvalidTimeStamp.Expired"),
-    ("2999-01-01T00:00:00Z", "InvalidTimeStamp.Expired"),
-    ("2026-13-01T00:00:00Z", "InvalidTimeStamp.Format"),
-    ("yesterday", "InvalidTimeStamp.Format"),
-    ("", "InvalidTimeStamp.Format"),
-])
+@pytest.mark.parametrize(
+    "date, code",
+    [
+        ("2020-01-01T00:00:00Z", "InvalidTimeStamp.Expired"),
+        ("2999-01-01T00:00:00Z", "InvalidTimeStamp.Expired"),
+        ("2026-13-01T00:00:00Z", "InvalidTimeStamp.Format"),
+        ("yesterday", "InvalidTimeStamp.Format"),
+        ("", "InvalidTimeStamp.Format"),
+    ],
+)
 def test_dates(account, date, code):
     request = post(account, "QueryTagByParam", headers={"x-acs-date": date})
     assert request.json()["Code"] == code
@@ -250,19 +265,23 @@ def test_percent_encoding(account, value):
     assert account.call("query_tag_by_param").data.tag[0].tag_description == value
 
 
-@pytest.mark.parametrize("headers, code", [
-    ({"x-acs-version": ""}, "MissingParameter"),
-    ({"x-acs-version": "2016-08-25"}, "InvalidVersion"),
-    ({"x-acs-action": "ApproveTemplate"}, "InvalidApi.NotFound"),
-    ({"x-acs-signature-nonce": ""}, "MissingParameter"),
-])
+@pytest.mark.parametrize(
+    "headers, code",
+    [
+        ({"x-acs-version": ""}, "MissingParameter"),
+        ({"x-acs-version": "2016-08-25"}, "InvalidVersion"),
+        ({"x-acs-action": "ApproveTemplate"}, "InvalidApi.NotFound"),
+        ({"x-acs-signature-nonce": ""}, "MissingParameter"),
+    ],
+)
 def test_headers_with_a_right_signature_but_wrong(account, headers, code):
     assert post(account, "QueryTagByParam", headers=headers).json()["Code"] == code
 
 
 def test_a_stated_body_hash_that_is_wrong_though_signed(account):
-    answered = post(account, "CreateTag", body=b"TagName=t", headers={
-        "x-acs-content-sha256": "0" * 64})
+    answered = post(
+        account, "CreateTag", body=b"TagName=t", headers={"x-acs-content-sha256": "0" * 64}
+    )
     assert answered.json()["Code"] == "SignatureDoesNotMatch"
 
 
@@ -276,11 +295,17 @@ def test_body_and_query_mean_the_same_and_the_body_wins(account):
 
 def test_a_request_line_of_half_a_megabyte_and_more(account):
     text = "x" * (1024 * 1024)
-    request = signed_request(account, "CreateTemplate", {
-        "TemplateName": "n", "TemplateSubject": "s", "TemplateText": text})
+    request = signed_request(
+        account,
+        "CreateTemplate",
+        {"TemplateName": "n", "TemplateSubject": "s", "TemplateText": text},
+    )
     assert len(request.url) > 1024 * 1024
-    answered = post(account, "CreateTemplate", {
-        "TemplateName": "n", "TemplateSubject": "s", "TemplateText": text})
+    answered = post(
+        account,
+        "CreateTemplate",
+        {"TemplateName": "n", "TemplateSubject": "s", "TemplateText": text},
+    )
     number = answered.json()["TemplateId"]
     assert len(account.call("desc_template", template_id=number).template_text) == 1024 * 1024
 
@@ -288,15 +313,18 @@ def test_a_request_line_of_half_a_megabyte_and_more(account):
 def test_old_signature_with_one_byte_changed(account):
     recorder = Recorder()
     client = account.client(http_proxy=f"http://{recorder.endpoint}", signature_algorithm="v2")
-    data = recorder.record(client.single_send_mail,
-                           models.SingleSendMailRequest(**BODY_FIELDS))
+    data = recorder.record(client.single_send_mail, models.SingleSendMailRequest(**BODY_FIELDS))
     line, headers, body = split(data.replace(f"http://{account.endpoint}/".encode(), b"/", 1))
     assert b"Signature=" in line
-    for old, new in ((b"SignatureNonce=", b"SignatureNonce=a"), (b"Format=json", b"Format=jsom"),
-                     (b"&Signature=", b"&Signature=a")):
+    for old, new in (
+        (b"SignatureNonce=", b"SignatureNonce=a"),
+        (b"Format=json", b"Format=jsom"),
+        (b"&Signature=", b"&Signature=a"),
+    ):
         assert old in line
         assert answer(account, join(line.replace(old, new, 1), headers, body))[1] == (
-            "SignatureDoesNotMatch")
+            "SignatureDoesNotMatch"
+        )
     changed_body = body.replace(b"Subject=", b"Subject=x", 1)
     headers = [header for header in headers if not header.lower().startswith(b"content-length")]
     wrong = join(line, headers + [b"Content-Length: %d" % len(changed_body)], changed_body)

@@ -193,9 +193,7 @@ class Role:
             outcome, found = self.attempt(name, "get_views", views)
             models = found["models"] if outcome == ANSWERED else {}
             fields = models.get(name, {}).get("fields", {})
-            self.shown[name] = {
-                key: self._specify(field, models) for key, field in fields.items()
-            }
+            self.shown[name] = {key: self._specify(field, models) for key, field in fields.items()}
         return self.shown[name]
 
     @staticmethod

@@ -114,8 +114,10 @@ class TestTwoServers:
 
             # Whoever works on the wrong server reads why nothing happens.
             paused = shop.make_task("third", 5)
-            server.query("UPDATE directmail_task SET state = 'paused', planned_at = now() "
-                         "WHERE id = %s", paused)
+            server.query(
+                "UPDATE directmail_task SET state = 'paused', planned_at = now() WHERE id = %s",
+                paused,
+            )
             assert "master key" in refusal(user, "directmail.task", "action_resume", [paused])
             server.query("UPDATE directmail_task SET state = 'cancelled' WHERE id = %s", paused)
 
@@ -140,8 +142,10 @@ def test_whoever_opted_out_is_not_mailed_after_the_key_is_lost(shop, server, emu
         assert _post(server.url + links[address], ONE_CLICK).status_code == 200
     out = set(gone) | (links.keys() - set(readers))
     _wait(
-        lambda: server.query("SELECT count(*) FROM directmail_optout WHERE task_id = %s", first)
-        == [(len(out),)],
+        lambda: (
+            server.query("SELECT count(*) FROM directmail_optout WHERE task_id = %s", first)
+            == [(len(out),)]
+        ),
         server.wake_crons,
     )
     _make_history(server, first)
@@ -161,9 +165,10 @@ def test_whoever_opted_out_is_not_mailed_after_the_key_is_lost(shop, server, emu
     assert "Configuration → Master key" in said
     assert "master key" in refusal(shop.admin, "directmail.account", "action_activate", account)
     assert "master key" in refusal(shop.user, "directmail.task", "action_send", [second])
-    assert "master key" in shop.admin.read("directmail.account", shop.account, "key_problem")[
-        "key_problem"
-    ]
+    assert (
+        "master key"
+        in shop.admin.read("directmail.account", shop.account, "key_problem")["key_problem"]
+    )
     server.query("UPDATE directmail_task SET state = 'pending' WHERE id = %s", second)
     until = time.monotonic() + 5
     while time.monotonic() < until:
@@ -227,8 +232,9 @@ def _rekey(shop, server):
 
     _wait(half_way, server.wake_crons)
     server.kill()
-    [(state, target)] = server.query("SELECT state, next_fingerprint FROM directmail_rekey, "
-                                     "directmail_data_key")
+    [(state, target)] = server.query(
+        "SELECT state, next_fingerprint FROM directmail_rekey, directmail_data_key"
+    )
     assert state == "running" and target, "killed too late: make HISTORY larger"
     server.start()
     _wait(
@@ -238,5 +244,7 @@ def _rekey(shop, server):
     )
     [(done, left)] = server.query("SELECT done_count, left_count FROM directmail_rekey")
     assert done >= HISTORY + PEOPLE and not left
-    assert server.query("SELECT count(*) FROM directmail_delivery "
-                        "WHERE email LIKE 'h-%%' AND address_key = md5('a' || 1)") == [(0,)]
+    assert server.query(
+        "SELECT count(*) FROM directmail_delivery "
+        "WHERE email LIKE 'h-%%' AND address_key = md5('a' || 1)"
+    ) == [(0,)]

@@ -41,13 +41,13 @@ def test_uninstalled_and_installed_again(shop, server):
         email for (email,) in server.query("SELECT email FROM directmail_optout ORDER BY email")
     }
     exported = _export(server)
-    server.query("UPDATE directmail_optout SET address_key = repeat('0', 64) WHERE id = "
-                 "(SELECT max(id) FROM directmail_optout)")
+    server.query(
+        "UPDATE directmail_optout SET address_key = repeat('0', 64) WHERE id = "
+        "(SELECT max(id) FROM directmail_optout)"
+    )
 
     before = len(server.log.read_text())
-    [module] = shop.root.call(
-        "ir.module.module", "search", [[("name", "=", "email_marketing_dm")]]
-    )
+    [module] = shop.root.call("ir.module.module", "search", [[("name", "=", "email_marketing_dm")]])
     action = shop.root.call("ir.module.module", "button_uninstall_wizard", [[module]])
     dialog = shop.root.call(
         "base.module.uninstall",
@@ -62,9 +62,7 @@ def test_uninstalled_and_installed_again(shop, server):
     shop.root.call("base.module.uninstall", "action_uninstall", [[dialog]])
 
     assert not server.query("SELECT 1 FROM pg_tables WHERE tablename LIKE 'directmail%%'")
-    assert not server.query(
-        "SELECT 1 FROM ir_act_server WHERE name->>'en_US' LIKE 'DirectMail%%'"
-    )
+    assert not server.query("SELECT 1 FROM ir_act_server WHERE name->>'en_US' LIKE 'DirectMail%%'")
     assert set(server.query("SELECT email FROM mail_blacklist WHERE active")) >= {
         (email,) for email in gone
     }

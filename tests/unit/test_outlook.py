@@ -41,7 +41,7 @@ def test_links():
         ('<v:fill src="/a.png"/>', '<v:fill src="/A.PNG"/>'),
         ('<td background="/b">', '<td background="/B">'),
         ('<a href="">', '<a href="">'),
-        ("<a href=\"/it's\">", '<a href="/IT&#x27;S">'),
+        ('<a href="/it\'s">', '<a href="/IT&#x27;S">'),
     ],
 )
 def test_addresses(written, replaced):

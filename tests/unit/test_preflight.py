@@ -181,7 +181,7 @@ PASSING = [
     with_body("<p>100% cotton, 50% off, {} and #sale</p>"),
     with_body("<p>Write <code>{{ name }}</code> or</p><pre>*|FNAME|*</pre>"),
     with_body('<a href="https://shop.org/?f[email]=1&amp;q=%20a%7B%22b%22%3A1%7D">x</a>'),
-    with_body('<a t-att-href="object.website or \'https://shop.org\'">x</a>'),
+    with_body("<a t-att-href=\"object.website or 'https://shop.org'\">x</a>"),
     {"preview_text": "Hi {{ object.name ||| friend }}, 100%"},
 ]
 

@@ -2,9 +2,7 @@
 # Read by the old version's own Odoo shell, see make.py: a task that is over, what came of it, an
 # opt-out and an audience, made of whatever fields that version has.
 env["ir.config_parameter"].set_param("web.base.url", "https://www.example.com")
-env.ref("base.user_admin").group_ids += env.ref(
-    "email_marketing_dm.email_marketing_dm_group_admin"
-)
+env.ref("base.user_admin").group_ids += env.ref("email_marketing_dm.email_marketing_dm_group_admin")
 env = env(user=env.ref("base.user_admin").id)
 
 
