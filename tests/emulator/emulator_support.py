@@ -61,9 +61,7 @@ class Account:
     def call(self, action, /, **fields):
         """Call an operation by its SDK method; the answer is the SDK's own body model."""
         request_name = "".join(part.capitalize() for part in action.split("_")) + "Request"
-        request_name = {
-            "SenderStatisticsByTagNameAndBatchIdRequest": "SenderStatisticsByTagNameAndBatchIDRequest"
-        }.get(request_name, request_name)
+        request_name = request_name.replace("BatchId", "BatchID")
         if action == "get_user":
             return self.sdk.get_user().body
         request = getattr(models, request_name)(**fields)

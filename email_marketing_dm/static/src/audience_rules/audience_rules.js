@@ -1,9 +1,9 @@
-import { onWillUnmount, useEffect, useState, useSubEnv } from "@odoo/owl";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
-import { formatInteger } from "@web/views/fields/formatters";
-import { X2ManyField, x2ManyField } from "@web/views/fields/x2many/x2many_field";
+import {onWillUnmount, useEffect, useState, useSubEnv} from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {useService} from "@web/core/utils/hooks";
+import {formatInteger} from "@web/views/fields/formatters";
+import {X2ManyField, x2ManyField} from "@web/views/fields/x2many/x2many_field";
 
 // Somebody who types or drags is left to finish first.
 const PAUSE_MS = 400;
@@ -19,8 +19,8 @@ export class AudienceRules extends X2ManyField {
         super.setup();
         this.orm = useService("orm");
         // `whole` is null while nothing is known of the form as it stands.
-        this.counts = useState({ lines: {}, whole: null, first: null });
-        useSubEnv({ audienceCounts: this.counts });
+        this.counts = useState({lines: {}, whole: null, first: null});
+        useSubEnv({audienceCounts: this.counts});
         this.round = 0;
         useEffect(
             () => this.startCounting(),
@@ -51,7 +51,7 @@ export class AudienceRules extends X2ManyField {
      * hears of a line only when the line's dialog is saved.
      */
     get commands() {
-        return this.list._getCommands({ withReadonly: true });
+        return this.list._getCommands({withReadonly: true});
     }
 
     startCounting() {
@@ -66,12 +66,12 @@ export class AudienceRules extends X2ManyField {
 
     /** Ask for one figure after the other, until something changes. */
     async count(round) {
-        const { record, readonly } = this.props;
+        const {record, readonly} = this.props;
         if (readonly) {
             return;
         }
-        const { company_id } = await record.getChanges({ withReadonly: true });
-        const changes = { [this.props.name]: this.commands };
+        const {company_id} = await record.getChanges({withReadonly: true});
+        const changes = {[this.props.name]: this.commands};
         if (company_id) {
             changes.company_id = company_id;
         }

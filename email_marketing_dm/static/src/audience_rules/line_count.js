@@ -1,19 +1,22 @@
-import { Component, useState } from "@odoo/owl";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { formatInteger } from "@web/views/fields/formatters";
-import { SelectionField, selectionField } from "@web/views/fields/selection/selection_field";
-import { standardFieldProps } from "@web/views/fields/standard_field_props";
+import {Component, useState} from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {formatInteger} from "@web/views/fields/formatters";
+import {
+    SelectionField,
+    selectionField,
+} from "@web/views/fields/selection/selection_field";
+import {standardFieldProps} from "@web/views/fields/standard_field_props";
 
 /** The figures counted so far, if the field is in a list of an audience's lines. */
 function useAudienceCounts(env) {
-    return useState(env.audienceCounts || { lines: {}, first: null });
+    return useState(env.audienceCounts || {lines: {}, first: null});
 }
 
 /** A figure of one line, from what the list of lines has counted so far. */
 export class LineCount extends Component {
     static template = "email_marketing_dm.LineCount";
-    static props = { ...standardFieldProps };
+    static props = {...standardFieldProps};
 
     setup() {
         this.counts = useAudienceCounts(this.env);

@@ -2,9 +2,9 @@ import {
     MassMailingHtmlField,
     massMailingHtmlField,
 } from "@mass_mailing/fields/html_field/mass_mailing_html_field";
-import { status } from "@odoo/owl";
-import { registry } from "@web/core/registry";
-import { useDebounced } from "@web/core/utils/timing";
+import {status} from "@odoo/owl";
+import {registry} from "@web/core/registry";
+import {useDebounced} from "@web/core/utils/timing";
 
 /** What is in the editor right now; its record only knows it when the editor loses the focus. */
 export const BODY_TYPED = "DIRECTMAIL_BODY_TYPED";
@@ -23,7 +23,9 @@ export class DirectmailBodyField extends MassMailingHtmlField {
             }
             const body = this.state.showCodeView
                 ? this.codeViewRef.el?.value
-                : this.editor && !this.editor.isDestroyed && this.editor.getElContent().innerHTML;
+                : this.editor &&
+                  !this.editor.isDestroyed &&
+                  this.editor.getElContent().innerHTML;
             if (body) {
                 this.props.record.model.bus.trigger(BODY_TYPED, body);
             }

@@ -1,33 +1,38 @@
-import { Component, onWillStart, useEffect, useRef, useState } from "@odoo/owl";
-import { loadBundle } from "@web/core/assets";
-import { formatDate, parseDate } from "@web/core/l10n/dates";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { user } from "@web/core/user";
-import { useService } from "@web/core/utils/hooks";
-import { Layout } from "@web/search/layout";
-import { formatFloat, formatInteger, formatMonetary } from "@web/views/fields/formatters";
-import { standardActionServiceProps } from "@web/webclient/actions/action_service";
+import {Component, onWillStart, useEffect, useRef, useState} from "@odoo/owl";
+import {loadBundle} from "@web/core/assets";
+import {formatDate, parseDate} from "@web/core/l10n/dates";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {user} from "@web/core/user";
+import {useService} from "@web/core/utils/hooks";
+import {Layout} from "@web/search/layout";
+import {formatFloat, formatInteger, formatMonetary} from "@web/views/fields/formatters";
+import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 
-const COLORS = { sent: "#9aa5b1", delivered: "#2a9d8f", opened: "#e9a23b", clicked: "#7c5cbf" };
+const COLORS = {
+    sent: "#9aa5b1",
+    delivered: "#2a9d8f",
+    opened: "#e9a23b",
+    clicked: "#7c5cbf",
+};
 
 /** What came of the mails of the last weeks: figures, a trend, the latest tasks, health. */
 export class DirectmailOverview extends Component {
     static template = "email_marketing_dm.Overview";
-    static components = { Layout };
-    static props = { ...standardActionServiceProps };
+    static components = {Layout};
+    static props = {...standardActionServiceProps};
 
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
         this.canvas = useRef("canvas");
-        this.state = useState({ days: 30, data: null });
-        this.display = { controlPanel: {} };
+        this.state = useState({days: 30, data: null});
+        this.display = {controlPanel: {}};
         this.periods = [
-            { days: 7, label: _t("7 days") },
-            { days: 30, label: _t("30 days") },
-            { days: 90, label: _t("90 days") },
-            { days: 365, label: _t("1 year") },
+            {days: 7, label: _t("7 days")},
+            {days: 30, label: _t("30 days")},
+            {days: 90, label: _t("90 days")},
+            {days: 365, label: _t("1 year")},
         ];
         onWillStart(async () => {
             await Promise.all([loadBundle("web.chartjs_lib"), this.load()]);
@@ -39,9 +44,11 @@ export class DirectmailOverview extends Component {
     }
 
     async load() {
-        this.state.data = await this.orm.call("directmail.task.report", "get_overview", [
-            this.state.days,
-        ]);
+        this.state.data = await this.orm.call(
+            "directmail.task.report",
+            "get_overview",
+            [this.state.days]
+        );
     }
 
     async setPeriod(days) {
@@ -51,7 +58,7 @@ export class DirectmailOverview extends Component {
 
     /** The cards on top: label, what it is measured by, and the same of the period before. */
     get cards() {
-        const { now, before } = this.state.data;
+        const {now, before} = this.state.data;
         const rate = (name, label, help, figure) => ({
             label,
             help,
@@ -64,20 +71,32 @@ export class DirectmailOverview extends Component {
                 label: _t("Mails sent"),
                 help: _t("Mails that DirectMail accepted."),
                 value: formatInteger(now.sent_count),
-                detail: now.tasks === 1 ? _t("1 email task") : _t("%s email tasks", now.tasks),
+                detail:
+                    now.tasks === 1
+                        ? _t("1 email task")
+                        : _t("%s email tasks", now.tasks),
                 change: null,
             },
-            rate("delivery_rate", _t("Delivered"), _t("Of the mails sent."), "delivered_count"),
+            rate(
+                "delivery_rate",
+                _t("Delivered"),
+                _t("Of the mails sent."),
+                "delivered_count"
+            ),
             rate(
                 "open_rate",
                 _t("Opened"),
-                _t("People, of the mails delivered with recording on. Machines don't count."),
+                _t(
+                    "People, of the mails delivered with recording on. Machines don't count."
+                ),
                 "opened_count"
             ),
             rate(
                 "click_rate",
                 _t("Clicked"),
-                _t("People, of the mails delivered with recording on. Machines don't count."),
+                _t(
+                    "People, of the mails delivered with recording on. Machines don't count."
+                ),
                 "clicked_count"
             ),
             rate(
@@ -89,7 +108,9 @@ export class DirectmailOverview extends Component {
             {
                 label: _t("Revenue"),
                 help: _t("Of the successes that count for these email tasks."),
-                value: formatMonetary(now.revenue, { currencyId: this.state.data.currency_id }),
+                value: formatMonetary(now.revenue, {
+                    currencyId: this.state.data.currency_id,
+                }),
                 detail: _t("%s people converted", formatInteger(now.converted_count)),
                 change: null,
             },
@@ -97,16 +118,16 @@ export class DirectmailOverview extends Component {
     }
 
     formatRate(value, digits = 1) {
-        return `${formatFloat(value * 100, { digits: [16, digits] })} %`;
+        return `${formatFloat(value * 100, {digits: [16, digits]})} %`;
     }
 
     formatChange(value) {
         const sign = value > 0 ? "+" : "";
-        return `${sign}${formatFloat(value * 100, { digits: [16, 1] })}`;
+        return `${sign}${formatFloat(value * 100, {digits: [16, 1]})}`;
     }
 
     formatRevenue(row) {
-        return formatMonetary(row.revenue, { currencyId: row.currency_id[0] });
+        return formatMonetary(row.revenue, {currencyId: row.currency_id[0]});
     }
 
     formatInteger(value) {
@@ -128,7 +149,9 @@ export class DirectmailOverview extends Component {
         const chart = new Chart(this.canvas.el, {
             type: "bar",
             data: {
-                labels: rows.map((row) => formatDate(parseDate(row.date, { format: "yyyy-MM-dd" }))),
+                labels: rows.map((row) =>
+                    formatDate(parseDate(row.date, {format: "yyyy-MM-dd"}))
+                ),
                 datasets: [
                     bars("sent", _t("Sent")),
                     bars("delivered", _t("Delivered")),
@@ -140,9 +163,9 @@ export class DirectmailOverview extends Component {
                 locale: user.lang,
                 maintainAspectRatio: false,
                 animation: false,
-                interaction: { mode: "index", intersect: false },
-                scales: { y: { beginAtZero: true, ticks: { precision: 0 } } },
-                plugins: { legend: { position: "bottom" } },
+                interaction: {mode: "index", intersect: false},
+                scales: {y: {beginAtZero: true, ticks: {precision: 0}}},
+                plugins: {legend: {position: "bottom"}},
             },
         });
         return () => chart.destroy();

@@ -1,5 +1,5 @@
-import { patch } from "@web/core/utils/patch";
-import { DynamicPlaceholderPopover } from "@web/views/fields/dynamic_placeholder_popover";
+import {patch} from "@web/core/utils/patch";
+import {DynamicPlaceholderPopover} from "@web/views/fields/dynamic_placeholder_popover";
 
 const OUR_MODELS = ["directmail.design", "directmail.task", "directmail.template"];
 const NOT_TEXT = ["binary", "json", "many2one_reference", "properties", "reference"];
@@ -11,12 +11,15 @@ const NOT_TEXT = ["binary", "json", "many2one_reference", "properties", "referen
 patch(DynamicPlaceholderPopover.prototype, {
     async _loadAllowedExpressions() {
         await super._loadAllowedExpressions();
-        const { currentController } = this.env.services.action;
+        const {currentController} = this.env.services.action;
         this.isOurs = OUR_MODELS.includes(currentController?.props.resModel);
         this.isTemplateEditor ||= this.isOurs;
     },
 
     filter(fieldDef, path) {
-        return super.filter(fieldDef, path) && !(this.isOurs && NOT_TEXT.includes(fieldDef.type));
+        return (
+            super.filter(fieldDef, path) &&
+            !(this.isOurs && NOT_TEXT.includes(fieldDef.type))
+        );
     },
 });

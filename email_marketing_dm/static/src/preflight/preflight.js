@@ -1,18 +1,19 @@
-import { Component, markup, onMounted, useExternalListener, useState } from "@odoo/owl";
-import { registry } from "@web/core/registry";
-import { KeepLast } from "@web/core/utils/concurrency";
-import { useBus, useService } from "@web/core/utils/hooks";
-import { useDebounced } from "@web/core/utils/timing";
-import { useRecordObserver } from "@web/model/relational_model/utils";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
-import { BODY_TYPED } from "../mail_body/mail_body_field";
+import {Component, markup, onMounted, useExternalListener, useState} from "@odoo/owl";
+import {registry} from "@web/core/registry";
+import {KeepLast} from "@web/core/utils/concurrency";
+import {useBus, useService} from "@web/core/utils/hooks";
+import {useDebounced} from "@web/core/utils/timing";
+import {useRecordObserver} from "@web/model/relational_model/utils";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
+import {BODY_TYPED} from "../mail_body/mail_body_field";
 
 const PAUSE = 400; // milliseconds without a change
 const TYPED_FIELDS = ["subject", "sender_name", "preview_text"];
 
 /** A record's content as the server's checks take it. */
 export function getContent(record) {
-    const { subject, sender_name, preview_text, body_arch, body_html, account_id } = record.data;
+    const {subject, sender_name, preview_text, body_arch, body_html, account_id} =
+        record.data;
     return {
         subject: subject || "",
         sender_name: sender_name || "",
@@ -26,7 +27,9 @@ export function getContent(record) {
 /** The template that a record is, or that an email task sends. */
 export function getTemplateIds(record) {
     const id =
-        record.resModel === "directmail.task" ? record.data.template_id?.id : record.resId;
+        record.resModel === "directmail.task"
+            ? record.data.template_id?.id
+            : record.resId;
     return id ? [id] : [];
 }
 
@@ -37,17 +40,23 @@ export class Preflight extends Component {
 
     setup() {
         this.orm = useService("orm");
-        this.state = useState({ findings: [], checked: false, failed: false, opened: null, busy: false });
+        this.state = useState({
+            findings: [],
+            checked: false,
+            failed: false,
+            opened: null,
+            busy: false,
+        });
         this.keepLast = new KeepLast();
         this.typed = null; // newer than the record's own body
         this.check = useDebounced(() => this.checkNow(), PAUSE);
-        useBus(this.props.record.model.bus, BODY_TYPED, ({ detail }) => {
+        useBus(this.props.record.model.bus, BODY_TYPED, ({detail}) => {
             this.typed = detail;
             this.check();
         });
         // a record knows of a text field's value only when somebody leaves the field
         this.typedFields = {};
-        useExternalListener(document, "input", ({ target }) => {
+        useExternalListener(document, "input", ({target}) => {
             const name = target.closest(".o_field_widget[name]")?.getAttribute("name");
             if (TYPED_FIELDS.includes(name)) {
                 this.typedFields[name] = target.value;
@@ -58,7 +67,10 @@ export class Preflight extends Component {
         useRecordObserver((record) => {
             const content = JSON.stringify(getContent(record));
             if (content !== last) {
-                if (last && JSON.parse(last).body_arch !== JSON.parse(content).body_arch) {
+                if (
+                    last &&
+                    JSON.parse(last).body_arch !== JSON.parse(content).body_arch
+                ) {
                     this.typed = null;
                 }
                 last = content;
@@ -70,15 +82,15 @@ export class Preflight extends Component {
     }
 
     get errors() {
-        return this.state.findings.filter(({ level }) => level === "error");
+        return this.state.findings.filter(({level}) => level === "error");
     }
 
     get warnings() {
-        return this.state.findings.filter(({ level }) => level !== "error");
+        return this.state.findings.filter(({level}) => level !== "error");
     }
 
     get started() {
-        const { body_arch, subject } = this.props.record.data;
+        const {body_arch, subject} = this.props.record.data;
         return Boolean(String(body_arch || "") || subject || this.typed);
     }
 
@@ -87,7 +99,7 @@ export class Preflight extends Component {
     }
 
     async checkNow() {
-        const content = { ...getContent(this.props.record), ...this.typedFields };
+        const content = {...getContent(this.props.record), ...this.typedFields};
         if (this.typed) {
             content.body = this.typed;
         } else if (!content.body_html) {
@@ -95,9 +107,12 @@ export class Preflight extends Component {
         }
         try {
             const findings = await this.keepLast.add(
-                this.orm.silent.call("directmail.template", "check_content", [this.ids, content])
+                this.orm.silent.call("directmail.template", "check_content", [
+                    this.ids,
+                    content,
+                ])
             );
-            Object.assign(this.state, { findings, checked: true, failed: false });
+            Object.assign(this.state, {findings, checked: true, failed: false});
         } catch {
             this.state.failed = true; // the next change asks again; submitting checks anyway
         }
@@ -108,15 +123,15 @@ export class Preflight extends Component {
     }
 
     async fix(finding) {
-        const { record } = this.props;
+        const {record} = this.props;
         this.state.busy = true;
         try {
             await record.isDirty(); // has the editor hand over what was typed
-            const changes = await this.orm.call("directmail.template", "repair_content", [
-                this.ids,
-                getContent(record),
-                finding.fix,
-            ]);
+            const changes = await this.orm.call(
+                "directmail.template",
+                "repair_content",
+                [this.ids, getContent(record), finding.fix]
+            );
             if (changes.body_arch) {
                 changes.body_arch = markup(changes.body_arch);
                 changes.body_html = ""; // the builder makes it anew
@@ -132,11 +147,11 @@ export class Preflight extends Component {
 registry.category("view_widgets").add("directmail_preflight", {
     component: Preflight,
     fieldDependencies: [
-        { name: "subject", type: "char" },
-        { name: "sender_name", type: "char" },
-        { name: "preview_text", type: "char" },
-        { name: "account_id", type: "many2one" },
-        { name: "body_arch", type: "html" },
-        { name: "body_html", type: "html" },
+        {name: "subject", type: "char"},
+        {name: "sender_name", type: "char"},
+        {name: "preview_text", type: "char"},
+        {name: "account_id", type: "many2one"},
+        {name: "body_arch", type: "html"},
+        {name: "body_html", type: "html"},
     ],
 });

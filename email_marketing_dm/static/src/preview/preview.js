@@ -1,32 +1,32 @@
-import { Component, onWillStart, useEffect, useRef, useState } from "@odoo/owl";
-import { Dialog } from "@web/core/dialog/dialog";
-import { RecordSelector } from "@web/core/record_selectors/record_selector";
-import { registry } from "@web/core/registry";
-import { KeepLast } from "@web/core/utils/concurrency";
-import { useService } from "@web/core/utils/hooks";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
-import { getContent, getTemplateIds } from "../preflight/preflight";
+import {Component, onWillStart, useEffect, useRef, useState} from "@odoo/owl";
+import {Dialog} from "@web/core/dialog/dialog";
+import {RecordSelector} from "@web/core/record_selectors/record_selector";
+import {registry} from "@web/core/registry";
+import {KeepLast} from "@web/core/utils/concurrency";
+import {useService} from "@web/core/utils/hooks";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
+import {getContent, getTemplateIds} from "../preflight/preflight";
 
 /** The mail that a contact will get, as DirectMail will assemble it. */
 export class PreviewDialog extends Component {
     static template = "email_marketing_dm.PreviewDialog";
-    static components = { Dialog, RecordSelector };
+    static components = {Dialog, RecordSelector};
     static props = {
-        content: { type: [Object, { value: false }] }, // false: what was submitted
-        ids: { type: Array },
-        close: { type: Function },
+        content: {type: [Object, {value: false}]}, // false: what was submitted
+        ids: {type: Array},
+        close: {type: Function},
     };
 
     setup() {
         this.orm = useService("orm");
         this.frame = useRef("frame");
         this.keepLast = new KeepLast();
-        this.state = useState({ partnerId: false, phone: false, mail: null });
+        this.state = useState({partnerId: false, phone: false, mail: null});
         onWillStart(async () => {
             const [partnerId] = await this.orm.search(
                 "res.partner",
                 [["email", "!=", false]],
-                { limit: 1, order: "write_date desc" }
+                {limit: 1, order: "write_date desc"}
             );
             this.state.partnerId = partnerId || false;
             await this.load();
@@ -36,7 +36,9 @@ export class PreviewDialog extends Component {
                 if (this.frame.el && mail) {
                     // where the public address is not reached from here, pictures still are
                     const own = mail.public_url && `src="${mail.public_url}/`;
-                    this.frame.el.srcdoc = own ? mail.html.replaceAll(own, `src="/`) : mail.html;
+                    this.frame.el.srcdoc = own
+                        ? mail.html.replaceAll(own, `src="/`)
+                        : mail.html;
                 }
             },
             () => [this.state.mail]
@@ -69,14 +71,15 @@ export class PreviewButton extends Component {
     }
 
     async open() {
-        const { record } = this.props;
+        const {record} = this.props;
         await record.isDirty(); // has the editor hand over what was typed
-        const { own_content, state, template_state } = record.data;
+        const {own_content, state, template_state} = record.data;
         const isTask = record.resModel === "directmail.task";
         // Of an email task, what its template says until its own content is switched on.
         const submitted =
-            ["in_review", "approved", "lapsed"].includes(isTask ? template_state : state) &&
-            !own_content;
+            ["in_review", "approved", "lapsed"].includes(
+                isTask ? template_state : state
+            ) && !own_content;
         this.dialog.add(PreviewDialog, {
             content: submitted ? false : getContent(record),
             ids: getTemplateIds(record),
@@ -86,5 +89,5 @@ export class PreviewButton extends Component {
 
 registry.category("view_widgets").add("directmail_preview", {
     component: PreviewButton,
-    fieldDependencies: [{ name: "state", type: "selection" }],
+    fieldDependencies: [{name: "state", type: "selection"}],
 });

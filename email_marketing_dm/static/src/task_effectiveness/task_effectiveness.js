@@ -1,25 +1,32 @@
-import { Component, onWillStart, onWillUpdateProps, useEffect, useRef, useState } from "@odoo/owl";
-import { loadBundle } from "@web/core/assets";
-import { deserializeDateTime, toLocaleDateTimeString } from "@web/core/l10n/dates";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { user } from "@web/core/user";
-import { useBus, useService } from "@web/core/utils/hooks";
-import { formatFloat, formatInteger } from "@web/views/fields/formatters";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+import {
+    Component,
+    onWillStart,
+    onWillUpdateProps,
+    useEffect,
+    useRef,
+    useState,
+} from "@odoo/owl";
+import {loadBundle} from "@web/core/assets";
+import {deserializeDateTime, toLocaleDateTimeString} from "@web/core/l10n/dates";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {user} from "@web/core/user";
+import {useBus, useService} from "@web/core/utils/hooks";
+import {formatFloat, formatInteger} from "@web/views/fields/formatters";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 const HOURS_SHOWN = 72;
 
 /** What came of an email task: the funnel, when people reacted, links, and what went wrong. */
 export class TaskEffectiveness extends Component {
     static template = "email_marketing_dm.TaskEffectiveness";
-    static props = { ...standardWidgetProps };
+    static props = {...standardWidgetProps};
 
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
         this.canvas = useRef("canvas");
-        this.state = useState({ data: null, machines: false });
+        this.state = useState({data: null, machines: false});
         onWillStart(async () => {
             await Promise.all([
                 loadBundle("web.chartjs_lib"),
@@ -38,12 +45,14 @@ export class TaskEffectiveness extends Component {
 
     async load(taskId) {
         this.state.data = taskId
-            ? await this.orm.silent.call("directmail.task", "get_effectiveness", [[taskId]])
+            ? await this.orm.silent.call("directmail.task", "get_effectiveness", [
+                  [taskId],
+              ])
             : null;
     }
 
     get machineClicks() {
-        const { totals } = this.state.data;
+        const {totals} = this.state.data;
         return totals.machine_opens + totals.machine_clicks;
     }
 
@@ -57,11 +66,15 @@ export class TaskEffectiveness extends Component {
 
     /** Lists beside the funnel that have something in them. */
     get lists() {
-        const { reasons, failures, unsubscribes } = this.state.data;
+        const {reasons, failures, unsubscribes} = this.state.data;
         return [
-            { part: "reasons", title: _t("Suppressed, and why"), rows: reasons },
-            { part: "failures", title: _t("Not delivered, and why"), rows: failures },
-            { part: "unsubscribes", title: _t("Unsubscribed, and why"), rows: unsubscribes },
+            {part: "reasons", title: _t("Suppressed, and why"), rows: reasons},
+            {part: "failures", title: _t("Not delivered, and why"), rows: failures},
+            {
+                part: "unsubscribes",
+                title: _t("Unsubscribed, and why"),
+                rows: unsubscribes,
+            },
         ].filter((list) => list.rows.length);
     }
 
@@ -94,7 +107,7 @@ export class TaskEffectiveness extends Component {
     }
 
     formatPercent(value) {
-        return `${formatFloat(value, { digits: [16, 1] })} %`;
+        return `${formatFloat(value, {digits: [16, 1]})} %`;
     }
 
     drawHours() {
@@ -112,7 +125,9 @@ export class TaskEffectiveness extends Component {
         const chart = new Chart(this.canvas.el, {
             type: "bar",
             data: {
-                labels: hours.map((row) => toLocaleDateTimeString(deserializeDateTime(row.hour))),
+                labels: hours.map((row) =>
+                    toLocaleDateTimeString(deserializeDateTime(row.hour))
+                ),
                 datasets: [
                     bars("opened", _t("Opened"), "#e9a23b"),
                     bars("clicked", _t("Clicked"), "#7c5cbf"),
@@ -123,17 +138,17 @@ export class TaskEffectiveness extends Component {
                 maintainAspectRatio: false,
                 animation: false,
                 scales: {
-                    x: { ticks: { maxTicksLimit: 6, maxRotation: 0 } },
-                    y: { beginAtZero: true, ticks: { precision: 0 } },
+                    x: {ticks: {maxTicksLimit: 6, maxRotation: 0}},
+                    y: {beginAtZero: true, ticks: {precision: 0}},
                 },
-                plugins: { legend: { position: "bottom" } },
+                plugins: {legend: {position: "bottom"}},
             },
         });
         return () => chart.destroy();
     }
 
     async openFigure(step) {
-        await this.open("action_view_deliveries", [], { figure: step.name });
+        await this.open("action_view_deliveries", [], {figure: step.name});
     }
 
     /** Whether the people behind a list's rows are listed anywhere. */
@@ -156,7 +171,7 @@ export class TaskEffectiveness extends Component {
             "directmail.task",
             method,
             [[this.props.record.resId], ...args],
-            { context }
+            {context}
         );
         await this.action.doAction(action);
     }

@@ -1,9 +1,15 @@
-import { _t } from "@web/core/l10n/translation";
-import { formatInteger } from "@web/views/fields/formatters";
-import { registry } from "@web/core/registry";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
-import { useService } from "@web/core/utils/hooks";
-import { Component, onWillDestroy, onWillStart, onWillUpdateProps, useState } from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
+import {formatInteger} from "@web/views/fields/formatters";
+import {registry} from "@web/core/registry";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
+import {useService} from "@web/core/utils/hooks";
+import {
+    Component,
+    onWillDestroy,
+    onWillStart,
+    onWillUpdateProps,
+    useState,
+} from "@odoo/owl";
 
 const RUNNING = ["pending", "sending"];
 // Milliseconds between two looks: while mails go out, and while little happens.
@@ -22,12 +28,12 @@ const BAD = ["failed", "invalid", "spam", "refused", "unknown"];
  */
 export class TaskProgress extends Component {
     static template = "email_marketing_dm.TaskProgress";
-    static props = { ...standardWidgetProps };
+    static props = {...standardWidgetProps};
 
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
-        this.state = useState({ progress: null, rate: 0 });
+        this.state = useState({progress: null, rate: 0});
         this.samples = [];
         onWillStart(() => this.look(this.props.record.resId));
         onWillUpdateProps((props) => this.look(props.record.resId));
@@ -47,12 +53,15 @@ export class TaskProgress extends Component {
 
     /** Whether there are enough people to say how many of them have been mailed. */
     get hasBar() {
-        const { to_mail, to_mail_text, told_in_tens } = this.state.progress;
+        const {to_mail, to_mail_text, told_in_tens} = this.state.progress;
         return told_in_tens ? Boolean(to_mail_text) : Boolean(to_mail);
     }
 
     get people() {
-        return this.state.progress.to_mail_text || formatInteger(this.state.progress.to_mail);
+        return (
+            this.state.progress.to_mail_text ||
+            formatInteger(this.state.progress.to_mail)
+        );
     }
 
     /** Whether the figures still move: also after a pause or a cancellation, mails under way end. */
@@ -61,20 +70,21 @@ export class TaskProgress extends Component {
             return false;
         }
         const isCancelled = this.state.progress.state === "cancelled";
-        const isEnding = this.count("sending") || (isCancelled && this.count("waiting"));
+        const isEnding =
+            this.count("sending") || (isCancelled && this.count("waiting"));
         return this.isRunning || Boolean(isEnding);
     }
 
     /** How fast it goes and how long it takes; empty while nothing goes out. */
     get pace() {
-        const { progress, rate } = this.state;
+        const {progress, rate} = this.state;
         if (progress.state !== "sending" || rate < 0.05) {
             return "";
         }
         const minutes = this.waiting / rate / 60;
         const speed = rate < 10 ? rate.toFixed(1) : formatInteger(Math.round(rate));
         if (minutes < 1) {
-            return _t("%(speed)s a second, less than a minute left", { speed });
+            return _t("%(speed)s a second, less than a minute left", {speed});
         }
         if (minutes < 120) {
             return _t("%(speed)s a second, about %(minutes)s minutes left", {
@@ -93,7 +103,9 @@ export class TaskProgress extends Component {
     }
 
     count(name) {
-        return this.state.progress.counts.find((count) => count.name === name)?.value || 0;
+        return (
+            this.state.progress.counts.find((count) => count.name === name)?.value || 0
+        );
     }
 
     /** A figure; in words where it is rounded. */
@@ -123,7 +135,10 @@ export class TaskProgress extends Component {
         }
         if (!this.destroyed && this.taskId === taskId) {
             clearTimeout(this.timer);
-            this.timer = setTimeout(() => this.look(taskId), this.isMoving ? OFTEN : SELDOM);
+            this.timer = setTimeout(
+                () => this.look(taskId),
+                this.isMoving ? OFTEN : SELDOM
+            );
         }
     }
 
@@ -131,7 +146,9 @@ export class TaskProgress extends Component {
         const before = this.state.progress;
         let progress;
         try {
-            progress = await this.orm.silent.call("directmail.task", "get_progress", [[taskId]]);
+            progress = await this.orm.silent.call("directmail.task", "get_progress", [
+                [taskId],
+            ]);
         } catch {
             // Out of reach for a moment: the next look tells.
             return;
@@ -147,9 +164,9 @@ export class TaskProgress extends Component {
             figures: JSON.stringify(progress.counts),
         };
         this.loaded ||= seen;
-        const { loaded } = this;
+        const {loaded} = this;
         const isOld = seen.figures !== loaded.figures && seen.at - loaded.at > RELOAD;
-        const { record } = this.props;
+        const {record} = this.props;
         if ((isOld || seen.state !== loaded.state) && !(await record.isDirty())) {
             this.loaded = seen;
             await record.load();
@@ -160,7 +177,7 @@ export class TaskProgress extends Component {
 
     /** Work out how many mails a second left the queue lately, in this state. */
     measure(before) {
-        const { state, people } = this.state.progress;
+        const {state, people} = this.state.progress;
         // A pause is no working time, and before the plan there was nobody to be mailed.
         // People who are told in tens are not always as many.
         const isOther = !this.state.progress.told_in_tens && before?.people !== people;
@@ -172,7 +189,7 @@ export class TaskProgress extends Component {
             return;
         }
         const now = Date.now();
-        this.samples.push({ at: now, waiting: this.waiting });
+        this.samples.push({at: now, waiting: this.waiting});
         while (this.samples.length > 2 && now - this.samples[0].at > WINDOW) {
             this.samples.shift();
         }
@@ -186,7 +203,7 @@ export class TaskProgress extends Component {
             "directmail.task",
             "action_view_deliveries",
             [[this.taskId]],
-            { context: { figure: name } }
+            {context: {figure: name}}
         );
         await this.action.doAction(action);
     }

@@ -1,8 +1,14 @@
-import { formatInteger } from "@web/views/fields/formatters";
-import { registry } from "@web/core/registry";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
-import { useService } from "@web/core/utils/hooks";
-import { Component, onWillDestroy, onWillStart, onWillUpdateProps, useState } from "@odoo/owl";
+import {formatInteger} from "@web/views/fields/formatters";
+import {registry} from "@web/core/registry";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
+import {useService} from "@web/core/utils/hooks";
+import {
+    Component,
+    onWillDestroy,
+    onWillStart,
+    onWillUpdateProps,
+    useState,
+} from "@odoo/owl";
 
 // Milliseconds between two looks.
 const PAUSE = 1500;
@@ -10,11 +16,11 @@ const PAUSE = 1500;
 /** How far the server is with an upload. When it is done, the form is loaded again. */
 export class UploadProgress extends Component {
     static template = "email_marketing_dm.UploadProgress";
-    static props = { ...standardWidgetProps };
+    static props = {...standardWidgetProps};
 
     setup() {
         this.orm = useService("orm");
-        this.state = useState({ progress: null });
+        this.state = useState({progress: null});
         onWillStart(() => this.follow(this.props.record));
         onWillUpdateProps((props) => this.follow(props.record));
         onWillDestroy(() => this.stop());
@@ -42,7 +48,9 @@ export class UploadProgress extends Component {
     async look(record, uploadId) {
         let progress = null;
         try {
-            progress = await this.orm.silent.call("directmail.upload", "get_progress", [[uploadId]]);
+            progress = await this.orm.silent.call("directmail.upload", "get_progress", [
+                [uploadId],
+            ]);
         } catch {
             // Out of reach for a moment: the next look tells.
         }

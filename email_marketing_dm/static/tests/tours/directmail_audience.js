@@ -1,17 +1,19 @@
-import { registry } from "@web/core/registry";
-import { stepUtils } from "@web_tour/tour_utils";
+import {registry} from "@web/core/registry";
+import {stepUtils} from "@web_tour/tour_utils";
 
-const openLine = { trigger: ".o_data_cell:contains('Contacts')", run: "click" };
+const openLine = {trigger: ".o_data_cell:contains('Contacts')", run: "click"};
 const writeFilter = (ref) => ({
     content: "write the filter, as developers and tours do",
     trigger: ".modal .o_domain_selector_debug_container textarea",
     run: `edit [('ref', '=', '${ref}')] && press Tab`,
 });
-const saveLine = { trigger: ".modal-footer .o_form_button_save", run: "click" };
-const noDialog = { trigger: "body:not(:has(.modal))" };
+const saveLine = {trigger: ".modal-footer .o_form_button_save", run: "click"};
+const noDialog = {trigger: "body:not(:has(.modal))"};
 const seeFigures = (people) => [
-    { trigger: `.o_field_widget[name='people_so_far']:contains(/^${people}$/)` },
-    { trigger: `.o_directmail_audience_whole strong:first-child:contains(/^${people}$/)` },
+    {trigger: `.o_field_widget[name='people_so_far']:contains(/^${people}$/)`},
+    {
+        trigger: `.o_directmail_audience_whole strong:first-child:contains(/^${people}$/)`,
+    },
 ];
 const seeFiguresBehind = (people) => ({
     content: "counted before the dialog is closed, so that closing it changes nothing",
@@ -39,7 +41,7 @@ registry.category("web_tour.tours").add("directmail_audience_edit", {
         openLine,
         writeFilter("dm-one"),
         seeFiguresBehind(1),
-        { trigger: ".modal-footer .o_form_button_cancel", run: "click" },
+        {trigger: ".modal-footer .o_form_button_cancel", run: "click"},
         noDialog,
         {
             content: "and what was given up counts no more",

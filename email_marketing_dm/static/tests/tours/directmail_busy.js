@@ -1,13 +1,14 @@
-import { registry } from "@web/core/registry";
+import {registry} from "@web/core/registry";
 
 registry.category("web_tour.tours").add("directmail_busy", {
     steps: () => [
-        { trigger: "button[name='action_refresh']:not(:disabled)", run: "click" },
+        {trigger: "button[name='action_refresh']:not(:disabled)", run: "click"},
         {
-            content: "the sentence itself, which the dialog of a fault hides behind a button",
+            content:
+                "the sentence itself, which the dialog of a fault hides behind a button",
             trigger: ".modal [role='alert']:contains('at this moment')",
         },
-        { trigger: ".modal-footer .o-default-button", run: "click" },
-        { trigger: "body:not(:has(.modal))" },
+        {trigger: ".modal-footer .o-default-button", run: "click"},
+        {trigger: "body:not(:has(.modal))"},
     ],
 });

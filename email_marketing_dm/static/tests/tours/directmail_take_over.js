@@ -1,4 +1,4 @@
-import { registry } from "@web/core/registry";
+import {registry} from "@web/core/registry";
 
 registry.category("web_tour.tours").add("directmail_take_over", {
     steps: () => [
@@ -6,7 +6,7 @@ registry.category("web_tour.tours").add("directmail_take_over", {
             content: "the reader is the one who is asked",
             trigger: ".o_form_view .alert:contains('You were made the owner')",
         },
-        { trigger: "button[name='action_take_over']", run: "click" },
-        { trigger: ".o_form_view:not(:has(button[name='action_take_over']))" },
+        {trigger: "button[name='action_take_over']", run: "click"},
+        {trigger: ".o_form_view:not(:has(button[name='action_take_over']))"},
     ],
 });
