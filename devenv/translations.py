@@ -17,7 +17,11 @@ TARGET = FOLDER / f"{ADDON}.pot"
 #: catalogues with every term; the others have what recipients read
 COMPLETE = ("de", "zh_CN")
 #: ends of the places with terms that recipients read on our pages and as personal values
-RECIPIENT_PLACES = (".unsubscribe_page", "/engine/values.py")
+RECIPIENT_PLACES = (
+    ".unsubscribe_page",
+    "/engine/values.py",
+    "/models/template/directmail_design.py",
+)
 CREATED = "POT-Creation-Date"
 # `odoo i18n export` does the same, but has no option to pass over warnings of Babel
 EXPORT = """
@@ -62,7 +66,7 @@ def find_recipient_terms(terms):
         for place, _line in entry.occurrences
         if place.endswith(RECIPIENT_PLACES)
     }
-    source = (ROOT / ADDON / "models" / "directmail_template_preflight.py").read_text()
+    source = (ROOT / ADDON / "models" / "template" / "directmail_template_preflight.py").read_text()
     [phrases] = [
         node
         for node in ast.walk(ast.parse(source))
