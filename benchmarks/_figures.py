@@ -1,5 +1,6 @@
 """How figures are taken and printed: alternating runs, medians, one ``BENCH`` line each."""
 
+import contextlib
 import os
 import statistics
 import subprocess
@@ -63,6 +64,18 @@ def cpu_seconds(pid):
     """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def tree_cpu_seconds(pid):
+    """Return the processor time of a process and all below it, also of children that ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    seconds = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        # one that ends at this moment is among the ended from now on
+        with contextlib.suppress(OSError):
+            for child in (thread / "children").read_text().split():
+                seconds += tree_cpu_seconds(child)
+    return seconds
 
 
 def memory_mb(pid):

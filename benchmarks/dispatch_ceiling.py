@@ -2,7 +2,8 @@
 
 One task of 13,000 people, so that it takes two minutes at least, by Odoo's own cron runner; the
 account is set to 100 mails a second. The share is that of the ceiling between the first and the
-last mail accepted. Processor time is the Odoo server's.
+last mail accepted. `dispatch_cpu` is the processor time of the Odoo server, its cron threads and
+children, for 1,000 mails at that rate.
 
     python -m benchmarks.dispatch_ceiling            (SCALE=people)
 """
@@ -10,11 +11,14 @@ last mail accepted. Processor time is the Odoo server's.
 import sys
 
 from ._dispatch import check, open_shop, send, set_rate
-from ._figures import cpu_seconds, report, scale
+from ._figures import report, scale, tree_cpu_seconds
 
 from scenarios import count_most  # isort: skip
 
+from devenv import postgres  # isort: skip
+
 CEILING, LATENCY, GOAL = 100, 0.2, 0.95
+CPU_GOAL = 1.5  # seconds for 1,000 mails
 
 
 def main():
@@ -23,9 +27,12 @@ def main():
         set_rate(shop, CEILING)
         shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
         task = shop.make_task("ceiling", people)
-        before = cpu_seconds(shop.server.pid)
+        before = read_cpu(shop)
         send(shop, task)
-        cpu = cpu_seconds(shop.server.pid) - before
+        odoo, database = (
+            (after - begin) / people * 1000
+            for begin, after in zip(before, read_cpu(shop), strict=True)
+        )
         check(shop, task, people)
         most = count_most(shop, shop.account)
         [(first, last)] = shop.server.query(
@@ -36,13 +43,28 @@ def main():
             if action == "SingleSendMail" and answer != "ok"
         )  # fmt: skip
     seconds = (last - first).total_seconds()
-    return report(
+    reached = report(
         "dispatch_ceiling", people / seconds / CEILING, ">=", GOAL,
         f"{people:,} mails in {seconds:.0f} s: {people / seconds:.1f} a second of {CEILING},"
         f" each answered after {LATENCY * 1000:.0f} ms; one run",
         f"{throttled:,} calls were throttled; at most {most} mails under way at once",
-        f"{cpu / people * 1000:.2f} processor seconds of the Odoo server per 1,000 mails",
     )  # fmt: skip
+    cheap = report(
+        "dispatch_cpu", odoo, "<=", CPU_GOAL,
+        f"{odoo:.2f} processor seconds of the Odoo server for 1,000 mails, the plan included",
+        f"{database:.2f} more of devenv's PostgreSQL, whatever it did meanwhile",
+    )  # fmt: skip
+    return reached and cheap
+
+
+def read_cpu(shop):
+    """Return the processor seconds that Odoo's server and PostgreSQL have used so far.
+
+    Nothing is known of a PostgreSQL that is not devenv's own.
+    """
+    note = postgres.home() / "data" / "postmaster.pid"
+    database = 0 if postgres.is_external() else tree_cpu_seconds(note.read_text().split()[0])
+    return tree_cpu_seconds(shop.server.pid), database
 
 
 if __name__ == "__main__":

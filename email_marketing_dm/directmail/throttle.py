@@ -58,13 +58,15 @@ class AdaptiveRate:
         self._tokens -= count
         return count
 
-    def delay(self) -> float:
-        """Return the seconds until take() gives at least one; 0.0 when it does now."""
+    def delay(self, count: int = 1) -> float:
+        """Return the seconds until take() gives ``count``; 0.0 when it does now.
+
+        A count that can never be saved up counts as the most that can.
+        """
         self._advance()
         held = max(0.0, self._held_until - self._seen)
-        if held:
-            return held + max(0.0, 1 - self._tokens) / self._rate
-        return max(0.0, 1 - self._tokens) / self._rate
+        missing = min(count, int(self._capacity())) - self._tokens
+        return held + max(0.0, missing) / self._rate
 
     def slow_down(self, retry_after: float | None = None, halve: bool = False) -> None:
         """Lower the rate by STEP and drop all tokens, after a call that DirectMail throttled.

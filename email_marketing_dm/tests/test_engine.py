@@ -261,6 +261,17 @@ class TestEngine(DirectmailCommon):
         self._claim("one", limit=2)
         self.assertEqual(claim.read_room(self.env, account).places, 0)
 
+    def test_the_database_is_not_asked_for_every_mail(self):
+        """At the account's rate a few mails share one exchange, but the first waits for none."""
+        self.account.sudo().rate_limit = 100
+        self._set_fault("slow", delay=0.2)
+        task = self._start(150)
+        with patch.object(claim, "claim", side_effect=claim.claim) as claims:
+            self._run_cron()
+        self.assertEqual(task.sent_count, 150)
+        self.assertEqual(claims.call_args_list[0].args[3], 1, "the first mail waited for others")
+        self.assertLess(claims.call_count, 75)
+
     def test_answers_written_twice_count_once(self):
         task = self._start()
         before = self._get_used()

@@ -75,6 +75,23 @@ def test_after_the_delay_there_is_a_token(clock, per_second):
         assert rate.take(10) >= 1
 
 
+@pytest.mark.parametrize("count", [2, 5, 10])
+def test_after_the_delay_of_several_there_are_as_many(clock, count):
+    rate = AdaptiveRate(100, clock)
+    rate.take(10)
+    clock.now += rate.delay(count) - 0.001
+    assert 0 < rate.delay(count) <= 0.001 + 1e-6
+    clock.now += rate.delay(count)
+    assert rate.take(100) == count
+
+
+def test_more_than_can_be_saved_up_is_not_waited_for(clock):
+    rate = AdaptiveRate(100, clock)
+    clock.now += rate.delay(1000)
+    assert rate.take(1000) == 10
+    assert rate.delay(1000) == pytest.approx(0.1)
+
+
 def test_trouble_halves_at_once_and_drops_what_was_saved(clock):
     rate = AdaptiveRate(80, clock)
     rate.slow_down(halve=True)
