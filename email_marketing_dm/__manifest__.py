@@ -7,7 +7,13 @@
     "license": "LGPL-3",
     "depends": ["mass_mailing", "crm"],
     "external_dependencies": {
-        "python": ["alibabacloud_dm20151123==1.11.1", "cryptography", "cssselect2", "tinycss2"]
+        "python": [
+            "alibabacloud_dm20151123==1.11.1",
+            "cryptography",
+            "cssselect2",
+            "openpyxl",
+            "tinycss2",
+        ]
     },
     "data": [
         "security/email_marketing_dm_groups.xml",
