@@ -74,7 +74,7 @@ def copy_mail(shop, task):
         "headers": {
             "Message-ID": row["message_id"],
             "X-User-Notify-Mid": row["message_id"].strip("<>").partition("@")[0],
-            "List-Unsubscribe": f"<https://www.example.com/{row['message_id']}>",
+            "List-Unsubscribe": f"<https://www.example.com/{row['message_id'].strip('<>')}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
     }
