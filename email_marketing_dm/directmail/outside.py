@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from .public_address import is_public
 
@@ -146,7 +147,7 @@ def fetch(
         return Answer("name")
     port = parts.port or PORTS[parts.scheme]
     timeout = Timeout(total=seconds)
-    context = ssl.create_default_context() if parts.scheme == "https" else None
+    context = _make_context() if parts.scheme == "https" else None
     pool: HTTPConnectionPool
     try:
         # By keyword: the order of the parameters differs between urllib3 1.26 and 2.
@@ -166,6 +167,18 @@ def fetch(
         return Answer("certificate")
     except (HTTPError, OSError):
         return Answer("connection")
+
+
+def _make_context() -> ssl.SSLContext:
+    """Return a context that verifies certificates, with urllib3's own check of host names.
+
+    With `ssl.create_default_context`, whose own check is on, urllib3 1.26.5 raises ValueError for
+    an IP address.
+    """
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_default_certs()
+    return context
 
 
 def _ask(pool: HTTPConnectionPool, parts: SplitResult, body: bytes | None) -> Answer:
