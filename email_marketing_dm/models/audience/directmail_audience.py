@@ -8,7 +8,7 @@ from ...groups import GROUP_ADMIN, GROUP_DOWNLOAD
 from ..mixins.directmail_used import OVER
 from .directmail_audience_rule import DEPTH_MAX
 
-#: the paths to an audience's lines: its own, those of its groups, those of groups in groups, …
+#: Paths from `directmail.audience` to its lines, one for each depth of groups up to `DEPTH_MAX`.
 LINES = [".".join(["rule_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
 
 
@@ -91,7 +91,10 @@ class DirectmailAudience(models.Model):
 
     @api.depends(*(f"{lines}.{name}" for lines in LINES for name in ("kind", "table_id.name")))
     def _compute_kinds(self):
-        """Say what an audience is made from, to search by. Names are those of the source terms."""
+        """List the kinds of the lines and the names of their data tables, to search by.
+
+        Always in English: the field is stored once for readers of all languages.
+        """
         for audience in self.sudo().with_context(lang="en_US"):
             rules = audience.rule_ids._with_inner()
             labels = dict(rules._fields["kind"]._description_selection(audience.env))
@@ -103,7 +106,7 @@ class DirectmailAudience(models.Model):
             audience.kinds = ", ".join(dict.fromkeys(filter(None, names)))
 
     def _get_users(self):
-        """Override: email tasks that are not over, lines of other audiences, fatigue control."""
+        """Override: email tasks that are not over, other audiences, and fatigue control."""
         archived_too = self.sudo().with_context(active_test=False)
         tasks = Domain("audience_ids", "in", self.ids) | Domain(
             "exclude_audience_ids", "in", self.ids
@@ -118,7 +121,10 @@ class DirectmailAudience(models.Model):
         ]
 
     def _let_go(self):
-        """Override: email tasks that are over note the name of what they used."""
+        """Override: take the audiences out of email tasks that are over, and log their names there.
+
+        The remaining tasks are over: `_get_users` names the others, which stop the deletion.
+        """
         res = super()._let_go()
         for audience in self.sudo():
             for name in ("audience_ids", "exclude_audience_ids"):
@@ -130,14 +136,16 @@ class DirectmailAudience(models.Model):
                             "The audience “%s”, which was used here, was deleted.", audience.name
                         )
                     )
-        # Before the audiences, so that deleting one together with one made of it is no conflict.
+        # `source_id` of a line has ondelete="restrict". Without its lines, an audience can be
+        # deleted together with its source audience.
         self.env["directmail.audience.rule"].sudo().search(
             [("audience_id", "in", self.ids)]
         ).unlink()
         return res
 
     def copy_data(self, default=None):
-        # A copy of somebody's public audience is mine, private, and evaluated with my rights.
+        # `directmail.owned` makes the current user the owner of the copy, whose rights then select
+        # the people. So the copy is private, even of a public audience.
         default = {"visibility": "private", **(default or {})}
         vals_list = super().copy_data(default)
         if "name" not in default:
@@ -157,7 +165,7 @@ class DirectmailAudience(models.Model):
         return self._get_members_action(self.env._("People"), [])
 
     def action_view_entered(self):
-        """Show who came in with the last refresh."""
+        """Show the members who entered with the last refresh."""
         self.ensure_one()
         entered = [("entered_at", ">=", self.refreshed_at)] if self.refreshed_at else []
         return self._get_members_action(self.env._("Entered"), entered)
@@ -182,7 +190,7 @@ class DirectmailAudience(models.Model):
         return action
 
     def action_download(self):
-        """Download the people as a file.
+        """Download the members as a CSV file.
 
         :raise AccessError: without the right to download
         """
@@ -209,7 +217,7 @@ class DirectmailAudience(models.Model):
     # === RIGHTS === #
 
     def _get_company_env(self, env):
-        """Return the environment of a user, limited to the audience's company."""
+        """Return ``env`` limited to the audience's company, with its user's language and zone."""
         context = {
             "allowed_company_ids": self.sudo().company_id.ids,
             "lang": env.user.lang,
@@ -218,12 +226,12 @@ class DirectmailAudience(models.Model):
         return env(context=context)
 
     def _get_sources(self):
-        """Return the audiences that this one is made of, those of groups included."""
+        """Return the audiences that the lines use as sources, lines in groups included."""
         rules = self.env["directmail.audience.rule"].sudo()
         return rules.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
 
     def _has_others_than_contacts(self):
-        """Tell whether a record of another model or a bare address is a member."""
+        """Tell whether some members are records of other models or bare addresses."""
         members = self.env["directmail.audience.member"].sudo()
         return bool(
             members.search_count(
@@ -232,7 +240,7 @@ class DirectmailAudience(models.Model):
         )
 
     def _refers_to(self, other):
-        """Tell whether an audience is, or is made of, directly or through others, the other."""
+        """Tell whether ``other`` is one of these audiences, or directly or indirectly a source."""
         seen, found = self.browse(), self.sudo()
         while found:
             if other._origin in found:
@@ -244,7 +252,7 @@ class DirectmailAudience(models.Model):
     # === PEOPLE === #
 
     def _on_refreshed(self):
-        """Follow a refresh: fatigue control's exemption may be too large, or small enough again."""
+        """Update fatigue control's exemption, whose number of people may have changed."""
         self.ensure_one()
         exempting = (
             self.env["directmail.fatigue"].sudo().search([("exempt_audience_ids", "in", self.ids)])
@@ -252,9 +260,9 @@ class DirectmailAudience(models.Model):
         exempting._update_exemption()
 
     def _get_lines(self, env):
-        """Return the audience's lines as `engine.audience` reads them.
+        """Return the audience's lines as a list of `engine.audience.Line`.
 
-        :param env: whose rights count, limited to the audience's company
+        :param env: the environment whose user's rights apply, limited to the audience's company
         :raise UserError: (or a subclass) if a line can't be used
         """
         self.ensure_one()
@@ -265,10 +273,12 @@ class DirectmailAudience(models.Model):
         return rules.sorted("sequence")
 
     def _select_people(self):
-        """Return SQL that selects the people of the audience, as six columns of a person.
+        """Return SQL that selects the people of the audience, each once, with the owner's rights.
 
+        :return: SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`
         :rtype: SQL
-        :raise UserError: (or a subclass) if a line can't be used, or the owner is gone
+        :raise UserError: (or a subclass) if a line can't be used, or the owner has not taken over,
+            no longer works in the company, or has lost the group
         """
         env = self._get_owner_env()
         return select_people(self._get_lines(env), visible_contacts(env), self._get_key())
@@ -277,15 +287,16 @@ class DirectmailAudience(models.Model):
         return self.env["directmail.keyring"]._get_master_key()
 
     # === MAILING LISTS === #
-    # Which of Odoo's mailing lists an audience is built from: who leaves them gets no mail of it.
+    # The Odoo mailing lists that an audience is built from. An address that has left all those of
+    # them that it was on gets no mail (`engine.sql.left_lists`).
     #
-    # The audience's filter alone can't say so: members stay on it between two refreshes, and Odoo
-    # keeps those who left a list on it, marked as such.
+    # The lines' filters are not enough: they are applied only at a refresh, and Odoo keeps the
+    # `mailing.subscription` of a person who left the list, with `opt_out` set.
 
     def _get_mailing_lists(self, seen=()):
-        """Return the mailing lists that the lines of these audiences are about.
+        """Return the mailing lists from which the lines of these audiences take people.
 
-        :param seen: ids of audiences that were looked at before
+        :param seen: ids of audiences that were visited already, which are skipped
         :rtype: odoo.models.Model of `mailing.list`
         """
         lists = self.env["mailing.list"].sudo()
@@ -298,7 +309,10 @@ class DirectmailAudience(models.Model):
 
     @api.model
     def _get_action_of_person(self, person):
-        """Return the action that shows the audiences with a person, given as a members' domain."""
+        """Return the action that shows the audiences of a person.
+
+        :param person: a domain on `directmail.audience.member` that finds the person
+        """
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_audience_action"
         )

@@ -4,9 +4,11 @@ from odoo.tools import format_list
 
 
 class DirectmailAudienceFolder(models.Model):
-    """Everybody of the company may put audiences into it; its maker and administrators change it.
+    """A folder of audiences.
 
-    Audiences in a folder that is deleted are then in none.
+    Every marketing user of the company can put audiences into it; only its creator and
+    administrators can change or delete it (record rules). When it is deleted, `folder_id` of its
+    audiences becomes empty.
     """
 
     _name = "directmail.audience.folder"

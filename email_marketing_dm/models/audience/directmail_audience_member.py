@@ -5,7 +5,7 @@ from ..mixins.directmail_seen import is_administrator
 
 
 class DirectmailAudienceMember(models.Model):
-    """A person in an audience. Written in bulk by the refresh, never by hand."""
+    """A person in an audience. Only a refresh writes members, in bulk by SQL."""
 
     _name = "directmail.audience.member"
     _description = "Audience Member"
@@ -23,15 +23,15 @@ class DirectmailAudienceMember(models.Model):
     country_id = fields.Many2one(related="partner_id.country_id")
 
     _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
-    # Each mail asks whether its address is among those that its task leaves out.
+    # Sending looks up each mail's address among the members of the task's excluded audiences.
     _address_index = models.Index("(address_key) WHERE address_key IS NOT NULL")
-    # Merging contacts takes out the second row of a person who was in twice, see
-    # `base.partner.merge.automatic.wizard`.
+    # When contacts are merged, our override of `base.partner.merge.automatic.wizard` deletes the
+    # second row of one audience. Odoo would delete all rows of the merged contacts instead.
     _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")
 
     @api.model
     def _bare_to_sql(self, alias):
-        """Override: whoever owns the audience has brought the address in."""
+        """Override: the audience's owner, who added the address, and administrators see it."""
         if is_administrator(self.env):
             return SQL("TRUE")
         return SQL(

@@ -3,9 +3,9 @@ from odoo.tools import SQL
 
 
 class DirectmailAudiencePick(models.Model):
-    """A record chosen one by one for a line of an audience: just its number.
+    """The id of a record that was chosen by hand for a line of an audience.
 
-    Whether its person may be seen is decided at each refresh, with the owner's rights.
+    Each refresh checks, with the rights of the audience's owner, whether its person may be seen.
     """
 
     _name = "directmail.audience.pick"
@@ -24,10 +24,10 @@ class DirectmailAudiencePick(models.Model):
         self.rule_id.audience_id._wait_for_owner()
 
     def _add(self, rule, records):
-        """Add records to a line; those in it already stay once.
+        """Add records to a line, except those that the line has already.
 
-        :param SQL records: selects ids of the line's model
-        :return: how many are new
+        :param SQL records: selects ids of records of the line's model
+        :return: the number of records added
         :rtype: int
         """
         self.env.flush_all()
@@ -46,10 +46,10 @@ class DirectmailAudiencePick(models.Model):
 
     @api.model
     def _move(self, merged, kept):
-        """Choose the record that others were merged into, wherever one of them was chosen.
+        """Replace merged records in all lines by the record that they are merged into.
 
         :param merged: records that are about to be deleted
-        :param kept: the record of the same model that stays
+        :param kept: the record of the same model that remains
         """
         self.env.flush_all()
         rows = self.env.execute_query(

@@ -18,9 +18,9 @@ from ...engine.sql import prepare_for_many
 from ...exceptions import BusyError
 
 _logger = logging.getLogger(__name__)
-#: What was refreshed so recently, and since it was due, is not refreshed again by the clock.
+#: The cron skips an audience that was refreshed after it was due and within this time.
 STILL_FRESH = timedelta(hours=1)
-#: What was refreshed so recently is shown and estimated as it is, if no line has changed.
+#: `count_all` uses the members of a refresh within this time, if no line has changed since.
 RECENT = timedelta(minutes=15)
 BUSY_RETRY = timedelta(minutes=1)
 CRON = "email_marketing_dm.ir_cron_directmail_audience"
@@ -34,12 +34,12 @@ WEEKDAYS = [
     ("5", "Saturday"),
     ("6", "Sunday"),
 ]
-#: How long counting may take before an estimate is shown instead, in seconds.
+#: Seconds that a count may take; after them the planner's estimate is shown instead.
 COUNT_TIMEOUT = 5
 
 
 class DirectmailAudience(models.Model):
-    """Choosing the people anew: on a button's press, before a task, or by the clock."""
+    """Refreshing an audience: by its button, before an email task starts, or by the cron."""
 
     _inherit = "directmail.audience"
 
@@ -103,7 +103,7 @@ class DirectmailAudience(models.Model):
             self.env.ref(CRON).sudo()._trigger(sorted(moments))
 
     def _get_next_refresh(self, after):
-        """Return the first moment after ``after`` (UTC) at which a refresh is due, or False."""
+        """Return when the first refresh after ``after`` is due (both naive UTC), or False."""
         self.ensure_one()
         if not self.active or self.refresh_every == "manual":
             return False
@@ -123,9 +123,9 @@ class DirectmailAudience(models.Model):
 
     @api.model
     def _cron_refresh(self):
-        """Refresh the audiences that are due, each in a transaction of its own.
+        """Refresh the audiences that are due, each in its own transaction.
 
-        Whatever is wrong with one of them, the others are refreshed.
+        An unexpected error is logged and written to `refresh_error`; the next audience follows.
         """
         due = self.search([("next_refresh_at", "<=", fields.Datetime.now())])
         self.env["ir.cron"]._commit_progress(remaining=len(due))
@@ -144,12 +144,13 @@ class DirectmailAudience(models.Model):
                 break
 
     def _put_off(self):
-        """Set the date of the refresh after the one that is due.
+        """Set `next_refresh_at` to the refresh after the one that is due.
 
-        That is committed before the work: what makes the server die must not do so every minute.
+        Committed before the refresh: if the refresh kills the server, the cron must not repeat it
+        every minute.
 
-        :return: the moment since which the people must have been chosen; False if somebody is
-            refreshing or changing the audience, which then stays due
+        :return: the moment (naive UTC) from which on a refresh is recent enough; False if another
+            transaction has locked the audience, which then stays due
         """
         now = fields.Datetime.now()
         if not self.try_lock_for_update(allow_referencing=True):
@@ -161,9 +162,9 @@ class DirectmailAudience(models.Model):
         return since
 
     def _refresh_when_due(self, since):
-        """Refresh, or do it in a minute if somebody is refreshing or changing a source.
+        """Refresh, or try again after `BUSY_RETRY` if the audience or a source is locked.
 
-        :param datetime since: sources that were refreshed since then stay as they are
+        :param datetime since: as in `_refresh`
         """
         try:
             self._refresh(since)
@@ -172,21 +173,21 @@ class DirectmailAudience(models.Model):
             self._wake_cron()
 
     def action_refresh(self):
-        """Choose the people anew; on failure say why and keep those of the last refresh."""
+        """Refresh now; on failure, write `refresh_error` and keep the members."""
         self.check_access("write")
         self._refresh()
         return True
 
     def _refresh(self, since=None):
-        """Choose the people anew, of the audiences that these are made of first, each once.
+        """Refresh these audiences and, before them, their sources of the same owner, each once.
 
-        Somebody else's public audience is taken as it is: only its owner refreshes it. A failure is
-        written on the audience, whose members stay as they were.
+        Public audiences of other owners are used as they are: a refresh uses the rights of the
+        audience's owner. A failure is written to `refresh_error`, and the members stay.
 
-        :param datetime since: leave alone those that were refreshed at that moment or later
-        :return: whether all of these could be refreshed
+        :param datetime since: skip audiences that were refreshed at this moment or later (UTC)
+        :return: whether none of these audiences has a `refresh_error`
         :rtype: bool
-        :raise BusyError: if one is being refreshed or changed by somebody at this moment
+        :raise BusyError: if another transaction has locked one of the audiences
         """
         audiences = self.sudo()._sources_first()
         locked = audiences.try_lock_for_update(allow_referencing=True)
@@ -207,9 +208,10 @@ class DirectmailAudience(models.Model):
         return since and not self.refresh_error and self.refreshed_at and self.refreshed_at >= since
 
     def _may_have_changed(self):
-        """Tell whether somebody changed the lines of these since their last refresh, or of sources.
+        """Tell whether lines of these audiences or their sources changed after the last refresh.
 
-        A line that was taken out shows in the audience, which was written then.
+        A deleted line shows in the audience's `write_date`, which the form writes with `rule_ids`.
+        The refresh itself writes the audience too, hence the tolerance of one second.
         """
         second = timedelta(seconds=1)
         return any(
@@ -222,7 +224,7 @@ class DirectmailAudience(models.Model):
         )
 
     def _sources_first(self):
-        """Return these audiences and all that a refresh of them refreshes, sources first."""
+        """Return these audiences and their sources of the same owner, sources first."""
         ordered, seen = [], set()
 
         def add(audience):
@@ -240,7 +242,7 @@ class DirectmailAudience(models.Model):
         return self._get_sources().filtered(lambda source: source.user_id == self.user_id)
 
     def _choose_people(self):
-        """Choose the people of one audience anew in one statement."""
+        """Replace the members of one audience and its counts; on failure set `refresh_error`."""
         try:
             with self.env.cr.savepoint():
                 counts = self._replace_members()
@@ -263,9 +265,9 @@ class DirectmailAudience(models.Model):
         self._on_refreshed()
 
     def _replace_members(self):
-        """Make the members those whom the lines find now.
+        """Replace the members by the people whom the lines select now.
 
-        :return: {field: how many}
+        :return: {name of a count field: number of people}
         :rtype: dict
         """
         self._check_sources()
@@ -284,11 +286,12 @@ class DirectmailAudience(models.Model):
         }
 
     def _check_sources(self):
-        """Check the audiences that this one is made of.
+        """Check that the audience has lines, and that their sources can be used.
 
-        :raise UserError: if there are none and no lines at all, it is made of itself, one of its
-            owner's could not be refreshed, or nobody ever worked out who is in one: it would count
-            as empty, and "except" keep nobody out
+        :raise UserError: if there are no lines, an RFM or AIPL model was never computed, the
+            audience is its own source, a source of the same owner has a `refresh_error`, or a
+            source was never refreshed. Such a source has no members, so that an "except" line would
+            exclude nobody.
         """
         if not self.rule_ids:
             raise UserError(
@@ -323,9 +326,9 @@ class DirectmailAudience(models.Model):
             )
 
     def _check_models(self):
-        """Refuse RFM and AIPL models that were never computed.
+        """Check that the RFM and AIPL models of all lines have been computed.
 
-        :raise UserError: with what to do
+        :raise UserError: naming the model that was never computed
         """
         rules = self.sudo().rule_ids._with_inner()
         for model in (*rules.rfm_model_id, *rules.aipl_model_id):
@@ -337,18 +340,20 @@ class DirectmailAudience(models.Model):
                 )
 
     # === LIVE COUNTS === #
-    # Counting while an audience is being built, without saving or refreshing it.
+    # The form counts the people of an audience that is being edited, without saving or refreshing
+    # it.
     #
-    # A count is as good as a look, so nothing is counted that the user could not look at: the
-    # owner's rights decide, and whoever counts must have the rights to the fields as well.
+    # A count tells as much as reading the records. So the people are selected with the owner's
+    # rights, and the user who counts must also have the rights to the fields that the lines use.
 
     def count_line(self, changes, number):
-        """Count the people of one line, and those after it.
+        """Count the people of one line, and of all lines down to it combined.
 
-        :param dict changes: values of the form that are not saved; only the lines are read
-        :param int number: which of the lines, from 0
-        :return: {"people": n, "so_far": n, "about": whether these are estimates}, or
-            {"error": why the line can't be used}
+        :param dict changes: unsaved values of the form: `rule_ids`, and `company_id` of a new
+            audience
+        :param int number: the position of the line, from 0
+        :return: {"people": number in the line, "so_far": number in the lines down to it, "about":
+            whether one of them is an estimate}, or {"error": why a line can't be used}
         :rtype: dict
         """
 
@@ -364,10 +369,11 @@ class DirectmailAudience(models.Model):
     def count_all(self, changes):
         """Count the people of the whole audience, how many can be mailed, and why others can't.
 
-        :param dict changes: as `count_line`
-        :return: {"people": n, "about": bool, "mailable": n or False, "reasons": [[label, n], …]},
-            or {"error": why}; `mailable` is False where it would take too long, and then `usable`
-            says how many have an address, if a refresh has just counted them
+        :param dict changes: as in `count_line`
+        :return: {"people": number, "about": whether it is an estimate, "mailable": number or False,
+            "reasons": [[label, number], …], "tens": whether these are rounded to tens}, or
+            {"error": why a line can't be used}. `mailable` is False if counting took too long; then
+            "usable" is the `usable_count` of a refresh within `RECENT`, if there is one.
         :rtype: dict
         """
         known = self._is_known(changes)
@@ -387,7 +393,7 @@ class DirectmailAudience(models.Model):
         return self._with_lines(changes, count)
 
     def _is_known(self, changes):
-        """Tell whether the figures of the last refresh are those of the form as it stands."""
+        """Tell whether the last refresh is recent and used the same lines as the form shows."""
         return bool(
             self
             and not changes.get("rule_ids")
@@ -397,7 +403,7 @@ class DirectmailAudience(models.Model):
         )
 
     def _select_members(self):
-        """Return SQL that selects the people of the last refresh, as six columns of a person."""
+        """Return SQL that selects the members of the last refresh with the columns of a person."""
         return SQL(
             """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
                  FROM directmail_audience_member WHERE audience_id = %s""",
@@ -405,7 +411,14 @@ class DirectmailAudience(models.Model):
         )
 
     def _with_lines(self, changes, function, until=None):
-        """Return what a function makes of the unsaved lines, or why they can't be used."""
+        """Call a function with the lines as the form shows them, and return its result.
+
+        :param dict changes: as in `count_line`
+        :param function: called with (list of `engine.audience.Line`, SQL of the contacts that the
+            owner may see, master key)
+        :param int until: use only so many of the first lines
+        :return: the function's result, or {"error": why a line can't be used}
+        """
         audience = self._get_unsaved(changes)
         try:
             if self.env.user != audience.user_id:
@@ -427,10 +440,11 @@ class DirectmailAudience(models.Model):
         return function(lines, visible_contacts(env), self._get_key())
 
     def _get_unsaved(self, changes):
-        """Return the audience as a record in memory, with the lines as they are on the form.
+        """Return the audience as a record in memory, with the lines as the form shows them.
 
-        The owner and the company are never taken from the form: whoever could name another owner
-        could count with that one's rights.
+        `user_id` never comes from the form: a user could name another owner and count with that
+        owner's rights. `company_id` comes from it only for a new audience, and only if the user
+        works in that company.
 
         :raise AccessError: if the user may not change the audience, or one of the lines
         """
@@ -454,7 +468,10 @@ class DirectmailAudience(models.Model):
         return audience
 
     def _count(self, people):
-        """Return (how many people, whether that is an estimate)."""
+        """Return (number of people, whether it is an estimate).
+
+        :param SQL people: selects the people
+        """
         timeout = self._get_count_timeout()
         try:
             with self.env.cr.savepoint(flush=False):
@@ -464,7 +481,8 @@ class DirectmailAudience(models.Model):
 
     def _count_mailable(self, people, key):
         company = self.company_id or self.env.company
-        # Opt-outs, blacklist and limits know encrypted people by the same key.
+        # Opt-outs and the blacklist match a clear and an encrypted address by the same address key:
+        # exact figures could reveal an encrypted address, so they are rounded (`engine.tens`).
         tens = self.env["directmail.aes.key"]._is_in_use(company)
         try:
             with self.env.cr.savepoint(flush=False):

@@ -44,10 +44,10 @@ COMPARISONS = {
 
 
 class DirectmailAudienceRule(models.Model):
-    """A line of an audience: people, and how they join those of the lines above.
+    """A line of an audience: which people it selects, and how it combines with the lines above.
 
-    What a line of each kind selects is in `directmail_audience_rule_select.py`. Other kinds are
-    added with ``selection_add`` and a method ``_select_<kind>``.
+    `directmail_audience_rule_select.py` has the method ``_select_<kind>`` of each kind. Another
+    kind is added with ``selection_add`` on `kind` and such a method.
     """
 
     _name = "directmail.audience.rule"
@@ -138,7 +138,7 @@ class DirectmailAudienceRule(models.Model):
     pick_ids = fields.One2many("directmail.audience.pick", "rule_id", "Chosen records")
     pick_count = fields.Integer("Chosen", compute="_compute_pick_count")
     sentence = fields.Char("People", compute="_compute_sentence", recursive=True)
-    # Shown live by the form, which asks `directmail.audience.count_line`: nothing is kept.
+    # Placeholders: the form shows what `directmail.audience.count_line` returns in their place.
     people = fields.Integer("People in it", compute="_compute_people")
     people_so_far = fields.Integer("So far", compute="_compute_people")
 
@@ -171,7 +171,7 @@ class DirectmailAudienceRule(models.Model):
 
     @api.onchange("table_id")
     def _onchange_table_id(self):
-        """A filter on one kind of record means nothing on another."""
+        """Reset `domain`, which names fields of the previous table's model."""
         if self.table_id != self._origin.table_id:
             self.domain = "[]"
 
@@ -200,7 +200,11 @@ class DirectmailAudienceRule(models.Model):
 
     @api.constrains(lambda self: self._get_checked_fields())
     def _check_rule(self):
-        """Refuse a line that the audience's owner may not use."""
+        """Check that the line can be used with the rights of the audience's owner.
+
+        :raise ValidationError: if the audience would be its own source
+        :raise UserError: (or a subclass) if the line can't be used
+        """
         for rule in self.filtered(lambda rule: rule.kind != "group"):
             if rule.source_id and rule.source_id._refers_to(rule.audience_id):
                 raise ValidationError(
@@ -215,9 +219,9 @@ class DirectmailAudienceRule(models.Model):
 
     @api.model
     def _get_checked_fields(self):
-        """Return the fields that decide whom a line selects.
+        """Return the names of the fields that decide which people a line selects.
 
-        The fields of a kind are what its method `_get_fields_<kind>` returns, if it has one.
+        A kind adds its own by a method `_get_fields_<kind>`.
         """
         fields_of_kinds = [
             name
@@ -230,11 +234,11 @@ class DirectmailAudienceRule(models.Model):
         )  # fmt: skip
 
     def _check_rights(self):
-        """Refuse lines that the current user may not use, whoever the owner is.
+        """Check that the current user may use the lines, besides the audience's owner.
 
-        Constraints run with all rights and can't tell.
+        `_check_rule` can't check this: constraints run as superuser.
 
-        :raise AccessError: if something linked, or a field, may not be read
+        :raise AccessError: if the user may not read a linked record or a field
         """
         for rule in self.filtered(lambda rule: rule.kind != "group"):
             rule._as_line(rule.audience_id._get_company_env(self.env))
@@ -249,12 +253,12 @@ class DirectmailAudienceRule(models.Model):
         return rules
 
     def write(self, vals):
-        # A line that is moved is missing in its audience.
+        # Moving a line to another audience changes both audiences, so both owners must agree.
         audiences = self.audience_id
         result = super().write(vals)
         if not self.env.su:
             if {"audience_id", "parent_id"} & vals.keys():
-                # Own lines must not be put into somebody else's audience.
+                # Checked again after the write: the user must have rights to the new audience too.
                 self.check_access("write")
             if vals.keys() & set(self._get_checked_fields()):
                 self._check_rights()
@@ -266,7 +270,7 @@ class DirectmailAudienceRule(models.Model):
         self.audience_id._wait_for_owner()
 
     def _with_inner(self):
-        """Return these lines and those of their groups, however deep."""
+        """Return these lines and all lines in groups among them, at any depth."""
         found, level = self.browse(), self
         while level:
             found |= level
@@ -274,7 +278,10 @@ class DirectmailAudienceRule(models.Model):
         return found
 
     def _copy_picks(self, originals):
-        """Give copied lines the chosen records of their originals, group by group."""
+        """Copy the chosen records of the original lines to these copies, groups included.
+
+        Copies and originals are paired in the order of `sequence`.
+        """
         for rule, original in zip(
             self.sorted("sequence"), originals.sorted("sequence"), strict=True
         ):
@@ -291,9 +298,12 @@ class DirectmailAudienceRule(models.Model):
     # === FILTER === #
 
     def _get_domain(self, env):
-        """Return the line's filter as a `Domain`, its dates in the time zone of ``env``.
+        """Return the line's filter as a `Domain`, with dates in the time zone of ``env``.
 
-        :raise ValidationError: if it can't be read or names a field that is not there
+        ``uid`` in the filter is the audience's owner.
+
+        :raise ValidationError: if the filter can't be parsed, or uses a field that does not exist
+            or may not be used (`engine.paths.read_filter`)
         """
         self.ensure_one()
         table = self.table_id.sudo()
@@ -313,9 +323,10 @@ class DirectmailAudienceRule(models.Model):
             ) from error
 
     def _check_groups(self, model, domain):
-        """Refuse a filter on the RFM type or AIPL stage of contacts that nobody has worked out.
+        """Check that the RFM or AIPL model behind a contact's type or stage has been computed.
 
-        :raise ValidationError: if no model of the company was computed: nobody would be found
+        :raise ValidationError: if the filter uses such a field and the company's model has no
+            results: the filter would match no contact
         """
         for _condition, found in conditions(model, domain):
             for step_model, field in found:
@@ -330,7 +341,7 @@ class DirectmailAudienceRule(models.Model):
                     )
 
     # === SENTENCES === #
-    # Lines in words, so that an audience can be read without opening them.
+    # `sentence` describes a line in words. A kind adds its own by a method `_describe_<kind>`.
 
     def _compute_people(self):
         self.people = self.people_so_far = 0
@@ -399,7 +410,7 @@ class DirectmailAudienceRule(models.Model):
         return f"({' '.join(words)})"
 
     def _describe_domain(self):
-        """Return the filter in words, or "" where everything matches."""
+        """Return the filter in words, or "" if it has no conditions."""
         try:
             domain = self._get_domain(self.env)
         except (UserError, KeyError):
@@ -418,13 +429,13 @@ class DirectmailAudienceRule(models.Model):
                 stack.append(joined)
             else:
                 stack.append(self._describe_condition(*token))
-        # What stands side by side is joined by "and".
+        # Terms without an operator between them are combined by "and", as in Odoo's domains.
         return self.env._(" and ").join(filter(None, reversed(stack)))
 
     def _describe_condition(self, path, operator, value):
         model = self.table_id._get_model(self.env)
         if not isinstance(path, str):
-            return ""  # (1, '=', 1): everything
+            return ""  # (1, '=', 1) matches all records
         found = list(steps(model, path))
         label = " › ".join(field._description_string(self.env) for _model, field in found)
         field = found[-1][1]

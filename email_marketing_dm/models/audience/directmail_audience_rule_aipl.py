@@ -4,7 +4,7 @@ from odoo.fields import Domain
 
 
 class DirectmailAudienceRule(models.Model):
-    """Lines that take people by their AIPL stage."""
+    """The kind `aipl`: contacts in some stages of an AIPL model."""
 
     _inherit = "directmail.audience.rule"
 

@@ -4,7 +4,7 @@ from odoo.fields import Domain
 
 
 class DirectmailAudienceRule(models.Model):
-    """Lines that take people by their RFM customer type, or by their scores."""
+    """The kind `rfm`: contacts with some customer types or scores in an RFM model."""
 
     _inherit = "directmail.audience.rule"
 
@@ -46,9 +46,9 @@ class DirectmailAudienceRule(models.Model):
         return self.rfm_model_id._select_people(env, self._get_rfm_domain(env))
 
     def _get_rfm_domain(self, env):
-        """Return the condition on the scores of a person.
+        """Return the condition on `directmail.rfm.score` for the chosen types or scores.
 
-        :raise UserError: if nothing is chosen, or something of another model
+        :raise UserError: if nothing is chosen, or a customer type of another model
         """
         if self.rfm_by == "score":
             by_metric = self.rfm_grade_ids.grouped("metric")

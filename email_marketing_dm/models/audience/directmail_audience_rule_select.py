@@ -9,7 +9,7 @@ from ...engine.people_models import Today
 
 CONTACTS = frozenset(("contact",))
 EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
-#: what a task's deliveries must be for a person to be in the line
+#: {`task_result`: condition on `directmail_delivery`}; `get_result_condition` adds state = 'sent'
 RESULT_CONDITIONS = {
     "delivered": SQL("outcome = 'delivered'"),
     "failed": SQL("outcome = 'failed'"),
@@ -17,31 +17,32 @@ RESULT_CONDITIONS = {
     "spam": SQL("outcome = 'spam'"),
     "opened": SQL("opened_at IS NOT NULL"),
     "clicked": SQL("clicked_at IS NOT NULL"),
-    # Whoever never got the mail could not open it.
+    # A mail that was not delivered could not be opened. No outcome yet counts as delivered.
     "not_opened": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND opened_at IS NULL"),
     "not_clicked": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"),
     "converted": SQL("converted_at IS NOT NULL"),
 }
 SUBSCRIPTION = "mailing.subscription"
-#: records that stand for readers of Odoo's mailing lists
+#: models whose records stand for subscribers of Odoo's mailing lists
 READERS = ("mailing.contact", SUBSCRIPTION)
 
 
 class DirectmailAudienceRule(models.Model):
-    """What each kind of line selects.
+    """The SQL of each kind of line.
 
-    ``_select_<kind>(env)`` returns SQL of the six columns of a person, with the rights of the
-    user of ``env``. It may select a person several times, and contacts that the user may not see
-    or that are archived: those are taken out at the end, once.
+    ``_select_<kind>(env)`` returns SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`,
+    evaluated with the rights of the user of ``env``. It may return a person several times, and
+    contacts that the user may not see or that are archived: `engine.audience.select_people` removes
+    both once for the whole audience.
     """
 
     _inherit = "directmail.audience.rule"
 
     def _as_line(self, env):
-        """Return the line as `engine.audience` reads it.
+        """Return the line as an `engine.audience.Line`.
 
-        :param env: the owner's, limited to the audience's company
-        :raise UserError: (or a subclass) if the line can't be used, saying why
+        :param env: the environment whose user's rights apply, limited to the audience's company
+        :raise UserError: (or a subclass) if the line can't be used, with the reason
         """
         self.ensure_one()
         rule = self.sudo()
@@ -61,7 +62,9 @@ class DirectmailAudienceRule(models.Model):
         )
 
     def _get_where(self, env):
-        """Return the line as a condition on contacts themselves, or None if it is more than that.
+        """Return the line as a condition on a row of `res_partner`, if it can be written as one.
+
+        Only a line on a data table whose rows are the contacts can, without a count or an amount.
 
         :rtype: SQL or None
         """
@@ -73,17 +76,18 @@ class DirectmailAudienceRule(models.Model):
         return table._get_where(env, self._get_table_domain(env), future=self._takes_out())
 
     def _get_sorts(self):
-        """Return the sorts of people that the line can find (see `engine.audience`)."""
+        """Return the sorts of people, keys of `engine.audience.KEYS`, that the line can find."""
         if self.kind in ("table", "list"):
             sorts = ["contact"] * bool(self.table_id.partner_path)
             return frozenset(sorts + ["record"] * bool(self.table_id.email_path))
-        # Nearly always there are contacts only, and much less is to do.
+        # Most lines find contacts only, which makes the audience's SQL much cheaper: so look.
         return EVERYBODY if self._finds_others_than_contacts() else CONTACTS
 
     def _finds_others_than_contacts(self):
-        """Tell whether the line, not being one over a data table, may find other people too.
+        """Tell whether a line that is not on a data table may find people other than contacts.
 
-        A kind that may has a method `_finds_others_<kind>`.
+        A kind that may find others answers by a method `_finds_others_<kind>`; without one, the
+        answer is no.
         """
         return getattr(self, f"_finds_others_{self.kind}", bool)()
 
@@ -96,7 +100,11 @@ class DirectmailAudienceRule(models.Model):
         return bool(deliveries.search_count(others, limit=1))
 
     def _finds_visible_only(self, env):
-        """Tell whether the line itself leaves out contacts that the owner may not see."""
+        """Tell whether the line's SQL already excludes contacts that the owner may not see.
+
+        It does for a table whose rows are the contacts, unless the table is open to marketing users
+        (`is_open`): such a table is not read with the owner's rights.
+        """
         return (
             self.kind in ("table", "list")
             and self.table_id.partner_path == "id"
@@ -104,9 +112,9 @@ class DirectmailAudienceRule(models.Model):
         )
 
     def _finds_each_once(self):
-        """Tell whether the line, where it finds only contacts, finds none of them twice."""
+        """Tell whether the line returns each contact once. Used only if it finds contacts only."""
         if self.kind in ("table", "list"):
-            # Rows are grouped by who they speak of, where they are counted or added up.
+            # `_group_people` groups rows by person if they are counted or their amounts added up.
             grouped = self.kind == "table" and (self.min_count > 1 or self.min_amount)
             return not self.table_id.email_path and (grouped or self.table_id.partner_path == "id")
         return self.kind in ("audience", "rfm", "aipl")
@@ -132,7 +140,7 @@ class DirectmailAudienceRule(models.Model):
             "SELECT res_id FROM directmail_audience_pick WHERE rule_id = %s", self._origin.id or 0
         )
         if self._takes_out():
-            # A record that was chosen to be left out stays so when it is archived.
+            # An archived record that was chosen for exclusion must go on excluding its person.
             env = env(context={**env.context, "active_test": False})
         facts = self.table_id._select_facts(
             env, Domain("id", "any", picked), visible_only=False, future=True
@@ -187,7 +195,7 @@ class DirectmailAudienceRule(models.Model):
                 task.id,
                 get_result_condition(self.task_result, self.link_id.id),
                 self._is_told(task.env["directmail.delivery"], "task_id", task),
-                # A contact that was deleted would come back as a bare address.
+                # A deleted contact's delivery looks like a bare address: do not mail the address.
                 SQL()
                 if self._takes_out()
                 else SQL("AND (partner_id IS NOT NULL OR is_contact IS NOT TRUE)"),
@@ -197,12 +205,12 @@ class DirectmailAudienceRule(models.Model):
     # === PARTS === #
 
     def _get_table_domain(self, env):
-        """Return which rows of the data table count: the filter, and lately enough."""
+        """Return the condition on rows of the data table: the filter, and `within_days`."""
         domain = self._get_domain(env)
         return domain & self._get_period(env) if self.within_days else domain
 
     def _get_having(self, env):
-        """Return the conditions on all of a person's rows: often enough, and enough in all."""
+        """Return the HAVING conditions of `min_count` and `min_amount` on a person's rows."""
         having = []
         if self.min_count > 1:
             having.append(SQL("count(*) >= %s", self.min_count))
@@ -212,20 +220,25 @@ class DirectmailAudienceRule(models.Model):
         return having
 
     def _takes_out(self):
-        """Tell whether whoever the line finds gets no mail, groups around it considered.
+        """Tell whether the line excludes its people, with the operators of its groups applied.
 
-        Then records of the future count too: nobody is mailed because of a date to come.
+        An excluding line also counts records dated in the future, so that it excludes too many
+        people rather than too few.
         """
         taken, line = False, self.sudo()
         while line:
             lines = line.parent_id.child_ids or line.audience_id._get_top_rules()
-            is_first = line == lines.sorted("sequence")[:1]  # whose operator is of no account
+            is_first = line == lines.sorted("sequence")[:1]  # its operator is ignored
             taken ^= line.operator == "except" and not is_first
             line = line.parent_id
         return taken
 
     def _group_people(self, facts, having=()):
-        """Return the people of a data table's facts, those of whom ``having`` is true."""
+        """Return SQL that selects the people of ``facts`` who meet all ``having`` conditions.
+
+        :param SQL facts: as `directmail.data.table._select_facts` returns them
+        :param having: as `_get_having` returns them; if empty, a person may be returned repeatedly
+        """
         if self.table_id.email_path:
             columns = SQL("partner_id, res_model, res_id, email")
             person = SQL("1, 2, 3, 4")
@@ -248,10 +261,12 @@ class DirectmailAudienceRule(models.Model):
         table.with_env(env)._check_open("amount_field")
 
     def _get_period(self, env):
-        """Return the condition that it happened within the last days, today included.
+        """Return the condition that a row's date is within the last `within_days`, today included.
 
-        Days are those of the owner's time zone. That it has happened at all is for the table to
-        say.
+        Days begin at midnight in the owner's time zone. Dates in the future are not excluded here,
+        but by the data table (`_get_happened`).
+
+        :raise UserError: if the data table has no date
         """
         table = self.table_id.sudo()
         if not table.date_field:
@@ -261,14 +276,16 @@ class DirectmailAudienceRule(models.Model):
         return Domain(table.date_field, ">=", begin)
 
     def _is_told(self, people, column, source):
-        """Return the condition on rows `m` that the user sees their bare addresses.
+        """Return the condition on rows `m` that the user may see them if they are bare addresses.
 
-        So nobody gets, or finds out by counting, what a colleague has uploaded.
+        So a user neither gets nor finds out by counting the addresses that a colleague uploaded.
 
         :param people: the model of the rows, in the user's environment
-        :param str column: the field that leads to `source`
-        :param source: the audience or email task that the line takes its people from
-        :raise UserError: if others would have to be left out, but can't be told
+        :param str column: the field of the rows that refers to ``source``
+        :param source: the audience or email task from which the line takes its people
+        :raise UserError: if the line excludes its people, and ``source`` has bare addresses that
+            the user may not see: excluding only the others would mail people who were meant to be
+            excluded
         """
         bare = people._bare_to_sql(SQL.identifier("m"))
         if self._takes_out() and self.env.execute_query(
@@ -291,16 +308,19 @@ class DirectmailAudienceRule(models.Model):
         return SQL("(m.partner_id IS NOT NULL OR m.res_id IS NOT NULL OR %s)", bare)
 
     def _select_readable(self, env, people):
-        """Return people without those records of other models that the owner may not read."""
+        """Return SQL of ``people`` without source records that the owner may not read."""
         if self._get_sorts() == CONTACTS:
             return people
         return self.env["directmail.data.table"]._select_readable(env, people)
 
     # === MAILING LISTS === #
-    # Which of Odoo's mailing lists a line chooses people from.
+    # The Odoo mailing lists from which a line takes people.
 
     def _get_mailing_lists(self, seen):
-        """Return the mailing lists that lines choose people from."""
+        """Return the mailing lists from which these lines take people, except by "except" lines.
+
+        :param seen: ids of audiences that were visited already
+        """
         lists = self.env["mailing.list"].sudo()
         for number, rule in enumerate(self.sorted("sequence")):
             if number and rule.operator == "except":
@@ -314,14 +334,14 @@ class DirectmailAudienceRule(models.Model):
         return lists
 
     def _get_lists_of_table(self):
-        """Return the lists that the filters of a line on readers name; all of them if none."""
+        """Return the lists that the filter of a line on `READERS` names; all, if it names none."""
         table, subscriptions = self.table_id, self.env[SUBSCRIPTION].sudo()
         try:
             domain = table._get_base_domain()
             if self.kind == "table":
                 domain &= self._get_domain(self.env)
         except UserError:
-            return subscriptions.list_id  # none: the line can't be refreshed, and says so itself
+            return subscriptions.list_id  # empty; a refresh reports the error in the filter
         named = list(_named_lists(table._get_model(self.env).sudo(), domain))
         domain = Domain.OR(named) if named else Domain.TRUE
         [(lists,)] = subscriptions._read_group(domain, [], ["list_id:recordset"])
@@ -329,7 +349,7 @@ class DirectmailAudienceRule(models.Model):
 
 
 def get_result_condition(result, link_id=False):
-    """Return the condition on deliveries of an email task that had a result.
+    """Return the condition on rows of `directmail_delivery` that have a result.
 
     :param str result: one of `RESULT_CONDITIONS`
     :param int link_id: of the `directmail.link` that people clicked; False: any
@@ -346,7 +366,10 @@ def get_result_condition(result, link_id=False):
 
 
 def _named_lists(model, domain):
-    """Yield filters on subscriptions for the mailing lists that a filter on readers asks for."""
+    """Yield domains on `mailing.subscription` for the lists that a filter on `READERS` names.
+
+    Negative conditions are skipped: they name lists whose subscribers are not wanted.
+    """
     for condition in Domain(domain).iter_conditions():
         operator = condition.operator
         if operator in Domain.NEGATIVE_OPERATORS:

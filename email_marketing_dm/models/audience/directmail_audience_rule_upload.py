@@ -6,7 +6,7 @@ from ..upload.directmail_upload_line import PEOPLE
 
 
 class DirectmailAudienceRule(models.Model):
-    """A line of the people in an uploaded list."""
+    """The kind `upload`: the people of an uploaded list."""
 
     _inherit = "directmail.audience.rule"
 

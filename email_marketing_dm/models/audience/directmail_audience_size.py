@@ -2,7 +2,7 @@ from odoo import fields, models
 
 
 class DirectmailAudienceSize(models.Model):
-    """How large an audience was after a refresh, and who came and went."""
+    """The counts of an audience after one refresh: its size, and how many entered and left."""
 
     _name = "directmail.audience.size"
     _description = "Audience Size"
