@@ -8,7 +8,7 @@ from .directmail_aipl_stage import STAGES
 
 
 class DirectmailAiplCondition(models.Model):
-    """A way into a stage. Who meets one of a stage's conditions is in it."""
+    """A condition for a stage. A contact is in the highest stage of which it meets a condition."""
 
     _name = "directmail.aipl.condition"
     _description = "AIPL Condition"
@@ -80,7 +80,7 @@ class DirectmailAiplCondition(models.Model):
 
     @api.onchange("data_table_id")
     def _onchange_data_table_id(self):
-        # The old filter names fields of another model.
+        # The filter names fields of the previous table's model.
         self.domain = "[]"
         if not self.has_date:
             self.days = 0
@@ -101,7 +101,7 @@ class DirectmailAiplCondition(models.Model):
         return conditions
 
     def write(self, vals):
-        # A condition that is moved is missing in its model.
+        # Moving a condition to another model changes both models, so both owners must agree.
         models_before = self.aipl_model_id
         result = super().write(vals)
         self._check_rights()
@@ -113,7 +113,9 @@ class DirectmailAiplCondition(models.Model):
         self.aipl_model_id._wait_for_owner()
 
     def _check_rights(self):
-        """Refuse what the current user may not read, whoever owns the model.
+        """Check that the current user may read the data tables and fields that are used.
+
+        The model's owner, with whose rights they are read, may be another user.
 
         :raise AccessError: naming the table or the field
         """
@@ -127,9 +129,9 @@ class DirectmailAiplCondition(models.Model):
             condition._check_table()
 
     def _check_table(self):
-        """Check that the data table can say what the condition asks for.
+        """Check that the data table has the contact, date and amount that the condition uses.
 
-        :raise ValidationError: if it can't
+        :raise ValidationError: naming what the table lacks
         """
         table = self.data_table_id
         if not table:
@@ -147,8 +149,10 @@ class DirectmailAiplCondition(models.Model):
     def _get_domain(self, owner):
         """Return the filter as a `Domain`.
 
-        :param owner: the environment of the model's owner, whose calendar counts
-        :raise ValidationError: if it can't be read or names a field that is not there
+        :param owner: the environment of the model's owner: ``uid`` in the filter is its user, and
+            dates are in its time zone
+        :raise ValidationError: if the filter can't be parsed, or uses a field that does not exist
+            or may not be used (`engine.paths.read_filter`)
         """
         self.ensure_one()
         table = self.data_table_id.sudo()
@@ -164,12 +168,12 @@ class DirectmailAiplCondition(models.Model):
             ) from error
 
     def _get_condition(self, owner, today):
-        """Return what the engine needs to know.
+        """Return the condition as `engine.people_models.aipl_stages` takes it.
 
-        :param owner: the environment of the model's owner
+        :param owner: the environment of the model's owner, whose rights apply
         :param today: an `engine.people_models.Today`
         :rtype: engine.people_models.Condition
-        :raise UserError: if the condition can't be used
+        :raise UserError: (or a subclass) if the condition can't be used
         """
         self.ensure_one()
         table = self.data_table_id

@@ -5,7 +5,7 @@ from .directmail_aipl_stage import STAGES
 
 
 class DirectmailAiplFigure(models.Model):
-    """One stage of an AIPL model and how many are in it."""
+    """A stage of an AIPL model, with the number of contacts in it."""
 
     _name = "directmail.aipl.figure"
     _description = "AIPL Stage"

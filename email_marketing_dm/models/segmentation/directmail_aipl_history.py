@@ -4,7 +4,7 @@ from .directmail_aipl_stage import STAGES
 
 
 class DirectmailAiplHistory(models.Model):
-    """How many contacts were in which stage on which day, and where they came from."""
+    """The number of contacts in a stage on a day, by their stage on the day before."""
 
     _name = "directmail.aipl.history"
     _description = "AIPL History"

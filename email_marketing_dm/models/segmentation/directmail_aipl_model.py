@@ -5,7 +5,7 @@ from ...engine.people_models import aipl_stages
 
 
 class DirectmailAiplModel(models.Model):
-    """Four stages of getting to know a company: aware, interested, bought, loyal."""
+    """A model that sorts contacts into the stages awareness, interest, purchase and loyalty."""
 
     _name = "directmail.aipl.model"
     _description = "AIPL Model"

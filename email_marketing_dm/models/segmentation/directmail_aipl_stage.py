@@ -4,7 +4,7 @@ STAGES = [("a", "Awareness"), ("i", "Interest"), ("p", "Purchase"), ("l", "Loyal
 
 
 class DirectmailAiplStage(models.Model):
-    """A contact in an AIPL model, with the highest stage reached."""
+    """A contact in an AIPL model, with the highest stage of which it meets a condition."""
 
     _name = "directmail.aipl.stage"
     _description = "AIPL Contact"
@@ -21,6 +21,6 @@ class DirectmailAiplStage(models.Model):
     stage = fields.Selection(STAGES, readonly=True)
     previous_stage = fields.Selection(STAGES, "Stage on the day before", readonly=True)
 
-    # Merging contacts takes out the second row of a contact that was in twice, see
-    # `base.partner.merge.automatic.wizard`.
+    # When contacts are merged, our override of `base.partner.merge.automatic.wizard` deletes the
+    # second row of one model. Odoo would delete all rows of the merged contacts instead.
     _person_unique = models.Constraint("UNIQUE(aipl_model_id, partner_id)")

@@ -2,7 +2,7 @@ from odoo import fields, models
 
 
 class DirectmailPeopleFigure(models.AbstractModel):
-    """The figures of one group as of the last time the model was computed."""
+    """The figures of one group (customer type or stage), written when the model is computed."""
 
     _name = "directmail.people.figure"
     _description = "Figures of a Group"
@@ -42,7 +42,7 @@ class DirectmailPeopleFigure(models.AbstractModel):
         return action
 
     def action_new_audience(self):
-        """Open a new audience with one rule: the people of this group."""
+        """Open a new audience with one line, which selects the people of this group."""
         self.ensure_one()
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -59,5 +59,5 @@ class DirectmailPeopleFigure(models.AbstractModel):
         }
 
     def _get_rule_vals(self):
-        """Return the values of an audience rule that chooses this group."""
+        """Return the values of a `directmail.audience.rule` that selects this group."""
         raise NotImplementedError

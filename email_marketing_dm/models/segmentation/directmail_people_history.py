@@ -3,7 +3,11 @@ from odoo.fields import Domain
 
 
 class DirectmailPeopleHistory(models.AbstractModel):
-    """How many people went from one group to another on a day; from nowhere, or to nowhere, too."""
+    """The number of people who went from one group to another on a day.
+
+    People who stayed in their group have a row too. The previous group is empty for people who
+    entered the model, the group for people who left it.
+    """
 
     _name = "directmail.people.history"
     _description = "People per Group and Day"
@@ -16,14 +20,15 @@ class DirectmailPeopleHistory(models.AbstractModel):
     people = fields.Integer(readonly=True)
 
     def _write_day(self, owner, day, moves):
-        """Replace a day's rows.
+        """Replace the rows of a day.
 
-        Who left is worked out from the day before, so that its people are those who stayed, moved
-        and left.
+        The rows of the latest day before give each group's size then; who is not in ``moves`` from
+        that group has left the model.
 
-        :param owner: the model
+        :param owner: the RFM or AIPL model
+        :param date day: the day
         :param moves: (group on the day before, group, people, …) tuples
-        :return: {group on the day before: how many of it left}
+        :return: {group on the day before: number of people who left the model}
         """
         mine = Domain(self._owner_field, "=", owner.id)
         self.search(mine & Domain("date", "=", day)).unlink()

@@ -19,10 +19,10 @@ _logger = logging.getLogger(__name__)
 
 
 class DirectmailPeopleModel(models.AbstractModel):
-    """What RFM and AIPL models have in common.
+    """The common part of RFM and AIPL models.
 
-    Once a day they sort contacts into groups, in one statement, with the rights of their owner.
-    A failure leaves the results of the last time and says why.
+    Once a day the cron sorts contacts into groups, in one statement, with the rights of the model's
+    owner. A failure is written to `compute_error`, and the previous results stay.
     """
 
     _name = "directmail.people.model"
@@ -39,15 +39,15 @@ class DirectmailPeopleModel(models.AbstractModel):
         )
     )
 
-    #: the model that holds who is in which group, and its columns, the group last
+    #: name of the model with one row per contact, and its columns, the last of which is the group
     _result_model = None
     _result_columns = ()
-    #: those of its columns whose sums per group become figures
+    #: columns of `_result_model` that are added up per group for `_write_figures`
     _result_sums = ()
-    #: the models that hold the figures per group, and per group and day
+    #: names of the models with the figures per group, and per group and day
     _figure_model = None
     _history_model = None
-    #: the field of an audience's line that refers to the model
+    #: the field of `directmail.audience.rule` that refers to this model
     _line_field = None
     #: xml id of the cron
     _cron = None
@@ -99,13 +99,14 @@ class DirectmailPeopleModel(models.AbstractModel):
             model.hour = model.company_id.sudo().directmail_models_hour
 
     def _inverse_hour(self):
-        # Whoever may write the models may say when they run, but not write companies.
+        # sudo(): writing the model, which is checked before, includes its schedule, which is kept
+        # on the company. Marketing users may not write companies.
         for model in self:
             company = model.company_id.sudo()
             if company.directmail_models_hour != model.hour:
                 company.directmail_models_hour = model.hour
 
-    # Not one method for both: of two fields with one method, writing one empties the other.
+    # One compute per field: with a shared compute, writing `hour` would recompute `tz`.
     @api.depends("company_id.directmail_models_tz")
     def _compute_tz(self):
         for model in self:
@@ -125,10 +126,10 @@ class DirectmailPeopleModel(models.AbstractModel):
             model.left_count = people
 
     def _get_left_domain(self):
-        """Return the domain of the history's rows on who left by the last time."""
+        """Return the domain of history rows of people who left by the last computation."""
         history = self.env[self._history_model]
         return [
-            (history._owner_field, "in", self.ids),  # none, while a new one is not saved
+            (history._owner_field, "in", self.ids),  # empty for a new, unsaved model
             (history._group_field, "=", False),
             ("date", "=", self.computed_on),
         ]
@@ -150,13 +151,13 @@ class DirectmailPeopleModel(models.AbstractModel):
         return result
 
     def _check_rights(self):
-        """Hook: refuse data tables that the current user may not read, whoever owns the model.
+        """Hook: check that the current user, besides the owner, may read the data tables.
 
-        :raise AccessError: naming the table
+        :raise AccessError: naming the table or the field
         """
 
     def _get_users(self):
-        """Override: audiences with a line about the model."""
+        """Override: audiences with a line that uses the model."""
         lines = self.env["directmail.audience.rule"].sudo()
         return [lines.search([(self._line_field, "in", self.ids)]).audience_id]
 
@@ -168,7 +169,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         return vals_list
 
     def _make_figures(self):
-        """Give each group its row of figures."""
+        """Create a row of figures for each group."""
         owner = self.env[self._result_model]._owner_field
         figures = self.env[self._figure_model].sudo()
         group = self.env[self._result_model]._group_field
@@ -183,29 +184,29 @@ class DirectmailPeopleModel(models.AbstractModel):
     # === ACTIONS === #
 
     def action_compute(self):
-        """Compute now; on failure say why and keep the results of the last time."""
+        """Compute now; on failure, write `compute_error` and keep the results."""
         for model in self:
             model.check_access("write")
             model._compute_results()
         return True
 
     def action_view_people(self):
-        """Open everybody in this model."""
+        """Open all contacts in this model."""
         self.ensure_one()
         return self._open(self._result_model)
 
     def action_view_history(self):
-        """Open the people per group, day by day."""
+        """Open the number of people per group and day."""
         self.ensure_one()
         return self._open(self._history_model)
 
     def action_view_movement(self):
-        """Open who came from which group since the day before."""
+        """Open the contacts by their group and their group on the day before."""
         self.ensure_one()
         return self._open(self._result_model, "movement")
 
     def action_view_left(self):
-        """Open from which groups people left the model since the day before."""
+        """Open the number of people who left the model since the day before, per group."""
         self.ensure_one()
         action = self._open(self._history_model)
         action.update(
@@ -228,14 +229,14 @@ class DirectmailPeopleModel(models.AbstractModel):
     # === BUSINESS === #
 
     def _compute_results(self, now=None):
-        """Sort the contacts anew.
+        """Sort the contacts into groups again.
 
-        A failure is written on the model, whose results stay as they were.
+        A failure is written to `compute_error`, and the results stay.
 
-        :param datetime now: the moment to look at, naive UTC; this one by default
-        :return: whether it succeeded
+        :param datetime now: compute as of this moment (naive UTC); by default, the present
+        :return: whether the model was computed
         :rtype: bool
-        :raise BusyError: if somebody is computing it at this moment
+        :raise BusyError: if another transaction has locked the model
         """
         self.ensure_one()
         model = self.sudo()
@@ -271,16 +272,20 @@ class DirectmailPeopleModel(models.AbstractModel):
         return True
 
     def _select_fresh(self, today):
-        """Return CTEs ending in `fresh`: who belongs where.
+        """Return CTEs, the last of which is `fresh`: `partner_id` and `_result_columns`.
 
         :param today: an `engine.people_models.Today`
         :rtype: SQL
-        :raise UserError: if that can't be said, with the reason
+        :raise UserError: (or a subclass) if the model can't be computed, with the reason
         """
         raise NotImplementedError
 
     def _replace_results(self, today):
-        """Bring results, figures and today's history in line with the data; return the people."""
+        """Replace results, figures and today's history.
+
+        :return: the number of people in the model
+        :rtype: int
+        """
         results = self.env[self._result_model]
         fresh = self._select_fresh(today)
         if not self.computed_on:
@@ -307,8 +312,8 @@ class DirectmailPeopleModel(models.AbstractModel):
     def _write_figures(self, moves, left):
         """Write the figures of each group.
 
-        :param moves: (group on the day before, group, people, sums …) tuples
-        :param left: {group on the day before: how many of it are not in the model any more}
+        :param moves: (group on the day before, group, people, sums of `_result_sums` …) tuples
+        :param left: {group on the day before: number of people who left the model}
         """
         results = self.env[self._result_model]
         figures = self.env[self._figure_model].sudo()
@@ -324,26 +329,28 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     @api.model
     def _get_shown(self, company):
-        """Return the model whose groups contacts show: the first one of the company, or none."""
+        """Return the company's first model, whose groups contacts show; empty if it has none."""
         return self.sudo().search(Domain("company_id", "=", company.id), limit=1)
 
     def _check_own_figures(self, figures):
-        """Return those groups, all of which must be of this model.
+        """Check that rows of figures belong to this model, and return them.
 
-        :raise UserError: if one is of another model
+        :raise UserError: if one belongs to another model
         """
         if any(figure._get_owner()._origin != self._origin for figure in figures):
             raise UserError(self.env._("Choose groups of %s.", self.name))
         return figures
 
     def _select_people(self, env, domain):
-        """Return SQL that selects the people of this model who meet a domain on its results.
+        """Return SQL that selects the people of this model whose results match a domain.
 
-        Also contacts whom the user may not see, and archived ones: the audience takes them out.
+        It includes archived contacts and contacts that the user may not see, which
+        `engine.audience.select_people` removes.
 
-        :param env: whose rights count
-        :return: SQL; the columns of a person
-        :raise AccessError: if the user may not use this model
+        :param env: the environment whose user's rights to the model are checked
+        :param Domain domain: on `_result_model`
+        :return: SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`
+        :raise AccessError: if the user may not read this model
         """
         self.ensure_one()
         self._origin.with_env(env).check_access("read")
@@ -359,17 +366,17 @@ class DirectmailPeopleModel(models.AbstractModel):
         )
 
     # === SCHEDULE === #
-    # When models are computed: every day, each in transactions of its own.
+    # The cron computes each model once a day, in its own transactions.
 
     def _get_tz(self):
         self.ensure_one()
         return self.company_id.directmail_models_tz or self.user_id.tz or "UTC"
 
     def _schedule(self):
-        """Note when each model runs next, and wake the cron then."""
+        """Set `next_run_at` of each model, and trigger the cron for these moments."""
         moments = set()
         for model in self.sudo():
-            # An archived model stays in force in the audiences that use it.
+            # Audiences that use an archived model still need fresh results.
             needed = model.active or any(model._get_users())
             model.next_run_at = needed and next_daily(
                 fields.Datetime.now(), model.company_id.directmail_models_hour, model._get_tz()
@@ -381,18 +388,22 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     @api.model
     def _cron_compute(self):
-        """Compute every model whose time has come."""
+        """Compute the models that are due.
+
+        An unexpected error is logged and written to `compute_error`; the next model follows.
+        """
         due = self.with_context(active_test=False).search(
             [("next_run_at", "<=", fields.Datetime.now())], order="next_run_at"
         )
         self.env["ir.cron"]._commit_progress(remaining=len(due))
         for model in due:
             try:
-                # Before the work: what makes the server die must not do so every minute.
+                # Committed before the computation: if it kills the server, the cron must not repeat
+                # it every minute.
                 retrying(model._schedule, self.env)
                 retrying(model._compute_results, self.env)
             except BusyError:
-                self.env.cr.rollback()  # somebody has just pressed the button
+                self.env.cr.rollback()  # locked by `action_compute`
             except Exception:
                 _logger.exception("%s %s can't be computed", self._name, model.id)
                 self.env.cr.rollback()

@@ -3,22 +3,22 @@ import functools
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-#: also an archived contact stays in the results until they are computed anew
+#: The contact may be read. Archived contacts count: they stay until the model is computed again.
 VISIBLE = Domain("partner_id", "any", Domain("active", "in", [True, False]))
 
 
 class DirectmailPeopleResult(models.AbstractModel):
-    """A contact in a group of a model. Written in bulk, never by hand.
+    """A contact in a group of an RFM or AIPL model. Written only in bulk, by SQL.
 
-    Shown only to those who may see the contact. A record rule can't say that, since it is evaluated
-    without the reader's rights.
+    Only users who may read the contact can read the row. A record rule can't check this, because
+    its domain is evaluated as superuser.
     """
 
     _name = "directmail.people.result"
     _description = "Contact in a Model"
     _log_access = False
     _rec_name = "partner_id"
-    #: the field that leads to the model, and the field that names the group
+    #: names of the fields with the RFM or AIPL model, and with the group
     _owner_field = None
     _group_field = None
 

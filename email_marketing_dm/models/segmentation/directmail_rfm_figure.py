@@ -5,7 +5,7 @@ from .directmail_rfm_score import TYPES
 
 
 class DirectmailRfmFigure(models.Model):
-    """One customer type of an RFM model: how many, and what they bought."""
+    """A customer type of an RFM model, with the number of customers and their purchases."""
 
     _name = "directmail.rfm.figure"
     _description = "RFM Customer Type"

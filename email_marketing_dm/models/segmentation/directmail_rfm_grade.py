@@ -4,7 +4,10 @@ METRICS = [("r", "Recency"), ("f", "Frequency"), ("m", "Amount")]
 
 
 class DirectmailRfmGrade(models.Model):
-    """A score of one metric, 3 to 1, so that several can be chosen. All nine come with the app."""
+    """A score, 1 to 3, of one metric: a record, so that a line of an audience can choose several.
+
+    The nine records are created by the addon's data.
+    """
 
     _name = "directmail.rfm.grade"
     _description = "RFM Score"

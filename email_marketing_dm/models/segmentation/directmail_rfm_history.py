@@ -4,7 +4,7 @@ from .directmail_rfm_score import TYPES
 
 
 class DirectmailRfmHistory(models.Model):
-    """How many customers were of which type on which day, and where they came from."""
+    """The number of customers of a type on a day, by their type on the day before."""
 
     _name = "directmail.rfm.history"
     _description = "RFM History"

@@ -4,12 +4,12 @@ from odoo.exceptions import UserError, ValidationError
 from ...engine.people_models import Bands, rfm_scores
 
 METRICS = ("r", "f", "m")
-#: settings that do not decide what is read with the owner's rights
+#: fields that do not change what is read with the owner's rights: the owner need not agree again
 NOT_READ = frozenset(("active", "hour", "name", "sequence", "tz", "user_id"))
 
 
 class DirectmailRfmModel(models.Model):
-    """Eight types of customers by how recently, how often and for how much they bought."""
+    """A model that sorts customers into eight types by recency, frequency and amount."""
 
     _name = "directmail.rfm.model"
     _description = "RFM Model"
@@ -114,7 +114,8 @@ class DirectmailRfmModel(models.Model):
             table = model.data_table_id
             if table and not (table.date_field and table.amount_field and table.partner_path):
                 raise ValidationError(
-                    # Not named: it may be another company's, which is looked at afterwards.
+                    # Don't name the table: it may be another company's, and `_check_company`
+                    # has not run yet.
                     self.env._("The data table must say who bought, when, and for how much.")
                 )
 

@@ -14,7 +14,7 @@ TYPES = [
 
 
 class DirectmailRfmScore(models.Model):
-    """A customer in an RFM model."""
+    """A customer in an RFM model, with scores and customer type."""
 
     _name = "directmail.rfm.score"
     _description = "RFM Customer"
@@ -41,8 +41,8 @@ class DirectmailRfmScore(models.Model):
     customer_type = fields.Selection(TYPES, readonly=True)
     previous_customer_type = fields.Selection(TYPES, "Type on the day before", readonly=True)
 
-    # Merging contacts takes out the second row of a contact that was in twice, see
-    # `base.partner.merge.automatic.wizard`.
+    # When contacts are merged, our override of `base.partner.merge.automatic.wizard` deletes the
+    # second row of one model. Odoo would delete all rows of the merged contacts instead.
     _person_unique = models.Constraint("UNIQUE(rfm_model_id, partner_id)")
 
     @api.depends("last_date", "rfm_model_id.computed_on")
