@@ -5,16 +5,16 @@ from odoo.tools import format_date
 from ...lists import listfile
 from .directmail_upload_line import PEOPLE
 
-#: kinds whose unmatched IDs can be mailed all the same
+#: values of `id_kind` whose IDs are addresses, so that they can be mailed without a contact
 ADDRESS_KINDS = ("email", "encrypted")
 HEAD_FIELDS = {"encoding", "file", "has_header", "pasted", "separator", "sheet_id", "source"}
-#: what is counted when an upload is done
+#: fields that `_finish` sets
 COUNTS = (
     "row_count", "matched_count", "created_count", "bare_count", "unreadable_count",
     "duplicate_count", "unmatched_count", "empty_count", "extra_count", "beside_count",
     "replaced_count",
 )  # fmt: skip
-#: how the letters of a file were saved, in words for its owner
+#: names of encodings as `lists.encodings` knows them, with labels
 ENCODINGS = [
     ("utf-8", "Unicode (UTF-8)"),
     ("utf-16", "Unicode (UTF-16)"),
@@ -44,20 +44,21 @@ ENCODINGS = [
 ]
 SETTING_FIELDS = HEAD_FIELDS | {"column_id", "company_id", "id_kind", "unknown_action", "user_id"}
 
-#: what is guessed from the first rows, unless somebody has chosen it
+#: settings that `_read_head` guesses from the first rows, unless the caller of `create` or `write`
+#: gave a value
 GUESSED = ("encoding", "has_header", "id_kind", "separator", "sheet_id")
 
 
 def _get_given(vals):
-    """Return those settings among vals that were chosen, so that they are not guessed."""
+    """Return the names of `GUESSED` settings that have a value in ``vals``."""
     return {name for name in GUESSED if name in vals and vals[name] not in (None, "")}
 
 
 class DirectmailUpload(models.Model):
-    """A list of IDs that somebody brought in, with whom they matched.
+    """A list of IDs, from a file or pasted, that is matched with contacts.
 
-    Here is what its owner does with it. `directmail_upload_head.py` reads the first rows, and
-    `directmail_upload_run.py` is the cron's work.
+    This file has the fields and the buttons. `directmail_upload_head.py` reads the first rows for
+    the form, and `directmail_upload_run.py` matches all rows in the cron.
     """
 
     _name = "directmail.upload"
@@ -125,7 +126,8 @@ class DirectmailUpload(models.Model):
         ondelete="set null",
     )
     preview = fields.Json(readonly=True, copy=False)
-    # Which list the form's settings were guessed for, while it is open.
+    # Set by `_onchange_head`: for which file or text the form's settings were guessed, so that
+    # later changes on the form are not overwritten by another guess.
     head_of = fields.Char(store=False)
     preview_html = fields.Html("First rows", compute="_compute_preview_html", sanitize=False)
     id_kind = fields.Selection(
@@ -227,7 +229,7 @@ class DirectmailUpload(models.Model):
                         self.env._("%s is matched already: press Start over first.", upload.name)
                     )
         res = super().write(vals)
-        # A new owner is asked anyway.
+        # Writing `user_id` already makes `directmail.owned` ask the new owner.
         if SETTING_FIELDS & set(vals) - {"user_id"}:
             self._wait_for_owner()
         if HEAD_FIELDS & set(vals) and not self.env.context.get("directmail_head_is_read"):
@@ -245,7 +247,7 @@ class DirectmailUpload(models.Model):
     # === ACTIONS === #
 
     def action_preview(self):
-        """Show the first rows. Saving the form has read them already."""
+        """Check that there is a list. The form is saved first, which reads the first rows."""
         self.ensure_one()
         self.check_access("write")
         if not self._has_content():
@@ -253,7 +255,7 @@ class DirectmailUpload(models.Model):
         return True
 
     def action_start(self):
-        """Match the list, in the background."""
+        """Start matching the list in the cron."""
         for upload in self:
             upload.check_access("write")
             upload._check_startable()
@@ -263,14 +265,14 @@ class DirectmailUpload(models.Model):
         return True
 
     def action_cancel(self):
-        """Stop matching; nothing of the list is kept but the file."""
+        """Stop matching. The cron then deletes the rows; the file stays."""
         self.check_access("write")
         self.filtered(lambda upload: upload.state == "running").sudo().write({"state": "cancelled"})
         self._trigger()
         return True
 
     def action_restart(self):
-        """Discard the matches, so that the settings can be changed."""
+        """Delete the rows and go back to draft, so that the settings can be changed."""
         for upload in self:
             upload.check_access("write")
             if upload.state == "running":
@@ -284,7 +286,7 @@ class DirectmailUpload(models.Model):
         return True
 
     def action_view_lines(self):
-        """Open the rows behind a figure: the context names a status, or `people`."""
+        """Open the rows behind a count: ``figure`` in the context is a status, or "people"."""
         self.ensure_one()
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -297,7 +299,7 @@ class DirectmailUpload(models.Model):
         return action
 
     def action_download_unmatched(self):
-        """Download the IDs that matched nobody, as CSV."""
+        """Download the IDs without a match as a CSV file."""
         self.ensure_one()
         self.check_access("read")
         return {
@@ -309,13 +311,13 @@ class DirectmailUpload(models.Model):
     # === BUSINESS === #
 
     def _get_users(self):
-        """Override: audiences with a line of the list."""
+        """Override: audiences with a line that uses the list."""
         return [self.sudo().rule_ids.audience_id]
 
     def _check_startable(self):
-        """Refuse to start what can't work.
+        """Check that the list can be matched with its settings.
 
-        :raise UserError: with what to do about it
+        :raise UserError: with the problem and how to solve it
         """
         self.ensure_one()
         if self.state != "draft":

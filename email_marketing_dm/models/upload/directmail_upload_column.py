@@ -2,7 +2,7 @@ from odoo import fields, models
 
 
 class DirectmailUploadColumn(models.Model):
-    """A column of an uploaded list, to choose the one with the IDs from."""
+    """A column of an uploaded list, for the choice of `column_id`."""
 
     _name = "directmail.upload.column"
     _description = "Column of an Upload"

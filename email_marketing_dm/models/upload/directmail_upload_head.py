@@ -18,15 +18,15 @@ from ...lists.identifiers import guess_kind, strip_marks
 from ...lists.listfile import ListError
 
 NUMBER = re.compile(r"[+(]?[0-9][0-9 ()./-]*")
-DIGITS_OF_ID = 6  # no title has so many
+DIGITS_OF_ID = 6  # a cell with so many digits is an ID and no title
 PREVIEW_ROWS = 10
-SEARCHED_ROWS = 10_000  # for the first ones that hold something
+SEARCHED_ROWS = 10_000  # rows searched for `PREVIEW_ROWS` that are not empty
 PREVIEW_COLUMNS = 20
 PREVIEW_CELL = 60  # characters
 
 
 class DirectmailUpload(models.Model):
-    """Reading the first rows of an upload: what kind of file it is, and which column to take."""
+    """Reading the first rows of an upload, to guess its settings and show a preview."""
 
     _inherit = "directmail.upload"
 
@@ -74,7 +74,10 @@ class DirectmailUpload(models.Model):
 
     @contextmanager
     def _open(self):
-        """Open what was uploaded or pasted as a binary stream, without loading a file."""
+        """Open the file or the pasted text as a binary stream.
+
+        A file in the filestore is not loaded into memory.
+        """
         self.ensure_one()
         if self.source == "paste":
             yield io.BytesIO((self.pasted or "").encode())
@@ -96,20 +99,21 @@ class DirectmailUpload(models.Model):
         )
 
     def _get_sheet_name(self):
-        """Return the name of the chosen sheet, if it is one of this workbook."""
+        """Return the name of the chosen sheet, or None if it belongs to another upload."""
         sheet = self.sheet_id.sudo()
         return sheet.name if sheet and sheet.upload_id == self._origin else None
 
     def _detect(self, stream):
-        """Return the `listfile.Format` of a file. Of pasted text the encoding is known."""
+        """Return the detected `listfile.Format`. Pasted text is always UTF-8, see `_open`."""
         found = listfile.detect(stream, self.env.user.lang or "")
         return replace(found, encoding="utf-8") if self.source == "paste" else found
 
     @api.onchange("file", "pasted", "source", "sheet_id", "encoding", "separator", "has_header")
     def _onchange_head(self):
-        """Show the first rows as they would read, before anything is saved.
+        """Show the first rows with the settings of the form, before it is saved.
 
-        A saved list whose file stays as it is, is read where it is kept.
+        Settings are guessed only for a new file or text. If it is the saved one, the stored file is
+        read.
         """
         stream = self._open_unsaved()
         self.preview = False
@@ -144,20 +148,21 @@ class DirectmailUpload(models.Model):
             chosen, kind = self._guess(self._get_body(columns))
             if is_new or self.column_id:
                 self.id_kind = kind or self.id_kind
-            # What could be chosen are columns of the saved list. Saving finds the new ones.
+            # The columns in the database are those of the saved list. `_read_head` creates the new
+            # ones when the form is saved.
             self.column_id = False
         self.preview = self._make_preview(rows, self._get_titles(columns), chosen)
         return None
 
     def _get_head_mark(self):
-        """Return what tells a list from another one while the form is open."""
+        """Return a text that identifies the form's list: source, length and hash of its start."""
         text = self.pasted if self.source == "paste" else self.file
         data = (text or b"")[:4096]
         data = data.encode() if isinstance(data, str) else data
         return f"{self.source} {len(text or b'')} {hashlib.sha256(data).hexdigest()[:16]}"
 
     def _open_unsaved(self):
-        """Return what the form holds as a stream, or None where it holds nothing."""
+        """Return the form's file or text as a stream, or None if there is none."""
         if self.source == "paste":
             text = (self.pasted or "").strip()
             return io.BytesIO(self.pasted.encode()) if text else None
@@ -168,7 +173,7 @@ class DirectmailUpload(models.Model):
         return io.BytesIO(base64.b64decode(self.file))
 
     def _is_as_saved(self):
-        """Tell whether the form holds the list that is saved already."""
+        """Tell whether the form's file or text is the saved one."""
         saved = self._origin
         if not saved or saved.source != self.source:
             return False
@@ -176,11 +181,10 @@ class DirectmailUpload(models.Model):
         return self[name] == saved[name]
 
     def _read_head(self, detect, given=()):
-        """Read the first rows for the preview and the choice of the column.
+        """Read the first rows, store `preview`, and create columns and sheets.
 
-        :param detect: find out sheets, encoding, separator and kind of ID; otherwise keep what was
-            chosen
-        :param given: names of settings that were chosen with the file, and are kept
+        :param bool detect: guess the settings `GUESSED`; otherwise keep them
+        :param given: names of settings that are kept although ``detect`` is set
         :raise UserError: if the file can't be read
         """
         upload = self.sudo()
@@ -203,7 +207,7 @@ class DirectmailUpload(models.Model):
         self._make_columns(rows, detect or "sheet_id" in given, given)
 
     def _make_sheets(self, stream):
-        """Write down the sheets of a workbook; the first visible one is read."""
+        """Create the records of a workbook's sheets, and choose the first visible one."""
         upload = self.sudo()
         upload.sheet_ids.unlink()
         if upload.file_kind != "xlsx":
@@ -225,18 +229,18 @@ class DirectmailUpload(models.Model):
         upload._store({"sheet_id": chosen.id})
 
     def _store(self, vals):
-        """Write settings that were found out about a file, without reading it once more."""
+        """Write guessed settings without making `write` read the file again."""
         return self.with_context(directmail_head_is_read=True).write(vals)
 
     def _read_first(self, stream):
-        """Return the first rows that hold something."""
+        """Return the first rows that are not empty: titles, and `PREVIEW_ROWS` more."""
         found = itertools.islice(listfile.read_rows(stream, self._get_format()), SEARCHED_ROWS)
         rows = (row[: listfile.COLUMNS_MAX] for row, _place in found if any(row))
         return list(itertools.islice(rows, PREVIEW_ROWS + 1))
 
     @staticmethod
     def _turn(rows):
-        """Return the columns of some rows, all of the same length."""
+        """Transpose rows to columns; cells that a row lacks are empty."""
         width = max(map(len, rows), default=0)
         return [[row[n] if n < len(row) else "" for row in rows] for n in range(width)]
 
@@ -250,7 +254,13 @@ class DirectmailUpload(models.Model):
         ]
 
     def _make_columns(self, rows, detect, given):
-        """Make a column for each of the first rows' cells, and guess which one holds the IDs."""
+        """Create the records of the columns, choose the one with the IDs, and store `preview`.
+
+        :param rows: as `_read_first` returns them
+        :param bool detect: guess the column and `has_header`; otherwise keep the column if it is
+            still there
+        :param given: as in `_read_head`
+        """
         upload = self.sudo()
         columns = self._turn(rows)
         if detect and "has_header" not in given:
@@ -278,7 +288,10 @@ class DirectmailUpload(models.Model):
         upload.preview = upload._make_preview(rows, titles, chosen)
 
     def _make_preview(self, rows, titles, chosen):
-        """Return the first rows for the page, with the number of the column that is marked."""
+        """Return the value of `preview`, cut to `PREVIEW_COLUMNS` and `PREVIEW_CELL`.
+
+        :param chosen: number of the column that is highlighted, from 0, or None
+        """
         return {
             "titles": [self._shorten(title) for title in titles[:PREVIEW_COLUMNS]],
             "rows": [
@@ -295,10 +308,12 @@ class DirectmailUpload(models.Model):
         return show(cell if len(cell) <= PREVIEW_CELL else cell[: PREVIEW_CELL - 1] + "…")
 
     def _has_titles(self, columns):
-        """Tell whether the first row holds titles: a word above what looks like IDs.
+        """Tell whether the first row holds titles: some column has a word above mostly IDs.
 
-        In doubt it does not: a title that is no ID is merely not matched, an ID that is taken for a
-        title would be a person lost.
+        In doubt the answer is no: a title taken for an ID is only not matched, but an ID taken for
+        a title would lose a person.
+
+        :param columns: as `_turn` returns them
         """
         can_decrypt = self._can_decrypt()
 
@@ -313,7 +328,10 @@ class DirectmailUpload(models.Model):
         )
 
     def _guess(self, columns):
-        """Return (number of the column with the IDs, their kind); a lone column is the one."""
+        """Return (number of the column with the IDs, `id_kind`), each None if it can't be guessed.
+
+        A list's only column is chosen even if the kind can't be guessed.
+        """
         can_decrypt = self._can_decrypt()
         for number, cells in enumerate(columns):
             if kind := guess_kind(cells, can_decrypt):
@@ -325,10 +343,7 @@ class DirectmailUpload(models.Model):
         return lambda value: reader.find_key(value, self.company_id.id)[0]
 
     def _explain(self, error):
-        """Return what is wrong with a file in words for its owner.
-
-        :param error: a `listfile.ListError`
-        """
+        """Return the message of a `listfile.ListError` for the upload's owner."""
         line = error.line or 0
         sentences = {
             "empty": self.env._("There is nothing in it. Choose another file."),

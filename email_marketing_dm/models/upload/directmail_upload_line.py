@@ -28,12 +28,15 @@ REASONS = [
     ("shortened", "A spreadsheet has shortened this number"),
     ("other_kind", "This can't be an ID of the chosen kind"),
 ]
-#: the statuses of lines that are people
+#: statuses of rows whose person is in the audiences that use the upload
 PEOPLE = ("matched", "created", "bare", "unreadable")
 
 
 class DirectmailUploadLine(models.Model):
-    """A row of an uploaded list. Written in bulk by the cron, never by hand."""
+    """An ID of an uploaded list: one row, or several if a cell holds several IDs.
+
+    Written only in bulk, by the cron.
+    """
 
     _name = "directmail.upload.line"
     _description = "Row of an Upload"
@@ -46,7 +49,8 @@ class DirectmailUploadLine(models.Model):
     )
     number = fields.Integer("Row", required=True, readonly=True)
     value = fields.Char("ID in the list", readonly=True)
-    # One spelling of the ID, or of an encrypted address its key; null where it can't be an ID.
+    # The ID in a normalised form, or the address key of an encrypted address. NULL if the cell
+    # can't be an ID of the chosen kind; `reason` says why.
     match_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     status = fields.Selection(STATUSES, required=True, readonly=True)
     reason = fields.Selection(REASONS, readonly=True)
@@ -61,7 +65,7 @@ class DirectmailUploadLine(models.Model):
         return result
 
     def _copy_in(self, rows):
-        """Insert rows the fastest way there is.
+        """Insert rows with COPY, which is much faster than `create`.
 
         :param rows: tuples of upload id, row number, ID, match key (or None), reason (or None)
         """
@@ -72,7 +76,8 @@ class DirectmailUploadLine(models.Model):
             for upload, number, value, key, reason in rows
         )
         buffer.seek(0)
-        # An unquoted empty cell is null; a match key is never empty, and an ID neither.
+        # COPY reads an unquoted empty cell as NULL, and `csv.writer` quotes none. Only columns that
+        # may be NULL can be empty here: a match key or an ID is never an empty text.
         self.env.cr.copy_expert(
             "COPY directmail_upload_line (upload_id, number, value, match_key, reason, status)"
             " FROM STDIN WITH (FORMAT csv)",
@@ -80,7 +85,7 @@ class DirectmailUploadLine(models.Model):
         )
 
     def _delete_of(self, uploads):
-        """Delete all rows of some uploads."""
+        """Delete all rows of uploads in one statement."""
         self.env.cr.execute(
             SQL(
                 "DELETE FROM directmail_upload_line WHERE upload_id IN %s",

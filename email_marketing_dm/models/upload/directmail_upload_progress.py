@@ -2,9 +2,10 @@ from odoo import fields, models
 
 
 class DirectmailUploadProgress(models.Model):
-    """How far the cron is with an upload.
+    """The progress of the cron with an upload.
 
-    A row of its own, so that its owner can cancel the upload without colliding with the cron.
+    Kept apart from `directmail.upload`, whose row the owner updates to cancel: the cron's updates
+    of the same row would conflict.
     """
 
     _name = "directmail.upload.progress"
@@ -25,12 +26,12 @@ class DirectmailUploadProgress(models.Model):
     extra = fields.Integer(readonly=True)
     beside = fields.Integer(readonly=True)
     replaced = fields.Integer(readonly=True)
-    # Of the file that has been read, 0 to 1; a workbook doesn't tell.
+    # The part of the file that has been read, 0 to 1.
     share = fields.Float(readonly=True)
 
     _upload_unique = models.UniqueIndex("(upload_id)")
 
     def _begin(self, upload):
-        """Make the row of an upload that starts."""
+        """Create the row of an upload that starts, instead of one of an earlier start."""
         self.search([("upload_id", "=", upload.id)]).unlink()
         return self.create({"upload_id": upload.id, "step": "read"})

@@ -29,12 +29,16 @@ _logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_upload"
 CHUNK = 5000  # rows read in one transaction
 CONTACTS = 200  # contacts made in one transaction
-KEEP_DAYS = 30  # an upload that no audience uses
-KEEP_FILE_DAYS = 7
+KEEP_DAYS = 30  # for an upload that no audience uses
+KEEP_FILE_DAYS = 7  # for the file or text of an upload that is done
 
 
 class _Reader:
-    """An uploaded list, kept open from chunk to chunk: a workbook can't be opened in the middle."""
+    """Reads an uploaded list in chunks.
+
+    It keeps the file open in between: a workbook can only be read from its beginning, so opening it
+    for each chunk would make the cost quadratic.
+    """
 
     def __init__(self, upload):
         self._upload = upload
@@ -45,16 +49,19 @@ class _Reader:
 
     @property
     def may_stop(self):
-        """Whether as much has been read as opening cost. So all in all the cost is linear."""
+        """True once as many rows were read as were skipped on opening: keeps the cost linear."""
         return self._read >= self._skipped
 
     def take(self, position, number):
-        """Return up to ``number`` rows behind a position, each with the place behind it."""
+        """Return up to ``number`` rows from a position on, each with the place after it.
+
+        :param position: `self.position` after the previous chunk; None for the beginning
+        """
         if self._rows is None or position != self.position:
             self._open(position)
         chunk = list(itertools.islice(self._rows, number))
         self._read += len(chunk)
-        # Behind the end there is no place.
+        # After the last row there is no position to go on from.
         self.position = list(chunk[-1][1].get()) if len(chunk) == number else None
         return chunk
 
@@ -70,16 +77,16 @@ class _Reader:
             next((row for row, _place in self._rows if any(row)), None)
 
     def close(self):
-        """Close the file; it may be opened again."""
+        """Close the file; `take` opens it again."""
         self._stack.close()
         self._rows = None
 
 
 class DirectmailUpload(models.Model):
-    """Matching an upload in the background: read the file in chunks, then match in SQL.
+    """Matching an upload in the cron: read the file in chunks, then match all rows by SQL.
 
-    Every chunk is a transaction of its own, and what comes next is written down with it, so that
-    the server may be killed at any time.
+    Each chunk commits its rows together with `directmail.upload.progress`, so that the next run
+    continues after the last chunk if the server is killed.
     """
 
     _inherit = "directmail.upload"
@@ -89,13 +96,14 @@ class DirectmailUpload(models.Model):
 
     @api.model
     def _cron_process(self):
-        """Work on uploads that are running, and tidy up after those that were cancelled.
+        """Match the running uploads, oldest first, and delete the rows of cancelled ones.
 
-        What goes wrong with one of them is that one's trouble.
+        An error in one upload does not stop the others (`_process_safely`).
         """
         self._forget_cancelled()
         uploads = self.search([("state", "=", "running")], order="id")
-        # Odoo calls again, even when the time is up; a workbook would be opened anew each time.
+        # While `remaining` is above 0, Odoo calls the cron up to 10 times even when its time is up
+        # (MIN_RUNS_PER_JOB). Each call would open the workbook and skip its first rows again.
         if not self.env["ir.cron"]._commit_progress(remaining=len(uploads)):
             return
         for upload in uploads:
@@ -112,7 +120,9 @@ class DirectmailUpload(models.Model):
         progress.upload_id._forget_lines()
 
     def _process_safely(self):
-        """Go on with an upload; one that fails says so, and the next one's turn comes.
+        """Call `_process`, and turn errors into the state "failed" with a message.
+
+        A conflict with other transactions that persists over all retries only delays the upload.
 
         :return: False if the cron's time is up
         :rtype: bool
@@ -120,7 +130,7 @@ class DirectmailUpload(models.Model):
         try:
             return self._process()
         except (ConcurrencyError, *PG_CONCURRENCY_EXCEPTIONS_TO_RETRY) as error:
-            # Somebody else is at the same records, again and again. Later it will work.
+            # `retrying` gave up: other transactions kept updating the same records. Try later.
             _logger.info("Upload %s is put off: %s", self.id, error)
             self.env.cr.rollback()
             self._trigger()
@@ -130,7 +140,7 @@ class DirectmailUpload(models.Model):
             self._fail(self._in_owners_language()._explain(error))
         except Exception:
             if self.env.cr.closed:
-                raise  # the database is gone, which is nobody's list's fault
+                raise  # the connection is lost: not an error of this list
             _logger.exception("Upload %s failed", self.id)
             self._fail(
                 self._in_owners_language().env._(
@@ -142,9 +152,9 @@ class DirectmailUpload(models.Model):
         return True
 
     def _process(self):
-        """Go on with an upload until it is done or the cron's time is up.
+        """Process chunks until the upload is over or the cron's time is up.
 
-        :return: whether it is done, one way or the other
+        :return: True if the upload is done or was cancelled, False if the time is up
         :rtype: bool
         """
         self.ensure_one()
@@ -153,12 +163,16 @@ class DirectmailUpload(models.Model):
                 if not self.env["ir.cron"]._commit_progress(1, remaining=1) and reader.may_stop:
                     return False
         self.env["ir.cron"]._commit_progress()
-        # Its owner may be cancelling it at this very moment.
+        # The owner may cancel it concurrently, which conflicts with `_lock_running`.
         retrying(self._finish, self.env)
         return True
 
     def _process_chunk(self, reader):
-        """Do the next piece of work. :return: whether there is more to do"""
+        """Do the next step: read a chunk, match, or create some contacts.
+
+        :return: whether there is more to do
+        :rtype: bool
+        """
         self.invalidate_recordset()
         if self.state != "running":
             return False
@@ -175,7 +189,7 @@ class DirectmailUpload(models.Model):
     # === READING === #
 
     def _read_chunk(self, reader, progress):
-        """Copy the next rows into the table."""
+        """Copy the IDs of the next `CHUNK` rows into `directmail.upload.line`."""
         make_key = self._get_key_maker()
         column = self.column_id.number
         lines, number = [], progress.rows
@@ -183,7 +197,7 @@ class DirectmailUpload(models.Model):
         chunk = reader.take(progress.position, CHUNK)
         for row, _place in chunk:
             if not any(row):
-                continue  # nobody counts blank lines
+                continue  # blank rows have no number
             number += 1
             cell = row[column] if column < len(row) else ""
             found = read_ids(self.id_kind, cell, make_key)
@@ -204,7 +218,7 @@ class DirectmailUpload(models.Model):
 
     @staticmethod
     def _count_beside(row, column, found):
-        """Return how many cells of other columns hold an address that this one does not."""
+        """Return how many cells of other columns hold an address that is not in ``found``."""
         cells = [cell for number, cell in enumerate(row) if number != column and "@" in cell]
         known = {one.key for one in found}
         return sum(
@@ -213,7 +227,11 @@ class DirectmailUpload(models.Model):
         )
 
     def _get_key_maker(self):
-        """Return the function that makes match keys of an ID, or None for the usual one."""
+        """Return the function from an ID to its match key, or None for `identifiers.match_key`.
+
+        Encrypted addresses are decrypted with the company's AES key; a value that can't be
+        decrypted gets a key that begins with `UNREADABLE`. Phone numbers get a country code.
+        """
         kind, country = self.id_kind, self.company_id.country_id
         if kind == "encrypted":
             reader = self.env["directmail.aes.key"]._get_reader(self.company_id)
@@ -232,11 +250,15 @@ class DirectmailUpload(models.Model):
 
     @staticmethod
     def _read_phone(value, country):
-        """Return the digits of a phone number with its country's code, or None."""
+        """Return the digits of a phone number with country code; None if it can't be one.
+
+        :param country: the `res.country` of numbers without a country code
+        """
         plain = strip_marks(value)
         if not phone_digits(plain):
             return None
-        # Returns the number as it is where it is none, or `phonenumbers` is not installed.
+        # `phone_format` returns the number unchanged if it is invalid or if the library
+        # `phonenumbers` is not installed.
         number = phone_format(
             plain[:VALUE_MAX], country.code, country.phone_code, "E164", raise_exception=False
         )
@@ -248,7 +270,11 @@ class DirectmailUpload(models.Model):
         return self.with_context(lang=self.user_id.lang)
 
     def _create_contacts(self):
-        """Make contacts of the next addresses that have none. :return: how many there were"""
+        """Create contacts for the next `CONTACTS` addresses that have none, as the owner.
+
+        :return: the number of contacts created
+        :rtype: int
+        """
         lines = self.env["directmail.upload.line"].search(
             [("upload_id", "=", self.id), ("status", "=", "bare")], limit=CONTACTS
         )
@@ -281,7 +307,7 @@ class DirectmailUpload(models.Model):
     # === END === #
 
     def _finish(self):
-        """Count what became of the rows, and say so. Not if it was cancelled meanwhile."""
+        """Set the upload to done, with its counts, unless it was cancelled meanwhile."""
         if not self._lock_running():
             return
         counts = dict(
@@ -316,7 +342,7 @@ class DirectmailUpload(models.Model):
         self.env.flush_all()
 
     def _fail(self, message):
-        """Give up what is not committed, and say why. Not if it was cancelled meanwhile."""
+        """Roll back, set the upload to failed and delete its rows, unless it was cancelled."""
         self.env.cr.rollback()
 
         def fail():
@@ -328,7 +354,7 @@ class DirectmailUpload(models.Model):
         retrying(fail, self.env)
 
     def _lock_running(self):
-        """Lock the upload, and tell whether nobody has cancelled it."""
+        """Lock the upload's row, and tell whether it is still running."""
         self.env.execute_query(
             SQL("SELECT 1 FROM directmail_upload WHERE id = %s FOR NO KEY UPDATE", self.id)
         )
@@ -341,7 +367,11 @@ class DirectmailUpload(models.Model):
 
     @api.readonly
     def get_progress(self):
-        """Return how far a running upload is, for the page that shows it."""
+        """Return the progress of an upload for the form.
+
+        :return: {"state", "step": label, "rows": number read, "percent": 1 to 100 or None}
+        :rtype: dict
+        """
         self.ensure_one()
         self.check_access("read")
         progress = self._get_progress(self)
@@ -355,7 +385,7 @@ class DirectmailUpload(models.Model):
 
     @api.autovacuum
     def _gc_uploads(self):
-        """Delete uploads that nothing refers to any more, and files that were matched."""
+        """Delete uploads that no line uses for `KEEP_DAYS`, and files after `KEEP_FILE_DAYS`."""
         if not self.env["ir.module.module"]._is_directmail_upgraded():
             return
         now = fields.Datetime.now()
@@ -378,6 +408,6 @@ class DirectmailUpload(models.Model):
 
     @api.model
     def _get_used_ids(self):
-        """Return the ids of the uploads that a line of an audience refers to."""
+        """Return the ids of the uploads that some line of an audience uses."""
         lines = self.env["directmail.audience.rule"].search([("upload_id", "!=", False)])
         return lines.upload_id.ids

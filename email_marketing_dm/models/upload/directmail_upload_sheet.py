@@ -2,7 +2,7 @@ from odoo import api, fields, models
 
 
 class DirectmailUploadSheet(models.Model):
-    """A sheet of an uploaded workbook, to choose the one with the IDs from."""
+    """A sheet of an uploaded workbook, for the choice of `sheet_id`."""
 
     _name = "directmail.upload.sheet"
     _description = "Sheet of an Upload"
