@@ -11,10 +11,11 @@ from ...lists.identifiers import read_safe_cell
 from ...privacy.address import normalise, spell
 from ..mixins.directmail_seen import is_administrator
 
-# Wishes that a later subscription takes back; the others only an administrator can.
+#: The `origin` whose opt-outs a later event `subscribe` from DirectMail deletes. Others stay until
+#: an administrator deletes them, or the recipient undoes them on our own pages.
 REVOCABLE = "directmail"
-#: The columns of a file of opt-outs, the same in every language: what one installation exports
-#: another one imports.
+#: The columns of a file of opt-outs. Not translated: a file that one installation exports can be
+#: imported by another one.
 COLUMNS = (
     "email", "address_key", "master_key", "encrypted_email", "company", "sender", "origin",
     "reason", "feedback", "since",
@@ -24,7 +25,10 @@ PAGE = 10_000
 
 
 class DirectmailOptout(models.Model):
-    """A reason to send somebody no more mail, kept by address key, so that it outlives contacts."""
+    """A person who gets no more mail of a company, or from one of its sender addresses.
+
+    Identified by the address key, so that it remains when the contact is deleted.
+    """
 
     _name = "directmail.optout"
     _description = "Opt-out"
@@ -35,7 +39,7 @@ class DirectmailOptout(models.Model):
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     address_key = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
     email = fields.Char("Address", readonly=True)
-    # Of an encrypted person, so that the key can be recomputed if the master key is lost.
+    # The address as it was encrypted. If the master key is lost, this gives `address_key`.
     email_encrypted = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     unmatched = fields.Boolean(
         "Can't be matched",
@@ -74,14 +78,16 @@ class DirectmailOptout(models.Model):
         "(company_id, address_key, COALESCE(sender_id, 0))",
         "This address has unsubscribed already.",
     )
-    # Opt-outs of a lost master key hold others back, so each claim asks whether there are any.
+    # Each claim checks whether there are unmatched opt-outs, which hold back all people who could
+    # be meant (`engine.sql.unverifiable`).
     _unmatched_index = models.Index("(company_id) WHERE left(address_key, 1) = '!'")
 
     @api.model
     def _seen_to_sql(self, alias, query=None):
-        """Override: a contact is seen as everywhere, an address by whoever brought it in.
+        """Override: a contact's opt-out follows the rights to the contact.
 
-        Administrators see every address without a contact: only they can delete an opt-out.
+        An opt-out without a contact is for the user whose audience brought the address into the
+        email task (`lender_id`), and for administrators, who alone may delete opt-outs.
         """
         bare = SQL("TRUE")
         if not is_administrator(self.env):
@@ -111,15 +117,15 @@ class DirectmailOptout(models.Model):
         return [("address_key", "=like" if True in value else "not =like", f"{UNREADABLE}%")]
 
     def _record(self, delivery, origin, sender=None):
-        """Remember that the person behind a delivery wants no more mail from its company.
+        """Create the opt-out of a delivery's recipient, unless there is one.
 
-        Asking twice changes nothing. A wish is stronger than a bounce, which an administrator takes
-        away when the mailbox works again, and than one that DirectMail may report as taken back.
+        An existing opt-out is updated if its origin is "bounce", which administrators delete when
+        the mailbox works again, or "directmail", which a later event `subscribe` would delete.
 
         :param delivery: a `directmail.delivery` record
         :param str origin: a value of the field `origin`
-        :param sender: a `directmail.sender`: only no more mail from this address
-        :return: the opt-out; empty for a delivery that never had an address
+        :param sender: the `directmail.sender` to opt out from; by default the whole company
+        :return: the opt-out; empty for a delivery without an address key
         """
         self, delivery = self.sudo(), delivery.sudo()
         self.flush_model()
@@ -152,11 +158,13 @@ class DirectmailOptout(models.Model):
         )
 
     def _import_facts(self, company, last):
-        """Take over the wishes and complaints among a company's open facts.
+        """Apply a company's pending events about opt-outs.
 
-        The latest of somebody's wishes holds, in whatever order they come; a complaint stays.
+        A person's latest `unsubscribe` or `subscribe` counts, in whatever order they arrive. A
+        `complaint` is never revoked, and puts the address on Odoo's blacklist. `listed` (on
+        DirectMail's list of invalid addresses) creates an opt-out with the origin "bounce".
 
-        :param int last: id of the last fact to look at: see `engine.events.find_batch`
+        :param int last: the highest id of an event to apply, see `engine.events.find_batch`
         """
         rows = self.env.execute_query(
             SQL(
@@ -223,11 +231,11 @@ class DirectmailOptout(models.Model):
         )
 
     def _import_bounces(self, delivery_ids):
-        """Stop mailing addresses that do not exist, once they have bounced often enough.
+        """Create opt-outs for addresses with `bounce_limit` invalid deliveries (account's setting).
 
-        Often enough is the account's setting; a mail that arrived in between starts anew.
+        A delivered mail resets the count: only later invalid deliveries count.
 
-        :param delivery_ids: of deliveries that have just become invalid
+        :param delivery_ids: ids of deliveries whose outcome has just become "invalid"
         """
         self._insert_bounces(
             SQL(
@@ -247,7 +255,11 @@ class DirectmailOptout(models.Model):
         )
 
     def _insert_bounces(self, deliveries):
-        """Insert opt-outs for the addresses of deliveries; `since` says from when."""
+        """Insert opt-outs with the origin "bounce" for the addresses of deliveries.
+
+        :param SQL deliveries: selects columns of `directmail_delivery`, and `since`: the time (UTC)
+            of the opt-out
+        """
         self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_optout
@@ -267,9 +279,9 @@ class DirectmailOptout(models.Model):
 
     @api.model
     def _blacklist(self, emails):
-        """Put plain addresses on Odoo's blacklist, which every company honours."""
+        """Put clear addresses on Odoo's blacklist, which applies to all companies."""
         blacklist = self.env["mail.blacklist"].sudo().with_context(tracking_disable=True)
-        # Odoo's own mailings know the address as it was typed.
+        # Odoo's own mailings compare the address as it was typed: blacklist all its spellings.
         spellings = {spelling for email in emails for spelling in spell(email)}
         if spellings:
             blacklist.create([{"email": email} for email in sorted(spellings)]).filtered(
@@ -277,17 +289,23 @@ class DirectmailOptout(models.Model):
             ).action_unarchive()
 
     # === FILES === #
-    # Opt-outs outlive the addon: as a file, and on Odoo's blacklist.
+    # Opt-outs can be exported to a file or put on Odoo's blacklist before the addon is uninstalled.
 
     @api.model
     def action_export(self):
-        """Download all opt-outs of the companies that the administrator works in."""
+        """Download the opt-outs of all companies of the user as a CSV file.
+
+        :raise AccessError: except for administrators
+        """
         self.check_access("unlink")
         url = "/directmail/optouts.csv"
         return {"type": "ir.actions.act_url", "url": url, "target": "download"}
 
     def action_blacklist(self):
-        """Put the plain addresses of these opt-outs on Odoo's blacklist."""
+        """Put the clear addresses of these opt-outs on Odoo's blacklist.
+
+        :raise AccessError: except for administrators
+        """
         self.check_access("unlink")
         count = self.sudo()._put_on_blacklist(SQL("id = ANY(%s)", self.ids))
         return {
@@ -303,10 +321,12 @@ class DirectmailOptout(models.Model):
         }
 
     def _put_on_blacklist(self, condition):
-        """Put plain addresses of opt-outs on Odoo's blacklist, in one statement.
+        """Put clear addresses of opt-outs on Odoo's blacklist, most of them in one statement.
 
-        :param SQL condition: which opt-outs
-        :return: how many addresses they have
+        Only addresses with an international domain go through `_blacklist`, for their spellings.
+
+        :param SQL condition: on rows of `directmail_optout`
+        :return: the number of addresses, without further spellings
         :rtype: int
         """
         self.flush_model()
@@ -337,10 +357,10 @@ class DirectmailOptout(models.Model):
 
     @api.model
     def _export_page(self, companies, last):
-        """Return the next rows of a file of opt-outs, each after its id.
+        """Return the next `PAGE` rows of a file of opt-outs, each preceded by its id.
 
-        :param companies: `res.company` records whose opt-outs are wanted
-        :param int last: id of the last row before
+        :param companies: the `res.company` records to export
+        :param int last: id of the last row of the previous page
         """
         return self.env.execute_query(
             SQL(
@@ -366,14 +386,16 @@ class DirectmailOptout(models.Model):
 
     @api.model
     def _import_file(self, stream, companies, keep_unmatched=True):
-        """Bring in a file that `action_export` made. Bringing it in again changes nothing.
+        """Import a file that `action_export` made. Importing it again changes nothing.
 
-        :param stream: the text of the file
-        :param companies: `res.company` records that opt-outs may be brought in for
-        :param bool keep_unmatched: also rows of another master key that have no address
-        :return: {"read", "new", "invalid", "company", "sender", "unmatched": number of rows}
+        :param stream: the file as text
+        :param companies: the `res.company` records that the user may import opt-outs for
+        :param bool keep_unmatched: also import rows without an address whose key was made with
+            another master key
+        :return: numbers of rows: "read", "new", "invalid", of an unknown "company", of an unknown
+            "sender", "unmatched"
         :rtype: dict
-        :raise UserError: if it is another file
+        :raise UserError: if the file does not have the columns of a file of opt-outs
         """
         rows = csv.DictReader(stream)
         if not {"company", "origin"} <= set(rows.fieldnames or ()):
@@ -398,7 +420,11 @@ class DirectmailOptout(models.Model):
         return reader.counts
 
     def _insert_rows(self, rows):
-        """Insert opt-outs that are not there yet; a wish is stronger than a bounce."""
+        """Insert new opt-outs, and replace the origins "bounce" and "directmail" of existing ones.
+
+        :param rows: tuples as `_RowReader.parse` returns them
+        :return: the number of new opt-outs
+        """
         self.flush_model()
         [(count,)] = self.env.execute_query(
             SQL(
@@ -432,7 +458,7 @@ class DirectmailOptout(models.Model):
 
 
 class _RowReader:
-    """Makes opt-outs of the rows of a file, and counts what can't be taken over."""
+    """Converts rows of a file to opt-outs, and counts the rows that can't be imported."""
 
     def __init__(self, env, companies, keep_unmatched):
         self.keep_unmatched = keep_unmatched
@@ -467,7 +493,7 @@ class _RowReader:
                 return None
         sender_id = self._senders.get((company_id, row.get("sender")))
         if row.get("sender") and not sender_id:
-            # Its person wants less mail, not more: the whole company's is left out.
+            # An unknown sender address: opt out from the whole company, not from nothing.
             self.counts["sender"] += 1
         return (
             company_id, key, email, encrypted, sender_id, row["origin"],
@@ -476,7 +502,11 @@ class _RowReader:
         )  # fmt: skip
 
     def _find_key(self, row, email, encrypted, company_id):
-        """Return the address key under this server's master key, a marked one, or None."""
+        """Return the address key of a row, or None if the row is invalid.
+
+        A key that can't be computed with this server's master key is marked: "!", fingerprint of
+        the row's master key, ":", row's key.
+        """
         if row.get("email"):
             return email and self._key.address_key(email)
         key, mark = row.get("address_key"), row.get("master_key")

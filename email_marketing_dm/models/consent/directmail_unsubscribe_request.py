@@ -9,19 +9,19 @@ from ...engine.content import read_delivery_token
 from ...privacy.tokens import read_number
 
 CRON = "email_marketing_dm.ir_cron_directmail_unsubscribe"
-# What anybody may have written here by calling our pages is limited in every direction.
-MOST = 50_000  # requests at once
-PER_DELIVERY = 3  # of one mail: only one of its tokens can be genuine
-PER_MINUTE = 600  # taken by one process
+# Anybody can make `_keep` write rows by requesting our pages with an invented token: limit them.
+MOST = 50_000  # requests in the table
+PER_DELIVERY = 3  # requests with the number of one delivery: only one of its tokens can be genuine
+PER_MINUTE = 600  # requests that one process takes per database
 KEEP = timedelta(days=365)
 _taken = {}
 
 
 class DirectmailUnsubscribeRequest(models.Model):
-    """Requests to unsubscribe whose token could not be verified where they arrived.
+    """A request to unsubscribe whose token could not be verified when it arrived.
 
-    The token was signed with another master key than this server's. It is trusted by nobody until a
-    server with the right key has verified it; then the person is unsubscribed.
+    The token may have been signed with another master key than this server's. The request has no
+    effect until a server with the right key verifies the token and unsubscribes the person.
     """
 
     _name = "directmail.unsubscribe.request"
@@ -33,17 +33,22 @@ class DirectmailUnsubscribeRequest(models.Model):
     scope = fields.Char(required=True, readonly=True)
     one_click = fields.Boolean(readonly=True)
     received_at = fields.Datetime(required=True, readonly=True)
-    # The key with which it could not be verified: no need to try that one again.
+    # Fingerprint of the master key that failed to verify the token, which is not tried again.
     tried_fingerprint = fields.Char(readonly=True)
 
     _token_unique = models.UniqueIndex("(token)")
 
     @api.model
     def _keep(self, token, scope, one_click):
-        """Keep a request for the server with the right key, if it may be genuine.
+        """Store a request with a token that can't be verified, if it may be genuine.
 
-        :param str token: as it came
-        :return: whether it is kept
+        It may be, if the token's number is the id of a delivery that was claimed, and none of the
+        limits above is reached.
+
+        :param str token: the token as received
+        :param str scope: as in `directmail.delivery._unsubscribe`
+        :param bool one_click: whether a mail program's button sent the request
+        :return: whether the request is stored
         :rtype: bool
         """
         number = read_number(token)
@@ -76,7 +81,7 @@ class DirectmailUnsubscribeRequest(models.Model):
 
     @api.model
     def _cron_apply(self):
-        """Unsubscribe those whose token is genuine, and forget what nobody could verify."""
+        """Apply the requests that can be verified, and delete those older than `KEEP`."""
         self.search([("received_at", "<", fields.Datetime.now() - KEEP)]).unlink()
         if self._apply_open():
             self.env["ir.cron"]._commit_progress(remaining=0)
@@ -85,12 +90,12 @@ class DirectmailUnsubscribeRequest(models.Model):
 
     @api.model
     def _apply_open(self):
-        """Unsubscribe those whose token is genuine, now that it can be verified.
+        """Apply all requests that can be verified with this server's master key.
 
-        Senders do so too before their first mail: nobody is mailed whose request has only waited
-        for the right key.
+        `directmail.account._cron_send` calls it before it sends: a request that only waited for the
+        right key must count before the next mail.
 
-        :return: whether all have been looked at; False if the cron's time is up
+        :return: whether all requests were tried; False if the cron's time is up
         :rtype: bool
         """
         while count := retrying(self._apply_some, self.env):
@@ -99,7 +104,11 @@ class DirectmailUnsubscribeRequest(models.Model):
         return True
 
     def _apply_some(self):
-        """Apply the next requests. :return: how many"""
+        """Try the next 200 requests that were not tried with this master key.
+
+        :return: the number of requests tried
+        :rtype: int
+        """
         key = self.env["directmail.keyring"]._get_master_key()
         requests = self.search(
             ["|", ("tried_fingerprint", "=", False), ("tried_fingerprint", "!=", key.fingerprint)],
@@ -123,7 +132,7 @@ class DirectmailUnsubscribeRequest(models.Model):
 
 
 def _may_take(database):
-    """Tell whether this process may keep one more request in this minute."""
+    """Count a request, and tell whether this process may store it in this minute."""
     minute = int(time.monotonic() // 60)
     started, taken = _taken.get(database, (minute, 0))
     taken = taken + 1 if started == minute else 1
