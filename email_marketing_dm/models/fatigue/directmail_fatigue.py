@@ -11,7 +11,10 @@ ACTIONS = [("hold", "Hold until it ends"), ("drop", "Do not send")]
 
 
 class DirectmailFatigue(models.Model):
-    """How often the people of one company may be mailed, and when not. All off until set."""
+    """The fatigue control of one company: limits on messages per person, and quiet times.
+
+    Nothing is limited until an administrator sets it.
+    """
 
     _name = "directmail.fatigue"
     _description = "Fatigue Control"
@@ -127,13 +130,13 @@ class DirectmailFatigue(models.Model):
 
     @api.model
     def action_open(self):
-        """Open the page of the current company, made on first use."""
+        """Open the settings of the current company, which are created on first use."""
         self.check_access("write")
         company = self.env.company
         record = self.search([("company_id", "=", company.id)]) or self.create(
             {"company_id": company.id}
         )
-        # A span that is newer than the settings.
+        # Add rows for spans that were added to `clock.spans` after the settings were created.
         missing = [span for span in SPANS if span not in record.rule_ids.mapped("span")]
         record.rule_ids = [fields.Command.create({"span": span}) for span in missing]
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -143,19 +146,20 @@ class DirectmailFatigue(models.Model):
 
     @api.model
     def _get_for(self, company):
-        """Return the company's fatigue control; empty if nothing was ever set."""
+        """Return the company's settings; empty if they were never opened."""
         return self.sudo().search([("company_id", "=", company.id)])
 
     def _count_exempt(self):
-        """Return how many people the exempt audiences have together."""
+        """Return the number of people in the exempt audiences, each counted once."""
         self.ensure_one()
         self.env.flush_all()
         return count_exempt(self.env, self.id)
 
     def _update_exemption(self):
-        """Suspend the exemption while its audiences have too many people, and tell about it.
+        """Suspend the exemption if its audiences have more than `EXEMPT_MAX` people, or restore it.
 
-        A part of a list would be exempt by chance, so it is all or nobody.
+        Administrators are notified by an activity. Nobody stays exempt: which `EXEMPT_MAX` of the
+        people should is not known.
         """
         for fatigue in self:
             number = fatigue._count_exempt()
@@ -182,7 +186,7 @@ class DirectmailFatigue(models.Model):
             )
 
     def _release_held(self):
-        """Let mails that are held be judged anew, by what is set now."""
+        """Release the mails that fatigue control holds: sending checks them by the new settings."""
         self.env["directmail.task"].search(
             [("company_id", "in", self.company_id.ids), ("state", "not in", ("done", "cancelled"))]
         )._release_held()

@@ -4,7 +4,7 @@ from .directmail_fatigue import SPAN_LABELS
 
 
 class DirectmailFatigueRule(models.Model):
-    """How many messages one person may get in a span of time that ends now."""
+    """The number of messages that a person may get within a span of time that ends now."""
 
     _name = "directmail.fatigue.rule"
     _description = "Fatigue Limit"
@@ -17,7 +17,7 @@ class DirectmailFatigueRule(models.Model):
         "directmail.fatigue", required=True, index=True, ondelete="cascade"
     )
     span = fields.Selection(SPAN_LABELS, "Within", required=True, readonly=True)
-    # Whole numbers; decimals are rounded, as people expect who type 2.5.
+    # Floats without decimals, so that 2.5 is rounded to a whole number. An Integer would cut it.
     email_limit = fields.Float("Emails", digits=(6, 0))
     global_limit = fields.Float("All messages", digits=(6, 0))
 
@@ -34,7 +34,10 @@ class DirectmailFatigueRule(models.Model):
         return res
 
     def _log_change(self, before):
-        """Write into the chatter of the settings what a limit was and is."""
+        """Log changed limits in the chatter of the settings.
+
+        :param before: (`email_limit`, `global_limit`) before the change
+        """
         span = dict(self._fields["span"]._description_selection(self.env))[self.span]
         for name, old in zip(("email_limit", "global_limit"), before, strict=True):
             if old != self[name]:

@@ -7,7 +7,7 @@ DAY_MINUTES = 24 * 60
 
 
 class DirectmailQuietHours(models.Model):
-    """A part of every day in which nobody is mailed."""
+    """A part of each day, in hours from midnight, in which no mails are sent."""
 
     _name = "directmail.quiet.hours"
     _description = "Do-not-disturb Hours"
@@ -34,7 +34,7 @@ class DirectmailQuietHours(models.Model):
                 )
 
     def _get_minutes(self):
-        """Return the minutes of the day that these hours cover."""
+        """Return the minutes of the day, 0 to 1439, that these hours cover."""
         begin, finish = (round(value * 60) % DAY_MINUTES for value in (self.begin, self.finish))
         if begin <= finish:
             return range(begin, finish)
@@ -42,7 +42,7 @@ class DirectmailQuietHours(models.Model):
 
 
 class DirectmailQuietPeriod(models.Model):
-    """Days, such as a holiday, on which nobody is mailed."""
+    """A range of days, both included, on which no mails are sent."""
 
     _name = "directmail.quiet.period"
     _description = "Quiet Period"
