@@ -6,7 +6,8 @@ from ..models.delivery.directmail_delivery import MARKS, OUTCOMES, STATES
 from ..models.mixins.directmail_seen import is_administrator
 from ..models.task.directmail_task_tens import UNTOLD
 
-#: {rate: (what is counted, out of what)}. Sums are divided, rates never averaged.
+#: {rate: (field of the numerator, field of the denominator)}. The rate of several tasks is the
+#: quotient of their sums, not the average of their rates.
 RATES = {
     "delivery_rate": ("delivered_count", "sent_count"),
     "bounce_rate": ("invalid_count", "sent_count"),
@@ -17,7 +18,7 @@ RATES = {
     "conversion_rate": ("converted_count", "delivered_count"),
 }
 HEALTH_DAYS = 30
-HEALTH_MINIMUM = 200  # mails; fewer make no rate
+HEALTH_MINIMUM = 200  # sent mails; rates of fewer are not judged
 COMPLAINTS_WARNING, COMPLAINTS_DANGER = 0.001, 0.003
 BOUNCES_WARNING, BOUNCES_DANGER = 0.02, 0.05
 TENS_HELP = (
@@ -28,9 +29,10 @@ FIGURES = (*dict(STATES + OUTCOMES), *MARKS, "converted")
 
 
 class DirectmailTaskReport(models.Model):
-    """Email tasks compared: one row per task, made of the tasks' own counters.
+    """The results of email tasks: one row per started task.
 
-    Nothing here counts over people, so a million mails cost no more than one.
+    It adds up `directmail.task.counter` and never counts deliveries, so that the cost does not
+    depend on the number of mails.
     """
 
     _name = "directmail.task.report"
@@ -51,7 +53,7 @@ class DirectmailTaskReport(models.Model):
     template_id = fields.Many2one("directmail.template", readonly=True)
     campaign_id = fields.Many2one("utm.campaign", readonly=True)
     user_id = fields.Many2one("res.users", "Owner", readonly=True)
-    # The report's numbers are those of the tasks, whose table this is.
+    # A row's id is the task's id, so this reuses the relation table of `directmail.task`.
     audience_ids = fields.Many2many(
         "directmail.audience",
         "directmail_audience_directmail_task_rel",
@@ -157,7 +159,11 @@ class DirectmailTaskReport(models.Model):
         )
 
     def _count_to_sql(self, name):
-        """Return SQL of a figure of a task `t`, as the current user may be told it."""
+        """Return SQL of a figure of a task `t`, in tens if the current user may not see it exactly.
+
+        :param str name: one of `FIGURES`
+        :rtype: SQL
+        """
         count = SQL("COALESCE(sum(value) FILTER (WHERE name = %s), 0)::int", name)
         if name not in UNTOLD or self.env.su or is_administrator(self.env):
             return count
@@ -165,7 +171,7 @@ class DirectmailTaskReport(models.Model):
         return SQL("CASE WHEN t.in_tens THEN %s ELSE %s END", told, count)
 
     def _read_group_select(self, aggregate_spec, query):
-        """Override: a rate over several tasks is that of their sums."""
+        """Override: compute the rate of several tasks from the sums of its two counts."""
         rate = aggregate_spec.removesuffix(":avg")
         if rate not in RATES or rate == aggregate_spec:
             return super()._read_group_select(aggregate_spec, query)
@@ -173,7 +179,7 @@ class DirectmailTaskReport(models.Model):
         return SQL("COALESCE(SUM(%s)::float / NULLIF(SUM(%s), 0), 0)", part, whole)
 
     def action_open_task(self):
-        """Open the email task behind a row."""
+        """Open the email task of a row."""
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",
@@ -184,11 +190,12 @@ class DirectmailTaskReport(models.Model):
 
     @api.model
     def get_overview(self, days=30):
-        """Return what the overview page shows about the last days.
+        """Return the data of the overview page for tasks that started in the last days.
 
-        :param int days: 1 to 366
-        :return: dict with `now` and `before` ({figure: sum} of the period and of the one before
-            it), `trend` (a row per day or week), `tasks` (the latest), `health`
+        :param int days: length of the period; limited to 1 to 366
+        :return: "now" and "before" ({figure: sum} of the period and of the period before it),
+            "trend" (a row per day, or per week if the period is longer than 31 days), "tasks" (the
+            latest 10), "health" (see `_get_health`), "currency_id"
         :rtype: dict
         """
         days = min(max(int(days), 1), 366)
@@ -222,7 +229,7 @@ class DirectmailTaskReport(models.Model):
 
     def _sum_figures(self, domain):
         names = self._shown_figures()
-        # Companies may reckon in different currencies: Odoo converts by today's rates.
+        # Companies may use different currencies: `sum_currency` converts by today's rates.
         ways = {**dict.fromkeys(RATES, "avg"), "revenue": "sum_currency"}
         aggregates = [f"{name}:{ways.get(name, 'sum')}" for name in names]
         [values] = self._read_group(domain, [], ["__count", *aggregates])
@@ -242,13 +249,13 @@ class DirectmailTaskReport(models.Model):
 
     @api.model
     def _get_health(self):
-        """Judge each sender address by its last 30 days.
+        """Rate each sender address by the tasks of the last `HEALTH_DAYS` days.
 
         The limits on complaints are those of Gmail and Yahoo: below 0.1 % is good, 0.3 % must
-        never be reached. Those on invalid addresses are what is usual among mail providers.
+        never be reached. The limits on invalid addresses are usual among mail providers.
 
-        :return: dicts with sender, delivered, complaint_rate, bounce_rate, level ('success',
-            'warning', 'danger' or 'muted') and advice
+        :return: dicts with id, sender (its name), delivered, complaint_rate, bounce_rate, level
+            ('success', 'warning', 'danger' or 'muted') and advice
         :rtype: list[dict]
         """
         since = fields.Datetime.subtract(fields.Datetime.now(), days=HEALTH_DAYS)
@@ -274,7 +281,11 @@ class DirectmailTaskReport(models.Model):
         return health
 
     def _judge(self, sent, complaints, bounces):
-        """Return (level, advice) for a sender's mails, number and rates (0 to 1) given."""
+        """Return (level, advice) of a sender address.
+
+        :param int sent: the number of mails sent
+        :param complaints, bounces: rates, 0 to 1
+        """
         if sent < HEALTH_MINIMUM:
             return "muted", self.env._("Too few mails to judge.")
         if complaints >= COMPLAINTS_DANGER:
