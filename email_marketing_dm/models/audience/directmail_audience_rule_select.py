@@ -80,7 +80,7 @@ class DirectmailAudienceRule(models.Model):
         if self.kind in ("table", "list"):
             sorts = ["contact"] * bool(self.table_id.partner_path)
             return frozenset(sorts + ["record"] * bool(self.table_id.email_path))
-        # Most lines find contacts only, which makes the audience's SQL much cheaper: so look.
+        # A query decides: most lines find contacts only, which makes the audience's SQL cheaper.
         return EVERYBODY if self._finds_others_than_contacts() else CONTACTS
 
     def _finds_others_than_contacts(self):
