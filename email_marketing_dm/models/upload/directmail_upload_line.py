@@ -33,7 +33,7 @@ PEOPLE = ("matched", "created", "bare", "unreadable")
 
 
 class DirectmailUploadLine(models.Model):
-    """An ID of an uploaded list: one row, or several if a cell holds several IDs.
+    """An ID in a row of an uploaded list; a row has several if its cell holds several IDs.
 
     Written only in bulk, by the cron.
     """
@@ -76,8 +76,8 @@ class DirectmailUploadLine(models.Model):
             for upload, number, value, key, reason in rows
         )
         buffer.seek(0)
-        # COPY reads an unquoted empty cell as NULL, and `csv.writer` quotes none. Only columns that
-        # may be NULL can be empty here: a match key or an ID is never an empty text.
+        # COPY reads an unquoted empty cell as NULL, and `csv.writer` does not quote empty cells. So
+        # only NULL may be written as one: a match key or an ID is never an empty text.
         self.env.cr.copy_expert(
             "COPY directmail_upload_line (upload_id, number, value, match_key, reason, status)"
             " FROM STDIN WITH (FORMAT csv)",
