@@ -39,7 +39,7 @@ class DirectmailOptout(models.Model):
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     address_key = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
     email = fields.Char("Address", readonly=True)
-    # The address as it was encrypted. If the master key is lost, this gives `address_key`.
+    # The address as encrypted. After the master key is lost, it is used to recompute `address_key`.
     email_encrypted = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     unmatched = fields.Boolean(
         "Can't be matched",
@@ -493,7 +493,8 @@ class _RowReader:
                 return None
         sender_id = self._senders.get((company_id, row.get("sender")))
         if row.get("sender") and not sender_id:
-            # An unknown sender address: opt out from the whole company, not from nothing.
+            # The sender address is unknown here: opt out from the whole company, because skipping
+            # the row would mail the person again.
             self.counts["sender"] += 1
         return (
             company_id, key, email, encrypted, sender_id, row["origin"],
