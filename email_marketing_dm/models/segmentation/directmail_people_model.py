@@ -15,7 +15,6 @@ from ...engine.people_models import Today, replace_results
 from ...exceptions import BusyError
 
 _logger = logging.getLogger(__name__)
-_logger = logging.getLogger(__name__)
 
 
 class DirectmailPeopleModel(models.AbstractModel):

@@ -17,7 +17,6 @@ CRON = "email_marketing_dm.ir_cron_directmail_review"
 COMPARE_EVERY = timedelta(minutes=55)
 # What DirectMail said, and the number of each template's submission when it was asked.
 Listing = namedtuple("Listing", "rows submissions")
-_logger = logging.getLogger(__name__)
 
 
 class DirectmailTemplate(models.Model):
