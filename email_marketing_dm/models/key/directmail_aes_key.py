@@ -18,10 +18,10 @@ SAMPLES = 10
 
 
 class DirectmailAesKey(models.Model):
-    """The key with which a company encrypted the addresses it hands to its marketing people.
+    """The AES key with which a company encrypted the addresses that it hands to marketing users.
 
-    It is entered once: with another one, what is encrypted already could no longer be read. The
-    same key may be entered again, for a server whose master key was lost, or with another mode.
+    It can't be changed, because values that are encrypted with it could no longer be read. The same
+    key may be entered again: after the master key was lost, or with another mode.
     """
 
     _name = "directmail.aes.key"
@@ -63,11 +63,11 @@ class DirectmailAesKey(models.Model):
     )
     fingerprint = fields.Char(groups=fields.NO_ACCESS)
     fingerprint_salt = fields.Char(groups=fields.NO_ACCESS)
-    # Tells which values were read with this key and mode; says nothing about the key.
+    # Marks values that were read with this key and mode; nothing about the key follows from it.
     reference = fields.Char(groups=fields.NO_ACCESS)
     entered_at = fields.Datetime("Entered", readonly=True)
     is_usable = fields.Boolean(compute="_compute_is_usable", compute_sudo=True)
-    # Contacts up to this id have been read with the key.
+    # Id of the last contact whose address `_cron_read_addresses` has read with the key.
     position = fields.Integer(groups=fields.NO_ACCESS)
     reading = fields.Boolean("Addresses are being read", readonly=True)
     sample = fields.Text(
@@ -88,7 +88,7 @@ class DirectmailAesKey(models.Model):
         for record in self:
             if record.key:
                 record._enter(record.key.strip())
-        # Whoever saves a form gets back what the cache holds.
+        # The cache contains the key in clear, and saving a form returns values from the cache.
         self.invalidate_recordset(["key"], flush=False)
 
     @api.depends("key_sealed")
@@ -117,7 +117,7 @@ class DirectmailAesKey(models.Model):
         if "mode" in vals and not vals.get("key"):
             if any(record.mode != vals["mode"] for record in self):
                 raise UserError(self.env._("To change the mode, enter the same AES key again."))
-        # The mode first: the key is written down together with it.
+        # Write the mode first, because `_seal` encrypts and marks the key with the current mode.
         key = vals.get("key")
         res = super().write({name: value for name, value in vals.items() if name != "key"})
         return super().write({"key": key}) if key else res
@@ -133,7 +133,7 @@ class DirectmailAesKey(models.Model):
         )
 
     def _check_sample(self, values):
-        """Say of encrypted values what they are, with the addresses masked."""
+        """Return the masked address of each encrypted value, or why it can't be read, in lines."""
         try:
             key = AesKey(self.key.strip(), self.mode) if self.key else self._origin.sudo()._open()
         except AesKeyError:
@@ -151,9 +151,9 @@ class DirectmailAesKey(models.Model):
         return "\n".join(lines)
 
     def _enter(self, text):
-        """Keep a key, or check that it is the one that was entered before.
+        """Store the AES key, and have the cron read all encrypted contacts with it.
 
-        :raise UserError: if it is no AES key, or another one than before
+        :raise UserError: it is not an AES key, or not the one that was entered before
         """
         self.ensure_one()
         record = self.sudo()
@@ -164,7 +164,7 @@ class DirectmailAesKey(models.Model):
         self.env["directmail.rekey"]._resolve()
 
     def _seal(self, text, master_key):
-        """Keep a key, encrypted with a master key.
+        """Store the AES key, encrypted with a master key.
 
         :raise UserError: as `_enter`
         """
@@ -197,9 +197,9 @@ class DirectmailAesKey(models.Model):
         )
 
     def _open(self, master_key=None):
-        """Return the `AesKey`; None if there is none or this server's master key is another.
+        """Return the `AesKey`; None if there is none or it can't be decrypted here.
 
-        :param master_key: by default the key of this server and the data
+        :param master_key: by default this server's, if it is the data's
         """
         if not self.sudo().key_sealed:
             return None
@@ -214,10 +214,10 @@ class DirectmailAesKey(models.Model):
 
     @api.model
     def _get_reader(self, company=None, master_key=None):
-        """Return what reads encrypted addresses in the name of a company, or of all.
+        """Return a reader of encrypted addresses with the AES key of a company, or of all.
 
         :param company: a `res.company` record; without one, each contact's own company decides
-        :param master_key: by default the key of this server and the data
+        :param master_key: by default this server's, if it is the data's
         :rtype: engine.encrypted.AddressReader
         """
         domain = [("company_id", "=", company.id)] if company else []
@@ -231,7 +231,7 @@ class DirectmailAesKey(models.Model):
 
     @api.model
     def _read_again(self):
-        """Have all encrypted contacts read by the cron."""
+        """Have the cron read all contacts with an encrypted address again."""
         records = self.sudo().search([("fingerprint", "!=", False)])
         if records:
             records.write({"position": 0, "reading": True})
@@ -239,17 +239,17 @@ class DirectmailAesKey(models.Model):
 
     @api.model
     def _is_in_use(self, company):
-        """Tell whether a company has people whose address is encrypted."""
+        """Tell whether a company has an AES key, so that it may have encrypted addresses."""
         return bool(self.sudo().search_count([("company_id", "=", company.id)], limit=1))
 
     @api.model
     def _get_reference(self, company):
-        """Return what marks the values that the company's present key has read; None without."""
+        """Return the `reference` of the company's AES key, None without a key."""
         return self.sudo().search([("company_id", "=", company.id)]).reference or None
 
     @api.model
     def _cron_read_addresses(self):
-        """Read, with keys that were entered since, the addresses that contacts have already."""
+        """Read the addresses of existing contacts with AES keys that were entered (`reading`)."""
         for record in self.search([("reading", "=", True)]):
             progress = self.env["ir.cron"]._commit_progress(remaining=1)
             while record._read_batch():
@@ -261,7 +261,7 @@ class DirectmailAesKey(models.Model):
             self.env["ir.cron"]._commit_progress(1, remaining=0)
 
     def _read_batch(self):
-        """Read the addresses of the next contacts; return how many there were."""
+        """Read the encrypted addresses of the next BATCH contacts; return how many there were."""
         self.ensure_one()
         partners = self.env["res.partner"]
         partners.flush_model(["email_encrypted", "company_id"])

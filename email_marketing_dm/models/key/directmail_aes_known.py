@@ -4,11 +4,11 @@ from odoo.tools import SQL
 from ...privacy.aes import list_cbc_digests
 
 BATCH = 10000  # values that are recorded in one statement
-#: (table, column) of 19.0.1.3.0 that hold encrypted addresses
+#: (table, column) with encrypted addresses in 19.0.1.3.0
 COLUMNS = (
     ("res_partner", "email_encrypted"),
     ("directmail_upload_line", "email_encrypted"),
-    ("directmail_upload_line", "value"),  # lines that found a contact have it only there
+    ("directmail_upload_line", "value"),  # lines that found a contact have the address only here
     ("directmail_audience_member", "email_encrypted"),
     ("directmail_delivery", "email_encrypted"),
     ("directmail_optout", "email_encrypted"),
@@ -16,10 +16,10 @@ COLUMNS = (
 
 
 class DirectmailAesKnown(models.Model):
-    """A CBC value that was in the database when 19.0.1.4.0 was installed.
+    """A CBC value that was in the database when it was upgraded to 19.0.1.4.0.
 
-    Only these are still decrypted. Whoever changes the IV of a value and learns whether it can
-    still be decrypted finds out the address; of a value that is not known nobody learns anything.
+    Only these CBC values are still decrypted. Otherwise a user could change the IV of a value, see
+    whether it can still be decrypted, and find out the address step by step.
     """
 
     _name = "directmail.aes.known"
@@ -32,11 +32,12 @@ class DirectmailAesKnown(models.Model):
 
     @api.model
     def _get_test(self):
-        """Return the function that tells of a digest whether the value is known; None without any.
+        """Return the function that tells whether a digest is known; None if no digest is known.
 
         :return: as `is_known` of `privacy.aes.AesKey.read_address`
         """
-        # Most databases never had a CBC key: no query for each value that can't be decrypted.
+        # None saves a query for each value that can't be decrypted: most databases never had a CBC
+        # key.
         if not self.env.execute_query(SQL("SELECT 1 FROM directmail_aes_known LIMIT 1")):
             return None
         return self._is_known
@@ -50,7 +51,7 @@ class DirectmailAesKnown(models.Model):
 
     @api.model
     def _remember_all(self):
-        """Record all encrypted values of the database. Called once, by the upgrade."""
+        """Store the digests of all CBC values in the database. Called once, by the upgrade."""
         for table, column in COLUMNS:
             position = 0
             while rows := self.env.execute_query(

@@ -3,11 +3,11 @@ from odoo.tools import SQL
 
 
 class DirectmailDataKey(models.Model):
-    """Which master key the database's address keys belong to: one row, made with the first of them.
+    """The master key with which the database's address keys were made: a single row.
 
-    Opt-outs are found by address keys. Under another master key nobody would be recognized, and
-    everybody who has unsubscribed would be mailed again. So a server whose key is another one
-    neither sends nor writes an address key: see `directmail.keyring`.
+    Opt-outs are found by address keys. With another master key none would be found, and people who
+    have unsubscribed would be mailed again. So a server with another key neither sends nor writes
+    address keys: see `directmail.keyring`, which creates the row.
     """
 
     _name = "directmail.data.key"
@@ -15,23 +15,23 @@ class DirectmailDataKey(models.Model):
     _log_access = False
 
     fingerprint = fields.Char(required=True, readonly=True)
-    # While keys are being recomputed: the fingerprint that they will have. Nothing is sent then.
+    # Fingerprint of the new key while address keys are recomputed. Nothing is sent then.
     next_fingerprint = fields.Char(readonly=True)
-    # Whoever was mailed before this moment has had their keys recomputed, so that an opt-out
-    # without an address can't be theirs.
+    # The address keys of people who were mailed before this moment have been recomputed, so an
+    # opt-out that could not be recomputed (it has no address) is not theirs.
     known_until = fields.Datetime(readonly=True)
 
     _single_row = models.UniqueIndex("((TRUE))")
 
     def _exists(self):
-        """Tell whether the database has been upgraded to a version with this table."""
+        """Tell whether the table exists, because new code may run on an old database."""
         [(table,)] = self.env.execute_query(SQL("SELECT to_regclass('directmail_data_key')"))
         return bool(table)
 
     def _read_key(self):
-        """Return (fingerprint, next fingerprint or None), or None where nothing is known yet.
+        """Return (fingerprint, next fingerprint or None), or None if there is no row yet.
 
-        Read without the ORM's cache, as other servers change it.
+        Read by SQL, not from the ORM's cache, because other servers change the row.
         """
         rows = self.env.execute_query(
             SQL("SELECT fingerprint, next_fingerprint FROM directmail_data_key")
@@ -39,7 +39,7 @@ class DirectmailDataKey(models.Model):
         return rows[0] if rows else None
 
     def _write_key(self, fingerprint, next_fingerprint=None):
-        """Remember which key the data belong to."""
+        """Insert or update the single row."""
         self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_data_key AS k (fingerprint, next_fingerprint)

@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 CONFIG_OPTION = "directmail_master_key"
 ENVIRONMENT_VARIABLE = "DIRECTMAIL_MASTER_KEY"
 KEY_FILE = "directmail_master.key"
-# A cron that can't run is looked at every minute: one line in the log each time, not one per cron.
+# Odoo tries crons that can't run every minute: log one line a minute, not one per cron.
 REPORT_SECONDS = 50
 _reported = {}
 
@@ -28,7 +28,10 @@ def _load(configured, path, _stamp):
 
 
 def _get_stamp(path):
-    """Return what changes when the file is replaced, so that the right key works at once."""
+    """Return a tuple that differs after the file was replaced, None without a file.
+
+    It is part of `_load`'s cache key, so that a new key file is read at once.
+    """
     try:
         stat = os.stat(path)
     except OSError:
@@ -37,17 +40,17 @@ def _get_stamp(path):
 
 
 class DirectmailKeyring(models.AbstractModel):
-    """Gives access to the master key, which is never in the database.
+    """Access to the master key, which is never stored in the database.
 
-    A copy of the database alone therefore reveals no secret and can't match addresses. The key is
-    given out only where it is the one that the database's address keys were made with.
+    So a copy of the database alone reveals no secret and can't match addresses. The key is returned
+    only if the database's address keys were made with it.
     """
 
     _name = "directmail.keyring"
     _description = "DirectMail Keyring"
 
     def _register_hook(self):
-        """Override: say so in the log when a server starts that must not send."""
+        """Override: log when a server starts that must not send because of its master key."""
         super()._register_hook()
         data_key = self.env["directmail.data.key"]
         # Raw SQL only: new code may meet a database that is not upgraded yet.
@@ -60,9 +63,8 @@ class DirectmailKeyring(models.AbstractModel):
     def _get_master_key(self):
         """Return this server's master key, if it is the key of the data.
 
-        It comes from the server's configuration, the environment, or a file (mode 0600) in the
-        data directory. That file is made on first use, but never where something in the database
-        already belongs to a key.
+        It comes from the server's configuration, the environment, or a file (mode 0600) in the data
+        directory. The file is created on first use, unless rows of the database depend on a key.
 
         :rtype: directmail.keys.MasterKey
         :raise MasterKeyProblem: if there is no usable key, or it is not the key of the data
@@ -76,7 +78,11 @@ class DirectmailKeyring(models.AbstractModel):
         return self._settle(row)
 
     def _settle(self, row):
-        """Return the master key where it is not the known key of the data, or explain why not."""
+        """Return the master key and record it as the data's, if no other key is recorded.
+
+        :param row: of `directmail.data.key`, from `_read_key`; its key is not this server's
+        :raise MasterKeyProblem: the key can't be used
+        """
         data_key = self.env["directmail.data.key"]
         if row and row[1]:
             raise MasterKeyProblem(
@@ -118,9 +124,9 @@ class DirectmailKeyring(models.AbstractModel):
 
     @api.model
     def _load_host_key(self, create=False):
-        """Return this server's master key, whatever the data belong to.
+        """Return this server's master key, even if it is not the data's.
 
-        In this transaction SQL may compute address keys with it: see `engine.sql.address_key`.
+        In this transaction SQL can compute address keys with it: see `engine.sql.address_key`.
 
         :param bool create: make the key file if there is neither a file nor a configured key
         :rtype: directmail.keys.MasterKey
@@ -151,14 +157,15 @@ class DirectmailKeyring(models.AbstractModel):
                     reason=error,
                     option=CONFIG_OPTION,
                 ),
-                # Not from the error: a traceback, which the client gets too, would quote it.
+                # `from None`: clients get the traceback, which would quote the error.
             ) from None
 
     @api.model
     def _find_host_key(self):
-        """Return this server's master key, whatever the data belong to; None without one.
+        """Return this server's master key, even if it is not the data's; None without one.
 
-        For Python only: SQL computes address keys with what the methods above return.
+        For Python only: unlike `_get_master_key` and `_load_host_key` it does not `set_pads`, so
+        SQL can't compute address keys with it.
         """
         try:
             return self._read_host_key()
@@ -179,9 +186,9 @@ class DirectmailKeyring(models.AbstractModel):
 
     @api.model
     def _leaves_to_others(self, model_name):
-        """Tell whether a cron of a model must be left to another server, or to a later time.
+        """Tell whether to leave a cron to another server or to a later time.
 
-        :param str model_name: of the cron
+        :param str model_name: technical name of the cron's model
         """
         data_key = self.env["directmail.data.key"]
         if not model_name.startswith("directmail.") or not data_key._exists():
@@ -195,13 +202,13 @@ class DirectmailKeyring(models.AbstractModel):
         return bool(problem)
 
     def _report_problem(self):
-        """Log an error, at most once a minute."""
+        """Log the problem as an error, at most once per REPORT_SECONDS and database."""
         now = time.monotonic()
         if _reported.get(self.env.cr.dbname, float("-inf")) + REPORT_SECONDS > now:
             return
         _reported[self.env.cr.dbname] = now
         problem = self.with_context(lang="en_US")._find_problem()
-        # A test copy is not meant to send.
+        # No error in a neutralized copy, which is not meant to send.
         neutralized = self.env["ir.config_parameter"].sudo().get_param("database.is_neutralized")
         level = logging.INFO if str2bool(neutralized or "0", False) else logging.ERROR
         if problem:

@@ -13,15 +13,15 @@ from ...engine.rekey import MARKED, TABLES, Rekey, convert_chunk
 _logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_rekey"
-WAIT = timedelta(seconds=2)  # between two looks whether older transactions are over
+WAIT = timedelta(seconds=2)  # between two checks whether older transactions are over
 
 
 class DirectmailRekey(models.Model):
-    """One recomputation of all address keys, for a new master key.
+    """A recomputation of all address keys for a new master key.
 
-    Done by a cron in chunks, each in a transaction of its own with the place behind it, so that it
-    can be interrupted anywhere. While one runs, nothing is sent and no other address key is
-    written: see `directmail.keyring`.
+    A cron does it in chunks. Each chunk is committed together with its position, so that the cron
+    can be interrupted at any time. While a recomputation is running, nothing is sent and no other
+    address key is written: see `directmail.keyring`.
     """
 
     _name = "directmail.rekey"
@@ -35,9 +35,9 @@ class DirectmailRekey(models.Model):
     to_fingerprint = fields.Char("New master key", required=True, readonly=True)
     started_at = fields.Datetime("Started", required=True, readonly=True)
     finished_at = fields.Datetime("Finished", readonly=True)
-    # Transactions that began before this moment may not know yet that the keys change.
+    # Transactions that began before this moment may not see `next_fingerprint`.
     seen_at = fields.Datetime(readonly=True)
-    # The number of the table in `engine.rekey.TABLES`, and the last row of it that is done.
+    # Index of the current table in `engine.rekey.TABLES`, and id of its last row that is done.
     step = fields.Integer(readonly=True)
     position = fields.Integer(readonly=True)
     done_count = fields.Integer("Keys recomputed", readonly=True)
@@ -48,7 +48,7 @@ class DirectmailRekey(models.Model):
         compute_sudo=True,
         help="Opt-outs whose address is not known. People who could be meant get no mail.",
     )
-    # Deliveries up to this one have links that were signed with the old key.
+    # Id of the last delivery whose links were signed with the old key.
     last_delivery = fields.Integer(readonly=True)
     progress = fields.Char(compute="_compute_progress")
 
@@ -80,12 +80,13 @@ class DirectmailRekey(models.Model):
 
     @api.model
     def _start(self, key):
-        """Stop all sending and have the keys recomputed by the cron.
+        """Stop all sending and have the cron recompute the address keys.
 
         :param key: the new `privacy.keys.MasterKey`, which is this server's
-        :raise UserError: if that is being done already
+        :raise UserError: a recomputation is running already
         """
-        # Whoever claims mails at this moment ends first; the next claim finds the gate's news.
+        # Wait for claims under way; later ones wait for the gate lock before their first read, so
+        # that they see `next_fingerprint`.
         lock_gate(self.env)
         data_key = self.env["directmail.data.key"]
         row = data_key._read_key()
@@ -107,7 +108,7 @@ class DirectmailRekey(models.Model):
 
     @api.model
     def _resolve(self):
-        """Have marked keys looked at again, after an AES key was entered that may tell them."""
+        """Start a recomputation if a new AES key may make marked address keys computable."""
         marked = any(
             self.env.execute_query(
                 SQL(
@@ -124,7 +125,7 @@ class DirectmailRekey(models.Model):
 
     @api.model
     def _cron_run(self):
-        """Go on with the recomputation that is running, if there is one."""
+        """Continue the running recomputation, if there is one."""
         run = self.search([("state", "=", "running")])
         if not run:
             return
@@ -140,10 +141,11 @@ class DirectmailRekey(models.Model):
         cron._commit_progress(1, remaining=0)
 
     def _is_alone(self):
-        """Tell whether all transactions are over that may still write an address key of before.
+        """Tell whether all transactions are over that may still write old address keys.
 
-        Called for the first time after the start is committed: whatever begins from then on knows
-        of it. It is asked again in later transactions, as this one's cron holds older ones open.
+        The first call, after `_start` was committed, sets `seen_at`: transactions that begin later
+        see `next_fingerprint`. Call it again in a later run of the cron, because this run's cron
+        keeps an older transaction open.
         """
         if not self.seen_at:
             self.env.cr.execute(
@@ -158,7 +160,7 @@ class DirectmailRekey(models.Model):
         return not self._find_older()
 
     def _find_older(self):
-        """Return how many transactions began before the keys were known to change."""
+        """Return how many other open transactions of this database began before `seen_at`."""
         [(count,)] = self.env.execute_query(
             SQL(
                 """SELECT count(*) FROM pg_stat_activity a JOIN directmail_rekey r ON r.id = %s
@@ -171,7 +173,10 @@ class DirectmailRekey(models.Model):
         return count
 
     def _run_chunk(self):
-        """Recompute the next rows. :return: whether there is more to do"""
+        """Recompute the address keys of the next chunk of rows.
+
+        :return: whether there is more to do
+        """
         self.ensure_one()
         self.invalidate_recordset()
         if self.state != "running":
@@ -213,10 +218,10 @@ class DirectmailRekey(models.Model):
         )
 
     def _remember_known(self):
-        """Write down until when people's keys have been recomputed.
+        """Set `known_until` of `directmail.data.key` to the start of this recomputation.
 
-        Of opt-outs under several keys nothing is certain. With opt-outs left from an earlier loss,
-        the earlier moment stays.
+        It is NULL if the old key was UNKNOWN, because opt-outs may then be of several keys. It is
+        not changed if opt-outs that an earlier recomputation has marked are left.
         """
         self.env.cr.execute(
             SQL(
@@ -234,7 +239,7 @@ class DirectmailRekey(models.Model):
         )
 
     def action_view_unmatched(self):
-        """Open the opt-outs that can't be matched."""
+        """Open the opt-outs that can't be matched (`unmatched`)."""
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_optout_action"
