@@ -6,20 +6,20 @@ from ...engine.paths import read_filter, steps
 from ...engine.technical import check_told, get_technical_domain
 
 NUMBERS = ("integer", "float", "monetary")
-#: the fields that hold a path on the table's model
+#: fields of a data table that contain a path on its model
 PATHS = ("partner_path", "email_path", "date_field", "amount_field", "rate_field")
-#: the fields that say what is read
+#: fields of a data table that say which data is read
 READ = frozenset(("domain", "model_id", *PATHS))
-#: what a data table is, as opposed to what each company decides about it
+#: fields that are the same for all companies, unlike `directmail.data.table.setting`
 DEFINITION = READ | {"company_id", "name", "sequence"}
 
 
 class DirectmailDataTable(models.Model):
-    """How an Odoo model speaks of people: who, when, how much.
+    """An Odoo model as a source of facts about people: which person, when, which amount.
 
-    Audience filters, RFM, AIPL and conversion all read people's doings through it, so that each
-    installed app needs to be described once. Who may use it, with whose rights, and what each
-    company decides about it is in `directmail_data_table_rights.py`.
+    Audience lines, RFM, AIPL and conversion all read other apps' records through data tables, so
+    that each app is described once. Who may use a table, with whose rights, and what each company
+    decides about it is in `directmail_data_table_rights.py`.
     """
 
     _name = "directmail.data.table"
@@ -39,7 +39,8 @@ class DirectmailDataTable(models.Model):
     model_id = fields.Many2one(
         "ir.model",
         "Records",
-        # Required by `_check_model_id`. The table outlives the app, for what uses it.
+        # Required by `_check_model_id`, not by the column: audiences and models that use the table
+        # keep it when its app is uninstalled.
         ondelete="set null",
         domain=lambda self: get_technical_domain(),
         help="The kind of record that tells something about people, for example sales orders.",
@@ -82,7 +83,7 @@ class DirectmailDataTable(models.Model):
     @api.depends("model_id.model")
     def _compute_model_name(self):
         for table in self:
-            # Kept when the app goes, so that it is known again when the app comes back.
+            # Kept when the app is uninstalled, so that `_find_models_again` can find the model.
             table.model_name = table.model_id.model or table.model_name
 
     @api.depends("active")
@@ -93,7 +94,7 @@ class DirectmailDataTable(models.Model):
     def _get_model(self, env):
         """Return the empty recordset of the table's model in an environment.
 
-        :raise UninstalledError: where its app is not installed
+        :raise UninstalledError: its app is not installed
         """
         self.ensure_one()
         table = self.sudo()
@@ -182,7 +183,10 @@ class DirectmailDataTable(models.Model):
             )
 
     def _get_users(self):
-        """Override: audiences with a line on it, models, and email tasks that count successes."""
+        """Override: audiences with a line on the tables, models, and tasks that measure conversion.
+
+        As superuser, for `_check_unused` and `_check_decided`.
+        """
         env = self.sudo().with_context(active_test=False).env
         mine = [("data_table_id", "in", self.ids)]
         return [
@@ -193,7 +197,13 @@ class DirectmailDataTable(models.Model):
         ]
 
     def _check_path(self, name, types, expected):
-        """Check that the path in a field of ours ends in a stored field of one of the types."""
+        """Check that a path ends in a stored field of one of the types.
+
+        :param name: field of this model that contains the path
+        :param types: allowed types of fields
+        :param expected: the types in words, for the message
+        :raise ValidationError: with the reason
+        """
         *hops, (_model, last) = self._get_steps(name)
         for _hop_model, hop in hops:
             self._check_hop(name, hop)
@@ -208,7 +218,10 @@ class DirectmailDataTable(models.Model):
             )
 
     def _check_partner_path(self):
-        """Check that each record leads to one contact, and stays within the company."""
+        """Check that `partner_path` leads to one contact per record, within the company.
+
+        :raise ValidationError: with the reason
+        """
         found = self._get_steps("partner_path")
         for _model, hop in found[:-1]:
             self._check_hop("partner_path", hop)
@@ -226,9 +239,10 @@ class DirectmailDataTable(models.Model):
             )
 
     def _get_steps(self, name):
-        """Return [(model, field), …] of the path in a field of ours.
+        """Return [(model, field), …] of a path.
 
-        :raise ValidationError: if it names something that is not there, or that nobody is told
+        :param name: field of this model that contains the path
+        :raise ValidationError: a field on the path does not exist, or `check_told` refuses it
         """
         try:
             found = list(steps(self._get_model(self.env), self[name]))
@@ -248,8 +262,10 @@ class DirectmailDataTable(models.Model):
         return found
 
     def _check_hop(self, name, field):
-        """Check one relation on a path: one record, kept in the database, of the same company.
+        """Check that a relation on a path leads to one record of the same company, and is stored.
 
+        :param name: field of this model that contains the path
+        :param field: the relation
         :raise ValidationError: with the reason
         """
         reason = self._get_hop_problem(field)
@@ -279,7 +295,8 @@ class DirectmailDataTable(models.Model):
                 label,
             )
         model, comodel = self.env[field.model_name], self.env[field.comodel_name]
-        # A contact of another company is left out row by row when people are chosen.
+        # Contacts are not checked here: those of other companies are left out row by row when
+        # people are selected.
         if (
             comodel._name != "res.partner"
             and {"company_id"} <= model._fields.keys() & comodel._fields.keys()
@@ -296,9 +313,10 @@ class DirectmailDataTable(models.Model):
         return self.env["ir.model"].sudo()._get(name).name or name
 
     def _get_base_domain(self):
-        """Return the filter that every row passes.
+        """Return the table's own filter (`domain`), which every row has to match.
 
-        :raise ValidationError: if it can't be read or names a field that is not there
+        :rtype: Domain
+        :raise ValidationError: it can't be parsed, or names a field that does not exist
         """
         self.ensure_one()
         table = self.sudo()

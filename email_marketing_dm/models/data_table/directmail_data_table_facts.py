@@ -12,32 +12,33 @@ LIKE = ("like", "ilike", "=like", "=ilike", "not like", "not ilike", "not =like"
 
 
 class DirectmailDataTable(models.Model):
-    """Reading a data table: SQL with the rights that `_get_rows_env` says."""
+    """SQL that reads a data table, with the rights of the environment of `_get_rows_env`."""
 
     _inherit = "directmail.data.table"
 
     def _select_facts(
         self, env, domain=Domain.TRUE, *, visible_only=True, today=None, future=False
     ):
-        """Return SQL that selects what the rows of this table say about people.
+        """Return SQL that selects a fact about a person from each row of this table.
 
-        Rows whose date is later than now are no facts yet and are left out; those without a date
+        Rows without a person are left out, and rows with a date later than now; rows without a date
         are not.
 
         Columns: partner_id, or else res_model, res_id and email (normalised) of a record without a
-        contact; date (timestamp, UTC; midnight for a mere date); amount (numeric, in the company's
-        currency where the table says how). Rows that speak of nobody are left out.
+        contact; date (timestamp, UTC; midnight for a date without a time); amount (numeric, in the
+        company's currency if `rate_field` or the amount's field converts it). Date and amount are
+        NULL if the table is open and their fields are not ticked.
 
-        :param env: whose rights count; its allowed companies are those looked at
+        :param env: the user's; its allowed companies are those whose rows are read
         :param domain: further conditions on the table's model
-        :param visible_only: leave out contacts that the user may not read, and archived ones. A
-            caller that does so itself saves the time.
-        :param today: an `engine.people_models.Today` that says what is now and on whose calendar;
-            by default this moment, and the time zone of ``env``
-        :param future: have rows that are later than now count too
+        :param visible_only: leave out contacts that the user may not read, and archived ones. False
+            saves time if the caller leaves them out itself.
+        :param today: an `engine.people_models.Today` that says what is now and in which time zone;
+            by default this moment, in the time zone of ``env``
+        :param future: also select rows with a date later than now
         :rtype: SQL
-        :raise AccessError: if the user may not read the model, or a field that is used
-        :raise UserError: if the table can't be used any more
+        :raise AccessError: the user may not read the model, or a field that is used
+        :raise UserError: the table can't be used any more
         """
         self.ensure_one()
         table = self.with_env(env).sudo()
@@ -53,7 +54,7 @@ class DirectmailDataTable(models.Model):
         if visible_only and table.partner_path and table.partner_path != "id":
             visible = table._search_contacts(env).subselect()
             if email:
-                # Not "or in": PostgreSQL would go through all contacts for every row.
+                # EXISTS, because for "IS NULL OR … IN" PostgreSQL reads all contacts for every row.
                 query.add_where(
                     SQL(
                         "(%s IS NULL OR EXISTS (SELECT FROM %s visible WHERE visible.id = %s))",
@@ -82,7 +83,7 @@ class DirectmailDataTable(models.Model):
         """Return the rows of a table of contacts as a condition on `res_partner`.
 
         :param env, future: as `_select_facts`, which also says what is raised
-        :return: SQL, or None if finding the rows takes more than a look at each
+        :return: SQL, or None if the condition needs joins or is empty
         """
         self.ensure_one()
         table = self.with_env(env).sudo()
@@ -94,9 +95,8 @@ class DirectmailDataTable(models.Model):
     def _select_contacts(self, env):
         """Return SQL (res_model, res_id, partner_id) of the table's records that have a contact.
 
-        :param env: whose rights count, as for `_select_facts`
+        :param env: as `_select_facts`, which also says what is raised
         :rtype: SQL
-        :raise AccessError: if the user may not read the model
         """
         self.ensure_one()
         table = self.with_env(env).sudo()
@@ -110,7 +110,7 @@ class DirectmailDataTable(models.Model):
         )
 
     def _select_lonely(self, env):
-        """Return SQL that selects the ids of the rows without a contact: people by themselves.
+        """Return SQL that selects the ids of the records without a contact.
 
         :param env: as `_select_facts`, which also says what is raised
         """
@@ -124,15 +124,16 @@ class DirectmailDataTable(models.Model):
     @api.model
     @ormcache("company_id")
     def _select_present(self, company_id):
-        """Return SQL that looks up what the record of a row named `people` is like now.
+        """Return SQL that looks up the present state of the record of a row named `people`.
 
-        One row (partner_id, email, is_there) where the record that `people.res_model` and
-        `people.res_id` name is there and not archived, else none. Where several data tables know an
-        address of it, the one that `people.email` holds counts, else that of the first table.
+        It selects one row (partner_id, email, is_there) if the record with `people.res_model` and
+        `people.res_id` exists and is not archived, else none. If several data tables have an
+        address of the record, `people.email` is preferred, else that of the first table is used.
 
-        Read with all rights: who is in a task was decided with those of people.
+        It reads with all rights: the owner's rights were checked when the task's people were
+        selected.
 
-        :param int company_id: only its own data tables and those that came with an app count
+        :param int company_id: only its own data tables and the presets are used
         :rtype: SQL
         """
         tables = (
@@ -157,7 +158,10 @@ class DirectmailDataTable(models.Model):
         )
 
     def _select_one(self, number):
-        """Return SQL (number, partner_id, email) of the record that `people` names."""
+        """Return this table's part of `_select_present`: SQL (number, partner_id, email).
+
+        :param int number: the table's place in the order of tables
+        """
         self.ensure_one()
         model = self._get_model(self.env).with_context(active_test=True)
         query = model._search(Domain.TRUE)
@@ -171,12 +175,12 @@ class DirectmailDataTable(models.Model):
 
     @api.model
     def _select_readable(self, env, people):
-        """Return people without those records of other models that a user may not read.
+        """Return people without the records of other models that a user may not read.
 
-        A record counts as readable where a data table tells the user of it.
+        A record counts as readable if a data table that the user may use contains it.
 
-        :param env: whose rights count, limited to the company
-        :param SQL people: columns partner_id, res_model, res_id, and whichever others
+        :param env: the user's, limited to the company
+        :param SQL people: query with the columns partner_id, res_model, res_id, and any others
         :return: SQL; the same columns
         """
         readable = []
@@ -190,7 +194,7 @@ class DirectmailDataTable(models.Model):
         others = SQL("%s WHERE partner_id IS NOT NULL OR res_id IS NULL", people)
         if not readable:
             return others
-        # An "or" of the two would keep PostgreSQL from joining: it would look again at each row.
+        # UNION ALL, because with OR PostgreSQL would not join, but run the subquery for each row.
         return SQL(
             "%s UNION ALL %s WHERE partner_id IS NULL AND (res_model, res_id) IN (%s)",
             others,
@@ -199,13 +203,14 @@ class DirectmailDataTable(models.Model):
         )
 
     def _search_contacts(self, env):
-        """Return the Query of the contacts that the user may choose."""
+        """Return the Query of the contacts that the user may read, without archived ones."""
         return env["res.partner"]._search(Domain.TRUE)
 
     def _get_happened(self, env, today=None):
-        """Return the condition that a row's date is not later than now, or that it has none.
+        """Return the condition that a row's date is not later than now, or empty.
 
-        Part of what the table is, like its base filter: it may name a field that is not ticked.
+        It belongs to the table's definition, like `_get_base_domain`, so `date_field` need not be
+        ticked in an open table.
 
         :param today: as for `_select_facts`
         :rtype: Domain
@@ -217,12 +222,13 @@ class DirectmailDataTable(models.Model):
         return Domain(self.date_field, "<", end) | Domain(self.date_field, "=", False)
 
     def _search_rows(self, env, domain, happened=Domain.TRUE):
-        """Return (model, Query): the rows that the user may look at, and the model to read them.
+        """Return (model, Query) of the rows that the user may filter; the model has their rights.
 
-        An open table is read with the rights of who opened it, so only the ticked fields may be
-        named.
+        An open table is read with the rights of the user who opened it (`_get_rows_env`), so
+        ``domain`` may name ticked fields only.
 
-        :param happened: of `_get_happened`, where rows count as facts
+        :param domain: the user's conditions
+        :param happened: from `_get_happened`, if only rows until now are wanted
         :raise AccessError, UserError: as `_check_usable`
         """
         rows_env = self.with_env(env)._check_usable()
@@ -236,17 +242,18 @@ class DirectmailDataTable(models.Model):
         return model, model._search(domain)
 
     def _restrict(self, env, domain):
-        """Return a filter for an open table in which nothing but ticked fields decides.
+        """Return the filter of a user on an open table, checked to name ticked fields only.
 
-        A ticked relation may be followed as far as the user's own rights go.
+        Conditions behind a ticked relation are evaluated with the user's own rights.
 
-        :raise AccessError: for any other field
+        :param env: the user's
+        :raise AccessError: a field is not ticked, or an operator can't be evaluated in this way
         """
 
         def restrict(condition):
             name, *rest = condition.field_expr.split(".", 1)
             if name == "id" and isinstance(condition.value, SQL):
-                return condition  # a list that was chosen by somebody who could read it
+                return condition  # ids given as SQL: selected by a user who could read them
             self._check_ticked(name)
             field = self._get_model(env)._fields[name]
             operator = condition.operator
@@ -271,7 +278,7 @@ class DirectmailDataTable(models.Model):
                 name, "not any" if negative else "any", comodel._search(inner, active_test=False)
             )
 
-        list(conditions(self._get_model(env).sudo(), domain))  # names that are not there
+        list(conditions(self._get_model(env).sudo(), domain))  # raises for unknown fields
         return domain.map_conditions(restrict)
 
     def _check_ticked(self, name):
@@ -285,7 +292,7 @@ class DirectmailDataTable(models.Model):
             )
 
     def _email_to_sql(self, model, query):
-        """Return SQL for the normalised address of a row, or None."""
+        """Return SQL for the normalised address of a row, None without `email_path`."""
         if not self.email_path:
             return None
         raw = path_to_sql(model, self.email_path, query)
@@ -295,14 +302,20 @@ class DirectmailDataTable(models.Model):
                    raw, "<([^<>]+)>", raw)  # fmt: skip
 
     def _is_open(self, name):
-        """Tell whether a fact may be told: what "at least 100" tells is as good as the amount."""
+        """Tell whether users may select by a fact: in an open table its field must be ticked.
+
+        A condition such as "at least 100" would reveal the amount as well as showing it.
+
+        :param name: "date_field" or "amount_field"
+        """
         setting, path = self._get_setting(), self.sudo()[name]
         ticked = setting.field_ids.mapped("name")
         return bool(path) and (not setting.is_open or path.split(".")[0] in ticked)
 
     def _check_open(self, name):
-        """Refuse a fact that the table has but does not tell marketing users.
+        """Refuse a fact of the table for which `_is_open` is False.
 
+        :param name: as for `_is_open`
         :raise AccessError: naming the field
         """
         path = self.sudo()[name]
@@ -315,7 +328,7 @@ class DirectmailDataTable(models.Model):
         return SQL("(%s)::timestamp", path_to_sql(model, self.date_field, query))
 
     def _has_mere_dates(self):
-        """Tell whether the date of a row says the day only."""
+        """Tell whether `date_field` is a date without a time."""
         self.ensure_one()
         return bool(self.date_field) and self._get_steps("date_field")[-1][1].type == "date"
 

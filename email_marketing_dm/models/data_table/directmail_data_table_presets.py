@@ -11,7 +11,7 @@ from ...groups import GROUP_USER
 _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
 
-#: {preset: values}. One is made as soon as its model is there, and only once.
+#: {preset: values}. `_make_presets` creates each one once, as soon as its model is installed.
 PRESETS = {
     "contacts": {
         "name": _lt("Contacts"),
@@ -32,7 +32,7 @@ PRESETS = {
         "model": "mailing.contact",
         "email_path": "email_normalized",
         "date_field": "create_date",
-        # Who has left every list that they were on is on none.
+        # Leave out contacts that have opted out of all their lists.
         "domain": "['|', ('subscription_ids', '=', False),"
         " ('subscription_ids.opt_out', '=', False)]",
     },
@@ -119,26 +119,26 @@ PRESETS = {
     },
 }
 
-#: {where to: what the action is called}
+#: {`default_target` of `directmail.audience.add`: name of the action}
 ACTIONS = {"existing": _lt("Add to audience"), "new": _lt("New audience")}
 
 
 class DirectmailDataTable(models.Model):
-    """The data tables of the installed apps, made when the app comes."""
+    """Create the data tables and list actions of other apps when these are installed."""
 
     _inherit = "directmail.data.table"
 
     def _register_hook(self):
-        """Override: runs whenever apps have been installed, and when a server starts."""
+        """Override: create presets after apps were installed, and when a server starts."""
         super()._register_hook()
-        # New code may be started on an old database, which has other columns until the upgrade.
+        # New code may run on an old database, whose columns are different until the upgrade.
         if self.env["ir.module.module"]._is_directmail_upgraded():
             self.sudo()._find_models_again()
             self.sudo()._make_presets()
 
     @api.model
     def _find_models_again(self):
-        """Connect the data tables of an app that was uninstalled and installed again."""
+        """Reconnect the data tables of apps that were uninstalled and installed again."""
         lost = self.with_context(active_test=False).search([("model_id", "=", False)])
         for table in lost:
             if find_model(self.env, table.model_name) is not None:
@@ -148,12 +148,12 @@ class DirectmailDataTable(models.Model):
     def _find_model_again(self):
         self.ensure_one()
         self.model_id = self.env["ir.model"]._get_id(self.model_name)
-        # The lists' actions went with the model.
+        # The list actions were deleted together with the `ir.model` that they were bound to.
         self._make_actions(self.model_id)
 
     @api.model
     def _make_presets(self):
-        """Make the data tables that are missing for models that are there."""
+        """Create the missing presets of installed models."""
         made = self.with_context(active_test=False).search([("preset", "!=", False)])
         missing = PRESETS.keys() - set(made.mapped("preset"))
         languages = [code for code, _name in self.env["res.lang"].get_installed()]
@@ -185,9 +185,9 @@ class DirectmailDataTable(models.Model):
 
     @api.model
     def _translate_names(self, languages):
-        """Name what was made here in languages that came later, unless somebody has renamed it.
+        """Translate the names of presets and list actions, unless a user has renamed them.
 
-        :param languages: codes of installed languages
+        :param languages: codes of the languages that were installed later
         """
         english = self.with_context(lang="en_US", active_test=False)
         tables = english.search([("preset", "in", list(PRESETS))])
@@ -198,7 +198,7 @@ class DirectmailDataTable(models.Model):
                 named += [(action, name)] if action else []
         installed = [code for code, _name in self.env["res.lang"].get_installed()]
         for record, name in named:
-            # Where English is not installed, the first language stands in its place.
+            # Without English installed, the en_US name is in the first installed language.
             given = {record.with_context(lang=code).env._(name) for code in ("en_US", *installed)}
             for code in languages:
                 translated = record.with_context(lang=code)
@@ -208,17 +208,17 @@ class DirectmailDataTable(models.Model):
     # === ACTIONS IN LISTS === #
 
     def _make_actions_of_new_models(self):
-        """Make the actions in lists of the models of which these are the first data tables."""
+        """Create the list actions of models for which these are the first data tables."""
         every = self.sudo().with_context(active_test=False)
         others = every.search(
             [("model_id", "in", self.sudo().model_id.ids), ("id", "not in", self.ids)]
         )
-        # An action that somebody deleted stays away.
+        # Models with another table had their actions: do not create deleted ones again.
         self.sudo()._make_actions(self.sudo().model_id - others.model_id)
 
     @api.model
     def _make_actions(self, models):
-        """Put *Add to audience* and *New audience* into the lists of models, where they lack them.
+        """Create the missing list actions *Add to audience* and *New audience* of models.
 
         :param models: `ir.model` records
         """
@@ -245,7 +245,7 @@ class DirectmailDataTable(models.Model):
         for code, _label in self.env["res.lang"].get_installed():
             translated = action.with_context(lang=code)
             translated.name = translated.env._(name)
-        # Known by name, it goes when this app is removed, and is made only once.
+        # With an XML id, the action is deleted with this addon and not created a second time.
         self.env["ir.model.data"]._update_xmlids(
             [{"xml_id": xml_id, "record": action, "noupdate": True}]
         )

@@ -9,11 +9,11 @@ from .directmail_data_table import DEFINITION, PATHS, READ
 
 
 class DirectmailDataTable(models.Model):
-    """With whose rights a data table is read, and what each company has decided about it.
+    """The rights with which a data table is read, and what each company has decided about it.
 
-    Rows are read with the rights of whoever asks. Where an administrator of a company has opened
-    the table to its marketing users, they are read with that administrator's rights, for the ticked
-    fields only. Rights are checked when they are decided on, and each time they are used.
+    Rows are read with the current user's rights. If an administrator of a company has opened the
+    table to its marketing users, rows are read with that administrator's rights, and users may name
+    the ticked fields only. Rights are checked when a table is opened and each time it is used.
     """
 
     _inherit = "directmail.data.table"
@@ -52,9 +52,9 @@ class DirectmailDataTable(models.Model):
     # === SETTINGS OF THE COMPANY === #
 
     def _get_setting(self):
-        """Return what the company at hand has decided about the table; empty if nothing.
+        """Return the setting of the table's company, or else of the current one, as superuser.
 
-        :return: with all rights
+        :return: a `directmail.data.table.setting`, empty if the company has decided nothing
         """
         table = self.sudo()
         company = table.company_id or self.env.company
@@ -79,7 +79,7 @@ class DirectmailDataTable(models.Model):
         )
         return Domain("id", "not in" if True in value else "in", archived.table_id.ids)
 
-    # Not one method for both: of two fields with one method, writing one empties the other.
+    # One compute per field: with a shared compute, writing one field would empty the other.
     @api.depends("setting_ids.is_open")
     @api.depends_context("company")
     def _compute_open_to_marketers(self):
@@ -110,12 +110,12 @@ class DirectmailDataTable(models.Model):
             table._decide_opening(table.open_to_marketers, table.field_ids._origin)
 
     def _decide_opening(self, is_open, ticked):
-        """Open the table in the company at hand, or close it; whoever opens lends their rights.
+        """Open the table in the current company with the current user's rights, or close it.
 
         :param bool is_open: whether marketing users may filter with it
         :param ticked: the `ir.model.fields` that they may name
-        :raise AccessError: if the current user may not read what would be open
-        :raise ValidationError: for a field that can't be opened
+        :raise AccessError: the current user may not write the table or read what would be open
+        :raise ValidationError: a field can't be opened
         """
         setting = self._make_setting()
         setting.write(
@@ -130,7 +130,10 @@ class DirectmailDataTable(models.Model):
             setting._get_opener_env(self.env)
 
     def action_open_again(self):
-        """Open what is closed as it was open before, with the rights of who presses the button."""
+        """Open the tables again with the same fields and the current user's rights.
+
+        For tables that are closed because their opener has lost rights (`closed_reason`).
+        """
         self.check_access("write")
         for table in self:
             setting = table._get_setting()
@@ -139,9 +142,9 @@ class DirectmailDataTable(models.Model):
         return True
 
     def _make_setting(self):
-        """Return the setting of the company at hand, made if need be, with all rights.
+        """Return the setting as `_get_setting` does, created if it is missing.
 
-        :raise AccessError: if the current user may not write the table
+        :raise AccessError: the current user may not write the table
         """
         self.ensure_one()
         self.check_access("write")
@@ -153,13 +156,13 @@ class DirectmailDataTable(models.Model):
     # === WHO MAY === #
 
     def _find_unreadable(self, env, ticked=()):
-        """Return what a person may not read of the table, as a sentence, or "".
+        """Return a sentence if a user may not read all of the table, "" if they may.
 
-        Every step of every path counts, the base filter, and the ticked fields.
+        It checks each field of each path, the base filter and the ticked fields.
 
-        :param env: the person's, without ``su``
+        :param env: the user's, without ``su``
         :param ticked: names of fields
-        :raise UserError: if the table can't be used by anybody: a field is gone, say
+        :raise UserError: nobody can use the table, for example because a field does not exist
         """
         self.ensure_one()
         table = self.sudo()
@@ -182,9 +185,9 @@ class DirectmailDataTable(models.Model):
     def _get_rows_env(self):
         """Return the environment with whose rights the rows are read.
 
-        :return: that of the current user; or of who opened the table in the company at hand
-        :raise AccessError: if neither may, saying why
-        :raise UserError: if the table can't be used by anybody
+        :return: the current user's; if the table is open, that of the user who opened it
+        :raise AccessError: that user may not read the table; the message says why
+        :raise UserError: nobody can use the table
         """
         self.ensure_one()
         setting = self._get_setting()
@@ -202,11 +205,11 @@ class DirectmailDataTable(models.Model):
         return self.env
 
     def _check_usable(self):
-        """Refuse a table that is gone, or that the current user may not filter with.
+        """Refuse a table that can't be used, or that the current user may not filter with.
 
         :return: see `_get_rows_env`
-        :raise AccessError: if the user may not read these records
-        :raise UserError: if the app was uninstalled, a field is gone, or the table is archived
+        :raise AccessError: the user may not read these records
+        :raise UserError: the app is not installed, a field does not exist, or the table is archived
         """
         self.ensure_one()
         table = self.sudo()
@@ -215,7 +218,7 @@ class DirectmailDataTable(models.Model):
         if not table.active:
             raise UserError(self.env._("The data table %s is no longer in use.", table.name))
         if table.company_id and table.company_id not in self.env.companies:
-            # Not named: the user may not even know that it is there.
+            # Without the table's name, because the user may not see tables of other companies.
             raise AccessError(self.env._("This data table belongs to another company."))
         for name in PATHS:
             if table[name]:
@@ -223,7 +226,7 @@ class DirectmailDataTable(models.Model):
         return self._get_rows_env()
 
     def _check_not_technical(self):
-        """Refuse a table of a model that is none of people: those are never read.
+        """Refuse tables of technical models (`engine.technical`), which are never read.
 
         :raise UserError: naming the table
         """
@@ -242,7 +245,7 @@ class DirectmailDataTable(models.Model):
         """Tell whether the current user may filter people with this table."""
         try:
             self._check_usable()
-        except UserError:  # AccessError and ValidationError are such, too
+        except UserError:  # includes AccessError and ValidationError
             return False
         return True
 
@@ -266,7 +269,7 @@ class DirectmailDataTable(models.Model):
         return super()._update_field_translations(field_name, translations, digest, source_lang)
 
     def copy_data(self, default=None):
-        # A copy belongs to whoever makes it, and is open to nobody yet.
+        # A copy belongs to the current company. Without settings, it is not open.
         default = {"company_id": self.env.company.id, **(default or {})}
         vals_list = super().copy_data(default)
         if "name" not in default:
@@ -275,9 +278,9 @@ class DirectmailDataTable(models.Model):
         return vals_list
 
     def _check_not_preset(self):
-        """Refuse to change what all companies share.
+        """Refuse users' changes to presets, which all companies share.
 
-        :raise AccessError: with what to do instead
+        :raise AccessError: the message says what to do instead
         """
         if not self.env.su and any(table.preset for table in self):
             raise AccessError(
@@ -288,14 +291,14 @@ class DirectmailDataTable(models.Model):
             )
 
     def _check_decided(self, names):
-        """Check that whoever decides what a table reads may read it.
+        """Check that the current user may read what the table reads after their change.
 
-        Where the table is open, it is from now on read with their rights. What reads it with the
-        rights of somebody else waits for that person: its counts would tell of rows that only they
-        may read.
+        An open table is read with the current user's rights from now on. Audiences and models of
+        other owners wait for these (`_wait_for_owner`), because their counts would tell the current
+        user about rows that only the owner may read.
 
-        :param names: of the fields that were written
-        :raise AccessError: if the current user may not
+        :param names: names of the fields that were written
+        :raise AccessError: the current user may not read the table
         """
         if self.env.su or not READ & set(names):
             return

@@ -6,10 +6,10 @@ from ...groups import GROUP_ADMIN
 
 
 class DirectmailDataTableSetting(models.Model):
-    """What a company has decided about a data table: whether it is offered, and what is open.
+    """What a company has decided about a data table: archived, opened, and which fields are ticked.
 
-    Only the product writes it, when somebody saves the data table (`_decide_opening`): whoever
-    opens a data table lends their own rights, and nobody else's.
+    Only the code of `directmail.data.table` writes it (`_inverse_active`, `_decide_opening`), so
+    that a user who opens a data table lends their own rights and not another user's.
     """
 
     _name = "directmail.data.table.setting"
@@ -37,7 +37,7 @@ class DirectmailDataTableSetting(models.Model):
     _company_unique = models.UniqueIndex("(table_id, company_id)")
 
     def _check_fields(self):
-        """Refuse ticked fields of another model, hidden ones, and secrets.
+        """Refuse ticked fields of another model, with groups, or that `check_told` refuses.
 
         :raise ValidationError: naming the field
         """
@@ -63,10 +63,10 @@ class DirectmailDataTableSetting(models.Model):
                 raise ValidationError(str(error)) from error
 
     def _get_opener_env(self, env):
-        """Return an environment with the rights of who opened the table, in this company only.
+        """Return an environment with the rights of `opened_by_id`, limited to this company.
 
-        :param env: of whoever wants to use the table, whose language and calendar stay
-        :raise AccessError: if those rights are gone: the table then counts as closed
+        :param env: of the user who filters with the table; its language and time zone are kept
+        :raise AccessError: the opener has lost these rights; the table then counts as closed
         """
         self.ensure_one()
         setting = self.sudo()
