@@ -7,11 +7,11 @@ from ...directmail import const, permissions
 from ...directmail.errors import DirectMailError
 from ...privacy.address import normalise
 
-#: what decides which DirectMail account an account talks to
+#: fields that say which DirectMail account is called; a user's write deactivates the account
 _IDENTITY = frozenset(
     ("region", "connection", "endpoint", "credentials", "access_key_id", "ram_role")
 )
-#: what decides how many mails may go out now
+#: fields that limit how many mails may be sent now; a write triggers the sending cron
 _LIMITS = frozenset(("daily_quota", "quota_reserve", "threads"))
 
 
@@ -201,13 +201,16 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _settle(self, vals):
-        """Return field values as they are stored: with one way to DirectMail, and plain domains."""
+        """Return the values to store: connection and endpoint agree, domains are normalised.
+
+        :raise ValidationError: `test_domains` contains something else
+        """
         return self._settle_domains(self._settle_connection(vals))
 
     def write(self, vals):
         tests = self.filtered(lambda account: account.connection == "test")
         if tests and self._leaves_test_endpoint(vals):
-            # An account without its test endpoint talks to DirectMail.
+            # Without its test endpoint, a test account connects through the public endpoint.
             tests.write({**vals, "connection": "public"})
             return (self - tests).write(vals)
         vals = self._settle(vals)
@@ -216,10 +219,11 @@ class DirectmailAccount(models.Model):
             for account in self.sudo():
                 account.cron_id.name = account._cron_name()
         if _LIMITS & set(vals):
-            # Whoever waits for the next day may have room now.
+            # Tasks that wait for the next day's quota may be able to go on with the new limits.
             self._trigger_sending()
         if not self.env.su and _IDENTITY & set(vals):
-            # Templates, senders and tags belong to one DirectMail account in one region.
+            # Templates, senders and tags exist in one DirectMail account and region only, so an
+            # administrator has to activate the account again. sudo(): `state` is guarded.
             self.sudo().filtered(lambda account: account.state == "active").write(
                 {"state": "draft", "state_message": False}
             )
@@ -241,9 +245,9 @@ class DirectmailAccount(models.Model):
     # === ACTIONS === #
 
     def action_test_connection(self):
-        """Ask DirectMail for quota, health and permissions, and show what it says.
+        """Show quota, health and permissions at DirectMail, and check the public address.
 
-        :raise UserError: one sentence that says what is wrong and how to mend it
+        :raise UserError: a call to DirectMail fails; the message says why and what to do
         """
         self.ensure_one()
         self.check_access("write")
@@ -280,7 +284,11 @@ class DirectmailAccount(models.Model):
         )
 
     def action_activate(self):
-        """Let this account send from this very database."""
+        """Let this account send from this database, which `database_identity` identifies.
+
+        :raise UserError: the master key, the public address or the account's health rules it out,
+            or a call to DirectMail fails
+        """
         self.ensure_one()
         self.check_access("write")
         self._check_key()
@@ -306,7 +314,7 @@ class DirectmailAccount(models.Model):
         self._trigger_sending()
 
     def action_open_master_key(self):
-        """Open the page that says which master key is whose, and what to do about it."""
+        """Open the dialog about the master keys of the server and of the data."""
         self.check_access("write")
         return self.env["directmail.rekey.start"].action_open()
 
@@ -338,7 +346,10 @@ class DirectmailAccount(models.Model):
         )
 
     def _trigger_sending(self, at=None):
-        """Wake the sending cron of these accounts, now or at a time (naive UTC)."""
+        """Trigger the sending cron (`cron_id`) of these accounts.
+
+        :param at: when (naive UTC); by default now
+        """
         for account in self.sudo():
             account.cron_id._trigger(at)
 
@@ -349,20 +360,21 @@ class DirectmailAccount(models.Model):
             "params": {
                 "message": message,
                 "type": kind,
-                # A warning says what to do, which takes longer to read than it would be shown.
+                # A warning says what to do next: the web client would hide it after seconds.
                 "sticky": kind == "warning",
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
 
     # === PERMISSIONS AT DIRECTMAIL === #
-    # What RAM lets an account's credentials do, and what they need.
+    # Which operations RAM allows an account's credentials, and which ones the account needs.
 
     def _get_features(self):
-        """Return the features that this account uses: a set of names in `permissions.FEATURES`."""
+        """Return the names in `permissions.FEATURES` that this account uses, as a set."""
         self.ensure_one()
         features = {"sending", "results", "lists", "first_contact"}
-        # Templates are linked by hand where mails carry their text and RAM denies the operations.
+        # With `content_mode` "body" and without the template operations, users link templates by
+        # hand, so the operations are not needed.
         operations = self._get_behavior("template_operations")
         if self.content_mode == "template" or operations == "available":
             features.add("templates")
@@ -372,12 +384,12 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _check_actions(self, client, actions):
-        """Try operations without their parameters, so that none is carried out.
+        """Call operations without parameters, so that DirectMail carries none of them out.
 
         :param client: a `directmail.client.DirectMailClient`
         :param actions: names of operations
-        :return: (those that RAM denies, those that DirectMail does not offer), as lists of names
-        :raise DirectMailError: where that can't be told
+        :return: (names that RAM denies, names that DirectMail does not offer), two lists
+        :raise DirectMailError: a call failed for another reason
         """
         answers = {action: client.check_action(action) for action in actions}
         return tuple(
@@ -387,7 +399,10 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _explain_actions(self, denied, missing):
-        """Say which operations can't be called and what to do; an empty text if all can."""
+        """Return which operations can't be called and what to do, "" if there are none.
+
+        :param denied, missing: names of operations, from `_check_actions`
+        """
         sentences = []
         if denied:
             sentences.append(
@@ -405,7 +420,7 @@ class DirectmailAccount(models.Model):
         return " ".join(sentences)
 
     def _explain_permissions(self, client):
-        """Say which operations in use can't be called; an empty text if all can."""
+        """Return which operations of `_get_features` can't be called, "" if all can."""
         actions = permissions.get_checkable(self._get_features())
         return self._explain_actions(*self._check_actions(client, actions))
 
@@ -446,11 +461,13 @@ class DirectmailAccount(models.Model):
     # === TEST MAILS === #
 
     def _ensure_test_tag(self):
-        """Make the tag of this database's test mails, which keeps them out of tasks' results.
+        """Return the name of this database's tag for test mails, created if it is missing.
 
+        The tag keeps test mails out of the results of email tasks.
+
+        :return: "" if DirectMail's limit of tags is reached
         :rtype: str
-        :return: its name; "" where DirectMail has no room for another tag
-        :raise UserError: if DirectMail can't be asked
+        :raise UserError: the call to DirectMail fails
         """
         name = f"{self.env['directmail.task']._get_tag_prefix()}test"
 
@@ -460,7 +477,7 @@ class DirectmailAccount(models.Model):
             try:
                 client.create_tag(name, self.env._("Test mails"))
             except DirectMailError as error:
-                # Mails need no tag, and an email task's would be worse than none.
+                # A mail needs no tag; with a task's tag, it would count in the task's results.
                 if error.kind != "quota":
                     raise
                 return ""

@@ -5,7 +5,7 @@ from ...groups import GROUP_ADMIN
 
 
 class DirectmailAccount(models.Model):
-    """What an account's DirectMail is known, or assumed, to do."""
+    """Behaviors of DirectMail for an account: observed by First contact, or else assumed."""
 
     _inherit = "directmail.account"
     _guarded_fields = frozenset(("first_contact_offered",))
@@ -17,13 +17,13 @@ class DirectmailAccount(models.Model):
     first_contact_state = fields.Selection(
         selection="_selection_first_contact", compute="_compute_first_contact_state"
     )
-    # Recommended once, before the account's first email task, and never again.
+    # Set when First contact was recommended: once, before the account's first email task.
     first_contact_offered = fields.Boolean(readonly=True, copy=False)
 
     def _get_behaviors(self):
-        """Return how this account's DirectMail behaves: what was found, else what is assumed.
+        """Return the observed value of each behavior, or else its assumed value.
 
-        One read of the database: meant to be called once a run, not once a mail.
+        It takes one SELECT, so call it once a run, not once a mail.
 
         :return: {name: value}, as in `directmail.behaviors`
         :rtype: dict
@@ -47,7 +47,7 @@ class DirectmailAccount(models.Model):
         return self._get_behaviors()[name]
 
     def _observe(self, step, **values):
-        """Write down what a step found out, and act on it.
+        """Store what a step of First contact observed, and adapt `content_mode`.
 
         :param str step: one of `directmail.behaviors.STEPS`
         :param values: {name of a behavior: value}
@@ -65,9 +65,9 @@ class DirectmailAccount(models.Model):
         self._adapt_content_mode(_takes_templates(before), _takes_templates(self._get_behaviors()))
 
     def _adapt_content_mode(self, before, now):
-        """Have Odoo fill in the content where DirectMail takes no templates, and as long as so.
+        """Set `content_mode` to "body" if DirectMail takes no templates, back if it does again.
 
-        What an administrator chose is only changed by what was found.
+        It is set back only if `before` is False: otherwise an administrator has chosen "body".
 
         :param bool before, now: whether DirectMail takes templates
         """
@@ -88,7 +88,7 @@ class DirectmailAccount(models.Model):
         self.sudo().message_post(body=message)
 
     # === FIRST CONTACT === #
-    # The way from an account to its first contact.
+    # Fields and buttons of an account about its `directmail.first.contact`.
 
     @api.model
     def _selection_first_contact(self):
@@ -101,7 +101,7 @@ class DirectmailAccount(models.Model):
             account.first_contact_state = account.sudo().first_contact_ids.state or "todo"
 
     def action_first_contact(self):
-        """Open the page on which an administrator finds out how DirectMail behaves."""
+        """Open the account's First contact, created if it has none."""
         self.ensure_one()
         self.check_access("write")
         contact = self.env["directmail.first.contact"]._open(self)
@@ -114,7 +114,10 @@ class DirectmailAccount(models.Model):
         }
 
     def _offers_first_contact(self):
-        """Tell whether First contact is to be recommended now; it then never is again."""
+        """Tell whether to recommend First contact now, and remember that it was recommended.
+
+        It is recommended once, before the first planned task of an account that sends real mail.
+        """
         self.ensure_one()
         account = self.sudo()
         if account.test_mode or account.first_contact_offered or account.first_contact_ids:
@@ -129,7 +132,7 @@ class DirectmailAccount(models.Model):
 def _takes_templates(behaviors):
     """Tell whether mails can be sent with approved templates.
 
-    :param dict behaviors: of `_get_behaviors`
+    :param dict behaviors: from `_get_behaviors`
     """
     return (
         behaviors["template_senders"] == "all" and behaviors["template_operations"] == "available"

@@ -12,14 +12,14 @@ from ...directmail.outside import is_allowed
 from ...directmail.public_address import find_host_problem
 
 _logger = logging.getLogger(__name__)
-#: hosts inside the server's own network that users may have it call, for tests
+#: server option: hosts in the server's own network that accounts may call, for tests
 CONFIG_OPTION = "directmail_test_endpoints"
 ENVIRONMENT_VARIABLE = "DIRECTMAIL_TEST_ENDPOINTS"
 _INSIDE = ("local_name", "bare_name", "private")
 
 
 class DirectmailAccount(models.Model):
-    """Calling DirectMail on behalf of an account, and saying what its answers mean."""
+    """Call DirectMail for an account, and explain its errors to users."""
 
     _inherit = "directmail.account"
 
@@ -55,7 +55,7 @@ class DirectmailAccount(models.Model):
         return self._make_client(**self._get_credentials())
 
     def _make_client(self, **credentials):
-        """Return a client for this account's endpoint with any credentials.
+        """Return a client for this account's endpoint with the given credentials.
 
         :param credentials: as `_get_credentials` returns them
         """
@@ -73,7 +73,7 @@ class DirectmailAccount(models.Model):
         )
 
     def _get_endpoint(self):
-        """Return (host and port, protocol) of the service that this account talks to."""
+        """Return (host with its port if there is one, protocol) that this account calls."""
         if not self.endpoint:
             return endpoints.get_host(self.connection, self.region), "https"
         return endpoints.read_endpoint(self.endpoint)[:2]
@@ -82,7 +82,7 @@ class DirectmailAccount(models.Model):
     def _get_seconds(self, name, default):
         """Return a system parameter of this addon that is a number of seconds, 0 or more.
 
-        :param float default: for a parameter that is not set, or is anything else
+        :param float default: returned if the parameter is not set or not such a number
         """
         value = self.env["ir.config_parameter"].sudo().get_param(f"email_marketing_dm.{name}")
         if not value:
@@ -99,10 +99,10 @@ class DirectmailAccount(models.Model):
         return default
 
     def _call(self, function):
-        """Call DirectMail for a user who waits for it.
+        """Return the result of a function that calls DirectMail.
 
         :param function: called with the client
-        :raise UserError: with one sentence that says what to do next
+        :raise UserError: instead of a DirectMailError; the message says what to do next
         """
         self.ensure_one()
         try:
@@ -111,7 +111,7 @@ class DirectmailAccount(models.Model):
             raise UserError(self._explain(error)) from error
 
     def _explain(self, error):
-        """Say in the user's words what a `DirectMailError` means and what to do next."""
+        """Return what a `DirectMailError` means and what to do next, for users."""
         if error.kind == "unreachable" and self._is_endpoint_foreign():
             return self.env._(
                 "DirectMail can't be reached at %s. Check the test endpoint. If it is inside this"
@@ -171,7 +171,7 @@ class DirectmailAccount(models.Model):
         )
 
     def _explain_permission(self, error):
-        """Say which operation RAM denies, where DirectMail was asked for one."""
+        """Return which operation RAM denies, if the error names it, and what to do."""
         if error.code == "InvalidIP.NotFound":
             return self.env._(
                 "Alibaba Cloud does not accept calls from this server's IP address. Ask your"
@@ -206,9 +206,9 @@ class DirectmailAccount(models.Model):
         self.env["directmail.sender"].sudo()._synchronise(self, addresses)
 
     # === ENDPOINT === #
-    # By which way an account reaches DirectMail, or that it is for tests.
+    # Whether an account calls DirectMail (public or VPC endpoint) or a test endpoint.
     #
-    # Mail is real unless somebody chose *Test endpoint*; a host of DirectMail itself can't be one.
+    # Mails are real unless `connection` is "test", for which DirectMail's own hosts are refused.
 
     @api.depends("connection")
     def _compute_test_mode(self):
@@ -282,11 +282,11 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _is_host_allowed(self, url):
-        """Tell whether the server's configuration lets users have it call a host in its network.
+        """Tell whether CONFIG_OPTION or ENVIRONMENT_VARIABLE allows calls to a URL's host.
 
         Other hosts that a user typed are called at public addresses only: see `directmail.outside`.
 
-        :param str url: of what is to be called
+        :param str url: the URL to be called
         """
         hosts = config.get(CONFIG_OPTION)
         return is_allowed(url, os.environ.get(ENVIRONMENT_VARIABLE) if hosts is None else hosts)
@@ -296,10 +296,11 @@ class DirectmailAccount(models.Model):
         return self._is_host_allowed(f"{protocol}://{endpoint}")
 
     def _is_endpoint_foreign(self):
-        """Tell whether a user typed an endpoint that nobody vouches for.
+        """Tell whether `endpoint` is neither allowed by the server nor certainly DirectMail's.
 
-        Such an endpoint is called at public addresses only, and whatever answers there is told in
-        the same words as no answer. DirectMail itself may have private addresses (in a VPC).
+        A user may have typed any host. So it is called at public addresses only, and an answer that
+        is not DirectMail's is reported in the same words as no answer. DirectMail's own hosts are
+        exempt, because they have private addresses in a VPC.
         """
         if not self.endpoint or self._is_own_endpoint_allowed():
             return False
@@ -308,15 +309,15 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _leaves_test_endpoint(self, vals):
-        """Tell whether values empty the endpoint and say of no other connection."""
+        """Tell whether values empty `endpoint` without setting `connection`."""
         return "endpoint" in vals and not vals["endpoint"] and "connection" not in vals
 
     @api.model
     def _settle_connection(self, vals):
-        """Return values in which connection and endpoint agree.
+        """Return values in which `connection` and `endpoint` agree.
 
-        Without a connection, an endpoint says it: DirectMail's own hosts are real, all others are
-        for tests. A known host of DirectMail becomes its region and way.
+        An endpoint without a connection sets it: "public" for DirectMail's hosts, "test" for all
+        others. A known host of DirectMail is replaced by its connection and region.
         """
         if "endpoint" not in vals:
             if vals.get("connection") in (endpoints.PUBLIC, endpoints.VPC):

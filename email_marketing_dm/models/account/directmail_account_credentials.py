@@ -10,26 +10,26 @@ from ...directmail import endpoints
 from ...groups import GROUP_ADMIN
 from ...privacy.keys import WrongKeyError
 
-#: lets accounts use the rights that the server itself has at Alibaba Cloud
+#: server option: accounts may use the server's own credentials at Alibaba Cloud (SERVER_KINDS)
 CONFIG_OPTION = "directmail_server_credentials"
 ENVIRONMENT_VARIABLE = "DIRECTMAIL_SERVER_CREDENTIALS"
-#: host and port that answer instead of the ECS metadata service; only the server can set it
+#: server option, not for users: host and port to call instead of the ECS metadata service
 METADATA_OPTION = "directmail_metadata_host"
 METADATA_VARIABLE = "DIRECTMAIL_METADATA_HOST"
 SERVER_KINDS = ("ecs", "chain")
-# Becomes part of a path at the metadata service, so it must not lead anywhere else.
+# The role becomes part of a path at the metadata service: no character may change that path.
 _ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-#: an STS token is valid for one hour by default, so an earlier warning would say nothing
+#: an STS token is valid for one hour by default, so an earlier warning would come at once
 WARN_BEFORE = timedelta(minutes=30)
 
 
 class DirectmailAccount(models.Model):
-    """With which credentials an account signs its calls.
+    """The credentials with which an account signs its calls.
 
-    An AccessKey and a temporary (STS) key are entered and stored sealed. The role of the ECS
-    instance and the SDK's credential chain are the server's own: they give whoever may edit
-    accounts the server's rights, so only the server's configuration can allow them.
+    An AccessKey and a temporary (STS) key are entered by users and stored encrypted with the master
+    key. The role of the ECS instance and the SDK's credential chain belong to the server: users who
+    may edit accounts get the server's rights, so only its configuration can allow them.
     """
 
     _inherit = "directmail.account"
@@ -107,7 +107,7 @@ class DirectmailAccount(models.Model):
         key = self.env["directmail.keyring"]._get_master_key()
         for account in self:
             if account.access_key_secret:
-                # The user may write the secret; what it is stored as can be written by nobody.
+                # sudo(): write access to the secret was checked; the stored fields are guarded.
                 account.sudo().write(
                     {
                         "access_key_secret_sealed": key.encrypt(account.access_key_secret.strip()),
@@ -120,7 +120,7 @@ class DirectmailAccount(models.Model):
         for account in self:
             if account.security_token:
                 sealed = key.encrypt(account.security_token.strip())
-                # As for the secret above.
+                # sudo(): as in `_inverse_access_key_secret`.
                 account.sudo().write({"security_token_sealed": sealed, "token_warned": False})
 
     @api.depends("credentials", "access_key_secret_sealed", "security_token_sealed")
@@ -155,7 +155,7 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _allows_server_credentials(self):
-        """Tell whether the server's configuration lets accounts use the server's own rights."""
+        """Tell whether CONFIG_OPTION or ENVIRONMENT_VARIABLE allows the server's credentials."""
         setting = config.get(CONFIG_OPTION) or os.environ.get(ENVIRONMENT_VARIABLE) or ""
         return str2bool(str(setting), False)
 
@@ -167,10 +167,10 @@ class DirectmailAccount(models.Model):
         )
 
     def _get_credentials(self):
-        """Return the keyword arguments of `DirectMailClient` that say who calls.
+        """Return the credentials as keyword arguments of `DirectMailClient`.
 
         :rtype: dict
-        :raise UserError: if something is missing, not allowed, or sealed with another master key
+        :raise UserError: a value is missing, not allowed, or encrypted with another master key
         """
         self.ensure_one()
         if self.credentials in SERVER_KINDS:
@@ -193,9 +193,9 @@ class DirectmailAccount(models.Model):
         }
 
     def _unseal(self, sealed):
-        """Return a secret in clear.
+        """Decrypt a stored secret.
 
-        :raise UserError: if it was sealed with another master key
+        :raise UserError: it was encrypted with another master key
         """
         key = self.env["directmail.keyring"]._get_master_key()
         try:
@@ -211,7 +211,8 @@ class DirectmailAccount(models.Model):
             ) from error
 
     def _get_server_credential(self):
-        # Checked again at use: a restored database may say what this server does not allow.
+        # Besides `_check_credentials`, because a restored database may contain a choice that this
+        # server does not allow.
         if not self._allows_server_credentials():
             raise UserError(self._explain_not_allowed())
         if self.test_mode and endpoints.read_endpoint(self.endpoint)[2] not in _LOOPBACK:
@@ -230,7 +231,7 @@ class DirectmailAccount(models.Model):
         return get_server_credential("ecs", self.sudo().ram_role or None, host)
 
     def _get_credentials_mark(self):
-        """Return what changes when the credentials are replaced. It contains nothing in clear."""
+        """Return a tuple without clear secrets that differs after the credentials were replaced."""
         account = self.sudo()
         return (
             account.credentials,
@@ -243,21 +244,21 @@ class DirectmailAccount(models.Model):
     def _replace_key(self, values):
         """Use another key of the same DirectMail account at once, without deactivating.
 
-        :param dict values: fields of this model; the new key was tried before
+        :param dict values: fields of this model; the caller has tested the new key
         """
         self.ensure_one()
-        # As superuser, because write() deactivates an account whose key a user edits; the wizard
-        # has checked write access and the key.
+        # sudo(), because write() deactivates an account if a user changes its key; the wizard has
+        # checked write access and the key.
         self.sudo().write({**values, "token_warned": False})
         self.sudo().message_post(
             body=self.env._("%s replaced the AccessKey.", self.env.user.name),
             author_id=self.env.user.partner_id.id,
         )
 
-    # Temporary keys end ---------------------------------------------------------------------
+    # Expiry of temporary keys ---------------------------------------------------------------
 
     def _get_credentials_warning(self):
-        """Return the sentence on a temporary key that ends soon or has ended, else False."""
+        """Return a warning if the temporary key ended or ends within WARN_BEFORE, else False."""
         account = self.sudo()
         ends = account.token_expires_at
         now = fields.Datetime.now()
@@ -277,7 +278,7 @@ class DirectmailAccount(models.Model):
         )
 
     def _warn_of_expiry(self):
-        """Tell the account's followers, once for each temporary key, that it ends soon."""
+        """Post the expiry warning to the account's followers, once for each temporary key."""
         self.ensure_one()
         account = self.sudo().with_context(lang=self.company_id.partner_id.lang)
         warning = not account.token_warned and account._get_credentials_warning()

@@ -19,23 +19,24 @@ from ...privacy.tokens import make_token, read_token
 from ..delivery.directmail_poll import LISTS
 
 ADDRESS_KIND = "push"
-# Certificates change rarely, and a push has to be answered within milliseconds.
+# Cache certificates, because they change rarely and a push must be answered within milliseconds.
 CERTIFICATE_SECONDS = 3600
 _certificates = {}
-# What a push is checked with: of the account the id, its company, the address and the token that
-# EventBridge's rule has; the master key and the database's UUID, which its events are read with.
+# What a push is checked with: id and company id of the account; URL and token that EventBridge's
+# rule must have; master key and database UUID, which decode the tokens in the events.
 PushTarget = namedtuple(
     "PushTarget", "account_id company_id url token test_mode master_key database_uuid"
 )
 _logger = logging.getLogger(__name__)
-# What is wrong with the account or its line: the other records could not be read either, and
-# waiting for each of them would be at the cost of other accounts.
+# Account or network error: stop polling this account. Its other records would fail too, and the
+# time-out of each would delay the other accounts.
 TROUBLE = ("credentials", "clock", "unreachable", "not_directmail", "throttled", "server")
+# A task whose last mail went out more than QUICKLY ago is read only once per SLOWLY.
 QUICKLY, SLOWLY = timedelta(hours=6), timedelta(hours=1)
 
 
 class DirectmailAccount(models.Model):
-    """Having DirectMail push its events here, by way of EventBridge."""
+    """Receive DirectMail's events through EventBridge, and poll its records."""
 
     _inherit = "directmail.account"
     _guarded_fields = frozenset(("push_generation",))
@@ -75,7 +76,8 @@ class DirectmailAccount(models.Model):
 
     @api.depends("public_url", "push_generation")
     def _compute_push(self):
-        # Addresses made with another key would lead nowhere, and the page must open all the same.
+        # Leave them empty without the data's master key: with another key they would lead nowhere,
+        # and an exception would keep the form from opening.
         keyring = self.env["directmail.keyring"]
         key = None if keyring._find_problem() else keyring._get_master_key()
         uuid = get_database_uuid(self.env)
@@ -122,13 +124,13 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _find_push_target(self, address):
-        """Return what a push to an address is checked with, read in one statement of SQL.
+        """Return what a push to an address is checked with, read by one SQL statement.
 
-        This runs for every event of every mail, so no record is read.
+        This runs for every event of every mail, so it does not use the ORM.
 
-        :param str address: the last part of the called URL
-        :rtype: PushTarget, or None for an address that was made for no account
-        :raise MasterKeyProblem: if this server can't tell
+        :param str address: last segment of the called URL
+        :rtype: PushTarget, or None if the address belongs to no account
+        :raise MasterKeyProblem: this server has no usable master key, or not that of the data
         """
         keyring, uuid = self.env["directmail.keyring"], get_database_uuid(self.env)
         key = keyring._find_host_key() or keyring._get_master_key()
@@ -143,7 +145,7 @@ class DirectmailAccount(models.Model):
             )
         )
         if not rows or not rows[0][0]:
-            keyring._get_master_key()  # says why, or settles that this key is the data's
+            keyring._get_master_key()  # raises, or records this key as the data's
             return self._find_push_target(address) if not rows else None
         [(_known, company_id, public_url, generation, connection)] = rows
         if not company_id:
@@ -153,9 +155,9 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _get_certificate(self, url):
-        """Return the bytes at a URL, remembered for an hour.
+        """Return the bytes at a URL, cached for an hour.
 
-        :param str url: one of EventBridge's, or of a test on this machine
+        :param str url: of a certificate of EventBridge, or of a test on this machine
         :raise OSError: they can't be read
         """
         if urlsplit(url).hostname in LOOPBACK and not self._is_host_allowed(url):
@@ -165,7 +167,7 @@ class DirectmailAccount(models.Model):
             content = b""
             with requests.get(url, timeout=5, allow_redirects=False, stream=True) as response:
                 response.raise_for_status()
-                # Errors on the way are told as OSError by this, not by reading `response.raw`.
+                # iter_content() raises network errors as OSError, reading `response.raw` doesn't.
                 for piece in response.iter_content(4096):
                     content += piece
                     if len(content) > CERTIFICATE_MAX:
@@ -178,14 +180,14 @@ class DirectmailAccount(models.Model):
     # === ACTIONS === #
 
     def action_renew_push_token(self):
-        """Make the token worthless that somebody may have seen."""
+        """Replace the token for events, for example because somebody may have seen it."""
         self.check_access("write")
         for account in self.sudo():
             account.push_generation += 1
         return True
 
     def action_enable_push(self):
-        """Have DirectMail hand its events to EventBridge."""
+        """Switch on at DirectMail that it hands its events to EventBridge."""
         self.ensure_one()
         self.check_access("write")
         self._call(lambda client: client.set_events(True))
@@ -197,9 +199,9 @@ class DirectmailAccount(models.Model):
         )
 
     def action_test_push(self):
-        """Call our own address, as EventBridge will, and say whether it leads here.
+        """Call the account's address for events and show whether it leads to this database.
 
-        :raise UserError: if it doesn't, with what came instead
+        :raise UserError: it doesn't, or it can't be checked
         """
         self.ensure_one()
         self.check_access("write")
@@ -207,8 +209,8 @@ class DirectmailAccount(models.Model):
         self._check_public_url_usable()
         anywhere = self.test_mode and self._is_host_allowed(self.push_url)
         answer = fetch(self.push_url, b"test", anywhere=anywhere)
-        # What is not signed is refused, and only our own page refuses in this way. Whatever else
-        # answers is told in the same words as no answer.
+        # Our route refuses an unsigned request with 403 and this text. All other answers are
+        # reported in the same words as no answer, so that users can't explore other hosts.
         if (answer.status, answer.text) != (403, "unsigned"):
             raise UserError(
                 self.env._(
@@ -231,10 +233,10 @@ class DirectmailAccount(models.Model):
         )
 
     # === POLLING === #
-    # Asking DirectMail what became of the mails, who unsubscribed and who complained.
+    # Fetching delivery results, unsubscribers, complaints and invalid addresses from DirectMail.
 
     def _poll(self):
-        """Read on in this account's records, the longest unread first, within its budget."""
+        """Read this account's records, least recently read first, in at most `poll_calls` calls."""
         self.ensure_one()
         if self.state == "active" and not self._is_armed():
             return
@@ -251,12 +253,12 @@ class DirectmailAccount(models.Model):
                 _logger.warning("DirectMail account %s: %s", self.id, error)
                 if getattr(error.__cause__, "kind", None) in TROUBLE:
                     break
-                # The key may be allowed to read some records and not others.
+                # Go on after other errors: RAM may allow the key to read the other records.
             if calls <= 0 or cron and not self.env["ir.cron"]._commit_progress():
                 break
 
     def _order_for_polling(self):
-        """Return these accounts, the longest unread first."""
+        """Return these accounts, least recently polled first."""
         rows = self.env["directmail.poll"]._read_group(
             [("account_id", "in", self.ids)], ["account_id"], ["read_at:max"]
         )
@@ -264,10 +266,10 @@ class DirectmailAccount(models.Model):
         return self.sorted(lambda account: read_at.get(account, datetime.min))
 
     def _get_unsettled_tasks(self):
-        """Return the tasks whose mails have no outcome yet, the longest unread first.
+        """Return the tasks with mails without an outcome, least recently read first.
 
-        What has no outcome after hours is looked for once an hour only. Whatever a user has begun
-        to read is read to its end.
+        A task whose last mail is older than QUICKLY is left out if it was read within SLOWLY. A
+        window of records that was begun is read to its end, whatever the task's outcomes.
         """
         now = fields.Datetime.now()
         task = self.env["directmail.task"]
@@ -292,7 +294,7 @@ class DirectmailAccount(models.Model):
 
 
 def make_push_address(master_key, database_uuid, account_id, public_url, generation):
-    """Return (address for events, token) of an account."""
+    """Return (URL, token) that EventBridge's rule for an account must have."""
     address = make_token(master_key, database_uuid, ADDRESS_KIND, account_id)
     token = make_token(master_key, database_uuid, f"{ADDRESS_KIND}-{generation}", account_id)
     return f"{(public_url or '').rstrip('/')}/directmail/events/{address}", token

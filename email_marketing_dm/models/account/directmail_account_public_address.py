@@ -14,28 +14,29 @@ SCOPE = "email_marketing_dm-here"
 
 
 class DirectmailAccount(models.Model):
-    """Whether the public address leads to this database, as Odoo finds a database by the host only.
+    """Check that the public address leads to this database.
 
-    A link can't name the database: routes of this addon are unknown to Odoo until it has found one.
+    Odoo chooses the database of an anonymous request by its host. A link can't name the database,
+    because Odoo knows this addon's routes only after it has chosen one.
     """
 
     _inherit = "directmail.account"
 
     @api.model
     def _sign_here(self, nonce):
-        """Return what this database, and no other, answers to a number (see `controllers/here.py`).
+        """Return the answer to a nonce that only this database gives (see `controllers/here.py`).
 
         :rtype: str
         """
         return hmac(self.env(su=True), SCOPE, nonce)
 
     def _check_public_address(self):
-        """Fetch a page of this database through the public address. Takes at most some seconds.
+        """Fetch a page of this database through the public address, which may take seconds.
 
-        Nothing of what answers is shown or kept. In test mode nobody is asked but hosts that the
-        server's configuration allows.
+        No part of the answer is shown or stored. In test mode only hosts that the server's
+        configuration allows are called.
 
-        :return: ("ok", "unchecked" or "problem", sentence that says what to set)
+        :return: ("ok", "unchecked" or "problem"; the sentence for the user, with what to change)
         :rtype: tuple[str, str]
         """
         self.ensure_one()
@@ -66,7 +67,8 @@ class DirectmailAccount(models.Model):
                 host,
             )
         if not self.test_mode and not is_usual(url):
-            # What stands at a port of one's choice is nobody's business.
+            # The same sentence for all failures: by different ones, users could explore the ports
+            # of other hosts.
             return self.env._(
                 "%s can't be reached from this server, or leads to something else. Check the"
                 " address, the firewall, and the web server in front of Odoo.",
@@ -129,7 +131,7 @@ class DirectmailAccount(models.Model):
         )
 
     # === TEST OF THE PUBLIC ADDRESS === #
-    # The address that every mail leads back to: recipients anywhere must be able to reach it.
+    # The links of every mail lead to the public address, so all recipients must reach it.
 
     @api.constrains("public_url")
     def _check_public_url(self):
@@ -141,11 +143,11 @@ class DirectmailAccount(models.Model):
                     raise ValidationError(message)
 
     def _check_public_url_usable(self):
-        """Refuse to send real mail whose links lead nowhere. In test mode any address will do.
+        """Refuse a public address that recipients can't reach.
 
-        The address is judged by its text; nothing is fetched.
+        Only the text of the address is checked. In test mode any well-formed address will do.
 
-        :raise UserError: with what to do about it
+        :raise UserError: the message says what to do
         """
         self.ensure_one()
         message = self._explain_public_url()

@@ -14,17 +14,17 @@ from ...engine.dispatcher import Dispatcher, is_passing
 
 _logger = logging.getLogger(__name__)
 
-# An Odoo cron is given about ten seconds a run; outside a cron this is the longest one.
+# Longest run outside a cron; Odoo gives a cron about ten seconds.
 RUN_SECONDS = 600
-# Nothing is sent while one run ends and the next one begins. So a run goes on for so long, if
-# nobody else waits for the cron's thread.
+# Longest run of a cron while `_may_go_on`: prolonged, because between two runs nothing is sent.
 LONGEST_SECONDS = 40
 
 
 class DirectmailAccount(models.Model):
     """The sending cron: one per account, so that accounts send side by side.
 
-    And what keeps it from sending: a copied database, a refused account, a used-up quota.
+    It does not send from a copied database, for an account that DirectMail refuses, or without
+    quota.
     """
 
     _inherit = "directmail.account"
@@ -44,7 +44,7 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _cron_send(self, account_id):
-        """Start what is due, send for as long as the cron may, and see to it that it goes on."""
+        """Start due tasks, send until the cron's time is up, and schedule the next run."""
         account = self.browse(account_id).exists()
         if not account:
             return
@@ -62,7 +62,7 @@ class DirectmailAccount(models.Model):
         retrying(account._warn_of_expiry, self.env)
         self.env["ir.cron"]._commit_progress()
         for task in account._get_due_tasks():
-            # What the cron writes is for the owner to read.
+            # The task's owner reads the messages that the cron writes.
             task = task.with_context(lang=task.user_id.lang)
             for step in (task._prepare, task._let_go):
                 goes_on = retrying(partial(account._start_task, task, step), self.env)
@@ -70,10 +70,11 @@ class DirectmailAccount(models.Model):
                 if not goes_on:
                     break
         if not account._send(since):
-            # Paused and cancelled tasks too may have had calls under way when a server died.
+            # Without a dispatcher, nothing else does this: calls of paused and cancelled tasks may
+            # have been under way when a server died.
             retrying(lambda: expire_leases(self.env, account), self.env)
             self.env["ir.cron"]._commit_progress()
-        # A user, or the import of results, may write the same task at this moment.
+        # Retried, because a user or the import of results may write the same task concurrently.
         retrying(account._finish_tasks, self.env)
         self.env["ir.cron"]._commit_progress()
         if not account._get_room().quota:
@@ -81,7 +82,7 @@ class DirectmailAccount(models.Model):
         account._schedule_next_run()
 
     def _cancel_rest(self):
-        """Cancel those who still wait in tasks that were cancelled while mails went out."""
+        """Cancel waiting deliveries of tasks that were cancelled while mails were being sent."""
         self.ensure_one()
         rows = self.env.execute_query(
             SQL(
@@ -96,9 +97,11 @@ class DirectmailAccount(models.Model):
             task._cancel_waiting()
 
     def _start_task(self, task, step):
-        """Take a step of a task's start; whatever is wrong with it, the account's others go on.
+        """Run a step of a task's start; an unforeseen error fails this task, not the others.
 
-        :return: whether the next step is to be taken
+        :param step: `_prepare` or `_let_go` of the task
+        :return: whether to run the next step
+        :raise Exception: a passing error (`is_passing`), for `retrying`
         """
         try:
             with self.env.cr.savepoint():
@@ -118,7 +121,7 @@ class DirectmailAccount(models.Model):
             )
 
     def _get_due_tasks(self):
-        """Return the pending tasks whose template is approved and whose time has come."""
+        """Return the pending tasks with an approved template that are due or already planned."""
         self.ensure_one()
         return self.env["directmail.task"].search(
             [
@@ -146,11 +149,11 @@ class DirectmailAccount(models.Model):
             [("account_id", "=", self.id), ("state", "=", "sending")], limit=1
         ):
             return False
-        # Odoo gives up for ten minutes on a cron that was killed three times in a row without
-        # saying that it got on. The dispatcher gets on in transactions of its own.
+        # Odoo counts a cron as failed after three time-outs without reported progress. Reset its
+        # counter, because the dispatcher commits progress in transactions of its own.
         progress = self.env["ir.cron.progress"].sudo()
         progress.browse(self.env.context.get("ir_cron_progress_id")).timed_out_counter = 0
-        # Ends this transaction: a snapshot held for the whole run would only hinder vacuum.
+        # Commits: a snapshot open for the whole run would keep vacuum from removing rows.
         seconds = self.env["ir.cron"]._commit_progress(remaining=1)
         dispatcher = Dispatcher(self)
         try:
@@ -161,20 +164,26 @@ class DirectmailAccount(models.Model):
             )
         finally:
             dispatcher.close()
-        # The dispatcher wrote in transactions of its own.
+        # Begin a new snapshot and drop the cache, to see what the dispatcher has committed.
         self.env["ir.cron"]._commit_progress(dispatcher.answered)
         self.env.invalidate_all()
         return True
 
     @api.model
     def _get_longest_run(self):
-        """Return seconds: with the calls under way then, far from where Odoo kills a cron."""
+        """Return the seconds of a prolonged run.
+
+        At most a third of the time after which Odoo kills a cron: calls that are under way at the
+        end of the run are waited for.
+        """
         limit = config["limit_time_real_cron"]
         limit = config["limit_time_real"] if limit < 0 else limit
         return min(LONGEST_SECONDS, limit / 3) if limit > 0 else LONGEST_SECONDS
 
     def _may_go_on(self, since):
-        """Tell whether no other cron is due, and nothing new is to be done for this account.
+        """Tell whether to prolong a run: no other cron is due, and this one has no new work.
+
+        New work is a trigger of the account's cron since the run began, or a task to finish.
 
         :param datetime since: when this run began (naive UTC)
         """
@@ -187,11 +196,11 @@ class DirectmailAccount(models.Model):
         return not triggers.search_count(woken, limit=1) and not self._get_finished_tasks()
 
     def _get_finished_tasks(self):
-        """Return the sending tasks that are over, and may be seen to be."""
+        """Return the emptied tasks whose `_may_end` lets users see that they are over."""
         return self._get_emptied_tasks().filtered(lambda task: task._may_end())
 
     def _get_emptied_tasks(self):
-        """Return the sending tasks of which nobody is waiting or sending any more."""
+        """Return the sending tasks without a waiting or sending delivery."""
         self.ensure_one()
         deliveries = self.env["directmail.delivery"]
         return self.env["directmail.task"].search(
@@ -203,9 +212,10 @@ class DirectmailAccount(models.Model):
         )  # fmt: skip
 
     def _finish_tasks(self):
-        """Close the tasks of which nobody is waiting or sending any more."""
+        """Finish the tasks of `_get_finished_tasks`."""
         self.ensure_one()
-        # Locked in the transaction's first statement, nobody else's write can come in between.
+        # Lock the tasks in the transaction's first statement, so that no other transaction writes
+        # them between the reads below and the commit.
         self.env.execute_query(
             SQL(
                 """SELECT id FROM directmail_task WHERE account_id = %s AND state = 'sending'
@@ -217,7 +227,7 @@ class DirectmailAccount(models.Model):
             task.with_context(lang=task.user_id.lang)._finish()
 
     def _tell_waiting_for_quota(self):
-        """Tell the owners of tasks that could go on if there were quota."""
+        """Notify the owners of sending tasks that only wait for quota."""
         self.ensure_one()
         tasks = self.env["directmail.task"].search(
             [("account_id", "=", self.id), ("state", "=", "sending")]
@@ -228,15 +238,15 @@ class DirectmailAccount(models.Model):
         self.env["ir.cron"]._commit_progress()
 
     def _schedule_next_run(self):
-        """Wake this account's cron again when there will be something to do.
+        """Trigger this account's cron for the time at which there will be something to do.
 
-        A cron that merely reports work left is not woken before the next minute, and is called once
-        more for nothing where its time is up. So it triggers itself instead.
+        Reporting remaining work to Odoo would not do: Odoo runs such a cron only at the next
+        minute, and calls it once more in vain if its time is up.
         """
         self.ensure_one()
         [(free, free_at, lease_until)] = self.env.execute_query(
             SQL(
-                # One look at the index for each task, however many people wait.
+                # The LATERAL subquery is one index lookup per task, however many people wait.
                 """SELECT bool_or(first.free_at <= now() AT TIME ZONE 'UTC'),
                           min(NULLIF(first.free_at, '-infinity')),
                           (SELECT min(lease_until) FROM directmail_delivery
@@ -263,22 +273,22 @@ class DirectmailAccount(models.Model):
         self.env["ir.cron"]._commit_progress(remaining=0)
 
     def _get_next_day(self):
-        """Return when DirectMail's next day begins, a minute past midnight in Beijing."""
+        """Return when DirectMail's next day begins: 00:01 in Beijing, as naive UTC."""
         tomorrow = datetime.now(BEIJING).date() + timedelta(days=1)
         midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
         return midnight.astimezone(timezone.utc).replace(tzinfo=None)
 
     def _get_room(self):
-        """Return how much the account may take now: see `engine.claim.Room`."""
+        """Return the account's `engine.claim.Room`: how many mails it may send now."""
         self.ensure_one()
         return read_room(self.env, self)
 
     @api.model
     def _get_database_identity(self):
-        """Return a fingerprint of the database itself, which any copy of it changes.
+        """Return a hash that is different in any copy of this database.
 
-        UUID (a duplicate gets a new one), name and oid (a copy on the same server), and the
-        cluster's identifier (a dump restored elsewhere).
+        It covers the UUID (Odoo gives a duplicate a new one), name and oid (different in a copy on
+        the same server) and the cluster's system identifier (different where a dump is restored).
         """
         uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         row = self.env.execute_query(
@@ -290,16 +300,16 @@ class DirectmailAccount(models.Model):
         return hashlib.sha256(repr((uuid, *row)).encode()).hexdigest()
 
     def _register_hook(self):
-        """Override: a copied database says so from the start, not only when it would send."""
+        """Override: disarm accounts of a copied database at its start, not only before sending."""
         super()._register_hook()
         if self.env["ir.module.module"]._is_directmail_upgraded():
             active = self.sudo().search([("state", "=", "active")])
-            # Another server of the same database may be starting too, and does the same.
+            # Skip locked accounts: another server of the same database is starting and does this.
             for account in active.try_lock_for_update(allow_referencing=True):
                 account._is_armed()
 
     def _is_armed(self):
-        """Tell whether this account may send from here; disarm it in a copied database."""
+        """Tell whether this account may send from this database; disarm it in a copied one."""
         self.ensure_one()
         account = self.sudo()
         if account.state != "active":
@@ -318,13 +328,16 @@ class DirectmailAccount(models.Model):
         return False
 
     def _stop(self, message):
-        """Stop sending with this account until an administrator has looked at it."""
+        """Stop sending with this account until an administrator activates it again."""
         self.ensure_one()
         self.sudo().write({"state": "stopped", "state_message": message})
         self.sudo().message_post(body=message)
 
     def _explain_stop(self, answer):
-        """Say why the account stops, and what to do next."""
+        """Return why the account stops and what to do next.
+
+        :param answer: the `directmail.answers.Answer` that stops it
+        """
         if answer.code == "NoAnswer":
             return self.env._(
                 "DirectMail's answers do not arrive. So that nobody else's mail becomes uncertain,"
@@ -346,15 +359,15 @@ class DirectmailAccount(models.Model):
         )
 
     def _on_refused(self, answer, mark=None):
-        """Stop: DirectMail refuses the account itself. Its running tasks pause with the reason.
+        """Stop the account, because DirectMail refuses it, and pause its sending tasks.
 
-        :param answer: a `directmail.answers.Answer`
-        :param mark: of the credentials that were used, from `_get_credentials_mark`
+        :param answer: the refusal, a `directmail.answers.Answer`
+        :param mark: `_get_credentials_mark` of the credentials that were used
         """
         self.ensure_one()
         if mark and mark != self._get_credentials_mark() and answer.code != "NoAnswer":
-            # The key was replaced meanwhile, and the old one no longer works. Refused mails wait
-            # again, and the next run uses the new key.
+            # The key was replaced during the run, and the old one no longer works. The refused
+            # deliveries wait again, and the next run uses the new key.
             _logger.info("DirectMail account %s: a replaced key was refused", self.id)
             return
         self = self.with_context(lang=self.company_id.partner_id.lang)

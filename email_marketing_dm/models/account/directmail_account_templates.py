@@ -5,18 +5,18 @@ from odoo.exceptions import UserError
 
 from ...directmail import const
 
-# From here on people are told, and what nobody needs makes room.
+# From this count on, accounts show a warning and unneeded templates are deleted at DirectMail.
 TEMPLATES_MANY = const.TEMPLATES_MAX * 9 // 10
-# Mails of a task that has just ended may still be on their way through DirectMail.
+# DirectMail may still be delivering mails of a task that has just ended.
 KEEP_AFTER_END = timedelta(days=1)
 
 
 class DirectmailAccount(models.Model):
-    """DirectMail keeps a limited number of templates per account: their places, and who gets one.
+    """Template slots of an account: DirectMail stores at most TEMPLATES_MAX templates.
 
-    A template that an email task needs keeps its place. Of the others those go first that nobody
-    will want again; an approved one is left alone for as long as there is room, because its next
-    use would cost days of review.
+    A template that an email task needs keeps its slot. Of the others, those least likely to be used
+    again are deleted first. An approved one stays while slots are free, because using it after a
+    deletion would cost days of review.
     """
 
     _inherit = "directmail.account"
@@ -39,11 +39,11 @@ class DirectmailAccount(models.Model):
             )
 
     def _check_can_call(self):
-        """Refuse to change anything at DirectMail from where nothing may be sent either.
+        """Refuse calls that change something at DirectMail where sending is not allowed either.
 
-        A copied database has the original's templates: what it changed would be changed there too.
+        A copied database refers to the same templates, so its changes would affect the original.
 
-        :raise UserError: if the account is not active in this very database
+        :raise UserError: the account is not active in this database
         """
         self.ensure_one()
         if not self.sudo()._is_armed():
@@ -54,12 +54,13 @@ class DirectmailAccount(models.Model):
             )
 
     def _get_spare_templates(self):
-        """Return the templates that keep a place and are needed by no email task.
+        """Return the templates that take a slot and that no open email task needs.
 
-        First those that are archived, then those that were written for one task which has ended,
-        then those of which there is a newer version, then the others; the longest unused first.
+        Rank 0: archived; 1: written for one task, which has ended; 2: there is a newer approved
+        version; 3: the others. Within a rank, the longest unused comes first. Templates in review
+        and those of tasks that ended less than KEEP_AFTER_END ago are left out.
 
-        :return: [(rank from 0, template)]
+        :return: [(rank, template)] in the order in which to delete them
         """
         self.ensure_one()
         templates = (
@@ -100,9 +101,9 @@ class DirectmailAccount(models.Model):
         return [(rank, template) for rank, _used, template in spare]
 
     def _make_room(self, client):
-        """Free a place for one more template.
+        """Free a slot for one more template.
 
-        :raise UserError: if every template is needed, or was not made here
+        :raise UserError: every template at DirectMail is needed, or unknown to this database
         """
         self.ensure_one()
         if any(template._free_place(client) for _rank, template in self._get_spare_templates()):
@@ -116,9 +117,9 @@ class DirectmailAccount(models.Model):
         )
 
     def _free_ended_places(self):
-        """Free the places that nobody will want again, and more of them when few are left.
+        """Delete spare templates of rank 0 and 1, and others while TEMPLATES_MANY are exceeded.
 
-        :raise UserError: if DirectMail can't be reached
+        :raise UserError: the call to DirectMail fails
         """
         self.ensure_one()
         spare = self._get_spare_templates()

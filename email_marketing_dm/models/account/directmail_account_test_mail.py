@@ -9,10 +9,10 @@ from ...privacy.address import normalise
 
 
 class DirectmailAccount(models.Model):
-    """Where test mails may go: anybody can change their own address, so its domain must be allowed.
+    """The domains of colleagues' addresses to which test mails may be sent (`test_domains`).
 
-    Nobody has reviewed what a test says. Without this, a test would be a way to mail any text to
-    anybody in the company's name.
+    The content of a test mail is not reviewed, and users can change their own address. Without the
+    check, a test would mail any text to any address in the company's name.
     """
 
     _inherit = "directmail.account"
@@ -31,7 +31,7 @@ class DirectmailAccount(models.Model):
 
     @api.depends("company_id")
     def _compute_test_domains(self):
-        """Suggest the company's own domains; those of free mail providers are anybody's."""
+        """Suggest the domains of the company and its senders, except free mail providers'."""
         for account in self:
             company = account.company_id.sudo()
             alias_domain = company.alias_domain_id.name
@@ -40,7 +40,7 @@ class DirectmailAccount(models.Model):
                 f"info@{alias_domain}" if alias_domain else False,
                 *account.sender_ids.mapped("email"),
             ]
-            # "@example.com", but the whole address where the domain is such a provider's.
+            # Odoo returns "@example.com", but the whole address for a free mail provider.
             found = [mail_prepare_for_domain_search(address) or "" for address in addresses]
             domains = [_read_domain(text) for text in found if text.startswith("@")]
             account.test_domains = ", ".join(dict.fromkeys(filter(None, domains)))
@@ -49,9 +49,9 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _settle_domains(self, vals):
-        """Return field values with each domain as it stands in normalised addresses.
+        """Return values with each of `test_domains` as in a normalised address.
 
-        :raise ValidationError: naming what is not a domain
+        :raise ValidationError: naming the part that is not a domain
         """
         if not vals.get("test_domains"):
             return vals
@@ -70,7 +70,7 @@ class DirectmailAccount(models.Model):
         return {**vals, "test_domains": ", ".join(domains)}
 
     def _may_test(self, address):
-        """Tell whether a colleague's address may get test mails.
+        """Tell whether `test_domains` contains the domain of a colleague's address.
 
         :param str address: normalised
         """
@@ -78,7 +78,7 @@ class DirectmailAccount(models.Model):
         return address.partition("@")[2] in (self.test_domains or "").split(", ")
 
     def _get_admin_names(self):
-        """Return the names of some who may change the account's settings, "" if there is nobody.
+        """Return names of up to three users who may change the account, "" if there are none.
 
         :rtype: str
         """
@@ -88,6 +88,6 @@ class DirectmailAccount(models.Model):
 
 
 def _read_domain(text):
-    """Return "example.com" or "@example.com" as in normalised addresses; None if it is neither."""
+    """Return the domain in "example.com" or "@example.com" as normalised, None for other text."""
     address = normalise("somebody@" + text.removeprefix("@"))
     return address and address.partition("@")[2]

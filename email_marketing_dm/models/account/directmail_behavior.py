@@ -2,7 +2,7 @@ from odoo import api, fields, models
 
 from ...directmail.behaviors import BEHAVIOR, BEHAVIORS, STEPS
 
-# Only here are the words of the table translated: Odoo exports the labels of selections.
+# Labels of selections, because Odoo exports these for translation; BEHAVIORS is pure code.
 NAMES = [(behavior.name, behavior.question) for behavior in BEHAVIORS]
 OPTIONS = [
     (f"{behavior.name}.{value}", words)
@@ -12,9 +12,10 @@ OPTIONS = [
 
 
 class DirectmailBehavior(models.Model):
-    """How one account's DirectMail behaves where its documents leave room.
+    """A behavior that DirectMail's documents leave open, for one account.
 
-    What is assumed stands in `directmail.behaviors`. A row says what *First contact* has found.
+    `observed` is the value that First contact has found. Until then the assumed value counts, which
+    `directmail.behaviors` defines.
     """
 
     _name = "directmail.behavior"
@@ -58,7 +59,7 @@ class DirectmailBehavior(models.Model):
     # === ACTIONS === #
 
     def action_forget(self):
-        """Go back to what is assumed, for example after DirectMail has changed."""
+        """Clear the observed value, for example after DirectMail has changed."""
         self.check_access("write")
         self.sudo().write({"observed": False, "observed_at": False, "step": False})
         return True
@@ -67,7 +68,7 @@ class DirectmailBehavior(models.Model):
 
     @api.model
     def _complete(self, account):
-        """Make the rows that an account lacks, so that its table shows every behavior."""
+        """Create the missing rows of an account, so that its table shows every behavior."""
         known = set(self.sudo().search([("account_id", "=", account.id)]).mapped("name"))
         self.sudo().create(
             [

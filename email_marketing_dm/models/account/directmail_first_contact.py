@@ -20,7 +20,7 @@ from .directmail_first_contact_step import SETTLED
 
 _logger = logging.getLogger(__name__)
 TOKEN_KIND = "first"
-#: step -> the steps that must be over before it; those that failed count as over
+#: step -> the steps that must be over (SETTLED, so failed ones too) before it begins
 AFTER = {
     "quota": ("clock",),
     "actions": ("quota",),
@@ -34,20 +34,20 @@ AFTER = {
     "push": ("mail",),
     "cleanup": ("review", "eyes", "records", "push"),
 }
-#: where these fail, nothing after them makes sense
+#: steps whose failure stops First contact, because all later ones would fail too
 VITAL = ("clock", "quota")
 POLLED = ("review", "records", "push")
 ANSWERS = (
     "answer_name", "answer_subject", "answer_emoji", "answer_direction", "answer_reply",
 )  # fmt: skip
-SECONDS_ALONE = 120  # a step that takes longer was interrupted
+SECONDS_ALONE = 120  # a step that has been running for longer counts as interrupted
 
 
 class DirectmailFirstContact(models.Model):
-    """Finds out, on a real account, what DirectMail's documents leave open.
+    """First contact: finds out on a real account what DirectMail's documents leave open.
 
-    Its steps are carried out one after the other, each in a transaction of its own, so that
-    whatever interrupts them, they go on where they stopped.
+    Its steps run one after the other, each in transactions of its own, so that an interrupted run
+    continues at the step where it stopped.
     """
 
     _name = "directmail.first.contact"
@@ -89,7 +89,7 @@ class DirectmailFirstContact(models.Model):
     )
     started_at = fields.Datetime("Started", readonly=True)
     round = fields.Integer(default=1, readonly=True)
-    adapted = fields.Boolean(readonly=True)  # the mail was sent again because of an answer
+    adapted = fields.Boolean(readonly=True)  # an answer changed value_escaping: mail sent again
     remote_ref = fields.Char(readonly=True)
     tag_name = fields.Char(readonly=True)
     tag_ref = fields.Char(readonly=True)
@@ -182,7 +182,10 @@ class DirectmailFirstContact(models.Model):
 
     @api.model
     def _open(self, account):
-        """Return an account's first contact, made where it has none yet."""
+        """Return an account's first contact, created if there is none.
+
+        sudo(): the fields are guarded; the button has checked write access to the account.
+        """
         contact = self.sudo().search([("account_id", "=", account.id)])
         if not contact:
             self.env["directmail.behavior"]._complete(account)
@@ -202,9 +205,9 @@ class DirectmailFirstContact(models.Model):
         return contact.sudo(False)
 
     def action_run(self):
-        """Carry out the steps, from where they stopped to where DirectMail or a person is due.
+        """Run the steps that are due, until DirectMail or the administrator must answer.
 
-        :raise UserError: if something must be entered first, or another run is under way
+        :raise UserError: something must be entered first
         """
         self.ensure_one()
         self.check_access("write")
@@ -213,7 +216,7 @@ class DirectmailFirstContact(models.Model):
         return self._reload()
 
     def action_check_again(self):
-        """Carry out the steps again that failed or warned, but not those that cost something."""
+        """Run the failed and warned steps again, except the mail, which costs quota."""
         self.ensure_one()
         self.check_access("write")
         with self._new_transaction() as contact:
@@ -221,13 +224,13 @@ class DirectmailFirstContact(models.Model):
                 lambda step: step.state in ("failed", "warning") and step.name != "mail"
             )
             if "template" in again.mapped("name"):
-                # It may make a template this time, which has to be deleted at the end.
+                # The step may create a template this time, to be reviewed and deleted at the end.
                 again |= contact._get_step("review") | contact._get_step("cleanup")
             again.write({"state": "todo"})
         return self.action_run()
 
     def action_send_again(self):
-        """Send the mail once more, for example after an answer has changed how mails are made."""
+        """Send the mail again."""
         self.ensure_one()
         self.check_access("write")
         if not self.may_send_again:
@@ -237,7 +240,7 @@ class DirectmailFirstContact(models.Model):
         return self.action_run()
 
     def action_restart(self):
-        """Begin anew, with all steps; what was found stays until it is found otherwise."""
+        """Start again with all steps; an observed behavior stays until a step observes another."""
         self.ensure_one()
         self.check_access("write")
         if any(step.state not in (*SETTLED, "todo") for step in self.sudo().step_ids):
@@ -249,7 +252,7 @@ class DirectmailFirstContact(models.Model):
         return True
 
     def action_answer(self):
-        """Take over what was seen in the mailbox, and act on it."""
+        """Store the administrator's answers about the received mail, and run the next steps."""
         self.ensure_one()
         self.check_access("write")
         if self.sudo()._get_step("eyes").state != "asked":
@@ -262,7 +265,7 @@ class DirectmailFirstContact(models.Model):
         return self.action_run()
 
     def action_download(self):
-        """Download what was found, without secrets and addresses."""
+        """Download the diagnostics, which contain no secrets, addresses or names."""
         self.ensure_one()
         self.check_access("read")
         return {
@@ -275,7 +278,7 @@ class DirectmailFirstContact(models.Model):
     # === BUSINESS === #
 
     def _reset(self, *names):
-        """Make steps undone, and begin a new round: what was answered before says nothing now."""
+        """Set steps to do again and begin a new round, without the answers of the last one."""
         self.step_ids.filtered(lambda step: step.name in names).write(
             {"state": "todo", "message": False, "code": False, "ended_at": False}
         )
@@ -306,9 +309,10 @@ class DirectmailFirstContact(models.Model):
             )
 
     def _run(self):
-        """Carry out every step whose turn it is. Each begins and ends in transactions of its own.
+        """Run every step that is due; each begins and ends in transactions of its own.
 
-        So that a mail is never sent twice: that it is about to be sent is committed before.
+        The begin is committed before the step calls DirectMail, so that an interrupted mail step is
+        recognized and its mail is not sent twice.
         """
         tried = set()
         while True:
@@ -325,21 +329,24 @@ class DirectmailFirstContact(models.Model):
                 if name != "push":
                     raise
 
-                # The event arrived while DirectMail was asked about it, and has settled the step.
+                # The event arrived while the step called DirectMail, and has settled the step.
 
     @contextlib.contextmanager
     def _new_transaction(self):
-        """Yield this record with all rights, in a transaction that is committed at the end.
+        """Yield this record as superuser, in a transaction that is committed at the end.
 
-        Rights were checked by whoever calls: the buttons are for administrators.
+        Callers have checked rights: the buttons need write access, which administrators have.
         """
         with self.env.registry.cursor() as cr:
             yield self.with_env(self.env(cr=cr, su=True))
 
     def _take_step(self, tried):
-        """Return the next step to carry out, or an empty recordset.
+        """Return the next step to run, or an empty recordset.
 
-        :param tried: names of those that this run has carried out
+        Locks this record, so that two runs don't take the same step. A running step that has been
+        interrupted (SECONDS_ALONE) is returned again; another running step ends this run.
+
+        :param tried: names of the steps that this run has carried out
         """
         self.env.cr.execute(
             SQL("SELECT id FROM directmail_first_contact WHERE id = %s FOR UPDATE", self.id)
@@ -363,9 +370,9 @@ class DirectmailFirstContact(models.Model):
         return self.step_ids.browse()
 
     def _take_quota(self):
-        """Count the mail against the account's quota and the senders' limits.
+        """Count the mail against the account's quota, under the gate lock.
 
-        :raise UserError: if there is none left
+        :raise UserError: no quota is left today
         """
         lock_gate(self.env)
         if self.account_id._get_room().quota < 1:
@@ -378,14 +385,14 @@ class DirectmailFirstContact(models.Model):
         add_usage(self.env, self.account_id, 1)
 
     def _get_token(self):
-        """Return the token of this round's mail: events that bring it back are recognised."""
+        """Return the token of this round's mail, by which `_recognise` finds its events."""
         key = self.env["directmail.keyring"]._get_master_key()
         kind = f"{TOKEN_KIND}-{self.round}"
         return make_token(key, get_database_uuid(self.env), kind, self.id)
 
     @api.model
     def _cron_poll(self):
-        """Ask about approval and delivery for those who left the page."""
+        """Run the waiting steps of all first contacts, for users who have left the page."""
         waiting = self.sudo().search([("step_ids.state", "=", "waiting")])
         for contact in waiting.filtered(lambda contact: contact.account_id._is_armed()):
             try:
@@ -395,9 +402,9 @@ class DirectmailFirstContact(models.Model):
 
     @api.model
     def _recognise(self, account, tokens):
-        """Return the first contact of an account whose mail one of the tokens belongs to.
+        """Return the account's first contact if one of the tokens is its mail's, else none.
 
-        Costs one read, and only for events of mails that no email task knows.
+        Called only for events of mails that no email task knows; costs one read.
         """
         contact = self.sudo().search([("account_id", "=", account.id)])
         return contact if contact and contact._get_token() in tokens else contact.browse()
@@ -408,7 +415,7 @@ class DirectmailFirstContact(models.Model):
             contact.diagnostics = base64.b64encode(text.encode())
 
     def _describe(self):
-        """Return what was found, without secrets, addresses and names."""
+        """Return the content of the diagnostics, without secrets, addresses and names."""
         account = self.account_id
         behaviors = account._get_behaviors()
         rows = account.behavior_ids.grouped("name")
@@ -449,10 +456,10 @@ class DirectmailFirstContact(models.Model):
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
     # === CONTACT MAIL === #
-    # What First contact makes at DirectMail.
+    # The template, tag and mail that First contact creates at DirectMail.
 
     def _get_remote_name(self):
-        """Return the name of the probe's template: the same again after an interruption."""
+        """Return the template's name, by which `_run_template` finds it after an interruption."""
         uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
         return f"First contact {self.id}-{uuid[:6]}"
 
@@ -460,7 +467,7 @@ class DirectmailFirstContact(models.Model):
         return probe.make_text((self.account_id.public_url or "").rstrip("/"))
 
     def _ensure_tag(self):
-        """Make the tag by which the records are asked about this mail alone."""
+        """Find or create the tag by which DirectMail's records of this mail are read."""
         uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
         name = f"first_contact_{self.id}_{uuid[:6]}"
         client = self.account_id._get_client()
@@ -469,9 +476,13 @@ class DirectmailFirstContact(models.Model):
         self.tag_name = name
 
     def _make_mail(self, builder):
-        """Return the mail, made by the builder that makes those of campaigns."""
+        """Return the mail.
+
+        :param engine.content.MailBuilder builder: the class that makes the mails of email tasks
+        """
         token = self._get_token()
-        # Either subject shows which one DirectMail used; only the call's can be chosen per mail.
+        # The call and the template have different subjects, to see which one DirectMail uses: only
+        # the call's can be chosen per mail.
         fixed = {
             "sender": self.sender_id.email,
             "address_type": 1,

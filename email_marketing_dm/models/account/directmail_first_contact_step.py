@@ -9,12 +9,12 @@ from ...directmail.errors import DirectMailError
 
 _logger = logging.getLogger(__name__)
 
-CLOCK_SLACK = timedelta(minutes=1)  # more is worth a warning; 15 minutes are refused
+CLOCK_SLACK = timedelta(minutes=1)  # more is a warning; DirectMail refuses 15 minutes
 SETTLED = ("ok", "warning", "skipped", "failed")
 
 
 class DirectmailFirstContactStep(models.Model):
-    """The steps of First contact, and those of them that only ask DirectMail something."""
+    """A step of First contact. This file has the steps that leave nothing at DirectMail."""
 
     _name = "directmail.first.contact.step"
     _description = "Step of First Contact"
@@ -68,7 +68,7 @@ class DirectmailFirstContactStep(models.Model):
         default="todo",
     )
     message = fields.Text("Result", readonly=True)
-    # DirectMail's error code, for the diagnostics: the message may name addresses.
+    # DirectMail's error code, for the diagnostics, because the message may contain addresses.
     code = fields.Char(readonly=True)
     started_at = fields.Datetime(readonly=True)
     ended_at = fields.Datetime("When", readonly=True)
@@ -141,7 +141,10 @@ class DirectmailFirstContactStep(models.Model):
     # === BUSINESS === #
 
     def _begin(self):
-        """Note that the step is under way; what it takes is taken before anything is called."""
+        """Mark the step as running, and take the quota of the mail before it is sent.
+
+        :return: whether this is a mail step that was interrupted: its mail may have been sent
+        """
         self.ensure_one()
         again = self.name == "mail" and self.state == "running"
         self.write({"state": "running", "started_at": fields.Datetime.now()})
@@ -150,12 +153,12 @@ class DirectmailFirstContactStep(models.Model):
         return again
 
     def _perform(self, lost=False):
-        """Carry the step out and write down what came of it.
+        """Run the step and store its result.
 
-        :param bool lost: the step began once before, and nobody knows how it ended
+        :param bool lost: the mail step was interrupted, so that its result is unknown
         """
         self.ensure_one()
-        if self.state != "running":  # the event that it waits for has come
+        if self.state != "running":  # an event has settled it in the meantime
             return
         try:
             if lost:
@@ -186,12 +189,12 @@ class DirectmailFirstContactStep(models.Model):
         return "warning", message, "Interrupted"
 
     def _explain_error(self, error):
-        """Return state, message and code of a step that DirectMail refused."""
+        """Return (state, message, code) of a step after a DirectMailError."""
         passing = error.kind in ("throttled", "server", "unreachable")
         state = "waiting" if passing and self.name in ("review", "records") else "failed"
         return state, self.account_id._explain(error), error.code
 
-    # Asking --------------------------------------------------------------------------------
+    # Steps that leave nothing at DirectMail ------------------------------------------------
 
     def _run_clock(self):
         client = self.account_id._get_client()
@@ -285,5 +288,5 @@ class DirectmailFirstContactStep(models.Model):
         kind, sentence = account._check_public_address()
         if kind != "ok":
             return {"unchecked": "skipped", "problem": "failed"}[kind], sentence
-        account.action_test_push()  # a UserError says what came instead
+        account.action_test_push()  # raises UserError if the address leads elsewhere
         return "ok", sentence

@@ -10,19 +10,19 @@ from ...engine.claim import add_usage, lock_gate
 from ...engine.content import MailBuilder
 
 REMARK = "First contact from Odoo"
-# Behavior -> the question that is asked about it.
+# Behavior -> field of `directmail.first.contact` with the administrator's answer.
 ANSWER_OF = {
     "emoji": "answer_emoji",
     "right_to_left": "answer_direction",
     "reply": "answer_reply",
 }
 PUSH_PATIENCE = timedelta(hours=24)
-# Answers that may concern what this mail looks like, so that another one is worth an attempt.
+# Verdicts that may be about this variant of the mail, so that another one is worth an attempt.
 REFUSED = (Verdict.DOUBTFUL, Verdict.PERSON_REFUSED, Verdict.TASK_PAUSED)
 
 
 class DirectmailFirstContactStep(models.Model):
-    """The steps of First contact that leave something at DirectMail, and wait for what comes."""
+    """The steps that create something at DirectMail, wait for results, or delete it again."""
 
     _inherit = "directmail.first.contact.step"
 
@@ -33,7 +33,8 @@ class DirectmailFirstContactStep(models.Model):
         client = account._get_client()
         name, text = contact._get_remote_name(), contact._get_text()
         try:
-            # Looked for first: an answer may have got lost, and a second one takes a second slot.
+            # Look for it first: the answer to its creation may have been lost, and a duplicate
+            # would take a second slot.
             row = client.find_template(name)
             ref = row.template_id if row else client.create_template(
                 name, probe.SUBJECT_OF_TEMPLATE, probe.SENDER_NAME, text, REMARK
@@ -101,12 +102,12 @@ class DirectmailFirstContactStep(models.Model):
     # The mail --------------------------------------------------------------------------------
 
     def _run_mail(self):
-        """Send the mail, once more without what DirectMail refuses of it, until it is accepted."""
+        """Send the mail; after a refusal, send variants without the suspect (`probe.Attempt`)."""
         contact, account = self.contact_id, self.account_id
         contact._ensure_tag()
         client, builder = account._get_client(), MailBuilder(account)
         approved = contact._get_step("review").state == "ok"
-        # An approved template is tried whatever the account is set to: to find out is the point.
+        # Try an approved template whatever `content_mode` is, to find out whether it is accepted.
         following, codes = probe.Attempt("template" if approved else "body"), []
         while following:
             attempt = following
@@ -136,7 +137,7 @@ class DirectmailFirstContactStep(models.Model):
         )
 
     def _give_back(self):
-        """Give the mail back to the quota: DirectMail did not take it."""
+        """Give the mail back to the day's quota, because DirectMail refused it."""
         lock_gate(self.env)
         add_usage(self.env, self.account_id, -1)
 
@@ -153,7 +154,7 @@ class DirectmailFirstContactStep(models.Model):
             )
         return "failed", message, answer.code
 
-    # What came of it -------------------------------------------------------------------------
+    # Results ---------------------------------------------------------------------------------
 
     def _run_eyes(self):
         contact = self.contact_id
@@ -167,7 +168,10 @@ class DirectmailFirstContactStep(models.Model):
         return "asked", self.env._("Open the mail in your mailbox, then answer the questions.")
 
     def _take_answers(self):
-        """Turn what the administrator saw into behaviors, and send again what they change."""
+        """Store the administrator's answers as behaviors.
+
+        If they change `value_escaping`, the mail is made differently, so it is sent again.
+        """
         contact, account, found = self.contact_id, self.account_id, {}
         for name in ("emoji", "right_to_left", "reply"):
             if contact[ANSWER_OF[name]] in ("yes", "no"):
@@ -175,7 +179,7 @@ class DirectmailFirstContactStep(models.Model):
         escaping = account._get_behavior("value_escaping")
         if contact.mail_mode == "template":
             if contact.answer_name != "other":
-                # What reads well with unescaped values was escaped by DirectMail.
+                # A right name confirms the present value; codes show that DirectMail escapes, too.
                 found["value_escaping"] = escaping if contact.answer_name == "right" else "html"
             if contact.answer_subject in ("call", "template"):
                 found["subject_source"] = contact.answer_subject
@@ -194,7 +198,7 @@ class DirectmailFirstContactStep(models.Model):
         )
 
     def _explain_answers(self):
-        """Return what follows from answers that were not as they should be, in sentences."""
+        """Return a sentence with advice for each unexpected answer."""
         contact = self.contact_id
         told = []
         if contact.answer_name == "codes":
@@ -229,7 +233,8 @@ class DirectmailFirstContactStep(models.Model):
         if not contact.mailed_at:
             return "skipped", self.env._("No mail was sent, so there is nothing to wait for.")
         begin = contact.mailed_at.replace(tzinfo=timezone.utc) - timedelta(minutes=1)
-        # A minute at least: a period that ends in the future may be refused.
+        # End a minute ago, because DirectMail may refuse a period that ends in the future; the
+        # period is at least a minute long.
         end = max(datetime.now(timezone.utc) - timedelta(minutes=1), begin + timedelta(minutes=1))
         client = self.account_id._get_client()
         rows = []
@@ -272,13 +277,13 @@ class DirectmailFirstContactStep(models.Model):
         return "waiting", self.env._("The event of the delivery has not arrived yet.")
 
     def _take_push(self, found):
-        """Write down what an event that brought our token back says about events.
+        """Store what an event with this mail's token shows about DirectMail's events.
 
-        :param dict found: of `push_forms.describe_push`
+        :param dict found: from `push_forms.describe_push`
         """
         contact = self.contact_id
         self.account_id._observe("push", **found)
-        # The event may be quicker than the answer to the call.
+        # Not `mailed_at`, which is still empty if the event arrives before the call's answer.
         since = contact._get_step("mail").started_at or fields.Datetime.now()
         seconds = max(0, round((fields.Datetime.now() - since).total_seconds()))
         complete = found.get("echo_field") != "none"

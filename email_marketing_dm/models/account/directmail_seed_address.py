@@ -5,9 +5,9 @@ from ...privacy.address import normalise
 
 
 class DirectmailSeedAddress(models.Model):
-    """A mailbox of the company's own at Gmail, Outlook and the like, where test mails may go.
+    """A mailbox of the company at Gmail, Outlook or the like to which test mails may be sent.
 
-    Only administrators keep them, since a test may say what nobody has reviewed.
+    Only administrators may edit seed addresses, because the content of a test is not reviewed.
     """
 
     _name = "directmail.seed.address"

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 
 
 class DirectmailSender(models.Model):
-    """A sender address, copied from DirectMail and never typed in."""
+    """A sender address of an account, copied from DirectMail by `_synchronise`."""
 
     _name = "directmail.sender"
     _description = "DirectMail Sender Address"
@@ -57,7 +57,7 @@ class DirectmailSender(models.Model):
     def _get_reply(self, reply_to=None):
         """Return where replies to this sender's mails go, as values of a `directmail.records.Mail`.
 
-        :param str reply_to: an address that goes before the sender's and the account's
+        :param str reply_to: takes precedence over the sender's and the account's reply address
         """
         self.ensure_one()
         if not reply_to and self._get_reply_address():
@@ -65,7 +65,7 @@ class DirectmailSender(models.Model):
         return {"reply_address": (reply_to or self.account_id.sudo().reply_to or "").strip()}
 
     def _synchronise(self, account, addresses):
-        """Bring an account's sender addresses in line with DirectMail.
+        """Create, update and archive an account's sender addresses to match DirectMail.
 
         :param account: the `directmail.account` record
         :param addresses: an iterable of `directmail.client.SenderAddress`

@@ -13,7 +13,7 @@ STATE_OF_VERDICT = {Verdict.ACCEPTED: "sent", Verdict.UNKNOWN: "unknown"}
 
 
 class DirectmailTestMail(models.Model):
-    """Test mails: who sent which template to which mailbox. In no task's results."""
+    """A test mail: who sent which template to which mailbox. Results of tasks leave it out."""
 
     _name = "directmail.test.mail"
     _description = "DirectMail Test Mail"
@@ -23,7 +23,8 @@ class DirectmailTestMail(models.Model):
     account_id = fields.Many2one("directmail.account", required=True, ondelete="cascade")
     template_id = fields.Many2one("directmail.template", index=True, ondelete="set null")
     user_id = fields.Many2one("res.users", "Sent by", required=True, ondelete="cascade")
-    # Of `directmail.template.test`: one form sends to an address once, however often it is asked.
+    # Number of a `directmail.template.test` form, which mails an address once, even if its button
+    # is pressed again.
     form_number = fields.Integer(index="btree_not_null")
     email = fields.Char("Address", required=True)
     seed_id = fields.Many2one(
@@ -48,15 +49,15 @@ class DirectmailTestMail(models.Model):
 
     @api.model
     def _reserve(self, template, user, recipients, form_number):
-        """Take test mails from the user's and the account's limits, before any of them is sent.
+        """Count test mails against the user's and the account's limits before they are sent.
 
-        To be called in a transaction of its own: the gate makes the limits exact, and holds the
-        senders up for as long as it is held.
+        Call it in a transaction of its own: it holds the gate lock, which makes the limits exact
+        and blocks all senders.
 
         :param recipients: {address: id of its `directmail.seed.address`, False for a colleague}
-        :param int form_number: of the form that sends them; what it has sent is not sent again
-        :return: what the form has sent before, and what is to be sent now
-        :raise UserError: if there are too many
+        :param int form_number: of the form that sends them; addresses it has mailed are left out
+        :return: (test mails that the form has sent before, test mails to send now)
+        :raise UserError: the user's limit (A_DAY in 24 hours) or the account's quota is exceeded
         """
         lock_gate(self.env)
         account = template.account_id
@@ -104,7 +105,7 @@ class DirectmailTestMail(models.Model):
         return earlier, reserved
 
     def _get_answer(self):
-        """Return what is known of DirectMail's answer to a mail that was not refused.
+        """Return DirectMail's answer, as far as it is stored, to a mail that was not refused.
 
         :rtype: directmail.answers.Answer
         """
@@ -113,9 +114,9 @@ class DirectmailTestMail(models.Model):
         return Answer(Verdict.ACCEPTED if accepted else Verdict.UNKNOWN, self.code or "")
 
     def _write_answers(self, answers):
-        """Write down what became of test mails; those not sent are given back to the quota.
+        """Store the answers to test mails, and give refused ones back to the day's quota.
 
-        To be called in a transaction of its own: the gate keeps senders from the quota meanwhile.
+        Call it in a transaction of its own: it holds the gate lock, which blocks all senders.
 
         :param answers: {id: `directmail.answers.Answer`}
         """

@@ -2,7 +2,7 @@ from odoo import fields, models
 
 
 class DirectmailUsage(models.Model):
-    """How many mails this Odoo handed to DirectMail on a day of Beijing, where quotas roll over."""
+    """Number of mails this Odoo handed to DirectMail on a day in Beijing, where quotas reset."""
 
     _name = "directmail.usage"
     _description = "DirectMail Daily Usage"
