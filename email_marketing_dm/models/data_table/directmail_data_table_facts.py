@@ -27,7 +27,7 @@ class DirectmailDataTable(models.Model):
         Columns: partner_id, or else res_model, res_id and email (normalised) of a record without a
         contact; date (timestamp, UTC; midnight for a date without a time); amount (numeric, in the
         company's currency if `rate_field` or the amount's field converts it). Date and amount are
-        NULL if the table is open and their fields are not ticked.
+        NULL if the table has no such field, or is open and the field is not ticked.
 
         :param env: the user's; its allowed companies are those whose rows are read
         :param domain: further conditions on the table's model
