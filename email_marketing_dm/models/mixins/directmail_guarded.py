@@ -3,10 +3,10 @@ from odoo.exceptions import AccessError
 
 
 class DirectmailGuarded(models.AbstractModel):
-    """Keeps fields that only the product itself may write from everybody who calls the API.
+    """Guards fields that only the addon's own code may write, as superuser (`_guarded_fields`).
 
-    A field that is readonly in a view, or in Python, can still be written by RPC. Here that would
-    mean: an unreviewed text that counts as approved, or mails that are sent twice.
+    A field that is readonly in a view or in Python can still be written by RPC. For these fields,
+    that could mark an unreviewed text as approved, or send mails twice.
     """
 
     _name = "directmail.guarded"
@@ -29,13 +29,14 @@ class DirectmailGuarded(models.AbstractModel):
 
     @classmethod
     def _get_guarded_fields(cls):
-        """Return the guarded fields of all files that make up the model."""
+        """Return the union of `_guarded_fields` of all classes that make up the model."""
         return frozenset().union(*(vars(base).get("_guarded_fields", ()) for base in cls.mro()))
 
     def _check_guarded(self, names):
-        """Refuse names of guarded fields, except to the product's own code.
+        """Refuse guarded fields, except to the superuser.
 
-        :raise AccessError: if the current user may not write one of them
+        :param names: names of the fields to be written; others are ignored
+        :raise AccessError: naming the guarded fields
         """
         guarded = self._get_guarded_fields().intersection(names)
         if guarded and not self.env.su:

@@ -22,8 +22,8 @@ class DirectmailKeyProblem(models.AbstractModel):
         self.key_problem = text
 
     def _check_key(self):
-        """Refuse what can't be done here.
+        """Refuse actions that need the master key of the data.
 
-        :raise MasterKeyProblem: if this server's master key is not that of the data
+        :raise MasterKeyProblem: this server has no usable master key, or not that of the data
         """
         self.env["directmail.keyring"]._get_master_key()

@@ -4,11 +4,11 @@ LINKS = ("many2one", "many2many")
 
 
 class DirectmailLinks(models.AbstractModel):
-    """A record or dialog that refers only to what its writer may read.
+    """Records and dialogs that may refer only to records that the user may read.
 
-    Odoo does not check that. It shows the name of whatever a record refers to, and reads related
-    fields with all rights, so a reference by number would be a way around record rules: in a saved
-    record as well as in a form that is not saved.
+    Odoo does not check references. It shows the display names of referenced records and reads
+    related fields as superuser, so a reference by id would bypass record rules, in saved records
+    and in forms that are not saved.
     """
 
     _name = "directmail.links"
@@ -32,13 +32,13 @@ class DirectmailLinks(models.AbstractModel):
         return values
 
     def onchange(self, values, field_names, fields_spec):
-        """Override: references of a form are checked before anything is read through them."""
+        """Override: check a form's references before related fields are read through them."""
         self._check_form_links(values)
         return super().onchange(values, field_names, fields_spec)
 
     @api.model
     def _is_checked_link(self, name):
-        """Tell whether a field refers to what not everybody may read: our records and people."""
+        """Tell whether references in a field are checked: those to contacts and this addon's."""
         field = self._fields[name]
         return (
             field.type in LINKS
@@ -50,19 +50,22 @@ class DirectmailLinks(models.AbstractModel):
     def _check_links(self, names):
         """Refuse references to records that the current user may not read.
 
-        :param names: of the fields to look at
-        :raise AccessError: if one refers to such a record
+        :param names: names of the fields to check
+        :raise AccessError: one of them refers to such a record
         """
         if self.env.su:
             return
         for name in filter(self._is_checked_link, names):
-            # The reference alone is read with all rights, to ask for the user's.
+            # sudo() reads the ids only; check_access() uses the user's rights.
             linked = self.sudo().with_context(active_test=False).mapped(name)
             linked._origin.with_env(self.env).check_access("read")
 
     @api.model
     def _check_form_links(self, values):
-        """Refuse such references in values of a form, those of its lines included."""
+        """Check the references in a form's values and in those of its lines.
+
+        :raise AccessError: as `_check_links`
+        """
         names = [name for name in values if name in self._fields]
         links = {name: values[name] for name in names if self._is_checked_link(name)}
         self.new(links)._check_links(links)

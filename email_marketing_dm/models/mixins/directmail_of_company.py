@@ -3,22 +3,21 @@ from odoo.exceptions import UserError, ValidationError
 
 
 class DirectmailOfCompany(models.AbstractModel):
-    """A record that stays in its company, and refers only to what belongs to that company.
+    """Records that stay in their company and refer only to records of that company.
 
     Odoo checks record rules before a write and not after it. Without this model, writing
-    ``company_id``, or the field that the company is taken from, would hand a record over to another
-    company.
+    ``company_id``, or another field of `_company_path`, would move a record to another company.
     """
 
     _name = "directmail.of.company"
     _description = "Belongs to a Company"
     _inherit = ["directmail.links"]
     _check_company_auto = True
-    #: the path to the company
+    #: path of fields from the record to its company
     _company_path = "company_id"
 
     def write(self, vals):
-        # Only a reference can lead to another company.
+        # Only a many2one field can change the company.
         if not any(name in self._fields and self._fields[name].type == "many2one" for name in vals):
             return super().write(vals)
         companies = self._get_companies()
@@ -35,11 +34,11 @@ class DirectmailOfCompany(models.AbstractModel):
 
     def _get_companies(self):
         """Return {record: its company}."""
-        # The company alone is read, to compare it.
+        # sudo() reads only the company, for a comparison.
         return {record: record.sudo().mapped(self._company_path) for record in self}
 
     def _check_company(self, fnames=None):
-        """Override: what belongs to another company is not named, as Odoo's message would do."""
+        """Override: don't name the records of another company, as Odoo's message would."""
         try:
             return super()._check_company(fnames)
         except UserError:
@@ -48,5 +47,5 @@ class DirectmailOfCompany(models.AbstractModel):
                 "A record of another company can't be used here. Choose one that belongs to %s.",
                 ", ".join(companies.mapped("name")),
             )
-            # `from None`: clients get the traceback, and with it the message of a cause.
+            # `from None`: clients get the traceback, which would contain Odoo's message.
             raise ValidationError(message) from None

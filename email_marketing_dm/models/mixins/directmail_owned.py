@@ -9,11 +9,11 @@ ACTIVITY = "mail.mail_activity_data_todo"
 
 
 class DirectmailOwned(models.AbstractModel):
-    """Records whose owner's rights count, and who may become an owner.
+    """Records that are read with the rights of their owner (`user_id`).
 
-    Everybody owns what they make. Somebody else becomes the owner only where an administrator of
-    the company says so, and agrees before anything is read with their rights. Owners are asked
-    again when somebody else changes what is read.
+    Users own the records that they create. Only an administrator can appoint another owner, who
+    must agree (`action_take_over`) before anything is read with their rights. Owners must agree
+    again when another user changes what is read.
     """
 
     _name = "directmail.owned"
@@ -33,7 +33,7 @@ class DirectmailOwned(models.AbstractModel):
 
     @api.model
     def _get_view(self, view_id=None, view_type="form", **options):
-        """Override: every form says that the record waits for its owner, and lets them agree."""
+        """Override: add a banner about `owner_pending` with the button *Take over* to each form."""
         arch, view = super()._get_view(view_id, view_type, **options)
         if view_type == "form":
             header = arch.find("header")
@@ -93,7 +93,7 @@ class DirectmailOwned(models.AbstractModel):
     @api.model_create_multi
     def create(self, vals_list):
         records = super().create(vals_list)
-        # Not by what was asked for: the context and stored defaults may name somebody, too.
+        # Check the records, not vals_list: the context and stored defaults may set user_id, too.
         records._settle_owner()
         return records
 
@@ -102,20 +102,21 @@ class DirectmailOwned(models.AbstractModel):
             return super().write(vals)
         self._check_may_appoint(self.env["res.users"].browse(vals["user_id"]))
         changed = self.filtered(lambda record: record.user_id.id != vals["user_id"])
-        # Who had not agreed yet is no longer asked.
+        # Delete the request to a former owner who has not agreed yet.
         changed.filtered("owner_pending")._end_waiting()
         res = super().write(vals)
         changed._settle_owner()
         return res
 
     def copy_data(self, default=None):
-        # A copy belongs to whoever makes it, and their rights count.
+        # The current user owns the copy, so that their rights count.
         return super().copy_data({"user_id": self.env.uid, **(default or {})})
 
     def _settle_owner(self):
-        """Ask new owners to take over, unless they have just made themselves the owner.
+        """Ask new owners to take over, unless they are the current user.
 
-        :raise AccessError, ValidationError: if the current user may not appoint this owner
+        :raise AccessError: the current user may not appoint another owner
+        :raise ValidationError: the new owner lacks the rights to own the record
         """
         if self.env.su:
             return
@@ -129,9 +130,9 @@ class DirectmailOwned(models.AbstractModel):
         appointed._wait_for_owner(is_new=True)
 
     def _check_may_appoint(self, owners):
-        """Refuse to give a record to somebody else.
+        """Refuse other owners than the current user, except to administrators and the superuser.
 
-        :raise AccessError: except to administrators and the product itself
+        :raise AccessError: the current user may not appoint these owners
         """
         if self.env.su or owners <= self.env.user or self.env.user.has_group(GROUP_ADMIN):
             return
@@ -143,9 +144,9 @@ class DirectmailOwned(models.AbstractModel):
         )
 
     def _wait_for_owner(self, is_new=False):
-        """Read nothing with the owner's rights until the owner, who is asked, has agreed.
+        """Set `owner_pending`, so that nothing is read with the owner's rights, and ask the owner.
 
-        Does nothing where the owner or the product itself has made the change.
+        Does nothing for the superuser, and for records that the current user owns.
 
         :param is_new: whether the owner was appointed just now
         """
@@ -157,7 +158,11 @@ class DirectmailOwned(models.AbstractModel):
                 record._ask_owner(self.env.user, is_new)
 
     def _ask_owner(self, user, is_new):
-        """Ask the owner by an activity to take over, because of what a user has done."""
+        """Schedule an activity that asks the owner to take over.
+
+        :param user: the user who appointed the owner or changed the record
+        :param is_new: as for `_wait_for_owner`
+        """
         self.ensure_one()
         here = self.with_context(lang=self.user_id.lang)
         names = {"user": user.name, "record": here.display_name}
@@ -183,7 +188,10 @@ class DirectmailOwned(models.AbstractModel):
         records.activity_unlink([ACTIVITY])
 
     def action_take_over(self):
-        """Agree that one's own rights count for these records."""
+        """Agree, as their owner, that these records are read with one's own rights.
+
+        :raise AccessError: the current user is not the owner
+        """
         self.check_access("read")
         if any(record.user_id != self.env.user for record in self):
             raise AccessError(self.env._("Only the new owner can take over."))
@@ -191,9 +199,9 @@ class DirectmailOwned(models.AbstractModel):
         return True
 
     def _check_taken_over(self):
-        """Refuse what needs the owner's rights while the owner has not agreed.
+        """Refuse records whose owner has not agreed yet (`owner_pending`).
 
-        :raise UserError: with what to do
+        :raise UserError: the message says what to do
         """
         for record in self.sudo():
             if record.owner_pending:
@@ -209,8 +217,8 @@ class DirectmailOwned(models.AbstractModel):
     def _get_owner_env(self, to_check=False):
         """Return an environment with the owner's rights, limited to the record's company.
 
-        :param to_check: whether only settings are checked against these rights, and nothing is read
-        :raise UserError: if the owner has not agreed, no longer works here, or has lost the group
+        :param to_check: only to check settings against these rights: the owner need not have agreed
+        :raise UserError: the owner has not agreed, has left the company, or has lost the group
         """
         self.ensure_one()
         if not to_check:

@@ -4,18 +4,18 @@ from odoo.tools import SQL
 from ...engine.installed import find_model
 from ...engine.seen import seen_person
 
-#: The columns by which SQL speaks of a person, in this order.
+#: The columns that describe a person in SQL, in this order.
 PERSON_COLUMNS = ("partner_id", "res_model", "res_id", "email", "email_encrypted", "address_key")
 
 
 class DirectmailPerson(models.AbstractModel):
-    """Whoever can be mailed: a contact, a record of another model, or a bare address.
+    """A person who can be mailed: a contact, a record of another model, or a bare address.
 
-    A contact is only `partner_id`; its address is read when a task is planned. A source record
-    without a contact (a lead, say) is `res_model` and `res_id` with its address. A bare address
-    stands for itself, in clear (`email`) or as it was uploaded (`email_encrypted`).
+    A contact has only `partner_id`; its address is read when a task is planned. A source record
+    without a contact (for example a lead) has `res_model`, `res_id` and its address. A bare address
+    is in clear (`email`) or as it was uploaded (`email_encrypted`).
 
-    Of an encrypted person nothing, here or elsewhere, holds the clear address: only its key.
+    The clear address of an encrypted person is stored nowhere, only its `address_key`.
     """
 
     _name = "directmail.person"
@@ -34,16 +34,16 @@ class DirectmailPerson(models.AbstractModel):
 
     @api.model
     def _seen_to_sql(self, alias, query=None):
-        """Override: see `engine.seen`."""
+        """Override: see `engine.seen.seen_person`."""
         return seen_person(self.env, alias, self._bare_to_sql(alias), query)
 
     @api.model
     def _bare_to_sql(self, alias):
-        """Return the condition on a row without a contact and another record that it is seen.
+        """Return the condition under which a row without a contact and source record is seen.
 
         :param SQL alias: of the table of this model
         """
-        return SQL("TRUE")  # record rules say whose list it is
+        return SQL("TRUE")  # record rules limit the rows to the user's own lists
 
     @api.depends("partner_id", "res_model", "res_id", "email")
     def _compute_display_name(self):
@@ -59,7 +59,7 @@ class DirectmailPerson(models.AbstractModel):
     def _get_source_names(self):
         """Return {(model, id): name} of the source records.
 
-        Where the current user may not read one, or it is gone, its model and number are the name.
+        Records that the current user may not read, or that are deleted, are named by model and id.
         """
         names = {}
         sources = self.filtered(lambda person: person.res_model and not person.partner_id)

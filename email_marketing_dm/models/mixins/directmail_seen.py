@@ -9,16 +9,16 @@ from ...groups import GROUP_ADMIN
 
 
 def is_administrator(env):
-    """Tell whether the user sees everybody's audiences, uploads and email tasks."""
+    """Tell whether the user may see all users' audiences, uploads and email tasks."""
     return env.user.has_group(GROUP_ADMIN)
 
 
 class DirectmailSeen(models.AbstractModel):
-    """Rows about people, which are there only for users who may see the person.
+    """Rows about people, visible only to users who may see the person.
 
-    A row that somebody may not see is not found, read, counted, grouped or exported. Record rules
-    can't say that: their domains are evaluated without the reader's rights. The totals that tasks
-    and audiences keep include everybody.
+    Other users can't find, read, count, group or export such a row. Record rules can't do this,
+    because Odoo evaluates their domains without the reader's rights. The totals that tasks and
+    audiences store include all rows.
     """
 
     _name = "directmail.seen"
@@ -26,17 +26,17 @@ class DirectmailSeen(models.AbstractModel):
 
     @api.model
     def _seen_to_sql(self, alias, query=None):
-        """Return the condition on a row that the current user may see the person it is about.
+        """Return the SQL condition that the current user may see the person of a row.
 
         :param SQL alias: of the table of this model
-        :param Query query: what the condition is for, which it may add joins to; may be left out
+        :param Query query: the query with the condition, to which joins may be added; optional
         :rtype: SQL
         """
         raise NotImplementedError
 
     @api.model
     def _get_seen_domain(self):
-        """Return `_seen_to_sql` as a domain. The rights are those of this environment's user."""
+        """Return `_seen_to_sql` as a domain, with the rights of this environment's user."""
         return Domain.custom(
             to_sql=lambda model, alias, query: self._seen_to_sql(SQL.identifier(alias), query)
         )
@@ -52,7 +52,7 @@ class DirectmailSeen(models.AbstractModel):
         refused = super()._check_access(operation)
         if self.env.su or self._abstract or not any(self._ids):
             return refused
-        # As superuser only to find the rows: the condition itself has the user's rights.
+        # sudo() finds the rows; the domain is self's, so it applies the user's rights.
         everything = self.sudo().with_context(active_test=False)
         hidden = everything.search(Domain("id", "in", self.ids) & ~self._get_seen_domain())
         if not hidden:

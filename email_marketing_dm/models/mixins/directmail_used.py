@@ -2,16 +2,16 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import format_list
 
-#: Email tasks in these states mail nobody any more. A failed one can be sent again.
+#: states of email tasks that send no more mails; failed ones are not among them: they can be resent
 OVER = ("done", "cancelled")
 
 
 class DirectmailUsed(models.AbstractModel):
-    """What decides elsewhere who is mailed: it can't be deleted while it is in use.
+    """Records that other records use to select people: they can't be deleted while in use.
 
-    An archived record stays in force where it is used, and is shown there as archived: fields that
-    refer to many of them have ``context={"active_test": False}``, without which Odoo leaves
-    archived records out. Foreign keys (``ondelete="restrict"``) stop what does not pass by here.
+    An archived record stays in force where it is used, and is shown there as archived: x2many
+    fields to such records need ``context={"active_test": False}``, because Odoo leaves archived
+    records out. Foreign keys (``ondelete="restrict"``) stop deletions that bypass this model.
     """
 
     _name = "directmail.used"
@@ -20,15 +20,15 @@ class DirectmailUsed(models.AbstractModel):
     _marks_archived = True
 
     def _get_users(self):
-        """Return what uses these records. A model overrides it.
+        """Return the records that use these. Models override it.
 
-        :return: list of recordsets, with all rights, of the models in `_describe_users`
+        :return: list of recordsets, as superuser, of the models in `_describe_users`
         :rtype: list
         """
         return []
 
     def _let_go(self):
-        """Hook: these records are about to be deleted, and nothing uses them that counts."""
+        """Hook before these records are deleted: `_check_unused` has passed."""
 
     @api.depends(lambda self: ("active",) if "active" in self._fields else ())
     def _compute_display_name(self):
@@ -45,12 +45,12 @@ class DirectmailUsed(models.AbstractModel):
         self._let_go()
 
     def _check_unused(self):
-        """Refuse to delete what is in use.
+        """Refuse to delete records that are in use.
 
-        :raise UserError: with the users; of those that the current user may not see, the number
+        :raise UserError: naming the using records; those the user may not read are only counted
         """
         for record in self:
-            # What goes together with it is no user any more.
+            # Records that are deleted in the same call don't count as users.
             users = [
                 found - self if found._name == self._name else found
                 for found in record.sudo()._get_users()
@@ -77,7 +77,10 @@ class DirectmailUsed(models.AbstractModel):
 
     @api.model
     def _describe_users(self, users):
-        """Return recordsets in words, with the names that the current user may read."""
+        """Return the names of records as text; those the user may not read are only counted.
+
+        :param users: list of recordsets, from `_get_users`
+        """
         patterns = {
             "directmail.task": lambda name: self.env._("email task “%s”", name),
             "directmail.audience": lambda name: self.env._("audience “%s”", name),
