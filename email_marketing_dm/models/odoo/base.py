@@ -7,10 +7,10 @@ class Base(models.AbstractModel):
     _inherit = "base"
 
     def export_data(self, fields_to_export):
-        """Override: no cell of our models is taken for a formula by who opens the file.
+        """Override: mark cells of our models that spreadsheets would take for a formula.
 
-        Anybody who got a mail may write into some of them, such as a reason for unsubscribing. Odoo
-        marks formulas in CSV files only, and not all of them.
+        Recipients can write into some fields, such as a reason for unsubscribing. Odoo marks
+        formulas in CSV files only, and not all of them.
         """
         result = super().export_data(fields_to_export)
         if self._name.startswith("directmail."):

@@ -4,7 +4,7 @@ from ...groups import GROUP_USER
 
 
 class CrmLead(models.Model):
-    """Leads show the groups of their contact."""
+    """Leads show the RFM type, AIPL stage and audiences of their contact."""
 
     _inherit = "crm.lead"
 
@@ -19,16 +19,19 @@ class CrmLead(models.Model):
     )
 
     # === MERGING === #
-    # A merged lead stays in the audiences that one of its leads was chosen for.
+    # A merged lead replaces its leads in the audiences for which users picked them.
 
     def _merge_dependences(self, opportunities):
-        """Override: whoever merges leads need not be able to change these audiences."""
+        """Override: move picks in audiences to the merged lead.
+
+        sudo(): users who merge leads need no right to change these audiences.
+        """
         res = super()._merge_dependences(opportunities)
         self.env["directmail.audience.pick"].sudo()._move(opportunities, self)
         return res
 
     # === AUDIENCES === #
-    # A lead is in an audience itself, or through its contact.
+    # A lead is a member of an audience through its contact, or by itself.
 
     @api.depends("partner_id")
     def _compute_directmail_audience_count(self):

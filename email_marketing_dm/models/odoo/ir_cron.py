@@ -5,14 +5,14 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-# How soon the other servers' cron threads are called again for a job that was left to them.
+# Minimum time between two calls of the other servers' cron threads for jobs left to them.
 HAND_OVER_SECONDS = 5
 _handed_over = {}
 _logger = logging.getLogger(__name__)
 
 
 class IrCron(models.Model):
-    """Leaves the crons of email marketing to the server that has the right master key.
+    """Leave this addon's crons to the server that has the data's master key.
 
     None of them runs while the code is newer than the database.
     """
@@ -20,7 +20,7 @@ class IrCron(models.Model):
     _inherit = "ir.cron"
 
     def method_direct_trigger(self):
-        """Override: say why nothing would happen."""
+        """Override: raise the reason why this server must not run the job now."""
         keyring = self.env["directmail.keyring"]
         if keyring._leaves_to_others(self.model_id.model or ""):
             raise keyring._find_problem() or UserError(
@@ -30,10 +30,9 @@ class IrCron(models.Model):
 
     @classmethod
     def _process_job(cls, cron_cr, job):
-        """Override: a server with another master key takes no job, and changes nothing about it.
+        """Override: skip jobs that `_leaves_to_others`, without changing them.
 
-        The job stays ready, so that the server with the right key takes it; nothing is counted as
-        a failure.
+        The job stays ready for the server with the data's master key, and no failure is counted.
         """
         env = api.Environment(cron_cr, job["user_id"], {})
         if env[cls._name]._is_left_to_others(job):
@@ -44,7 +43,7 @@ class IrCron(models.Model):
 
     def _is_left_to_others(self, job):
         if not self.env["ir.module.module"]._is_directmail_upgraded():
-            return False  # of no job of ours, see `_callback`
+            return False  # `_callback` skips this addon's jobs
         rows = self.env.execute_query(
             SQL(
                 """SELECT m.model FROM ir_act_server s JOIN ir_model m ON m.id = s.model_id
@@ -55,7 +54,7 @@ class IrCron(models.Model):
         return bool(rows) and self.env["directmail.keyring"]._leaves_to_others(rows[0][0])
 
     def _callback(self, cron_name, server_action_id):
-        """Override: jobs of this addon do nothing on a database that is not upgraded yet."""
+        """Override: skip this addon's jobs on a database that is not upgraded yet."""
         ours = (self.model_id.model or "").startswith("directmail.")
         if ours and not self.env["ir.module.module"]._is_directmail_upgraded():
             _logger.warning(
@@ -67,7 +66,10 @@ class IrCron(models.Model):
         return super()._callback(cron_name, server_action_id)
 
     def _hand_over(self):
-        """Call the other servers, which may have met a locked job; not again and again."""
+        """Call the other servers' cron threads, which may have skipped the job while it was locked.
+
+        At most once per HAND_OVER_SECONDS, because the call wakes this server's threads, too.
+        """
         now, name = time.monotonic(), self.env.cr.dbname
         if _handed_over.get(name, float("-inf")) + HAND_OVER_SECONDS > now:
             return

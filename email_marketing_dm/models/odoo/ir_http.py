@@ -3,12 +3,13 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from odoo import models
 from odoo.http import Response, request
 
-# After an upgrade of the database: mail programs and EventBridge try again by themselves.
+# Retry-After until the database is upgraded: mail programs and EventBridge retry by themselves.
 RETRY_SECONDS = 120
-PREFIX = "/directmail/"  # of all our routes
-# Bytes of a request. The largest is a reason for unsubscribing; the webhook has its own limit.
+PREFIX = "/directmail/"  # of all routes of this addon
+# Bytes of a request body. The largest holds a reason for unsubscribing; the webhook sets its own
+# limit.
 BODY_MAX = 64 * 1024
-# What every answer to somebody from outside says to their browser and to search engines.
+# Headers of every response of the public pages, for browsers and search engines.
 FRAMES = "frame-ancestors 'none'"
 HEADERS = {
     "Cache-Control": "no-store, private",
@@ -21,17 +22,17 @@ HEADERS = {
 
 
 class IrHttp(models.AbstractModel):
-    """Guards our public pages: routes that name their parameters in ``recipient_parameters``.
+    """Guard the public pages: routes that name their parameters in ``recipient_parameters``.
 
-    Such a route gets those parameters only, as texts without NUL. Other fields, files and what a
-    query adds can't break it. A body that is too long is not read.
+    Such a route gets those parameters only, as integers or texts without NUL, so that other fields,
+    files and query parameters can't break it. A body that is too long is not read.
     """
 
     _inherit = "ir.http"
 
     @classmethod
     def _pre_dispatch(cls, rule, args):
-        """Override: have no long bodies read on our public pages."""
+        """Override: limit the size of request bodies on public pages."""
         result = super()._pre_dispatch(rule, args)
         if "recipient_parameters" in rule.endpoint.routing:
             limit = rule.endpoint.routing.get("max_content_length", BODY_MAX)
@@ -40,13 +41,17 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _dispatch(cls, endpoint):
-        """Override: call our public routes with what they know, and nothing else."""
+        """Override: call public pages with their ``recipient_parameters`` only.
+
+        :raise ServiceUnavailable: the database is not upgraded yet
+        """
         names = endpoint.routing.get("recipient_parameters")
         if names is None:
             return super()._dispatch(endpoint)
         if not request.env["ir.module.module"]._is_directmail_upgraded():
             raise ServiceUnavailable(retry_after=RETRY_SECONDS)
-        # Odoo adds OPTIONS to the methods of each route, also where POST changes something.
+        # Odoo adds OPTIONS to each route's methods and would call the endpoint, which may change
+        # something.
         if request.httprequest.method == "OPTIONS":
             allowed = ", ".join(sorted({*endpoint.routing["methods"], "OPTIONS"}))
             return Response(status=204, headers={**HEADERS, "Allow": allowed})
@@ -61,7 +66,7 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _handle_error(cls, exception):
-        """Override: errors guard their reader too, also those before our code is called."""
+        """Override: add the headers to error responses, also to errors before `_dispatch`."""
         response = super()._handle_error(exception)
         if request.httprequest.path.startswith(PREFIX):
             if isinstance(response, HTTPException):

@@ -11,12 +11,12 @@ _logger = logging.getLogger(__name__)
 
 
 class IrModuleModule(models.Model):
-    """What happens to this addon when apps, languages and its own code change."""
+    """Handle code that is newer than the database, and new languages."""
 
     _inherit = "ir.module.module"
 
     def _register_hook(self):
-        """Override: new code on an old database lets the other apps work until the upgrade."""
+        """Override: with new code on an old database, let other apps work until the upgrade."""
         super()._register_hook()
         if not self._is_directmail_upgraded():
             _logger.warning(
@@ -27,13 +27,13 @@ class IrModuleModule(models.Model):
             self._leave_out_new_fields()
 
     def _leave_out_new_fields(self):
-        """Make fields of ours on other apps' models virtual where the column is still missing.
+        """Make this addon's fields on other apps' models unstored if their column is missing.
 
-        Odoo's own jobs leave our tables alone too.
+        Also keep Odoo's vacuum job away from this addon's transient models.
         """
         for name, model in self.pool.items():
             if name.startswith("directmail.") and model._transient:
-                # Nothing to tidy up: the table may be missing.
+                # 0 disables the vacuum: the table may be missing.
                 model._transient_max_hours = model._transient_max_count = 0
             if name.startswith("directmail.") or not model._auto or model._abstract:
                 continue
@@ -42,7 +42,7 @@ class IrModuleModule(models.Model):
             for field in ours:
                 if field.store and field.name not in columns:
                     kind = type(field)
-                    # What is written to it is passed over.
+                    # The inverse ignores what is written to the field.
                     unstored = kind(store=False, inverse=lambda _records: None)
                     virtual = kind(_base_fields__=(field, unstored))
                     add_field(model, field.name, virtual)
@@ -51,7 +51,7 @@ class IrModuleModule(models.Model):
 
     @api.model
     def _load_module_terms(self, modules, langs, overwrite=False):
-        """Override: data tables are made by code, which translates them when a language comes."""
+        """Override: translate the names of presets, which code creates, into new languages."""
         res = super()._load_module_terms(modules, langs, overwrite)
         if MODULE in modules and self._is_directmail_upgraded():
             self.env["directmail.data.table"].sudo()._translate_names(langs)
@@ -61,7 +61,7 @@ class IrModuleModule(models.Model):
     def _is_directmail_upgraded(self):
         """Tell whether the database has the tables and columns of this code.
 
-        It has others while a server with new code runs on it without ``-u``.
+        It has older ones while a server runs new code on it without ``-u``.
         """
         self.env.cr.execute("SELECT latest_version FROM ir_module_module WHERE name = %s", [MODULE])
         found = self.env.cr.fetchone()

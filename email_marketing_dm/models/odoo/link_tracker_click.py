@@ -5,9 +5,9 @@ from .prefetch import PREFETCH
 
 
 class LinkTrackerClick(models.Model):
-    """Clicks in email tasks, where Odoo's Link Tracker and campaigns count those of all channels.
+    """Copies of clicks in email tasks, so that Odoo's Link Tracker and campaigns count them.
 
-    People's only: what machines follow would drown them.
+    Only clicks by people are copied: machines follow so many links that theirs would hide these.
     """
 
     _inherit = "link.tracker.click"
@@ -22,11 +22,11 @@ class LinkTrackerClick(models.Model):
     _directmail_event_unique = models.UniqueIndex("(directmail_event_id)")
 
     def _copy_events(self, company, last):
-        """Take over the clicks among a company's open facts, and take back what machines did.
+        """Copy the clicks among a company's pending events, and delete copies of machines' clicks.
 
-        May be done twice: an event has one click at most.
+        It can be repeated, because `directmail_event_id` is unique.
 
-        :param int last: id of the last fact to look at: see `engine.events.find_batch`
+        :param int last: id of the last event to read: see `engine.events.find_batch`
         """
         self.env.cr.execute(
             SQL(

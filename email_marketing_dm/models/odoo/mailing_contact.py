@@ -4,7 +4,7 @@ from ...engine.idn import international_index
 
 
 class MailingContact(models.Model):
-    """The index through which every claim asks who has left a mailing list."""
+    """Indexes by which each claim looks up who has opted out of a mailing list."""
 
     _inherit = "mailing.contact"
 

@@ -4,14 +4,14 @@ from ..mixins.directmail_used import OVER
 
 
 class MailingList(models.Model):
-    """A list whose readers are being mailed: with it, it would be lost who has left it."""
+    """A list can't be deleted while an open email task leaves out people who opted out of it."""
 
     _name = "mailing.list"
     _inherit = ["mailing.list", "directmail.used"]
     _marks_archived = False
 
     def _get_users(self):
-        """Override: email tasks that are not over and watch the list's opt-outs."""
+        """Override: email tasks that are not over and leave out the lists' opt-outs."""
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
         return [
             *super()._get_users(),

@@ -9,13 +9,13 @@ class MailingMailing(models.Model):
 
     @api.constrains("mailing_model_id")
     def _check_not_to_directmail(self):
-        """Refuse mailings to audience members, deliveries, opt-outs, and the like.
+        """Refuse mailings to audience members, deliveries, opt-outs and other models of this addon.
 
-        Odoo's queue finds the recipients of a mailing with all rights: it would mail the people of
-        colleagues' private audiences, of other companies, and those who have opted out. The domain
-        of ``mailing_model_id`` offers no model of ours, but only the web client heeds it.
+        Odoo's queue selects the recipients of a mailing as superuser: it would mail people in
+        private audiences of other users, of other companies, and people who have opted out. The
+        domain of ``mailing_model_id`` leaves these models out, but only the web client applies it.
 
-        :raise ValidationError: with what to use instead
+        :raise ValidationError: the message says what to use instead
         """
         if any((mailing.mailing_model_name or "").startswith("directmail.") for mailing in self):
             raise ValidationError(

@@ -4,7 +4,7 @@ from ...engine.idn import international_index
 
 
 class MailingTrace(models.Model):
-    """Indexes through which fatigue counts what Odoo's own Email and SMS Marketing sent."""
+    """Indexes by which fatigue control counts mails and SMS of Odoo's own marketing apps."""
 
     _inherit = "mailing.trace"
 

@@ -1,3 +1,3 @@
-#: Fields of this addon on other apps' models are read apart from the models' own. New code may be
-#: started on a database that has not been upgraded: without the columns only what needs them fails.
+#: Prefetch group of this addon's fields on other apps' models, so that Odoo does not read them with
+#: the models' own fields: on a database that is not upgraded yet, their columns may be missing.
 PREFETCH = "email_marketing_dm"

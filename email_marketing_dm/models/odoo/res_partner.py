@@ -11,7 +11,7 @@ from ..segmentation.directmail_aipl_stage import STAGES
 from ..segmentation.directmail_rfm_score import TYPES
 from .prefetch import PREFETCH
 
-#: field of the contact -> the models whose groups it shows
+#: field of the contact -> the model of which it shows the contact's group (type or stage)
 GROUPS = {
     "directmail_rfm_type": "directmail.rfm.model",
     "directmail_aipl_stage": "directmail.aipl.model",
@@ -19,7 +19,7 @@ GROUPS = {
 
 
 class ResPartner(models.Model):
-    """Contacts may have an address that only the sending itself can read."""
+    """Contacts: an encrypted address that only the sending code reads, and what marketing shows."""
 
     _inherit = "res.partner"
 
@@ -53,7 +53,7 @@ class ResPartner(models.Model):
         help="Whether the encrypted email can be decrypted to an address.",
     )
     _directmail_usable_index = models.Index(usable_contacts_index())
-    # Whoever waits for a mail is looked for among the people that it must not reach, by address.
+    # Claims look up recipients by address among the contacts that must not be mailed.
     _directmail_email_index = models.Index("(email_normalized) WHERE email_normalized IS NOT NULL")
     _directmail_encrypted_index = models.Index(
         "(email_encrypted_key) WHERE email_encrypted_key IS NOT NULL"
@@ -81,8 +81,8 @@ class ResPartner(models.Model):
 
     def _auto_init(self):
         create_function(self.env.cr)
-        # Nobody has an encrypted address yet: finding that out of a million contacts, one by one,
-        # would take minutes.
+        # Create the columns empty. No contact has an encrypted address yet, and Odoo would compute
+        # the fields contact by contact, which takes minutes for a million.
         for name, kind in (
             ("email_encrypted_key", "varchar"),
             ("email_encrypted_aes", "varchar"),
@@ -104,7 +104,8 @@ class ResPartner(models.Model):
         )
         aes_keys = self.env["directmail.aes.key"]
         if encrypted and self.env["directmail.keyring"]._find_problem():
-            # Contacts can be saved on every server; one with the right master key reads them.
+            # Contacts can be saved without the data's master key; a cron on the server that has it
+            # reads their addresses later.
             encrypted.update({"email_encrypted_key": False, "email_encrypted_aes": False})
             encrypted.email_encrypted_valid = False
             aes_keys._read_again()
@@ -117,12 +118,12 @@ class ResPartner(models.Model):
             partner.email_encrypted_valid = bool(key)
 
     # === FATIGUE CONTROL === #
-    # How much mail a contact has had lately.
+    # The recent mails of a contact, compared with the limits.
 
     def action_view_directmail_fatigue(self):
         """Open how many mails this contact had in each window, against each limit.
 
-        :raise AccessError: for whoever does not send mail
+        :raise AccessError: the current user is not in GROUP_USER
         """
         self.ensure_one()
         self.check_access("read")
@@ -139,9 +140,9 @@ class ResPartner(models.Model):
         }
 
     # === RFM AND AIPL === #
-    # Contacts show their groups in the first RFM and the first AIPL model of the company.
+    # A contact's type and stage in the first RFM and the first AIPL model of the company.
     #
-    # Nothing is stored with the contact: a million contacts are not rewritten every night.
+    # Not stored on the contact, so that a million contacts are not rewritten every night.
 
     @api.depends_context("company")
     def _compute_directmail_rfm_type(self):
@@ -208,7 +209,7 @@ class ResPartner(models.Model):
     # === AUDIENCES === #
 
     def _compute_directmail_audience_count(self):
-        # Only the members of own audiences are readable, so nothing is told about others'.
+        # No sudo(): users can read members of their own audiences only, so others don't count.
         counts = dict(
             self.env["directmail.audience.member"]._read_group(
                 [("partner_id", "in", self.ids)], ["partner_id"], ["audience_id:count_distinct"]

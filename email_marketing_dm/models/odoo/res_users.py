@@ -5,19 +5,21 @@ from ...groups import GROUP_ADMIN, GROUP_USER
 
 
 class ResUsers(models.Model):
-    """People whose rights count while they are away: owners, and who opened a data table."""
+    """Users whose rights other users' work depends on: owners, and openers of data tables."""
 
     _inherit = "res.users"
 
     def _find_directmail_loss(self, company, group=GROUP_USER):
-        """Return why a person's rights do not count (any more) in a company, or "".
+        """Return why this user's rights don't count (any more) in a company, or "".
 
-        :param group: xml id of the group that the person must have
+        Without a user, and for the superuser, they never count.
+
+        :param group: XML id of the group in which the user must be
         :rtype: str
         """
         user = self.sudo()
         if not user or user.id == SUPERUSER_ID:
-            # OdooBot's rights know no bounds.
+            # The superuser's rights are unlimited, so nothing may be read with them.
             return self.env._("No person has lent their rights.")
         if not user.active or company not in user.company_ids:
             return self.env._(
@@ -33,14 +35,14 @@ class ResUsers(models.Model):
 
     @api.model
     def _get_directmail_admins(self, company):
-        """Return the administrators of DirectMail who work in a company."""
+        """Return the active internal users in GROUP_ADMIN who may work in a company."""
         users = self.env.ref(GROUP_ADMIN).sudo().all_user_ids
         return users.filtered(
             lambda user: user.active and not user.share and company in user.company_ids
         )
 
     def _get_directmail_env(self, company):
-        """Return an environment with a person's own rights, limited to a company."""
+        """Return an environment with this user's own rights, limited to a company."""
         user = self.sudo()
         context = {
             "allowed_company_ids": company.ids,
