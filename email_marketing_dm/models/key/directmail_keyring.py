@@ -66,7 +66,7 @@ class DirectmailKeyring(models.AbstractModel):
         It comes from the server's configuration, the environment, or a file (mode 0600) in the data
         directory. The file is created on first use, unless rows of the database depend on a key.
 
-        :rtype: directmail.keys.MasterKey
+        :rtype: privacy.keys.MasterKey
         :raise MasterKeyProblem: if there is no usable key, or it is not the key of the data
         """
         row = self.env["directmail.data.key"]._read_key()
@@ -129,7 +129,7 @@ class DirectmailKeyring(models.AbstractModel):
         In this transaction SQL can compute address keys with it: see `engine.sql.address_key`.
 
         :param bool create: make the key file if there is neither a file nor a configured key
-        :rtype: directmail.keys.MasterKey
+        :rtype: privacy.keys.MasterKey
         :raise MasterKeyProblem: if there is no usable key
         """
         key = self._read_host_key(create)

@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError
 
 
 class DirectmailGuarded(models.AbstractModel):
-    """Guards fields that only the addon's own code may write, as superuser (`_guarded_fields`).
+    """Guard fields that only the addon's own code may write, as superuser (`_guarded_fields`).
 
     A field that is readonly in a view or in Python can still be written by RPC. For these fields,
     that could mark an unreviewed text as approved, or send mails twice.

@@ -4,7 +4,7 @@ from ...groups import GROUP_ADMIN
 
 
 class DirectmailKeyProblem(models.AbstractModel):
-    """Shows on a form that this server must not send, because of its master key."""
+    """Show on a form that this server must not send, because of its master key."""
 
     _name = "directmail.key.problem"
     _description = "Problem with the Master Key"
