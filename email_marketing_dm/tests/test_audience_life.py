@@ -272,3 +272,19 @@ class TestAudienceLife(DirectmailCommon):
                 domain = mine.action_view_directmail_audiences()["domain"]
                 self.assertEqual(audience.search(domain), audience)
         self.assertEqual(self.bob.with_user(self.user).directmail_audience_count, 0)
+
+    def test_a_leads_button_shows_as_many_audiences_as_it_counts(self):
+        """The lead was chosen before it had a contact, and the contact is in another audience."""
+        self.user.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
+        lead = self.env["crm.lead"].create({"name": "A", "email_from": "a@example.com"})
+        leads = self.env["directmail.data.table"].search([("preset", "=", "leads")])
+        rules = [{"table_id": leads.id, "domain": f"[('id', '=', {lead.id})]"}]
+        own, of_contact = self._make_audience(None, rules=rules), self._make_audience(self.ann)
+        (own | of_contact).action_refresh()
+        for contact, audiences in ((self.bob, own), (self.ann, own | of_contact)):
+            lead.partner_id = contact
+            mine = lead.with_user(self.user)
+            with self.subTest(contact.name):
+                domain = mine.action_view_directmail_audiences()["domain"]
+                self.assertEqual(own.search(domain), audiences)
+                self.assertEqual(mine.directmail_audience_count, len(audiences))

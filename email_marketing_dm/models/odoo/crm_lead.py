@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 from ...groups import GROUP_USER
 
@@ -36,28 +37,25 @@ class CrmLead(models.Model):
     @api.depends("partner_id")
     def _compute_directmail_audience_count(self):
         members = self.env["directmail.audience.member"]
-        own = dict(
-            members._read_group(
-                [("res_model", "=", self._name), ("res_id", "in", self.ids)],
-                ["res_id"],
-                ["audience_id:count_distinct"],
-            )
+        of_leads = members._read_group(
+            [("res_model", "=", self._name), ("res_id", "in", self.ids)],
+            ["res_id"],
+            ["audience_id:recordset"],
         )
-        of_contacts = dict(
-            members._read_group(
-                [("partner_id", "in", self.partner_id.ids)],
-                ["partner_id"],
-                ["audience_id:count_distinct"],
-            )
+        of_contacts = members._read_group(
+            [("partner_id", "in", self.partner_id.ids)],
+            ["partner_id"],
+            ["audience_id:recordset"],
         )
+        of_leads, of_contacts = dict(of_leads), dict(of_contacts)
+        none = self.env["directmail.audience"]
         for lead in self:
-            lead.directmail_audience_count = of_contacts.get(lead.partner_id, 0) or own.get(
-                lead.id, 0
-            )
+            audiences = of_leads.get(lead.id, none) | of_contacts.get(lead.partner_id, none)
+            lead.directmail_audience_count = len(audiences)
 
     def action_view_directmail_audiences(self):
         self.ensure_one()
-        person = [("res_model", "=", self._name), ("res_id", "=", self.id)]
+        person = Domain("res_model", "=", self._name) & Domain("res_id", "=", self.id)
         if self.partner_id:
-            person = [("partner_id", "=", self.partner_id.id)]
+            person |= Domain("partner_id", "=", self.partner_id.id)
         return self.env["directmail.audience"]._get_action_of_person(person)
