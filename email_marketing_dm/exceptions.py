@@ -2,9 +2,10 @@ from odoo.exceptions import UserError
 
 
 class BusyError(UserError):
-    """Somebody else is at it at this moment. It passes by itself: try again in a minute."""
+    """Another transaction is working on the same record; trying again in a minute helps."""
 
-    # The web client shows a subclass as a fault of the program, unless it names what it is.
+    # The web client shows an exception class that it does not know as a server error. It reads
+    # the class from `exception_class`, so name the base class there.
     context = {"exception_class": "odoo.exceptions.UserError"}
 
 
@@ -17,11 +18,11 @@ class UninstalledError(UserError):
 class MasterKeyProblem(UserError):
     """This server may not use its master key with this database, so it must not send.
 
-    ``kind``: "mismatch" (another key than the data's), "missing" (no usable key here), or
-    "rekeying" (the keys of the data are being recomputed).
+    ``kind``: "mismatch" (the data were made with another key), "missing" (no usable key on this
+    server), or "rekeying" (the address keys in the database are being recomputed).
 
     The message may be raised, stored and shown anywhere. ``details`` may name a file or a setting
-    of the server: they are for administrators and the server's log.
+    of the server: show them to administrators and in the server's log only.
     """
 
     context = {"exception_class": "odoo.exceptions.UserError"}

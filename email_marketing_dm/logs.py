@@ -2,10 +2,10 @@ import logging
 
 
 class WithoutArguments(logging.Filter):
-    """Keeps what our models are called with out of the log.
+    """Replaces the arguments of calls of `directmail.*` models in the log by "...".
 
-    At the level debug Odoo writes each call with its arguments: an AccessKey's secret, an AES key,
-    a list of addresses.
+    At the level debug, `odoo.service.model` logs each call with its arguments, which may be an
+    AccessKey secret, an AES key or a list of addresses.
     """
 
     def filter(self, record):

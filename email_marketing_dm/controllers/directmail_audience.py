@@ -16,11 +16,11 @@ class DirectmailAudience(http.Controller):
         readonly=True,
     )
     def people(self, audience_id):
-        """Download the people of an audience, safe to open in a spreadsheet.
+        """Download the people of an audience as CSV, with formulas escaped by `safe_cell`.
 
-        Contacts and other records that the user may not read are left out, also of somebody else's
-        public audience, and so are the addresses that its owner uploaded.
-        Nobody's encrypted address is told in clear.
+        Contacts and other records that the user may not read are left out. For another user's
+        public audience, the addresses that its owner uploaded are left out too. Encrypted
+        addresses are written encrypted.
         """
         audience = request.env["directmail.audience"].browse(audience_id).exists()
         if not (request.env.user.has_group(GROUP_DOWNLOAD) and audience.has_access("read")):
@@ -38,7 +38,7 @@ class DirectmailAudience(http.Controller):
         )
 
     def _read_page(self, audience, last):
-        """Return the next people that the user may see, each after the id of the member."""
+        """Return the next rows (member id, *CSV columns) of people whom the user may see."""
         shown = []
         while not shown:
             rows = self._read_members(audience, last)
@@ -49,7 +49,7 @@ class DirectmailAudience(http.Controller):
         return shown
 
     def _read_members(self, audience, last):
-        """Return the next members: id, whether the user may see that person, what to tell."""
+        """Return the next rows (member id, whether the user may see the person, *CSV columns)."""
         env = audience._get_company_env(request.env)
         member = SQL.identifier("page")
         prepare_to_look(env)

@@ -13,41 +13,45 @@ from .pages import RETRY_SECONDS
 
 _logger = logging.getLogger(__name__)
 
-# A flood of forgeries must not flood the log, nor the database.
+# Each refusal reason is logged and counted once per this time, so that many forged pushes do not
+# fill the log or the database.
 REPORT_SECONDS = 60
 _reported = {}
 STATUS = {"oversized": 413, "malformed": 400}
 
 
 class DirectmailEvents(http.Controller):
-    """Where EventBridge pushes DirectMail's events to."""
+    """Receives DirectMail's events, which Alibaba Cloud EventBridge pushes."""
 
     @http.route(
         "/directmail/events/<string:address>",
         type="http",
-        # Signature and token say who calls: looking up the public user would be for nothing.
+        # The signature and token of the push authenticate the caller; "public" would only add a
+        # query for the public user.
         auth="none",
         readonly=False,
         methods=["POST"],
         csrf=False,
         save_session=False,
         sitemap=False,
-        # More than `_read_body` takes, so that what is a little too long is counted and told.
+        # Twice the limit of `_read_body`, so that a slightly oversized body reaches `_read_body`
+        # and is counted and logged; above this, Odoo answers 413 before this method runs.
         max_content_length=2 * BODY_MAX,
         recipient_parameters=("address",),
     )
     def receive(self, address):
-        """Check a push, keep what it says, and answer. A job applies it later.
+        """Verify a push, insert its events, and answer; the event job applies them later.
 
-        An event that comes again changes nothing.
+        A repeated event is recognized by its fingerprint and changes nothing.
         """
-        # With all rights, but for an address that this database has signed, and only after the
+        # Superuser, because the caller has no user. `_find_push_target` accepts only an address
+        # signed by this database, and nothing is written before `_verify` has checked the
         # signature and token of the push.
         env = request.env(user=SUPERUSER_ID, su=True)
         try:
             target = env["directmail.account"]._find_push_target(address)
         except MasterKeyProblem:
-            # EventBridge tries again, and a load balancer asks another server.
+            # 503: EventBridge tries again, or the load balancer asks a server with the right key.
             return request.make_response(
                 "master key", headers=[("Retry-After", str(RETRY_SECONDS))], status=503
             )
@@ -76,9 +80,9 @@ class DirectmailEvents(http.Controller):
         return request.make_response("ok")
 
     def _read_body(self):
-        """Read no more than an event may have.
+        """Return the request's body.
 
-        :raise PushRefused: it has more
+        :raise PushRefused: "oversized", if it is longer than `BODY_MAX`
         """
         length = request.httprequest.content_length
         if length is not None and length > BODY_MAX:
@@ -93,7 +97,8 @@ class DirectmailEvents(http.Controller):
 
     def _get_options(self, account, target):
         """Return the options of `push.verify` for this request."""
-        # EventBridge signs the address as the rule has it, which is not what a proxy passes on.
+        # EventBridge signs the URL that is configured in its rule. Behind a proxy, the request's
+        # own URL may differ from it.
         urls = [target.url]
         if target.test_mode:
             urls.append(request.httprequest.url)
@@ -106,7 +111,7 @@ class DirectmailEvents(http.Controller):
         }
 
     def _recognise_probe(self, account, target, body, named):
-        """Have First contact look at the event of its own mail.
+        """Pass the push to First contact's step "push", if the event is about its test mail.
 
         :param named: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
         """
@@ -114,13 +119,13 @@ class DirectmailEvents(http.Controller):
         contact = tokens and account.env["directmail.first.contact"]._recognise(account, tokens)
         if contact:
             step = contact._get_step("push")
-            # Running: First contact is asking whether events are pushed; this one is the answer.
+            # "running" too: First contact is waiting for a push, and this is the one.
             if step.state in ("todo", "waiting", "running"):
                 options = self._get_options(account, target)
                 step._take_push(describe_push(request.httprequest.headers, body, **options))
 
     def _report(self, account, reason):
-        """Say once a minute what is refused and why."""
+        """Log and count a refusal, once per `REPORT_SECONDS` for each account and reason."""
         key = (request.db, account.id, reason)
         now = time.monotonic()
         if _reported.get(key, float("-inf")) + REPORT_SECONDS > now:

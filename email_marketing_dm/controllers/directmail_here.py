@@ -5,7 +5,7 @@ LENGTH = 32
 
 
 class DirectmailHere(http.Controller):
-    """Where *Test connection* finds out whether the public address leads to this database."""
+    """Answers *Test connection*, which checks that the public address leads to this database."""
 
     @http.route(
         "/directmail/here/<string:nonce>",
@@ -17,7 +17,7 @@ class DirectmailHere(http.Controller):
         recipient_parameters=("nonce",),
     )
     def here(self, nonce):
-        """Sign the caller's number with this database's secret."""
+        """Return the nonce signed with this database's secret; 404 unless it is well-formed."""
         if len(nonce) != LENGTH or not nonce.isalnum() or not nonce.isascii():
             raise request.not_found()
         signed = request.env["directmail.account"]._sign_here(nonce)

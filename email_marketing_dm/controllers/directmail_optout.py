@@ -8,7 +8,7 @@ from .download import make_csv_response
 class DirectmailOptout(http.Controller):
     @http.route("/directmail/optouts.csv", type="http", auth="user", methods=["GET"], readonly=True)
     def optouts(self):
-        """Download the opt-outs of the companies that an administrator works in."""
+        """Download the opt-outs of all companies that the administrator is a member of."""
         optouts = request.env["directmail.optout"]
         if not optouts.has_access("unlink"):
             raise request.not_found()

@@ -8,7 +8,7 @@ from ..engine.content import Person
 from .pages import LostKeyLink, get_language, make_unavailable, render_page
 from .tokens import find_delivery
 
-# The mail was written by our own users, yet it is shown on our own host: no scripts, no forms.
+# Users write the mail's HTML and it is served from Odoo's own origin, so forbid scripts and forms.
 VIEW_HEADERS = [
     ("Content-Security-Policy", "sandbox allow-popups; script-src 'none'; form-action 'none'"),
     ("Content-Type", "text/html; charset=utf-8"),
@@ -20,7 +20,7 @@ SCOPES = ("company", "sender", "all")
 
 
 class DirectmailRecipient(http.Controller):
-    """The pages that a recipient opens from a mail. The signed token is the only credential."""
+    """Serves the pages that a recipient opens from a mail; the signed token authenticates."""
 
     def _get_delivery(self, token):
         """Return the delivery that a token was made for, in the recipient's language.
@@ -40,7 +40,7 @@ class DirectmailRecipient(http.Controller):
         recipient_parameters=("token",),
     )
     def unsubscribe_page(self, token):
-        """Ask for a click. Scanners follow links, so a GET changes nothing (RFC 8058)."""
+        """Show the button; mail scanners follow links, so a GET must not unsubscribe (RFC 8058)."""
         return self._render_page(self._get_delivery(token), token, "ask")
 
     @http.route(
@@ -54,14 +54,15 @@ class DirectmailRecipient(http.Controller):
         recipient_parameters=("token", "List-Unsubscribe", "scope"),
     )
     def unsubscribe(self, token, **post):
-        """Unsubscribe, from the mail program's one-click button or from our page."""
+        """Unsubscribe: called by the mail program's one-click button and by our own page."""
         one_click = post.get("List-Unsubscribe") == "One-Click"
         scope = post.get("scope") if post.get("scope") in SCOPES else "company"
         try:
             delivery = self._get_delivery(token)
         except (LostKeyLink, ServiceUnavailable) as error:
-            # Anybody may call this page, so with all rights: nothing happens before the token is
-            # verified. Returned, not raised, so that the request is committed.
+            # sudo() because the public user may not write. The request is only stored: it takes
+            # effect once a server with the right key has verified the token. Return the response
+            # instead of raising it, because raising would roll the stored request back.
             requests = request.env["directmail.unsubscribe.request"].sudo()
             kept = requests._keep(token, scope, one_click)
             return (
@@ -84,10 +85,10 @@ class DirectmailRecipient(http.Controller):
         recipient_parameters=("token", "reason", "feedback", "scope"),
     )
     def explain(self, token, reason="", feedback="", scope="company"):
-        """Keep why somebody has unsubscribed, if they like to say."""
+        """Store the reason and the feedback that the recipient gave for unsubscribing."""
         delivery = self._get_delivery(token)
         reasons = delivery.env["mailing.subscription.optout"]
-        # Python refuses to read a number of thousands of digits.
+        # int() raises ValueError for a string of more than 4,300 digits.
         number = int(reason) if reason.isdecimal() and len(reason) < DIGITS_MAX else 0
         chosen = reasons.browse(number).exists()
         delivery._explain_unsubscription(scope, chosen, feedback[:FEEDBACK_MAX])
@@ -104,7 +105,7 @@ class DirectmailRecipient(http.Controller):
         recipient_parameters=("token",),
     )
     def undo(self, token):
-        """Take an unsubscription back that was made by mistake, where that is all it takes."""
+        """Undo an unsubscription made on our own pages, unless `_can_undo` says no."""
         delivery = self._get_delivery(token)
         undone = delivery._undo_unsubscription()
         return self._render_page(delivery, token, "undone" if undone else "stopped")
@@ -119,7 +120,7 @@ class DirectmailRecipient(http.Controller):
         recipient_parameters=("token",),
     )
     def view_online(self, token):
-        """Show the mail as this person got it."""
+        """Show the submitted text of the mail with the person's values as they are now."""
         delivery = self._get_delivery(token)
         template = delivery.task_id.template_id
         person = Person(
@@ -133,7 +134,7 @@ class DirectmailRecipient(http.Controller):
         several = delivery.account_id.sender_ids.filtered("ready")
         return render_page(
             delivery,
-            # Whoever was erased since has no address left to take off.
+            # Erasure empties `address_key`, so there is no address to unsubscribe any more.
             stage if delivery.address_key else "unknown",
             company=delivery.company_id,
             sender=delivery.task_id.sender_id if len(several) > 1 else None,

@@ -3,7 +3,8 @@ from odoo.http import request
 
 from .directmail_recipient import VIEW_HEADERS
 
-# Cards show the first screen of a mail; a phone's width would hide how it is laid out.
+# Cards show the top of a mail, so hide the scroll bars. `thumbnail.scss` gives the iframe the width
+# of a desktop, because the mail's layout for phones would not show its columns.
 PAGE = (
     '<!DOCTYPE html><html><head><meta charset="utf-8"/><base target="_blank"/>'
     "<style>body{margin:0;overflow:hidden}</style></head><body>%s</body></html>"
@@ -11,7 +12,7 @@ PAGE = (
 
 
 class DirectmailThumbnail(http.Controller):
-    """What the cards of the gallery show, loaded as they come into sight."""
+    """Serves the previews on the gallery's cards, which load them when scrolled into view."""
 
     @http.route(
         "/directmail/thumbnail/<string:kind>/<int:record_id>",
@@ -22,10 +23,10 @@ class DirectmailThumbnail(http.Controller):
         sitemap=False,
     )
     def thumbnail(self, kind, record_id, unique=None):
-        """Show a template or a design that the user may read, without anybody's values.
+        """Show a template or a design that the user may read, with its placeholders unfilled.
 
         :param kind: "template" or "design"
-        :param unique: changes with the content, so that browsers may keep the picture
+        :param unique: not read; it changes with the content, so that browsers fetch it anew
         """
         if kind not in ("template", "design"):
             raise request.not_found()

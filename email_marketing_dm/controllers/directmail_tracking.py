@@ -6,12 +6,12 @@ from odoo.http import request
 from .pages import make_dead_link
 from .tokens import find_delivery
 
-# A transparent picture of one pixel.
+# A transparent GIF of one pixel.
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
 class DirectmailTracking(http.Controller):
-    """Our own links and images in mails. The signed token says whose mail it is."""
+    """Serves our own links and images in mails; the signed token names the delivery."""
 
     @http.route(
         "/directmail/open/<string:token>",
@@ -23,7 +23,7 @@ class DirectmailTracking(http.Controller):
         recipient_parameters=("token",),
     )
     def opened(self, token):
-        """Note that the mail's images were loaded."""
+        """Record an open, if the task records opens, and return the pixel."""
         delivery = find_delivery(token)
         if delivery.task_id._is_recording("opens"):
             self._record(delivery, "open")
@@ -39,9 +39,10 @@ class DirectmailTracking(http.Controller):
         recipient_parameters=("template", "number", "token"),
     )
     def clicked(self, template, number, token):
-        """Note that a link was followed, and lead where it leads.
+        """Record a click, if the task records clicks, and redirect to the link's target.
 
-        Nowhere else: the target is what the approved text has at this place.
+        The target is read from `directmail.link`, never from the request, so this is no open
+        redirect.
         """
         delivery = find_delivery(token)
         link = delivery.env["directmail.link"].search(

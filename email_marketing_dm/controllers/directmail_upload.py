@@ -13,7 +13,7 @@ class DirectmailUpload(http.Controller):
         readonly=True,
     )
     def unmatched(self, upload_id):
-        """Download the IDs of an upload that matched nobody, safe to open in a spreadsheet."""
+        """Download the IDs of an upload that matched no one, with formulas escaped."""
         upload = request.env["directmail.upload"].browse(upload_id).exists()
         if not upload or not upload.has_access("read"):
             raise request.not_found()

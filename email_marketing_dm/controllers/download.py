@@ -9,17 +9,17 @@ from odoo.http import request
 
 from ..lists.identifiers import safe_cell
 
-PAGE = 10_000  # rows read at once
-IN_MEMORY = 1024 * 1024  # bytes of the file before it goes to disk
+PAGE = 10_000  # rows per call of `read_page`
+IN_MEMORY = 1024 * 1024  # bytes; a longer file is kept on disk
 
 
 def make_csv_response(name, titles, read_page):
-    """Return a response with a CSV file that is safe to open in a spreadsheet, of any length.
+    """Return a response with a CSV file of any length, with formulas escaped by `safe_cell`.
 
     :param str name: of the file
     :param titles: the texts of the first line
-    :param read_page: called with the id of the last row (0 at first); returns the next rows, at
-        most `PAGE`, each beginning with its id, which does not go into the file
+    :param read_page: called with the id of the last row (0 at first); returns the next rows, about
+        `PAGE`, each beginning with its id, which is not written into the file; empty at the end
     """
     stream = tempfile.SpooledTemporaryFile(IN_MEMORY)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")

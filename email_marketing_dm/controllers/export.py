@@ -4,10 +4,10 @@ from ..lists.identifiers import safe_cell
 
 
 class DirectmailExcelExport(ExcelExport):
-    """Titles of groups in Odoo's own exports of our models; the cells: `models/odoo/base.py`."""
+    """Escapes group titles in Odoo's exports of our models; `models/odoo/base.py` the cells."""
 
     def from_group_data(self, fields, columns_headers, groups):
-        """Override: have no title of a group taken for a formula."""
+        """Override: escape group titles, so that a spreadsheet runs none as a formula."""
         if groups._model._name.startswith("directmail."):
             _mark_titles(groups)
         return super().from_group_data(fields, columns_headers, groups)

@@ -18,12 +18,12 @@ class LostKeyLink(NotFound):
 
 
 def get_language(delivery):
-    """Return the code of the language in which a recipient is spoken to.
+    """Return the code of the language for a recipient's page.
 
-    That of the contact, or of the lead that is none yet; else the browser's; else the company's.
-    Only languages that are installed here can be spoken.
+    The first installed language among: that of the contact, or of the source record (a lead, say)
+    if there is no contact; those of the browser; that of the company.
 
-    :param delivery: a `directmail.delivery` with all rights, or an empty one for somebody unknown
+    :param delivery: a `directmail.delivery` with all rights, empty if the recipient is unknown
     """
     env = delivery.env
     person = delivery.partner_id
@@ -40,20 +40,21 @@ def get_language(delivery):
 
 
 def render_page(delivery, stage, **values):
-    """Return the page that a recipient meets, as HTML in the language of the delivery's context.
+    """Return a recipient's page as HTML, in the language of the delivery's context.
 
-    :param str stage: which of the page's texts
-    :param values: what that text shows
+    :param str stage: which text of the template `PAGE` to show
+    :param values: further values for the template
     """
     view = request.env(su=True, context=delivery.env.context)["ir.ui.view"]
     return view._render_template(PAGE, {"stage": stage, "lang": delivery.env.lang, **values})
 
 
 def make_dead_link(delivery, token=None):
-    """Return the exception to raise for a link that leads nowhere: 404, with words for a reader.
+    """Return the 404 exception for a link whose token is invalid, with a page that explains it.
 
-    :param str token: the token that this database's key did not sign. If it may have been signed
-        with a key that was lost since, the page says what to do instead
+    :param str token: a token that this database's key did not sign. If it may have been signed
+        with a master key that was lost since, a `LostKeyLink` is returned, whose page says what
+        to do instead
     """
     nobody = delivery.browse()
     if token and (company := _find_sender(nobody.env, token)):
@@ -62,11 +63,11 @@ def make_dead_link(delivery, token=None):
 
 
 def make_unavailable(env, kept=False):
-    """Return the response of a server that can't verify links: 503, for somebody else to answer.
+    """Return the 503 response of a server that can't verify tokens with its master key.
 
-    A load balancer asks another server, and a mail program tries again.
+    On 503 a load balancer asks another server, and a mail program tries again.
 
-    :param bool kept: whether a request to unsubscribe was kept until it can be verified
+    :param bool kept: whether a request to unsubscribe was stored until it can be verified
     """
     nobody = env["directmail.delivery"].browse()
     response = _make_answer(nobody, "unavailable", 503, kept=kept)
@@ -80,9 +81,11 @@ def _make_answer(nobody, stage, status, **values):
 
 
 def _find_sender(env, token):
-    """Return the company whose mail a token of a lost master key seems to be in; empty if none.
+    """Return the company that seems to have sent the mail with a token of a lost master key.
 
-    Nothing but the company's own name and address may be shown: the token is not verified.
+    The token is not verified, so nothing but the company's name and address may be shown.
+
+    :rtype: res.company, empty if the token names no mail sent before a re-key
     """
     number = read_number(token)
     rows = number and env.execute_query(

@@ -8,10 +8,11 @@ from .pages import make_dead_link, make_unavailable
 
 
 def find_delivery(token):
-    """Return the delivery that a token in a mail's link was made for, with all rights.
+    """Return the delivery that a token in a mail's link names, with all rights.
 
-    :raise NotFound: for a token that this database's master key did not sign
-    :raise ServiceUnavailable: if this server has another master key, so that nobody can tell
+    :raise NotFound: if this database's master key did not sign the token, or the delivery is gone
+    :raise ServiceUnavailable: if this server has not the master key of the data, so that it can't
+        verify any token
     """
     env = request.env(su=True)
     try:
