@@ -1,4 +1,4 @@
-"""The sending engine: what runs over many people at once.
+"""The engine: plain classes and functions around set-based SQL that handles many people at once.
 
-Plain classes and functions around set-based SQL; the models call them and stay thin.
+The models call these functions and hold no such SQL themselves.
 """

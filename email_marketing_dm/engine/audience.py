@@ -1,14 +1,17 @@
-"""Audience: an ordered list of lines becomes one SQL statement.
+"""Compile the ordered lines of an audience into one SQL statement.
 
-Contacts, records of other models, bare addresses and encrypted ones are four sorts of people that
-never meet, so the lines are combined for each sort by itself, on the column that tells its people
-apart. An audience of contacts only, which nearly all are, is a combination of mere integers.
+There are four sorts of people: contacts, records of other models, bare addresses and encrypted
+addresses. A person of one sort never equals a person of another, so the lines are combined for each
+sort separately, on the columns in `KEYS`. Most audiences have contacts only, for which the
+statement compares nothing but integers.
 
-An address in clear and the same one encrypted are two people here, though their keys are equal: by
-combining a list of guesses with an encrypted address, and counting, one could find the address.
+An address in clear and the same address encrypted count as two people, although their address keys
+are equal. Otherwise a user could combine a list of guessed addresses with an encrypted one, look at
+the count, and so find out the encrypted address.
 
-Lines are read from top to bottom: the people so far *or* those of the line, *and* also in the line,
-*except* those of the line. There is no precedence; whoever wants some makes a group.
+Lines are evaluated from top to bottom: `or` adds the people of the line, `and` keeps the people who
+are also in the line, `except` removes the people of the line. There is no precedence; a group
+(`Line.lines`) serves as parentheses.
 """
 
 from dataclasses import dataclass
@@ -18,14 +21,14 @@ from odoo.tools import SQL
 
 from .sql import address_key, usable_address
 
-#: {sort of people: columns that tell them apart}
+#: {sort of people: columns that identify a person}
 KEYS = {
     "contact": ("partner_id",),
     "record": ("res_model", "res_id"),
     "address": ("address_key",),
     "encrypted": ("address_key",),
 }
-#: {sort of people: what a line says of them}
+#: {sort of people: columns that a line selects}
 COLUMNS = {
     "contact": ("partner_id",),
     "record": ("res_model", "res_id", "email"),
@@ -56,14 +59,14 @@ CONDITIONS = {
 class Line:
     """One line of an audience.
 
-    :ivar operator: 'or', 'and' or 'except'; of no account in the first line
-    :ivar select: SQL selecting the six columns of a person; perhaps the same person repeatedly
-    :ivar where: instead, if all it asks is something of the contact itself: the condition on a row
-        of `res_partner`
-    :ivar sorts: the sorts of people it can find
-    :ivar seen: whether it finds only contacts that the owner may see
-    :ivar unique: whether, if it finds contacts only, it finds nobody twice
-    :ivar lines: instead of all that, the lines of a group
+    :ivar operator: 'or', 'and' or 'except'; ignored in the first line
+    :ivar select: SQL selecting the six columns of a person; may return a person more than once
+    :ivar where: instead of `select`, if the line is a condition on the contact itself: that
+        condition on a row of `res_partner`
+    :ivar sorts: the sorts of people that the line can find
+    :ivar seen: whether the line finds only contacts that the owner may see
+    :ivar unique: whether `select` returns each contact once; ignored with several `sorts`
+    :ivar lines: instead of all these, the lines of a group
     """
 
     operator: str
@@ -77,10 +80,11 @@ class Line:
 
 @dataclass(frozen=True)
 class _People:
-    """People of one sort: a SELECT of its columns.
+    """People of one sort: a SELECT of its `COLUMNS`.
 
-    :ivar unique: nobody is in it twice
-    :ivar where: the same as a condition on a row of `res_partner`, if it is no more than that
+    :ivar unique: whether `select` returns each person once
+    :ivar seen: whether `select` returns only contacts that the owner may see
+    :ivar where: the condition on a row of `res_partner` that `select` consists of, or None
     """
 
     select: SQL
@@ -97,13 +101,13 @@ def select_people(lines, visible, master_key):
     :rtype: SQL
     """
     statement = _Statement(lines)
-    # Whichever sort comes first names the columns.
+    # In a UNION the first SELECT names the columns, so each part names and casts all six.
     parts = []
     contacts = statement.fold("contact")
     if contacts:
         found = contacts.select
         if not contacts.seen:
-            # Whom the owner may see is a contact once, however often the lines find it.
+            # `visible` has each contact once, so no DISTINCT is needed.
             found = SQL(
                 "SELECT id AS partner_id FROM (%s) seen (id) WHERE id IN (%s)", visible, found
             )
@@ -151,14 +155,14 @@ def select_people(lines, visible, master_key):
 
 
 class _Statement:
-    """The lines of an audience; those that find several sorts of people are evaluated once."""
+    """The lines of an audience; a line that finds several sorts of people becomes a CTE."""
 
     def __init__(self, lines):
         self._lines = lines
         self._shared = {}  # {id of a line: name of its CTE}
 
     def head(self):
-        """Return the WITH clause for the lines that were used more than once."""
+        """Return the WITH clause for the lines with several sorts; call it after `fold`."""
         if not self._shared:
             return SQL()
         ctes = SQL(", ").join(
@@ -167,7 +171,7 @@ class _Statement:
         return SQL("WITH %s ", ctes)
 
     def fold(self, sort):
-        """Return the `_People` of one sort, or None where no line can find any."""
+        """Return the `_People` of one sort, or None if no line can find any of that sort."""
         return self._fold(self._lines, sort)
 
     def _fold(self, lines, sort):
@@ -208,7 +212,7 @@ def _contacts(where, seen):
 def _combine(people, operator, found, sort):
     seen = _are_seen(people, operator, found)
     if people.where and found.where:
-        # One look at each contact, instead of one for each line.
+        # One scan of `res_partner` with both conditions, instead of one scan for each line.
         return _contacts(SQL(CONDITIONS[operator], people.where, found.where), seen)
     if operator == "or":
         return _join(people, found, sort, seen)
@@ -225,14 +229,16 @@ def _are_seen(people, operator, found):
 def _join(people, found, sort, seen):
     if sort == "contact":
         return _People(SQL("(%s) UNION (%s)", people.select, found.select), True, seen)
-    # The rest of a person's columns may differ from line to line; the keys decide at the end.
+    # UNION would keep a person twice whose other columns differ between lines; `select_people`
+    # removes duplicates by `KEYS` at the end.
     return _People(SQL("(%s) UNION ALL (%s)", people.select, found.select), False, seen)
 
 
 def _narrow_by_where(people, operator, found, sort):
-    """Return the people who are contacts for whom a condition holds, or does not hold.
+    """Return SQL of the contacts for whom a condition on `res_partner` holds, or does not hold.
 
-    Contacts are looked up by their number, or all of them are read: either is quick.
+    Needs no trick as in `_narrow`: PostgreSQL looks contacts up by primary key or reads the table
+    once, and either plan is fast.
     """
     return SQL(
         "SELECT * FROM (%s) people WHERE %s EXISTS (SELECT FROM res_partner WHERE %s AND (%s))",
@@ -244,12 +250,12 @@ def _narrow_by_where(people, operator, found, sort):
 
 
 def _narrow(people, operator, found, sort):
-    """Return the people who are also in the line, or who are not.
+    """Return SQL of the people who are also in the line, or who are not in it.
 
-    What PostgreSQL expects of people who were filled in a moment ago, or counted, is often far too
-    little, and then it would look through all of one side for each row of the other. A full join it
-    can only do by hashing or sorting, whatever it expects; CASE and OFFSET keep it from seeing that
-    a lesser join would do.
+    For recently inserted or aggregated rows, PostgreSQL's row estimate is often far too low, so
+    that it would choose a nested loop that scans one side for each row of the other. A full join
+    can only be a hash or merge join. CASE and OFFSET keep the planner from reducing it to a left or
+    inner join.
     """
     keys = [SQL.identifier(key) for key in KEYS[sort]]
     return SQL(
@@ -267,7 +273,7 @@ def _narrow(people, operator, found, sort):
 
 
 def visible_contacts(env):
-    """Return SQL that selects the ids of the contacts that the user may see.
+    """Return SQL that selects the ids of the unarchived contacts that the user may see.
 
     :rtype: SQL
     """

@@ -1,4 +1,4 @@
-"""How many people an audience has or would have, and how many of them can be mailed."""
+"""Count the people of an audience, saved or not, and how many of them can be mailed."""
 
 from contextlib import contextmanager
 
@@ -10,10 +10,10 @@ from .tens import in_tens, make_mark
 
 
 def count_people(env, people, timeout):
-    """Count the people that SQL selects.
+    """Return the number of people that SQL selects.
 
-    :param float timeout: seconds after which PostgreSQL gives up
-    :raise QueryCanceled: when it did; the caller must roll back to a savepoint
+    :param float timeout: seconds after which PostgreSQL cancels the query
+    :raise QueryCanceled: after the timeout; the caller must roll back to a savepoint
     """
     with _limited(env, timeout):
         env.cr.execute(SQL("SELECT count(*) FROM (%s) people", people), log_exceptions=False)
@@ -21,9 +21,9 @@ def count_people(env, people, timeout):
 
 
 def estimate_people(env, people):
-    """Return how many people PostgreSQL's planner expects; far off at times, but at once.
+    """Return the planner's estimate of the number of people: fast, but sometimes far off.
 
-    In two digits: more would look as if somebody had counted.
+    It is rounded to two significant digits, so that it does not look like an exact count.
     """
     env.cr.execute(SQL("EXPLAIN (FORMAT JSON) %s", people))
     [[[plan]]] = env.cr.fetchall()
@@ -32,14 +32,18 @@ def estimate_people(env, people):
 
 
 def count_reasons(env, people, company, master_key, timeout, lists=(), tens=False):
-    """Count who could be mailed, and why others could not, if a task were made now.
+    """Count, for a task made now, the people who could be mailed and the others by reason.
 
-    Opt-outs from one sender only are left aside: which sender it will be is not known.
+    Opt-outs from a single sender are ignored, because the task's sender is not known yet.
 
+    :param SQL people: selects the six columns of a person
+    :param company: the `res.company` whose opt-outs count
+    :param master_key: see `engine.sql.address_key`
+    :param float timeout: as in `count_people`
     :param lists: ids of the mailing lists that the people were chosen from
-    :param bool tens: tell figures in tens, and no reason with fewer people: see `engine.tens`
-    :return: {reason, or None for those who can be mailed: number of people}
-    :raise QueryCanceled: as `count_people`
+    :param bool tens: whether to round each number down to tens: see `engine.tens`
+    :return: {reason, or None for the people who can be mailed: number of people}
+    :raise QueryCanceled: as in `count_people`
     """
     with _limited(env, timeout):
         env.cr.execute(
@@ -115,7 +119,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
 
 @contextmanager
 def _limited(env, seconds):
-    """Let statements run for so long only. After an error the savepoint takes the limit back."""
+    """Set `statement_timeout` for the block; after an error, the caller's rollback resets it."""
     prepare_for_many(env)
     env.cr.execute(SQL("SET LOCAL statement_timeout = %s", int(seconds * 1000)))
     yield

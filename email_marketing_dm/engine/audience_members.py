@@ -1,14 +1,14 @@
-"""Members: who is in an audience is brought up to date, and counted."""
+"""Replace and count the members of an audience (`directmail.audience.member`)."""
 
 from odoo.tools import SQL
 
 from .idn import is_international
 from .sql import usable_ascii_address
 
-#: How a person without a contact is reached, which may change from refresh to refresh.
+#: Columns of a person without a contact that may differ from refresh to refresh.
 ADDRESS = ("email", "email_encrypted", "address_key")
 COLUMNS = SQL(", ").join(map(SQL.identifier, ("partner_id", "res_model", "res_id", *ADDRESS)))
-#: what tells two people without a contact apart, as one value; see `engine.audience`
+#: SQL of one value that identifies a person without a contact, like `engine.audience.KEYS`.
 PERSON = SQL(
     """CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id
             WHEN email_encrypted IS NOT NULL THEN 'encrypted,' || address_key
@@ -17,16 +17,16 @@ PERSON = SQL(
 
 
 def replace_members(env, audience_id, people):
-    """Make the people of an audience exactly those that SQL selects, in one statement.
+    """Make the members of an audience exactly the people that SQL selects, in one statement.
 
-    Who stays keeps the row, so that a refresh costs what changed.
+    Rows of people who stay are kept, so that a refresh writes only what changed.
 
     :param SQL people: selects the six columns of a person, each person once
-    :return: (how many entered, how many left)
+    :return: (number of people who entered, number of people who left)
     :rtype: tuple
     """
-    # In the order of contacts: the indexes, and the table that foreign keys look at, are read and
-    # written page by page, not all over the place.
+    # Insert ordered by partner_id: index pages, and the pages of `res_partner` that the foreign key
+    # check reads, are then visited one after the other instead of at random.
     insert = SQL(
         """INSERT INTO directmail_audience_member (audience_id, entered_at, %(columns)s)
            SELECT %(audience)s, now() AT TIME ZONE 'UTC', %(columns)s""",
@@ -36,9 +36,9 @@ def replace_members(env, audience_id, people):
     if _is_empty(env, audience_id):
         env.cr.execute(SQL("%s FROM (%s) people ORDER BY partner_id", insert, people))
         return env.cr.rowcount, 0
-    # PostgreSQL knows nothing yet about what has just been filled. Where it expects one row, it
-    # would join by looking through all of one side for each row of the other. A full join it can
-    # only do by hashing or sorting, whatever it expects.
+    # Full joins, because PostgreSQL has no statistics yet of members inserted a moment ago. If it
+    # expects one row it chooses a nested loop, which scans one side for each row of the other; a
+    # full join can only be a hash or merge join.
     return env.execute_query(
         SQL(
             """WITH people AS MATERIALIZED (%(people)s), changed AS MATERIALIZED (
@@ -84,7 +84,8 @@ def replace_members(env, audience_id, people):
 
 
 def _is_empty(env, audience_id):
-    # In the order of the index: else PostgreSQL may look for the first one among all members.
+    # ORDER BY makes PostgreSQL use the index (audience_id, partner_id); without it, LIMIT 1 may
+    # become a scan of the members of all audiences.
     return not env.execute_query(
         SQL(
             """SELECT 1 FROM directmail_audience_member WHERE audience_id = %s
@@ -95,11 +96,12 @@ def _is_empty(env, audience_id):
 
 
 def count_members(env, audience_id):
-    """Return how many people are in an audience, and how many with a usable address.
+    """Return the number of people in an audience, and the number with a usable address.
 
     :rtype: tuple
     """
-    # As above: of members, and of usable addresses, PostgreSQL may expect hardly any.
+    # PostgreSQL may expect very few members or usable addresses, as in `replace_members`, and then
+    # choose a slow nested loop.
     env.cr.execute("SET LOCAL enable_nestloop = off")
     [counts] = env.execute_query(select_count(audience_id))
     env.cr.execute("RESET enable_nestloop")
@@ -122,7 +124,7 @@ def select_count(audience_id):
                       AND directmail_ascii_address(p.email_normalized) IS NOT NULL)
              FROM directmail_audience_member WHERE audience_id = %(audience)s""",
         audience=audience_id,
-        # Two counts, because each has an index of its own.
+        # ASCII and international addresses are counted apart, because each has its own index.
         usable=usable_ascii_address(SQL("p.email_normalized")),
         international=is_international(SQL("p.email_normalized")),
     )

@@ -1,4 +1,4 @@
-"""Claim: the one transaction in which answers are written down and the next mails are taken."""
+"""Write the answers to finished calls and claim the next mails, under the lock of the gate."""
 
 from collections import namedtuple
 
@@ -13,11 +13,11 @@ from .people import find_addresses
 from .readdress import readdress
 from .sql import count_changes
 
-# A delivery on its way: enough to make its mail.
+# The columns of a claimed delivery that `content.MailBuilder` needs to make its mail.
 Claimed = namedtuple(
     "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key"
 )
-# In place of a state: the person has to get their new address first.
+# Stands in the column new_state of `_claim_from` for deliveries that `readdress` must update first.
 MOVED = "moved"
 CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 
@@ -41,44 +41,49 @@ Turn.__doc__ = """What a claim goes by, all read at once.
 :ivar cases: [(task id, `fatigue.Case`)] of what the account sends, in the order of its turn
 """
 
-# What becomes of a delivery when its answer is in.
+# State of a delivery after its answer.
 STATE_OF_VERDICT = {
     Verdict.ACCEPTED: "sent",
     Verdict.PERSON_REFUSED: "refused",
     Verdict.UNKNOWN: "unknown",
-    # The five below mean "certainly not sent", so the person keeps their place.
+    # With the five verdicts below DirectMail did not send the mail, so it waits to be tried again.
     Verdict.DOUBTFUL: "waiting",
     Verdict.TASK_PAUSED: "waiting",
     Verdict.ACCOUNT_STOPPED: "waiting",
     Verdict.RETRY_LATER: "waiting",
     Verdict.THROTTLED: "waiting",
 }
-# Until they are tried again, in seconds. Zero: at once, but behind all who were not tried yet.
+# Seconds until a refused mail is tried again. 0 sets `not_before` to now: the mail is free at once,
+# but `FREE_AT` sorts it behind all mails that were not tried yet.
 DELAYS = {Verdict.RETRY_LATER: 15, Verdict.DOUBTFUL: 0, Verdict.TASK_PAUSED: 0}
-# How many people of a task one statement looks at, at most.
+# Upper bound of people of a task that one statement judges.
 PICK_MAX = 1000
-# ... and one transaction: the gate is shut meanwhile. The next one goes on.
+# Upper bound per transaction, because it holds the gate lock; the next claim continues.
 LOOK_MAX = 4000
-# When a waiting mail may go out, as the index of waiting mails has it.
+# When a waiting mail may go out; the same expression as in `_waiting_index`.
 FREE_AT = SQL("COALESCE(not_before, '-infinity'::timestamp)")
 
 
-# Must come before the transaction's first read: see `directmail.gate`. Compiling a claim, which
-# PostgreSQL may do where a task leaves out very many people, takes seconds and saves nothing.
+# The lock must come before the transaction's first read: see `directmail.gate`. JIT is off because
+# PostgreSQL may compile a claim whose task excludes very many people, which takes seconds and does
+# not make it faster.
 GATE = SQL("LOCK TABLE directmail_gate IN EXCLUSIVE MODE; SET LOCAL jit = off;")
 
 
 def lock_gate(env):
-    """Wait for the gate."""
+    """Lock `directmail_gate` for this transaction; wait while another one holds the lock."""
     env.cr.execute(GATE)
 
 
 def write_answers(env, account, token, answers):
-    """Wait for the gate, and write down the answers to calls of this run.
+    """Lock the gate, and write the answers to calls of this run into their deliveries.
 
-    Writing the same answers again, after a commit whose success got lost, changes nothing.
+    Writing the same answers twice changes nothing: after the first time the deliveries are neither
+    *sending* nor *unknown*, or are *unknown* as before. So the caller may repeat it after a commit
+    whose result it did not learn.
 
-    :param answers: [(delivery id, `directmail.answers.Answer`)]
+    :param str token: of this run; deliveries claimed by another run are left alone
+    :param answers: [(delivery id, `directmail.answers.Answer`)], in the order in which they came
     """
     if not answers:
         lock_gate(env)
@@ -93,17 +98,20 @@ def write_answers(env, account, token, answers):
             None if answer.verdict == Verdict.ACCEPTED else (answer.message or "")[:250] or None,
             (answer.verdict == Verdict.DOUBTFUL and answer.retry_after)
             or DELAYS.get(answer.verdict),
-            # One that is only looked at again is no further refusal: see engine.doubts.
+            # A refusal counts once. `engine.doubts` sets `retry_after` on an answer that it can't
+            # judge yet, to have the person tried again without counting a refusal.
             answer.verdict == Verdict.DOUBTFUL and not answer.retry_after,
             len(answers) - place,
         )
         for place, (delivery_id, answer) in enumerate(answers)
     )
-    # In the order in which the answers came, a microsecond apart: refusals in a row are counted by.
+    # A microsecond between answers keeps their order: `engine.doubts` counts refusals in a row by
+    # `refused_at` and `sent_at`.
     moment = SQL(
         "(statement_timestamp() AT TIME ZONE 'UTC' - answer.place * interval '1 microsecond')"
     )
-    # An unknown mail whose answer comes after all, or whose outcome is known, was sent.
+    # A late answer overwrites *unknown*. An UNKNOWN answer for a mail whose outcome was reported
+    # makes it *sent*, because the outcome proves that it was sent.
     _apply(
         env,
         account,
@@ -140,7 +148,10 @@ def write_answers(env, account, token, answers):
 
 
 def expire_leases(env, account):
-    """Call those mails *unknown* whose answer can no longer come: their process is gone."""
+    """Set *sending* deliveries to *unknown* (*sent* if they have an outcome) after their lease.
+
+    The lease outlasts every call, so the process that made the call is gone and its answer lost.
+    """
     _apply(
         env,
         account,
@@ -161,14 +172,14 @@ def expire_leases(env, account):
 def _apply(env, account, changed, result=None, first=None, ctes=None, also=None):
     """Run an UPDATE of deliveries; count its changes, and its mails against the day's quota.
 
-    All in one message to the database. Whoever waits for an answer has to wait for Python too,
-    which the calls' threads keep busy: that takes longer than what is asked for.
+    All of it is one round trip to the database. After each round trip this thread must get the GIL
+    back from the threads that make calls, which takes longer than the statements themselves.
 
-    :param SQL changed: as for `directmail.task.counter._apply`
-    :param SQL result: what to select from the changed rows
-    :param SQL first: a statement that comes before it
+    :param SQL changed: the UPDATE, with RETURNING as `engine.sql.count_changes` needs it
+    :param SQL result: the columns to select from the changed rows; by default their number
+    :param SQL first: a statement to run before the UPDATE
     :param SQL ctes: CTEs that `changed` and `also` refer to, each followed by a comma
-    :param SQL also: what else to select
+    :param SQL also: "UNION ALL SELECT ...", with further rows to return
     """
     return env.execute_query(
         SQL(
@@ -196,7 +207,7 @@ def _apply(env, account, changed, result=None, first=None, ctes=None, also=None)
 
 
 def read_room(env, account):
-    """Return how much an account may take now.
+    """Return the `Room` of an account.
 
     :rtype: Room
     """
@@ -233,7 +244,7 @@ def _select_room(account):
 def _read_turn(env, account):
     """Return the `Turn` of an account.
 
-    Read without the ORM, as is everything that happens many times a second while mails go out.
+    Plain SQL without the ORM, because it runs many times a second while mails are sent.
     """
     env["directmail.task"].flush_model()
     rows = env.execute_query(
@@ -277,9 +288,10 @@ def _read_turn(env, account):
 
 
 def orphans(env, token, known):
-    """Return what this run claimed in a commit whose success it never heard of.
+    """Return the mails that this run claimed in a commit whose result it did not learn.
 
-    :param known: ids of the deliveries that the run knows to be its own
+    :param str token: of this run
+    :param known: ids of the deliveries that the run knows it has claimed
     :rtype: list[Claimed]
     """
     rows = env.execute_query(
@@ -295,14 +307,15 @@ def orphans(env, token, known):
 
 
 def claim(env, account, token, limit, lease):
-    """Take the next mails of the account's tasks: urgent tasks first, then the older ones.
+    """Claim the next mails of the account's tasks, by priority, then by the time of planning.
 
-    That order also decides who gets the quota of the day. Calls whose answer can no longer come
-    make room first. Whoever may not be mailed at this moment is suppressed, and the next one taken.
+    The same order decides which tasks get the rest of the day's quota. Expired leases are resolved
+    first, because they take places. A person who may not be mailed now is suppressed, or held until
+    later, and the next person is taken instead. The caller has locked the gate.
 
     :param str token: of this run
-    :param int limit: how many at most; fewer where places or quota are short
-    :param float lease: seconds until a mail without an answer counts as unknown
+    :param int limit: maximum number; fewer if `Room.places` or `Room.quota` is lower
+    :param float lease: seconds after which a mail without an answer counts as unknown
     :rtype: list[Claimed]
     """
     turn = _read_turn(env, account)
@@ -322,19 +335,20 @@ def claim(env, account, token, limit, lease):
             if not rows:
                 break
             looked_at += len(rows)
-            # These are looked at again, at their new addresses.
+            # They keep waiting, and a later round judges them at their new addresses.
             if moved := [row[1] for row in rows if row[0] == MOVED]:
                 _apply(env, account, readdress(env, case, task_id, moved))
-            # Where many in a row get no mail now, more of them are looked at at once.
+            # Grow: where many people in a row may not be mailed, small picks would be slow.
             pick = min(4 * pick, PICK_MAX)
     return claimed
 
 
 def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
-    """Take up to `limit` mails among the next `pick` of a task; hold or suppress the others.
+    """Claim up to `limit` mails among the next `pick` of a task; hold or suppress the others.
 
-    :return: rows (new state, *`Claimed`); none if nobody is due any more. Whoever has another
-        address by now, or became a contact, is left as they are, with `MOVED` as the state
+    :return: rows (new state, *`Claimed`); none if no mail of the task is due. A delivery whose
+        person has another address by now, or became a contact, is not changed, and its row has
+        `MOVED` as the state and no value but the id
     """
     by_contact = judge.rules.by_contact
     return _apply(
@@ -363,8 +377,9 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
         ),
         SQL("new_state, %s", CLAIMED),
         ctes=SQL(
-            # The CTE is what makes LIMIT hold: as a mere subquery it may be run once per row of the
-            # join, and each run, skipping what the one before has locked, would take more.
+            # A materialized CTE makes LIMIT hold. PostgreSQL may run a subquery once per row of the
+            # join, and with SKIP LOCKED each run would skip the rows that the run before locked and
+            # take further ones.
             """people AS MATERIALIZED (
                     SELECT id, partner_id, res_model, res_id, email, email_encrypted, address_key,
                            is_contact
@@ -396,7 +411,9 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
             addressed=find_addresses(env, judge.case, planned=True),
             verdict=judge.verdict(SQL("addressed")),
             excluded=is_excluded(judge.case, SQL("addressed")),
-            # Two contacts that were merged while the task runs are one person, twice in it.
+            # Merging contacts can leave two deliveries of one contact in a task. Where limits count
+            # by contact, claim one of them per statement, so that the limits see the first mail
+            # when the second is judged.
             person=SQL("COALESCE(-addressed.partner_id, addressed.id)")
             if by_contact
             else SQL("addressed.id"),
@@ -410,7 +427,7 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
 
 
 def add_usage(env, account, number):
-    """Count mails against the account's quota of today in Beijing."""
+    """Add a number of mails to the account's usage of today's quota, by Beijing's date."""
     if number:
         env.execute_query(
             SQL(

@@ -1,7 +1,7 @@
-"""Time zones in SQL. Nothing of ours asks PostgreSQL for a zone by its name.
+"""Time zones in SQL, without passing a zone's name to PostgreSQL.
 
 PostgreSQL reads names such as "CET" as abbreviations with a fixed offset, which are an hour off in
-summer, and knows the zones of its own machine only. Offsets come from `clock.daily` instead.
+summer, and knows only the zones installed on its own machine. Offsets come from `clock.daily`.
 """
 
 from datetime import datetime
@@ -15,13 +15,14 @@ _BEIJING_OFFSET = BEIJING.utcoffset(None)
 
 
 def to_local(moment, tz):
-    """Return SQL of what clock and calendar of a zone show at a moment.
+    """Return SQL of a moment's local time in a zone.
 
-    :param SQL moment: an expression of type timestamp, in UTC, perhaps null; it is written twice
-    :param str tz: a name that Odoo offers; an unknown one counts as UTC
+    :param SQL moment: an expression of type timestamp, in UTC, perhaps null; the SQL repeats it, so
+        it must be cheap
+    :param str tz: name of a zone, as Odoo offers them; an unknown or empty one counts as UTC
     :return: SQL of type timestamp
     """
-    # The next year's changes too: a cached statement of December may run in January.
+    # Include next year's changes of offset: a statement cached in December may run in January.
     moments, offsets = get_offsets(tz or "UTC", datetime.now().year + 1)
     if not moments:
         return SQL("(%s + %s)", moment, offsets[0])
@@ -35,8 +36,8 @@ def to_local(moment, tz):
 
 
 def beijing_day():
-    """Return SQL of today's date in Beijing, by which DirectMail counts the quota.
+    """Return SQL of today's date in Beijing, because DirectMail's daily quota follows it.
 
-    :return: SQL of type date, by the time at which the transaction began
+    :return: SQL of type date; "today" is when the transaction began
     """
     return SQL("(now() AT TIME ZONE 'UTC' + %s)::date", _BEIJING_OFFSET)
