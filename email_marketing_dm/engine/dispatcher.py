@@ -1,8 +1,8 @@
-"""Deliver: keep a few calls to DirectMail under way, and write each answer down.
+"""Deliver: keep calls to DirectMail in flight, and write each answer into its delivery.
 
-One transaction writes the finished answers and takes the next mails; it commits; then those calls
-start. Threads make network calls only, all database work stays on the cron's own thread, and
-there is no barrier: whatever finishes makes room at once.
+One transaction writes the finished answers and claims the next mails (`engine.claim`). After its
+commit, the calls for those mails start. The pool's threads make network calls only; all database
+work stays on the cron's thread. There is no barrier: each finished call frees its thread at once.
 """
 
 import contextlib
@@ -27,23 +27,26 @@ from .doubts import NO_ANSWER, Doubts
 _logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 600
-# How long a run waits for PostgreSQL to come back before it gives its answers up to the lease.
+# Seconds that a run retries while PostgreSQL is away. After that its answers are lost, and the
+# mails become *unknown* when their lease ends.
 DATABASE_PATIENCE = 300
-# Where the account's rate is what holds sending up, one exchange with the database serves the mails
-# that may go out in so many seconds. Half of what the limiter saves up at 100 a second, so that a
-# slow exchange loses nothing.
+# Where the rate limits sending, one exchange with the database serves the mails that the rate
+# allows in this time (seconds). It is half of what the limiter saves up at 100 mails a second, so
+# that a slow exchange loses no token.
 GATHER_SECONDS = 0.05
-# So many calls in a row without a usable answer: something in between swallows them.
+# Stop the account after this number of calls in a row without a usable answer: a proxy or firewall
+# probably drops the answers.
 SILENCE_LIMIT = 20
-# Key of the question about the account itself, among the ids of deliveries in the pool.
+# Key in the pool of the question about the account; all other keys are ids of deliveries.
 ACCOUNT = "account"
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
 
 
 def is_passing(error):
-    """Tell whether trying again can help: a conflict with another write, or a lost connection.
+    """Tell whether a retry can help: after a conflict with another write, or a lost connection.
 
-    A server that dies in the middle of an answer is a mere `DatabaseError`, of no class of its own.
+    If the server dies in the middle of an answer, psycopg2 raises a plain `DatabaseError`, so that
+    the exact class is checked.
     """
     return (
         isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
@@ -52,7 +55,7 @@ def is_passing(error):
 
 
 def _read_answers(results):
-    """Return [(delivery id, Answer)]; an address that is quoted in one goes no further."""
+    """Return [(delivery id, Answer)] of results of the pool, without addresses in the messages."""
     return [
         (key, replace(answer, message=scrub(answer.message, mail.to)))
         for key, mail, answer in results
@@ -74,7 +77,7 @@ class Dispatcher:
         self.builder = MailBuilder(account)
         self.doubts = Doubts(account.refusal_limit)
         self.rate = AdaptiveRate(account.rate_limit)
-        # Read before the client is made: a key replaced in between counts as replaced.
+        # Read before the client is made, so that a key replaced in between counts as replaced.
         self.credentials = account._get_credentials_mark()
         self.client = account._get_client()
         self.pool = CallPool(account.threads, self._call)
@@ -87,14 +90,16 @@ class Dispatcher:
         self._is_asking = False
 
     def _call(self, job):
-        """Carry out a job, in a thread of the pool: send a mail, or ask a question."""
+        """Send a mail, or call `job` with the client if it is a question; runs in a pool thread."""
         return job(self.client) if callable(job) else self.client.send(job)
 
     def run(self, seconds, longest=0, may_go_on=None):
-        """Send until nothing is left, the time is up, or the account is in trouble.
+        """Send until no mail is due, the time is up, or the account is stopped.
 
-        :param float seconds: after which no new call starts; calls under way are waited for
-        :param float longest: instead, as long as `may_go_on(env)` says so, asked once a second
+        :param float seconds: after which no new call starts; calls in flight are waited for
+        :param float longest: upper bound instead of `seconds`, as long as `may_go_on` agrees
+        :param may_go_on: called with an environment about once a second after `seconds`; returns
+            whether to continue
         """
         deadline = time.monotonic() + seconds
         end = deadline - seconds + longest
@@ -123,12 +128,15 @@ class Dispatcher:
                 if not room:
                     time.sleep(min(self.rate.delay(), max(0, deadline - time.monotonic())))
                 continue
-            # Where nothing more can be taken, the next finished call is what to wait for.
+            # If no mail can be claimed now, wait for the next finished call, else for the rate.
             idle = late or not self.pool.free or (room and len(claimed) < room)
             answers = self._collect(1.0) if idle else self._gather()
 
     def close(self):
-        """Let go of threads and connection. Calls under way resolve through their lease."""
+        """Write the finished answers, and release the threads and the connection.
+
+        Deliveries whose calls are still in flight become *unknown* when their lease ends.
+        """
         finished = self.pool.close(0)
         answers = [*self._open, *_read_answers(row for row in finished if row[0] != ACCOUNT)]
         self._open = []
@@ -143,11 +151,12 @@ class Dispatcher:
         return self.rate.take(free) if free else 0
 
     def _gather(self):
-        """Return the answers that came while the limiter saved up the next few mails.
+        """Return the answers that came until the rate allows the next batch of mails.
 
-        An exchange with the database for each mail makes sending no faster, but keeps the server
-        busy. A free thread never waits for more mails than there are free threads, and a small
-        task, or the beginning of one, with little under way, for no other mail at all.
+        At the rate limit, an exchange with the database for each single mail makes sending no
+        faster but uses twice the processor time. A batch is never larger than the number of free
+        threads. With fewer calls in flight than a batch, as in a small task or at the beginning of
+        one, there is no wait for a batch.
         """
         batch = min(self.pool.free, int(self.rate.rate * GATHER_SECONDS))
         if batch < 2 or self.pool.in_flight < batch:
@@ -181,13 +190,13 @@ class Dispatcher:
         return self._weigh(answers, told)
 
     def _weigh(self, answers, told):
-        """Return the answers, those changed that turn out to be one person's refusal.
+        """Return the answers, with DOUBTFUL replaced by what `Doubts.weigh` decided.
 
-        Those that can't be judged yet stay here, and their mails *sending*, until DirectMail has
-        told about the account. That is asked in a thread of the pool, where one is free: at least
-        one answer came.
+        Answers that can't be judged before DirectMail has told about the account are kept in
+        `self._open`; their deliveries stay *sending*. The question is asked in a thread of the
+        pool. One is free, because at least one call has just finished.
 
-        :param told: the `doubts.Account` that came with them, or None
+        :param told: the `doubts.Account` that came with the answers, or None
         """
         if all(answer.verdict != Verdict.DOUBTFUL for _id, answer in answers):
             return answers
@@ -209,7 +218,11 @@ class Dispatcher:
         return weighed.answers
 
     def _start(self, claimed):
-        """Start the calls for what was claimed; return answers for mails that can't be made."""
+        """Start the calls for claimed mails; return answers for mails that can't be made.
+
+        :param claimed: a list of `claim.Claimed`
+        :return: [(delivery id, Answer)]
+        """
         if not claimed:
             return []
         self._in_hand.update((row.id, row.task_id) for row in claimed)
@@ -222,13 +235,13 @@ class Dispatcher:
         return answers
 
     def _start_of(self, task_id, rows):
-        """Start the calls for one task's people; return answers for mails that can't be made."""
+        """Do the same as `_start` for claimed mails of one task."""
         try:
             mails = self._transact(lambda env, _attempt: self.builder.build(env, task_id, rows))
         except Exception as error:
             if is_passing(error):
                 raise
-            # Nothing was sent, and the next person would fail alike: pause and show it.
+            # No mail of these was sent, and further ones would fail too: pause with the error.
             _logger.exception("Mails of email task %s can't be made", task_id)
             answer = Answer(Verdict.TASK_PAUSED, "ContentError", str(error)[:200])
             return [(row.id, answer) for row in rows]
@@ -240,9 +253,9 @@ class Dispatcher:
     def _exchange(self, answers, room):
         """Write the answers and claim up to `room` mails, in one transaction.
 
-        Answers stay in memory until their commit is certain. After a lost connection the commit
-        may or may not have happened: the answers are written again, which changes nothing the
-        second time, and mails that the lost commit claimed are found by the run's token.
+        The answers stay in memory until the commit has succeeded. If the connection is lost during
+        the commit, it may or may not have happened. So the answers are written again, which changes
+        nothing the second time, and `claim.orphans` finds the mails that the lost commit claimed.
 
         :rtype: list[claim.Claimed]
         """
@@ -261,15 +274,16 @@ class Dispatcher:
         return claimed
 
     def _transact(self, function):
-        """Run a function in a transaction of its own until its commit has succeeded.
+        """Run a function in its own transaction; repeat it until the commit has succeeded.
 
-        All of a run's transactions use one connection: taking it anew each time would cost as much
-        as what is done in them.
+        A run keeps one connection for all its transactions, because opening a cursor costs as much
+        as a transaction's statements.
 
-        :param function: called with an environment and the number of failed attempts; may be
-            called again after a conflict with somebody else's write or a lost connection
-        :return: what the function returned
-        :raise psycopg2.Error: if the database stays away for too long
+        :param function: called with an environment and the number of failed attempts; is called
+            again after a conflict with another transaction's write or a lost connection
+        :return: the result of the function
+        :raise psycopg2.Error: if it still fails after DATABASE_PATIENCE seconds, or half the lease
+            if that is shorter
         """
         give_up = time.monotonic() + min(DATABASE_PATIENCE, self.lease / 2)
         attempt = 0
@@ -277,7 +291,7 @@ class Dispatcher:
             try:
                 self._cr = self._cr or self.registry.cursor()
                 result = function(api.Environment(self._cr, SUPERUSER_ID, {}), attempt)
-                # a connection of this run's own, which nobody else's changes are in
+                # The cursor is the run's own, so this commits no other changes than the function's.
                 self._cr.commit()  # pylint: disable=invalid-commit
                 return result
             except BaseException as error:
@@ -289,18 +303,18 @@ class Dispatcher:
                 time.sleep(min(0.05 * 2**attempt, 2))
 
     def _hang_up(self):
-        """Give the connection back; what it has not committed is undone."""
+        """Close the cursor, which rolls back and returns the connection to Odoo's pool."""
         cr, self._cr = self._cr, None
         if cr:
-            # a connection that is lost can't be given back
+            # Closing the cursor of a lost connection raises.
             with contextlib.suppress(psycopg2.Error):
                 cr.close()
 
     def _react(self, answers):
-        """Pause tasks, or stop the account, where DirectMail says that going on is no use."""
+        """Stop the account (ACCOUNT_STOPPED, or SILENCE_LIMIT), else pause tasks (TASK_PAUSED)."""
         stops = [answer for _id, answer in answers if answer.verdict == Verdict.ACCOUNT_STOPPED]
         if self._silent >= SILENCE_LIMIT and not self._stopped:
-            # Every further call would only make one more person unknown.
+            # Each further call would only make one more delivery *unknown*.
             stops.append(Answer(Verdict.ACCOUNT_STOPPED, "NoAnswer"))
         pauses = {
             delivery_id: answer
@@ -326,9 +340,13 @@ class Dispatcher:
         self._transact(react)
 
     def _wait_for_leases(self, deadline):
-        """Wait a moment if calls of a dead process will soon be known as unknown.
+        """Wait up to 0.5 s if leases of *sending* deliveries will end before the deadline.
 
-        :return: whether it is worth to look again
+        They are from a process that is gone. When a lease has ended, `claim.claim` makes the
+        delivery *unknown*, which frees a place.
+
+        :param float deadline: by the monotonic clock
+        :return: whether there are such leases, so that another claim may find room
         :rtype: bool
         """
         left = deadline - time.monotonic()

@@ -1,7 +1,7 @@
-"""Refusals that may concern one person or everybody: whose are they?
+"""Decide whether a DOUBTFUL answer refuses one person or every mail of the task.
 
-DirectMail uses some codes for both. A person who is refused with one of them stays waiting and goes
-last, so that the others of the task are tried. What became of those says whose refusal it was.
+DirectMail uses the same codes for both. A person who is refused with one of them keeps waiting and
+is tried again after all others of the task. The answers for the others tell which of the two it is.
 """
 
 import logging
@@ -45,21 +45,22 @@ Account.__doc__ = """What DirectMail told about the account.
 :ivar requests: mails that were handed over today, by other systems too; None if it can't be told
 """
 
-# For a question whose call ended in a way that nobody foresaw.
+# Result for a question whose call raised an unexpected exception.
 NO_ANSWER = Account(False, None, None)
-# Seconds until a person is tried again of whom calls that are under way have yet to tell.
+# Seconds until a person is tried again whose doubt depends on calls that are in flight.
 LOOK_AGAIN = 1.0
-# What DirectMail said about the account is asked again after this time.
+# DirectMail's answer about the account is used for this time; then it is asked again.
 ACCOUNT_AGE = timedelta(seconds=10)
-# So many refusals at least are noted of a person about whom the task's owner was asked.
+# `settle_refusals` raises `refusals` to at least this, which marks people about whom the task's
+# owner was asked by a pause.
 ASKED = 2
 
 
 def ask_about_account(client, is_known):
-    """Ask DirectMail about the account itself. For a thread: uses no database.
+    """Ask DirectMail about the account; runs in a thread, so it uses no database.
 
-    :param bool is_known: the account's state and quota were read a moment ago; DirectMail allows
-        about ten of these calls a minute
+    :param bool is_known: whether the account's state and quota were read a moment ago. Then they
+        are not asked for, because DirectMail allows about ten of these calls a minute
     :rtype: Account
     """
     summary = requests = None
@@ -68,18 +69,20 @@ def ask_about_account(client, is_known):
         is_known = True
         requests = client.count_requests_today()
     except DirectMailError as error:
-        # The key may lack the permission to count. What this database has sent is known anyway.
+        # The AccessKey may lack the permission to count. Then only `Room.quota`, which counts the
+        # mails of this database, is checked.
         _logger.info("DirectMail does not tell all about an account: %s", error)
     return Account(is_known, summary, requests)
 
 
 class Doubts:
-    """Judges doubtful answers of one run of one account's sender.
+    """Judges the DOUBTFUL answers of one run of one account's sender.
 
-    How many were refused in a row is read from the database each time. So runs that end early or
-    are killed count on, and a run on another server counts the same refusals.
+    The number of refusals in a row is read from the database each time, so that a run after a
+    killed one continues the count, and a run on another server counts the same refusals.
 
-    :param int limit: so many people in a row, refused with the same code, pause the task
+    :param int limit: the task pauses after this number of people refused in a row with the same
+        code
     """
 
     def __init__(self, limit):
@@ -88,19 +91,22 @@ class Doubts:
         self._told_at = None  # when that came, by the monotonic clock
 
     def hear(self, account):
-        """Take note of what `ask_about_account` returned."""
+        """Store the result of `ask_about_account`."""
         self._account = account
         self._told_at = time.monotonic()
 
     def weigh(self, env, account, answers, tasks):
-        """Say what doubtful answers mean.
+        """Decide what DOUBTFUL answers mean; see `_judge`.
 
-        The person is refused where others passed meanwhile. The task pauses where too many in a
-        row are refused, or nobody is left to tell by. Else the person stays waiting and goes last.
-        Changes nothing here, so that its transaction can be repeated.
+        A person who is refused again is PERSON_REFUSED if another mail of the task was accepted
+        since the first refusal. The task pauses if too many people in a row are refused, or if no
+        other person of the task is left to compare with. Otherwise the person keeps waiting and is
+        tried after all others. Does not change `self`, so that its transaction can be repeated.
 
+        :param env: of the run's transaction
+        :param account: the `directmail.account` record in `env`
         :param answers: [(delivery id, Answer)], in the order in which they came
-        :param tasks: {delivery id: task id} of the calls under way, these included
+        :param tasks: {delivery id: task id} of the calls in flight, and of `answers`
         :rtype: Weighed
         """
         doubts = self._read(
@@ -134,11 +140,11 @@ class Doubts:
         return weighed._replace(question=self._make_question(account) if weighed.open else None)
 
     def _judge(self, account, key, answer, doubt, rows, doubted, others):
-        """Return what is to be done about a doubtful answer; None to ask about the account first.
+        """Return the `Verdict` for a DOUBTFUL answer; None to ask about the account first.
 
-        :param rows: {task id: (code, ids of the people refused in a row)}, which grows
-        :param int doubted: how many people of the task, still to be mailed, were refused
-        :param others: calls of the task under way, for people who were never refused
+        :param rows: {task id: (code, ids of the people refused in a row)}; this answer is added
+        :param int doubted: number of people of the task who were refused and are still to be mailed
+        :param others: ids of deliveries of the task in flight whose people were never refused
         """
         if doubt.refusals and doubt.passed:
             return Verdict.PERSON_REFUSED
@@ -149,9 +155,11 @@ class Doubts:
             return Verdict.TASK_PAUSED
         if not doubt.refusals or others:
             return Verdict.DOUBTFUL
-        # Everybody else has been tried, and the content was accepted for others before. What is
-        # left is the account, which can be asked about. A pause speaks for several people: whoever
-        # resumed the task has settled what concerned all.
+        # The person was tried again last, so all others of the task have been tried. Pause if no
+        # mail of the task was ever accepted, because then the content may be refused. Pause also if
+        # several people are in doubt and the owner was not asked yet: by resuming, the owner says
+        # that the task is in order. Otherwise only the account can be the cause, and DirectMail can
+        # be asked about that.
         if not doubt.sent or (doubted > 1 and doubt.refusals < ASKED) or doubted >= self.limit:
             return Verdict.TASK_PAUSED
         if not self._is_told():
@@ -163,10 +171,10 @@ class Doubts:
         return self._told_at is not None and time.monotonic() - self._told_at < age
 
     def _is_in_order(self, account):
-        """Tell whether DirectMail has nothing against the account itself, and quota is left."""
+        """Tell whether the account's health is "ok" and some of the daily quota is left."""
         if not self._account.is_known or account.health != "ok" or account._get_room().quota < 1:
             return False
-        # Others may have used it.
+        # Other systems may have used up the quota, which `Room.quota` doesn't see.
         return self._account.requests is None or self._account.requests < account.daily_quota
 
     def _make_question(self, account):
@@ -174,10 +182,10 @@ class Doubts:
         return partial(ask_about_account, is_known=told_at >= fields.Datetime.now() - ACCOUNT_AGE)
 
     def _read_refused(self, env, task_ids):
-        """Return who of some tasks was refused and is still to be mailed.
+        """Return the deliveries of some tasks that were refused and are still to be mailed.
 
-        :return: ({task id: ids of all of them}, {task id: (code, ids of those who were refused in a
-            row with the same code, after the last mail that was accepted)})
+        :return: ({task id: ids of all of them}, {task id: (code, ids of those refused in a row with
+            the same code, after the task's last accepted mail)})
         """
         found = env.execute_query(
             SQL(
@@ -201,7 +209,7 @@ class Doubts:
         return refused, rows
 
     def _read(self, env, ids):
-        """Return {delivery id: Doubt}."""
+        """Return {delivery id: Doubt} of deliveries with a DOUBTFUL answer."""
         if not ids:
             return {}
         rows = env.execute_query(
@@ -221,14 +229,15 @@ class Doubts:
 
 
 def settle_refusals(task, limit):
-    """Take note that a task is resumed, for the people who wait and were refused.
+    """Update the refused people of a task that is resumed.
 
-    As many as pause the task, or more, speak of the task: they are tried like all others, and what
-    was refused before counts no more. Fewer than that have been asked about: the next refusal is
-    their own, if others of the task were accepted.
+    If at least `limit` people are in doubt, the refusals concerned the task: `refusals` and
+    `refused_at` are emptied, so that these people are tried like all others. If fewer are in doubt,
+    the owner was asked about them: `refusals` is raised to `ASKED`, so that the next refusal counts
+    as the person's own if other mails of the task were accepted.
 
     :param task: a paused `directmail.task` record; the caller checked that the user may write it
-    :param int limit: see `directmail.account.refusal_limit`; 1 where the content was changed
+    :param int limit: see `directmail.account.refusal_limit`; 1 if the content was changed
     """
     deliveries = task.env["directmail.delivery"]
     deliveries.flush_model(["task_id", "state", "refusals", "refused_at"])

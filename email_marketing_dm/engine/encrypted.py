@@ -1,14 +1,14 @@
-"""Encrypted addresses: their keys, worked out in Python whenever a value is written."""
+"""Compute the address keys of encrypted addresses, in Python, whenever a value is written."""
 
 from odoo.tools import SQL
 
 
 class AddressReader:
-    """Reads encrypted addresses and tells only their address keys.
+    """Decrypts addresses; all methods but `read_address` return or write address keys only.
 
-    :param master_key: a `privacy.keys.MasterKey`; None where there are no keys
+    :param master_key: a `privacy.keys.MasterKey`; None if `keys` is empty
     :param keys: {company id: (reference, `privacy.aes.AesKey`)}
-    :param is_known: tells which CBC values may be read: see `privacy.aes.AesKey.read_address`
+    :param is_known: tells which CBC values may be decrypted: see `privacy.aes.AesKey.read_address`
     """
 
     def __init__(self, master_key, keys, is_known=None):
@@ -19,10 +19,10 @@ class AddressReader:
     def find_key(self, value, company_id=None):
         """Return (address key, reference of the AES key) of an encrypted address.
 
-        Which company's key it was encrypted with is told by the contact's company. Where that is
-        open every key is tried: a wrong one leads to no address.
+        The AES key is that of the contact's company. For a contact without a company each key is
+        tried; decrypting with a wrong one yields no valid address.
 
-        :return: (None, None) where the value can't be read
+        :return: (None, None) if the value can't be decrypted
         """
         if not value or not self._keys:
             return None, None
@@ -33,19 +33,19 @@ class AddressReader:
         return None, None
 
     def read_address(self, value, company_id):
-        """Return the clear address itself, for the one mail that is about to be sent.
+        """Return the address in clear and its key, for a mail that is about to be sent.
 
-        Any CBC value is read here. The caller compares the key with that of the delivery, which
-        `find_key` made.
+        `is_known` is not asked about CBC values here, because the caller compares the address key
+        with that of the delivery, which `find_key` made.
 
-        :return: (address, its key), or (None, None)
+        :return: (address, its key), or (None, None) if the value can't be decrypted
         """
         own = self._keys.get(company_id)
         address = own and own[1].read_address(value, is_known=lambda digest: True)
         return (address, self._master_key.address_key(address)) if address else (None, None)
 
     def write_partners(self, env, rows):
-        """Write down keys and validity of contacts.
+        """Write the address key, AES key reference and validity of contacts' encrypted addresses.
 
         :param rows: [(partner id, encrypted address, company id)]
         """

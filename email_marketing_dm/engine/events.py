@@ -1,4 +1,4 @@
-"""Events: facts from outside are inserted one by one, and applied to the deliveries in bulk."""
+"""Insert facts from outside into `directmail.event`, and apply them to the deliveries in bulk."""
 
 from collections import namedtuple
 
@@ -6,16 +6,17 @@ from odoo.tools import SQL
 
 from .sql import count_changes
 
-# What became of a mail, from the weakest to the strongest: decides between facts of one moment.
+# Outcomes of a mail, weakest first: of facts with the same `occurred_at`, the strongest counts.
 OUTCOMES = ("failed", "invalid", "spam", "delivered")
 MARKS = ("opened", "clicked", "unsubscribed", "complained")
-# Machines follow every link of a mail at once: so many different ones within so many seconds.
+# Clicks on BURST_LINKS different links of a mail within BURST_SECONDS are a machine's, because mail
+# scanners follow all links at once.
 BURST_LINKS = 3
 BURST_SECONDS = 10
 
-#: One fact. It names its mail by the delivery's id, or by task and address key, or (for wishes and
-#: complaints) by the address key alone. ``occurred_at`` is naive UTC. The fingerprint tells copies
-#: of a fact; None where each arrival is a fact of its own.
+#: One fact. It names its mail by ``delivery_id``, or by ``task_id`` and ``address_key``, or (kinds
+#: unsubscribe, subscribe, complaint and listed) by ``address_key`` alone. ``occurred_at`` is naive
+#: UTC. Copies of a fact have the same ``fingerprint``; None if each arrival is a separate fact.
 Fact = namedtuple(
     "Fact",
     "kind source occurred_at company_id account_id delivery_id task_id address_key machine"
@@ -25,10 +26,10 @@ Fact = namedtuple(
 
 
 def insert(env, facts):
-    """Insert facts that are not there yet, touching nothing else.
+    """Insert facts that are new by their fingerprint, as pending; deliveries are not changed.
 
     :param facts: a list of `Fact`
-    :return: how many were new
+    :return: number of new facts
     :rtype: int
     """
     if not facts:
@@ -41,8 +42,8 @@ def insert(env, facts):
         )
         for fact in facts
     )
-    # Looking before inserting spares the ids that a conflict would use up: records are read again
-    # and again.
+    # NOT EXISTS in addition to ON CONFLICT, because a conflict uses up an id of the sequence, and
+    # DirectMail's records are fetched repeatedly, so that most of their facts are not new.
     rows = env.execute_query(
         SQL(
             """WITH arrived AS (INSERT INTO directmail_event
@@ -73,7 +74,7 @@ def insert(env, facts):
 
 
 def find_companies(env):
-    """Return the ids of the companies that have open facts, whose oldest came first first."""
+    """Return the ids of the companies with pending facts, oldest fact first."""
     rows = env.execute_query(
         SQL("SELECT company_id FROM directmail_event_open GROUP BY company_id ORDER BY min(id)")
     )
@@ -81,12 +82,12 @@ def find_companies(env):
 
 
 def find_batch(env, company_id, limit):
-    """Return the id up to which a company's oldest open facts make a batch, or None.
+    """Return the highest id of the next batch of a company's pending facts, or None if none.
 
-    Facts about a mail whose own answer is still awaited stay open: the sender would collide with
-    us.
+    Facts about *sending* deliveries stay pending, because the sender is about to update the same
+    row, and one of the two transactions would fail with a conflict.
 
-    :param int limit: how many facts at most
+    :param int limit: maximum number of facts
     """
     picked = open_facts(SQL("e.id"), company_id, limit=limit)
     [(last,)] = env.execute_query(SQL("SELECT max(id) FROM (%s) picked", picked))
@@ -94,10 +95,12 @@ def find_batch(env, company_id, limit):
 
 
 def open_facts(columns, company_id, last=None, limit=None):
-    """Return SQL for a company's open facts (e) with their deliveries (d), oldest first.
+    """Return SQL of a company's pending facts (e) with their deliveries (d), oldest first.
 
-    :param SQL columns: what to select
-    :param int last: no fact with a higher id
+    Facts about *sending* deliveries are left out: see `find_batch`.
+
+    :param SQL columns: the columns to select
+    :param int last: highest id of a fact
     """
     return SQL(
         """SELECT %s
@@ -112,9 +115,10 @@ def open_facts(columns, company_id, last=None, limit=None):
 
 
 def match_strays(env, company_id, last):
-    """Find the mail that a fact about a person alone speaks of: their latest before it.
+    """Set the delivery of facts that name only an address key: the latest mail before the fact.
 
-    That is no proof that this very mail was sent, so it must be known to be.
+    Only *sent* deliveries qualify. `apply_facts` takes a fact as proof that its mail was sent, and
+    this guess is no proof.
     """
     env.cr.execute(
         SQL(
@@ -141,9 +145,10 @@ def match_strays(env, company_id, last):
 
 
 def flag_bursts(env, company_id, last):
-    """Call the clicks of somebody who followed many links at once a machine's.
+    """Mark clicks on many links of a mail at once as a machine's: see `BURST_LINKS`.
 
-    Those that were taken for a person's before are taken back.
+    Clicks of such a burst that were applied as a person's are moved to `machine_click_count`, and
+    `clicked_at` and `opened_at` are computed again without them.
     """
     applied = SQL("NOT EXISTS (SELECT 1 FROM directmail_event_open w WHERE w.id = e.id)")
     changed = SQL(
@@ -207,13 +212,14 @@ def flag_bursts(env, company_id, last):
 
 
 def apply_facts(env, company_id, last):
-    """Write the facts into the deliveries.
+    """Apply the pending facts of a batch to the deliveries, and remove them from the queue.
 
-    Of what became of a mail, the latest fact wins; of what people did, the first moment stays and
-    the numbers add up. A fact about an *unknown* mail proves that it was sent. So each fact counts
-    once, and in whatever order they come, the result is the same.
+    The outcome is that of the latest fact. Of opens, clicks, unsubscriptions and complaints the
+    first moment is kept; opens and clicks are counted too. A fact about an *unknown* mail proves
+    that it was sent. So each fact counts once, and the result does not depend on their order.
 
-    :return: how many facts were applied, and the ids of deliveries that became invalid
+    :param int last: highest id of a fact: see `find_batch`
+    :return: (number of facts applied, ids of deliveries whose outcome became "invalid")
     :rtype: tuple[int, list[int]]
     """
     [result] = env.execute_query(

@@ -1,8 +1,9 @@
-"""Exclusion: who is left out of a task, because they or their address are in *Except*.
+"""Exclusion: find the people who are left out of a task by its *Except* audiences.
 
-A contact has two addresses, in clear and encrypted, and is left out at both, whichever of them the
-task uses. But an address in clear leaves out nobody whose address is encrypted: whoever can make a
-list of addresses in clear could find out the encrypted one by trying.
+A person is left out if their contact, source record or address is in `exclude_audience_ids`. A
+contact may have an address in clear and an encrypted one; both are excluded, whichever of them the
+task uses. But an address in clear never excludes a person with an encrypted address. Otherwise a
+user could find out an encrypted address by excluding lists of guessed addresses.
 """
 
 from odoo.tools import SQL
@@ -13,13 +14,13 @@ from .sql import address_key
 
 
 def get_exclusion(task, case, person):
-    """Return the parts of a statement that leave people of some audiences out, for all at once.
+    """Return the parts of `engine.plan`'s statement that find all excluded people of a task.
 
     :param task: a `directmail.task` record
     :param case: a `fatigue.Case` of the task
     :param SQL person: name of a row with the columns of a person
     :return: {"excluded": CTEs, "join_excluded": joins, "is_excluded": a WHEN of a CASE}; all empty
-        where the task excludes nobody
+        if the task has no *Except* audience
     :rtype: dict
     """
     if not task.exclude_audience_ids:
@@ -59,7 +60,10 @@ def get_exclusion(task, case, person):
 
 
 def _select_other_keys(task, case):
-    """Return SQL (key, is encrypted) of the excluded contacts' addresses the task does not use."""
+    """Return SQL (address key, is encrypted) of the other address of each excluded contact.
+
+    That is the encrypted one if the task uses addresses in clear, and the other way round.
+    """
     if case.is_encrypted:
         column = SQL("p.email_normalized")
         key = address_key(task.env["directmail.keyring"]._get_master_key(), column)
@@ -77,11 +81,11 @@ def _select_other_keys(task, case):
 
 
 def is_excluded(case, person):
-    """Return the reason against mailing somebody who is in *Except* by now, or null.
+    """Return SQL of the reason 'excluded' for a person who is in *Except* now, or null.
 
-    For a few people at a time: each is looked up by contact, source record and address, in indexes
-    only, so that it makes no difference how many people *Except* has. Source records count with the
-    address and contact of their audience's last refresh.
+    For a few people at a time. Each person is looked up by contact, source record and address in
+    indexes, so that the cost does not depend on the size of the *Except* audiences. Excluded source
+    records count with the address and contact of their audience's last refresh.
 
     :param case: a `fatigue.Case`
     :param SQL person: name of a row with the columns of a person
@@ -115,10 +119,11 @@ def is_excluded(case, person):
 
 
 def find_excluded(task, case, people):
-    """Return which people of a task, whose contact or address is new to it, are excluded.
+    """Return which of the people who got a new contact or address in a task are excluded.
 
-    The audiences count as they are now, source records with their present address, and whoever was
-    left out when the task was planned.
+    A person is excluded by the present members of the *Except* audiences, by the present address of
+    excluded source records, or by a delivery of the task that was suppressed as 'excluded' for the
+    same contact or address.
 
     :param task: a `directmail.task` record that has been planned
     :param case: a `fatigue.Case` of the task
@@ -133,7 +138,7 @@ def find_excluded(task, case, people):
 
 
 def select_excluded(task, case, people):
-    """Return SQL of the ids that `find_excluded` returns."""
+    """Return the SQL that `find_excluded` runs; it selects ids of deliveries."""
     return SQL(
         """WITH %(records)s new (id, partner_id, res_model, res_id, email, email_encrypted,
                                  address_key) AS (VALUES %(people)s)
@@ -157,7 +162,11 @@ def select_excluded(task, case, people):
 
 
 def _get_records(task, case):
-    """Return the parts of a statement that find people by the present address of source records."""
+    """Return the parts of `select_excluded` that use the present address of source records.
+
+    :return: {"records": a CTE, "is_record": a further OR}; both empty if the *Except* audiences
+        have contacts only
+    """
     audiences = task.exclude_audience_ids
     if not audiences._has_others_than_contacts():
         return {"records": SQL(), "is_record": SQL()}

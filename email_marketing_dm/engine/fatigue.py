@@ -1,4 +1,4 @@
-"""Fatigue: whether a person may be mailed at a moment. Serves plan, estimate and claim."""
+"""Fatigue: whether a person may be mailed at a moment, for the plan, the estimate and claims."""
 
 import json
 from collections import namedtuple
@@ -14,7 +14,8 @@ from .fatigue_rules import Rules, find_sms_models
 from .idn import other_spelling
 from .sql import changing_reason
 
-# Deliveries that count as sent. The same words as in the indexes of `directmail.delivery`.
+# Condition on deliveries that count as sent. It must read exactly as in the partial indexes of
+# `directmail.delivery`, or PostgreSQL would not use them.
 COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 
 
@@ -54,14 +55,14 @@ def get_case(task):
 
 
 class Judge:
-    """Says of every person of a task whether a mail may go out at a moment.
+    """Judges for each person of a task whether a mail may go out at a moment.
 
-    A mail that has to rest is judged for the moment at which it would leave: a limit that will
-    stop it then stops it now, one that will have passed by then does not.
+    If quiet times hold a mail until later, the limits are judged for that later moment: a limit
+    that will still be reached then stops the mail now; one whose window will have passed does not.
 
     :param Case case: of the task
-    :param Rules rules: of its company
-    :param datetime at: naive UTC
+    :param Rules rules: of its company; ignored if the case `is_free`
+    :param datetime at: the moment to judge for, naive UTC
     """
 
     def __init__(self, env, case, rules, at):
@@ -72,8 +73,9 @@ class Judge:
         """Return SQL of a lateral subquery with the verdict on one person.
 
         :param SQL person: name of a row with partner_id, email and address_key
-        :return: (reason varchar, fatigue_rule varchar, held_until timestamp): a person with a
-            reason gets no mail, with `held_until` one later; `fatigue_rule` says by which rule
+        :return: one row (reason varchar, fatigue_rule varchar, held_until timestamp). With a
+            `reason` the person gets no mail; with `held_until` the mail waits until then;
+            `fatigue_rule` is the rule that decided either
         :rtype: SQL
         """
         basic = self._basic_reason(person)
@@ -137,7 +139,10 @@ class Judge:
         )
 
     def _rest(self, person):
-        """Return (whether anybody rests at the moment, SQL of the person's rest)."""
+        """Return the quiet times that hold for a person at the moment.
+
+        :return: (False if no person can rest now, SQL of one row (rule, until, drops))
+        """
         nobody = (
             False,
             SQL("SELECT NULL::varchar AS rule, NULL::timestamp AS until, FALSE AS drops"),
@@ -172,7 +177,7 @@ class Judge:
         )
 
     def _rest_by_country(self, clock):
-        """Return {country id: rest} of the countries in which all clocks show the same time."""
+        """Return {country id: rest as JSON or None} of the countries with a single time."""
         zones = country_zones(self.at.year)
         rows = self.env.execute_query(SQL("SELECT id, code FROM res_country"))
         return {
@@ -185,7 +190,7 @@ class Judge:
         return {name: _as_json(clock.rest(name, self.at)) for name in pytz.all_timezones}
 
     def _caps(self, person, moment):
-        """Return SQL of the limit that stops this person at a moment, or null."""
+        """Return SQL of the code of the limit that a person has reached at a moment, or null."""
         if not self.rules.limits:
             return SQL("SELECT NULL::varchar AS rule")
         cases = SQL(" ").join(
@@ -211,11 +216,12 @@ class Judge:
 
 
 def _history(rules, person, moment, spans, told=None):
-    """Yield SELECTs (at, kind, source) of what a person was sent.
+    """Yield SELECTs (at, kind, source) of the messages that a person was sent.
 
-    :param SQL moment: before which to look, timestamp
-    :param spans: how far back to look for emails of this company, and (or None) for what Odoo sent
-    :param SQL told: which deliveries may be told of, a condition on rows of `directmail_delivery`
+    :param SQL moment: the moment (timestamp) from which `spans` reach back
+    :param spans: (how far back to look for our emails of this company, and for Odoo's own mailings
+        and SMS; None to ignore these)
+    :param SQL told: a condition on rows of `directmail_delivery`; the deliveries that may be shown
     """
     own, everything = spans
     ours = SQL(
@@ -274,19 +280,21 @@ def _history(rules, person, moment, spans, told=None):
 
 
 def select_history(env, rules, person, at, seen):
-    """Return SQL (at, kind, source) of what counts for a person in the longest window.
+    """Return SQL (at, kind, source) of the messages that count for a person in the longest window.
 
-    Mails to somebody else at the same address count too, but only those are told whose person the
-    reader may see, and who got it in clear: else a contact made with a guessed address would tell
-    whose it is.
+    Mails to other people at the same address count towards the limits. Of these, only mails in
+    clear are shown, and only if the reader may see their person. Otherwise a user could make a
+    contact with a guessed address, and see to whom the address belongs.
 
     :param SQL person: name of a row with partner_id, email and address_key
     :param datetime at: naive UTC
     :param SQL seen: whether the reader may see the person of a row of `directmail_delivery`
-    :return: kind is 'email' (source: the task), 'mailing' or 'sms' (source: Odoo's mailing)
+    :return: SQL; kind is 'email' (source: the task), 'mailing' or 'sms' (source: Odoo's mailing)
     """
     rules = Rules(**{**vars(rules), "sms_models": find_sms_models(env)})
-    # A contact's own mails too: whoever may give it another address could try one after the other.
+    # Where limits count by address, also restrict a contact's own mails to the same form, clear or
+    # encrypted. Otherwise a user who may change a contact's address could try guessed addresses
+    # until the mails that went to its encrypted address appear.
     same_form = SQL("(directmail_delivery.email IS NULL) = (%s.email IS NULL)", person)
     told = SQL(
         "partner_id = %(person)s.partner_id AND %(own)s"
@@ -299,5 +307,5 @@ def select_history(env, rules, person, at, seen):
 
 
 def _as_json(rest):
-    """Return a rest as SQL reads it: [rule, until or null], or null for none."""
+    """Return a `Rest` as the JSON array [rule, until or null] for SQL; None stays None."""
     return rest and [rest.rule, rest.until and Datetime.to_string(rest.until)]

@@ -1,4 +1,4 @@
-"""Fatigue rules of a company as they are in force now, and who is exempt from them."""
+"""Read the fatigue rules of a company that are in force now, and the people exempt from them."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,9 +14,9 @@ SCOPES = ("email", "global")
 
 @dataclass(frozen=True)
 class Limit:
-    """At most ``number`` messages in a window.
+    """At most ``number`` messages to a person within a window.
 
-    :ivar code: scope and window, as in the field `fatigue_rule`
+    :ivar code: scope and span, such as "email_day", as in the field `fatigue_rule`
     """
 
     code: str
@@ -33,7 +33,13 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for the people of one company."""
+    """The fatigue rules for the people of one company; false without limits and quiet times.
+
+    :ivar by_contact: whether limits count by contact instead of by address
+    :ivar by_recipient: whether quiet times follow the recipient's time zone, not the account's
+    :ivar trust_contact_tz: whether the contact's `tz` counts before that of its country
+    :ivar sms_models: (model, table) of the models in Odoo's SMS traces: see `find_sms_models`
+    """
 
     company_id: int
     limits: tuple = ()
@@ -43,7 +49,7 @@ class Rules:
     trust_contact_tz: bool = False
     exempt_partners: tuple = ()
     exempt_keys: tuple = ()  # of addresses in clear
-    exempt_encrypted: tuple = ()  # keys, too: a list in clear never acts on encrypted people
+    exempt_encrypted: tuple = ()  # address keys of encrypted ones; see `engine.exclusion` for why
     sms_models: tuple = ()
 
     def __bool__(self):
@@ -51,8 +57,9 @@ class Rules:
 
 
 def read_rules(env, company_id):
-    """Return the rules in force and the database's time, by which every host judges.
+    """Return the rules in force, and the database's time, so that all servers judge by one clock.
 
+    :return: (rules, naive UTC)
     :rtype: tuple[Rules, datetime.datetime]
     """
     [(at, settings)] = env.execute_query(
@@ -65,9 +72,9 @@ def read_rules(env, company_id):
 
 
 def select_settings(company):
-    """Return SQL, a scalar subquery, of what `make_rules` needs to know of a company.
+    """Return SQL of a scalar subquery with the JSON settings that `make_rules` reads.
 
-    :param SQL company: its id
+    :param SQL company: id of the company
     """
     return SQL(
         """(SELECT json_build_object(
@@ -93,7 +100,7 @@ def select_settings(company):
 def make_rules(env, company_id, settings):
     """Return the rules in force in a company.
 
-    :param dict settings: what `select_settings` found, or None
+    :param dict settings: the result of `select_settings`, or None
     :rtype: Rules
     """
     if not settings:
@@ -133,7 +140,7 @@ def _minute(hours):
 
 
 def _complete(env, rules, settings):
-    """Add what takes a query of its own, and only where it matters."""
+    """Return the rules with exempt people and SMS models, each queried only if it can matter."""
     found = {}
     if settings["exempt"]:
         people = read_exempt(env, settings["id"])
@@ -146,7 +153,7 @@ def _complete(env, rules, settings):
 
 
 def count_exempt(env, fatigue_id):
-    """Return how many people an exempt list has, without reading them."""
+    """Return the number of people on an exempt list, counted in SQL."""
     return env.execute_query(
         SQL(
             """SELECT count(*) FROM (
@@ -184,7 +191,7 @@ def read_exempt(env, fatigue_id):
 
 
 def find_sms_models(env):
-    """Return (model, table) of everything that was sent an SMS and leads to a contact."""
+    """Return (model, table) of each mailing model with sent SMS that is or links to a contact."""
     candidates = [
         name
         for name, model in env.registry.items()
