@@ -1,7 +1,8 @@
-"""Addresses whose domain is in another script, in SQL: one person, however the domain is written.
+"""Convert addresses with an internationalized domain to ASCII, in SQL.
 
-DirectMail takes ASCII only, Odoo keeps a domain as it was typed. So the ASCII form is the one that
-is compared, keyed and mailed. `privacy.address.normalise` is the same in Python.
+DirectMail accepts ASCII only, but Odoo stores a domain as it was typed. So addresses are compared,
+keyed and mailed in their ASCII form, and one person is recognized however the domain is written.
+`privacy.address.normalise` does the same in Python.
 """
 
 from odoo.tools import SQL
@@ -9,9 +10,9 @@ from odoo.tools import SQL
 from ..directmail.const import ADDRESS_MAX
 from ..privacy.address import ADDRESS_PATTERN, IDN_IGNORED, IDN_REFUSED
 
-# Punycode (RFC 3492, 6.3) of each label, after the mapping of Unicode TS #46 in short: ignored
-# characters out, lower case, compatibility forms composed. COLLATION is ICU's where PostgreSQL has
-# it, because lower() of the C locale knows ASCII only.
+# Body of `directmail_ascii_address`: Punycode (RFC 3492, 6.3) of each label, after a short form of
+# the mapping of Unicode TS #46 (remove ignored characters, lower-case, NFKC). COLLATION_ is the ICU
+# collation where PostgreSQL has it, because lower() in the C locale changes ASCII letters only.
 _BODY = """
 DECLARE
     local_part text := lower(split_part(address, '@', 1));
@@ -90,10 +91,11 @@ END
 
 
 def create_function(cr):
-    """Make or renew `directmail_ascii_address(text)`.
+    """Create or replace the SQL function `directmail_ascii_address(text)`.
 
-    It returns the normalised address in ASCII, or null where DirectMail can't mail it. It depends
-    on nothing but its argument; no index is built on it, so that backups restore in any order.
+    The function returns the normalised address in ASCII, or null if DirectMail can't mail it. Its
+    result depends on its argument only. No index uses it, so that restoring a backup does not need
+    the function to exist before the tables.
     """
     cr.execute("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'")
     body = (
@@ -113,7 +115,7 @@ def create_function(cr):
 
 
 def is_international(address):
-    """Return SQL that tells whether an address has other letters than ASCII's.
+    """Return SQL that tells whether an address has non-ASCII characters.
 
     :param SQL address: an expression of type text
     """
@@ -121,9 +123,9 @@ def is_international(address):
 
 
 def in_ascii(address):
-    """Return SQL for an address in ASCII; null where it can't be written so.
+    """Return SQL of an address in ASCII; null if it has no valid ASCII form.
 
-    An address that is ASCII already comes back as it is, for the price of comparing two lengths.
+    An ASCII address is returned unchanged, and costs only the comparison of two lengths.
 
     :param SQL address: an expression of type text: a normalised address
     :rtype: SQL
@@ -136,14 +138,15 @@ def in_ascii(address):
 
 
 def may_be_written_otherwise(address):
-    """Return SQL that tells whether an address in ASCII has a spelling in another script."""
+    """Return SQL that tells whether an ASCII address has a Punycode label ("xn--")."""
     return SQL("strpos(%s, 'xn--') > 0", address)
 
 
 def other_spelling(column, address):
-    """Return SQL that tells whether a column holds an ASCII address in another script.
+    """Return SQL that tells whether a column holds the non-ASCII spelling of an ASCII address.
 
-    False at once for ordinary addresses. Wants an index on `international_index(column)`.
+    For an address without "xn--" it is false without a look-up. The column needs the index
+    `international_index(column)`.
 
     :param SQL column: of type text
     :param SQL address: the address in ASCII
@@ -159,5 +162,5 @@ def other_spelling(column, address):
 
 
 def international_index(column):
-    """Return the definition of an index of the few addresses in other scripts, for one column."""
+    """Return the definition of a partial index of a column's non-ASCII addresses, by local part."""
     return f"(split_part({column}, '@', 1)) WHERE octet_length({column}) <> length({column})"

@@ -1,10 +1,10 @@
-"""Models that stored records name: their app may have been uninstalled since."""
+"""Look up models by stored names; their app may have been uninstalled since."""
 
 from ..exceptions import UninstalledError
 
 
 def find_model(env, name):
-    """Return the empty recordset of a model, or None where no installed app has it.
+    """Return the empty recordset of a model, or None if no installed app has it.
 
     :param str name: as it is stored, for example in `res_model`; may be empty
     """
@@ -12,11 +12,11 @@ def find_model(env, name):
 
 
 def get_model(env, name, user):
-    """Return the empty recordset of a model that is needed.
+    """Return the empty recordset of a model; raise if no installed app has it.
 
     :param str name: as it is stored, for example in `directmail.data.table.model_name`
-    :param str user: the name of the record that needs it, for the message
-    :raise UninstalledError: a `UserError`, where no installed app has the model
+    :param str user: the name of the record that needs the model, for the message
+    :raise UninstalledError: a `UserError`, if no installed app has the model
     """
     model = find_model(env, name)
     if model is None:

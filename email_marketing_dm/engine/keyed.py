@@ -1,7 +1,7 @@
-"""Which rows depend on the master key, and which key they were made with.
+"""Find the rows that depend on the master key, and identify the key they were made with.
 
-Address keys can be recognized without decrypting anything: a row that also holds the plain address
-tells whether a key is the one it was made with.
+Nothing needs to be decrypted for address keys: for a row that also holds the address in clear, the
+address key is computed again with the server's key and compared.
 """
 
 from odoo.tools import SQL
@@ -9,17 +9,17 @@ from odoo.tools import SQL
 from ..privacy.keys import WrongKeyError
 from .sql import address_key
 
-#: Stands for the fingerprint of a key that is not known, or of more than one.
+#: In place of a fingerprint: the key is not known, or the rows were made with several keys.
 UNKNOWN = "?"
-# How many rows of the large tables are compared: the oldest and the latest.
+# Number of rows compared at each end (oldest and latest ids) of a large table.
 SAMPLE = 1000
 
-#: What only the right key can read or match. `mail_blacklist` is not among them: all its keys can
-#: be recomputed at any time.
+#: Rows that only the right key can read or match. `mail_blacklist` is left out, because it holds
+#: all its addresses in clear, so that its keys can be recomputed at any time.
 _KEYED = (
     SQL("directmail_optout"),
     SQL("directmail_account WHERE access_key_secret_sealed IS NOT NULL"),
-    # Contacts have address keys only where there is an AES key.
+    # Covers the address keys of contacts too: they exist only where there is an AES key.
     SQL("directmail_aes_key WHERE fingerprint IS NOT NULL"),
     SQL("directmail_delivery WHERE address_key IS NOT NULL"),
     SQL("directmail_event WHERE address_key IS NOT NULL"),
@@ -34,18 +34,20 @@ _SEALED = (
 
 
 def has_keyed_rows(env):
-    """Tell whether anything in the database belongs to a master key."""
-    # One after the other: the first that has a row answers, and the large tables come last.
+    """Tell whether any row in the database depends on a master key."""
+    # One query per table, small tables first: `any` stops at the first table that has a row.
     return any(
         env.execute_query(SQL("SELECT EXISTS (SELECT FROM %s)", source))[0][0] for source in _KEYED
     )
 
 
 def identify(env, key):
-    """Return the fingerprint of the key that the database's rows were made with.
+    """Return the fingerprint of the master key that the database's rows were made with.
 
     :param key: the `privacy.keys.MasterKey` of this server
-    :return: that of `key`, another one that an account remembers, or `UNKNOWN`
+    :return: the fingerprint of `key` if all compared rows fit it, `UNKNOWN` if only some do. If
+        none does: `master_key_fingerprint` of the accounts if it is a single other one, else
+        `UNKNOWN`
     :rtype: str
     """
     fits, differs = _compare_addresses(env, key)
@@ -64,12 +66,13 @@ def identify(env, key):
             )
         )
     }
-    # A secret that was entered again says nothing of the rows made before.
+    # An account has the fingerprint of `key` if its secret was entered again under `key`, which
+    # does not tell the key of the older rows.
     return remembered.pop() if len(remembered) == 1 and remembered != {key.fingerprint} else UNKNOWN
 
 
 def _compare_addresses(env, key):
-    """Return how many rows with a plain address have the key's address key, and how many not."""
+    """Return how many rows with an address in clear have `key`'s address key, and how many not."""
     [(fits, differs)] = env.execute_query(
         SQL(
             """SELECT count(*) FILTER (WHERE same), count(*) FILTER (WHERE NOT same)
@@ -93,7 +96,7 @@ def _compare_addresses(env, key):
 
 
 def _compare_sealed(env, key):
-    """Return how many of the sealed secrets the key opens, and how many not."""
+    """Return how many of the sealed secrets `key` decrypts, and how many not."""
     fits = differs = 0
     for table, column in _SEALED:
         table, column = SQL.identifier(table), SQL.identifier(column)
@@ -109,9 +112,9 @@ def _compare_sealed(env, key):
 
 
 def key_blacklist(env, key, anew=False):
-    """Give entries of Odoo's blacklist the address key by which encrypted people are spared.
+    """Set the address keys of `mail_blacklist`, which match people with encrypted addresses.
 
-    :param bool anew: also those that have one
+    :param bool anew: whether to recompute the keys of entries that have one
     """
     env.cr.execute(
         SQL(

@@ -1,4 +1,4 @@
-"""Match: find the people behind uploaded IDs, all in one statement."""
+"""Match: find the people for the IDs of an upload, in one statement."""
 
 from odoo.tools import SQL
 
@@ -10,13 +10,13 @@ from .sql import address_key
 
 
 def match_lines(upload, env):
-    """Find the contacts of an upload's new lines, and say of each line what became of it.
+    """Match the new lines of an upload with contacts, and set each line's status and person.
 
-    The first line of a person counts, later ones are duplicates. Of several contacts with the same
-    ID the oldest is taken.
+    Of several lines for a person, the first counts and the others are duplicates. Of several
+    contacts with the same ID, the one with the lowest id is taken.
 
     :param upload: a `directmail.upload` record
-    :param env: its owner's environment: only contacts that may be read there are found
+    :param env: the owner's environment; only contacts that the owner may read are found
     :raise AccessError: if the owner may not read contacts, or the field with the ID
     """
     is_address = upload.id_kind in ("email", "encrypted")
@@ -78,8 +78,10 @@ def match_lines(upload, env):
 def _select_contacts(kind, env):
     """Return SQL of (id, match key) of the contacts that the user of `env` may read.
 
-    An encrypted address finds only contacts that have it encrypted too. To find those who have it
-    in clear would tell whose address it is.
+    An encrypted address matches only contacts whose encrypted address it is. Matching contacts
+    that have the same address in clear would reveal the encrypted address.
+
+    :param str kind: `id_kind` of the upload
     """
     partners = env["res.partner"]
     query = partners._search([])
@@ -107,14 +109,14 @@ def _select_contacts(kind, env):
             query.select(),
         )
     if kind == "encrypted":
-        column("email_encrypted")  # who may read it may match by it
+        column("email_encrypted")  # raises AccessError unless the user may read the field
         key = SQL.identifier(table, "email_encrypted_key")
     elif kind == "contact":
         key = SQL("%s::text", contact_id)
     elif kind == "reference":
         key = SQL("NULLIF(btrim(%s), '')", column("ref"))
     elif kind in ("md5", "sha256"):
-        # Either spelling of a domain in another script may have been hashed.
+        # An internationalized domain may have been hashed as typed or in ASCII, so offer both.
         address = column("email_normalized")
         return SQL(
             "%s UNION ALL SELECT id, key FROM (%s) other WHERE key IS NOT NULL",
@@ -146,7 +148,11 @@ def _digits(column):
 
 
 def _international_digits(column, code):
-    """Return SQL that does what `identifiers.international_digits` does in Python."""
+    """Return SQL of a phone number's international digits, as `identifiers.international_digits`.
+
+    :param SQL column: the phone number as typed
+    :param SQL code: the country's calling code, or null
+    """
     return SQL(
         """CASE WHEN %(column)s ~ '^[( ]*0[^0]' AND %(code)s IS NOT NULL
                 THEN %(code)s || substr(%(digits)s,

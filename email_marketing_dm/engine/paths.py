@@ -1,4 +1,4 @@
-"""Paths of fields ("order_id.partner_id") and filters: what they touch, and whether one may."""
+"""Check paths of fields ("order_id.partner_id") and filters, and translate paths into SQL."""
 
 from odoo.fields import Domain
 from odoo.tools import SQL, OrderedSet
@@ -6,17 +6,18 @@ from odoo.tools import SQL, OrderedSet
 from ..lists.filters import parse_filter
 from .technical import check_named, check_told
 
-#: operators that take ids of records
+#: Operators of conditions whose value may be ids of records.
 REFERRING = frozenset(("=", "!=", "in", "not in", "child_of", "parent_of"))
 
 
 def steps(model, path):
     """Yield (model, field) for each field on a path.
 
-    What follows a date ("create_date.month_number") or a set of properties is no field and ends it.
+    Stops at a date, datetime or properties field, because the names after it are no fields
+    ("create_date.month_number").
 
     :param model: an empty recordset
-    :raise ValueError: naming what is not there
+    :raise ValueError: naming the field that does not exist
     """
     names = path.split(".")
     for number, name in enumerate(names):
@@ -35,24 +36,26 @@ def steps(model, path):
 def conditions(model, domain):
     """Yield (condition, [(model, field), …]) for each condition of a filter, nested ones included.
 
-    :raise ValueError: naming a field that is not there
+    :raise ValueError: naming a field that does not exist
     """
     for condition in Domain(domain).iter_conditions():
         found = list(steps(model, condition.field_expr))
         yield condition, found
         last = found[-1][1]
-        # The ids of a list are given as SQL, which names no field of anybody's.
+        # Without a comodel ("id any"), the value is a query of ids, which names no further field.
         if condition.operator.rstrip("!").endswith("any") and last.comodel_name:
             yield from conditions(model.env[last.comodel_name], condition.value)
 
 
 def read_filter(model, text, env):
-    """Return a filter, as it is kept with a record, as a `Domain` without unknown names.
+    """Return a stored filter as a `Domain`, after checking its fields and records.
 
-    :param model: an empty recordset with all rights: whose fields may be used is asked elsewhere
-    :param env: its user is ``uid`` in the filter, and their time zone says which day is today
-    :raise ValueError: with the reason, if it can't be read, or names a field that is not there,
-        can't be searched, or is none of those that may be told (see `engine.technical`)
+    :param model: an empty recordset with all rights; a user's rights are checked by
+        `check_readable`
+    :param str text: the filter, as Odoo's filter editor writes it
+    :param env: its user is ``uid`` in the filter, and their time zone decides which day is today
+    :raise ValueError: with the reason, if the text can't be parsed, or names a deleted record or a
+        field that does not exist, can't be searched, or is refused by `engine.technical`
     """
     tz = env.context.get("tz") or env.user.tz or "UTC"
     try:
@@ -66,11 +69,12 @@ def read_filter(model, text, env):
 
 
 def _check_searchable(model, domain):
-    """Refuse a filter on a technical field, or on one that is worked out each time it is read.
+    """Refuse a filter with a field of `engine.technical`, or with one that can't be searched.
 
-    Odoo notices the latter behind a relation only when it makes SQL, as a fault of the program.
+    Odoo notices an unsearchable field behind a relation only when it generates SQL, and then fails
+    with a programming error instead of a message for the user.
 
-    :raise ValueError: naming the field, or one that is not there
+    :raise ValueError: with the reason, or naming the field that can't be searched or does not exist
     """
     for condition, found in conditions(model, domain):
         for step_model, field in found:
@@ -82,9 +86,10 @@ def _check_searchable(model, domain):
 
 
 def _check_references(model, domain):
-    """Refuse a filter that names a record, a tag for one, that was deleted.
+    """Refuse a filter that names a deleted record, such as a tag.
 
-    PostgreSQL would find nobody: an "except" would then keep nobody out.
+    The condition would match no one, so that an audience line with `except` would silently remove
+    no one.
 
     :raise ValueError: naming the field
     """
@@ -110,11 +115,11 @@ def _check_references(model, domain):
 def check_readable(model, domain):
     """Refuse a filter with a model or field that the user of ``model`` may not read.
 
-    The ORM checks what becomes SQL. It does not check what a field's own search method looks at,
-    so every step of every path is checked here.
+    The ORM checks the fields that it translates into SQL, but not the fields that a field's search
+    method reads. So each step of each path is checked here.
 
     :raise AccessError: naming the field or model
-    :raise ValueError: naming a field that is not there
+    :raise ValueError: naming a field that does not exist
     """
     for _condition, found in conditions(model, domain):
         _check_steps(found)
@@ -124,7 +129,7 @@ def check_path(model, path):
     """Refuse a path with a model or field that the user of ``model`` may not read.
 
     :raise AccessError: naming the field or model
-    :raise ValueError: naming a field that is not there, or that nobody may be told
+    :raise ValueError: naming a field that does not exist, or that `engine.technical` refuses
     """
     found = list(steps(model, path))
     for step_model, field in found:
@@ -139,11 +144,14 @@ def _check_steps(found):
 
 
 def path_to_sql(model, path, query):
-    """Return SQL for the value at the end of a path, joining what it leads through.
+    """Return SQL of the value at the end of a path, after joining its tables to the query.
 
-    A record on the way that the user of ``model`` may not read takes its row out of the query.
+    Rows of the query whose path leads through a record that the user of ``model`` may not read are
+    removed from the query.
 
     :param model: the model of the query's main table
+    :param str path: a path that `check_path` has accepted
+    :param query: the `Query` to join the tables to
     :rtype: SQL
     """
     alias = query.table

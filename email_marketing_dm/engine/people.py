@@ -1,4 +1,4 @@
-"""Who the people of a task are, and which address each of them is mailed at.
+"""Find the people of a task, and the address that each of them is mailed at.
 
 A person is a contact, a record of another model, or a bare address: see `directmail.person`.
 """
@@ -8,22 +8,23 @@ from odoo.tools import SQL
 from .idn import in_ascii
 from .sql import address_key, usable_address
 
-# Begins the key of an encrypted address that can't be read: it tells people apart, no more.
+# Prefix of the address key of an encrypted address that can't be decrypted. Such a key only
+# distinguishes people; it is never mailed.
 UNREADABLE = "!"
 
 
-# The reason against mailing a contact or record that was archived or deleted.
+# The reason for not mailing a contact or record that was archived or deleted.
 GONE = "gone"
 
 
 def addressed_people(task, audiences, case, among=None):
-    """Return CTEs ending in `addressed`: every person of some audiences of the task once.
+    """Return CTEs ending in `addressed`: each person of some audiences of the task once.
 
     :param task: a `directmail.task` record
     :param audiences: `directmail.audience` records
     :param case: a `fatigue.Case` of the task
-    :param SQL among: a condition on `directmail.audience.member`: only these members
-    :return: SQL; `addressed` is described at `find_addresses`
+    :param SQL among: a condition on rows of `directmail_audience_member`, to take only these
+    :return: SQL; for the columns of `addressed` see `find_addresses`
     :rtype: SQL
     """
     return SQL(
@@ -48,8 +49,8 @@ def addressed_people(task, audiences, case, among=None):
         ), %(addressed)s""",
         audiences=tuple(audiences.ids) or (0,),
         among=SQL("AND %s", among) if among else SQL(),
-        # An audience has nobody twice. Looking for it would take long, and PostgreSQL can't guess
-        # how many are left.
+        # No DISTINCT for a single audience: it has each person once, DISTINCT is slow, and the
+        # planner misjudges the number of rows after it.
         distinct=SQL("DISTINCT") if len(audiences) > 1 else SQL(),
         **_get_lender(task, audiences),
         addressed=find_addresses(task.env, case),
@@ -57,12 +58,16 @@ def addressed_people(task, audiences, case, among=None):
 
 
 def _get_lender(task, audiences):
-    """Return the parts of `addressed_people` that say whose audience people came from.
+    """Return the parts of `addressed_people` that set `lender_id`: the audience's owner.
 
-    The task's owner, where one of several audiences is their own. Of contacts it is told only where
-    all audiences have one owner: nothing depends on it as long as the contact is there.
+    For an address in several audiences, the task's owner is preferred. Contacts have a `lender_id`
+    only if all audiences have the same owner, because it is not needed while the contact exists.
+
+    :return: {"only_lender": for contacts, "lender": for others, "distinct_address" and "own_first":
+        DISTINCT and ORDER BY of bare addresses}
     """
-    # Only whose they are, to note it: who may use the audiences was checked when they were chosen.
+    # sudo() to read the owners only. The right to use the audiences was checked when they were
+    # chosen for the task.
     owners = audiences.sudo().user_id
     if len(audiences) < 2:
         once = own_first = SQL()
@@ -85,19 +90,20 @@ def _get_lender(task, audiences):
 
 
 def find_addresses(env, case, planned=False):
-    """Return CTEs ending in `addressed`: where each row of the CTE `people` is mailed now.
+    """Return CTEs ending in `addressed`: the address at which each row of `people` is mailed now.
 
-    `people` has the columns of a person and `is_contact`: whether it is or was a contact. Before
-    the plan also `lender_id`, which `addressed` takes over: see `directmail.delivery`.
+    The CTE `people`, which the caller defines, has the columns of a person and `is_contact`:
+    whether the person is or was a contact. Before planning it also has `lender_id`, which
+    `addressed` copies: see `directmail.delivery`.
 
-    `addressed` has the columns of a person, and `flaw`: the reason against a mail, or null. A
-    usable address in clear is `email`, an encrypted one `email_encrypted`; either has its
-    `address_key`, and nobody else has one, but for people who are gone. A record of another model
-    that has a contact by now is that contact.
+    `addressed` has the columns of a person, and `flaw`: the reason for not mailing, or null. A
+    usable address is in `email` (in clear) or `email_encrypted`, with its `address_key`. Without a
+    usable address `address_key` is null; people who are gone may have one nevertheless. A record of
+    another model that has a contact by now becomes that contact.
 
     :param case: a `fatigue.Case`
     :param bool planned: whether `people` are rows of `directmail_delivery`. `addressed` then has
-        their `id`, and `moved`: whether the person or the address is another than planned
+        their `id`, and `moved`: whether the person or the address differs from the planned one
     :rtype: SQL
     """
     tables = env["directmail.data.table"]
@@ -139,7 +145,7 @@ def find_addresses(env, case, planned=False):
 
 
 def is_anybody_addressed(task, case):
-    """Tell whether at least one of the task's people has an address to send to.
+    """Tell whether at least one of the task's people has a usable address.
 
     :param case: a `fatigue.Case` of the task
     """
@@ -154,9 +160,9 @@ def is_anybody_addressed(task, case):
 
 
 def _get_plan_columns(planned):
-    """Return the parts of `find_addresses` that compare people with how they were planned.
+    """Return the parts of `find_addresses` that compare people with their planned delivery.
 
-    Whoever is being planned brings along whose audience they came from instead.
+    Before planning there is nothing to compare, and the parts copy `lender_id` instead.
     """
     if not planned:
         return {
@@ -173,7 +179,8 @@ def _get_plan_columns(planned):
             """, people.partner_id AS partner_before, people.email AS email_before,
                people.email_encrypted AS encrypted_before, people.address_key AS key_before"""
         ),
-        # What has not changed keeps its key, also while the AES key is being entered again.
+        # An unchanged address keeps its address key, so that deliveries stay valid while the AES
+        # key is missing and has to be entered again.
         "kept": SQL(
             """WHEN email IS NOT DISTINCT FROM email_before
                 AND email_encrypted IS NOT DISTINCT FROM encrypted_before THEN key_before"""
@@ -187,10 +194,12 @@ def _get_plan_columns(planned):
 
 
 def _get_columns(case, has_source):
-    """Return where the address of a contact (p), a record (source) or anybody else is found.
+    """Return the parts of `find_addresses` that read a person's address from its source.
 
-    A contact has two addresses: the task says which. An uploaded address is what it is. What was
-    encrypted counts as readable if the company's present key has read it: see `res.partner`.
+    For a contact (`p`) the task decides between the address in clear and the encrypted one. The
+    address of a record of another model is read from `source`, a bare address from `people` itself.
+    A contact's encrypted address counts as readable if it was decrypted with the company's present
+    AES key (`email_encrypted_aes`): see `res.partner`.
     """
     email, active = SQL("people.email"), SQL("people.res_id IS NULL")
     if has_source:

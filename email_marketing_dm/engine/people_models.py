@@ -1,4 +1,4 @@
-"""RFM and AIPL for everybody at once: what the facts of data tables say about each contact."""
+"""Compute RFM scores and AIPL stages of all contacts from the facts of data tables, in SQL."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -25,9 +25,9 @@ AIPL_STAGES = ("a", "i", "p", "l")
 
 @dataclass(frozen=True)
 class Today:
-    """The day on which people are looked at, and what "so many days ago" means on it.
+    """The day for which results are computed, and spans of days that end on it.
 
-    :ivar datetime now: the moment, naive UTC. Facts later than it have not happened yet.
+    :ivar datetime now: the moment, naive UTC; later facts are ignored
     :ivar str tz: name of the time zone whose calendar counts; UTC if it is empty
     """
 
@@ -39,38 +39,43 @@ class Today:
         return local_day(self.now, self.tz)
 
     def end(self, is_date):
-        """Return the first date (``is_date``) or moment that has not come yet.
+        """Return the exclusive upper bound of facts: tomorrow, or one second after `now`.
 
-        Odoo's clock shows whole seconds, and what happened in this one has happened.
+        One second is added because Odoo stores whole seconds, so that facts of the present second
+        are included.
 
-        :param bool is_date: facts carry a mere date (held as its midnight), not a moment
+        :param bool is_date: whether facts have a date (stored as its midnight) instead of a moment
         """
         return self.day + DAY if is_date else self.now + timedelta(seconds=1)
 
     def begin(self, days, is_date):
-        """Return the first date or moment of the last so many days, today included."""
+        """Return the first date or moment (naive UTC) of the last `days` days, today included."""
         first = self.day - (days - 1) * DAY
         return first if is_date else day_start(first, self.tz)
 
     def within(self, days, is_date):
-        """Return SQL that tells whether a fact happened within so many days, today included."""
+        """Return SQL that tells whether a fact (f) is of the last `days` days, today included."""
         bounds = self.begin(days, is_date), self.end(is_date)
         return SQL("f.date >= %s AND f.date < %s", *bounds)
 
     def local_date(self, moment, is_date):
-        """Return SQL for the day, on the calendar that counts, of a fact's date."""
+        """Return SQL of the date of a fact, in the time zone `tz`.
+
+        :param SQL moment: the fact's date, a timestamp in UTC, or its midnight if `is_date`
+        """
         return SQL("%s::date", moment if is_date else to_local(moment, self.tz))
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Where the scores 3 and 2 of each metric begin, and what counts as high.
+    """Thresholds of the RFM scores 3 and 2, and of high scores.
 
-    :ivar recency: (most days for 3, most days for 2)
-    :ivar frequency: (least purchases for 3, for 2)
-    :ivar monetary: (3 above this amount, 2 from this amount)
-    :ivar baselines: for R, F and M the least score that is high; None for the average of everybody
-    :ivar decimals: of the currency: amounts are rounded to it before they are compared
+    :ivar recency: (maximum days since the last purchase for score 3, for score 2)
+    :ivar frequency: (minimum number of purchases for score 3, for score 2)
+    :ivar monetary: (amount above which the score is 3, amount from which it is 2)
+    :ivar baselines: for R, F and M the minimum score that counts as high; None for the average
+        score of all customers
+    :ivar decimals: of the currency; amounts are rounded to them before they are compared
     """
 
     recency: tuple = (30, 90)
@@ -81,16 +86,17 @@ class Bands:
 
 
 def rfm_scores(facts, today, period, bands, is_date):
-    """Return CTEs ending in `fresh`: one row per contact who bought within the period.
+    """Return CTEs ending in `fresh`: one row per contact with a purchase within the period.
 
-    Every fact is a purchase, except one with a negative amount: a refund lowers the amount and is
-    neither a purchase nor recent. Who has nothing but refunds has not bought.
+    A fact with a negative amount is a refund: it lowers the sum of amounts, but counts neither for
+    the frequency nor for the last date. Contacts with refunds only are left out. All other facts
+    are purchases, also those without an amount.
 
-    :param SQL facts: as `directmail.data.table._select_facts` gives them
-    :param Today today: when to look
-    :param int period: how many days purchases count, today included
-    :param Bands bands: how to score
-    :param bool is_date: see `Today.within`
+    :param SQL facts: as `directmail.data.table._select_facts` returns them
+    :param Today today: the day to compute for
+    :param int period: number of days for which purchases count, today included
+    :param Bands bands: the thresholds of the scores
+    :param bool is_date: see `Today.end`
     :return: SQL; columns partner_id, last_date, frequency, monetary, r_score, f_score, m_score,
         customer_type
     """
@@ -151,14 +157,14 @@ def rfm_scores(facts, today, period, bands, is_date):
 
 @dataclass(frozen=True)
 class Condition:
-    """One way into a stage: at least so often, for at least so much, within so many days.
+    """A condition for an AIPL stage: a minimum number and amount of facts within some days.
 
     :ivar str stage: one of `AIPL_STAGES`
-    :ivar SQL facts: as `directmail.data.table._select_facts` gives them
-    :ivar int count: least number of facts, 1 or more
-    :ivar amount: least sum of their amounts, or None
-    :ivar int days: how many days back facts count, or None for ever
-    :ivar bool is_date: see `Today.within`
+    :ivar SQL facts: as `directmail.data.table._select_facts` returns them
+    :ivar int count: minimum number of facts, 1 or more
+    :ivar amount: minimum sum of their amounts, or None
+    :ivar int days: number of days for which facts count, today included; None for all facts
+    :ivar bool is_date: see `Today.end`
     """
 
     stage: str
@@ -173,6 +179,8 @@ def aipl_stages(conditions, today, decimals=2):
     """Return a CTE `fresh` with the highest stage of each contact who meets any condition.
 
     :param conditions: `Condition` objects, at least one
+    :param Today today: the day to compute for
+    :param int decimals: of the currency; amounts are rounded to them before they are compared
     :return: SQL; columns partner_id, stage
     """
     met = SQL(" UNION ALL ").join(_met(condition, today, decimals) for condition in conditions)
@@ -187,7 +195,7 @@ def aipl_stages(conditions, today, decimals=2):
 
 
 def _met(condition, today, decimals):
-    """Return SQL of the contacts who meet a condition, with its stage's rank from 1 to 4."""
+    """Return SQL (partner_id, rank of the stage from 1 to 4) of contacts who meet a condition."""
     where = [SQL("f.partner_id IS NOT NULL")]
     if condition.days is not None:
         where.append(today.within(condition.days, condition.is_date))
@@ -209,19 +217,20 @@ def _met(condition, today, decimals):
 
 
 def replace_results(table, owner, owner_id, columns, sums, fresh, keep_previous):
-    """Return SQL that brings the results of a model in line with `fresh`, and what changed.
+    """Return SQL that replaces a model's results by the rows of `fresh`, and counts the moves.
 
-    Only rows that differ are written: from one day to the next most people stay as they are.
+    Only rows that differ are written, because most people do not change from day to day.
 
-    :param str table: with a row per (owner, partner_id)
-    :param str owner: its column that leads to the model
-    :param int owner_id: the model
-    :param columns: names of the columns of `fresh` besides partner_id; the last one is the group
-        that people are in, and `previous_` + its name where they were on the day before
-    :param sums: names of those that are added up per group
+    :param str table: table of the results, with one row per (owner, partner_id)
+    :param str owner: the column of `table` with the id of the RFM or AIPL model
+    :param int owner_id: id of the RFM or AIPL model
+    :param columns: names of the columns of `fresh` besides partner_id. The last one is the person's
+        group; the column `previous_` + its name holds the group of the day before
+    :param sums: names of the columns that are summed per group
     :param SQL fresh: CTEs ending in `fresh`
-    :param keep_previous: "keep" what is there (a second time on the same day), "shift" the group
-        of before into it, or "same" (the first time: nobody comes from anywhere else)
+    :param keep_previous: how to set the previous group: "keep" it (a second computation on the same
+        day), "shift" the stored group into it (a new day), or the "same" as the new group (the
+        first computation, so that no one moves)
     :return: SQL; columns previous group, group, number of people, and the sums
     """
     names = [SQL.identifier(name) for name in columns]

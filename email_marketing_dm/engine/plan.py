@@ -1,4 +1,4 @@
-"""Plan: freeze the audiences of a task into one delivery per person, in one statement."""
+"""Plan: create one delivery for each person of a task's audiences, in one statement."""
 
 from collections import namedtuple
 
@@ -22,11 +22,11 @@ Fate.__doc__ = """What becomes of people in a task.
 
 
 def _judged_people(task, at=None):
-    """Return CTEs ending in `judged`: every person of the task with the verdict on a mail.
+    """Return CTEs ending in `judged`: each person of the task, with the verdict on a mail.
 
-    Nobody is left out: a person who gets no mail is a row with a reason.
+    A person who gets no mail is a row with a reason, so that no person of the audiences is missing.
 
-    :param datetime at: the moment to judge for (naive UTC); by default now
+    :param datetime at: the moment to judge for (naive UTC); by default the database's now
     """
     rules, now = read_rules(task.env, task.company_id.id)
     case = get_case(task)
@@ -52,7 +52,8 @@ def _judged_people(task, at=None):
               FROM fixed CROSS JOIN %(verdict)s AS verdict
         )""",
         addressed=addressed_people(task, task.audience_ids, case),
-        # A list of addresses in clear must not decide about encrypted people.
+        # For equal address keys, the encrypted address comes first and the one in clear is the
+        # duplicate. The other way round, a list of guessed addresses would reveal encrypted ones.
         encrypted_first=SQL("email_encrypted IS NULL,") if case.has_records else SQL(),
         verdict=Judge(task.env, case, rules, at or now).verdict(SQL("fixed")),
         **get_exclusion(task, case, SQL("ranked")),
@@ -60,7 +61,7 @@ def _judged_people(task, at=None):
 
 
 def insert_deliveries(task):
-    """Write the deliveries of a task and count them.
+    """Insert the deliveries of a task, and add them to its counters.
 
     :return: {state: number of people}
     :rtype: dict
@@ -95,13 +96,13 @@ def insert_deliveries(task):
 
 
 def estimate(task, tens=False):
-    """Count, without changing anything, who would get a mail and why others would not.
+    """Count the people of a task who would get a mail, and the others by reason; write nothing.
 
-    A task with a set time is judged for that time, with what has been sent by now.
+    A scheduled task is judged for its `scheduled_at`, with the mails that have been sent until now.
 
-    :param bool tens: tell figures in tens, and no reason with fewer people: see `engine.tens`
-    :return: {`Fate`: number of people}. Those who get a mail have the reason None; those of them
-        who are held first, by do-not-disturb hours or a quiet period, have `held_until` and `rule`
+    :param bool tens: whether to round numbers down to tens and leave out zeros: see `engine.tens`
+    :return: {`Fate`: number of people}. People who get a mail have the reason None; if
+        do-not-disturb hours or a quiet period hold their mail, `held_until` and `rule` are set
     :rtype: dict
     """
     task.env.flush_all()
@@ -122,10 +123,11 @@ def estimate(task, tens=False):
 
 
 def tell_in_tens(counts, mark):
-    """Return figures about why people get no mail, in tens and without small ones.
+    """Return numbers of people by reason, rounded down to tens, without those that become 0.
 
-    :param dict counts: {`Fate`, or reason: number of people}
-    :param int mark: of the lists: see `engine.tens.mark_lists`
+    :param dict counts: {`Fate` or reason: number of people}
+    :param int mark: of the task's audiences: see `engine.tens.mark_lists`
+    :rtype: dict
     """
     told = {}
     for key, count in counts.items():

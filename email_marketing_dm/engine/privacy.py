@@ -1,4 +1,4 @@
-"""What the product knows about a few people: to be handed over, or forgotten."""
+"""Export or erase the data that the app stores about a few people."""
 
 from odoo.tools import SQL
 
@@ -6,18 +6,18 @@ from ..privacy.address import normalise
 
 PERSON = "directmail.person"
 DELIVERY = "directmail.delivery"
-# Results about contacts that are worked out again from Odoo's own records.
+# Results per contact, which RFM and AIPL models compute again from Odoo's records.
 SCORES = ("directmail.rfm.score", "directmail.aipl.stage")
-# What a row without a company of its own belongs to.
+# Fields that lead to the record with the company, in models without a stored company_id.
 PARENTS = ("audience_id", "upload_id", "rfm_model_id", "aipl_model_id")
 UNDER_WAY = ("waiting", "sending")
 
 
 class People:
-    """A few contacts, and whatever stands there under their addresses.
+    """A few contacts, and the rows stored for them or for their addresses.
 
     :param partners: `res.partner` records that the user may read
-    :param companies: `res.company` records whose deliveries and opt-outs are meant
+    :param companies: `res.company` records; only rows of these are exported or erased
     """
 
     def __init__(self, partners, companies):
@@ -30,7 +30,7 @@ class People:
         self.keys |= set(filter(None, self.partners.mapped("email_encrypted_key")))
 
     def condition(self):
-        """Return SQL that picks their rows in a table with the columns of a person."""
+        """Return SQL of the condition on their rows in a table with the columns of a person."""
         return SQL(
             "(partner_id IN %s OR address_key IN %s)",
             tuple(self.partners.ids) or (0,),
@@ -60,7 +60,7 @@ class People:
         return self.env["directmail.optout"].sudo().browse(row[0] for row in rows)
 
     def members(self):
-        """Return {model: number of their rows} of audiences, lists and the like."""
+        """Return {model: number of their rows} of the models from `_member_models`."""
         return {
             name: self.env.execute_query(
                 SQL(
@@ -74,11 +74,11 @@ class People:
         }
 
     def under_way(self):
-        """Return the email tasks that are about to mail them."""
+        """Return the `directmail.task` records with a *waiting* or *sending* mail to them."""
         return self.deliveries().filtered(lambda delivery: delivery.state in UNDER_WAY).task_id
 
     def export(self):
-        """Return what is known, as a dict that JSON can hold; moments are in UTC."""
+        """Return the stored data as a dict of JSON types; moments are in UTC."""
         return {
             "people": [
                 {"name": partner.display_name, "email": partner.email or ""}
@@ -130,11 +130,13 @@ class People:
         }
 
     def forget(self):
-        """Cut every tie between these people and what was counted about them; figures stay.
+        """Erase these people from the stored rows; the tasks' counters stay.
 
-        Opt-outs keep their address key, without which the people would be mailed again.
+        Deliveries and events lose the person, address and messages; members, upload lines, scores
+        and stages are deleted. Opt-outs lose the person and the address but keep the address key,
+        because without it the people would be mailed again.
         """
-        # What has come in and is not applied yet names them only by what is about to go.
+        # Apply pending events first: they find their delivery by the address key that is erased.
         for company in self.companies:
             self.env["directmail.event"]._apply_all(company)
         self.env.flush_all()
@@ -185,9 +187,9 @@ class People:
         self.env.invalidate_all()
 
     def _here(self, name):
-        """Return SQL: a row of the model belongs to one of the companies, by itself or its parent.
+        """Return SQL of the condition that a row of a model belongs to one of the companies.
 
-        Another company's lists are its own affair, also where contacts are shared.
+        Rows of other companies are not touched, even if the companies share the contacts.
         """
         companies = tuple(self.companies.ids) or (0,)
         fields = self.env[name]._fields
@@ -202,7 +204,7 @@ class People:
         )
 
     def _member_models(self):
-        """Return the models, deliveries apart, whose rows are people."""
+        """Return the names of the models that inherit `directmail.person`, except deliveries."""
         return sorted(
             name
             for name in self.env.registry.descendants([PERSON], "_inherit")

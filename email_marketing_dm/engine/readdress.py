@@ -1,7 +1,7 @@
-"""Readdress: people whose address changed while they wait for their mail get the new one.
+"""Readdress: give waiting deliveries the new address of a person whose address has changed.
 
-An address is in a task once (`_address_unique`). PostgreSQL checks that row by row, so addresses
-that people exchange among themselves are first taken from all of them, then given anew.
+An address may occur once per task (`_address_unique`), and PostgreSQL checks that row by row. So
+when people swap addresses, all of them first lose the old address, then get the new one.
 """
 
 from collections import namedtuple
@@ -17,15 +17,16 @@ _Found = namedtuple(
 
 
 def readdress(env, case, task_id, ids):
-    """Take the old addresses from waiting people of a task; return what gives them the new ones.
+    """Empty the addresses of moved deliveries; return the UPDATE that sets the new ones.
 
-    Whoever waits at one of the new addresses, but is no longer mailed there, gives it up too.
+    A waiting delivery that holds one of the new addresses, but whose person has another address
+    now, is moved too.
 
     :param case: a `fatigue.Case` of the task
-    :param ids: of deliveries that wait, are mailed elsewhere by now, and are locked
-    :return: an UPDATE of deliveries, as for `claim._apply`. Whoever's new address, or contact,
-        somebody else in the task has is suppressed as a duplicate, and whoever's is excluded from
-        the task is suppressed as such
+    :param ids: of waiting deliveries with the state `claim.MOVED`, which the caller has locked
+    :return: an UPDATE of deliveries, as for `claim._apply`. A delivery is suppressed as 'duplicate'
+        if another delivery of the task has its new address or contact, and as 'excluded' if the
+        task excludes its new address or contact
     :rtype: SQL
     """
     people, looked_at = [], []
@@ -42,7 +43,7 @@ def readdress(env, case, task_id, ids):
             tuple(row.id for row in people),
         )
     )
-    # Whoever has a flaw is suppressed with it by the claim.
+    # Deliveries with a flaw get no new address; the next claim suppresses them for the flaw.
     moved = [row[:-1] for row in people if not row.flaw]
     excluded = find_excluded(env["directmail.task"].browse(task_id), case, moved)
     return SQL(
@@ -85,7 +86,7 @@ def readdress(env, case, task_id, ids):
 
 
 def _find(env, case, ids):
-    """Return where those of these deliveries are mailed now who are no longer mailed as planned.
+    """Return the present address or flaw of the deliveries that are not to be mailed as planned.
 
     :rtype: list[_Found]
     """
@@ -102,7 +103,7 @@ def _find(env, case, ids):
 
 
 def _find_holders(env, task_id, keys, looked_at):
-    """Return the ids of further deliveries that wait at one of these addresses, and lock them."""
+    """Lock the other waiting deliveries of a task with one of these keys, and return their ids."""
     rows = env.execute_query(
         SQL(
             """SELECT id FROM directmail_delivery

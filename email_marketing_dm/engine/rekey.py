@@ -1,8 +1,8 @@
-"""Re-key: give the database's address keys a new master key, from the addresses that are there.
+"""Re-key: recompute the database's address keys for a new master key, from stored addresses.
 
-A key that can't be recomputed is kept behind a mark, ``!<fingerprint>:<old key>``. Everything that
-begins with ``!`` is never mailed and matches nobody; the mark keeps equal people equal, and becomes
-the key again where the old master key comes back.
+An address key that can't be recomputed becomes ``!<fingerprint of the old master key>:<old key>``
+(a *marked* key). Keys that begin with ``!`` are never mailed and match no one. Rows with equal old
+keys still have equal marked keys, and if the old master key comes back, the mark is removed.
 """
 
 from collections import namedtuple
@@ -21,11 +21,12 @@ Rekey.__doc__ = """What keys are recomputed with.
 :ivar new: fingerprint of the new key
 """
 
-#: A key of another master key, as SQL's LIKE has it.
+#: LIKE pattern of marked keys.
 MARKED = "!%:%"
-#: Rows of one transaction.
+#: Number of rows per transaction.
 CHUNK = 5000
-#: In this order: opt-outs and facts find missing addresses in the others, by the old key.
+#: In this order, because opt-outs and events look up missing addresses in the other tables by the
+#: old key, so the other tables must not have been converted before.
 TABLES = (
     "directmail_optout",
     "directmail_event",
@@ -35,7 +36,8 @@ TABLES = (
     "mail_blacklist",
     "res_partner",
 )
-#: What finds a person's rows where one of them has no address.
+#: SQL (address_key, email, email_encrypted) that looks up the address for each key in the CTE
+#: `homeless` (address keys of rows without an address) in the person's rows of other tables.
 _EVIDENCE = SQL(
     """SELECT DISTINCT ON (address_key) address_key, email, email_encrypted FROM (
            SELECT address_key, email, email_encrypted FROM directmail_delivery
@@ -60,9 +62,9 @@ _EVIDENCE = SQL(
 
 
 def count_rows(env):
-    """Count what a re-key will find, without changing anything.
+    """Count the rows that a re-key will process, without changing anything.
 
-    :return: [(table, rows with a plain address, with an encrypted one, without any)]
+    :return: [(table, rows with an address in clear, with an encrypted one, without any)]
     :rtype: list[tuple]
     """
     found = []
@@ -85,14 +87,14 @@ def count_rows(env):
 
 
 def convert_chunk(env, rekey, table, after):
-    """Recompute the keys of the next rows of a table.
+    """Recompute the address keys of the next `CHUNK` rows of a table.
 
     Repeating a chunk that was not committed gives the same result.
 
-    :param Rekey rekey: what to do it with
-    :param int after: id of the last row that is done
-    :return: id of the last row that is done now, or None behind the end; rows recomputed; rows that
-        can't be
+    :param str table: one of `TABLES`
+    :param int after: id of the last row of the chunk before; 0 at first
+    :return: (id of the chunk's last row, or None if no rows were left; number of rows recomputed;
+        number of rows marked instead)
     :rtype: tuple
     """
     [(last,)] = env.execute_query(
@@ -131,24 +133,27 @@ def convert_chunk(env, rekey, table, after):
 
 
 def _columns(table):
-    """Return (SQL of a row's plain address, SQL of its encrypted one)."""
+    """Return (SQL of a row's address in clear, SQL of its encrypted one)."""
     if table == "directmail_event":
         return SQL("NULL::text"), SQL("NULL::text")
     if table == "mail_blacklist":
         return SQL("lower(btrim(email))"), SQL("NULL::text")
     if table == "res_partner":
         return SQL("NULL::text"), SQL("email_encrypted")
-    # An encrypted person's clear address is nowhere.
+    # With `email_encrypted`, no column holds the address in clear.
     return SQL("CASE WHEN email_encrypted IS NULL THEN email END"), SQL("email_encrypted")
 
 
 def _is_keyed(table, rekey=None):
-    """Return SQL: a row has a key that a re-key looks at."""
+    """Return SQL of the condition that a row has a key which the re-key processes.
+
+    :param Rekey rekey: None for all rows with a key
+    """
     if table == "res_partner":
         return SQL("email_encrypted IS NOT NULL")
     keyed = SQL("address_key IS NOT NULL")
     if table == "directmail_upload_line" and not (rekey and rekey.old == rekey.new):
-        # Lines of encrypted lists are matched by the key of the address.
+        # Lines of encrypted lists hold the address key in `match_key` too.
         keyed = SQL(
             """(address_key IS NOT NULL OR match_key IS NOT NULL AND EXISTS (
                    SELECT FROM directmail_upload u
@@ -160,7 +165,11 @@ def _is_keyed(table, rekey=None):
 
 
 def _find_targets(env, rekey, table, chunk):
-    """Return SQL of (id, target): the new key of each row of a chunk, or the marked old one."""
+    """Return SQL (id, target): the new address key of each row of a chunk, or the marked old one.
+
+    The new key is computed from the row's address in clear, its decrypted address, or for opt-outs
+    and events the address that `_EVIDENCE` finds. A mark of the new master key is removed.
+    """
     plain, encrypted = _columns(table)
     name = SQL.identifier(table)
     evidence = SQL()
@@ -205,9 +214,10 @@ def _find_targets(env, rekey, table, chunk):
 
 
 def _keep_encrypted(env, rekey, chunk):
-    """Copy the encrypted address of opt-outs that lack one from the same person's other rows.
+    """Copy the encrypted address to opt-outs without an address, from the person's other rows.
 
-    It is needed until the AES key is entered, and by the next re-key.
+    Once the other rows are converted, the opt-out could not be matched with them any more. It needs
+    the address when the AES key is entered later, and for the next re-key.
     """
     env.cr.execute(
         SQL(
@@ -226,7 +236,7 @@ def _keep_encrypted(env, rekey, chunk):
 
 
 def _read_encrypted(env, rekey, table, chunk, encrypted, evidence):
-    """Return SQL VALUES (id, key) of the rows of a chunk whose encrypted address can be read."""
+    """Return SQL VALUES (id, address key) of a chunk's rows with a readable encrypted address."""
     company = {
         "directmail_audience_member": SQL(
             "(SELECT company_id FROM directmail_audience a WHERE a.id = audience_id)"
@@ -256,10 +266,11 @@ def _read_encrypted(env, rekey, table, chunk, encrypted, evidence):
 
 
 def _merge_optouts(env, targets):
-    """Delete opt-outs that say the same as another one once their keys are recomputed.
+    """Delete opt-outs that would become duplicates when their address keys are recomputed.
 
-    Two keys were in use, and the same person has unsubscribed under both. The strongest stays: a
-    wish or a complaint before what DirectMail or a bounce says.
+    Duplicates arise if a person unsubscribed under two master keys. Of opt-outs with the same
+    company, key and sender, one with another origin than 'directmail' and 'bounce' is kept, else
+    the oldest.
     """
     env.cr.execute(
         SQL(
@@ -282,7 +293,7 @@ def _merge_optouts(env, targets):
 
 
 def _convert_match_keys(env, rekey, chunk):
-    """Recompute the keys by which lines of encrypted lists are matched."""
+    """Recompute `match_key` of the lines of encrypted lists, or mark it."""
     rows = env.execute_query(
         SQL(
             """SELECT l.id, l.value, u.company_id
@@ -311,7 +322,12 @@ def _convert_match_keys(env, rekey, chunk):
 
 
 def _convert_partners(env, rekey, chunk):
-    """Read encrypted contacts anew. Without the AES key they are unreadable until it is entered."""
+    """Recompute the address keys of contacts' encrypted addresses.
+
+    Without the company's AES key the addresses are invalid until the key is entered again.
+
+    :return: (number of contacts recomputed, number of contacts that are invalid)
+    """
     if rekey.old == rekey.new:
         chunk = SQL("%s AND email_encrypted_valid IS NOT TRUE", chunk)
     rows = env.execute_query(
@@ -329,7 +345,7 @@ def _convert_partners(env, rekey, chunk):
 
 
 def count_unmatched_optouts(env):
-    """Return how many opt-outs have no address, nor the same person's anywhere else.
+    """Return the number of opt-out keys for which no row in the database has an address.
 
     :rtype: int
     """

@@ -1,8 +1,8 @@
-"""Seen: which people a user may see in the lists of members, deliveries, uploads and opt-outs.
+"""Seen: decide which people a user may see in members, deliveries, uploads and opt-outs.
 
-Nothing here gives a right: a contact is seen by whoever Odoo lets read it, a record of another
-model likewise. A bare address is seen by whoever brought it in and by administrators of
-DirectMail, which only the table that holds it can tell.
+This grants no rights of its own. A user sees a contact or a record of another model if Odoo lets
+the user read it. Users see the bare addresses that they uploaded, and DirectMail administrators see
+all; the condition for that differs between tables, so each passes its own as `bare`.
 """
 
 from odoo.fields import Domain
@@ -12,9 +12,10 @@ from .installed import find_model
 
 
 def prepare_to_look(env):
-    """Keep PostgreSQL from compiling the statements of this transaction.
+    """Switch PostgreSQL's JIT compiler off for this transaction.
 
-    It expects so much of looking each person up that it would take seconds to compile that.
+    The planner overestimates the cost of looking each person up, and would compile the statement,
+    which takes seconds.
     """
     env.cr.execute("SET LOCAL jit = off")
 
@@ -22,14 +23,14 @@ def prepare_to_look(env):
 def seen_person(env, person, bare, query=None):
     """Return SQL that tells whether a user may see the person of a row.
 
-    Statements that use it should be prepared by `prepare_to_look`.
+    Call `prepare_to_look` before running a statement with this SQL.
 
-    :param env: whose rights count
+    :param env: its user's rights count
     :param SQL person: name of a row with partner_id, res_model and res_id
-    :param SQL bare: the condition for rows of neither a contact nor another record, or of one that
-        was deleted
-    :param Query query: of the row. The contacts that the user may see are joined to it, so that
-        PostgreSQL can choose between looking up a few and reading all once
+    :param SQL bare: the condition to see rows without a contact and without another record, or
+        whose record was deleted
+    :param Query query: the query of the row, or None. The contacts that the user may see are joined
+        to it, so that PostgreSQL can choose between looking up a few and reading all once
     :rtype: SQL
     """
     contact = SQL("%s.partner_id", person)
@@ -46,7 +47,7 @@ def seen_person(env, person, bare, query=None):
 
 
 def _join_contacts(env, query, contact):
-    """Join the contacts that a user may see to a query, and return SQL that tells who is there."""
+    """Left-join the visible contacts to a query; return SQL of the condition that one matched."""
     alias = query.make_alias(query.table, "seen_contact")
     visible = env["res.partner"].with_context(active_test=False)._search(Domain.TRUE)
     number = SQL.identifier(alias, "id")
@@ -65,9 +66,11 @@ def seen_contact(env, contact):
 def _seen_record(env, person, bare):
     """Return SQL that tells whether a user may see the record `res_model`, `res_id` of a row.
 
-    A data table that is open to marketing users tells them how many match, not who.
+    The user's own rights on the model count. A data table that is open to marketing users lets them
+    count its records, but not see them.
     """
-    # Only the names of models, of all companies' tables: their records are asked for as the user.
+    # sudo() to read the model names of all companies' data tables only; the records themselves are
+    # searched with the user's rights.
     tables = env["directmail.data.table"].sudo().with_context(active_test=False).search([])
     conditions = [SQL("FALSE")]
     for name in sorted(set(tables.mapped("model_name"))):
@@ -87,9 +90,12 @@ def _seen_record(env, person, bare):
 
 
 def _is_among(model, number):
-    """Return SQL that tells whether the user of `model` may read the record with a number.
+    """Return SQL that tells whether the user of `model` may read the record with an id.
 
-    OFFSET keeps PostgreSQL from listing all such records first, which would be slow for one page.
+    OFFSET 0 keeps PostgreSQL from turning EXISTS into a join that reads all readable records first,
+    which would be slow for a page of few rows.
+
+    :param SQL number: the record's id
     """
     query = model.with_context(active_test=False)._search(Domain.TRUE)
     query.add_where(SQL("%s = %s", SQL.identifier(query.table, "id"), number))

@@ -6,25 +6,26 @@ from ..directmail.const import ADDRESS_MAX
 from ..privacy.address import ADDRESS_PATTERN
 from .idn import in_ascii, is_international, may_be_written_otherwise, other_spelling
 
-# What PostgreSQL may use for each sorting before it writes to disk.
+# Memory for each sort or hash of a statement, before PostgreSQL writes temporary files.
 WORK_MEM = "64MB"
 
 
 def prepare_for_many(env):
-    """Let the transaction's statements work on very many people.
+    """Set `work_mem` and switch JIT off, for this transaction's statements on very many people.
 
-    Compiling them, which PostgreSQL does from a certain size on, takes seconds and gains nothing:
-    these statements wait for indexes, not for expressions.
+    PostgreSQL compiles statements above a certain estimated cost, which takes seconds. These
+    statements spend their time on index look-ups, which compiling does not make faster.
     """
     env.cr.execute(SQL("SET LOCAL work_mem = %s", WORK_MEM))
     env.cr.execute(SQL("SET LOCAL jit = off"))
 
 
 def address_key(master_key, address):
-    """Return SQL for the address key of a normalised address, of its form in ASCII.
+    """Return SQL of the address key: the HMAC-SHA256 of a normalised address in ASCII.
 
-    HMAC-SHA256 spelled out with PostgreSQL's own sha256(), so that a million keys need no Python.
-    The pads, which are as secret as the key, are not in the statement: see `set_pads`.
+    The HMAC is composed of PostgreSQL's sha256(), so that a million keys are computed without
+    Python. The inner and outer pads are as secret as the key and so not part of the statement: see
+    `set_pads`.
 
     :param master_key: a `privacy.keys.MasterKey` that `directmail.keyring` gave out in this
         transaction
@@ -41,15 +42,16 @@ def address_key(master_key, address):
 
 
 def set_pads(env, master_key):
-    """Make a key's pads known to the statements of this transaction that compute address keys.
+    """Set a key's HMAC pads as settings of this transaction, which `address_key` reads.
 
-    A statement that fails, takes long or is cancelled is logged by Odoo and PostgreSQL as it
-    stands. This one does nothing that could; the others only name the setting.
+    Odoo and PostgreSQL log the full text of statements that fail, take long or are cancelled.
+    Statements with `address_key` name only the settings. This statement contains the pads, but is
+    too simple to fail or to take long.
     """
     inner, outer = _name_settings(master_key)
     inner_pad, outer_pad = master_key.address_pads()
-    # Not by Odoo's own execute(), which writes statements to the log at the level debug, and to the
-    # database while somebody records a profile.
+    # Use psycopg2's cursor, because Odoo's execute() writes statements to the log at the level
+    # debug, and to the database while a profile is recorded.
     env.cr._obj.execute(
         "SELECT set_config(%s, %s, TRUE), set_config(%s, %s, TRUE)",
         (inner, inner_pad.hex(), outer, outer_pad.hex()),
@@ -63,10 +65,11 @@ def _name_settings(master_key):
 
 
 def _read_setting(name):
-    """Return SQL for a pad, evaluated once per statement.
+    """Return SQL of a pad as bytea, a subquery that is evaluated once per statement.
 
-    Where it is not set in this transaction, the statement fails: by the missing setting, or by the
-    question mark. Else it would compute keys that match nobody.
+    If the pad is not set in this transaction, the statement fails: current_setting() raises, or for
+    a setting that an earlier transaction left empty, decode() of the question mark does. Otherwise
+    the statement would compute wrong keys, which match no one.
     """
     return SQL("(SELECT decode(COALESCE(NULLIF(current_setting(%s), ''), '?'), 'hex'))", name)
 
@@ -86,7 +89,7 @@ def usable_address(address):
 
 
 def usable_ascii_address(address):
-    """Return SQL that tells the same of the addresses that are ASCII: nearly all of them.
+    """Return SQL that tells whether an address is ASCII and can be handed to DirectMail.
 
     :param SQL address: an expression of type text, perhaps null
     :rtype: SQL
@@ -100,10 +103,11 @@ def usable_ascii_address(address):
 
 
 def usable_contacts_index():
-    """Return the definition of an index of the contacts with a usable address.
+    """Return the definition of a partial index of the contacts with a usable ASCII address.
 
-    Reading an address by its pattern takes longer than all else that a refresh does, and it says
-    the same each time. PostgreSQL recognises the condition that `usable_ascii_address` writes.
+    Matching the pattern of each address would be the slowest part of an audience refresh. With this
+    index PostgreSQL skips it, because the index condition is the same expression that
+    `usable_ascii_address` writes.
 
     :rtype: str
     """
@@ -115,10 +119,10 @@ def usable_contacts_index():
 
 
 def changing_reason(email, key, company, sender, lists=()):
-    """Return SQL for the reason that holds a mail back *now*, or null.
+    """Return SQL of the reason for not mailing an address now, or null.
 
-    These reasons may come and go while a task runs, so the plan, the estimate and every claim
-    evaluate this same fragment.
+    Only reasons that may change while a task runs: blacklist, opt-outs, mailing lists. The plan,
+    the estimate and each claim evaluate this fragment.
 
     :param SQL email: the normalised address (text), null where it is encrypted
     :param SQL key: its address key
@@ -159,11 +163,13 @@ def changing_reason(email, key, company, sender, lists=()):
 
 
 def unverifiable(email, key, company):
-    """Return SQL that tells whether an opt-out that can't be matched may be this person's.
+    """Return SQL that tells whether an opt-out with a marked key may belong to this person.
 
-    After the master key was lost some opt-outs can't be recomputed: their keys begin with ``!``
-    (see `engine.rekey`). One with an encrypted address may be any encrypted person's; one without
-    any may be everybody's whose own key was not recomputed from a mail before the loss.
+    After a loss of the master key, some opt-outs can't be recomputed, and their keys begin with
+    ``!`` (see `engine.rekey`). Such an opt-out with an encrypted address may belong to any person
+    with an encrypted address. One without an address may belong to anyone, except people who were
+    mailed until `known_until`: their keys were recomputed, and would have matched the opt-out.
+    A person whose own key is marked is unverifiable too.
 
     :param SQL email: the normalised address (text), null where it is encrypted
     :param SQL key: its address key
@@ -190,9 +196,9 @@ def unverifiable(email, key, company):
 
 
 def left_lists(email, lists):
-    """Return SQL that tells whether an address has left all of those mailing lists it was on.
+    """Return SQL that tells whether an address was on one of the lists and has left all it was on.
 
-    As for Odoo's own mailings: whoever left one list and stays on another may be mailed.
+    As in Odoo's own mailings, a person who left one list but is still on another may be mailed.
 
     :param SQL email: the normalised address
     :param lists: ids of `mailing.list` records
@@ -214,15 +220,15 @@ def left_lists(email, lists):
 
 
 def count_changes(changed, writer, marks=()):
-    """Return CTEs that add a statement's transitions to the counters of the tasks.
+    """Return CTEs that add a statement's changes of state and outcome to `directmail_task_counter`.
 
-    Every writer has counter rows of its own, so that the sender, the event job and a user who
-    presses a button never wait for one another.
+    Each writer has its own counter rows, so that the sender, the event job and a user's button do
+    not wait for each other's row locks.
 
     :param SQL changed: name of a CTE with task_id, old_state, new_state, old_outcome, new_outcome
     :param str writer: 'sender', 'events' or 'user'
-    :param marks: further counters; `changed` has an integer column of each one's name, by how much
-        it grows
+    :param marks: names of further counters; for each, `changed` has an integer column of that name
+        with the number to add
     :rtype: SQL
     """
     extra = SQL("").join(

@@ -1,7 +1,8 @@
-"""Models and fields that tell of no people, whose content is a secret, or decides who may do what.
+"""Models and fields that hold secrets or access rights, or are about no people.
 
-No data table is made of them, and no path or filter leads into them, whoever asks: an administrator
-may be able to read them in Odoo, but a count of people must not tell what is in them.
+They can't be data tables, and no path or filter may name them, not even an administrator's. An
+administrator may be able to read them in Odoo, but the count of a filter must not reveal their
+content to other users.
 """
 
 import re
@@ -9,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from odoo.tools import OrderedSet
 
-#: {pattern of model names: why}
+#: {pattern of model names: content of these models}
 TECHNICAL_MODELS = {
     "ir.*": "settings, jobs, attachments and rights of the server",
     "res.users": "accounts: a name is all that may be asked of somebody's account",
@@ -32,24 +33,24 @@ TECHNICAL_MODELS = {
     "microsoft.*": "keys of connected accounts",
     "certificate.*": "private keys",
     "base.*": "wizards and imports of the server",
-    # Who may know whose audiences, members and results is decided by their own lines.
+    # Audience lines of their own kinds select these, and check the owner's rights on them.
     "directmail.*": "what this app itself keeps",
 }
-#: {technical model: fields of it that may be named all the same}
+#: {technical model: names of its fields that paths and filters may name}
 TOLD_FIELDS = {"res.users": frozenset(("id", "name", "display_name"))}
-#: names of fields that hold a secret, on whatever model
+#: Pattern of names of fields that hold a secret, on any model.
 SECRET = re.compile(r"(^|_)(password|passwd|token|secret|otp|api_?key|private_?key)(_|$)")
 
 
 def is_technical(name):
-    """Tell whether a model, given by its technical name, can't be a data table."""
+    """Tell whether a model's name matches `TECHNICAL_MODELS`."""
     return any(fnmatchcase(name, pattern) for pattern in TECHNICAL_MODELS)
 
 
 def check_told(model, field):
     """Refuse a field that no path or filter may name.
 
-    :param model: the empty recordset on which the field is looked at
+    :param model: the empty recordset of the field's model
     :raise ValueError: with the reason
     """
     told = TOLD_FIELDS.get(model._name, ())
@@ -72,9 +73,9 @@ def check_told(model, field):
 
 
 def check_named(model, field, value):
-    """Refuse to look for technical records by a text: that would search in their names.
+    """Refuse a text as the value of a relation to a technical model: it would search its names.
 
-    :param model: the empty recordset on which the field is looked at
+    :param model: the empty recordset of the field's model
     :param value: of a filter's condition
     :raise ValueError: with the reason
     """
@@ -82,7 +83,7 @@ def check_named(model, field, value):
     if not name or name in TOLD_FIELDS or not is_technical(name):
         return
     values = [value] if isinstance(value, str) else value
-    # A domain names fields, which `check_told` looks at.
+    # A `Domain` as the value needs no check here, because `check_told` checks its fields.
     if isinstance(values, (list, tuple, set, OrderedSet)) and any(
         isinstance(found, str) for found in values
     ):

@@ -1,13 +1,13 @@
-"""Tens: figures that mix in people whom the reader may not see, or whose address is encrypted.
+"""Tens: round down figures about people whom the reader may not see, or who are encrypted.
 
-Whoever may count again and again, each time with other people of their own added, could find out
-from exact figures whether one address is among the others. So a figure is told for ten people or
-more only, and as a multiple of ten at most as high as it is.
+From exact figures, a user who counts repeatedly, each time with other people added, could find out
+whether a certain address is among the others. So a figure is lowered by a shift (0 to 19) and then
+rounded down to a multiple of ten; a figure below 10 after the shift is shown as 0.
 
-Where the next ten begins is moved by a shift that can't be foreseen. It belongs to the lists that
-were asked about, not to the people who are counted. The same lists have the same answer, however
-often they are asked about. Other lists have another shift, whether or not the people they differ by
-are counted: otherwise a figure that stays the same would tell that they are not.
+The shift is a keyed hash of the lists that the figure is about, so it can't be predicted. Asking
+about the same lists again gives the same figure. Other lists have another shift, whether or not the
+people by which they differ are counted. If it depended on the people who are counted, an unchanged
+figure would reveal that the added people are not among them.
 """
 
 from hashlib import sha256
@@ -15,18 +15,19 @@ from hashlib import sha256
 from odoo.tools import SQL
 
 TEN = 10
-#: by how much a figure is lowered at most, before it is rounded down
+#: Exclusive upper bound of the shift by which a figure is lowered before it is rounded down.
 SHIFT_MAX = 2 * TEN
-#: a figure that is told as 0 is lower than this
+#: A figure that is shown as 0 is lower than this.
 FEW = SHIFT_MAX + TEN
-#: hexadecimal digits of a mark and of what a shift is made of: a positive integer of PostgreSQL
+#: Number of hexadecimal digits of a mark and of the hash for a shift; 7 fit into a positive int4.
 DIGITS = 7
 
 
 def make_mark(env, *question):
-    """Return a secret number that belongs to what is asked.
+    """Return the mark of a question: a keyed hash, which `in_tens` derives the shift from.
 
-    :param question: what tells it from other questions: lists, never what was found in them
+    :param question: values that identify the question; they must describe the lists asked about,
+        never the people who are counted
     :rtype: int
     """
     text = "/".join(map(str, ("tens", *question)))
@@ -35,9 +36,11 @@ def make_mark(env, *question):
 
 
 def mark_lists(env, company, audiences, excluded):
-    """Return the mark of a question about the people of audiences, without those of others.
+    """Return the mark of a question about the people of some audiences, minus those of others.
 
     :param company: the `res.company` whose opt-outs and limits count
+    :param audiences: `directmail.audience` records
+    :param excluded: `directmail.audience` records whose people are left out
     :rtype: int
     """
     member = SQL("directmail_audience_member")
@@ -56,12 +59,12 @@ def mark_lists(env, company, audiences, excluded):
 
 
 def in_tens(count, mark, figure):
-    """Return a number of people, rounded down to tens.
+    """Return a number of people, lowered by the shift and rounded down to tens.
 
-    :param int count: how many people there are
+    :param int count: the exact number of people
     :param int mark: of the question: see `make_mark`
-    :param str figure: what tells this figure from others of the same question
-    :return: a multiple of ten, at most ``count``; 0 means that it is not told
+    :param str figure: name of the figure, so that figures of one question have different shifts
+    :return: a multiple of ten, at most ``count``; 0 for too few people to show a number
     :rtype: int
     """
     digest = sha256(f"{mark}/{figure}".encode()).hexdigest()
@@ -70,10 +73,11 @@ def in_tens(count, mark, figure):
 
 
 def in_tens_to_sql(count, mark, figure):
-    """Return the SQL of `in_tens`.
+    """Return SQL that computes the same as `in_tens`.
 
-    :param SQL count: the number of people
+    :param SQL count: the exact number of people
     :param SQL mark: a column with the mark
+    :param str figure: as in `in_tens`
     """
     return SQL(
         """GREATEST(0, %(count)s - ('x' || left(encode(sha256(convert_to(
@@ -90,7 +94,7 @@ def in_tens_to_sql(count, mark, figure):
 
 
 def people_mark(person):
-    """Return SQL of an aggregate that differs for different sets of people.
+    """Return SQL of an aggregate (a sum of hashes) that identifies a set of people.
 
     :param SQL person: name of a row with partner_id, res_model, res_id, email, email_encrypted
     """

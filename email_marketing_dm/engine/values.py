@@ -1,14 +1,15 @@
-"""What placeholders are for people: fields of records, read as somebody may and written to be read.
+"""Read the values of placeholders: fields of records, as texts for the mail's reader.
 
-A path leads from a record to the value: ``city``, ``parent_id.name``. The record where it begins is
-the person who gets the mail; what stands there goes to nobody else. Every record behind it is
-somebody else's affair, so it is read only where all of the users may read it.
+A path leads from a record to the value: ``city``, ``parent_id.name``. It begins at the record of
+the person who gets the mail. That record's own fields may be read with all rights, because they are
+sent to that person only. Records behind a relation are about others, so they are read only if all
+of the users of a `ValueReader` may read them.
 """
 
 from odoo.exceptions import AccessError
 from odoo.tools import format_date, format_time, formatLang, html2plaintext
 
-#: types of fields that can be written as text; a relation is the names of its records
+#: Types of fields that can be written as text; a relation is written as the names of its records.
 TEXT_TYPES = frozenset(
     (
         "boolean", "char", "date", "datetime", "float", "html", "integer", "many2many", "many2one",
@@ -20,9 +21,9 @@ TEXT_TYPES = frozenset(
 def find_obstacle(records, path):
     """Return why a path can't be a placeholder for the user of an (empty) recordset.
 
-    :return: "" if nothing is in the way, else "unreadable" for a field that does not exist or that
-        the user may not read, "through_many" for a relation to many records in the middle, or
-        "not_text" for what can't be written as text
+    :return: "" if it can be one, else "unreadable" for a field that does not exist or that the user
+        may not read, "through_many" for a relation to many records before the path's end, or
+        "not_text" for a field whose type is not in `TEXT_TYPES`
     """
     *steps, name = path.split(".")
     for step in steps:
@@ -39,32 +40,35 @@ def find_obstacle(records, path):
 
 
 def needs_rights(records, path):
-    """Tell whether a path leads to more than what stands on the (empty) recordset's own records.
+    """Tell whether the value of a path depends on the rights of the users who read it.
 
-    Such a value depends on what somebody may read: behind a relation, or computed for a reader.
+    That is so behind a relation, and for a field that is computed for each reader.
+
+    :param records: the (empty) recordset at which the path begins
     """
     field = records._fields.get(path)
     return field is None or field.relational or is_personal(field)
 
 
 def is_personal(field):
-    """Tell whether a field is computed anew for each reader, from what that one may read."""
+    """Tell whether a field is computed with each reader's own rights: unstored, without sudo."""
     return bool(field.compute) and not field.store and not field.compute_sudo
 
 
 def has_left(user, company):
-    """Tell whether a user lends no rights in a company (any more).
+    """Tell whether a user is archived or not a member of a company (any more).
 
-    The system user is inactive by nature, and acts for the server.
+    The system user is always archived, but acts for the server and so has not left.
     """
+    # sudo() because the current user may not read other users' companies; only a boolean returns.
     user = user.sudo()
     return company not in user.company_ids or not (user.active or user._is_superuser())
 
 
 def describe_path(records, path):
-    """Return a path in the words of the picker: "Related Company › Name (parent_id.name)".
+    """Return a path with its fields' labels: "Related Company › Name (parent_id.name)".
 
-    What the user of the (empty) recordset may not read stays as it is written.
+    If the user of the (empty) recordset may not read a field on it, the bare path is returned.
     """
     labels = []
     for name in path.split("."):
@@ -89,11 +93,11 @@ def _get_field(records, name):
 
 
 class ValueReader:
-    """Reads fields of many records at once, with the rights that all of the users have.
+    """Reads fields of many records at once, with the rights that all of the users share.
 
-    :param users: one or more `res.users`; where one of them has left, nothing is read behind a
-        relation
-    :param company: the only `res.company` whose records are seen
+    :param users: one or more `res.users`; if one of them has left (`has_left`), nothing is read
+        behind a relation
+    :param company: the `res.company` that is the only allowed company
     :param tz: name of the time zone in which moments are written
     :param lang: code of the language in which values are written
     """
@@ -101,7 +105,8 @@ class ValueReader:
     def __init__(self, users, company, tz, lang):
         context = {
             **users.env.context,
-            # a cron's company is not the template's, and some values differ between companies
+            # The cron's company may differ from the template's, and company-dependent fields with
+            # it.
             "allowed_company_ids": company.ids,
             "lang": lang,
             "tz": tz,
@@ -110,17 +115,17 @@ class ValueReader:
         self._belong_here = not any(has_left(user, company) for user in users)
 
     def may_read(self, model, path):
-        """Tell whether a path from a model on is a placeholder for all of the users."""
+        """Tell whether a path that begins at a model can be a placeholder for all of the users."""
         return not any(find_obstacle(env[model], path) for env in self._envs)
 
     def get_texts(self, records, path, value_format=""):
-        """Return {record id: text} for records of one model: one read per step, however many.
+        """Return {record id: text} of a path for records of one model, with one read per step.
 
-        A text is empty where there is nothing, or nothing that all of the users may read. What is
-        computed for each reader, such as a number of opportunities, is a text where it is the same
-        for all of the users.
+        A text is empty, or its record missing, if there is no value or not all of the users may
+        read it. A field that is computed for each reader (`is_personal`), such as the number of
+        opportunities, is empty unless it is the same for all of the users.
 
-        :param value_format: "date" writes a moment without its time
+        :param value_format: "date" to write a moment without its time
         """
         *steps, name = path.split(".")
         ends = self._see(records, self._envs[-1])
@@ -136,7 +141,7 @@ class ValueReader:
         field = next(iter(ends.values()))._fields[name]
         allowed = self._get_allowed(ends.values(), name) if field.relational else {}
         texts = _write_all(ends, field, value_format, allowed)
-        if field.relational or is_personal(field):  # the names of records are computed, too
+        if field.relational or is_personal(field):  # names of records are computed per reader too
             records = _join(ends.values())
             for env in self._envs[:-1]:
                 seen = self._see(records, env)
@@ -152,19 +157,22 @@ class ValueReader:
         return texts
 
     def _see(self, records, env):
-        """Return {id: record} as one user sees them; those hidden from them with all rights."""
+        """Return {id: record} in one user's environment; with all rights if the user can't read it.
+
+        Only for the records where paths begin: see the module's docstring.
+        """
         records = records.with_env(env)
         seen = self._filter(records, [env])
         hidden = (records - seen).sudo()
         return {record.id: record for group in (seen, hidden) for record in group}
 
     def _get_allowed(self, records, name):
-        """Return {id: record} of what a relation of records leads to and all users may read."""
+        """Return {id: record} of the records behind a relation that all of the users may read."""
         records = _join(records).sudo()
         return {record.id: record for record in self._filter(records[name], self._envs)}
 
     def _filter(self, records, envs):
-        """Return the records that may be read in each of the environments, in the last."""
+        """Return the records that are readable in all of the environments, in the last of them."""
         if not self._belong_here:
             return records.browse()
         for env in envs:
@@ -174,7 +182,8 @@ class ValueReader:
 
 def _write_all(ends, field, value_format, allowed):
     """Return {key: text} of a field for {key: record}; the other parameters are as in `_write`."""
-    # Odoo keeps what it computed for one user for all others of the transaction.
+    # The cache of unstored computed fields is shared between the users of a transaction, so drop
+    # what was computed for another user.
     if is_personal(field):
         _join(ends.values()).invalidate_recordset()
     if allowed:
@@ -184,7 +193,7 @@ def _write_all(ends, field, value_format, allowed):
         try:
             texts[start] = _write(end, field, value_format, allowed)
         except AccessError:
-            # computed from something that the user may not read
+            # The compute method read a record that the user may not read.
             texts[start] = ""
     return texts
 
@@ -196,9 +205,9 @@ def _join(records):
 
 
 def _write(record, field, value_format, allowed):
-    """Return a field's value as a reader in the environment's language expects it.
+    """Return a field's value as text in the environment's language.
 
-    :param allowed: {id: record} of the records of a relation that may be named
+    :param allowed: {id: record} of the records of a relation whose names may be written
     """
     env = record.env
     if field.relational:
