@@ -34,5 +34,5 @@ class MasterKeyProblem(UserError):
 
     @property
     def full_text(self):
-        """The message with the details."""
+        """Return the message, and on the next line the details if there are any."""
         return "\n".join(filter(None, (self.args[0], self.details)))

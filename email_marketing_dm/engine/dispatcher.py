@@ -63,7 +63,7 @@ def _read_answers(results):
 
 
 class Dispatcher:
-    """One run of one account's sender.
+    """A run of one account's sender, from the cron.
 
     :param account: an active `directmail.account` record
     """
@@ -86,7 +86,7 @@ class Dispatcher:
         self._silent = 0
         self._in_hand = {}
         self._pauses = {}
-        self._open = []  # answers that wait for what DirectMail says about the account
+        self._open = []  # DOUBTFUL answers that need the result of `ask_about_account`
         self._is_asking = False
 
     def _call(self, job):

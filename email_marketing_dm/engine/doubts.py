@@ -87,8 +87,8 @@ class Doubts:
 
     def __init__(self, limit):
         self.limit = limit
-        self._account = None  # what DirectMail told last
-        self._told_at = None  # when that came, by the monotonic clock
+        self._account = None  # the last result of `ask_about_account`
+        self._told_at = None  # when that result came, by the monotonic clock
 
     def hear(self, account):
         """Store the result of `ask_about_account`."""

@@ -56,7 +56,7 @@ def identify(env, key):
     if fits and not differs:
         return key.fingerprint
     if fits:
-        return UNKNOWN  # of several keys
+        return UNKNOWN  # rows of several keys
     remembered = {
         fingerprint
         for (fingerprint,) in env.execute_query(
