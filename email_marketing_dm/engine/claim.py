@@ -22,23 +22,26 @@ MOVED = "moved"
 CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 
 Room = namedtuple("Room", "state places budget quota has_expired")
-Room.__doc__ = """How much an account may take.
+Room.__doc__ = """How many mails an account may send now.
 
-:ivar state: of the account; None where this server's master key is not that of the data
-:ivar places: how many more of its mails may be *sending*, whoever sends them
-:ivar budget: mails a day that email tasks may use: the daily quota minus the account's reserve
-:ivar quota: what is left of it: minus what this Odoo handed over since midnight in Beijing.
-    DirectMail itself doesn't tell how much of the quota is used
-:ivar has_expired: whether calls are under way whose answer can no longer come
+:ivar state: of the account; None if this server's master key is not that of the data, or a re-key
+    is running
+:ivar places: the account's threads minus its deliveries in the state *sending*, of all servers
+:ivar budget: mails a day for email tasks: the daily quota minus the account's reserve
+:ivar quota: `budget` minus the mails that this database handed over since midnight in Beijing;
+    DirectMail doesn't tell how much of the quota is used
+:ivar has_expired: whether a delivery is *sending* whose lease is over, so that its answer can no
+    longer come
 """
 
 Turn = namedtuple("Turn", "room rules at cases")
-Turn.__doc__ = """What a claim goes by, all read at once.
+Turn.__doc__ = """What `claim` decides by, read in one statement.
 
-:ivar Room room: what the account may take
+:ivar Room room: of the account
 :ivar Rules rules: of fatigue control in the account's company
-:ivar datetime at: the database's time, by which every host judges (naive UTC)
-:ivar cases: [(task id, `fatigue.Case`)] of what the account sends, in the order of its turn
+:ivar datetime at: the database's time (naive UTC), so that all servers judge by one clock
+:ivar cases: [(task id, `fatigue.Case`)] of the account's tasks that are *sending*, in the order in
+    which they are served
 """
 
 # State of a delivery after its answer.

@@ -20,29 +20,31 @@ from ..directmail.errors import DirectMailError
 _logger = logging.getLogger(__name__)
 
 Doubt = namedtuple("Doubt", "task_id refusals passed sent")
-Doubt.__doc__ = """A person in doubt, before the answer that is judged.
+Doubt.__doc__ = """A person with a DOUBTFUL answer, as before that answer.
 
-:ivar int refusals: how often they were refused so far
+:ivar int refusals: number of earlier DOUBTFUL answers for the person
 :ivar bool passed: whether a call of the same task that began after the last refusal was accepted
 :ivar bool sent: whether any mail of the task was accepted
 """
 
 Weighed = namedtuple("Weighed", "answers pauses open question")
-Weighed.__doc__ = """What doubtful answers mean.
+Weighed.__doc__ = """The result of `Doubts.weigh`.
 
-:ivar answers: [(delivery id, Answer)], PERSON_REFUSED instead of DOUBTFUL where it is certain
-:ivar pauses: {delivery id: Answer} of those that pause their task
-:ivar open: [(delivery id, Answer)] that can only be judged when DirectMail has told about the
-    account: to be weighed again then
-:ivar question: what to ask for that, called with the client in a thread of the pool; or None
+:ivar answers: [(delivery id, Answer)], PERSON_REFUSED instead of DOUBTFUL where that is certain
+:ivar pauses: {delivery id: Answer} of the answers that pause their task
+:ivar open: [(delivery id, Answer)] that can only be judged after DirectMail has told about the
+    account: weigh them again then
+:ivar question: the function that asks DirectMail about the account, to be called with the client in
+    a thread of the pool; None if `open` is empty
 """
 
 Account = namedtuple("Account", "is_known summary requests")
-Account.__doc__ = """What DirectMail told about the account.
+Account.__doc__ = """DirectMail's answer to `ask_about_account`.
 
-:ivar bool is_known: whether it told its state and quota, now or a moment ago
-:ivar summary: an `AccountSummary`, if it was asked for
-:ivar requests: mails that were handed over today, by other systems too; None if it can't be told
+:ivar bool is_known: whether the account's state and quota are known, from now or a moment ago
+:ivar summary: an `AccountSummary`, or None if it was not asked for or not answered
+:ivar requests: number of mails that were handed over today, also by other systems; None if
+    DirectMail did not tell
 """
 
 # Result for a question whose call raised an unexpected exception.

@@ -24,17 +24,18 @@ Case = namedtuple(
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
     " except_ids",
 )
-Case.__doc__ = """What of a task matters to whether its people may be mailed.
+Case.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
 :ivar int sender_id: of its `directmail.sender`, or None
-:ivar is_free: whether limits and quiet times leave the task alone
-:ivar not_after: when it is too late (naive UTC), or None
+:ivar is_free: whether the task is exempt from limits and quiet times
+:ivar not_after: the last moment at which its mails may be sent (naive UTC), or None
 :ivar zone: name of the time zone of the account
 :ivar lists: ids of the mailing lists whose opt-outs count
 :ivar is_encrypted: whether contacts are mailed at their encrypted addresses
-:ivar aes_reference: what marks addresses that the company's present AES key has read, or None
-:ivar has_records: whether some of its people are no contacts, and may be records of other models
-:ivar except_ids: ids of the audiences whose people are left out
+:ivar aes_reference: reference of the company's present AES key, which marks the addresses that were
+    decrypted with it; None without a key
+:ivar has_records: whether some of its people are not contacts
+:ivar except_ids: ids of the *Except* audiences, whose people are left out
 """
 
 

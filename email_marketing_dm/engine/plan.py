@@ -13,11 +13,12 @@ from .sql import count_changes, prepare_for_many
 from .tens import in_tens, mark_lists
 
 Fate = namedtuple("Fate", "reason rule held_until")
-Fate.__doc__ = """What becomes of people in a task.
+Fate.__doc__ = """What a task does with a group of people.
 
-:ivar reason: why they get no mail (`directmail.delivery.reason`); None for those who get one
-:ivar rule: the fatigue rule behind it (`directmail.delivery.fatigue_rule`), or None
-:ivar held_until: with reason None, when those go out who are held now (naive UTC); None: at once
+:ivar reason: why they get no mail (`directmail.delivery.reason`); None if they get one
+:ivar rule: the fatigue rule that suppresses or holds them (`directmail.delivery.fatigue_rule`), or
+    None
+:ivar held_until: with reason None, when held mails may go out (naive UTC); None for at once
 """
 
 

@@ -12,13 +12,13 @@ from odoo.tools import SQL
 from .sql import address_key
 
 Rekey = namedtuple("Rekey", "key reader old new")
-Rekey.__doc__ = """What keys are recomputed with.
+Rekey.__doc__ = """The keys of a re-key.
 
 :ivar key: the new `privacy.keys.MasterKey`
 :ivar reader: an `engine.encrypted.AddressReader` with the AES keys that are known
-:ivar old: fingerprint of the key that unmarked address keys belong to. Equal to `new`, they are
-    right already and only marked ones are looked at
-:ivar new: fingerprint of the new key
+:ivar old: fingerprint of the master key of unmarked address keys. If it equals `new`, unmarked keys
+    are right already, and only marked ones are processed
+:ivar new: fingerprint of the new master key
 """
 
 #: LIKE pattern of marked keys.

@@ -24,7 +24,7 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _sign_here(self, nonce):
-        """Return the answer to a nonce that only this database gives (see `controllers/here.py`).
+        """Return the answer to a nonce that only this database gives (see `controllers/directmail_here.py`).
 
         :rtype: str
         """
