@@ -5,11 +5,11 @@ from odoo import fields, models
 
 
 class DirectmailLink(models.Model):
-    """A link in the mails of one email task, at its place in the template that was sent.
+    """A tracked link of an email task; `number` is its position in the template's text.
 
-    What recipients follow is ours, so that each click is seen. Where it leads is written here, as
-    it was when DirectMail approved the text. Odoo's link tracker only counts: people who have
-    nothing to do with the mail may change its address.
+    Mails link to `/directmail/click/<template id>/<number>/<token>` on this server, which records
+    the click and redirects to `url`, the target as DirectMail approved it. `link.tracker` only
+    counts visits: its own address can be changed by users who have no right to the mail.
     """
 
     _name = "directmail.link"
@@ -36,17 +36,17 @@ class DirectmailLink(models.Model):
     # === BUSINESS === #
 
     def _get_target(self):
-        """Return the address to which a recipient is sent, with the email task's UTM parameters.
+        """Return the URL to redirect a recipient to, with the email task's UTM parameters.
 
-        :return: None for anything but a web address
+        :return: None if `url` is not an http or https address with a host
         :rtype: str | None
         """
         self.ensure_one()
-        # As browsers do: an address may be broken over lines in the HTML.
+        # Browsers ignore tabs and line breaks in an address too.
         url = re.sub(r"[\t\r\n]", "", self.url or "")
         if not _is_web_address(url):
             return None
-        # A tracker that is not stored: Odoo's rules for UTM parameters, with our address.
+        # An unsaved `link.tracker` applies Odoo's rules for UTM parameters to our `url`.
         utm = self.task_id._get_utm_values()
         return self.env["link.tracker"].new({"url": url, **utm}).redirected_url
 

@@ -5,19 +5,21 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..delivery.directmail_delivery import MARKS, OUTCOMES, STATES
 
-# Who gets the mail is frozen by the plan; what it says must not change while it is being sent.
+# Fields that choose the people: the plan (`planned_at`) freezes them.
 PEOPLE_FIELDS = {
     "account_id", "address_form", "audience_ids", "exclude_audience_ids", "is_notification",
     "notification_counts", "use_as_is",
 }  # fmt: skip
+# Fields of the mail's content and envelope: fixed while mails are being sent.
 CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
-#: what the mail says: fields of the template that the task's page shows and changes
+#: fields of the template that the task's form shows and changes: see `_change_content`
 CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
 TIME_FIELDS = {"scheduled_at", "send_type"}
+# A pending task can't be changed any more this long before `scheduled_at`.
 LOCK_BEFORE = timedelta(minutes=10)
-# Why a task is paused: what its owner is asked to do depends on it.
+# Values of `pause_reason`.
 PAUSE_REASONS = [
     ("user", "Paused by hand"),
     ("too_late", "Too late"),
@@ -80,7 +82,8 @@ class DirectmailTask(models.Model):
     )
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     test_mode = fields.Boolean(related="account_id.test_mode")
-    # Archived audiences stay in force. Deleting one must not widen who is mailed.
+    # Archived audiences still count (`active_test`). A used audience can't be deleted: without an
+    # excluded audience more people would be mailed.
     audience_ids = fields.Many2many(
         "directmail.audience",
         string="Audiences",
@@ -240,12 +243,13 @@ class DirectmailTask(models.Model):
                 count = counts.get((task._origin.id, name), 0)
                 task[f"{name}_count"] = task._tell_state(name, count) if told_in_tens else count
             task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
-            # Of those who were to be mailed, how many have been handed over.
+            # Percentage of the people who are not suppressed whose mail was handed over.
             to_mail = task.people_count - task.suppressed_count
             left = task.waiting_count + task.sending_count + task.cancelled_count
             task.progress = 100 * (1 - left / to_mail) if to_mail else 0
             if told_in_tens and task.state not in ("done", "cancelled"):
-                task.progress = min(task.progress, 99)  # a few may wait who are not told
+                # Rounded figures may show 0 waiting while a few people still wait.
+                task.progress = min(task.progress, 99)
 
     @api.depends("planned_at", "scheduled_at")
     def _compute_calendar_at(self):
@@ -316,7 +320,8 @@ class DirectmailTask(models.Model):
             if CONTENT_FIELDS & set(vals):
                 planned = self.filtered("planned_at")
         res = super().write(vals)
-        # What was approved is compared again before the rest goes out.
+        # `action_resume` then sends the task through `_prepare` again, which checks and compares
+        # the template before the remaining mails go out. sudo(): `content_changed` is guarded.
         planned.sudo().content_changed = True
         if not self.env.su and "scheduled_at" in vals:
             for task in self.filtered(lambda task: task.state == "pending"):
@@ -333,7 +338,7 @@ class DirectmailTask(models.Model):
 
     def copy_data(self, default=None):
         self._check_copyable(default or {})
-        # A copy is a draft of whoever makes it, and its time is still to be chosen.
+        # `scheduled_at` is not copied, so `send_type` can't stay "scheduled".
         default = {"send_type": "now", **(default or {})}
         vals_list = super().copy_data(default)
         if "name" not in default:
@@ -353,23 +358,27 @@ class DirectmailTask(models.Model):
     # === BUSINESS === #
 
     def _get_users(self):
-        """Override: audiences with a line about the task."""
+        """Override: audiences with a rule about the task prevent its deletion."""
         lines = self.env["directmail.audience.rule"].sudo().search([("task_id", "in", self.ids)])
         return [lines.audience_id]
 
     def _check_editable(self, names=None):
-        """Refuse a change that would come too late.
+        """Refuse to change fields that are locked.
 
-        :param set names: of the fields that are to change; without it, everything is
-        :raise UserError: if the task runs, ran, or starts within ten minutes
+        :param set names: names of the fields that are to change; all fields by default
+        :raise UserError: with the explanation of `_explain_lock`
         """
         if explanation := self._explain_lock(names):
             raise UserError(explanation)
 
     def _explain_lock(self, names=None):
-        """Say why fields can't be changed any more; "" if they can.
+        """Return why fields can't be changed any more; "" if they can be.
 
-        :param set names: of the fields; without it, all
+        Locked are PEOPLE_FIELDS, CONTENT_FIELDS and TIME_FIELDS of a task that is sending, done or
+        cancelled, or pending and starting within LOCK_BEFORE. For a planned task that is paused or
+        failed, see `_explain_fixed`.
+
+        :param set names: names of the fields; all fields by default
         :rtype: str
         """
         self.ensure_one()
@@ -387,9 +396,13 @@ class DirectmailTask(models.Model):
         return ""
 
     def _explain_fixed(self, names):
-        """Say why fields of a task that stopped half-way can't be changed; "" if they can.
+        """Return why fields of a planned task that stopped can't be changed; "" if they can be.
 
-        Only the content of its mails can, and only while no calls are under way.
+        CONTENT_FIELDS can be changed while no call to DirectMail is under way (`sending_count`).
+        PEOPLE_FIELDS and TIME_FIELDS can't be changed.
+
+        :param set names: as for `_explain_lock`
+        :rtype: str
         """
         if names is None or names & (PEOPLE_FIELDS | TIME_FIELDS):
             return self.env._(
@@ -406,21 +419,24 @@ class DirectmailTask(models.Model):
         )
 
     # === MAILING LISTS === #
-    # Readers of Odoo's mailing lists: whoever leaves a list gets no mail that goes to it.
+    # Contacts who opted out of an Odoo mailing list get no mail of a task that uses the list.
 
     def _get_mailing_lists(self):
-        """Return the mailing lists whose opt-outs count: those known when the task was planned.
+        """Return the mailing lists whose opt-outs count.
+
+        Of a planned task: `mailing_list_ids`, stored by the plan. Before: the lists that its
+        audiences use now.
 
         :rtype: odoo.models.Model of `mailing.list`
         """
+        # Opt-outs from all lists count, also from lists and audiences that the user can't read.
         task = self.sudo()
         return task.mailing_list_ids if task.planned_at else task.audience_ids._get_mailing_lists()
 
     # === AUDIENCES THAT THE READER CAN'T SEE === #
-    # Audiences of a task that its user can't see: colleagues made them private later.
-    #
-    # They stay in force. Odoo leaves them out where the user reads the task, and keeps in its cache
-    # what was read.
+    # A colleague may make an audience private after a task began to use it. The task still uses
+    # the audience, but Odoo leaves it out where a user without access reads the field, and caches
+    # the field's value for all users. So methods read both fields with `_read_all_audiences`.
 
     @api.depends(*AUDIENCES)
     @api.depends_context("uid")
@@ -436,7 +452,7 @@ class DirectmailTask(models.Model):
             )
 
     def _get_hidden_audiences(self):
-        """Return {field: the audiences that the current user can't see, with all rights}."""
+        """Return {field: audiences that the current user can't read, as sudo records}."""
         found = {}
         for name in AUDIENCES:
             audiences = self._read_all_audiences()[name]
@@ -444,10 +460,12 @@ class DirectmailTask(models.Model):
         return found
 
     def _check_copyable(self, default):
-        """Refuse a copy that would leave out fewer people than the original.
+        """Refuse a copy that would exclude fewer people than the original.
+
+        The copy would lose the excluded audiences that the current user can't read.
 
         :param dict default: the values that the copy is given
-        :raise UserError: if an audience that is left out is private to a colleague
+        :raise UserError: if the user can't read an excluded audience that would be copied
         """
         for task in self:
             if (
@@ -463,18 +481,21 @@ class DirectmailTask(models.Model):
                 )
 
     def _read_all_audiences(self):
-        """Return {field: its audiences, with all rights}, also those the user can't see."""
+        """Return {field: audiences as sudo records}, also those that the user can't read.
+
+        Reads `_origin`, so unsaved changes of a form are not included.
+        """
         saved = self._origin
         if saved:
             saved.invalidate_recordset(AUDIENCES)
         found = {name: saved.sudo()[name] for name in AUDIENCES}
         if saved:
-            # What the user can't see must not stay in the cache, which all users share.
+            # The cache is shared by `sudo()` and the user: private audiences must not stay in it.
             saved.invalidate_recordset(AUDIENCES)
         return found
 
 
 def _split_content(vals):
-    """Return the values of fields in `CONTENT`, and all the others: two dicts."""
+    """Split vals into two dicts: fields in CONTENT, and all other fields."""
     content = {name: vals[name] for name in CONTENT if name in vals}
     return content, {name: value for name, value in vals.items() if name not in content}

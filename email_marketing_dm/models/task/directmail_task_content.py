@@ -11,15 +11,16 @@ from ..template.mail_body import MailBody
 from .directmail_task import CONTENT
 from .directmail_task_results import FOLLOW_DAYS
 
-# How many tags are given back at once, so that not every task has to.
+# `_free_tags` deletes up to this many tags at once, so that the next tasks find room as well.
 FREED_AT_ONCE = 10
 
 
 class DirectmailTask(models.Model):
-    """The mail as the task's own page shows and changes it.
+    """The mail's content on the task's form, reply address, tag at DirectMail, and links.
 
-    A template that was chosen is never changed from here: what somebody changes becomes a new
-    template, named after the task, which DirectMail reviews by itself.
+    Changing the content on the form never changes a template that was chosen. `_change_content`
+    writes to a template of the task's own (`directmail.template.task_id`), which has the task's
+    name and a review of its own at DirectMail.
     """
 
     _inherit = "directmail.task"
@@ -38,7 +39,7 @@ class DirectmailTask(models.Model):
         " this task, and reviewed by DirectMail.",
     )
     template_task_id = fields.Many2one(related="template_id.task_id")
-    # Written through `_change_content`.
+    # The fields in CONTENT: `create` and `write` hand their values to `_change_content`.
     subject = fields.Char(compute="_compute_content", readonly=False)
     sender_name = fields.Char(
         "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
@@ -50,7 +51,7 @@ class DirectmailTask(models.Model):
     body_html = MailBody(
         "Inlined body", sanitize="email_outgoing", compute="_compute_content", readonly=False
     )
-    # The builder's placeholder picker reads these two.
+    # Read by the placeholder picker of the mail builder.
     mailing_model_id = fields.Many2one(
         "ir.model", compute="_compute_mailing_model", compute_sudo=True
     )
@@ -98,7 +99,7 @@ class DirectmailTask(models.Model):
     # === BUSINESS === #
 
     def _rename_own_template(self):
-        """Give the template that was made for this task the task's name."""
+        """Give the task's own template the new name of the task."""
         template = self.template_id
         if template.task_id == self and template.name != self.name:
             template.sudo().name = self.name
@@ -108,16 +109,18 @@ class DirectmailTask(models.Model):
         return cut_units(company.sudo().name, const.SENDER_NAME_MAX).strip()
 
     def _change_content(self, content):
-        """Take over content from the task's page, as a template of this task's own.
+        """Write content to the task's own template, or to a new one.
 
-        :param dict content: values of fields in `CONTENT`; those that say nothing new are ignored
-        :raise UserError: if it is too late, or DirectMail has to review it at once and can't
+        Submits the template at once if the task is pending.
+
+        :param dict content: values of fields in `CONTENT`; unchanged values are ignored
+        :raise UserError: if the content is locked, or the template can't be submitted
         """
         self.ensure_one()
         template = self.template_id
         changed = template._get_changed_content(content)
         if not template:
-            # The sender's name is there already, so it alone is no mail.
+            # The form sends the default `sender_name`: alone, it makes no new template.
             changed = changed if changed.keys() - {"sender_name"} else {}
         if not changed:
             return
@@ -125,7 +128,7 @@ class DirectmailTask(models.Model):
         if not self.env.su:
             self._check_editable({"template_id"})
         if template._belongs_to(self):
-            # Taken back from review where it was in one: the answer would be about the old text.
+            # Also ends a review: DirectMail's decision would be about the old text.
             template.sudo().write({**changed, "state": "draft"})
         else:
             self.template_id = self._make_own_template(changed)
@@ -133,7 +136,13 @@ class DirectmailTask(models.Model):
             self.template_id._submit()
 
     def _make_own_template(self, changed):
-        """Return a new template with exactly the task's name."""
+        """Return a new template for this task, with the task's name and owner.
+
+        A copy of `template_id` with the changes, or without a template, one made of the changes.
+
+        :param dict changed: values of fields in `CONTENT`
+        :raise UserError: if there is neither a template nor a subject
+        """
         vals = {
             **changed,
             "name": self.name,
@@ -154,9 +163,10 @@ class DirectmailTask(models.Model):
         )
 
     def _submits_template(self):
-        """Tell whether *Send* and *Resume* hand the template to DirectMail, too.
+        """Return whether *Send* and *Resume* also submit the template.
 
-        Not one that somebody changed or deleted there: its owner decides about that one.
+        A draft, or one that lapsed because its slot at DirectMail was freed. Not one that was
+        changed or deleted in DirectMail's console (`lapse_reason`): its owner decides about it.
         """
         template = self.template_id
         return (
@@ -166,7 +176,6 @@ class DirectmailTask(models.Model):
         )
 
     # === REPLY ADDRESS === #
-    # Where replies to a task's mails go.
 
     @api.depends("sender_id", "account_id.reply_to")
     def _compute_reply_default(self):
@@ -199,20 +208,21 @@ class DirectmailTask(models.Model):
         self.env["directmail.account"]._check_reply_addresses(self)
 
     def _get_reply(self):
-        """Return where replies go, as values of a `directmail.records.Mail`."""
+        """Return the reply address as keyword arguments of `directmail.records.Mail`."""
         self.ensure_one()
         return self.sender_id._get_reply(self.reply_to)
 
     # === TAG AT DIRECTMAIL === #
-    # The tag by which DirectMail tells this task's results from others.
-    #
-    # DirectMail keeps 100 of them (500 by a newer page), so a task gives its tag back once its
-    # results are no longer read.
+    # Each task has a tag: DirectMail's records can be filtered by it. DirectMail keeps at most 100
+    # tags (500 according to a newer page of its documentation), so tags of tasks whose results are
+    # no longer read are deleted when there is no room for another.
 
     def _ensure_tag(self):
-        """Make the task's tag; where there is no room, older tasks give theirs back.
+        """Create the task's tag at DirectMail and store its name in `tag_name`.
 
-        :raise UserError: if DirectMail can't be asked, or every tag is in use
+        If DirectMail has no room, tags of older tasks are deleted first.
+
+        :raise UserError: if DirectMail can't be called, or every tag is in use
         """
         name = f"{self._get_tag_prefix()}{self.id}"
 
@@ -239,17 +249,19 @@ class DirectmailTask(models.Model):
         self.tag_name = name
 
     def _get_tag_prefix(self):
-        """Return how the tags of this database begin; other programs' are left alone."""
+        """Return the prefix of this database's tags; tags without it are never deleted."""
         return f"odoo_{get_database_uuid(self.env)[:8]}_"
 
     def _free_tags(self, client):
-        """Delete tags of tasks whose results are no longer read, the oldest first.
+        """Delete up to FREED_AT_ONCE tags of tasks whose results are no longer read, oldest first.
 
-        :return: how many were deleted
+        Results are read until FOLLOW_DAYS after `finished_at`. Tags of deleted tasks go too.
+
+        :return: how many tags were deleted
         :rtype: int
         """
         prefix = self._get_tag_prefix()
-        # Whoever made them first has the lowest number.
+        # {task id: tag id}. Tag names end in the task id; the lowest is the oldest.
         tags = {
             int(tag.name.removeprefix(prefix)): tag.tag_id
             for tag in client.list_tags()
@@ -270,17 +282,18 @@ class DirectmailTask(models.Model):
         return len(free[:FREED_AT_ONCE])
 
     # === TRACKING === #
-    # Where the links of a task's mails lead, and where visitors came from.
+    # Targets of the links in the mails, and UTM values of the visits they bring.
 
     def _is_recording(self, what):
-        """Tell whether "opens" or "clicks" of this task are recorded."""
+        """Return whether "opens" or "clicks" (`what`) of this task are recorded."""
         self.ensure_one()
         return bool(self[f"track_{what}"])
 
     def _make_links(self):
-        """Keep where each link of the approved text leads, and make link trackers that count.
+        """Create a `directmail.link` and a `link.tracker` for each link of the submitted text.
 
-        A task that was corrected half-way has those of both templates.
+        Does nothing if the template's links exist. A task whose template was changed half-way
+        keeps the links of both templates, because mails of both are out.
         """
         self.ensure_one()
         template = self.template_id
@@ -290,7 +303,7 @@ class DirectmailTask(models.Model):
         if not links or self.link_ids.filtered(lambda link: link.template_id == template):
             return
         shared = self._get_utm_values()
-        # With a title given, Odoo doesn't fetch the page to find one.
+        # Given a title, `link.tracker` does not fetch the page to find one.
         trackers = (
             self.env["link.tracker"]
             .sudo()
@@ -313,7 +326,7 @@ class DirectmailTask(models.Model):
         )
 
     def _get_utm_values(self):
-        """Return what tells visitors of this task from others, as values of `utm.mixin`."""
+        """Return campaign, medium and source of this task, as values of `utm.mixin`."""
         self.ensure_one()
         return {
             "campaign_id": self.campaign_id.id,

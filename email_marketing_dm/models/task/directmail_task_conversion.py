@@ -11,15 +11,16 @@ from ...engine.people_models import Today
 
 _logger = logging.getLogger(__name__)
 
-# Facts about a mail come in late (a click reported a day after), and so do orders.
+# Conversions are counted this much longer than the window: clicks and orders are recorded late.
 FOLLOW_LONGER = timedelta(days=3)
 
 
 class DirectmailTask(models.Model):
-    """Conversion: what people did after the mail, as a data table tells.
+    """Conversions: records of a data table, such as orders, that follow a mail.
 
-    An order counts for the email task that the person last reacted to before it, so that two tasks
-    never count the same order.
+    A conversion counts for the email task of the person's last touch before it (last-touch
+    attribution): two tasks with the same data table never count the same order. A touch is the
+    click, opening or delivery that `conversion_from` names.
     """
 
     _inherit = "directmail.task"
@@ -81,26 +82,27 @@ class DirectmailTask(models.Model):
 
     @api.constrains("conversion_table_id", "user_id")
     def _check_conversion_table(self):
-        """Refuse a table that the owner may not read: its totals would tell about it."""
+        """Refuse a table that the owner may not read: the task's totals would reveal its data."""
         for task in self.filtered("conversion_table_id"):
             env = task._get_owner_env(to_check=True)
             task.conversion_table_id.with_env(env)._check_usable()
 
     def _follow_conversion(self, vals):
-        """Follow a change of what counts as a conversion.
+        """React to a change of the conversion settings: check rights, ask the owner, recount.
 
-        :param dict vals: what has been written
+        :param dict vals: the values that have been written
         """
         if "conversion_table_id" in vals:
             self._check_conversion_rights()
         if {"conversion_table_id", "conversion_from", "conversion_days"} & vals.keys():
             self.filtered("conversion_table_id")._wait_for_owner()
-            # What was counted by the old rule must not stay, least of all when there is none now.
+            # Replace figures counted with the old settings; without a table they become 0.
+            # sudo(): `write` has checked the rights, counting writes guarded fields.
             for task in self.sudo().filtered("planned_at"):
                 task._count_conversions()
 
     def _check_conversion_rights(self):
-        """Refuse a table that the current user may not read, whoever owns the task.
+        """Refuse a table that the current user may not read, even if the task's owner may.
 
         :raise AccessError: naming the table
         """
@@ -111,15 +113,16 @@ class DirectmailTask(models.Model):
             task.conversion_table_id.with_env(env)._check_usable()
 
     def action_count_conversions(self):
-        """Count successes now instead of waiting for the next hour."""
+        """Count conversions now instead of at the hourly cron."""
         self.check_access("read")
+        # sudo(): reading was checked above, counting writes guarded fields.
         for task in self.sudo().filtered("planned_at"):
             task._count_conversions()
         return True
 
     @api.model
     def _cron_count_conversions(self):
-        """Count what people did since, for every task whose time for that is not over."""
+        """Count conversions of every planned task whose window is open, a task a transaction."""
         tasks = self.search(
             [
                 ("conversion_table_id", "!=", False),
@@ -129,24 +132,25 @@ class DirectmailTask(models.Model):
         ).filtered(lambda task: task._is_conversion_open())
         self.env["ir.cron"]._commit_progress(remaining=len(tasks))
         for task in tasks:
-            # The sender and the import of results write the same people.
+            # The sending loop and the import of results update the same deliveries.
             retrying(task._count_conversions, self.env)
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 
     def _is_conversion_open(self):
+        """Return whether conversions can still be added to the task."""
         self.ensure_one()
         if not self.finished_at:
             return True
-        # A person may open a mail, and so start their window, for as long as results come in.
+        # Time for a touch up to `conversion_days` after the last mail, and for its window.
         window = timedelta(days=2 * self.conversion_days) + FOLLOW_LONGER
         return self.finished_at + window > fields.Datetime.now()
 
     def _count_conversions(self):
-        """Write down for each person of the task what they did since, in one statement.
+        """Update the conversions of all deliveries of the task, in one statement.
 
-        A failure is written on the task; the figures stay as they were, as they do once the people
-        are no longer on record.
+        If the table can't be read, the reason goes to `conversion_error` and the figures stay. They
+        also stay once the deliveries were removed (`details_removed_at`).
         """
         self.ensure_one()
         if self.details_removed_at:
@@ -173,7 +177,9 @@ class DirectmailTask(models.Model):
         )
 
     def _get_conversion_update(self):
-        """Return the UPDATE that `directmail.task.counter._apply` takes.
+        """Return the UPDATE of deliveries for `directmail.task.counter._apply`.
+
+        Without a table, or before the plan, nothing matches: it resets all conversions.
 
         :raise AccessError: if the owner may not read the data table any more
         :raise UserError: if the data table can't be used any more
@@ -204,9 +210,13 @@ class DirectmailTask(models.Model):
         )
 
     def _match_conversions(self, table):
-        """Return SQL that selects (delivery id, date, amount) of each success.
+        """Return SQL that selects (delivery id, date, amount) of each conversion.
 
-        Whoever was mailed as a record, say a lead, and has become a contact since, is both.
+        A delivery to a record of another model, such as a lead, that has become a contact matches
+        both as the record and as the contact.
+
+        :param table: the task's `directmail.data.table`
+        :rtype: SQL
         """
         touched = self._touch_to_sql(SQL.identifier("d"), SQL("%s", self.conversion_from))
         today = Today(fields.Datetime.now(), self.account_id.tz)
@@ -241,7 +251,8 @@ class DirectmailTask(models.Model):
                                        WHERE b.partner_id = p.partner_id))""",
             facts=facts,
             became=self._select_new_contacts(table),
-            # On the calendar farthest west, the day of a touch begins 36 hours before it.
+            # Earliest date that can match: a plain date is compared with the start of the touch's
+            # day in the account's time zone, up to 36 hours before the touch in UTC.
             start=self.planned_at - timedelta(days=2),
             touched=touched,
             in_window=self._get_window(table, SQL("p.touched"), SQL("%s", self.conversion_days)),
@@ -250,12 +261,15 @@ class DirectmailTask(models.Model):
         )
 
     def _get_window(self, table, touched, days):
-        """Return SQL that tells whether the success `p` happened so many days after a touch.
+        """Return the condition that the conversion `p` is at most `days` days after a touch.
 
-        Mere dates are days of the account's calendar: the day of the touch is the first of them.
+        If the table has dates without a time, they are days in the account's time zone, and the
+        day of the touch counts.
 
-        :param SQL touched: a moment, UTC
+        :param table: a `directmail.data.table`
+        :param SQL touched: the moment of the touch, UTC
         :param SQL days: a number
+        :rtype: SQL
         """
         start = touched
         if table._has_mere_dates():
@@ -264,10 +278,12 @@ class DirectmailTask(models.Model):
         return SQL("p.date >= %s AND p.date < %s + %s * interval '1 day'", start, touched, days)
 
     def _select_new_contacts(self, table):
-        """Return SQL (res_model, res_id, partner_id) of records that were mailed as such, and have
-        a contact by now that the owner may see.
+        """Return SQL (res_model, res_id, partner_id) of mailed records that now have a contact.
 
-        :param table: only what tasks mailed whose successes this table tells
+        Only contacts that the task's owner may see; the lowest id where a record has several.
+
+        :param table: only records mailed by tasks with this `conversion_table_id`
+        :rtype: SQL
         """
         env = self._get_owner_env()
         mailed = SQL(
@@ -302,9 +318,13 @@ class DirectmailTask(models.Model):
         )
 
     def _select_later_touches(self, table):
-        """Return SQL of the reactions between a person's own (`p`) and their success.
+        """Return SQL of deliveries `o` touched after `p` and whose window has the conversion too.
 
-        Two contacts that were merged have two mails of one task: there too, the last one counts.
+        Where one exists, the conversion counts for that delivery and not for `p`. Merged contacts
+        have two deliveries in one task; there too the last touch counts, then the higher id.
+
+        :param table: only deliveries of tasks with this `conversion_table_id`
+        :rtype: SQL
         """
         touched = self._touch_to_sql(SQL.identifier("o"), SQL.identifier("ot", "conversion_from"))
         return SQL(
@@ -320,10 +340,11 @@ class DirectmailTask(models.Model):
 
     @api.model
     def _touch_to_sql(self, delivery, kind):
-        """Return SQL for the moment from which on a person's success counts, or null.
+        """Return SQL for the moment of a delivery's touch; NULL if there is none.
 
         :param SQL delivery: the alias of the delivery
         :param SQL kind: a value of `conversion_from`
+        :rtype: SQL
         """
         return SQL(
             """CASE %(kind)s

@@ -5,10 +5,10 @@ from ...engine.sql import count_changes
 
 
 class DirectmailTaskCounter(models.Model):
-    """How many deliveries of a task are in a state, have an outcome, were opened or clicked.
+    """Number of deliveries of a task per state, outcome and mark (opened, clicked, ...).
 
-    Each writer (sender, events, user) adds up rows of its own; their sum is the figure. So the
-    sender writes neither the task nor a row that anybody else writes.
+    Each writer ('sender', 'events', 'user', 'conversions') updates rows of its own; the figure is
+    the sum over the writers. So concurrent writers don't conflict on a row, nor on the task.
     """
 
     _name = "directmail.task.counter"
@@ -23,13 +23,13 @@ class DirectmailTaskCounter(models.Model):
     _writer_unique = models.UniqueIndex("(task_id, writer, name)")
 
     def _apply(self, changed, writer, result=None, marks=()):
-        """Run an UPDATE of deliveries and count what it changed, in one statement.
+        """Run an UPDATE of deliveries and add its changes to the counters, in one statement.
 
         :param SQL changed: an UPDATE ... RETURNING d.task_id, old_state, new_state, old_outcome,
-            new_outcome and whatever `result` selects
-        :param str writer: 'sender', 'events' or 'user'
-        :param marks: further counters that grow: see `engine.sql.count_changes`
-        :param SQL result: what to select from the changed rows; their number by default
+            new_outcome and the columns of `marks` and `result`
+        :param str writer: 'sender', 'events', 'user' or 'conversions'
+        :param SQL result: expression to select from the changed rows; their number by default
+        :param marks: names of further counters: see `engine.sql.count_changes`
         :return: the selected rows
         :rtype: list[tuple]
         """

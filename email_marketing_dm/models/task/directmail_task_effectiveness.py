@@ -10,7 +10,7 @@ from ...directmail.failures import failure_kind
 from ..delivery.directmail_delivery import HANDED_OVER, MARKS, OUTCOMES, STATES
 from .directmail_task_tens import UNTOLD
 
-# The funnel: each step's counter, and the one that its share is taken of.
+# Steps of the funnel: (counter, counter that its percentage is based on).
 FUNNEL = (
     ("people", None),
     ("sent", "people"),
@@ -19,36 +19,39 @@ FUNNEL = (
     ("clicked", "delivered"),
     ("converted", "delivered"),
 )
-# Where an opt-out comes from when the person asked for it: no bounce and no complaint.
+# Values of `directmail.optout.origin` where the person asked for it: not bounces or complaints.
 WISHES = ("one_click", "page", "directmail")
 _logger = logging.getLogger(__name__)
+# Deliveries that `_remove_details` deletes in one transaction.
 BATCH = 20_000
 
 
 class DirectmailTask(models.Model):
-    """What came of a task: the funnel, and what its figures are made of.
+    """Results of a task on its form: funnel, breakdowns, progress; and removal of old details.
 
-    The funnel comes from counters; the rest is counted over this one task's people when its page
-    is opened. When the details of its people are removed, what was counted last stays.
+    The funnel comes from `directmail.task.counter`. The breakdowns are counted over the task's
+    deliveries when its form is opened; `_remove_details` stores them in `details_totals` before it
+    deletes the deliveries.
     """
 
     _inherit = "directmail.task"
 
     details_removed_at = fields.Datetime("Details removed", readonly=True, copy=False)
-    # What `_count_details` returned just before the details were removed.
+    # Result of `_count_details` before the deliveries were deleted.
     details_totals = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
 
     def get_effectiveness(self):
-        """Return what the task's page shows about its effects.
+        """Return the data of the *Effectiveness* widget on the task's form.
 
         :return: dict with `funnel`, `totals`, `hours`, `links`, `reasons`, `failures`,
-            `unsubscribes`, `removed`, `hidden`: how many people the user may not see, and
-            `in_tens`: whether the reasons are told in tens; each row has a label, a number, and
-            what `action_view_part` needs to open the people behind it
+            `unsubscribes`, `removed`, `hidden` (number of people whom the user may not see) and
+            `in_tens` (whether reasons are rounded to tens); a row has a label, a number, and the
+            `value` with which `action_view_part` opens the people it counts
         :rtype: dict
         """
         self.ensure_one()
         self.check_access("read")
+        # sudo(): reading was checked above. Figures count people whom the user may not see, too.
         task = self.sudo()
         counted = task.details_totals if task.details_removed_at else task._count_details()
         return {
@@ -68,10 +71,10 @@ class DirectmailTask(models.Model):
         }
 
     def action_view_part(self, part, value=False):
-        """Open the people behind a row of the effectiveness.
+        """Open the list of the people that a row of `get_effectiveness` counts.
 
         :param str part: 'reasons', 'failures', 'links' or 'unsubscribes'
-        :param value: the row's own
+        :param value: the row's `value`
         """
         self.ensure_one()
         self.check_access("read")
@@ -94,19 +97,23 @@ class DirectmailTask(models.Model):
     # === COUNTING === #
 
     def _count_hidden(self):
-        """Return how many of the task's people its lists do not show to the current user.
+        """Return how many of the task's people the current user may not see in lists.
 
-        In tens, only of those whom DirectMail was asked to mail.
+        Where figures are rounded to tens, only people whom DirectMail was asked to mail
+        (HANDED_OVER) are counted: lists show no others either.
         """
         if self.env.user == self.user_id and not self.in_tens:
-            return 0  # all came from own audiences
+            return 0  # Without `in_tens`, the plan found nobody whom the owner may not see.
         listed = self.env["directmail.delivery"].search_count([("task_id", "=", self.id)])
         if self.told_in_tens:
             return sum(self[f"{state}_count"] for state in HANDED_OVER) - listed
         return self.people_count - listed
 
     def _count_details(self):
-        """Count over the task's people. What it returns outlives them: no names, no labels."""
+        """Count totals, hours, links, reasons, failures and unsubscribes over the deliveries.
+
+        The result is stored as JSON in `details_totals`: ids and codes, no names, no labels.
+        """
         self.ensure_one()
         self.env.flush_all()
         [totals] = self.env.execute_query_dict(
@@ -137,7 +144,7 @@ class DirectmailTask(models.Model):
         }
 
     def _count_parts(self, column, table, condition):
-        """Return [[value, number], …] of a column, the most frequent first."""
+        """Return [[value, number], ...] of a column, most frequent first."""
         return [
             list(row)
             for row in self.env.execute_query(
@@ -160,7 +167,7 @@ class DirectmailTask(models.Model):
         )
 
     def _count_hours(self):
-        """Return [[hour (UTC), people who first opened, who first clicked], …] in order."""
+        """Return [[hour (UTC), number of first opens, number of first clicks], ...] by hour."""
         return [
             [fields.Datetime.to_string(hour), opened, clicked]
             for hour, opened, clicked in self.env.execute_query(
@@ -181,7 +188,7 @@ class DirectmailTask(models.Model):
         ]
 
     def _count_links(self):
-        """Return [[link id, people, clicks], …], people's clicks only."""
+        """Return [[link id, people, clicks], ...] by link number, without clicks of machines."""
         return [
             list(row)
             for row in self.env.execute_query(
@@ -206,14 +213,14 @@ class DirectmailTask(models.Model):
             if name == "converted" and not self.conversion_table_id:
                 continue
             if self.told_in_tens and base == "people":
-                base = None  # a share of few people would be a guess
+                base = None  # `people` is rounded: a percentage of it would be wrong.
             steps.append(
                 {
                     "name": name,
                     "label": self._fields[f"{name}_count"]._description_string(self.env),
                     "count": counts[name],
                     "text": self.told_in_tens and name == "people" and self.people_text,
-                    # Machines included, where they make a difference.
+                    # Opens and clicks of machines included; else the same as `count`.
                     "any": counted["totals"].get(f"{name}_any", counts[name]),
                     "base": counts[base] if base else counts[name],
                     "base_label": base
@@ -270,7 +277,7 @@ class DirectmailTask(models.Model):
 
     @api.model
     def _get_failure_labels(self):
-        """Return {kind of `directmail.failures`: what it means for whoever reads it}."""
+        """Return {kind as of `directmail.failures.failure_kind`: label}."""
         return {
             "no_mailbox": self.env._("The mailbox does not exist"),
             "complained": self.env._("Reported an earlier mail as spam"),
@@ -284,7 +291,13 @@ class DirectmailTask(models.Model):
         }
 
     def _get_failure_domain(self, kind):
-        """Return the domain of this task's people whose mail failed in this way."""
+        """Return the domain of this task's deliveries whose failure is of a kind.
+
+        The codes are looked up among all deliveries (sudo()): the domain itself lists only those
+        that the user may see.
+
+        :param str kind: as of `directmail.failures.failure_kind`
+        """
         failures = self.sudo()._count_failures()
         chosen = [code or False for code, _count in failures if failure_kind(code) == kind]
         return [
@@ -299,18 +312,18 @@ class DirectmailTask(models.Model):
         return [("link_id", "=", link), ("kind", "=", "click"), ("machine", "=", False)]
 
     # === PROGRESS === #
-    # What a task's form shows while mails go out, without being loaded again.
+    # Polled by the form while mails go out.
 
     def get_progress(self):
-        """Return where the task stands, from the stored counters.
+        """Return the progress of the task.
 
-        Asked every few seconds by every open form, so it reads a handful of rows.
+        Every open form calls it every few seconds, so it reads counters and no deliveries.
 
-        :return: state, waiting_for and state_message as the form shows them; people (number);
-            to_mail (how many of them were not suppressed) and to_mail_text; progress (percent of
-            those); rate_limit (mails a second); told_in_tens; counts: [{name, label, value, text}]
-            of the eight states, the outcomes and what people did, empty ones left out. The text
-            says it where the number is rounded
+        :return: state, waiting_for, state_message: as the form's fields; people (number); to_mail
+            (number of people who are not suppressed) and to_mail_text; progress (percent of
+            to_mail); rate_limit (mails a second); told_in_tens; counts: [{name, label, value,
+            text}] of STATES, OUTCOMES and MARKS without zeros. The texts replace rounded numbers,
+            and are false for exact ones
         :rtype: dict
         """
         self.ensure_one()
@@ -341,17 +354,18 @@ class DirectmailTask(models.Model):
         }
 
     def _get_small(self):
-        """Return the figures that are shown although they are told as 0: a few may be there."""
+        """Return the counts to show although they are rounded to 0, because a few may exist."""
         if not self.told_in_tens:
             return ()
         return "suppressed", {"done": "", "cancelled": "cancelled"}.get(self.state, "waiting")
 
     # === RETENTION === #
-    # After a while a task's people are forgotten; its figures are not.
+    # After `directmail.account.retention_days` the deliveries of a task are deleted; its counters
+    # and `details_totals` stay.
 
     @api.model
     def _cron_remove_details(self):
-        """Forget the people of tasks that ended long ago, a batch at a time."""
+        """Delete the deliveries of outdated tasks, BATCH in a transaction."""
         cron = self.env["ir.cron"]
         tasks = self._get_outdated()
         cron._commit_progress(remaining=len(tasks))
@@ -364,7 +378,10 @@ class DirectmailTask(models.Model):
 
     @api.model
     def _get_outdated(self):
-        """Return the tasks whose people's details have been kept for long enough."""
+        """Return ended tasks that are older than their account's `retention_days`.
+
+        Includes tasks with `details_removed_at` that still have deliveries: an interrupted run.
+        """
         outdated = self.browse()
         accounts = self.env["directmail.account"].with_context(active_test=False)
         for account in accounts.search([("retention_days", ">", 0)]):
@@ -383,9 +400,9 @@ class DirectmailTask(models.Model):
         return outdated
 
     def _remove_details(self):
-        """Delete some of the task's people, after writing down what they add up to.
+        """Delete up to BATCH deliveries of the task; the first time, store `details_totals` before.
 
-        :return: whether some are left
+        :return: whether deliveries may be left
         :rtype: bool
         """
         self.ensure_one()

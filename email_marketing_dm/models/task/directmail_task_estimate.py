@@ -15,7 +15,7 @@ from .directmail_task_tens import UNTOLD
 
 
 class DirectmailTask(models.Model):
-    """How many people a task would reach, worked out without changing anything."""
+    """Estimate of a task's recipients, fatigue control, and checks for encrypted addresses."""
 
     _inherit = "directmail.task"
 
@@ -48,19 +48,22 @@ class DirectmailTask(models.Model):
     held_back_count = fields.Integer("Held back", compute="_compute_held_back")
 
     def _estimate_people(self, tens=False):
-        """Count who would get a mail and why others would not, as the plan would find them now.
+        """Count who would get a mail, and why others would not, if the task were planned now.
+
+        Of a planned task, only count the people who still wait.
 
         :param bool tens: as for `engine.plan.estimate`
         :return: {`engine.plan.Fate`: number of people}
         :rtype: dict
-        :raise UserError: if an audience can't be refreshed
+        :raise UserError: if an audience can't be refreshed, or never was
         """
         self.ensure_one()
         if self.planned_at:
             waiting = self.waiting_count
             told = self._tell_state("waiting", waiting) if tens else waiting
             return {plan.Fate(None, None, None): told}
-        # Refreshed as for the plan, if that was not done lately, and put back as it was.
+        # Refresh the audiences as `_plan_and_go` does, unless refreshed within RECENT. Closing the
+        # savepoint rolls the refresh back.
         with closing(self.env.cr.savepoint()):
             if not self.use_as_is:
                 changed = self._get_all_audiences()._may_have_changed()
@@ -72,9 +75,9 @@ class DirectmailTask(models.Model):
         return counts
 
     def _count_ahead(self):
-        """Return how many mails of other tasks get the account's quota before this one.
+        """Return how many mails of other sending tasks get the account's quota before this task.
 
-        Of tasks that mix in people whom not everybody may see, in tens.
+        Numbers of tasks with `in_tens` are rounded to tens each.
         """
         self.ensure_one()
         [(ahead,)] = self.env.execute_query(
@@ -96,7 +99,7 @@ class DirectmailTask(models.Model):
         return ahead
 
     # === FATIGUE CONTROL === #
-    # What fatigue control does to a task, and how a task may differ from the rule.
+    # Exceptions of a task from fatigue control, and the people whom fatigue control held back.
 
     @api.depends_context("uid")
     def _compute_may_ignore_fatigue(self):
@@ -134,12 +137,12 @@ class DirectmailTask(models.Model):
             )
 
     def _is_free_of_fatigue(self):
-        """Tell whether limits and quiet times leave this task alone."""
+        """Return whether limits, quiet times and do-not-disturb hours don't apply to this task."""
         self.ensure_one()
         return self.is_notification or self.ignore_fatigue
 
     def _release_held(self):
-        """Let mails that are held be judged anew, by what is set now."""
+        """Clear `not_before` of held mails, so that the next claim applies the current settings."""
         over = ("done", "cancelled")
         tasks = self.filtered(lambda task: task.planned_at and task.state not in over)
         if not tasks:
@@ -158,7 +161,7 @@ class DirectmailTask(models.Model):
         accounts._trigger_sending()
 
     def _get_held_back(self):
-        """Return whom fatigue control has held back so far, of those planned.
+        """Count the task's deliveries that fatigue control suppressed or holds.
 
         :return: {`engine.plan.Fate`: number of people}
         :rtype: dict
@@ -166,6 +169,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if not self._origin.id:
             return {}
+        # sudo(): only numbers are returned; `_compute_held_back` rounds them for the reader.
         Delivery = self.env["directmail.delivery"].sudo()
         dropped = Delivery._read_group(
             [
@@ -196,7 +200,7 @@ class DirectmailTask(models.Model):
         return dict(field._description_selection(self.env))[rule]
 
     def _describe_fate(self, fate):
-        """Return in words what becomes of people (`engine.plan.Fate`), to follow their number."""
+        """Return the text of an `engine.plan.Fate`; callers put the number of people before it."""
         if fate.held_until:
             return self.env._(
                 "wait until %(time)s (%(rule)s)",
@@ -210,7 +214,7 @@ class DirectmailTask(models.Model):
         return f"{reason} ({self._get_rule_label(fate.rule)})" if fate.rule else reason
 
     def action_view_held_back(self):
-        """Open the people whom fatigue control held back, by rule."""
+        """Open the deliveries that fatigue control suppressed or holds, grouped by rule."""
         self.ensure_one()
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -233,14 +237,14 @@ class DirectmailTask(models.Model):
         }
 
     # === ENCRYPTED ADDRESSES === #
-    # Sending to the encrypted addresses of contacts.
 
     def _check_encrypted(self):
-        """Refuse to start where no encrypted address could be read.
+        """Refuse to start if no encrypted address of the audiences can be decrypted.
 
         :raise UserError: with what to do about it
         """
         self.ensure_one()
+        # sudo(): users may not read AES keys; only whether the key is usable is told.
         key = (
             self.env["directmail.aes.key"].sudo().search([("company_id", "=", self.company_id.id)])
         )

@@ -13,7 +13,10 @@ ACTIVITY = "mail.mail_activity_data_warning"
 
 
 class DirectmailTask(models.Model):
-    """An email task goes out under its owner's name and with their rights, so they decide."""
+    """Owner of a task: change of owner, and messages to the owner.
+
+    Placeholders are filled in with the owner's rights, so the owner decides about sending.
+    """
 
     _inherit = "directmail.task"
 
@@ -22,7 +25,12 @@ class DirectmailTask(models.Model):
     # === BUSINESS === #
 
     def _ask_new_owner(self):
-        """Stop what is on its way, and ask the new owner to send it or not."""
+        """Stop tasks whose owner has changed, and ask the new owner whether to send them.
+
+        A pending task that was not planned becomes a draft; another pending or sending one is
+        paused. Of other tasks, only open activities go to the new owner.
+        """
+        # sudo(): `write` has checked the rights; the states are guarded.
         for task in self.sudo():
             task = task.with_context(lang=task.user_id.lang)
             if task.state == "pending" and not task.planned_at:
@@ -33,7 +41,7 @@ class DirectmailTask(models.Model):
                         " its placeholders use your rights. Check the mail, then press Send."
                     ),
                     "warning",
-                    # Whoever was appointed is asked to take over already.
+                    # An activity of `_wait_for_owner` asks the new owner already.
                     not task.owner_pending
                     and task.env._("New owner: check the email task, then send it"),
                 )
@@ -50,9 +58,9 @@ class DirectmailTask(models.Model):
                 task.activity_reschedule([ACTIVITY], new_user_id=task.user_id.id)
 
     def _agree_by_sending(self):
-        """Take the owner's *Send* or *Resume* as agreement to lend the task their rights.
+        """Clear `owner_pending` if the owner presses *Send* or *Resume*: that is an agreement.
 
-        :raise UserError: if it is somebody else who sends, and the owner has not agreed
+        :raise UserError: if another user sends and the owner has not agreed yet
         """
         self.ensure_one()
         if self.owner_pending and self.user_id == self.env.user:
@@ -60,9 +68,9 @@ class DirectmailTask(models.Model):
         self._check_taken_over()
 
     def _check_lenders(self):
-        """Refuse to fill placeholders with the rights of somebody who has left.
+        """Refuse to send if a user whose rights the placeholders need has left the company.
 
-        :raise UserError: saying who it is, and what to do
+        :raise UserError: with the user's name and what to do
         """
         self.ensure_one()
         message = self.template_id._explain_missing_lender(self.user_id)
@@ -70,9 +78,9 @@ class DirectmailTask(models.Model):
             raise UserError(message)
 
     def _explain_content_error(self, error):
-        """Say why the mails of a task that is being sent can't be made, and what to do.
+        """Return why the mails of a sending task can't be made, and what to do.
 
-        :param str error: what was raised, perhaps cut off
+        :param str error: message of the exception, may be cut off
         """
         return self.env._(
             "The mails can't be made: %(reason)s No recipient was skipped. Fix the problem, then"
@@ -81,7 +89,6 @@ class DirectmailTask(models.Model):
         )
 
     # === MESSAGES TO THE OWNER === #
-    # What a task tells its owner: what it waits for, and what happened to it.
 
     @api.depends("state", "scheduled_at", "template_id.state", "account_id.state")
     @api.depends_context("uid")
@@ -90,7 +97,7 @@ class DirectmailTask(models.Model):
             task.waiting_for = task._get_waiting_for()
 
     def _get_waiting_for(self):
-        """Say what a pending or sending task waits for; False if for nothing."""
+        """Return what a pending or sending task waits for, as a sentence; False if for nothing."""
         self.ensure_one()
         account = self.account_id.sudo()
         if self.state not in ("pending", "sending"):
@@ -115,7 +122,7 @@ class DirectmailTask(models.Model):
         if not self.planned_at:
             return self.env._("The people are being chosen. The first mails go out in a moment.")
         if self._is_told_in_tens():
-            # The same whether or not anybody waits.
+            # This text must not depend on whether anybody still waits: see `_may_end`.
             return self.env._("Mails go out as the quota and quiet times allow.")
         held_until = self.sudo()._get_held_until()
         if held_until:
@@ -126,7 +133,10 @@ class DirectmailTask(models.Model):
         return False
 
     def _get_held_until(self):
-        """Return when the next mail may go out, if for a minute or more none may; else None."""
+        """Return when the next held mail may go out (naive UTC).
+
+        :return: None if that is within a minute, mails are being sent, or nobody waits
+        """
         self.ensure_one()
         if self.state != "sending" or self.sending_count or not self.waiting_count:
             return None
@@ -143,11 +153,11 @@ class DirectmailTask(models.Model):
         return until if until and until > soon else None
 
     def _tell_owner(self, text, kind="info", ask=None):
-        """Tell the owner in the chatter, on the screen and, where something is to do, by activity.
+        """Notify the owner in the chatter and on screen; with `ask`, also schedule an activity.
 
         :param str text: one or two sentences in the owner's language
-        :param str kind: of the notification: 'success', 'info', 'warning' or 'danger'
-        :param str ask: summary of the activity; none by default
+        :param str kind: type of the notification: 'success', 'info', 'warning' or 'danger'
+        :param str ask: summary of the activity; no activity by default
         """
         self.ensure_one()
         self.message_post(
@@ -164,7 +174,8 @@ class DirectmailTask(models.Model):
             self.activity_schedule(ACTIVITY, summary=ask, note=text, user_id=self.user_id.id)
 
     def _close_activities(self):
-        """Take back what the owner was asked to do: it is done, or no longer matters."""
+        """Remove the activities that `_tell_owner` scheduled."""
+        # sudo(): the activities belong to the owner; callers have checked that the user may write.
         self.sudo().activity_unlink([ACTIVITY])
 
     def _fail(self, message):
@@ -172,15 +183,16 @@ class DirectmailTask(models.Model):
         self._tell_owner(message, "danger", self.env._("The email task failed: correct and send"))
 
     def _pause(self, reason, message):
-        """Pause the task and ask its owner to settle what is in the way.
+        """Pause the task and ask its owner to decide.
 
-        :param str reason: one of PAUSE_REASONS
+        :param str reason: a value of PAUSE_REASONS
+        :param str message: for `state_message` and the owner
         """
         self.write({"state": "paused", "pause_reason": reason, "state_message": message})
         self._tell_owner(message, "warning", self.env._("The email task is paused: please decide"))
 
     def _tell_waiting_for_quota(self):
-        """Tell the owners, once a day, that the rest goes out when there is quota again."""
+        """Notify the owners, once a day in Beijing, that the quota is used up until tomorrow."""
         today = datetime.now(BEIJING).date()
         for task in self.filtered(lambda task: task.quota_told_on != today):
             task = task.with_context(lang=task.user_id.lang, tz=task.user_id.tz)

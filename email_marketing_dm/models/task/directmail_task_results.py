@@ -9,20 +9,22 @@ from odoo.tools import SQL
 _logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_results"
 CRON_EVENTS = "email_marketing_dm.ir_cron_directmail_events"
-# DirectMail keeps details for about a month; nearly everything is known after three days.
+# Results are read until this many days after the last mail: nearly all are known by then.
+# DirectMail keeps them for about a month.
 FOLLOW_DAYS = 3
-# How long an unknown mail may yet turn up in DirectMail's records, in seconds.
+# Seconds after which a mail in state "unknown" should be in DirectMail's records, if it was sent.
 UNKNOWN_WAIT = 24 * 3600
-# Absence proves something only where nearly all mails known to be sent are visible.
+# `_prove_absence` trusts the records if they show at least this share of the mails that
+# DirectMail accepted in the same period.
 CONTROL_SHARE = 0.95
-# How often a user's button may ask DirectMail, and how many facts it may apply; the crons go on.
-# More would hold up the page, and what collides with a cron is all done again.
+# Limits of the button *Check results*: calls to DirectMail, and facts applied. More would keep the
+# user waiting, and a conflict with a cron repeats the whole request. The crons do the rest.
 ACTION_CALLS = 5
 ACTION_FACTS = 2_000
 
 
 class DirectmailTask(models.Model):
-    """Asking DirectMail what became of a task's mails, by the task's own tag."""
+    """Import of delivery results: DirectMail's records are read by the task's `tag_name`."""
 
     _inherit = "directmail.task"
     _guarded_fields = frozenset(("paused_at",))
@@ -37,13 +39,13 @@ class DirectmailTask(models.Model):
             task.paused_at = task.state == "paused" and fields.Datetime.now()
 
     def _get_last_moment(self):
-        """Return since when no mail of the task goes out any more; False while some do."""
+        """Return when the task ended or was paused (naive UTC); False while mails go out."""
         self.ensure_one()
         return self.finished_at or (self.state == "paused" and self.paused_at)
 
     @api.depends("paused_at")
     def _compute_polled(self):
-        """Say how far DirectMail's records of the task have been read."""
+        """Copy the progress of the task's `directmail.poll`; explain where polling has stopped."""
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
         polls = (self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])).grouped(
             "task_id"
@@ -61,10 +63,10 @@ class DirectmailTask(models.Model):
 
     @api.model
     def _cron_import_results(self):
-        """Read DirectMail's records of every account, within its budget of calls.
+        """Poll DirectMail's records of every active or stopped account, longest waiting first.
 
-        What a run does not get to is read by the next one, which begins with the accounts that
-        have waited longest. What goes wrong with one account holds up no other.
+        An account that is not reached is polled first by the next run. An error of one account is
+        logged and does not keep the others from being polled.
         """
         accounts = self.env["directmail.account"].search([("state", "in", ("active", "stopped"))])
         self.env["ir.cron"]._commit_progress(remaining=len(accounts))
@@ -90,14 +92,18 @@ class DirectmailTask(models.Model):
         )
 
     def _is_settled(self):
-        """Tell whether every mail that has gone out so far has its outcome."""
+        """Return whether every mail sent so far has an outcome, and none is "unknown"."""
         self.ensure_one()
         known = self.delivered_count + self.failed_count + self.invalid_count + self.spam_count
         return not self.unknown_count and known >= self.sent_count
 
     def action_import_results(self):
-        """Ask DirectMail for results now; the crons do at once what takes longer than moments."""
+        """Read results from DirectMail now, within ACTION_CALLS and ACTION_FACTS.
+
+        If there are more, trigger the crons that read and apply them.
+        """
         self.check_access("read")
+        # sudo(): reading was checked above; importing writes guarded fields.
         calls, complete = ACTION_CALLS, True
         tasks = self.sudo().filtered(lambda task: task.tag_name and task.planned_at)
         for task in tasks:
@@ -116,17 +122,17 @@ class DirectmailTask(models.Model):
         )
 
     def _schedule_results(self):
-        """Look for results soon after the last mail, when most become known."""
+        """Trigger the import one and five minutes after the last mail: most results come then."""
         now = fields.Datetime.now()
         self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=minutes) for minutes in (1, 5)])
 
     def _read_results(self, calls):
-        """Read on in DirectMail's records of this task, and apply what they say.
+        """Continue reading DirectMail's records of this task, and apply them.
 
-        :param int calls: how many DirectMail may be asked
-        :return: how many calls are left
+        :param int calls: number of calls to DirectMail that may be made
+        :return: number of calls that are left
         :rtype: int
-        :raise UserError: if DirectMail can't be asked
+        :raise UserError: if DirectMail can't be called
         """
         self.ensure_one()
         if not self.planned_at:
@@ -143,10 +149,10 @@ class DirectmailTask(models.Model):
         return self.env["directmail.poll"]._get(self.account_id, "details", self)
 
     def _get_first_open(self):
-        """Return when the first mail went out whose outcome is not known (naive UTC).
+        """Return where to begin reading (naive UTC): at the first mail without an outcome.
 
-        Everything before it need not be read again. Where an unknown mail is old enough for its
-        absence to be proved, all is read.
+        If an "unknown" mail is old enough for `_prove_absence`, at `planned_at`, because the proof
+        needs the records of all mails. One minute earlier in either case.
         """
         self.ensure_one()
         [(first, first_unknown)] = self.env.execute_query(
@@ -162,15 +168,16 @@ class DirectmailTask(models.Model):
         return (first or self.planned_at) - timedelta(minutes=1)
 
     def _get_proof_time(self):
-        """Return before when a mail must have gone out to be missed in DirectMail's records."""
+        """Return before when mails must have gone out for `_prove_absence` to judge them."""
         wait = self.account_id._get_seconds("unknown_wait_seconds", UNKNOWN_WAIT)
         return fields.Datetime.now() - timedelta(seconds=wait)
 
     def _apply_results(self, poll, limit=None):
-        """Apply what was received; look for missing mails once all records have been read.
+        """Apply the company's facts; call `_resolve_unknown` once the poll's window is complete.
 
-        :param int limit: how many facts at most; without it, all
-        :return: whether all facts have been applied
+        :param poll: the task's `directmail.poll`
+        :param int limit: number of facts to apply at most; all by default
+        :return: False if facts may be left
         :rtype: bool
         """
         self.ensure_one()
@@ -186,30 +193,31 @@ class DirectmailTask(models.Model):
         return True
 
     def _resolve_unknown(self, begin, end):
-        """Settle unknown mails by records that have just been read, and mail again if asked to.
+        """Settle "unknown" mails by the records just read, then call `_send_again`.
 
-        :param begin: since when the records have been read completely (naive UTC)
-        :param end: and until when
+        :param begin: begin of the period whose records were read completely (naive UTC)
+        :param end: end of that period (naive UTC)
         """
         self._prove_absence(begin, end)
         self._send_again()
 
     def _prove_absence(self, begin, end):
-        """Call unknown mails *not sent* where DirectMail's records prove it.
+        """Set "unknown" mails to "not_sent" where DirectMail's records prove that they never left.
 
-        They prove an absence only of mails that went out while they were read for, a wait before
-        their end, and only if they show nearly all of the mails of that time that were certainly
-        sent. Reading takes hours where mails are many: what has gone out since is not in them.
+        A mail is proved absent if it was claimed within the period of the records and at least
+        `_get_proof_time`'s wait before their end, and the records show CONTROL_SHARE of the mails
+        of that time that are in state "sent". Reading many records takes hours, so mails after
+        `end` are not in them.
 
-        :param begin: since when the records have just been read completely (naive UTC)
-        :param end: and until when
+        :param begin: begin of the period whose records were read completely (naive UTC)
+        :param end: end of that period (naive UTC)
         """
         self.ensure_one()
         if not self.unknown_count:
             return
         wait = fields.Datetime.now() - self._get_proof_time()
         before = min(self._get_proof_time(), end - wait)
-        # What was pushed says nothing about how complete the records are.
+        # Only polled events count: pushed ones don't show how complete the records are.
         [(certain, visible)] = self.env.execute_query(
             SQL(
                 """SELECT count(*), count(*) FILTER (WHERE EXISTS (
@@ -240,15 +248,12 @@ class DirectmailTask(models.Model):
         )
 
     # === SECOND TRY === #
-    # What becomes of mails that never left, as DirectMail's records prove.
 
     def _send_again(self):
-        """Let those wait once more whose mail never left, where the task's policy says so.
+        """Set "not_sent" deliveries to "waiting" once, if `not_sent_policy` is "again".
 
-        Each person gets at most one second try.
-
-        The message ID is made from the delivery, so the second mail carries that of the first: a
-        mailbox that has both after all may show one.
+        The Message-ID is made from the delivery, so the second mail has the same one: a mailbox
+        that received both after all may show only one.
         """
         self.ensure_one()
         if self.not_sent_policy != "again" or self.state not in ("sending", "paused", "done"):
@@ -257,8 +262,8 @@ class DirectmailTask(models.Model):
             [("task_id", "=", self.id), ("state", "=", "not_sent"), ("resent", "=", False)], limit=1
         ):
             return
-        # Whoever closes or cancels the task at this moment writes it too: one of the two is tried
-        # again, and nobody is left waiting in a task that is over.
+        # No-op UPDATE to lock the task row: a concurrent close or cancel conflicts and is retried,
+        # so no delivery waits in a task that is over.
         rows = self.env.execute_query(
             SQL(
                 """UPDATE directmail_task SET finished_at = finished_at

@@ -14,15 +14,15 @@ from ...exceptions import BusyError, MasterKeyProblem
 
 _logger = logging.getLogger(__name__)
 
-# Trouble that passes by itself: the task stays pending and is tried again.
+# Values of `DirectMailError.kind` that are temporary: the task stays pending and is retried.
 PASSING = ("unreachable", "throttled", "server")
-# Nobody wants last week's mail: after a server that was down, and after a late approval.
+# A task is not sent without asking if its time is past by more than this: `_is_too_late`.
 TOO_LATE = timedelta(hours=24)
 TOO_LATE_APPROVED = timedelta(days=5)
 
 
 class PauseTask(UserError):
-    """The task can't go on before its owner has decided; ``reason`` is one of PAUSE_REASONS."""
+    """Raised to pause the task until its owner decides; ``reason`` is a value of PAUSE_REASONS."""
 
     def __init__(self, reason, message):
         super().__init__(message)
@@ -30,40 +30,44 @@ class PauseTask(UserError):
 
 
 class DirectmailTask(models.Model):
-    """Starting and ending a task; between the two only the engine works on it."""
+    """Start and end of a task. In between, the sending loop of `engine` works on its deliveries."""
 
     _inherit = "directmail.task"
 
     def _start(self):
-        """Plan the task and let it go, if it is to start now."""
+        """Call `_prepare`, then `_let_go`, in one transaction; return whether the task goes."""
         return self._prepare() and self._let_go()
 
     def _prepare(self):
-        """Check a task that is due, and get what DirectMail has to give first. Called by the cron.
+        """Check a task that is due, compare its template, and create its tag at DirectMail.
 
-        What that writes is committed before people are chosen, which may take a minute: whoever
-        takes the task back or cancels it meanwhile must not have to wait for its row.
+        The cron commits before it calls `_let_go`: planning may take a minute, and a user who
+        withdraws or cancels the task then must not wait for the lock on its row.
 
-        :return: whether it is to start now
+        :return: whether to call `_let_go`
         :rtype: bool
         """
         return self._attempt(self._make_ready)
 
     def _let_go(self):
-        """Plan a prepared task and let it go.
+        """Plan a prepared task and set it to "sending".
 
-        Either everything is in place afterwards or nothing is: a task that fails here for the first
-        time has no deliveries. One that was planned before goes on with those who still wait.
+        All or nothing: if a task fails here the first time, it has no deliveries. A task that was
+        planned before continues with the deliveries that still wait.
 
-        :return: whether it goes
+        :return: whether the task is sending
         :rtype: bool
         """
         return self._attempt(self._plan_and_go)
 
     def _attempt(self, step):
-        """Take a step of the start; what keeps the task from starting is for its owner to read."""
+        """Run a step of the start in a savepoint; pause, fail or retry the task on a UserError.
+
+        :param step: method without arguments; its result is returned
+        :return: False if the task is not pending or the step raised a UserError
+        """
         self.ensure_one()
-        # Tried again after its owner was quicker, there is nothing to start any more.
+        # The owner may have withdrawn or cancelled the task before a retried transaction.
         if self.state != "pending":
             return False
         try:
@@ -85,13 +89,13 @@ class DirectmailTask(models.Model):
     def _make_ready(self):
         if not self.planned_at:
             self._check_not_too_late()
-        # Checked when Send was pressed; the address may have changed since.
+        # `action_send` checked the address, but it may have changed since.
         message = self.account_id.sudo()._explain_public_url()
         if message:
             raise PauseTask("account", message)
         self._check_template()
         if self.template_id._compare():
-            return False  # the template's lapse has paused its tasks, this one too
+            return False  # `_compare` let the template lapse, which paused this task
         self._ensure_tag()
         return True
 
@@ -107,16 +111,21 @@ class DirectmailTask(models.Model):
         return True
 
     def _is_passing(self, error):
-        """Tell whether what keeps the task from starting passes by itself."""
+        """Return whether an error is temporary, so that the task is retried.
+
+        :param UserError error: raised from a `DirectMailError` if a call failed
+        :rtype: bool
+        """
         cause = error.__cause__
         return isinstance(error, (BusyError, MasterKeyProblem)) or (
             isinstance(cause, DirectMailError) and cause.kind in PASSING
         )
 
     def _is_too_late(self):
-        """Tell whether the set time has passed by more than the limit.
+        """Return whether `scheduled_at` is past by more than TOO_LATE.
 
-        After a late approval the hours count from the approval, up to some days.
+        If the template was approved after `scheduled_at`, TOO_LATE counts from the approval, but
+        the task is too late TOO_LATE_APPROVED after `scheduled_at` in any case.
         """
         self.ensure_one()
         now, planned = fields.Datetime.now(), self.scheduled_at
@@ -126,9 +135,9 @@ class DirectmailTask(models.Model):
         return now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED
 
     def _check_not_too_late(self):
-        """Ask before sending long after the set time.
+        """Pause a task that is too late, so that its owner decides.
 
-        :raise PauseTask: if the time has passed by more than the limit
+        :raise PauseTask: if `_is_too_late`
         """
         if self._is_too_late():
             raise PauseTask(
@@ -141,9 +150,11 @@ class DirectmailTask(models.Model):
             )
 
     def _check_exclusions(self):
-        """Refuse to leave people out who can't be recognized.
+        """Refuse excluded audiences with an address key of a lost master key.
 
-        :raise UserError: if an address of an excluded audience belongs to a lost master key
+        Such a member can't be matched with an address, so the person would get the mail.
+
+        :raise UserError: with the name of such an audience
         """
         lost = self.env.execute_query(
             SQL(
@@ -164,18 +175,19 @@ class DirectmailTask(models.Model):
             )
 
     def _plan(self):
-        """Freeze the audiences into deliveries.
+        """Insert a delivery for each person in the audiences; set `planned_at`.
 
         :raise UserError: if nobody would get a mail
         """
         self.env.flush_all()
-        # As its owner would find them: whoever presses Resume later finds out no more.
+        # Judged with the owner's rights, whoever pressed *Send*.
         self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
         if self.in_tens:
             self._mark_lists()
         people = plan.insert_deliveries(self)
         self.env.invalidate_all()
-        # In tens, that nobody can be mailed would tell who is in somebody else's list.
+        # Where figures are rounded to tens, this error would reveal that each person of a short
+        # list is in another user's audience. So the task goes on, and ends by `_may_end`.
         is_told = not self.in_tens or not people
         if is_told and not people.get("waiting") and not self._get_held_back():
             raise UserError(
@@ -204,9 +216,11 @@ class DirectmailTask(models.Model):
         self._schedule_results()
 
     def _on_review(self, template):
-        """React to DirectMail's decision about the template, or to its lapse.
+        """React to the review of the template these tasks send, or to its lapse.
 
-        :param template: what these tasks send
+        Approved: trigger sending of tasks that are due. Rejected: the tasks fail. Else: pause them.
+
+        :param template: a `directmail.template` that has just changed its state
         """
         now = fields.Datetime.now()
         for task in self.sudo():
@@ -222,9 +236,9 @@ class DirectmailTask(models.Model):
                 task._pause("template", message)
 
     def _explain_suspect(self, name):
-        """Say which open question about DirectMail may be behind a refusal, and what to do.
+        """Return which unverified behavior of DirectMail may explain a refusal, and what to do.
 
-        :param str name: of a behavior: see `directmail.behaviors`
+        :param str name: name of a behavior in `directmail.behaviors`
         """
         names = self.env["directmail.behavior"]._fields["name"]
         question = dict(names._description_selection(self.env))[name]
@@ -242,9 +256,10 @@ class DirectmailTask(models.Model):
         )
 
     def _on_refused(self, answer):
-        """Pause: DirectMail refuses this content or quota, or Odoo can't make the mails.
+        """Pause sending tasks whose content or quota DirectMail refused, or whose mails failed.
 
-        :param answer: a `directmail.answers.Answer`
+        :param answer: a `directmail.answers.Answer`; its code is "ContentError" if Odoo could not
+            make the mails
         """
         quota = verdict_of_code(answer.code)[1] == "quota"
         for task in self.filtered(lambda task: task.state == "sending"):

@@ -9,19 +9,19 @@ from ..delivery.directmail_delivery import MARKS, OUTCOMES, STATES
 
 ON_ITS_WAY = ("pending", "sending", "paused")
 
-#: Figures that a date on the delivery tells.
+#: {counter: date field of deliveries that is set for the people it counts}
 DATES = {**MARKS, "converted": "converted_at"}
 
 
 class DirectmailTask(models.Model):
-    """The buttons of a task, and what must be in place before it may go out."""
+    """Buttons of a task's form, and the checks before it is sent."""
 
     _inherit = "directmail.task"
 
     # === ACTIONS === #
 
     def action_open_send(self):
-        """Show who would get the mail and what it takes, and ask whether to send."""
+        """Open the estimate with a *Send* button; before it, recommend First contact if needed."""
         self.ensure_one()
         self.check_access("write")
         self._check_settings()
@@ -30,7 +30,7 @@ class DirectmailTask(models.Model):
         return self._open_estimate(self.env._("Send the mails"), may_send=True)
 
     def action_open_estimate(self):
-        """Show who would get the mail and what it takes. Changes nothing."""
+        """Open the estimate without a *Send* button."""
         self.ensure_one()
         self.check_access("read")
         if not self._read_all_audiences()["audience_ids"]:
@@ -38,7 +38,7 @@ class DirectmailTask(models.Model):
         return self._open_estimate(self.env._("Estimate"), may_send=False)
 
     def _open_offer(self):
-        """Recommend First contact before the account's first email task."""
+        """Open the dialog that recommends First contact before the account's first email task."""
         offer = self.env["directmail.first.contact.offer"].create({"task_id": self.id})
         return {
             "type": "ir.actions.act_window",
@@ -61,9 +61,9 @@ class DirectmailTask(models.Model):
         }
 
     def action_send(self):
-        """Send as soon as template, time and quota allow.
+        """Set the tasks to pending: they start when template, time and quota allow.
 
-        :return: True, or a notification where all of the tasks are on their way already
+        :return: True, or a notification if all tasks were sent before
         :raise UserError: if a task can't be sent, with what to do about it
         """
         tasks = self.filtered(lambda task: not task._was_sent())
@@ -81,7 +81,7 @@ class DirectmailTask(models.Model):
         return True if tasks or not self else self._say_sent()
 
     def action_send_now(self):
-        """Send a task whose time has passed, as its owner now wants it."""
+        """Send now what was paused before its start, for example as too late."""
         for task in self:
             task.check_access("write")
             if task.state != "paused" or task.planned_at:
@@ -90,24 +90,32 @@ class DirectmailTask(models.Model):
         return self.action_send()
 
     def action_withdraw(self):
-        """Take a task back before its first call."""
+        """Set tasks that have not started back to draft."""
         for task in self:
             task.check_access("write")
             task._check_editable()
+            # sudo(): writing was checked above; `state` is guarded.
             task.sudo().write({"state": "draft", "state_message": False, "pause_reason": False})
             task._close_activities()
         return True
 
     def action_pause(self):
-        """Start no further call. Those under way finish within seconds."""
+        """Pause the tasks; calls to DirectMail that are under way finish within seconds."""
         self.check_access("write")
+        # sudo(): writing was checked above; `state` is guarded.
         self.filtered(
             lambda task: task.state == "sending" or (task.state == "pending" and task.planned_at)
         ).sudo().write({"state": "paused", "pause_reason": "user", "state_message": False})
         return True
 
     def action_resume(self):
-        """Go on with those who have not been mailed."""
+        """Continue paused tasks with the people who still wait.
+
+        A task that was not planned is sent like a new one. If content or template changed, the
+        task becomes pending, so that `_prepare` checks both.
+
+        :raise UserError: if a task can't go on, with what to do about it
+        """
         self.check_access("write")
         for task in self.filtered(lambda task: task.state == "paused"):
             if not task.planned_at:
@@ -125,19 +133,20 @@ class DirectmailTask(models.Model):
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
-            # What was refused before says nothing of another content.
+            # With changed content, no earlier refusal counts: a limit of 1 resets them all.
             settle_refusals(task, 1 if changed else task.account_id.sudo().refusal_limit)
             task._go("pending" if changed else "sending")
         return True
 
     def action_cancel(self):
-        """Mail nobody else. Who was mailed already stays on the record."""
+        """Cancel the tasks; deliveries that were handed over stay on record."""
         self.check_access("write")
         for task in self.filtered(
             lambda task: task.state in ON_ITS_WAY or (task.state == "failed" and task.planned_at)
         ):
-            # The sender takes people meanwhile, and a long UPDATE would collide with it again and
-            # again. It stops as soon as it knows the new state, and cancels the rest itself.
+            # The sending loop claims deliveries meanwhile: an UPDATE of all waiting ones would
+            # conflict with it again and again. Woken, the loop sees the new state, stops, and
+            # cancels the rest itself.
             if task.state == "sending":
                 task.account_id._trigger_sending()
             else:
@@ -154,7 +163,10 @@ class DirectmailTask(models.Model):
         return True
 
     def action_view_deliveries(self):
-        """Open the people behind a figure: the context names a state or an outcome."""
+        """Open the deliveries that a figure counts.
+
+        The context's `figure` is "people", a state, an outcome or a key of DATES.
+        """
         self.ensure_one()
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -178,9 +190,9 @@ class DirectmailTask(models.Model):
     # === BUSINESS === #
 
     def _was_sent(self):
-        """Tell whether Send was pressed on this task before, perhaps a moment ago.
+        """Return whether the task was sent before: then *Send* does nothing.
 
-        :raise UserError: if it can't be pressed at all, with what to press instead
+        :raise UserError: if *Send* can't be pressed, with what to press instead
         """
         self.check_access("write")
         if self.state in ("draft", "failed") or self._asks_its_owner():
@@ -194,9 +206,10 @@ class DirectmailTask(models.Model):
         return True
 
     def _lock(self):
-        """Wait for whoever presses Send on this task at the same moment.
+        """Lock the task's row, so that two users can't send it at the same moment.
 
-        Where that one was quicker, PostgreSQL reports a conflict, and Odoo repeats this request.
+        The second transaction gets a serialization error from PostgreSQL after the first commits,
+        and Odoo repeats the request.
         """
         self.flush_recordset()
         self.env.execute_query(
@@ -204,7 +217,7 @@ class DirectmailTask(models.Model):
         )
 
     def _say_sent(self):
-        """Return a notification that these tasks need no second Send."""
+        """Return a notification that these tasks were sent already."""
         names = ", ".join(self.mapped("name"))
         if all(task.state == "done" for task in self):
             message = self.env._("%s was sent already. Nobody gets it twice.", names)
@@ -221,34 +234,36 @@ class DirectmailTask(models.Model):
         }
 
     def _go(self, state):
-        """Let a task go on; what stopped it is settled."""
+        """Set the state, clear what stopped the task, and trigger sending.
+
+        :param str state: "pending" or "sending"
+        """
         self.ensure_one()
+        # sudo(): callers have checked that the user may write the task; `state` is guarded.
         self.sudo().write({"state": state, "state_message": False, "pause_reason": False})
         self._close_activities()
         at = self.scheduled_at if state == "pending" and not self.planned_at else None
         self.account_id._trigger_sending(at or None)
 
     def _asks_its_owner(self):
-        """Tell whether the task stopped before its first mail and waits for a decision."""
+        """Return whether the task was paused before its plan and waits for its owner's decision."""
         return self.state == "paused" and not self.planned_at
 
     def _check_ready(self):
-        """Refuse to start what can't work, with one sentence that says what to do.
+        """Check settings and audiences, then submit the template if it needs a review.
 
-        What needs DirectMail's review is then handed over.
-
-        :raise UserError: for the first thing that is missing
+        :raise UserError: for the first problem, with what to do about it
         """
         self._check_settings()
-        if not self.planned_at:  # else whoever still waits for a mail is known
+        if not self.planned_at:  # A planned task has its deliveries.
             self._check_people()
         if self._submits_template():
             self.template_id._submit()
 
     def _check_settings(self):
-        """Refuse a task that lacks an account, a sender, a template or an audience.
+        """Refuse a task without an active account, quota, sender, template or audience.
 
-        :raise UserError: for the first thing that is missing
+        :raise UserError: for the first problem, with what to do about it
         """
         self.ensure_one()
         self._check_key()
@@ -277,8 +292,8 @@ class DirectmailTask(models.Model):
     def _check_people(self):
         """Refuse audiences in which nobody can be mailed.
 
-        The people are chosen anew when the task starts, not here, where somebody waits for the
-        page: unless an audience never was refreshed, or nobody could be mailed when it last was.
+        Audiences are refreshed here only if one never was, or if nobody could be mailed after the
+        last refresh: the user waits for this check, and the start of the task refreshes them.
 
         :raise UserError: with what to do about it
         """
@@ -298,7 +313,10 @@ class DirectmailTask(models.Model):
             self._check_encrypted()
 
     def _find_people_problem(self):
-        """Return why nobody in the audiences can be mailed, or None if somebody can."""
+        """Return why nobody in the audiences can be mailed, or None if somebody can be.
+
+        Reads the figures of the last refresh.
+        """
         audiences = self._read_all_audiences()["audience_ids"]
         people = sum(audiences.mapped("people_count"))
         if not people:
@@ -312,7 +330,7 @@ class DirectmailTask(models.Model):
         return None
 
     def _check_lines(self):
-        """Refuse audiences with a line that can't be used, without choosing anybody.
+        """Refuse audiences with a rule that can't be used; builds their SQL without running it.
 
         :raise UserError: with the reason
         """
@@ -326,19 +344,18 @@ class DirectmailTask(models.Model):
         template = self.template_id
         if not template:
             raise UserError(self.env._("Choose the template to send, or write the mail."))
-        # A draft is handed over when all else is in place; the cron finds none.
+        # `_check_ready` submits a draft after all checks; at the start, none is left.
         is_submitted = self.state != "pending" and self._submits_template()
         if not is_submitted and template.state not in ("in_review", "approved"):
             raise UserError(template._explain_state())
-        # The mail may use the rights of somebody who has left.
         self._check_lenders()
 
     def _refresh_audiences(self, since=None):
-        """Refresh the audiences of the task.
+        """Refresh the audiences of the task, excluded ones too.
 
-        :param datetime since: leave alone those that were refreshed at that moment or later
-        :raise BusyError: if somebody is refreshing or changing one at this moment
-        :raise UserError: if one can't be refreshed, with the reason
+        :param datetime since: skip audiences refreshed at that moment or later (naive UTC)
+        :raise BusyError: if an audience is being refreshed or changed by another transaction
+        :raise UserError: if an audience can't be refreshed, with the reason
         """
         audiences = self._get_all_audiences()
         if not audiences._refresh(since):
@@ -346,11 +363,11 @@ class DirectmailTask(models.Model):
             raise self._explain_audience(failed, failed.refresh_error)
 
     def _check_refreshed(self):
-        """Refuse audiences of which it was never worked out who is in them.
+        """Refuse audiences that were never refreshed.
 
-        Such an audience would count as empty: one that is excluded would keep nobody out.
+        Such an audience has no members: an excluded one would exclude nobody.
 
-        :raise UserError: with what to do
+        :raise UserError: with what to do about it
         """
         for audience in self._get_all_audiences():
             if not audience.refreshed_at:
@@ -376,7 +393,7 @@ class DirectmailTask(models.Model):
         )
 
     def _cancel_waiting(self):
-        """Cancel those who still wait. Calls under way can't be called back."""
+        """Set all waiting deliveries to "cancelled"; calls that are under way go on."""
         self.ensure_one()
         self.env["directmail.task.counter"]._apply(
             SQL(

@@ -9,8 +9,9 @@ from ...engine.tens import FEW, TEN, in_tens, mark_lists
 from ..delivery.directmail_delivery import HANDED_OVER
 from ..mixins.directmail_seen import is_administrator
 
-#: {state: the figure it is part of}, of the states that may be somebody else's doing. Who waits may
-#: be cancelled, which must not be a second figure of the same people.
+#: {state: name of the figure for `in_tens`}, of the states whose numbers are rounded: they may
+#: depend on people whom the reader may not see. Waiting, sending and cancelled share one name, and
+#: so one shift: the same people would otherwise get a second figure when they change state.
 UNTOLD = {
     "suppressed": "suppressed",
     "waiting": "left",
@@ -18,13 +19,13 @@ UNTOLD = {
     "cancelled": "left",
 }
 
-#: how long a task in tens that has mailed nobody looks as if somebody waited: until there is quota
-#: again, and do-not-disturb hours are over
+#: How long a task with `in_tens` that has mailed nobody stays open: a day, by which a real wait for
+#: quota or do-not-disturb hours would be over as well. See `_may_end`.
 KEPT_OPEN = timedelta(days=1)
 
 
 class DirectmailTask(models.Model):
-    """Figures of a task whose reader may not see everybody: see `engine.tens`."""
+    """Rounding of a task's figures for readers who may not see everybody: see `engine.tens`."""
 
     _inherit = "directmail.task"
     _guarded_fields = frozenset(("tens_mark",))
@@ -51,27 +52,29 @@ class DirectmailTask(models.Model):
                 task.people_text = task._say_about(task.people_count) or self.env._("few")
 
     def _is_told_in_tens(self):
-        """Tell whether the current user gets figures of this task in tens."""
+        """Return whether figures of this task are rounded to tens for the current user."""
         self.ensure_one()
         return self.in_tens and not self.env.su and not is_administrator(self.env)
 
     def _tell_state(self, state, count):
-        """Return how many people are in a state, as somebody is told who may not see them all.
+        """Return the number of people in a state, rounded if the state is in UNTOLD.
 
-        :param str state: of deliveries
-        :param int count: how many there are
+        :param str state: state of deliveries, or another counter's name
+        :param int count: the exact number
         :rtype: int
         """
         if state not in UNTOLD:
             return count
+        # sudo(): `tens_mark` is readable by nobody; only the rounded number is returned.
         return in_tens(count, self.sudo().tens_mark, UNTOLD[state])
 
     def _say_count(self, state):
-        """Return in words how many people are in a state.
+        """Return the number of people in a state as text, rounded where `in_tens`.
 
-        As superuser, for messages that everybody reads who reads the task: in tens.
+        Exact for administrators. As superuser it is rounded too: messages in the chatter are read
+        by all readers of the task.
 
-        :param str state: one of `UNTOLD`
+        :param str state: a key of UNTOLD
         :rtype: str
         """
         self.ensure_one()
@@ -82,22 +85,24 @@ class DirectmailTask(models.Model):
         return self._say_about(told) or self.env._("fewer than %s", FEW)
 
     def _say_about(self, count):
-        """Return in words that a figure is rounded; an empty string for a small one."""
+        """Return "about" and a number rounded down to tens; 0 if it is below ten."""
         tens = count // TEN * TEN
         return tens and self.env._("about %s", formatLang(self.env, tens, digits=0))
 
     def _mark_lists(self):
-        """Remember what the task's figures are rounded by: the lists it asks about."""
+        """Store in `tens_mark` what determines the rounding: the members of the audiences."""
         self.ensure_one()
         self.tens_mark = mark_lists(
             self.env, self.company_id, self.audience_ids, self.exclude_audience_ids
         )
 
     def _may_end(self):
-        """Tell whether it may be seen that nobody of the task is waiting any more.
+        """Return whether a task of which nobody waits any more may end visibly.
 
-        Where nobody could have been mailed yet, for lack of quota or in quiet times, that would
-        tell of a single guess that it is in somebody else's list.
+        A task with `in_tens` that ends before it could mail anybody (no quota, quiet times) would
+        reveal that nobody was waiting. With an audience of one guessed address, that tells that the
+        address is in another user's excluded audience. So such a task stays open until a mail was
+        handed over and there is quota, or until `_get_latest_end`.
 
         :rtype: bool
         """
@@ -108,14 +113,17 @@ class DirectmailTask(models.Model):
         return handed_over and bool(self.account_id.sudo()._get_room().quota)
 
     def _get_latest_end(self):
-        """Return when a task of which nobody is waiting ends at the latest (naive UTC)."""
+        """Return when a task of which nobody waits any more ends at the latest (naive UTC)."""
         return self.planned_at + KEPT_OPEN
 
     def _estimates_in_tens(self):
-        """Tell whether an estimate for the current user is made in tens.
+        """Return whether an estimate for the current user is rounded to tens.
 
-        Opt-outs and limits know an encrypted person by the address, so in a company that has such
-        people even a list of guesses would find them.
+        Before the plan, always in a company with encrypted addresses: opt-outs and limits match
+        encrypted people by their address, so exact figures of a list of guessed addresses would
+        reveal them.
+
+        :rtype: bool
         """
         self.ensure_one()
         if self.planned_at:
@@ -124,7 +132,7 @@ class DirectmailTask(models.Model):
         return encrypted or self._mixes_in_others()
 
     def _mixes_in_others(self):
-        """Tell whether the task depends on people whom the user may not see, or on encrypted ones.
+        """Return whether the task uses people whom the user may not see, or encrypted addresses.
 
         :rtype: bool
         """
@@ -139,7 +147,8 @@ class DirectmailTask(models.Model):
             return True
         if self._excludes_encrypted():
             return True
-        # An audience has nobody whom its owner may not see.
+        # A refresh leaves out people whom the audience's owner may not see, so own audiences have
+        # none. sudo(): whether there is one is told, and nothing about the person.
         lent = audiences.filtered(lambda audience: audience.user_id != self.env.user)
         if not lent:
             return False
@@ -147,10 +156,13 @@ class DirectmailTask(models.Model):
         return bool(members.sudo().search_count(hidden, limit=1))
 
     def _excludes_encrypted(self):
-        """Tell whether contacts under *Except* have an encrypted address.
+        """Return whether contacts in `exclude_audience_ids` have an encrypted address.
 
-        They are left out at that one too, also by a task that mails to addresses in clear.
+        They are excluded by that address too, even if `address_form` is "original".
+
+        :rtype: bool
         """
+        # sudo(): only whether there is one is told; excluded audiences may be private.
         excluded = self.sudo().exclude_audience_ids
         if not excluded or not self.env["directmail.aes.key"]._is_in_use(self.sudo().company_id):
             return False
@@ -160,10 +172,10 @@ class DirectmailTask(models.Model):
         return bool(members.search_count(found, limit=1))
 
     def _count_in_tens(self, counts):
-        """Return figures about why people got no mail as they may be told.
+        """Return numbers of people per reason, rounded where `_is_told_in_tens`.
 
-        :param counts: {reason: number of people}, or as pairs
-        :return: the same, in tens and without small ones, where the reader may not see everybody
+        :param counts: {reason or `engine.plan.Fate`: number of people}, or an iterable of pairs
+        :return: the same; rounded numbers without those that become 0
         :rtype: dict
         """
         self.ensure_one()
