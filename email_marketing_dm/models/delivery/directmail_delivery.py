@@ -25,10 +25,11 @@ OUTCOMES = [
     ("invalid", "Invalid address"),
     ("spam", "Spam"),
 ]
-#: states of people whom DirectMail has been asked to mail; the others may just as well be people
-#: whom somebody else's list keeps out. A claim that ends without a call was *sending*, too.
+#: States after a call to DirectMail: readers who may not see everybody are shown these deliveries.
+#: The other states may depend on another user's excluded audience. "sending" is not among them: a
+#: claim may end without a call.
 HANDED_OVER = ("unknown", "sent", "refused", "not_sent")
-# What a person does with a mail that arrived: the field that says when they first did it.
+# {mark, what a recipient does with a mail: field with the moment when they first did it}
 MARKS = {
     "opened": "opened_at",
     "clicked": "clicked_at",
@@ -59,14 +60,14 @@ FATIGUE_RULES = [
     ("hours", "Do-not-disturb hours"),
     ("period", "Quiet period"),
 ]
-OWN_PAGES = ("one_click", "page")  # origins of opt-outs
+OWN_PAGES = ("one_click", "page")  # values of `directmail.optout.origin`
 
 
 class CopiedMany2one(fields.Many2one):
-    """What a delivery's task says too, here again for record rules and indexes.
+    """Many2one without a foreign key, copied from the task for record rules and indexes.
 
-    Without a foreign key of its own: the task's keeps the other record from being deleted, and
-    checking it once more for every person takes a large part of the time of a plan.
+    The task's own foreign key keeps the record from being deleted. A second check for each inserted
+    delivery would take a large part of the plan's time.
     """
 
     def update_db_foreign_key(self, model, column):
@@ -74,10 +75,10 @@ class CopiedMany2one(fields.Many2one):
 
 
 class DirectmailDelivery(models.Model):
-    """One person in one email task, in exactly one of eight states.
+    """One person in one email task, in one of eight states; written in bulk by `engine`.
 
-    Written in bulk by the engine. No unique or check constraint holds the contact: merging
-    contacts deletes rows that violate one, and with them what happened.
+    No unique or check constraint includes `partner_id`: when contacts are merged, Odoo deletes rows
+    that would violate one, and their history would be lost.
     """
 
     _name = "directmail.delivery"
@@ -91,9 +92,9 @@ class DirectmailDelivery(models.Model):
     )
     account_id = CopiedMany2one("directmail.account", required=True, readonly=True)
     company_id = CopiedMany2one("res.company", required=True, readonly=True)
-    # Without it, a contact that was deleted would look like a bare address.
+    # Still tells a contact from a bare address after the contact was deleted (`partner_id` NULL).
     is_contact = fields.Boolean(readonly=True, help="Planned as a contact.")
-    # Whose audience the person came from: see `engine.people`.
+    # Owner of the audience that the person came from: see `engine.people._get_lender`.
     lender_id = CopiedMany2one("res.users", readonly=True, groups=fields.NO_ACCESS)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
@@ -112,13 +113,14 @@ class DirectmailDelivery(models.Model):
     lease_until = fields.Datetime(readonly=True)
     resent = fields.Boolean("Second attempt", readonly=True)
     not_before = fields.Datetime("Goes out after", readonly=True)
-    # Of a waiting mail: with a code that may concern this person or everybody. See `engine.doubts`.
+    # For waiting mails that DirectMail refused with a code that may concern this person or all
+    # mails of the task: see `engine.doubts`.
     refused_at = fields.Datetime("Last refused", readonly=True)
     refusals = fields.Integer("Times refused", readonly=True)
     sent_at = fields.Datetime("Accepted", readonly=True)
     outcome_at = fields.Datetime("Result known", readonly=True)
-    # By a person: what machines do with a mail is counted apart, and moves no date. A click is an
-    # opening too, whether or not the images were loaded.
+    # Dates and counts of a person's actions; actions of machines have counts of their own and set
+    # no date. A click counts as an opening too, even if no image was loaded.
     opened_at = fields.Datetime("First opened", readonly=True)
     clicked_at = fields.Datetime("First clicked", readonly=True)
     open_count = fields.Integer("Opens", readonly=True)
@@ -129,23 +131,24 @@ class DirectmailDelivery(models.Model):
     complained_at = fields.Datetime("Reported as spam", readonly=True)
     converted_at = fields.Datetime("First success", readonly=True)
     conversion_count = fields.Integer("Successes", readonly=True)
-    # In the currency of the company.
+    # In the company's currency.
     conversion_amount = fields.Float("Revenue", digits=(16, 2), readonly=True)
     explanation = fields.Char(compute="_compute_explanation")
     _address_unique = models.UniqueIndex("(task_id, address_key) WHERE state != 'suppressed'")
-    # In the order of claims; those who are held until later come last and are never looked at.
+    # The order of claims, as `engine.claim.FREE_AT`: held mails come last, so a claim stops before
+    # it reads them.
     _waiting_index = models.Index(
         "(task_id, COALESCE(not_before, '-infinity'::timestamp), id) WHERE state = 'waiting'"
     )
     _sending_index = models.Index("(account_id, lease_until) WHERE state = 'sending'")
-    # Without the outcome: what becomes of a mail, and what its person does, changes nothing that is
-    # indexed, so that it is written where the row is, and in none of these indexes.
+    # No index on `outcome` or the marks: an UPDATE of these columns can be a HOT update, which
+    # writes to no index.
     _state_index = models.Index("(task_id, state)")
-    # Both for `engine.doubts`: who was refused, and whether anybody was accepted after that.
+    # Both for `engine.doubts`: refused deliveries, and deliveries accepted after a refusal.
     _refused_index = models.Index("(task_id, refused_at) WHERE refusals > 0")
     _sent_index = models.Index("(task_id, sent_at) WHERE state = 'sent'")
-    # Fatigue reads nothing but these two: who was mailed when. Events and bounces look for a
-    # person's mails by the first, those that do not count included.
+    # Fatigue control reads only these two, index-only. Events and bounces look up deliveries by
+    # `_address_index`, so it includes `uncounted` ones.
     _address_index = models.Index(
         "(company_id, address_key, claimed_at) INCLUDE (uncounted)"
         " WHERE state IN ('sending', 'unknown', 'sent')"
@@ -154,10 +157,10 @@ class DirectmailDelivery(models.Model):
         f"(company_id, partner_id, claimed_at) WHERE partner_id IS NOT NULL AND {COUNTED}"
     )
     _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
-    # Tells of nearly every task, at once, that all of its people are contacts.
+    # Makes `EXISTS (delivery without a contact)` an index lookup; nearly always none exists.
     _others_index = models.Index("(task_id) WHERE partner_id IS NULL")
     _reason_index = models.Index("(task_id, reason, fatigue_rule) WHERE state = 'suppressed'")
-    # A new address is looked for among those that the plan left out.
+    # A claim looks up a changed address among the addresses that the plan excluded.
     _excluded_index = models.Index("(task_id, address_key) WHERE reason = 'excluded'")
     _held_index = models.Index(
         "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"
@@ -165,19 +168,19 @@ class DirectmailDelivery(models.Model):
     event_ids = fields.One2many("directmail.event", "delivery_id", "What happened", readonly=True)
 
     def init(self):
-        """Leave room on each page for another version of all its rows.
+        """Set fillfactor 50: room on each page for another version of all its rows.
 
-        Each will have three more at least: handed over, answered, its outcome. While a cron runs,
-        its own job keeps the older ones from being cleared away.
+        A row gets at least three more versions (claimed, answered, outcome). PostgreSQL can't prune
+        old versions while a cron runs: Odoo keeps the transaction open that locks the cron's job.
         """
         self.env.cr.execute("ALTER TABLE directmail_delivery SET (fillfactor = 50)")
 
     @api.model
     def _seen_to_sql(self, alias, query=None):
-        """Override: where people whom the user may not see decide, only mails are listed.
+        """Override: of tasks with `in_tens`, show only deliveries in HANDED_OVER.
 
-        Who is suppressed would tell whose address those people have, and so would who waits: see
-        `directmail.task.in_tens`.
+        The list of suppressed or waiting people would reveal whose address is also that of a person
+        whom the user may not see. Administrators see all.
         """
         seen = super()._seen_to_sql(alias, query)
         if is_administrator(self.env):
@@ -193,10 +196,10 @@ class DirectmailDelivery(models.Model):
 
     @api.model
     def _bare_to_sql(self, alias):
-        """Override: addresses of a colleague's audience stay the colleague's.
+        """Override: show deliveries without a contact only to `lender_id`, the audience's owner.
 
-        Who might see a contact that was deleted can't be told any more: only whoever had it in
-        their audience does.
+        Also where the contact was deleted (`is_contact`), because its access can't be checked any
+        more. Administrators see those that were bare addresses as well.
         """
         lender = SQL("%s.lender_id = %s", alias, self.env.uid)
         if is_administrator(self.env):
@@ -227,19 +230,21 @@ class DirectmailDelivery(models.Model):
                     "DirectMail's records show that this mail never left."
                 )
             else:
-                # What a mail server says of a mail that arrived explains nothing.
+                # The mail server's message explains nothing if the mail was delivered.
                 delivered = delivery.outcome == "delivered"
                 delivery.explanation = False if delivered else delivery.message
 
     # === OPENS AND CLICKS === #
-    # What our own links and pages tell about a delivery.
+    # Events from this server's own links and pages.
 
     def _record_hit(self, kind, link=None, user_agent="", method="GET", headers=None):
-        """Keep that the mail's image was loaded, or one of its links followed.
+        """Record that the tracking pixel was loaded or a link followed, by a person or a machine.
 
         :param str kind: "open" or "click"
         :param link: the `directmail.link` that was followed
-        :param headers: the request's, with ``get`` that ignores case
+        :param str user_agent: the request's User-Agent
+        :param str method: the request's HTTP method
+        :param headers: the request's headers, with a case-insensitive ``get``
         """
         self.ensure_one()
         now = fields.Datetime.now()
@@ -249,7 +254,11 @@ class DirectmailDelivery(models.Model):
         self._record_fact(kind, machine=machine, link_id=link.id if link else None)
 
     def _record_fact(self, kind, **values):
-        """Keep a fact that we have seen ourselves, now."""
+        """Insert a `directmail.event` of source "own" for this delivery, at the current time.
+
+        :param str kind: a value of `directmail.event.kind`
+        :param values: further fields of `engine.events.Fact`
+        """
         self.ensure_one()
         self.env["directmail.event"]._receive(
             [
@@ -266,11 +275,11 @@ class DirectmailDelivery(models.Model):
         )
 
     def _unsubscribe(self, origin, scope="company"):
-        """Do what the recipient asks for, at once and for running tasks too.
+        """Record an opt-out of the recipient, effective at once and in running tasks too.
 
-        :param str origin: a value of the field `origin` of opt-outs
-        :param str scope: "company": no more mail from it; "sender": none from this sender address;
-            "all": no mailing of any company, Odoo's own included
+        :param str origin: a value of `directmail.optout.origin`
+        :param str scope: "company": no mail from this company; "sender": none from this sender
+            address; "all": no mailing of any company, Odoo's own included (Odoo's blacklist)
         """
         self.ensure_one()
         sender = self.task_id.sender_id if scope == "sender" else None
@@ -280,9 +289,11 @@ class DirectmailDelivery(models.Model):
         self._record_fact("unsubscribe")
 
     def _explain_unsubscription(self, scope, reason, feedback):
-        """Keep why the recipient unsubscribed.
+        """Write reason and feedback to the opt-out that `_unsubscribe` recorded.
 
+        :param str scope: "sender": the opt-out from this sender address; else the company's
         :param reason: a `mailing.subscription.optout`, or empty
+        :param str feedback: text that the recipient entered
         """
         self.ensure_one()
         sender = self.task_id.sender_id if scope == "sender" else self.env["directmail.sender"]
@@ -290,13 +301,13 @@ class DirectmailDelivery(models.Model):
         optouts.write({"reason_id": reason.id, "feedback": feedback.strip() or False})
 
     def _can_undo(self):
-        """Tell whether the recipient gets mail again without the wishes from our own pages.
+        """Return whether the recipient gets mail again once opt-outs from our pages are deleted.
 
-        Not with a complaint, a bounce or a wish that DirectMail reported, and not on the blacklist,
-        which other companies and senders rely on: nobody can tell who else wants the entry there.
+        False if there is an opt-out of another origin (complaint, bounce, reported by DirectMail),
+        or an entry on Odoo's blacklist: other companies rely on it, and who wanted it is unknown.
         """
         self.ensure_one()
-        # With all rights: the token of the request says that the address is the caller's.
+        # sudo(): the token in the request proves that the address is the caller's.
         delivery = self.sudo()
         if not delivery.address_key:
             return False
@@ -310,8 +321,9 @@ class DirectmailDelivery(models.Model):
         )
 
     def _undo_unsubscription(self):
-        """Take back what the recipient did with our own pages, if they get mail again then.
+        """Delete the recipient's opt-outs from our own pages, if `_can_undo`.
 
+        :return: whether they were deleted
         :rtype: bool
         """
         self.ensure_one()
@@ -321,6 +333,8 @@ class DirectmailDelivery(models.Model):
         return True
 
     def _get_own_optouts(self):
+        """Return the recipient's opt-outs from this company that were made on our own pages."""
+        # sudo(): as in `_can_undo`.
         delivery = self.sudo()
         if not delivery.address_key:
             return self.env["directmail.optout"].sudo()

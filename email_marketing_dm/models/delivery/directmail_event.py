@@ -14,19 +14,20 @@ _logger = logging.getLogger(__name__)
 
 CRON = "email_marketing_dm.ir_cron_directmail_events"
 BATCH = 20_000
-#: how long after a minute its facts are applied, and when those that could not be are tried again
+#: Facts are applied this long after the end of the minute they came in; failed ones are retried
+#: after this time.
 GRACE, RETRY = timedelta(seconds=10), timedelta(minutes=1)
-#: {database: the minute for which this process has woken the job}
+#: {database: minute (naive UTC) for which this process has triggered the cron}
 _woken = {}
 MESSAGE_MAX = 250
 
 
 class DirectmailEvent(models.Model):
-    """The inbox of facts from outside: pushed, polled, or seen by our own links.
+    """A fact about a mail or an address: pushed or polled from DirectMail, or from own links.
 
-    Receiving only inserts; one job per company applies them. A fact carries a delivery or an
-    address key, never an address, and may come twice or in any order. One that fits no mail of
-    ours is kept, and changes nothing.
+    `_receive` only inserts; `_cron_apply` applies the facts per company. A fact has a delivery or
+    an address key, never an address. It may come twice and in any order. A fact that matches no
+    delivery is kept without effect on any delivery.
     """
 
     _name = "directmail.event"
@@ -82,7 +83,7 @@ class DirectmailEvent(models.Model):
 
     @api.model
     def _seen_to_sql(self, alias, query=None):
-        """Override: what happened to somebody is seen by whoever sees the delivery."""
+        """Override: a user sees an event if they see its delivery, or it has none."""
         delivery = SQL.identifier("seen_delivery")
         return SQL(
             """(%(alias)s.delivery_id IS NULL OR EXISTS (
@@ -94,10 +95,10 @@ class DirectmailEvent(models.Model):
         )
 
     def _receive(self, facts):
-        """Insert facts that are not there yet: see `engine.events.insert`.
+        """Insert new facts and trigger the cron: see `engine.events.insert`.
 
         :param facts: a list of `engine.events.Fact`
-        :return: how many were new
+        :return: number of facts that were new
         :rtype: int
         """
         new = events.insert(self.env, facts)
@@ -106,10 +107,10 @@ class DirectmailEvent(models.Model):
         return new
 
     def _wake_cron(self):
-        """Have the new facts applied within the next minute, as one job for all that come in it.
+        """Trigger `_cron_apply` GRACE after the end of this minute, once a minute and process.
 
-        Not one trigger for each fact: the first of a minute makes it for this process. It is due
-        some seconds after the minute, by when every fact of the minute is committed.
+        One run then applies all facts of the minute. GRACE lets transactions commit that received
+        facts in it.
         """
         name, now = self.env.cr.dbname, fields.Datetime.now()
         minute = now.replace(second=0) + timedelta(minutes=1)
@@ -122,14 +123,14 @@ class DirectmailEvent(models.Model):
 
     @api.model
     def _get_fingerprint(self, *parts):
-        """Return what tells copies of one fact: half a SHA-256, in base 16."""
+        """Return the first half of a SHA-256 in hexadecimal: equal for copies of one fact."""
         return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
 
     @api.model
     def _cron_apply(self):
-        """Apply what came in, a batch of each company in turn, the longest waiting first.
+        """Apply new facts: a batch of each company in turn, the company with the oldest fact first.
 
-        What goes wrong with one company's facts holds up nobody else's.
+        An error with one company's facts is logged and does not keep the others from being applied.
         """
         cron = self.env["ir.cron"]
         companies = self.env["res.company"].browse(events.find_companies(self.env))
@@ -147,13 +148,14 @@ class DirectmailEvent(models.Model):
                 if not cron._commit_progress(int(applied < BATCH)):
                     return
         if events.find_companies(self.env):
-            # What failed, or came in meanwhile.
+            # Facts that failed, came in meanwhile, or wait for their delivery's answer.
             self.env.ref(CRON).sudo()._trigger(fields.Datetime.now() + RETRY)
 
     def _apply_batch(self, company, limit=BATCH):
-        """Apply a company's oldest facts to deliveries, counters and opt-outs.
+        """Apply a company's oldest facts to deliveries, counters, link trackers and opt-outs.
 
-        :return: how many facts were applied
+        :param int limit: number of facts at most
+        :return: number of facts that were applied
         :rtype: int
         """
         self.flush_model()
@@ -172,7 +174,7 @@ class DirectmailEvent(models.Model):
         return applied
 
     def _apply_all(self, company):
-        """Apply everything that a company has, for a user who waits for it."""
+        """Apply all facts of a company, for a user who waits for the result."""
         while self._apply_batch(company) == BATCH:
             pass
 
@@ -180,8 +182,9 @@ class DirectmailEvent(models.Model):
     def _make_pushed(self, account, pushed, *, company_id=None, master_key=None):
         """Return pushed events as facts.
 
-        :param pushed: [(a `directmail.push.PushedEvent`, id of the delivery that it names or None)]
-        :param company_id, master_key: the account's and this server's, where they are known
+        :param pushed: [(`directmail.push.PushedEvent`, id of the delivery it names, or None)]
+        :param int company_id: company of the account, if the caller knows it
+        :param master_key: this server's `privacy.keys.MasterKey`, if the caller has it
         :rtype: list[engine.events.Fact]
         """
         company_id = company_id or account.company_id.id
@@ -209,7 +212,7 @@ class DirectmailEvent(models.Model):
                 machine=is_machine(event.user_agent) if event.user_agent else None,
                 code=event.code or None,
                 message=event.message if event.kind != "other" else event.type,
-                # An event has its id for good, however often it is pushed.
+                # DirectMail pushes an event again with the same `event_id`.
                 fingerprint=self._get_fingerprint("push", account.id, event.event_id),
             )
             for event, delivery_id in pushed
@@ -229,11 +232,14 @@ class DirectmailEvent(models.Model):
         message="",
         **values,
     ):
-        """Return a fact; the address becomes a key, and disappears from the message.
+        """Return a fact with the address as address key, and the message without the address.
 
-        :param int company_id: the account's, where it is known
-        :param master_key: a `privacy.keys.MasterKey`, which many facts share
-        :param moment: aware, or None for now
+        :param str source: a value of the field `source`
+        :param str kind: a value of the field `kind`
+        :param datetime moment: time zone aware; None: the current time
+        :param int company_id: company of the account, if the caller knows it
+        :param master_key: a `privacy.keys.MasterKey`, for callers that make many facts
+        :param values: further fields of `engine.events.Fact`
         :rtype: engine.events.Fact
         """
         email = normalise(address)

@@ -5,7 +5,11 @@ from ...engine import events
 
 
 class DirectmailEventCount(models.Model):
-    """How many facts of each kind came in for an account, and when the last one did."""
+    """Number of facts per account and name, and the moment of the last one (`last_at`).
+
+    Names are the sources of facts, "stray" for facts without a delivery, and others that callers of
+    `_add` count.
+    """
 
     _name = "directmail.event.count"
     _description = "Count of Events"
@@ -34,7 +38,11 @@ class DirectmailEventCount(models.Model):
         )
 
     def _count_facts(self, company, last):
-        """Count the open facts of a company that are about to be applied, and the strays."""
+        """Add the facts that are about to be applied, by source, and those without a delivery.
+
+        :param company: a `res.company`
+        :param int last: id of the last `directmail.event` of the batch
+        """
         facts = events.open_facts(SQL("e.account_id, e.source, e.delivery_id"), company.id, last)
         self.env.cr.execute(
             SQL(

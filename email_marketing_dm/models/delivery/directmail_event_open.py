@@ -2,9 +2,10 @@ from odoo import fields, models
 
 
 class DirectmailEventOpen(models.Model):
-    """The facts that wait to be applied: their ids, and whose they are.
+    """Queue of facts to apply: a row per `directmail.event`, deleted once the fact is applied.
 
-    A flag on each fact would cost a new version of its row, in all of its indexes.
+    A flag on `directmail.event` would need an UPDATE of each fact: a new version of its row and
+    entries in all of its indexes.
     """
 
     _name = "directmail.event.open"
@@ -12,7 +13,7 @@ class DirectmailEventOpen(models.Model):
     _log_access = False
     _order = "id"
 
-    # The id is the fact's own; the fact vouches for the company.
+    # Shares its id with `directmail.event`; company_id is a plain copy, no foreign key needed.
     company_id = fields.Integer(required=True, readonly=True)
 
     _fact_exists = models.Constraint(

@@ -2,11 +2,12 @@ from odoo import models
 
 
 class DirectmailGate(models.Model):
-    """An empty table that is only ever locked.
+    """An empty table that serves as a lock.
 
-    Odoo's cursors run at REPEATABLE READ, so a limit that is checked inside the transaction that
-    claims deliveries is blind to claims made at the same moment. Every claim therefore locks this
-    table *before its first read*, and nothing else does.
+    Odoo's cursors run at REPEATABLE READ: a transaction that claims deliveries does not see claims
+    that others commit after its first read, and could exceed a limit. So it locks this table
+    *before its first read* (`engine.claim.lock_gate`). Only claims, and `write_answers` of the same
+    module, lock it.
     """
 
     _name = "directmail.gate"

@@ -9,22 +9,24 @@ from ...directmail.errors import DirectMailError
 from ...privacy.address import scrub
 from ...privacy.keys import WrongKeyError
 
-KEEP = timedelta(days=WINDOW_DAYS)  # how far back DirectMail's records are read
-# A window that could not be read to its end before it got so old is begun anew.
+# DirectMail's records are read back to this age.
+KEEP = timedelta(days=WINDOW_DAYS)
+# A window whose `begin` is older than this is replaced by a new one, even if not read to its end.
 STALE = KEEP + timedelta(hours=12)
-# After a window was refused: hours until the next attempt, doubled by each refusal up to a day.
+# Hours until the next attempt after DirectMail refused a window; doubled by each refusal, up to
+# the maximum.
 RETRY_HOURS, RETRY_HOURS_MAX = 2, 24
-# What was reported late still falls into the next window.
+# A window begins this long before the end of the last one, for records that came late.
 OVERLAP = timedelta(hours=24)
 LISTS = ("unsubscribed", "complained", "invalid")
 
 
 class DirectmailPoll(models.Model):
-    """How far one of DirectMail's records has been read.
+    """Progress of reading one kind of DirectMail's records, by windows of time.
 
-    A window is read page by page; each page's facts and the place behind it are written in one
-    transaction, so that whatever interrupts the reading, it goes on there. When the window is
-    complete, the next one begins before its end.
+    A window (`begin` to `end`) is read page by page. The facts of a page and the cursor behind it
+    (`position`) are written in one transaction, so reading continues there after an interruption.
+    When the window is complete, `covered_until` is its end; the next window begins OVERLAP before.
     """
 
     _name = "directmail.poll"
@@ -49,7 +51,7 @@ class DirectmailPoll(models.Model):
     task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="cascade")
     begin = fields.Datetime("Reading from", readonly=True)
     end = fields.Datetime("Reading to", readonly=True)
-    # Sealed: DirectMail's cursors may contain somebody's address.
+    # Encrypted with the master key, because DirectMail's cursors may contain an address.
     position = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     rows_read = fields.Integer("Rows of this window", readonly=True)
     covered_until = fields.Datetime("Complete up to", readonly=True)
@@ -62,7 +64,7 @@ class DirectmailPoll(models.Model):
     _task_index = models.Index("(task_id) WHERE task_id IS NOT NULL")
 
     def _get(self, account, kind, task=None):
-        """Return how far one of the records has been read; the first time, from nowhere."""
+        """Return the poll of an account, kind and task; create it if there is none."""
         domain = [
             ("account_id", "=", account.id),
             ("kind", "=", kind),
@@ -73,13 +75,16 @@ class DirectmailPoll(models.Model):
         )
 
     def _read(self, calls, begin=None):
-        """Read on, or begin a new window, until it is complete or the calls are used up.
+        """Continue the window, or begin a new one, until it is complete or calls are used up.
 
-        :param int calls: how many DirectMail may be asked
-        :param begin: where a new window begins (naive UTC); by default before the end of the last
-        :return: how many calls are left
+        In a cron it commits after each page, stops when the cron's time is over, and does nothing
+        before `retry_at`.
+
+        :param int calls: number of calls to DirectMail that may be made
+        :param begin: begin of a new window (naive UTC): see `_begin_window`
+        :return: number of calls that are left
         :rtype: int
-        :raise UserError: if DirectMail can't be asked; the place is kept
+        :raise UserError: if a call fails; `position` is kept unless DirectMail refused the window
         """
         self.ensure_one()
         if calls <= 0:
@@ -109,7 +114,7 @@ class DirectmailPoll(models.Model):
                     break
         except DirectMailError as error:
             if error.kind in ("invalid", "not_found"):
-                # The window itself may be what is refused; the same again would fail for ever.
+                # DirectMail may refuse the window itself: repeated unchanged, it would always fail.
                 self.error = self._refuse_window(error)
             else:
                 self.error = scrub(self.account_id._explain(error))
@@ -117,9 +122,9 @@ class DirectmailPoll(models.Model):
         return calls
 
     def _get_place(self, master_key):
-        """Return DirectMail's cursor behind what was read, or None.
+        """Return DirectMail's cursor behind the last page read, decrypted; None if there is none.
 
-        One that was sealed with another master key can't be read, so its window begins anew.
+        A cursor encrypted with another master key can't be decrypted: the window begins again.
         """
         if not self.position:
             return None
@@ -130,13 +135,17 @@ class DirectmailPoll(models.Model):
             return None
 
     def _begin_window(self, now, begin=None):
-        """Begin a window that ends now, and never later; a shorter one after each refusal.
+        """Begin a window that ends now; after each refusal, its maximal length is halved.
 
-        :param begin: where it begins (naive UTC); by default before the end of the last
+        The maximal length is KEEP at first, and at least 24 hours.
+
+        :param now: naive UTC
+        :param begin: begin of the window (naive UTC); by default OVERLAP before `covered_until`
         """
         longest = max(KEEP / 2 ** min(self.refusals, 5), timedelta(hours=24))
         begin = begin or (self.covered_until and self.covered_until - OVERLAP) or now - KEEP
-        # The client rounds both down to what each call takes; the next window begins well before.
+        # The client rounds begin and end down to the precision of the call; OVERLAP covers the
+        # part of a day or minute that is lost at the end.
         begin = min(max(begin, now - longest), now - timedelta(minutes=1))
         self.write({"begin": begin, "end": now, "position": False, "rows_read": 0})
 
@@ -152,10 +161,11 @@ class DirectmailPoll(models.Model):
         )
 
     def _refuse_window(self, error):
-        """Give up a window that DirectMail refuses; the next one is shorter and begins later.
+        """Give up a window that DirectMail refused; the next one is shorter, after `retry_at`.
 
         :param error: a `DirectMailError`
-        :return: one sentence for the account's page
+        :return: explanation for the account's form
+        :rtype: str
         """
         hours = min(RETRY_HOURS * 2 ** min(self.refusals, 10), RETRY_HOURS_MAX)
         tz = self.account_id.tz
@@ -182,7 +192,11 @@ class DirectmailPoll(models.Model):
         )
 
     def _pages(self, client, place):
-        """Iterate over (page, place behind it or None) of the window, from a place."""
+        """Iterate over (page, DirectMail's cursor behind it or None) of the window.
+
+        :param client: a `directmail.client.DirectMailClient`
+        :param place: cursor to continue at; None: from the window's begin
+        """
         begin, end = (moment.replace(tzinfo=timezone.utc) for moment in (self.begin, self.end))
         if self.kind == "details":
             pages = client.list_delivery_details(self.task_id.tag_name, begin, end, place)
@@ -195,7 +209,10 @@ class DirectmailPoll(models.Model):
         return ((page, page.next_token) for page in pages)
 
     def _make_fact(self, master_key, row):
-        """Return a row as a fact, or None for one that says nothing yet."""
+        """Return a row as `engine.events.Fact`; None if it has no status yet or no valid address.
+
+        :param master_key: a `privacy.keys.MasterKey`
+        """
         events = self.env["directmail.event"]
         if self.kind == "details":
             if not row.status:
@@ -219,13 +236,14 @@ class DirectmailPoll(models.Model):
         )
         if not fact.address_key:
             return None
-        # A row that has no time is the same fact whenever it is read.
+        # Without a time in the row, `occurred_at` is the time of reading: keep it out of the
+        # fingerprint, so that the row is the same fact whenever it is read.
         when = fact.occurred_at if moment else ""
         parts = (self.account_id.id, self.task_id.id, fact.address_key, kind, when)
         return fact._replace(fingerprint=events._get_fingerprint("poll", *parts))
 
     def _get_message(self):
-        """Say what is being read and what went wrong; False if nothing."""
+        """Return the error of the last attempt, or the number of rows read; False if neither."""
         self.ensure_one()
         if self.error:
             return self.error
