@@ -9,10 +9,10 @@ from .mail_body import MailBody
 
 
 class DirectmailDesign(models.Model):
-    """A mail to start from. Those that come with the addon pass the checks as they are.
+    """A design: a ready-made mail to begin a template with.
 
-    They have no company and nobody changes them: a module update brings their newest text. Whoever
-    wants another one makes a copy, which belongs to their company.
+    The addon's designs pass the preflight unchanged. They have no company and can't be changed,
+    because a module update rewrites them; a user changes a copy, which belongs to a company.
     """
 
     _name = "directmail.design"
@@ -44,7 +44,7 @@ class DirectmailDesign(models.Model):
         return vals_list
 
     def action_use(self):
-        """Open a new template with this design; nothing is saved before the user does."""
+        """Open the form of a new, unsaved template with this design's content."""
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",
@@ -64,9 +64,10 @@ class DirectmailDesign(models.Model):
         }
 
     def _get_body(self):
-        """Return the body with what the current company is called and where it is."""
+        """Return the body with the current company's name, address and website filled in."""
         self.ensure_one()
         company = self.env.company
+        # sudo(): users work in their company; its contact may be hidden from them by record rules.
         address = " ".join(company.partner_id.sudo()._display_address(True).split())
         body = str(self.body_arch or "")
         for word, value in (

@@ -17,19 +17,21 @@ from ...engine.content import Person
 from ...groups import GROUP_ADMIN
 from .mail_body import MailBody
 
+# Fields that determine the submitted content: see `_check_editable` and `_says_anew`.
 CONTENT_FIELDS = (
     "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
     "lang",
 )  # fmt: skip
-# What the links that mass_mailing's themes contain become in our own pages.
+# {link in mass_mailing's themes: path of our own page that replaces it}
 SPECIAL_LINKS = {
     "/unsubscribe_from_list": "/directmail/unsubscribe/",
     "/view": "/directmail/view/",
 }
-# Pictures that mail programs show; an SVG is shown by few and may carry scripts.
+# Embedded pictures of types that mail programs show. No SVG: few programs show it, and it may
+# contain scripts.
 _EMBEDDED = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
 _BODIES = ("body_arch", "body_html")
-# In place of a person's own token: the links of a preview lead nowhere.
+# Replaces a person's token in previews and tests, so that links refer to no delivery.
 PREVIEW_TOKEN = "preview"
 
 
@@ -90,9 +92,9 @@ class DirectmailTemplate(models.Model):
         " shows Arabic, Hebrew, Persian and Urdu from right to left. Empty: the owner's language.",
     )
     body_arch = MailBody("Body", sanitize="email_outgoing")
-    # What the builder makes of the body when it is saved: styles inlined, ready for mail clients.
+    # `body_arch` with inlined styles for mail programs; the builder writes it on saving.
     body_html = MailBody("Inlined body", sanitize="email_outgoing")
-    # The builder's placeholder picker reads these two.
+    # Read by the placeholder picker of the mail builder.
     mailing_model_id = fields.Many2one(
         "ir.model", compute="_compute_mailing_model", compute_sudo=True
     )
@@ -154,7 +156,7 @@ class DirectmailTemplate(models.Model):
     @api.constrains("subject", "sender_name")
     def _check_one_line(self):
         for template in self:
-            # A browser enters none; what is imported or written by programs may have some.
+            # Line breaks come from imports and API calls; browsers enter none.
             texts = (template.subject, template.sender_name)
             if any(text.splitlines() != [text] for text in texts):
                 raise ValidationError(
@@ -178,7 +180,7 @@ class DirectmailTemplate(models.Model):
         vals_list = super().copy_data(default)
         if "sender_name" not in default:
             for vals in vals_list:
-                # Older templates may have one more character than DirectMail takes.
+                # Templates of older versions may exceed DirectMail's limit by one character.
                 vals["sender_name"] = cut_units(vals["sender_name"], const.SENDER_NAME_MAX)
         if "name" not in default:
             for template, vals in zip(self, vals_list, strict=True):
@@ -206,10 +208,10 @@ class DirectmailTemplate(models.Model):
     # === BUSINESS === #
 
     def _compile(self):
-        """Turn Odoo's content into DirectMail's.
+        """Compile the inlined body to DirectMail's syntax.
 
         :rtype: content.placeholders.Compiled
-        :raise UserError: with every finding that stands against a submission, a line each
+        :raise UserError: with all findings of level ERROR, a line each
         """
         compiled = self._compile_content(self.body_html)
         errors = [finding for finding in self._find(compiled) if finding["level"] == ERROR]
@@ -225,9 +227,9 @@ class DirectmailTemplate(models.Model):
         return compiled
 
     def _compile_content(self, body):
-        """Return the content in DirectMail's terms together with what stands against it.
+        """Compile subject, preview text and a body to DirectMail's syntax, with findings.
 
-        :param body: HTML, of the builder or inlined
+        :param body: HTML, as `body_arch` or `body_html`
         :rtype: content.placeholders.Compiled
         """
         compiled = compile_content(
@@ -243,9 +245,10 @@ class DirectmailTemplate(models.Model):
         return self._add_pixel(compiled)
 
     def _get_language(self, body):
-        """Return the code of the text's language, "" if it is not known.
+        """Return the language code of the text, "" if it is unknown.
 
-        The owner's own unless another one was chosen, or the letters say that it is another.
+        The chosen `lang`; else the owner's language, if its script has the same direction as the
+        text; else the language that the text's script suggests.
 
         :param body: HTML
         :rtype: str
@@ -258,19 +261,20 @@ class DirectmailTemplate(models.Model):
         return ""
 
     def _get_links(self):
-        """Return {address as written: path}: links that lead to us, with the person's token."""
+        """Return {address in the body: path on this server}; the person's token is appended."""
         return SPECIAL_LINKS | self._get_tracked_links()
 
     def _get_public_url(self):
         return (self.account_id.public_url or "").rstrip("/")
 
     # === TEMPLATES OF ONE TASK === #
-    # Content that is changed on an email task's page; see `directmail_task_content`.
+    # Content changed on a task's form: see `directmail.task._change_content`.
 
     def _get_changed_content(self, content):
-        """Return what of some content differs from the template's, or all of it without one.
+        """Return the values that differ from the template's; of an empty recordset, from "".
 
-        :param dict content: values of fields in `CONTENT`
+        :param dict content: values of fields in `directmail_task.CONTENT`
+        :rtype: dict
         """
         changed = {
             name: value
@@ -278,14 +282,17 @@ class DirectmailTemplate(models.Model):
             if (self._fields[name].convert_to_cache(value, self) or "") != (self[name] or "")
         }
         if "body_arch" in content and "body_arch" not in changed:
-            # Saving alone may inline the same body a little differently.
+            # The builder may inline an unchanged body slightly differently when it saves.
             changed.pop("body_html", None)
         elif "body_arch" in changed:
             changed.setdefault("body_html", changed["body_arch"])
         return changed
 
     def _belongs_to(self, task):
-        """Tell whether the template was written for this task and nobody else has it yet."""
+        """Return whether the template was made for this task and may be changed from its form.
+
+        Not if it is approved or lapsed, mails with it are out, or another task uses it.
+        """
         return (
             bool(self)
             and self.task_id == task
@@ -295,17 +302,15 @@ class DirectmailTemplate(models.Model):
         )
 
     # === PICTURES === #
-    # Pictures in a body.
-    #
-    # The builder embeds those that somebody cropped, shaped or pasted. Mail programs don't show
-    # such pictures, and DirectMail takes only public addresses.
+    # The builder embeds pictures that a user cropped, shaped or pasted, as data: URLs. Mail
+    # programs don't show these, and DirectMail accepts only public addresses.
 
     @api.model
     def _externalise_pictures(self, vals):
-        """Return field values with attachments in place of embedded pictures.
+        """Return vals with embedded pictures of the bodies replaced by public attachments.
 
-        The attachments belong to no record: mails that are out, and copies of the template, show
-        them after the template was deleted.
+        The attachments belong to no record (`res_id` 0), so that sent mails and copies of the
+        template still show them after the template is deleted.
         """
         urls = {}
 
@@ -324,10 +329,10 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _make_picture(self, kind, data):
-        """Return the address of a public attachment with this picture, None if it is none.
+        """Return the path of a public attachment with this picture; None if it is no picture.
 
-        :param kind: "png", "jpeg", ...
-        :param data: base64
+        :param str kind: "png", "jpeg", ...
+        :param str data: base64
         """
         try:
             raw = base64.b64decode(data, validate=True)
@@ -335,6 +340,7 @@ class DirectmailTemplate(models.Model):
             return None
         if not guess_mimetype(raw).startswith("image/"):
             return None
+        # sudo(): a user may not create public attachments; the data is checked to be a picture.
         attachments = self.env["ir.attachment"].sudo()
         checksum = attachments._compute_checksum(raw)
         known = [("checksum", "=", checksum), ("public", "=", True), ("res_id", "=", 0)]
@@ -345,15 +351,15 @@ class DirectmailTemplate(models.Model):
         return f"/web/image/{attachment.id}-{checksum[:8]}/{name}"
 
     # === PREVIEW === #
-    # What somebody will get, before anybody gets it.
 
     def preview_content(self, values, partner_id):
-        """Return the mail that a contact would get of content that may not be saved yet.
+        """Return the mail that a contact would get, of unsaved or submitted content.
 
-        :param values: as in `check_content`; empty for what was submitted
-        :param int partner_id: a contact that the user may read, or False for the defaults only
-        :return: {"subject", "sender_name", "html", "public_url"}; pictures of this server are
-            under the latter
+        :param values: as in `check_content`; empty for the submitted content
+        :param int partner_id: a contact that the user may read; False: placeholders' defaults
+        :return: {"subject", "sender_name", "html", "public_url"}; links to pictures of this server
+            begin with `public_url`
+        :rtype: dict
         :raise AccessError: for a contact that the user may not read, or of another company than
             the account's
         """
@@ -366,10 +372,11 @@ class DirectmailTemplate(models.Model):
         }
 
     def _fill_content(self, values, partner_id):
-        """Return content and what a contact's mail has in the place of each variable.
+        """Return content with its variables, and a contact's value for each variable.
 
         :param values, partner_id: as in `preview_content`
-        :return: the template, subject and text with their variables, {variable: text}
+        :return: (template, subject, text, {variable: value}); an unsaved template for `values`
+        :rtype: tuple
         :raise AccessError: as `preview_content`
         """
         if values:
@@ -391,6 +398,6 @@ class DirectmailTemplate(models.Model):
             "account_id": template.account_id.id,
             "variables": variables,
         }
-        # The preview must not show what its reader may not see.
+        # `reader`: the preview shows only values that the current user may read.
         filled = template.new(vals)._get_values([person], reader=self.env.user)[person.id]
         return template, subject, text, {**filled, "Token": PREVIEW_TOKEN}

@@ -5,17 +5,19 @@ from ...engine.installed import find_model
 from ...engine.values import ValueReader, describe_path, find_obstacle, has_left, needs_rights
 from .directmail_template import CONTENT_FIELDS
 
-# Where a source record keeps what a contact calls "name": the name of a lead is its subject.
+# {(model, path on contacts): paths on the model that mean the same, best first}, where they differ:
+# `name` of a lead is its subject.
 SOURCE_PATHS = {("crm.lead", "name"): ("contact_name", "partner_name")}
-# Where a person's language is, on a contact or a source record.
+# Names of the field with a person's language, on contacts and source records.
 LANGUAGE_FIELDS = ("lang", "lang_code")
 
 
 class DirectmailTemplate(models.Model):
-    """Whose rights a mail uses: of its owners, and of whoever last changed what it says.
+    """Rights with which placeholders are read, and their values for each person.
 
-    Otherwise somebody could write a placeholder into a mail that goes out with a colleague's
-    rights, and read in their own mailbox what only the colleague may read.
+    A value is read only if the template's owner, `content_user_id` (who last changed the content)
+    and the task's owner may all read it. Otherwise a user could insert a placeholder into a mail
+    sent with a colleague's rights, and receive data that only the colleague may read.
     """
 
     _inherit = "directmail.template"
@@ -51,7 +53,7 @@ class DirectmailTemplate(models.Model):
     # === ACTIONS === #
 
     def action_take_over_content(self):
-        """Answer for the content as it is: its placeholders use the current user's rights."""
+        """Make the current user the `content_user_id`; the content stays as it is."""
         self.check_access("write")
         for template in self:
             before = template.content_user_id
@@ -68,18 +70,22 @@ class DirectmailTemplate(models.Model):
     # === BUSINESS === #
 
     def _find_rewritten(self, vals):
-        """Return those templates that values make say something else, by the current user.
+        """Return the templates whose content vals change; none for the superuser.
 
-        The server itself, as in the job that follows the reviews, lends no rights.
+        `write` makes the current user their `content_user_id`. A superuser, as in crons, must not
+        become one: its rights would not limit placeholders.
+
+        :param dict vals: values of any fields
         """
         if self.env.user._is_superuser():
             return self.browse()
         return self.filtered(lambda template: template._says_anew(vals))
 
     def _says_anew(self, vals):
-        """Tell whether values are other content than the template's.
+        """Return whether vals change a field in CONTENT_FIELDS.
 
-        :param vals: {field: value}, of any fields
+        :param dict vals: values of any fields
+        :rtype: bool
         """
         return any(
             self._fields[name].convert_to_cache(vals[name], self)
@@ -88,20 +94,21 @@ class DirectmailTemplate(models.Model):
         )
 
     def _get_lenders(self, reader=None):
-        """Return those who must all be allowed to read what a mail says, the reader last.
+        """Return the users who must all be allowed to read a placeholder's value, `reader` last.
 
-        :param reader: the `res.users` for whom it is done, besides the template's own people
+        :param reader: a further `res.users`, such as the owner of the email task
         """
         return self.user_id | self.content_user_id | (reader or self.user_id.browse())
 
     def _explain_missing_lender(self, sender):
-        """Say whose rights are missing because they have left, and what to do about it.
+        """Return which of `_get_lenders` has left the company, and what to do about it.
 
         :param sender: the `res.users` who owns the email task
-        :return: a sentence; "" if nobody has left, or the mail needs nobody's rights
+        :return: a text; "" if nobody has left, or no placeholder needs rights
         :rtype: str
         """
         self.ensure_one()
+        # sudo(): names of users and template are shown to the sender of the task.
         template, company = self.sudo(), self.sudo().company_id
         contacts = self.env["res.partner"]
         if not any(needs_rights(contacts, each["path"]) for each in template.variables or ()):
@@ -131,11 +138,11 @@ class DirectmailTemplate(models.Model):
         return ""
 
     # === VALUES OF PLACEHOLDERS === #
-    # What a template's variables are for each person.
 
     def _find_obstacle(self, path):
-        """Return why owner or author can't have a contact's field as a placeholder, or "".
+        """Return why owner or author may not use a path as a placeholder, a code; "" if they may.
 
+        :param str path: dotted path of fields, from a contact
         :rtype: str
         """
         contacts = self.env["res.partner"]
@@ -143,26 +150,26 @@ class DirectmailTemplate(models.Model):
         return next(filter(None, found), "")
 
     def _describe_path(self, path):
-        """Return how the picker calls a contact's field, and its path.
+        """Return the label that the placeholder picker shows for a path, and the path.
 
+        :param str path: dotted path of fields, from a contact
         :rtype: str
         """
         return describe_path(self.env["res.partner"].with_user(self.user_id), path)
 
     def _get_values(self, people, reader=None):
-        """Return what the template's variables are for each person.
+        """Return the values of the template's variables for each person.
 
-        A value comes from the contact, else from the source record (a lead, say), else it is the
-        placeholder's own. It is read with the rights that the template's owner, whoever last
-        changed its content and the reader have in common, among the records of the template's
-        company: see `engine.values`.
+        A value comes from the contact; of a person without one, from the source record (such as a
+        lead); else it is the placeholder's default. It is read with the rights that all of
+        `_get_lenders` have, in the template's company: see `engine.values`.
 
-        :param people: objects with `id`, `partner_id`, `res_model` and `res_id` (two numbers and
-            a model's name, or None), such as `engine.claim.Claimed`; read in one batch per model
-            and language, whatever their number
-        :param reader: the `res.users` for whom it is done: an email task's owner, or whoever looks
-            at a preview
-        :return: {person.id: {variable: text}}, escaped for where the variable stands
+        :param people: objects with `id`, `partner_id`, `res_model` and `res_id`, such as
+            `engine.claim.Claimed`; ids are int, the model is a name, each may be None. Read in one
+            batch per model and language
+        :param reader: the `res.users` for `_get_lenders`: owner of the email task, or reader of the
+            preview
+        :return: {person.id: {variable: text}}, escaped for the variable's place
         :rtype: dict
         """
         self.ensure_one()
@@ -181,11 +188,12 @@ class DirectmailTemplate(models.Model):
         return values
 
     def _get_records(self, people):
-        """Yield contacts and source records, those of one model and language together.
+        """Yield the contacts or source records of people, grouped by model and language.
 
-        Whoever has none, or none any more, is missing.
+        People whose record does not exist (any more) are left out.
 
-        :return: records with all rights, their language, {person.id: record id}
+        :param people: as in `_get_values`
+        :return: (records with sudo, language code, {person.id: record id})
         """
         by_model = {}
         for person in people:
@@ -194,6 +202,7 @@ class DirectmailTemplate(models.Model):
             elif find_model(self.env, person.res_model) is not None:
                 by_model.setdefault(person.res_model, {})[person.id] = person.res_id
         for model, numbers in by_model.items():
+            # sudo(): only the language is read here; `ValueReader` checks the rights for values.
             records = self.env[model].sudo().browse(set(numbers.values())).exists()
             name = next((name for name in LANGUAGE_FIELDS if name in records._fields), None)
             by_lang = records.grouped(name) if name else {False: records}
@@ -205,14 +214,17 @@ class DirectmailTemplate(models.Model):
     def _read_texts(self, variables, records, lang, reader):
         """Return {(path, format): {record id: text}} of variables, for records of one model.
 
-        :raise KeyError: for a field that contacts have no longer
+        :param variables: value of the field `variables`
+        :param records: records with the language `lang`
+        :param reader: as in `_get_values`
+        :raise KeyError: for a path whose field contacts no longer have
         """
         company = self.company_id or self.account_id.company_id
         values = ValueReader(self._get_lenders(reader), company, self.account_id.tz, lang)
         texts = {}
         for path, value_format in dict.fromkeys(map(_key, variables)):
             if records._name == "res.partner":
-                # of a field that is gone nobody would get a value: better nobody gets the mail
+                # Raises KeyError if the field is gone: no mail is better than mails without it.
                 records.browse().mapped(path)
             found = texts[path, value_format] = {}
             for candidate in SOURCE_PATHS.get((records._name, path), (path,)):
@@ -231,5 +243,5 @@ def _escape(variable, text):
         return plain_value(text or variable.get("fallback"))
     if text and variable["where"] == "body":
         return body_value(text)
-    # a line that ends in the middle of a default is only how its HTML was written
+    # Not `body_value`: line breaks in a default come from its HTML source and mean nothing.
     return html_value(text or variable.get("fallback"))

@@ -6,27 +6,29 @@ from ...content.preflight import ERROR, Finding
 from ...content.repairs import REPAIRS, Draft, Phrases, repair
 from ...directmail import const
 
-# What the form sends of a template that is being written.
+# Fields that the form sends in `values` of unsaved content.
 _DRAFT_FIELDS = ("subject", "sender_name", "preview_text", "body_html", "account_id")
+# A finding shows this many details and the number of the others.
 _DETAILS_MAX = 4
-# Rules whose detail is the path of a placeholder.
+# Codes of findings whose detail is the path of a placeholder.
 _ABOUT_PATHS = frozenset(("unreadable", "through_many", "not_text", "no_fallback"))
 
 
 class DirectmailTemplate(models.Model):
-    """What speaks against a template, while it is being written and when it is submitted.
+    """Preflight of a template, while it is edited and when it is submitted.
 
-    The rules are in `content.preflight`; here is what they say to a user.
+    The checks are in `content.preflight`, the repairs in `content.repairs`; here are their texts.
     """
 
     _inherit = "directmail.template"
 
     def check_content(self, values):
-        """Return what speaks against content that is not saved yet.
+        """Return the findings about unsaved content.
 
-        :param dict values: of fields of the form; `body` is what stands in the editor at the
-            moment, `body_html` what was made of it last, for its size
-        :return: list of dictionaries: code, level, title, why, details, fix, fix_label
+        :param dict values: values of the form's fields; `body` is the editor's current HTML,
+            `body_html` the inlined body of the last saving, which determines the mail's size
+        :return: [{code, level, title, why, details, fix, fix_label}]
+        :rtype: list[dict]
         """
         draft = self._make_draft(values)
         compiled = draft._compile_content(values.get("body") or values.get("body_html"))
@@ -34,12 +36,13 @@ class DirectmailTemplate(models.Model):
         return draft._find(compiled, values.get("body"), wire_text)
 
     def repair_content(self, values, fix):
-        """Mend one thing in content that is not saved yet.
+        """Apply a repair to unsaved content.
 
         :param dict values: as in `check_content`, with `body_arch`
-        :param str fix: what `check_content` offered
-        :return: {field: new value} of what changed
-        :raise UserError: for anything that is never offered
+        :param str fix: a `fix` of `check_content`, a key of `content.repairs.REPAIRS`
+        :return: {field: new value} of the fields that changed
+        :rtype: dict
+        :raise UserError: for an unknown repair
         """
         if fix not in REPAIRS:
             raise UserError(self.env._("This can't be fixed automatically."))
@@ -62,6 +65,9 @@ class DirectmailTemplate(models.Model):
     def _make_draft(self, values):
         """Return an unsaved template with content from the form.
 
+        Its `content_user_id` is the current user if the content differs from the saved one.
+
+        :param dict values: as in `check_content`
         :raise AccessError: for an account that the user may not read
         """
         vals = {name: values[name] for name in _DRAFT_FIELDS if name in values}
@@ -71,11 +77,13 @@ class DirectmailTemplate(models.Model):
         return self.new(vals, origin=self or None)
 
     def _find(self, compiled, body=None, wire_text=""):
-        """Return what `check_content` describes, for compiled content of this template.
+        """Return findings, as `check_content`, for compiled content of this template.
 
-        :param body: what was compiled; None for the inlined body
-        :param wire_text: what is submitted, if it is not the compiled text
+        :param compiled: a `content.placeholders.Compiled`
+        :param body: the HTML that was compiled; `body_html` by default
+        :param wire_text: the text to submit, if it is not `compiled.text`
         """
+        # sudo(): a company's contact may be hidden from its users by record rules.
         company = (self.account_id.company_id or self.env.company).partner_id.sudo()
         findings = preflight.check(
             preflight.Mail(
@@ -105,7 +113,11 @@ class DirectmailTemplate(models.Model):
         return [self._describe(found) for found in by_code.values()]
 
     def _describe(self, findings):
-        """Return findings of one rule as one thing for a user to read."""
+        """Return findings with one code and level as one dict for the form.
+
+        :param findings: list of `content.preflight.Finding`
+        :rtype: dict
+        """
         code, level, fix = findings[0].code, findings[0].level, findings[0].fix
         title, why = self._get_explanations()[code]
         details = [finding.detail for finding in findings if finding.detail]
@@ -127,7 +139,10 @@ class DirectmailTemplate(models.Model):
         }
 
     def _get_phrases(self):
-        """Return what repairs insert, in the language of whoever writes."""
+        """Return the texts that repairs insert, in the current user's language.
+
+        :rtype: content.repairs.Phrases
+        """
         company = self.account_id.company_id or self.env.company
         address = " ".join(company.partner_id.sudo()._display_address(True).split("\n"))
         return Phrases(
@@ -156,7 +171,7 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _get_explanations(self):
-        """Return {rule: (what it found, why DirectMail or a reader cares)}."""
+        """Return {code of a finding: (title, reason and what to do)}."""
         return {
             **self._explain_form(),
             **self._explain_placeholders(),

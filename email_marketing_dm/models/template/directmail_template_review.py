@@ -13,16 +13,18 @@ from ...directmail.errors import DirectMailError, is_not_allowed
 
 _logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_review"
-# Reading a template's text takes a call each, so it is done for those that are being sent.
+# `_compare` takes a call for each template, so `_follow` calls it this often, and only for
+# templates of tasks that are pending, sending or paused.
 COMPARE_EVERY = timedelta(minutes=55)
-# What DirectMail said, and the number of each template's submission when it was asked.
+#: DirectMail's list of templates: rows is {template id at DirectMail: `TemplateRow`}, submissions
+#: is {id: `submission`} of our templates when DirectMail was asked.
 Listing = namedtuple("Listing", "rows submissions")
 
 
 class DirectmailTemplate(models.Model):
-    """Following the review: only people at Alibaba Cloud decide, so all that remains is to ask.
+    """Review of templates, and changes made in DirectMail's console.
 
-    And staying in step with what is changed or deleted in DirectMail's own console.
+    DirectMail's reviewers decide, and nothing reports their decision, so DirectMail is polled.
     """
 
     _inherit = "directmail.template"
@@ -55,10 +57,10 @@ class DirectmailTemplate(models.Model):
     # === ACTIONS === #
 
     def action_check_review(self):
-        """Ask DirectMail now instead of waiting for the next check.
+        """Poll DirectMail for the accounts of these templates now; compare approved templates.
 
         :raise AccessError: for a template that the user may not change
-        :raise UserError: if DirectMail can't be asked
+        :raise UserError: if DirectMail can't be called
         """
         self.check_access("write")
         for account in self.account_id:
@@ -72,7 +74,7 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _cron_review(self):
-        """Ask about the templates of every account, one paged call each."""
+        """Poll the templates of every active account, by one paged listing each."""
         accounts = self.env["directmail.account"].search([("state", "=", "active")])
         accounts = accounts.filtered(lambda account: self._get_followed(account))
         self.env["ir.cron"]._commit_progress(remaining=len(accounts))
@@ -80,7 +82,8 @@ class DirectmailTemplate(models.Model):
             if account._is_armed():
                 try:
                     listing = self._ask(account)
-                    # Whatever users changed meanwhile must be seen before it is written over.
+                    # Commit and invalidate: `_take_over` must see what users changed during the
+                    # call to DirectMail.
                     self.env["ir.cron"]._commit_progress()
                     self.env.invalidate_all()
                     retrying(partial(self._take_over, account, listing), self.env)
@@ -92,7 +95,7 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _get_followed(self, account):
-        """Return the templates that DirectMail has, archived ones too."""
+        """Return the account's templates with a `remote_ref`, also archived, as sudo records."""
         return (
             self.sudo()
             .with_context(active_test=False)
@@ -104,7 +107,7 @@ class DirectmailTemplate(models.Model):
         """Return DirectMail's list of the account's templates.
 
         :rtype: Listing
-        :raise UserError: if DirectMail can't be asked
+        :raise UserError: if DirectMail can't be called
         """
         submissions = {template.id: template.submission for template in self._get_followed(account)}
         rows = account._call(lambda client: list(client.list_templates()))
@@ -112,22 +115,25 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _take_over(self, account, listing):
-        """Bring the account's templates in step with a listing."""
-        # Every needless write of the account could collide with its sender's or a user's.
+        """Update the account's templates from a listing.
+
+        :param Listing listing: of `_ask`
+        """
+        # Write only a change: a write may conflict with the sending loop or a user.
         if account.template_count != len(listing.rows):
             account.sudo().template_count = len(listing.rows)
         followed = self._get_followed(account)
         for template in followed:
-            # Submitted after the question: the answer is about an older text.
+            # A template submitted after `_ask` is skipped: the listing is about its older text.
             if listing.submissions.get(template.id) == template.submission:
                 template = template.with_context(lang=template.user_id.lang)
                 template._follow(listing.rows.get(template.remote_ref))
         followed._schedule_review_check()
 
     def _follow(self, row):
-        """Take over what DirectMail says about this template.
+        """Update the template from its row in DirectMail's listing.
 
-        :param row: a `directmail.client.TemplateRow`, or None if DirectMail has it no longer
+        :param row: a `directmail.client.TemplateRow`; None if DirectMail no longer has the template
         """
         self.ensure_one()
         now = fields.Datetime.now()
@@ -149,7 +155,10 @@ class DirectmailTemplate(models.Model):
             self.checked_at = now
 
     def _decide(self, row):
-        """Take over the decision of DirectMail's reviewers, and tell who waits for it."""
+        """Write the reviewers' decision; notify the owner and the pending tasks.
+
+        :param row: a `directmail.client.TemplateRow` with status "approved" or "rejected"
+        """
         now = fields.Datetime.now()
         self.write(
             {
@@ -174,16 +183,19 @@ class DirectmailTemplate(models.Model):
         waiting._on_review(self)
 
     def _lapse(self, reason, difference=""):
-        """Note that DirectMail has the template no longer, or another text in its place.
+        """Record that DirectMail no longer has the template as it was approved.
 
-        It is never made again without being asked: somebody may have had a reason.
+        An approved template becomes "lapsed"; one in review too if mails with it are out, else it
+        becomes a draft. It is not submitted again by itself: it may have been deleted for a reason.
+        Except for "freed", the owner is notified, and tasks that use it are paused.
 
-        :param reason: a value of `lapse_reason`
+        :param str reason: a value of `lapse_reason`
         :param Markup difference: of `_get_difference`, for the message to the owner
-        :return: what is the matter, in a sentence
+        :return: explanation for users
         :rtype: str
         """
         self.ensure_one()
+        # sudo(): the guarded fields follow what DirectMail says, whoever's action found out.
         template = self.sudo()
         state = {"approved": "lapsed", "in_review": "lapsed" if self._is_used() else "draft"}
         vals = {
@@ -203,7 +215,7 @@ class DirectmailTemplate(models.Model):
         return message
 
     def _explain_state(self):
-        """Say why an email task can't go out with this template, and what to do about it."""
+        """Return why an email task can't be sent with this template, and what to do about it."""
         self.ensure_one()
         if self.state == "in_review":
             return self.env._("DirectMail is reviewing the template.")
@@ -234,7 +246,7 @@ class DirectmailTemplate(models.Model):
         }[self.lapse_reason]
 
     def _get_tasks(self, *states):
-        """Return everybody's email tasks that use this template and are in one of the states."""
+        """Return all users' tasks with these templates in one of the states, as sudo records."""
         return (
             self.env["directmail.task"]
             .sudo()
@@ -242,10 +254,10 @@ class DirectmailTemplate(models.Model):
             .search([("template_id", "in", self.ids), ("state", "in", states)])
         )
 
-    # === TELLING PEOPLE === #
+    # === MESSAGES === #
 
     def _post_note(self, text, more=""):
-        """Write a note below the template; ``more`` is HTML behind the text."""
+        """Post a note in the chatter; ``more`` is HTML appended to the text."""
         self.message_post(body=Markup("<p>%s</p>%s") % (text, more), subtype_xmlid="mail.mt_note")
 
     def _tell_owner(self, text, more=""):
@@ -254,7 +266,7 @@ class DirectmailTemplate(models.Model):
             partner_ids=self.user_id.partner_id.ids,
             subtype_xmlid="mail.mt_note",
         )
-        # For who is looking at Odoo at this moment.
+        # Shown at once if the owner has Odoo open.
         self.user_id._bus_send(
             "simple_notification",
             {
@@ -275,16 +287,17 @@ class DirectmailTemplate(models.Model):
         )
 
     def _close_activities(self):
-        """Take back what was asked of the owner: it is done."""
+        """Remove the activities of `_remind_owner`."""
+        # sudo(): they belong to the owner; the caller may be another user who may write.
         self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
 
-    # === WHEN TO ASK AGAIN === #
+    # === SCHEDULE OF POLLING === #
 
     def _schedule_review_check(self):
-        """Ask again when an answer is likely to matter.
+        """Trigger the next `_cron_review` of templates in review.
 
-        Every minute for the first ten, then every five while an email task waits and once at that
-        task's time. Otherwise the cron's own hour is soon enough.
+        In a minute until ten minutes after the submission, then in five minutes while an email task
+        is pending, and at each pending task's `scheduled_at`. Else the cron's hourly run is enough.
         """
         now = fields.Datetime.now()
         soon, fixed = set(), set()
@@ -304,15 +317,16 @@ class DirectmailTemplate(models.Model):
             .search([("cron_id", "=", cron.id), ("call_at", ">", now)])
             .mapped("call_at")
         )
-        # One check that is planned already leads to the next: each "Check now" would add a series.
+        # Skip a trigger if an earlier one is planned: that run calls this method again. Otherwise
+        # each press of *Check now* would start another series of triggers.
         times = fixed - set(planned)
         if soon and not any(moment <= min(soon) for moment in planned):
             times.add(min(soon))
         if times:
             cron._trigger(list(times))
 
-    # === PLACE AT DIRECTMAIL === #
-    # Archiving and deleting, which give a template's place at DirectMail back.
+    # === SLOT AT DIRECTMAIL === #
+    # Archiving and deleting both free one of DirectMail's 100 template slots.
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):
@@ -334,9 +348,9 @@ class DirectmailTemplate(models.Model):
         return super().unlink()
 
     def _check_archivable(self):
-        """Refuse to archive what an email task still needs.
+        """Refuse to archive templates of tasks that are pending, sending or paused.
 
-        :raise UserError: naming the tasks
+        :raise UserError: with the names of the tasks
         """
         self._check_not_needed(
             self._get_tasks("pending", "sending", "paused"),
@@ -344,15 +358,16 @@ class DirectmailTemplate(models.Model):
         )
 
     def _give_back_places(self):
-        """Have the job delete these archived templates at DirectMail, soon."""
+        """Trigger `_cron_review`, which deletes archived templates at DirectMail."""
         if any(self.mapped("remote_ref")):
             self.env.ref("email_marketing_dm.ir_cron_directmail_review").sudo()._trigger()
 
     def _check_not_needed(self, tasks, advice):
-        """Refuse to give up templates that email tasks need.
+        """Refuse to archive or delete templates that tasks use.
 
-        :param advice: what to do instead, a sentence
-        :raise UserError: with the names of the tasks
+        :param tasks: the `directmail.task` records that use them
+        :param str advice: a sentence with what to do instead
+        :raise UserError: with the names of the tasks, if there are any
         """
         if tasks:
             states = dict(tasks._fields["state"]._description_selection(self.env))
@@ -365,13 +380,14 @@ class DirectmailTemplate(models.Model):
             )
 
     def _free_place(self, client):
-        """Delete the template at DirectMail; here it stays, to be submitted again.
+        """Delete the template at DirectMail to free its slot; here it lapses with reason "freed".
 
-        In a transaction of its own: what becomes of the one that needs the place must not undo the
-        reason why the template is gone. All is written before the call, so that nothing is left
-        that could fail after it.
+        In a transaction of its own: if the caller's transaction fails later, the lapse must stay,
+        because DirectMail's deletion can't be rolled back. The lapse is flushed before the call, so
+        that only the commit can fail after it.
 
-        :return: whether the place is free; not if somebody is changing the template
+        :param client: a `directmail.client.DirectMailClient`
+        :return: whether the slot was freed; False if the template is locked or was changed
         :rtype: bool
         """
         self.ensure_one()
@@ -389,9 +405,12 @@ class DirectmailTemplate(models.Model):
 
 
 def _delete_all_remote(remote_refs, client, is_optional=False):
-    """Delete templates at DirectMail; those that are gone already are as good.
+    """Delete templates at DirectMail; ids that do not exist there are ignored.
 
-    :param is_optional: leave them there where the account may not delete templates
+    :param list remote_refs: ids at DirectMail
+    :param client: a `directmail.client.DirectMailClient`
+    :param bool is_optional: log and return if the account may not delete templates
+    :raise DirectMailError: if DirectMail refuses a deletion
     """
     for remote_ref in remote_refs:
         try:

@@ -12,10 +12,10 @@ _logger = logging.getLogger(__name__)
 
 
 class DirectmailTemplate(models.Model):
-    """What DirectMail made of a submitted text, and whether it still has it.
+    """Comparison of a template with the text that DirectMail stores.
 
-    A service that stores HTML may change line ends, entities or the order of attributes. So its own
-    text, read back right after the submission, is what later readings are compared with.
+    A service that stores HTML may change line ends, entities or the order of attributes. So the
+    text read back after the submission (`stored_text`) is the reference for later comparisons.
     """
 
     _inherit = "directmail.template"
@@ -28,9 +28,9 @@ class DirectmailTemplate(models.Model):
     # === BUSINESS === #
 
     def _take_reference(self):
-        """Read the template back while it is in review; what DirectMail has is the reference.
+        """Read the template back while it is in review, and store it as the reference.
 
-        Where that fails, the next listing tries again.
+        If that fails, `_follow` tries again with the next listing.
         """
         self.ensure_one()
         try:
@@ -41,11 +41,15 @@ class DirectmailTemplate(models.Model):
         if remote is None or remote.status not in ("in_review", "approved"):
             return
         if remote.status == "approved" and not self._is_submitted(remote):
-            return  # `_compare` says so, with the difference
+            return  # `_compare` reports the difference
         self._keep_reference(remote)
 
     def _keep_reference(self, remote):
-        """Keep a `directmail.records.Template` as what later readings are compared with."""
+        """Store DirectMail's text as the reference; note if it differs from the submitted text.
+
+        :param remote: a `directmail.records.Template`
+        """
+        # sudo(): the fields are guarded; they hold what DirectMail has.
         self.sudo().write({"stored_subject": remote.subject, "stored_text": remote.text})
         if not self._is_submitted(remote):
             self._post_note(
@@ -54,18 +58,18 @@ class DirectmailTemplate(models.Model):
             )
 
     def _is_submitted(self, remote):
-        """Tell whether a template at DirectMail is the mail that was submitted."""
+        """Return whether a `directmail.records.Template` has the submitted subject and text."""
         return _same_subject(remote.subject, self.submitted_subject) and is_same(
             remote.text, self.submitted_text or ""
         )
 
     def _compare(self):
-        """Read the template back: what goes out must be what was approved.
+        """Read the template back; let it lapse unless it is approved and equals the reference.
 
-        Nothing is compared where mails carry their text themselves (*body* mode).
+        Does nothing if `content_mode` is "body": mails then contain the approved text themselves.
 
-        :return: why it is not, in a sentence; False if all is well
-        :raise UserError: if DirectMail can't be asked
+        :return: explanation of the lapse; False if the template is unchanged
+        :raise UserError: if DirectMail can't be called
         """
         self.ensure_one()
         if self.account_id.content_mode == "body":
@@ -89,9 +93,9 @@ class DirectmailTemplate(models.Model):
         )
 
     def _read_difference(self):
-        """Return what somebody changed in DirectMail's console, as `_get_difference`.
+        """Return the difference to DirectMail's current text, as `_get_difference`.
 
-        Empty where DirectMail can't be asked: the difference is for information only.
+        Empty if DirectMail can't be called: the difference is for information only.
         """
         try:
             remote = self.account_id._call(lambda client: describe(client, self.remote_ref))
@@ -100,7 +104,7 @@ class DirectmailTemplate(models.Model):
         return self._get_difference(remote) if remote else Markup()
 
     def _get_difference(self, remote):
-        """Return what differs between the approved text and a template at DirectMail.
+        """Return the difference between the reference (or submitted) text and DirectMail's.
 
         :param remote: a `directmail.records.Template`
         :return: HTML for a message, empty if nothing differs
@@ -116,7 +120,7 @@ class DirectmailTemplate(models.Model):
 
 
 def describe(client, remote_ref):
-    """Return DirectMail's `directmail.records.Template`, or None if it has it no longer."""
+    """Return DirectMail's `directmail.records.Template`; None if DirectMail does not have it."""
     try:
         return client.describe_template(remote_ref)
     except DirectMailError as error:

@@ -16,26 +16,28 @@ from .directmail_template import SPECIAL_LINKS
 from .directmail_template_stored import describe
 
 PIXEL = '<img src="%s/directmail/open/{%s}" width="1" height="1" alt="">'
+# Length of a link's title.
 TITLE_MAX = 100
+# Number of links that are tracked in one mail; further links stay as they are.
 LINKS_MAX = 100
 
 
 class DirectmailTemplate(models.Model):
-    """Handing a template to DirectMail, and what may change while it is there."""
+    """Submission of a template to DirectMail, and its tracked links."""
 
     _inherit = "directmail.template"
     _guarded_fields = frozenset(("submitted_links",))
 
-    # Tells an answer about this text from one about an older text.
+    # Number of submissions: `_take_over` ignores listings from before the last one.
     submission = fields.Integer(readonly=True, copy=False)
     submitted_by_id = fields.Many2one("res.users", "Submitted by", readonly=True, copy=False)
-    # [{"url": "https://…", "title": "…"}] by their numbers in the submitted text.
+    # [{"url": "https://...", "title": "..."}]; the index is the link's number in `submitted_text`.
     submitted_links = fields.Json(readonly=True, copy=False)
 
     # === ACTIONS === #
 
     def action_submit(self):
-        """Hand the template to DirectMail for review."""
+        """Submit the templates to DirectMail for review."""
         for template in self:
             template.check_access("write")
             if template.state not in ("draft", "rejected", "lapsed"):
@@ -44,7 +46,10 @@ class DirectmailTemplate(models.Model):
         return True
 
     def action_edit(self):
-        """Make the content editable: take it back from review, or make a new version."""
+        """Make the content editable: take it back from review, or open a copy.
+
+        An approved or lapsed template, or one with mails out, is copied (`origin_id`).
+        """
         self.ensure_one()
         self.check_access("read")
         if self.state in ("approved", "lapsed") or self._is_used():
@@ -64,11 +69,13 @@ class DirectmailTemplate(models.Model):
     # === BUSINESS === #
 
     def _take_back(self):
-        """Make a template in review a draft; what DirectMail decides until then is ignored."""
+        """Set a template in review back to draft; `_follow` then ignores DirectMail's decision."""
+        # sudo(): `action_edit` has checked that the user may write; `state` is guarded.
         self.sudo().write({"state": "draft", "review_comment": False})
 
     def _is_used(self):
-        """Tell whether mails with this content are out: their online view shows it."""
+        """Return whether a planned task uses the template: the mails' online view shows it."""
+        # sudo(): tasks of all users count; only whether there is one is told.
         return bool(
             self.env["directmail.task"]
             .sudo()
@@ -77,9 +84,10 @@ class DirectmailTemplate(models.Model):
         )
 
     def _check_editable(self, vals):
-        """Refuse to change content that DirectMail has, or that was sent.
+        """Refuse to change content that DirectMail has or that was sent, or to move it.
 
-        :raise UserError: which says what to press instead
+        :param dict vals: the new values; `account_id` can't change while DirectMail has a copy
+        :raise UserError: with what to do instead
         """
         self.ensure_one()
         if self.state in ("in_review", "approved", "lapsed") or self._is_used():
@@ -144,12 +152,13 @@ class DirectmailTemplate(models.Model):
         self._schedule_review_check()
 
     def _get_submitted_vals(self):
-        """Return what DirectMail is to get, as values of the fields that keep it.
+        """Return the content to submit, as values of the fields that store it.
 
-        :raise UserError: with every finding that stands against a submission, a line each
+        :rtype: dict
+        :raise UserError: with all findings of level ERROR, a line each
         """
         if self.state == "lapsed":
-            # Word for word what was approved, and what the online view of sent mails shows.
+            # Exactly the approved text, because the online view of sent mails shows it.
             return {
                 name: self[name] for name in ("submitted_subject", "submitted_text", "variables")
             }
@@ -162,14 +171,16 @@ class DirectmailTemplate(models.Model):
         }
 
     def _push(self, client, *content, replace=False):
-        """Have DirectMail review this content; return its id there.
+        """Create or modify the template at DirectMail; return its id there.
 
-        Looks first: after an answer that got lost, or a user's transaction that failed, the
-        template is there already. A second one would be reviewed twice and take two places.
+        First looks for the template among DirectMail's: it exists if an answer got lost or the
+        transaction of an earlier submission failed. A second one would be reviewed and use a slot
+        as well.
 
+        :param client: a `directmail.client.DirectMailClient`
         :param content: name, subject, sender name and text
-        :param replace: have a template with the same subject and text replaced: DirectMail does
-            not tell its sender name, which is another one
+        :param bool replace: modify a template even if it has the same subject and text, because the
+            sender name has changed, which DirectMail does not return
         :rtype: str
         :raise DirectMailError: if DirectMail refuses, or it stays unknown whether it has it
         """
@@ -190,13 +201,14 @@ class DirectmailTemplate(models.Model):
                     return row.template_id
                 return self._create_remote(client, content)
             except DirectMailError as error:
-                # "Duplicate": another submission of the same template was quicker.
+                # "duplicate": a concurrent submission created the template. After it, and after a
+                # lost answer, look again; if the content is not there, raise this error.
                 if not error.sent_unknown and error.kind != "duplicate":
                     raise
                 lost = error
 
     def _create_remote(self, client, content):
-        """Create the template at DirectMail, making room for it if all places are taken."""
+        """Create the template at DirectMail; if all slots are taken, free one first."""
         try:
             return client.create_template(*content, in_body=self.account_id.template_in_body)
         except DirectMailError as error:
@@ -206,9 +218,9 @@ class DirectmailTemplate(models.Model):
         return client.create_template(*content, in_body=self.account_id.template_in_body)
 
     def _find_row(self, rows):
-        """Return the row of this template among DirectMail's, or None.
+        """Return the row of this template in DirectMail's list, or None.
 
-        Known by its id, else by the end of its name, which nothing here changes.
+        Matched by `remote_ref`, else by `_get_name_suffix`, which never changes.
 
         :param rows: iterable of `directmail.client.TemplateRow`
         """
@@ -220,9 +232,10 @@ class DirectmailTemplate(models.Model):
         )
 
     def _get_remote_name(self):
-        """Return the name at DirectMail: at most 30 characters, unique there, readable."""
+        """Return the name at DirectMail: at most TEMPLATE_NAME_MAX characters, unique there."""
         suffix = self._get_name_suffix()
-        # Not everybody's systems hold what lies beyond the basic plane, such as emoji.
+        # Without characters beyond the Basic Multilingual Plane, such as emoji: some systems can't
+        # store them.
         name = "".join(char for char in self.name if char.isprintable() and ord(char) < 0x10000)
         return cut_units(name, const.TEMPLATE_NAME_MAX - len(suffix)).strip() + suffix
 
@@ -230,29 +243,30 @@ class DirectmailTemplate(models.Model):
         return f"-{self.id}-{get_database_uuid(self.env)[:6]}"
 
     # === LINKS AND PIXEL === #
-    # Our own links and pixel in what is submitted. A task can only switch recording off.
+    # Tracked links and the pixel are part of every submitted text, because it is approved as it
+    # is. `track_opens` and `track_clicks` of a task only switch recording off.
 
     def _get_tracked_links(self):
-        """Return {address as written: path} of the links that are followed by way of us."""
+        """Return {href in the body: path of the redirect on this server} of the tracked links."""
         return {
             link["href"]: f"/directmail/click/{self._origin.id}/{number}/"
             for number, link in enumerate(self._find_links())
         }
 
     def _get_submitted_links(self):
-        """Return url and title of the links by their numbers in the text, as it is submitted."""
+        """Return url and title of the tracked links, as stored in `submitted_links`."""
         return [{"url": link["url"], "title": link["title"]} for link in self._find_links()]
 
     def _add_pixel(self, compiled):
-        """Return compiled content with the picture by which opens are recorded."""
+        """Return compiled content with the tracking pixel at the end of its body."""
         pixel = PIXEL % (self._get_public_url(), TOKEN)
         text, end, rest = compiled.text.rpartition("</body>")
         return replace(compiled, text=text + pixel + end + rest if end else compiled.text + pixel)
 
     def _find_links(self):
-        """Return the links of the body that are followed by way of us, each address once.
+        """Return the links of `body_html` to track, each address once, at most LINKS_MAX.
 
-        :return: dicts with href (as written), url (absolute) and title
+        :return: [{"href": as written, "url": absolute, "title": text}]
         :rtype: list[dict]
         """
         self.ensure_one()
@@ -260,7 +274,7 @@ class DirectmailTemplate(models.Model):
             return []
         base = (self.account_id.public_url or "").rstrip("/")
         root = html.fromstring(f"<div>{self.body_html}</div>")
-        # An address that is a picture too must stay what it is.
+        # An address that is also a picture's `src` can't be replaced by a redirect.
         pictures = {node.get("src", "").strip() for node in root.iter("img")}
         links = {}
         for node in _iter_links(root):
@@ -272,16 +286,16 @@ class DirectmailTemplate(models.Model):
                 url = base + href
             elif href.lower().startswith(("http://", "https://")):
                 url = href
-            else:  # mail, phone, places within the mail
+            else:  # mailto:, tel:, anchors
                 continue
             links[href] = {"href": href, "url": url, "title": _title(node) or url}
         return list(links.values())[:LINKS_MAX]
 
 
 def _has_content(remote, content):
-    """Tell whether DirectMail has this content and reviews it, or approved it already.
+    """Return whether DirectMail has this subject and text, in review or approved.
 
-    Its sender name is not looked at: "TemplateNickName" of DescTemplate is deprecated and may be
+    The sender name is not compared: "TemplateNickName" of DescTemplate is deprecated and may be
     empty.
 
     :param remote: a `directmail.records.Template`
@@ -296,9 +310,9 @@ def _has_content(remote, content):
 
 
 def _iter_links(root):
-    """Iterate over the links of a mail in its order, those for Outlook only included.
+    """Iterate over the links of a mail in order, with links in Outlook's conditional comments.
 
-    A button for Outlook and its twin for all others have the same address, so they are one link.
+    A button has one link for Outlook and one for other programs, with the same address.
     """
     for node in root.iter():
         if node.tag is etree.Comment:
@@ -309,7 +323,7 @@ def _iter_links(root):
 
 
 def _title(node):
-    """Return what a link is called: its text, else that of its picture."""
+    """Return the title of a link: its text, else the alt text of its picture."""
     words = etree.tostring(node, method="text", encoding="unicode", with_tail=False).split()
     alt = next((image.get("alt") for image in node.iter("img") if image.get("alt")), "")
     return (" ".join(words) or alt).strip()[:TITLE_MAX]

@@ -6,7 +6,10 @@ from ...content.outlook import shield, unshield
 
 
 class MailBody(fields.Html):
-    """The HTML of a mail. Unlike in Odoo's own field, what only Outlook reads survives."""
+    """Html field that keeps markup for Outlook, which Odoo's sanitizer would remove.
+
+    This is: "o:" elements, and conditional comments before the first element.
+    """
 
     def _convert(self, value, record, validate):
         if not value or not validate:
