@@ -8,7 +8,7 @@ MODULE = "email_marketing_dm"
 
 
 class BaseModuleUninstall(models.TransientModel):
-    """Says what is lost with the addon, above all who has unsubscribed, and how to keep it."""
+    """Warn in the uninstall dialog which data is lost; offer to keep opt-outs on the blacklist."""
 
     _inherit = "base.module.uninstall"
 
@@ -27,7 +27,7 @@ class BaseModuleUninstall(models.TransientModel):
     def _compute_directmail_lost(self):
         for wizard in self:
             wizard.directmail_is_lost = MODULE in wizard._get_modules().mapped("name")
-            # Counted for all companies: all of them lose the addon.
+            # Of all companies, because the addon is uninstalled for all of them.
             [(optouts, plain)] = self.env.execute_query(
                 SQL(
                     """SELECT count(*), count(DISTINCT lower(btrim(email)))
@@ -42,13 +42,13 @@ class BaseModuleUninstall(models.TransientModel):
             ].sudo().search_count([("state", "in", ("pending", "sending", "paused"))])
 
     def action_uninstall(self):
-        """Override: keep those who have unsubscribed on Odoo's blacklist first, if that is wished.
+        """Override: if chosen, put the addresses of opt-outs on Odoo's blacklist first.
 
-        :raise AccessError: for whoever may not uninstall apps
+        :raise AccessError: if the user may not uninstall apps
         """
         if self.directmail_is_lost and self.directmail_blacklist:
             if not self.env.user.has_group("base.group_system"):
                 raise AccessError(self.env._("Only administrators may uninstall apps."))
-            # The rights to uninstall were checked above: they go further than this.
+            # sudo(): `base.group_system` was checked above, and may uninstall the addon anyway.
             self.env["directmail.optout"].sudo()._put_on_blacklist(SQL("TRUE"))
         return super().action_uninstall()

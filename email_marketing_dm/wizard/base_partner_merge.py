@@ -1,7 +1,7 @@
 from odoo import api, models
 from odoo.tools import SQL
 
-#: what contacts are in, each once: the model of their rows, and the field that says in what
+#: (model with a row per contact, field of the record that has each contact once)
 ONCE_EACH = (
     ("directmail.audience.member", "audience_id"),
     ("directmail.rfm.score", "rfm_model_id"),
@@ -10,16 +10,16 @@ ONCE_EACH = (
 
 
 class BasePartnerMergeAutomaticWizard(models.TransientModel):
-    """A merged contact stays in everything that one of its contacts was in."""
+    """Keep a merged contact in all audiences, RFM and AIPL models that had one of the contacts."""
 
     _inherit = "base.partner.merge.automatic.wizard"
 
     @api.model
     def _update_foreign_keys(self, src_partners, dst_partner):
-        """Override: take out second rows of one audience or model, and move chosen records.
+        """Override: delete duplicate rows of ONCE_EACH first, and move `directmail.audience.pick`.
 
-        Where one row can't be moved because there would be two, Odoo deletes all rows of the merged
-        contacts: also in the audience of an *Except*, whose people would get the mail.
+        If moving one row violates a unique index, Odoo deletes all rows of the merged contacts in
+        the table. They would then be missing in an excluded audience, and the person be mailed.
         """
         for model_name, owner_field in ONCE_EACH:
             self.env.execute_query(
@@ -37,5 +37,6 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
                     kept=dst_partner.id,
                 )
             )
+        # sudo(): the merge concerns the picks of all users; `super()` moves rows of all, too.
         self.env["directmail.audience.pick"].sudo()._move(src_partners, dst_partner)
         return super()._update_foreign_keys(src_partners, dst_partner)

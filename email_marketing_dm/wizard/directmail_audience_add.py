@@ -2,12 +2,12 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-#: how many records a page of a list shows, and how many the web client names at most
+#: Records on one page of a list view; maximal number of `active_ids` that the web client sends.
 PAGE, SELECTED_MAX = 80, 20000
 
 
 class DirectmailAudienceAdd(models.TransientModel):
-    """*Add to audience* and *New audience* in the list of any model that a data table describes."""
+    """*Add to audience* and *New audience* in list views of models that have a data table."""
 
     _name = "directmail.audience.add"
     _description = "Add to Audience"
@@ -53,14 +53,14 @@ class DirectmailAudienceAdd(models.TransientModel):
                     " administrator to add one under Configuration › Data tables."
                 )
             )
-        # Among several, the one that leaves nothing out.
+        # Of several data tables, the one with the shortest domain: it excludes the least.
         table = tables.sorted(lambda table: len(table.sudo().domain or ""))[0]
         values["table_id"] = table.id
         selected = len(self.env.context.get("active_ids") or ())
         if selected > PAGE and selected in (
             SELECTED_MAX, self.env[model].search_count(self._get_matching())
         ):  # fmt: skip
-            # "Select all": the web client names no more than some thousands of them.
+            # The user pressed "Select all": `active_ids` may be cut off at SELECTED_MAX.
             values["whom"] = "matching"
         return values
 
@@ -80,7 +80,7 @@ class DirectmailAudienceAdd(models.TransientModel):
         self.ensure_one()
         audience = self._get_audience()
         if self.whom == "always":
-            # Read anew at each refresh, so that the list's filters stay alive.
+            # A rule with the list's domain, which each refresh evaluates again.
             filters = repr(self.env.context.get("active_domain") or [])
             audience.write({"rule_ids": [self._make_line(domain=filters)]})
         else:
@@ -111,7 +111,13 @@ class DirectmailAudienceAdd(models.TransientModel):
         )
 
     def _pick(self, audience):
-        """List the records in the audience's last line, if that is such a list, or a new one."""
+        """Add the records to the audience's last rule, if it is a list of picks, or to a new one.
+
+        The last rule is used if its kind is "list", its operator "or" and its table the same.
+
+        :param audience: a `directmail.audience` that the user may write
+        :raise UserError: if there is no record to add
+        """
         line = audience.rule_ids.sorted("sequence")[-1:]
         if not (line.kind == "list" and line.operator == "or" and line.table_id == self.table_id):
             audience.write({"rule_ids": [self._make_line(kind="list")]})
@@ -121,9 +127,11 @@ class DirectmailAudienceAdd(models.TransientModel):
             picked = records._search(self._get_matching()).select()
         else:
             ids = self.env.context.get("active_ids") or []
-            # Only what the user may read: a list must not be a way to name what is hidden.
+            # `_search` applies the user's rights: ids of hidden records can't be picked.
             found = records.with_context(active_test=False)._search([("id", "in", ids)])
             picked = found.select()
+        # sudo(): users may not create picks. Writing the audience was checked, and `picked` is a
+        # query with the user's rights.
         added = line.env["directmail.audience.pick"].sudo()._add(line.sudo(), picked)
         if not added and not line.pick_count:
             raise UserError(self.env._("Nothing is selected. Tick some records first."))

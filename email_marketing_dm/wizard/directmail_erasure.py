@@ -9,7 +9,7 @@ from ..engine.privacy import People
 
 
 class DirectmailErasure(models.TransientModel):
-    """Hands over or forgets what the companies one works in know about some contacts."""
+    """Export or erase email marketing data of contacts, in the user's selected companies."""
 
     _name = "directmail.erasure"
     _description = "Email Marketing Data of Contacts"
@@ -35,7 +35,7 @@ class DirectmailErasure(models.TransientModel):
 
     @api.depends_context("allowed_company_ids")
     def _compute_companies(self):
-        # Only whether there are others, and nothing that they know about anybody.
+        # sudo(): only whether there are further companies is told, and none of their data.
         everywhere = self.env["res.company"].sudo().search_count([])
         self.company_names = format_list(self.env, self.env.companies.mapped("name"))
         self.has_other_companies = everywhere > len(self.env.companies)
@@ -49,16 +49,16 @@ class DirectmailErasure(models.TransientModel):
             wizard.optout_count = len(people.optouts())
 
     def action_export(self):
-        """Make a file of everything that is known about these contacts."""
+        """Write all data about these contacts to `file`, as JSON."""
         self.ensure_one()
         content = json.dumps(self._get_people().export(), ensure_ascii=False, indent=2)
         self.file = base64.b64encode(content.encode())
         return self._reopen()
 
     def action_erase(self):
-        """Forget these contacts; the figures of email tasks stay as they are.
+        """Erase all data about these contacts; counters of email tasks stay as they are.
 
-        :raise UserError: if an email task is about to mail one of them
+        :raise UserError: if a mail to one of them is waiting or being sent
         """
         self.ensure_one()
         people = self._get_people()
@@ -76,7 +76,10 @@ class DirectmailErasure(models.TransientModel):
         return self._reopen()
 
     def _get_people(self):
-        """:rtype: engine.privacy.People"""
+        """Return the contacts as `engine.privacy.People`, after checking that they are readable.
+
+        :raise AccessError: for a contact that the user may not read
+        """
         self.partner_ids.check_access("read")
         return People(self.partner_ids._origin, self.env.companies)
 

@@ -11,7 +11,7 @@ HISTORY_MAX = 200
 
 
 class DirectmailFatigueStatus(models.TransientModel):
-    """How much mail one contact has had lately, against each limit of the company."""
+    """Number of messages that a contact got in each span, with the company's limits."""
 
     _name = "directmail.fatigue.status"
     _description = "Mails of a Contact"
@@ -24,8 +24,9 @@ class DirectmailFatigueStatus(models.TransientModel):
 
     @api.model
     def _make(self, partner):
-        """Work out the figures of a contact in the current company.
+        """Create the status of a contact in the current company.
 
+        :param partner: a `res.partner`
         :rtype: directmail.fatigue.status
         """
         company = self.env.company
@@ -62,14 +63,20 @@ class DirectmailFatigueStatus(models.TransientModel):
         return status.with_env(self.env)
 
     def _read_history(self, partner, rules, at):
-        """Return [(moment, kind, what it was)] of the last 30 days, latest first.
+        """Return [(moment, kind, name)] of the messages of the last 30 days, latest first.
 
-        What other users sent counts, but its name is shown only to whoever may read it. What went
-        to somebody else at the same address is left out where the user may not see that person.
+        Messages of all users are included; the name is None if the user may not read the task or
+        mailing. Deliveries to other people at the same address are included only if the user may
+        see these people.
+
+        :param partner: a `res.partner`
+        :param rules: as read by `engine.fatigue_rules.read_rules`
+        :param datetime at: end of the period (naive UTC)
         """
         key = self.env["directmail.keyring"]._get_master_key()
         address = normalise(partner.email_normalized)
-        # A contact is mailed at the plain address or at the encrypted one, as each task says.
+        # A task mails a contact at the plain or the encrypted address: see `address_form`.
+        # sudo(): the key of the encrypted address is only compared.
         addresses = {(address, address and key.address_key(address))}
         if encrypted := partner.sudo().email_encrypted_key:
             addresses.add((None, encrypted))

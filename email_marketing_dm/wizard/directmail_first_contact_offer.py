@@ -4,7 +4,7 @@ from ..groups import GROUP_ADMIN
 
 
 class DirectmailFirstContactOffer(models.TransientModel):
-    """Recommends First contact before an account's first email task. Both ways lead on."""
+    """Recommend First contact before an account's first email task; the user may skip it."""
 
     _name = "directmail.first.contact.offer"
     _description = "Recommendation of First Contact"
@@ -19,11 +19,11 @@ class DirectmailFirstContactOffer(models.TransientModel):
         self.is_admin = self.env.user.has_group(GROUP_ADMIN)
 
     def action_first_contact(self):
-        """Open First contact; the task stays as it is."""
+        """Open First contact of the account; the task is not sent."""
         self.ensure_one()
         return self.account_id.action_first_contact()
 
     def action_go_on(self):
-        """Go on to send the task without it."""
+        """Continue with sending the task, without First contact."""
         self.ensure_one()
         return self.task_id.action_open_send()

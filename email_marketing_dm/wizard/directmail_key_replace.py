@@ -6,7 +6,7 @@ from ..directmail.permissions import VITAL, get_checkable
 
 
 class DirectmailKeyReplace(models.TransientModel):
-    """Replaces an account's key while email tasks go on: the new key is tried before it is used."""
+    """Replace an account's AccessKey while email tasks go on, after trying the new one."""
 
     _name = "directmail.key.replace"
     _description = "Replace the AccessKey"
@@ -17,7 +17,7 @@ class DirectmailKeyReplace(models.TransientModel):
         "directmail.account", required=True, readonly=True, ondelete="cascade"
     )
     access_key_id = fields.Char("New AccessKey ID", required=True)
-    # Pressing the button saves the form first, so secrets are sealed here too.
+    # A button saves the form first, so secrets are written encrypted (`*_sealed`) here as well.
     access_key_secret = fields.Char(
         "New AccessKey secret",
         compute="_compute_access_key_secret",
@@ -51,18 +51,18 @@ class DirectmailKeyReplace(models.TransientModel):
         key = self.env["directmail.keyring"]._get_master_key()
         for dialog in self:
             if dialog[name]:
-                # The user entered it; only the sealed field is out of reach.
+                # sudo(): the user entered the secret; the sealed field is accessible to nobody.
                 dialog.sudo()[f"{name}_sealed"] = key.encrypt(dialog[name].strip())
 
     def action_replace(self):
-        """Try the new key, then use it.
+        """Try the new key; if it works, write it to the account.
 
-        :raise UserError: why the new key can't be used; the old one stays in use
+        :raise UserError: with the reason why the new key can't be used; the old one stays in use
         """
         self.ensure_one()
         account = self.account_id
         account.check_access("write")
-        # Nothing but what this user has entered, of an account that this user may write.
+        # sudo(): reads the sealed secrets that this user entered; writing the account was checked.
         entered = self.sudo()
         if not entered.access_key_secret_sealed:
             raise UserError(self.env._("Enter the secret of the new AccessKey."))
@@ -94,10 +94,11 @@ class DirectmailKeyReplace(models.TransientModel):
         return self._tell(account)
 
     def _try(self, client):
-        """Return the `directmail.records.AccountSummary` that the new key reads.
+        """Check the new key; return the `directmail.records.AccountSummary` that it reads.
 
-        :raise UserError: the key belongs to another account, or may do less than the old one
-        :raise DirectMailError: DirectMail refuses the key
+        :param client: a `directmail.client.DirectMailClient` with the new key
+        :raise UserError: if the key belongs to another account, or may do less than the old one
+        :raise DirectMailError: if DirectMail refuses the key
         """
         account = self.account_id
         summary, addresses = client.describe_account(), list(client.list_senders())
@@ -113,7 +114,7 @@ class DirectmailKeyReplace(models.TransientModel):
         denied, _missing = account._check_actions(client, get_checkable(account._get_features()))
         before = []
         if old and denied:
-            # What the old key may not do either is nothing that the new one takes away.
+            # Actions that are denied to the old key as well are not lost.
             before, _missing = account._check_actions(old[0], denied)
         lost = [action for action in denied if action in VITAL or (old and action not in before)]
         if lost:
@@ -121,7 +122,7 @@ class DirectmailKeyReplace(models.TransientModel):
         return summary
 
     def _read_with_old_key(self):
-        """Return (client, summary, senders) by the key in use, or None where it does not work."""
+        """Return (client, summary, senders) read with the key in use; None if it does not work."""
         try:
             client = self.account_id._get_client()
             return client, client.describe_account(), list(client.list_senders())
@@ -129,10 +130,16 @@ class DirectmailKeyReplace(models.TransientModel):
             return None
 
     def _is_other_account(self, summary, addresses, old):
-        """Tell whether the new key is certainly not of the account whose key is in use.
+        """Return whether the new key certainly belongs to another DirectMail account.
 
-        DirectMail tells no account number. A sender address belongs to one account, so one in
-        common proves that it is the same. Without any, quotas can only tell that it is not.
+        DirectMail returns no account number. A sender address belongs to one account, so a common
+        one proves that the account is the same. If neither key reads a sender, different quotas
+        prove that it is another account; equal quotas prove nothing. If the old key does not work,
+        the senders stored in Odoo are compared, and no quotas.
+
+        :param summary, addresses: `AccountSummary` and senders, read with the new key
+        :param old: result of `_read_with_old_key`
+        :rtype: bool
         """
         found = {address.address.lower() for address in addresses}
         known = {email.lower() for email in self.account_id.sender_ids.mapped("email") if email}

@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 
 
 class DirectmailOptoutImport(models.TransientModel):
-    """Brings in opt-outs that another installation has exported."""
+    """Import of a CSV file of opt-outs that another installation exported."""
 
     _name = "directmail.optout.import"
     _description = "Import of Opt-outs"
@@ -24,18 +24,19 @@ class DirectmailOptoutImport(models.TransientModel):
     result = fields.Text(readonly=True)
 
     def action_import(self):
-        """Bring in the file and say what became of its rows.
+        """Import the file and write the numbers of its rows to `result`.
 
-        :raise UserError: if it is no file of opt-outs
+        :raise UserError: if the file is not a CSV file of opt-outs
         """
         self.ensure_one()
-        # Whoever may delete opt-outs may bring them in: for the own companies only, see below.
+        # Users who may delete opt-outs may import them. The sudo() below writes opt-outs of the
+        # user's own companies only (`company_ids`).
         optouts = self.env["directmail.optout"]
         optouts.check_access("unlink")
         if not self.file:
             raise UserError(self.env._("Choose the file first."))
         try:
-            # PostgreSQL stores no NUL.
+            # PostgreSQL can't store NUL characters.
             text = base64.b64decode(self.file).decode("utf-8-sig").replace("\0", "")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise UserError(

@@ -4,7 +4,7 @@ from ..directmail.permissions import FEATURES, make_policy
 
 
 class DirectmailRamPolicy(models.TransientModel):
-    """The RAM policy for the features that an account uses, to copy into RAM's console."""
+    """RAM policy for the features that an account uses, to copy into RAM's console."""
 
     _name = "directmail.ram.policy"
     _description = "RAM Policy"

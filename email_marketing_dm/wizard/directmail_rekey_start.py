@@ -8,7 +8,7 @@ from ..privacy.keys import WrongKeyError
 
 
 class DirectmailRekeyStart(models.TransientModel):
-    """The page *Master key*: which key is whose, and the way out where a key is lost."""
+    """Dialog *Master key*: fingerprints of the keys, and recomputation if the old key is lost."""
 
     _name = "directmail.rekey.start"
     _description = "Master Key"
@@ -34,9 +34,10 @@ class DirectmailRekeyStart(models.TransientModel):
 
     @api.model
     def action_open(self):
-        """Open the page with what is true at this moment."""
+        """Open the dialog with the current state of the keys."""
         self.env["directmail.account"].check_access("write")
-        # All companies share the master key: the AES keys of others are referred to as well.
+        # sudo(): writing accounts was checked above. All companies share the master key, so the
+        # dialog refers to AES keys of other companies too.
         start = self.sudo().create(self._read_state()).sudo(False)
         return {
             "type": "ir.actions.act_window",
@@ -61,7 +62,8 @@ class DirectmailRekeyStart(models.TransientModel):
         if problem and problem.kind == "mismatch" and self._find_strange_companies():
             values["problem"] += "\n" + self._explain_strange_companies()
         elif problem and problem.kind == "mismatch":
-            # All companies share the master key: their rows are counted, their AES keys asked for.
+            # sudo(): the recomputation needs the AES keys of all companies; the user works in all
+            # of them, else `_find_strange_companies` would have found one.
             aes_keys = self.env["directmail.aes.key"].sudo().search([("fingerprint", "!=", False)])
             values |= {
                 "may_start": True,
@@ -73,7 +75,7 @@ class DirectmailRekeyStart(models.TransientModel):
         return values
 
     def _find_strange_companies(self):
-        """Return the companies that a recomputation concerns and the user does not work in."""
+        """Return companies with an account or AES key in which the user does not work."""
         return (
             self.env["res.company"]
             .sudo()
@@ -107,16 +109,19 @@ class DirectmailRekeyStart(models.TransientModel):
         ]
 
     def _get_sealed_accounts(self, key):
-        """Return the accounts whose AccessKey secret a master key can't open."""
+        """Return the accounts whose AccessKey secret can't be decrypted with a master key.
+
+        :param key: a `privacy.keys.MasterKey`
+        """
         accounts = self.env["directmail.account"].sudo().with_context(active_test=False)
         sealed = accounts.search([("access_key_secret_sealed", "!=", False)])
         return sealed.filtered(lambda a: not _opens(key, a.access_key_secret_sealed))
 
     def action_start(self):
-        """Stop sending and have the keys recomputed.
+        """Stop sending and start the recomputation of address keys with this server's master key.
 
-        :raise AccessError: for an administrator of some of the companies only
-        :raise UserError: if there is nothing to do, it was not confirmed, or an AES key is wrong
+        :raise AccessError: if the user does not work in all companies concerned
+        :raise UserError: if the keys match, the box was not ticked, or an AES key is wrong
         """
         self.ensure_one()
         self.env["directmail.account"].check_access("write")
@@ -140,11 +145,16 @@ class DirectmailRekeyStart(models.TransientModel):
         return self.action_open()
 
     def action_view_unmatched(self):
-        """Open the opt-outs that can't be matched."""
+        """Open the opt-outs whose address key could not be recomputed."""
         return self.run_id.action_view_unmatched()
 
     def _seal_again(self, key):
-        """Seal the AES keys that were entered; take away what the new key can't open."""
+        """Encrypt the entered AES keys with the new master key; clear what it can't decrypt.
+
+        Accounts whose secret is cleared become drafts.
+
+        :param key: this server's `privacy.keys.MasterKey`
+        """
         for line in self.aes_ids:
             aes_key = line.aes_key_id.sudo()
             sealed = line.sudo().key_sealed
@@ -177,7 +187,7 @@ def _opens(key, sealed):
 
 
 class DirectmailRekeyCount(models.TransientModel):
-    """What a recomputation finds in one table."""
+    """Numbers of rows to recompute in one table, by what is known of the address."""
 
     _name = "directmail.rekey.count"
     _description = "Keys to Recompute"
@@ -191,7 +201,7 @@ class DirectmailRekeyCount(models.TransientModel):
 
 
 class DirectmailRekeyAes(models.TransientModel):
-    """Asks for a company's AES key, with which encrypted addresses can be recomputed."""
+    """Input of a company's AES key, to recompute the address keys of encrypted addresses."""
 
     _name = "directmail.rekey.aes"
     _description = "AES Key to Recompute With"
@@ -200,7 +210,7 @@ class DirectmailRekeyAes(models.TransientModel):
     start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
     aes_key_id = fields.Many2one("directmail.aes.key", readonly=True, ondelete="cascade")
     company_name = fields.Char(related="aes_key_id.company_id.name", related_sudo=True)
-    # Whoever presses a button saves the form first, so it must not stand there in clear either.
+    # A button saves the form first, so the key is written encrypted (`key_sealed`) here as well.
     key = fields.Char("AES key", compute="_compute_key", inverse="_inverse_key")
     key_sealed = fields.Char(groups=fields.NO_ACCESS)
 

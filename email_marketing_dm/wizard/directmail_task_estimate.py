@@ -8,7 +8,7 @@ from odoo.tools import format_datetime, formatLang
 
 
 class DirectmailTaskEstimate(models.TransientModel):
-    """What sending a task would mean: for whom, until when, at what cost. Changes nothing."""
+    """Estimate of a task: recipients, duration and cost. The task is not changed."""
 
     _name = "directmail.task.estimate"
     _description = "Email Task Estimate"
@@ -37,12 +37,15 @@ class DirectmailTaskEstimate(models.TransientModel):
 
     @api.model
     def _make(self, task, may_send):
-        """Work out the estimate of a task.
+        """Create the estimate of a task.
 
-        :param bool may_send: whether the dialog offers to send
+        :param task: a `directmail.task` that the user may read
+        :param bool may_send: whether the dialog has a *Send* button
         :rtype: directmail.task.estimate
         """
         tens = task._estimates_in_tens()
+        # sudo(): the caller checked that the user may read the task. Numbers of people whom the
+        # user may not see are rounded (`tens`).
         fates = task.sudo()._estimate_people(tens)
         mails = sum(number for fate, number in fates.items() if fate.reason is None)
         order = list(dict(self.env["directmail.delivery"]._fields["reason"].selection))
@@ -90,7 +93,7 @@ class DirectmailTaskEstimate(models.TransientModel):
             estimate.cost = estimate._describe_cost()
 
     def _render_sum(self):
-        """Return the sum as a table: people, minus each reason, is mails."""
+        """Return an HTML table: people in the audiences, minus each reason, equals mails."""
         if self.in_tens and not self.people_count:
             return False
         rows = [
@@ -124,7 +127,7 @@ class DirectmailTaskEstimate(models.TransientModel):
             return False
         if self.days > 1:
             return self.env._("%s days", self.days)
-        # Those ahead in the queue go out at the same rate, before these.
+        # The mails of `queue_count` go out first, at the same rate.
         mails = self.queue_count + self.mail_count
         minutes = ceil(mails / self.task_id.account_id.sudo().rate_limit / 60)
         if minutes <= 1:
@@ -153,9 +156,9 @@ class DirectmailTaskEstimate(models.TransientModel):
         return self.env._("about %s", text) if about else text
 
     def action_send(self):
-        """Send the task to these people.
+        """Send the task.
 
-        :raise UserError: if the estimate was only to be looked at
+        :raise UserError: if the dialog was opened without a *Send* button
         """
         self.ensure_one()
         if not self.may_send:
@@ -167,7 +170,7 @@ class DirectmailTaskEstimate(models.TransientModel):
 
 
 class DirectmailTaskEstimateLine(models.TransientModel):
-    """How many people would get no mail, for one reason."""
+    """Number of people who would get no mail for one reason."""
 
     _name = "directmail.task.estimate.line"
     _description = "Email Task Estimate: One Reason"

@@ -6,10 +6,10 @@ from ..models.audience.directmail_audience_rule_select import get_result_conditi
 
 
 class DirectmailTaskGenerate(models.TransientModel):
-    """Makes an audience of those whom an email task reached, or didn't.
+    """Create an audience of people by their result in an email task.
 
-    The audience has one line that stays live: whoever opens the mail tomorrow is in it after its
-    next refresh.
+    The audience has one rule of kind "task", which each refresh evaluates again: people who open
+    the mail later are added.
     """
 
     _name = "directmail.task.generate"
@@ -22,7 +22,8 @@ class DirectmailTaskGenerate(models.TransientModel):
         "directmail.link", "On which link", domain="[('task_id', '=', task_id)]"
     )
     hidden_count = fields.Integer("People whom you may not see", compute="_compute_hidden_count")
-    # Not with all rights, as stored fields are computed otherwise: a task's name is its owner's.
+    # `compute_sudo=False`: stored fields are computed with sudo by default, and would show the name
+    # of a task that the user may not read.
     name = fields.Char(
         "Name of the audience", compute="_compute_name", store=True, readonly=False,
         compute_sudo=False,
@@ -40,7 +41,10 @@ class DirectmailTaskGenerate(models.TransientModel):
             wizard.hidden_count = wizard._count_hidden()
 
     def _count_hidden(self):
-        """Return how many people have the result, but are left out: the user may not see them."""
+        """Return how many people with the result are left out, because the user may not see them.
+
+        0 if the user may not read the task.
+        """
         if not self.task_id.has_access("read") or not self.task_result:
             return 0
         deliveries = self.env["directmail.delivery"]
@@ -53,7 +57,7 @@ class DirectmailTaskGenerate(models.TransientModel):
         return len(query)
 
     def action_generate(self):
-        """Make the audience, choose its people, and open it."""
+        """Create the audience, refresh it, and open its form."""
         self.ensure_one()
         audience = self.env["directmail.audience"].create(
             {

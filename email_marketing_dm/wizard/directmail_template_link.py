@@ -10,7 +10,10 @@ class DirectmailTemplate(models.Model):
     _inherit = "directmail.template"
 
     def _submit(self):
-        """Override: say what to do where the account can't have templates made by a program."""
+        """Override: offer `directmail.template.link` if the account may not create templates.
+
+        :raise RedirectWarning: if DirectMail does not allow it
+        """
         try:
             return super()._submit()
         except UserError as error:
@@ -24,7 +27,10 @@ class DirectmailTemplate(models.Model):
             ) from error
 
     def _explain_not_allowed(self, cause):
-        """Say why DirectMail takes no template from here, and how it gets one all the same."""
+        """Return why the account may not create templates, and what to do instead.
+
+        :param cause: a `DirectMailError` of which `is_not_allowed` is true
+        """
         if cause.kind == "permission":
             return self.env._(
                 "The AccessKey may not create or change templates at DirectMail. Ask your Alibaba"
@@ -44,15 +50,16 @@ class DirectmailTemplate(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_template_link_action"
         )
-        # The web client follows such a button without the record that is open.
+        # The button of a RedirectWarning does not pass `active_id`.
         return {**action, "context": {"default_template_id": self.id}}
 
     def _link(self, remote, vals):
-        """Take a template that somebody made in the console for this one.
+        """Link a template that was created in DirectMail's console to this one.
 
         :param remote: a `directmail.records.Template` with this template's content
-        :param vals: of `_get_submitted_vals`, which it was compared with
+        :param dict vals: values of `_get_submitted_vals`, with which `remote` was compared
         """
+        # sudo(): `action_link` checked that the user may write the template; fields are guarded.
         self.sudo().write(
             {
                 **vals,
@@ -82,9 +89,10 @@ class DirectmailTemplate(models.Model):
 
 
 class DirectmailTemplateLink(models.TransientModel):
-    """Uses a template that was made in DirectMail's console, where none can be made from here.
+    """Link a template to one created in DirectMail's console.
 
-    What DirectMail has is read back and compared, so that what goes out is what was approved.
+    For accounts that may not create templates by the API. DirectMail's template is read and
+    compared, so that only approved content is sent.
     """
 
     _name = "directmail.template.link"
@@ -119,9 +127,9 @@ class DirectmailTemplateLink(models.TransientModel):
             link.subject, link.text = vals["submitted_subject"], vals["submitted_text"]
 
     def action_link(self):
-        """Find the template in the console, compare it, and use it.
+        """Find the template in the console, compare it, and link it.
 
-        :raise UserError: if it is not there, has another content, or is not in review
+        :raise UserError: if it is not found, has other content, or is not in review or approved
         """
         self.ensure_one()
         template = self.template_id
@@ -147,8 +155,11 @@ class DirectmailTemplateLink(models.TransientModel):
         return {"type": "ir.actions.act_window_close"}
 
     def _check(self, remote, reference, vals):
-        """Refuse a template in the console that is another mail, or not handed in.
+        """Refuse a template in the console with other content or status, or linked already.
 
+        :param remote: a `directmail.records.Template`, or None
+        :param str reference: the name or number that the user entered
+        :param dict vals: values of `_get_submitted_vals`
         :raise UserError: with what to do in the console
         """
         if remote is None:
@@ -198,15 +209,22 @@ class DirectmailTemplateLink(models.TransientModel):
             )
 
     def _may_read_templates(self):
-        """Ask DirectMail whether the AccessKey may read templates at all.
+        """Return whether the AccessKey may read templates at all.
 
-        Independent of the reference, which its writer could choose so that nothing is found.
+        Checked without `reference`: a user could enter one that is never found, to be asked for a
+        confirmation instead of being compared.
+
+        :rtype: bool
         """
         may = self.template_id.account_id._call(lambda client: client.check_action("DescTemplate"))
         return may == "yes"
 
     def _explain_unfound(self, error):
-        """Return what to raise where templates can be read, but this one could not be found."""
+        """Return the error to raise if templates can be read, but not searched by name.
+
+        :param UserError error: raised from a `DirectMailError`
+        :rtype: UserError
+        """
         if error.__cause__.action != "QueryTemplateByParam":
             return error
         return UserError(
@@ -217,12 +235,16 @@ class DirectmailTemplateLink(models.TransientModel):
         )
 
     def _link_unread(self, reference, vals):
-        """Use a template that DirectMail does not let this account read.
+        """Link a template that the account may not read, after an administrator has confirmed it.
 
-        Only where mails carry their text themselves: what goes out is then the text from here,
-        whatever the console has. With `Template`, nobody could tell what people get. Nothing is
-        compared by the product, so an administrator answers for it.
+        Only if `content_mode` is "body": mails then contain the text from Odoo, whatever the
+        console has. With "template", DirectMail would send a text that nobody has compared. The
+        administrator sees subject and text (`shown`) and confirms that they were approved.
 
+        :param str reference: the name or number that the user entered
+        :param dict vals: values of `_get_submitted_vals`
+        :return: an action
+        :rtype: dict
         :raise UserError: with what to do
         """
         if self.content_mode != "body":
@@ -260,7 +282,7 @@ class DirectmailTemplateLink(models.TransientModel):
         return {"type": "ir.actions.act_window_close"}
 
     def _ask_administrators(self, reference):
-        """Ask who may confirm the approval to do so, and say whom."""
+        """Schedule an activity for the company's administrators; return a notification."""
         template = self.template_id
         admins = self.env["res.users"]._get_directmail_admins(template.company_id)
         template._close_activities()
@@ -296,7 +318,7 @@ class DirectmailTemplateLink(models.TransientModel):
         }
 
     def _approve_unread(self, reference, vals):
-        """Take the content for approved, as an administrator has confirmed."""
+        """Set the template to approved, as the administrator has confirmed."""
         template = self.template_id
         now = fields.Datetime.now()
         template.sudo().write(
@@ -304,7 +326,7 @@ class DirectmailTemplateLink(models.TransientModel):
                 **vals,
                 "state": "approved",
                 "submission": template.submission + 1,
-                # Without a number nothing is asked of DirectMail, which would refuse to answer.
+                # No `remote_ref`: the template is not polled, as DirectMail would refuse.
                 "remote_ref": False,
                 "remote_name": reference,
                 "submitted_at": now,
@@ -328,7 +350,10 @@ class DirectmailTemplateLink(models.TransientModel):
 
 
 def _find_remote(client, reference):
-    """Return DirectMail's `directmail.records.Template` of a number or name, or None."""
+    """Return DirectMail's `directmail.records.Template` by number or name, or None.
+
+    :raise DirectMailError: if the account may not read or search templates
+    """
     if reference.isascii() and reference.isdigit():
         try:
             return client.describe_template(reference)

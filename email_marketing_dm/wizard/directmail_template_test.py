@@ -19,15 +19,15 @@ from ..models.account.directmail_test_mail import AT_ONCE
 from ..models.template.directmail_template import PREVIEW_TOKEN
 from ..privacy.address import normalise
 
-# What a mail is made of, where nothing was submitted yet.
+# Fields with the content of a template that was not submitted: see `_make_mails`.
 CONTENT = ("subject", "sender_name", "preview_text", "body_html")
 
 
 class DirectmailTemplateTest(models.TransientModel):
-    """Sends a template, reviewed or not, to our own mailboxes, with the values of one contact.
+    """Send a template to colleagues and seed addresses, with the values of one contact.
 
-    An approved template goes the way that email tasks go. DirectMail sends text that nobody has
-    reviewed as the body of a single mail, and only so.
+    An approved template is sent as email tasks send it. DirectMail sends text that was not reviewed
+    only as the body of a single mail.
     """
 
     _name = "directmail.template.test"
@@ -47,7 +47,7 @@ class DirectmailTemplateTest(models.TransientModel):
         default=lambda self: self.env.user,
         help="Users of this company, at an address with a domain that an administrator allows.",
     )
-    # An archived address must not drop out silently.
+    # Shows archived addresses, so that `_find_seed_problem` reports them.
     seed_ids = fields.Many2many(
         "directmail.seed.address",
         string="Seed addresses",
@@ -110,7 +110,7 @@ class DirectmailTemplateTest(models.TransientModel):
             test.problem = test._find_problem()
 
     def action_send(self):
-        """Send the test mails and say what became of them.
+        """Send the test mails; post the result on the template and return it as notification.
 
         :raise UserError: if they may not be sent, or DirectMail refuses all of them
         """
@@ -138,9 +138,10 @@ class DirectmailTemplateTest(models.TransientModel):
     # === BUSINESS === #
 
     def _get_recipients(self):
-        """Return where the test goes: {address: id of the seed address, False for a colleague}.
+        """Return the recipients: {address: id of the seed address, or False for a colleague}.
 
-        :raise UserError: if it may not go there, or there are too many
+        :raise AccessError: if the user may not read the template or a seed address
+        :raise UserError: with the problem of `_find_problem`
         """
         self.template_id.check_access("read")
         self.seed_ids.check_access("read")
@@ -152,9 +153,9 @@ class DirectmailTemplateTest(models.TransientModel):
         }
 
     def _find_problem(self):
-        """Return why the test can't go to those who are chosen, a sentence; False if it can."""
+        """Return why the test can't be sent to the chosen recipients; False if it can."""
         self.ensure_one()
-        # In a form that is being filled in, these are copies of the records.
+        # `_origin`: in an unsaved form, the records are `new()` copies.
         users, seeds = self.user_ids._origin, self.seed_ids._origin
         if not 0 < len(users) + len(seeds) <= AT_ONCE:
             return self.env._("Choose 1 to %s recipients.", AT_ONCE)
@@ -165,7 +166,10 @@ class DirectmailTemplateTest(models.TransientModel):
         return next(filter(None, problems), False)
 
     def _find_user_problem(self, user):
-        """Return why a colleague can't get the test; False if they can."""
+        """Return why the test can't be sent to a user; False if it can.
+
+        :param user: a `res.users`
+        """
         account = self.account_id
         if user.share or not user.active:
             return self.env._(
@@ -194,7 +198,10 @@ class DirectmailTemplateTest(models.TransientModel):
         )
 
     def _find_seed_problem(self, seed):
-        """Return why a seed address can't get the test; False if it can."""
+        """Return why the test can't be sent to a seed address; False if it can.
+
+        :param seed: a `directmail.seed.address`
+        """
         if not seed.active:
             return self.env._("The seed address %s is archived. Remove it.", seed.display_name)
         if seed.company_id != self.account_id.company_id:
@@ -206,7 +213,10 @@ class DirectmailTemplateTest(models.TransientModel):
     def _make_mails(self, addresses):
         """Return {address: `directmail.records.Mail`}, as an email task makes them.
 
-        Links, tag and headers are of the test alone: nothing gets into a task's results.
+        Links, tag and headers refer to no delivery, so that no event counts for a task.
+
+        :param addresses: iterable of addresses
+        :raise UserError: if the sender address can't be used, or the body is empty
         """
         template, sender = self.template_id, self.sender_id
         if sender.account_id != template.account_id or not sender.ready:
@@ -241,7 +251,7 @@ class DirectmailTemplateTest(models.TransientModel):
         }
 
     def _make_headers(self, sender):
-        """Return the headers that an email task's mails have; these lead to nobody's delivery."""
+        """Return the same headers as mails of email tasks have, but referring to no delivery."""
         number = f"test-{secrets.token_hex(12)}"
         url = f"{self.template_id._get_public_url()}/directmail/unsubscribe/{PREVIEW_TOKEN}"
         return {
@@ -252,20 +262,23 @@ class DirectmailTemplateTest(models.TransientModel):
         }
 
     def _send(self, mails, recipients):
-        """Send the mails, each limit taken before and each answer written after the calls.
+        """Reserve the mails in `directmail.test.mail`, send them, and write the answers.
 
-        What this form has sent is not sent again: Odoo repeats a whole request whose transaction
-        collided with another, the calls included.
+        Mails that this form has sent already are not sent again: after a serialization error, Odoo
+        repeats the whole request, and with it this method. So both writes are committed in
+        transactions of their own.
 
-        :param mails: {address: Mail}
-        :param recipients: of `_get_recipients`
+        :param mails: {address: `directmail.records.Mail`}
+        :param recipients: result of `_get_recipients`
         :return: {address: `directmail.answers.Answer`}
+        :rtype: dict
         """
         account = self.template_id.account_id
         account._check_can_call()
         client = account._get_client()
         tag = account._ensure_test_tag()
-        # Transactions of their own: a lock that is held during calls would hold up the senders.
+        # Separate transactions before and after the calls: locks of `_reserve` must not be held
+        # during calls, because the sending loops would wait for them.
         with self.env.registry.cursor() as cr:
             env = self.env(cr=cr, su=True)
             earlier, reserved = env["directmail.test.mail"]._reserve(
@@ -283,7 +296,7 @@ class DirectmailTemplateTest(models.TransientModel):
         return {address: answers[address] for address in mails}
 
     def _call(self, client, mails):
-        """Make the calls, all at once; return {address: `directmail.answers.Answer`}."""
+        """Send all mails at the same time; return {address: `directmail.answers.Answer`}."""
         answers = {}
         pool = CallPool(max(1, len(mails)), client.send)
         for address, mail in mails.items():
@@ -294,7 +307,13 @@ class DirectmailTemplateTest(models.TransientModel):
         return answers
 
     def _describe(self, sent, unknown, refused):
-        """Say what became of the mails, in sentences."""
+        """Return the result of the test as text.
+
+        :param list sent: addresses of accepted mails
+        :param list unknown: addresses of mails whose answer did not arrive
+        :param int refused: number of mails that DirectMail refused
+        :rtype: str
+        """
         parts = []
         if sent:
             parts.append(
@@ -317,7 +336,10 @@ class DirectmailTemplateTest(models.TransientModel):
         return " ".join(parts)
 
     def _explain(self, answer):
-        """Say why DirectMail refused a test mail."""
+        """Return why DirectMail refused a test mail.
+
+        :param answer: a `directmail.answers.Answer`
+        """
         kind = verdict_of_code(answer.code)[1]
         return self.template_id.account_id._explain(
             DirectMailError(kind, answer.code, answer.message)
