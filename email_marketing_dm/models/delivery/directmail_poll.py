@@ -144,8 +144,8 @@ class DirectmailPoll(models.Model):
         """
         longest = max(KEEP / 2 ** min(self.refusals, 5), timedelta(hours=24))
         begin = begin or (self.covered_until and self.covered_until - OVERLAP) or now - KEEP
-        # The client rounds begin and end down to the precision of the call; OVERLAP covers the
-        # part of a day or minute that is lost at the end.
+        # The client rounds both down to the precision of the call, minutes or days. OVERLAP of the
+        # next window covers what is lost at the end.
         begin = min(max(begin, now - longest), now - timedelta(minutes=1))
         self.write({"begin": begin, "end": now, "position": False, "rows_read": 0})
 
