@@ -220,7 +220,7 @@ class DirectmailTemplateLink(models.TransientModel):
         return may == "yes"
 
     def _explain_unfound(self, error):
-        """Return the error to raise if templates can be read, but not searched by name.
+        """Return the error to raise if a lookup was not allowed, although templates can be read.
 
         :param UserError error: raised from a `DirectMailError`
         :rtype: UserError

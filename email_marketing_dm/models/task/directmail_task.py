@@ -375,8 +375,8 @@ class DirectmailTask(models.Model):
         """Return why fields can't be changed any more; "" if they can be.
 
         Locked are PEOPLE_FIELDS, CONTENT_FIELDS and TIME_FIELDS of a task that is sending, done or
-        cancelled, or pending and starting within LOCK_BEFORE. For a planned task that is paused or
-        failed, see `_explain_fixed`.
+        cancelled, or pending if it was planned or starts within LOCK_BEFORE. For a planned task
+        that is paused or failed, see `_explain_fixed`.
 
         :param set names: names of the fields; all fields by default
         :rtype: str

@@ -180,7 +180,7 @@ class DirectmailTask(models.Model):
         :raise UserError: if nobody would get a mail
         """
         self.env.flush_all()
-        # Judged with the owner's rights, whoever pressed *Send*.
+        # Judged with the owner's rights, not with those of the user who pressed *Send*.
         self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
         if self.in_tens:
             self._mark_lists()

@@ -145,8 +145,8 @@ class DirectmailTask(models.Model):
             lambda task: task.state in ON_ITS_WAY or (task.state == "failed" and task.planned_at)
         ):
             # The sending loop claims deliveries meanwhile: an UPDATE of all waiting ones would
-            # conflict with it again and again. Woken, the loop sees the new state, stops, and
-            # cancels the rest itself.
+            # conflict with it again and again. The loop stops at the new state; the account's cron,
+            # triggered here, then cancels the rest (`directmail.account._cancel_rest`).
             if task.state == "sending":
                 task.account_id._trigger_sending()
             else:

@@ -195,7 +195,7 @@ class DirectmailTemplate(models.Model):
         :rtype: str
         """
         self.ensure_one()
-        # sudo(): the guarded fields follow what DirectMail says, whoever's action found out.
+        # sudo(): the fields are guarded; any user's action or a cron may detect the lapse.
         template = self.sudo()
         state = {"approved": "lapsed", "in_review": "lapsed" if self._is_used() else "draft"}
         vals = {
