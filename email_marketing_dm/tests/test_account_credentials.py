@@ -167,7 +167,7 @@ class TestReplaceKey(CredentialsCase):
         task = self._make_task(self._make_audience(self._make_people("a@example.com", "b@x.org")))
         task.action_send()
         account = self.account.sudo()
-        for step in (task.sudo()._prepare, task.sudo()._let_go):
+        for step in (task.sudo()._prepare, task.sudo()._launch):
             step()
         self.set_keys(SECOND, third)
         with self.enter_registry_test_mode():
@@ -188,7 +188,7 @@ class TestReplaceKey(CredentialsCase):
         self.replace(SECOND)
         task = self._make_task(self._make_audience(self._make_people("a@example.com")))
         task.action_send()
-        for step in (task.sudo()._prepare, task.sudo()._let_go):
+        for step in (task.sudo()._prepare, task.sudo()._launch):
             step()
         self.set_keys()
         self._run_cron()

@@ -91,7 +91,7 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
     def test_a_task_that_meets_it_while_it_starts_stays_pending(self):
         self.task.action_send()
         with self._on_server_with(), mute_logger("odoo.addons.email_marketing_dm"):
-            self.assertFalse(self.task.sudo()._let_go())
+            self.assertFalse(self.task.sudo()._launch())
         self.assertEqual(self.task.state, "pending")
 
     def test_resume_says_why(self):

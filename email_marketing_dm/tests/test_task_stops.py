@@ -257,3 +257,16 @@ class TestTaskStops(DirectmailCommon):
         self.assertEqual(task.calendar_at, task.planned_at)
         with self.assertRaises(AccessError):
             task.with_user(self.other).get_progress()
+
+    def test_a_scheduled_task_can_be_deleted(self):
+        """Until shortly before it starts. Nobody is mailed then."""
+        task = self._make_task(self._make_audience(self._make_people("a@x.com", "b@x.com")))
+        at = fields.Datetime.now() + timedelta(days=1)
+        task.write({"send_type": "scheduled", "scheduled_at": at})
+        task.action_send()
+        self.assertEqual(task.state, "pending")
+        before = self.emulator.get("/api/ledger/summary")["accepted"]
+        task.with_user(self.user).unlink()
+        self.assertFalse(task.exists())
+        self._run_cron()
+        self.assertEqual(self.emulator.get("/api/ledger/summary")["accepted"], before)

@@ -24,7 +24,9 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _sign_here(self, nonce):
-        """Return the answer to a nonce that only this database gives (see `controllers/directmail_here.py`).
+        """Return the answer to a nonce that only this database gives.
+
+        `controllers/directmail_here.py` sends it.
 
         :rtype: str
         """

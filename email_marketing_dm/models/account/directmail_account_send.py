@@ -64,7 +64,7 @@ class DirectmailAccount(models.Model):
         for task in account._get_due_tasks():
             # The task's owner reads the messages that the cron writes.
             task = task.with_context(lang=task.user_id.lang)
-            for step in (task._prepare, task._let_go):
+            for step in (task._prepare, task._launch):
                 goes_on = retrying(partial(account._start_task, task, step), self.env)
                 self.env["ir.cron"]._commit_progress()
                 if not goes_on:
@@ -99,7 +99,7 @@ class DirectmailAccount(models.Model):
     def _start_task(self, task, step):
         """Run a step of a task's start; an unforeseen error fails this task, not the others.
 
-        :param step: `_prepare` or `_let_go` of the task
+        :param step: `_prepare` or `_launch` of the task
         :return: whether to run the next step
         :raise Exception: a passing error (`is_passing`), for `retrying`
         """

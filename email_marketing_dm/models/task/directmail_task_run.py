@@ -35,21 +35,21 @@ class DirectmailTask(models.Model):
     _inherit = "directmail.task"
 
     def _start(self):
-        """Call `_prepare`, then `_let_go`, in one transaction; return whether the task goes."""
-        return self._prepare() and self._let_go()
+        """Call `_prepare`, then `_launch`, in one transaction; return whether the task goes."""
+        return self._prepare() and self._launch()
 
     def _prepare(self):
         """Check a task that is due, compare its template, and create its tag at DirectMail.
 
-        The cron commits before it calls `_let_go`: planning may take a minute, and a user who
+        The cron commits before it calls `_launch`: planning may take a minute, and a user who
         withdraws or cancels the task then must not wait for the lock on its row.
 
-        :return: whether to call `_let_go`
+        :return: whether to call `_launch`
         :rtype: bool
         """
         return self._attempt(self._make_ready)
 
-    def _let_go(self):
+    def _launch(self):
         """Plan a prepared task and set it to "sending".
 
         All or nothing: if a task fails here the first time, it has no deliveries. A task that was
