@@ -310,6 +310,53 @@ class TestTensTask(SeenMixin, DirectmailCommon):
             )
         )
 
+    def _mail_encrypted(self):
+        """Mail somebody whose encrypted address is the one that will be guessed.
+
+        :return: the one `directmail.delivery`
+        """
+        self._enter_key()
+        self._run_reading()
+        encrypted = self._make_audience(self._make_encrypted(BOB))
+        self._refresh_all(encrypted)
+        task = self._plan(encrypted, address_form="encrypted")
+        self._run_cron()
+        self.assertEqual(task.sudo().sent_count, 1)
+        return task.sudo().delivery_ids
+
+    def _compare_guesses_alone(self):
+        """Guess who is encrypted, with nobody else's audience in the email task."""
+        self._compare(
+            *(
+                self._as_marketer(self._pause(self._guess(guess, "own@example.com")))
+                for guess in ("bob.smith+news@example.com", "nobody@example.com")
+            )
+        )
+
+    def _pause(self, audience):
+        task = self._plan(audience, use_as_is=True)
+        task.action_pause()
+        return task
+
+    def test_opt_out_of_an_encrypted_person(self):
+        """Opt-outs know the address, and who has opted out got a mail at an encrypted one."""
+        self._mail_encrypted()._unsubscribe("page")
+        self._compare_guesses_alone()
+
+    def test_limits_of_an_encrypted_person(self):
+        self._mail_encrypted()
+        fatigue = self.env["directmail.fatigue"].with_user(self.admin).create({})
+        fatigue.rule_ids.filtered(lambda rule: rule.span == "day").email_limit = 1
+        self._compare_guesses_alone()
+
+    def test_upgrade_of_guesses_among_encrypted_people(self):
+        self._mail_encrypted()._unsubscribe("page")
+        task = self._pause(self._guess("bob.smith+news@example.com", "own@example.com"))
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE directmail_task SET in_tens = FALSE, tens_mark = NULL")
+        run_migration(self.env.cr, "19.0.1.4.0/post-tens.py")
+        self.assertNotIn("own@example.com", repr(self._ask(self._as_marketer(task))))
+
     def test_task_that_waits_for_quota(self):
         self.account.sudo().daily_quota = 1
         task = self._plan(

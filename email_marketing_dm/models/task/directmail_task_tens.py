@@ -117,35 +117,29 @@ class DirectmailTask(models.Model):
         return self.planned_at + KEPT_OPEN
 
     def _estimates_in_tens(self):
-        """Return whether an estimate for the current user is rounded to tens.
-
-        Before the plan, always in a company with encrypted addresses: opt-outs and limits match
-        encrypted people by their address, so exact figures of a list of guessed addresses would
-        reveal them.
-
-        :rtype: bool
-        """
+        """Return whether an estimate for the current user is rounded to tens."""
         self.ensure_one()
-        if self.planned_at:
-            return self._is_told_in_tens()
-        encrypted = self.env["directmail.aes.key"]._is_in_use(self.sudo().company_id)
-        return encrypted or self._mixes_in_others()
+        return self._is_told_in_tens() if self.planned_at else self._mixes_in_others()
 
     def _mixes_in_others(self):
         """Return whether the task uses people whom the user may not see, or encrypted addresses.
 
+        Opt-outs and limits know an encrypted person by the address, so in a company that has such
+        people even a list of guesses would find them.
+
         :rtype: bool
         """
         self.ensure_one()
+        if self.env["directmail.aes.key"]._is_in_use(self.sudo().company_id):
+            return True
         audiences = self._get_all_audiences()
         members = self.env["directmail.audience.member"]
         here = Domain("audience_id", "in", audiences.ids)
+        # Encrypted with the key of another company.
         if self.address_form == "encrypted" or members.sudo().search_count(
             here & Domain("partner_id", "=", False) & Domain("email_encrypted", "!=", False),
             limit=1,
         ):
-            return True
-        if self._excludes_encrypted():
             return True
         # A refresh leaves out people whom the audience's owner may not see, so own audiences have
         # none. sudo(): whether there is one is told, and nothing about the person.
@@ -154,22 +148,6 @@ class DirectmailTask(models.Model):
             return False
         hidden = Domain("audience_id", "in", lent.ids) & ~members._get_seen_domain()
         return bool(members.sudo().search_count(hidden, limit=1))
-
-    def _excludes_encrypted(self):
-        """Return whether contacts in `exclude_audience_ids` have an encrypted address.
-
-        They are excluded by that address too, even if `address_form` is "original".
-
-        :rtype: bool
-        """
-        # sudo(): only whether there is one is told; excluded audiences may be private.
-        excluded = self.sudo().exclude_audience_ids
-        if not excluded or not self.env["directmail.aes.key"]._is_in_use(self.sudo().company_id):
-            return False
-        members = self.env["directmail.audience.member"].sudo().with_context(active_test=False)
-        found = Domain("audience_id", "in", excluded.ids)
-        found &= Domain("partner_id.email_encrypted_key", "!=", False)
-        return bool(members.search_count(found, limit=1))
 
     def _count_in_tens(self, counts):
         """Return numbers of people per reason, rounded where `_is_told_in_tens`.
