@@ -9,7 +9,7 @@ from odoo.tools import SQL
 
 from ..directmail.const import BEIJING
 from ..engine import claim
-from .common import DirectmailCommon
+from .common import DirectmailCommon, run_migration
 
 
 @tagged("post_install", "-at_install")
@@ -32,6 +32,30 @@ class TestTaskStops(DirectmailCommon):
     def _set_quota(self, quota, reserve=0):
         self.env["directmail.usage"].search([]).unlink()
         self.account.sudo().write({"daily_quota": quota, "quota_reserve": reserve})
+
+    def test_an_archived_account_sends_nothing(self):
+        """Nobody sees it in a list any more, and what becomes of its mails is not read."""
+        task = self._start(2)
+        account = self.account.with_user(self.admin)
+        account.action_archive()
+        self.assertEqual(account.state, "draft")
+        self._run_cron()
+        self.assertEqual((task.state, task.waiting_count), ("sending", 2))
+        self.assertIn("not active", task.waiting_for)
+        account.action_unarchive()
+        self._run_cron()
+        self.assertEqual(task.sent_count, 0, "an administrator activates it again")
+        account.action_activate()
+        self._run_cron()
+        self.assertEqual((task.state, task.sent_count), ("done", 2))
+
+    def test_an_account_that_was_archived_before_the_update(self):
+        self.account.active = False
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE directmail_account SET state = 'active'")
+        run_migration(self.env.cr, "19.0.1.4.0/post-archived_accounts.py")
+        self.env.invalidate_all()
+        self.assertEqual(self.account.state, "draft")
 
     # === CORRECTED HALF-WAY === #
 

@@ -221,12 +221,12 @@ class DirectmailAccount(models.Model):
         if _LIMITS & set(vals):
             # Tasks that wait for the next day's quota may be able to go on with the new limits.
             self._trigger_sending()
-        if not self.env.su and _IDENTITY & set(vals):
-            # Templates, senders and tags exist in one DirectMail account and region only, so an
-            # administrator has to activate the account again. sudo(): `state` is guarded.
-            self.sudo().filtered(lambda account: account.state == "active").write(
-                {"state": "draft", "state_message": False}
-            )
+        # Templates, senders and tags exist in one DirectMail account and region only, so an
+        # administrator has to activate the account again. An archived account is in no list, and
+        # its results are not read, so nothing is sent through it. sudo(): `state` is guarded.
+        is_archived = "active" in vals and not vals["active"]
+        if is_archived or (not self.env.su and _IDENTITY & set(vals)):
+            self.sudo().filtered(lambda account: account.state == "active").action_deactivate()
         return res
 
     @api.ondelete(at_uninstall=False)
