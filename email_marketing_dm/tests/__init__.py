@@ -30,6 +30,7 @@ from . import (
     test_events_wishes,
     test_fatigue,
     test_first_contact,
+    test_followers,
     test_fatigue_oracle,
     test_in_use,
     test_injection,

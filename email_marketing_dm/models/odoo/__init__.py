@@ -8,6 +8,7 @@ from . import (
     ir_module_module,
     link_tracker_click,
     mail_blacklist,
+    mail_thread,
     mailing_contact,
     mailing_list,
     mailing_mailing,

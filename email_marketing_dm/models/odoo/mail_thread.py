@@ -1,0 +1,39 @@
+from odoo import models
+
+
+class MailThread(models.AbstractModel):
+    """Followers of our records are told what happens only while they may read the record."""
+
+    _inherit = "mail.thread"
+
+    def _notify_get_recipients(self, message, msg_vals=False, **kwargs):
+        """Override: leave out followers who may not read the record, or not any more.
+
+        Former owners stay followers, as do users who left the group or the company, and contacts
+        whom somebody added. Odoo sends messages to all of them, with what they say about people.
+        Whoever is named as a recipient of the message still gets it: its author has decided that.
+        """
+        recipients = super()._notify_get_recipients(message, msg_vals, **kwargs)
+        if not self._name.startswith("directmail."):
+            return recipients
+        vals = msg_vals or {}
+        named = (
+            vals["partner_ids"] if "partner_ids" in vals else message.sudo().partner_ids.ids
+        ) or ()
+        return [
+            recipient
+            for recipient in recipients
+            if recipient["id"] in named or self._may_be_read_by(recipient["uid"])
+        ]
+
+    def _may_be_read_by(self, user_id):
+        """Tell whether a user may read the record in the companies that they work in.
+
+        :param user_id: id of a `res.users`; may be empty
+        :rtype: bool
+        """
+        user = self.env["res.users"].sudo().browse(user_id or ())
+        context = {"allowed_company_ids": user.company_ids.ids}
+        return bool(user) and self.with_env(
+            self.env(user=user.id, su=False, context=context)
+        ).has_access("read")
