@@ -54,8 +54,9 @@ SECRETS = {
 REFUSALS = (AccessError, UserError, ValueError)
 
 
-@tagged("post_install", "-at_install")
-class TestWays(EncryptedMixin, DirectmailCommon):
+class WaysCommon(EncryptedMixin, DirectmailCommon):
+    """Secrets and hidden people, and a colleague and a stranger who look for them."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -121,6 +122,9 @@ class TestWays(EncryptedMixin, DirectmailCommon):
         for user in (self.other, self.far):
             yield self._as(user)
 
+
+@tagged("post_install", "-at_install")
+class TestWays(WaysCommon):
     def _secret_paths(self):
         """Give (model, path) of every field that nobody may read, also through relations."""
 

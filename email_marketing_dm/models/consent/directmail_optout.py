@@ -32,7 +32,7 @@ class DirectmailOptout(models.Model):
 
     _name = "directmail.optout"
     _description = "Opt-out"
-    _inherit = ["directmail.seen"]
+    _inherit = ["directmail.seen", "directmail.links"]
     _order = "occurred_at desc, id desc"
     _rec_name = "email"
 

@@ -9,6 +9,9 @@ class DirectmailLinks(models.AbstractModel):
     Odoo does not check references. It shows the display names of referenced records and reads
     related fields as superuser, so a reference by id would bypass record rules, in saved records
     and in forms that are not saved.
+
+    Users who may read the record but not a record that it refers to, such as a line of a public
+    audience that is made of a private one, get the id without the display name.
     """
 
     _name = "directmail.links"
@@ -76,3 +79,71 @@ class DirectmailLinks(models.AbstractModel):
                     for command in values[name] or ():
                         if isinstance(command[-1], dict):
                             lines._check_form_links(command[-1])
+
+    # === NAMES === #
+    # The three ways on which Odoo reads the name behind a many2one with all rights.
+
+    def _read_format(self, fnames, load="_classic_read"):
+        """Override: `read` names nothing that the user may not read."""
+        rows = super()._read_format(fnames, load)
+        if load != "_classic_read":
+            return rows
+        for name in filter(self._is_link_of_ours, fnames):
+            hidden = self._find_unreadable(name, [row[name][0] for row in rows if row[name]])
+            for row in rows:
+                if row[name] and row[name][0] in hidden:
+                    row[name] = (row[name][0], self._get_hidden_name())
+        return rows
+
+    def web_read(self, specification):
+        """Override: neither do lists and forms."""
+        rows = super().web_read(specification)
+        for name in filter(self._is_link_of_ours, specification):
+            if "display_name" not in specification[name].get("fields", ()):
+                continue
+            # A record that is not saved yet refers by a `NewId`.
+            found = [row[name] for row in rows if row[name]]
+            numbers = {value["id"]: getattr(value["id"], "origin", value["id"]) for value in found}
+            hidden = self._find_unreadable(name, filter(None, numbers.values()))
+            for value in found:
+                if numbers[value["id"]] in hidden:
+                    value["display_name"] = self._get_hidden_name()
+        return rows
+
+    @api.model
+    def _web_read_group_groupby_formatter(self, groupby_spec, values):
+        """Override: neither do the headings of groups."""
+        formatter = super()._web_read_group_groupby_formatter(groupby_spec, values)
+        if not self._is_link_of_ours(groupby_spec):
+            return formatter
+        hidden = self._find_unreadable(groupby_spec, [value.id for value in values if value])
+
+        def format_group(value):
+            label, domain = formatter(value)
+            if value and value.id in hidden:
+                label = (value.id, self._get_hidden_name())
+            return label, domain
+
+        return format_group
+
+    @api.model
+    def _is_link_of_ours(self, name):
+        field = self._fields.get(name)
+        return bool(
+            field and field.type == "many2one" and field.comodel_name.startswith("directmail.")
+        )
+
+    @api.model
+    def _find_unreadable(self, name, numbers):
+        """Return the ids of those linked records that the current user may not read.
+
+        :param str name: of a many2one
+        :param numbers: ids of records that it refers to
+        :rtype: set
+        """
+        linked = self.env[self._fields[name].comodel_name].browse(dict.fromkeys(numbers))
+        return set() if self.env.su else {*(linked - linked._filtered_access("read"))._ids}
+
+    @api.model
+    def _get_hidden_name(self):
+        return self.env._("Not visible to you")

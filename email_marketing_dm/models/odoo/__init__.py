@@ -7,6 +7,7 @@ from . import (
     ir_http,
     ir_module_module,
     link_tracker_click,
+    mail_activity,
     mail_blacklist,
     mail_thread,
     mailing_contact,

@@ -1,0 +1,23 @@
+from odoo import models
+
+
+class MailActivity(models.Model):
+    """Activities are moved only to those of our records on which their mover may make some."""
+
+    _inherit = "mail.activity"
+
+    def write(self, vals):
+        """Override: check the record that an activity is moved to.
+
+        Odoo checks the one that it is taken from, and names the new one: whoever has an activity
+        would read the name of any record by its number, and its readers would find the activity.
+
+        :raise AccessError: if the current user may not make an activity there
+        """
+        res = super().write(vals)
+        if not self.env.su and {"res_id", "res_model_id", "res_model"}.intersection(vals):
+            moved = self.sudo().filtered(
+                lambda one: (one.res_model or "").startswith("directmail.")
+            )
+            moved.with_env(self.env).check_access("create")
+        return res
