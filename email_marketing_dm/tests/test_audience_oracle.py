@@ -7,8 +7,8 @@ from odoo import fields
 from odoo.tests import tagged
 
 from .common import DirectmailCommon
+from .common_upload import UploadMixin
 from .test_encrypted import ALICE, ALICE_HEX, BOB, X
-from .upload_common import UploadMixin
 
 CITIES = ("Bonn", "Köln", "Ulm")
 EXAMPLES = 90

@@ -10,7 +10,7 @@ from ..directmail.push import read_events
 from ..models.delivery import directmail_event
 from ..models.delivery.directmail_delivery import MARKS
 from .common import DirectmailCommon
-from .events_common import START, EventsMixin
+from .common_events import START, EventsMixin
 
 
 @tagged("post_install", "-at_install")

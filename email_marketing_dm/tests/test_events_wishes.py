@@ -4,7 +4,7 @@ from odoo import fields
 from odoo.tests import tagged
 
 from .common import DirectmailCommon
-from .events_common import EventsMixin
+from .common_events import EventsMixin
 
 
 @tagged("post_install", "-at_install")

@@ -6,7 +6,7 @@ from odoo.tools import SQL, mute_logger
 
 from ..engine import claim, plan
 from ..engine.plan import Fate
-from .fatigue_common import DAYS, HOURS, MINUTES, FatigueCommon
+from .common_fatigue import DAYS, HOURS, MINUTES, FatigueCommon
 
 SENT = ("sent", False, False)
 

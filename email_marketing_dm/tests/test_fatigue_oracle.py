@@ -10,7 +10,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ..engine import plan
-from .fatigue_common import FatigueCommon
+from .common_fatigue import FatigueCommon
 
 #: settings, each judged for all the people: together 10,000 cases
 ROUNDS, PEOPLE = 60, 170

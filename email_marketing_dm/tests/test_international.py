@@ -13,7 +13,7 @@ from ..engine.fatigue_rules import read_rules
 from ..engine.sql import address_key, left_lists, usable_address
 from ..privacy.address import normalise, spell
 from .common import DirectmailCommon
-from .upload_common import UploadMixin
+from .common_upload import UploadMixin
 
 TYPED, ASCII = "alice@bücher.example", "alice@xn--bcher-kva.example"
 DOMAINS = (

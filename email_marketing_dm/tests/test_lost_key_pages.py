@@ -7,7 +7,7 @@ from ..engine.content import TOKEN_KIND, get_database_uuid
 from ..models.consent import directmail_unsubscribe_request as requests_module
 from ..privacy.tokens import make_token, read_number
 from .common import DirectmailMixin
-from .key_common import KeyMixin
+from .common_key import KeyMixin
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"

@@ -20,7 +20,7 @@ from ..exceptions import MasterKeyProblem
 from ..models.key.directmail_keyring import KEY_FILE
 from ..privacy.keys import MasterKey
 from .common import ACCESS_KEY_SECRET, DirectmailCommon
-from .key_common import ANOTHER, THIRD, KeyMixin
+from .common_key import ANOTHER, THIRD, KeyMixin
 from .test_encrypted import ALICE, BOB, KEY, EncryptedMixin
 
 KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"

@@ -11,7 +11,7 @@ from ..hooks import post_init_hook
 from ..models.consent.directmail_optout import COLUMNS
 from ..privacy.tokens import make_token
 from .common import DirectmailMixin
-from .key_common import KeyMixin
+from .common_key import KeyMixin
 from .test_encrypted import ALICE, KEY, EncryptedMixin
 
 

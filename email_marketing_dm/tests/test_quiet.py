@@ -7,7 +7,7 @@ from odoo.fields import Command
 from odoo.tests import tagged
 
 from ..engine import plan
-from .fatigue_common import HOURS, FatigueCommon
+from .common_fatigue import HOURS, FatigueCommon
 
 
 @tagged("post_install", "-at_install")

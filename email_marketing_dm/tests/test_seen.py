@@ -4,7 +4,7 @@ from odoo.modules.module import load_script
 from odoo.tests import tagged
 
 from .common import DirectmailCommon
-from .seen_common import HIDDEN, PRIVATE, SeenMixin
+from .common_seen import HIDDEN, PRIVATE, SeenMixin
 
 
 @tagged("post_install", "-at_install")

@@ -6,7 +6,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from .common import BODY, run_migration
-from .values_common import ValuesCommon, read_texts
+from .common_values import ValuesCommon, read_texts
 
 
 @tagged("post_install", "-at_install")

@@ -3,7 +3,7 @@ from odoo.tests import tagged
 
 from ..engine.tens import FEW, SHIFT_MAX, TEN, in_tens, make_mark
 from .common import DirectmailCommon
-from .seen_common import HIDDEN, SeenMixin
+from .common_seen import HIDDEN, SeenMixin
 from .test_encrypted import ALICE, BOB
 
 

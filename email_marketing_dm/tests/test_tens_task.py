@@ -5,7 +5,7 @@ from odoo.tests import HttpCase, tagged
 
 from ..engine.tens import SHIFT_MAX, TEN
 from .common import DirectmailCommon, DirectmailMixin, run_migration
-from .seen_common import HIDDEN, PRIVATE, SeenMixin
+from .common_seen import HIDDEN, PRIVATE, SeenMixin
 from .test_encrypted import BOB
 
 TOTALS = ("people_count", "suppressed_count", "waiting_count", "cancelled_count", "progress")

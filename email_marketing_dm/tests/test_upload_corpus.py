@@ -9,7 +9,7 @@ from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
 from .common import DirectmailCommon
-from .upload_common import UploadMixin
+from .common_upload import UploadMixin
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 from corpus.make_files import make_cases  # noqa: E402

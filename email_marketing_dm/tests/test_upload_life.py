@@ -5,7 +5,7 @@ from odoo.tests import tagged
 
 from ..models.upload import directmail_upload_run
 from .common import DirectmailCommon
-from .upload_common import UploadMixin
+from .common_upload import UploadMixin
 
 
 @tagged("post_install", "-at_install")

@@ -3,8 +3,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 
 from .common import DirectmailCommon, DirectmailMixin
+from .common_upload import UploadMixin
 from .test_encrypted import ALICE, X
-from .upload_common import UploadMixin
 
 
 @tagged("post_install", "-at_install")

@@ -1,6 +1,6 @@
 from odoo import fields
 
-from .upload_common import UploadMixin
+from .common_upload import UploadMixin
 
 HIDDEN, PRIVATE = "hidden@example.com", "private@example.com"
 
