@@ -191,14 +191,16 @@ class TestTemplateLink(ReviewCommon):
 
     def test_an_administrator_confirms_only_what_was_shown(self):
         template = self._make_unreadable()
-        link = self._make_link(template, self.admin, reference="123456", confirmed=True)
-        link.action_link()
-        self.assertFalse(link.confirmed, "nothing had been shown")
-        template.subject = "Another subject"
-        link.confirmed = True
-        with self.assertRaisesRegex(UserError, "was changed while this page was open"):
-            link.action_link()
-        self.assertEqual(template.state, "draft")
+        for name, value in (("subject", "Another subject"), ("sender_name", "Another shop")):
+            with self.subTest(name):
+                link = self._make_link(template, self.admin, reference="123456", confirmed=True)
+                link.action_link()
+                self.assertFalse(link.confirmed, "nothing had been shown")
+                template[name] = value
+                link.confirmed = True
+                with self.assertRaisesRegex(UserError, "was changed while this page was open"):
+                    link.action_link()
+                self.assertEqual(template.state, "draft")
 
     def test_a_name_that_is_not_found_makes_no_template_unreadable(self):
         """Where the AccessKey may read templates, it is read, whatever was entered."""

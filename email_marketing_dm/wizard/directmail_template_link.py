@@ -112,12 +112,13 @@ class DirectmailTemplateLink(models.TransientModel):
         help="As DirectMail's console shows it in the list of templates.",
     )
     confirmed = fields.Boolean(
-        "DirectMail approved exactly this subject and text",
+        "DirectMail approved exactly this sender name, subject and text",
         help="Only needed where DirectMail does not let this account read templates. Only an"
         " administrator can confirm it.",
     )
     shown = fields.Text(
-        readonly=True, help="Subject and text that the administrator was asked to compare."
+        readonly=True,
+        help="Sender name, subject and text that the administrator was asked to compare.",
     )
 
     @api.depends("template_id")
@@ -239,7 +240,8 @@ class DirectmailTemplateLink(models.TransientModel):
 
         Only if `content_mode` is "body": mails then contain the text from Odoo, whatever the
         console has. With "template", DirectMail would send a text that nobody has compared. The
-        administrator sees subject and text (`shown`) and confirms that they were approved.
+        administrator sees sender name, subject and text (`shown`), and confirms that they were
+        approved.
 
         :param str reference: the name or number that the user entered
         :param dict vals: values of `_get_submitted_vals`
@@ -260,7 +262,9 @@ class DirectmailTemplateLink(models.TransientModel):
             )
         if not self.env.user.has_group(GROUP_ADMIN):
             return self._ask_administrators(reference)
-        content = f"{vals['submitted_subject']}\n{vals['submitted_text']}"
+        content = "\n".join(
+            [self.template_id.sender_name, vals["submitted_subject"], vals["submitted_text"]]
+        )
         if not self.confirmed or not self.shown:
             self.shown, self.confirmed = content, False
             return {
