@@ -253,8 +253,11 @@ def run_overlap(shop, people, branches=2, crons=4):
 
     with OdooServer(shop.server.database, crons, shop.server.environment) as second:
         crons = [
-            branch.admin.read("directmail.account", branch.account, "cron_id")["cron_id"][0]
+            cron
             for branch in shops
+            for (cron,) in branch.server.query(
+                "SELECT cron_id FROM directmail_account WHERE id = %s", branch.account
+            )
         ]
         threads = [
             threading.Thread(target=press, args=(server, cron), daemon=True)

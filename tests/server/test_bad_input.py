@@ -154,7 +154,9 @@ def test_directmail_out_of_reach_when_the_task_starts(shop, emulator):
     finally:
         emulator.start()
     # It is tried again within a minute, without anybody's doing; here the minute is cut short.
-    [cron] = shop.admin.read("directmail.account", shop.account, "cron_id")["cron_id"][:1]
+    [(cron,)] = shop.server.query(
+        "SELECT cron_id FROM directmail_account WHERE id = %s", shop.account
+    )
     [(retry,)] = shop.server.query(
         """SELECT min(call_at) - now() AT TIME ZONE 'UTC' FROM ir_cron_trigger
             WHERE cron_id = %s AND call_at > now() AT TIME ZONE 'UTC'""",

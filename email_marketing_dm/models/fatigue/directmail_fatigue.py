@@ -138,7 +138,9 @@ class DirectmailFatigue(models.Model):
         )
         # Add rows for spans that were added to `clock.spans` after the settings were created.
         missing = [span for span in SPANS if span not in record.rule_ids.mapped("span")]
-        record.rule_ids = [fields.Command.create({"span": span}) for span in missing]
+        self.env["directmail.fatigue.rule"].create(
+            [{"fatigue_id": record.id, "span": span} for span in missing]
+        )
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_fatigue_action"
         )
