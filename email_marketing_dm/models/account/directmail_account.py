@@ -180,6 +180,7 @@ class DirectmailAccount(models.Model):
     )
 
     def _default_public_url(self):
+        # sudo(): parameters are for Odoo's administrators; every visitor knows this one.
         return self.env["ir.config_parameter"].sudo().get_param("web.base.url")
 
     @api.model

@@ -29,6 +29,7 @@ class DirectmailAccount(models.Model):
         :rtype: dict
         """
         self.ensure_one()
+        # sudo(): users who send may not read behaviors; the caller's account decides which.
         rows = (
             self.env["directmail.behavior"]
             .sudo()
@@ -53,6 +54,7 @@ class DirectmailAccount(models.Model):
         :param values: {name of a behavior: value}
         """
         self.ensure_one()
+        # sudo(): First contact records them; its actions check the right to write the account.
         behaviors = self.env["directmail.behavior"].sudo()
         behaviors._complete(self)
         before = self._get_behaviors()
@@ -71,6 +73,7 @@ class DirectmailAccount(models.Model):
 
         :param bool before, now: whether DirectMail takes templates
         """
+        # sudo(): as in `_observe`, which calls this.
         if not now and self.content_mode != "body":
             self.sudo().content_mode = "body"
             message = self.env._(
@@ -98,6 +101,7 @@ class DirectmailAccount(models.Model):
     @api.depends("first_contact_ids.state")
     def _compute_first_contact_state(self):
         for account in self:
+            # sudo(): only the state is shown, to users who may read the account.
             account.first_contact_state = account.sudo().first_contact_ids.state or "todo"
 
     def action_first_contact(self):
@@ -119,6 +123,7 @@ class DirectmailAccount(models.Model):
         It is recommended once, before the first planned task of an account that sends real mail.
         """
         self.ensure_one()
+        # sudo(): whether First contact is offered says nothing about tasks of other users.
         account = self.sudo()
         if account.test_mode or account.first_contact_offered or account.first_contact_ids:
             return False

@@ -9,9 +9,9 @@ class MailThread(models.AbstractModel):
     def _notify_get_recipients(self, message, msg_vals=False, **kwargs):
         """Override: leave out followers who may not read the record, or not any more.
 
-        Former owners stay followers, as do users who left the group or the company, and contacts
-        whom somebody added. Odoo sends messages to all of them, with what they say about people.
-        Whoever is named as a recipient of the message still gets it: its author has decided that.
+        Former owners, users who left the group or the company, and contacts that a user added stay
+        followers. Odoo sends them every message, and messages contain figures about people. Named
+        recipients (`partner_ids`) still get the message, because its author chose them.
         """
         recipients = super()._notify_get_recipients(message, msg_vals, **kwargs)
         if not self._name.startswith("directmail."):
@@ -32,6 +32,7 @@ class MailThread(models.AbstractModel):
         :param user_id: id of a `res.users`; may be empty
         :rtype: bool
         """
+        # sudo(): only the user's companies are read; has_access() uses that user's rights.
         user = self.env["res.users"].sudo().browse(user_id or ())
         context = {"allowed_company_ids": user.company_ids.ids}
         return bool(user) and self.with_env(
