@@ -55,6 +55,7 @@ from . import (
     test_quiet,
     test_recipient_pages,
     test_record_rules,
+    test_rekey,
     test_rfm,
     test_rfm_use,
     test_rights_data_table,
