@@ -41,7 +41,7 @@ BY_HAND = {
 }
 
 
-def rules(env, countries, other, task):
+def audience_lines(env, countries, other, task):
     """Return {kind: values of the lines}, for the same people as `BY_HAND`."""
     orders = env["directmail.data.table"].search([("preset", "=", "sale_orders")]).id
     here = {"domain": repr([("country_id", "in", countries)])}
@@ -75,7 +75,7 @@ def rules(env, countries, other, task):
 
 def make_owner(env):
     """Make a marketing user who may read every order of the company."""
-    groups = ("email_marketing_dm.email_marketing_dm_group_user",
+    groups = ("email_marketing_dm.group_user",
               "sales_team.group_sale_salesman_all_leads")  # fmt: skip
     return env["res.users"].create(
         {
@@ -94,7 +94,7 @@ def make_audience(env, owner, name, lines):
         .create(
             {
                 "name": name,
-                "rule_ids": [
+                "line_ids": [
                     fields.Command.create({"sequence": number, **line})
                     for number, line in enumerate(lines)
                 ],

@@ -43,7 +43,7 @@ FIGURES = "SELECT stage, count(*) FROM aipl_by_hand GROUP BY stage"
 DIFFERENT = """
     SELECT count(*) FROM (
         SELECT partner_id, stage FROM aipl_by_hand
-        EXCEPT SELECT partner_id, stage FROM directmail_aipl_stage) different
+        EXCEPT SELECT partner_id, stage FROM directmail_aipl_contact) different
 """
 
 

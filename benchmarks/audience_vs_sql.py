@@ -112,7 +112,7 @@ def prepare(env, name):
     """Make the audiences. :return: {kind: `Pair`}"""
     from odoo import fields
 
-    from ._audiences import BY_HAND, make_audience, make_owner, make_task, rules
+    from ._audiences import BY_HAND, audience_lines, make_audience, make_owner, make_task
 
     owner = make_owner(env)
     countries = env["res.country"].search([], order="id", limit=10).ids
@@ -137,7 +137,7 @@ def prepare(env, name):
         "end": now,
     }  # fmt: skip
     kinds = {}
-    for kind, lines in rules(env, countries, other.id, task.id).items():
+    for kind, lines in audience_lines(env, countries, other.id, task.id).items():
         audience = make_audience(env, owner, kind, lines)
         kinds[kind] = Pair(env, name, audience, BY_HAND[kind], values)
         kinds[kind].compare()

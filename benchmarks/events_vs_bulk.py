@@ -53,7 +53,7 @@ RECEIVE = f"""
     WITH arrived AS (
         INSERT INTO directmail_event ({COLUMNS}) SELECT {COLUMNS} FROM bench_facts
      RETURNING id, company_id)
-    INSERT INTO directmail_event_open (id, company_id) SELECT id, company_id FROM arrived
+    INSERT INTO directmail_event_pending (id, company_id) SELECT id, company_id FROM arrived
 """
 
 
@@ -82,11 +82,11 @@ def main():
             query("DELETE FROM directmail_task_counter WHERE writer = 'events'")
             query("INSERT INTO directmail_delivery SELECT * FROM bench_deliveries ORDER BY id")
             query(RECEIVE)
-            query("ANALYZE directmail_event, directmail_event_open, directmail_delivery")
+            query("ANALYZE directmail_event, directmail_event_pending, directmail_delivery")
             begin = time.perf_counter()
             run_cron(shop, "apply")
             seconds = time.perf_counter() - begin
-            [(left,)] = query("SELECT count(*) FROM directmail_event_open")
+            [(left,)] = query("SELECT count(*) FROM directmail_event_pending")
             if left:
                 raise SystemExit(f"{left} of {events} were not applied")
             return seconds

@@ -58,7 +58,7 @@ class Bench:
         self.audience = env["directmail.audience"].create(
             {
                 "name": "Everybody",
-                "rule_ids": [(0, 0, {"domain": "[('name', '=like', 'Person %')]"})],
+                "line_ids": [(0, 0, {"domain": "[('name', '=like', 'Person %')]"})],
                 "user_id": env.ref("base.user_admin").id,
             }
         )

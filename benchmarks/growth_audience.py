@@ -38,7 +38,7 @@ def main():
 
 def refresh_often(env, name):
     """Refresh an audience several times. :return: (seconds of each, MB that the process gained)"""
-    from ._audiences import make_audience, make_owner, make_task, rules
+    from ._audiences import audience_lines, make_audience, make_owner, make_task
     from .audience_vs_sql import timed
 
     owner = make_owner(env)
@@ -46,7 +46,7 @@ def refresh_often(env, name):
     other = make_audience(env, owner, "Other", [{"domain": "[('is_company', '=', True)]"}])
     other._refresh()
     task = make_task(env, owner)
-    lines = rules(env, countries, other.id, task.id)["five_lines"]
+    lines = audience_lines(env, countries, other.id, task.id)["five_lines"]
     audience = make_audience(env, owner, "Mix", lines)
     env.cr.commit()
     vacuum(name, "directmail_audience_member")

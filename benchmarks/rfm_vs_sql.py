@@ -43,7 +43,7 @@ DIFFERENT = """
     SELECT count(*) FROM (
         SELECT partner_id, last_date, frequency, round(monetary, 2), customer_type FROM rfm_by_hand
         EXCEPT SELECT partner_id, last_date, frequency, monetary, customer_type
-                 FROM directmail_rfm_score) different
+                 FROM directmail_rfm_customer) different
 """
 
 

@@ -65,7 +65,7 @@ class Campaign:
         self.audience = self._user.create(
             "directmail.audience",
             name="Newsletter readers",
-            rule_ids=[(0, 0, {"domain": f'[("category_id", "in", [{category}])]'})],
+            line_ids=[(0, 0, {"domain": f'[("category_id", "in", [{category}])]'})],
             visibility="public",
         )
         self._user.call("directmail.audience", "action_refresh", [self.audience])

@@ -234,7 +234,7 @@ class Seeder:
                         0,
                         [
                             self.env.ref("base.group_user").id,
-                            self.env.ref("email_marketing_dm.email_marketing_dm_group_user").id,
+                            self.env.ref("email_marketing_dm.group_user").id,
                         ],
                     )
                 ],

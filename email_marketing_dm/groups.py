@@ -1,5 +1,5 @@
 """XML ids of the addon's groups: for `has_group`, `env.ref`, and the groups of fields."""
 
-GROUP_USER = "email_marketing_dm.email_marketing_dm_group_user"
-GROUP_ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
-GROUP_DOWNLOAD = "email_marketing_dm.email_marketing_dm_group_download"
+GROUP_USER = "email_marketing_dm.group_user"
+GROUP_ADMIN = "email_marketing_dm.group_admin"
+GROUP_DOWNLOAD = "email_marketing_dm.group_download"

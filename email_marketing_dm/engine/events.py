@@ -65,7 +65,7 @@ def insert(env, facts):
                       SELECT 1 FROM directmail_event e WHERE e.fingerprint = v.fingerprint)
                    ON CONFLICT (fingerprint) DO NOTHING
             RETURNING id, company_id)
-               INSERT INTO directmail_event_open (id, company_id)
+               INSERT INTO directmail_event_pending (id, company_id)
                SELECT id, company_id FROM arrived RETURNING id""",
             values,
         )
@@ -76,7 +76,7 @@ def insert(env, facts):
 def find_companies(env):
     """Return the ids of the companies with pending facts, oldest fact first."""
     rows = env.execute_query(
-        SQL("SELECT company_id FROM directmail_event_open GROUP BY company_id ORDER BY min(id)")
+        SQL("SELECT company_id FROM directmail_event_pending GROUP BY company_id ORDER BY min(id)")
     )
     return [company_id for (company_id,) in rows]
 
@@ -104,7 +104,7 @@ def open_facts(columns, company_id, last=None, limit=None):
     """
     return SQL(
         """SELECT %s
-             FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+             FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
              LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
             WHERE o.company_id = %s AND d.state IS DISTINCT FROM 'sending' %s ORDER BY o.id %s""",
         columns,
@@ -124,7 +124,7 @@ def match_strays(env, company_id, last):
         SQL(
             """UPDATE directmail_event e SET delivery_id = found.delivery_id, address_key = NULL
                  FROM (SELECT s.id, d.id AS delivery_id
-                         FROM directmail_event_open o JOIN directmail_event s ON s.id = o.id
+                         FROM directmail_event_pending o JOIN directmail_event s ON s.id = o.id
                         CROSS JOIN LATERAL (
                               SELECT d.id FROM directmail_delivery d
                                WHERE d.company_id = s.company_id
@@ -150,7 +150,7 @@ def flag_bursts(env, company_id, last):
     Clicks of such a burst that were applied as a person's are moved to `machine_click_count`, and
     `clicked_at` and `opened_at` are computed again without them.
     """
-    applied = SQL("NOT EXISTS (SELECT 1 FROM directmail_event_open w WHERE w.id = e.id)")
+    applied = SQL("NOT EXISTS (SELECT 1 FROM directmail_event_pending w WHERE w.id = e.id)")
     changed = SQL(
         """UPDATE directmail_delivery d
               SET click_count = COALESCE(d.click_count, 0) - taken.clicks,
@@ -180,7 +180,7 @@ def flag_bursts(env, company_id, last):
         SQL(
             """WITH clicked AS (
                    SELECT DISTINCT delivery_id
-                     FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                     FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
                     WHERE o.company_id = %(company)s AND o.id <= %(last)s
                       AND kind = 'click' AND link_id IS NOT NULL AND delivery_id IS NOT NULL
                ), bursts AS (
@@ -226,7 +226,7 @@ def apply_facts(env, company_id, last):
         SQL(
             """WITH picked AS MATERIALIZED (%(picked)s
             ), taken AS (
-                DELETE FROM directmail_event_open o USING picked WHERE o.id = picked.id
+                DELETE FROM directmail_event_pending o USING picked WHERE o.id = picked.id
             ), latest AS (
                 SELECT DISTINCT ON (delivery_id) * FROM picked
                  WHERE delivery_id IS NOT NULL AND kind IN %(outcomes)s

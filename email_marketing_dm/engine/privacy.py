@@ -7,7 +7,7 @@ from ..privacy.address import normalise
 PERSON = "directmail.person"
 DELIVERY = "directmail.delivery"
 # Results per contact, which RFM and AIPL models compute again from Odoo's records.
-SCORES = ("directmail.rfm.score", "directmail.aipl.stage")
+SCORES = ("directmail.rfm.customer", "directmail.aipl.contact")
 # Fields that lead to the record with the company, in models without a stored company_id.
 PARENTS = ("audience_id", "upload_id", "rfm_model_id", "aipl_model_id")
 UNDER_WAY = ("waiting", "sending")

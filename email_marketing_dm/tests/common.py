@@ -40,15 +40,9 @@ class DirectmailMixin:
         cls.emulator = Emulator()
         cls.emulator.start()
         cls.addClassCleanup(cls.emulator.stop)
-        cls.admin = new_test_user(
-            cls.env, "dm_admin", "email_marketing_dm.email_marketing_dm_group_admin"
-        )
-        cls.user = new_test_user(
-            cls.env, "dm_user", "email_marketing_dm.email_marketing_dm_group_user"
-        )
-        cls.other = new_test_user(
-            cls.env, "dm_other", "email_marketing_dm.email_marketing_dm_group_user"
-        )
+        cls.admin = new_test_user(cls.env, "dm_admin", "email_marketing_dm.group_admin")
+        cls.user = new_test_user(cls.env, "dm_user", "email_marketing_dm.group_user")
+        cls.other = new_test_user(cls.env, "dm_other", "email_marketing_dm.group_user")
         cls.env["ir.config_parameter"].set_param("email_marketing_dm.read_timeout", "5")
         cls.account = cls._make_account()
         cls.account.action_activate()
@@ -96,17 +90,17 @@ class DirectmailMixin:
 
     @classmethod
     def _make_audience(cls, people, user=None, **vals):
-        """Make an audience of these contacts, or of the ``rules`` given as a list of values."""
-        rules = vals.pop("rules", None)
-        if rules is None:
-            rules = [{"domain": f"[('id', 'in', {people.ids})]"}]
+        """Make an audience of these contacts, or of the ``lines`` given as a list of values."""
+        lines = vals.pop("rules", None)
+        if lines is None:
+            lines = [{"domain": f"[('id', 'in', {people.ids})]"}]
         return (
             cls.env["directmail.audience"]
             .with_user(user or cls.user)
             .create(
                 {
                     "name": "Some people",
-                    "rule_ids": [fields.Command.create(rule) for rule in rules],
+                    "line_ids": [fields.Command.create(line) for line in lines],
                     **vals,
                 }
             )
@@ -210,8 +204,8 @@ class AudienceCommon(DirectmailCommon):
         self.assertFalse(audience.refresh_error)
         return audience.member_ids
 
-    def assertPeople(self, rules, *people):
-        audience = self._make_audience(None, rules=rules)
+    def assertPeople(self, lines, *people):
+        audience = self._make_audience(None, lines=lines)
         members = self._refresh(audience)
         self.assertEqual(sorted(members.partner_id.mapped("name")), sorted(p.name for p in people))
         self.assertEqual(audience.people_count, len(people))

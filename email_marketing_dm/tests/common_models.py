@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 from odoo.tests import TransactionCase, new_test_user
 from odoo.tools import SQL
 
-GROUP_ADMIN = "email_marketing_dm.email_marketing_dm_group_admin"
-GROUP_USER = "email_marketing_dm.email_marketing_dm_group_user"
+GROUP_ADMIN = "email_marketing_dm.group_admin"
+GROUP_USER = "email_marketing_dm.group_user"
 ALL_LEADS = "sales_team.group_sale_salesman_all_leads"
 
 
@@ -95,5 +95,5 @@ class RfmCommon(ModelsCommon):
         self.rfm = self._make_rfm()
 
     def _scores(self, rfm=None, user=None):
-        scores = self.env["directmail.rfm.score"].with_user(user or self.owner)
+        scores = self.env["directmail.rfm.customer"].with_user(user or self.owner)
         return scores.search([("rfm_model_id", "=", (rfm or self.rfm).id)])

@@ -4,8 +4,8 @@ from odoo.tools import SQL
 #: (model with a row per contact, field of the record that has each contact once)
 ONCE_EACH = (
     ("directmail.audience.member", "audience_id"),
-    ("directmail.rfm.score", "rfm_model_id"),
-    ("directmail.aipl.stage", "aipl_model_id"),
+    ("directmail.rfm.customer", "rfm_model_id"),
+    ("directmail.aipl.contact", "aipl_model_id"),
 )
 
 

@@ -80,9 +80,9 @@ class DirectmailAudienceAdd(models.TransientModel):
         self.ensure_one()
         audience = self._get_audience()
         if self.whom == "always":
-            # A rule with the list's domain, which each refresh evaluates again.
+            # A line with the list's domain, which each refresh evaluates again.
             filters = repr(self.env.context.get("active_domain") or [])
-            audience.write({"rule_ids": [self._make_line(domain=filters)]})
+            audience.write({"line_ids": [self._make_line(domain=filters)]})
         else:
             self._pick(audience)
         return {
@@ -104,24 +104,24 @@ class DirectmailAudienceAdd(models.TransientModel):
         return self.env["directmail.audience"].create({"name": self.name})
 
     def _make_line(self, **vals):
-        lines = self.audience_id.rule_ids if self.target == "existing" else []
+        lines = self.audience_id.line_ids if self.target == "existing" else []
         last = max((line.sequence for line in lines), default=0)
         return fields.Command.create(
             {"operator": "or", "table_id": self.table_id.id, "sequence": last + 1, **vals}
         )
 
     def _pick(self, audience):
-        """Add the records to the audience's last rule, if it is a list of picks, or to a new one.
+        """Add the records to the audience's last line, if it is a list of picks, or to a new one.
 
-        The last rule is used if its kind is "list", its operator "or" and its table the same.
+        The last line is used if its kind is "list", its operator "or" and its table the same.
 
         :param audience: a `directmail.audience` that the user may write
         :raise UserError: if there is no record to add
         """
-        line = audience.rule_ids.sorted("sequence")[-1:]
+        line = audience.line_ids.sorted("sequence")[-1:]
         if not (line.kind == "list" and line.operator == "or" and line.table_id == self.table_id):
-            audience.write({"rule_ids": [self._make_line(kind="list")]})
-            line = audience.rule_ids.sorted("sequence")[-1:]
+            audience.write({"line_ids": [self._make_line(kind="list")]})
+            line = audience.line_ids.sorted("sequence")[-1:]
         records = self.table_id._get_model(self.env)
         if self.whom == "matching":
             picked = records._search(self._get_matching()).select()

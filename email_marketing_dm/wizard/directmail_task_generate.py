@@ -1,14 +1,14 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..models.audience.directmail_audience_rule import RESULTS
-from ..models.audience.directmail_audience_rule_select import get_result_condition
+from ..models.audience.directmail_audience_line import RESULTS
+from ..models.audience.directmail_audience_line_select import get_result_condition
 
 
 class DirectmailTaskGenerate(models.TransientModel):
     """Create an audience of people by their result in an email task.
 
-    The audience has one rule of kind "task", which each refresh evaluates again: people who open
+    The audience has one line of kind "task", which each refresh evaluates again: people who open
     the mail later are added.
     """
 
@@ -63,7 +63,7 @@ class DirectmailTaskGenerate(models.TransientModel):
             {
                 "name": self.name,
                 "company_id": self.task_id.company_id.id,
-                "rule_ids": [
+                "line_ids": [
                     fields.Command.create(
                         {
                             "kind": "task",

@@ -45,8 +45,8 @@ class Shop:
             root.call(
                 "ir.config_parameter", "set_param", [f"email_marketing_dm.{name}", str(value)]
             )
-        self.admin = self._make_user(root, "dm_admin", "email_marketing_dm_group_admin")
-        self.user = self._make_user(root, "dm_user", "email_marketing_dm_group_user")
+        self.admin = self._make_user(root, "dm_admin", "group_admin")
+        self.user = self._make_user(root, "dm_user", "group_user")
         self.account = self._make_account("Emulator", ACCESS_KEY_ID, ACCESS_KEY_SECRET)
         self.sender = self.template = None
         if activate:
@@ -193,7 +193,7 @@ class Shop:
             [
                 {
                     "name": f"Audience {group}",
-                    "rule_ids": [(0, 0, {"domain": f"[('ref', '=', {group!r})]"})],
+                    "line_ids": [(0, 0, {"domain": f"[('ref', '=', {group!r})]"})],
                 }
             ],
         )

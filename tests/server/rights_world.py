@@ -60,14 +60,14 @@ def list_values(env):
     return {
         "directmail.account": {"endpoint": "127.0.0.1:9", "connection": "test"},
         "directmail.aipl.condition": {"domain": "[]"},
-        "directmail.audience.rule": {"domain": "[]"},
+        "directmail.audience.line": {"domain": "[]"},
         "directmail.data.table": {
             "model_id": env["ir.model"]._get_id("res.partner"),
             "model_name": "res.partner",
             "partner_path": "id",
         },
         "directmail.rfm.model": {"computed_on": env.cr.now().date()},
-        "directmail.rfm.score": {"last_date": env.cr.now().date()},
+        "directmail.rfm.customer": {"last_date": env.cr.now().date()},
         "directmail.task": {"planned_at": env.cr.now()},
     }
 

@@ -110,13 +110,13 @@ class Fault:
         end dies and what was under way is a matter of chance
     :ivar accepted: the mail was accepted although nobody heard of it
     :ivar stops: DirectMail refuses the account, so that the task pauses
-    :ivar rule: further settings of the emulator's fault
+    :ivar line: further settings of the emulator's fault
     """
 
     unknown: str = "each"
     accepted: bool = True
     stops: bool = False
-    rule: dict = field(default_factory=dict)
+    line: dict = field(default_factory=dict)
 
 
 FAULTS = {
@@ -131,17 +131,17 @@ FAULTS = {
     "list": Fault(),
     "code_in_200": Fault(),
     # Below the read time-out an answer is an answer, however it dawdles.
-    "slow": Fault("none", rule={"delay": 1.0}),
-    "trickle": Fault("none", rule={"delay": 0.01}),
+    "slow": Fault("none", line={"delay": 1.0}),
+    "trickle": Fault("none", line={"delay": 0.01}),
     "error": Fault(accepted=False),
     "idle_reset": Fault(accepted=False),
-    "throttle": Fault("none", rule={"times": 6, "retry_after": 500}),
-    "unavailable": Fault("none", rule={"times": 6}),
-    "refuse": Fault("none", rule={"delay": 4.0}),
-    "connect_stall": Fault("none", rule={"delay": 4.0}),
-    "expired_token": Fault("none", stops=True, rule={"times": 3}),
-    "clock_skew": Fault("none", stops=True, rule={"times": 3}),
-    "die": Fault("some", rule={"after": 40, "times": 1}),
+    "throttle": Fault("none", line={"times": 6, "retry_after": 500}),
+    "unavailable": Fault("none", line={"times": 6}),
+    "refuse": Fault("none", line={"delay": 4.0}),
+    "connect_stall": Fault("none", line={"delay": 4.0}),
+    "expired_token": Fault("none", stops=True, line={"times": 3}),
+    "clock_skew": Fault("none", stops=True, line={"times": 3}),
+    "die": Fault("some", line={"after": 40, "times": 1}),
 }
 LISTENER = ("refuse", "connect_stall")
 
@@ -158,7 +158,7 @@ class FaultRun:
 
 def run_fault(shop, kind, people, share=1.0):
     """Send a task while a fault strikes a share of its calls; mend what it broke, and go on."""
-    emulator, rule = shop.emulator, dict(FAULTS[kind].rule)
+    emulator, line = shop.emulator, dict(FAULTS[kind].line)
     shop.stop_importing()
     task = shop.make_task(kind.replace("_", ""), people)
     if kind in LISTENER:
@@ -168,11 +168,11 @@ def run_fault(shop, kind, people, share=1.0):
         while not shop.count_rows(task).get("sent"):
             shop.server.wake_crons()
             time.sleep(0.05)
-        emulator.set_fault(kind, **rule)
+        emulator.set_fault(kind, **line)
         return _finish_fault(shop, task, people, kind, hits=1)
     if kind != "die":
-        rule = {"rate": share, "seed": 7, **rule}
-    emulator.set_fault(kind, action="SingleSendMail", **rule)
+        line = {"rate": share, "seed": 7, **line}
+    emulator.set_fault(kind, action="SingleSendMail", **line)
     shop.act(task, "send")
     if kind == "die":
         shop.server.wake_crons()
@@ -195,8 +195,8 @@ def _finish_fault(shop, task, people, kind, hits=None):
         shop.emulator.clear_faults()
         shop.mend(task)
     if hits is None:
-        rules = [rule for rule in shop.emulator.faults() if rule["kind"] == kind]
-        hits = rules[0]["hits"] if rules else 1
+        lines = [line for line in shop.emulator.faults() if line["kind"] == kind]
+        hits = lines[0]["hits"] if lines else 1
     before = shop.check(task, people)
     shop.emulator.clear_faults()
     shop.import_results(task)
@@ -331,7 +331,7 @@ def _count_pushes(shop, task):
         """SELECT count(*) FROM directmail_event e
              JOIN directmail_delivery d ON d.id = e.delivery_id
             WHERE d.task_id = %s AND e.source = 'push'
-              AND NOT EXISTS (SELECT 1 FROM directmail_event_open o WHERE o.id = e.id)""",
+              AND NOT EXISTS (SELECT 1 FROM directmail_event_pending o WHERE o.id = e.id)""",
         task,
     )
     return number

@@ -289,7 +289,7 @@ def read_changes(error):
 def test_the_changes_of_own_records_are_found(tried):
     """Else it would prove nothing that no other changes are."""
     for name, role in tried.items():
-        assert ("directmail.audience", "rule_ids") in role.own, (name, role.own)
+        assert ("directmail.audience", "line_ids") in role.own, (name, role.own)
 
 
 def test_nobody_changes_or_names_other_peoples_records(tried):

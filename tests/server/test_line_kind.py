@@ -50,7 +50,7 @@ def test_a_line_of_another_addon(server):
 
     line = {"kind": "quotation", "quotation_amount": 100}
     audience = admin.call(
-        "directmail.audience", "create", [{"name": "Open", "rule_ids": [(0, 0, line)]}]
+        "directmail.audience", "create", [{"name": "Open", "line_ids": [(0, 0, line)]}]
     )
     admin.call("directmail.audience", "action_refresh", [[audience]])
     members = admin.call(
@@ -61,8 +61,8 @@ def test_a_line_of_another_addon(server):
     chosen = {member["partner_id"][0] for member in members}
     # Sales of the demo data may be among them; of ours these two.
     assert chosen & set(people) == set(people[:2])
-    [rule] = admin.read("directmail.audience", audience, "rule_ids")["rule_ids"]
-    sentence = admin.read("directmail.audience.rule", rule, "sentence")["sentence"]
+    [line] = admin.read("directmail.audience", audience, "line_ids")["line_ids"]
+    sentence = admin.read("directmail.audience.line", line, "sentence")["sentence"]
     assert sentence == "Open quotation of at least 100.0"
 
 
@@ -71,7 +71,7 @@ def test_its_rights_are_the_owners(server):
     admin = server.login("admin", "admin")
     [group] = admin.call(
         "ir.model.data", "check_object_reference",
-        ["email_marketing_dm", "email_marketing_dm_group_user"],
+        ["email_marketing_dm", "group_user"],
     )[1:]  # fmt: skip
     values = {"name": "Marketer", "login": "kind", "password": "kind-1234"}
     admin.call("res.users", "create", [{**values, "group_ids": [(6, 0, [group])]}])
@@ -79,5 +79,5 @@ def test_its_rights_are_the_owners(server):
     with pytest.raises(RpcError, match="Sales Order"):
         marketer.call(
             "directmail.audience", "create",
-            [{"name": "Guess", "rule_ids": [(0, 0, {"kind": "quotation"})]}],
+            [{"name": "Guess", "line_ids": [(0, 0, {"kind": "quotation"})]}],
         )  # fmt: skip

@@ -30,7 +30,7 @@ def _make_admin(server):
     _model, group = admin.call(
         "ir.model.data",
         "check_object_reference",
-        [ADDON, "email_marketing_dm_group_admin"],
+        [ADDON, "group_admin"],
     )
     [user] = _find(admin, "res.users", ("login", "=", "admin"))
     admin.call("res.users", "write", [[user], {"group_ids": [(4, group)]}])
@@ -113,7 +113,7 @@ class Orders:
         return self.admin.call(
             "directmail.audience",
             "create",
-            [{"name": name, "rule_ids": [(0, 0, line) for line in lines]}],
+            [{"name": name, "line_ids": [(0, 0, line) for line in lines]}],
         )
 
     def refresh(self):
@@ -218,12 +218,12 @@ def _check_old_data(server, admin):
     # The facts speak of a delivery, and those that were not applied still wait.
     assert server.query("SELECT count(*), count(delivery_id), count(DISTINCT kind)"
                         " FROM directmail_event") == [(3, 3, 1)]  # fmt: skip
-    assert server.query("SELECT count(*) FROM directmail_event_open") == [(2,)]
+    assert server.query("SELECT count(*) FROM directmail_event_pending") == [(2,)]
     admin.call("res.partner", "create", [{"name": "A", "email": "a@list.example"}])
     admin.call("directmail.audience", "action_refresh", [[audience]])
-    found = admin.read("directmail.audience", audience, "refresh_error", "people_count", "rule_ids")
+    found = admin.read("directmail.audience", audience, "refresh_error", "people_count", "line_ids")
     assert found["refresh_error"] is False
-    assert (found["people_count"], len(found["rule_ids"])) == (1, 1)
+    assert (found["people_count"], len(found["line_ids"])) == (1, 1)
     admin.call("directmail.account", "read", [[account]])
     # What is open is decided by each company; until 19.0.1.2.0 it stood in the data table itself.
     columns = """SELECT count(*) FROM information_schema.columns

@@ -80,7 +80,7 @@ def task(shop):
     shop.user.call(
         "directmail.audience",
         "write",
-        [[audience], {"rule_ids": [(0, 0, _uploaded(upload))]}],
+        [[audience], {"line_ids": [(0, 0, _uploaded(upload))]}],
     )
     shop.act(task, "send")
     shop.wait(task, "done")

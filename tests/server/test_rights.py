@@ -12,7 +12,7 @@ from rights_table import render
 
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 #: Of the whole server, or the same for everybody.
-WITHOUT_COMPANY = ("directmail.design", "directmail.rekey", "directmail.rfm.grade")
+WITHOUT_COMPANY = ("directmail.design", "directmail.rekey", "directmail.rfm.score")
 #: Dialogs that belong to no company: whoever opens one sees their own.
 DIALOGS = ("directmail.erasure", "directmail.optout.import", "directmail.rekey.start")
 #: Without it the key would be whatever earlier tests have left on this machine.

@@ -10,16 +10,16 @@ def migrate(cr, version):
     env["directmail.data.table"]._make_presets()
     contacts = env["directmail.data.table"].search([("preset", "=", "contacts")])
     cr.execute(
-        """INSERT INTO directmail_audience_rule
+        """INSERT INTO directmail_audience_line
                   (audience_id, sequence, operator, kind, table_id, domain, min_count)
            SELECT a.id, 10, 'and', 'table', %s, a.domain, 1
              FROM directmail_audience a
-            WHERE NOT EXISTS (SELECT 1 FROM directmail_audience_rule r WHERE r.audience_id = a.id)
+            WHERE NOT EXISTS (SELECT 1 FROM directmail_audience_line r WHERE r.audience_id = a.id)
         """,
         [contacts.id],
     )
     env.invalidate_all()
     env["directmail.audience"].with_context(active_test=False).search(
-        [("rule_ids", "!=", False)]
+        [("line_ids", "!=", False)]
     )._compute_kinds()
     env.flush_all()

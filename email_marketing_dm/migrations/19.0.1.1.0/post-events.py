@@ -6,7 +6,7 @@ def migrate(cr, version):
     if not column_exists(cr, "directmail_event", "applied"):
         return
     cr.execute(
-        """INSERT INTO directmail_event_open (id, company_id)
+        """INSERT INTO directmail_event_pending (id, company_id)
            SELECT id, company_id FROM directmail_event WHERE applied IS NOT TRUE
                ON CONFLICT DO NOTHING"""
     )

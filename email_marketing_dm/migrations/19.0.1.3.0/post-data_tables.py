@@ -9,7 +9,7 @@ READ = ("partner_path", "email_path", "date_field", "amount_field", "rate_field"
 #: what refers to a data table: (table, column, how its row leads to the company)
 USERS = (
     (
-        "directmail_audience_rule",
+        "directmail_audience_line",
         "table_id",
         SQL("SELECT company_id FROM directmail_audience o WHERE o.id = u.audience_id"),
     ),

@@ -6,10 +6,10 @@ from ...clock.daily import get_region_name
 from ...engine.audience import select_people, visible_contacts
 from ...groups import GROUP_ADMIN, GROUP_DOWNLOAD
 from ..mixins.directmail_used import OVER
-from .directmail_audience_rule import DEPTH_MAX
+from .directmail_audience_line import DEPTH_MAX
 
 #: Paths from `directmail.audience` to its lines, one for each depth of groups up to `DEPTH_MAX`.
-LINES = [".".join(["rule_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
+LINES = [".".join(["line_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
 
 
 class DirectmailAudience(models.Model):
@@ -59,8 +59,8 @@ class DirectmailAudience(models.Model):
         ondelete="set null",
         check_company=True,
     )
-    rule_ids = fields.One2many(
-        "directmail.audience.rule",
+    line_ids = fields.One2many(
+        "directmail.audience.line",
         "audience_id",
         "Lines",
         domain=[("parent_id", "=", False)],
@@ -96,12 +96,12 @@ class DirectmailAudience(models.Model):
         Always in English: the field is stored once for readers of all languages.
         """
         for audience in self.sudo().with_context(lang="en_US"):
-            rules = audience.rule_ids._with_inner()
-            labels = dict(rules._fields["kind"]._description_selection(audience.env))
+            lines = audience.line_ids._with_inner()
+            labels = dict(lines._fields["kind"]._description_selection(audience.env))
             names = [
-                rule.table_id.name if rule.kind == "table" else labels[rule.kind]
-                for rule in rules
-                if rule.kind != "group"
+                line.table_id.name if line.kind == "table" else labels[line.kind]
+                for line in lines
+                if line.kind != "group"
             ]
             audience.kinds = ", ".join(dict.fromkeys(filter(None, names)))
 
@@ -111,7 +111,7 @@ class DirectmailAudience(models.Model):
         tasks = Domain("audience_ids", "in", self.ids) | Domain(
             "exclude_audience_ids", "in", self.ids
         )
-        lines = archived_too.env["directmail.audience.rule"].search([("source_id", "in", self.ids)])
+        lines = archived_too.env["directmail.audience.line"].search([("source_id", "in", self.ids)])
         return [
             archived_too.env["directmail.task"].search(tasks & Domain("state", "not in", OVER)),
             lines.audience_id - self,
@@ -138,7 +138,7 @@ class DirectmailAudience(models.Model):
                     )
         # `source_id` of a line has ondelete="restrict". Without its lines, an audience can be
         # deleted together with its source audience.
-        self.env["directmail.audience.rule"].sudo().search(
+        self.env["directmail.audience.line"].sudo().search(
             [("audience_id", "in", self.ids)]
         ).unlink()
         return res
@@ -156,7 +156,7 @@ class DirectmailAudience(models.Model):
     def copy(self, default=None):
         copies = super().copy(default)
         for audience, copied in zip(self, copies, strict=True):
-            copied.sudo().rule_ids._copy_picks(audience.sudo().rule_ids)
+            copied.sudo().line_ids._copy_picks(audience.sudo().line_ids)
         return copies
 
     # === ACTIONS === #
@@ -227,8 +227,8 @@ class DirectmailAudience(models.Model):
 
     def _get_sources(self):
         """Return the audiences that the lines use as sources, lines in groups included."""
-        rules = self.env["directmail.audience.rule"].sudo()
-        return rules.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
+        lines = self.env["directmail.audience.line"].sudo()
+        return lines.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
 
     def _has_others_than_contacts(self):
         """Tell whether some members are records of other models or bare addresses."""
@@ -266,11 +266,11 @@ class DirectmailAudience(models.Model):
         :raise UserError: (or a subclass) if a line can't be used
         """
         self.ensure_one()
-        return [rule._as_line(env) for rule in self._get_top_rules()]
+        return [line._as_line(env) for line in self._get_top_lines()]
 
-    def _get_top_rules(self):
-        rules = self.sudo().rule_ids.filtered(lambda rule: not rule.parent_id)
-        return rules.sorted("sequence")
+    def _get_top_lines(self):
+        lines = self.sudo().line_ids.filtered(lambda line: not line.parent_id)
+        return lines.sorted("sequence")
 
     def _select_people(self):
         """Return SQL that selects the people of the audience, each once, with the owner's rights.
@@ -301,8 +301,8 @@ class DirectmailAudience(models.Model):
         """
         lists = self.env["mailing.list"].sudo()
         for audience in self.sudo().filtered(lambda audience: audience.id not in seen):
-            rules = audience.rule_ids.filtered(lambda rule: not rule.parent_id)
-            lists |= rules._get_mailing_lists((*seen, audience.id))
+            lines = audience.line_ids.filtered(lambda line: not line.parent_id)
+            lists |= lines._get_mailing_lists((*seen, audience.id))
         return lists
 
     # === AUDIENCES === #

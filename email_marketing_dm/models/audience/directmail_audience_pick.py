@@ -12,18 +12,18 @@ class DirectmailAudiencePick(models.Model):
     _description = "Chosen Record"
     _log_access = False
 
-    rule_id = fields.Many2one(
-        "directmail.audience.rule", required=True, readonly=True, ondelete="cascade"
+    line_id = fields.Many2one(
+        "directmail.audience.line", required=True, readonly=True, ondelete="cascade"
     )
     res_id = fields.Integer("Record", required=True, readonly=True)
 
-    _record_unique = models.Constraint("UNIQUE(rule_id, res_id)")
+    _record_unique = models.Constraint("UNIQUE(line_id, res_id)")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_with_owner(self):
-        self.rule_id.audience_id._wait_for_owner()
+        self.line_id.audience_id._wait_for_owner()
 
-    def _add(self, rule, records):
+    def _add(self, line, records):
         """Add records to a line, except those that the line has already.
 
         :param SQL records: selects ids of records of the line's model
@@ -33,15 +33,15 @@ class DirectmailAudiencePick(models.Model):
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
-                """INSERT INTO directmail_audience_pick (rule_id, res_id)
+                """INSERT INTO directmail_audience_pick (line_id, res_id)
                    SELECT %s, id FROM (%s) AS records(id)
-                       ON CONFLICT (rule_id, res_id) DO NOTHING""",
-                rule.id,
+                       ON CONFLICT (line_id, res_id) DO NOTHING""",
+                line.id,
                 records,
             )
         )
         added = self.env.cr.rowcount
-        rule.invalidate_recordset()
+        line.invalidate_recordset()
         return added
 
     @api.model
@@ -56,13 +56,13 @@ class DirectmailAudiencePick(models.Model):
             SQL(
                 """WITH gone AS (
                        DELETE FROM directmail_audience_pick p
-                        USING directmail_audience_rule r, directmail_data_table t
-                        WHERE r.id = p.rule_id AND t.id = r.table_id AND t.model_name = %(model)s
+                        USING directmail_audience_line r, directmail_data_table t
+                        WHERE r.id = p.line_id AND t.id = r.table_id AND t.model_name = %(model)s
                           AND p.res_id = ANY(%(merged)s)
-                    RETURNING p.rule_id)
-                   INSERT INTO directmail_audience_pick (rule_id, res_id)
-                   SELECT DISTINCT rule_id, %(kept)s FROM gone
-                       ON CONFLICT (rule_id, res_id) DO NOTHING
+                    RETURNING p.line_id)
+                   INSERT INTO directmail_audience_pick (line_id, res_id)
+                   SELECT DISTINCT line_id, %(kept)s FROM gone
+                       ON CONFLICT (line_id, res_id) DO NOTHING
                 RETURNING id""",
                 model=kept._name,
                 merged=merged.ids,
@@ -70,4 +70,4 @@ class DirectmailAudiencePick(models.Model):
             )
         )
         if rows:
-            self.env["directmail.audience.rule"].invalidate_model()
+            self.env["directmail.audience.line"].invalidate_model()

@@ -210,7 +210,7 @@ class DirectmailAudience(models.Model):
     def _may_have_changed(self):
         """Tell whether lines of these audiences or their sources changed after the last refresh.
 
-        A deleted line shows in the audience's `write_date`, which the form writes with `rule_ids`.
+        A deleted line shows in the audience's `write_date`, which the form writes with `line_ids`.
         The refresh itself writes the audience too, hence the tolerance of one second.
         """
         second = timedelta(seconds=1)
@@ -218,7 +218,7 @@ class DirectmailAudience(models.Model):
             not audience.refreshed_at
             or audience.write_date > audience.refreshed_at + second
             or any(
-                rule.write_date >= audience.refreshed_at for rule in audience.rule_ids._with_inner()
+                line.write_date >= audience.refreshed_at for line in audience.line_ids._with_inner()
             )
             for audience in self.sudo()._sources_first()
         )
@@ -293,7 +293,7 @@ class DirectmailAudience(models.Model):
             source was never refreshed. Such a source has no members, so that an "except" line would
             exclude nobody.
         """
-        if not self.rule_ids:
+        if not self.line_ids:
             raise UserError(
                 self.env._("The audience has no lines. Add one that says who is in it.")
             )
@@ -330,8 +330,8 @@ class DirectmailAudience(models.Model):
 
         :raise UserError: naming the model that was never computed
         """
-        rules = self.sudo().rule_ids._with_inner()
-        for model in (*rules.rfm_model_id, *rules.aipl_model_id):
+        lines = self.sudo().line_ids._with_inner()
+        for model in (*lines.rfm_model_id, *lines.aipl_model_id):
             if not model.computed_at:
                 raise UserError(
                     self.env._(
@@ -349,7 +349,7 @@ class DirectmailAudience(models.Model):
     def count_line(self, changes, number):
         """Count the people of one line, and of all lines down to it combined.
 
-        :param dict changes: unsaved values of the form: `rule_ids`, and `company_id` of a new
+        :param dict changes: unsaved values of the form: `line_ids`, and `company_id` of a new
             audience
         :param int number: the position of the line, from 0
         :return: {"people": number in the line, "so_far": number in the lines down to it, "about":
@@ -396,7 +396,7 @@ class DirectmailAudience(models.Model):
         """Tell whether the last refresh is recent and used the same lines as the form shows."""
         return bool(
             self
-            and not changes.get("rule_ids")
+            and not changes.get("line_ids")
             and self.refreshed_at
             and self.refreshed_at >= fields.Datetime.now() - RECENT
             and not self._may_have_changed()
@@ -422,7 +422,7 @@ class DirectmailAudience(models.Model):
         audience = self._get_unsaved(changes)
         try:
             if self.env.user != audience.user_id:
-                if changes.get("rule_ids"):
+                if changes.get("line_ids"):
                     raise UserError(
                         self.env._(
                             "Lines that are not saved are counted for the owner only, because their"
@@ -432,8 +432,8 @@ class DirectmailAudience(models.Model):
                     )
                 audience._get_lines(audience._get_company_env(self.env))
             env = audience._get_owner_env()
-            rules = audience._get_top_rules()[:until]
-            lines = [rule._as_line(env) for rule in rules]
+            lines = audience._get_top_lines()[:until]
+            lines = [line._as_line(env) for line in lines]
         except (UserError, ValueError) as error:
             return {"error": error.args[0]}
         self.env.flush_all()
@@ -459,11 +459,11 @@ class DirectmailAudience(models.Model):
             if chosen in owner.company_ids.ids:
                 company = self.env["res.company"].browse(chosen)
         values = {"user_id": owner.id, "company_id": company.id}
-        if "rule_ids" in changes:
-            values["rule_ids"] = changes["rule_ids"]
+        if "line_ids" in changes:
+            values["line_ids"] = changes["line_ids"]
         audience = self.new(values, origin=self)
-        lines = audience.rule_ids._with_inner()._origin
-        if lines - self.rule_ids._with_inner():
+        lines = audience.line_ids._with_inner()._origin
+        if lines - self.line_ids._with_inner():
             lines.check_access("write")
         return audience
 

@@ -202,7 +202,7 @@ class DirectmailOptout(models.Model):
                     """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.email_encrypted,
                               d.partner_id, d.task_id,
                               COALESCE(d.address_key, e.address_key) AS address_key
-                         FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                         FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
                          LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
                         WHERE o.company_id = %s AND o.id <= %s
                           AND e.source != 'own'
@@ -220,7 +220,7 @@ class DirectmailOptout(models.Model):
         self._insert_bounces(
             SQL(
                 """SELECT d.*, e.occurred_at AS since
-                     FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                     FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
                      JOIN directmail_delivery d ON d.id = e.delivery_id
                      JOIN directmail_account a ON a.id = d.account_id AND a.bounce_limit > 0
                     WHERE o.company_id = %s AND o.id <= %s

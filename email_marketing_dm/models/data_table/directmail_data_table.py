@@ -190,7 +190,7 @@ class DirectmailDataTable(models.Model):
         env = self.sudo().with_context(active_test=False).env
         mine = [("data_table_id", "in", self.ids)]
         return [
-            env["directmail.audience.rule"].search([("table_id", "in", self.ids)]).audience_id,
+            env["directmail.audience.line"].search([("table_id", "in", self.ids)]).audience_id,
             env["directmail.rfm.model"].search(mine),
             env["directmail.aipl.condition"].search(mine).aipl_model_id,
             env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),

@@ -2,7 +2,7 @@ from . import (
     directmail_delivery,
     directmail_event_count,
     directmail_event,
-    directmail_event_open,
+    directmail_event_pending,
     directmail_poll,
     directmail_gate,
 )

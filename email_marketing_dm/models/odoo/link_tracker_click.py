@@ -32,7 +32,7 @@ class LinkTrackerClick(models.Model):
             SQL(
                 """WITH seen AS (
                     SELECT e.id, e.delivery_id, e.occurred_at, e.machine, l.tracker_id
-                      FROM directmail_event_open o JOIN directmail_event e ON e.id = o.id
+                      FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
                       JOIN directmail_link l ON l.id = e.link_id
                      WHERE o.company_id = %(company)s AND o.id <= %(last)s AND e.kind = 'click'
                        AND e.delivery_id IS NOT NULL AND l.tracker_id IS NOT NULL

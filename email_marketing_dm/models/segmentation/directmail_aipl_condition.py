@@ -4,7 +4,7 @@ from odoo.tools import formatLang
 
 from ...engine.paths import read_filter
 from ...engine.people_models import Condition
-from .directmail_aipl_stage import STAGES
+from .directmail_aipl_contact import STAGES
 
 
 class DirectmailAiplCondition(models.Model):

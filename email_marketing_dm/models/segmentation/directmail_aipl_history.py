@@ -1,6 +1,6 @@
 from odoo import fields, models
 
-from .directmail_aipl_stage import STAGES
+from .directmail_aipl_contact import STAGES
 
 
 class DirectmailAiplHistory(models.Model):

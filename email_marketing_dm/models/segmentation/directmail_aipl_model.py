@@ -13,12 +13,12 @@ class DirectmailAiplModel(models.Model):
     _guarded_fields = frozenset(
         (
             *("people_count", "computed_at", "computed_on", "compute_error", "next_run_at"),
-            "figure_ids",
+            "segment_ids",
         )
     )
-    _result_model = "directmail.aipl.stage"
+    _result_model = "directmail.aipl.contact"
     _result_columns = ("stage",)
-    _figure_model = "directmail.aipl.figure"
+    _segment_model = "directmail.aipl.segment"
     _history_model = "directmail.aipl.history"
     _line_field = "aipl_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_aipl"
@@ -26,7 +26,7 @@ class DirectmailAiplModel(models.Model):
     condition_ids = fields.One2many(
         "directmail.aipl.condition", "aipl_model_id", "Conditions", copy=True
     )
-    figure_ids = fields.One2many("directmail.aipl.figure", "aipl_model_id", "Stages")
+    segment_ids = fields.One2many("directmail.aipl.segment", "aipl_model_id", "Stages")
 
     def _select_fresh(self, today):
         self.ensure_one()

@@ -41,12 +41,12 @@ class DirectmailPeopleModel(models.AbstractModel):
     #: name of the model with one row per contact, and its columns, the last of which is the group
     _result_model = None
     _result_columns = ()
-    #: columns of `_result_model` that are added up per group for `_write_figures`
+    #: columns of `_result_model` that are added up per group for `_write_segments`
     _result_sums = ()
-    #: names of the models with the figures per group, and per group and day
-    _figure_model = None
+    #: names of the models with the segments per group, and per group and day
+    _segment_model = None
     _history_model = None
-    #: the field of `directmail.audience.rule` that refers to this model
+    #: the field of `directmail.audience.line` that refers to this model
     _line_field = None
     #: xml id of the cron
     _cron = None
@@ -139,7 +139,7 @@ class DirectmailPeopleModel(models.AbstractModel):
     def create(self, vals_list):
         created = super().create(vals_list)
         created._check_rights()
-        created._make_figures()
+        created._make_segments()
         created._schedule()
         return created
 
@@ -157,7 +157,7 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     def _get_users(self):
         """Override: audiences with a line that uses the model."""
-        lines = self.env["directmail.audience.rule"].sudo()
+        lines = self.env["directmail.audience.line"].sudo()
         return [lines.search([(self._line_field, "in", self.ids)]).audience_id]
 
     def copy_data(self, default=None):
@@ -167,16 +167,16 @@ class DirectmailPeopleModel(models.AbstractModel):
                 vals["name"] = self.env._("%s (copy)", model.name)
         return vals_list
 
-    def _make_figures(self):
-        """Create a row of figures for each group."""
+    def _make_segments(self):
+        """Create a row of segments for each group."""
         owner = self.env[self._result_model]._owner_field
-        figures = self.env[self._figure_model].sudo()
+        segments = self.env[self._segment_model].sudo()
         group = self.env[self._result_model]._group_field
-        figures.create(
+        segments.create(
             [
                 {owner: model.id, group: name}
                 for model in self
-                for name, _label in figures._fields[group].selection
+                for name, _label in segments._fields[group].selection
             ]
         )
 
@@ -280,7 +280,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         raise NotImplementedError
 
     def _replace_results(self, today):
-        """Replace results, figures and today's history.
+        """Replace results, segments and today's history.
 
         :return: the number of people in the model
         :rtype: int
@@ -305,21 +305,21 @@ class DirectmailPeopleModel(models.AbstractModel):
         )
         results.invalidate_model()
         left = self.env[self._history_model].sudo()._write_day(self, today.day, moves)
-        self._write_figures(moves, left)
+        self._write_segments(moves, left)
         return sum(people for _was, _group, people, *_sums in moves)
 
-    def _write_figures(self, moves, left):
-        """Write the figures of each group.
+    def _write_segments(self, moves, left):
+        """Write the segments of each group.
 
         :param moves: (group on the day before, group, people, sums of `_result_sums` …) tuples
         :param left: {group on the day before: number of people who left the model}
         """
         results = self.env[self._result_model]
-        figures = self.env[self._figure_model].sudo()
-        for figure in figures.search([(results._owner_field, "=", self.id)]):
-            group = figure[results._group_field]
+        segments = self.env[self._segment_model].sudo()
+        for segment in segments.search([(results._owner_field, "=", self.id)]):
+            group = segment[results._group_field]
             inside = [move for move in moves if move[1] == group]
-            figure._write_sums(
+            segment._write_sums(
                 *(sum(column) for column in list(zip(*inside, strict=True))[2:]),
                 came=sum(move[2] for move in inside if move[0] != group),
                 went=sum(move[2] for move in moves if move[0] == group != move[1])
@@ -331,14 +331,14 @@ class DirectmailPeopleModel(models.AbstractModel):
         """Return the company's first model, whose groups contacts show; empty if it has none."""
         return self.sudo().search(Domain("company_id", "=", company.id), limit=1)
 
-    def _check_own_figures(self, figures):
-        """Check that rows of figures belong to this model, and return them.
+    def _check_own_segments(self, segments):
+        """Check that rows of segments belong to this model, and return them.
 
         :raise UserError: if one belongs to another model
         """
-        if any(figure._get_owner()._origin != self._origin for figure in figures):
+        if any(segment._get_owner()._origin != self._origin for segment in segments):
             raise UserError(self.env._("Choose groups of %s.", self.name))
-        return figures
+        return segments
 
     def _select_people(self, env, domain):
         """Return SQL that selects the people of this model whose results match a domain.

@@ -1,6 +1,6 @@
 from odoo import fields, models
 
-from .directmail_rfm_score import TYPES
+from .directmail_rfm_customer import TYPES
 
 
 class DirectmailRfmHistory(models.Model):

@@ -17,10 +17,10 @@ class DirectmailRfmModel(models.Model):
     _guarded_fields = frozenset(
         (
             *("people_count", "computed_at", "computed_on", "compute_error", "next_run_at"),
-            *("r_average", "f_average", "m_average", "figure_ids"),
+            *("r_average", "f_average", "m_average", "segment_ids"),
         )
     )
-    _result_model = "directmail.rfm.score"
+    _result_model = "directmail.rfm.customer"
     _result_columns = (
         "last_date",
         "frequency",
@@ -31,7 +31,7 @@ class DirectmailRfmModel(models.Model):
         "customer_type",
     )
     _result_sums = ("monetary", "frequency", "r_score", "f_score", "m_score")
-    _figure_model = "directmail.rfm.figure"
+    _segment_model = "directmail.rfm.segment"
     _history_model = "directmail.rfm.history"
     _line_field = "rfm_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_rfm"
@@ -75,8 +75,8 @@ class DirectmailRfmModel(models.Model):
     r_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
     f_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
     m_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
-    score_ids = fields.One2many("directmail.rfm.score", "rfm_model_id", "Customers")
-    figure_ids = fields.One2many("directmail.rfm.figure", "rfm_model_id", "Customer types")
+    customer_ids = fields.One2many("directmail.rfm.customer", "rfm_model_id", "Customers")
+    segment_ids = fields.One2many("directmail.rfm.segment", "rfm_model_id", "Customer types")
 
     _period_positive = models.Constraint(
         "CHECK(period_days > 0)", "The model must look back at least one day."
@@ -162,9 +162,9 @@ class DirectmailRfmModel(models.Model):
             table._has_mere_dates(),
         )
 
-    def _write_figures(self, moves, left):
+    def _write_segments(self, moves, left):
         people = sum(move[2] for move in moves)
         for number, metric in enumerate(METRICS, start=5):
             total = sum(move[number] for move in moves)
             self[f"{metric}_average"] = total / people if people else 0
-        return super()._write_figures(moves, left)
+        return super()._write_segments(moves, left)

@@ -8,7 +8,7 @@ from . import (
     directmail_task_owner,
     directmail_task_results,
     directmail_task_run,
-    directmail_task_send,
+    directmail_task_actions,
     directmail_task_counter,
     directmail_link,
 )

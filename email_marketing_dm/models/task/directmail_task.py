@@ -359,7 +359,7 @@ class DirectmailTask(models.Model):
 
     def _get_users(self):
         """Override: audiences with a rule about the task prevent its deletion."""
-        lines = self.env["directmail.audience.rule"].sudo().search([("task_id", "in", self.ids)])
+        lines = self.env["directmail.audience.line"].sudo().search([("task_id", "in", self.ids)])
         return [lines.audience_id]
 
     def _check_editable(self, names=None):

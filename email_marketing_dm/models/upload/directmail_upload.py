@@ -73,7 +73,7 @@ class DirectmailUpload(models.Model):
     )  # fmt: skip
 
     name = fields.Char(required=True, default=lambda self: self._default_name())
-    rule_ids = fields.One2many("directmail.audience.rule", "upload_id", "Audience lines")
+    audience_line_ids = fields.One2many("directmail.audience.line", "upload_id", "Audience lines")
     company_id = fields.Many2one(
         "res.company", required=True, index=True, default=lambda self: self.env.company
     )
@@ -312,7 +312,7 @@ class DirectmailUpload(models.Model):
 
     def _get_users(self):
         """Override: audiences with a line that uses the list."""
-        return [self.sudo().rule_ids.audience_id]
+        return [self.sudo().audience_line_ids.audience_id]
 
     def _check_startable(self):
         """Check that the list can be matched with its settings.

@@ -409,5 +409,5 @@ class DirectmailUpload(models.Model):
     @api.model
     def _get_used_ids(self):
         """Return the ids of the uploads that some line of an audience uses."""
-        lines = self.env["directmail.audience.rule"].search([("upload_id", "!=", False)])
+        lines = self.env["directmail.audience.line"].search([("upload_id", "!=", False)])
         return lines.upload_id.ids

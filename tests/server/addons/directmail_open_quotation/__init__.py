@@ -1,1 +1,1 @@
-from . import directmail_audience_rule
+from . import directmail_audience_line

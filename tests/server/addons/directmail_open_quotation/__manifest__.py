@@ -5,6 +5,6 @@
     "author": "Email Marketing with DirectMail contributors",
     "license": "LGPL-3",
     "depends": ["email_marketing_dm", "sale"],
-    "data": ["views/directmail_audience_rule_views.xml"],
+    "data": ["views/directmail_audience_line_views.xml"],
     "installable": True,
 }

@@ -1,0 +1,50 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+
+class DirectmailAudienceLine(models.Model):
+    """The kind `aipl`: contacts in some stages of an AIPL model."""
+
+    _inherit = "directmail.audience.line"
+
+    kind = fields.Selection(
+        selection_add=[("aipl", "AIPL stage"), ("audience",)], ondelete={"aipl": "cascade"}
+    )
+    aipl_model_id = fields.Many2one(
+        "directmail.aipl.model",
+        "AIPL model",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+    )
+    aipl_segment_ids = fields.Many2many(
+        "directmail.aipl.segment",
+        "directmail_audience_line_aipl_segment",
+        string="Stages",
+        ondelete="restrict",
+    )
+
+    @api.model
+    def _get_fields_aipl(self):
+        return ("aipl_model_id", "aipl_segment_ids")
+
+    def _select_aipl(self, env):
+        if not self.aipl_model_id:
+            raise UserError(
+                env._("The AIPL model of a line was removed. Choose another, or remove the line.")
+            )
+        stages = self.aipl_model_id._check_own_segments(self.aipl_segment_ids)
+        if not stages:
+            raise UserError(env._("Choose at least one stage in the AIPL line."))
+        return self.aipl_model_id._select_people(env, Domain("stage", "in", stages.mapped("stage")))
+
+    def _describe_aipl(self):
+        model = self.aipl_model_id
+        if not model:
+            return self.env._("An AIPL model that was removed")
+        return self.env._(
+            "In %(model)s: %(groups)s",
+            model=model.sudo().display_name,
+            groups=self.env._(" or ").join(self.aipl_segment_ids.sudo().mapped("display_name")),
+        )

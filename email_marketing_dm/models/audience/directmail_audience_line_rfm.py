@@ -1,0 +1,75 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+
+class DirectmailAudienceLine(models.Model):
+    """The kind `rfm`: contacts with some customer types or scores in an RFM model."""
+
+    _inherit = "directmail.audience.line"
+
+    kind = fields.Selection(
+        selection_add=[("rfm", "RFM customer type"), ("audience",)], ondelete={"rfm": "cascade"}
+    )
+    rfm_model_id = fields.Many2one(
+        "directmail.rfm.model",
+        "RFM model",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+    )
+    rfm_by = fields.Selection(
+        [("type", "Customer type"), ("score", "Scores")], "By", default="type"
+    )
+    rfm_segment_ids = fields.Many2many(
+        "directmail.rfm.segment",
+        "directmail_audience_line_rfm_segment",
+        string="Customer types",
+        ondelete="restrict",
+    )
+    rfm_score_ids = fields.Many2many(
+        "directmail.rfm.score",
+        "directmail_audience_line_rfm_score",
+        string="Scores",
+        help="Having one of them is enough.",
+    )
+
+    @api.model
+    def _get_fields_rfm(self):
+        return ("rfm_model_id", "rfm_by", "rfm_segment_ids", "rfm_score_ids")
+
+    def _select_rfm(self, env):
+        if not self.rfm_model_id:
+            raise UserError(
+                env._("The RFM model of a line was removed. Choose another, or remove the line.")
+            )
+        return self.rfm_model_id._select_people(env, self._get_rfm_domain(env))
+
+    def _get_rfm_domain(self, env):
+        """Return the condition on `directmail.rfm.customer` for the chosen types or scores.
+
+        :raise UserError: if nothing is chosen, or a customer type of another model
+        """
+        if self.rfm_by == "score":
+            by_metric = self.rfm_score_ids.grouped("metric")
+            chosen = [
+                Domain(f"{metric}_score", "in", grades.mapped("score"))
+                for metric, grades in by_metric.items()
+            ]
+        else:
+            types = self.rfm_model_id._check_own_segments(self.rfm_segment_ids)
+            chosen = [Domain("customer_type", "in", types.mapped("customer_type"))] * bool(types)
+        if not chosen:
+            raise UserError(env._("Choose at least one customer type or score in the RFM line."))
+        return Domain.OR(chosen)
+
+    def _describe_rfm(self):
+        model = self.rfm_model_id
+        if not model:
+            return self.env._("An RFM model that was removed")
+        chosen = self.rfm_score_ids if self.rfm_by == "score" else self.rfm_segment_ids
+        return self.env._(
+            "In %(model)s: %(groups)s",
+            model=model.sudo().display_name,
+            groups=self.env._(" or ").join(chosen.sudo().mapped("display_name")),
+        )

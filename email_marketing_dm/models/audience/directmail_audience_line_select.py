@@ -1,0 +1,386 @@
+from odoo import fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ...engine.audience import Line
+from ...engine.paths import steps
+from ...engine.people_models import Today
+
+CONTACTS = frozenset(("contact",))
+EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
+#: {`task_result`: condition on `directmail_delivery`}; `get_result_condition` adds state = 'sent'
+RESULT_CONDITIONS = {
+    "delivered": SQL("outcome = 'delivered'"),
+    "failed": SQL("outcome = 'failed'"),
+    "invalid": SQL("outcome = 'invalid'"),
+    "spam": SQL("outcome = 'spam'"),
+    "opened": SQL("opened_at IS NOT NULL"),
+    "clicked": SQL("clicked_at IS NOT NULL"),
+    # A mail that was not delivered could not be opened. No outcome yet counts as delivered.
+    "not_opened": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND opened_at IS NULL"),
+    "not_clicked": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"),
+    "converted": SQL("converted_at IS NOT NULL"),
+}
+SUBSCRIPTION = "mailing.subscription"
+#: models whose records stand for subscribers of Odoo's mailing lists
+READERS = ("mailing.contact", SUBSCRIPTION)
+
+
+class DirectmailAudienceLine(models.Model):
+    """The SQL of each kind of line.
+
+    ``_select_<kind>(env)`` returns SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`,
+    evaluated with the rights of the user of ``env``. It may return a person several times, and
+    contacts that the user may not see or that are archived: `engine.audience.select_people` removes
+    both once for the whole audience.
+    """
+
+    _inherit = "directmail.audience.line"
+
+    def _as_line(self, env):
+        """Return the line as an `engine.audience.Line`.
+
+        :param env: the environment whose user's rights apply, limited to the audience's company
+        :raise UserError: (or a subclass) if the line can't be used, with the reason
+        """
+        self.ensure_one()
+        line = self.sudo()
+        if line.kind == "group":
+            lines = tuple(child._as_line(env) for child in line.child_ids.sorted("sequence"))
+            if not lines:
+                raise UserError(self.env._("A group has no lines. Add some, or remove the group."))
+            return Line(line.operator, lines=lines)
+        where = line._get_where(env)
+        return Line(
+            line.operator,
+            None if where else getattr(line, f"_select_{line.kind}")(env),
+            where,
+            line._get_sorts(),
+            line._finds_visible_only(env),
+            line._finds_each_once(),
+        )
+
+    def _get_where(self, env):
+        """Return the line as a condition on a row of `res_partner`, if it can be written as one.
+
+        Only a line on a data table whose rows are the contacts can, without a count or an amount.
+
+        :rtype: SQL or None
+        """
+        table = self.table_id
+        if self.kind != "table" or table.partner_path != "id" or table.email_path:
+            return None
+        if self._get_having(env):
+            return None
+        return table._get_where(env, self._get_table_domain(env), future=self._takes_out())
+
+    def _get_sorts(self):
+        """Return the sorts of people, keys of `engine.audience.KEYS`, that the line can find."""
+        if self.kind in ("table", "list"):
+            sorts = ["contact"] * bool(self.table_id.partner_path)
+            return frozenset(sorts + ["record"] * bool(self.table_id.email_path))
+        # A query decides: most lines find contacts only, which makes the audience's SQL cheaper.
+        return EVERYBODY if self._finds_others_than_contacts() else CONTACTS
+
+    def _finds_others_than_contacts(self):
+        """Tell whether a line that is not on a data table may find people other than contacts.
+
+        A kind that may find others answers by a method `_finds_others_<kind>`; without one, the
+        answer is no.
+        """
+        return getattr(self, f"_finds_others_{self.kind}", bool)()
+
+    def _finds_others_audience(self):
+        return self.source_id._has_others_than_contacts()
+
+    def _finds_others_task(self):
+        deliveries = self.env["directmail.delivery"]
+        others = [("task_id", "=", self.task_id.id), ("partner_id", "=", False)]
+        return bool(deliveries.search_count(others, limit=1))
+
+    def _finds_visible_only(self, env):
+        """Tell whether the line's SQL already excludes contacts that the owner may not see.
+
+        It does for a table whose rows are the contacts, unless the table is open to marketing users
+        (`is_open`): such a table is not read with the owner's rights.
+        """
+        return (
+            self.kind in ("table", "list")
+            and self.table_id.partner_path == "id"
+            and not self.table_id.with_env(env)._get_setting().is_open
+        )
+
+    def _finds_each_once(self):
+        """Tell whether the line returns each contact once. Used only if it finds contacts only."""
+        if self.kind in ("table", "list"):
+            # `_group_people` groups rows by person if they are counted or their amounts added up.
+            grouped = self.kind == "table" and (self.min_count > 1 or self.min_amount)
+            return not self.table_id.email_path and (grouped or self.table_id.partner_path == "id")
+        return self.kind in ("audience", "rfm", "aipl")
+
+    # === KINDS === #
+
+    def _select_table(self, env):
+        if not self.table_id:
+            raise UserError(
+                env._("The data table of a line was removed. Choose another, or remove the line.")
+            )
+        facts = self.table_id._select_facts(
+            env, self._get_table_domain(env), visible_only=False, future=self._takes_out()
+        )
+        return self._group_people(facts, self._get_having(env))
+
+    def _select_list(self, env):
+        if not self.table_id:
+            raise UserError(
+                env._("The data table of a line was removed, and with it whom it listed.")
+            )
+        picked = SQL(
+            "SELECT res_id FROM directmail_audience_pick WHERE line_id = %s", self._origin.id or 0
+        )
+        if self._takes_out():
+            # An archived record that was chosen for exclusion must go on excluding its person.
+            env = env(context={**env.context, "active_test": False})
+        facts = self.table_id._select_facts(
+            env, Domain("id", "any", picked), visible_only=False, future=True
+        )
+        return self._group_people(facts)
+
+    def _select_audience(self, env):
+        source = self.source_id.with_env(env)
+        if not source:
+            raise UserError(
+                env._("The audience of a line was removed. Choose another, or remove the line.")
+            )
+        if not source.has_access("read"):
+            raise AccessError(
+                env._(
+                    "The audience of a line is private to somebody else. Choose another, or remove"
+                    " the line."
+                )
+            )
+        return self._select_readable(
+            env,
+            SQL(
+                """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
+                     FROM directmail_audience_member m WHERE audience_id = %s AND %s""",
+                source.id,
+                self._is_told(source.env["directmail.audience.member"], "audience_id", source),
+            ),
+        )
+
+    def _select_task(self, env):
+        task = self.task_id.with_env(env)
+        if not task or not self.task_result:
+            raise UserError(
+                env._("The email task of a line was removed. Choose another, or remove the line.")
+            )
+        if not task.has_access("read"):
+            raise AccessError(env._("The email task of a line is somebody else's."))
+        if task.sudo().details_removed_at:
+            raise UserError(
+                env._(
+                    "Who got the email task %s is no longer on record. Choose another, or remove"
+                    " the line.",
+                    task.name,
+                )
+            )
+        return self._select_readable(
+            env,
+            SQL(
+                """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
+                     FROM directmail_delivery m
+                    WHERE task_id = %s AND %s AND %s %s""",
+                task.id,
+                get_result_condition(self.task_result, self.link_id.id),
+                self._is_told(task.env["directmail.delivery"], "task_id", task),
+                # A deleted contact's delivery looks like a bare address: do not mail the address.
+                SQL()
+                if self._takes_out()
+                else SQL("AND (partner_id IS NOT NULL OR is_contact IS NOT TRUE)"),
+            ),
+        )
+
+    # === PARTS === #
+
+    def _get_table_domain(self, env):
+        """Return the condition on rows of the data table: the filter, and `within_days`."""
+        domain = self._get_domain(env)
+        return domain & self._get_period(env) if self.within_days else domain
+
+    def _get_having(self, env):
+        """Return the HAVING conditions of `min_count` and `min_amount` on a person's rows."""
+        having = []
+        if self.min_count > 1:
+            having.append(SQL("count(*) >= %s", self.min_count))
+        if self.min_amount:
+            self._check_amount(env)
+            having.append(SQL("sum(amount) >= %s", self.min_amount))
+        return having
+
+    def _takes_out(self):
+        """Tell whether the line excludes its people, with the operators of its groups applied.
+
+        An excluding line also counts records dated in the future, so that it excludes too many
+        people rather than too few.
+        """
+        taken, line = False, self.sudo()
+        while line:
+            lines = line.parent_id.child_ids or line.audience_id._get_top_lines()
+            is_first = line == lines.sorted("sequence")[:1]  # its operator is ignored
+            taken ^= line.operator == "except" and not is_first
+            line = line.parent_id
+        return taken
+
+    def _group_people(self, facts, having=()):
+        """Return SQL that selects the people of ``facts`` who meet all ``having`` conditions.
+
+        :param SQL facts: as `directmail.data.table._select_facts` returns them
+        :param having: as `_get_having` returns them; if empty, a person may be returned repeatedly
+        """
+        if self.table_id.email_path:
+            columns = SQL("partner_id, res_model, res_id, email")
+            person = SQL("1, 2, 3, 4")
+        else:
+            columns = SQL("partner_id, NULL::varchar AS res_model, NULL::int AS res_id,"
+                          " NULL::text AS email")  # fmt: skip
+            person = SQL("1")
+        return SQL(
+            """SELECT %s, NULL::text AS email_encrypted, NULL::text AS address_key
+                 FROM (%s) facts %s""",
+            columns,
+            facts,
+            SQL("GROUP BY %s HAVING %s", person, SQL(" AND ").join(having)) if having else SQL(),
+        )
+
+    def _check_amount(self, env):
+        table = self.table_id.sudo()
+        if not table.amount_field:
+            raise UserError(env._("The data table %s has no amount.", table.name))
+        table.with_env(env)._check_open("amount_field")
+
+    def _get_period(self, env):
+        """Return the condition that a row's date is within the last `within_days`, today included.
+
+        Days begin at midnight in the owner's time zone. Dates in the future are not excluded here,
+        but by the data table (`_get_happened`).
+
+        :raise UserError: if the data table has no date
+        """
+        table = self.table_id.sudo()
+        if not table.date_field:
+            raise UserError(env._("The data table %s has no date.", table.name))
+        today = Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
+        begin = today.begin(self.within_days, table._has_mere_dates())
+        return Domain(table.date_field, ">=", begin)
+
+    def _is_told(self, people, column, source):
+        """Return the condition on rows `m` that the user may see them if they are bare addresses.
+
+        So a user neither gets nor finds out by counting the addresses that a colleague uploaded.
+
+        :param people: the model of the rows, in the user's environment
+        :param str column: the field of the rows that refers to ``source``
+        :param source: the audience or email task from which the line takes its people
+        :raise UserError: if the line excludes its people, and ``source`` has bare addresses that
+            the user may not see: excluding only the others would mail people who were meant to be
+            excluded
+        """
+        bare = people._bare_to_sql(SQL.identifier("m"))
+        if self._takes_out() and self.env.execute_query(
+            SQL(
+                """SELECT FROM %s m WHERE %s = %s AND partner_id IS NULL AND res_id IS NULL
+                      AND address_key IS NOT NULL AND (%s) IS NOT TRUE LIMIT 1""",
+                SQL.identifier(people._table),
+                SQL.identifier("m", column),
+                source.id,
+                bare,
+            )
+        ):
+            raise UserError(
+                people.env._(
+                    "%s has addresses that a colleague uploaded, so a line can't leave out its"
+                    " people. Choose the audience under Except of the email task instead.",
+                    source.display_name,
+                )
+            )
+        return SQL("(m.partner_id IS NOT NULL OR m.res_id IS NOT NULL OR %s)", bare)
+
+    def _select_readable(self, env, people):
+        """Return SQL of ``people`` without source records that the owner may not read."""
+        if self._get_sorts() == CONTACTS:
+            return people
+        return self.env["directmail.data.table"]._select_readable(env, people)
+
+    # === MAILING LISTS === #
+    # The Odoo mailing lists from which a line takes people.
+
+    def _get_mailing_lists(self, seen):
+        """Return the mailing lists from which these lines take people, except by "except" lines.
+
+        :param seen: ids of audiences that were visited already
+        """
+        lists = self.env["mailing.list"].sudo()
+        for number, line in enumerate(self.sorted("sequence")):
+            if number and line.operator == "except":
+                continue
+            if line.kind == "group":
+                lists |= line.child_ids._get_mailing_lists(seen)
+            elif line.kind == "audience":
+                lists |= line.source_id._get_mailing_lists(seen)
+            elif line.kind in ("table", "list") and line.table_id.model_name in READERS:
+                lists |= line._get_lists_of_table()
+        return lists
+
+    def _get_lists_of_table(self):
+        """Return the lists that the filter of a line on `READERS` names; all, if it names none."""
+        table, subscriptions = self.table_id, self.env[SUBSCRIPTION].sudo()
+        try:
+            domain = table._get_base_domain()
+            if self.kind == "table":
+                domain &= self._get_domain(self.env)
+        except UserError:
+            return subscriptions.list_id  # empty; a refresh reports the error in the filter
+        named = list(_named_lists(table._get_model(self.env).sudo(), domain))
+        domain = Domain.OR(named) if named else Domain.TRUE
+        [(lists,)] = subscriptions._read_group(domain, [], ["list_id:recordset"])
+        return lists
+
+
+def get_result_condition(result, link_id=False):
+    """Return the condition on rows of `directmail_delivery` that have a result.
+
+    :param str result: one of `RESULT_CONDITIONS`
+    :param int link_id: of the `directmail.link` that people clicked; False: any
+    :rtype: SQL
+    """
+    condition = RESULT_CONDITIONS[result]
+    if result == "clicked" and link_id:
+        condition = SQL(
+            """id IN (SELECT delivery_id FROM directmail_event
+                       WHERE link_id = %s AND kind = 'click' AND machine IS NOT TRUE)""",
+            link_id,
+        )
+    return SQL("state = 'sent' AND %s", condition)
+
+
+def _named_lists(model, domain):
+    """Yield domains on `mailing.subscription` for the lists that a filter on `READERS` names.
+
+    Negative conditions are skipped: they name lists whose subscribers are not wanted.
+    """
+    for condition in Domain(domain).iter_conditions():
+        operator = condition.operator
+        if operator in Domain.NEGATIVE_OPERATORS:
+            continue
+        fields = [field for _model, field in steps(model, condition.field_expr)]
+        names = condition.field_expr.split(".")
+        for number, field in enumerate(fields):
+            if field.comodel_name == "mailing.list":
+                path = ".".join(("list_id", *names[number + 1 :]))
+                yield Domain(path, operator, condition.value)
+                break
+        else:
+            if fields[-1].comodel_name in READERS and operator.rstrip("!").endswith("any"):
+                yield from _named_lists(model.env[fields[-1].comodel_name], condition.value)

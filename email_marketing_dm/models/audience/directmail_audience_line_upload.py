@@ -1,0 +1,54 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from ..upload.directmail_upload_line import PEOPLE
+
+
+class DirectmailAudienceLine(models.Model):
+    """The kind `upload`: the people of an uploaded list."""
+
+    _inherit = "directmail.audience.line"
+
+    kind = fields.Selection(
+        selection_add=[("upload", "Uploaded list"), ("group",)],
+        ondelete={"upload": "cascade"},
+    )
+    upload_id = fields.Many2one(
+        "directmail.upload", index="btree_not_null", ondelete="restrict", check_company=True
+    )
+
+    @api.model
+    def _get_fields_upload(self):
+        return ("upload_id",)
+
+    def _select_upload(self, env):
+        upload = self.upload_id.with_env(env)
+        if not upload:
+            raise UserError(env._("Choose the uploaded list of a line, or remove the line."))
+        if not upload.has_access("read"):
+            raise AccessError(env._("The uploaded list of a line is somebody else's."))
+        if upload.state != "done":
+            raise UserError(
+                env._(
+                    "The uploaded list %s has not been matched. Open it, and press Match.",
+                    upload.name,
+                )
+            )
+        return SQL(
+            """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
+                 FROM directmail_upload_line WHERE upload_id = %s AND status IN %s""",
+            upload.id,
+            PEOPLE,
+        )
+
+    def _finds_others_upload(self):
+        return bool(self.upload_id.bare_count or self.upload_id.unreadable_count)
+
+    def _describe_upload(self):
+        upload = self.upload_id
+        if not upload:
+            return self._get_kind_label()
+        if not upload.has_access("read"):
+            return self.env._("An uploaded list of somebody else")
+        return self.env._("People in the uploaded list %s", upload.name)

@@ -1,0 +1,174 @@
+from werkzeug.routing import Map, Rule
+
+from odoo.tests import HttpCase, tagged
+
+from ...directmail.push import BODY_MAX as EVENT_MAX
+from ...engine.content import TOKEN_KIND, get_database_uuid
+from ...models.odoo.ir_http import BODY_MAX
+from ...privacy.tokens import make_token
+from ..common import DirectmailMixin
+
+UNKNOWN_METHODS = ("OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")
+
+
+@tagged("post_install", "-at_install")
+class TestPublicPages(DirectmailMixin, HttpCase):
+    """What anybody on the internet may call: no method but POST changes an opt-out."""
+
+    def setUp(self):
+        super().setUp()
+        task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
+        task.action_send()
+        task.sudo()._start()
+        self.token = make_token(
+            self.env["directmail.keyring"]._get_master_key(),
+            get_database_uuid(self.env),
+            TOKEN_KIND,
+            task.sudo().delivery_ids.id,
+        )
+        self.page = f"/directmail/unsubscribe/{self.token}"
+        self.pages = (
+            self.page,
+            f"{self.page}/reason",
+            f"{self.page}/undo",
+            f"/directmail/view/{self.token}",
+            f"/directmail/open/{self.token}",
+            f"/directmail/click/1/1/{self.token}",
+            "/directmail/unsubscribe/nonsense",
+            "/directmail/events/nonsense",
+        )
+        self.events = f"/directmail/events/{self.account.push_url.rpartition('/')[2]}"
+
+    def _read_optouts(self):
+        self.env.invalidate_all()
+        return self.env["directmail.optout"].search([]).mapped("origin")
+
+    def _call(self, method, path, **options):
+        return self.opener.request(
+            method, f"{self.base_url()}{path}", timeout=30, allow_redirects=False, **options
+        )
+
+    def test_only_post_changes_anything(self):
+        before = self._read_optouts()
+        for method in UNKNOWN_METHODS:
+            response = self._call(method, self.page, data={"List-Unsubscribe": "One-Click"})
+            self.assertLess(response.status_code, 500, method)
+        self.assertEqual(self._read_optouts(), before)
+        self._call("POST", self.page, data={"List-Unsubscribe": "One-Click"})
+        after = self._read_optouts()
+        self.assertEqual(len(after), len(before) + 1)
+        for method in UNKNOWN_METHODS:
+            for path in (f"{self.page}/undo", f"{self.page}/reason"):
+                self.assertLess(self._call(method, path).status_code, 500, method)
+        self.assertEqual(self._read_optouts(), after)
+
+    def test_options_names_the_methods(self):
+        response = self._call("OPTIONS", f"{self.page}/undo")
+        self.assertEqual(response.status_code, 204)
+        self.assertEqual(response.headers["Allow"], "OPTIONS, POST")
+
+    def test_whatever_is_sent_breaks_no_page(self):
+        forms = (
+            {"data": {"scope": "\0", "reason": "\0", "feedback": "a\0b", "self": "1", "env": "2"}},
+            {"files": {name: ("a.txt", b"\0") for name in ("scope", "feedback", "token")}},
+            {"data": {"reason": "9" * 40, "scope": "company", "feedback": "x" * 100_000}},
+            {"data": {"reason": "²"}},
+            {"json": {"jsonrpc": "2.0", "params": {"scope": "all"}}},
+            {"data": b"\xff\xfe=%00&&&=", "headers": {"Content-Type": "text/plain"}},
+        )
+        queries = ("", "?self=1&token=x&context=y&request=z", "?scope=%00&unknown[]=1")
+        for path in {*self.pages, *self._get_public_paths()}:
+            for query in queries:
+                for method in ("GET", "POST"):
+                    for form in forms if method == "POST" else ({},):
+                        with self.subTest(path=path, query=query, form=form):
+                            response = self._call(method, path + query, **form)
+                            self.assertLess(response.status_code, 500)
+
+    def test_a_reason_of_thousands_of_digits(self):
+        response = self._call("POST", f"{self.page}/reason", data={"reason": "9" * 5000})
+        self.assertEqual(response.status_code, 200)
+
+    def test_addresses_that_no_mail_has(self):
+        for path in (
+            "/directmail/unsubscribe/%00",
+            f"/directmail/unsubscribe/{self.token}%00",
+            "/directmail/view/%F0%9F%98%80",
+            f"/directmail/click/{10**30}/1/{self.token}",
+            f"/directmail/click/1/{10**30}/{self.token}",
+            f"/directmail/events/{'x' * 5000}",
+            "/directmail/events/%00",
+        ):
+            for method in ("GET", "POST"):
+                with self.subTest(method=method, path=path):
+                    self.assertLess(self._call(method, path).status_code, 500)
+
+    def test_a_long_body_is_not_read(self):
+        limits = {self.page: BODY_MAX, f"{self.page}/undo": BODY_MAX, self.events: 2 * EVENT_MAX}
+        before = self._read_optouts()
+        for path, limit in limits.items():
+            for kind in ("application/x-www-form-urlencoded", "application/json"):
+                with self.subTest(path=path, kind=kind):
+                    headers = {"Content-Type": kind}
+                    response = self._call("POST", path, data=b"x" * (limit + 1), headers=headers)
+                    self.assertEqual(response.status_code, 413)
+                    self._assert_guarded(response)
+        self.assertEqual(self._read_optouts(), before)
+
+    def test_every_answer_guards_its_reader(self):
+        """No cache, no frame, no referrer, no search engine, no session."""
+        for path in self._get_public_paths():
+            for method in ("GET", "POST", "OPTIONS"):
+                with self.subTest(method=method, path=path):
+                    response = self._call(method, path)
+                    if response.status_code != 405:  # Odoo's own, in which nothing of ours stands
+                        self._assert_guarded(response)
+
+    def _assert_guarded(self, response):
+        headers = response.headers
+        self.assertIn("no-store", headers["Cache-Control"])
+        self.assertEqual(headers["Referrer-Policy"], "no-referrer")
+        self.assertEqual(headers["X-Frame-Options"], "DENY")
+        self.assertIn("frame-ancestors 'none'", headers["Content-Security-Policy"])
+        self.assertIn("noindex", headers["X-Robots-Tag"])
+        self.assertNotIn("session_id", headers.get("Set-Cookie", ""))
+
+    def _get_rules(self):
+        """Return the rules of all routes of this addon, made as Odoo makes its routing map."""
+        http = self.env["ir.http"]
+        converters = http._get_converters()
+        routes = http._generate_routing_rules(["email_marketing_dm"], converters=converters)
+        rules = [Rule(url, endpoint=endpoint) for url, endpoint in routes]
+        return list(Map(rules, converters=converters).iter_rules())
+
+    def _get_public_paths(self):
+        """Return addresses of all public routes: one that exists, and one that no mail has."""
+        known = {"token": self.token, "address": self.events.rpartition("/")[2]}
+        known |= {"template": 1, "number": 1, "nonce": "a" * 32}
+        paths = set()
+        for rule in self._get_rules():
+            if rule.endpoint.routing["auth"] != "user":
+                paths.add(rule.build({name: known[name] for name in rule.arguments})[1])
+                nobody = {name: 2**31 - 1 if name in ("template", "number") else "nobody"
+                          for name in rule.arguments}  # fmt: skip
+                paths.add(rule.build(nobody)[1])
+        return sorted(paths)
+
+    def test_every_public_route_is_one_of_the_guarded_ones(self):
+        """So that a new one can't miss it."""
+        rules = self._get_rules()
+        self.assertGreater(len(rules), 10)
+        for rule in rules:
+            routing = rule.endpoint.routing
+            with self.subTest(rule.rule):
+                self.assertTrue(rule.rule.startswith("/directmail/"))
+                self.assertTrue(routing["methods"])
+                self.assertFalse(routing.get("cors"))
+                if routing["auth"] == "user":
+                    self.assertEqual(routing["methods"], ["GET"])
+                    self.assertTrue(routing["readonly"])
+                    continue
+                self.assertLessEqual(set(rule.arguments), set(routing["recipient_parameters"]))
+                self.assertFalse(routing["save_session"])
+                self.assertFalse(routing["sitemap"])
+                self.assertNotEqual({"GET", "POST"}, set(routing["methods"]))

@@ -1,0 +1,260 @@
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from ...engine.values import find_obstacle
+from ..common import BODY, DirectmailCommon
+
+
+@tagged("post_install", "-at_install")
+class TestTemplatePreflight(DirectmailCommon):
+    """What is said while somebody writes, mended with a click, and holds when they submit."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.account.sudo().company_id.partner_id.write(
+            {"street": "1 Orchard Road", "zip": "238824", "city": "Singapore"}
+        )
+
+    def _content(self, **changes):
+        return {
+            "subject": "Spring, {{ object.name ||| friend }}",
+            "sender_name": "Azure",
+            "preview_text": "",
+            "account_id": self.account.id,
+            "body_html": BODY,
+            "body_arch": BODY,
+            **changes,
+        }
+
+    def _check(self, user=None, **changes):
+        model = self.env["directmail.template"].with_user(user or self.user)
+        return {
+            finding["code"]: finding for finding in model.check_content(self._content(**changes))
+        }
+
+    def test_good_content(self):
+        self.assertEqual(self._check(), {})
+
+    def test_what_is_being_typed_counts(self):
+        """The inlined body is made when the editor loses the focus; nobody waits for that."""
+        found = self._check(body="<p>Hello, because you asked: 1 Orchard Road, Singapore</p>")
+        self.assertEqual(list(found), ["no_unsubscribe"])
+        self.assertEqual(found["no_unsubscribe"]["level"], "error")
+        self.assertEqual(found["no_unsubscribe"]["fix_label"], "Insert a footer")
+
+    def test_size_is_that_of_what_is_submitted(self):
+        large = BODY + "<p>%s</p>" % ("茶" * 9100)
+        self.assertIn("body_large", self._check(body_html=large, body=BODY))
+        self.account.with_user(self.admin).template_in_body = True
+        self.assertNotIn("body_large", self._check(body_html=large))
+
+    def test_every_rule_is_explained(self):
+        """A finding without words would be an error page."""
+        texts = self.env["directmail.template"]._get_explanations()
+        labels = self.env["directmail.template"]._get_fix_labels()
+        body = (
+            '<t t-if="1">a</t><t t-foreach="1">a</t><t t-out="object.a()"/><t t-out="object.zz"/>'
+            '<t t-out="object.city"><b>x</b></t>{{ object.name }} {Name} wechat casino'
+            '<form></form><a href="#">a</a><a href="www.a.org">a</a><a href="/b">a</a>'
+            '<a href="http://www.example.com">a</a><img src="http://a.org/x"/><img src=""/>'
+            '<img src="data:image/png;base64,x"/>*|FNAME|*<a href="https://a.org/{x}">a</a><a href="https://a.org/{email}">a</a>'
+        )
+        found = self._check(subject="SALE {Word} EVERYTHING!!!", sender_name="x" * 16, body=body)
+        found |= self._check(subject="x" * 101, body="<p> </p>", sender_name="")
+        found |= self._check(sender_name="{{ x }}")
+        self.assertGreater(len(found), 20)
+        for code, finding in found.items():
+            self.assertIn(code, texts)
+            self.assertNotIn("%s", finding["title"] + finding["why"])
+            self.assertEqual(finding["fix_label"], labels.get(finding["fix"], ""))
+
+    def test_a_click_mends(self):
+        body = '<div class="o_mail_wrapper_td"><p>our spring collection is here at last</p></div>'
+        content = self._content(body_arch=body, body_html=body)
+        model = self.env["directmail.template"].with_user(self.user)
+        for code, fix in (("no_unsubscribe", "add_footer"), ("no_salutation", "add_salutation")):
+            self.assertIn(code, [found["code"] for found in model.check_content(content)])
+            changes = model.repair_content(content, fix)
+            self.assertEqual(list(changes), ["body_arch"])
+            content |= {**changes, "body_html": changes["body_arch"]}
+        self.assertEqual(model.check_content(content), [])
+        self.assertIn("1 Orchard Road", content["body_arch"])
+
+    def test_errors_stand_against_submission_and_warnings_do_not(self):
+        template = self._make_template(
+            approved=False, body_html=BODY.replace("Dear ", "") + '<img src="https://a.org/b.png"/>'
+        )
+        levels = {found["level"] for found in template._find(template._compile_content(BODY))}
+        self.assertEqual(levels, {"warning"})
+        template.action_submit()
+        self.assertEqual(template.state, "in_review")
+        template = self._make_template(
+            approved=False, body_html=BODY + '<a href="www.azure.org">x</a><t t-if="1">x</t>'
+        )
+        with self.assertRaises(UserError) as raised:
+            template.action_submit()
+        self.assertIn("www.azure.org", str(raised.exception))
+        self.assertIn("some people only", str(raised.exception))
+
+    def test_nothing_to_fill_in_reaches_readers(self):
+        """Whichever way the editor stores it: the submission is refused, and says why."""
+        for written in (
+            '<a href="https://shop.org/?n={{ object.name }}">x</a>',
+            '<a href="https://shop.org/?n=%7B%7B object.name %7D%7D">x</a>',
+            '<a href="mailto:a@b.org?subject={{object.name}}">x</a>',
+            '<a href="#{{ object.id }}">x</a>',
+            '<a t-attf-href="https://shop.org/?n={{ object.name }}">x</a>',
+            '<img src="https://shop.org/{{ object.id }}.png" alt=""/>',
+            '<p style="background-image: url(https://shop.org/{Name}.png)">x</p>',
+            '<!--[if mso]><a href="https://shop.org/?n={{ object.name }}">x</a><![endif]-->',
+            "<p>Hi {{first_name}}</p>",
+            "<p>Hi {{ contact.FIRSTNAME }}, ${object.name} *|FNAME|* %name%</p>",
+        ):
+            with self.subTest(written):
+                body = BODY + written
+                template = self._make_template(approved=False, body_html=body, body_arch=body)
+                with self.assertRaisesRegex(UserError, "placeholder|express"):
+                    template.action_submit()
+                found = template.check_content({"body": template.body_html})
+                self.assertIn("error", [finding["level"] for finding in found])
+        for vals in ({"sender_name": "{{object.x}}"}, {"preview_text": "Hi *|FNAME|*"},
+                     {"subject": "Hi %name%"}):  # fmt: skip
+            with self.subTest(vals), self.assertRaisesRegex(UserError, "placeholder"):
+                self._make_template(approved=False, **vals).action_submit()
+
+    def test_pictures_must_be_public_where_mails_are_real(self):
+        body = BODY + '<img src="http://a.org/b.png" alt=""/>'
+        self.assertEqual(self._check(body=body)["picture_not_public"]["level"], "warning")
+        self.account.sudo().endpoint = False
+        self.assertEqual(self._check(body=body)["picture_not_public"]["level"], "error")
+
+    def test_another_companys_account(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        foreign = self._make_account_of(company)
+        with self.assertRaises(AccessError):
+            self._check(account_id=foreign.id)
+
+    def _make_account_of(self, company):
+        self.admin.company_ids += company
+        return self._make_account(company_id=company.id)
+
+    def test_placeholders_that_may_not_be_read(self):
+        field = self.env["res.partner"]._fields["comment"]
+        self.patch(field, "groups", "base.group_system")
+        found = self._check(body=BODY + '<t t-out="object.comment">x</t>')
+        self.assertEqual(found["unreadable"]["title"], "There is no field comment on contacts.")
+
+
+@tagged("post_install", "-at_install")
+class TestTemplatePreview(DirectmailCommon):
+    def test_what_is_not_saved(self):
+        partner = self._make_people("ada@example.com")
+        partner.name = 'Ada <b> {Token} "A"'
+        content = {
+            "subject": "Hi {{ object.name ||| you }}",
+            "sender_name": "Azure",
+            "body_html": (
+                '<p>Dear <t t-out="object.name">friend</t> {typed} <a href="/view">v</a></p>'
+            ),
+            "account_id": self.account.id,
+        }
+        model = self.env["directmail.template"].with_user(self.user)
+        mail = model.preview_content(content, partner.id)
+        self.assertEqual(mail["subject"], 'Hi Ada <b> {Token} "A"')
+        self.assertIn(
+            "<p>Dear Ada &lt;b&gt; &#123;Token&#125; &quot;A&quot; &#123;typed&#125;"
+            ' <a href="https://www.example.com/directmail/view/preview">v</a></p>',
+            mail["html"],
+        )
+        nobody = model.preview_content(content, False)
+        self.assertEqual(nobody["subject"], "Hi you")
+        self.assertIn("Dear friend", nobody["html"])
+
+    def test_values_are_those_of_the_company_that_sends(self):
+        """A cron runs in the company of its user, whoever sends."""
+        partner = self._make_people("ada@example.com")
+        partner.with_company(self.account.company_id).barcode = "OURS"
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        partner.with_company(elsewhere).barcode = "THEIRS"
+        template = self._make_template(body_html=BODY + '<t t-out="object.barcode">none</t>')
+        cron = template.sudo().with_company(elsewhere)
+        self.assertIn("OURS", cron.preview_content(False, partner.id)["html"])
+
+    def test_contact_that_may_not_be_read(self):
+        partner = self._make_people("ada@example.com", company_id=self.env["res.company"].create(
+            {"name": "Elsewhere"}).id)  # fmt: skip
+        template = self._make_template()
+        with self.assertRaises(AccessError):
+            template.preview_content(False, partner.id)
+
+    def test_field_that_the_reader_may_not_read(self):
+        """A colleague's template must not tell what its reader could not find out otherwise."""
+        partner = self._make_people("ada@example.com", comment="secret")
+        template = self._make_template(body_html=BODY + '<t t-out="object.comment">none</t>')
+        self.assertIn("secret", template.preview_content(False, partner.id)["html"])
+        field = self.env["res.partner"]._fields["comment"]
+        self.patch(field, "groups", "base.group_system")
+        html = template.with_user(self.other).preview_content(False, partner.id)["html"]
+        self.assertNotIn("secret", html)
+
+    def test_preview_is_what_the_inbox_gets(self):
+        """Byte for byte, for a hundred people with names of all kinds."""
+        self.emulator.change_settings({"rules": {"stored_text": "exact"}})
+        self.addCleanup(self.emulator.change_settings, {"rules": {"stored_text": "entities"}})
+        names = ['O\'Neil "Bo"', "Zoë 😀", "שלום", "{EAddr}", "50 % <script>a(1)</script>", "a&b"]
+        people = self.env["res.partner"].create(
+            [
+                {
+                    "name": f"{names[number % len(names)]} {number}",
+                    "email": f"p{number}@example.com",
+                    "city": "Łódź {Name}" if number % 3 else False,
+                }
+                for number in range(100)
+            ]
+        )
+        body = BODY + '<p title="{x}">{typed} <t t-out="object.city">your "town"</t> 100%</p>'
+        template = self._make_template(
+            body_html=body, subject='"50%" off } {{ object.name }} 😀 שלום <b>',
+            preview_text="{typed} & {{ object.city ||| here }}",
+        )  # fmt: skip
+        task = self._make_task(self._make_audience(people), template)
+        task.action_send()
+        self._run_cron()
+        mails = {
+            mail["to"]: self.emulator.mail(mail["env_id"])
+            for mail in self.emulator.ledger(task.tag_name)
+        }
+        self.assertEqual(len(mails), 100)
+        for person in people:
+            mail = mails[person.email]
+            preview = template.preview_content(False, person.id)
+            token = mail["headers"]["X-User-Notify-Mid"]
+            self.assertEqual(preview["html"].replace('/preview"', f'/{token}"'), mail["html"])
+            self.assertEqual(preview["subject"], mail["subject"])
+            self.assertNotIn("<script>", mail["html"])
+            self.assertIn(person.name, mail["subject"])
+
+    def test_fifty_variables_and_one_more(self):
+        """DirectMail's limit, our own token among them."""
+        fields = [
+            name
+            for name, field in self.env["res.partner"]._fields.items()
+            if field.type in ("char", "integer", "selection")
+            and not find_obstacle(self.env["res.partner"].with_user(self.user), name)
+        ][:49]
+        places = [f'<t t-out="object.{name}">x</t>' for name in fields]
+        body = '<p>x <a href="/unsubscribe_from_list">u</a></p>' + "".join(places)
+        template = self._make_template(body_html=body, subject="News", approved=False)
+        template.action_submit()
+        self.assertEqual(len(template.variables) + 1, 50)
+        template.action_edit()
+        template.subject = "News for {{ object.name ||| you }}"
+        with self.assertRaisesRegex(UserError, "There are 51 placeholders"):
+            template.action_submit()
+
+    def test_oversized_body(self):
+        template = self._make_template(approved=False, body_html=BODY + "<p>%s</p>" % ("茶" * 9100))
+        with self.assertRaisesRegex(UserError, r"too large: 8\d KB"):
+            template.action_submit()
+        self.assertFalse(template.remote_ref)
