@@ -31,6 +31,12 @@ def put_back(database, name):
     shape = json.loads(gzip.decompress((SHAPES / f"{name}.json.gz").read_bytes()))
     with databases.connect(database) as connection, connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
+        # users have these groups, which are found by the names of then when the addon is updated
+        cursor.execute(
+            """UPDATE ir_model_data SET name = module || '_' || name
+                WHERE module = %s AND model = 'res.groups' AND name LIKE 'group_%%'""",
+            [ADDON],
+        )
         _drop_new_tables(cursor)
         _drop_new_columns(cursor, {tuple(row) for row in shape["columns"]})
         _drop_new_names(cursor, {row[0] for row in shape["names"]})
