@@ -89,6 +89,12 @@ def migrate(cr, version):
             "UPDATE ir_model_data SET name = %s WHERE module = %s AND name = %s",
             [f"group_{name}", ADDON, f"{ADDON}_group_{name}"],
         )
+    # Views are checked with those that extend them, before these are updated too.
+    cr.execute(
+        """UPDATE ir_ui_view SET arch_db = replace(arch_db::text, %(old)s, %(new)s)::jsonb
+            WHERE strpos(arch_db::text, %(old)s) > 0""",
+        {"old": f"{ADDON}.{ADDON}_group_", "new": f"{ADDON}.group_"},
+    )
     # These rules are not updated with the addon, because administrators may change them.
     cr.execute(
         r"""UPDATE ir_rule
@@ -197,6 +203,15 @@ def _rename_field(cr, model, old, new):
     cr.execute(
         """UPDATE ir_model_data SET name = %(field)s || %(new)s
             WHERE module = %(addon)s AND name = %(field)s || %(old)s""",
+        names,
+    )
+    # The form of an audience holds the fields of its lines.
+    cr.execute(
+        r"""UPDATE ir_ui_view
+              SET arch_db = regexp_replace(
+                      arch_db::text, '\m' || %(old)s || '\M', %(new)s, 'g')::jsonb
+            WHERE model IN (%(model)s, 'directmail.audience')
+              AND strpos(arch_db::text, %(old)s) > 0""",
         names,
     )
     # what users have saved: filters of lists, and templates of exports
