@@ -9,17 +9,14 @@ from ..groups import GROUP_ADMIN
 class DirectmailTemplate(models.Model):
     _inherit = "directmail.template"
 
-    def _submit(self):
-        """Override: offer `directmail.template.link` if the account may not create templates.
+    def _offer_link(self, error):
+        """Offer `directmail.template.link` if the account may not create templates.
 
-        :raise RedirectWarning: if DirectMail does not allow it
+        :param error: the UserError of the refused call
+        :raise RedirectWarning: if DirectMail does not allow it; otherwise nothing is raised
         """
-        try:
-            return super()._submit()
-        except UserError as error:
-            cause = error.__cause__
-            if not (isinstance(cause, DirectMailError) and is_not_allowed(cause)):
-                raise
+        cause = error.__cause__
+        if isinstance(cause, DirectMailError) and is_not_allowed(cause):
             raise RedirectWarning(
                 self._explain_not_allowed(cause),
                 self._get_link_action(),

@@ -109,6 +109,11 @@ class DirectmailTemplate(models.Model):
             )
 
     def _submit(self):
+        """Hand the template to DirectMail for review.
+
+        :raise UserError: a setting or DirectMail rules it out; the message says what to do
+        :raise RedirectWarning: the account may not create templates, see `_offer_link`
+        """
         self.ensure_one()
         account = self.account_id
         account._check_can_call()
@@ -116,16 +121,20 @@ class DirectmailTemplate(models.Model):
         known_ref = self.remote_ref
         renamed = self.submitted_sender_name and self.submitted_sender_name != self.sender_name
         remote_name = self.remote_name or self._get_remote_name()
-        remote_ref = account._call(
-            lambda client: self._push(
-                client,
-                remote_name,
-                vals["submitted_subject"],
-                self.sender_name,
-                vals["submitted_text"],
-                replace=renamed,
+        try:
+            remote_ref = account._call(
+                lambda client: self._push(
+                    client,
+                    remote_name,
+                    vals["submitted_subject"],
+                    self.sender_name,
+                    vals["submitted_text"],
+                    replace=renamed,
+                )
             )
-        )
+        except UserError as error:
+            self._offer_link(error)
+            raise
         self.sudo().write(
             {
                 **vals,
