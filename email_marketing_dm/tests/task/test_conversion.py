@@ -127,8 +127,11 @@ class TestConversion(DirectmailCommon):
         self.table.date_field = "date_deadline"
         task = self._send()
         self._delivery(task, self.people[0]).clicked_at = self.now
-        self._win(self.people[0], 5, self.now, date_deadline=self.now.date())
-        self._win(self.people[0], 7, self.now, date_deadline=self.now.date() - timedelta(days=1))
+        # From 16:00 UTC on, the day in the account's time zone is not that of UTC.
+        account = self.account.with_context(tz=self.account.tz)
+        today = fields.Datetime.context_timestamp(account, self.now).date()
+        self._win(self.people[0], 5, self.now, date_deadline=today)
+        self._win(self.people[0], 7, self.now, date_deadline=today - timedelta(days=1))
         self._count_later(task)
         self.assertEqual(task.revenue, 5)
 
