@@ -2,7 +2,7 @@ from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import tagged
 
-from ..test_company import CompanyCommon
+from .test_company import CompanyCommon
 
 WORD = "Zebra"
 #: what Odoo itself shares between all companies -> why something of ours stands there

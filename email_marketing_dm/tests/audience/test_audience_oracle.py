@@ -8,7 +8,7 @@ from odoo.tests import tagged
 
 from ..common import DirectmailCommon
 from ..common_upload import UploadMixin
-from ..test_encrypted import ALICE, ALICE_HEX, BOB, X
+from ..key.test_encrypted import ALICE, ALICE_HEX, BOB, X
 
 CITIES = ("Bonn", "Köln", "Ulm")
 EXAMPLES = 90

@@ -4,8 +4,8 @@ from odoo.tools import SQL
 from ...engine import claim, exclusion
 from ...engine.fatigue import get_case
 from ..common import AudienceCommon
-from ..test_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
-from ..test_waiting import WaitingMixin
+from ..key.test_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
+from ..task.test_waiting import WaitingMixin
 
 
 @tagged("post_install", "-at_install", "directmail")

@@ -12,7 +12,7 @@ from ...models.consent.directmail_optout import COLUMNS
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin
 from ..common_key import KeyMixin
-from ..test_encrypted import ALICE, KEY, EncryptedMixin
+from ..key.test_encrypted import ALICE, KEY, EncryptedMixin
 
 
 @tagged("post_install", "-at_install")

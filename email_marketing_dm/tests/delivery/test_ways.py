@@ -25,7 +25,7 @@ from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..common import ACCESS_KEY_SECRET, DirectmailCommon
-from ..test_encrypted import ALICE, KEY, EncryptedMixin
+from ..key.test_encrypted import ALICE, KEY, EncryptedMixin
 
 OURS = "email_marketing_dm.group_"
 #: What stands in the things, and nowhere else.

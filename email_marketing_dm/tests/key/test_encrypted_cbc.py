@@ -6,7 +6,7 @@ from odoo.tests import Form, new_test_user, tagged
 from ...privacy.address import normalise
 from ..common import DirectmailCommon, run_migration
 from ..common_upload import UploadMixin
-from ..test_encrypted import ALICE, ALICE_GCM, KEY
+from .test_encrypted import ALICE, ALICE_GCM, KEY
 
 # Made with openssl: see tests/unit/test_aes.py.
 ALICE_CBC = "AAECAwQFBgcICQoLDA0ODzdMyXjZR7eHA8sXOyoQMTU8uSk9xYRqvW9EzAYSw/Yx"

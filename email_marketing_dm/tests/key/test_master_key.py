@@ -14,7 +14,7 @@ from ...exceptions import MasterKeyProblem
 from ...models.key.directmail_keyring import KEY_FILE
 from ..common import ACCESS_KEY_SECRET, DirectmailCommon
 from ..common_key import ANOTHER, KeyMixin
-from ..test_encrypted import ALICE, EncryptedMixin
+from .test_encrypted import ALICE, EncryptedMixin
 
 KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 

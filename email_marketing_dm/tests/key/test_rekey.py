@@ -16,7 +16,7 @@ from ...exceptions import MasterKeyProblem
 from ...privacy.keys import MasterKey
 from ..common import ACCESS_KEY_SECRET, DirectmailCommon
 from ..common_key import THIRD, KeyMixin
-from ..test_encrypted import ALICE, BOB, KEY, EncryptedMixin
+from .test_encrypted import ALICE, BOB, KEY, EncryptedMixin
 
 KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 

@@ -4,7 +4,7 @@ from odoo.tests import tagged
 from ...engine.tens import FEW, SHIFT_MAX, TEN, in_tens, make_mark
 from ..common import DirectmailCommon
 from ..common_seen import HIDDEN, SeenMixin
-from ..test_encrypted import ALICE, BOB
+from ..key.test_encrypted import ALICE, BOB
 
 
 def _names(number, domain):

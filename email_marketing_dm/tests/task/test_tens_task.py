@@ -6,7 +6,7 @@ from odoo.tests import HttpCase, tagged
 from ...engine.tens import SHIFT_MAX, TEN
 from ..common import DirectmailCommon, DirectmailMixin, run_migration
 from ..common_seen import HIDDEN, PRIVATE, SeenMixin
-from ..test_encrypted import BOB
+from ..key.test_encrypted import BOB
 
 TOTALS = ("people_count", "suppressed_count", "waiting_count", "cancelled_count", "progress")
 

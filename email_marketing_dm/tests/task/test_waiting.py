@@ -2,7 +2,7 @@ from odoo.tests import tagged
 
 from ...privacy.address import normalise
 from ..common import AudienceCommon
-from ..test_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
+from ..key.test_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
 
 
 class WaitingMixin:

@@ -4,7 +4,7 @@ from odoo.tests import HttpCase, new_test_user, tagged
 
 from ..common import DirectmailCommon, DirectmailMixin
 from ..common_upload import UploadMixin
-from ..test_encrypted import ALICE, X
+from ..key.test_encrypted import ALICE, X
 
 
 @tagged("post_install", "-at_install")
