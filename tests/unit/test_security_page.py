@@ -18,7 +18,7 @@ def test_every_test_that_is_named_exists():
         for name in named:
             found = [ROOT / name] if "/" in name else [*ADDON_TESTS.glob(f"*/{name}.py")]
             assert len(found) == 1 and found[0].is_file(), (
-                f"{name} is named in {PAGE.name} and does not exist"
+                f"{name} is not there"
             )
 
 
