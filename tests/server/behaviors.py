@@ -4,7 +4,7 @@ import copy
 import html
 import time
 
-from odoo_server import RpcError
+from odoo_server import PATIENCE, RpcError
 
 from directmail_emulator.behaviors import BEHAVIORS
 
@@ -105,7 +105,7 @@ class FirstContact:
         self.wait()
         return self.steps()
 
-    def wait_for(self, name, seconds=60):
+    def wait_for(self, name, seconds=PATIENCE):
         """Return a step's state once it has begun: the cron may be carrying out those before it."""
         deadline = time.monotonic() + seconds
         while (state := self.steps()[name][0]) in ("todo", "running"):
@@ -114,7 +114,7 @@ class FirstContact:
             self.press("run")
         return state
 
-    def wait(self, seconds=60):
+    def wait(self, seconds=PATIENCE):
         """Press *Check now* until all that DirectMail has to say has come."""
         deadline = time.monotonic() + seconds
         while self.read("state")["state"] == "waiting":

@@ -7,7 +7,7 @@ import copy
 import time
 from dataclasses import dataclass
 
-from odoo_server import RpcError
+from odoo_server import PATIENCE, RpcError
 
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 
@@ -230,7 +230,7 @@ class Shop:
     def tag(self, task):
         return self.read(task, "tag_name")["tag_name"]
 
-    def wait(self, task, *states, seconds=90):
+    def wait(self, task, *states, seconds=PATIENCE):
         """Wait until the task is in one of the states; return which.
 
         Due crons are run by Odoo's own cron threads, which otherwise look once a minute.
@@ -244,7 +244,7 @@ class Shop:
             time.sleep(0.3)
         return state
 
-    def wait_quiet(self, task, seconds=30):
+    def wait_quiet(self, task, seconds=PATIENCE):
         """Wait until no call is under way: those of a paused task still finish."""
         deadline = time.monotonic() + seconds
         while self.count_rows(task).get("sending"):
@@ -270,7 +270,7 @@ class Shop:
                                AND name = 'ir_cron_directmail_results')"""
         )
 
-    def import_results(self, task, until_known=True, seconds=30):
+    def import_results(self, task, until_known=True, seconds=PATIENCE):
         """Let time pass at DirectMail and import, until no mail is unknown."""
         deadline = time.monotonic() + seconds
         time.sleep(SECONDS["unknown_wait_seconds"] + 1)

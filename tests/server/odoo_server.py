@@ -31,6 +31,8 @@ from devenv.common import STATE  # noqa: E402
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 PR_SET_PDEATHSIG = 1
+#: seconds to wait for what comes within a few on a quiet machine; it only ends what hangs
+PATIENCE = 300
 
 
 class RpcError(Exception):
@@ -49,7 +51,7 @@ class Session:
         self._server = server
         self._login, self._password = login, password
         self._http = None
-        self.timeout = 120
+        self.timeout = PATIENCE
 
     def call(self, model, method, args=(), kwargs=None):
         """Return what ``model.method(*args, **kwargs)`` returns.
@@ -129,7 +131,7 @@ class OdooServer:
     def __exit__(self, *_details):
         self.stop()
 
-    def start(self, seconds=60):
+    def start(self, seconds=PATIENCE):
         """Start and wait until it answers. Returns self."""
         assert self._process is None, "it runs already"
         command = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from campaign import EMULATOR, Shop
-from odoo_server import OdooServer
+from odoo_server import PATIENCE, OdooServer
 
 from directmail_emulator.testing import Emulator
 
@@ -113,7 +113,7 @@ class Track:
                 WHERE id IN (SELECT cron_id FROM directmail_account)"""
         )
 
-    def _wait(self, tasks, state, seconds=240):
+    def _wait(self, tasks, state, seconds=PATIENCE):
         deadline = time.monotonic() + seconds
         while states := {self.shop.state(task) for task in tasks} - {state}:
             assert time.monotonic() < deadline, f"some tasks are {states}"

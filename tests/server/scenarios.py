@@ -8,7 +8,7 @@ from random import Random
 
 from campaign import Books
 from facts import prepare
-from odoo_server import OdooServer, RpcError
+from odoo_server import PATIENCE, OdooServer, RpcError
 
 from directmail_emulator.nat import WAYS, Nat
 
@@ -54,7 +54,7 @@ def run_blows(shop, people, blows, seed, group):
             break
         blow(task)
         _slow_down(shop.emulator)  # a killed emulator has forgotten
-    shop.wait(task, "done", seconds=60 + people / 10)
+    shop.wait(task, "done", seconds=PATIENCE + people / 10)
     shop.emulator.clear_faults()
     return task
 
@@ -75,7 +75,7 @@ def _wait_for_progress(shop, task, people, kills_left, random):
     # Small steps enough, so that something is left to be sent at the last kill.
     step = random.randint(1, max(2, int((people - before) / (kills_left + 1))))
     target = min(before + step, people)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while (out := _count_out(shop, task)) < target:
         assert time.monotonic() < deadline, f"nothing is sent: {out} of {people} are out"
         shop.server.wake_crons()
@@ -176,7 +176,7 @@ def run_fault(shop, kind, people, share=1.0):
     shop.act(task, "send")
     if kind == "die":
         shop.server.wake_crons()
-        emulator.wait_dead(60)
+        emulator.wait_dead(PATIENCE)
         time.sleep(1)
         emulator.start()
         return _finish_fault(shop, task, people, kind, hits=1)
@@ -185,7 +185,7 @@ def run_fault(shop, kind, people, share=1.0):
 
 def _finish_fault(shop, task, people, kind, hits=None):
     paused = False
-    while shop.wait(task, "done", "paused", seconds=120) == "paused":
+    while shop.wait(task, "done", "paused") == "paused":
         assert FAULTS[kind].stops, shop.read(task, "state_message")
         assert not paused, "one refusal of the account pauses once"
         paused = True
@@ -270,7 +270,7 @@ def run_overlap(shop, people, branches=2, crons=4):
             for thread in threads:
                 thread.start()
             for branch, task in tasks:
-                branch.wait(task, "done", seconds=120 + people / 10)
+                branch.wait(task, "done", seconds=PATIENCE + people / 10)
         finally:
             ended.set()
             for thread in threads:
@@ -308,7 +308,7 @@ def run_collision(shop, people, seed, group="collide"):
 
     thread = threading.Thread(target=import_results, daemon=True)
     thread.start()
-    pauses, deadline = 0, time.monotonic() + 120 + people / 5
+    pauses, deadline = 0, time.monotonic() + PATIENCE + people / 5
     try:
         while (state := shop.state(task)) != "done":
             assert time.monotonic() < deadline, shop.count_rows(task)

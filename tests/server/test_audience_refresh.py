@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from campaign import PASSWORD
-from odoo_server import OdooServer, RpcError, connect
+from odoo_server import PATIENCE, OdooServer, RpcError, connect
 
 PEOPLE = 20
 
@@ -76,7 +76,7 @@ def is_waited_for(server, table):
     )
 
 
-def wait_until(is_so, seconds=60):
+def wait_until(is_so, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it does not come about"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from campaign import refusal
-from odoo_server import OdooServer
+from odoo_server import PATIENCE, OdooServer
 
 from devenv import database as databases
 
@@ -54,7 +54,7 @@ def _check_copy(copy, shop, task):
     before = _count_by_state(copy, task)
 
     account = {"state": "active"}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while account["state"] != "disarmed":
         assert time.monotonic() < deadline, account
         copy.wake_crons()

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from odoo_server import PATIENCE
 
 PEOPLE = 200
 FIRST = {"access_key_id": "LTAIFIRST", "secret": "first-secret"}
@@ -37,7 +38,7 @@ def replace(shop, key):
     shop.admin.call("directmail.key.replace", "action_replace", [[dialog]])
 
 
-def wait_sent(shop, task, number, seconds=60):
+def wait_sent(shop, task, number, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while len(shop.emulator.ledger(tag=shop.tag(task), limit=PEOPLE)) < number:
         assert time.monotonic() < deadline, f"the task does not get on: {shop.state(task)}"

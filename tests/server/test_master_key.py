@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 from campaign import ACCESS_KEY_SECRET, Shop, refusal
-from odoo_server import OdooServer, RpcError
+from odoo_server import PATIENCE, OdooServer, RpcError
 
 GROUP = "lost"
 PEOPLE, UNSUBSCRIBED, BOUNCED = 60, 50, 4
@@ -26,7 +26,7 @@ def shop(server, emulator):
     return Shop(server, emulator)
 
 
-def _wait(condition, wake, seconds=60):
+def _wait(condition, wake, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

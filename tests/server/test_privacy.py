@@ -14,7 +14,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from odoo_server import OdooServer, connect
+from odoo_server import PATIENCE, OdooServer, connect
 
 import devenv.without_odoo  # noqa: F401
 from devenv import database as databases
@@ -93,7 +93,7 @@ def _uploaded(upload):
     return {"operator": "or", "kind": "upload", "upload_id": upload, "sequence": 20}
 
 
-def _wait(shop, condition, seconds=60):
+def _wait(shop, condition, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from odoo_server import RpcError
+from odoo_server import PATIENCE, RpcError
 
 import devenv.without_odoo  # noqa: F401
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
@@ -50,7 +50,7 @@ def pass_time(shop):
     )
 
 
-def wait_for(shop, template, state, seconds=60):
+def wait_for(shop, template, state, seconds=PATIENCE):
     """Wait until the review cron has taken over DirectMail's decision."""
     deadline = time.monotonic() + seconds
     while (found := read(shop, template, "state")) != state:
@@ -100,7 +100,7 @@ def test_a_kill_during_the_submission_makes_no_second_template(shop, emulator):
 
     thread = threading.Thread(target=submit)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not remote(emulator, template):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from odoo_server import OdooServer, connect
+from odoo_server import PATIENCE, OdooServer, connect
 
 #: of which the cron is given ten seconds: the first run sends about 80
 RATE, PEOPLE, LATE = 8, 160, 95
@@ -32,7 +32,7 @@ def begin(shop, group, people=PEOPLE):
     return task
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "nothing happened"

@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 from campaign import Shop
-from odoo_server import OdooServer
+from odoo_server import PATIENCE, OdooServer
 
 from devenv import database as databases
 
@@ -102,7 +102,7 @@ def _export(server):
             timeout=60,
         )  # fmt: skip
         assert answer.ok
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not (answer := http.get(server.url + "/directmail/optouts.csv", timeout=60)).ok:
             assert time.monotonic() < deadline, answer.status_code
         return answer.content
