@@ -245,9 +245,9 @@ def temporary(name):
         process = re.fullmatch(re.escape(full_name(name)) + r"_(\d+)", found)
         if process and not Path(f"/proc/{process.group(1)}").exists():
             drop(found)
-    target = fresh(f"{name}_{os.getpid()}")
+    target = full_name(f"{name}_{os.getpid()}")
     try:
-        yield target
+        yield fresh(f"{name}_{os.getpid()}")
     finally:
         drop(target)
 

@@ -1,27 +1,31 @@
 """``make test``: every test with the runner that it is for, and a failure where none ran.
 
-Without arguments all stages run, one after the other, also when one fails. With paths (``make test
-ONLY=path``) only those tests run.
+Without arguments everything runs, as many jobs side by side as there are processors, also when one
+fails. With paths (``make test ONLY=path``) only those tests run, one after the other.
 """
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from . import chromium, database, node, postgres, venv
+from . import chromium, database, jobs, node, postgres, venv
 from .common import ADDON, ROOT, STATE, SetupError, main
 from .run import environment
 
-#: tests of parts that import no Odoo, done in seconds
+#: tests of parts that import no Odoo
 UNIT = ("tests/unit", "tests/emulator")
 #: run apart from the others: they have commands of their own (make torture)
 NOT_PYTEST = ("tests/torture",)
+#: files of other tests that take longest. They begin first, so that no processor waits at the end.
+LONG = ("test_platform", "test_faults", "test_rights", "test_commands", "test_uninstall")
+#: so many jobs have the addon's tests
+ADDON_PARTS = 2
+#: what stands before the paths of a job of `all_jobs`
+JOB, NATIVE = "job", "native"
 #: the closing line of Odoo's own runner
 CLOSING = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests when loading")
 
@@ -35,7 +39,7 @@ def lint():
     found["NODE_PATH"] = str(node.HOME / "node_modules")
     found["PRE_COMMIT_HOME"] = str(STATE / "pre-commit")
     command = [sys.executable, "-m", "pre_commit", "run", "--all-files", "--show-diff-on-failure"]
-    return subprocess.run(command, cwd=ROOT, env=found, check=False).returncode == 0
+    return jobs.call(command, cwd=ROOT, env=found) == 0
 
 
 def plain(*paths):
@@ -60,7 +64,7 @@ def run_pytest(arguments, **variables):
     found |= {name: str(value) for name, value in variables.items()}
     found["DEVENV_COUNT_FILE"] = str(count_file)
     command = [sys.executable, "-m", "pytest", "-p", "devenv.pytest_strict", "-ra", *arguments]
-    code = subprocess.run(command, cwd=ROOT, env=found, check=False).returncode
+    code = jobs.call(command, cwd=ROOT, env=found)
     ran = int(count_file.read_text()) if count_file.is_file() else 0
     count_file.unlink(missing_ok=True)
     if not ran:
@@ -68,17 +72,11 @@ def run_pytest(arguments, **variables):
     return code == 0 and ran > 0, ran
 
 
-def addon_native():
-    """The addon's tests with Odoo's own runner, as those who do not use pytest run them."""
-    require_browser()
-    with database.temporary("test") as name:
-        return run_native(name)
-
-
-def run_native(name):
-    """Run Odoo's own runner on a database. :return: as `run_pytest`"""
+def run_native(name, paths):
+    """Run test files with Odoo's own runner on a database. :return: as `run_pytest`"""
+    tags = ",".join(f"/{path}" for path in paths)
     command = [
-        sys.executable, "-m", "odoo", "-d", name, f"--test-tags=/{ADDON}", "--stop-after-init",
+        sys.executable, "-m", "odoo", "-d", name, f"--test-tags={tags}", "--stop-after-init",
         f"--http-port={free_port()}", "--max-cron-threads=0", "--log-level=warn",
         "--log-handler=odoo.tests:INFO", f"--log-handler=odoo.addons.{ADDON}.tests:INFO",
     ]  # fmt: skip
@@ -86,7 +84,7 @@ def run_native(name):
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(), text=True, errors="replace",
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    ) as process:  # fmt: skip
+    ) as process, jobs.cleaning_up(process):  # fmt: skip
         for line in process.stdout:
             if is_shown(line):
                 print(line, end="", flush=True)
@@ -119,66 +117,74 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def addon_all():
-    """All of the addon's tests with Odoo's own runner; pytest must find the same ones.
+def addon_native(*paths):
+    """Run test files of the addon with Odoo's own runner; pytest must find the same tests in them.
 
     A test file that ``tests/__init__.py`` forgets is seen by pytest only.
     """
-    found = collect_pytest()
-    passed, ran = addon_native()
+    require_browser()
+    with database.temporary("test") as name:
+        found = collect_pytest(name, paths)
+        passed, ran = run_native(name, paths)
     print(f"pytest finds {found} tests, Odoo's own runner ran {ran}", flush=True)
     if found != ran:
         print("is a file missing in tests/__init__.py, or a class not post_install?", flush=True)
     return passed and found == ran
 
 
-def collect_pytest():
-    """Return how many tests of the addon pytest finds."""
-    with database.temporary("test") as name:
-        arguments = [f"--odoo-database={name}", "--odoo-log-level=error", "--collect-only", "-qq"]
-        command = [sys.executable, "-m", "pytest", *arguments, ADDON]
-        found = subprocess.run(
-            command, cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE, check=False
-        ).stdout
+def collect_pytest(name, paths):
+    """Return how many tests pytest finds in files of the addon, with Odoo on this database."""
+    arguments = [f"--odoo-database={name}", "--odoo-log-level=error", "--collect-only", "-qq"]
+    command = [sys.executable, "-m", "pytest", *arguments, *paths]
+    found = subprocess.run(
+        command, cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE, check=False
+    ).stdout
     return sum(int(number) for number in re.findall(r"^\S+\.py: (\d+)$", found, re.MULTILINE))
 
 
-def all_stages():
-    """Yield (title, function) of every stage. What needs no database runs beside the second."""
-    with Beside("lint", *UNIT) as quick:
-        yield "addon tests", addon_all
-        yield "lint, unit and emulator tests", quick.finish
-    others = [f"--ignore={path}" for path in (*UNIT, *NOT_PYTEST)]
-    yield "whole-server tests", lambda: plain("tests", *others)
+def split_addon(parts):
+    """Return the addon's test files in so many lists of about the same size."""
+    lists = [[] for _part in range(parts)]
+    for size, path in sorted(find_addon_files(), reverse=True):
+        min(lists, key=lambda part: sum(weight for weight, _path in part)).append((size, path))
+    return [sorted(path for _size, path in part) for part in lists]
 
 
-class Beside:
-    """Stages that run beside others, in a process whose output is shown when it is asked for."""
+def find_addon_files():
+    """Yield (size, path) of each of the addon's test files."""
+    for path in (ROOT / ADDON / "tests").rglob("test_*.py"):
+        yield path.stat().st_size, str(path.relative_to(ROOT))
 
-    def __init__(self, *paths):
-        self._output = tempfile.TemporaryFile(mode="w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "devenv.test", *paths],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
 
-    def __enter__(self):
-        return self
+def all_jobs():
+    """Return the jobs of a whole run, long ones first."""
+    parts = enumerate(split_addon(ADDON_PARTS), 1)
+    addon = [make_job(f"addon tests {n} of {ADDON_PARTS}", NATIVE, *paths) for n, paths in parts]
+    others = [make_job(path, JOB, path) for path in find_other_files()]
+    return [
+        *addon,
+        *others,
+        make_job("unit and emulator tests", JOB, *UNIT),
+        make_job("lint", JOB, "lint"),
+    ]
 
-    def __exit__(self, *_details):
-        # Whoever interrupts the run leaves nothing behind.
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait()
-        self._output.close()
 
-    def finish(self):
-        """Wait for the end and show what was said. :return: whether all passed"""
-        code = self._process.wait()
-        self._output.seek(0)
-        print(self._output.read(), flush=True)
-        return code == 0
+def make_job(title, *words):
+    """Return the `jobs.Job` that calls this module with these words."""
+    return jobs.Job(title, [sys.executable, "-m", "devenv.test", *words])
+
+
+def find_other_files():
+    """Return all other test files. Each makes one job: its tests share a database and a server."""
+    paths = (path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
+    apart = (*map(Path, UNIT), *map(Path, NOT_PYTEST))
+    found = sorted(path for path in paths if not any(folder in path.parents for folder in apart))
+    return [str(path) for path in sorted(found, key=lambda path: path.stem not in LONG)]
+
+
+def count_processors():
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def stages_for(paths):
@@ -195,19 +201,18 @@ def stages_for(paths):
         group = addon if inside.parts[0] == ADDON else other
         group.append(str(inside) + path[len(str(path.split("::")[0])) :])
     if addon in ([ADDON], [f"{ADDON}/tests"]):
-        yield "addon tests", addon_all
+        [files] = split_addon(1)
+        yield "addon tests", lambda: addon_native(*files)
     elif addon:
         yield f"addon tests: {' '.join(addon)}", lambda: addon_pytest(*addon)[0]
     if other:
         yield f"tests: {' '.join(other)}", lambda: plain(*other)
 
 
-def command():
-    """Run the stages and close with one line for each."""
-    os.environ.update(postgres.environment())
+def run_stages(stages):
+    """Run (title, function) one after the other. :return: a `jobs.Result` each"""
     results = []
-    paths = sys.argv[1:]
-    for title, function in stages_for(paths) if paths else all_stages():
+    for title, function in stages:
         print(f"\n--- {title}", flush=True)
         start = time.monotonic()
         try:
@@ -215,11 +220,29 @@ def command():
         except SetupError as error:
             print(f"devenv: error: {error}", flush=True)
             passed = False
-        results.append((title, passed, time.monotonic() - start))
+        results.append(jobs.Result(title, passed, time.monotonic() - start))
+    return results
+
+
+def command():
+    """Run the tests asked for and close with one line for each stage or job."""
+    os.environ.update(postgres.environment())
+    jobs.obey_signals()
+    what, *paths = sys.argv[1:] or [""]
+    if what == NATIVE:
+        return 0 if addon_native(*paths) else 1
+    if what == JOB:
+        return 0 if all([function() for _title, function in stages_for(paths)]) else 1
+    with postgres.hasty():
+        if what:
+            results = run_stages(stages_for(sys.argv[1:]))
+        else:
+            database.ensure_template()
+            results = jobs.run(all_jobs(), count_processors())
     print("\n--- summary", flush=True)
-    for title, passed, seconds in results:
-        print(f"{'ok' if passed else 'FAILED':6} {title} ({seconds:.0f} s)", flush=True)
-    return 0 if results and all(passed for _, passed, _ in results) else 1
+    for result in results:
+        print(f"{'ok' if result.passed else 'FAILED':6} {result.title} ({result.seconds:.0f} s)")
+    return 0 if results and all(result.passed for result in results) else 1
 
 
 if __name__ == "__main__":

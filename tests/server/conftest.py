@@ -27,9 +27,8 @@ def emulator():
 @pytest.fixture(scope="module")
 def database(request):
     """A fresh database with the addon, named after the test file."""
-    name = databases.fresh(f"server_{Path(request.path).stem}")
-    yield name
-    databases.drop(name)
+    with databases.temporary(f"server_{Path(request.path).stem}") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,145 @@
+"""Runs programs side by side, at most so many at once, and shows what each said when it has ended.
+
+Whoever interrupts a run (Ctrl-C, SIGTERM, or the death of its process) interrupts all of them, and
+waits until they have removed their databases and servers.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+
+from .common import ROOT
+
+#: seconds that a program may take to clean up after an interruption
+PATIENCE = 120
+PR_SET_PDEATHSIG = 1
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which unlike Ctrl-C in a terminal reaches one process only."""
+
+
+def obey_signals():
+    """Make SIGTERM end this process as Ctrl-C does, whose signal a shell's ``&`` has ignored."""
+
+    def end(_number, _frame):
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def cleaning_up(process):
+    """On an interruption wait until ``process``, which is interrupted too, has cleaned up."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        if isinstance(interruption, Terminated):
+            process.send_signal(signal.SIGINT)
+        _wait_or_kill(process)
+        raise
+
+
+def call(command, **options):
+    """Run a command to its end. :return: its exit code"""
+    with subprocess.Popen(command, **options) as process, cleaning_up(process):
+        return process.wait()
+
+
+def _wait_or_kill(process):
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended, after so many seconds."""
+
+    title: str
+    passed: bool
+    seconds: float
+
+
+class Job:
+    """A program in a process of its own.
+
+    :param str title: what the summary calls it
+    """
+
+    def __init__(self, title, command):
+        self.title = title
+        self.command = command
+        self._process = self._output = self._begin = None
+
+    def start(self):
+        """Start it, its output kept in a file."""
+        self._begin = time.monotonic()
+        self._output = tempfile.TemporaryFile(mode="w+", errors="replace")
+        self._process = subprocess.Popen(
+            self.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
+            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_end_with_parent,
+        )  # fmt: skip
+
+    def has_ended(self):
+        """Tell whether it has ended, by itself or otherwise."""
+        return self._process.poll() is not None
+
+    def finish(self):
+        """Show what it said. :return: `Result`"""
+        seconds = time.monotonic() - self._begin
+        self._end_group()
+        self._output.seek(0)
+        print(f"\n--- {self.title}\n{self._output.read()}", end="", flush=True)
+        self._output.close()
+        return Result(self.title, self._process.returncode == 0, seconds)
+
+    def interrupt(self):
+        """Let it begin to clean up."""
+        self._process.terminate()
+
+    def end(self):
+        """Wait until it has cleaned up."""
+        _wait_or_kill(self._process)
+        self._end_group()
+        self._output.close()
+
+    def _end_group(self):
+        """Kill what it has left behind, such as the browser of an Odoo that was interrupted."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run(jobs, at_once):
+    """Run jobs in this order, ``at_once`` of them side by side, also when some fail.
+
+    :return: a `Result` each, in the order in which they ended
+    """
+    waiting, running, results = list(jobs), [], []
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                job = waiting.pop(0)
+                job.start()
+                running.append(job)
+            for job in [job for job in running if job.has_ended()]:
+                running.remove(job)
+                results.append(job.finish())
+            time.sleep(0.1)
+    finally:
+        for job in running:
+            job.interrupt()
+        for job in running:
+            job.end()
+    return results

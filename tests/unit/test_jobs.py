@@ -1,0 +1,120 @@
+"""How `make test` runs its parts side by side, and that no test file is left out."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from devenv import jobs  # noqa: E402
+from devenv import test as make_test  # noqa: E402
+
+#: writes when it begins and when it ends, an interruption included
+WITNESS = """
+import signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+folder, name, seconds = sys.argv[1:]
+Path(folder, f"{name}.begin").touch()
+print(f"{name} speaks", flush=True)
+try:
+    time.sleep(float(seconds))
+finally:
+    Path(folder, f"{name}.end").touch()
+"""
+#: a process that runs a job and is interrupted while it does
+RUN = """
+import sys
+from devenv import jobs
+jobs.obey_signals()
+command = [sys.executable, "-c", sys.argv[1], sys.argv[2], "one", "600"]
+jobs.run([jobs.Job("one", command)], 1)
+"""
+
+
+def make_job(folder, name, seconds=0.0, kind=jobs.Job):
+    return kind(name, [sys.executable, "-c", WITNESS, str(folder), name, str(seconds)])
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} is missing"
+        time.sleep(0.02)
+
+
+def test_a_job_that_fails_stops_no_other(tmp_path, capfd):
+    failing = jobs.Job("failing", [sys.executable, "-c", "raise SystemExit('the reason')"])
+    results = jobs.run([failing, make_job(tmp_path, "next")], 1)
+    assert [(result.title, result.passed) for result in results] == [
+        ("failing", False),
+        ("next", True),
+    ]
+    said = capfd.readouterr().out
+    assert said.index("--- failing\nthe reason") < said.index("--- next\nnext speaks")
+
+
+def test_no_more_than_so_many_at_once(tmp_path):
+    class Counted(jobs.Job):
+        running, most = 0, 0
+
+        def start(self):
+            super().start()
+            Counted.running += 1
+            Counted.most = max(Counted.most, Counted.running)
+
+        def finish(self):
+            Counted.running -= 1
+            return super().finish()
+
+    made = [make_job(tmp_path, f"job{number}", 0.3, Counted) for number in range(5)]
+    assert len(jobs.run(made, 2)) == 5
+    assert Counted.most == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interruption_reaches_every_job(tmp_path, number):
+    process = subprocess.Popen([sys.executable, "-c", RUN, WITNESS, str(tmp_path)], cwd=ROOT)
+    wait_for(tmp_path / "one.begin")
+    process.send_signal(number)
+    assert process.wait(60) != 0
+    wait_for(tmp_path / "one.end")
+
+
+def test_what_a_job_leaves_behind_is_ended(tmp_path):
+    left = tmp_path / "pid"
+    shell = f"sleep 600 & echo $! > {left}"
+    [result] = jobs.run([jobs.Job("leaving", ["sh", "-c", shell])], 1)
+    assert result.passed
+    status = Path(f"/proc/{left.read_text().strip()}/status")
+    deadline = time.monotonic() + 60
+    while status.exists() and "State:\tZ" not in status.read_text():
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.02)
+
+
+def test_no_test_file_is_left_out():
+    """Each is in exactly one job, but for those of `make torture`."""
+    words = [word for job in make_test.all_jobs() for word in job.command]
+    folders = tuple(f"{folder}/" for folder in make_test.UNIT)
+    paths = [
+        str(path.relative_to(ROOT))
+        for folder in ("tests", "email_marketing_dm")
+        for path in (ROOT / folder).rglob("test_*.py")
+    ]
+    assert len(paths) > 150
+    assert [path for path in paths if words.count(path) + path.startswith(folders) != 1] == []
+
+
+def test_the_addons_tests_are_split_evenly():
+    sizes = [
+        sum(os.path.getsize(ROOT / path) for path in part) for part in make_test.split_addon(2)
+    ]
+    assert max(sizes) < 1.1 * min(sizes)
