@@ -21,7 +21,14 @@ UNIT = ("tests/unit", "tests/emulator")
 #: run apart from the others: they have commands of their own (make torture)
 NOT_PYTEST = ("tests/torture",)
 #: files of other tests that take longest. They begin first, so that no processor waits at the end.
-LONG = ("test_platform", "test_faults", "test_rights", "test_commands", "test_uninstall")
+LONG = (
+    "test_platform",
+    "test_names",
+    "test_faults",
+    "test_rights",
+    "test_commands",
+    "test_uninstall",
+)
 #: so many jobs have the addon's tests
 ADDON_PARTS = 2
 #: what stands before the paths of a job of `all_jobs`
