@@ -1,14 +1,11 @@
-import logging
 import time
 from collections import namedtuple
-from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import requests
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...directmail.outside import fetch
@@ -16,7 +13,6 @@ from ...directmail.push import CERTIFICATE_MAX, LOOPBACK
 from ...engine.content import get_database_uuid
 from ...groups import GROUP_ADMIN
 from ...privacy.tokens import make_token, read_token
-from ..delivery.directmail_poll import LISTS
 
 ADDRESS_KIND = "push"
 # Cache certificates, because they change rarely and a push must be answered within milliseconds.
@@ -27,16 +23,10 @@ _certificates = {}
 PushTarget = namedtuple(
     "PushTarget", "account_id company_id url token test_mode master_key database_uuid"
 )
-_logger = logging.getLogger(__name__)
-# Account or network error: stop polling this account. Its other records would fail too, and the
-# time-out of each would delay the other accounts.
-TROUBLE = ("credentials", "clock", "unreachable", "not_directmail", "throttled", "server")
-# A task whose last mail went out more than QUICKLY ago is read only once per SLOWLY.
-QUICKLY, SLOWLY = timedelta(hours=6), timedelta(hours=1)
 
 
 class DirectmailAccount(models.Model):
-    """Receive DirectMail's events through EventBridge, and poll its records."""
+    """Receive DirectMail's events through EventBridge."""
 
     _inherit = "directmail.account"
     _guarded_fields = frozenset(("push_generation",))
@@ -230,66 +220,6 @@ class DirectmailAccount(models.Model):
         return self._notify(
             self.env._("The address leads here, and DirectMail hands its events to EventBridge."),
             "success",
-        )
-
-    # === POLLING === #
-    # Fetching delivery results, unsubscribers, complaints and invalid addresses from DirectMail.
-
-    def _poll(self):
-        """Read this account's records, least recently read first, in at most `poll_calls` calls."""
-        self.ensure_one()
-        if self.state == "active" and not self._is_armed():
-            return
-        polls = self.env["directmail.poll"]
-        sources = [(polls._get(self, kind), None) for kind in LISTS]
-        sources += [
-            (polls._get(self, "details", task), task) for task in self._get_unsettled_tasks()
-        ]
-        calls, cron = self.poll_calls, self.env.context.get("cron_id")
-        for poll, task in sorted(sources, key=lambda source: source[0].read_at or datetime.min):
-            try:
-                calls = task._read_results(calls) if task else poll._read(calls)
-            except UserError as error:
-                _logger.warning("DirectMail account %s: %s", self.id, error)
-                if getattr(error.__cause__, "kind", None) in TROUBLE:
-                    break
-                # Go on after other errors: RAM may allow the key to read the other records.
-            if calls <= 0 or cron and not self.env["ir.cron"]._commit_progress():
-                break
-
-    def _order_for_polling(self):
-        """Return these accounts, least recently polled first."""
-        rows = self.env["directmail.poll"]._read_group(
-            [("account_id", "in", self.ids)], ["account_id"], ["read_at:max"]
-        )
-        read_at = {account: moment for account, moment in rows if moment}
-        return self.sorted(lambda account: read_at.get(account, datetime.min))
-
-    def _get_unsettled_tasks(self):
-        """Return the tasks with mails without an outcome, least recently read first.
-
-        A task whose last mail is older than QUICKLY is left out if it was read within SLOWLY. A
-        window of records that was begun is read to its end, whatever the task's outcomes.
-        """
-        now = fields.Datetime.now()
-        task = self.env["directmail.task"]
-        tasks = task.search(task._get_unsettled_domain() & Domain("account_id", "=", self.id))
-        begun = self.poll_ids.filtered(lambda poll: poll.end and not poll.error).task_id
-        return (
-            (tasks | begun)
-            .filtered(
-                lambda task: (
-                    task in begun
-                    or not task._is_settled()
-                    and not (
-                        (last := task._get_last_moment())
-                        and last < now - QUICKLY
-                        and task.results_at
-                        and task.results_at > now - SLOWLY
-                    )
-                )
-            )
-            .sorted(lambda task: task.results_at or task.planned_at)
         )
 
 

@@ -4,5 +4,6 @@ from . import (
     directmail_event,
     directmail_event_pending,
     directmail_poll,
+    directmail_poll_turn,
     directmail_gate,
 )

@@ -1,12 +1,9 @@
-import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.service.model import retrying
 from odoo.tools import SQL
 
-_logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_results"
 CRON_EVENTS = "email_marketing_dm.ir_cron_directmail_events"
 # Results are read until this many days after the last mail: nearly all are known by then.
@@ -24,7 +21,10 @@ ACTION_FACTS = 2_000
 
 
 class DirectmailTask(models.Model):
-    """Import of delivery results: DirectMail's records are read by the task's `tag_name`."""
+    """Results of a task: what `directmail.poll` has read by the task's `tag_name` is applied.
+
+    `directmail.poll` says who calls whom.
+    """
 
     _inherit = "directmail.task"
     _guarded_fields = frozenset(("paused_at",))
@@ -63,23 +63,9 @@ class DirectmailTask(models.Model):
 
     @api.model
     def _cron_import_results(self):
-        """Poll DirectMail's records of every active or stopped account, longest waiting first.
-
-        An account that is not reached is polled first by the next run. An error of one account is
-        logged and does not keep the others from being polled.
-        """
-        accounts = self.env["directmail.account"].search([("state", "in", ("active", "stopped"))])
-        self.env["ir.cron"]._commit_progress(remaining=len(accounts))
+        """Read what DirectMail knows of the mails of all accounts: see `directmail.poll`."""
         self.env["directmail.first.contact"]._cron_poll()
-        for account in accounts._order_for_polling():
-            try:
-                account._poll()
-            except Exception:
-                self.env.cr.rollback()
-                _logger.exception("The results of DirectMail account %s can't be read", account.id)
-                account.poll_ids.read_at = fields.Datetime.now()
-            if not self.env["ir.cron"]._commit_progress(1):
-                break
+        self.env["directmail.poll"]._read_accounts()
 
     @api.model
     def _get_unsettled_domain(self):
@@ -104,15 +90,14 @@ class DirectmailTask(models.Model):
         """
         self.check_access("read")
         # sudo(): reading was checked above; importing writes guarded fields.
-        calls, complete = ACTION_CALLS, True
+        polls, calls, complete = self.env["directmail.poll"].sudo(), ACTION_CALLS, True
         tasks = self.sudo().filtered(lambda task: task.tag_name and task.planned_at)
         for task in tasks:
             if calls <= 0:
                 complete = False
                 break
-            poll = task._get_poll()
-            calls = poll._read(calls, begin=task._get_first_open())
-            complete = task._apply_results(poll, ACTION_FACTS) and not poll.end and complete
+            calls, is_read = polls._read_task(task, calls, ACTION_FACTS)
+            complete = complete and is_read
         if complete:
             return True
         for cron in (CRON, CRON_EVENTS):
@@ -125,28 +110,6 @@ class DirectmailTask(models.Model):
         """Trigger the import one and five minutes after the last mail: most results come then."""
         now = fields.Datetime.now()
         self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=minutes) for minutes in (1, 5)])
-
-    def _read_results(self, calls):
-        """Continue reading DirectMail's records of this task, and apply them.
-
-        :param int calls: number of calls to DirectMail that may be made
-        :return: number of calls that are left
-        :rtype: int
-        :raise UserError: if DirectMail can't be called
-        """
-        self.ensure_one()
-        if not self.planned_at:
-            return calls
-        poll = self._get_poll()
-        calls = poll._read(calls, begin=self._get_first_open())
-        if self.env.context.get("cron_id"):
-            retrying(lambda: self._apply_results(poll), self.env)
-        else:
-            self._apply_results(poll)
-        return calls
-
-    def _get_poll(self):
-        return self.env["directmail.poll"]._get(self.account_id, "details", self)
 
     def _get_first_open(self):
         """Return where to begin reading (naive UTC): at the first mail without an outcome.

@@ -109,7 +109,7 @@ class TestPoll(DirectmailCommon):
         self._run_import()
         self.assertEqual(task.delivered_count, 5)
         self.assertTrue(task.results_at)
-        self.assertNotIn(task, self.account.sudo()._get_unsettled_tasks())
+        self.assertNotIn(task, self._get_unsettled_tasks())
         self.patch(directmail_task_results, "ACTION_CALLS", 5)
         self.assertIs(press(), True, "nothing is left to tell of")
 
@@ -128,9 +128,15 @@ class TestPoll(DirectmailCommon):
         domain = [("cron_id", "=", self.env.ref(cron).id), ("call_at", ">=", since)]
         return self.env["ir.cron.trigger"].sudo().search_count(domain)
 
+    def _read(self, account):
+        self.env["directmail.poll"].sudo()._read_account(account.sudo())
+
+    def _get_unsettled_tasks(self):
+        return self.env["directmail.poll"].sudo()._get_unsettled_tasks(self.account.sudo())
+
     def _poll(self):
         self.env.flush_all()
-        self.account.sudo()._poll()
+        self._read(self.account)
         self.env["directmail.event"]._apply_all(self.account.company_id)
         self.env.invalidate_all()
 
@@ -138,7 +144,7 @@ class TestPoll(DirectmailCommon):
         task = self._send("a@example.com", "silent1@example.com")
         task.write({"state": "paused", "finished_at": False})
         self.assertTrue(task.paused_at)
-        unsettled = self.account.sudo()._get_unsettled_tasks
+        unsettled = self._get_unsettled_tasks
         self.assertIn(task, unsettled())
         self.assertFalse(task.poll_message)
         task.results_at = fields.Datetime.now()
@@ -184,7 +190,7 @@ class TestPoll(DirectmailCommon):
     def test_a_record_that_is_forbidden_hides_no_other(self):
         task = self._send("a@example.com")
         self.emulator.set_fault("error", action="ListBlockSending", status=403, code="Forbidden")
-        with mute_logger("odoo.addons.email_marketing_dm.models.account.directmail_account_events"):
+        with mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll_turn"):
             self._poll()
         self.assertEqual(task.delivered_count, 1)
         self.assertIn("Forbidden", self._get_poll(kind="unsubscribed").error)
@@ -209,11 +215,11 @@ class TestPoll(DirectmailCommon):
 
     def test_the_account_that_waited_longest_comes_first(self):
         second = self._make_second_account()
-        both = self.account.sudo() + second
-        self.assertEqual(both._order_for_polling(), second + self.account.sudo())
-        second._poll()
+        both, polls = self.account.sudo() + second, self.env["directmail.poll"].sudo()
+        self.assertEqual(polls._order_accounts(both), second + self.account.sudo())
+        self._read(second)
         self._get_poll(kind="invalid").read_at = second.poll_ids[0].read_at - timedelta(hours=1)
-        self.assertEqual(both._order_for_polling(), both)
+        self.assertEqual(polls._order_accounts(both), both)
 
     def test_one_accounts_trouble_holds_up_no_other(self):
         """A wrong key, and something that nobody foresaw."""
@@ -221,18 +227,18 @@ class TestPoll(DirectmailCommon):
         second = self._make_second_account()
         second.access_key_secret = "wrong"
         third = self._make_second_account("Third")
-        original, asked = type(third)._poll, []
+        polls = type(self.env["directmail.poll"])
+        original, asked = polls._read_account, []
 
-        def poll(account):
+        def read_account(poll, account):
             asked.append(account.id)
             if account == third:
                 raise ValueError("broken")
-            return original(account)
+            return original(poll, account)
 
-        self.patch(type(third), "_poll", poll)
+        self.patch(polls, "_read_account", read_account)
         with (
-            mute_logger("odoo.addons.email_marketing_dm.models.account.directmail_account_events"),
-            mute_logger("odoo.addons.email_marketing_dm.models.task.directmail_task_results"),
+            mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll_turn"),
         ):
             self._run_import()
         self.assertEqual(asked, [second.id, third.id, self.account.id])
@@ -242,15 +248,15 @@ class TestPoll(DirectmailCommon):
     def test_an_account_in_trouble_is_not_asked_again_and_again(self):
         self._send("a@example.com")
         self.emulator.set_fault("unavailable")
-        with mute_logger("odoo.addons.email_marketing_dm.models.account.directmail_account_events"):
-            self.account.sudo()._poll()
+        with mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll_turn"):
+            self._read(self.account)
         self.assertEqual(len(self.account.sudo().poll_ids.filtered("error")), 1)
 
     def test_a_copied_database_asks_nothing(self):
         account = self.account.sudo()
         account.database_identity = "another"
         before = self._count_calls("ListBlockSending")
-        account._poll()
+        self._read(account)
         self.assertEqual(account.state, "disarmed")
         self.assertEqual(self._count_calls("ListBlockSending"), before)
 
