@@ -128,7 +128,7 @@ class Bench:
 
         self.switch(on)
         begin = time.monotonic()
-        self.found = plan.insert_deliveries(self.task)
+        self.found = plan.insert_deliveries(self.env, self.task._get_task_plan())
         seconds = time.monotonic() - begin
         self.env.cr.rollback()
         self.env.invalidate_all()

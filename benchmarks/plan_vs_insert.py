@@ -20,7 +20,7 @@ import time
 from odoo.addons.email_marketing_dm.engine import plan
 task = env["directmail.task"].browse(%(task)s)
 begin = time.perf_counter()
-people = plan.insert_deliveries(task)
+people = plan.insert_deliveries(env, task._get_task_plan())
 print("RESULT", sum(people.values()), time.perf_counter() - begin)
 env.cr.commit()
 """

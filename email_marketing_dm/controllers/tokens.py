@@ -16,9 +16,10 @@ def find_delivery(token):
     """
     env = request.env(su=True)
     try:
-        number = read_delivery_token(env, token)
+        master_key = env["directmail.keyring"]._get_master_key()
     except MasterKeyProblem as problem:
         raise ServiceUnavailable(response=make_unavailable(env)) from problem
+    number = read_delivery_token(env, master_key, token)
     delivery = env["directmail.delivery"].browse(number or 0).exists()
     if not delivery:
         raise make_dead_link(delivery, None if number else token)

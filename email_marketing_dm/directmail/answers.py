@@ -28,6 +28,7 @@ class Verdict(str, Enum):
     ACCEPTED = "accepted"  # DirectMail took the mail
     PERSON_REFUSED = "person_refused"  # not sent: DirectMail refuses this address only
     DOUBTFUL = "doubtful"  # not sent: DirectMail refuses this address, or every mail of the task
+    UNDECIDED = "undecided"  # not sent: DOUBTFUL again, decided by calls that are in flight
     TASK_PAUSED = "task_paused"  # not sent: pause the task until a user has fixed it
     ACCOUNT_STOPPED = "account_stopped"  # not sent: no mail of this account can be sent
     RETRY_LATER = "retry_later"  # not sent: no connection, or DirectMail is out of service

@@ -113,7 +113,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
             counts.update({None: distinct, "duplicate": count - distinct})
     if not tens:
         return counts
-    mark = make_mark(env, company.id, sum(mark for *_counts, mark in rows))
+    mark = make_mark(master_key, company.id, sum(mark for *_counts, mark in rows))
     return {reason: in_tens(count, mark, reason) for reason, count in counts.items()}
 
 

@@ -7,7 +7,7 @@ from odoo.tools import SQL
 from ..directmail.answers import Verdict
 from .clock import beijing_day
 from .exclusion import is_excluded
-from .fatigue import Case, Judge
+from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import make_rules, select_settings
 from .people import find_addresses
 from .readdress import readdress
@@ -21,8 +21,8 @@ Claimed = namedtuple(
 MOVED = "moved"
 CLAIMED = SQL(", ").join(map(SQL.identifier, Claimed._fields))
 
-Room = namedtuple("Room", "state places budget quota has_expired")
-Room.__doc__ = """How many mails an account may send now.
+Capacity = namedtuple("Capacity", "state places budget quota has_expired")
+Capacity.__doc__ = """How many mails an account may send now.
 
 :ivar state: of the account; None if this server's master key is not that of the data, or a re-key
     is running
@@ -34,14 +34,14 @@ Room.__doc__ = """How many mails an account may send now.
     longer come
 """
 
-Turn = namedtuple("Turn", "room rules at cases")
+Turn = namedtuple("Turn", "capacity rules at tasks")
 Turn.__doc__ = """What `claim` decides by, read in one statement.
 
-:ivar Room room: of the account
-:ivar Rules rules: of fatigue control in the account's company
+:ivar Capacity capacity: of the account
+:ivar FatigueRules rules: of fatigue control in the account's company
 :ivar datetime at: the database's time (naive UTC), so that all servers judge by one clock
-:ivar cases: [(task id, `fatigue.Case`)] of the account's tasks that are *sending*, in the order in
-    which they are served
+:ivar tasks: [(task id, `fatigue.TaskRules`)] of the account's tasks that are *sending*, in the
+    order in which they are served
 """
 
 # State of a delivery after its answer.
@@ -49,8 +49,9 @@ STATE_OF_VERDICT = {
     Verdict.ACCEPTED: "sent",
     Verdict.PERSON_REFUSED: "refused",
     Verdict.UNKNOWN: "unknown",
-    # With the five verdicts below DirectMail did not send the mail, so it waits to be tried again.
+    # With the verdicts below DirectMail did not send the mail, so it waits to be tried again.
     Verdict.DOUBTFUL: "waiting",
+    Verdict.UNDECIDED: "waiting",
     Verdict.TASK_PAUSED: "waiting",
     Verdict.ACCOUNT_STOPPED: "waiting",
     Verdict.RETRY_LATER: "waiting",
@@ -58,8 +59,13 @@ STATE_OF_VERDICT = {
 }
 # Seconds until a refused mail is tried again. 0 sets `not_before` to now: the mail is free at once,
 # but `FREE_AT` sorts it behind all mails that were not tried yet.
-DELAYS = {Verdict.RETRY_LATER: 15, Verdict.DOUBTFUL: 0, Verdict.TASK_PAUSED: 0}
-# Upper bound of people of a task that one statement judges.
+DELAYS = {
+    Verdict.RETRY_LATER: 15,
+    Verdict.DOUBTFUL: 0,
+    Verdict.UNDECIDED: 1,
+    Verdict.TASK_PAUSED: 0,
+}
+# Upper bound of people of a task that one statement looks at.
 PICK_MAX = 1000
 # Upper bound per transaction, because it holds the gate lock; the next claim continues.
 LOOK_MAX = 4000
@@ -78,7 +84,7 @@ def lock_gate(env):
     env.cr.execute(GATE)
 
 
-def write_answers(env, account, token, answers):
+def write_answers(env, account_id, token, answers):
     """Lock the gate, and write the answers to calls of this run into their deliveries.
 
     Writing the same answers twice changes nothing: after the first time the deliveries are neither
@@ -99,11 +105,9 @@ def write_answers(env, account, token, answers):
             answer.env_id or None,
             None if answer.verdict == Verdict.ACCEPTED else answer.code or None,
             None if answer.verdict == Verdict.ACCEPTED else (answer.message or "")[:250] or None,
-            (answer.verdict == Verdict.DOUBTFUL and answer.retry_after)
-            or DELAYS.get(answer.verdict),
-            # A refusal counts once. `engine.doubts` sets `retry_after` on an answer that it can't
-            # judge yet, to have the person tried again without counting a refusal.
-            answer.verdict == Verdict.DOUBTFUL and not answer.retry_after,
+            DELAYS.get(answer.verdict),
+            # A refusal counts once: an UNDECIDED person is tried again without counting.
+            answer.verdict == Verdict.DOUBTFUL,
             len(answers) - place,
         )
         for place, (delivery_id, answer) in enumerate(answers)
@@ -117,7 +121,7 @@ def write_answers(env, account, token, answers):
     # makes it *sent*, because the outcome proves that it was sent.
     _apply(
         env,
-        account,
+        account_id,
         SQL(
             """UPDATE directmail_delivery d
                   SET state = CASE WHEN answer.state = 'unknown' AND d.outcome IS NOT NULL
@@ -150,14 +154,14 @@ def write_answers(env, account, token, answers):
     )
 
 
-def expire_leases(env, account):
+def expire_leases(env, account_id):
     """Set *sending* deliveries to *unknown* (*sent* if they have an outcome) after their lease.
 
     The lease outlasts every call, so the process that made the call is gone and its answer lost.
     """
     _apply(
         env,
-        account,
+        account_id,
         SQL(
             """UPDATE directmail_delivery d
                   SET state = CASE WHEN d.outcome IS NULL THEN 'unknown' ELSE 'sent' END,
@@ -167,12 +171,12 @@ def expire_leases(env, account):
                   AND d.lease_until < now() AT TIME ZONE 'UTC'
             RETURNING d.task_id, o.state AS old_state, d.state AS new_state,
                       o.outcome AS old_outcome, d.outcome AS new_outcome""",
-            account.id,
+            account_id,
         ),
     )
 
 
-def _apply(env, account, changed, result=None, first=None, ctes=None, also=None):
+def _apply(env, account_id, changed, result=None, first=None, ctes=None, also=None):
     """Run an UPDATE of deliveries; count its changes, and its mails against the day's quota.
 
     All of it is one round trip to the database. After each round trip this thread must get the GIL
@@ -202,29 +206,32 @@ def _apply(env, account, changed, result=None, first=None, ctes=None, also=None)
             also=also or SQL(),
             changed=changed,
             counted=count_changes(SQL.identifier("changed"), "sender"),
-            account=account.id,
+            account=account_id,
             today=beijing_day(),
             result=result or SQL("count(*)"),
         )
     )
 
 
-def read_room(env, account):
-    """Return the `Room` of an account.
+def read_capacity(env, context):
+    """Return how many mails an account may send now; the caller has flushed the account.
 
-    :rtype: Room
+    :param ClaimContext context: of the account
+    :rtype: Capacity
     """
-    [row] = env.execute_query(_select_room(account))
-    return Room(*row)
+    [row] = env.execute_query(_select_capacity(env, context))
+    return Capacity(*row)
 
 
-def _select_room(account):
-    account.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
-    host = account.env["directmail.keyring"]._find_host_key()
+def _select_capacity(env, context):
+    """Return SQL of the fields of `Capacity`."""
     return SQL(
-        """SELECT CASE WHEN k.id IS NOT NULL AND k.next_fingerprint IS NULL THEN a.state END,
-                  GREATEST(0, a.threads - sending.number), budget.mails,
-                  GREATEST(0, budget.mails - COALESCE(usage.used, 0)), sending.expired
+        """SELECT CASE WHEN k.id IS NOT NULL AND k.next_fingerprint IS NULL
+                       THEN a.state END AS state,
+                  GREATEST(0, a.threads - sending.number) AS places,
+                  budget.mails AS budget,
+                  GREATEST(0, budget.mails - COALESCE(usage.used, 0)) AS quota,
+                  sending.expired AS has_expired
              FROM directmail_account a
             CROSS JOIN LATERAL (
                   SELECT GREATEST(0, COALESCE(a.daily_quota, 0) - COALESCE(a.quota_reserve, 0))
@@ -239,38 +246,42 @@ def _select_room(account):
               LEFT JOIN directmail_data_key k ON k.fingerprint = %s
              WHERE a.id = %s""",
         beijing_day(),
-        host.fingerprint if host else None,
-        account.id,
+        context.find_fingerprint(env),
+        context.account_id,
     )
 
 
-def _read_turn(env, account):
+def _read_turn(env, context):
     """Return the `Turn` of an account.
 
-    Plain SQL without the ORM, because it runs many times a second while mails are sent.
+    Plain SQL without the ORM, because it runs many times a second while mails are sent. One row per
+    sending task, in the order in which the tasks are served; a single row without a task if no task
+    is sending.
     """
-    env["directmail.task"].flush_model()
-    rows = env.execute_query(
+    env.flush_all()
+    env.cr.execute(
         SQL(
-            """SELECT room.*, statement_timestamp() AT TIME ZONE 'UTC', a.company_id,
-                      %(settings)s, task.*
+            """SELECT capacity.*, statement_timestamp() AT TIME ZONE 'UTC' AS at,
+                      a.company_id AS account_company_id, %(settings)s AS settings, task.*
                  FROM directmail_account a
-                CROSS JOIN LATERAL (%(room)s) AS room
+                CROSS JOIN LATERAL (%(capacity)s) AS capacity
                  LEFT JOIN LATERAL (
-                      SELECT t.id, t.company_id, t.sender_id,
+                      SELECT t.id AS task_id, t.company_id, t.sender_id,
                              COALESCE(t.is_notification, FALSE)
-                             OR COALESCE(t.ignore_fatigue, FALSE),
-                             t.not_after, a.tz,
+                             OR COALESCE(t.ignore_fatigue, FALSE) AS is_free,
+                             t.not_after, a.tz AS zone,
                              ARRAY(SELECT mailing_list_id FROM directmail_task_mailing_list_rel
-                                    WHERE directmail_task_id = t.id ORDER BY mailing_list_id),
-                             t.address_form = 'encrypted',
+                                    WHERE directmail_task_id = t.id ORDER BY mailing_list_id)
+                                 AS lists,
+                             t.address_form = 'encrypted' AS is_encrypted,
                              (SELECT k.reference FROM directmail_aes_key k
-                               WHERE k.company_id = t.company_id),
+                               WHERE k.company_id = t.company_id) AS aes_reference,
                              EXISTS (SELECT FROM directmail_delivery d
-                                      WHERE d.task_id = t.id AND d.partner_id IS NULL),
+                                      WHERE d.task_id = t.id AND d.partner_id IS NULL)
+                                 AS has_records,
                              ARRAY(SELECT directmail_audience_id
                                      FROM directmail_task_exclude_audience_rel
-                                    WHERE directmail_task_id = t.id),
+                                    WHERE directmail_task_id = t.id) AS except_ids,
                              row_number() OVER (
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
                         FROM directmail_task t
@@ -279,15 +290,20 @@ def _read_turn(env, account):
                 WHERE a.id = %(account)s
                 ORDER BY task.place""",
             settings=select_settings(SQL("a.company_id")),
-            room=_select_room(account),
-            account=account.id,
+            capacity=_select_capacity(env, context),
+            account=context.account_id,
         )
     )
-    first = len(Room._fields) + 3
-    *room, at, company_id, settings = rows[0][:first]
-    tasks = [row[first:] for row in rows if row[first]]
-    cases = [(task_id, Case(*case)) for task_id, *case, _place in tasks]
-    return Turn(Room(*room), make_rules(env, company_id, settings), at, cases)
+    rows = env.cr.dictfetchall()
+    account = rows[0]
+    rules = make_rules(env, context.people, account["account_company_id"], account["settings"])
+    tasks = [(row["task_id"], _pick(TaskRules, row)) for row in rows if row["task_id"]]
+    return Turn(_pick(Capacity, account), rules, account["at"], tasks)
+
+
+def _pick(kind, row):
+    """Return a named tuple of a kind, with the values of a row (a dict) of the same names."""
+    return kind(**{name: row[name] for name in kind._fields})
 
 
 def orphans(env, token, known):
@@ -309,54 +325,58 @@ def orphans(env, token, known):
     return [Claimed(*row) for row in rows]
 
 
-def claim(env, account, token, limit, lease):
+def claim(env, context, token, limit, lease):
     """Claim the next mails of the account's tasks, by priority, then by the time of planning.
 
     The same order decides which tasks get the rest of the day's quota. Expired leases are resolved
     first, because they take places. A person who may not be mailed now is suppressed, or held until
     later, and the next person is taken instead. The caller has locked the gate.
 
+    :param ClaimContext context: of the account
     :param str token: of this run
-    :param int limit: maximum number; fewer if `Room.places` or `Room.quota` is lower
+    :param int limit: maximum number; fewer if `Capacity.places` or `Capacity.quota` is lower
     :param float lease: seconds after which a mail without an answer counts as unknown
     :rtype: list[Claimed]
     """
-    turn = _read_turn(env, account)
-    if turn.room.has_expired:
-        expire_leases(env, account)
-        turn = _read_turn(env, account)
-    limit = min(limit, turn.room.places, turn.room.quota) if turn.room.state == "active" else 0
+    turn = _read_turn(env, context)
+    if turn.capacity.has_expired:
+        expire_leases(env, context.account_id)
+        turn = _read_turn(env, context)
+    state, places, _budget, quota, _has_expired = turn.capacity
+    limit = min(limit, places, quota) if state == "active" else 0
     claimed = []
     looked_at = 0
-    for task_id, case in turn.cases:
-        judge, pick = Judge(env, case, turn.rules, turn.at), limit
+    for task_id, rules in turn.tasks:
+        eligibility, pick = Eligibility(env, rules, turn.rules, turn.at), limit
         while len(claimed) < limit and looked_at < LOOK_MAX:
             rows = _claim_from(
-                env, account, judge, task_id, token, limit - len(claimed), pick, lease
+                env, context, eligibility, task_id, token, limit - len(claimed), pick, lease
             )
             claimed += [Claimed(*row) for state, *row in rows if state == "sending"]
             if not rows:
                 break
             looked_at += len(rows)
-            # They keep waiting, and a later round judges them at their new addresses.
+            # They keep waiting, and a later round decides about them at their new addresses.
             if moved := [row[1] for row in rows if row[0] == MOVED]:
-                _apply(env, account, readdress(env, case, task_id, moved))
+                changed = readdress(env, context.people, rules, task_id, moved)
+                _apply(env, context.account_id, changed)
             # Grow: where many people in a row may not be mailed, small picks would be slow.
             pick = min(4 * pick, PICK_MAX)
     return claimed
 
 
-def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
+def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
     """Claim up to `limit` mails among the next `pick` of a task; hold or suppress the others.
 
     :return: rows (new state, *`Claimed`); none if no mail of the task is due. A delivery whose
         person has another address by now, or became a contact, is not changed, and its row has
         `MOVED` as the state and no value but the id
     """
-    by_contact = judge.rules.by_contact
+    by_contact = eligibility.rules.by_contact
+    task_rules = eligibility.task
     return _apply(
         env,
-        account,
+        context.account_id,
         SQL(
             """UPDATE directmail_delivery d
                   SET state = CASE WHEN goes THEN 'sending'
@@ -376,7 +396,7 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
                       d.outcome AS old_outcome, d.outcome AS new_outcome""",
             token=token,
             lease=lease,
-            at=judge.at,
+            at=eligibility.at,
         ),
         SQL("new_state, %s", CLAIMED),
         ctes=SQL(
@@ -392,11 +412,11 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
                      ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
                ), %(addressed)s, judged AS MATERIALIZED (
                     SELECT addressed.id, flaw IS NULL AND moved AS moved,
-                           COALESCE(flaw, %(excluded)s, verdict.reason) AS reason,
-                           CASE WHEN flaw IS NULL THEN verdict.fatigue_rule END AS fatigue_rule,
-                           CASE WHEN flaw IS NULL THEN verdict.held_until END AS held_until,
+                           COALESCE(flaw, %(excluded)s, eligibility.reason) AS reason,
+                           CASE WHEN flaw IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
+                           CASE WHEN flaw IS NULL THEN eligibility.held_until END AS held_until,
                            row_number() OVER (PARTITION BY %(person)s ORDER BY addressed.id) AS copy
-                      FROM addressed CROSS JOIN %(verdict)s AS verdict
+                      FROM addressed CROSS JOIN %(eligibility)s AS eligibility
                ), ranked AS (
                     SELECT *, row_number() OVER (
                                PARTITION BY reason IS NULL AND held_until IS NULL AND copy = 1
@@ -411,12 +431,12 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
             limit=limit,
             pick=pick,
             free_at=FREE_AT,
-            addressed=find_addresses(env, judge.case, planned=True),
-            verdict=judge.verdict(SQL("addressed")),
-            excluded=is_excluded(judge.case, SQL("addressed")),
+            addressed=find_addresses(env, context.people, task_rules, planned=True),
+            eligibility=eligibility.select(SQL("addressed")),
+            excluded=is_excluded(task_rules, SQL("addressed")),
             # Merging contacts can leave two deliveries of one contact in a task. Where limits count
             # by contact, claim one of them per statement, so that the limits see the first mail
-            # when the second is judged.
+            # when the second person is looked at.
             person=SQL("COALESCE(-addressed.partner_id, addressed.id)")
             if by_contact
             else SQL("addressed.id"),
@@ -429,7 +449,7 @@ def _claim_from(env, account, judge, task_id, token, limit, pick, lease):
     )
 
 
-def add_usage(env, account, number):
+def add_usage(env, account_id, number):
     """Add a number of mails to the account's usage of today's quota, by Beijing's date."""
     if number:
         env.execute_query(
@@ -438,7 +458,7 @@ def add_usage(env, account, number):
                    VALUES (%s, %s, %s)
                        ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
                 RETURNING used""",
-                account.id,
+                account_id,
                 beijing_day(),
                 number,
             )

@@ -17,7 +17,7 @@ from .claim import FREE_AT
 TOKEN_KIND = "d"
 #: System parameter with a random id of this installation, set by `post_init_hook`.
 INSTALLATION = "email_marketing_dm.installation"
-# The attributes that `directmail.template._get_values` reads of a person.
+# The attributes that `MailContext.read_values` reads of a person.
 Person = namedtuple("Person", "id partner_id res_model res_id")
 # Values are read in advance for AHEAD people and used for at most AHEAD_SECONDS. At the usual rate
 # of 80 mails a second, 400 people last 5 seconds.
@@ -28,23 +28,18 @@ AHEAD_SECONDS = 5
 class MailBuilder:
     """Makes the mails of one account.
 
-    The parts that all mails of a task share (`_read_task`) are read once per run, because a task's
-    content can't change while it is being sent.
+    The content that all mails of a task share is read once per run, because a task's content can't
+    change while it is being sent.
 
-    :param account: a `directmail.account` record
+    :param MailContext context: the account's settings, and how to read tasks
     """
 
-    def __init__(self, account):
-        self.master_key = account.env["directmail.keyring"]._get_master_key()
-        self.uuid = get_database_uuid(account.env)
-        self.public_url = (account.public_url or "").rstrip("/")
-        self.content_mode = account.content_mode
-        # Read once per run: behaviors that First contact finds out later apply to the next run.
-        self.behaviors = account._get_behaviors()
-        self._unsubscribe = get_unsubscribe_options(account)
-        self._company = account.company_id
+    def __init__(self, context):
+        self.context = context
+        # First contact sets another mode for some of its mails.
+        self.content_mode = context.content_mode
         self._reader = None
-        self._tasks = {}
+        self._contents = {}
         self._ahead = {}
 
     def build(self, env, task_id, rows):
@@ -53,34 +48,32 @@ class MailBuilder:
         :param rows: a list of `engine.claim.Claimed`
         :return: {delivery id: `directmail.records.Mail`}, without deliveries whose encrypted
             address can't be decrypted any more
-        :raise UserError: see `_get_values`
+        :raise UserError: see `MailContext.read_values`
         """
-        task = env["directmail.task"].browse(task_id)
-        fixed = self._tasks.get(task_id) or self._tasks.setdefault(task_id, _read_task(task))
-        values = self._get_values(task, rows)
+        if task_id not in self._contents:
+            self._contents[task_id] = self.context.read_content(env, task_id)
+        content = self._contents[task_id]
+        values = self._get_values(env, task_id, rows)
         return {
-            row.id: self._make(fixed, row, address, values[row.id])
+            row.id: self._make(content, row, address, values[row.id])
             for row in rows
             if (address := self._get_address(env, row))
         }
 
-    def _get_values(self, task, rows):
+    def _get_values(self, env, task_id, rows):
         """Return {delivery id: {variable: text}}.
 
         `build` gets a few people at a time, many times a second. So the values of the next `AHEAD`
         people are read along with theirs, and kept for `AHEAD_SECONDS`.
-
-        :raise UserError: if a user has left whose rights the placeholders are read with
         """
-        known, read_at = self._ahead.get(task.id, ({}, 0))
+        known, read_at = self._ahead.get(task_id, ({}, 0))
         if time.monotonic() - read_at > AHEAD_SECONDS:
             known = {}
         missing = [row for row in rows if row.id not in known]
         if missing:
-            task._check_lenders()
-            people = missing + get_next_in_line(task, AHEAD)
-            fresh = task.template_id._get_values(people, reader=task.user_id)
-            self._ahead[task.id] = fresh, time.monotonic()
+            people = missing + _get_next_in_line(env, task_id, AHEAD)
+            fresh = self.context.read_values(env, task_id, people)
+            self._ahead[task_id] = fresh, time.monotonic()
             known = known | fresh
         return {row.id: known[row.id] for row in rows}
 
@@ -92,35 +85,35 @@ class MailBuilder:
         if row.email_encrypted is None:
             return row.email
         if self._reader is None:
-            company = self._company.with_env(env)
-            self._reader = env["directmail.aes.key"]._get_reader(company)
-        address, key = self._reader.read_address(row.email_encrypted, self._company.id)
+            self._reader = self.context.make_reader(env)
+        address, key = self._reader.read_address(row.email_encrypted, self.context.company_id)
         return address if key == row.address_key else None
 
-    def _make(self, fixed, row, address, values):
-        token = make_token(self.master_key, self.uuid, TOKEN_KIND, row.id)
-        return self.make(fixed, token, address, {**values, "Token": token})
+    def _make(self, content, row, address, values):
+        context = self.context
+        token = make_token(context.master_key, context.database_id, TOKEN_KIND, row.id)
+        return self.make(content, token, address, {**values, "Token": token})
 
-    def make(self, fixed, token, address, values):
+    def make(self, content, token, address, values):
         """Return the mail to one person, in the form that the account's settings ask for.
 
         `content_mode` and `behaviors` decide whether the mail has a body or names a template of
         DirectMail, and how its values are escaped and cut.
 
-        :param dict fixed: the parts that all mails of a task share: see `_read_task`
+        :param TaskContent content: what all mails of the task have in common
         :param str token: of this person's delivery
         :param str address: in clear
         :param values: {variable: text}, escaped for where the variable stands
         :rtype: directmail.records.Mail
         """
-        behaviors, plain = self.behaviors, fixed["plain_names"]
+        behaviors, plain = self.context.behaviors, content.plain_names
         subject_max = int(behaviors["subject_limit"])
-        values = fit_subject(fixed["subject"], values, plain, subject_max)
-        subject = cut_units(assemble(fixed["subject"], values), subject_max)
+        values = fit_subject(content.subject, values, plain, subject_max)
+        subject = cut_units(assemble(content.subject, values), subject_max)
         if self.content_mode == "body":
-            content = {
-                "html_body": assemble(fixed["text"], values),
-                "text_body": _get_text_part(fixed["text"]).fill(values),
+            filled = {
+                "html_body": assemble(content.text, values),
+                "text_body": _get_text_part(content.text).fill(values),
             }
         else:
             if behaviors["value_escaping"] == "html":
@@ -128,24 +121,24 @@ class MailBuilder:
                     name: value if name in plain else unescaped_value(value)
                     for name, value in values.items()
                 }
-            content = {"template_id": fixed["template_ref"], "variables": values}
+            filled = {"template_id": content.template_ref, "variables": values}
         return Mail(
-            sender=fixed["sender"],
-            address_type=fixed["address_type"],
+            sender=content.sender,
+            address_type=content.address_type,
             to=address,
             subject=subject,
             # Templates saved by older versions may be one character too long for DirectMail.
-            sender_name=cut_units(fixed["sender_name"] or "", int(behaviors["alias_limit"])),
-            **fixed["reply"],
-            tag=fixed["tag"],
+            sender_name=cut_units(content.sender_name or "", int(behaviors["alias_limit"])),
+            **content.reply,
+            tag=content.tag,
             headers={
-                "Message-ID": f"<{token}@{fixed['sender'].partition('@')[2]}>",
+                "Message-ID": f"<{token}@{content.sender.partition('@')[2]}>",
                 "X-User-Notify-Mid": token,
-                "List-Unsubscribe": f"<{self.public_url}/directmail/unsubscribe/{token}>",
+                "List-Unsubscribe": f"<{self.context.public_url}/directmail/unsubscribe/{token}>",
                 "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             },
-            **self._unsubscribe,
-            **content,
+            **self.context.unsubscribe,
+            **filled,
         )
 
 
@@ -155,47 +148,19 @@ def _get_text_part(text):
     return TextPart(text or "")
 
 
-def get_unsubscribe_options(account):
-    """Return the fields of a `directmail.records.Mail` for DirectMail's own unsubscribe link."""
-    link = account.unsubscribe_link
-    return {
-        "unsubscribe_link": "" if link == "auto" else link,
-        "unsubscribe_filter": account.unsubscribe_filter,
-    }
-
-
-def _read_task(task):
-    template = task.template_id
-    return {
-        "sender": task.sender_id.email,
-        "address_type": 0 if task.address_type == "random" else 1,
-        "sender_name": template.sender_name,
-        "reply": task._get_reply(),
-        "tag": task.tag_name,
-        "template_ref": template.remote_ref,
-        "subject": template.submitted_subject,
-        "text": template.submitted_text,
-        "plain_names": frozenset(
-            variable["name"]
-            for variable in template.variables or ()
-            if variable["where"] == "subject"
-        ),
-    }
-
-
-def get_next_in_line(task, number):
+def _get_next_in_line(env, task_id, number):
     """Return the people whom `engine.claim` will probably claim next from a task.
 
     :rtype: list[Person]
     """
-    rows = task.env.execute_query(
+    rows = env.execute_query(
         SQL(
             """SELECT %(columns)s FROM directmail_delivery
                 WHERE task_id = %(task)s AND state = 'waiting'
                   AND %(free_at)s <= now() AT TIME ZONE 'UTC'
                 ORDER BY %(free_at)s, id LIMIT %(number)s""",
             columns=SQL(", ").join(map(SQL.identifier, Person._fields)),
-            task=task.id,
+            task=task_id,
             free_at=FREE_AT,
             number=number,
         )
@@ -217,10 +182,9 @@ def get_database_uuid(env):
     return hashlib.sha256(f"{uuid}/{installation}".encode()).hexdigest()
 
 
-def read_delivery_token(env, token):
+def read_delivery_token(env, master_key, token):
     """Return the id of the delivery that a token in a mail names, or None if it is invalid.
 
-    :raise MasterKeyProblem: if this server has not the master key of the data
+    :param master_key: the data's `privacy.keys.MasterKey`
     """
-    key = env["directmail.keyring"]._get_master_key()
-    return read_token(key, get_database_uuid(env), TOKEN_KIND, token)
+    return read_token(master_key, get_database_uuid(env), TOKEN_KIND, token)

@@ -26,7 +26,7 @@ from .doubts import NO_ANSWER, Doubts
 
 _logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 600
+LEASE_SECONDS = 600  # unless the account says otherwise
 # Seconds that a run retries while PostgreSQL is away. After that its answers are lost, and the
 # mails become *unknown* when their lease ends.
 DATABASE_PATIENCE = 300
@@ -62,25 +62,64 @@ def _read_answers(results):
     ]
 
 
+def _find_first(env, answers):
+    """Return {task id: the first of the answers about its deliveries}.
+
+    :param answers: {delivery id: Answer}, in the order in which they came
+    """
+    rows = env.execute_query(
+        SQL("SELECT id, task_id FROM directmail_delivery WHERE id IN %s", tuple(answers))
+    )
+    tasks, found = dict(rows), {}
+    for delivery_id, answer in answers.items():
+        if delivery_id in tasks:
+            found.setdefault(tasks[delivery_id], answer)
+    return found
+
+
+class Deadline:
+    """When a run ends; can be prolonged second by second.
+
+    :param float seconds: length of the run
+    :param float longest: upper bound instead of `seconds`, as long as `may_go_on` agrees
+    :param may_go_on: () -> whether to prolong the run; called about once a second after `seconds`
+    """
+
+    def __init__(self, seconds, longest, may_go_on):
+        now = time.monotonic()
+        self._at, self._latest = now + seconds, now + longest
+        self._may_go_on = may_go_on
+
+    def has_passed(self):
+        """Tell whether the run is over; prolong it if it may go on."""
+        if self._at <= time.monotonic() < self._latest:
+            if self._may_go_on():
+                self._at = min(self._latest, time.monotonic() + 1)
+            else:
+                self._latest = self._at
+        return time.monotonic() >= self._at
+
+    def get_left(self):
+        """Return the seconds that are left, 0 if none."""
+        return max(0.0, self._at - time.monotonic())
+
+
 class Dispatcher:
     """A run of one account's sender, from the cron.
 
-    :param account: an active `directmail.account` record
+    :param SenderContext context: the account's settings, its client, and what to do when DirectMail
+        refuses a task or the account
     """
 
-    def __init__(self, account):
-        self.registry = account.env.registry
-        self.account_id = account.id
+    def __init__(self, context):
+        self.context = context
+        self.account_id = context.claims.account_id
         self.token = uuid.uuid4().hex
-        self.lease = account._get_seconds("lease_seconds", LEASE_SECONDS)
         self.answered = 0
-        self.builder = MailBuilder(account)
-        self.doubts = Doubts(account.refusal_limit)
-        self.rate = AdaptiveRate(account.rate_limit)
-        # Read before the client is made, so that a key replaced in between counts as replaced.
-        self.credentials = account._get_credentials_mark()
-        self.client = account._get_client()
-        self.pool = CallPool(account.threads, self._call)
+        self.builder = MailBuilder(context.mails)
+        self.doubts = Doubts(context.claims, context.refusal_limit)
+        self.rate = AdaptiveRate(context.rate_limit)
+        self.pool = CallPool(context.threads, self._call)
         self._cr = None
         self._stopped = False
         self._silent = 0
@@ -91,46 +130,52 @@ class Dispatcher:
 
     def _call(self, job):
         """Send a mail, or call `job` with the client if it is a question; runs in a pool thread."""
-        return job(self.client) if callable(job) else self.client.send(job)
+        client = self.context.client
+        return job(client) if callable(job) else client.send(job)
 
     def run(self, seconds, longest=0, may_go_on=None):
         """Send until no mail is due, the time is up, or the account is stopped.
 
         :param float seconds: after which no new call starts; calls in flight are waited for
         :param float longest: upper bound instead of `seconds`, as long as `may_go_on` agrees
-        :param may_go_on: called with an environment about once a second after `seconds`; returns
-            whether to continue
+        :param may_go_on: (env) -> whether to continue; called about once a second after `seconds`
         """
-        deadline = time.monotonic() + seconds
-        end = deadline - seconds + longest
+        deadline = Deadline(
+            seconds, longest, lambda: self._transact(lambda env, _attempt: may_go_on(env))
+        )
         answers = []
         while True:
-            if deadline <= time.monotonic() < end and not self._stopped:
-                if self._transact(lambda env, _attempt: may_go_on(env)):
-                    deadline = min(end, time.monotonic() + 1)
-                else:
-                    end = deadline
-            late = self._stopped or time.monotonic() >= deadline
-            halting = (
-                self._silent >= SILENCE_LIMIT
-                or self._pauses
-                or any(answer.verdict in HALTING for _id, answer in answers)
-            )
-            room = 0 if late or halting else self._take_room()
-            claimed = self._exchange(answers, room) if answers or room else []
+            is_over = self._stopped or deadline.has_passed()
+            number = 0 if is_over or self._is_halting(answers) else self._take_from_rate()
+            claimed = self._exchange(answers, number) if answers or number else []
             self._react(answers)
             answers = self._start(claimed)
             if answers:
-                continue
-            if not self.pool.in_flight:
-                if late or (room and not self._wait_for_leases(deadline)):
-                    return
-                if not room:
-                    time.sleep(min(self.rate.delay(), max(0, deadline - time.monotonic())))
-                continue
-            # If no mail can be claimed now, wait for the next finished call, else for the rate.
-            idle = late or not self.pool.free or (room and len(claimed) < room)
-            answers = self._collect(1.0) if idle else self._gather()
+                continue  # write the answers for mails that can't be made
+            if self.pool.in_flight:
+                # A claim that found fewer mails than it looked for would find no more now.
+                found_all = len(claimed) >= number
+                answers = self._gather() if found_all and not is_over else self._collect(1.0)
+            elif is_over or not self._wait_for_work(number, deadline):
+                return
+
+    def _is_halting(self, answers):
+        """Tell whether to claim nothing, because these answers will pause tasks or the account."""
+        return (
+            self._silent >= SILENCE_LIMIT
+            or bool(self._pauses)
+            or any(answer.verdict in HALTING for _id, answer in answers)
+        )
+
+    def _wait_for_work(self, number, deadline):
+        """Wait where no call is in flight; tell whether another claim may find mails.
+
+        :param int number: of mails that the last claim looked for, in vain
+        """
+        if number:
+            return self._wait_for_leases(deadline)
+        time.sleep(min(self.rate.delay(), deadline.get_left()))
+        return True
 
     def close(self):
         """Write the finished answers, and release the threads and the connection.
@@ -146,18 +191,23 @@ class Dispatcher:
         finally:
             self._hang_up()
 
-    def _take_room(self):
+    def _take_from_rate(self):
+        """Return how many mails may be claimed now: by the free threads and the rate."""
         free = self.pool.free
         return self.rate.take(free) if free else 0
 
     def _gather(self):
         """Return the answers that came until the rate allows the next batch of mails.
 
+        Without a free thread, wait for the next answer.
+
         At the rate limit, an exchange with the database for each single mail makes sending no
         faster but uses twice the processor time. A batch is never larger than the number of free
         threads. With fewer calls in flight than a batch, as in a small task or at the beginning of
         one, there is no wait for a batch.
         """
+        if not self.pool.free:
+            return self._collect(1.0)
         batch = min(self.pool.free, int(self.rate.rate * GATHER_SECONDS))
         if batch < 2 or self.pool.in_flight < batch:
             return self._collect(max(0.002, min(self.rate.delay(), 1.0)))
@@ -182,32 +232,30 @@ class Dispatcher:
                 )
             self._silent = self._silent + 1 if answer.verdict == Verdict.UNKNOWN else 0
         self.answered += len(answers)
-        told = next((result for key, _job, result in finished if key == ACCOUNT), None)
-        if told:
+        report = next((result for key, _job, result in finished if key == ACCOUNT), None)
+        if report:
             self._is_asking = False
-            self.doubts.hear(told)
+            self.doubts.hear(report)
             answers, self._open = self._open + answers, []
-        return self._weigh(answers, told)
+        return self._weigh(answers, report)
 
-    def _weigh(self, answers, told):
+    def _weigh(self, answers, report):
         """Return the answers, with DOUBTFUL replaced by what `Doubts.weigh` decided.
 
-        Answers that can't be judged before DirectMail has told about the account are kept in
+        Answers that can't be judged without a report about the account are kept in
         `self._open`; their deliveries stay *sending*. The question is asked in a thread of the
         pool. One is free, because at least one call has just finished.
 
-        :param told: the `doubts.Account` that came with the answers, or None
+        :param report: the `doubts.AccountReport` that came with the answers, or None
         """
         if all(answer.verdict != Verdict.DOUBTFUL for _id, answer in answers):
             return answers
 
         def weigh(env, _attempt):
-            account = env["directmail.account"].browse(self.account_id)
-            if told and told.summary:
-                account._read_summary(told.summary)
-            weighed = self.doubts.weigh(env, account, answers, self._in_hand)
-            env.flush_all()
-            return weighed
+            if report and report.summary:
+                self.context.save_summary(env, report.summary)
+                env.flush_all()
+            return self.doubts.weigh(env, answers, self._in_hand)
 
         weighed = self._transact(weigh)
         self._pauses.update(weighed.pauses)
@@ -250,8 +298,8 @@ class Dispatcher:
         unreadable = Answer(Verdict.PERSON_REFUSED, "CannotDecrypt")
         return [(row.id, unreadable) for row in rows if row.id not in mails]
 
-    def _exchange(self, answers, room):
-        """Write the answers and claim up to `room` mails, in one transaction.
+    def _exchange(self, answers, number):
+        """Write the answers and claim up to `number` mails, in one transaction.
 
         The answers stay in memory until the commit has succeeded. If the connection is lost during
         the commit, it may or may not have happened. So the answers are written again, which changes
@@ -261,11 +309,11 @@ class Dispatcher:
         """
 
         def exchange(env, attempt):
-            account = env["directmail.account"].browse(self.account_id)
-            claim.write_answers(env, account, self.token, answers)
+            context = self.context
+            claim.write_answers(env, self.account_id, self.token, answers)
             claimed = claim.orphans(env, self.token, self._in_hand) if attempt else []
-            if room:
-                claimed += claim.claim(env, account, self.token, room, self.lease)
+            if number:
+                claimed += claim.claim(env, context.claims, self.token, number, context.lease)
             return claimed
 
         claimed = self._transact(exchange)
@@ -285,11 +333,11 @@ class Dispatcher:
         :raise psycopg2.Error: if it still fails after DATABASE_PATIENCE seconds, or half the lease
             if that is shorter
         """
-        give_up = time.monotonic() + min(DATABASE_PATIENCE, self.lease / 2)
+        give_up = time.monotonic() + min(DATABASE_PATIENCE, self.context.lease / 2)
         attempt = 0
         while True:
             try:
-                self._cr = self._cr or self.registry.cursor()
+                self._cr = self._cr or self.context.open_cursor()
                 result = function(api.Environment(self._cr, SUPERUSER_ID, {}), attempt)
                 # The cursor is the run's own, so this commits no other changes than the function's.
                 self._cr.commit()  # pylint: disable=invalid-commit
@@ -328,12 +376,10 @@ class Dispatcher:
 
         def react(env, _attempt):
             if stops:
-                account = env["directmail.account"].browse(self.account_id)
-                account._on_refused(stops[0], self.credentials)
+                self.context.stop_account(env, stops[0])
             else:
-                deliveries = env["directmail.delivery"].browse(pauses)
-                for task, refused in deliveries.grouped("task_id").items():
-                    task._on_refused(pauses[refused[0].id])
+                for task_id, answer in _find_first(env, pauses).items():
+                    self.context.pause_task(env, task_id, answer)
             env.flush_all()
 
         self._stopped = bool(stops)
@@ -345,11 +391,11 @@ class Dispatcher:
         They are from a process that is gone. When a lease has ended, `claim.claim` makes the
         delivery *unknown*, which frees a place.
 
-        :param float deadline: by the monotonic clock
-        :return: whether there are such leases, so that another claim may find room
+        :param Deadline deadline: of the run
+        :return: whether there are such leases, so that another claim may find a place
         :rtype: bool
         """
-        left = deadline - time.monotonic()
+        left = deadline.get_left()
         rows = self._transact(
             lambda env, _attempt: env.execute_query(
                 SQL(
@@ -358,10 +404,10 @@ class Dispatcher:
                           AND lease_until < now() AT TIME ZONE 'UTC' + %s * interval '1 second'
                         LIMIT 1""",
                     self.account_id,
-                    max(0.0, left),
+                    left,
                 )
             )
         )
         if rows:
-            time.sleep(min(0.5, max(0.0, left)))
+            time.sleep(min(0.5, left))
         return bool(rows)

@@ -8,14 +8,14 @@ import logging
 import time
 from collections import namedtuple
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
-from odoo import fields
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
 from ..directmail.errors import DirectMailError
+from .claim import read_capacity
 
 _logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ Doubt.__doc__ = """A person with a DOUBTFUL answer, as before that answer.
 Weighed = namedtuple("Weighed", "answers pauses open question")
 Weighed.__doc__ = """The result of `Doubts.weigh`.
 
-:ivar answers: [(delivery id, Answer)], PERSON_REFUSED instead of DOUBTFUL where that is certain
+:ivar answers: [(delivery id, Answer)], with another verdict than DOUBTFUL where it was decided
 :ivar pauses: {delivery id: Answer} of the answers that pause their task
 :ivar open: [(delivery id, Answer)] that can only be judged after DirectMail has told about the
     account: weigh them again then
@@ -38,8 +38,8 @@ Weighed.__doc__ = """The result of `Doubts.weigh`.
     a thread of the pool; None if `open` is empty
 """
 
-Account = namedtuple("Account", "is_known summary requests")
-Account.__doc__ = """DirectMail's answer to `ask_about_account`.
+AccountReport = namedtuple("AccountReport", "is_known summary requests")
+AccountReport.__doc__ = """DirectMail's answer to `ask_about_account`.
 
 :ivar bool is_known: whether the account's state and quota are known, from now or a moment ago
 :ivar summary: an `AccountSummary`, or None if it was not asked for or not answered
@@ -48,11 +48,9 @@ Account.__doc__ = """DirectMail's answer to `ask_about_account`.
 """
 
 # Result for a question whose call raised an unexpected exception.
-NO_ANSWER = Account(False, None, None)
-# Seconds until a person is tried again whose doubt depends on calls that are in flight.
-LOOK_AGAIN = 1.0
-# DirectMail's answer about the account is used for this time; then it is asked again.
-ACCOUNT_AGE = timedelta(seconds=10)
+NO_ANSWER = AccountReport(False, None, None)
+# A report about the account is used for this time; then DirectMail is asked again.
+REPORT_AGE = timedelta(seconds=10)
 # `settle_refusals` raises `refusals` to at least this, which marks people about whom the task's
 # owner was asked by a pause.
 ASKED = 2
@@ -63,7 +61,7 @@ def ask_about_account(client, is_known):
 
     :param bool is_known: whether the account's state and quota were read a moment ago. Then they
         are not asked for, because DirectMail allows about ten of these calls a minute
-    :rtype: Account
+    :rtype: AccountReport
     """
     summary = requests = None
     try:
@@ -71,10 +69,10 @@ def ask_about_account(client, is_known):
         is_known = True
         requests = client.count_requests_today()
     except DirectMailError as error:
-        # The AccessKey may lack the permission to count. Then only `Room.quota`, which counts the
-        # mails of this database, is checked.
+        # The AccessKey may lack the permission to count. Then only `Capacity.quota`, which counts
+        # the mails of this database, is checked.
         _logger.info("DirectMail does not tell all about an account: %s", error)
-    return Account(is_known, summary, requests)
+    return AccountReport(is_known, summary, requests)
 
 
 class Doubts:
@@ -83,21 +81,23 @@ class Doubts:
     The number of refusals in a row is read from the database each time, so that a run after a
     killed one continues the count, and a run on another server counts the same refusals.
 
+    :param ClaimContext context: of the account
     :param int limit: the task pauses after this number of people refused in a row with the same
         code
     """
 
-    def __init__(self, limit):
+    def __init__(self, context, limit):
+        self.context = context
         self.limit = limit
-        self._account = None  # the last result of `ask_about_account`
-        self._told_at = None  # when that result came, by the monotonic clock
+        self._report = None  # the last result of `ask_about_account`
+        self._reported_at = None  # when that result came, by the monotonic clock
 
-    def hear(self, account):
+    def hear(self, report):
         """Store the result of `ask_about_account`."""
-        self._account = account
-        self._told_at = time.monotonic()
+        self._report = report
+        self._reported_at = time.monotonic()
 
-    def weigh(self, env, account, answers, tasks):
+    def weigh(self, env, answers, tasks):
         """Decide what DOUBTFUL answers mean; see `_judge`.
 
         A person who is refused again is PERSON_REFUSED if another mail of the task was accepted
@@ -106,7 +106,6 @@ class Doubts:
         tried after all others. Does not change `self`, so that its transaction can be repeated.
 
         :param env: of the run's transaction
-        :param account: the `directmail.account` record in `env`
         :param answers: [(delivery id, Answer)], in the order in which they came
         :param tasks: {delivery id: task id} of the calls in flight, and of `answers`
         :rtype: Weighed
@@ -123,25 +122,23 @@ class Doubts:
             if key not in doubts:
                 weighed.answers.append((key, answer))
                 continue
-            doubt, answer = doubts[key], replace(answer, retry_after=None)
+            doubt = doubts[key]
             people = refused.setdefault(doubt.task_id, set())
             people.add(key)
             others = {other for other in under_way if tasks[other] == doubt.task_id} - people
-            verdict = self._judge(account, key, answer, doubt, rows, len(people), others)
+            verdict = self._judge(env, key, answer, doubt, rows, len(people), others)
             if verdict is None:
                 weighed.open.append((key, answer))
                 continue
             if verdict == Verdict.TASK_PAUSED:
                 weighed.pauses[key] = answer
                 rows.pop(doubt.task_id, None)
-            elif verdict == Verdict.PERSON_REFUSED:
+            else:
                 answer = replace(answer, verdict=verdict)
-            elif doubt.refusals:
-                answer = replace(answer, retry_after=LOOK_AGAIN)
             weighed.answers.append((key, answer))
-        return weighed._replace(question=self._make_question(account) if weighed.open else None)
+        return weighed._replace(question=self._make_question(env) if weighed.open else None)
 
-    def _judge(self, account, key, answer, doubt, rows, doubted, others):
+    def _judge(self, env, key, answer, doubt, rows, doubted, others):
         """Return the `Verdict` for a DOUBTFUL answer; None to ask about the account first.
 
         :param rows: {task id: (code, ids of the people refused in a row)}; this answer is added
@@ -155,8 +152,10 @@ class Doubts:
         rows[doubt.task_id] = (answer.code, people)
         if len(people) >= self.limit:
             return Verdict.TASK_PAUSED
-        if not doubt.refusals or others:
+        if not doubt.refusals:
             return Verdict.DOUBTFUL
+        if others:
+            return Verdict.UNDECIDED
         # The person was tried again last, so all others of the task have been tried. Pause if no
         # mail of the task was ever accepted, because then the content may be refused. Pause also if
         # several people are in doubt and the owner was not asked yet: by resuming, the owner says
@@ -164,24 +163,42 @@ class Doubts:
         # be asked about that.
         if not doubt.sent or (doubted > 1 and doubt.refusals < ASKED) or doubted >= self.limit:
             return Verdict.TASK_PAUSED
-        if not self._is_told():
+        if not self._has_report():
             return None
-        return Verdict.PERSON_REFUSED if self._is_in_order(account) else Verdict.TASK_PAUSED
+        return Verdict.PERSON_REFUSED if self._is_in_order(env) else Verdict.TASK_PAUSED
 
-    def _is_told(self):
-        age = ACCOUNT_AGE.total_seconds()
-        return self._told_at is not None and time.monotonic() - self._told_at < age
+    def _has_report(self):
+        """Tell whether there is a report about the account that is not older than REPORT_AGE."""
+        age = REPORT_AGE.total_seconds()
+        return self._reported_at is not None and time.monotonic() - self._reported_at < age
 
-    def _is_in_order(self, account):
+    def _is_in_order(self, env):
         """Tell whether the account's health is "ok" and some of the daily quota is left."""
-        if not self._account.is_known or account.health != "ok" or account._get_room().quota < 1:
+        [(health, daily_quota)] = env.execute_query(
+            SQL(
+                "SELECT health, COALESCE(daily_quota, 0) FROM directmail_account WHERE id = %s",
+                self.context.account_id,
+            )
+        )
+        if (
+            not self._report.is_known
+            or health != "ok"
+            or read_capacity(env, self.context).quota < 1
+        ):
             return False
-        # Other systems may have used up the quota, which `Room.quota` doesn't see.
-        return self._account.requests is None or self._account.requests < account.daily_quota
+        # Other systems may have used up the quota, which `Capacity.quota` doesn't see.
+        return self._report.requests is None or self._report.requests < daily_quota
 
-    def _make_question(self, account):
-        told_at = account.synchronised_at or datetime.min
-        return partial(ask_about_account, is_known=told_at >= fields.Datetime.now() - ACCOUNT_AGE)
+    def _make_question(self, env):
+        [(is_known,)] = env.execute_query(
+            SQL(
+                """SELECT COALESCE(synchronised_at >= now() AT TIME ZONE 'UTC' - %s, FALSE)
+                     FROM directmail_account WHERE id = %s""",
+                REPORT_AGE,
+                self.context.account_id,
+            )
+        )
+        return partial(ask_about_account, is_known=is_known)
 
     def _read_refused(self, env, task_ids):
         """Return the deliveries of some tasks that were refused and are still to be mailed.
@@ -230,20 +247,18 @@ class Doubts:
         return {row[0]: Doubt(*row[1:]) for row in rows}
 
 
-def settle_refusals(task, limit):
-    """Update the refused people of a task that is resumed.
+def settle_refusals(env, task_id, limit, was_asked):
+    """Update the refused people of a paused task that is resumed; the caller has flushed them.
 
     If at least `limit` people are in doubt, the refusals concerned the task: `refusals` and
     `refused_at` are emptied, so that these people are tried like all others. If fewer are in doubt,
-    the owner was asked about them: `refusals` is raised to `ASKED`, so that the next refusal counts
-    as the person's own if other mails of the task were accepted.
+    `refusals` is raised to `ASKED` if the pause asked the owner about them, so that the next
+    refusal counts as the person's own if other mails of the task were accepted.
 
-    :param task: a paused `directmail.task` record; the caller checked that the user may write it
     :param int limit: see `directmail.account.refusal_limit`; 1 if the content was changed
+    :param bool was_asked: whether the task was paused because of refusals
     """
-    deliveries = task.env["directmail.delivery"]
-    deliveries.flush_model(["task_id", "state", "refusals", "refused_at"])
-    task.env.execute_query(
+    env.execute_query(
         SQL(
             """WITH doubted AS (
                     SELECT id, count(*) OVER () >= %(limit)s AS is_tasks FROM directmail_delivery
@@ -253,9 +268,8 @@ def settle_refusals(task, limit):
                       refused_at = CASE WHEN NOT is_tasks THEN refused_at END
                  FROM doubted WHERE d.id = doubted.id
             RETURNING d.id""",
-            task=task.id,
+            task=task_id,
             limit=limit,
-            least=ASKED if task.pause_reason == "refused" else 1,
+            least=ASKED if was_asked else 1,
         )
     )
-    deliveries.invalidate_model(["refusals", "refused_at"])

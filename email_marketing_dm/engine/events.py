@@ -7,8 +7,8 @@ from odoo.tools import SQL
 from .sql import count_changes
 
 # Outcomes of a mail, weakest first: of facts with the same `occurred_at`, the strongest counts.
-OUTCOMES = ("failed", "invalid", "spam", "delivered")
-MARKS = ("opened", "clicked", "unsubscribed", "complained")
+WEAKEST_FIRST = ("failed", "invalid", "spam", "delivered")
+REACTIONS = ("opened", "clicked", "unsubscribed", "complained")
 # Clicks on BURST_LINKS different links of a mail within BURST_SECONDS are a machine's, because mail
 # scanners follow all links at once.
 BURST_LINKS = 3
@@ -298,7 +298,7 @@ def apply_facts(env, company_id, last):
                 company_id,
                 last=last,
             ),
-            outcomes=OUTCOMES,
+            outcomes=WEAKEST_FIRST,
             rank=_rank(SQL("kind")),
             new_rank=_rank(SQL("l.kind")),
             old_rank=_rank(SQL("o.outcome")),
@@ -308,13 +308,13 @@ def apply_facts(env, company_id, last):
                     at=SQL.identifier(f"{mark}_at"),
                     mark=SQL.identifier(mark),
                 )
-                for mark in MARKS
+                for mark in REACTIONS
             ),
-            counted=count_changes(SQL("changed"), "events", MARKS),
+            counted=count_changes(SQL("changed"), "events", REACTIONS),
         )
     )
     return result
 
 
 def _rank(outcome):
-    return SQL("array_position(%s::varchar[], %s)", list(OUTCOMES), outcome)
+    return SQL("array_position(%s::varchar[], %s)", list(WEAKEST_FIRST), outcome)

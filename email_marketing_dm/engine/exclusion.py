@@ -9,21 +9,21 @@ user could find out an encrypted address by excluding lists of guessed addresses
 from odoo.tools import SQL
 
 from .idn import other_spelling
-from .people import addressed_people
+from .people import addressed_people, has_others_than_contacts
 from .sql import address_key
 
 
-def get_exclusion(task, case, person):
+def get_exclusion(env, context, rules, person):
     """Return the parts of `engine.plan`'s statement that find all excluded people of a task.
 
-    :param task: a `directmail.task` record
-    :param case: a `fatigue.Case` of the task
+    :param PeopleContext context: how to find people and addresses
+    :param rules: the `fatigue.TaskRules` of the task
     :param SQL person: name of a row with the columns of a person
     :return: {"excluded": CTEs, "join_excluded": joins, "is_excluded": a WHEN of a CASE}; all empty
         if the task has no *Except* audience
     :rtype: dict
     """
-    if not task.exclude_audience_ids:
+    if not rules.except_ids:
         return {"excluded": SQL(), "join_excluded": SQL(), "is_excluded": SQL()}
     return {
         "excluded": SQL(
@@ -40,8 +40,8 @@ def get_exclusion(task, case, person):
                      UNION ALL %s
                 ) AS found GROUP BY address_key
             ),""",
-            addressed_people(task, task.exclude_audience_ids, case),
-            _select_other_keys(task, case),
+            addressed_people(env, context, rules, rules.except_ids),
+            _select_other_keys(rules, context.get_master_key(env)),
         ),
         "join_excluded": SQL(
             """LEFT JOIN excluded_contacts contact ON contact.partner_id = %(person)s.partner_id
@@ -59,14 +59,14 @@ def get_exclusion(task, case, person):
     }
 
 
-def _select_other_keys(task, case):
+def _select_other_keys(rules, master_key):
     """Return SQL (address key, is encrypted) of the other address of each excluded contact.
 
     That is the encrypted one if the task uses addresses in clear, and the other way round.
     """
-    if case.is_encrypted:
+    if rules.is_encrypted:
         column = SQL("p.email_normalized")
-        key = address_key(task.env["directmail.keyring"]._get_master_key(), column)
+        key = address_key(master_key, column)
     else:
         key = column = SQL("p.email_encrypted_key")
     return SQL(
@@ -74,30 +74,32 @@ def _select_other_keys(task, case):
              FROM directmail_audience_member m JOIN res_partner p ON p.id = m.partner_id
             WHERE m.audience_id = ANY(%s) AND %s IS NOT NULL""",
         key,
-        not case.is_encrypted,
-        case.except_ids,
+        not rules.is_encrypted,
+        rules.except_ids,
         column,
     )
 
 
-def is_excluded(case, person):
+def is_excluded(rules, person):
     """Return SQL of the reason 'excluded' for a person who is in *Except* now, or null.
 
     For a few people at a time. Each person is looked up by contact, source record and address in
     indexes, so that the cost does not depend on the size of the *Except* audiences. Excluded source
     records count with the address and contact of their audience's last refresh.
 
-    :param case: a `fatigue.Case`
+    :param rules: the `fatigue.TaskRules` of the task
     :param SQL person: name of a row with the columns of a person
     :rtype: SQL
     """
-    if not case.except_ids:
+    if not rules.except_ids:
         return SQL("NULL")
-    member = SQL("FROM directmail_audience_member m WHERE m.audience_id = ANY(%s)", case.except_ids)
+    member = SQL(
+        "FROM directmail_audience_member m WHERE m.audience_id = ANY(%s)", rules.except_ids
+    )
     contact = SQL(
         """FROM res_partner c JOIN directmail_audience_member m
              ON m.partner_id = c.id AND m.audience_id = ANY(%s) WHERE""",
-        case.except_ids,
+        rules.except_ids,
     )
     return SQL(
         """CASE WHEN EXISTS (SELECT %(member)s AND m.partner_id = %(person)s.partner_id)
@@ -118,26 +120,28 @@ def is_excluded(case, person):
     )
 
 
-def find_excluded(task, case, people):
+def find_excluded(env, context, rules, task_id, people):
     """Return which of the people who got a new contact or address in a task are excluded.
 
     A person is excluded by the present members of the *Except* audiences, by the present address of
     excluded source records, or by a delivery of the task that was suppressed as 'excluded' for the
     same contact or address.
 
-    :param task: a `directmail.task` record that has been planned
-    :param case: a `fatigue.Case` of the task
+    :param PeopleContext context: how to find people and addresses
+    :param rules: the `fatigue.TaskRules` of the task
+    :param int task_id: of a task that has been planned
     :param people: [(delivery id, partner_id, res_model, res_id, email, email_encrypted,
         address_key)]
     :return: ids of deliveries
     :rtype: set
     """
-    if not people or not case.except_ids:
+    if not people or not rules.except_ids:
         return set()
-    return {row[0] for row in task.env.execute_query(select_excluded(task, case, people))}
+    statement = select_excluded(env, context, rules, task_id, people)
+    return {row[0] for row in env.execute_query(statement)}
 
 
-def select_excluded(task, case, people):
+def select_excluded(env, context, rules, task_id, people):
     """Return the SQL that `find_excluded` runs; it selects ids of deliveries."""
     return SQL(
         """WITH %(records)s new (id, partner_id, res_model, res_id, email, email_encrypted,
@@ -151,24 +155,23 @@ def select_excluded(task, case, people):
                OR EXISTS (SELECT FROM directmail_delivery o
                            WHERE o.task_id = %(task)s AND o.reason = 'excluded'
                              AND o.partner_id = new.partner_id)""",
-        task=task.id,
+        task=task_id,
         people=SQL(", ").join(
             SQL("(%s::int, %s::int, %s::varchar, %s::int, %s::varchar, %s::varchar, %s)", *row)
             for row in people
         ),
-        is_excluded=is_excluded(case, SQL("new")),
-        **_get_records(task, case),
+        is_excluded=is_excluded(rules, SQL("new")),
+        **_get_records(env, context, rules),
     )
 
 
-def _get_records(task, case):
+def _get_records(env, context, rules):
     """Return the parts of `select_excluded` that use the present address of source records.
 
     :return: {"records": a CTE, "is_record": a further OR}; both empty if the *Except* audiences
         have contacts only
     """
-    audiences = task.exclude_audience_ids
-    if not audiences._has_others_than_contacts():
+    if not has_others_than_contacts(env, rules.except_ids):
         return {"records": SQL(), "is_record": SQL()}
     return {
         "records": SQL(
@@ -176,10 +179,11 @@ def _get_records(task, case):
                 WITH %s SELECT partner_id, address_key,
                                email_encrypted IS NOT NULL AS is_encrypted FROM addressed),""",
             addressed_people(
-                task,
-                audiences,
-                case._replace(has_records=True),
-                SQL("partner_id IS NULL AND res_id IS NOT NULL"),
+                env,
+                context,
+                rules._replace(has_records=True),
+                rules.except_ids,
+                among=SQL("partner_id IS NULL AND res_id IS NOT NULL"),
             ),
         ),
         "is_record": SQL(

@@ -10,7 +10,7 @@ from odoo.tools import SQL
 
 from ..clock.quiet import country_zones, quiet_clock
 from ..clock.spans import LONGEST
-from .fatigue_rules import Rules, find_sms_models
+from .fatigue_rules import FatigueRules, find_sms_models
 from .idn import other_spelling
 from .sql import changing_reason
 
@@ -19,12 +19,12 @@ from .sql import changing_reason
 COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 
 
-Case = namedtuple(
-    "Case",
+TaskRules = namedtuple(
+    "TaskRules",
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
     " except_ids",
 )
-Case.__doc__ = """The properties of a task that decide whether its people may be mailed.
+TaskRules.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
 :ivar int sender_id: of its `directmail.sender`, or None
 :ivar is_free: whether the task is exempt from limits and quiet times
@@ -39,39 +39,23 @@ Case.__doc__ = """The properties of a task that decide whether its people may be
 """
 
 
-def get_case(task):
-    """Return the `Case` of a `directmail.task` record."""
-    return Case(
-        task.company_id.id,
-        task.sender_id.id or None,
-        task._is_free_of_fatigue(),
-        task.not_after or None,
-        task.account_id.tz,
-        task._get_mailing_lists().ids,
-        task.address_form == "encrypted",
-        task.env["directmail.aes.key"]._get_reference(task.company_id),
-        (task.audience_ids | task.exclude_audience_ids)._has_others_than_contacts(),
-        task.exclude_audience_ids.ids,
-    )
+class Eligibility:
+    """Decides for each person of a task whether a mail may go out at a moment.
 
-
-class Judge:
-    """Judges for each person of a task whether a mail may go out at a moment.
-
-    If quiet times hold a mail until later, the limits are judged for that later moment: a limit
+    If quiet times hold a mail until later, the limits are applied as of that later moment: a limit
     that will still be reached then stops the mail now; one whose window will have passed does not.
 
-    :param Case case: of the task
-    :param Rules rules: of its company; ignored if the case `is_free`
-    :param datetime at: the moment to judge for, naive UTC
+    :param TaskRules task: of the task
+    :param FatigueRules rules: of its company; ignored if the task `is_free`
+    :param datetime at: the moment to decide for, naive UTC
     """
 
-    def __init__(self, env, case, rules, at):
-        self.env, self.case, self.at = env, case, at
-        self.rules = Rules(rules.company_id) if case.is_free else rules
+    def __init__(self, env, task, rules, at):
+        self.env, self.task, self.at = env, task, at
+        self.rules = FatigueRules(rules.company_id) if task.is_free else rules
 
-    def verdict(self, person):
-        """Return SQL of a lateral subquery with the verdict on one person.
+    def select(self, person):
+        """Return SQL of a lateral subquery that tells whether one person may be mailed.
 
         :param SQL person: name of a row with partner_id, email and address_key
         :return: one row (reason varchar, fatigue_rule varchar, held_until timestamp). With a
@@ -109,18 +93,18 @@ class Judge:
             rest=rest,
             caps=self._caps(person, moment),
             basic=basic,
-            latest=self.case.not_after,
+            latest=self.task.not_after,
         )
 
     def _basic_reason(self, person):
         reason = changing_reason(
             SQL("%s.email", person),
             SQL("%s.address_key", person),
-            SQL("%s", self.case.company_id),
-            SQL("%s::int", self.case.sender_id),
-            self.case.lists,
+            SQL("%s", self.task.company_id),
+            SQL("%s::int", self.task.sender_id),
+            self.task.lists,
         )
-        if self.case.not_after and self.at > self.case.not_after:
+        if self.task.not_after and self.at > self.task.not_after:
             return SQL("COALESCE(%s, 'too_late')", reason)
         return reason
 
@@ -150,7 +134,7 @@ class Judge:
         )
         if not self.rules.quiet:
             return nobody
-        clock, account_zone = quiet_clock(self.rules.quiet), self.case.zone
+        clock, account_zone = quiet_clock(self.rules.quiet), self.task.zone
         default = clock.rest(account_zone, self.at)
         found = SQL("%s::jsonb", json.dumps(_as_json(default)))
         if self.rules.by_recipient:
@@ -292,7 +276,7 @@ def select_history(env, rules, person, at, seen):
     :param SQL seen: whether the reader may see the person of a row of `directmail_delivery`
     :return: SQL; kind is 'email' (source: the task), 'mailing' or 'sms' (source: Odoo's mailing)
     """
-    rules = Rules(**{**vars(rules), "sms_models": find_sms_models(env)})
+    rules = FatigueRules(**{**vars(rules), "sms_models": find_sms_models(env)})
     # Where limits count by address, also restrict a contact's own mails to the same form, clear or
     # encrypted. Otherwise a user who may change a contact's address could try guessed addresses
     # until the mails that went to its encrypted address appear.

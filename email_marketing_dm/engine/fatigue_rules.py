@@ -32,7 +32,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Rules:
+class FatigueRules:
     """The fatigue rules for the people of one company; false without limits and quiet times.
 
     :ivar by_contact: whether limits count by contact instead of by address
@@ -56,11 +56,12 @@ class Rules:
         return bool(self.limits or self.quiet)
 
 
-def read_rules(env, company_id):
+def read_rules(env, context, company_id):
     """Return the rules in force, and the database's time, so that all servers judge by one clock.
 
+    :param PeopleContext context: how to find people and addresses
     :return: (rules, naive UTC)
-    :rtype: tuple[Rules, datetime.datetime]
+    :rtype: tuple[FatigueRules, datetime.datetime]
     """
     [(at, settings)] = env.execute_query(
         SQL(
@@ -68,7 +69,7 @@ def read_rules(env, company_id):
             select_settings(SQL("%s", company_id)),
         )
     )
-    return make_rules(env, company_id, settings), at
+    return make_rules(env, context, company_id, settings), at
 
 
 def select_settings(company):
@@ -97,15 +98,16 @@ def select_settings(company):
     )
 
 
-def make_rules(env, company_id, settings):
+def make_rules(env, context, company_id, settings):
     """Return the rules in force in a company.
 
+    :param PeopleContext context: how to find people and addresses
     :param dict settings: the result of `select_settings`, or None
-    :rtype: Rules
+    :rtype: FatigueRules
     """
     if not settings:
-        return Rules(company_id)
-    rules = Rules(
+        return FatigueRules(company_id)
+    rules = FatigueRules(
         company_id,
         limits=_read_limits(settings["limits"] or ()),
         by_contact=settings["identity"] == "contact",
@@ -122,7 +124,7 @@ def make_rules(env, company_id, settings):
         by_recipient=settings["zone"] == "recipient",
         trust_contact_tz=bool(settings["trust_contact_tz"]),
     )
-    return _complete(env, rules, settings) if rules else rules
+    return _complete(env, context, rules, settings) if rules else rules
 
 
 def _read_limits(rows):
@@ -139,17 +141,17 @@ def _minute(hours):
     return round(hours * 60) % (24 * 60)
 
 
-def _complete(env, rules, settings):
+def _complete(env, context, rules, settings):
     """Return the rules with exempt people and SMS models, each queried only if it can matter."""
     found = {}
     if settings["exempt"]:
-        people = read_exempt(env, settings["id"])
+        people = _read_exempt(env, context.get_master_key(env), settings["id"])
         found["exempt_partners"] = tuple(row[0] for row in people if row[0])
         found["exempt_keys"] = tuple(row[1] for row in people if row[1] and not row[2])
         found["exempt_encrypted"] = tuple(row[1] for row in people if row[1] and row[2])
     if any(limit.is_global for limit in rules.limits):
         found["sms_models"] = find_sms_models(env)
-    return Rules(**{**vars(rules), **found})
+    return FatigueRules(**{**vars(rules), **found})
 
 
 def count_exempt(env, fatigue_id):
@@ -169,12 +171,11 @@ def count_exempt(env, fatigue_id):
     )[0][0]
 
 
-def read_exempt(env, fatigue_id):
+def _read_exempt(env, master_key, fatigue_id):
     """Return the people on an exempt list.
 
     :return: [(contact id or None, address key or None, whether the address is encrypted)]
     """
-    key = env["directmail.keyring"]._get_master_key()
     return env.execute_query(
         SQL(
             """SELECT DISTINCT m.partner_id, CASE WHEN m.partner_id IS NULL THEN m.address_key
@@ -184,7 +185,7 @@ def read_exempt(env, fatigue_id):
                  JOIN directmail_fatigue_exempt_rel r ON r.audience_id = m.audience_id
             LEFT JOIN res_partner p ON p.id = m.partner_id
                 WHERE r.fatigue_id = %s""",
-            address_key(key, SQL("p.email_normalized")),
+            address_key(master_key, SQL("p.email_normalized")),
             fatigue_id,
         )
     )

@@ -9,19 +9,21 @@ from .people import UNREADABLE
 from .sql import address_key
 
 
-def match_lines(upload, env):
+def match_lines(env, owner_env, master_key, upload_id, id_kind):
     """Match the new lines of an upload with contacts, and set each line's status and person.
 
     Of several lines for a person, the first counts and the others are duplicates. Of several
     contacts with the same ID, the one with the lowest id is taken.
 
-    :param upload: a `directmail.upload` record
-    :param env: the owner's environment; only contacts that the owner may read are found
+    :param env: whose transaction is written
+    :param owner_env: the owner's environment; only contacts that the owner may read are found
+    :param master_key: the data's `privacy.keys.MasterKey`
+    :param str id_kind: of the upload
     :raise AccessError: if the owner may not read contacts, or the field with the ID
     """
-    is_address = upload.id_kind in ("email", "encrypted")
-    upload.env.flush_all()
-    upload.env.cr.execute(
+    is_address = id_kind in ("email", "encrypted")
+    env.flush_all()
+    env.cr.execute(
         SQL(
             """WITH contacts (id, key) AS (%(contacts)s),
                oldest AS (
@@ -59,20 +61,17 @@ def match_lines(upload, env):
                                          ELSE %(key)s END
                  FROM (SELECT *, status IN ('bare', 'unreadable') AS is_bare FROM judged) judged
                 WHERE l.id = judged.id""",
-            contacts=_select_contacts(upload.id_kind, env),
-            upload=upload.id,
+            contacts=_select_contacts(id_kind, owner_env),
+            upload=upload_id,
             is_address=is_address,
             is_doubtful=SQL("match_key ~ %s", DOUBTFUL_PATTERN)
-            if upload.id_kind == "email"
+            if id_kind == "email"
             else SQL("false"),
-            is_encrypted=upload.id_kind == "encrypted",
+            is_encrypted=id_kind == "encrypted",
             unreadable=UNREADABLE + "%",
-            key=address_key(
-                upload.env["directmail.keyring"]._get_master_key(), SQL("judged.match_key")
-            ),
+            key=address_key(master_key, SQL("judged.match_key")),
         )
     )
-    upload.env["directmail.upload.line"].invalidate_model()
 
 
 def _select_contacts(kind, env):

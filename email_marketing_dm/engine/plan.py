@@ -1,16 +1,17 @@
 """Plan: create one delivery for each person of a task's audiences, in one statement."""
 
 from collections import namedtuple
+from dataclasses import dataclass
 
-from odoo import fields
 from odoo.tools import SQL
 
+from .context import PeopleContext
 from .exclusion import get_exclusion
-from .fatigue import Judge, get_case
+from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import read_rules
-from .people import addressed_people
+from .people import Lenders, addressed_people
 from .sql import count_changes, prepare_for_many
-from .tens import in_tens, mark_lists
+from .tens import in_tens
 
 Fate = namedtuple("Fate", "reason rule held_until")
 Fate.__doc__ = """What a task does with a group of people.
@@ -22,15 +23,36 @@ Fate.__doc__ = """What a task does with a group of people.
 """
 
 
-def _judged_people(task, at=None):
-    """Return CTEs ending in `judged`: each person of the task, with the verdict on a mail.
+@dataclass(frozen=True)
+class TaskPlan:
+    """What a plan or an estimate needs of a task.
+
+    :ivar audience_ids: ids of the audiences whose people are mailed
+    :ivar lenders: the owners of these audiences
+    :ivar uncounted: whether its mails don't count for fatigue control
+    :ivar rules: decide who may be mailed
+    :ivar context: how to find people and addresses
+    """
+
+    task_id: int
+    account_id: int
+    audience_ids: list[int]
+    lenders: Lenders
+    uncounted: bool
+    rules: TaskRules
+    context: PeopleContext
+
+
+def select_judged(env, task, at=None):
+    """Return CTEs ending in `judged`: each person of the task, and whether to mail them.
 
     A person who gets no mail is a row with a reason, so that no person of the audiences is missing.
 
-    :param datetime at: the moment to judge for (naive UTC); by default the database's now
+    :param TaskPlan task: of the task
+    :param datetime at: the moment to decide for (naive UTC); by default the database's now
     """
-    rules, now = read_rules(task.env, task.company_id.id)
-    case = get_case(task)
+    context, task_rules = task.context, task.rules
+    rules, now = read_rules(env, context, task_rules.company_id)
     return SQL(
         """%(excluded)s %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key, flaw
@@ -47,28 +69,31 @@ def _judged_people(task, at=None):
         ), judged AS (
             SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
                    fixed.email_encrypted, fixed.address_key, fixed.lender_id,
-                   COALESCE(fixed.reason, verdict.reason) AS reason,
-                   CASE WHEN fixed.reason IS NULL THEN verdict.fatigue_rule END AS fatigue_rule,
-                   CASE WHEN fixed.reason IS NULL THEN verdict.held_until END AS held_until
-              FROM fixed CROSS JOIN %(verdict)s AS verdict
+                   COALESCE(fixed.reason, eligibility.reason) AS reason,
+                   CASE WHEN fixed.reason IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
+                   CASE WHEN fixed.reason IS NULL THEN eligibility.held_until END AS held_until
+              FROM fixed CROSS JOIN %(eligibility)s AS eligibility
         )""",
-        addressed=addressed_people(task, task.audience_ids, case),
+        addressed=addressed_people(
+            env, context, task_rules, task.audience_ids, lenders=task.lenders
+        ),
         # For equal address keys, the encrypted address comes first and the one in clear is the
         # duplicate. The other way round, a list of guessed addresses would reveal encrypted ones.
-        encrypted_first=SQL("email_encrypted IS NULL,") if case.has_records else SQL(),
-        verdict=Judge(task.env, case, rules, at or now).verdict(SQL("fixed")),
-        **get_exclusion(task, case, SQL("ranked")),
+        encrypted_first=SQL("email_encrypted IS NULL,") if task_rules.has_records else SQL(),
+        eligibility=Eligibility(env, task_rules, rules, at or now).select(SQL("fixed")),
+        **get_exclusion(env, context, task_rules, SQL("ranked")),
     )
 
 
-def insert_deliveries(task):
+def insert_deliveries(env, task):
     """Insert the deliveries of a task, and add them to its counters.
 
+    :param TaskPlan task: of the task
     :return: {state: number of people}
     :rtype: dict
     """
-    prepare_for_many(task.env)
-    rows = task.env.execute_query(
+    prepare_for_many(env)
+    rows = env.execute_query(
         SQL(
             """WITH %(judged)s, changed AS (
                 INSERT INTO directmail_delivery
@@ -85,42 +110,41 @@ def insert_deliveries(task):
                           NULL AS old_outcome, NULL AS new_outcome
             ), %(counted)s
             SELECT new_state, count(*) FROM changed GROUP BY new_state""",
-            judged=_judged_people(task),
-            task=task.id,
-            account=task.account_id.id,
-            company=task.company_id.id,
-            uncounted=task.is_notification and not task.notification_counts,
+            judged=select_judged(env, task),
+            task=task.task_id,
+            account=task.account_id,
+            company=task.rules.company_id,
+            uncounted=task.uncounted,
             counted=count_changes(SQL.identifier("changed"), "user"),
         )
     )
     return dict(rows)
 
 
-def estimate(task, tens=False):
+def estimate(env, task, at=None, mark=None):
     """Count the people of a task who would get a mail, and the others by reason; write nothing.
 
-    A scheduled task is judged for its `scheduled_at`, with the mails that have been sent until now.
+    Limits are applied as of `at`, with the mails that have been sent until now.
 
-    :param bool tens: whether to round numbers down to tens and leave out zeros: see `engine.tens`
+    :param TaskPlan task: of the task
+    :param datetime at: when the task starts (naive UTC); by default the database's now
+    :param int mark: of the task's audiences, to round numbers down to tens and leave out zeros: see
+        `engine.tens.mark_lists`
     :return: {`Fate`: number of people}. People who get a mail have the reason None; if
         do-not-disturb hours or a quiet period hold their mail, `held_until` and `rule` are set
     :rtype: dict
     """
-    task.env.flush_all()
-    prepare_for_many(task.env)
-    at = max(task.scheduled_at, fields.Datetime.now()) if task.scheduled_at else None
-    rows = task.env.execute_query(
+    env.flush_all()
+    prepare_for_many(env)
+    rows = env.execute_query(
         SQL(
             """WITH %s SELECT reason, fatigue_rule, held_until, count(*) FROM judged
                 GROUP BY reason, fatigue_rule, held_until""",
-            _judged_people(task, at),
+            select_judged(env, task, at),
         )
     )
     fates = {Fate(*fate): number for *fate, number in rows}
-    if not tens:
-        return fates
-    mark = mark_lists(task.env, task.company_id, task.audience_ids, task.exclude_audience_ids)
-    return tell_in_tens(fates, mark)
+    return fates if mark is None else tell_in_tens(fates, mark)
 
 
 def tell_in_tens(counts, mark):

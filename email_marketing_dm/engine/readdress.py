@@ -16,13 +16,14 @@ _Found = namedtuple(
 )
 
 
-def readdress(env, case, task_id, ids):
+def readdress(env, context, rules, task_id, ids):
     """Empty the addresses of moved deliveries; return the UPDATE that sets the new ones.
 
     A waiting delivery that holds one of the new addresses, but whose person has another address
     now, is moved too.
 
-    :param case: a `fatigue.Case` of the task
+    :param PeopleContext context: how to find people and addresses
+    :param rules: the `fatigue.TaskRules` of the task
     :param ids: of waiting deliveries with the state `claim.MOVED`, which the caller has locked
     :return: an UPDATE of deliveries, as for `claim._apply`. A delivery is suppressed as 'duplicate'
         if another delivery of the task has its new address or contact, and as 'excluded' if the
@@ -32,7 +33,7 @@ def readdress(env, case, task_id, ids):
     people, looked_at = [], []
     while ids:
         looked_at += ids
-        found = _find(env, case, ids)
+        found = _find(env, context, rules, ids)
         people += found
         ids = _find_holders(env, task_id, [row.address_key for row in found], looked_at)
     env.execute_query(
@@ -45,7 +46,7 @@ def readdress(env, case, task_id, ids):
     )
     # Deliveries with a flaw get no new address; the next claim suppresses them for the flaw.
     moved = [row[:-1] for row in people if not row.flaw]
-    excluded = find_excluded(env["directmail.task"].browse(task_id), case, moved)
+    excluded = find_excluded(env, context, rules, task_id, moved)
     return SQL(
         """UPDATE directmail_delivery d
               SET partner_id = new.partner_id, res_model = new.res_model, res_id = new.res_id,
@@ -85,7 +86,7 @@ def readdress(env, case, task_id, ids):
     )
 
 
-def _find(env, case, ids):
+def _find(env, context, rules, ids):
     """Return the present address or flaw of the deliveries that are not to be mailed as planned.
 
     :rtype: list[_Found]
@@ -95,7 +96,7 @@ def _find(env, case, ids):
             """WITH people AS (SELECT * FROM directmail_delivery WHERE id IN %(ids)s), %(addressed)s
                SELECT %(columns)s FROM addressed WHERE moved OR flaw IS NOT NULL""",
             ids=tuple(ids),
-            addressed=find_addresses(env, case, planned=True),
+            addressed=find_addresses(env, context, rules, planned=True),
             columns=SQL(", ").join(map(SQL.identifier, _Found._fields)),
         )
     )

@@ -36,6 +36,8 @@ TABLES = (
     "mail_blacklist",
     "res_partner",
 )
+#: Their rows may have no address; `_EVIDENCE` looks it up.
+WITHOUT_ADDRESS = ("directmail_optout", "directmail_event")
 #: SQL (address_key, email, email_encrypted) that looks up the address for each key in the CTE
 #: `homeless` (address keys of rows without an address) in the person's rows of other tables.
 _EVIDENCE = SQL(
@@ -114,7 +116,9 @@ def convert_chunk(env, rekey, table, after):
         return last, *_convert_partners(env, rekey, chunk)
     if table == "directmail_upload_line":
         _convert_match_keys(env, rekey, chunk)
-    targets = _find_targets(env, rekey, table, chunk)
+    if table == "directmail_optout":
+        _keep_encrypted(env, chunk)
+    targets = _select_targets(rekey, table, chunk, _read_encrypted(env, rekey, table, chunk))
     if table == "directmail_optout":
         _merge_optouts(env, targets)
     [(done, left)] = env.execute_query(
@@ -164,56 +168,58 @@ def _is_keyed(table, rekey=None):
     return keyed
 
 
-def _find_targets(env, rekey, table, chunk):
+def _select_targets(rekey, table, chunk, decrypted):
     """Return SQL (id, target): the new address key of each row of a chunk, or the marked old one.
 
-    The new key is computed from the row's address in clear, its decrypted address, or for opt-outs
-    and events the address that `_EVIDENCE` finds. A mark of the new master key is removed.
+    The new key is computed from the first of these that there is: the row's address in clear, its
+    decrypted address, the address in clear that `_EVIDENCE` finds.
+
+    :param SQL decrypted: VALUES (id, key): see `_read_encrypted`
     """
     plain, encrypted = _columns(table)
-    name = SQL.identifier(table)
-    evidence = SQL()
-    if table in ("directmail_optout", "directmail_event"):
-        evidence = SQL(
-            """, homeless AS MATERIALIZED (
-                   SELECT DISTINCT address_key FROM rows WHERE plain IS NULL AND encrypted IS NULL
-               ), evidence AS MATERIALIZED (%s)""",
-            _EVIDENCE,
-        )
-        if table == "directmail_optout":
-            _keep_encrypted(env, rekey, chunk)
-    read = _read_encrypted(env, rekey, table, chunk, encrypted, evidence)
+    evidence = SQL("SELECT NULL::varchar AS address_key, NULL::varchar AS email WHERE FALSE")
     return SQL(
         """WITH rows AS MATERIALIZED (
                SELECT id, address_key, %(plain)s AS plain, %(encrypted)s AS encrypted
                  FROM %(table)s WHERE %(chunk)s AND address_key IS NOT NULL
-           ) %(evidence)s
-           SELECT rows.id, COALESCE(%(key)s, read.key, %(by_evidence)s CASE
-               WHEN address_key LIKE %(own)s THEN substr(address_key, %(cut)s)
-               WHEN address_key LIKE '!%%' THEN address_key
-               WHEN %(is_new)s THEN address_key
-               ELSE %(mark)s || address_key END) AS target
-             FROM rows LEFT JOIN (VALUES %(read)s) AS read (id, key) ON read.id = rows.id
-             %(join)s""",
+           ), homeless AS MATERIALIZED (
+               SELECT DISTINCT address_key FROM rows WHERE plain IS NULL AND encrypted IS NULL
+           ), evidence AS MATERIALIZED (%(evidence)s)
+           SELECT rows.id,
+                  COALESCE(%(key)s, decrypted.key, %(key_by_evidence)s, %(marked)s) AS target
+             FROM rows
+             LEFT JOIN (VALUES %(decrypted)s) AS decrypted (id, key) ON decrypted.id = rows.id
+             LEFT JOIN evidence USING (address_key)""",
         plain=plain,
         encrypted=encrypted,
-        table=name,
+        table=SQL.identifier(table),
         chunk=chunk,
-        evidence=evidence,
+        evidence=_EVIDENCE if table in WITHOUT_ADDRESS else evidence,
         key=address_key(rekey.key, SQL("rows.plain")),
-        by_evidence=SQL("%s,", address_key(rekey.key, SQL("evidence.email")))
-        if evidence
-        else SQL(),
-        join=SQL("LEFT JOIN evidence USING (address_key)") if evidence else SQL(),
+        decrypted=decrypted,
+        key_by_evidence=address_key(rekey.key, SQL("evidence.email")),
+        marked=_mark(rekey, SQL("address_key")),
+    )
+
+
+def _mark(rekey, key):
+    """Return SQL of a key that can't be recomputed, marked; a mark of the new key is removed.
+
+    :param SQL key: the old address key, marked or not
+    """
+    return SQL(
+        """CASE WHEN %(key)s LIKE %(own)s THEN substr(%(key)s, %(cut)s)
+                WHEN %(key)s LIKE '!%%' OR %(is_new)s THEN %(key)s
+                ELSE %(mark)s || %(key)s END""",
+        key=key,
         own=f"!{rekey.new}:%",
         cut=len(rekey.new) + 3,
         is_new=rekey.old == rekey.new,
         mark=f"!{rekey.old}:",
-        read=read,
     )
 
 
-def _keep_encrypted(env, rekey, chunk):
+def _keep_encrypted(env, chunk):
     """Copy the encrypted address to opt-outs without an address, from the person's other rows.
 
     Once the other rows are converted, the opt-out could not be matched with them any more. It needs
@@ -235,7 +241,7 @@ def _keep_encrypted(env, rekey, chunk):
     )
 
 
-def _read_encrypted(env, rekey, table, chunk, encrypted, evidence):
+def _read_encrypted(env, rekey, table, chunk):
     """Return SQL VALUES (id, address key) of a chunk's rows with a readable encrypted address."""
     company = {
         "directmail_audience_member": SQL(
@@ -251,7 +257,7 @@ def _read_encrypted(env, rekey, table, chunk, encrypted, evidence):
             """SELECT id, value, company FROM (
                    SELECT id, %s AS value, %s AS company FROM %s WHERE %s) rows
                 WHERE value IS NOT NULL""",
-            encrypted,
+            _columns(table)[1],
             company,
             SQL.identifier(table),
             chunk,

@@ -20,7 +20,7 @@ def prepare_to_look(env):
     env.cr.execute("SET LOCAL jit = off")
 
 
-def seen_person(env, person, bare, query=None):
+def seen_person(env, person, bare, source_models, query=None):
     """Return SQL that tells whether a user may see the person of a row.
 
     Call `prepare_to_look` before running a statement with this SQL.
@@ -29,6 +29,7 @@ def seen_person(env, person, bare, query=None):
     :param SQL person: name of a row with partner_id, res_model and res_id
     :param SQL bare: the condition to see rows without a contact and without another record, or
         whose record was deleted
+    :param source_models: names of the models whose records may stand in `res_model`, `res_id`
     :param Query query: the query of the row, or None. The contacts that the user may see are joined
         to it, so that PostgreSQL can choose between looking up a few and reading all once
     :rtype: SQL
@@ -41,7 +42,7 @@ def seen_person(env, person, bare, query=None):
                 ELSE (%(bare)s) IS TRUE END""",
         person=person,
         contact=seen,
-        record=_seen_record(env, person, bare),
+        record=_seen_record(env, person, bare, source_models),
         bare=bare,
     )
 
@@ -63,17 +64,14 @@ def seen_contact(env, contact):
     return _is_among(env["res.partner"], contact)
 
 
-def _seen_record(env, person, bare):
+def _seen_record(env, person, bare, source_models):
     """Return SQL that tells whether a user may see the record `res_model`, `res_id` of a row.
 
     The user's own rights on the model count. A data table that is open to marketing users lets them
     count its records, but not see them.
     """
-    # sudo() to read the model names of all companies' data tables only; the records themselves are
-    # searched with the user's rights.
-    tables = env["directmail.data.table"].sudo().with_context(active_test=False).search([])
     conditions = [SQL("FALSE")]
-    for name in sorted(set(tables.mapped("model_name"))):
+    for name in sorted(set(source_models)):
         model = find_model(env, name)
         if model is None or not model._auto:
             continue

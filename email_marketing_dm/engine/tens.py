@@ -23,24 +23,25 @@ FEW = SHIFT_MAX + TEN
 DIGITS = 7
 
 
-def make_mark(env, *question):
+def make_mark(master_key, *question):
     """Return the mark of a question: a keyed hash, which `in_tens` derives the shift from.
 
+    :param master_key: the data's `privacy.keys.MasterKey`
     :param question: values that identify the question; they must describe the lists asked about,
         never the people who are counted
     :rtype: int
     """
     text = "/".join(map(str, ("tens", *question)))
-    secret = env["directmail.keyring"]._get_master_key().address_key(text)
-    return int(secret[:DIGITS], 16)
+    return int(master_key.address_key(text)[:DIGITS], 16)
 
 
-def mark_lists(env, company, audiences, excluded):
+def mark_lists(env, master_key, company_id, audience_ids, excluded_ids):
     """Return the mark of a question about the people of some audiences, minus those of others.
 
-    :param company: the `res.company` whose opt-outs and limits count
-    :param audiences: `directmail.audience` records
-    :param excluded: `directmail.audience` records whose people are left out
+    :param master_key: the data's `privacy.keys.MasterKey`
+    :param int company_id: the company whose opt-outs and limits count
+    :param audience_ids: ids of the audiences
+    :param excluded_ids: ids of the audiences whose people are left out
     :rtype: int
     """
     member = SQL("directmail_audience_member")
@@ -50,12 +51,12 @@ def mark_lists(env, company, audiences, excluded):
                 "SELECT %s FROM %s WHERE audience_id = ANY(%s)",
                 people_mark(member),
                 member,
-                lists.ids,
+                list(ids),
             )
         )[0][0]
-        for lists in (audiences, excluded)
+        for ids in (audience_ids, excluded_ids)
     ]
-    return make_mark(env, company.id, *sums)
+    return make_mark(master_key, company_id, *sums)
 
 
 def in_tens(count, mark, figure):

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..engine.tens import in_tens_to_sql
-from ..models.delivery.directmail_delivery import MARKS, OUTCOMES, STATES
+from ..models.delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 from ..models.mixins.directmail_seen import is_administrator
 from ..models.task.directmail_task_tens import UNTOLD
 
@@ -25,7 +25,7 @@ TENS_HELP = (
     "Where an email task reaches people whom you may not see, people who got no mail are counted in"
     " tens, rounded down."
 )
-FIGURES = (*dict(STATES + OUTCOMES), *MARKS, "converted")
+FIGURES = (*dict(STATES + OUTCOMES), *REACTION_FIELDS, "converted")
 
 
 class DirectmailTaskReport(models.Model):

@@ -7,7 +7,7 @@ from odoo.tools import config, file_path
 
 from directmail_emulator.testing import Emulator
 
-from ..models.delivery.directmail_delivery import MARKS
+from ..models.delivery.directmail_delivery import REACTION_FIELDS
 
 ACCESS_KEY_ID = "LTAIEMULATOR"
 ACCESS_KEY_SECRET = "emulator-secret"
@@ -173,7 +173,7 @@ class DirectmailMixin:
             self.assertEqual(
                 task[f"{name}_count"], len(deliveries.filtered(lambda d, n=name: d.outcome == n))
             )
-        for name, field in MARKS.items():
+        for name, field in REACTION_FIELDS.items():
             self.assertEqual(task[f"{name}_count"], len(deliveries.filtered(field)), name)
 
 

@@ -5,7 +5,25 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_list
 
-from ..engine.privacy import People
+from ..engine.privacy import People, PersonTable
+from ..privacy.address import normalise
+
+PERSON = "directmail.person"
+DELIVERY = "directmail.delivery"
+# Results per contact, which RFM and AIPL models compute again from Odoo's records.
+SCORES = ("directmail.rfm.customer", "directmail.aipl.contact")
+# Fields that lead to the record with the company, in models without a stored company_id.
+PARENTS = ("audience_id", "upload_id", "rfm_model_id", "aipl_model_id")
+UNDER_WAY = ("waiting", "sending")
+MOMENTS = (
+    "sent_at",
+    "outcome_at",
+    "opened_at",
+    "clicked_at",
+    "unsubscribed_at",
+    "complained_at",
+    "converted_at",
+)
 
 
 class DirectmailErasure(models.TransientModel):
@@ -44,14 +62,14 @@ class DirectmailErasure(models.TransientModel):
     def _compute_counts(self):
         for wizard in self:
             people = wizard._get_people()
-            wizard.mail_count = len(people.deliveries())
-            wizard.list_count = sum(people.members().values())
-            wizard.optout_count = len(people.optouts())
+            wizard.mail_count = len(people.find_deliveries(wizard.env))
+            wizard.list_count = people.count_members(wizard.env)
+            wizard.optout_count = len(people.find_optouts(wizard.env))
 
     def action_export(self):
         """Write all data about these contacts to `file`, as JSON."""
         self.ensure_one()
-        content = json.dumps(self._get_people().export(), ensure_ascii=False, indent=2)
+        content = json.dumps(self._export(), ensure_ascii=False, indent=2)
         self.file = base64.b64encode(content.encode())
         return self._reopen()
 
@@ -62,7 +80,7 @@ class DirectmailErasure(models.TransientModel):
         """
         self.ensure_one()
         people = self._get_people()
-        tasks = people.under_way()
+        tasks = self._get_deliveries(people).filtered(lambda d: d.state in UNDER_WAY).task_id
         if tasks:
             raise UserError(
                 self.env._(
@@ -71,7 +89,12 @@ class DirectmailErasure(models.TransientModel):
                     ", ".join(tasks.mapped("name")),
                 )
             )
-        people.forget()
+        # Pending events find their delivery by the address key that is erased.
+        for company in self.env.companies:
+            self.env["directmail.event"]._apply_all(company)
+        self.env.flush_all()
+        people.erase(self.env)
+        self.env.invalidate_all()
         self.write({"done": True, "file": False})
         return self._reopen()
 
@@ -81,7 +104,87 @@ class DirectmailErasure(models.TransientModel):
         :raise AccessError: for a contact that the user may not read
         """
         self.partner_ids.check_access("read")
-        return People(self.partner_ids._origin, self.env.companies)
+        # sudo() to compute the address keys: the contacts' own rights were checked above.
+        partners = self.partner_ids._origin.sudo()
+        master_key = self.env["directmail.keyring"]._get_master_key()
+        emails = filter(None, map(normalise, partners.mapped("email_normalized")))
+        keys = {master_key.address_key(email) for email in emails}
+        keys.update(filter(None, partners.mapped("email_encrypted_key")))
+        return People(
+            partners.ids,
+            sorted(keys),
+            self.env.companies.ids,
+            members=[self._get_table(name) for name in self._get_member_models()],
+            scores=[self._get_table(name) for name in SCORES],
+        )
+
+    def _get_member_models(self):
+        """Return the names of the models that inherit `directmail.person`, except deliveries."""
+        return sorted(
+            name
+            for name in self.env.registry.descendants([PERSON], "_inherit")
+            if name != DELIVERY and not self.env[name]._abstract
+        )
+
+    def _get_table(self, name):
+        """Return a model's table as `engine.privacy.PersonTable`."""
+        model = self.env[name]
+        if (company := model._fields.get("company_id")) and company.store:
+            return PersonTable(model._table)
+        parent = next(field for field in map(model._fields.get, PARENTS) if field)
+        return PersonTable(model._table, (parent.name, self.env[parent.comodel_name]._table))
+
+    def _get_deliveries(self, people):
+        # sudo(): `_get_people` checked the right to read the contacts.
+        return self.env[DELIVERY].sudo().browse(sorted(people.find_deliveries(self.env)))
+
+    def _export(self):
+        """Return the stored data as a dict of JSON types; moments are in UTC."""
+        people = self._get_people()
+        # sudo(): `_get_people` checked the right to read the contacts.
+        optouts = self.env["directmail.optout"].sudo().browse(sorted(people.find_optouts(self.env)))
+        members = self.env["directmail.audience.member"].sudo()
+        audiences = members.search([("partner_id", "in", people.partner_ids)]).audience_id
+        return {
+            "people": [
+                {"name": partner.display_name, "email": partner.email or ""}
+                for partner in self.partner_ids._origin.sudo()
+            ],
+            "mails": [self._export_delivery(row) for row in self._get_deliveries(people)],
+            "opt_outs": [
+                {
+                    "since": str(optout.create_date),
+                    "sender": optout.sender_id.email or "",
+                    "origin": optout.origin,
+                    "reason": optout.reason_id.name or "",
+                    "feedback": optout.feedback or "",
+                }
+                for optout in optouts
+            ],
+            "audiences": sorted(
+                set(audiences.filtered(lambda a: a.company_id in self.env.companies).mapped("name"))
+            ),
+        }
+
+    @api.model
+    def _export_delivery(self, delivery):
+        return {
+            "email_task": delivery.task_id.name,
+            "subject": delivery.task_id.template_id.subject or "",
+            "state": delivery.state,
+            "reason": delivery.reason or "",
+            "outcome": delivery.outcome or "",
+            **{name: str(delivery[name]) if delivery[name] else "" for name in MOMENTS},
+            "what_happened": [
+                {
+                    "what": event.kind,
+                    "when": str(event.occurred_at),
+                    "by_a_machine": event.machine,
+                    "link": event.link_id.url or "",
+                }
+                for event in delivery.event_ids
+            ],
+        }
 
     def _reopen(self):
         return {

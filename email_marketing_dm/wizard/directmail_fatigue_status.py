@@ -5,6 +5,7 @@ from ..clock.spans import SPANS
 from ..engine.fatigue import select_history
 from ..engine.fatigue_rules import read_rules
 from ..models.fatigue.directmail_fatigue import SPAN_LABELS
+from ..models.people_context import PEOPLE_CONTEXT
 from ..privacy.address import normalise
 
 HISTORY_MAX = 200
@@ -31,7 +32,7 @@ class DirectmailFatigueStatus(models.TransientModel):
         """
         company = self.env.company
         self.env.flush_all()
-        rules, at = read_rules(self.sudo().env, company.id)
+        rules, at = read_rules(self.sudo().env, PEOPLE_CONTEXT, company.id)
         history = self._read_history(partner, rules, at)
         fatigue = self.env["directmail.fatigue"]._get_for(company)
         limits = {rule.span: (rule.email_limit, rule.global_limit) for rule in fatigue.rule_ids}

@@ -54,8 +54,8 @@ class DirectmailTaskEstimate(models.TransientModel):
         )
         held = {fate: number for fate, number in fates.items() if fate.held_until}
         account = task.account_id.sudo()
-        room = account._get_room()
-        left, daily = room.quota, room.budget
+        capacity = account._get_capacity()
+        left, daily = capacity.quota, capacity.budget
         queue = task.sudo()._count_ahead()
         today = min(mails, max(0, left - queue))
         later = queue + mails - min(queue + mails, left)

@@ -14,7 +14,6 @@ from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.errors import DirectMailError
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
-from ..engine.content import get_unsubscribe_options
 from ..models.account.directmail_test_mail import AT_ONCE
 from ..models.template.directmail_template import PREVIEW_TOKEN
 from ..privacy.address import normalise
@@ -244,7 +243,7 @@ class DirectmailTemplateTest(models.TransientModel):
                 sender_name=cut_units(template.sender_name or "", SENDER_NAME_MAX),
                 headers=self._make_headers(sender),
                 **sender._get_reply(),
-                **get_unsubscribe_options(template.account_id),
+                **template.account_id._get_unsubscribe_options(),
                 **content,
             )
             for address in addresses

@@ -7,6 +7,7 @@ from . import (
     directmail_account_events,
     directmail_account_templates,
     directmail_account_test_mail,
+    directmail_account_engine,
     directmail_account_send,
     directmail_sender,
     directmail_seed_address,

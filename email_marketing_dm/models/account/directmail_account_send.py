@@ -9,8 +9,8 @@ from odoo.service.model import retrying
 from odoo.tools import SQL, config
 
 from ...directmail.const import BEIJING
-from ...engine.claim import FREE_AT, expire_leases, read_room
-from ...engine.dispatcher import Dispatcher, is_passing
+from ...engine.claim import FREE_AT, expire_leases
+from ...engine.dispatcher import is_passing
 
 _logger = logging.getLogger(__name__)
 
@@ -61,23 +61,16 @@ class DirectmailAccount(models.Model):
             return
         retrying(account._warn_of_expiry, self.env)
         self.env["ir.cron"]._commit_progress()
-        for task in account._get_due_tasks():
-            # The task's owner reads the messages that the cron writes.
-            task = task.with_context(lang=task.user_id.lang)
-            for step in (task._prepare, task._launch):
-                goes_on = retrying(partial(account._start_task, task, step), self.env)
-                self.env["ir.cron"]._commit_progress()
-                if not goes_on:
-                    break
+        account._start_due_tasks()
         if not account._send(since):
             # Without a dispatcher, nothing else does this: calls of paused and cancelled tasks may
             # have been under way when a server died.
-            retrying(lambda: expire_leases(self.env, account), self.env)
+            retrying(lambda: expire_leases(self.env, account.id), self.env)
             self.env["ir.cron"]._commit_progress()
         # Retried, because a user or the import of results may write the same task concurrently.
         retrying(account._finish_tasks, self.env)
         self.env["ir.cron"]._commit_progress()
-        if not account._get_room().quota:
+        if not account._get_capacity().quota:
             retrying(account._tell_waiting_for_quota, self.env)
         account._schedule_next_run()
 
@@ -96,7 +89,18 @@ class DirectmailAccount(models.Model):
         for task in self.env["directmail.task"].browse(row[0] for row in rows):
             task._cancel_waiting()
 
-    def _start_task(self, task, step):
+    def _start_due_tasks(self):
+        """Prepare and launch the due tasks; commit after each step."""
+        for task in self._get_due_tasks():
+            # The task's owner reads the messages that the cron writes.
+            task = task.with_context(lang=task.user_id.lang)
+            for step in (task._prepare, task._launch):
+                goes_on = retrying(partial(self._take_step, task, step), self.env)
+                self.env["ir.cron"]._commit_progress()
+                if not goes_on:
+                    break
+
+    def _take_step(self, task, step):
         """Run a step of a task's start; an unforeseen error fails this task, not the others.
 
         :param step: `_prepare` or `_launch` of the task
@@ -155,7 +159,7 @@ class DirectmailAccount(models.Model):
         progress.browse(self.env.context.get("ir_cron_progress_id")).timed_out_counter = 0
         # Commits: a snapshot open for the whole run would keep vacuum from removing rows.
         seconds = self.env["ir.cron"]._commit_progress(remaining=1)
-        dispatcher = Dispatcher(self)
+        dispatcher = self._make_dispatcher()
         try:
             dispatcher.run(
                 min(seconds, RUN_SECONDS),
@@ -260,7 +264,7 @@ class DirectmailAccount(models.Model):
                 free_at=FREE_AT,
             )
         )
-        if free and self._get_room().quota:
+        if free and self._get_capacity().quota:
             times = [fields.Datetime.now()]
         elif free:
             times = [self._get_next_day()]
@@ -277,11 +281,6 @@ class DirectmailAccount(models.Model):
         tomorrow = datetime.now(BEIJING).date() + timedelta(days=1)
         midnight = datetime.combine(tomorrow, time(0, 1), BEIJING)
         return midnight.astimezone(timezone.utc).replace(tzinfo=None)
-
-    def _get_room(self):
-        """Return the account's `engine.claim.Room`: how many mails it may send now."""
-        self.ensure_one()
-        return read_room(self.env, self)
 
     @api.model
     def _get_database_identity(self):

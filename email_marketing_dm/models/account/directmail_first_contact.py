@@ -13,6 +13,7 @@ from ...directmail import probe
 from ...directmail.behaviors import BEHAVIORS
 from ...engine.claim import add_usage, lock_gate
 from ...engine.content import get_database_uuid
+from ...engine.context import TaskContent
 from ...groups import GROUP_ADMIN
 from ...privacy.address import normalise
 from ...privacy.tokens import make_token
@@ -375,14 +376,14 @@ class DirectmailFirstContact(models.Model):
         :raise UserError: no quota is left today
         """
         lock_gate(self.env)
-        if self.account_id._get_room().quota < 1:
+        if self.account_id._get_capacity().quota < 1:
             raise UserError(
                 self.env._(
                     "Today's quota of the DirectMail account is used up. Try again after midnight"
                     " in Beijing."
                 )
             )
-        add_usage(self.env, self.account_id, 1)
+        add_usage(self.env, self.account_id.id, 1)
 
     def _get_token(self):
         """Return the token of this round's mail, by which `_recognise` finds its events."""
@@ -483,18 +484,18 @@ class DirectmailFirstContact(models.Model):
         token = self._get_token()
         # The call and the template have different subjects, to see which one DirectMail uses: only
         # the call's can be chosen per mail.
-        fixed = {
-            "sender": self.sender_id.email,
-            "address_type": 1,
-            "sender_name": probe.SENDER_NAME,
-            "reply": self.sender_id._get_reply(self.reply_to),
-            "tag": self.tag_name,
-            "template_ref": self.remote_ref,
-            "subject": probe.SUBJECT_OF_CALL,
-            "text": self._get_text(),
-            "plain_names": frozenset(("NameSubject",)),
-        }
-        return builder.make(fixed, token, self.sudo().user_id.email, probe.make_values(token))
+        content = TaskContent(
+            sender=self.sender_id.email,
+            address_type=1,
+            sender_name=probe.SENDER_NAME,
+            reply=self.sender_id._get_reply(self.reply_to),
+            tag=self.tag_name,
+            template_ref=self.remote_ref,
+            subject=probe.SUBJECT_OF_CALL,
+            text=self._get_text(),
+            plain_names=frozenset(("NameSubject",)),
+        )
+        return builder.make(content, token, self.sudo().user_id.email, probe.make_values(token))
 
 
 def _stamp(moment):

@@ -7,7 +7,6 @@ from ...directmail.answers import Verdict, verdict_of_code
 from ...directmail.behaviors import find_suspect
 from ...directmail.errors import DirectMailError
 from ...engine.claim import add_usage, lock_gate
-from ...engine.content import MailBuilder
 
 REMARK = "First contact from Odoo"
 # Behavior -> field of `directmail.first.contact` with the administrator's answer.
@@ -105,7 +104,7 @@ class DirectmailFirstContactStep(models.Model):
         """Send the mail; after a refusal, send variants without the suspect (`probe.Attempt`)."""
         contact, account = self.contact_id, self.account_id
         contact._ensure_tag()
-        client, builder = account._get_client(), MailBuilder(account)
+        client, builder = account._get_client(), account._make_mail_builder()
         approved = contact._get_step("review").state == "ok"
         # Try an approved template whatever `content_mode` is, to find out whether it is accepted.
         following, codes = probe.Attempt("template" if approved else "body"), []
@@ -139,7 +138,7 @@ class DirectmailFirstContactStep(models.Model):
     def _give_back(self):
         """Give the mail back to the day's quota, because DirectMail refused it."""
         lock_gate(self.env)
-        add_usage(self.env, self.account_id, -1)
+        add_usage(self.env, self.account_id.id, -1)
 
     def _explain_answer(self, answer, suspect):
         kind = verdict_of_code(answer.code)[1]

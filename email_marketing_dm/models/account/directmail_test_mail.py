@@ -81,7 +81,7 @@ class DirectmailTestMail(models.Model):
                     used=used,
                 )
             )
-        if len(emails) > account._get_room().quota:
+        if len(emails) > account._get_capacity().quota:
             raise UserError(
                 self.env._(
                     "Today's quota of the DirectMail account is used up. Try again after midnight"

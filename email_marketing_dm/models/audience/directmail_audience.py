@@ -4,6 +4,7 @@ from odoo.fields import Command, Domain
 
 from ...clock.daily import get_region_name
 from ...engine.audience import select_people, visible_contacts
+from ...engine.people import has_others_than_contacts
 from ...groups import GROUP_ADMIN, GROUP_DOWNLOAD
 from ..mixins.directmail_used import OVER
 from .directmail_audience_line import DEPTH_MAX
@@ -232,12 +233,8 @@ class DirectmailAudience(models.Model):
 
     def _has_others_than_contacts(self):
         """Tell whether some members are records of other models or bare addresses."""
-        members = self.env["directmail.audience.member"].sudo()
-        return bool(
-            members.search_count(
-                [("audience_id", "in", self.ids), ("partner_id", "=", False)], limit=1
-            )
-        )
+        self.env["directmail.audience.member"].flush_model(["audience_id", "partner_id"])
+        return has_others_than_contacts(self.env, self.ids)
 
     def _refers_to(self, other):
         """Tell whether ``other`` is one of these audiences, or directly or indirectly a source."""

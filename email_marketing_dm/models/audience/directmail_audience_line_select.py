@@ -166,7 +166,7 @@ class DirectmailAudienceLine(models.Model):
                 """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
                      FROM directmail_audience_member m WHERE audience_id = %s AND %s""",
                 source.id,
-                self._is_told(source.env["directmail.audience.member"], "audience_id", source),
+                self._may_see_bare(source.env["directmail.audience.member"], "audience_id", source),
             ),
         )
 
@@ -194,7 +194,7 @@ class DirectmailAudienceLine(models.Model):
                     WHERE task_id = %s AND %s AND %s %s""",
                 task.id,
                 get_result_condition(self.task_result, self.link_id.id),
-                self._is_told(task.env["directmail.delivery"], "task_id", task),
+                self._may_see_bare(task.env["directmail.delivery"], "task_id", task),
                 # A deleted contact's delivery looks like a bare address: do not mail the address.
                 SQL()
                 if self._takes_out()
@@ -275,7 +275,7 @@ class DirectmailAudienceLine(models.Model):
         begin = today.begin(self.within_days, table._has_mere_dates())
         return Domain(table.date_field, ">=", begin)
 
-    def _is_told(self, people, column, source):
+    def _may_see_bare(self, people, column, source):
         """Return the condition on rows `m` that the user may see them if they are bare addresses.
 
         So a user neither gets nor finds out by counting the addresses that a colleague uploaded.

@@ -121,7 +121,7 @@ class DirectmailUnsubscribeRequest(models.Model):
 
     def _apply(self, key):
         self.ensure_one()
-        number = read_delivery_token(self.env, self.token)
+        number = read_delivery_token(self.env, key, self.token)
         delivery = self.env["directmail.delivery"].browse(number or 0).exists()
         if not delivery:
             self.tried_fingerprint = key.fingerprint

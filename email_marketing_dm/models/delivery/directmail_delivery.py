@@ -29,8 +29,8 @@ OUTCOMES = [
 #: The other states may depend on another user's excluded audience. "sending" is not among them: a
 #: claim may end without a call.
 HANDED_OVER = ("unknown", "sent", "refused", "not_sent")
-# {mark, what a recipient does with a mail: field with the moment when they first did it}
-MARKS = {
+# {reaction of a recipient to a mail: field with the moment of the first one}
+REACTION_FIELDS = {
     "opened": "opened_at",
     "clicked": "clicked_at",
     "unsubscribed": "unsubscribed_at",

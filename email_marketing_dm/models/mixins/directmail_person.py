@@ -35,7 +35,11 @@ class DirectmailPerson(models.AbstractModel):
     @api.model
     def _seen_to_sql(self, alias, query=None):
         """Override: see `engine.seen.seen_person`."""
-        return seen_person(self.env, alias, self._bare_to_sql(alias), query)
+        # sudo() to read the model names of all companies' data tables only; the records themselves
+        # are searched with the user's rights.
+        tables = self.env["directmail.data.table"].sudo().with_context(active_test=False).search([])
+        sources = tables.mapped("model_name")
+        return seen_person(self.env, alias, self._bare_to_sql(alias), sources, query)
 
     @api.model
     def _bare_to_sql(self, alias):

@@ -3,7 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ..delivery.directmail_delivery import MARKS, OUTCOMES, STATES
+from ..delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 
 # Fields that choose the people: the plan (`planned_at`) freezes them.
 PEOPLE_FIELDS = {
@@ -11,7 +11,7 @@ PEOPLE_FIELDS = {
     "notification_counts", "use_as_is",
 }  # fmt: skip
 # Fields of the mail's content and envelope: fixed while mails are being sent.
-CONTENT_FIELDS = {
+TASK_CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
 #: fields of the template that the task's form shows and changes: see `_change_content`
@@ -239,7 +239,7 @@ class DirectmailTask(models.Model):
         counts = {(task.id, name): value for task, name, value in rows}
         for task in self:
             told_in_tens = task._is_told_in_tens()
-            for name in (*dict(STATES + OUTCOMES), *MARKS):
+            for name in (*dict(STATES + OUTCOMES), *REACTION_FIELDS):
                 count = counts.get((task._origin.id, name), 0)
                 task[f"{name}_count"] = task._tell_state(name, count) if told_in_tens else count
             task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
@@ -259,7 +259,7 @@ class DirectmailTask(models.Model):
     @api.depends("state", "scheduled_at", "planned_at", "counter_ids.value")
     def _compute_editable(self):
         for task in self:
-            if task._explain_lock(CONTENT_FIELDS):
+            if task._explain_lock(TASK_CONTENT_FIELDS):
                 task.editable = "none"
             else:
                 task.editable = "content" if task._explain_lock(PEOPLE_FIELDS) else "all"
@@ -317,7 +317,7 @@ class DirectmailTask(models.Model):
         if not self.env.su:
             for task in self:
                 task._check_editable(set(vals))
-            if CONTENT_FIELDS & set(vals):
+            if TASK_CONTENT_FIELDS & set(vals):
                 planned = self.filtered("planned_at")
         res = super().write(vals)
         # `action_resume` then sends the task through `_prepare` again, which checks and compares
@@ -374,15 +374,15 @@ class DirectmailTask(models.Model):
     def _explain_lock(self, names=None):
         """Return why fields can't be changed any more; "" if they can be.
 
-        Locked are PEOPLE_FIELDS, CONTENT_FIELDS and TIME_FIELDS of a task that is sending, done or
-        cancelled, or pending if it was planned or starts within LOCK_BEFORE. For a planned task
-        that is paused or failed, see `_explain_fixed`.
+        Locked are PEOPLE_FIELDS, TASK_CONTENT_FIELDS and TIME_FIELDS of a task that is sending,
+        done or cancelled, or pending if it was planned or starts within LOCK_BEFORE. For a planned
+        task that is paused or failed, see `_explain_fixed`.
 
         :param set names: names of the fields; all fields by default
         :rtype: str
         """
         self.ensure_one()
-        locked = PEOPLE_FIELDS | CONTENT_FIELDS | TIME_FIELDS
+        locked = PEOPLE_FIELDS | TASK_CONTENT_FIELDS | TIME_FIELDS
         if names is not None and not names & locked:
             return ""
         if self.planned_at and self.state in ("paused", "failed"):
@@ -398,8 +398,8 @@ class DirectmailTask(models.Model):
     def _explain_fixed(self, names):
         """Return why fields of a planned task that stopped can't be changed; "" if they can be.
 
-        CONTENT_FIELDS can be changed while no call to DirectMail is under way (`sending_count`).
-        PEOPLE_FIELDS and TIME_FIELDS can't be changed.
+        TASK_CONTENT_FIELDS can be changed while no call to DirectMail is under way
+        (`sending_count`). PEOPLE_FIELDS and TIME_FIELDS can't be changed.
 
         :param set names: as for `_explain_lock`
         :rtype: str

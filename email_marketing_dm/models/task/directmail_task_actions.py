@@ -5,12 +5,12 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ...engine.doubts import settle_refusals
-from ..delivery.directmail_delivery import MARKS, OUTCOMES, STATES
+from ..delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 
 ON_ITS_WAY = ("pending", "sending", "paused")
 
 #: {counter: date field of deliveries that is set for the people it counts}
-DATES = {**MARKS, "converted": "converted_at"}
+DATES = {**REACTION_FIELDS, "converted": "converted_at"}
 
 
 class DirectmailTask(models.Model):
@@ -134,9 +134,17 @@ class DirectmailTask(models.Model):
             if changed:
                 task._check_ready()
             # With changed content, no earlier refusal counts: a limit of 1 resets them all.
-            settle_refusals(task, 1 if changed else task.account_id.sudo().refusal_limit)
+            task._settle_refusals(1 if changed else task.account_id.sudo().refusal_limit)
             task._go("pending" if changed else "sending")
         return True
+
+    def _settle_refusals(self, limit):
+        """Update the refused people of a paused task: see `engine.doubts.settle_refusals`."""
+        self.ensure_one()
+        deliveries = self.env["directmail.delivery"]
+        deliveries.flush_model(["task_id", "state", "refusals", "refused_at"])
+        settle_refusals(self.env, self.id, limit, was_asked=self.pause_reason == "refused")
+        deliveries.invalidate_model(["refusals", "refused_at"])
 
     def action_cancel(self):
         """Cancel the tasks; deliveries that were handed over stay on record."""

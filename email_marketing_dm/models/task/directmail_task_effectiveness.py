@@ -7,7 +7,7 @@ from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ...directmail.failures import failure_kind
-from ..delivery.directmail_delivery import HANDED_OVER, MARKS, OUTCOMES, STATES
+from ..delivery.directmail_delivery import HANDED_OVER, OUTCOMES, REACTION_FIELDS, STATES
 from .directmail_task_tens import UNTOLD
 
 # Steps of the funnel: (counter, counter that its percentage is based on).
@@ -322,8 +322,8 @@ class DirectmailTask(models.Model):
         :return: state, waiting_for, state_message: as the form's fields; people (number); to_mail
             (number of people who are not suppressed) and to_mail_text; progress (percent of
             to_mail); rate_limit (mails a second); told_in_tens; counts: [{name, label, value,
-            text}] of STATES, OUTCOMES and MARKS without zeros. The texts replace rounded numbers,
-            and are false for exact ones
+            text}] of STATES, OUTCOMES and REACTION_FIELDS without zeros. The texts replace rounded
+            numbers, and are false for exact ones
         :rtype: dict
         """
         self.ensure_one()
@@ -335,7 +335,7 @@ class DirectmailTask(models.Model):
                 "value": self[f"{name}_count"],
                 "text": self.told_in_tens and name in UNTOLD and self._say_count(name),
             }
-            for name in (*dict(STATES + OUTCOMES), *MARKS)
+            for name in (*dict(STATES + OUTCOMES), *REACTION_FIELDS)
         ]
         to_mail = self.people_count - self.suppressed_count
         return {

@@ -5,12 +5,12 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL, format_datetime
 
 from ...engine import plan
-from ...engine.fatigue import get_case
 from ...engine.people import is_anybody_addressed
 from ...engine.plan import Fate
 from ...engine.tens import in_tens_to_sql
 from ...groups import GROUP_ADMIN
 from ..audience.directmail_audience_refresh import RECENT
+from ..people_context import PEOPLE_CONTEXT
 from .directmail_task_tens import UNTOLD
 
 
@@ -52,7 +52,7 @@ class DirectmailTask(models.Model):
 
         Of a planned task, only count the people who still wait.
 
-        :param bool tens: as for `engine.plan.estimate`
+        :param bool tens: whether to round numbers down to tens: see `engine.tens`
         :return: {`engine.plan.Fate`: number of people}
         :rtype: dict
         :raise UserError: if an audience can't be refreshed, or never was
@@ -62,17 +62,32 @@ class DirectmailTask(models.Model):
             waiting = self.waiting_count
             told = self._tell_state("waiting", waiting) if tens else waiting
             return {plan.Fate(None, None, None): told}
-        # Refresh the audiences as `_plan_and_go` does, unless refreshed within RECENT. Closing the
+        # Refresh the audiences as `_launch` does, unless refreshed within RECENT. Closing the
         # savepoint rolls the refresh back.
         with closing(self.env.cr.savepoint()):
             if not self.use_as_is:
                 changed = self._get_all_audiences()._may_have_changed()
                 self._refresh_audiences(None if changed else fields.Datetime.now() - RECENT)
             self._check_refreshed()
-            self.env.flush_all()
-            counts = plan.estimate(self, tens)
+            counts = self._count_fates(tens)
         self.env.invalidate_all()
         return counts
+
+    def _count_fates(self, tens=False):
+        """Count who would get a mail, from the audiences as they are.
+
+        A scheduled task is judged for its `scheduled_at`.
+
+        :param bool tens: whether to round numbers down to tens: see `engine.tens`
+        :return: {`engine.plan.Fate`: number of people}
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.env.flush_all()
+        now = fields.Datetime.now()
+        at = max(self.scheduled_at, now) if self.scheduled_at else None
+        mark = self._compute_mark() if tens else None
+        return plan.estimate(self.env, self._get_task_plan(), at, mark)
 
     def _count_ahead(self):
         """Return how many mails of other sending tasks get the account's quota before this task.
@@ -263,7 +278,8 @@ class DirectmailTask(models.Model):
                     " being read. Send again in a few minutes."
                 )
             )
-        if not is_anybody_addressed(self, get_case(self)):
+        rules, audience_ids = self._get_task_rules(), self.audience_ids.ids
+        if not is_anybody_addressed(self.env, PEOPLE_CONTEXT, rules, audience_ids):
             raise UserError(
                 self.env._(
                     "Nobody in the audience has an encrypted address that can be read. Send to"

@@ -114,7 +114,7 @@ class DirectmailTask(models.Model):
             return self.template_id._explain_state()
         if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
             return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
-        if not account._get_room().quota:
+        if not account._get_capacity().quota:
             return self.env._(
                 "Today's quota is used up. It goes on after midnight in Beijing, at %s.",
                 format_datetime(self.env, account._get_next_day()),

@@ -1,5 +1,6 @@
 import logging
 from datetime import timedelta
+from functools import wraps
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -29,43 +30,15 @@ class PauseTask(UserError):
         self.reason = reason
 
 
-class DirectmailTask(models.Model):
-    """Start and end of a task. In between, the sending loop of `engine` works on its deliveries."""
+def _step(method):
+    """Make a method a step of a task's start: it returns False if the task can't go on.
 
-    _inherit = "directmail.task"
+    The step runs in a savepoint, and only if the task is pending. A UserError in it pauses or fails
+    the task, or has the cron try again in a minute if the error is temporary.
+    """
 
-    def _start(self):
-        """Call `_prepare`, then `_launch`, in one transaction; return whether the task goes."""
-        return self._prepare() and self._launch()
-
-    def _prepare(self):
-        """Check a task that is due, compare its template, and create its tag at DirectMail.
-
-        The cron commits before it calls `_launch`: planning may take a minute, and a user who
-        withdraws or cancels the task then must not wait for the lock on its row.
-
-        :return: whether to call `_launch`
-        :rtype: bool
-        """
-        return self._attempt(self._make_ready)
-
-    def _launch(self):
-        """Plan a prepared task and set it to "sending".
-
-        All or nothing: if a task fails here the first time, it has no deliveries. A task that was
-        planned before continues with the deliveries that still wait.
-
-        :return: whether the task is sending
-        :rtype: bool
-        """
-        return self._attempt(self._plan_and_go)
-
-    def _attempt(self, step):
-        """Run a step of the start in a savepoint; pause, fail or retry the task on a UserError.
-
-        :param step: method without arguments; its result is returned
-        :return: False if the task is not pending or the step raised a UserError
-        """
+    @wraps(method)
+    def attempt(self):
         self.ensure_one()
         # The owner may have withdrawn or cancelled the task before a retried transaction.
         if self.state != "pending":
@@ -74,7 +47,7 @@ class DirectmailTask(models.Model):
             with self.env.cr.savepoint():
                 self._check_key()
                 self._check_taken_over()
-                return step()
+                return method(self)
         except PauseTask as error:
             self._pause(error.reason, error.args[0])
         except UserError as error:
@@ -86,7 +59,28 @@ class DirectmailTask(models.Model):
                 self._fail(error.args[0])
         return False
 
-    def _make_ready(self):
+    return attempt
+
+
+class DirectmailTask(models.Model):
+    """Start and end of a task. In between, the sending loop of `engine` works on its deliveries."""
+
+    _inherit = "directmail.task"
+
+    def _start(self):
+        """Call `_prepare`, then `_launch`, in one transaction; return whether the task goes."""
+        return self._prepare() and self._launch()
+
+    @_step
+    def _prepare(self):
+        """Check a task that is due, compare its template, and create its tag at DirectMail.
+
+        The cron commits before it calls `_launch`: planning may take a minute, and a user who
+        withdraws or cancels the task then must not wait for the lock on its row.
+
+        :return: whether to call `_launch`
+        :rtype: bool
+        """
         if not self.planned_at:
             self._check_not_too_late()
         # `action_send` checked the address, but it may have changed since.
@@ -99,7 +93,16 @@ class DirectmailTask(models.Model):
         self._ensure_tag()
         return True
 
-    def _plan_and_go(self):
+    @_step
+    def _launch(self):
+        """Plan a prepared task and set it to "sending".
+
+        All or nothing: if a task fails here the first time, it has no deliveries. A task that was
+        planned before continues with the deliveries that still wait.
+
+        :return: whether the task is sending
+        :rtype: bool
+        """
         if not self.planned_at:
             if not self.use_as_is:
                 self._refresh_audiences()
@@ -184,7 +187,7 @@ class DirectmailTask(models.Model):
         self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
         if self.in_tens:
             self._mark_lists()
-        people = plan.insert_deliveries(self)
+        people = plan.insert_deliveries(self.env, self._get_task_plan())
         self.env.invalidate_all()
         # Where figures are rounded to tens, this error would reveal that each person of a short
         # list is in another user's audience. So the task goes on, and ends by `_may_end`.

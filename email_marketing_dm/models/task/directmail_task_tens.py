@@ -92,8 +92,16 @@ class DirectmailTask(models.Model):
     def _mark_lists(self):
         """Store in `tens_mark` what determines the rounding: the members of the audiences."""
         self.ensure_one()
-        self.tens_mark = mark_lists(
-            self.env, self.company_id, self.audience_ids, self.exclude_audience_ids
+        self.tens_mark = self._compute_mark()
+
+    def _compute_mark(self):
+        """Return what determines the rounding to tens now: see `engine.tens.mark_lists`."""
+        return mark_lists(
+            self.env,
+            self.env["directmail.keyring"]._get_master_key(),
+            self.company_id.id,
+            self.audience_ids.ids,
+            self.exclude_audience_ids.ids,
         )
 
     def _may_end(self):
@@ -110,7 +118,7 @@ class DirectmailTask(models.Model):
         if not self.in_tens or self._get_latest_end() <= fields.Datetime.now():
             return True
         handed_over = any(self.sudo()[f"{state}_count"] for state in HANDED_OVER)
-        return handed_over and bool(self.account_id.sudo()._get_room().quota)
+        return handed_over and bool(self.account_id.sudo()._get_capacity().quota)
 
     def _get_latest_end(self):
         """Return when a task of which nobody waits any more ends at the latest (naive UTC)."""

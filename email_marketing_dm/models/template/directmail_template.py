@@ -18,7 +18,7 @@ from ...groups import GROUP_ADMIN
 from .mail_body import MailBody
 
 # Fields that determine the submitted content: see `_check_editable` and `_says_anew`.
-CONTENT_FIELDS = (
+TEMPLATE_CONTENT_FIELDS = (
     "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
     "lang",
 )  # fmt: skip
@@ -195,7 +195,7 @@ class DirectmailTemplate(models.Model):
         is_archived = "active" in vals and not vals["active"]
         if is_archived:
             self._check_archivable()
-        if not self.env.su and set(CONTENT_FIELDS) & set(vals):
+        if not self.env.su and set(TEMPLATE_CONTENT_FIELDS) & set(vals):
             for template in self:
                 template._check_editable(vals)
         rewritten = self._find_rewritten(vals)

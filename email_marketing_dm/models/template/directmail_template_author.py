@@ -3,7 +3,7 @@ from odoo import api, fields, models
 from ...content.placeholders import body_value, html_value, plain_value
 from ...engine.installed import find_model
 from ...engine.values import ValueReader, describe_path, find_obstacle, has_left, needs_rights
-from .directmail_template import CONTENT_FIELDS
+from .directmail_template import TEMPLATE_CONTENT_FIELDS
 
 # {(model, path on contacts): paths on the model that mean the same, best first}, where they differ:
 # `name` of a lead is its subject.
@@ -45,7 +45,7 @@ class DirectmailTemplate(models.Model):
 
     def copy(self, default=None):
         copies = super().copy(default)
-        if not set(CONTENT_FIELDS) & set(default or {}):
+        if not set(TEMPLATE_CONTENT_FIELDS) & set(default or {}):
             for template, copied in zip(self, copies, strict=True):
                 copied.sudo().content_user_id = template.content_user_id
         return copies
@@ -82,7 +82,7 @@ class DirectmailTemplate(models.Model):
         return self.filtered(lambda template: template._says_anew(vals))
 
     def _says_anew(self, vals):
-        """Return whether vals change a field in CONTENT_FIELDS.
+        """Return whether vals change a field in TEMPLATE_CONTENT_FIELDS.
 
         :param dict vals: values of any fields
         :rtype: bool
@@ -90,7 +90,7 @@ class DirectmailTemplate(models.Model):
         return any(
             self._fields[name].convert_to_cache(vals[name], self)
             != self._fields[name].convert_to_cache(self[name], self)
-            for name in set(CONTENT_FIELDS) & set(vals)
+            for name in set(TEMPLATE_CONTENT_FIELDS) & set(vals)
         )
 
     def _get_lenders(self, reader=None):

@@ -180,7 +180,9 @@ class DirectmailUpload(models.Model):
         if progress.step == "read":
             self._read_chunk(reader, progress)
         elif progress.step == "match":
-            match_lines(self, self._get_owner_env())
+            master_key = self.env["directmail.keyring"]._get_master_key()
+            match_lines(self.env, self._get_owner_env(), master_key, self.id, self.id_kind)
+            self.env["directmail.upload.line"].invalidate_model()
             progress.step = "create"
         else:
             return self._creates_contacts() and bool(self._create_contacts())

@@ -11,7 +11,6 @@ from odoo.tools import mute_logger
 from ...directmail.client import get_server_credential
 from ...directmail.errors import DirectMailError
 from ...directmail.permissions import get_actions
-from ...engine.dispatcher import Dispatcher
 from ..common import ACCESS_KEY_ID, DirectmailCommon
 
 SECOND = {"access_key_id": "LTAISECONDKEY", "secret": "second-secret"}
@@ -171,7 +170,7 @@ class TestReplaceKey(CredentialsCase):
             step()
         self.set_keys(SECOND, third)
         with self.enter_registry_test_mode():
-            dispatcher = Dispatcher(account)
+            dispatcher = account._make_dispatcher()
             self.replace(third)
             self.set_keys(third)
             self.env.flush_all()

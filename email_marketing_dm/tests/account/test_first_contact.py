@@ -288,10 +288,10 @@ class TestFirstContact(FirstContactCase):
         self.assertEqual(self.emulator.summary()["accepted"], before)
 
     def test_the_mail_counts_against_the_quota(self):
-        used = self.account._get_room().quota
+        used = self.account._get_capacity().quota
         self.press("action_run")
         self.approve()
-        self.assertEqual(self.account._get_room().quota, used - 1)
+        self.assertEqual(self.account._get_capacity().quota, used - 1)
 
     def test_what_is_downloaded_has_no_secrets_and_no_addresses(self):
         self.press("action_run")

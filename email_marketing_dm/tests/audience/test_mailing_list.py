@@ -2,7 +2,6 @@ from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
-from ...engine.plan import estimate
 from ..common import DirectmailCommon
 
 
@@ -72,7 +71,7 @@ class TestMailingList(DirectmailCommon):
             with self.subTest(domain):
                 audience = self._make_readers(repr(domain))
                 task = self._make_task(audience)
-                counts = {fate.reason: number for fate, number in estimate(task).items()}
+                counts = {fate.reason: number for fate, number in task._count_fates().items()}
                 self.assertEqual(counts, {"left_list": 1, None: 2})
                 task.sudo()._plan()
                 self.assertEqual(

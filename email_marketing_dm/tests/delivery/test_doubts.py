@@ -5,7 +5,6 @@ from odoo.tests import tagged
 from directmail_emulator.faults import KINDS
 
 from ...directmail.const import BEIJING
-from ...engine.dispatcher import Dispatcher
 from ..common import DirectmailCommon
 
 SPAM = "InvalidSendMail.Spam"
@@ -251,7 +250,7 @@ class TestDoubts(DirectmailCommon):
         with self.enter_registry_test_mode():
             while task.state == "sending" and runs < 30:
                 runs += 1
-                dispatcher = Dispatcher(self.account)
+                dispatcher = self.account._make_dispatcher()
                 # The time is up after the first call.
                 dispatcher.run(0.001)
                 dispatcher.close()
@@ -338,7 +337,7 @@ class TestDoubts(DirectmailCommon):
         self._refuse()
         self.env.flush_all()
         with self.enter_registry_test_mode():
-            runs = [Dispatcher(self.account), Dispatcher(self.account)]
+            runs = [self.account._make_dispatcher(), self.account._make_dispatcher()]
             for number in range(30):
                 runs[number % 2].run(0.001)
                 self.env.invalidate_all()
@@ -355,7 +354,7 @@ class TestDoubts(DirectmailCommon):
         self._refuse(*[f"p{i}@example.com" for i in range(20) if i % 4 < 2])
         self.env.flush_all()
         with self.enter_registry_test_mode():
-            runs = [Dispatcher(self.account), Dispatcher(self.account)]
+            runs = [self.account._make_dispatcher(), self.account._make_dispatcher()]
             for number in range(20):
                 runs[number % 2].run(0.001)
             for run in runs:

@@ -8,7 +8,7 @@ from odoo.tools import SQL, mute_logger
 
 from ...directmail.push import read_events
 from ...models.delivery import directmail_event
-from ...models.delivery.directmail_delivery import MARKS
+from ...models.delivery.directmail_delivery import REACTION_FIELDS
 from ..common import DirectmailCommon
 from ..common_events import START, EventsMixin
 
@@ -16,7 +16,7 @@ from ..common_events import START, EventsMixin
 @tagged("post_install", "-at_install")
 class TestEvents(EventsMixin, DirectmailCommon):
     def _get_facts(self, delivery):
-        names = [*MARKS.values(), "outcome", "open_count", "click_count"]
+        names = [*REACTION_FIELDS.values(), "outcome", "open_count", "click_count"]
         names += ["machine_open_count", "machine_click_count", "state"]
         return delivery.read(names)[0]
 

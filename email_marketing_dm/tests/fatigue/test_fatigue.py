@@ -4,7 +4,7 @@ from odoo.fields import Command
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
-from ...engine import claim, plan
+from ...engine import claim
 from ...engine.plan import Fate
 from ..common_fatigue import DAYS, HOURS, MINUTES, FatigueCommon
 
@@ -216,8 +216,8 @@ class TestFatigueLimits(FatigueCommon):
             Fate("fatigue", "email_day", None): 1,
             Fate("no_address", None, None): 1,
         }
-        self.assertEqual(plan.estimate(task.sudo()), expected)
-        self.assertEqual(plan.estimate(task.sudo()), expected, "an estimate changes nothing")
+        self.assertEqual(task.sudo()._count_fates(), expected)
+        self.assertEqual(task.sudo()._count_fates(), expected, "an estimate changes nothing")
         task.action_send()
         self._run_cron()
         self.assertEqual((task.sent_count, task.suppressed_count), (2, 2))
@@ -235,9 +235,9 @@ class TestFatigueLimits(FatigueCommon):
         self._add_past(ann, HOURS(20))
         task = self._make_task(self._make_audience(ann), self.template)
         task._refresh_audiences()
-        self.assertEqual(plan.estimate(task.sudo()), {Fate("fatigue", "email_day", None): 1})
+        self.assertEqual(task.sudo()._count_fates(), {Fate("fatigue", "email_day", None): 1})
         task.write({"send_type": "scheduled", "scheduled_at": fields.Datetime.now() + HOURS(5)})
-        self.assertEqual(plan.estimate(task.sudo()), {Fate(None, None, None): 1})
+        self.assertEqual(task.sudo()._count_fates(), {Fate(None, None, None): 1})
 
     # === EXCEPTIONS === #
 
@@ -262,7 +262,7 @@ class TestFatigueLimits(FatigueCommon):
         self.env["mail.blacklist"].sudo()._add("ann@example.com")
         task = self._make_task(self._make_audience(ann), self.template, is_notification=True)
         task._refresh_audiences()
-        self.assertEqual(plan.estimate(task.sudo()), {Fate("blacklisted", None, None): 1})
+        self.assertEqual(task.sudo()._count_fates(), {Fate("blacklisted", None, None): 1})
 
     def test_only_an_administrator_may_ignore_fatigue(self):
         self._set_limits(email_day=1)

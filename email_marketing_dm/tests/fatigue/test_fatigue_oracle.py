@@ -204,7 +204,7 @@ class TestFatigueOracle(FatigueCommon):
         rows = self.env.execute_query(
             SQL(
                 "WITH %s SELECT partner_id, reason, fatigue_rule, held_until FROM judged",
-                plan._judged_people(self.task, at),
+                plan.select_judged(self.env, self.task._get_task_plan(), at),
             )
         )
         return {person: tuple(verdict) for person, *verdict in rows}

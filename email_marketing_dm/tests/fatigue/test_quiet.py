@@ -77,9 +77,9 @@ class TestQuiet(FatigueCommon):
             self._make_audience(ann), self.template, not_after=fields.Datetime.now() + HOURS(5)
         )
         (early + late)._refresh_audiences()
-        [early_fate] = plan.estimate(early.sudo())
+        [early_fate] = early.sudo()._count_fates()
         self.assertEqual(early_fate, plan.Fate("quiet", "hours", None))
-        [late_fate] = plan.estimate(late.sudo())
+        [late_fate] = late.sudo()._count_fates()
         self.assertTrue(late_fate.held_until)
 
     def test_not_after_has_passed(self):

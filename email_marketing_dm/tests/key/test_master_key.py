@@ -45,16 +45,19 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
                     action()
         self.task.action_send()
 
+    def _claim(self):
+        return claim.claim(self.env, self.account._make_claim_context(), "t" * 32, 5, 600)
+
     def test_nothing_is_claimed(self):
         self.task.action_send()
         self.task.sudo()._start()
         self.env.flush_all()
         with self._on_server_with():
-            room = claim.read_room(self.env, self.account)
-            self.assertFalse(claim.claim(self.env, self.account, "t" * 32, 5, 600))
-        self.assertIsNone(room.state)
+            capacity = self.account._get_capacity()
+            self.assertFalse(self._claim())
+        self.assertIsNone(capacity.state)
         self.assertEqual(len(self._waiting(self.task)), 2)
-        self.assertEqual(len(claim.claim(self.env, self.account, "t" * 32, 5, 600)), 2)
+        self.assertEqual(len(self._claim()), 2)
 
     @mute_logger(KEYRING)
     def test_the_cron_is_left_to_the_right_server(self):

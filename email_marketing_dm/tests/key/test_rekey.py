@@ -51,7 +51,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         task = self._make_task(self._make_audience(people), self.template, **vals)
         task.sudo()._refresh_audiences()
         self.env.flush_all()
-        insert_deliveries(task.sudo())
+        insert_deliveries(self.env, task.sudo()._get_task_plan())
         self.env.invalidate_all()
         return {d.partner_id.name: d.reason or None for d in task.delivery_ids.sudo()}
 
@@ -151,7 +151,9 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
             run = self.env["directmail.rekey"].search([("state", "=", "running")])
             for _piece in range(3):
                 self.assertTrue(run._run_chunk())
-                self.assertFalse(claim.claim(self.env, self.account, "t" * 32, 5, 600))
+                self.assertFalse(
+                    claim.claim(self.env, self.account._make_claim_context(), "t" * 32, 5, 600)
+                )
                 with self.assertRaisesRegex(MasterKeyProblem, "being recomputed"):
                     self.keyring._get_master_key()
                 self.assertTrue(self.keyring._leaves_to_others("directmail.account"))

@@ -11,6 +11,7 @@ from ...engine.audience_count import count_reasons
 from ...engine.fatigue import select_history
 from ...engine.fatigue_rules import read_rules
 from ...engine.sql import address_key, left_lists, usable_address
+from ...models.people_context import PEOPLE_CONTEXT
 from ...privacy.address import normalise, spell
 from ..common import DirectmailCommon
 from ..common_upload import UploadMixin
@@ -169,7 +170,7 @@ class TestInternational(UploadMixin, DirectmailCommon):
             }
         )
         self.env.flush_all()
-        rules, now = read_rules(self.env, self.env.company.id)
+        rules, now = read_rules(self.env, PEOPLE_CONTEXT, self.env.company.id)
         rows = self.env.execute_query(
             SQL(
                 """SELECT h.kind FROM (VALUES (NULL::int, %s::text, NULL::text))

@@ -31,11 +31,11 @@ class TestEngine(DirectmailCommon):
         self.addCleanup(self.emulator.clear_faults)
 
     def _claim(self, token, limit=100, lease=600):
-        return claim.claim(self.env, self.account.sudo(), token, limit, lease)
+        return claim.claim(self.env, self.account.sudo()._make_claim_context(), token, limit, lease)
 
     def _answer(self, rows, answer, token):
         answers = [(row.id, answer) for row in rows]
-        claim.write_answers(self.env, self.account.sudo(), token, answers)
+        claim.write_answers(self.env, self.account.id, token, answers)
         self.env.invalidate_all()
 
     def _pass_a_day(self, task):
@@ -244,7 +244,7 @@ class TestEngine(DirectmailCommon):
     def test_late_answer_is_believed(self):
         task = self._start()
         rows = self._claim("slow", lease=-1)
-        claim.expire_leases(self.env, self.account.sudo())
+        claim.expire_leases(self.env, self.account.id)
         self.env.invalidate_all()
         self.assertEqual(task.unknown_count, 3)
         self._answer(rows, ACCEPTED, "slow")
@@ -257,9 +257,9 @@ class TestEngine(DirectmailCommon):
         account = self.account.sudo()
         account.threads = 2
         self._start(5)
-        self.assertEqual(claim.read_room(self.env, account).places, 2)
+        self.assertEqual(account._get_capacity().places, 2)
         self._claim("one", limit=2)
-        self.assertEqual(claim.read_room(self.env, account).places, 0)
+        self.assertEqual(account._get_capacity().places, 0)
 
     def test_the_database_is_not_asked_for_every_mail(self):
         """At the account's rate a few mails share one exchange, but the first waits for none."""

@@ -80,14 +80,14 @@ class TaskMachine(RuleBasedStateMachine):
 
     # === THE SENDER === #
 
-    @rule(target=under_way, room=st.integers(1, THREADS))
-    def claim(self, room):
+    @rule(target=under_way, number=st.integers(1, THREADS))
+    def claim(self, number):
         """One run's turn, as the dispatcher takes it."""
         self.env.flush_all()
         self.env.invalidate_all()
         self.runs += 1
         token = f"run {self.runs}"
-        rows = claim.claim(self.env, self.account, token, room, 600)
+        rows = claim.claim(self.env, self.account._make_claim_context(), token, number, 600)
         self.env.invalidate_all()
         for row in rows:
             assert row.id not in self.known, "a mail whose fate is known is claimed again"
@@ -120,7 +120,7 @@ class TaskMachine(RuleBasedStateMachine):
     @rule(calls=consumes(lost))
     def late_answer(self, calls):
         """It was no crash, only slow: the answer comes after the lease."""
-        claim.expire_leases(self.env, self.account)
+        claim.expire_leases(self.env, self.account.id)
         self._write(calls, Verdict.ACCEPTED, accepted=None)
 
     def _write(self, calls, verdict, accepted, twice=False):
@@ -130,7 +130,7 @@ class TaskMachine(RuleBasedStateMachine):
             envelope = str(row.id) if verdict == Verdict.ACCEPTED else ""
             answer = Answer(verdict, code="" if envelope else "Code", env_id=envelope)
             for _time in range(2 if twice else 1):
-                claim.write_answers(self.env, self.account, token, [(row.id, answer)])
+                claim.write_answers(self.env, self.account.id, token, [(row.id, answer)])
             if verdict in (Verdict.ACCEPTED, Verdict.PERSON_REFUSED):
                 self.known[row.id] = "sent" if verdict == Verdict.ACCEPTED else "refused"
         self.env.invalidate_all()
@@ -149,7 +149,7 @@ class TaskMachine(RuleBasedStateMachine):
     @rule()
     def end_of_run(self):
         """What the cron does after a run: leases, ended tasks."""
-        claim.expire_leases(self.env, self.account)
+        claim.expire_leases(self.env, self.account.id)
         self.env.invalidate_all()
         self.account._finish_tasks()
 

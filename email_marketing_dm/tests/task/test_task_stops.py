@@ -127,7 +127,7 @@ class TestTaskStops(DirectmailCommon):
     def test_dead_calls_of_a_paused_task(self):
         """The server died, the task was paused: nothing stays *sending* for ever."""
         task = self._start()
-        claim.claim(self.env, self.account.sudo(), "dead", 2, -1)
+        claim.claim(self.env, self.account.sudo()._make_claim_context(), "dead", 2, -1)
         self.env.invalidate_all()
         task.action_pause()
         self._run_cron()

@@ -20,7 +20,7 @@ class TestMailBuilder(DirectmailCommon):
         return task.sudo(), people
 
     def _claim(self, limit):
-        return claim.claim(self.env, self.account.sudo(), "run", limit, 600)
+        return claim.claim(self.env, self.account.sudo()._make_claim_context(), "run", limit, 600)
 
     def _get_subjects(self, builder, task, rows):
         mails = builder.build(self.env, task.id, rows)
@@ -28,7 +28,7 @@ class TestMailBuilder(DirectmailCommon):
 
     def test_everybody_gets_their_own_values(self):
         task, people = self._start(7)
-        builder, subjects = content.MailBuilder(self.account.sudo()), []
+        builder, subjects = self.account.sudo()._make_mail_builder(), []
         with patch.object(content, "AHEAD", 2):
             while rows := self._claim(3):
                 subjects += self._get_subjects(builder, task, rows)
@@ -38,7 +38,7 @@ class TestMailBuilder(DirectmailCommon):
 
     def test_those_who_come_next_are_read_too(self):
         task, _people = self._start(6)
-        builder = content.MailBuilder(self.account.sudo())
+        builder = self.account.sudo()._make_mail_builder()
         first, second = self._claim(2), self._claim(2)
         self._get_subjects(builder, task, first)
         self.env.invalidate_all()
@@ -51,7 +51,7 @@ class TestMailBuilder(DirectmailCommon):
 
     def test_a_change_reaches_the_mails_that_come_later(self):
         task, people = self._start(2)
-        builder = content.MailBuilder(self.account.sudo())
+        builder = self.account.sudo()._make_mail_builder()
         self._get_subjects(builder, task, self._claim(1))
         people.name = "Ana 🎈"
         last = self._claim(1)
