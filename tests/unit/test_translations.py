@@ -78,6 +78,14 @@ def test_every_term_of_the_code_is_in_the_template():
     assert {term: file for term, file in terms.items() if term not in known} == {}
 
 
+def test_no_text_stands_in_an_expression():
+    """Odoo translates texts and plain attributes of templates, but no strings in expressions."""
+    pattern = re.compile(r"""t-(?:att-(?:title|alt|aria-label|placeholder)|out|esc)="[^"]*'[A-Z]""")
+    sources = {path: path.read_text() for path in ADDON.glob("static/src/**/*.xml")}
+    assert len(sources) > 5, "found hardly any template: has the layout changed?"
+    assert [path.name for path, text in sources.items() if pattern.search(text)] == []
+
+
 @pytest.mark.parametrize("code", COMPLETE)
 def test_the_catalogue_has_the_terms_of_the_template(code):
     assert {entry.msgid for entry in CATALOGUES[code]} == {entry.msgid for entry in TERMS}

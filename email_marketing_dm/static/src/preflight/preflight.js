@@ -1,4 +1,5 @@
 import {Component, markup, onMounted, useExternalListener, useState} from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {KeepLast} from "@web/core/utils/concurrency";
 import {useBus, useService} from "@web/core/utils/hooks";
@@ -87,6 +88,14 @@ export class Preflight extends Component {
 
     get warnings() {
         return this.state.findings.filter(({level}) => level !== "error");
+    }
+
+    get errorText() {
+        return _t("Issues to fix before review: %s", this.errors.length);
+    }
+
+    get warningText() {
+        return _t("Suggestions: %s", this.warnings.length);
     }
 
     get started() {
