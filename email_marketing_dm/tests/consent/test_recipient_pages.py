@@ -120,13 +120,13 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self.assertNotIn(undo, self._post(scope="company"), "the address is on the blacklist now")
         page = self._post("/undo", sure="yes")
         self.assertIn("still unsubscribed", page)
-        self.assertNotIn("You stay subscribed", page)
+        self.assertNotIn("You are still subscribed", page)
         self.assertTrue(self._get_new_optouts())
         entry = self.env["mail.blacklist"].search([("email", "=", "zoe@example.com")])
         self.assertTrue(entry.active)
         entry.action_archive()
         self.env.flush_all()
-        self.assertIn("You stay subscribed", self._post("/undo", sure="yes"))
+        self.assertIn("You are still subscribed", self._post("/undo", sure="yes"))
         self.assertFalse(self._get_new_optouts())
 
     def test_a_blacklisting_by_others_is_never_undone(self):
