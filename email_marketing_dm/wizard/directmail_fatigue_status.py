@@ -15,7 +15,7 @@ class DirectmailFatigueStatus(models.TransientModel):
     """Number of messages that a contact got in each span, with the company's limits."""
 
     _name = "directmail.fatigue.status"
-    _description = "Mails of a Contact"
+    _description = "Recent Emails of a Contact"
     _rec_name = "partner_id"
 
     partner_id = fields.Many2one("res.partner", "Contact", required=True, readonly=True)
@@ -114,28 +114,28 @@ class DirectmailFatigueStatus(models.TransientModel):
 
 class DirectmailFatigueStatusLine(models.TransientModel):
     _name = "directmail.fatigue.status.line"
-    _description = "Mails of a Contact in a Span of Time"
+    _description = "Messages to a Contact in a Time Span"
 
     status_id = fields.Many2one(
         "directmail.fatigue.status", required=True, index=True, ondelete="cascade"
     )
     span = fields.Selection(SPAN_LABELS, "Within", readonly=True)
     email_count = fields.Integer("Emails", readonly=True)
-    email_limit = fields.Integer("Limit of emails", readonly=True)
+    email_limit = fields.Integer("Email limit", readonly=True)
     global_count = fields.Integer("All messages", readonly=True)
-    global_limit = fields.Integer("Limit of all messages", readonly=True)
+    global_limit = fields.Integer("Limit for all messages", readonly=True)
 
 
 class DirectmailFatigueStatusHistory(models.TransientModel):
     _name = "directmail.fatigue.status.history"
-    _description = "A Message that a Contact Got"
+    _description = "Message to a Contact"
     _order = "at desc, id"
 
     status_id = fields.Many2one(
         "directmail.fatigue.status", required=True, index=True, ondelete="cascade"
     )
-    at = fields.Datetime("When", readonly=True)
+    at = fields.Datetime("Sent on", readonly=True)
     kind = fields.Selection(
         [("email", "Email task"), ("mailing", "Odoo mailing"), ("sms", "SMS")], readonly=True
     )
-    name = fields.Char("What", readonly=True)
+    name = fields.Char(readonly=True)

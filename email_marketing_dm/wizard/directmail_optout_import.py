@@ -4,22 +4,23 @@ import io
 
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import formatLang
 
 
 class DirectmailOptoutImport(models.TransientModel):
     """Import of a CSV file of opt-outs that another installation exported."""
 
     _name = "directmail.optout.import"
-    _description = "Import of Opt-outs"
+    _description = "Import Opt-outs"
 
     file = fields.Binary(attachment=False)
     file_name = fields.Char()
     keep_unmatched = fields.Boolean(
         "Keep opt-outs that can't be matched",
         default=True,
-        help="Opt-outs without an address that were saved under another master key. Nobody can be"
-        " recognized by them, so everybody who could be meant gets no mail until they are deleted."
-        " Untick to leave them out.",
+        help="These opt-outs have no address and were saved with another master key, so the people"
+        " can't be recognized. All people they could belong to get no mail until the opt-outs are"
+        " deleted. Clear this to leave them out.",
     )
     result = fields.Text(readonly=True)
 
@@ -40,7 +41,7 @@ class DirectmailOptoutImport(models.TransientModel):
             text = base64.b64decode(self.file).decode("utf-8-sig").replace("\0", "")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise UserError(
-                self.env._("This file can't be read: it must be a CSV file in UTF-8.")
+                self.env._("This file can't be read. Choose a CSV file in UTF-8.")
             ) from error
         counts = optouts.sudo()._import_file(
             io.StringIO(text, newline=""), self.env.user.company_ids, self.keep_unmatched
@@ -57,50 +58,52 @@ class DirectmailOptoutImport(models.TransientModel):
         }
 
     def _explain(self, counts):
+        counts = {
+            name: formatLang(self.env, count, digits=0) for name, count in counts.items() if count
+        }
         lines = [
             self.env._(
-                "%(read)s rows read: %(new)s opt-outs are new.",
-                read=counts["read"],
-                new=counts["new"],
+                "Rows read: %(read)s. New opt-outs: %(new)s.",
+                read=counts.get("read", 0),
+                new=counts.get("new", 0),
             )
         ]
-        if counts["company"]:
+        if count := counts.get("company"):
             lines.append(
                 self.env._(
-                    "%s rows were left out: you have no company with their company's name. Rename"
-                    " the company or ask somebody who works in it, then import again.",
-                    counts["company"],
+                    "Rows left out because you have no company with the name in the file: %s."
+                    " Rename the company, or ask someone who works in it to import the file.",
+                    count,
                 )
             )
-        if counts["invalid"]:
+        if count := counts.get("invalid"):
+            lines.append(
+                self.env._("Rows left out because they have no valid address or origin: %s.", count)
+            )
+        if count := counts.get("sender"):
             lines.append(
                 self.env._(
-                    "%s rows were left out: they have no valid address or origin.",
-                    counts["invalid"],
+                    "Opt-outs for a sender address that does not exist here: %s. They apply to the"
+                    " whole company.",
+                    count,
                 )
             )
-        if counts["sender"]:
+        count = counts.get("unmatched")
+        if count and self.keep_unmatched:
             lines.append(
                 self.env._(
-                    "%s opt-outs were for a sender address that does not exist here. They hold for"
-                    " the whole company.",
-                    counts["sender"],
+                    "Opt-outs that can't be matched, because they have no address and belong to"
+                    " another master key: %s. Until you delete them, all people they could belong"
+                    " to get no mail.",
+                    count,
                 )
             )
-        if counts["unmatched"] and self.keep_unmatched:
+        elif count:
             lines.append(
                 self.env._(
-                    "%s opt-outs can't be matched: they have no address and belong to another"
-                    " master key. Until you delete them, everybody who could be meant gets no"
-                    " mail.",
-                    counts["unmatched"],
-                )
-            )
-        elif counts["unmatched"]:
-            lines.append(
-                self.env._(
-                    "%s rows were left out: they have no address and belong to another master key.",
-                    counts["unmatched"],
+                    "Rows left out because they have no address and belong to another master key:"
+                    " %s.",
+                    count,
                 )
             )
         return "\n".join(lines)

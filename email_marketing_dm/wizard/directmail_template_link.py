@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
+from odoo.tools import format_list
 
 from ..content.sameness import find_difference
 from ..directmail.errors import DirectMailError, is_not_allowed
@@ -37,9 +38,9 @@ class DirectmailTemplate(models.Model):
                 cause.code,
             )
         return self.env._(
-            "DirectMail does not offer this account to create templates from other programs yet."
-            " Create the template in DirectMail's console and link it here: the next page shows the"
-            " text to copy.\n(DirectMail: %s)",
+            "DirectMail does not let this account create templates from other programs yet. Create"
+            " the template in DirectMail's console and link it here: the next page shows the text"
+            " to copy.\n(DirectMail: %s)",
             cause.code,
         )
 
@@ -106,7 +107,7 @@ class DirectmailTemplateLink(models.TransientModel):
     text = fields.Char("HTML text", compute="_compute_content")
     reference = fields.Char(
         "Name or number",
-        help="As DirectMail's console shows it in the list of templates.",
+        help="The name or number that DirectMail's console shows in the list of templates.",
     )
     confirmed = fields.Boolean(
         "DirectMail approved exactly this sender name, subject and text",
@@ -133,7 +134,7 @@ class DirectmailTemplateLink(models.TransientModel):
         template = self.template_id
         template.check_access("write")
         if template.state not in ("draft", "rejected", "lapsed"):
-            raise UserError(self.env._("%s was submitted already.", template.name))
+            raise UserError(self.env._("%s has already been submitted for review.", template.name))
         template.account_id._check_can_call()
         reference = (self.reference or "").strip()
         if not reference:
@@ -179,7 +180,7 @@ class DirectmailTemplateLink(models.TransientModel):
         )
         if other:
             raise UserError(
-                self.env._("That template already belongs to %s here.", other.display_name)
+                self.env._("That template is already linked to %s.", other.display_name)
             )
         found = find_difference(vals["submitted_text"] or "", remote.text)
         if " ".join(remote.subject.split()) != " ".join((vals["submitted_subject"] or "").split()):
@@ -188,8 +189,8 @@ class DirectmailTemplateLink(models.TransientModel):
             labels = {"-": self.env._("Here:"), "+": self.env._("In the console:")}
             raise UserError(
                 self.env._(
-                    "The template in the console is not this mail. Copy subject and text from this"
-                    " page into the console, submit it there, then link again.\n%s",
+                    "The template in the console differs from this mail. Copy subject and text from"
+                    " this page into the console, submit the template there, then link again.\n%s",
                     "\n".join(f"{labels[sign]} {piece}" for sign, piece in found),
                 )
             )
@@ -305,7 +306,7 @@ class DirectmailTemplateLink(models.TransientModel):
             "DirectMail does not let this account read templates, so the template in the console"
             " can't be compared with this mail. Only an administrator can confirm that it was"
             " approved. These administrators have been asked: %s.",
-            ", ".join(admins.mapped("name")) or "-",
+            format_list(self.env, admins.mapped("name")) or "-",
         )
         return {
             "type": "ir.actions.client",
@@ -340,8 +341,8 @@ class DirectmailTemplateLink(models.TransientModel):
         )
         template._post_note(
             self.env._(
-                "%(user)s confirmed that DirectMail approved this subject and text in the console,"
-                " as %(reference)s. They could not be read back.",
+                "%(user)s confirmed that DirectMail approved this subject and text in the console"
+                " as %(reference)s. Odoo could not read the template to compare it.",
                 user=self.env.user.name,
                 reference=reference,
             )

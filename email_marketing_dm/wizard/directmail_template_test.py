@@ -5,6 +5,7 @@ from functools import partial
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
+from odoo.tools import format_list
 
 from ..content.lengths import cut_units
 from ..content.placeholders import assemble
@@ -44,7 +45,8 @@ class DirectmailTemplateTest(models.TransientModel):
         string="Colleagues",
         domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
         default=lambda self: self.env.user,
-        help="Users of this company, at an address with a domain that an administrator allows.",
+        help="Users of this company whose email address has a domain that an administrator"
+        " allows for tests.",
     )
     # Shows archived addresses, so that `_find_seed_problem` reports them.
     seed_ids = fields.Many2many(
@@ -58,10 +60,10 @@ class DirectmailTemplateTest(models.TransientModel):
     problem = fields.Char(compute="_compute_problem")
     partner_id = fields.Many2one(
         "res.partner",
-        "With the values of",
+        "Placeholder values from",
         default=lambda self: self.env.user.partner_id,
-        help="Whose name and other values the placeholders show. Empty: what stands in their"
-        " place for people of whom nothing is known.",
+        help="The contact whose name and other values the placeholders show. If it is empty, they"
+        " show their default values.",
     )
     sender_id = fields.Many2one(
         "directmail.sender",
@@ -79,8 +81,8 @@ class DirectmailTemplateTest(models.TransientModel):
         string="Address type",
         required=True,
         default="random",
-        help="As for email tasks. Random address: DirectMail adds a random part to the sender"
-        " address.",
+        help="The same setting as for email tasks. With a random address, DirectMail adds a random"
+        " part to the sender address.",
     )
     way = fields.Selection(
         [
@@ -89,7 +91,7 @@ class DirectmailTemplateTest(models.TransientModel):
             ("unreviewed", "As text that is not approved yet"),
         ],
         compute="_compute_way",
-        help="How the content is handed to DirectMail.",
+        help="How the content is sent to DirectMail.",
     )
 
     @api.depends("template_id.state", "account_id.content_mode")
@@ -119,10 +121,10 @@ class DirectmailTemplateTest(models.TransientModel):
         answers = self._send(mails, recipients)
         sent = [email for email, answer in answers.items() if answer.verdict == Verdict.ACCEPTED]
         unknown = [email for email, answer in answers.items() if answer.verdict == Verdict.UNKNOWN]
-        refused = [answers[email] for email in answers.keys() - {*sent, *unknown}]
+        refused = [email for email in answers if email not in {*sent, *unknown}]
         if len(refused) == len(answers):
-            raise UserError(self._explain(refused[0]))
-        message = self._describe(sent, unknown, len(refused))
+            raise UserError(self._explain(answers[refused[0]]))
+        message = self._describe(sent, unknown, refused)
         self.template_id.sudo().message_post(body=message, subtype_xmlid="mail.mt_note")
         return {
             "type": "ir.actions.client",
@@ -310,29 +312,38 @@ class DirectmailTemplateTest(models.TransientModel):
 
         :param list sent: addresses of accepted mails
         :param list unknown: addresses of mails whose answer did not arrive
-        :param int refused: number of mails that DirectMail refused
+        :param list refused: addresses of mails that DirectMail refused
         :rtype: str
         """
-        parts = []
+        sentences = []
         if sent:
-            parts.append(
+            addresses = format_list(self.env, sent)
+            sentences.append(
                 self.env._(
                     "Test mail sent to %(addresses)s with the values of %(contact)s.",
-                    addresses=", ".join(sent),
-                    contact=self.partner_id.display_name or self.env._("nobody"),
+                    addresses=addresses,
+                    contact=self.partner_id.display_name,
+                )
+                if self.partner_id
+                else self.env._(
+                    "Test mail sent to %s with the default values of the placeholders.", addresses
                 )
             )
         if unknown:
-            parts.append(
+            sentences.append(
                 self.env._(
-                    "DirectMail's answer did not arrive for %s: look into the mailbox before you"
+                    "DirectMail did not confirm the test mail to %s. Check the mailbox before you"
                     " try again.",
-                    ", ".join(unknown),
+                    format_list(self.env, unknown),
                 )
             )
         if refused:
-            parts.append(self.env._("DirectMail refused %s of them.", refused))
-        return " ".join(parts)
+            sentences.append(
+                self.env._(
+                    "DirectMail refused the test mail to %s.", format_list(self.env, refused)
+                )
+            )
+        return " ".join(sentences)
 
     def _explain(self, answer):
         """Return why DirectMail refused a test mail.

@@ -2,7 +2,7 @@ import csv
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, format_list, formatLang
 
 from ...engine.idn import may_be_written_otherwise
 from ...engine.people import UNREADABLE
@@ -46,8 +46,8 @@ class DirectmailOptout(models.Model):
         compute="_compute_unmatched",
         search="_search_unmatched",
         compute_sudo=True,
-        help="The master key with which this address was saved is lost, and the address is not"
-        " known. People who could be meant get no mail until this opt-out is deleted.",
+        help="The master key with which this address was saved is lost, so the address can't be"
+        " recognized. All people it could belong to get no mail until this opt-out is deleted.",
     )
     partner_id = fields.Many2one(
         "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
@@ -57,11 +57,11 @@ class DirectmailOptout(models.Model):
         "Sender address",
         readonly=True,
         ondelete="cascade",
-        help="Empty: no mail of this company at all.",
+        help="If it is empty, the opt-out applies to all mail of the company.",
     )
     origin = fields.Selection(
         [
-            ("one_click", "Mail program's button"),
+            ("one_click", "Unsubscribe button of the mail program"),
             ("page", "Unsubscribe page"),
             ("directmail", "Unsubscribed at DirectMail"),
             ("complaint", "Reported as spam"),
@@ -76,7 +76,7 @@ class DirectmailOptout(models.Model):
     task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="set null")
     _address_unique = models.UniqueIndex(
         "(company_id, address_key, COALESCE(sender_id, 0))",
-        "This address has unsubscribed already.",
+        "This address has already unsubscribed.",
     )
     # Each claim checks whether there are unmatched opt-outs, which hold back all people who could
     # be meant (`engine.sql.unverifiable`).
@@ -314,8 +314,8 @@ class DirectmailOptout(models.Model):
             "params": {
                 "type": "success",
                 "message": self.env._(
-                    "%s addresses are on Odoo's blacklist. They get no mailing of any company.",
-                    count,
+                    "Addresses on Odoo's blacklist: %s. They get no mailings from any company.",
+                    formatLang(self.env, count, digits=0),
                 ),
             },
         }
@@ -401,8 +401,8 @@ class DirectmailOptout(models.Model):
         if not {"company", "origin"} <= set(rows.fieldnames or ()):
             raise UserError(
                 self.env._(
-                    "This is not a file of opt-outs: its first line must name the columns %s.",
-                    ", ".join(COLUMNS),
+                    "This is not a file of opt-outs: its first line must contain the columns %s.",
+                    format_list(self.env, COLUMNS),
                 )
             )
         reader = _RowReader(self.env, companies, keep_unmatched)

@@ -25,7 +25,7 @@ class DirectmailUnsubscribeRequest(models.Model):
     """
 
     _name = "directmail.unsubscribe.request"
-    _description = "Unverified Request to Unsubscribe"
+    _description = "Unverified Unsubscribe Request"
     _log_access = False
 
     token = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)

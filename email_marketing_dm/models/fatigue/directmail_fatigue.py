@@ -33,23 +33,24 @@ class DirectmailFatigue(models.Model):
     )
     identity = fields.Selection(
         [("address", "By email address"), ("contact", "By contact")],
-        "Who is one person",
+        "Identify people",
         required=True,
         default="address",
         tracking=True,
     )
     zone = fields.Selection(
         [("account", "The account's time zone"), ("recipient", "Each recipient's time zone")],
-        "Whose clock",
+        "Time zone of quiet times",
         required=True,
         default="account",
         tracking=True,
     )
     trust_contact_tz = fields.Boolean(
-        "Contacts' own time zones are right",
+        "Use the contact's own time zone",
         tracking=True,
-        help="Odoo fills a contact's time zone with that of whoever created it. Tick this only if"
-        " somebody keeps them right.",
+        help="Quiet times then follow the time zone on the contact. Odoo fills it with the time"
+        " zone of the user who created the contact, so select this only if someone keeps it"
+        " correct.",
     )
     hours_ids = fields.One2many("directmail.quiet.hours", "fatigue_id", "Do-not-disturb hours")
     period_ids = fields.One2many("directmail.quiet.period", "fatigue_id", "Quiet periods")
@@ -67,7 +68,7 @@ class DirectmailFatigue(models.Model):
     exempt_suspended = fields.Boolean("Exemption suspended", readonly=True, copy=False)
 
     _company_unique = models.UniqueIndex(
-        "(company_id)", "This company has its fatigue control already."
+        "(company_id)", "This company already has its own fatigue control."
     )
 
     @api.constrains("rule_ids")
@@ -75,7 +76,9 @@ class DirectmailFatigue(models.Model):
         for fatigue in self:
             spans = fatigue.rule_ids.mapped("span")
             if len(set(spans)) != len(spans):
-                raise ValidationError(self.env._("There is one row for each span of time."))
+                raise ValidationError(
+                    self.env._("There can be only one row of limits for each time span.")
+                )
 
     @api.constrains("period_ids")
     def _check_periods(self):
@@ -83,8 +86,8 @@ class DirectmailFatigue(models.Model):
             if len(fatigue.period_ids) > PERIODS_MAX:
                 raise ValidationError(
                     self.env._(
-                        "There can be %(max)s quiet periods, and these are %(number)s. Remove those"
-                        " that are over.",
+                        "There can be at most %(max)s quiet periods, but there are %(number)s."
+                        " Remove those that are over.",
                         max=PERIODS_MAX,
                         number=len(fatigue.period_ids),
                     )
@@ -98,7 +101,10 @@ class DirectmailFatigue(models.Model):
                 quiet.update(hours._get_minutes())
             if len(quiet) == 24 * 60:
                 raise ValidationError(
-                    self.env._("The do-not-disturb hours leave no time of the day for mails.")
+                    self.env._(
+                        "The do-not-disturb hours cover the whole day, so no mail could be sent."
+                        " Shorten them."
+                    )
                 )
 
     @api.constrains("exempt_audience_ids")
@@ -108,8 +114,8 @@ class DirectmailFatigue(models.Model):
             if number > EXEMPT_MAX:
                 raise ValidationError(
                     self.env._(
-                        "At most %(max)s people can be exempt, and these audiences have"
-                        " %(number)s. Choose smaller ones.",
+                        "At most %(max)s people can be exempt, but these audiences have %(number)s."
+                        " Choose smaller audiences.",
                         max=EXEMPT_MAX,
                         number=number,
                     )
@@ -178,10 +184,13 @@ class DirectmailFatigue(models.Model):
             self.with_context(lang=user.lang).activity_schedule(
                 "mail.mail_activity_data_warning",
                 user_id=user.id,
-                summary=self.with_context(lang=user.lang).env._("Nobody is exempt any more"),
+                summary=self.with_context(lang=user.lang).env._(
+                    "Exemption suspended: too many people"
+                ),
                 note=self.with_context(lang=user.lang).env._(
-                    "The exempt audiences have grown to %(number)s people; at most %(max)s can be"
-                    " exempt. Until they are smaller, limits and quiet times apply to all of them.",
+                    "The exempt audiences have grown to %(number)s people, but at most %(max)s"
+                    " people can be exempt. Until you choose smaller audiences, limits and quiet"
+                    " times apply to everyone.",
                     number=number,
                     max=EXEMPT_MAX,
                 ),

@@ -46,7 +46,7 @@ class DirectmailFatigueRule(models.Model):
                         "%(limit)s in %(span)s: %(old)s → %(new)s",
                         limit=self._fields[name]._description_string(self.env),
                         span=span,
-                        old=int(old) or self.env._("off"),
-                        new=int(self[name]) or self.env._("off"),
+                        old=int(old) or self.env._("no limit"),
+                        new=int(self[name]) or self.env._("no limit"),
                     )
                 )

@@ -20,17 +20,17 @@ class DirectmailQuietHours(models.Model):
         "directmail.fatigue", required=True, index=True, ondelete="cascade"
     )
     begin = fields.Float("From", required=True, default=22.0)
-    finish = fields.Float("To", required=True, default=8.0, help="May be on the next day.")
-    action = fields.Selection(ACTIONS, "Mails of this time", required=True, default="hold")
+    finish = fields.Float("To", required=True, default=8.0, help="The end can be on the next day.")
+    action = fields.Selection(ACTIONS, "Mails during this time", required=True, default="hold")
 
     @api.constrains("begin", "finish")
     def _check_hours(self):
         for hours in self:
             if not (0 <= hours.begin < 24 and 0 <= hours.finish <= 24):
-                raise ValidationError(self.env._("Times of day lie between 00:00 and 24:00."))
+                raise ValidationError(self.env._("Enter times between 00:00 and 24:00."))
             if not hours._get_minutes():
                 raise ValidationError(
-                    self.env._("Do-not-disturb hours must end at another time than they begin.")
+                    self.env._("The start and the end of do-not-disturb hours must differ.")
                 )
 
     def _get_minutes(self):
@@ -56,7 +56,7 @@ class DirectmailQuietPeriod(models.Model):
     name = fields.Char(required=True)
     first_day = fields.Date("First day", required=True)
     last_day = fields.Date("Last day", required=True)
-    action = fields.Selection(ACTIONS, "Mails of this time", required=True, default="hold")
+    action = fields.Selection(ACTIONS, "Mails during this time", required=True, default="hold")
 
     _days_ordered = models.Constraint(
         "CHECK(first_day <= last_day)", "A quiet period can't end before it begins."

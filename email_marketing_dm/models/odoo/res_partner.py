@@ -132,7 +132,7 @@ class ResPartner(models.Model):
         status = self.env["directmail.fatigue.status"]._make(self)
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Mails lately"),
+            "name": self.env._("Recent emails"),
             "res_model": status._name,
             "res_id": status.id,
             "view_mode": "form",

@@ -33,7 +33,8 @@ class DirectmailDesign(models.Model):
         "Body",
         translate=html_translate,
         sanitize="email_outgoing",
-        help="__COMPANY__, __ADDRESS__ and __WEBSITE__ stand for those of whoever uses it.",
+        help="__COMPANY__, __ADDRESS__ and __WEBSITE__ are replaced by the name, address and"
+        " website of the company that uses the design.",
     )
 
     def copy_data(self, default=None):

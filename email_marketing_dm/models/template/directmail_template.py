@@ -83,13 +83,15 @@ class DirectmailTemplate(models.Model):
     )
     preview_text = fields.Char(
         "Preview text",
-        help="What mail programs show beside the subject; without it, how the mail begins.",
+        help="Mail programs show it beside the subject. If it is empty, they show how the mail"
+        " begins.",
     )
     lang = fields.Selection(
         "_selection_lang",
         "Language",
         help="Tells mail programs and screen readers in which language the mail is written, and"
-        " shows Arabic, Hebrew, Persian and Urdu from right to left. Empty: the owner's language.",
+        " shows Arabic, Hebrew, Persian and Urdu from right to left. If it is empty, the owner's"
+        " language is used.",
     )
     body_arch = MailBody("Body", sanitize="email_outgoing")
     # `body_arch` with inlined styles for mail programs; the builder writes it on saving.
@@ -112,7 +114,7 @@ class DirectmailTemplate(models.Model):
         readonly=True,
         copy=False,
         tracking=True,
-        help="Lapsed: DirectMail approved it, and has it no longer as it was approved.",
+        help="Lapsed: DirectMail approved the template, but no longer has the approved version.",
     )
     review_comment = fields.Text("DirectMail's comment", readonly=True, copy=False)
     submitted_at = fields.Datetime(readonly=True, copy=False)
@@ -123,9 +125,9 @@ class DirectmailTemplate(models.Model):
     submitted_subject = fields.Char(readonly=True, copy=False)
     submitted_text = fields.Text(readonly=True, copy=False)
     variables = fields.Json(readonly=True, copy=False)
-    origin_id = fields.Many2one("directmail.template", "Made from", readonly=True, copy=False)
+    origin_id = fields.Many2one("directmail.template", "New version of", readonly=True, copy=False)
     task_id = fields.Many2one(
-        "directmail.task", "Written for", readonly=True, copy=False, index="btree_not_null"
+        "directmail.task", "Created for", readonly=True, copy=False, index="btree_not_null"
     )
     task_ids = fields.One2many("directmail.task", "template_id", "Email tasks")
     is_mine = fields.Boolean(compute="_compute_is_mine")
@@ -160,7 +162,7 @@ class DirectmailTemplate(models.Model):
             texts = (template.subject, template.sender_name)
             if any(text.splitlines() != [text] for text in texts):
                 raise ValidationError(
-                    self.env._("Write the subject and the sender name on one line each.")
+                    self.env._("The subject and the sender name can't contain line breaks.")
                 )
 
     @api.constrains("sender_name")
@@ -169,8 +171,8 @@ class DirectmailTemplate(models.Model):
             if count_units(template.sender_name) > const.SENDER_NAME_MAX:
                 raise ValidationError(
                     self.env._(
-                        "The sender name is too long. It may have %s characters; an emoji counts as"
-                        " two or more.",
+                        "The sender name is too long. It can have at most %s characters; an emoji"
+                        " counts as two or more.",
                         const.SENDER_NAME_MAX,
                     )
                 )
@@ -219,7 +221,7 @@ class DirectmailTemplate(models.Model):
             raise UserError(
                 "\n".join(
                     [
-                        self.env._("Before DirectMail can review this template:"),
+                        self.env._("Fix these issues before DirectMail can review the template:"),
                         *(" ".join([error["title"], *error["details"]]) for error in errors),
                     ]
                 )

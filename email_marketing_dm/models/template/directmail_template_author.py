@@ -25,15 +25,15 @@ class DirectmailTemplate(models.Model):
 
     content_user_id = fields.Many2one(
         "res.users",
-        "Content by",
+        "Content last changed by",
         required=True,
         readonly=True,
         copy=False,
         index=True,
         ondelete="restrict",
         default=lambda self: self.env.user,
-        help="Who last changed what the mail says. Placeholders show only what this person, the"
-        " owner and the owner of the email task may all read.",
+        help="The user who last changed the content. Placeholders show only what this user, the"
+        " template's owner and the owner of the email task may all read.",
     )
     is_author = fields.Boolean(compute="_compute_is_author")
 

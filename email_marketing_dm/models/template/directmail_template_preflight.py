@@ -162,9 +162,9 @@ class DirectmailTemplate(models.Model):
         return {
             "shorten_subject": self.env._("Shorten it"),
             "shorten_sender_name": self.env._("Shorten it"),
-            "calm_subject": self.env._("Calm it down"),
+            "calm_subject": self.env._("Fix capitals and punctuation"),
             "absolute_links": self.env._("Complete the links"),
-            "add_alternatives": self.env._("Name the pictures"),
+            "add_alternatives": self.env._("Add descriptions"),
             "add_salutation": self.env._("Insert a salutation"),
             "add_footer": self.env._("Insert a footer"),
         }
@@ -181,33 +181,34 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _explain_form(self):
-        length = self.env._("DirectMail takes %s characters.", const.SUBJECT_MAX)
+        length = self.env._("DirectMail accepts at most %s characters.", const.SUBJECT_MAX)
         sender = self.env._(
-            "DirectMail takes %s characters. An emoji counts as two or more.", const.SENDER_NAME_MAX
+            "DirectMail accepts at most %s characters. An emoji counts as two or more.",
+            const.SENDER_NAME_MAX,
         )
-        clipped = self.env._("Gmail hides what comes after 102 KB, the unsubscribe link too.")
+        clipped = self.env._("Gmail hides everything after 102 KB, including the unsubscribe link.")
         large = self.env._(
-            "DirectMail takes about 80 KB, or 1 MB where the account hands large templates over"
-            " in the body of the call. Leave out a block, or make two mails of it."
+            "DirectMail accepts about 80 KB, or up to 1 MB if Large templates is enabled on the"
+            " account. Remove a block, or split the content into two mails."
         )
         return {
             "subject_empty": (
                 self.env._("There is no subject."),
-                self.env._("Every mail needs one."),
+                self.env._("Enter a subject."),
             ),
             "subject_long": (self.env._("The subject has %s characters."), length),
             "subject_may_be_long": (
-                self.env._("Filled in, the subject may get too long."),
-                self.env._("What is longer than %s characters is cut off.", const.SUBJECT_MAX),
+                self.env._("With its placeholders filled in, the subject may be too long."),
+                self.env._("Everything after %s characters is cut off.", const.SUBJECT_MAX),
             ),
             "sender_name_empty": (
                 self.env._("There is no sender name."),
-                self.env._("Readers look at it first."),
+                self.env._("Enter a sender name. It is the first thing recipients see."),
             ),
             "sender_name_long": (self.env._("The sender name is too long."), sender),
             "body_empty": (
                 self.env._("The body is empty."),
-                self.env._("There is nothing to review."),
+                self.env._("Add some content."),
             ),
             "body_large": (self.env._("The mail is too large: %s KB."), large),
             "body_clipped": (self.env._("The mail is large: %s KB."), clipped),
@@ -216,46 +217,50 @@ class DirectmailTemplate(models.Model):
     @api.model
     def _explain_placeholders(self):
         plain = self.env._(
-            "DirectMail only puts values into a text. Use a plain field of the contact."
+            "DirectMail can only insert values into a text. Use a plain field of the contact."
         )
         return {
             "condition": (
-                self.env._("DirectMail can't show parts to some people only:"),
-                self.env._("Everybody gets the same text. Make a template for each group instead."),
-            ),
-            "directive": (self.env._("DirectMail can't express this:"), plain),
-            "expression": (self.env._("DirectMail can't express this:"), plain),
-            "fallback_markup": (
-                self.env._("DirectMail can't express this:"),
+                self.env._("DirectMail can't show a block to some recipients only:"),
                 self.env._(
-                    "The default of a placeholder is plain text, without bold or links in it."
+                    "All recipients get the same text. Create a template for each group instead."
+                ),
+            ),
+            "directive": (self.env._("DirectMail does not support this:"), plain),
+            "expression": (self.env._("DirectMail does not support this:"), plain),
+            "fallback_markup": (
+                self.env._("DirectMail does not support this:"),
+                self.env._(
+                    "The default of a placeholder must be plain text, without formatting or links."
                 ),
             ),
             "inline_in_body": (
-                self.env._("Typed braces are no placeholder:"),
+                self.env._("Typed braces don't work as a placeholder:"),
                 self.env._("Delete them, type / and choose Dynamic Placeholder instead."),
             ),
             "brace_in_subject": (
                 self.env._("The subject contains braces:"),
-                self.env._("DirectMail would take them for a placeholder. Leave them out."),
+                self.env._("DirectMail would treat them as a placeholder. Remove them."),
             ),
             "foreign_tag": (
                 self.env._("This is a placeholder of another mailing tool:"),
                 self.env._(
-                    "Readers would see it as it stands. Delete it, type / and choose Dynamic"
-                    " Placeholder instead. To show it as an example, format it as code."
+                    "Recipients would see it exactly like this. Delete it, type / and choose"
+                    " Dynamic Placeholder instead. To show it as an example, format it as code."
                 ),
             ),
             "placeholder_in_address": (
                 self.env._("The address of a link or picture contains a placeholder:"),
                 self.env._(
-                    "Addresses are the same for all recipients, so nothing is filled in there."
-                    " Remove the placeholder from the address."
+                    "The addresses of links and pictures are the same for all recipients. Remove"
+                    " the placeholder from the address."
                 ),
             ),
             "braces_in_address": (
                 self.env._("The address of a link or picture contains braces:"),
-                self.env._("Nothing is filled in there. Check that the braces belong there."),
+                self.env._(
+                    "No values are inserted into addresses. Check that the braces belong there."
+                ),
             ),
             "placeholder_in_sender_name": (
                 self.env._("The sender name contains a placeholder:"),
@@ -263,32 +268,41 @@ class DirectmailTemplate(models.Model):
             ),
             "too_many_variables": (
                 self.env._("There are %s placeholders."),
-                self.env._("DirectMail takes %s in one template.", const.VARIABLES_MAX),
+                self.env._(
+                    "DirectMail accepts at most %s placeholders in one template. Remove some.",
+                    const.VARIABLES_MAX,
+                ),
             ),
             "unreadable": (
-                self.env._("There is no field %s on contacts."),
+                self.env._("A placeholder can't be filled in:"),
                 self.env._(
-                    "Or it is one that the owner, or whoever last changed the content, may not"
-                    " read. Choose another one."
+                    "Contacts don't have this field, or the owner or the person who last changed"
+                    " the content may not read it. Choose another field."
                 ),
             ),
             "through_many": (
-                self.env._("The field %s can have several values."),
-                self.env._("A placeholder needs one. Choose a field of the contact itself."),
+                self.env._("A placeholder can have several values:"),
+                self.env._("A placeholder needs a single value. Choose a field of the contact."),
             ),
             "not_text": (
-                self.env._("The field %s can't be written as text."),
-                self.env._("A picture, a file or a set of properties has no place in a sentence."),
+                self.env._("A placeholder can't be shown as text:"),
+                self.env._(
+                    "Pictures, files and properties can't be inserted into a text. Choose another"
+                    " field."
+                ),
             ),
             "no_fallback": (
                 self.env._("A placeholder has no default:"),
                 self.env._(
-                    "Whoever has nothing there reads a gap. Insert it again with a default."
+                    "Recipients without this value would see a gap. Insert the placeholder again"
+                    " with a default."
                 ),
             ),
             "typed_variable": (
-                self.env._("Readers will see these braces:"),
-                self.env._("To write somebody's name, type / and choose Dynamic Placeholder."),
+                self.env._("Recipients will see these braces:"),
+                self.env._(
+                    "To insert the recipient's name, type / and choose Dynamic Placeholder."
+                ),
             ),
         }
 
@@ -300,45 +314,58 @@ class DirectmailTemplate(models.Model):
         return {
             "no_unsubscribe": (
                 self.env._("There is no unsubscribe link."),
-                self.env._("DirectMail rejects mails that nobody can unsubscribe from."),
+                self.env._(
+                    "DirectMail rejects mails that recipients can't unsubscribe from. Insert a"
+                    " footer with the link."
+                ),
             ),
             "unsubscribe_only_address": (
-                self.env._("People can unsubscribe by mail only."),
-                self.env._("A link is what reviewers and mail programs look for."),
+                self.env._("Recipients can unsubscribe only by writing a mail."),
+                self.env._(
+                    "Reviewers and mail programs look for an unsubscribe link. Insert a footer with"
+                    " the link."
+                ),
             ),
             "no_address": (
                 self.env._("Your postal address is missing."),
-                self.env._(
-                    "Many countries require it, and it shows reviewers that you are no stranger."
-                ),
+                self.env._("Many countries require it, and it shows reviewers who you are."),
             ),
             "company_address_unknown": (
                 self.env._("Your company has no postal address in Odoo."),
-                self.env._("Every mail should name it. An administrator enters it under Settings."),
+                self.env._(
+                    "Every mail should contain the postal address. An administrator can enter it"
+                    " under Settings."
+                ),
             ),
             "no_reason": (
-                self.env._("The mail doesn't say why people get it."),
+                self.env._("The mail doesn't say why recipients get it."),
                 self.env._(
-                    "Reviewers ask whether people agreed. One sentence at the end answers that."
+                    "Reviewers check whether recipients agreed to get the mail. Add a sentence at"
+                    " the end that says why they get it."
                 ),
             ),
             "no_salutation": (
                 self.env._("There is no salutation."),
                 self.env._(
-                    "DirectMail asks for a polite one. One with the name is read more often."
+                    "DirectMail asks for a polite salutation. Mails that use the recipient's name"
+                    " are read more often."
                 ),
             ),
             "suspicious_wording": (self.env._("These words are often rejected:"), reviewers),
-            "shouting": (self.env._("The subject shouts."), reviewers),
+            "shouting": (
+                self.env._("The subject is in capitals or full of exclamation marks."),
+                reviewers,
+            ),
             "sharing": (
-                self.env._("DirectMail rejects mails that lead to other networks:"),
+                self.env._("DirectMail rejects mails that refer to other networks:"),
                 self.env._(
-                    "WeChat, QQ, QR codes, Facebook, file sharing: link to your own site instead."
+                    "WeChat, QQ, QR codes, Facebook and file sharing are not allowed. Link to your"
+                    " own website instead."
                 ),
             ),
             "foreign_element": (
                 self.env._("Mail programs don't show this:"),
-                self.env._("Put it on a page of yours and link to that."),
+                self.env._("Put it on a page of your website and link to that page."),
             ),
         }
 
@@ -346,42 +373,47 @@ class DirectmailTemplate(models.Model):
     def _explain_addresses(self):
         return {
             "link_empty": (
-                self.env._("A link leads nowhere."),
-                self.env._("Set its address, or remove it."),
+                self.env._("A link has no address."),
+                self.env._("Enter the address, or remove the link."),
             ),
             "link_without_scheme": (
-                self.env._("A link has no https:// before it:"),
-                self.env._("In a mail it leads nowhere."),
+                self.env._("A link has no https:// at the beginning:"),
+                self.env._("Without it, the link does not work in a mail."),
             ),
             "link_relative": (
-                self.env._("A link has no host:"),
-                self.env._("It will lead to this server. Complete it so that you see where to."),
+                self.env._("A link has no domain:"),
+                self.env._(
+                    "The link will lead to this server. Complete the address so that you see where"
+                    " it leads."
+                ),
             ),
             "link_example": (
-                self.env._("A link is still the design's example:"),
-                self.env._("Reviewers follow links."),
+                self.env._("A link still has the design's example address:"),
+                self.env._("Reviewers open the links. Enter your own address."),
             ),
             "picture_not_public": (
                 self.env._("A picture is not on a public https address:"),
                 self.env._(
-                    "Neither reviewers nor readers can see it. Ask an administrator for the"
+                    "Neither reviewers nor recipients can see it. Ask an administrator to check the"
                     " account's public address."
                 ),
             ),
             "picture_embedded": (
-                self.env._("A picture is inside the mail:"),
+                self.env._("A picture is embedded in the mail:"),
                 self.env._(
-                    "DirectMail shows only pictures on https addresses. Upload it as a file."
+                    "DirectMail only shows pictures with an https address. Upload the picture as a"
+                    " file."
                 ),
             ),
             "picture_empty": (
                 self.env._("A picture is missing."),
-                self.env._("Choose one, or remove its block."),
+                self.env._("Choose a picture, or remove the block."),
             ),
             "no_alt": (
                 self.env._("Pictures without a description: %s"),
                 self.env._(
-                    "Many mail programs show it instead of the picture, and some people hear it."
+                    "Many mail programs show the description until the picture is loaded, and"
+                    " screen readers read it aloud."
                 ),
             ),
         }

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
+from odoo.tools import format_list
 
 from ...directmail.errors import DirectMailError, is_not_allowed
 
@@ -33,9 +34,9 @@ class DirectmailTemplate(models.Model):
         [
             ("deleted", "Deleted at DirectMail"),
             ("changed", "Changed at DirectMail"),
-            ("freed", "Its place was freed"),
+            ("freed", "Removed to make room for others"),
         ],
-        "Why it lapsed",
+        "Reason for lapsing",
         readonly=True,
         copy=False,
     )
@@ -172,11 +173,19 @@ class DirectmailTemplate(models.Model):
         if row.status == "approved":
             message = self.env._("DirectMail approved this template.")
             if not waiting:
-                self._remind_owner(self.env._("Approved: send it"), message)
+                self._remind_owner(self.env._("Approved: ready to send"), message)
         else:
-            message = self.env._(
-                "DirectMail rejected this template: %(comment)s Correct it and submit it again.",
-                comment=row.comment or self.env._("no reason given."),
+            message = (
+                self.env._(
+                    "DirectMail rejected this template. Correct it and submit it again."
+                    " DirectMail's comment: %s",
+                    row.comment,
+                )
+                if row.comment
+                else self.env._(
+                    "DirectMail rejected this template without giving a reason. Correct it and"
+                    " submit it again."
+                )
             )
             self._remind_owner(self.env._("Rejected: correct it and submit it again"), message)
         self._tell_owner(message)
@@ -218,11 +227,19 @@ class DirectmailTemplate(models.Model):
         """Return why an email task can't be sent with this template, and what to do about it."""
         self.ensure_one()
         if self.state == "in_review":
-            return self.env._("DirectMail is reviewing the template.")
+            return self.env._("DirectMail is still reviewing the template.")
         if self.state == "rejected":
-            return self.env._(
-                "DirectMail rejected the template: %s Correct it, submit it again, then send.",
-                self.review_comment or "",
+            return (
+                self.env._(
+                    "DirectMail rejected the template. Correct it, submit it again, then send the"
+                    " email task. DirectMail's comment: %s",
+                    self.review_comment,
+                )
+                if self.review_comment
+                else self.env._(
+                    "DirectMail rejected the template without giving a reason. Correct it, submit"
+                    " it again, then send the email task."
+                )
             )
         if self.lapse_reason:
             return self._explain_lapse()
@@ -231,17 +248,16 @@ class DirectmailTemplate(models.Model):
     def _explain_lapse(self):
         return {
             "deleted": self.env._(
-                "This template was deleted in DirectMail's console. Submit it again if you still"
-                " need it; it is then reviewed anew."
+                "This template was deleted in DirectMail's console. If you still need it, submit it"
+                " again for another review."
             ),
             "changed": self.env._(
-                "This template was changed in DirectMail's console, so DirectMail no longer has"
-                " what was approved. Submit it again; it is then reviewed anew."
+                "This template was changed in DirectMail's console, so DirectMail no longer has the"
+                " approved version. Submit it again for another review."
             ),
             "freed": self.env._(
-                "DirectMail no longer keeps this template: no email task needed it, and its place"
-                " was freed for others. Submit it again when you want to use it; it is then"
-                " reviewed anew."
+                "DirectMail no longer has this template: no email task needed it, so it was removed"
+                " to make room for other templates. To use it, submit it again for another review."
             ),
         }[self.lapse_reason]
 
@@ -331,10 +347,14 @@ class DirectmailTemplate(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
-        self._check_not_needed(
-            tasks.search([("template_id", "in", self.ids)]),
-            self.env._("Archive it instead: that frees its place at DirectMail too."),
-        )
+        if tasks := tasks.search([("template_id", "in", self.ids)]):
+            raise UserError(
+                self.env._(
+                    "A template that email tasks use can't be deleted. These use it: %s. Archive"
+                    " the template instead; that removes it from DirectMail, too.",
+                    self._name_tasks(tasks),
+                )
+            )
 
     def unlink(self):
         self.check_access("unlink")
@@ -352,32 +372,25 @@ class DirectmailTemplate(models.Model):
 
         :raise UserError: with the names of the tasks
         """
-        self._check_not_needed(
-            self._get_tasks("pending", "sending", "paused"),
-            self.env._("Cancel them, or wait until they are done."),
-        )
+        if tasks := self._get_tasks("pending", "sending", "paused"):
+            raise UserError(
+                self.env._(
+                    "A template that unfinished email tasks use can't be archived. These use it:"
+                    " %s. Cancel them, or wait until they are done.",
+                    self._name_tasks(tasks),
+                )
+            )
 
     def _give_back_places(self):
         """Trigger `_cron_review`, which deletes archived templates at DirectMail."""
         if any(self.mapped("remote_ref")):
             self.env.ref("email_marketing_dm.ir_cron_directmail_review").sudo()._trigger()
 
-    def _check_not_needed(self, tasks, advice):
-        """Refuse to archive or delete templates that tasks use.
-
-        :param tasks: the `directmail.task` records that use them
-        :param str advice: a sentence with what to do instead
-        :raise UserError: with the names of the tasks, if there are any
-        """
-        if tasks:
-            states = dict(tasks._fields["state"]._description_selection(self.env))
-            raise UserError(
-                self.env._(
-                    "These email tasks use the template: %(tasks)s. %(advice)s",
-                    tasks=", ".join(f"{task.name} ({states[task.state]})" for task in tasks),
-                    advice=advice,
-                )
-            )
+    @api.model
+    def _name_tasks(self, tasks):
+        """Return names and states of `directmail.task` records as one text."""
+        states = dict(tasks._fields["state"]._description_selection(self.env))
+        return format_list(self.env, [f"{task.name} ({states[task.state]})" for task in tasks])
 
     def _free_place(self, client):
         """Delete the template at DirectMail to free its slot; here it lapses with reason "freed".

@@ -53,7 +53,7 @@ class DirectmailTemplate(models.Model):
         self.sudo().write({"stored_subject": remote.subject, "stored_text": remote.text})
         if not self._is_submitted(remote):
             self._post_note(
-                self.env._("DirectMail stored another text than was submitted:"),
+                self.env._("DirectMail stored a text that differs from the submitted one:"),
                 self._get_difference(remote),
             )
 

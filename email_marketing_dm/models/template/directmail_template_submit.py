@@ -41,7 +41,9 @@ class DirectmailTemplate(models.Model):
         for template in self:
             template.check_access("write")
             if template.state not in ("draft", "rejected", "lapsed"):
-                raise UserError(self.env._("%s was submitted already.", template.name))
+                raise UserError(
+                    self.env._("%s has already been submitted for review.", template.name)
+                )
             template._submit()
         return True
 
@@ -93,16 +95,17 @@ class DirectmailTemplate(models.Model):
         if self.state in ("in_review", "approved", "lapsed") or self._is_used():
             raise UserError(
                 self.env._(
-                    "DirectMail has the template %(name)s: press Edit to change it. An approved"
-                    " template stays as it is; you get a new version.",
-                    name=self.name,
+                    "%s has been submitted to DirectMail, so its content can't be changed. Press"
+                    " Edit to change it, or New version if it was approved.",
+                    self.name,
                 )
             )
         if self.remote_ref and vals.get("account_id", self.account_id.id) != self.account_id.id:
             raise UserError(
                 self.env._(
-                    "%(name)s is at DirectMail under %(account)s. Duplicate it, then choose the"
-                    " other account in the copy: it is reviewed there anew.",
+                    "%(name)s belongs to the account %(account)s at DirectMail. To use another"
+                    " account, duplicate the template, choose the account in the copy and submit"
+                    " the copy for review.",
                     name=self.name,
                     account=self.account_id.name,
                 )
@@ -153,10 +156,15 @@ class DirectmailTemplate(models.Model):
             }
         )
         self._take_reference()
-        message = self.env._("Handed to DirectMail for review, as %s.", remote_name)
-        if known_ref and known_ref != remote_ref:
-            message += " " + self.env._("The template from before was no longer there.")
-        self._post_note(message)
+        self._post_note(
+            self.env._(
+                "Submitted to DirectMail for review as %s. DirectMail no longer had the template"
+                " that was submitted before.",
+                remote_name,
+            )
+            if known_ref and known_ref != remote_ref
+            else self.env._("Submitted to DirectMail for review as %s.", remote_name)
+        )
         self._close_activities()
         self._schedule_review_check()
 

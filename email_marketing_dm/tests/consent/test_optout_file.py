@@ -68,15 +68,15 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         self.assertEqual(set(rows[0]), set(COLUMNS))
         self.assertEqual(rows[0]["feedback"], "'=1+1", "no spreadsheet calculates")
         self.optouts.search([]).unlink()
-        self.assertIn("3 rows read: 3 opt-outs are new", self._import(content))
+        self.assertIn("Rows read: 3. New opt-outs: 3.", self._import(content))
         self.assertEqual(self._get_all(), before)
-        self.assertIn("3 rows read: 0 opt-outs are new", self._import(content))
+        self.assertIn("Rows read: 3. New opt-outs: 0.", self._import(content))
         self.assertEqual(self._get_all(), before)
 
     def test_a_file_with_nul(self):
         company = self.account.company_id.name
         text = f"email,company,origin,feedback\nzoe@example.com,{company},page,too\0 much\n"
-        self.assertIn("1 rows read: 1 opt-outs are new", self._import(text.encode()))
+        self.assertIn("Rows read: 1. New opt-outs: 1.", self._import(text.encode()))
         found = self.optouts.search([("email", "=", "zoe@example.com")])
         self.assertEqual(found.feedback, "too much")
 
@@ -105,11 +105,11 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         self.optouts.search([]).unlink()
         with self._on_server_with() as other:
             self._rekey(key=KEY)
-            self.assertIn("1 rows were left out", self._import(content, keep_unmatched=False))
+            self.assertIn("another master key: 1.", self._import(content, keep_unmatched=False))
             self.assertEqual(len(self.optouts.search([])), 4)
             found = self.optouts.search([]).mapped("address_key")
             self.assertIn(other.address_key("alice@example.com"), found)
-            self.assertIn("1 opt-outs can't be matched", self._import(content))
+            self.assertIn("another master key: 1. Until you delete them", self._import(content))
             self.assertEqual(len(self.optouts.search([("unmatched", "=", True)])), 1)
 
     def test_a_wish_is_stronger_than_a_bounce(self):
@@ -129,10 +129,10 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
             "wim@example.com,,,,Another company,,page,,,",
         ]
         said = self._import("\n".join([head, *lines]).encode())
-        self.assertIn("6 rows read: 2 opt-outs are new", said)
-        self.assertIn("1 rows were left out: you have no company", said)
-        self.assertIn("3 rows were left out: they have no valid", said)
-        self.assertIn("hold for the whole company", said)
+        self.assertIn("Rows read: 6. New opt-outs: 2.", said)
+        self.assertIn("you have no company with the name in the file: 1.", said)
+        self.assertIn("they have no valid address or origin: 3.", said)
+        self.assertIn("here: 1. They apply to the whole company.", said)
         zoe = self.optouts.search([("email", "=", "zoe@example.com")])
         self.assertEqual((str(zoe.occurred_at), zoe.sender_id.id), ("2026-01-01 10:00:00", False))
 
@@ -157,7 +157,7 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         listed.create({"email": "'bob@example.com"}).active = False
         for _attempt in range(2):
             said = found.with_user(self.admin).action_blacklist()["params"]["message"]
-            self.assertIn("2 addresses", said)
+            self.assertIn("blacklist: 2.", said)
             self.assertEqual(
                 listed.search([("email", "in", found.mapped("email"))]).mapped("active"),
                 [True, True],

@@ -369,7 +369,7 @@ class TestFatigueLimits(FatigueCommon):
         rule = self.fatigue.rule_ids.filtered(lambda rule: rule.span == "day")
         rule.email_limit = 3
         self.assertIn("24 hours", self.fatigue.message_ids[0].body)
-        self.assertIn("off → 3", self.fatigue.message_ids[0].body)
+        self.assertIn("no limit → 3", self.fatigue.message_ids[0].body)
 
     def test_page_of_the_company(self):
         other = self.env["res.company"].create({"name": "Other"})

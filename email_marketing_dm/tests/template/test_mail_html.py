@@ -95,7 +95,7 @@ class TestMailHtml(DirectmailCommon):
     def test_the_language_is_content(self):
         """It is fixed while DirectMail has the template, and copied with it."""
         template, _page = self._submit(lang="de_DE")
-        with self.assertRaisesRegex(Exception, "press Edit"):
+        with self.assertRaisesRegex(Exception, "Press Edit"):
             template.lang = "fr_FR"
         self.assertEqual(template.copy().lang, "de_DE")
 

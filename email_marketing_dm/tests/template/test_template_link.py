@@ -40,8 +40,8 @@ class TestTemplateLink(ReviewCommon):
     def test_submitting_says_what_to_do(self):
         template = self._make_template(approved=False)
         for state, words in (
-            ("missing", "does not offer this account"),
-            ("all_missing", "does not offer this account"),
+            ("missing", "does not let this account create"),
+            ("all_missing", "does not let this account create"),
             ("denied", "may not create or change templates"),
         ):
             self._set_operations(state)
@@ -106,11 +106,11 @@ class TestTemplateLink(ReviewCommon):
         link = self._make_link(template)
         number = self._create_in_console(link, text=link.text.replace("spring", "summer"))
         link.reference = number
-        with self.assertRaisesRegex(UserError, "(?s)not this mail.*spring.*summer"):
+        with self.assertRaisesRegex(UserError, "(?s)differs from this mail.*spring.*summer"):
             link.action_link()
         number = self._create_in_console(link, name="Second", subject="Another")
         link.reference = number
-        with self.assertRaisesRegex(UserError, "(?s)not this mail.*Another"):
+        with self.assertRaisesRegex(UserError, "(?s)differs from this mail.*Another"):
             link.action_link()
         self.assertEqual(template.state, "draft")
 
@@ -128,9 +128,9 @@ class TestTemplateLink(ReviewCommon):
             link.action_link()
         other = self._submitted(name="Other")
         link.reference = other.remote_ref
-        with self.assertRaisesRegex(UserError, "belongs to Other"):
+        with self.assertRaisesRegex(UserError, "linked to Other"):
             link.action_link()
-        with self.assertRaisesRegex(UserError, "submitted already"):
+        with self.assertRaisesRegex(UserError, "already been submitted"):
             self._make_link(other, reference="1").action_link()
 
     def test_rights(self):

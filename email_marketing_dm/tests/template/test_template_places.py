@@ -30,7 +30,7 @@ class TestTemplatePlaces(ReviewCommon):
         self.assertEqual(third.state, "in_review")
         self.assertEqual((unused.state, unused.lapse_reason), ("lapsed", "freed"))
         self.assertEqual(used.state, "approved", "a task needs it")
-        self.assertIn("its place was freed", "".join(unused.message_ids.mapped("body")))
+        self.assertIn("removed to make room", "".join(unused.message_ids.mapped("body")))
         with self.assertRaisesRegex(UserError, "no place left"):
             self._submitted()
 
@@ -140,7 +140,7 @@ class TestTemplatePlaces(ReviewCommon):
         self.assertEqual(template.state, "approved")
         self.assertNotEqual(copy.remote_name, template.remote_name)
         copy.action_edit()
-        with self.assertRaisesRegex(UserError, "Duplicate it"):
+        with self.assertRaisesRegex(UserError, "duplicate the template"):
             copy.account_id = self.account
 
     def test_another_company(self):

@@ -95,7 +95,7 @@ class TestTemplatePreflight(DirectmailCommon):
         with self.assertRaises(UserError) as raised:
             template.action_submit()
         self.assertIn("www.azure.org", str(raised.exception))
-        self.assertIn("some people only", str(raised.exception))
+        self.assertIn("some recipients only", str(raised.exception))
 
     def test_nothing_to_fill_in_reaches_readers(self):
         """Whichever way the editor stores it: the submission is refused, and says why."""
@@ -114,7 +114,7 @@ class TestTemplatePreflight(DirectmailCommon):
             with self.subTest(written):
                 body = BODY + written
                 template = self._make_template(approved=False, body_html=body, body_arch=body)
-                with self.assertRaisesRegex(UserError, "placeholder|express"):
+                with self.assertRaisesRegex(UserError, "placeholder|does not support"):
                     template.action_submit()
                 found = template.check_content({"body": template.body_html})
                 self.assertIn("error", [finding["level"] for finding in found])
@@ -143,7 +143,8 @@ class TestTemplatePreflight(DirectmailCommon):
         field = self.env["res.partner"]._fields["comment"]
         self.patch(field, "groups", "base.group_system")
         found = self._check(body=BODY + '<t t-out="object.comment">x</t>')
-        self.assertEqual(found["unreadable"]["title"], "There is no field comment on contacts.")
+        self.assertEqual(found["unreadable"]["title"], "A placeholder can't be filled in:")
+        self.assertIn("comment", found["unreadable"]["details"][0])
 
 
 @tagged("post_install", "-at_install")

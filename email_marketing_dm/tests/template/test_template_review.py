@@ -29,6 +29,14 @@ class TestTemplateReview(ReviewCommon):
         template.action_submit()
         self.assertFalse(template.activity_ids, "what was asked for is done")
 
+    def test_a_rejection_without_a_comment(self):
+        template = self._submitted()
+        task = self._pending_task(template)
+        self.emulator.reject(template.remote_ref, "")
+        self._run_review_cron()
+        self.assertTrue(self._message(template, "without giving a reason. Correct it"))
+        self.assertIn("without giving a reason. Correct it", task.state_message)
+
     def test_owner_is_told_of_an_approval(self):
         template = self._submitted()
         self.emulator.approve(template.remote_ref)

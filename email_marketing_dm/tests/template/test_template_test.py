@@ -388,7 +388,9 @@ class TestTemplateTest(ReviewCommon):
         used = self._used()
         self.emulator.set_fault("close", action="SingleSendMail")
         answer, rows = self._test(template)
-        self.assertIn("did not arrive", answer["params"]["message"])
+        self.assertIn(
+            "did not confirm the test mail to dm_user@example.com.", answer["params"]["message"]
+        )
         self.assertEqual(answer["params"]["type"], "warning")
         self.assertEqual((len(rows), self._used() - used), (1, 1), "it may have been sent")
 
@@ -410,7 +412,7 @@ class TestTemplateTest(ReviewCommon):
             "error", action="SingleSendMail", status=400, code="X.Y", to="dm_other*"
         )
         answer, rows = self._test(template, form=form)
-        self.assertIn("refused 1 of them", answer["params"]["message"])
+        self.assertIn("refused the test mail to dm_other@example.com.", answer["params"]["message"])
         self.emulator.clear_faults()
         answer, more = self._test(template, form=form)
         self.assertEqual(
