@@ -11,20 +11,21 @@ def find_model(env, name):
     return env.get(name) if name else None
 
 
-def get_model(env, name, user):
+def get_model(env, name, table):
     """Return the empty recordset of a model; raise if no installed app has it.
 
     :param str name: as it is stored, for example in `directmail.data.table.model_name`
-    :param str user: the name of the record that needs the model, for the message
+    :param str table: the name of the data table that reads the model, for the message
     :raise UninstalledError: a `UserError`, if no installed app has the model
     """
     model = find_model(env, name)
     if model is None:
         raise UninstalledError(
             env._(
-                "%(user)s can't be used, because the app that its records (%(model)s) belong to is"
-                " not installed. Install the app again, or choose something else instead.",
-                user=user,
+                "The data table %(table)s can't be used, because the app with its records"
+                " (%(model)s) is not installed. Install the app again, or choose another data"
+                " table.",
+                table=table,
                 model=name or "?",
             )
         )

@@ -1,9 +1,9 @@
 """Check paths of fields ("order_id.partner_id") and filters, and translate paths into SQL."""
 
 from odoo.fields import Domain
-from odoo.tools import SQL, OrderedSet
+from odoo.tools import SQL, OrderedSet, formatLang
 
-from ..lists.filters import parse_filter
+from ..lists.filters import TERMS_MAX, TEXT_MAX, FilterError, parse_filter
 from .technical import check_named, check_told
 
 #: Operators of conditions whose value may be ids of records.
@@ -17,26 +17,31 @@ def steps(model, path):
     ("create_date.month_number").
 
     :param model: an empty recordset
-    :raise ValueError: naming the field that does not exist
+    :raise ValueError: with the reason, naming the field that does not exist
     """
     names = path.split(".")
     for number, name in enumerate(names):
         field = model._fields.get(name)
         if field is None:
-            raise ValueError(f"{model._name}.{name}")
+            raise ValueError(_make_unknown(model, name))
         yield model, field
         if field.type in ("date", "datetime", "properties"):
             return
         if number < len(names) - 1:
             if not field.comodel_name:
-                raise ValueError(f"{model._name}.{name}.{names[number + 1]}")
+                raise ValueError(_make_unknown(model, f"{name}.{names[number + 1]}"))
             model = model.env[field.comodel_name]
+
+
+def _make_unknown(model, path):
+    path = f"{model._name}.{path}"
+    return model.env._("There is no field %s.", path)
 
 
 def conditions(model, domain):
     """Yield (condition, [(model, field), …]) for each condition of a filter, nested ones included.
 
-    :raise ValueError: naming a field that does not exist
+    :raise ValueError: with the reason, naming a field that does not exist
     """
     for condition in Domain(domain).iter_conditions():
         found = list(steps(model, condition.field_expr))
@@ -63,9 +68,30 @@ def read_filter(model, text, env):
         _check_searchable(model, domain)
         domain.validate(model)
         _check_references(model, domain)
+    except FilterError as error:
+        raise ValueError(_explain(model.env, error)) from error
     except (TypeError, KeyError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(model.env._("The filter contains an invalid value: %s", error)) from error
     return domain
+
+
+def _explain(env, error):
+    """Return the message of a `FilterError`."""
+    sentences = {
+        "too_long": env._(
+            "The filter has more than %s characters. Shorten it.",
+            formatLang(env, TEXT_MAX, digits=0),
+        ),
+        "too_many": env._(
+            "The filter has more than %s conditions. Remove some of them.",
+            formatLang(env, TERMS_MAX, digits=0),
+        ),
+        "too_deep": env._("The filter has too many nested groups. Simplify it."),
+        "not_list": env._("The filter is not a list of conditions: %s", error.detail),
+        "not_allowed": env._("The filter can't contain this expression: %s", error.detail),
+        "bad_value": env._("The filter contains an invalid value: %s", error.detail),
+    }
+    return sentences[error.code]
 
 
 def _check_searchable(model, domain):
@@ -74,7 +100,7 @@ def _check_searchable(model, domain):
     Odoo notices an unsearchable field behind a relation only when it generates SQL, and then fails
     with a programming error instead of a message for the user.
 
-    :raise ValueError: with the reason, or naming the field that can't be searched or does not exist
+    :raise ValueError: with the reason
     """
     for condition, found in conditions(model, domain):
         for step_model, field in found:
@@ -82,7 +108,8 @@ def _check_searchable(model, domain):
         step_model, field = found[-1]
         check_named(step_model, field, condition.value)
         if not field._description_searchable:
-            raise ValueError(f"{step_model._name}.{field.name}")
+            path = f"{step_model._name}.{field.name}"
+            raise ValueError(model.env._("The field %s can't be searched.", path))
 
 
 def _check_references(model, domain):
@@ -106,7 +133,7 @@ def _check_references(model, domain):
         if len(comodel.browse(numbers).exists()) < len(set(numbers)):
             raise ValueError(
                 model.env._(
-                    "it names a record under “%s” that was deleted. Edit the filter.",
+                    "The filter refers to a deleted record in “%s”. Edit the filter.",
                     field._description_string(model.env),
                 )
             )

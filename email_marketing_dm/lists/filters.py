@@ -22,6 +22,7 @@ DEPTH_MAX = 40
 TERMS_MAX = 500
 INTEGER_MAX = 2**63 - 1
 FORMAT_MAX = 100
+DETAIL_MAX = 80
 
 _DATES = (datetime.date, datetime.datetime)
 _SPANS = (datetime.timedelta, relativedelta)
@@ -44,6 +45,20 @@ _METHODS: dict[str, tuple[type[Value], ...]] = {
 }
 
 
+class FilterError(ValueError):
+    """A text is no filter, or a filter that is not read.
+
+    :ivar code: "too_long", "too_many" (conditions), "too_deep", "not_list", "not_allowed" (an
+        expression) or "bad_value"
+    :ivar detail: the part of the text, or what Python says about it; may be empty
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail[:DETAIL_MAX]
+
+
 def parse_filter(
     text: str | None, uid: int = 0, now: datetime.datetime | None = None, tz: str = "UTC"
 ) -> list[Value]:
@@ -54,22 +69,24 @@ def parse_filter(
     :param now: the present moment (naive UTC); by default the system's
     :param tz: name of the zone whose calendar decides the date of ``context_today()``
     :return: lists, tuples and values, in the shape of an Odoo domain
-    :raise ValueError: with the reason, if the text is anything else
+    :raise FilterError: if the text is anything else
     """
     text = (text or "").strip() or "[]"
     if len(text) > TEXT_MAX:
-        raise ValueError(f"the filter has more than {TEXT_MAX:,} characters")
+        raise FilterError("too_long")
     try:
         node = ast.parse(text, mode="eval").body
     except (SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f"it is not a list of conditions: {text[:80]}") from error
+        raise FilterError("not_list", text) from error
     now = now or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     try:
         found = _Reader(uid, now, tz).value_of(node)
-    except (TypeError, OverflowError) as error:
-        raise ValueError(str(error)) from error
+    except FilterError:
+        raise
+    except (TypeError, OverflowError, ValueError) as error:  # a date that does not exist
+        raise FilterError("bad_value", str(error)) from error
     if not isinstance(found, list):
-        raise ValueError(f"it is not a list of conditions: {text[:80]}")
+        raise FilterError("not_list", text)
     _check_terms(found)
     return found
 
@@ -77,7 +94,7 @@ def parse_filter(
 def _check_terms(found: list[Value] | tuple[Value, ...]) -> None:
     """Refuse a domain, or one nested in it, with too many terms."""
     if len(found) > TERMS_MAX:
-        raise ValueError(f"the filter has more than {TERMS_MAX} conditions")
+        raise FilterError("too_many")
     for term in found:
         # (field, "any", domain)
         if isinstance(term, (list, tuple)) and len(term) == 3 and str(term[1]).endswith("any"):
@@ -95,10 +112,10 @@ class _Reader:
     def value_of(self, node: ast.expr, depth: int = 0) -> Value:
         """Return the value of a node.
 
-        :raise ValueError: for a node that a filter can't contain
+        :raise FilterError: for a node that a filter can't contain
         """
         if depth > DEPTH_MAX:
-            raise ValueError("the filter is nested too deeply")
+            raise FilterError("too_deep")
         match node:
             case ast.Constant(value=None | bool() | str() | float() as value):
                 return value
@@ -123,17 +140,17 @@ class _Reader:
                     {word.arg or "": self.value_of(word.value, depth + 1) for word in keywords},
                     depth + 1,
                 )
-        raise ValueError(f"it can't contain {ast.unparse(node)[:80]}")
+        raise FilterError("not_allowed", ast.unparse(node))
 
     def _read_signed(self, sign: ast.unaryop, value: Value) -> Value:
         if isinstance(value, bool) or not isinstance(value, (int, float, *_SPANS)):
-            raise ValueError(f"{value!r} is not a number")
+            raise FilterError("bad_value", repr(value))
         return -value if isinstance(sign, ast.USub) else value
 
     def _add(self, sign: ast.operator, left: Value, right: Value) -> Value:
         """Return a date moved by a span of time, or the sum of two spans; refuse other operands."""
         if not isinstance(right, _SPANS) or not isinstance(left, (*_DATES, *_SPANS)):
-            raise ValueError("only dates and spans of time can be added")
+            raise FilterError("bad_value", f"{left!r}, {right!r}")
         move: Callable[[Value, Value], Value]
         move = operator.add if isinstance(sign, ast.Add) else operator.sub
         return move(left, right)
@@ -157,7 +174,7 @@ class _Reader:
         if isinstance(function, ast.Attribute) and function.attr in _METHODS and words_ok:
             value = self.value_of(function.value, depth)
             return self._call_method(value, function.attr, args, words)
-        raise ValueError(f"it can't contain {ast.unparse(function)[:80]}()")
+        raise FilterError("not_allowed", f"{ast.unparse(function)}()")
 
     def _call_datetime(self, rest: str, args: list[Value], words: dict[str, Value]) -> Value:
         """Return the value of ``datetime.<rest>(...)``, or None if a filter can't contain it."""
@@ -175,13 +192,13 @@ class _Reader:
         self, value: Value, name: str, args: list[Value], words: dict[str, Value]
     ) -> Value:
         if not isinstance(value, _METHODS[name]):
-            raise ValueError(f"{value!r} has no {name}()")
+            raise FilterError("not_allowed", f"{name}()")
         if name == "strftime" and len(args) == 1 and not words:
             return self._format(value, args[0])
         if name == "replace" and not args:
             return value.replace(**words)
         if args or words:
-            raise ValueError(f"{name}() takes nothing")
+            raise FilterError("not_allowed", f"{name}()")
         if name == "to_utc":
             local = value.replace(tzinfo=get_zone(self._tz))
             return local.astimezone(datetime.timezone.utc).replace(tzinfo=None)
@@ -189,7 +206,7 @@ class _Reader:
 
     def _format(self, value: datetime.date, pattern: Value) -> str:
         if not isinstance(pattern, str) or len(pattern) > FORMAT_MAX:
-            raise ValueError("strftime() takes the short text of a format")
+            raise FilterError("bad_value", repr(pattern))
         return value.strftime(pattern)
 
 

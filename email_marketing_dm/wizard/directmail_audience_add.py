@@ -14,7 +14,7 @@ class DirectmailAudienceAdd(models.TransientModel):
     _inherit = ["directmail.links"]
 
     table_id = fields.Many2one(
-        "directmail.data.table", required=True, readonly=True, ondelete="cascade"
+        "directmail.data.table", "Data table", required=True, readonly=True, ondelete="cascade"
     )
     target = fields.Selection(
         [("existing", "One of my audiences"), ("new", "A new audience")],
@@ -29,15 +29,16 @@ class DirectmailAudienceAdd(models.TransientModel):
     name = fields.Char()
     whom = fields.Selection(
         [
-            ("selected", "Those I selected"),
-            ("matching", "All that match the list's filters at this moment"),
-            ("always", "Whoever matches the list's filters, now and at each refresh"),
+            ("selected", "The selected records"),
+            ("matching", "All records that match the filters now"),
+            ("always", "All records that match the filters, updated at each refresh"),
         ],
+        "Records to add",
         required=True,
         default="selected",
     )
-    selected_count = fields.Integer("Selected", compute="_compute_counts")
-    matching_count = fields.Integer("Matching", compute="_compute_counts")
+    selected_count = fields.Integer("Selected records", compute="_compute_counts")
+    matching_count = fields.Integer("Matching records", compute="_compute_counts")
 
     @api.model
     def default_get(self, fields):
@@ -49,8 +50,8 @@ class DirectmailAudienceAdd(models.TransientModel):
         if not tables:
             raise UserError(
                 self.env._(
-                    "No data table says who the people behind these records are. Ask an"
-                    " administrator to add one under Configuration › Data tables."
+                    "There is no data table for these records. Ask an administrator to add one"
+                    " under Configuration › Data tables."
                 )
             )
         # Of several data tables, the one with the shortest domain: it excludes the least.
@@ -96,11 +97,11 @@ class DirectmailAudienceAdd(models.TransientModel):
     def _get_audience(self):
         if self.target == "existing":
             if not self.audience_id:
-                raise UserError(self.env._("Choose the audience to add to."))
+                raise UserError(self.env._("Choose an audience."))
             self.audience_id.check_access("write")
             return self.audience_id
         if not (self.name or "").strip():
-            raise UserError(self.env._("Give the new audience a name."))
+            raise UserError(self.env._("Enter a name for the new audience."))
         return self.env["directmail.audience"].create({"name": self.name})
 
     def _make_line(self, **vals):
@@ -134,6 +135,6 @@ class DirectmailAudienceAdd(models.TransientModel):
         # query with the user's rights.
         added = line.env["directmail.audience.pick"].sudo()._add(line.sudo(), picked)
         if not added and not line.pick_count:
-            raise UserError(self.env._("Nothing is selected. Tick some records first."))
+            raise UserError(self.env._("No records are selected. Select some records first."))
         if added:
             audience._wait_for_owner()

@@ -67,7 +67,7 @@ class DirectmailAudience(models.Model):
         domain=[("parent_id", "=", False)],
         copy=True,
     )
-    kinds = fields.Char("Made from", compute="_compute_kinds", store=True)
+    kinds = fields.Char("Sources", compute="_compute_kinds", store=True)
     member_ids = fields.One2many("directmail.audience.member", "audience_id", "Members")
     people_count = fields.Integer("People", readonly=True, copy=False)
     usable_count = fields.Integer(
@@ -80,7 +80,7 @@ class DirectmailAudience(models.Model):
     left_count = fields.Integer("Left", readonly=True, copy=False)
     size_ids = fields.One2many("directmail.audience.size", "audience_id", "Sizes over time")
     refreshed_at = fields.Datetime("Last refreshed", readonly=True, copy=False)
-    refresh_error = fields.Text("Why the last refresh failed", readonly=True, copy=False)
+    refresh_error = fields.Text("Refresh error", readonly=True, copy=False)
     is_mine = fields.Boolean(compute="_compute_is_mine")
 
     @api.depends("user_id")

@@ -21,7 +21,7 @@ class DirectmailAudienceFolder(models.Model):
     name = fields.Char(required=True)
     parent_id = fields.Many2one(
         "directmail.audience.folder",
-        "In the folder",
+        "Parent folder",
         index=True,
         ondelete="restrict",
         check_company=True,

@@ -1,45 +1,73 @@
+from datetime import date, datetime
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, LazyTranslate
+from odoo.tools import (
+    SQL,
+    LazyTranslate,
+    format_date,
+    format_datetime,
+    format_list,
+    formatLang,
+)
 
 from ...engine.paths import conditions, read_filter, steps
 from ..odoo.res_partner import GROUPS
 
 OPERATORS = [("or", "or"), ("and", "and also"), ("except", "except")]
 RESULTS = [
-    ("delivered", "it was delivered to"),
-    ("failed", "it failed for"),
-    ("invalid", "their address was invalid"),
-    ("spam", "it was taken for spam"),
-    ("opened", "they opened it"),
-    ("clicked", "they clicked in it"),
-    ("not_opened", "they did not open it"),
-    ("not_clicked", "they did not click in it"),
-    ("converted", "they did what counts as success"),
+    ("delivered", "Delivered"),
+    ("failed", "Failed"),
+    ("invalid", "Invalid address"),
+    ("spam", "Spam"),
+    ("opened", "Opened"),
+    ("clicked", "Clicked"),
+    ("not_opened", "Not opened"),
+    ("not_clicked", "Not clicked"),
+    ("converted", "Converted"),
 ]
 DEPTH_MAX = 5
 _lt = LazyTranslate(__name__)
 NAMES_MAX = 3
+#: {operator of a filter: the condition in words}
 COMPARISONS = {
-    "=": _lt("is"),
-    "!=": _lt("is not"),
-    "in": _lt("is"),
-    "not in": _lt("is not"),
-    "ilike": _lt("contains"),
-    "like": _lt("contains"),
-    "not ilike": _lt("does not contain"),
-    "not like": _lt("does not contain"),
-    "=ilike": _lt("looks like"),
-    "=like": _lt("looks like"),
-    ">": _lt("is above"),
-    ">=": _lt("is at least"),
-    "<": _lt("is below"),
-    "<=": _lt("is at most"),
-    "child_of": _lt("is in"),
-    "parent_of": _lt("is above"),
-    "any": _lt("has"),
-    "not any": _lt("has no"),
+    "=": _lt("%(field)s is %(value)s"),
+    "!=": _lt("%(field)s is not %(value)s"),
+    "in": _lt("%(field)s is %(value)s"),
+    "not in": _lt("%(field)s is not %(value)s"),
+    "ilike": _lt("%(field)s contains %(value)s"),
+    "like": _lt("%(field)s contains %(value)s"),
+    "not ilike": _lt("%(field)s does not contain %(value)s"),
+    "not like": _lt("%(field)s does not contain %(value)s"),
+    "=ilike": _lt("%(field)s matches %(value)s"),
+    "=like": _lt("%(field)s matches %(value)s"),
+    ">": _lt("%(field)s is greater than %(value)s"),
+    ">=": _lt("%(field)s is at least %(value)s"),
+    "<": _lt("%(field)s is less than %(value)s"),
+    "<=": _lt("%(field)s is at most %(value)s"),
+    "child_of": _lt("%(field)s is within %(value)s"),
+    "parent_of": _lt("%(field)s is a parent of %(value)s"),
+    "any": _lt("%(field)s has %(value)s"),
+    "not any": _lt("%(field)s has no %(value)s"),
+}
+#: {operator of a line: how the line is combined with the lines above, in words}
+COMBINATIONS = {
+    "or": _lt("%(first)s or %(second)s"),
+    "and": _lt("%(first)s and also %(second)s"),
+    "except": _lt("%(first)s except %(second)s"),
+}
+#: {result of an email task: the people with this result, in words}
+RESULT_SENTENCES = {
+    "delivered": _lt("Received %(task)s"),
+    "failed": _lt("Delivery of %(task)s failed"),
+    "invalid": _lt("Address invalid in %(task)s"),
+    "spam": _lt("%(task)s treated as spam"),
+    "opened": _lt("Opened %(task)s"),
+    "clicked": _lt("Clicked in %(task)s"),
+    "not_opened": _lt("Did not open %(task)s"),
+    "not_clicked": _lt("Did not click in %(task)s"),
+    "converted": _lt("Converted after %(task)s"),
 }
 
 
@@ -70,7 +98,7 @@ class DirectmailAudienceLine(models.Model):
     company_id = fields.Many2one(related="audience_id.company_id")
     sequence = fields.Integer(default=10)
     parent_id = fields.Many2one(
-        "directmail.audience.line", "In the group", index=True, ondelete="cascade"
+        "directmail.audience.line", "Parent group", index=True, ondelete="cascade"
     )
     child_ids = fields.One2many(
         "directmail.audience.line", "parent_id", "Lines of the group", copy=True
@@ -79,18 +107,19 @@ class DirectmailAudienceLine(models.Model):
         OPERATORS,
         required=True,
         default="and",
-        help="or: adds people. and also: keeps only people who are in this line too."
-        " except: takes people out. The first line is where it starts.",
+        help="How the line is combined with the lines above: “or” adds people, “and also” keeps"
+        " only people who are also in this line, “except” removes people. The audience starts with"
+        " the people of the first line.",
     )
     kind = fields.Selection(
         [
             ("table", "Data table"),
-            ("list", "Chosen one by one"),
+            ("list", "Selected records"),
             ("audience", "Another audience"),
-            ("task", "What came of an email task"),
+            ("task", "Results of an email task"),
             ("group", "Group of lines"),
         ],
-        "Who",
+        "People from",
         required=True,
         default="table",
     )
@@ -106,15 +135,25 @@ class DirectmailAudienceLine(models.Model):
     model_name = fields.Char(related="table_id.model_name")
     has_date = fields.Boolean(compute="_compute_has_facts")
     has_amount = fields.Boolean(compute="_compute_has_facts")
-    domain = fields.Char("That match", default="[]")
-    min_count = fields.Integer("At least", default=1, help="So many records that match.")
-    min_amount = fields.Float(
-        "Worth together at least", help="In the company's currency. 0: whatever the amount."
+    domain = fields.Char("Filter", default="[]")
+    min_count = fields.Integer(
+        "Minimum number of records",
+        default=1,
+        help="How many matching records a person needs at least. Increase it to find people with"
+        " several records, such as repeat customers.",
     )
-    within_days = fields.Integer("Within the last", help="Days, today included. 0: ever.")
+    min_amount = fields.Float(
+        "Minimum total amount",
+        help="The minimum sum of the amounts of a person's matching records, in the company's"
+        " currency. 0: any amount.",
+    )
+    within_days = fields.Integer(
+        "Period (days)",
+        help="Only records dated within this many days count, including today. 0: any date.",
+    )
     source_id = fields.Many2one(
         "directmail.audience",
-        "Its people",
+        "Source audience",
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
@@ -126,21 +165,21 @@ class DirectmailAudienceLine(models.Model):
         ondelete="restrict",
         check_company=True,
     )
-    task_result = fields.Selection(RESULTS, "What came of it", default="delivered")
+    task_result = fields.Selection(RESULTS, "Result", default="delivered")
     link_id = fields.Many2one(
         "directmail.link",
-        "On which link",
+        "Clicked link",
         domain="[('task_id', '=', task_id)]",
         index="btree_not_null",
         ondelete="restrict",
-        help="Empty: on any link.",
+        help="Leave empty to include clicks on any link.",
     )
-    pick_ids = fields.One2many("directmail.audience.pick", "line_id", "Chosen records")
-    pick_count = fields.Integer("Chosen", compute="_compute_pick_count")
+    pick_ids = fields.One2many("directmail.audience.pick", "line_id", "Selected records")
+    pick_count = fields.Integer("Number of selected records", compute="_compute_pick_count")
     sentence = fields.Char("People", compute="_compute_sentence", recursive=True)
     # Placeholders: the form shows what `directmail.audience.count_line` returns in their place.
-    people = fields.Integer("People in it", compute="_compute_people")
-    people_so_far = fields.Integer("So far", compute="_compute_people")
+    people = fields.Integer("In this line", compute="_compute_people")
+    people_so_far = fields.Integer("Total so far", compute="_compute_people")
 
     @api.model
     def _default_table_id(self):
@@ -183,20 +222,28 @@ class DirectmailAudienceLine(models.Model):
             if line._has_cycle():
                 raise ValidationError(self.env._("A group can't be inside itself."))
             if line.parent_id and line.parent_id.audience_id != line.audience_id:
-                raise ValidationError(self.env._("A group and its lines are of one audience."))
+                raise ValidationError(
+                    self.env._("A group and its lines must belong to the same audience.")
+                )
             depth, parent = 0, line.parent_id
             while parent:
                 depth, parent = depth + 1, parent.parent_id
             if depth > DEPTH_MAX:
                 raise ValidationError(
-                    self.env._("Groups can be at most %s deep. Use another audience.", DEPTH_MAX)
+                    self.env._(
+                        "Groups can be nested at most %s levels deep. Move the inner lines to"
+                        " another audience, and use that audience in a line.",
+                        DEPTH_MAX,
+                    )
                 )
 
     @api.constrains("min_count", "within_days")
     def _check_numbers(self):
         for line in self:
             if line.min_count < 0 or line.within_days < 0:
-                raise ValidationError(self.env._("A count can't be negative."))
+                raise ValidationError(
+                    self.env._("The minimum number of records and the period can't be negative.")
+                )
 
     @api.constrains(lambda self: self._get_checked_fields())
     def _check_rule(self):
@@ -209,8 +256,8 @@ class DirectmailAudienceLine(models.Model):
             if line.source_id and line.source_id._refers_to(line.audience_id):
                 raise ValidationError(
                     self.env._(
-                        "%(other)s is made of %(audience)s, directly or through others. An"
-                        " audience can't be made of itself.",
+                        "%(other)s uses %(audience)s, directly or through other audiences. An"
+                        " audience can't use itself.",
                         other=line.source_id.name,
                         audience=line.audience_id.name,
                     )
@@ -316,7 +363,7 @@ class DirectmailAudienceLine(models.Model):
         except ValueError as error:
             raise ValidationError(
                 self.env._(
-                    "The filter of a line on %(table)s can't be used: %(reason)s",
+                    "The filter of a line on %(table)s can't be used. %(reason)s",
                     table=table.name,
                     reason=error,
                 )
@@ -334,8 +381,9 @@ class DirectmailAudienceLine(models.Model):
                 if groups and not self.env[groups]._get_shown(self.company_id).computed_at:
                     raise ValidationError(
                         self.env._(
-                            "The filter of a line asks for “%s”, and no model of the company that"
-                            " says so has been computed. Compute one, or edit the filter.",
+                            "The filter of a line uses “%s”, but the RFM or AIPL model of the"
+                            " company has not been computed. Compute the model, or edit the"
+                            " filter.",
                             field._description_string(self.env),
                         )
                     )
@@ -361,7 +409,7 @@ class DirectmailAudienceLine(models.Model):
     def _describe_table(self):
         table = self.table_id.sudo()
         if not table:
-            return self.env._("A data table that was removed")
+            return self.env._("Deleted data table")
         words = [table.with_env(self.env).sudo().name]
         described = self._describe_domain()
         if described:
@@ -369,45 +417,49 @@ class DirectmailAudienceLine(models.Model):
         if self.min_count > 1:
             words.append(self.env._("at least %s times", self.min_count))
         if self.min_amount:
-            words.append(self.env._("worth at least %s together", f"{self.min_amount:,.2f}"))
-        if self.within_days:
+            amount = formatLang(
+                self.env, self.min_amount, currency_obj=self.company_id.sudo().currency_id
+            )
+            words.append(self.env._("at least %s in total", amount))
+        if self.within_days == 1:
+            words.append(self.env._("today"))
+        elif self.within_days:
             words.append(self.env._("within the last %s days", self.within_days))
         return ", ".join(words)
 
     def _describe_list(self):
         return self.env._(
-            "%(count)s chosen from %(table)s",
-            count=f"{self.pick_count:,}",
+            "Selected from %(table)s: %(count)s",
+            count=formatLang(self.env, self.pick_count, digits=0),
             table=self.table_id.sudo().name or "",
         )
 
     def _describe_audience(self):
         source = self.source_id
         if not source:
-            return self.env._("An audience that was removed")
+            return self.env._("Deleted audience")
         if not source.has_access("read"):
-            return self.env._("A private audience of somebody else")
+            return self.env._("Private audience of another user")
         return self.env._("People in the audience %s", source.display_name)
 
     def _describe_task(self):
         task = self.task_id
         if not task:
-            return self.env._("An email task that was removed")
+            return self.env._("Deleted email task")
         if not task.has_access("read"):
-            return self.env._("An email task of somebody else")
-        results = dict(self._fields["task_result"]._description_selection(self.env))
-        return self.env._(
-            "Got %(task)s: %(result)s", task=task.name, result=results.get(self.task_result, "")
-        )
+            return self.env._("Email task of another user")
+        if not self.task_result:
+            return task.name
+        words = self.env._(RESULT_SENTENCES[self.task_result])
+        return words % {"task": task.name}
 
     def _describe_group(self):
-        operators = dict(self._fields["operator"]._description_selection(self.env))
-        words = []
-        for number, child in enumerate(self.child_ids.sorted("sequence")):
-            if number:
-                words.append(operators.get(child.operator, ""))
-            words.append(child.sentence or "")
-        return f"({' '.join(words)})"
+        first, *others = self.child_ids.sorted("sequence") or [self.browse()]
+        words = first.sentence or ""
+        for child in others:
+            combination = self.env._(COMBINATIONS[child.operator])
+            words = combination % {"first": words, "second": child.sentence or ""}
+        return f"({words})"
 
     def _describe_domain(self):
         """Return the filter in words, or "" if it has no conditions."""
@@ -430,7 +482,7 @@ class DirectmailAudienceLine(models.Model):
             else:
                 stack.append(self._describe_condition(*token))
         # Terms without an operator between them are combined by "and", as in Odoo's domains.
-        return self.env._(" and ").join(filter(None, reversed(stack)))
+        return format_list(self.env, filter(None, reversed(stack)))
 
     def _describe_condition(self, path, operator, value):
         model = self.table_id._get_model(self.env)
@@ -443,23 +495,20 @@ class DirectmailAudienceLine(models.Model):
             if operator in ("=", "in"):
                 return self.env._("%s is not set", label)
             return self.env._("%s is set", label)
-        comparison = COMPARISONS.get(operator)
-        return " ".join(
-            (label, self.env._(comparison) if comparison else operator,
-             self._describe_value(field, value))
-        )  # fmt: skip
+        described = self._describe_value(field, value)
+        if operator not in COMPARISONS:
+            return f"{label} {operator} {described}"
+        words = self.env._(COMPARISONS[operator])
+        return words % {"field": label, "value": described}
 
     def _describe_value(self, field, value):
         if field.type == "boolean":
             return self.env._("yes") if value not in (False, [False]) else self.env._("no")
         values = list(value) if isinstance(value, (list, tuple, set, Domain)) else [value]
         names = [self._describe_one(field, one) for one in values[:NAMES_MAX]]
-        text = self.env._(" or ").join(names)
         if len(values) > NAMES_MAX:
-            text = self.env._(
-                "%(names)s or %(more)s more", names=text, more=len(values) - NAMES_MAX
-            )
-        return text
+            names.append(self.env._("%s more", len(values) - NAMES_MAX))
+        return format_list(self.env, names, "or")
 
     def _describe_one(self, field, value):
         if field.type == "selection":
@@ -470,4 +519,8 @@ class DirectmailAudienceLine(models.Model):
                 return record.display_name
         if isinstance(value, str):
             return f"“{value}”"
+        if isinstance(value, datetime):
+            return format_datetime(self.env, value)
+        if isinstance(value, date):
+            return format_date(self.env, value)
         return str(value)

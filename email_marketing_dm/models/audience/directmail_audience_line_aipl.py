@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import format_list
 
 
 class DirectmailAudienceLine(models.Model):
@@ -42,9 +43,9 @@ class DirectmailAudienceLine(models.Model):
     def _describe_aipl(self):
         model = self.aipl_model_id
         if not model:
-            return self.env._("An AIPL model that was removed")
+            return self.env._("Deleted AIPL model")
         return self.env._(
             "In %(model)s: %(groups)s",
             model=model.sudo().display_name,
-            groups=self.env._(" or ").join(self.aipl_segment_ids.sudo().mapped("display_name")),
+            groups=format_list(self.env, self.aipl_segment_ids.sudo().mapped("display_name"), "or"),
         )

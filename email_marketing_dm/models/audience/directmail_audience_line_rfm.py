@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import format_list
 
 
 class DirectmailAudienceLine(models.Model):
@@ -19,7 +20,7 @@ class DirectmailAudienceLine(models.Model):
         check_company=True,
     )
     rfm_by = fields.Selection(
-        [("type", "Customer type"), ("score", "Scores")], "By", default="type"
+        [("type", "Customer type"), ("score", "Scores")], "Select by", default="type"
     )
     rfm_segment_ids = fields.Many2many(
         "directmail.rfm.segment",
@@ -31,7 +32,7 @@ class DirectmailAudienceLine(models.Model):
         "directmail.rfm.score",
         "directmail_audience_line_rfm_score",
         string="Scores",
-        help="Having one of them is enough.",
+        help="Customers with at least one of these scores are selected.",
     )
 
     @api.model
@@ -66,10 +67,10 @@ class DirectmailAudienceLine(models.Model):
     def _describe_rfm(self):
         model = self.rfm_model_id
         if not model:
-            return self.env._("An RFM model that was removed")
+            return self.env._("Deleted RFM model")
         chosen = self.rfm_score_ids if self.rfm_by == "score" else self.rfm_segment_ids
         return self.env._(
             "In %(model)s: %(groups)s",
             model=model.sudo().display_name,
-            groups=self.env._(" or ").join(chosen.sudo().mapped("display_name")),
+            groups=format_list(self.env, chosen.sudo().mapped("display_name"), "or"),
         )

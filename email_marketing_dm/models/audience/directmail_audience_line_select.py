@@ -134,7 +134,10 @@ class DirectmailAudienceLine(models.Model):
     def _select_list(self, env):
         if not self.table_id:
             raise UserError(
-                env._("The data table of a line was removed, and with it whom it listed.")
+                env._(
+                    "The data table of a line was removed, so its selected records are no longer"
+                    " known. Remove the line."
+                )
             )
         picked = SQL(
             "SELECT res_id FROM directmail_audience_pick WHERE line_id = %s", self._origin.id or 0
@@ -156,8 +159,8 @@ class DirectmailAudienceLine(models.Model):
         if not source.has_access("read"):
             raise AccessError(
                 env._(
-                    "The audience of a line is private to somebody else. Choose another, or remove"
-                    " the line."
+                    "The audience of a line is private and belongs to another user. Choose another"
+                    " audience, or remove the line."
                 )
             )
         return self._select_readable(
@@ -177,12 +180,17 @@ class DirectmailAudienceLine(models.Model):
                 env._("The email task of a line was removed. Choose another, or remove the line.")
             )
         if not task.has_access("read"):
-            raise AccessError(env._("The email task of a line is somebody else's."))
+            raise AccessError(
+                env._(
+                    "The email task of a line belongs to another user. Choose another email task,"
+                    " or remove the line."
+                )
+            )
         if task.sudo().details_removed_at:
             raise UserError(
                 env._(
-                    "Who got the email task %s is no longer on record. Choose another, or remove"
-                    " the line.",
+                    "The recipients of the email task %s are no longer stored. Choose another email"
+                    " task, or remove the line.",
                     task.name,
                 )
             )
@@ -257,7 +265,13 @@ class DirectmailAudienceLine(models.Model):
     def _check_amount(self, env):
         table = self.table_id.sudo()
         if not table.amount_field:
-            raise UserError(env._("The data table %s has no amount.", table.name))
+            raise UserError(
+                env._(
+                    "The data table %s has no amount. Set the minimum total amount to 0, or choose"
+                    " another data table.",
+                    table.name,
+                )
+            )
         table.with_env(env)._check_open("amount_field")
 
     def _get_period(self, env):
@@ -270,7 +284,13 @@ class DirectmailAudienceLine(models.Model):
         """
         table = self.table_id.sudo()
         if not table.date_field:
-            raise UserError(env._("The data table %s has no date.", table.name))
+            raise UserError(
+                env._(
+                    "The data table %s has no date. Set the period to 0, or choose another data"
+                    " table.",
+                    table.name,
+                )
+            )
         today = Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
         begin = today.begin(self.within_days, table._has_mere_dates())
         return Domain(table.date_field, ">=", begin)
@@ -300,8 +320,8 @@ class DirectmailAudienceLine(models.Model):
         ):
             raise UserError(
                 people.env._(
-                    "%s has addresses that a colleague uploaded, so a line can't leave out its"
-                    " people. Choose the audience under Except of the email task instead.",
+                    "%s contains addresses that a colleague uploaded, so a line can't exclude its"
+                    " people. Choose the audience under Except on the email task instead.",
                     source.display_name,
                 )
             )

@@ -25,13 +25,18 @@ class DirectmailAudienceLine(models.Model):
     def _select_upload(self, env):
         upload = self.upload_id.with_env(env)
         if not upload:
-            raise UserError(env._("Choose the uploaded list of a line, or remove the line."))
+            raise UserError(env._("A line has no uploaded list. Choose one, or remove the line."))
         if not upload.has_access("read"):
-            raise AccessError(env._("The uploaded list of a line is somebody else's."))
+            raise AccessError(
+                env._(
+                    "The uploaded list of a line belongs to another user. Choose another list, or"
+                    " remove the line."
+                )
+            )
         if upload.state != "done":
             raise UserError(
                 env._(
-                    "The uploaded list %s has not been matched. Open it, and press Match.",
+                    "The uploaded list %s has not been matched. Open the list and press Match.",
                     upload.name,
                 )
             )
@@ -50,5 +55,5 @@ class DirectmailAudienceLine(models.Model):
         if not upload:
             return self._get_kind_label()
         if not upload.has_access("read"):
-            return self.env._("An uploaded list of somebody else")
+            return self.env._("Uploaded list of another user")
         return self.env._("People in the uploaded list %s", upload.name)

@@ -17,7 +17,7 @@ class DirectmailAudienceMember(models.Model):
         "directmail.audience", required=True, readonly=True, ondelete="cascade"
     )
     partner_id = fields.Many2one(index=True, ondelete="cascade")
-    entered_at = fields.Datetime("In since", readonly=True)
+    entered_at = fields.Datetime("Member since", readonly=True)
     shown_email = fields.Char("Email", compute="_compute_shown_email", compute_sudo=True)
     lang = fields.Selection(related="partner_id.lang")
     country_id = fields.Many2one(related="partner_id.country_id")

@@ -9,7 +9,7 @@ class DirectmailAudiencePick(models.Model):
     """
 
     _name = "directmail.audience.pick"
-    _description = "Chosen Record"
+    _description = "Selected Record"
     _log_access = False
 
     line_id = fields.Many2one(

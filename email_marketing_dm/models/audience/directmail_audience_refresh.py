@@ -8,7 +8,7 @@ from psycopg2.errors import QueryCanceled
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
-from odoo.tools import SQL
+from odoo.tools import SQL, format_list
 
 from ...clock.daily import local_day, next_daily
 from ...engine.audience import select_people, visible_contacts
@@ -45,7 +45,7 @@ class DirectmailAudience(models.Model):
 
     refresh_every = fields.Selection(
         [
-            ("manual", "When I press Refresh"),
+            ("manual", "Manually"),
             ("daily", "Every day"),
             ("weekly", "Every week"),
             ("monthly", "Every month"),
@@ -53,22 +53,25 @@ class DirectmailAudience(models.Model):
         "Refresh",
         required=True,
         default="manual",
-        help="An email task refreshes its audiences before it starts in any case.",
+        help="How often the audience is refreshed automatically. Email tasks also refresh their"
+        " audiences before they start.",
     )
-    refresh_hour = fields.Float("At", default=3.0, help="In the owner's time zone.")
-    refresh_weekday = fields.Selection(WEEKDAYS, "On", default="0")
+    refresh_hour = fields.Float("Time of day", default=3.0, help="In the owner's time zone.")
+    refresh_weekday = fields.Selection(WEEKDAYS, "Weekday", default="0")
     refresh_day = fields.Integer(
-        "Day of the month", default=1, help="1 to 31. A shorter month takes its last day."
+        "Day of the month",
+        default=1,
+        help="1 to 31. In shorter months, the audience is refreshed on the last day.",
     )
     next_refresh_at = fields.Datetime(
         "Next refresh", compute="_compute_next_refresh_at", store=True, index="btree_not_null"
     )
     is_changed = fields.Boolean("Changed since the refresh", compute="_compute_is_changed")
     _hour_of_day = models.Constraint(
-        "CHECK(refresh_hour >= 0 AND refresh_hour < 24)", "The hour is between 0:00 and 23:59."
+        "CHECK(refresh_hour >= 0 AND refresh_hour < 24)", "Enter a time between 0:00 and 23:59."
     )
     _day_of_month = models.Constraint(
-        "CHECK(refresh_day BETWEEN 1 AND 31)", "The day of the month is between 1 and 31."
+        "CHECK(refresh_day BETWEEN 1 AND 31)", "Enter a day of the month between 1 and 31."
     )
 
     @api.depends(
@@ -138,7 +141,7 @@ class DirectmailAudience(models.Model):
                 _logger.exception("Audience %s can't be refreshed", audience.id)
                 self.env.cr.rollback()
                 audience.refresh_error = self.env._(
-                    "Something unforeseen went wrong. The server's log says what."
+                    "An unexpected error occurred. Ask an administrator to check the server log."
                 )
             if not self.env["ir.cron"]._commit_progress(1):
                 break
@@ -194,8 +197,8 @@ class DirectmailAudience(models.Model):
         for busy in audiences - locked:
             raise BusyError(
                 self.env._(
-                    "The audience %s is being refreshed or changed by somebody at this moment. Try"
-                    " again in a minute.",
+                    "The audience %s is being refreshed or changed at the moment. Try again in a"
+                    " minute.",
                     busy.name,
                 )
             )
@@ -251,7 +254,7 @@ class DirectmailAudience(models.Model):
         except psycopg2.Error as error:
             _logger.exception("Audience %s can't be refreshed", self.id)
             self.refresh_error = self.env._(
-                "The database could not work it out: %s", str(error).partition("\n")[0]
+                "The database reported an error: %s", str(error).partition("\n")[0]
             )
             return
         except (UserError, ValueError) as error:
@@ -294,22 +297,20 @@ class DirectmailAudience(models.Model):
             exclude nobody.
         """
         if not self.line_ids:
-            raise UserError(
-                self.env._("The audience has no lines. Add one that says who is in it.")
-            )
+            raise UserError(self.env._("The audience has no lines. Add at least one line."))
         self._check_models()
         sources = self._get_sources()
         if sources and sources._refers_to(self):
             raise UserError(
                 self.env._(
-                    "The audience is made of itself, by way of %s. Take that line out.",
-                    ", ".join(sources.mapped("name")),
+                    "The audience uses itself through %s. Remove that line.",
+                    format_list(self.env, sources.mapped("name")),
                 )
             )
         for source in self._get_own_sources().filtered("refresh_error"):
             raise UserError(
                 self.env._(
-                    "The audience %(other)s, which this one is made of, can't be refreshed:"
+                    "The audience %(other)s, which this audience uses, can't be refreshed."
                     " %(reason)s",
                     other=source.name,
                     reason=source.refresh_error,
@@ -318,8 +319,8 @@ class DirectmailAudience(models.Model):
         for source in sources.filtered(lambda source: not source.refreshed_at):
             raise UserError(
                 self.env._(
-                    "The audience %(other)s, which this one is made of, has never been refreshed."
-                    " Ask %(owner)s, who owns it, to refresh it.",
+                    "The audience %(other)s, which this audience uses, has never been refreshed."
+                    " Ask its owner, %(owner)s, to refresh it.",
                     other=source.name,
                     owner=source.sudo().user_id.name,
                 )
@@ -335,7 +336,8 @@ class DirectmailAudience(models.Model):
             if not model.computed_at:
                 raise UserError(
                     self.env._(
-                        "%s has never been computed. Open it, and press Compute now.", model.name
+                        "%s has never been computed. Open the model and press Compute now.",
+                        model.name,
                     )
                 )
 
@@ -425,8 +427,9 @@ class DirectmailAudience(models.Model):
                 if changes.get("line_ids"):
                     raise UserError(
                         self.env._(
-                            "Lines that are not saved are counted for the owner only, because their"
-                            " rights count. Save, and ask %s to take over.",
+                            "Unsaved lines can only be counted for the owner, %s, because people"
+                            " are chosen with the owner's rights. Save the audience and ask the"
+                            " owner to take over.",
                             audience.user_id.name,
                         )
                     )

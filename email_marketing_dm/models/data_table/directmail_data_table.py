@@ -1,11 +1,21 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import LazyTranslate
 
 from ...engine.installed import get_model
 from ...engine.paths import read_filter, steps
 from ...engine.technical import check_told, get_technical_domain
 
+_lt = LazyTranslate(__name__)
+TEXTS = ("char",)
+DATES = ("date", "datetime")
 NUMBERS = ("integer", "float", "monetary")
+#: {types of fields that a path may end in: what to tell the user if it ends in another one}
+REFUSALS = {
+    TEXTS: _lt("Choose a text field that is stored in the database."),
+    DATES: _lt("Choose a date field that is stored in the database."),
+    NUMBERS: _lt("Choose a number field that is stored in the database."),
+}
 #: fields of a data table that contain a path on its model
 PATHS = ("partner_path", "email_path", "date_field", "amount_field", "rate_field")
 #: fields of a data table that say which data is read
@@ -34,7 +44,7 @@ class DirectmailDataTable(models.Model):
         "res.company",
         index=True,
         default=lambda self: self.env.company,
-        help="Empty: it came with an app and is the same for every company.",
+        help="Empty for data tables that come with an app and are shared by all companies.",
     )
     model_id = fields.Many2one(
         "ir.model",
@@ -43,7 +53,7 @@ class DirectmailDataTable(models.Model):
         # keep it when its app is uninstalled.
         ondelete="set null",
         domain=lambda self: get_technical_domain(),
-        help="The kind of record that tells something about people, for example sales orders.",
+        help="The records that the data table reads, for example sales orders.",
     )
     model_name = fields.Char(
         "Technical name", compute="_compute_model_name", store=True, index=True
@@ -51,28 +61,31 @@ class DirectmailDataTable(models.Model):
     partner_path = fields.Char(
         "Contact",
         help="The field that leads to the contact, for example partner_id or order_id.partner_id."
-        " For contacts themselves it is id.",
+        " Choose id if the records are contacts.",
     )
     email_path = fields.Char(
         "Email address",
-        help="The field that holds an email address where a record has no contact."
-        " Such a record is then a person of its own.",
+        help="The field with the email address of records without a contact. Each of these records"
+        " counts as a separate person.",
     )
     date_field = fields.Char(
         "Date",
-        help="When it happened. Records with a later date than now do not count until then, except"
-        " in audience lines that take people out.",
+        help="The date of the record. Records dated in the future are ignored until that date,"
+        " except in audience lines that exclude people.",
     )
-    amount_field = fields.Char("Amount", help="How much it was worth.")
+    amount_field = fields.Char(
+        "Amount", help="The amount of the record, for example the total of an order."
+    )
     rate_field = fields.Char(
         "Currency rate",
-        help="The amount is divided by it, where records are kept in several currencies.",
+        help="The amount is divided by this rate. Choose it if the records are in several"
+        " currencies.",
     )
     domain = fields.Char(
-        "Only records that match",
+        "Filter",
         required=True,
         default="[]",
-        help="For example only confirmed orders.",
+        help="Only matching records are read, for example confirmed orders.",
     )
     preset = fields.Char(readonly=True, copy=False)
 
@@ -98,7 +111,7 @@ class DirectmailDataTable(models.Model):
         """
         self.ensure_one()
         table = self.sudo()
-        return get_model(env, table.model_name, env._("The data table %s", table.name))
+        return get_model(env, table.model_name, table.name)
 
     # === CONSTRAINTS === #
 
@@ -106,13 +119,15 @@ class DirectmailDataTable(models.Model):
     def _check_model_id(self):
         for table in self:
             if not table.model_id:
-                raise ValidationError(
-                    table.env._("Choose the kind of record that the data table is made of.")
-                )
+                raise ValidationError(table.env._("Choose the records that the data table reads."))
             model = table._get_model(table.env)
             if model._abstract or model._transient:
                 raise ValidationError(
-                    table.env._("%s has no records that are kept.", table.model_id.display_name)
+                    table.env._(
+                        "%s can't be used, because its records are not stored. Choose other"
+                        " records.",
+                        table.model_id.display_name,
+                    )
                 )
             table._check_not_technical()
 
@@ -129,21 +144,24 @@ class DirectmailDataTable(models.Model):
         for table in self:
             if not table.partner_path and not table.email_path:
                 raise ValidationError(
-                    table.env._("Say which field leads to the contact, or to an email address.")
+                    table.env._(
+                        "Choose the field that leads to the contact, or the field with the email"
+                        " address."
+                    )
                 )
             if table.partner_path:
                 table._check_partner_path()
             if table.email_path:
-                table._check_path("email_path", ("char",), table.env._("a text"))
+                table._check_path("email_path", TEXTS)
 
     @api.constrains("model_id", "date_field", "amount_field", "rate_field")
     def _check_facts(self):
         for table in self:
             if table.date_field:
-                table._check_path("date_field", ("date", "datetime"), table.env._("a date"))
+                table._check_path("date_field", DATES)
             for name in ("amount_field", "rate_field"):
                 if table[name]:
-                    table._check_path(name, NUMBERS, table.env._("a number"))
+                    table._check_path(name, NUMBERS)
 
     @api.constrains("model_id", "domain")
     def _check_domain(self):
@@ -164,7 +182,10 @@ class DirectmailDataTable(models.Model):
             self._check_not_preset()
         if "company_id" in vals and any(t.company_id.id != vals["company_id"] for t in self):
             raise UserError(
-                self.env._("A data table stays in its company. Duplicate it in the other company.")
+                self.env._(
+                    "A data table can't be moved to another company. Duplicate it in the other"
+                    " company."
+                )
             )
         self.env.registry.clear_cache()
         res = super().write(vals)
@@ -179,7 +200,9 @@ class DirectmailDataTable(models.Model):
     def _unlink_except_preset(self):
         if any(table.preset for table in self):
             raise UserError(
-                self.env._("This data table came with an app. Archive it to put it out of sight.")
+                self.env._(
+                    "This data table comes with an app and can't be deleted. Archive it instead."
+                )
             )
 
     def _get_users(self):
@@ -196,26 +219,18 @@ class DirectmailDataTable(models.Model):
             env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
         ]
 
-    def _check_path(self, name, types, expected):
+    def _check_path(self, name, types):
         """Check that a path ends in a stored field of one of the types.
 
         :param name: field of this model that contains the path
-        :param types: allowed types of fields
-        :param expected: the types in words, for the message
+        :param types: allowed types of fields, a key of `REFUSALS`
         :raise ValidationError: with the reason
         """
         *hops, (_model, last) = self._get_steps(name)
         for _hop_model, hop in hops:
             self._check_hop(name, hop)
         if last.type not in types or not last.store or last.company_dependent:
-            raise ValidationError(
-                self.env._(
-                    "%(label)s: %(path)s is not %(expected)s that is kept with the record.",
-                    label=self._fields[name]._description_string(self.env),
-                    path=self[name],
-                    expected=expected,
-                )
-            )
+            raise ValidationError(self._refuse_path(name, self.env._(REFUSALS[types])))
 
     def _check_partner_path(self):
         """Check that `partner_path` leads to one contact per record, within the company.
@@ -247,13 +262,7 @@ class DirectmailDataTable(models.Model):
         try:
             found = list(steps(self._get_model(self.env), self[name]))
         except ValueError as error:
-            raise ValidationError(
-                self.env._(
-                    "%(label)s: there is no field %(field)s.",
-                    label=self._fields[name]._description_string(self.env),
-                    field=error,
-                )
-            ) from error
+            raise ValidationError(self._refuse_path(name, str(error))) from error
         try:
             for model, field in found:
                 check_told(model, field)
@@ -270,14 +279,20 @@ class DirectmailDataTable(models.Model):
         """
         reason = self._get_hop_problem(field)
         if reason:
-            raise ValidationError(
-                self.env._(
-                    "%(label)s: %(path)s can't be used. %(reason)s",
-                    label=self._fields[name]._description_string(self.env),
-                    path=self[name],
-                    reason=reason,
-                )
-            )
+            raise ValidationError(self._refuse_path(name, reason))
+
+    def _refuse_path(self, name, reason):
+        """Return the message for a path that can't be used.
+
+        :param name: field of this model that contains the path
+        :param str reason: a sentence
+        """
+        return self.env._(
+            "%(label)s: %(path)s can't be used. %(reason)s",
+            label=self._fields[name]._description_string(self.env),
+            path=self[name],
+            reason=reason,
+        )
 
     def _get_hop_problem(self, field):
         label = field._description_string(self.env)
@@ -285,15 +300,11 @@ class DirectmailDataTable(models.Model):
             return self.env._("%s does not lead to exactly one record.", label)
         stored = field.store or (field.related and field.compute_sudo)
         if not stored:
-            return self.env._("%s is worked out when it is shown, and can't be searched.", label)
+            return self.env._("%s is not stored, so it can't be searched.", label)
         if field.company_dependent:
-            return self.env._("%s differs from company to company.", label)
+            return self.env._("%s has different values in different companies.", label)
         if field.comodel_name == "res.company":
-            return self.env._(
-                "%s leaves the company: it leads to the company itself, not to somebody it"
-                " deals with.",
-                label,
-            )
+            return self.env._("%s leads to the company itself, not to one of its contacts.", label)
         model, comodel = self.env[field.model_name], self.env[field.comodel_name]
         # Contacts are not checked here: those of other companies are left out row by row when
         # people are selected.
@@ -303,7 +314,7 @@ class DirectmailDataTable(models.Model):
             and not (field.check_company or field.required)
         ):
             return self.env._(
-                "%(field)s leaves the company: it may lead to %(model)s of another company.",
+                "%(field)s may lead to %(model)s of another company.",
                 field=label,
                 model=self._get_model_label(comodel._name),
             )
@@ -325,7 +336,7 @@ class DirectmailDataTable(models.Model):
         except ValueError as error:
             raise ValidationError(
                 self.env._(
-                    "The filter of the data table %(table)s can't be used: %(reason)s",
+                    "The filter of the data table %(table)s can't be used. %(reason)s",
                     table=table.name,
                     reason=error,
                 )

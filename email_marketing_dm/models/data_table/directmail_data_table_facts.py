@@ -270,7 +270,10 @@ class DirectmailDataTable(models.Model):
                 return condition
             else:
                 raise AccessError(
-                    self.env._("%s can't be filtered in this way.", field._description_string(env))
+                    self.env._(
+                        "The field %s can't be filtered with this operator. Choose another one.",
+                        field._description_string(env),
+                    )
                 )
             check_readable(comodel, inner)
             negative = not rest and operator.startswith("not ")
@@ -285,7 +288,8 @@ class DirectmailDataTable(models.Model):
         if name not in self._get_setting().field_ids.mapped("name"):
             raise AccessError(
                 self.env._(
-                    "The data table %(table)s is not open for the field %(field)s.",
+                    "The field %(field)s of the data table %(table)s is not open to marketing"
+                    " users.",
                     table=self.name,
                     field=name,
                 )

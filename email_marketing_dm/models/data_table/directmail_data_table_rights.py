@@ -33,7 +33,7 @@ class DirectmailDataTable(models.Model):
     )
     field_ids = fields.Many2many(
         "ir.model.fields",
-        string="Fields they may use",
+        string="Fields open to marketing users",
         compute="_compute_field_ids",
         inverse="_inverse_opening",
         groups=GROUP_ADMIN,
@@ -43,10 +43,10 @@ class DirectmailDataTable(models.Model):
         "res.users",
         "Opened by",
         compute="_compute_opening",
-        help="The records are read with the rights of this person. Whoever changes what is open"
-        " lends their own rights instead.",
+        help="The records are read with the rights of this user. When another administrator changes"
+        " these settings, their rights are used instead.",
     )
-    closed_reason = fields.Char("Why it is closed", compute="_compute_opening")
+    closed_reason = fields.Char("Reason for closing", compute="_compute_opening")
     usable = fields.Boolean(compute="_compute_usable", search="_search_usable")
 
     # === SETTINGS OF THE COMPANY === #
@@ -174,7 +174,7 @@ class DirectmailDataTable(models.Model):
             check_readable(model, table.with_env(env).sudo()._get_base_domain())
         except AccessError:
             return self.env._(
-                "%(user)s may not read all of what the data table %(table)s is made of.",
+                "%(user)s may not read all records and fields of the data table %(table)s.",
                 user=env.user.name,
                 table=table.name,
             )
@@ -196,7 +196,7 @@ class DirectmailDataTable(models.Model):
         if self._find_unreadable(self.env):
             raise AccessError(
                 self.env._(
-                    "%(user)s may not read what the data table %(table)s is made of. Ask an"
+                    "%(user)s may not read the records of the data table %(table)s. Ask an"
                     " administrator for access, or to open the data table to marketing users.",
                     user=self.env.user.name,
                     table=self.sudo().name,
@@ -216,7 +216,13 @@ class DirectmailDataTable(models.Model):
         table._get_model(self.env)
         table._check_not_technical()
         if not table.active:
-            raise UserError(self.env._("The data table %s is no longer in use.", table.name))
+            raise UserError(
+                self.env._(
+                    "The data table %s is archived. Choose another data table, or ask an"
+                    " administrator to restore it.",
+                    table.name,
+                )
+            )
         if table.company_id and table.company_id not in self.env.companies:
             # Without the table's name, because the user may not see tables of other companies.
             raise AccessError(self.env._("This data table belongs to another company."))
@@ -234,8 +240,8 @@ class DirectmailDataTable(models.Model):
             if is_technical(table.model_name or ""):
                 raise UserError(
                     self.env._(
-                        "The data table %(table)s can't be used: %(model)s is a technical model,"
-                        " which does not tell about people.",
+                        "The data table %(table)s can't be used, because %(model)s is a technical"
+                        " model without data about people.",
                         table=table.name,
                         model=table.model_name,
                     )
@@ -285,7 +291,7 @@ class DirectmailDataTable(models.Model):
         if not self.env.su and any(table.preset for table in self):
             raise AccessError(
                 self.env._(
-                    "This data table came with an app, and all companies share it. Duplicate it,"
+                    "This data table comes with an app and is shared by all companies. Duplicate it"
                     " and change the copy."
                 )
             )

@@ -13,12 +13,17 @@ class DirectmailDataTableSetting(models.Model):
     """
 
     _name = "directmail.data.table.setting"
-    _description = "Data Table in a Company"
+    _description = "Data Table Settings of a Company"
     _rec_name = "table_id"
     _order = "id"
 
     table_id = fields.Many2one(
-        "directmail.data.table", required=True, readonly=True, index=True, ondelete="cascade"
+        "directmail.data.table",
+        "Data table",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
     )
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, index=True, ondelete="cascade"
@@ -29,7 +34,7 @@ class DirectmailDataTableSetting(models.Model):
     field_ids = fields.Many2many(
         "ir.model.fields",
         "directmail_data_table_setting_field",
-        string="Fields they may use",
+        string="Fields open to marketing users",
         readonly=True,
         groups=GROUP_ADMIN,
     )
@@ -45,7 +50,7 @@ class DirectmailDataTableSetting(models.Model):
         table = self.table_id
         if self.field_ids.model_id - table.model_id:
             raise ValidationError(
-                self.env._("Tick only fields of %s.", table.model_id.display_name)
+                self.env._("Choose only fields of %s.", table.model_id.display_name)
             )
         model = table._get_model(self.env) if self.field_ids else None
         for ticked in self.field_ids:
@@ -53,7 +58,8 @@ class DirectmailDataTableSetting(models.Model):
             if field.groups:
                 raise ValidationError(
                     self.env._(
-                        "%s is hidden from some users by Odoo itself and can't be opened.",
+                        "%s is restricted to some user groups in Odoo, so it can't be opened to"
+                        " marketing users.",
                         ticked.field_description,
                     )
                 )
@@ -80,9 +86,9 @@ class DirectmailDataTableSetting(models.Model):
                 return own
         raise AccessError(
             env._(
-                "The data table %(table)s is closed, because it is read with the rights of whoever"
-                " opened it: %(reason)s An administrator can press “Open again” on the data table,"
-                " or take the tick off “Open to marketing users”.",
+                "The data table %(table)s is closed, because it is read with the rights of the user"
+                " who opened it. %(reason)s An administrator can press “Open again” on the data"
+                " table, or clear “Open to marketing users”.",
                 table=table.name,
                 reason=reason,
             )

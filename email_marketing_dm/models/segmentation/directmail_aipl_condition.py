@@ -29,19 +29,26 @@ class DirectmailAiplCondition(models.Model):
         " ('company_id', 'in', [company_id, False])]",
         ondelete="set null",
         check_company=True,
-        help="What tells about the contact: leads, sales orders, event registrations, …",
+        help="The records that are counted, for example leads, sales orders or event"
+        " registrations.",
     )
     model_name = fields.Char(related="data_table_id.model_name")
     has_date = fields.Boolean(compute="_compute_has")
     has_amount = fields.Boolean(compute="_compute_has")
-    domain = fields.Char("Records that match", required=True, default="[]")
-    min_count = fields.Integer("At least, times", required=True, default=1)
-    min_amount = fields.Monetary("At least, in total", help="0: whatever the amount.")
-    days = fields.Integer("Within the last days", help="Days, today included. 0: whenever.")
+    domain = fields.Char("Filter", required=True, default="[]")
+    min_count = fields.Integer("Minimum number of records", required=True, default=1)
+    min_amount = fields.Monetary(
+        "Minimum total amount",
+        help="The minimum sum of the amounts of a contact's matching records. 0: any amount.",
+    )
+    days = fields.Integer(
+        "Period (days)",
+        help="Only records dated within this many days count, including today. 0: any date.",
+    )
     summary = fields.Char(compute="_compute_summary")
 
     _count_positive = models.Constraint(
-        "CHECK(min_count > 0)", "A condition needs at least one record."
+        "CHECK(min_count > 0)", "The minimum number of records must be at least 1."
     )
     _limits_positive = models.Constraint(
         "CHECK(COALESCE(min_amount, 0) >= 0 AND COALESCE(days, 0) >= 0)",
@@ -73,8 +80,10 @@ class DirectmailAiplCondition(models.Model):
                 amount = formatLang(
                     self.env, condition.min_amount, currency_obj=condition.currency_id
                 )
-                parts.append(self.env._("for %s or more in total", amount))
-            if condition.days:
+                parts.append(self.env._("at least %s in total", amount))
+            if condition.days == 1:
+                parts.append(self.env._("today"))
+            elif condition.days:
                 parts.append(self.env._("within the last %s days", condition.days))
             condition.summary = ", ".join(parts)
 
@@ -137,11 +146,20 @@ class DirectmailAiplCondition(models.Model):
         if not table:
             return
         if not table.partner_path:
-            reason = self.env._("%s does not lead to contacts.", table.name)
+            reason = self.env._(
+                "The data table %s has no contact. Choose another data table.", table.name
+            )
         elif self.days and not table.date_field:
-            reason = self.env._("%s has no date, so it can't say within how many days.", table.name)
+            reason = self.env._(
+                "The data table %s has no date. Set the period to 0, or choose another data table.",
+                table.name,
+            )
         elif self.min_amount and not table.amount_field:
-            reason = self.env._("%s has no amount.", table.name)
+            reason = self.env._(
+                "The data table %s has no amount. Set the minimum total amount to 0, or choose"
+                " another data table.",
+                table.name,
+            )
         else:
             return
         raise ValidationError(reason)
@@ -161,7 +179,7 @@ class DirectmailAiplCondition(models.Model):
         except ValueError as error:
             raise ValidationError(
                 self.env._(
-                    "The filter on %(table)s can't be used: %(reason)s",
+                    "The filter on %(table)s can't be used. %(reason)s",
                     table=table.name,
                     reason=error,
                 )
@@ -179,7 +197,10 @@ class DirectmailAiplCondition(models.Model):
         table = self.data_table_id
         if not table:
             raise UserError(
-                self.env._("A condition has lost its data table. Choose another one, or delete it.")
+                self.env._(
+                    "The data table of a condition was removed. Choose another data table, or"
+                    " delete the condition."
+                )
             )
         self._check_table()
         for name, asked in (("date_field", self.days), ("amount_field", self.min_amount)):

@@ -19,7 +19,7 @@ class DirectmailAiplHistory(models.Model):
         "directmail.aipl.model", "AIPL model", required=True, readonly=True, ondelete="cascade",
         index=True,
     )  # fmt: skip
-    stage = fields.Selection(STAGES, readonly=True, help="Empty: in no stage any more.")
+    stage = fields.Selection(STAGES, readonly=True, help="Empty: no longer in any stage.")
     previous_stage = fields.Selection(
-        STAGES, "Stage on the day before", readonly=True, help="Empty: in no stage before."
+        STAGES, "Stage on the day before", readonly=True, help="Empty: in no stage before that day."
     )

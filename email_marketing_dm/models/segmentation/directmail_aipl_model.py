@@ -31,7 +31,7 @@ class DirectmailAiplModel(models.Model):
     def _select_fresh(self, today):
         self.ensure_one()
         if not self.condition_ids:
-            raise UserError(self.env._("Say first who is in which stage: add a condition."))
+            raise UserError(self.env._("Add at least one condition first."))
         owner = self._get_owner_env()
         return aipl_stages(
             [condition._get_condition(owner, today) for condition in self.condition_ids],

@@ -63,31 +63,31 @@ class DirectmailPeopleModel(models.AbstractModel):
         required=True,
         default=lambda self: self.env.user,
         tracking=True,
-        help="Contacts are sorted with the owner's rights: what the owner may not see does not"
-        " count.",
+        help="The model is computed with the owner's rights: records that the owner may not see are"
+        " ignored.",
     )
     hour = fields.Float(
         "Every day at",
         compute="_compute_hour",
         inverse="_inverse_hour",
-        help="For all RFM and AIPL models of the company.",
+        help="Applies to all RFM and AIPL models of the company.",
     )
     tz = fields.Selection(
         _tz_get,
         "Time zone",
         compute="_compute_tz",
         inverse="_inverse_tz",
-        help="Its clock and calendar count, for all RFM and AIPL models of the company.",
+        help="Decides when a day begins, for all RFM and AIPL models of the company.",
     )
     people_count = fields.Integer("People", readonly=True, copy=False)
     computed_at = fields.Datetime("Last computed", readonly=True, copy=False)
     computed_on = fields.Date(readonly=True, copy=False)
-    compute_error = fields.Text("Why it failed", readonly=True, copy=False)
-    next_run_at = fields.Datetime("Next time", readonly=True, copy=False, index=True)
+    compute_error = fields.Text("Computation error", readonly=True, copy=False)
+    next_run_at = fields.Datetime("Next computation", readonly=True, copy=False, index=True)
     left_count = fields.Integer(
         "Left",
         compute="_compute_left_count",
-        help="Who was in the model on the day before and is not in it any more.",
+        help="People who were in the model on the day before and no longer are.",
     )
 
     # === COMPUTE === #
@@ -241,9 +241,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         model = self.sudo()
         if not model.try_lock_for_update(allow_referencing=True):
             raise BusyError(
-                self.env._(
-                    "%s is being computed at this moment. Look again in a minute.", self.name
-                )
+                self.env._("%s is being computed at the moment. Try again in a minute.", self.name)
             )
         today = Today(now or fields.Datetime.now(), model._get_tz())
         try:
@@ -257,7 +255,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         except psycopg2.Error as error:
             _logger.exception("%s %s can't be computed", self._name, self.id)
             model.compute_error = self.env._(
-                "The database could not work it out: %s", str(error).partition("\n")[0]
+                "The database reported an error: %s", str(error).partition("\n")[0]
             )
             return False
         model.write(
@@ -337,7 +335,9 @@ class DirectmailPeopleModel(models.AbstractModel):
         :raise UserError: if one belongs to another model
         """
         if any(segment._get_owner()._origin != self._origin for segment in segments):
-            raise UserError(self.env._("Choose groups of %s.", self.name))
+            raise UserError(
+                self.env._("Choose customer types or stages of the model %s.", self.name)
+            )
         return segments
 
     def _select_people(self, env, domain):
@@ -407,7 +407,7 @@ class DirectmailPeopleModel(models.AbstractModel):
                 _logger.exception("%s %s can't be computed", self._name, model.id)
                 self.env.cr.rollback()
                 model.compute_error = self.env._(
-                    "Something unforeseen went wrong. The server's log says what."
+                    "An unexpected error occurred. Ask an administrator to check the server log."
                 )
             if not self.env["ir.cron"]._commit_progress(1):
                 break

@@ -12,11 +12,19 @@ class DirectmailPeopleSegment(models.AbstractModel):
     share = fields.Float(
         "Share of all",
         compute="_compute_share",
-        help="Of all people in the model.",
+        help="Share of all people in the model.",
         aggregator=None,
     )
-    came = fields.Integer(readonly=True, help="Who was elsewhere on the day before.")
-    went = fields.Integer(readonly=True, help="Who was here on the day before and is elsewhere.")
+    came = fields.Integer(
+        "Entered",
+        readonly=True,
+        help="People who were not in this group on the day before.",
+    )
+    went = fields.Integer(
+        "Left",
+        readonly=True,
+        help="People who were in this group on the day before and no longer are.",
+    )
 
     def _get_owner(self):
         self.ensure_one()

@@ -31,7 +31,10 @@ class DirectmailRfmCustomer(models.Model):
     currency_id = fields.Many2one(related="rfm_model_id.currency_id")
     last_date = fields.Date("Last purchase", readonly=True)
     recency = fields.Integer(
-        "Days ago", compute="_compute_recency", aggregator="avg", help="On the day of computing."
+        "Days since last purchase",
+        compute="_compute_recency",
+        aggregator="avg",
+        help="On the day when the model was computed.",
     )
     frequency = fields.Integer("Purchases", readonly=True)
     monetary = fields.Monetary("Amount", readonly=True)

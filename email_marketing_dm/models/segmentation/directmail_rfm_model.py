@@ -50,43 +50,50 @@ class DirectmailRfmModel(models.Model):
         ondelete="set null",
         check_company=True,
         tracking=True,
-        help="A data table with a date and an amount. Each of its records is a purchase; a negative"
-        " amount is a refund, which lowers the amount and is no purchase.",
+        help="The data table with the purchases. It needs a date and an amount. A negative amount"
+        " is a refund: it lowers the customer's total amount and does not count as a purchase.",
     )
     period_days = fields.Integer(
-        "Look back",
+        "Period (days)",
         required=True,
         default=365,
         tracking=True,
-        help="Days, today included. Who bought nothing in them is not in the model.",
+        help="Purchases within this many days count, including today. Contacts without a purchase"
+        " in this period are not in the model.",
     )
-    r_days_3 = fields.Integer("Days ago, at most, for 3", required=True, default=30)
-    r_days_2 = fields.Integer("Days ago, at most, for 2", required=True, default=90)
-    f_count_3 = fields.Integer("Purchases, at least, for 3", required=True, default=5)
-    f_count_2 = fields.Integer("Purchases, at least, for 2", required=True, default=2)
-    m_amount_3 = fields.Monetary("Amount, more than, for 3", required=True, default=1000)
-    m_amount_2 = fields.Monetary("Amount, at least, for 2", required=True, default=100)
-    r_baseline = fields.Selection("_selection_baseline", required=True, default="average")
-    f_baseline = fields.Selection("_selection_baseline", required=True, default="average")
-    m_baseline = fields.Selection("_selection_baseline", required=True, default="average")
-    r_threshold = fields.Float(default=2, digits=(3, 2))
-    f_threshold = fields.Float(default=2, digits=(3, 2))
-    m_threshold = fields.Float(default=2, digits=(3, 2))
-    r_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
-    f_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
-    m_average = fields.Float(readonly=True, copy=False, digits=(3, 2))
+    r_days_3 = fields.Integer("Score 3: last purchase within (days)", required=True, default=30)
+    r_days_2 = fields.Integer("Score 2: last purchase within (days)", required=True, default=90)
+    f_count_3 = fields.Integer("Score 3: minimum purchases", required=True, default=5)
+    f_count_2 = fields.Integer("Score 2: minimum purchases", required=True, default=2)
+    m_amount_3 = fields.Monetary("Score 3: amount above", required=True, default=1000)
+    m_amount_2 = fields.Monetary("Score 2: minimum amount", required=True, default=100)
+    r_baseline = fields.Selection(
+        "_selection_baseline", "Recency is high from", required=True, default="average"
+    )
+    f_baseline = fields.Selection(
+        "_selection_baseline", "Frequency is high from", required=True, default="average"
+    )
+    m_baseline = fields.Selection(
+        "_selection_baseline", "Amount is high from", required=True, default="average"
+    )
+    r_threshold = fields.Float("Custom recency score", default=2, digits=(3, 2))
+    f_threshold = fields.Float("Custom frequency score", default=2, digits=(3, 2))
+    m_threshold = fields.Float("Custom amount score", default=2, digits=(3, 2))
+    r_average = fields.Float("Average recency score", readonly=True, copy=False, digits=(3, 2))
+    f_average = fields.Float("Average frequency score", readonly=True, copy=False, digits=(3, 2))
+    m_average = fields.Float("Average amount score", readonly=True, copy=False, digits=(3, 2))
     customer_ids = fields.One2many("directmail.rfm.customer", "rfm_model_id", "Customers")
     segment_ids = fields.One2many("directmail.rfm.segment", "rfm_model_id", "Customer types")
 
     _period_positive = models.Constraint(
-        "CHECK(period_days > 0)", "The model must look back at least one day."
+        "CHECK(period_days > 0)", "The period must be at least one day."
     )
 
     @api.model
     def _selection_baseline(self):
         return [
             ("average", self.env._("the average score")),
-            ("custom", self.env._("a score of my own")),
+            ("custom", self.env._("a custom score")),
         ]
 
     @api.constrains("r_days_3", "r_days_2", "f_count_3", "f_count_2", "m_amount_3", "m_amount_2")
@@ -94,18 +101,18 @@ class DirectmailRfmModel(models.Model):
         for model in self:
             if not 0 <= model.r_days_3 < model.r_days_2:
                 raise ValidationError(
-                    self.env._("Recency: score 3 must end fewer days ago than score 2.")
+                    self.env._("Recency: score 3 must have fewer days than score 2.")
                 )
             if not model.f_count_3 > model.f_count_2 > 1:
                 raise ValidationError(
                     self.env._(
-                        "Frequency: score 3 must need more purchases than score 2, and score 2 more"
-                        " than one."
+                        "Frequency: score 3 must require more purchases than score 2, and score 2"
+                        " more than one purchase."
                     )
                 )
             if not model.m_amount_3 > model.m_amount_2:
                 raise ValidationError(
-                    self.env._("Amount: score 3 must need a larger amount than score 2.")
+                    self.env._("Amount: score 3 must require a larger amount than score 2.")
                 )
 
     @api.constrains("data_table_id")
@@ -116,7 +123,7 @@ class DirectmailRfmModel(models.Model):
                 raise ValidationError(
                     # Don't name the table: it may be another company's, and `_check_company`
                     # has not run yet.
-                    self.env._("The data table must say who bought, when, and for how much.")
+                    self.env._("The data table of purchases needs a contact, a date and an amount.")
                 )
 
     def write(self, vals):

@@ -20,7 +20,7 @@ class DirectmailRfmSegment(models.Model):
     )  # fmt: skip
     currency_id = fields.Many2one(related="rfm_model_id.currency_id")
     customer_type = fields.Selection(TYPES, required=True, readonly=True)
-    meaning = fields.Char("Bought", compute="_compute_meaning")
+    meaning = fields.Char("Buying behavior", compute="_compute_meaning")
     amount = fields.Monetary(readonly=True)
     purchases = fields.Integer(readonly=True)
     amount_per_person = fields.Monetary(compute="_compute_per_person", aggregator=None)
@@ -30,14 +30,14 @@ class DirectmailRfmSegment(models.Model):
     @api.depends_context("lang")
     def _compute_meaning(self):
         meanings = {
-            "high_value": self.env._("Recently, often, for much"),
-            "key_development": self.env._("Recently, seldom, for much"),
-            "key_retention": self.env._("Long ago, often, for much"),
-            "key_winback": self.env._("Long ago, seldom, for much"),
-            "general_value": self.env._("Recently, often, for little"),
-            "general_development": self.env._("Recently, seldom, for little"),
-            "general_retention": self.env._("Long ago, often, for little"),
-            "potential": self.env._("Long ago, seldom, for little"),
+            "high_value": self.env._("Recent, frequent, high amount"),
+            "key_development": self.env._("Recent, infrequent, high amount"),
+            "key_retention": self.env._("Not recent, frequent, high amount"),
+            "key_winback": self.env._("Not recent, infrequent, high amount"),
+            "general_value": self.env._("Recent, frequent, low amount"),
+            "general_development": self.env._("Recent, infrequent, low amount"),
+            "general_retention": self.env._("Not recent, frequent, low amount"),
+            "potential": self.env._("Not recent, infrequent, low amount"),
         }
         for segment in self:
             segment.meaning = meanings[segment.customer_type]

@@ -18,8 +18,8 @@ COUNTS = (
 ENCODINGS = [
     ("utf-8", "Unicode (UTF-8)"),
     ("utf-16", "Unicode (UTF-16)"),
-    ("utf-16-le", "Unicode (UTF-16 LE, without a mark)"),
-    ("utf-16-be", "Unicode (UTF-16 BE, without a mark)"),
+    ("utf-16-le", "Unicode (UTF-16 LE, without BOM)"),
+    ("utf-16-be", "Unicode (UTF-16 BE, without BOM)"),
     ("gb18030", "Chinese, simplified (GB 18030, GBK)"),
     ("big5", "Chinese, traditional (Big5, Windows-950)"),
     ("shift_jis", "Japanese (Shift JIS, Windows-932)"),
@@ -141,14 +141,14 @@ class DirectmailUpload(models.Model):
             ("contact", "Contact's ID in Odoo"),
             ("external", "External ID"),
         ],
-        "The IDs are",
+        "Type of ID",
         required=True,
         default="email",
-        help="Hashes are those of the address in lower case. They only find contacts that Odoo"
-        " has already.",
+        help="Hashes must be calculated from the email address in lower case. They only find"
+        " existing contacts.",
     )
     unknown_action = fields.Selection(
-        [("keep", "Mail the address all the same"), ("create", "Make a contact of it")],
+        [("keep", "Mail the address without a contact"), ("create", "Create a contact")],
         "If no contact has an address",
         required=True,
         default="keep",
@@ -167,21 +167,21 @@ class DirectmailUpload(models.Model):
         copy=False,
         index=True,
     )
-    message = fields.Text("What happened", readonly=True, copy=False)
+    message = fields.Text(readonly=True, copy=False)
     finished_at = fields.Datetime("Finished", readonly=True, copy=False)
     row_count = fields.Integer("Rows", readonly=True, copy=False)
     matched_count = fields.Integer("Contacts found", readonly=True, copy=False)
-    created_count = fields.Integer("Contacts made", readonly=True, copy=False)
+    created_count = fields.Integer("Contacts created", readonly=True, copy=False)
     bare_count = fields.Integer("Addresses without a contact", readonly=True, copy=False)
     unreadable_count = fields.Integer("Can't be decrypted", readonly=True, copy=False)
     duplicate_count = fields.Integer("Duplicates", readonly=True, copy=False)
     unmatched_count = fields.Integer("Not matched", readonly=True, copy=False)
     empty_count = fields.Integer("Without an ID", readonly=True, copy=False)
     extra_count = fields.Integer(
-        "Further IDs",
+        "Additional IDs",
         readonly=True,
         copy=False,
-        help="IDs that share a cell with another one. Each counts as a row of its own.",
+        help="Further IDs in cells that contain several. Each of them is matched separately.",
     )
     beside_count = fields.Integer(
         "Addresses in other columns",
@@ -193,7 +193,8 @@ class DirectmailUpload(models.Model):
         "Rows with unreadable characters",
         readonly=True,
         copy=False,
-        help="Rows with bytes that mean nothing in the chosen encoding. They are shown as \ufffd.",
+        help="Rows with characters that can't be read in the chosen encoding. They are shown as"
+        " \ufffd.",
     )
     people_count = fields.Integer("People", compute="_compute_people_count")
 
@@ -226,7 +227,9 @@ class DirectmailUpload(models.Model):
             for upload in self:
                 if upload.state != "draft":
                     raise UserError(
-                        self.env._("%s is matched already: press Start over first.", upload.name)
+                        self.env._(
+                            "%s has already been matched. Press Start over first.", upload.name
+                        )
                     )
         res = super().write(vals)
         # Writing `user_id` already makes `directmail.owned` ask the new owner.
@@ -242,7 +245,7 @@ class DirectmailUpload(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_running(self):
         if "running" in self.mapped("state"):
-            raise UserError(self.env._("Cancel the upload first: it is being matched."))
+            raise UserError(self.env._("This list is being matched. Cancel the upload first."))
 
     # === ACTIONS === #
 
@@ -251,7 +254,7 @@ class DirectmailUpload(models.Model):
         self.ensure_one()
         self.check_access("write")
         if not self._has_content():
-            raise UserError(self.env._("Choose a file, or paste some lines, first."))
+            raise UserError(self.env._("Choose a file or paste some lines first."))
         return True
 
     def action_start(self):
@@ -276,10 +279,10 @@ class DirectmailUpload(models.Model):
         for upload in self:
             upload.check_access("write")
             if upload.state == "running":
-                raise UserError(self.env._("Cancel the upload first: it is being matched."))
+                raise UserError(self.env._("This list is being matched. Cancel the upload first."))
             if not upload._has_content():
                 raise UserError(
-                    self.env._("The file is no longer kept. Upload it again as a new list.")
+                    self.env._("The file has been deleted. Upload it again as a new list.")
                 )
             upload.sudo()._forget_lines()
             upload.sudo().write({"state": "draft", "message": False, **dict.fromkeys(COUNTS, 0)})
@@ -321,9 +324,11 @@ class DirectmailUpload(models.Model):
         """
         self.ensure_one()
         if self.state != "draft":
-            raise UserError(self.env._("%s is matched already: press Start over first.", self.name))
+            raise UserError(
+                self.env._("%s has already been matched. Press Start over first.", self.name)
+            )
         if not self._has_content():
-            raise UserError(self.env._("Choose a file, or paste some lines, first."))
+            raise UserError(self.env._("Choose a file or paste some lines first."))
         if self.column_id not in self.column_ids:
             raise UserError(self.env._("Choose the column that holds the IDs."))
         if self.id_kind == "encrypted":
@@ -339,8 +344,8 @@ class DirectmailUpload(models.Model):
         if self._creates_contacts() and not self.env["res.partner"].has_access("create"):
             raise UserError(
                 self.env._(
-                    "You may not make contacts. Choose to mail the addresses all the same, or ask"
-                    " an administrator for the right to create contacts."
+                    "You may not create contacts. Choose “Mail the address without a contact”, or"
+                    " ask an administrator for the right to create contacts."
                 )
             )
 

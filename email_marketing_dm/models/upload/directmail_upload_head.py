@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from odoo import api, models
 from odoo.exceptions import UserError
+from odoo.tools import formatLang
 
 from ...lists import listfile
 from ...lists.cells import show
@@ -50,7 +51,7 @@ class DirectmailUpload(models.Model):
             ) % (
                 row(preview["titles"]),
                 Markup("").join(map(row, preview["rows"])),
-                more and self.env._("and %s more columns", more) or "",
+                more and self.env._("Columns not shown: %s", more) or "",
             )
 
     def _has_content(self):
@@ -346,26 +347,26 @@ class DirectmailUpload(models.Model):
         """Return the message of a `listfile.ListError` for the upload's owner."""
         line = error.line or 0
         sentences = {
-            "empty": self.env._("There is nothing in it. Choose another file."),
+            "empty": self.env._("The list is empty. Choose another file, or paste some lines."),
             "long_line": self.env._(
-                "Line %(line)s has more than %(limit)s characters. Is this a list with one person"
-                " a line?",
+                "Line %(line)s has more than %(limit)s characters. Choose a list with one person"
+                " per line.",
                 line=line,
-                limit=f"{listfile.LINE_MAX:,}",
+                limit=formatLang(self.env, listfile.LINE_MAX, digits=0),
             ),
             "long_cell": self.env._(
-                "A cell before line %s does not end. A quotation mark may be missing; correct the"
+                "A cell before line %s has no end. A quotation mark may be missing. Correct the"
                 " file, or choose another separator.",
                 line,
             ),
             "columns": self.env._(
-                "Line %(line)s has more than %(limit)s columns. Is the separator right?",
+                "Line %(line)s has more than %(limit)s columns. Choose another separator.",
                 line=line,
                 limit=listfile.COLUMNS_MAX,
             ),
             "old_excel": self.env._(
-                "This workbook has the format of an old Excel (.xls). Open it in Excel, save it as"
-                " .xlsx or CSV, and upload that file."
+                "This workbook has an old Excel format (.xls). Open it in Excel, save it as .xlsx"
+                " or CSV, and upload that file."
             ),
             "protected": self.env._(
                 "This workbook is protected with a password. Open it in Excel, remove the password"
@@ -380,7 +381,7 @@ class DirectmailUpload(models.Model):
                 " .xlsx or CSV, and upload that file."
             ),
             "numbers": self.env._(
-                "This is a spreadsheet of Apple Numbers. Open it in Numbers, choose File → Export"
+                "This is an Apple Numbers spreadsheet. Open it in Numbers, choose File → Export"
                 " To → Excel or CSV, and upload that file."
             ),
             "html": self.env._(
@@ -392,22 +393,21 @@ class DirectmailUpload(models.Model):
                 " save it as .xlsx or CSV, and upload that file."
             ),
             "zip": self.env._(
-                "This is a ZIP archive. Unpack it, and upload the list that is in it."
+                "This is a ZIP archive. Unpack it and upload the list that it contains."
             ),
             "vcard": self.env._(
                 "This is a file of address cards (vCard). Import it in your address book, export a"
                 " CSV file there, and upload that file."
             ),
             "no_sheet": self.env._(
-                "There is no sheet with cells in this workbook. Save the list again as .xlsx or"
-                " CSV."
+                "This workbook has no sheet with cells. Save the list again as .xlsx or CSV."
             ),
             "workbook": self.env._(
-                "This is no Excel workbook, or it is damaged. Save it again as .xlsx or CSV."
+                "This is not an Excel workbook, or it is damaged. Save it again as .xlsx or CSV."
             ),
             "too_large": self.env._(
                 "This workbook is too large when unpacked. Save the sheet as CSV and upload that."
             ),
-            "binary": self.env._("This is no list: choose a CSV or Excel (.xlsx) file."),
+            "binary": self.env._("This file is not a list. Choose a CSV or Excel (.xlsx) file."),
         }
         return sentences[error.code]

@@ -7,7 +7,7 @@ from odoo.tools import SQL
 STATUSES = [
     ("new", "Not matched yet"),
     ("matched", "Contact found"),
-    ("created", "Contact made"),
+    ("created", "Contact created"),
     ("bare", "Address without a contact"),
     ("unreadable", "Can't be decrypted"),
     ("duplicate", "Duplicate"),
@@ -18,15 +18,15 @@ REASONS = [
     ("no_at", "This is not an email address: it has no @"),
     ("invalid", "This is not an email address"),
     ("unclear", "It is not clear where the address begins or ends"),
-    ("doubtful", "Unusual sign in front of the @, and no contact has this address"),
-    ("hidden", "There are invisible characters in it"),
-    ("nothing", "There are only invisible characters or punctuation in it"),
-    ("encoding", "Characters of it can't be read in the chosen encoding"),
-    ("local", "DirectMail can't mail letters like these in front of the @"),
-    ("domain", "What follows the @ can't be the name of a domain"),
+    ("doubtful", "Unusual character before the @, and no contact has this address"),
+    ("hidden", "It contains invisible characters"),
+    ("nothing", "It contains only invisible characters or punctuation"),
+    ("encoding", "Some characters can't be read in the chosen encoding"),
+    ("local", "DirectMail does not accept these letters before the @"),
+    ("domain", "The part after the @ is not a valid domain"),
     ("too_long", "It is too long"),
-    ("shortened", "A spreadsheet has shortened this number"),
-    ("other_kind", "This can't be an ID of the chosen kind"),
+    ("shortened", "The spreadsheet program has shortened this number"),
+    ("other_kind", "This is not an ID of the chosen type"),
 ]
 #: statuses of rows whose person is in the audiences that use the upload
 PEOPLE = ("matched", "created", "bare", "unreadable")

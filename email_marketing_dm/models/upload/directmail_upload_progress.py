@@ -16,7 +16,7 @@ class DirectmailUploadProgress(models.Model):
         "directmail.upload", required=True, readonly=True, index=True, ondelete="cascade"
     )
     step = fields.Selection(
-        [("read", "Reading"), ("match", "Matching"), ("create", "Making contacts")],
+        [("read", "Reading"), ("match", "Matching"), ("create", "Creating contacts")],
         required=True,
         readonly=True,
     )

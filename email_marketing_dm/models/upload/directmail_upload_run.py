@@ -144,9 +144,9 @@ class DirectmailUpload(models.Model):
             _logger.exception("Upload %s failed", self.id)
             self._fail(
                 self._in_owners_language().env._(
-                    "Something unexpected happened while the list was matched, and nothing of it"
-                    " was kept. Press Start over and try again. If it happens again, ask an"
-                    " administrator to look into the server's log."
+                    "An unexpected error occurred while the list was being matched, and no results"
+                    " were saved. Press Start over and try again. If it happens again, ask an"
+                    " administrator to check the server log."
                 )
             )
         return True
@@ -338,8 +338,8 @@ class DirectmailUpload(models.Model):
         progress.unlink()
         if not self.people_count:
             self.message = self._in_owners_language().env._(
-                "Nobody was found. Is it the right column, and the right kind of ID? Press Start"
-                " over to change them."
+                "No people were found. Check that you chose the right column and type of ID. Press"
+                " Start over to change them."
             )
         self.env.flush_all()
 

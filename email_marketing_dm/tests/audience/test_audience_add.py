@@ -54,7 +54,7 @@ class TestAudienceAdd(DirectmailCommon):
         self.assertEqual(audience.name, "New one")
         self.assertEqual(audience.line_ids.kind, "list")
         self.assertEqual(audience.member_ids.partner_id, self.people[:2])
-        self.assertEqual(audience.line_ids.sentence, "2 chosen from Contacts")
+        self.assertEqual(audience.line_ids.sentence, "Selected from Contacts: 2")
 
     def test_more_of_the_same_go_into_one_line(self):
         audience = self._add(self.people[0])
@@ -112,7 +112,7 @@ class TestAudienceAdd(DirectmailCommon):
             self._wizard(self.people, name=False).action_add()
         with self.assertRaisesRegex(UserError, "Choose"):
             self._wizard(self.people, target="existing").action_add()
-        with self.assertRaisesRegex(UserError, "No data table"):
+        with self.assertRaisesRegex(UserError, "no data table"):
             self._wizard(self.env["res.country"].search([], limit=1))
 
     def test_rights(self):
@@ -121,7 +121,7 @@ class TestAudienceAdd(DirectmailCommon):
         with self.assertRaises(AccessError):
             wizard.action_add()
         lead = self.env["crm.lead"].create({"name": "A", "email_from": "a@example.com"})
-        with self.assertRaisesRegex(UserError, "No data table"):
+        with self.assertRaisesRegex(UserError, "no data table"):
             self._wizard(lead, self.other)
         self.env["ir.rule"].create(
             {

@@ -152,7 +152,7 @@ class TestAudienceLineModels(ModelsCommon):
         audience.action_refresh()
         self.assertIn("was removed", audience.refresh_error)
         self.assertEqual(audience.sudo().member_ids.partner_id, self.ann)
-        self.assertEqual(audience.line_ids.sentence, "An RFM model that was removed")
+        self.assertEqual(audience.line_ids.sentence, "Deleted RFM model")
 
     def test_model_of_another_company(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})

@@ -273,7 +273,7 @@ class TestAudienceLines(AudienceCommon):
         audience = self.assertPeople([self._lead_line(lead, table_id=table.id)], self.ann)
         table.active = False
         audience.action_refresh()
-        self.assertIn("no longer in use", audience.refresh_error)
+        self.assertIn("is archived", audience.refresh_error)
         with self.assertRaisesRegex(UserError, "Take it out there first"):
             table.unlink()
         # Uninstalling an app deletes the data tables of its models by foreign key.
@@ -326,6 +326,16 @@ class TestAudienceLines(AudienceCommon):
             {"domain": "['|', ('city', 'ilike', 'Bonn'), ('email', '=', False)]"},
             {"kind": "group", "child_ids": [(0, 0, self._only(self.ann))]},
             {"domain": "[('id', 'not in', [1, 2, 3, 4, 5])]"},
+            {"domain": "[('id', '=', 1), ('name', '!=', 'A'), ('ref', '=like', 'B%')]"},
+            {
+                "table_id": self.leads.id,
+                "domain": "[('date_deadline', '>=', datetime.date(2026, 1, 31))]",
+                "within_days": 1,
+            },
+            {
+                "kind": "group",
+                "child_ids": [(0, 0, self._only(one)) for one in (self.ann, self.bob)],
+            },
         ]
         audience = self._make_audience(None, lines=lines)
         self.assertEqual(
@@ -335,7 +345,11 @@ class TestAudienceLines(AudienceCommon):
                 "Leads and opportunities, at least 2 times, within the last 30 days",
                 "Contacts, where (City contains “Bonn” or Email is not set)",
                 "(Contacts, where ID is Ann)".replace("Ann", str(self.ann.id)),
-                "Contacts, where ID is not 1 or 2 or 3 or 2 more",
+                "Contacts, where ID is not 1, 2, 3, or 2 more",
+                "Contacts, where ID is 1 and Name is not “A” and Reference matches “B%”",
+                "Leads and opportunities, where Expected Closing is at least 01/31/2026, today",
+                f"(Contacts, where ID is {self.ann.id} and also Contacts, where ID is"
+                f" {self.bob.id})",
             ],
         )
         audience.invalidate_recordset()

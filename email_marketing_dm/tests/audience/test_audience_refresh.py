@@ -134,7 +134,7 @@ class TestAudienceRefresh(DirectmailCommon):
         ):
             self._run_clock(first, odd, last)
         self.assertEqual((first.people_count, odd.people_count, last.people_count), (1, 0, 1))
-        self.assertIn("unforeseen", odd.refresh_error)
+        self.assertIn("unexpected error", odd.refresh_error)
         for audience in (first, odd, last):
             self.assertGreater(audience.next_refresh_at, fields.Datetime.now())
 
@@ -176,21 +176,21 @@ class TestAudienceRefresh(DirectmailCommon):
         audience.line_ids.domain = f"[('id', 'in', {(self.ann + self.bob).ids})]"
         with mute_logger(LOGGER, "odoo.sql_db"):
             audience.action_refresh()
-        self.assertIn("could not work it out", audience.refresh_error)
+        self.assertIn("reported an error", audience.refresh_error)
         self.assertEqual(audience.member_ids.partner_id, self.ann)
 
     # === ONE AT A TIME === #
 
     def test_one_refresh_at_a_time(self):
         audience = self._make_audience(self.ann)
-        with self._lock_all_but(audience), self.assertRaisesRegex(BusyError, "at this moment"):
+        with self._lock_all_but(audience), self.assertRaisesRegex(BusyError, "at the moment"):
             audience.action_refresh()
 
     def test_busy_source_is_no_failure(self):
         """It passes by itself, so nobody is told for good that the refresh failed."""
         source = self._make_audience(self.ann)
         audience = self._make_of(source, refresh_every="daily")
-        with self._lock_all_but(source), self.assertRaisesRegex(BusyError, "at this moment"):
+        with self._lock_all_but(source), self.assertRaisesRegex(BusyError, "at the moment"):
             audience.action_refresh()
         self.assertFalse(audience.refresh_error)
         with self._lock_all_but(source):
@@ -220,7 +220,7 @@ class TestAudienceRefresh(DirectmailCommon):
         ):
             self._run_cron()
         self.assertEqual(task.state, "pending")
-        self.assertIn("at this moment", task.state_message)
+        self.assertIn("at the moment", task.state_message)
         self.assertFalse(task.delivery_ids)
         self._run_cron()
         self.assertEqual((task.state, task.sent_count), ("done", 1))

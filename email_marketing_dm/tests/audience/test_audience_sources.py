@@ -83,7 +83,7 @@ class TestAudienceSources(AudienceCommon):
         )
         self.env.invalidate_all()
         first.action_refresh()
-        self.assertIn("made of itself", first.refresh_error)
+        self.assertIn("uses itself", first.refresh_error)
         self.assertEqual(first.member_ids.partner_id, self.ann)
 
     def test_lines_stay_out_of_the_audiences_of_others(self):

@@ -226,12 +226,12 @@ class TestDataTable(TransactionCase):
             ("name", "does not lead to exactly one"),
             ("user_id", "not to a contact"),
             ("tag_ids", "does not lead to exactly one"),
-            ("company_id.partner_id", "leaves the company"),
+            ("company_id.partner_id", "leads to the company itself"),
             ("id", "does not lead"),
         ):
             with self.subTest(path), self.assertRaisesRegex(ValidationError, reason):
                 self._make_table("crm.lead", partner_path=path)
-        with self.assertRaisesRegex(ValidationError, "which field leads"):
+        with self.assertRaisesRegex(ValidationError, "field that leads"):
             self._make_table("crm.lead")
 
     def test_path_into_another_company(self):
@@ -313,7 +313,7 @@ class TestDataTable(TransactionCase):
     def test_hidden_field_is_not_opened(self):
         self.patch(self.env["crm.lead"]._fields["description"], "groups", "base.group_system")
         field = self.env["ir.model.fields"]._get("crm.lead", "description")
-        with self.assertRaisesRegex(ValidationError, "hidden"):
+        with self.assertRaisesRegex(ValidationError, "restricted"):
             self.leads.with_user(self.admin).write(
                 {"open_to_marketers": True, "field_ids": [(4, field.id)]}
             )

@@ -62,7 +62,7 @@ class TestPlatform(DirectmailCommon):
 
     def test_a_data_table_needs_a_model(self):
         table = self.env["directmail.data.table"].search([], limit=1)
-        with self.assertRaisesRegex(Exception, "Choose the kind of record"):
+        with self.assertRaisesRegex(Exception, "Choose the records"):
             table.model_id = False
 
     def test_facts_wake_their_job_once_a_minute(self):

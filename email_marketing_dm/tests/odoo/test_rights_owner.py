@@ -224,7 +224,7 @@ class TestOwners(AudienceCommon):
                 self.assertFalse(audience.owner_pending)
                 self.assertTrue(audience.action_refresh())
         unsaved = {"line_ids": [Command.create(line)]}
-        self.assertIn("owner only", by_admin.count_all(unsaved)["error"])
+        self.assertIn("only be counted for the owner", by_admin.count_all(unsaved)["error"])
         self.assertNotIn("error", by_admin.count_all({}))
         self.assertNotIn("error", audience.count_all(unsaved))
 

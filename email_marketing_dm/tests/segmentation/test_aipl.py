@@ -107,11 +107,11 @@ class TestAipl(ModelsCommon):
         stages = self._stages()
         self.aipl.condition_ids[0].data_table_id = False
         self.aipl.action_compute()
-        self.assertIn("lost its data table", self.aipl.compute_error)
+        self.assertIn("data table of a condition was removed", self.aipl.compute_error)
         self.assertEqual(self._stages(), stages)
         self.aipl.condition_ids.unlink()
         self.aipl.action_compute()
-        self.assertIn("add a condition", self.aipl.compute_error)
+        self.assertIn("at least one condition", self.aipl.compute_error)
         self.assertEqual(self._stages(), stages)
 
     def test_rights(self):
@@ -156,7 +156,7 @@ class TestAipl(ModelsCommon):
 
     def test_summary(self):
         self.assertEqual(self.aipl.condition_ids.mapped("summary")[0], "at least once")
-        self.assertIn("at least 2 times, for ", self.aipl.condition_ids[2].summary)
+        self.assertIn("at least 2 times, at least ", self.aipl.condition_ids[2].summary)
         self.assertIn("1,000.00", self.aipl.condition_ids[2].summary)
 
     def test_copy(self):

@@ -173,7 +173,7 @@ class TestRfm(RfmCommon):
                 ),
                 "field_of_a_removed_app",
             ),
-            (lambda: self.table.write({"active": False}), "no longer in use"),
+            (lambda: self.table.write({"active": False}), "is archived"),
             (lambda: self.rfm.sudo().write({"data_table_id": False}), "Choose the data table"),
             (lambda: self.owner.write({"group_ids": [(3, self._group(ALL_LEADS))]}), "may not"),
             (lambda: self.owner.sudo().write({"active": False}), "no longer works"),
@@ -201,7 +201,7 @@ class TestRfm(RfmCommon):
         self.env.cr.execute("ALTER TABLE directmail_rfm_customer ADD CHECK (monetary < 4000)")
         with mute_logger(LOGGER, "odoo.sql_db"):
             self.rfm.action_compute()
-        self.assertIn("could not work it out", self.rfm.compute_error)
+        self.assertIn("reported an error", self.rfm.compute_error)
         self.assertEqual(self.rfm.people_count, 2)
         self.assertEqual(self._scores().partner_id, self.ann + self.bob)
 

@@ -54,7 +54,7 @@ class TestRfmUse(RfmCommon):
             self._run(cron, self.rfm.next_run_at)
         self.assertEqual(len(logs.records), 1, "somebody else at it is no error")
         self.assertTrue(self.rfm.computed_at and last.computed_at)
-        self.assertIn("unforeseen", odd.compute_error)
+        self.assertIn("unexpected error", odd.compute_error)
         self.assertFalse(busy.compute_error or busy.computed_at)
         for model in (busy, odd, last):
             self.assertGreater(model.next_run_at, self.env.cr.now())

@@ -128,7 +128,7 @@ class TestUpload(UploadMixin, DirectmailCommon):
 
     def test_contacts_can_not_be_made_without_the_right(self):
         self.assertFalse(self.env["res.partner"].with_user(self.user).has_access("create"))
-        with self.assertRaisesRegex(UserError, "may not make contacts"):
+        with self.assertRaisesRegex(UserError, "may not create contacts"):
             self._upload("cy@example.com\n", unknown_action="create")
 
     def test_workbook_and_pasted_lines(self):

@@ -28,11 +28,11 @@ class TestUploadLife(UploadMixin, DirectmailCommon):
     def test_what_can_not_be_read_is_said_at_once(self):
         for data, words in (
             (b"", "Choose a file"),
-            (b"\n\n", "nothing in it"),
+            (b"\n\n", "list is empty"),
             (b"x" * 10_000_000, "more than 1,000,000 characters"),
             (b"\xd0\xcf\x11\xe0" + b"\0" * 600, "old Excel"),
-            (b"PK\x03\x04 what", "no Excel workbook"),
-            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "This is no list"),
+            (b"PK\x03\x04 what", "not an Excel workbook"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a list"),
         ):
             with self.subTest(words), self.assertRaisesRegex(UserError, words):
                 self._upload(data)
@@ -41,7 +41,7 @@ class TestUploadLife(UploadMixin, DirectmailCommon):
         good = b"ann@example.com\n" * 20_000
         for data, words in (
             (good + b"x" * 2_000_000, "Line 20001 has more than"),
-            (good + b'"' + good * 10, "does not end"),
+            (good + b'"' + good * 10, "has no end"),
         ):
             with self.subTest(words):
                 upload = self._upload(data)
@@ -91,7 +91,7 @@ class TestUploadLife(UploadMixin, DirectmailCommon):
             self._run_matching()
         self.assertIn("a defect", logs.output[0])
         self.assertEqual((broken.state, whole.state), ("failed", "done"))
-        self.assertIn("Something unexpected", broken.message)
+        self.assertIn("unexpected error", broken.message)
         self.assertNotIn("a defect", broken.message)
         self.assertFalse(self._get_lines(broken))
         self.patch(type(self.env["directmail.upload"]), "_read_chunk", read_chunk)
@@ -171,5 +171,5 @@ class TestUploadLife(UploadMixin, DirectmailCommon):
         self.assertFalse(upload.exists())
         self.assertFalse(other.with_context(bin_size=True).file)
         self.assertEqual(len(self._get_lines(other)), 1)
-        with self.assertRaisesRegex(UserError, "no longer kept"):
+        with self.assertRaisesRegex(UserError, "has been deleted"):
             other.action_restart()

@@ -12,7 +12,7 @@ const noDialog = {trigger: "body:not(:has(.modal))"};
 const seeFigures = (people) => [
     {trigger: `.o_field_widget[name='people_so_far']:contains(/^${people}$/)`},
     {
-        trigger: `.o_directmail_audience_whole strong:first-child:contains(/^${people}$/)`,
+        trigger: `.o_directmail_people:contains(/^${people}$/)`,
     },
 ];
 const seeFiguresBehind = (people) => ({

@@ -6,7 +6,7 @@ registry.category("web_tour.tours").add("directmail_busy", {
         {
             content:
                 "the sentence itself, which the dialog of a fault hides behind a button",
-            trigger: ".modal [role='alert']:contains('at this moment')",
+            trigger: ".modal [role='alert']:contains('at the moment')",
         },
         {trigger: ".modal-footer .o-default-button", run: "click"},
         {trigger: "body:not(:has(.modal))"},

@@ -45,7 +45,7 @@ registry.category("web_tour.tours").add("directmail_upload_result", {
         {trigger: `button[name="action_download_unmatched"]`},
         {
             content: "look at what was not matched",
-            trigger: `button[name="action_view_lines"]:contains("not matched")`,
+            trigger: `button[name="action_view_lines"]:contains("Not matched")`,
             run: "click",
         },
         {trigger: `.o_data_row:contains("no address")`},
