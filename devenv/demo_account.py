@@ -11,7 +11,7 @@ from . import demo_server
 REASONS = {
     "no_address": "no email address",
     "invalid_address": "unusable email address",
-    "duplicate": "same address as somebody else",
+    "duplicate": "same address as another person",
     "blacklisted": "blacklisted",
     "opted_out": "unsubscribed earlier",
 }

@@ -22,8 +22,8 @@ HEALTH_MINIMUM = 200  # sent mails; rates of fewer are not judged
 COMPLAINTS_WARNING, COMPLAINTS_DANGER = 0.001, 0.003
 BOUNCES_WARNING, BOUNCES_DANGER = 0.02, 0.05
 TENS_HELP = (
-    "Where an email task reaches people whom you may not see, people who got no mail are counted in"
-    " tens, rounded down."
+    "If an email task includes people whom you may not see, the number of people who got no mail is"
+    " rounded down to tens."
 )
 FIGURES = (*dict(STATES + OUTCOMES), *REACTION_FIELDS, "converted")
 
@@ -66,7 +66,7 @@ class DirectmailTaskReport(models.Model):
     people_count = fields.Integer("People", readonly=True, help=TENS_HELP)
     suppressed_count = fields.Integer("Suppressed", readonly=True, help=TENS_HELP)
     waiting_count = fields.Integer("Waiting", readonly=True, help=TENS_HELP)
-    sending_count = fields.Integer("Being sent", readonly=True, help=TENS_HELP)
+    sending_count = fields.Integer("Sending", readonly=True, help=TENS_HELP)
     unknown_count = fields.Integer("Unknown", readonly=True)
     sent_count = fields.Integer("Sent", readonly=True)
     refused_count = fields.Integer("Refused", readonly=True)
@@ -74,52 +74,60 @@ class DirectmailTaskReport(models.Model):
     cancelled_count = fields.Integer("Cancelled", readonly=True, help=TENS_HELP)
     delivered_count = fields.Integer("Delivered", readonly=True)
     failed_count = fields.Integer("Failed", readonly=True)
-    invalid_count = fields.Integer("Invalid", readonly=True)
-    spam_count = fields.Integer("Taken for spam", readonly=True)
+    invalid_count = fields.Integer("Invalid address", readonly=True)
+    spam_count = fields.Integer("Spam", readonly=True)
     opened_count = fields.Integer("Opened", readonly=True)
     clicked_count = fields.Integer("Clicked", readonly=True)
     unsubscribed_count = fields.Integer("Unsubscribed", readonly=True)
     complained_count = fields.Integer("Reported as spam", readonly=True)
     converted_count = fields.Integer("Converted", readonly=True)
-    open_base = fields.Integer("Delivered, openings recorded", readonly=True)
+    open_base = fields.Integer("Delivered, opens recorded", readonly=True)
     click_base = fields.Integer("Delivered, clicks recorded", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     revenue = fields.Monetary(readonly=True)
     delivery_rate = fields.Float(
-        "Delivered %", readonly=True, aggregator="avg", help="Delivered, of the mails sent."
+        "Delivered %",
+        readonly=True,
+        aggregator="avg",
+        help="Share of sent mails that were delivered.",
     )
     bounce_rate = fields.Float(
-        "Invalid %", readonly=True, aggregator="avg", help="Invalid addresses, of the mails sent."
+        "Invalid address %",
+        readonly=True,
+        aggregator="avg",
+        help="Share of sent mails that had an invalid address.",
     )
     open_rate = fields.Float(
         "Opened %",
         readonly=True,
         aggregator="avg",
-        help="People who opened, of the mails delivered with recording on. Machines don't count.",
+        help="Share of delivered mails that people opened. Opens by machines and email tasks that"
+        " do not record opens are left out.",
     )
     click_rate = fields.Float(
         "Clicked %",
         readonly=True,
         aggregator="avg",
-        help="People who clicked, of the mails delivered with recording on. Machines don't count.",
+        help="Share of delivered mails that people clicked in. Clicks by machines and email tasks"
+        " that do not record clicks are left out.",
     )
     unsubscribe_rate = fields.Float(
         "Unsubscribed %",
         readonly=True,
         aggregator="avg",
-        help="People who unsubscribed, of the mails delivered.",
+        help="Share of delivered mails whose recipients unsubscribed.",
     )
     complaint_rate = fields.Float(
         "Reported as spam %",
         readonly=True,
         aggregator="avg",
-        help="People who reported the mail as spam, of the mails delivered.",
+        help="Share of delivered mails that people reported as spam.",
     )
     conversion_rate = fields.Float(
         "Converted %",
         readonly=True,
         aggregator="avg",
-        help="People who did what counts as success, of the mails delivered.",
+        help="Share of delivered mails whose recipients converted.",
     )
 
     @property
@@ -291,7 +299,7 @@ class DirectmailTaskReport(models.Model):
         if complaints >= COMPLAINTS_DANGER:
             return "danger", self.env._(
                 "Too many people report these mails as spam, and mailbox providers may block the"
-                " sender. Mail only those who asked for it and opened something lately."
+                " sender. Only mail people who asked for it and opened a mail recently."
             )
         if bounces >= BOUNCES_DANGER:
             return "danger", self.env._(
@@ -308,4 +316,4 @@ class DirectmailTaskReport(models.Model):
                 "More addresses than usual do not exist. Have old lists checked before you mail"
                 " them."
             )
-        return "success", self.env._("In good health.")
+        return "success", self.env._("No problems found.")

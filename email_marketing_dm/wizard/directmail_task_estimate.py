@@ -23,15 +23,17 @@ class DirectmailTaskEstimate(models.TransientModel):
     quota_left = fields.Integer(
         "Quota left today",
         readonly=True,
-        help="Daily quota minus what this Odoo handed over since midnight in Beijing, minus the"
-        " reserve. What other systems sent with this account is not known.",
+        help="Daily quota minus the mails that this database sent since midnight in Beijing, minus"
+        " the account's reserve. Mails that other systems sent with this account are not counted.",
     )
-    queue_count = fields.Integer("Ahead in the queue", readonly=True)
+    queue_count = fields.Integer("Mails ahead in the queue", readonly=True)
     today_count = fields.Integer("Today", readonly=True)
     days = fields.Integer(readonly=True)
-    held = fields.Text("Of them", readonly=True)
+    held = fields.Text("Held back", readonly=True)
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
-    plan = fields.Char("How it goes out", compute="_compute_texts")
+    headline = fields.Char(compute="_compute_texts")
+    send_label = fields.Char(compute="_compute_texts")
+    plan = fields.Char("Schedule", compute="_compute_texts")
     duration = fields.Char(compute="_compute_texts")
     cost = fields.Char(compute="_compute_texts")
 
@@ -77,7 +79,7 @@ class DirectmailTaskEstimate(models.TransientModel):
                     for fate in stopped
                 ],
                 "held": "\n".join(
-                    f"{self._format(held[fate], tens)} {task._describe_fate(fate)}"
+                    task._count_fate(fate, self._format(held[fate], tens))
                     for fate in sorted(held, key=lambda fate: fate.held_until)
                 ),
             }
@@ -88,6 +90,8 @@ class DirectmailTaskEstimate(models.TransientModel):
     def _compute_texts(self):
         for estimate in self:
             estimate.sum_table = estimate._render_sum()
+            estimate.headline = estimate._describe_people()
+            estimate.send_label = estimate._label_send()
             estimate.plan = estimate._describe_plan()
             estimate.duration = estimate._describe_duration()
             estimate.cost = estimate._describe_cost()
@@ -105,19 +109,40 @@ class DirectmailTaskEstimate(models.TransientModel):
         body = Markup("").join(row % values for values in rows)
         return Markup("<table class='table table-sm mb-0'>%s</table>") % body
 
+    def _describe_people(self):
+        """Return how many people will get the mail, as a sentence."""
+        number = formatLang(self.env, self.mail_count, digits=0)
+        if self.in_tens:
+            if not self.mail_count:
+                return self.env._("Only a few people or nobody would get this mail.")
+            return self.env._("About %s people will get this mail.", number)
+        if not self.mail_count:
+            return self.env._("Nobody would get this mail.")
+        if self.mail_count == 1:
+            return self.env._("1 person will get this mail.")
+        return self.env._("%s people will get this mail.", number)
+
+    def _label_send(self):
+        if self.in_tens:
+            return self.env._("Send")
+        if self.mail_count == 1:
+            return self.env._("Send to 1 person")
+        return self.env._("Send to %s people", formatLang(self.env, self.mail_count, digits=0))
+
     def _describe_plan(self):
         account = self.task_id.account_id.sudo()
         if not self.mail_count:
             return False
         if not self.days:
             return self.env._(
-                "The reserve of the account leaves no quota for email tasks. Ask an administrator."
+                "The reserve of the account leaves no quota for email tasks. Ask an administrator"
+                " to reduce the reserve."
             )
         if self.days == 1:
             return self.env._("Today's quota is enough.")
         return self.env._(
-            "Today's quota is not enough: %(today)s mails today, the rest on the days after,"
-            " beginning %(next)s. It goes on by itself.",
+            "Today's quota is not enough. Mails sent today: %(today)s. The other mails are sent"
+            " automatically on the following days, starting on %(next)s.",
             today=self._format(self.today_count),
             next=format_datetime(self.env, account._get_next_day(), dt_format="medium"),
         )
@@ -178,5 +203,5 @@ class DirectmailTaskEstimateLine(models.TransientModel):
     estimate_id = fields.Many2one(
         "directmail.task.estimate", required=True, readonly=True, index=True, ondelete="cascade"
     )
-    name = fields.Char("Gets no mail", readonly=True)
+    name = fields.Char("Reason", readonly=True)
     people = fields.Integer(readonly=True)

@@ -17,11 +17,11 @@ class DirectmailTaskGenerate(models.TransientModel):
     _inherit = ["directmail.links"]
 
     task_id = fields.Many2one("directmail.task", "Email task", required=True, readonly=True)
-    task_result = fields.Selection(RESULTS, "Whom", required=True, default="delivered")
+    task_result = fields.Selection(RESULTS, "Result", required=True, default="delivered")
     link_id = fields.Many2one(
-        "directmail.link", "On which link", domain="[('task_id', '=', task_id)]"
+        "directmail.link", "Clicked link", domain="[('task_id', '=', task_id)]"
     )
-    hidden_count = fields.Integer("People whom you may not see", compute="_compute_hidden_count")
+    hidden_count = fields.Integer("People left out", compute="_compute_hidden_count")
     # `compute_sudo=False`: stored fields are computed with sudo by default, and would show the name
     # of a task that the user may not read.
     name = fields.Char(

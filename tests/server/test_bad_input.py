@@ -197,7 +197,9 @@ def test_quota_0(shop, emulator):
     emulator.configure_account(daily_quota=0)
     shop.admin.call("directmail.account", "action_synchronise", [[shop.account]])
     check_sentence(
-        refusal(shop.user, "directmail.task", "action_send", [task]), "0 mails", "Ask Alibaba Cloud"
+        refusal(shop.user, "directmail.task", "action_send", [task]),
+        "quota of this DirectMail account is 0",
+        "Ask Alibaba Cloud",
     )
     check_nothing_happened(shop, emulator, task, tags)
 

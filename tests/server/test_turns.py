@@ -98,7 +98,7 @@ def test_its_owner_need_not_wait_while_people_are_chosen(calm, action, state):
         cursor.execute("BEGIN; LOCK TABLE directmail_optout IN ACCESS EXCLUSIVE MODE")
         task = begin(calm, f"early {action}", people)
         wait_for(lambda: is_waiting(server, "directmail_optout"))
-        assert "being chosen" in calm.read(task, "waiting_for")["waiting_for"]
+        assert "being selected" in calm.read(task, "waiting_for")["waiting_for"]
         calm.act(task, action)
         assert calm.state(task) == state
         cursor.execute("COMMIT")

@@ -43,16 +43,16 @@ REASONS = [
     ("no_encrypted_address", "No encrypted email address"),
     ("invalid_address", "Unusable email address"),
     ("cannot_decrypt", "Encrypted address can't be decrypted"),
-    ("duplicate", "Same address as somebody else"),
+    ("duplicate", "Same address as another person"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
     ("unverifiable", "Opt-outs can't be checked"),
     ("left_list", "Left the mailing list"),
-    ("complained", "Reported spam before"),
+    ("complained", "Reported an earlier mail as spam"),
     ("bounced", "Address does not exist"),
-    ("fatigue", "Enough mail already"),
+    ("fatigue", "Frequency limit reached"),
     ("quiet", "Quiet time"),
-    ("too_late", "Later than the task allows"),
+    ("too_late", "Sending deadline passed"),
 ]
 FATIGUE_RULES = [
     *((f"email_{code}", span.emails) for code, span in SPANS.items()),
@@ -93,32 +93,37 @@ class DirectmailDelivery(models.Model):
     account_id = CopiedMany2one("directmail.account", required=True, readonly=True)
     company_id = CopiedMany2one("res.company", required=True, readonly=True)
     # Still tells a contact from a bare address after the contact was deleted (`partner_id` NULL).
-    is_contact = fields.Boolean(readonly=True, help="Planned as a contact.")
+    is_contact = fields.Boolean(
+        readonly=True, help="The person was a contact when the email task started."
+    )
     # Owner of the audience that the person came from: see `engine.people._get_lender`.
     lender_id = CopiedMany2one("res.users", readonly=True, groups=fields.NO_ACCESS)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     fatigue_rule = fields.Selection(
-        FATIGUE_RULES, "Held back by", readonly=True, help="Of a waiting mail: what holds it."
+        FATIGUE_RULES,
+        "Held back by",
+        readonly=True,
+        help="The frequency limit or quiet time because of which the mail waits or was suppressed.",
     )
     uncounted = fields.Boolean(
-        readonly=True, help="Does not count towards the limits of fatigue control."
+        readonly=True, help="The mail does not count toward the limits of fatigue control."
     )
-    outcome = fields.Selection(OUTCOMES, readonly=True)
+    outcome = fields.Selection(OUTCOMES, "Delivery result", readonly=True)
     code = fields.Char("DirectMail's code", readonly=True)
     message = fields.Char("DirectMail's answer", readonly=True)
     envelope = fields.Char("Envelope ID", readonly=True)
     claim_token = fields.Char(readonly=True, groups=fields.NO_ACCESS)
-    claimed_at = fields.Datetime("Handed over", readonly=True)
+    claimed_at = fields.Datetime("Submitted to DirectMail", readonly=True)
     lease_until = fields.Datetime(readonly=True)
     resent = fields.Boolean("Second attempt", readonly=True)
-    not_before = fields.Datetime("Goes out after", readonly=True)
+    not_before = fields.Datetime("Held until", readonly=True)
     # For waiting mails that DirectMail refused with a code that may concern this person or all
     # mails of the task: see `engine.doubts`.
     refused_at = fields.Datetime("Last refused", readonly=True)
-    refusals = fields.Integer("Times refused", readonly=True)
-    sent_at = fields.Datetime("Accepted", readonly=True)
-    outcome_at = fields.Datetime("Result known", readonly=True)
+    refusals = fields.Integer("Number of refusals", readonly=True)
+    sent_at = fields.Datetime("Sent on", readonly=True)
+    outcome_at = fields.Datetime("Result received", readonly=True)
     # Dates and counts of a person's actions; actions of machines have counts of their own and set
     # no date. A click counts as an opening too, even if no image was loaded.
     opened_at = fields.Datetime("First opened", readonly=True)
@@ -129,8 +134,8 @@ class DirectmailDelivery(models.Model):
     machine_click_count = fields.Integer("Clicks by machines", readonly=True)
     unsubscribed_at = fields.Datetime("Unsubscribed", readonly=True)
     complained_at = fields.Datetime("Reported as spam", readonly=True)
-    converted_at = fields.Datetime("First success", readonly=True)
-    conversion_count = fields.Integer("Successes", readonly=True)
+    converted_at = fields.Datetime("First conversion", readonly=True)
+    conversion_count = fields.Integer("Conversions", readonly=True)
     # In the company's currency.
     conversion_amount = fields.Float("Revenue", digits=(16, 2), readonly=True)
     explanation = fields.Char(compute="_compute_explanation")
@@ -165,7 +170,7 @@ class DirectmailDelivery(models.Model):
     _held_index = models.Index(
         "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"
     )
-    event_ids = fields.One2many("directmail.event", "delivery_id", "What happened", readonly=True)
+    event_ids = fields.One2many("directmail.event", "delivery_id", "Events", readonly=True)
 
     def init(self):
         """Set fillfactor 50: room on each page for another version of all its rows.
@@ -211,23 +216,27 @@ class DirectmailDelivery(models.Model):
         rules = dict(self._fields["fatigue_rule"]._description_selection(self.env))
         for delivery in self:
             if delivery.state == "suppressed":
-                delivery.explanation = ": ".join(
-                    filter(None, (reasons.get(delivery.reason), rules.get(delivery.fatigue_rule)))
-                )
+                delivery.explanation = reasons.get(delivery.reason)
+                if delivery.fatigue_rule:
+                    delivery.explanation = self.env._(
+                        "%(reason)s (%(rule)s)",
+                        reason=delivery.explanation,
+                        rule=rules[delivery.fatigue_rule],
+                    )
             elif delivery.state == "waiting" and delivery.fatigue_rule:
                 delivery.explanation = self.env._(
-                    "%(rule)s: goes out after %(time)s",
+                    "Waiting until %(time)s (%(rule)s)",
                     rule=rules[delivery.fatigue_rule],
                     time=format_datetime(self.env, delivery.not_before, dt_format="short"),
                 )
             elif delivery.state == "unknown":
                 delivery.explanation = self.env._(
-                    "The connection broke before DirectMail's answer came. It is not sent again;"
-                    " DirectMail's records will tell."
+                    "The connection broke before DirectMail confirmed the mail. The mail is not"
+                    " sent again. DirectMail's records will show whether it was sent."
                 )
             elif delivery.state == "not_sent":
                 delivery.explanation = self.env._(
-                    "DirectMail's records show that this mail never left."
+                    "DirectMail's records show that this mail was not sent."
                 )
             else:
                 # The mail server's message explains nothing if the mail was delivered.

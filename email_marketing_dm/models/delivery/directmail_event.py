@@ -56,15 +56,18 @@ class DirectmailEvent(models.Model):
             ("subscribe", "Subscribed again"),
             ("complaint", "Reported as spam"),
             ("listed", "On DirectMail's list of invalid addresses"),
-            ("other", "Something else"),
+            ("other", "Other"),
         ],
-        "What happened",
+        "Event",
         required=True,
         readonly=True,
     )
     source = fields.Selection(
-        [("push", "Pushed"), ("poll", "Polled"), ("own", "Own links")],
-        "How we know",
+        [
+            ("push", "Pushed by DirectMail"),
+            ("poll", "Fetched from DirectMail"),
+            ("own", "Links and pages of this server"),
+        ],
         required=True,
         readonly=True,
     )

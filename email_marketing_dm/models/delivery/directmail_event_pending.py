@@ -9,7 +9,7 @@ class DirectmailEventPending(models.Model):
     """
 
     _name = "directmail.event.pending"
-    _description = "DirectMail Event to Apply"
+    _description = "Pending DirectMail Event"
     _log_access = False
     _order = "id"
 

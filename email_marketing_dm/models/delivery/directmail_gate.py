@@ -11,5 +11,5 @@ class DirectmailGate(models.Model):
     """
 
     _name = "directmail.gate"
-    _description = "DirectMail Claim Gate"
+    _description = "DirectMail Sending Lock"
     _log_access = False

@@ -2,7 +2,7 @@ from datetime import timedelta, timezone
 
 from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.tools import format_datetime
+from odoo.tools import format_datetime, formatLang
 
 from ...directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED, WINDOW_DAYS
 from ...directmail.errors import DirectMailError
@@ -30,7 +30,7 @@ class DirectmailPoll(models.Model):
     """
 
     _name = "directmail.poll"
-    _description = "Reading of DirectMail's Records"
+    _description = "Fetching of Delivery Results"
     _log_access = False
     _rec_name = "kind"
 
@@ -39,26 +39,26 @@ class DirectmailPoll(models.Model):
     )
     kind = fields.Selection(
         [
-            ("details", "What became of the mails"),
-            ("unsubscribed", "Who unsubscribed"),
-            ("complained", "Who reported spam"),
-            ("invalid", "Addresses that do not exist"),
+            ("details", "Delivery results"),
+            ("unsubscribed", "Unsubscribes"),
+            ("complained", "Spam reports"),
+            ("invalid", "Invalid addresses"),
         ],
         "Records",
         required=True,
         readonly=True,
     )
     task_id = fields.Many2one("directmail.task", "Email task", readonly=True, ondelete="cascade")
-    begin = fields.Datetime("Reading from", readonly=True)
-    end = fields.Datetime("Reading to", readonly=True)
+    begin = fields.Datetime("Period from", readonly=True)
+    end = fields.Datetime("Period to", readonly=True)
     # Encrypted with the master key, because DirectMail's cursors may contain an address.
     position = fields.Char(readonly=True, groups=fields.NO_ACCESS)
-    rows_read = fields.Integer("Rows of this window", readonly=True)
+    rows_read = fields.Integer("Records fetched", readonly=True)
     covered_until = fields.Datetime("Complete up to", readonly=True)
     error = fields.Char(readonly=True)
-    refusals = fields.Integer("Periods refused in a row", readonly=True)
+    refusals = fields.Integer("Refusals in a row", readonly=True)
     retry_at = fields.Datetime("Next attempt", readonly=True)
-    read_at = fields.Datetime("Last asked", readonly=True, help="With or without success.")
+    read_at = fields.Datetime("Last attempt", readonly=True)
 
     _source_unique = models.UniqueIndex("(account_id, kind, COALESCE(task_id, 0))")
     _task_index = models.Index("(task_id) WHERE task_id IS NOT NULL")
@@ -248,5 +248,8 @@ class DirectmailPoll(models.Model):
         if self.error:
             return self.error
         if self.end:
-            return self.env._("%s rows read so far; it goes on by itself.", f"{self.rows_read:,}")
+            return self.env._(
+                "Delivery results are being fetched. Records fetched so far: %s",
+                formatLang(self.env, self.rows_read, digits=0),
+            )
         return False

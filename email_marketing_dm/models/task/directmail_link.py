@@ -29,7 +29,7 @@ class DirectmailLink(models.Model):
     number = fields.Integer(required=True, readonly=True)
     title = fields.Char("Link", readonly=True)
     tracker_id = fields.Many2one("link.tracker", readonly=True, ondelete="restrict")
-    url = fields.Char("Leads to", readonly=True)
+    url = fields.Char("Web address", readonly=True)
 
     _number_unique = models.UniqueIndex("(task_id, template_id, number)")
 

@@ -21,13 +21,13 @@ TIME_FIELDS = {"scheduled_at", "send_type"}
 LOCK_BEFORE = timedelta(minutes=10)
 # Values of `pause_reason`.
 PAUSE_REASONS = [
-    ("user", "Paused by hand"),
-    ("too_late", "Too late"),
+    ("user", "Paused by a user"),
+    ("too_late", "Scheduled time missed"),
     ("template", "Template changed"),
     ("refused", "Refused by DirectMail"),
-    ("quota", "Quota refused by DirectMail"),
+    ("quota", "Quota used up"),
     ("account", "Account stopped"),
-    ("content", "Mails can't be made"),
+    ("content", "Mails can't be created"),
     ("owner", "New owner"),
 ]
 AUDIENCES = ("audience_ids", "exclude_audience_ids")
@@ -98,21 +98,22 @@ class DirectmailTask(models.Model):
         context={"active_test": False},
         ondelete="restrict",
         check_company=True,
-        help="Whoever is in one of these audiences gets no mail, nor does anybody else with the"
-        " same address.",
+        help="People in these audiences get no mail, and neither do other people with the same"
+        " address.",
     )
     use_as_is = fields.Boolean(
         "Use audiences as they are",
-        help="Off: audiences are refreshed just before the mails go out.",
+        help="By default, audiences are refreshed just before the mails are sent. Turn this on to"
+        " mail the people of the last refresh instead.",
     )
     address_form = fields.Selection(
         [("original", "Original"), ("encrypted", "Encrypted")],
         "Contacts' address",
         required=True,
         default="original",
-        help="Original: the email of each contact. Encrypted: the encrypted email, which is"
-        " decrypted while it is being sent and shown to nobody. Uploaded addresses are used as they"
-        " were uploaded.",
+        help="Original: the email address of each contact. Encrypted: the encrypted address, which"
+        " is decrypted only while the mail is sent and is never shown. Uploaded addresses are used"
+        " as they were uploaded.",
     )
     template_id = fields.Many2one("directmail.template", index="btree_not_null", check_company=True)
     template_state = fields.Selection(related="template_id.state", string="Review")
@@ -125,38 +126,45 @@ class DirectmailTask(models.Model):
         required=True,
         default="random",
         help="Random address: DirectMail adds a random part to the sender address, so that bounces"
-        " can be analysed. Recommended.",
+        " can be analyzed. Recommended.",
     )
     track_opens = fields.Boolean(
-        "Record opens", default=True, help="Notes who opened the mail, by its pictures."
+        "Record opens",
+        default=True,
+        help="Records who opened the mail, when its pictures are loaded. Turn it off if you don't"
+        " need this information.",
     )
     track_clicks = fields.Boolean(
-        "Record clicks", default=True, help="Notes who clicked on which link."
+        "Record clicks",
+        default=True,
+        help="Records who clicked which link. Turn it off if you don't need this information.",
     )
     campaign_id = fields.Many2one(
-        "utm.campaign", index="btree_not_null", help="Groups tasks that belong together."
+        "utm.campaign", index="btree_not_null", help="Groups email tasks that belong together."
     )
     priority = fields.Selection(
         [("0", "Normal"), ("1", "Urgent")],
         default="0",
         required=True,
-        help="Urgent tasks get the account's quota first, then the older ones.",
+        help="Urgent email tasks use the account's quota before all others. Otherwise, older email"
+        " tasks go first.",
     )
     not_sent_policy = fields.Selection(
-        [("leave", "Leave it"), ("again", "Send it once more")],
-        "If a mail never left",
+        [("leave", "Don't send it"), ("again", "Send it again")],
+        "If a mail was not sent",
         default="leave",
         required=True,
-        help="When the connection broke and DirectMail's records prove that a mail never left:"
-        " leave that person out, or send the mail once more with the same message ID.",
+        help="If the connection breaks while a mail is submitted, DirectMail's records may show"
+        " later that the mail was not sent. Choose whether the person is left out, or the mail is"
+        " sent once more with the same message ID.",
     )
     send_type = fields.Selection(
-        [("now", "As soon as approved"), ("scheduled", "At a set time")],
+        [("now", "As soon as approved"), ("scheduled", "At a scheduled time")],
         "When",
         required=True,
         default="now",
     )
-    scheduled_at = fields.Datetime("Time", copy=False)
+    scheduled_at = fields.Datetime("Scheduled time", copy=False)
     state = fields.Selection(
         [
             ("draft", "Draft"),
@@ -179,12 +187,12 @@ class DirectmailTask(models.Model):
     state_message = fields.Text("What happened", readonly=True, copy=False)
     tag_name = fields.Char(readonly=True, copy=False)
     in_tens = fields.Boolean(
-        "Reasons in tens",
+        "Rounded figures",
         readonly=True,
         copy=False,
-        help="The email task reaches or leaves out people whom its owner may not see, or encrypted"
-        " addresses. Its owner sees whom DirectMail was asked to mail. How many others there are,"
-        " and why they got no mail, is told in tens.",
+        help="The email task includes or excludes people whom its owner may not see, or encrypted"
+        " addresses. The owner sees only people whose mail was submitted to DirectMail. The number"
+        " of other people, and of those who got no mail for each reason, is rounded down to tens.",
     )
     planned_at = fields.Datetime("Started", readonly=True, copy=False)
     finished_at = fields.Datetime("Finished", readonly=True, copy=False)
@@ -197,7 +205,7 @@ class DirectmailTask(models.Model):
     people_count = fields.Integer("People", compute="_compute_counts")
     suppressed_count = fields.Integer("Suppressed", compute="_compute_counts")
     waiting_count = fields.Integer("Waiting", compute="_compute_counts")
-    sending_count = fields.Integer("Being sent", compute="_compute_counts")
+    sending_count = fields.Integer("Sending", compute="_compute_counts")
     unknown_count = fields.Integer("Unknown", compute="_compute_counts")
     sent_count = fields.Integer("Sent", compute="_compute_counts")
     refused_count = fields.Integer("Refused", compute="_compute_counts")
@@ -205,17 +213,17 @@ class DirectmailTask(models.Model):
     cancelled_count = fields.Integer("Cancelled", compute="_compute_counts")
     delivered_count = fields.Integer("Delivered", compute="_compute_counts")
     failed_count = fields.Integer("Failed", compute="_compute_counts")
-    invalid_count = fields.Integer("Invalid", compute="_compute_counts")
+    invalid_count = fields.Integer("Invalid address", compute="_compute_counts")
     spam_count = fields.Integer("Spam", compute="_compute_counts")
     opened_count = fields.Integer("Opened", compute="_compute_counts")
     clicked_count = fields.Integer("Clicked", compute="_compute_counts")
     unsubscribed_count = fields.Integer("Unsubscribed", compute="_compute_counts")
-    complained_count = fields.Integer("Complained", compute="_compute_counts")
+    complained_count = fields.Integer("Reported as spam", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts")
     editable = fields.Selection(
-        [("all", "Everything"), ("content", "What the mails say"), ("none", "Nothing")],
+        [("all", "Everything"), ("content", "Content only"), ("none", "Nothing")],
         compute="_compute_editable",
-        help="What may still be changed.",
+        help="What can still be changed.",
     )
     mailing_list_ids = fields.Many2many(
         "mailing.list",
@@ -224,7 +232,8 @@ class DirectmailTask(models.Model):
         readonly=True,
         copy=False,
         context={"active_test": False},
-        help="Whoever leaves these lists gets no mail of this email task, even while it is sent.",
+        help="Contacts who unsubscribe from these mailing lists get no mail of this email task,"
+        " even if it is already being sent.",
     )
     hidden_audiences = fields.Char(compute="_compute_hidden_audiences")
 
@@ -269,21 +278,27 @@ class DirectmailTask(models.Model):
         for task in self:
             if task.send_type == "scheduled" and not task.scheduled_at:
                 raise ValidationError(
-                    self.env._("Enter the time at which the mails are to go out.")
+                    self.env._("Enter the time at which the mails should be sent.")
                 )
 
     @api.constrains("account_id", "template_id", "sender_id")
     def _check_account(self):
         for task in self:
-            for name in ("template_id", "sender_id"):
-                if task[name] and task[name].account_id != task.account_id:
-                    raise ValidationError(
-                        self.env._(
-                            "%(field)s: choose one that belongs to the DirectMail account of the"
-                            " email task.",
-                            field=self._fields[name]._description_string(self.env),
-                        )
+            template, sender = task.template_id, task.sender_id
+            if template and template.account_id != task.account_id:
+                raise ValidationError(
+                    self.env._(
+                        "The template belongs to another DirectMail account. Choose a template of"
+                        " the email task's account."
                     )
+                )
+            if sender and sender.account_id != task.account_id:
+                raise ValidationError(
+                    self.env._(
+                        "The sender address belongs to another DirectMail account. Choose a sender"
+                        " address of the email task's account."
+                    )
+                )
 
     @api.onchange("account_id")
     def _onchange_account_id(self):
@@ -352,7 +367,10 @@ class DirectmailTask(models.Model):
             task._check_editable()
             if task.sudo().people_count:
                 raise UserError(
-                    self.env._("Mails of %s have gone out. Archive it instead.", task.name)
+                    self.env._(
+                        "%s can't be deleted because mails have been sent. Archive it instead.",
+                        task.name,
+                    )
                 )
 
     # === BUSINESS === #
@@ -388,7 +406,11 @@ class DirectmailTask(models.Model):
         if self.planned_at and self.state in ("paused", "failed"):
             return self._explain_fixed(names)
         if self.state not in ("draft", "failed", "paused", "pending"):
-            return self.env._("%s can't be changed any more.", self.name)
+            return self.env._(
+                "%s has started or was cancelled, so it can't be changed any more. Duplicate it to"
+                " make changes.",
+                self.name,
+            )
         if self.state == "pending" and self._starts_soon():
             return self.env._(
                 "%s starts within ten minutes and can't be changed any more.", self.name
@@ -406,11 +428,12 @@ class DirectmailTask(models.Model):
         """
         if names is None or names & (PEOPLE_FIELDS | TIME_FIELDS):
             return self.env._(
-                "The people of %s are fixed: mails have gone out. Copy it to mail others.",
+                "The recipients of %s can't be changed because mails have been sent. Duplicate it"
+                " to mail other people.",
                 self.name,
             )
         if self.sudo().sending_count:
-            return self.env._("The last mails are still being handed over. Try again in a minute.")
+            return self.env._("The last mails are still being sent. Try again in a minute.")
         return ""
 
     def _starts_soon(self):
@@ -444,9 +467,9 @@ class DirectmailTask(models.Model):
         for task in self:
             hidden = task._get_hidden_audiences()
             task.hidden_audiences = any(hidden.values()) and self.env._(
-                "Colleagues have made audiences private that this email task uses. They stay in"
-                " force: %(mailed)s under Audiences, %(excluded)s under Except. An administrator"
-                " can take them out.",
+                "This email task uses audiences that colleagues have made private: %(mailed)s under"
+                " Audiences, %(excluded)s under Except. They are still used. An administrator can"
+                " remove them.",
                 mailed=len(hidden["audience_ids"]),
                 excluded=len(hidden["exclude_audience_ids"]),
             )
@@ -474,8 +497,9 @@ class DirectmailTask(models.Model):
             ):
                 raise UserError(
                     self.env._(
-                        "%s can't be copied: it leaves out an audience that a colleague has made"
-                        " private since. Ask them to share it, or make a new email task.",
+                        "%s can't be duplicated because it excludes an audience that a colleague"
+                        " has made private. Ask the colleague to make the audience public, or"
+                        " create a new email task.",
                         task.name,
                     )
                 )

@@ -2,7 +2,7 @@ from datetime import datetime
 
 from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, format_list, formatLang
 
 from ...engine.doubts import settle_refusals
 from ..delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
@@ -42,7 +42,7 @@ class DirectmailTask(models.Model):
         offer = self.env["directmail.first.contact.offer"].create({"task_id": self.id})
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Run First contact first?"),
+            "name": self.env._("Run First contact before sending?"),
             "res_model": offer._name,
             "res_id": offer.id,
             "views": [(False, "form")],
@@ -74,7 +74,7 @@ class DirectmailTask(models.Model):
             task._check_ready()
             if not task.planned_at and task._is_too_late():
                 raise UserError(
-                    self.env._("The set time is long past. Enter a new time, or send now.")
+                    self.env._("The scheduled time has passed. Enter a new time, or send now.")
                 )
             task._go("pending")
             task.template_id.sudo()._schedule_review_check()
@@ -85,7 +85,7 @@ class DirectmailTask(models.Model):
         for task in self:
             task.check_access("write")
             if task.state != "paused" or task.planned_at:
-                raise UserError(self.env._("%s does not wait for this decision.", task.name))
+                raise UserError(self.env._("%s is not waiting for a decision.", task.name))
             task.write({"send_type": "now", "scheduled_at": False})
         return self.action_send()
 
@@ -206,7 +206,7 @@ class DirectmailTask(models.Model):
         if self.state in ("draft", "failed") or self._asks_its_owner():
             return False
         if self.state == "paused":
-            raise UserError(self.env._("%s is paused. Press Resume to go on.", self.name))
+            raise UserError(self.env._("%s is paused. Press Resume to continue.", self.name))
         if self.state == "cancelled":
             raise UserError(
                 self.env._("%s was cancelled. Duplicate it to send its mail again.", self.name)
@@ -226,11 +226,13 @@ class DirectmailTask(models.Model):
 
     def _say_sent(self):
         """Return a notification that these tasks were sent already."""
-        names = ", ".join(self.mapped("name"))
+        names = format_list(self.env, self.mapped("name"))
         if all(task.state == "done" for task in self):
-            message = self.env._("%s was sent already. Nobody gets it twice.", names)
+            message = self.env._("Already sent: %s. Nobody gets the mail twice.", names)
         else:
-            message = self.env._("%s is on its way already. Nobody gets it twice.", names)
+            message = self.env._(
+                "Already scheduled or being sent: %s. Nobody gets the mail twice.", names
+            )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -286,8 +288,8 @@ class DirectmailTask(models.Model):
         if not account.daily_quota:
             raise UserError(
                 self.env._(
-                    "DirectMail allows this account 0 mails a day. Ask Alibaba Cloud for a quota,"
-                    " synchronise the account, then send again."
+                    "The daily quota of this DirectMail account is 0. Ask Alibaba Cloud for a"
+                    " quota, synchronize the account, then send again."
                 )
             )
         account._check_public_url_usable()
@@ -328,12 +330,12 @@ class DirectmailTask(models.Model):
         audiences = self._read_all_audiences()["audience_ids"]
         people = sum(audiences.mapped("people_count"))
         if not people:
-            return self.env._("The audience has nobody in it. Change its filter, then send again.")
+            return self.env._("The audience has nobody in it. Change its lines, then send again.")
         if self.address_form == "original" and not sum(audiences.mapped("usable_count")):
             return self.env._(
-                "None of the %s people in the audience has a usable email address. Complete"
-                " the contacts, then send again.",
-                people,
+                "Nobody in the audience has a usable email address (people in the audience: %s)."
+                " Complete the contacts, then send again.",
+                formatLang(self.env, people, digits=0),
             )
         return None
 
@@ -381,8 +383,8 @@ class DirectmailTask(models.Model):
             if not audience.refreshed_at:
                 raise UserError(
                     self.env._(
-                        "The audience %s has never been refreshed, so it is not known who is in"
-                        " it. Refresh it, or switch off “Use audiences as they are”.",
+                        "The audience %s has never been refreshed, so nobody is in it yet. Refresh"
+                        " it, or turn off “Use audiences as they are”.",
                         audience.name,
                     )
                 )

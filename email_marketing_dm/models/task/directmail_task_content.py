@@ -35,8 +35,8 @@ class DirectmailTask(models.Model):
         "Change the content for this task",
         compute="_compute_own_content",
         readonly=False,
-        help="The template stays as it is. What you change is saved as a new template, named after"
-        " this task, and reviewed by DirectMail.",
+        help="The template is not changed. Your changes are saved as a new template with the name"
+        " of this email task, and DirectMail reviews it.",
     )
     template_task_id = fields.Many2one(related="template_id.task_id")
     # The fields in CONTENT: `create` and `write` hand their values to `_change_content`.
@@ -58,8 +58,8 @@ class DirectmailTask(models.Model):
     mailing_model_real = fields.Char(compute="_compute_mailing_model", compute_sudo=True)
     reply_to = fields.Char(
         "Replies go to",
-        help="Empty: to the reply address that the sender address has at DirectMail, else to the"
-        " account's.",
+        help="If it is empty, replies go to the reply address of the sender address at DirectMail,"
+        " or to that of the account.",
     )
     reply_default = fields.Char(compute="_compute_reply_default")
     reply_warning = fields.Char(compute="_compute_reply_warning")
@@ -70,7 +70,7 @@ class DirectmailTask(models.Model):
         copy=False,
         ondelete="restrict",
         index="btree_not_null",
-        help="Visits, leads and orders that come from this email task carry it.",
+        help="The source of visits, leads and orders that come from this email task.",
     )
 
     @api.depends("template_id.state", "template_id.task_id")
@@ -191,14 +191,14 @@ class DirectmailTask(models.Model):
             sender = task.sender_id.email
             task.reply_warning = (
                 self.env._(
-                    "Replies would go to a random address at %s and reach nobody. Enter an"
-                    " address under Replies go to.",
+                    "Replies would go to a random address at %s that nobody reads. Enter an address"
+                    " under Replies go to.",
                     sender.partition("@")[2],
                 )
                 if task.address_type == "random"
                 else self.env._(
-                    "Replies would go to %s. Unless that is a mailbox that somebody reads, enter"
-                    " another address under Replies go to.",
+                    "Replies would go to %s. If nobody reads this mailbox, enter another address"
+                    " under Replies go to.",
                     sender,
                 )
             )
@@ -237,8 +237,8 @@ class DirectmailTask(models.Model):
                 if not self._free_tags(client):
                     raise UserError(
                         self.env._(
-                            "DirectMail has no room for this email task's tag, and all tags are in"
-                            " use: results of the last %s days still come in by them. Delete tags"
+                            "DirectMail has no room for this email task's tag, and all existing"
+                            " tags are still needed for results of the last %s days. Delete tags"
                             " of other programs in DirectMail's console, or send later.",
                             FOLLOW_DAYS,
                         )

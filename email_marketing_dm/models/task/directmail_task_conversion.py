@@ -27,22 +27,22 @@ class DirectmailTask(models.Model):
 
     conversion_table_id = fields.Many2one(
         "directmail.data.table",
-        "Counts as success",
+        "Counts as conversion",
         domain=[("usable", "=", True), ("date_field", "!=", False)],
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
-        help="What you hope people do after the mail, for example place an order. Read with the"
-        " rights of the email task's owner.",
+        help="What people should do after they get the mail, for example place an order. The"
+        " records are read with the access rights of the email task's owner.",
     )
     conversion_from = fields.Selection(
-        [("click", "after a click"), ("open", "after an opening"), ("delivery", "after delivery")],
-        "When it counts",
+        [("click", "After a click"), ("open", "After an open"), ("delivery", "After delivery")],
+        "When does it count?",
         required=True,
         default="click",
     )
-    conversion_days = fields.Integer("Within days", required=True, default=7)
-    conversion_at = fields.Datetime("Successes as of", readonly=True, copy=False)
+    conversion_days = fields.Integer("Within (days)", required=True, default=7)
+    conversion_at = fields.Datetime("Conversions as of", readonly=True, copy=False)
     conversion_error = fields.Text(readonly=True, copy=False)
     currency_id = fields.Many2one(related="company_id.currency_id")
     converted_count = fields.Integer("Converted", compute="_compute_converted_count")
@@ -50,12 +50,12 @@ class DirectmailTask(models.Model):
     revenue_per_mail = fields.Monetary(
         "Revenue per mail",
         compute="_compute_revenue_per_mail",
-        help="Revenue divided by the mails that were delivered.",
+        help="Revenue divided by the number of delivered mails.",
     )
 
     _conversion_days_range = models.Constraint(
         "CHECK(conversion_days BETWEEN 1 AND 90)",
-        "Count successes within 1 to 90 days after the mail.",
+        "Conversions can be counted within 1 to 90 days after the mail.",
     )
 
     @api.depends("counter_ids.value")

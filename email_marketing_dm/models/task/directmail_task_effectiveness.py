@@ -282,11 +282,11 @@ class DirectmailTask(models.Model):
             "no_mailbox": self.env._("The mailbox does not exist"),
             "complained": self.env._("Reported an earlier mail as spam"),
             "unsubscribed": self.env._("Unsubscribed from an earlier mail at DirectMail"),
-            "too_many": self.env._("The mailbox provider takes no more for now"),
+            "too_many": self.env._("The mailbox provider accepts no more mails for now"),
             "sender": self.env._("The sender address or its domain is not trusted"),
             "content": self.env._("The content looks like spam"),
             "connection": self.env._("The mail server could not be reached"),
-            "trap": self.env._("A trap for senders of unwanted mail"),
+            "trap": self.env._("Spam trap address"),
             "other": self.env._("Other reasons"),
         }
 

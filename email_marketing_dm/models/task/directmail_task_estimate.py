@@ -2,7 +2,7 @@ from contextlib import closing
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import SQL, format_datetime
+from odoo.tools import SQL, format_datetime, formatLang
 
 from ...engine import plan
 from ...engine.people import is_anybody_addressed
@@ -22,29 +22,31 @@ class DirectmailTask(models.Model):
     is_notification = fields.Boolean(
         "Notification",
         tracking=True,
-        help="For what people need to know, not for advertising: limits and quiet times do not"
-        " hold it back.",
+        help="Frequency limits and quiet times do not apply to notifications. Use it for"
+        " information that people need, not for advertising.",
     )
     notification_counts = fields.Boolean(
-        "Counts towards the limits",
+        "Counts toward the limits",
         default=True,
         tracking=True,
-        help="On: whoever gets this notification may get fewer marketing mails afterwards.",
+        help="People who get this notification may then get fewer marketing mails, because it"
+        " counts toward their frequency limits.",
     )
     ignore_fatigue = fields.Boolean(
         "Ignore fatigue control",
         copy=False,
         tracking=True,
-        help="Only an administrator can set this. It is recorded below.",
+        help="Frequency limits and quiet times do not apply to this email task. Only an"
+        " administrator can change this, and every change is recorded in the chatter.",
     )
     not_after = fields.Datetime(
         "Not after",
         copy=False,
-        help="Whoever could not be mailed by then, for example because of do-not-disturb hours,"
-        " gets no mail from this task. Empty: everybody waits for as long as it takes.",
+        help="People who can't be mailed by this time, for example because of do-not-disturb hours,"
+        " get no mail from this email task. If it is empty, mails wait as long as necessary.",
     )
     may_ignore_fatigue = fields.Boolean(compute="_compute_may_ignore_fatigue")
-    held_back = fields.Char("By which rule", compute="_compute_held_back")
+    held_back = fields.Char("Held back by rule", compute="_compute_held_back")
     held_back_count = fields.Integer("Held back", compute="_compute_held_back")
 
     def _estimate_people(self, tens=False):
@@ -126,12 +128,14 @@ class DirectmailTask(models.Model):
             fates = task._count_in_tens(task._get_held_back())
             task.held_back_count = sum(fates.values())
             task.held_back = " · ".join(
-                f"{task._say_held_back(number)} {task._describe_fate(fate)}"
+                task._count_fate(fate, task._say_held_back(number))
                 for fate, number in fates.items()
             )
 
     def _say_held_back(self, number):
-        return self._say_about(number) if self._is_told_in_tens() else number
+        if self._is_told_in_tens():
+            return self._say_about(number)
+        return formatLang(self.env, number, digits=0)
 
     @api.constrains("not_after", "scheduled_at")
     def _check_not_after(self):
@@ -139,7 +143,7 @@ class DirectmailTask(models.Model):
             begin = task.scheduled_at
             if task.not_after and begin and task.not_after <= begin:
                 raise ValidationError(
-                    self.env._("“Not after” must be later than the time at which the task starts.")
+                    self.env._("“Not after” must be later than the scheduled time.")
                 )
 
     def _may_ignore_fatigue(self):
@@ -214,19 +218,30 @@ class DirectmailTask(models.Model):
         field = self.env["directmail.delivery"]._fields["fatigue_rule"]
         return dict(field._description_selection(self.env))[rule]
 
+    def _count_fate(self, fate, number):
+        """Return the text of an `engine.plan.Fate` with a number of people.
+
+        :param str number: formatted, may be rounded
+        """
+        return self.env._("%(label)s: %(count)s", label=self._describe_fate(fate), count=number)
+
     def _describe_fate(self, fate):
-        """Return the text of an `engine.plan.Fate`; callers put the number of people before it."""
+        """Return the text of an `engine.plan.Fate`, as a label for a number of people."""
         if fate.held_until:
             return self.env._(
-                "wait until %(time)s (%(rule)s)",
+                "Waiting until %(time)s (%(rule)s)",
                 rule=self._get_rule_label(fate.rule),
                 time=format_datetime(self.env, fate.held_until, dt_format="short"),
             )
         if fate.reason is None:
-            return self.env._("get a mail")
+            return self.env._("Gets a mail")
         field = self.env["directmail.delivery"]._fields["reason"]
         reason = dict(field._description_selection(self.env))[fate.reason]
-        return f"{reason} ({self._get_rule_label(fate.rule)})" if fate.rule else reason
+        if not fate.rule:
+            return reason
+        return self.env._(
+            "%(reason)s (%(rule)s)", reason=reason, rule=self._get_rule_label(fate.rule)
+        )
 
     def action_view_held_back(self):
         """Open the deliveries that fatigue control suppressed or holds, grouped by rule."""
@@ -266,7 +281,7 @@ class DirectmailTask(models.Model):
         if not key.is_usable:
             raise UserError(
                 self.env._(
-                    "Encrypted addresses can't be read: the AES key of %s is missing. Ask an"
+                    "Encrypted addresses can't be read because the AES key of %s is missing. Ask an"
                     " administrator to enter it, then send again.",
                     self.company_id.name,
                 )
@@ -274,15 +289,15 @@ class DirectmailTask(models.Model):
         if key.reading:
             raise UserError(
                 self.env._(
-                    "The AES key was entered a moment ago, and the contacts' addresses are still"
-                    " being read. Send again in a few minutes."
+                    "The AES key has just been entered, and the contacts' addresses are still being"
+                    " read. Send again in a few minutes."
                 )
             )
         rules, audience_ids = self._get_task_rules(), self.audience_ids.ids
         if not is_anybody_addressed(self.env, PEOPLE_CONTEXT, rules, audience_ids):
             raise UserError(
                 self.env._(
-                    "Nobody in the audience has an encrypted address that can be read. Send to"
-                    " original addresses, or import the encrypted ones into the contacts."
+                    "Nobody in the audience has an encrypted address that can be read. Send to the"
+                    " original addresses, or import encrypted addresses for the contacts."
                 )
             )

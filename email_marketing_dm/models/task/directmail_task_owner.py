@@ -37,8 +37,9 @@ class DirectmailTask(models.Model):
                 task.write({"state": "draft", "state_message": False, "pause_reason": False})
                 task._tell_owner(
                     task.env._(
-                        "You are the new owner of this email task. It goes out under your name, and"
-                        " its placeholders use your rights. Check the mail, then press Send."
+                        "You are the new owner of this email task. The mails are sent in your name,"
+                        " and the placeholders use your access rights. Check the mail, then press"
+                        " Send."
                     ),
                     "warning",
                     # An activity of `_wait_for_owner` asks the new owner already.
@@ -49,9 +50,9 @@ class DirectmailTask(models.Model):
                 task._pause(
                     "owner",
                     task.env._(
-                        "This email task has a new owner. The remaining mails go out under their"
-                        " name, and the placeholders use their rights. Check the mail, then press"
-                        " Resume."
+                        "This email task has a new owner. The remaining mails are sent in the new"
+                        " owner's name, and the placeholders use the new owner's access rights."
+                        " Check the mail, then press Resume."
                     ),
                 )
             else:
@@ -83,9 +84,9 @@ class DirectmailTask(models.Model):
         :param str error: message of the exception, may be cut off
         """
         return self.env._(
-            "The mails can't be made: %(reason)s No recipient was skipped. Fix the problem, then"
-            " press Resume.",
-            reason=self.template_id._explain_missing_lender(self.user_id) or error,
+            "The mails can't be created. No recipient was skipped. Fix the problem, then press"
+            " Resume. Reason: %s",
+            self.template_id._explain_missing_lender(self.user_id) or error,
         )
 
     # === MESSAGES TO THE OWNER === #
@@ -113,21 +114,21 @@ class DirectmailTask(models.Model):
         if self.state == "pending" and self.template_id.state != "approved":
             return self.template_id._explain_state()
         if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
-            return self.env._("It starts at %s.", format_datetime(self.env, self.scheduled_at))
+            return self.env._("Sending starts at %s.", format_datetime(self.env, self.scheduled_at))
         if not account._get_capacity().quota:
             return self.env._(
-                "Today's quota is used up. It goes on after midnight in Beijing, at %s.",
+                "Today's quota is used up. Sending continues after midnight in Beijing, at %s.",
                 format_datetime(self.env, account._get_next_day()),
             )
         if not self.planned_at:
-            return self.env._("The people are being chosen. The first mails go out in a moment.")
+            return self.env._("The recipients are being selected. Sending starts in a moment.")
         if self._is_told_in_tens():
             # This text must not depend on whether anybody still waits: see `_may_end`.
-            return self.env._("Mails go out as the quota and quiet times allow.")
+            return self.env._("Mails are sent as the quota and quiet times allow.")
         held_until = self.sudo()._get_held_until()
         if held_until:
             return self.env._(
-                "Everybody left is held back for now. It goes on at %s.",
+                "All remaining mails are held back for now. Sending continues at %s.",
                 format_datetime(self.env, held_until),
             )
         return False
@@ -180,7 +181,9 @@ class DirectmailTask(models.Model):
 
     def _fail(self, message):
         self.write({"state": "failed", "state_message": message, "pause_reason": False})
-        self._tell_owner(message, "danger", self.env._("The email task failed: correct and send"))
+        self._tell_owner(
+            message, "danger", self.env._("Email task failed: fix it and send it again")
+        )
 
     def _pause(self, reason, message):
         """Pause the task and ask its owner to decide.
@@ -189,7 +192,9 @@ class DirectmailTask(models.Model):
         :param str message: for `state_message` and the owner
         """
         self.write({"state": "paused", "pause_reason": reason, "state_message": message})
-        self._tell_owner(message, "warning", self.env._("The email task is paused: please decide"))
+        self._tell_owner(
+            message, "warning", self.env._("Email task paused: decide how to continue")
+        )
 
     def _tell_waiting_for_quota(self):
         """Notify the owners, once a day in Beijing, that the quota is used up until tomorrow."""
@@ -199,8 +204,8 @@ class DirectmailTask(models.Model):
             task.quota_told_on = today
             task._tell_owner(
                 task.env._(
-                    "Today's quota is used up: %(waiting)s mails wait. It goes on by itself after"
-                    " midnight in Beijing, at %(time)s.",
+                    "Today's quota is used up. Mails waiting: %(waiting)s. Sending continues"
+                    " automatically after midnight in Beijing, at %(time)s.",
                     waiting=task._say_count("waiting"),
                     time=format_datetime(task.env, task.account_id._get_next_day()),
                 )

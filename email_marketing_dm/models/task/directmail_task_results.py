@@ -29,8 +29,8 @@ class DirectmailTask(models.Model):
     _inherit = "directmail.task"
     _guarded_fields = frozenset(("paused_at",))
 
-    polled_until = fields.Datetime("Read up to", compute="_compute_polled")
-    poll_message = fields.Char("Reading", compute="_compute_polled")
+    polled_until = fields.Datetime("Results fetched up to", compute="_compute_polled")
+    poll_message = fields.Char("Fetching results", compute="_compute_polled")
     paused_at = fields.Datetime("Paused since", compute="_compute_paused_at", store=True)
 
     @api.depends("state")
@@ -56,8 +56,9 @@ class DirectmailTask(models.Model):
             task.poll_message = poll and poll._get_message()
             if task.state == "paused" and task.paused_at and task.paused_at < since:
                 task.poll_message = self.env._(
-                    "The email task has been paused for more than %s days, so results are no longer"
-                    " read by themselves. Press Check results to read them now, or Resume.",
+                    "The email task has been paused for more than %s days, so delivery results are"
+                    " no longer fetched automatically. Press Check results to fetch them now, or"
+                    " press Resume to continue sending.",
                     FOLLOW_DAYS,
                 )
 
@@ -103,7 +104,10 @@ class DirectmailTask(models.Model):
         for cron in (CRON, CRON_EVENTS):
             self.env.ref(cron).sudo()._trigger()
         return tasks.account_id[:1]._notify(
-            self.env._("There are more results. They are being read in the background."), "info"
+            self.env._(
+                "There are more delivery results. They are being fetched in the background."
+            ),
+            "info",
         )
 
     def _schedule_results(self):

@@ -4,7 +4,7 @@ from functools import wraps
 
 from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, format_datetime
+from odoo.tools import SQL, format_datetime, formatLang
 
 from ...directmail.answers import verdict_of_code
 from ...directmail.behaviors import find_suspect
@@ -146,8 +146,8 @@ class DirectmailTask(models.Model):
             raise PauseTask(
                 "too_late",
                 self.env._(
-                    "The set time, %s, is long past. Send now, enter a new time and press Send, or"
-                    " cancel.",
+                    "The scheduled time %s has passed. Press Send now, enter a new time and press"
+                    " Send at the new time, or press Cancel.",
                     format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
                 ),
             )
@@ -195,12 +195,11 @@ class DirectmailTask(models.Model):
         if is_told and not people.get("waiting") and not self._get_held_back():
             raise UserError(
                 self.env._(
-                    "Nobody in the audience can be mailed: no usable address, or unsubscribed."
+                    "Nobody in the audience can be mailed: they have no usable address or have"
+                    " unsubscribed. Change the audience, then send again."
                 )
                 if people
-                else self.env._(
-                    "The audience has nobody in it. Change its filter, then send again."
-                )
+                else self.env._("The audience has nobody in it. Change its lines, then send again.")
             )
         self.mailing_list_ids = self._get_mailing_lists()
         self.planned_at = fields.Datetime.now()
@@ -209,10 +208,11 @@ class DirectmailTask(models.Model):
         self.write({"state": "done", "finished_at": fields.Datetime.now()})
         self._tell_owner(
             self.env._(
-                "All mails are out: %(sent)s sent, %(suppressed)s suppressed, %(unknown)s unknown.",
-                sent=self.sent_count + self.refused_count,
+                "The email task is done. Submitted to DirectMail: %(sent)s. Suppressed:"
+                " %(suppressed)s. Unknown: %(unknown)s.",
+                sent=formatLang(self.env, self.sent_count + self.refused_count, digits=0),
                 suppressed=self._say_count("suppressed"),
-                unknown=self.unknown_count,
+                unknown=formatLang(self.env, self.unknown_count, digits=0),
             ),
             "success",
         )
@@ -246,15 +246,17 @@ class DirectmailTask(models.Model):
         names = self.env["directmail.behavior"]._fields["name"]
         question = dict(names._description_selection(self.env))[name]
         if name == "template_senders":
+            modes = self.env["directmail.account"]._fields["content_mode"]
             return self.env._(
-                "The reason may be an open question about this account: %(question)s Ask an"
-                " administrator to run First contact on the account, or to choose \u201cApproved"
-                " text, filled in here\u201d as its content.",
+                "The reason may be something that has not been tested for this account yet:"
+                " %(question)s Ask an administrator to run First contact on the account, or to"
+                " change the account's content to “%(content)s”.",
                 question=question,
+                content=dict(modes._description_selection(self.env))["body"],
             )
         return self.env._(
-            "The reason may be an open question about this account: %(question)s Ask an"
-            " administrator to run First contact on the account.",
+            "The reason may be something that has not been tested for this account yet:"
+            " %(question)s Ask an administrator to run First contact on the account.",
             question=question,
         )
 
@@ -273,15 +275,15 @@ class DirectmailTask(models.Model):
             said = {"code": answer.code, "message": answer.message}
             if quota:
                 message = task.env._(
-                    "DirectMail says that the quota is used up (%(code)s %(message)s). Nobody lost"
-                    " their place: press Resume when there is quota again, usually after midnight"
-                    " in Beijing.",
+                    "DirectMail reports that the quota is used up (%(code)s %(message)s). No"
+                    " recipient was skipped. Press Resume when quota is available again, usually"
+                    " after midnight in Beijing.",
                     **said,
                 )
             else:
                 message = task.env._(
-                    "DirectMail refuses these mails (%(code)s %(message)s). Nobody lost their"
-                    " place: settle this, then press Resume.",
+                    "DirectMail refuses these mails (%(code)s %(message)s). No recipient was"
+                    " skipped. Fix the problem, then press Resume.",
                     **said,
                 )
             suspect = find_suspect(answer.code, task.account_id.content_mode)

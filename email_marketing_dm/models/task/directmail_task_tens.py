@@ -33,7 +33,7 @@ class DirectmailTask(models.Model):
     tens_mark = fields.Integer(readonly=True, copy=False, groups=fields.NO_ACCESS)
     told_in_tens = fields.Boolean(compute="_compute_told_in_tens")
     people_text = fields.Char("Number of people", compute="_compute_texts_in_tens")
-    suppressed_text = fields.Char("Number suppressed", compute="_compute_texts_in_tens")
+    suppressed_text = fields.Char("Number of suppressed people", compute="_compute_texts_in_tens")
 
     @api.depends("in_tens")
     @api.depends_context("uid")

@@ -60,7 +60,7 @@ class TestAudienceLife(DirectmailCommon):
         self.bob.email = "ann@example.com"
         whole = self._make_audience(self.people).count_all({})
         self.assertEqual(whole["mailable"], 1)
-        self.assertEqual(dict(whole["reasons"])["Same address as somebody else"], 1)
+        self.assertEqual(dict(whole["reasons"])["Same address as another person"], 1)
 
     def test_count_says_what_is_wrong(self):
         audience = self._make_audience(self.ann)

@@ -46,7 +46,7 @@ class TestPoll(DirectmailCommon):
         self.assertEqual(self._count_calls(DETAILS) - before, 1)
         self.assertTrue(poll.position and poll.end)
         self.assertFalse(poll.covered_until)
-        self.assertIn("2 rows", task.poll_message)
+        self.assertIn("fetched so far: 2", task.poll_message)
         self.assertEqual(poll._read(10, begin), 8, "the second and the third page")
         self.env.invalidate_all()
         self.assertFalse(poll.position or poll.end or task.poll_message)
@@ -154,7 +154,7 @@ class TestPoll(DirectmailCommon):
         self.assertIn(task, unsettled())
         task.paused_at = fields.Datetime.now() - timedelta(days=4)
         self.assertNotIn(task, unsettled())
-        self.assertIn("no longer read", task.poll_message)
+        self.assertIn("no longer fetched", task.poll_message)
         task.with_user(self.user).action_import_results()
         self.assertEqual(task.delivered_count, 1)
         task.state = "sending"

@@ -28,7 +28,7 @@ class TestQuiet(FatigueCommon):
         )
         self.assertIn("held back", task.waiting_for)
         self.assertIn("Do-not-disturb hours", delivery.explanation)
-        self.assertIn("wait until", task.held_back)
+        self.assertIn("Waiting until", task.held_back)
         self.assertFalse(self.emulator.ledger(task.tag_name))
         # Woken when they end, and not before.
         triggers = [at for at in self._get_triggers() if at > fields.Datetime.now() + HOURS(0.1)]

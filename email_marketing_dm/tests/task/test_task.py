@@ -131,9 +131,9 @@ class TestTask(DirectmailCommon):
         task.sudo().scheduled_at = long_ago
         self._run_cron()
         self.assertEqual((task.state, task.pause_reason), ("paused", "too_late"))
-        self.assertIn("long past", task.state_message)
+        self.assertRegex(task.state_message, "scheduled time .* has passed")
         self.assertFalse(task.delivery_ids)
-        with self.assertRaisesRegex(UserError, "long past"):
+        with self.assertRaisesRegex(UserError, "scheduled time has passed"):
             task.action_send()
         self.assertTrue(task.activity_ids)
         task.action_send_now()
@@ -197,7 +197,7 @@ class TestTask(DirectmailCommon):
         self._run_cron()
         self.assertEqual((task.state, task.waiting_count), ("paused", 2))
         self.assertEqual(task.pause_reason, "user")
-        with self.assertRaisesRegex(UserError, "people of .* are fixed"):
+        with self.assertRaisesRegex(UserError, "recipients of .* can't be changed"):
             task.use_as_is = True
         task.action_resume()
         self._run_cron()
@@ -227,13 +227,21 @@ class TestTask(DirectmailCommon):
         self.assertEqual(delivery.reason, "opted_out")
         self.assertSumRule(task)
 
+    def test_template_and_sender_of_another_account(self):
+        task = self._make_task(self._make_audience(self._make_people("a@x.com")))
+        other = self._make_account(name="Other")
+        with self.assertRaisesRegex(UserError, "The template belongs to another"):
+            task.sudo().write({"account_id": other.id})
+        with self.assertRaisesRegex(UserError, "The sender address belongs to another"):
+            task.sudo().write({"account_id": other.id, "template_id": False})
+
     def test_empty_audience(self):
         with self.assertRaisesRegex(UserError, "nobody in it"):
             self._send(self.env["res.partner"])
 
     def test_audience_without_addresses(self):
         task = self._make_task(self._make_audience(self._make_people(False, "nonsense")))
-        with self.assertRaisesRegex(UserError, "None of the 2 people"):
+        with self.assertRaisesRegex(UserError, r"address \(people in the audience: 2\)"):
             task.action_send()
         self.assertEqual(task.state, "draft")
 
@@ -248,7 +256,7 @@ class TestTask(DirectmailCommon):
         self.addCleanup(self.emulator.configure_account, "LTAIEMULATOR", daily_quota=200000)
         self.account.action_synchronise()
         task = self._make_task(self._make_audience(self._make_people("a@x.com")))
-        with self.assertRaisesRegex(UserError, "0 mails a day"):
+        with self.assertRaisesRegex(UserError, "daily quota of this DirectMail account is 0"):
             task.action_send()
 
     def test_own_quota_count_stops_in_time(self):

@@ -40,6 +40,14 @@ class TestTaskEstimate(DirectmailCommon):
             {labels[reason]: len(rows) for reason, rows in planned.items()},
         )
 
+    def test_says_how_many_people_get_the_mail(self):
+        estimate = self._open()
+        self.assertEqual(estimate.headline, "2 people will get this mail.")
+        self.assertEqual(estimate.send_label, "Send to 2 people")
+        one = self._open(task=self._make_task(self._make_audience(self._make_people("one@y.com"))))
+        self.assertEqual(one.headline, "1 person will get this mail.")
+        self.assertEqual(one.send_label, "Send to 1 person")
+
     def test_changes_nothing(self):
         audience = self.task.audience_ids
         audience.action_refresh()
@@ -111,8 +119,8 @@ class TestTaskEstimate(DirectmailCommon):
         )
         estimate = self._open()
         self.assertEqual((estimate.quota_left, estimate.today_count, estimate.days), (1, 1, 2))
-        self.assertIn("1 mails today", estimate.plan)
-        self.assertIn("by itself", estimate.plan)
+        self.assertIn("Mails sent today: 1.", estimate.plan)
+        self.assertIn("automatically", estimate.plan)
         self.assertEqual(estimate.duration, "2 days")
         self.assertIn("1.00", estimate.cost)
         self.account.sudo().write({"daily_quota": 1000, "quota_reserve": 0})

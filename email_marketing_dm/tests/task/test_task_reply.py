@@ -58,7 +58,7 @@ class TestTaskReply(DirectmailCommon):
         task = self._make(address_type="sender")
         self.assertIn(f"Replies would go to {SENDER}", task.reply_warning)
         task.address_type = "random"
-        self.assertIn("reach nobody", task.reply_warning)
+        self.assertIn("that nobody reads", task.reply_warning)
         task.reply_to = "me@example.com"
         self.assertFalse(task.reply_warning)
 

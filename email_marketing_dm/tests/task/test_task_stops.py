@@ -68,9 +68,9 @@ class TestTaskStops(DirectmailCommon):
         self.assertEqual((task.sent_count, task.waiting_count), (2, 2))
         self.assertEqual(task.progress, 50)
         self.assertEqual(task.editable, "content")
-        with self.assertRaisesRegex(UserError, "Copy it to mail others"):
+        with self.assertRaisesRegex(UserError, "Duplicate it to mail other people"):
             task.audience_ids = False
-        with self.assertRaisesRegex(UserError, "Copy it to mail others"):
+        with self.assertRaisesRegex(UserError, "Duplicate it to mail other people"):
             task.unlink()
 
         other = self._make_template(subject="Another subject")
@@ -111,7 +111,7 @@ class TestTaskStops(DirectmailCommon):
         )
         self.env.invalidate_all()
         task.action_pause()
-        with self.assertRaisesRegex(UserError, "still being handed over"):
+        with self.assertRaisesRegex(UserError, "still being sent"):
             task.reply_to = "desk@example.com"
 
     def _sql_set_state(self, delivery, state):
@@ -161,7 +161,7 @@ class TestTaskStops(DirectmailCommon):
         with self._capture_bus() as told:
             self._run_cron()
         self.assertEqual([row["type"] for row in told], ["success"])
-        self.assertIn("3 sent", told[0]["message"])
+        self.assertIn("Submitted to DirectMail: 3.", told[0]["message"])
 
     def _capture_bus(self):
         """Collect what pops up on the owner's screen."""

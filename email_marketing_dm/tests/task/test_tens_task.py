@@ -249,7 +249,7 @@ class TestTensTask(SeenMixin, DirectmailCommon):
         self.assertEqual(task.sent_count, 3)
         self.assertEqual((task.suppressed_count, task.people_count), (0, 3))
         self.assertEqual(task.progress, 100)
-        self.assertIn("fewer than 30 suppressed", " ".join(task.message_ids.mapped("body")))
+        self.assertIn("Suppressed: fewer than 30.", " ".join(task.message_ids.mapped("body")))
 
     def test_administrators_see_all(self):
         task = self._attack(HIDDEN).with_user(self.admin)
@@ -365,7 +365,7 @@ class TestTensTask(SeenMixin, DirectmailCommon):
         )
         self._run_cron()
         [body] = [str(body) for body in task.message_ids.mapped("body") if "quota" in str(body)]
-        self.assertIn("fewer than 30 mails wait", body)
+        self.assertIn("Mails waiting: fewer than 30.", body)
 
 
 @tagged("post_install", "-at_install")

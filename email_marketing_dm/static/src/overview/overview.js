@@ -80,14 +80,14 @@ export class DirectmailOverview extends Component {
             rate(
                 "delivery_rate",
                 _t("Delivered"),
-                _t("Of the mails sent."),
+                _t("Share of sent mails that were delivered."),
                 "delivered_count"
             ),
             rate(
                 "open_rate",
                 _t("Opened"),
                 _t(
-                    "People, of the mails delivered with recording on. Machines don't count."
+                    "Share of delivered mails that people opened. Opens by machines and email tasks that do not record opens are left out."
                 ),
                 "opened_count"
             ),
@@ -95,23 +95,23 @@ export class DirectmailOverview extends Component {
                 "click_rate",
                 _t("Clicked"),
                 _t(
-                    "People, of the mails delivered with recording on. Machines don't count."
+                    "Share of delivered mails that people clicked in. Clicks by machines and email tasks that do not record clicks are left out."
                 ),
                 "clicked_count"
             ),
             rate(
                 "unsubscribe_rate",
                 _t("Unsubscribed"),
-                _t("People, of the mails delivered."),
+                _t("Share of delivered mails whose recipients unsubscribed."),
                 "unsubscribed_count"
             ),
             {
                 label: _t("Revenue"),
-                help: _t("Of the successes that count for these email tasks."),
+                help: _t("Revenue from the conversions of these email tasks."),
                 value: formatMonetary(now.revenue, {
                     currencyId: this.state.data.currency_id,
                 }),
-                detail: _t("%s people converted", formatInteger(now.converted_count)),
+                detail: _t("Converted people: %s", formatInteger(now.converted_count)),
                 change: null,
             },
         ];
@@ -119,6 +119,14 @@ export class DirectmailOverview extends Component {
 
     formatRate(value, digits = 1) {
         return `${formatFloat(value * 100, {digits: [16, digits]})} %`;
+    }
+
+    labelComplaints(row) {
+        return _t("Spam: %s", this.formatRate(row.complaint_rate, 2));
+    }
+
+    labelBounces(row) {
+        return _t("Invalid: %s", this.formatRate(row.bounce_rate));
     }
 
     formatChange(value) {

@@ -17,7 +17,7 @@ import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 const HOURS_SHOWN = 72;
 
-/** What came of an email task: the funnel, when people reacted, links, and what went wrong. */
+/** Results of an email task: the funnel, when people reacted, links, and what went wrong. */
 export class TaskEffectiveness extends Component {
     static template = "email_marketing_dm.TaskEffectiveness";
     static props = {...standardWidgetProps};
@@ -68,11 +68,11 @@ export class TaskEffectiveness extends Component {
     get lists() {
         const {reasons, failures, unsubscribes} = this.state.data;
         return [
-            {part: "reasons", title: _t("Suppressed, and why"), rows: reasons},
-            {part: "failures", title: _t("Not delivered, and why"), rows: failures},
+            {part: "reasons", title: _t("Reasons for suppression"), rows: reasons},
+            {part: "failures", title: _t("Reasons for non-delivery"), rows: failures},
             {
                 part: "unsubscribes",
-                title: _t("Unsubscribed, and why"),
+                title: _t("Reasons for unsubscribing"),
                 rows: unsubscribes,
             },
         ].filter((list) => list.rows.length);
@@ -95,11 +95,31 @@ export class TaskEffectiveness extends Component {
         if (!step.base_label) {
             return "";
         }
-        return _t("%(count)s of %(base)s %(label)s", {
+        return _t("%(count)s of %(base)s (%(label)s)", {
             count: formatInteger(this.count(step)),
             base: formatInteger(step.base),
-            label: step.base_label.toLowerCase(),
+            label: step.base_label,
         });
+    }
+
+    get hiddenText() {
+        return _t(
+            "People who are included in the figures but not shown in lists, because you may not see them: %s",
+            formatInteger(this.state.data.hidden)
+        );
+    }
+
+    get totalsText() {
+        const {opens, clicks, machine_opens, machine_clicks} = this.state.data.totals;
+        return _t(
+            "Opens by people: %(opens)s. Clicks by people: %(clicks)s. Opens by machines: %(machineOpens)s. Clicks by machines: %(machineClicks)s.",
+            {
+                opens: formatInteger(opens),
+                clicks: formatInteger(clicks),
+                machineOpens: formatInteger(machine_opens),
+                machineClicks: formatInteger(machine_clicks),
+            }
+        );
     }
 
     format(value) {

@@ -1,5 +1,5 @@
 import {_t} from "@web/core/l10n/translation";
-import {formatInteger} from "@web/views/fields/formatters";
+import {formatFloat, formatInteger} from "@web/views/fields/formatters";
 import {registry} from "@web/core/registry";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 import {useService} from "@web/core/utils/hooks";
@@ -15,9 +15,9 @@ const RUNNING = ["pending", "sending"];
 // Milliseconds between two looks: while mails go out, and while little happens.
 const OFTEN = 2000;
 const SELDOM = 10000;
-// Loading the form again also counts what came of the task, so it is done less often than a look.
+// Milliseconds between two loads of the form, which also count the results of the task.
 const RELOAD = 10000;
-// The rate is that of the last so many milliseconds.
+// The rate is measured over this many milliseconds.
 const WINDOW = 20000;
 const BAD = ["failed", "invalid", "spam", "refused", "unknown"];
 
@@ -64,6 +64,14 @@ export class TaskProgress extends Component {
         );
     }
 
+    /** How much of the task is done, and how many people are to be mailed. */
+    get summary() {
+        return _t("Progress: %(percent)s. People to mail: %(people)s", {
+            percent: `${this.percent} %`,
+            people: this.people,
+        });
+    }
+
     /** Whether the figures still move: also after a pause or a cancellation, mails under way end. */
     get isMoving() {
         if (!this.state.progress) {
@@ -82,17 +90,17 @@ export class TaskProgress extends Component {
             return "";
         }
         const minutes = this.waiting / rate / 60;
-        const speed = rate < 10 ? rate.toFixed(1) : formatInteger(Math.round(rate));
-        if (minutes < 1) {
-            return _t("%(speed)s a second, less than a minute left", {speed});
+        const speed = formatFloat(rate, {digits: [16, rate < 10 ? 1 : 0]});
+        if (minutes <= 1) {
+            return _t("%(speed)s mails per second, less than a minute left", {speed});
         }
         if (minutes < 120) {
-            return _t("%(speed)s a second, about %(minutes)s minutes left", {
+            return _t("%(speed)s mails per second, about %(minutes)s minutes left", {
                 speed,
                 minutes: Math.ceil(minutes),
             });
         }
-        return _t("%(speed)s a second, about %(hours)s hours left", {
+        return _t("%(speed)s mails per second, about %(hours)s hours left", {
             speed,
             hours: Math.round(minutes / 60),
         });
@@ -170,7 +178,7 @@ export class TaskProgress extends Component {
         if ((isOld || seen.state !== loaded.state) && !(await record.isDirty())) {
             this.loaded = seen;
             await record.load();
-            // What came of the task is no field of it, so it has to be told.
+            // The widget with the results shows no field of the task, so it is notified.
             record.model.bus.trigger("directmail-task-loaded");
         }
     }

@@ -79,7 +79,7 @@ registry.category("web_tour.tours").add("directmail_send", {
         press("action_open_send"),
         {
             content: "three of the four will get it, and one has no address",
-            trigger: ".modal .o_field_widget[name='mail_count']:contains(3)",
+            trigger: ".modal .o_field_widget[name='headline']:contains(3)",
         },
         {trigger: ".modal tr:contains('No email address'):contains(1)"},
         {trigger: ".modal-footer button[name='action_send']:contains(3)", run: "click"},

@@ -21,6 +21,6 @@ registry.category("web_tour.tours").add("directmail_tens", {
             trigger: ".oe_stat_button:contains(Suppressed)",
             run: "click",
         },
-        {trigger: ".o_nocontent_help:contains(once DirectMail was asked)"},
+        {trigger: ".o_nocontent_help:contains(was submitted to DirectMail)"},
     ],
 });
