@@ -16,8 +16,17 @@ LINES = [".".join(["line_ids"] + ["child_ids"] * depth) for depth in range(DEPTH
 class DirectmailAudience(models.Model):
     _name = "directmail.audience"
     _description = "Audience"
-    _inherit = ["directmail.owned", "directmail.of.company", "directmail.used", "mail.thread"]
+    _inherit = [
+        "directmail.owned",
+        "directmail.of.company",
+        "directmail.scheduled",
+        "directmail.used",
+        "mail.thread",
+    ]
     _order = "name, id"
+    _due_field = "next_refresh_at"
+    _error_field = "refresh_error"
+    _cron = "email_marketing_dm.ir_cron_directmail_audience"
     _guarded_fields = frozenset(
         (
             "entered_count",

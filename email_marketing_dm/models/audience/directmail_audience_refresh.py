@@ -1,13 +1,11 @@
-import logging
 from datetime import timedelta
 from functools import partial
 
-import psycopg2
 from psycopg2.errors import QueryCanceled
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.service.model import retrying
 from odoo.tools import SQL, format_list
 
 from ...clock.daily import local_day, next_daily
@@ -17,13 +15,11 @@ from ...engine.audience_members import count_members, replace_members
 from ...engine.sql import prepare_for_many
 from ...exceptions import BusyError
 
-_logger = logging.getLogger(__name__)
 #: The cron skips an audience that was refreshed after it was due and within this time.
 STILL_FRESH = timedelta(hours=1)
 #: `count_all` uses the members of a refresh within this time, if no line has changed since.
 RECENT = timedelta(minutes=15)
 BUSY_RETRY = timedelta(minutes=1)
-CRON = "email_marketing_dm.ir_cron_directmail_audience"
 SCHEDULE = {"active", "refresh_every", "refresh_hour", "refresh_weekday", "refresh_day", "user_id"}
 WEEKDAYS = [
     ("0", "Monday"),
@@ -100,11 +96,6 @@ class DirectmailAudience(models.Model):
             self._wake_cron()
         return result
 
-    def _wake_cron(self):
-        moments = set(filter(None, self.mapped("next_refresh_at")))
-        if moments:
-            self.env.ref(CRON).sudo()._trigger(sorted(moments))
-
     def _get_next_refresh(self, after):
         """Return when the first refresh after ``after`` is due (both naive UTC), or False."""
         self.ensure_one()
@@ -126,38 +117,27 @@ class DirectmailAudience(models.Model):
 
     @api.model
     def _cron_refresh(self):
-        """Refresh the audiences that are due, each in its own transaction.
+        """Refresh the audiences that are due."""
+        self._run_due()
 
-        An unexpected error is logged and written to `refresh_error`; the next audience follows.
-        """
-        due = self.search([("next_refresh_at", "<=", fields.Datetime.now())])
-        self.env["ir.cron"]._commit_progress(remaining=len(due))
-        for audience in due._sources_first().filtered(lambda found: found in due):
-            try:
-                since = retrying(audience._put_off, self.env)
-                if since:
-                    retrying(partial(audience._refresh_when_due, since), self.env)
-            except Exception:
-                _logger.exception("Audience %s can't be refreshed", audience.id)
-                self.env.cr.rollback()
-                audience.refresh_error = self.env._(
-                    "An unexpected error occurred. Ask an administrator to check the server log."
-                )
-            if not self.env["ir.cron"]._commit_progress(1):
-                break
+    def _sort_due(self):
+        """Override: sources first."""
+        return self._sources_first().filtered(lambda audience: audience in self)
+
+    def _run_when_due(self):
+        since = retrying(self._put_off, self.env)
+        if since:
+            retrying(partial(self._refresh_when_due, since), self.env)
 
     def _put_off(self):
         """Set `next_refresh_at` to the refresh after the one that is due.
-
-        Committed before the refresh: if the refresh kills the server, the cron must not repeat it
-        every minute.
 
         :return: the moment (naive UTC) from which on a refresh is recent enough; False if another
             transaction has locked the audience, which then stays due
         """
         now = fields.Datetime.now()
         if not self.try_lock_for_update(allow_referencing=True):
-            self.env.ref(CRON).sudo()._trigger(now + BUSY_RETRY)
+            self.env.ref(self._cron).sudo()._trigger(now + BUSY_RETRY)
             return False
         since = max(self.next_refresh_at or now, now - STILL_FRESH)
         self.next_refresh_at = self._get_next_refresh(now)
@@ -246,19 +226,8 @@ class DirectmailAudience(models.Model):
 
     def _choose_people(self):
         """Replace the members of one audience and its counts; on failure set `refresh_error`."""
-        try:
-            with self.env.cr.savepoint():
-                counts = self._replace_members()
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except psycopg2.Error as error:
-            _logger.exception("Audience %s can't be refreshed", self.id)
-            self.refresh_error = self.env._(
-                "The database reported an error: %s", str(error).partition("\n")[0]
-            )
-            return
-        except (UserError, ValueError) as error:
-            self.refresh_error = error.args[0] if error.args else str(error)
+        counts = self._try_to(self._replace_members)
+        if counts is None:
             return
         now = self.env.cr.now()
         self.env["directmail.audience.size"].create(

@@ -7,4 +7,5 @@ from . import (
     directmail_seen,
     directmail_key_problem,
     directmail_person,
+    directmail_scheduled,
 )

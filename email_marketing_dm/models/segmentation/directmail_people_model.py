@@ -1,11 +1,9 @@
-import logging
-
-import psycopg2
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from odoo.addons.base.models.res_partner import _tz_get
@@ -13,8 +11,6 @@ from odoo.addons.base.models.res_partner import _tz_get
 from ...clock.daily import next_daily
 from ...engine.people_models import Today, replace_results
 from ...exceptions import BusyError
-
-_logger = logging.getLogger(__name__)
 
 
 class DirectmailPeopleModel(models.AbstractModel):
@@ -26,8 +22,16 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     _name = "directmail.people.model"
     _description = "Model That Sorts Contacts Every Day"
-    _inherit = ["directmail.owned", "directmail.of.company", "directmail.used", "mail.thread"]
+    _inherit = [
+        "directmail.owned",
+        "directmail.of.company",
+        "directmail.scheduled",
+        "directmail.used",
+        "mail.thread",
+    ]
     _order = "sequence, name, id"
+    _due_field = "next_run_at"
+    _error_field = "compute_error"
     _guarded_fields = frozenset(
         (
             "compute_error",
@@ -48,8 +52,6 @@ class DirectmailPeopleModel(models.AbstractModel):
     _history_model = None
     #: the field of `directmail.audience.line` that refers to this model
     _line_field = None
-    #: xml id of the cron
-    _cron = None
     name = fields.Char(required=True, tracking=True)
     sequence = fields.Integer(default=10)
     active = fields.Boolean(default=True)
@@ -244,19 +246,8 @@ class DirectmailPeopleModel(models.AbstractModel):
                 self.env._("%s is being computed at the moment. Try again in a minute.", self.name)
             )
         today = Today(now or fields.Datetime.now(), model._get_tz())
-        try:
-            with self.env.cr.savepoint():
-                people = model._replace_results(today)
-        except (UserError, ValueError) as error:
-            model.compute_error = error.args[0] if error.args else str(error)
-            return False
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except psycopg2.Error as error:
-            _logger.exception("%s %s can't be computed", self._name, self.id)
-            model.compute_error = self.env._(
-                "The database reported an error: %s", str(error).partition("\n")[0]
-            )
+        people = model._try_to(partial(model._replace_results, today))
+        if people is None:
             return False
         model.write(
             {
@@ -373,41 +364,22 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     def _schedule(self):
         """Set `next_run_at` of each model, and trigger the cron for these moments."""
-        moments = set()
         for model in self.sudo():
             # Audiences that use an archived model still need fresh results.
             needed = model.active or any(model._get_users())
             model.next_run_at = needed and next_daily(
                 fields.Datetime.now(), model.company_id.directmail_models_hour, model._get_tz()
             )
-            moments.add(model.next_run_at)
-        moments.discard(False)
-        if moments:
-            self.env.ref(self._cron).sudo()._trigger(sorted(moments))
+        self.sudo()._wake_cron()
 
     @api.model
     def _cron_compute(self):
-        """Compute the models that are due.
+        """Compute the models that are due."""
+        self._run_due()
 
-        An unexpected error is logged and written to `compute_error`; the next model follows.
-        """
-        due = self.with_context(active_test=False).search(
-            [("next_run_at", "<=", fields.Datetime.now())], order="next_run_at"
-        )
-        self.env["ir.cron"]._commit_progress(remaining=len(due))
-        for model in due:
-            try:
-                # Committed before the computation: if it kills the server, the cron must not repeat
-                # it every minute.
-                retrying(model._schedule, self.env)
-                retrying(model._compute_results, self.env)
-            except BusyError:
-                self.env.cr.rollback()  # locked by `action_compute`
-            except Exception:
-                _logger.exception("%s %s can't be computed", self._name, model.id)
-                self.env.cr.rollback()
-                model.compute_error = self.env._(
-                    "An unexpected error occurred. Ask an administrator to check the server log."
-                )
-            if not self.env["ir.cron"]._commit_progress(1):
-                break
+    def _run_when_due(self):
+        try:
+            retrying(self._schedule, self.env)
+            retrying(self._compute_results, self.env)
+        except BusyError:
+            self.env.cr.rollback()  # locked by `action_compute`

@@ -10,7 +10,7 @@ from ...exceptions import BusyError
 from ..common import DirectmailCommon
 
 CRON = "email_marketing_dm.ir_cron_directmail_audience"
-LOGGER = "odoo.addons.email_marketing_dm.models.audience.directmail_audience_refresh"
+LOGGER = "odoo.addons.email_marketing_dm.models.mixins.directmail_scheduled"
 
 
 @tagged("post_install", "-at_install")

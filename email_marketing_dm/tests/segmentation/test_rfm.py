@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 
 from ..common_models import ALL_LEADS, RfmCommon
 
-LOGGER = "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model"
+LOGGER = "odoo.addons.email_marketing_dm.models.mixins.directmail_scheduled"
 
 
 @tagged("post_install", "-at_install")

@@ -6,7 +6,7 @@ from odoo.tests import freeze_time, new_test_user, tagged
 
 from ..common_models import ALL_LEADS, GROUP_ADMIN, GROUP_USER, RfmCommon
 
-LOGGER = "odoo.addons.email_marketing_dm.models.segmentation.directmail_people_model"
+LOGGER = "odoo.addons.email_marketing_dm.models.mixins.directmail_scheduled"
 
 
 @tagged("post_install", "-at_install")
