@@ -20,8 +20,22 @@ COLUMNS = (
     "email", "address_key", "master_key", "encrypted_email", "company", "sender", "origin",
     "reason", "feedback", "since",
 )  # fmt: skip
+#: Origins that a later, lasting one replaces: administrators delete "bounce" when the mailbox works
+#: again, and a later event `subscribe` deletes "directmail".
+REPLACED = ("directmail", "bounce")
+#: The columns that an opt-out copies from a delivery.
+OF_DELIVERY = ("company_id", "address_key", "email", "email_encrypted", "partner_id", "task_id")
+#: The columns of an opt-out from a file, in the order of `_RowReader.parse`.
+OF_FILE = (
+    "company_id", "address_key", "email", "email_encrypted", "sender_id", "origin", "reason_id",
+    "feedback", "occurred_at",
+)  # fmt: skip
 CHUNK = 2000
 PAGE = 10_000
+
+
+def _join(columns):
+    return SQL(", ").join(map(SQL.identifier, columns))
 
 
 class DirectmailOptout(models.Model):
@@ -116,6 +130,27 @@ class DirectmailOptout(models.Model):
             return NotImplemented
         return [("address_key", "=like" if True in value else "not =like", f"{UNREADABLE}%")]
 
+    @api.model
+    def _make_insert(self, columns, rows, conflict):
+        """Return a statement that inserts opt-outs.
+
+        :param columns: names of the columns of `rows`
+        :param SQL rows: selects new opt-outs, at most one for each company, address and sender
+        :param SQL conflict: what happens to an existing opt-out ``o``: DO NOTHING or DO UPDATE
+        :rtype: SQL
+        """
+        return SQL(
+            """INSERT INTO directmail_optout AS o
+                      (%(columns)s, create_uid, create_date, write_uid, write_date)
+               SELECT n.*, %(uid)s, %(now)s, %(uid)s, %(now)s FROM (%(rows)s) AS n
+                   ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) %(conflict)s""",
+            columns=_join(columns),
+            uid=self.env.uid,
+            now=SQL("now() AT TIME ZONE 'UTC'"),
+            rows=rows,
+            conflict=conflict,
+        )
+
     def _record(self, delivery, origin, sender=None):
         """Create the opt-out of a delivery's recipient, unless there is one.
 
@@ -130,23 +165,22 @@ class DirectmailOptout(models.Model):
         self, delivery = self.sudo(), delivery.sudo()
         self.flush_model()
         self.env.cr.execute(
-            SQL(
-                """INSERT INTO directmail_optout AS o (company_id, address_key, email,
-                        email_encrypted, partner_id, sender_id, origin, task_id, occurred_at,
-                        create_uid, create_date, write_uid, write_date)
-                   SELECT company_id, address_key, email, email_encrypted, partner_id, %(sender)s,
-                          %(origin)s, task_id, %(now)s, %(uid)s, %(now)s, %(uid)s, %(now)s
-                     FROM directmail_delivery
-                    WHERE id = %(delivery)s AND address_key IS NOT NULL
-                       ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
-                      SET origin = EXCLUDED.origin, occurred_at = EXCLUDED.occurred_at,
-                          task_id = EXCLUDED.task_id
-                    WHERE o.origin IN ('directmail', 'bounce')""",
-                origin=origin,
-                sender=(sender and sender.id) or None,
-                uid=self.env.uid,
-                now=SQL("now() AT TIME ZONE 'UTC'"),
-                delivery=delivery.id,
+            self._make_insert(
+                (*OF_DELIVERY, "sender_id", "origin", "occurred_at"),
+                SQL(
+                    """SELECT %s, %s::int, %s, now() AT TIME ZONE 'UTC' FROM directmail_delivery
+                        WHERE id = %s AND address_key IS NOT NULL""",
+                    _join(OF_DELIVERY),
+                    (sender and sender.id) or None,
+                    origin,
+                    delivery.id,
+                ),
+                SQL(
+                    """DO UPDATE SET origin = EXCLUDED.origin, task_id = EXCLUDED.task_id,
+                                     occurred_at = EXCLUDED.occurred_at
+                        WHERE o.origin IN %s""",
+                    REPLACED,
+                ),
             )
         )
         return self.search(
@@ -168,27 +202,7 @@ class DirectmailOptout(models.Model):
         """
         rows = self.env.execute_query(
             SQL(
-                """WITH wishes AS (%(wishes)s), changed AS (
-                    INSERT INTO directmail_optout AS o
-                           (company_id, address_key, email, email_encrypted, partner_id, origin,
-                            task_id, occurred_at, create_uid, create_date, write_uid, write_date)
-                    SELECT DISTINCT ON (address_key) company_id, address_key, email,
-                           email_encrypted, partner_id,
-                           CASE kind WHEN 'complaint' THEN 'complaint' ELSE %(revocable)s END,
-                           task_id, occurred_at, %(uid)s, %(now)s, %(uid)s, %(now)s
-                      FROM wishes w
-                     WHERE kind = 'complaint' OR kind = 'unsubscribe' AND NOT EXISTS (
-                           SELECT 1 FROM directmail_event s
-                             LEFT JOIN directmail_delivery d ON d.id = s.delivery_id
-                            WHERE s.company_id = w.company_id AND s.kind = 'subscribe'
-                              AND COALESCE(d.address_key, s.address_key) = w.address_key
-                              AND s.occurred_at >= w.occurred_at)
-                     ORDER BY address_key, kind, occurred_at DESC
-                        ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
-                       SET origin = EXCLUDED.origin,
-                           occurred_at = GREATEST(o.occurred_at, EXCLUDED.occurred_at)
-                     WHERE EXCLUDED.origin = 'complaint' OR o.origin = %(revocable)s
-                ), revoked AS (
+                """WITH wishes AS (%(wishes)s), changed AS (%(insert)s), revoked AS (
                     DELETE FROM directmail_optout o USING wishes w
                      WHERE w.kind = 'subscribe' AND o.company_id = w.company_id
                        AND o.address_key = w.address_key AND o.origin = %(revocable)s
@@ -211,9 +225,30 @@ class DirectmailOptout(models.Model):
                     company.id,
                     last,
                 ),
+                insert=self._make_insert(
+                    (*OF_DELIVERY, "origin", "occurred_at"),
+                    SQL(
+                        """SELECT DISTINCT ON (address_key) %s,
+                                  CASE kind WHEN 'complaint' THEN kind ELSE %s END, occurred_at
+                             FROM wishes w
+                            WHERE kind = 'complaint' OR kind = 'unsubscribe' AND NOT EXISTS (
+                                  SELECT 1 FROM directmail_event s
+                                    LEFT JOIN directmail_delivery d ON d.id = s.delivery_id
+                                   WHERE s.company_id = w.company_id AND s.kind = 'subscribe'
+                                     AND COALESCE(d.address_key, s.address_key) = w.address_key
+                                     AND s.occurred_at >= w.occurred_at)
+                            ORDER BY address_key, kind, occurred_at DESC""",
+                        _join(OF_DELIVERY),
+                        REVOCABLE,
+                    ),
+                    SQL(
+                        """DO UPDATE SET origin = EXCLUDED.origin,
+                                  occurred_at = GREATEST(o.occurred_at, EXCLUDED.occurred_at)
+                            WHERE EXCLUDED.origin = 'complaint' OR o.origin = %s""",
+                        REVOCABLE,
+                    ),
+                ),
                 revocable=REVOCABLE,
-                uid=self.env.uid,
-                now=SQL("now() AT TIME ZONE 'UTC'"),
             )
         )
         self._blacklist([email for (email,) in rows])
@@ -261,19 +296,15 @@ class DirectmailOptout(models.Model):
             of the opt-out
         """
         self.env.cr.execute(
-            SQL(
-                """INSERT INTO directmail_optout
-                          (company_id, address_key, email, email_encrypted, partner_id, origin,
-                           task_id, occurred_at, create_uid, create_date, write_uid, write_date)
-                   SELECT DISTINCT ON (company_id, address_key) company_id, address_key, email,
-                          email_encrypted, partner_id, 'bounce', task_id, since, %(uid)s, %(now)s,
-                          %(uid)s, %(now)s
-                     FROM (%(deliveries)s) d
-                    ORDER BY company_id, address_key, since
-                       ON CONFLICT DO NOTHING""",
-                deliveries=deliveries,
-                uid=self.env.uid,
-                now=SQL("now() AT TIME ZONE 'UTC'"),
+            self._make_insert(
+                (*OF_DELIVERY, "origin", "occurred_at"),
+                SQL(
+                    """SELECT DISTINCT ON (company_id, address_key) %s, 'bounce', since
+                         FROM (%s) d ORDER BY company_id, address_key, since""",
+                    _join(OF_DELIVERY),
+                    deliveries,
+                ),
+                SQL("DO NOTHING"),
             )
         )
 
@@ -426,31 +457,31 @@ class DirectmailOptout(models.Model):
         :return: the number of new opt-outs
         """
         self.flush_model()
+        values = SQL(", ").join(
+            SQL("(%s::int, %s, %s, %s, %s::int, %s, %s::int, %s, %s::timestamp)", *row)
+            for row in rows
+        )
         [(count,)] = self.env.execute_query(
             SQL(
-                """WITH written AS (
-                       INSERT INTO directmail_optout AS o
-                              (company_id, address_key, email, email_encrypted, sender_id, origin,
-                               reason_id, feedback, occurred_at, create_uid, create_date,
-                               write_uid, write_date)
-                       SELECT DISTINCT ON (company_id, address_key, COALESCE(sender_id, 0))
-                              company_id, address_key, email, email_encrypted, sender_id, origin,
-                              reason_id, feedback, occurred_at, %(uid)s, %(now)s, %(uid)s, %(now)s
-                         FROM (VALUES %(rows)s) AS v (company_id, address_key, email,
-                              email_encrypted, sender_id, origin, reason_id, feedback, occurred_at)
-                        ORDER BY company_id, address_key, COALESCE(sender_id, 0),
-                              origin IN ('directmail', 'bounce')
-                           ON CONFLICT (company_id, address_key, COALESCE(sender_id, 0)) DO UPDATE
-                          SET origin = EXCLUDED.origin
-                        WHERE o.origin IN ('directmail', 'bounce')
-                          AND EXCLUDED.origin NOT IN ('directmail', 'bounce')
-                    RETURNING xmax = 0 AS is_new)
+                """WITH written AS (%s RETURNING xmax = 0 AS is_new)
                    SELECT count(*) FILTER (WHERE is_new) FROM written""",
-                uid=self.env.uid,
-                now=SQL("now() AT TIME ZONE 'UTC'"),
-                rows=SQL(", ").join(
-                    SQL("(%s::int, %s, %s, %s, %s::int, %s, %s::int, %s, %s::timestamp)", *row)
-                    for row in rows
+                self._make_insert(
+                    OF_FILE,
+                    SQL(
+                        """SELECT DISTINCT ON (company_id, address_key, COALESCE(sender_id, 0)) *
+                             FROM (VALUES %(rows)s) AS v (%(columns)s)
+                            ORDER BY company_id, address_key, COALESCE(sender_id, 0),
+                                  origin IN %(replaced)s""",
+                        rows=values,
+                        columns=_join(OF_FILE),
+                        replaced=REPLACED,
+                    ),
+                    SQL(
+                        """DO UPDATE SET origin = EXCLUDED.origin
+                            WHERE o.origin IN %(replaced)s
+                              AND EXCLUDED.origin NOT IN %(replaced)s""",
+                        replaced=REPLACED,
+                    ),
                 ),
             )
         )
@@ -487,7 +518,7 @@ class _RowReader:
         if not key or row["origin"] not in self._origins:
             self.counts["invalid"] += 1
             return None
-        if key.startswith("!"):
+        if key.startswith(UNREADABLE):
             self.counts["unmatched"] += 1
             if not self.keep_unmatched:
                 return None
@@ -505,8 +536,8 @@ class _RowReader:
     def _find_key(self, row, email, encrypted, company_id):
         """Return the address key of a row, or None if the row is invalid.
 
-        A key that can't be computed with this server's master key is marked: "!", fingerprint of
-        the row's master key, ":", row's key.
+        A key that can't be computed with this server's master key is marked: `UNREADABLE`,
+        fingerprint of the row's master key, ":", row's key.
         """
         if row.get("email"):
             return email and self._key.address_key(email)
@@ -515,7 +546,7 @@ class _RowReader:
             return key
         if encrypted and (found := self._encrypted.find_key(encrypted, company_id)[0]):
             return found
-        return f"!{mark or '?'}:{key}" if key else None
+        return f"{UNREADABLE}{mark or '?'}:{key}" if key else None
 
 
 def _read_moment(text):
