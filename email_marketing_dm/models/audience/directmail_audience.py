@@ -115,7 +115,7 @@ class DirectmailAudience(models.Model):
             ]
             audience.kinds = ", ".join(dict.fromkeys(filter(None, names)))
 
-    def _get_users(self):
+    def _get_using(self):
         """Override: email tasks that are not over, other audiences, and fatigue control."""
         archived_too = self.sudo().with_context(active_test=False)
         tasks = Domain("audience_ids", "in", self.ids) | Domain(
@@ -133,7 +133,7 @@ class DirectmailAudience(models.Model):
     def _let_go(self):
         """Override: take the audiences out of email tasks that are over, and log their names there.
 
-        The remaining tasks are over: `_get_users` names the others, which stop the deletion.
+        The remaining tasks are over: `_get_using` names the others, which stop the deletion.
         """
         res = super()._let_go()
         for audience in self.sudo():

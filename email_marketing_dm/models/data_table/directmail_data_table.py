@@ -205,7 +205,7 @@ class DirectmailDataTable(models.Model):
                 )
             )
 
-    def _get_users(self):
+    def _get_using(self):
         """Override: audiences with a line on the tables, models, and tasks that measure conversion.
 
         As superuser, for `_check_unused` and `_check_decided`.

@@ -315,5 +315,5 @@ class DirectmailDataTable(models.Model):
             setting = table._get_setting()
             if setting.is_open:
                 table._decide_opening(True, setting.field_ids)
-            for readers in table._get_users():
+            for readers in table._get_using():
                 readers.with_env(self.env)._wait_for_owner()

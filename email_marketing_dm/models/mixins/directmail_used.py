@@ -19,7 +19,7 @@ class DirectmailUsed(models.AbstractModel):
     #: whether the name of an archived record says that it is archived
     _marks_archived = True
 
-    def _get_users(self):
+    def _get_using(self):
         """Return the records that use these. Models override it.
 
         :return: list of recordsets, as superuser, of the models in `_describe_users`
@@ -53,7 +53,7 @@ class DirectmailUsed(models.AbstractModel):
             # Records that are deleted in the same call don't count as users.
             users = [
                 found - self if found._name == self._name else found
-                for found in record.sudo()._get_users()
+                for found in record.sudo()._get_using()
             ]
             if not any(users):
                 continue
@@ -79,7 +79,7 @@ class DirectmailUsed(models.AbstractModel):
     def _describe_users(self, users):
         """Return the names of records as text; those the user may not read are only counted.
 
-        :param users: list of recordsets, from `_get_users`
+        :param users: list of recordsets, from `_get_using`
         """
         patterns = {
             "directmail.task": lambda name: self.env._("email task “%s”", name),

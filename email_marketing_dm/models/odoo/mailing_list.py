@@ -10,10 +10,10 @@ class MailingList(models.Model):
     _inherit = ["mailing.list", "directmail.used"]
     _marks_archived = False
 
-    def _get_users(self):
+    def _get_using(self):
         """Override: email tasks that are not over and leave out the lists' opt-outs."""
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
         return [
-            *super()._get_users(),
+            *super()._get_using(),
             tasks.search([("mailing_list_ids", "in", self.ids), ("state", "not in", OVER)]),
         ]

@@ -157,7 +157,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         :raise AccessError: naming the table or the field
         """
 
-    def _get_users(self):
+    def _get_using(self):
         """Override: audiences with a line that uses the model."""
         lines = self.env["directmail.audience.line"].sudo()
         return [lines.search([(self._line_field, "in", self.ids)]).audience_id]
@@ -366,7 +366,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         """Set `next_run_at` of each model, and trigger the cron for these moments."""
         for model in self.sudo():
             # Audiences that use an archived model still need fresh results.
-            needed = model.active or any(model._get_users())
+            needed = model.active or any(model._get_using())
             model.next_run_at = needed and next_daily(
                 fields.Datetime.now(), model.company_id.directmail_models_hour, model._get_tz()
             )

@@ -247,7 +247,7 @@ class DirectmailTask(models.Model):
         )
         counts = {(task.id, name): value for task, name, value in rows}
         for task in self:
-            told_in_tens = task._is_told_in_tens()
+            told_in_tens = task.told_in_tens
             for name in (*dict(STATES + OUTCOMES), *REACTION_FIELDS):
                 count = counts.get((task._origin.id, name), 0)
                 task[f"{name}_count"] = task._tell_state(name, count) if told_in_tens else count
@@ -375,7 +375,7 @@ class DirectmailTask(models.Model):
 
     # === BUSINESS === #
 
-    def _get_users(self):
+    def _get_using(self):
         """Override: audiences with a rule about the task prevent its deletion."""
         lines = self.env["directmail.audience.line"].sudo().search([("task_id", "in", self.ids)])
         return [lines.audience_id]

@@ -133,7 +133,7 @@ class DirectmailTask(models.Model):
             )
 
     def _say_held_back(self, number):
-        if self._is_told_in_tens():
+        if self.told_in_tens:
             return self._say_about(number)
         return formatLang(self.env, number, digits=0)
 

@@ -122,7 +122,7 @@ class DirectmailTask(models.Model):
             )
         if not self.planned_at:
             return self.env._("The recipients are being selected. Sending starts in a moment.")
-        if self._is_told_in_tens():
+        if self.told_in_tens:
             # This text must not depend on whether anybody still waits: see `_may_end`.
             return self.env._("Mails are sent as the quota and quiet times allow.")
         held_until = self.sudo()._get_held_until()

@@ -38,23 +38,20 @@ class DirectmailTask(models.Model):
     @api.depends("in_tens")
     @api.depends_context("uid")
     def _compute_told_in_tens(self):
+        """Tell whether figures of the task are rounded to tens for the current user."""
+        exact = self.env.su or is_administrator(self.env)
         for task in self:
-            task.told_in_tens = task._is_told_in_tens()
+            task.told_in_tens = task.in_tens and not exact
 
     @api.depends("people_count", "suppressed_count", "in_tens")
     @api.depends_context("uid", "lang")
     def _compute_texts_in_tens(self):
         for task in self:
             task.suppressed_text = task._say_count("suppressed")
-            if not task._is_told_in_tens():
+            if not task.told_in_tens:
                 task.people_text = formatLang(self.env, task.people_count, digits=0)
             else:
                 task.people_text = task._say_about(task.people_count) or self.env._("few")
-
-    def _is_told_in_tens(self):
-        """Return whether figures of this task are rounded to tens for the current user."""
-        self.ensure_one()
-        return self.in_tens and not self.env.su and not is_administrator(self.env)
 
     def _tell_state(self, state, count):
         """Return the number of people in a state, rounded if the state is in UNTOLD.
@@ -127,7 +124,7 @@ class DirectmailTask(models.Model):
     def _estimates_in_tens(self):
         """Return whether an estimate for the current user is rounded to tens."""
         self.ensure_one()
-        return self._is_told_in_tens() if self.planned_at else self._mixes_in_others()
+        return self.told_in_tens if self.planned_at else self._mixes_in_others()
 
     def _mixes_in_others(self):
         """Return whether the task uses people whom the user may not see, or encrypted addresses.
@@ -158,7 +155,7 @@ class DirectmailTask(models.Model):
         return bool(members.sudo().search_count(hidden, limit=1))
 
     def _count_in_tens(self, counts):
-        """Return numbers of people per reason, rounded where `_is_told_in_tens`.
+        """Return numbers of people per reason, rounded where `told_in_tens`.
 
         :param counts: {reason or `engine.plan.Fate`: number of people}, or an iterable of pairs
         :return: the same; rounded numbers without those that become 0
@@ -166,4 +163,4 @@ class DirectmailTask(models.Model):
         """
         self.ensure_one()
         counts = dict(counts)
-        return tell_in_tens(counts, self.sudo().tens_mark) if self._is_told_in_tens() else counts
+        return tell_in_tens(counts, self.sudo().tens_mark) if self.told_in_tens else counts

@@ -313,7 +313,7 @@ class DirectmailUpload(models.Model):
 
     # === BUSINESS === #
 
-    def _get_users(self):
+    def _get_using(self):
         """Override: audiences with a line that uses the list."""
         return [self.sudo().audience_line_ids.audience_id]
 
