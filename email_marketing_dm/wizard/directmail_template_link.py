@@ -290,11 +290,10 @@ class DirectmailTemplateLink(models.TransientModel):
         template._close_activities()
         for admin in admins:
             here = template.with_context(lang=admin.lang)
-            here.activity_schedule(
-                "mail.mail_activity_data_todo",
-                user_id=admin.id,
-                summary=here.env._("Confirm that DirectMail approved this template"),
-                note=here.env._(
+            here._ask_user(
+                admin,
+                here.env._("Confirm that DirectMail approved this template"),
+                here.env._(
                     "DirectMail does not let this account read templates. %(user)s asks you to"
                     " compare the template %(reference)s in DirectMail's console with this one and"
                     " to confirm that it was approved: choose Link to a template in the console.",

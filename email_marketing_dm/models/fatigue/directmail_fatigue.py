@@ -18,8 +18,9 @@ class DirectmailFatigue(models.Model):
 
     _name = "directmail.fatigue"
     _description = "Fatigue Control"
-    _inherit = ["directmail.guarded", "directmail.of.company", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.notifying"]
     _rec_name = "company_id"
+    _ask_type = "mail.mail_activity_data_warning"
     _guarded_fields = frozenset(("exempt_count", "exempt_suspended"))
 
     company_id = fields.Many2one(
@@ -175,19 +176,17 @@ class DirectmailFatigue(models.Model):
             if suspended and not fatigue.exempt_suspended:
                 fatigue._tell_administrators(number)
             elif fatigue.exempt_suspended and not suspended:
-                fatigue.activity_unlink(["mail.mail_activity_data_warning"])
+                fatigue._close_activities()
             if (number, suspended) != (fatigue.exempt_count, fatigue.exempt_suspended):
                 fatigue.write({"exempt_count": number, "exempt_suspended": suspended})
 
     def _tell_administrators(self, number):
         for user in self.env["res.users"]._get_directmail_admins(self.company_id):
-            self.with_context(lang=user.lang).activity_schedule(
-                "mail.mail_activity_data_warning",
-                user_id=user.id,
-                summary=self.with_context(lang=user.lang).env._(
-                    "Exemption suspended: too many people"
-                ),
-                note=self.with_context(lang=user.lang).env._(
+            here = self.with_context(lang=user.lang)
+            here._ask_user(
+                user,
+                here.env._("Exemption suspended: too many people"),
+                here.env._(
                     "The exempt audiences have grown to %(number)s people, but at most %(max)s"
                     " people can be exempt. Until you choose smaller audiences, limits and quiet"
                     " times apply to everyone.",

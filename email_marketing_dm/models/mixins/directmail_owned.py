@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 
 from ...groups import GROUP_ADMIN
 
-ACTIVITY = "mail.mail_activity_data_todo"
+TAKE_OVER = "mail.mail_activity_data_todo"
 
 
 class DirectmailOwned(models.AbstractModel):
@@ -18,7 +18,7 @@ class DirectmailOwned(models.AbstractModel):
 
     _name = "directmail.owned"
     _description = "Record With the Rights of Its Owner"
-    _inherit = ["directmail.guarded", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["directmail.guarded", "directmail.notifying"]
     _guarded_fields = frozenset(("owner_pending",))
 
     owner_pending = fields.Boolean(
@@ -170,22 +170,21 @@ class DirectmailOwned(models.AbstractModel):
             reason = here.env._("%(user)s has made you the owner of %(record)s.", **names)
         else:
             reason = here.env._("%(user)s has changed what %(record)s reads.", **names)
-        self.activity_unlink([ACTIVITY])
-        self.activity_schedule(
-            ACTIVITY,
-            summary=here.env._("Take over: your rights will count"),
-            note=here.env._(
+        self._close_activities(TAKE_OVER)
+        self._ask_user(
+            self.user_id,
+            here.env._("Take over: your rights will count"),
+            here.env._(
                 "%s It will be read with your rights. Open it, look at what it does, and press Take"
                 " over if you agree. Nothing is read with your rights before.",
                 reason,
             ),
-            user_id=self.user_id.id,
+            TAKE_OVER,
         )
 
     def _end_waiting(self):
-        records = self.sudo()
-        records.owner_pending = False
-        records.activity_unlink([ACTIVITY])
+        self.sudo().owner_pending = False
+        self._close_activities(TAKE_OVER)
 
     def action_take_over(self):
         """Agree, as their owner, that these records are read with one's own rights.

@@ -44,6 +44,7 @@ class DirectmailTask(models.Model):
         "mail.thread",
     ]
     _order = "create_date desc, id desc"
+    _ask_type = "mail.mail_activity_data_warning"
     _guarded_fields = frozenset(
         (
             "calendar_at",

@@ -1,15 +1,11 @@
 from datetime import datetime, timedelta
 
-from markupsafe import Markup
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
 from ...directmail.const import BEIJING
 from ...engine.claim import FREE_AT
-
-ACTIVITY = "mail.mail_activity_data_warning"
 
 
 class DirectmailTask(models.Model):
@@ -56,7 +52,7 @@ class DirectmailTask(models.Model):
                     ),
                 )
             else:
-                task.activity_reschedule([ACTIVITY], new_user_id=task.user_id.id)
+                task.activity_reschedule([self._ask_type], new_user_id=task.user_id.id)
 
     def _agree_by_sending(self):
         """Clear `owner_pending` if the owner presses *Send* or *Resume*: that is an agreement.
@@ -152,32 +148,6 @@ class DirectmailTask(models.Model):
         ) or [(None,)]
         soon = fields.Datetime.now() + timedelta(minutes=1)
         return until if until and until > soon else None
-
-    def _tell_owner(self, text, kind="info", ask=None):
-        """Notify the owner in the chatter and on screen; with `ask`, also schedule an activity.
-
-        :param str text: one or two sentences in the owner's language
-        :param str kind: type of the notification: 'success', 'info', 'warning' or 'danger'
-        :param str ask: summary of the activity; no activity by default
-        """
-        self.ensure_one()
-        self.message_post(
-            body=Markup("<p>%s</p>") % text,
-            partner_ids=self.user_id.partner_id.ids,
-            subtype_xmlid="mail.mt_note",
-        )
-        self.user_id._bus_send(
-            "simple_notification",
-            {"type": kind, "title": self.name, "message": text, "sticky": bool(ask)},
-        )
-        if ask:
-            self._close_activities()
-            self.activity_schedule(ACTIVITY, summary=ask, note=text, user_id=self.user_id.id)
-
-    def _close_activities(self):
-        """Remove the activities that `_tell_owner` scheduled."""
-        # sudo(): the activities belong to the owner; callers have checked that the user may write.
-        self.sudo().activity_unlink([ACTIVITY])
 
     def _fail(self, message):
         self.write({"state": "failed", "state_message": message, "pause_reason": False})

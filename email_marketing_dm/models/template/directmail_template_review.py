@@ -3,8 +3,6 @@ from collections import namedtuple
 from datetime import timedelta
 from functools import partial
 
-from markupsafe import Markup
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
@@ -171,10 +169,11 @@ class DirectmailTemplate(models.Model):
         )
         waiting = self._get_tasks("pending")
         if row.status == "approved":
+            kind = "success"
             message = self.env._("DirectMail approved this template.")
-            if not waiting:
-                self._remind_owner(self.env._("Approved: ready to send"), message)
+            ask = not waiting and self.env._("Approved: ready to send")
         else:
+            kind = "warning"
             message = (
                 self.env._(
                     "DirectMail rejected this template. Correct it and submit it again."
@@ -187,8 +186,8 @@ class DirectmailTemplate(models.Model):
                     " submit it again."
                 )
             )
-            self._remind_owner(self.env._("Rejected: correct it and submit it again"), message)
-        self._tell_owner(message)
+            ask = self.env._("Rejected: correct it and submit it again")
+        self._tell_owner(message, kind, ask)
         waiting._on_review(self)
 
     def _lapse(self, reason, difference=""):
@@ -219,7 +218,7 @@ class DirectmailTemplate(models.Model):
         if reason == "freed":
             template._post_note(message)
         else:
-            template._tell_owner(message, difference)
+            template._tell_owner(message, "warning", more=difference)
             template._get_tasks("pending", "sending", "paused")._on_review(template)
         return message
 
@@ -269,43 +268,6 @@ class DirectmailTemplate(models.Model):
             .with_context(active_test=False)
             .search([("template_id", "in", self.ids), ("state", "in", states)])
         )
-
-    # === MESSAGES === #
-
-    def _post_note(self, text, more=""):
-        """Post a note in the chatter; ``more`` is HTML appended to the text."""
-        self.message_post(body=Markup("<p>%s</p>%s") % (text, more), subtype_xmlid="mail.mt_note")
-
-    def _tell_owner(self, text, more=""):
-        self.message_post(
-            body=Markup("<p>%s</p>%s") % (text, more),
-            partner_ids=self.user_id.partner_id.ids,
-            subtype_xmlid="mail.mt_note",
-        )
-        # Shown at once if the owner has Odoo open.
-        self.user_id._bus_send(
-            "simple_notification",
-            {
-                "title": self.name,
-                "message": text,
-                "type": "success" if self.state == "approved" else "warning",
-                "sticky": self.state != "approved",
-            },
-        )
-
-    def _remind_owner(self, summary, text):
-        self._close_activities()
-        self.activity_schedule(
-            "mail.mail_activity_data_todo",
-            summary=summary,
-            note=Markup("<p>%s</p>") % text,
-            user_id=self.user_id.id,
-        )
-
-    def _close_activities(self):
-        """Remove the activities of `_remind_owner`."""
-        # sudo(): they belong to the owner; the caller may be another user who may write.
-        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
 
     # === SCHEDULE OF POLLING === #
 

@@ -136,6 +136,12 @@ class TestOwners(AudienceCommon):
                 self.assertFalse(record.owner_pending or record.sudo().activity_ids)
                 self.assertEqual(record._get_owner_env().user, self.marketer)
 
+    def test_a_name_in_a_request_is_text(self):
+        audience = self._create("directmail.audience", self.admin)
+        audience.name = "Buyers <b>only</b>"
+        audience.user_id = self.marketer
+        self.assertIn("Buyers &lt;b&gt;only&lt;/b&gt;", audience.sudo().activity_ids.note)
+
     def test_who_can_be_appointed(self):
         there = self.env["res.company"].create({"name": "Second company"})
         elsewhere = {"company_id": there.id, "company_ids": [Command.set(there.ids)]}
