@@ -1,3 +1,6 @@
+from . import (
+    test_views,
+)
 from .account import (
     test_account,
     test_account_connection,

@@ -11,7 +11,7 @@ from odoo.tests import Form, tagged
 from ..common import DirectmailCommon
 from ..common_upload import UploadMixin
 
-sys.path.append(str(Path(__file__).parents[2] / "tests"))
+sys.path.append(str(Path(__file__).parents[3] / "tests"))
 from corpus.make_files import make_cases  # noqa: E402
 
 CASES = [case for case in make_cases() if case.odoo]
