@@ -1,6 +1,3 @@
-from . import (
-    test_views,
-)
 from .account import (
     test_account,
     test_account_connection,
@@ -71,6 +68,7 @@ from .odoo import (
     test_rights_owner,
     test_seen,
     test_tour,
+    test_views,
 )
 from .segmentation import (
     test_aipl,
