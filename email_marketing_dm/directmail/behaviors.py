@@ -51,11 +51,11 @@ BEHAVIORS = (
     ),
     Behavior(
         "parameter_places",
-        "Can large templates be sent in the body of the call?",
+        "Does DirectMail accept large templates?",
         {
             "accept": "Yes",
             "refuse": "No: DirectMail refuses the call",
-            "ignore": "No: DirectMail does not see them there",
+            "ignore": "No: DirectMail ignores them",
         },
         "refuse",
     ),
@@ -164,7 +164,7 @@ BEHAVIORS = (
     ),
     Behavior(
         "future_end",
-        "May a period that is read end in the future?",
+        "Can a requested period end in the future?",
         {"no": "No", "yes": "Yes"},
         "no",
     ),
@@ -193,7 +193,7 @@ BEHAVIORS = (
         "quota_code",
         "How does DirectMail report that the quota is used up?",
         {
-            "InvalidSendMail.Spam": "Like content that it takes for spam",
+            "InvalidSendMail.Spam": "Like content that DirectMail takes for spam",
             "InvalidQuota.Exceeded": "As a quota that is exceeded",
         },
         "InvalidSendMail.Spam",
@@ -224,7 +224,7 @@ BEHAVIORS = (
     ),
     Behavior(
         "echo_names",
-        "How do events write the name of the mail's own header?",
+        "How is the name of the mail's own header written in events?",
         {"sent": "As it was sent", "lower": "In lower case"},
         "lower",
         "push",
@@ -245,14 +245,14 @@ BEHAVIORS = (
     ),
     Behavior(
         "certificate_content",
-        "What does EventBridge publish to check its signature?",
+        "What does EventBridge publish for checking its signatures?",
         {"certificate": "A certificate", "public_key": "A bare public key"},
         "public_key",
         "push",
     ),
     Behavior(
         "certificate_encoding",
-        "In which form does EventBridge publish it?",
+        "In which format does EventBridge publish its certificate?",
         {"pem": "PEM", "der": "DER", "base64": "DER in Base64"},
         "der",
         "push",

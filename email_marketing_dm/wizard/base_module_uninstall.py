@@ -13,13 +13,15 @@ class BaseModuleUninstall(models.TransientModel):
     _inherit = "base.module.uninstall"
 
     directmail_is_lost = fields.Boolean(compute="_compute_directmail_lost")
-    directmail_optout_count = fields.Integer(compute="_compute_directmail_lost")
-    directmail_plain_count = fields.Integer(compute="_compute_directmail_lost")
-    directmail_task_count = fields.Integer(compute="_compute_directmail_lost")
+    directmail_optout_count = fields.Integer("Opt-outs", compute="_compute_directmail_lost")
+    directmail_plain_count = fields.Integer("Addresses to add", compute="_compute_directmail_lost")
+    directmail_task_count = fields.Integer(
+        "Unfinished email tasks", compute="_compute_directmail_lost"
+    )
     directmail_blacklist = fields.Boolean(
-        "Put the addresses on Odoo's blacklist",
-        help="They get no mailing of any company then, also where somebody only unsubscribed from"
-        " one company or one sender address. Encrypted addresses can't be put there.",
+        "Add the addresses to Odoo's blacklist",
+        help="These addresses then get no mailing of any company, even if the person unsubscribed"
+        " from only one company or sender address. Encrypted addresses can't be added.",
         prefetch=PREFETCH,
     )
 

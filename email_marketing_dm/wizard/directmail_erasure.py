@@ -38,8 +38,8 @@ class DirectmailErasure(models.TransientModel):
     )
     company_names = fields.Char("Companies", compute="_compute_companies")
     has_other_companies = fields.Boolean(compute="_compute_companies")
-    mail_count = fields.Integer("Mails on record", compute="_compute_counts")
-    list_count = fields.Integer("Places in audiences and lists", compute="_compute_counts")
+    mail_count = fields.Integer("Recorded mails", compute="_compute_counts")
+    list_count = fields.Integer("Entries in audiences and lists", compute="_compute_counts")
     optout_count = fields.Integer("Opt-outs", compute="_compute_counts")
     file = fields.Binary(readonly=True, attachment=False)
     file_name = fields.Char(default="email-marketing-data.json", readonly=True)
@@ -84,9 +84,9 @@ class DirectmailErasure(models.TransientModel):
         if tasks:
             raise UserError(
                 self.env._(
-                    "Mails to these contacts are waiting to go out: %s. Let these email tasks end,"
-                    " or cancel the rest of them, then try again.",
-                    ", ".join(tasks.mapped("name")),
+                    "Mails to these contacts are still waiting in these email tasks: %s. Wait"
+                    " until the tasks have ended, or cancel the rest of them, then try again.",
+                    format_list(self.env, tasks.mapped("name")),
                 )
             )
         # Pending events find their delivery by the address key that is erased.

@@ -28,11 +28,11 @@ class DirectmailKeyReplace(models.TransientModel):
         "Security token",
         compute="_compute_security_token",
         inverse="_inverse_security_token",
-        help="Only for a temporary key (STS). Leave it empty for a lasting AccessKey.",
+        help="Only for a temporary key (STS). Leave it empty for a permanent AccessKey.",
     )
     security_token_sealed = fields.Char(groups=fields.NO_ACCESS)
     token_expires_at = fields.Datetime(
-        "Valid until", help="Only for a temporary key: when it ends."
+        "Valid until", help="Only for a temporary key: when it expires."
     )
 
     def _compute_access_key_secret(self):

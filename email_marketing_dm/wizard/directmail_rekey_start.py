@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
+from odoo.tools import format_list
 
 from ..engine.keyed import UNKNOWN
 from ..engine.rekey import count_rows, count_unmatched_optouts
@@ -14,8 +15,8 @@ class DirectmailRekeyStart(models.TransientModel):
     _description = "Master Key"
     _inherit = ["directmail.links"]
 
-    server_key = fields.Char("Key of this server", readonly=True)
-    data_key = fields.Char("Key of the data", readonly=True)
+    server_key = fields.Char("Master key of this server", readonly=True)
+    data_key = fields.Char("Master key of the data", readonly=True)
     problem = fields.Text(readonly=True)
     may_start = fields.Boolean(readonly=True)
     run_id = fields.Many2one("directmail.rekey", "Last recomputation", readonly=True)
@@ -25,8 +26,8 @@ class DirectmailRekeyStart(models.TransientModel):
     unmatched_count = fields.Integer(
         "Opt-outs without a known address",
         readonly=True,
-        help="They can't be recomputed. People who could be meant get no mail until an"
-        " administrator deletes these opt-outs.",
+        help="These opt-outs can't be recomputed. Nobody to whom they may belong gets mail until"
+        " an administrator deletes them.",
     )
     aes_ids = fields.One2many("directmail.rekey.aes", "start_id", "AES keys")
     account_names = fields.Char("Accounts to set up again", readonly=True)
@@ -70,7 +71,9 @@ class DirectmailRekeyStart(models.TransientModel):
                 "count_ids": [Command.create(count) for count in self._count()],
                 "unmatched_count": count_unmatched_optouts(self.env),
                 "aes_ids": [Command.create({"aes_key_id": key.id}) for key in aes_keys],
-                "account_names": ", ".join(self._get_sealed_accounts(host).mapped("name")),
+                "account_names": format_list(
+                    self.env, self._get_sealed_accounts(host).mapped("name")
+                ),
             }
         return values
 
@@ -89,8 +92,9 @@ class DirectmailRekeyStart(models.TransientModel):
 
     def _explain_strange_companies(self):
         return self.env._(
-            "If the old master key is lost for good, the keys of all companies that use DirectMail"
-            " are recomputed. You do not work in all of them. Ask an administrator who does."
+            "Recomputing changes the keys of all companies that use DirectMail, and you do not"
+            " have access to all of them. If the old master key is lost for good, ask an"
+            " administrator who has."
         )
 
     def _count(self):
@@ -130,14 +134,16 @@ class DirectmailRekeyStart(models.TransientModel):
         if not self.understood:
             raise UserError(
                 self.env._(
-                    "Look for the old master key first: with it nothing has to be recomputed. If it"
-                    " is lost for good, tick the box and press the button again."
+                    "First look for the old master key: with it, nothing has to be recomputed. If"
+                    " it is lost for good, tick the box and press Recompute the keys again."
                 )
             )
         keyring = self.env["directmail.keyring"]
         problem = keyring._find_problem()
         if not problem or problem.kind != "mismatch":
-            right = self.env._("This server has the right key already.")
+            right = self.env._(
+                "This server already has the right master key. Nothing has to be recomputed."
+            )
             raise UserError(problem.full_text if problem else right)
         key = keyring._load_host_key()
         self._seal_again(key)
@@ -194,7 +200,7 @@ class DirectmailRekeyCount(models.TransientModel):
     _inherit = ["directmail.links"]
 
     start_id = fields.Many2one("directmail.rekey.start", required=True, ondelete="cascade")
-    name = fields.Char("What", readonly=True)
+    name = fields.Char("Records", readonly=True)
     plain = fields.Integer("Address known", readonly=True)
     encrypted = fields.Integer("Encrypted address", readonly=True)
     absent = fields.Integer("No address", readonly=True)

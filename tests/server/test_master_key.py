@@ -220,7 +220,7 @@ def _rekey(shop, server):
         "directmail.rekey.start", action["res_id"], "may_start", "unmatched_count", "account_names"
     )
     assert page["may_start"] and not page["unmatched_count"] and page["account_names"]
-    assert "Look for the old" in refusal(
+    assert "First look for the old" in refusal(
         shop.admin, "directmail.rekey.start", "action_start", [action["res_id"]]
     )
     shop.admin.call("directmail.rekey.start", "write", [[action["res_id"]], {"understood": True}])

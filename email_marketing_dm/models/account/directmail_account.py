@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import format_list, formatLang
 
 from odoo.addons.base.models.res_partner import _tz_get
 
@@ -49,15 +50,15 @@ class DirectmailAccount(models.Model):
             ("draft", "Not active"),
             ("active", "Active"),
             ("stopped", "Stopped"),
-            ("disarmed", "Disarmed"),
+            ("disarmed", "Copied database"),
         ],
         default="draft",
         required=True,
         readonly=True,
         copy=False,
         tracking=True,
-        help="Only an active account sends. DirectMail's refusal of the account stops it; a copied"
-        " or restored database disarms it.",
+        help="Only an active account sends. It is stopped if DirectMail refuses the account. In a"
+        " copied or restored database it does not send until an administrator confirms it.",
     )
     state_message = fields.Text("What happened", readonly=True, copy=False)
     region = fields.Selection(
@@ -71,21 +72,23 @@ class DirectmailAccount(models.Model):
         "Public address",
         default=lambda self: self._default_public_url(),
         tracking=True,
-        help="Where recipients reach this Odoo, for unsubscribe and view-online links: an https://"
-        " address that works from the internet. In test mode any address will do.",
+        help="The address at which recipients reach this Odoo, used in unsubscribe and view-online"
+        " links. It must begin with https:// and work from the internet. In test mode, any address"
+        " is allowed.",
     )
     content_mode = fields.Selection(
         [("template", "Approved template"), ("body", "Approved text, filled in here")],
         string="Content",
         default="template",
         required=True,
-        help="How the approved content is handed over. Choose the second only where DirectMail"
-        " refuses templates for this account.",
+        help="How the approved content is sent to DirectMail. Choose “Approved text, filled in"
+        " here” only if DirectMail refuses templates for this account.",
     )
     template_in_body = fields.Boolean(
         "Large templates",
-        help="Hand template texts over in the body of the call instead of its address, which takes"
-        " about 80 KB. Try it where DirectMail accepts that from this account.",
+        help="Allows templates larger than about 80 KB, up to 1 MB. Not every DirectMail account"
+        " accepts them: turn this on, submit a template, and turn it off again if DirectMail"
+        " refuses it.",
     )
     unsubscribe_link = fields.Selection(
         [
@@ -96,9 +99,9 @@ class DirectmailAccount(models.Model):
         string="DirectMail's unsubscribe link",
         default="auto",
         required=True,
-        help="DirectMail can add an unsubscribe link of its own to the headers of each mail. Mails"
-        " of email tasks have one already, which leads to this Odoo, and mail programs show only"
-        " one of two. Change this only on the advice of Alibaba Cloud.",
+        help="DirectMail can add its own unsubscribe link to the headers of each mail. Mails of"
+        " email tasks already have one that leads to this Odoo, and mail programs show only one"
+        " link. Change this only if Alibaba Cloud advises you to.",
     )
     unsubscribe_filter = fields.Selection(
         [
@@ -108,36 +111,37 @@ class DirectmailAccount(models.Model):
             ("default", "As DirectMail decides"),
             ("disabled", "Nobody"),
         ],
-        string="DirectMail holds back for",
+        string="DirectMail's unsubscribe scope",
         default="mailfrom_domain",
         required=True,
-        help="Whose mails DirectMail itself holds back from people who unsubscribed through its own"
-        " link, for example in a mail of another system. Opt-outs that are known to this Odoo are"
-        " respected in any case.",
+        help="Which senders' mails DirectMail itself withholds from people who unsubscribed"
+        " through DirectMail's own link, for example in a mail from another system. Opt-outs known"
+        " to Odoo are always respected.",
     )
     threads = fields.Integer(
-        "Calls at once",
+        "Parallel calls",
         default=32,
-        help="How many mails may be on their way to DirectMail at once.",
+        help="Maximum number of mails that are handed over to DirectMail at the same time.",
     )
     rate_limit = fields.Integer("Mails per second", default=80)
     quota_reserve = fields.Integer(
-        "Reserve",
+        "Reserved quota",
         default=0,
-        help="So many mails of the daily quota are left to other systems that send with this"
-        " account.",
+        help="Mails per day reserved for other systems that send with this DirectMail account.",
     )
     price_per_thousand = fields.Float(
-        "Price per 1,000 mails", digits=(16, 4), help="For the estimate of an email task."
+        "Price per 1,000 mails",
+        digits=(16, 4),
+        help="Used for the cost estimate of email tasks. With 0, no cost is shown.",
     )
     currency_id = fields.Many2one(
         "res.currency", default=lambda self: self.env.company.currency_id, required=True
     )
     retention_days = fields.Integer(
-        "Keep people's details for",
+        "Keep recipient details for",
         default=730,
-        help="Days after the end of an email task. Then who got the mail and what each person did"
-        " is deleted; the figures stay. 0: for ever.",
+        help="Number of days after the end of an email task. Then the data about who received the"
+        " mail and what each person did is deleted; the figures stay. With 0, it is kept forever.",
     )
     daily_quota = fields.Integer("Daily quota", readonly=True, copy=False)
     month_quota = fields.Integer("Monthly quota", readonly=True, copy=False)
@@ -152,31 +156,33 @@ class DirectmailAccount(models.Model):
         readonly=True,
         copy=False,
     )
-    synchronised_at = fields.Datetime("Last synchronised", readonly=True, copy=False)
+    synchronised_at = fields.Datetime("Last synchronized", readonly=True, copy=False)
     sender_ids = fields.One2many("directmail.sender", "account_id", "Sender addresses")
     cron_id = fields.Many2one(
         "ir.cron", readonly=True, copy=False, ondelete="set null", groups="base.group_system"
     )
     _threads_range = models.Constraint(
-        "CHECK(threads BETWEEN 1 AND 64)", "Calls at once must be between 1 and 64."
+        "CHECK(threads BETWEEN 1 AND 64)", "The number of parallel calls must be between 1 and 64."
     )
     _retention_range = models.Constraint(
         "CHECK(retention_days = 0 OR retention_days >= 31)",
-        "Keep people's details for at least 31 days, because fatigue control looks back 30, or"
-        " enter 0 to keep them for ever.",
+        "Recipient details must be kept for at least 31 days, because fatigue control looks back"
+        " 30 days. Enter 0 to keep them forever.",
     )
     _rate_range = models.Constraint(
         "CHECK(rate_limit BETWEEN 1 AND 100)", "Mails per second must be between 1 and 100."
     )
-    _reserve_range = models.Constraint("CHECK(quota_reserve >= 0)", "The reserve can't be below 0.")
+    _reserve_range = models.Constraint(
+        "CHECK(quota_reserve >= 0)", "The reserved quota can't be negative."
+    )
     _price_range = models.Constraint(
-        "CHECK(price_per_thousand >= 0)", "The price can't be below 0."
+        "CHECK(price_per_thousand >= 0)", "The price can't be negative."
     )
     reply_to = fields.Char(
         "Replies go to",
         tracking=True,
-        help="Where replies go if neither the email task names an address nor its sender address"
-        " has a verified reply address at DirectMail.",
+        help="Address for replies if the email task has none and its sender address has no"
+        " verified reply address at DirectMail.",
     )
 
     def _default_public_url(self):
@@ -234,7 +240,10 @@ class DirectmailAccount(models.Model):
     def _unlink_except_used(self):
         if self.env["directmail.task"].sudo().search_count([("account_id", "in", self.ids)], 1):
             raise UserError(
-                self.env._("Email tasks were sent with this account. Archive it instead.")
+                self.env._(
+                    "This account can't be deleted, because email tasks were sent with it."
+                    " Archive it instead."
+                )
             )
 
     def unlink(self):
@@ -255,8 +264,8 @@ class DirectmailAccount(models.Model):
         summary = self._call(lambda client: client.describe_account())
         self._read_summary(summary)
         said = self.env._(
-            "DirectMail answers: %(quota)s mails a day, account status: %(health)s.",
-            quota=f"{self.daily_quota:,}",
+            "The connection works. Daily quota: %(quota)s. Account status: %(health)s.",
+            quota=formatLang(self.env, self.daily_quota, digits=0),
             health=dict(self._fields["health"]._description_selection(self.env))[self.health],
         )
         permissions = self._call(self._explain_permissions)
@@ -275,11 +284,11 @@ class DirectmailAccount(models.Model):
         self._synchronise()
         ready = len(self.sender_ids.filtered("ready"))
         return self._notify(
-            self.env._("%(count)s sender addresses can send marketing mail.", count=ready)
+            self.env._("Sender addresses that can send marketing mail: %(count)s.", count=ready)
             if ready
             else self.env._(
-                "No sender address can send marketing mail yet. In DirectMail's console, create a"
-                " batch sender on a verified domain, then synchronise again."
+                "No sender address can send marketing mail yet. Create a batch sender address on a"
+                " verified domain in DirectMail's console, then synchronize the account again."
             ),
             "success" if ready else "warning",
         )
@@ -298,8 +307,8 @@ class DirectmailAccount(models.Model):
         if self.health != "ok":
             raise UserError(
                 self.env._(
-                    "DirectMail says the account is not in order (%(health)s). Settle this in"
-                    " Alibaba Cloud's console, then activate again.",
+                    "DirectMail reports a problem with the account (%(health)s). Fix it in Alibaba"
+                    " Cloud's console, then activate the account again.",
                     health=dict(self._fields["health"]._description_selection(self.env))[
                         self.health
                     ],
@@ -411,12 +420,15 @@ class DirectmailAccount(models.Model):
                     "The AccessKey may not call: %s. Ask your Alibaba Cloud administrator to allow"
                     " these actions in RAM. RAM policy on the account's page has the text to"
                     " copy. Then check again.",
-                    ", ".join(f"dm:{action}" for action in denied),
+                    format_list(self.env, [f"dm:{action}" for action in denied]),
                 )
             )
         if missing:
             sentences.append(
-                self.env._("DirectMail does not offer this account: %s.", ", ".join(missing))
+                self.env._(
+                    "DirectMail does not offer these operations to the account: %s.",
+                    format_list(self.env, missing),
+                )
             )
         return " ".join(sentences)
 

@@ -77,13 +77,13 @@ class DirectmailAccount(models.Model):
         if not now and self.content_mode != "body":
             self.sudo().content_mode = "body"
             message = self.env._(
-                "First contact found that DirectMail does not take approved templates from this"
-                " account. The content of emails is now filled in by Odoo."
+                "First contact found that DirectMail does not accept approved templates from this"
+                " account. Odoo now fills in the content of emails itself."
             )
         elif now and not before and self.content_mode == "body":
             self.sudo().content_mode = "template"
             message = self.env._(
-                "First contact found that DirectMail now takes approved templates from this"
+                "First contact found that DirectMail now accepts approved templates from this"
                 " account. Emails are sent with them again."
             )
         else:

@@ -131,11 +131,12 @@ class DirectmailAccount(models.Model):
                 " environment or the profile."
             ),
             "clock": self.env._(
-                "This server's clock is wrong by more than 15 minutes. Have it corrected."
+                "This server's clock is wrong by more than 15 minutes. Ask the administrator of"
+                " the server to correct it."
             ),
             "unreachable": self.env._(
-                "DirectMail can't be reached at %(host)s. Check the network, the region and what"
-                " the account connects through, then try again.",
+                "DirectMail can't be reached at %(host)s. Check the network, and the account's"
+                " region and endpoint, then try again.",
                 host=self._get_endpoint()[0],
             )
             if self.connection != "vpc"
@@ -146,8 +147,8 @@ class DirectmailAccount(models.Model):
                 host=self._get_endpoint()[0],
             ),
             "not_directmail": self.env._(
-                "What answers at %(host)s is not DirectMail. Check what the account connects"
-                " through, or a proxy in between.",
+                "The server at %(host)s is not DirectMail. Check the account's endpoint, and any"
+                " proxy in between.",
                 host=self._get_endpoint()[0],
             ),
             "throttled": self.env._("DirectMail is busy with this account. Try again in a minute."),
@@ -155,11 +156,11 @@ class DirectmailAccount(models.Model):
                 "The quota of this DirectMail account is used up. Try again tomorrow."
             ),
             "server": self.env._(
-                "DirectMail has a problem of its own. Try again in a few minutes."
+                "DirectMail reports an internal error. Try again in a few minutes."
             ),
         }
         sentence = sentences.get(error.kind) or self.env._(
-            "DirectMail refused this. Correct it, then retry."
+            "DirectMail refused the request. Fix the problem that it reports, then try again."
         )
         details = " ".join(filter(None, [error.code, error.message]))
         return (
@@ -181,8 +182,8 @@ class DirectmailAccount(models.Model):
         if error.action:
             return self._explain_actions([error.action], [])
         return self.env._(
-            "This AccessKey may not do that. Ask your Alibaba Cloud administrator to grant it the"
-            " RAM policy that the account's page shows."
+            "This AccessKey does not have the required permission. Ask your Alibaba Cloud"
+            " administrator to grant it the RAM policy shown on the account's page."
         )
 
     def _read_summary(self, summary):
@@ -258,15 +259,17 @@ class DirectmailAccount(models.Model):
             if account.connection == "test" and endpoints.is_directmail(host):
                 raise ValidationError(
                     self.env._(
-                        "%s is DirectMail itself, so its mails are real. Connect through the"
-                        " public or the VPC endpoint instead.",
+                        "%s is an endpoint of DirectMail itself, which sends real mail. Connect"
+                        " through the public or the VPC endpoint instead.",
                         host,
                     )
                 )
             if account.connection != "test" and not endpoints.is_directmail(host):
                 raise ValidationError(
                     self.env._(
-                        "%s is not DirectMail. Connect through the test endpoint to use it.", host
+                        "%s is not an endpoint of DirectMail. To use it, connect through the test"
+                        " endpoint.",
+                        host,
                     )
                 )
             if find_host_problem(host) in _INSIDE and not account._is_own_endpoint_allowed():

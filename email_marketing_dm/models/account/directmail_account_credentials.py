@@ -52,10 +52,10 @@ class DirectmailAccount(models.Model):
         required=True,
         default="key",
         tracking=True,
-        help="AccessKey: the lasting key of a RAM user. Temporary key: an AccessKey with a security"
-        " token that ends at a set time. The other two use the rights that this server itself has"
-        " at Alibaba Cloud. They can only be chosen if directmail_server_credentials = True is set"
-        " in the server's configuration.",
+        help="AccessKey: the permanent key of a RAM user. Temporary key: an AccessKey with a"
+        " security token that expires at a set time. The other two use this server's own"
+        " credentials for Alibaba Cloud. They can only be chosen if directmail_server_credentials"
+        " = True is set in the server's configuration.",
     )
     access_key_id = fields.Char("AccessKey ID", groups=GROUP_ADMIN, copy=False)
     access_key_secret = fields.Char(
@@ -80,7 +80,7 @@ class DirectmailAccount(models.Model):
         "Valid until",
         groups=GROUP_ADMIN,
         copy=False,
-        help="When the temporary key ends, as Alibaba Cloud's answer says under Expiration. You are"
+        help="When the temporary key expires: the Expiration in Alibaba Cloud's response. You are"
         " warned half an hour before.",
     )
     token_warned = fields.Boolean(groups=fields.NO_ACCESS, copy=False)
@@ -161,7 +161,7 @@ class DirectmailAccount(models.Model):
 
     def _explain_not_allowed(self):
         return self.env._(
-            "This server does not let accounts use its own rights at Alibaba Cloud. Ask the"
+            "This server does not let accounts use its own credentials for Alibaba Cloud. Ask the"
             " administrator of the server to set directmail_server_credentials = True in its"
             " configuration, or choose AccessKey."
         )
@@ -218,8 +218,8 @@ class DirectmailAccount(models.Model):
         if self.test_mode and endpoints.read_endpoint(self.endpoint)[2] not in _LOOPBACK:
             raise UserError(
                 self.env._(
-                    "The server's own rights are used for DirectMail only, not for the test"
-                    " endpoint %s. Choose AccessKey.",
+                    "The server's own credentials can only be used for DirectMail, not for the"
+                    " test endpoint %s. Choose AccessKey instead.",
                     self.endpoint,
                 )
             )
@@ -267,13 +267,13 @@ class DirectmailAccount(models.Model):
         moment = format_datetime(self.env, ends, tz=self.env.user.tz or account.tz)
         if ends <= now:
             return self.env._(
-                "The temporary key ended on %s, and DirectMail refuses it. Press Replace the key to"
-                " enter a new one.",
+                "The temporary key expired on %s, and DirectMail refuses it. Press Replace the key"
+                " to enter a new one.",
                 moment,
             )
         return self.env._(
-            "The temporary key ends on %s. Press Replace the key to enter a new one before that, so"
-            " that sending is not interrupted.",
+            "The temporary key expires on %s. Press Replace the key to enter a new one before"
+            " that, so that sending is not interrupted.",
             moment,
         )
 

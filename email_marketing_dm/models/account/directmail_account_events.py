@@ -39,20 +39,21 @@ class DirectmailAccount(models.Model):
     )
     push_received_at = fields.Datetime("Last event", compute="_compute_push_state")
     push_received_count = fields.Integer("Events received", compute="_compute_push_state")
-    push_stray_count = fields.Integer("Of other mails", compute="_compute_push_state")
+    push_stray_count = fields.Integer("Events of other mails", compute="_compute_push_state")
     push_refused_count = fields.Integer("Refused", compute="_compute_push_state")
-    push_refused = fields.Char("Last refusal", compute="_compute_push_state")
+    push_refused = fields.Char("Last refused because", compute="_compute_push_state")
     poll_calls = fields.Integer(
         "Calls per import",
         default=100,
-        help="How often DirectMail is asked for results in one import, every ten minutes. A call"
-        " brings the results of 100 mails; what is left is read by the next import.",
+        help="Maximum number of calls to DirectMail per import of results, which runs every ten"
+        " minutes. One call fetches the results of 100 mails. The next import continues with the"
+        " rest.",
     )
     bounce_limit = fields.Integer(
-        "Bounces until no more mail",
+        "Bounce limit",
         default=1,
-        help="An address that does not exist gets no more mail after so many bounces. 0: it is"
-        " mailed all the same, which harms your reputation.",
+        help="An address that does not exist gets no more mail after this number of bounces. With"
+        " 0, it is still mailed, which harms your sender reputation.",
     )
     poll_ids = fields.One2many(
         "directmail.poll", "account_id", "Records read", readonly=True, groups=GROUP_ADMIN
@@ -61,7 +62,7 @@ class DirectmailAccount(models.Model):
         "CHECK(poll_calls BETWEEN 1 AND 10000)", "Calls per import must be between 1 and 10,000."
     )
     _bounce_limit_range = models.Constraint(
-        "CHECK(bounce_limit >= 0)", "Bounces can't be fewer than none."
+        "CHECK(bounce_limit >= 0)", "The bounce limit can't be negative."
     )
 
     @api.depends("public_url", "push_generation")
@@ -97,18 +98,29 @@ class DirectmailAccount(models.Model):
     def _explain_refusal(self, count):
         reason = count.name.removeprefix("refused_")
         sentences = {
-            "oversized": self.env._("It was too large for an event."),
-            "unsigned": self.env._("It was not signed, so it did not come from EventBridge."),
+            "oversized": self.env._("The message is too large for an event."),
+            "unsigned": self.env._(
+                "The message was not signed, so it did not come from EventBridge."
+            ),
             "expired": self.env._(
-                "It was signed more than a minute ago. Is this server's clock right?"
+                "The message was signed more than a minute ago. Check this server's clock."
             ),
-            "token": self.env._("Its token was wrong. Copy the token above into the rule."),
-            "certificate_host": self.env._("Its certificate was not EventBridge's."),
-            "certificate": self.env._("EventBridge's certificate could not be read from here."),
+            "token": self.env._(
+                "The token of the message is wrong. Copy the token on this page into"
+                " EventBridge's rule."
+            ),
+            "certificate_host": self.env._(
+                "The message was not signed with a certificate of EventBridge."
+            ),
+            "certificate": self.env._(
+                "This server could not download EventBridge's certificate. Check that it can"
+                " reach the internet."
+            ),
             "signature": self.env._(
-                "Its signature was wrong. Does the public address here equal the one in the rule?"
+                "The signature of the message is wrong. Check that the public address of the"
+                " account is the one in EventBridge's rule."
             ),
-            "malformed": self.env._("It was no event."),
+            "malformed": self.env._("The message is not an event."),
         }
         return sentences.get(reason, reason)
 
@@ -183,7 +195,8 @@ class DirectmailAccount(models.Model):
         self._call(lambda client: client.set_events(True))
         return self._notify(
             self.env._(
-                "DirectMail now hands its events to EventBridge. Make the rule there as described."
+                "DirectMail now sends its events to EventBridge. Create the rule in EventBridge as"
+                " described on this page."
             ),
             "success",
         )
@@ -212,13 +225,16 @@ class DirectmailAccount(models.Model):
         if not self._call(lambda client: client.get_events()):
             return self._notify(
                 self.env._(
-                    "The address leads here, but DirectMail does not hand its events to"
-                    " EventBridge yet: press Switch on at DirectMail."
+                    "The address leads to this database, but DirectMail does not send its events"
+                    " to EventBridge yet. Press Turn on at DirectMail."
                 ),
                 "warning",
             )
         return self._notify(
-            self.env._("The address leads here, and DirectMail hands its events to EventBridge."),
+            self.env._(
+                "The address leads to this database, and DirectMail sends its events to"
+                " EventBridge."
+            ),
             "success",
         )
 

@@ -47,7 +47,11 @@ class DirectmailAccount(models.Model):
         if not host:
             return "problem", self.env._("Enter the public address of the account first.")
         if self.test_mode and not self._is_host_allowed(url):
-            return "unchecked", self.env._("In test mode nobody outside needs to reach %s.", url)
+            return "unchecked", self.env._(
+                "The account is in test mode, so %s does not have to be reachable from the"
+                " internet.",
+                url,
+            )
         nonce = secrets.token_hex(16)
         answer = fetch(f"{url}/directmail/here/{nonce}", anywhere=self.test_mode)
         signed = self._sign_here(nonce).encode()
@@ -55,8 +59,8 @@ class DirectmailAccount(models.Model):
             return "ok", self.env._("%s leads to this database.", url)
         if answer.problem == "inside":
             return "unchecked", self.env._(
-                "From this server %s leads into the local network, so it can't be checked from"
-                " here. Open an unsubscribe link of a test mail from a phone outside your network.",
+                "From this server, %s leads into the local network, so Odoo can't check it. Open"
+                " the unsubscribe link of a test mail on a phone outside your network.",
                 url,
             )
         return "problem", self._explain_address(answer, url, host)
@@ -72,8 +76,8 @@ class DirectmailAccount(models.Model):
             # The same sentence for all failures: by different ones, users could explore the ports
             # of other hosts.
             return self.env._(
-                "%s can't be reached from this server, or leads to something else. Check the"
-                " address, the firewall, and the web server in front of Odoo.",
+                "%s can't be reached from this server, or does not lead to this database. Check"
+                " the address, the firewall, and the web server in front of Odoo.",
                 url,
             )
         if answer.problem == "certificate":
@@ -120,8 +124,8 @@ class DirectmailAccount(models.Model):
             )
         if answer.status in (200, 404):
             return self.env._(
-                "Something else than this database answers at %s. Let the web server in front of"
-                " Odoo forward this address to this server and pass on the host (Host and"
+                "%s does not lead to this database. Configure the web server in front of Odoo to"
+                " forward this address to this server and to pass on the host (Host and"
                 " X-Forwarded-Host), and set proxy_mode = True in Odoo's configuration.",
                 url,
             )

@@ -32,9 +32,9 @@ class DirectmailAccount(models.Model):
     refusal_limit = fields.Integer(
         "Refusals in a row",
         default=5,
-        help="So many recipients of an email task whom DirectMail refuses one after the other, with"
-        " the same code, pause the task. Fewer are marked as refused, and the task goes on. Raise"
-        " it if your lists contain many addresses that DirectMail refuses.",
+        help="An email task is paused when DirectMail refuses this number of recipients in a row"
+        " with the same code. Fewer recipients are only marked as refused, and the task continues."
+        " Raise the limit if your lists contain many addresses that DirectMail refuses.",
     )
 
     _refusal_range = models.Constraint(
@@ -118,9 +118,8 @@ class DirectmailAccount(models.Model):
             _logger.exception("Email task %s can't be started", task.id)
             task._fail(
                 task.env._(
-                    "Something unforeseen went wrong while the mails were being prepared. Nobody"
-                    " else was mailed. Ask an administrator to look into the server's log, then"
-                    " send again."
+                    "An unexpected error occurred while the mails were being prepared. Nobody else"
+                    " was mailed. Ask an administrator to check the server's log, then send again."
                 )
             )
 
@@ -320,7 +319,7 @@ class DirectmailAccount(models.Model):
                 "state": "disarmed",
                 "state_message": self.env._(
                     "This database is a copy, or was moved. Nothing is sent from it until an"
-                    " administrator confirms that it is the one to send."
+                    " administrator opens the account and presses Send from this database."
                 ),
             }
         )
@@ -339,20 +338,19 @@ class DirectmailAccount(models.Model):
         """
         if answer.code == "NoAnswer":
             return self.env._(
-                "DirectMail's answers do not arrive. So that nobody else's mail becomes uncertain,"
-                " sending has stopped. Test the connection, activate the account, then resume the"
-                " email tasks."
+                "DirectMail does not answer, so sending has stopped before more mails are in"
+                " doubt. Test the connection, activate the account, then resume the email tasks."
             )
         if self.credentials == "sts" and answer.code.startswith("InvalidSecurityToken"):
             return self.env._(
-                "The temporary key of this account has ended (%(code)s). No recipient was skipped."
-                " Press Replace the key on the account and enter a new one, activate the account,"
-                " then resume the email tasks.",
+                "The temporary key of this account has expired (%(code)s). No recipient was"
+                " skipped. Press Replace the key on the account and enter a new one, activate the"
+                " account, then resume the email tasks.",
                 code=answer.code,
             )
         return self.env._(
-            "DirectMail refuses this account (%(code)s %(message)s). Test the connection, mend"
-            " what it says, activate the account, then resume the email tasks.",
+            "DirectMail refuses this account (%(code)s %(message)s). Test the connection, fix the"
+            " problem that it reports, activate the account, then resume the email tasks.",
             code=answer.code,
             message=answer.message,
         )

@@ -29,8 +29,8 @@ class DirectmailAccount(models.Model):
         for account in self:
             account.template_warning = (
                 self.env._(
-                    "%(count)s of DirectMail's %(places)s places for templates are taken. Archive"
-                    " templates that nobody needs any more.",
+                    "Template slots in use at DirectMail: %(count)s of %(places)s. Archive"
+                    " templates that you no longer need.",
                     count=account.template_count,
                     places=const.TEMPLATES_MAX,
                 )
@@ -110,9 +110,9 @@ class DirectmailAccount(models.Model):
             return
         raise UserError(
             self.env._(
-                "DirectMail has no place left for another template, and email tasks need all that"
-                " are known here. Delete some in DirectMail's console, or cancel email tasks that"
-                " are not wanted any more."
+                "All template slots at DirectMail are in use, and email tasks still need all"
+                " templates known to Odoo. Delete templates in DirectMail's console, or cancel"
+                " email tasks that you no longer need."
             )
         )
 

@@ -2,6 +2,7 @@ import re
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import format_list
 
 from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
 
@@ -84,7 +85,7 @@ class DirectmailAccount(models.Model):
         """
         self.ensure_one()
         admins = self.env["res.users"]._get_directmail_admins(self.company_id)
-        return ", ".join(admins[:3].mapped("name"))
+        return format_list(self.env, admins[:3].mapped("name"))
 
 
 def _read_domain(text):

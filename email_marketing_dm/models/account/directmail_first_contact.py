@@ -86,7 +86,8 @@ class DirectmailFirstContact(models.Model):
     )
     reply_to = fields.Char(
         "Replies go to",
-        help="To try out whether replies arrive. Leave empty for the sender address itself.",
+        help="Replies to the test mail go to this address, so that you can check whether they"
+        " arrive. Leave it empty to use the sender address.",
     )
     started_at = fields.Datetime("Started", readonly=True)
     round = fields.Integer(default=1, readonly=True)
@@ -142,7 +143,7 @@ class DirectmailFirstContact(models.Model):
     )
     diagnostics = fields.Binary(compute="_compute_diagnostics", groups=GROUP_ADMIN)
     _account_unique = models.UniqueIndex(
-        "(account_id)", "There is one first contact for each account."
+        "(account_id)", "First contact already exists for this account."
     )
 
     @api.depends("account_id.name")
@@ -235,7 +236,7 @@ class DirectmailFirstContact(models.Model):
         self.ensure_one()
         self.check_access("write")
         if not self.may_send_again:
-            raise UserError(self.env._("There is no test mail to send again at this moment."))
+            raise UserError(self.env._("There is no test mail to send again at the moment."))
         with self._new_transaction() as contact:
             contact._reset("mail", "eyes", "records", "push")
         return self.action_run()
@@ -246,7 +247,7 @@ class DirectmailFirstContact(models.Model):
         self.check_access("write")
         if any(step.state not in (*SETTLED, "todo") for step in self.sudo().step_ids):
             raise UserError(
-                self.env._("First contact is still under way. Finish it, then start it again.")
+                self.env._("First contact is still running. Finish it before you start over.")
             )
         self.sudo()._reset("clock", *AFTER)
         self.sudo().write({"started_at": False, "user_id": self.env.uid})

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_list, formatLang
 
 from ...directmail import permissions, probe
 from ...directmail.errors import DirectMailError
@@ -89,8 +90,8 @@ class DirectmailFirstContactStep(models.Model):
             ),
             "actions": (
                 self.env._(
-                    "Asks for each operation in use without its parameters, to see which ones the"
-                    " AccessKey may call. None is carried out."
+                    "Checks which operations the AccessKey may call. Each one is called without"
+                    " its parameters, so that DirectMail does not carry it out."
                 ),
                 free,
             ),
@@ -104,9 +105,10 @@ class DirectmailFirstContactStep(models.Model):
             ),
             "template": (
                 self.env._(
-                    "Creates a template with everything delicate in it, reads it back and compares."
+                    "Creates a template with emoji, special characters and many variables, and"
+                    " checks that DirectMail stores it unchanged."
                 ),
-                self.env._("One of 100 template slots, until the last step"),
+                self.env._("One of 100 template slots until the last step"),
             ),
             "review": (
                 self.env._("Waits until Alibaba Cloud's reviewers approve the test template."),
@@ -117,7 +119,7 @@ class DirectmailFirstContactStep(models.Model):
                 self.env._("One mail and one tag"),
             ),
             "eyes": (
-                self.env._("Asks what only you can see in your mailbox."),
+                self.env._("Asks you what the mail looks like in your mailbox."),
                 self.env._("A minute of your time"),
             ),
             "records": (
@@ -126,13 +128,13 @@ class DirectmailFirstContactStep(models.Model):
             ),
             "push": (
                 self.env._(
-                    "Waits for the event of the delivery, if DirectMail pushes its events here."
+                    "Waits for the delivery event, if DirectMail pushes its events to Odoo."
                 ),
                 free,
             ),
             "cleanup": (
                 self.env._("Deletes the test template and its tag at DirectMail."),
-                self.env._("Nothing: the template slot is free again"),
+                self.env._("Nothing. The template slot becomes free again."),
             ),
         }
         for step in self:
@@ -183,8 +185,8 @@ class DirectmailFirstContactStep(models.Model):
 
     def _tell_lost(self):
         message = self.env._(
-            "The sending was interrupted, and DirectMail's answer is not known. Look into your"
-            " mailbox. If the mail is not there, press Send the mail again."
+            "Sending was interrupted, so Odoo does not know whether DirectMail accepted the mail."
+            " Check your mailbox. If the mail is not there, press Send the mail again."
         )
         return "warning", message, "Interrupted"
 
@@ -207,16 +209,19 @@ class DirectmailFirstContactStep(models.Model):
                 type(error).__name__,
             )
         if theirs is None:
-            return "warning", self.env._("DirectMail did not tell the time.")
+            return "warning", self.env._(
+                "DirectMail's answer did not contain the time, so the clocks could not be compared."
+            )
         offset = (theirs - datetime.now(timezone.utc)).total_seconds()
         seconds = round(abs(offset))
         if seconds <= CLOCK_SLACK.total_seconds():
-            return "ok", self.env._("The clocks agree to within %s s.", seconds + 1)
+            return "ok", self.env._("The clocks differ by less than %s s.", seconds + 1)
         return (
             "warning" if seconds < 900 else "failed",
             self.env._(
-                "This server's clock is wrong by %s seconds. DirectMail refuses calls when it is"
-                " wrong by more than 15 minutes. Have it corrected.",
+                "This server's clock is wrong by %s seconds. DirectMail refuses calls if it is"
+                " wrong by more than 15 minutes. Ask the administrator of the server to correct"
+                " it.",
                 seconds,
             ),
         )
@@ -227,16 +232,16 @@ class DirectmailFirstContactStep(models.Model):
         account._read_summary(summary)
         health = dict(account._fields["health"]._description_selection(self.env))[account.health]
         message = self.env._(
-            "DirectMail accepts the AccessKey. %(quota)s mails a day, account status: %(health)s.",
-            quota=f"{account.daily_quota:,}",
+            "DirectMail accepts the AccessKey. Daily quota: %(quota)s. Account status: %(health)s.",
+            quota=formatLang(self.env, account.daily_quota, digits=0),
             health=health,
         )
         if summary.ip_channel_type == "backup":
-            return "warning", self.env._(
-                "%s DirectMail sends this account's mail through its backup channel, which is"
-                " less trusted by mailbox providers. Ask Alibaba Cloud about a dedicated IP.",
-                message,
+            backup = self.env._(
+                "DirectMail sends this account's mail through its backup channel, which is less"
+                " trusted by mailbox providers. Ask Alibaba Cloud about a dedicated IP."
             )
+            return "warning", f"{message}\n{backup}"
         return ("ok" if account.health == "ok" and account.daily_quota else "failed"), message
 
     def _run_actions(self):
@@ -273,7 +278,7 @@ class DirectmailFirstContactStep(models.Model):
             "Not verified for %(domain)s: %(records)s. Mailbox providers may reject or hide your"
             " mail. Add the records that DirectMail's console shows for this domain.",
             domain=name,
-            records=", ".join(bad),
+            records=format_list(self.env, bad),
         )
 
     def _run_address(self):
@@ -283,7 +288,9 @@ class DirectmailFirstContactStep(models.Model):
             return "failed", problem
         if account.test_mode:
             return "skipped", self.env._(
-                "In test mode nobody outside needs to reach %s.", account.public_url
+                "The account is in test mode, so %s does not have to be reachable from the"
+                " internet.",
+                account.public_url,
             )
         kind, sentence = account._check_public_address()
         if kind != "ok":

@@ -54,10 +54,10 @@ class DirectmailFirstContactStep(models.Model):
         )
         if stored_text == "changed":
             return "warning", self.env._(
-                "DirectMail stored the template, but changed what readers see. Compare it in"
+                "DirectMail stored the template, but changed its visible content. Compare it in"
                 " DirectMail's console before you send a campaign."
             )
-        return "ok", self.env._("DirectMail stored the template as readers are meant to see it.")
+        return "ok", self.env._("DirectMail stored the template correctly.")
 
     def _do_without_templates(self, kind, error):
         self.account_id._observe("template", template_operations=kind)
@@ -69,8 +69,8 @@ class DirectmailFirstContactStep(models.Model):
             )
             if kind == "denied"
             else self.env._(
-                "DirectMail does not offer this account to create templates from outside. Odoo"
-                " fills in the content of emails itself."
+                "DirectMail does not let this account create templates through the API. Odoo fills"
+                " in the content of emails itself."
             )
         )
         return "warning", message, error.code
@@ -89,13 +89,20 @@ class DirectmailFirstContactStep(models.Model):
         if row.status == "approved":
             return "ok", self.env._("DirectMail approved the test template.")
         if row.status == "rejected":
-            return "warning", self.env._(
-                "DirectMail rejected the test template: %s The mail is sent without it.",
-                row.comment or self.env._("no reason given."),
+            return "warning", (
+                self.env._(
+                    "DirectMail rejected the test template: “%s”. The mail is sent without it.",
+                    row.comment,
+                )
+                if row.comment
+                else self.env._(
+                    "DirectMail rejected the test template without a reason. The mail is sent"
+                    " without it."
+                )
             )
         return "waiting", self.env._(
-            "Alibaba Cloud's reviewers have the template. You can leave this page: Odoo asks again"
-            " by itself."
+            "Alibaba Cloud's reviewers are checking the template. You can leave this page: Odoo"
+            " checks automatically whether they have decided."
         )
 
     # The mail --------------------------------------------------------------------------------
@@ -147,7 +154,7 @@ class DirectmailFirstContactStep(models.Model):
             names = self.env["directmail.behavior"]._fields["name"]
             question = dict(names._description_selection(self.env))[suspect]
             message = self.env._(
-                "%(refusal)s\nThe open question behind it may be: %(question)s",
+                "%(refusal)s\nThis open question about the account may be the cause: %(question)s",
                 refusal=message,
                 question=question,
             )
@@ -158,11 +165,12 @@ class DirectmailFirstContactStep(models.Model):
     def _run_eyes(self):
         contact = self.contact_id
         if not contact.mailed_at:
-            return "skipped", self.env._("No mail was sent, so there is nothing to look at.")
+            return "skipped", self.env._("No mail was sent, so there are no questions to answer.")
         if contact.adapted:
             return "asked", self.env._(
-                "Odoo now leaves the escaping of values to DirectMail, and has sent the mail once"
-                " more. Open the newest one, then answer the questions again."
+                "Your answers show that DirectMail encodes special characters itself. Odoo no"
+                " longer does so, and has sent the mail again. Open the newest mail, then answer"
+                " the questions again."
             )
         return "asked", self.env._("Open the mail in your mailbox, then answer the questions.")
 
@@ -191,7 +199,7 @@ class DirectmailFirstContactStep(models.Model):
         self.write(
             {
                 "state": "warning" if told else "ok",
-                "message": " ".join(told) or self.env._("The mail arrived as it was meant."),
+                "message": " ".join(told) or self.env._("The mail arrived as expected."),
                 "ended_at": fields.Datetime.now(),
             }
         )
@@ -203,26 +211,31 @@ class DirectmailFirstContactStep(models.Model):
         if contact.answer_name == "codes":
             told.append(
                 self.env._(
-                    "Special characters in personal values arrive as codes. Send the diagnostics"
-                    " to the people who support you before you send a campaign."
+                    "Special characters in personal values are shown as codes. Send the"
+                    " diagnostics to your support before you send a campaign."
                 )
             )
         if "other" in (contact.answer_name, contact.answer_subject):
             told.append(
                 self.env._(
-                    "The mail says something unexpected. Compare it with what it should say"
-                    " before you send a campaign."
+                    "The mail has unexpected content. Compare it with the expected content on this"
+                    " page before you send a campaign."
                 )
             )
         if contact.answer_emoji == "no":
-            told.append(self.env._("Avoid emoji in mails of this account."))
+            told.append(self.env._("Emoji do not arrive. Avoid them in mails of this account."))
         if contact.answer_direction == "no":
-            told.append(self.env._("Test mails in right-to-left languages before sending them."))
+            told.append(
+                self.env._(
+                    "Before you send a mail in a right-to-left language, send yourself a test of"
+                    " it."
+                )
+            )
         if contact.answer_reply == "no":
             told.append(
                 self.env._(
-                    "Enter another reply address on the account, and check it in DirectMail's"
-                    " console."
+                    "Your reply did not arrive. Enter another reply address on the account, and"
+                    " check it in DirectMail's console."
                 )
             )
         return told
@@ -242,18 +255,18 @@ class DirectmailFirstContactStep(models.Model):
         row = probe.find_own_row(rows, contact.sudo().user_id.email)
         if row is None:
             return "waiting", self.env._(
-                "DirectMail's records do not show the mail yet. Odoo asks again by itself."
+                "DirectMail's records do not show the mail yet. Odoo checks again automatically."
             )
         delay = (row.updated_at and row.updated_at.replace(tzinfo=None)) or fields.Datetime.now()
         seconds = max(0, round((delay - contact.mailed_at).total_seconds()))
         if row.status == "delivered":
             return "ok", self.env._(
-                "The records show that the mail was delivered after %s seconds.", seconds
+                "DirectMail's records show that the mail was delivered after %s s.", seconds
             )
         return (
             "warning",
             self.env._(
-                "The records show that the mail was not delivered: %(reason)s",
+                "DirectMail's records show that the mail was not delivered: %(reason)s",
                 reason=row.message or row.error_classification or row.status,
             ),
             row.error_classification,
@@ -273,7 +286,7 @@ class DirectmailFirstContactStep(models.Model):
                 "No event arrived within a day, although DirectMail pushes its events. Check the"
                 " rule in EventBridge as the page Results of the account describes."
             )
-        return "waiting", self.env._("The event of the delivery has not arrived yet.")
+        return "waiting", self.env._("The delivery event has not arrived yet.")
 
     def _take_push(self, found):
         """Store what an event with this mail's token shows about DirectMail's events.
@@ -289,11 +302,11 @@ class DirectmailFirstContactStep(models.Model):
         self.write(
             {
                 "state": "ok" if complete else "warning",
-                "message": self.env._("The event arrived %s seconds after the mail.", seconds)
+                "message": self.env._("The event arrived %s s after the mail was sent.", seconds)
                 if complete
                 else self.env._(
-                    "The event arrived after %s seconds, without the mail's own header. Odoo"
-                    " recognizes mails by their Message-ID instead.",
+                    "The event arrived after %s s, without the mail's own header. Odoo recognizes"
+                    " mails by their Message-ID instead.",
                     seconds,
                 ),
                 "ended_at": fields.Datetime.now(),

@@ -20,7 +20,7 @@ class DirectmailSender(models.Model):
         [("batch", "Batch"), ("trigger", "Trigger")],
         string="Type",
         readonly=True,
-        help="DirectMail lets only batch addresses send marketing mail.",
+        help="Only batch sender addresses can send marketing mail.",
     )
     frozen = fields.Boolean(readonly=True)
     domain_healthy = fields.Boolean("Healthy domain", readonly=True)
@@ -28,17 +28,20 @@ class DirectmailSender(models.Model):
     reply_verified = fields.Boolean(
         "Verified reply address",
         readonly=True,
-        help="Whether DirectMail calls the reply address verified. Only then replies go there.",
+        help="Whether DirectMail has verified the reply address. Otherwise it is not used.",
     )
     daily_limit = fields.Integer(readonly=True)
     daily_used = fields.Integer("Used today", readonly=True)
     ready = fields.Boolean(
         compute="_compute_ready",
         store=True,
-        help="A batch address that is not frozen, on a domain that DirectMail calls healthy.",
+        help="A batch sender address that is not frozen and whose domain DirectMail considers"
+        " healthy.",
     )
 
-    _remote_unique = models.UniqueIndex("(account_id, email)", "This address is already known.")
+    _remote_unique = models.UniqueIndex(
+        "(account_id, email)", "This sender address already exists."
+    )
 
     @api.depends("active", "send_type", "frozen", "domain_healthy")
     def _compute_ready(self):

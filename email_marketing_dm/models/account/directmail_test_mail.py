@@ -76,7 +76,8 @@ class DirectmailTestMail(models.Model):
         if used + len(emails) > A_DAY:
             raise UserError(
                 self.env._(
-                    "You may send %(limit)s test mails in 24 hours, and have sent %(used)s.",
+                    "You have sent %(used)s test mails in the last 24 hours, and the limit is"
+                    " %(limit)s. Try again later.",
                     limit=A_DAY,
                     used=used,
                 )

@@ -59,7 +59,7 @@ class DirectmailAesKey(models.Model):
         required=True,
         default="ecb",
         help="How the addresses were encrypted. Quick Audience and MySQL's AES_ENCRYPT use ECB."
-        " If you encrypt addresses anew, use GCM: nobody can change such a value unnoticed.",
+        " For newly encrypted addresses use GCM, which detects changed values.",
     )
     fingerprint = fields.Char(groups=fields.NO_ACCESS)
     fingerprint_salt = fields.Char(groups=fields.NO_ACCESS)
@@ -69,16 +69,17 @@ class DirectmailAesKey(models.Model):
     is_usable = fields.Boolean(compute="_compute_is_usable", compute_sudo=True)
     # Id of the last contact whose address `_cron_read_addresses` has read with the key.
     position = fields.Integer(groups=fields.NO_ACCESS)
-    reading = fields.Boolean("Addresses are being read", readonly=True)
+    reading = fields.Boolean("Addresses are being checked", readonly=True)
     sample = fields.Text(
         "Encrypted addresses",
         store=False,
-        help="A few encrypted addresses, one a line. Nothing of this is saved.",
+        help="A few encrypted addresses, one per line. They are not saved.",
     )
-    sample_result = fields.Text("What they are", compute="_compute_sample_result")
+    sample_result = fields.Text("Result", compute="_compute_sample_result")
 
     _company_unique = models.Constraint(
-        "UNIQUE(company_id)", "This company has an AES key already: open that one."
+        "UNIQUE(company_id)",
+        "This company already has an AES key. Open it instead of creating another one.",
     )
 
     def _compute_key(self):
@@ -147,7 +148,11 @@ class DirectmailAesKey(models.Model):
             for address in addresses
         ]
         if not any(addresses):
-            lines.append(self.env._("None of them fits this key. Is another mode right?"))
+            lines.append(
+                self.env._(
+                    "None of the addresses can be decrypted with this key. Try another mode."
+                )
+            )
         return "\n".join(lines)
 
     def _enter(self, text):

@@ -89,7 +89,7 @@ class DirectmailKeyring(models.AbstractModel):
                 "rekeying",
                 self.env._(
                     "The keys of opt-outs and addresses are being recomputed for a new master key."
-                    " Sending and everything that matches addresses continues when that is done."
+                    " Sending and matching of addresses continue when this is finished."
                 ),
             )
         keyed = has_keyed_rows(self.env)
@@ -111,12 +111,13 @@ class DirectmailKeyring(models.AbstractModel):
             self.env._(
                 "Nothing is sent from this server: its master key is not the one that the opt-outs"
                 " and addresses in this database were saved with, so people who have unsubscribed"
-                " would not be recognized. Ask an administrator, who finds what to do under"
-                " Configuration → Master key."
+                " would not be recognized. Ask an administrator to open Configuration → Master"
+                " key, which shows what to do."
             ),
             self.env._(
-                "The key of this server is %(here)s, the one of the data %(data)s. Give this server"
-                " the right master key. If that key is lost, have the keys recomputed.",
+                "This server has the master key %(here)s, but the data was saved with %(data)s."
+                " Set the right master key on this server. If that key is lost, recompute the"
+                " keys.",
                 here=host.fingerprint,
                 data=fingerprint,
             ),
@@ -148,7 +149,7 @@ class DirectmailKeyring(models.AbstractModel):
                 "missing",
                 self.env._(
                     "Nothing is sent from this server: it has no usable master key. Ask an"
-                    " administrator, who finds the reason under Configuration → Master key."
+                    " administrator to open Configuration → Master key, which shows the reason."
                 ),
                 self.env._(
                     "%(reason)s\nAsk the administrator of the server to set %(option)s in its"

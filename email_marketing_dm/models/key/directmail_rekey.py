@@ -46,7 +46,7 @@ class DirectmailRekey(models.Model):
         "Opt-outs that can't be matched",
         compute="_compute_unmatched_count",
         compute_sudo=True,
-        help="Opt-outs whose address is not known. People who could be meant get no mail.",
+        help="Opt-outs whose address is not known. Nobody to whom they may belong gets mail.",
     )
     # Id of the last delivery whose links were signed with the old key.
     last_delivery = fields.Integer(readonly=True)
@@ -67,11 +67,12 @@ class DirectmailRekey(models.Model):
                 run.progress = self.env._("All keys have been recomputed.")
             elif not run.seen_at or (not run.position and not run.step and run._find_older()):
                 run.progress = self.env._(
-                    "Waiting for other work in the database to end before the first key is changed."
+                    "Waiting for other operations in the database to finish before the first key"
+                    " is changed."
                 )
             else:
                 run.progress = self.env._(
-                    "Step %(step)s of %(steps)s. Nothing is sent meanwhile.",
+                    "Step %(step)s of %(steps)s. Nothing is sent until this is finished.",
                     step=min(run.step + 1, len(TABLES)),
                     steps=len(TABLES),
                 )

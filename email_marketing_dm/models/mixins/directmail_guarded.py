@@ -1,5 +1,6 @@
 from odoo import api, models
 from odoo.exceptions import AccessError
+from odoo.tools import format_list
 
 
 class DirectmailGuarded(models.AbstractModel):
@@ -42,9 +43,13 @@ class DirectmailGuarded(models.AbstractModel):
         if guarded and not self.env.su:
             raise AccessError(
                 self.env._(
-                    "%(fields)s of %(model)s can't be set directly: use the buttons.",
-                    fields=", ".join(
-                        self._fields[name]._description_string(self.env) for name in sorted(guarded)
+                    "%(fields)s of %(model)s can't be set directly. Use the buttons instead.",
+                    fields=format_list(
+                        self.env,
+                        [
+                            self._fields[name]._description_string(self.env)
+                            for name in sorted(guarded)
+                        ],
                     ),
                     model=self.env["ir.model"]._get(self._name).sudo().name,
                 )

@@ -1,5 +1,6 @@
 from odoo import models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import format_list
 
 
 class DirectmailOfCompany(models.AbstractModel):
@@ -45,7 +46,7 @@ class DirectmailOfCompany(models.AbstractModel):
             companies = self.sudo().mapped(self._company_path)
             message = self.env._(
                 "A record of another company can't be used here. Choose one that belongs to %s.",
-                ", ".join(companies.mapped("name")),
+                format_list(self.env, companies.mapped("name")),
             )
             # `from None`: clients get the traceback, which would contain Odoo's message.
             raise ValidationError(message) from None

@@ -22,11 +22,11 @@ class DirectmailOwned(models.AbstractModel):
     _guarded_fields = frozenset(("owner_pending",))
 
     owner_pending = fields.Boolean(
-        "Waits for its owner",
+        "Waiting for owner",
         readonly=True,
         copy=False,
-        help="The owner was appointed, or somebody else has changed what is read, and the owner has"
-        " not agreed yet. Until then nothing is read with the owner's rights.",
+        help="The owner is new, or somebody else changed which data is used. No data is read with"
+        " the owner's rights until the owner presses Take over.",
     )
     is_owner = fields.Boolean(compute="_compute_is_owner")
     may_appoint = fields.Boolean(compute="_compute_is_owner")
@@ -45,15 +45,15 @@ class DirectmailOwned(models.AbstractModel):
         return E.div(
             E.span(
                 self.env._(
-                    "The owner was appointed, or somebody else has changed this, and the owner has"
-                    " not agreed yet. Nothing is read with the owner's rights before."
+                    "The owner is new, or somebody else changed this record. No data is read with"
+                    " the owner's rights until the owner presses Take over."
                 ),
                 invisible="is_owner",
             ),
             E.span(
                 self.env._(
-                    "You were made the owner, or somebody else has changed this. What is used here"
-                    " will be read with your rights. Take over if you agree."
+                    "You are the new owner, or somebody else changed this record. Its data will be"
+                    " read with your rights. Check it, then take over if you agree."
                 ),
                 invisible="not is_owner",
             ),
@@ -83,7 +83,8 @@ class DirectmailOwned(models.AbstractModel):
             if record.company_id and record.company_id not in record.user_id.sudo().company_ids:
                 raise ValidationError(
                     self.env._(
-                        "%(owner)s does not work in %(company)s and can't own %(record)s.",
+                        "%(owner)s can't be the owner of %(record)s, because this user does not"
+                        " have access to the company %(company)s.",
                         owner=record.user_id.name,
                         company=record.company_id.name,
                         record=record.display_name,
@@ -138,8 +139,8 @@ class DirectmailOwned(models.AbstractModel):
             return
         raise AccessError(
             self.env._(
-                "Whoever owns a record lends it their rights. Only an administrator may appoint"
-                " another owner."
+                "Only an administrator can change the owner, because the data is read with the"
+                " owner's rights."
             )
         )
 
@@ -167,18 +168,24 @@ class DirectmailOwned(models.AbstractModel):
         here = self.with_context(lang=self.user_id.lang)
         names = {"user": user.name, "record": here.display_name}
         if is_new:
-            reason = here.env._("%(user)s has made you the owner of %(record)s.", **names)
+            note = here.env._(
+                "%(user)s made you the owner of %(record)s. Its data will be read with your"
+                " rights. Open it, check its settings, and press Take over if you agree. Until"
+                " then, nothing is read with your rights.",
+                **names,
+            )
         else:
-            reason = here.env._("%(user)s has changed what %(record)s reads.", **names)
+            note = here.env._(
+                "%(user)s changed which data %(record)s uses. This data will be read with your"
+                " rights. Open it, check its settings, and press Take over if you agree. Until"
+                " then, nothing is read with your rights.",
+                **names,
+            )
         self._close_activities(TAKE_OVER)
         self._ask_user(
             self.user_id,
-            here.env._("Take over: your rights will count"),
-            here.env._(
-                "%s It will be read with your rights. Open it, look at what it does, and press Take"
-                " over if you agree. Nothing is read with your rights before.",
-                reason,
-            ),
+            here.env._("Check, then press Take over"),
+            note,
             TAKE_OVER,
         )
 
@@ -206,8 +213,8 @@ class DirectmailOwned(models.AbstractModel):
             if record.owner_pending:
                 raise UserError(
                     self.env._(
-                        "%(record)s would be read with the rights of %(owner)s, who has not agreed"
-                        " yet. Ask %(owner)s to open it and press Take over.",
+                        "%(record)s is read with the rights of %(owner)s, who has not agreed yet."
+                        " Ask %(owner)s to open it and press Take over.",
                         owner=record.user_id.name,
                         record=record.display_name,
                     )
@@ -227,7 +234,7 @@ class DirectmailOwned(models.AbstractModel):
         if problem:
             raise UserError(
                 self.env._(
-                    "The rights of the owner of %(record)s do not count any more: %(reason)s Ask an"
+                    "%(record)s can't be read with its owner's rights any more. %(reason)s Ask an"
                     " administrator to appoint a new owner.",
                     record=record.display_name,
                     reason=problem,

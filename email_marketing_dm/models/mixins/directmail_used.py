@@ -61,16 +61,16 @@ class DirectmailUsed(models.AbstractModel):
             if "active" in self._fields:
                 raise UserError(
                     self.env._(
-                        "%(record)s can't be deleted, because it decides who is mailed here:"
-                        " %(users)s. Take it out there first, or archive it: it then stays in"
-                        " force where it is used.",
+                        "%(record)s can't be deleted, because it decides who gets mail in:"
+                        " %(users)s. Remove it there first, or archive it: it then stays in effect"
+                        " where it is used.",
                         **values,
                     )
                 )
             raise UserError(
                 self.env._(
-                    "%(record)s can't be deleted, because it decides who is mailed here:"
-                    " %(users)s. Take it out there first.",
+                    "%(record)s can't be deleted, because it decides who gets mail in: %(users)s."
+                    " Remove it there first.",
                     **values,
                 )
             )

@@ -24,7 +24,7 @@ class IrCron(models.Model):
         keyring = self.env["directmail.keyring"]
         if keyring._leaves_to_others(self.model_id.model or ""):
             raise keyring._find_problem() or UserError(
-                self.env._("Another server with the new master key does this.")
+                self.env._("This job has to run on the server that has the new master key.")
             )
         return super().method_direct_trigger()
 

@@ -20,8 +20,8 @@ class MailingMailing(models.Model):
         if any((mailing.mailing_model_name or "").startswith("directmail.") for mailing in self):
             raise ValidationError(
                 self.env._(
-                    "A mailing can't be sent to records of DirectMail Marketing, because it would"
-                    " also reach people whom its author may not see. Create an email task for the"
-                    " audience instead."
+                    "A mailing can't be sent to records of Email Marketing with DirectMail,"
+                    " because it would also reach people whom its author may not see. Create an"
+                    " email task for the audience instead."
                 )
             )

@@ -28,7 +28,7 @@ class ResPartner(models.Model):
         copy=False,
         prefetch=PREFETCH,
         help="An address that was encrypted with the company's AES key, as hex digits or Base64."
-        " Mails can be sent to it; nobody here sees the address itself.",
+        " Odoo can send mail to it, but nobody sees the address itself.",
     )
     email_encrypted_key = fields.Char(
         compute="_compute_email_encrypted_key",
@@ -128,7 +128,12 @@ class ResPartner(models.Model):
         self.ensure_one()
         self.check_access("read")
         if not self.env.user.has_group(GROUP_USER):
-            raise AccessError(self.env._("You need the right to send email tasks."))
+            raise AccessError(
+                self.env._(
+                    "Only users of Email Marketing with DirectMail can see the recent emails of a"
+                    " contact. Ask an administrator for access."
+                )
+            )
         status = self.env["directmail.fatigue.status"]._make(self)
         return {
             "type": "ir.actions.act_window",

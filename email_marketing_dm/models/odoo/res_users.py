@@ -20,10 +20,12 @@ class ResUsers(models.Model):
         user = self.sudo()
         if not user or user.id == SUPERUSER_ID:
             # The superuser's rights are unlimited, so nothing may be read with them.
-            return self.env._("No person has lent their rights.")
+            return self.env._("There is no user with whose rights the data could be read.")
         if not user.active or company not in user.company_ids:
             return self.env._(
-                "%(user)s no longer works in %(company)s.", user=user.name, company=company.name
+                "%(user)s no longer has access to the company %(company)s.",
+                user=user.name,
+                company=company.name,
             )
         if not user.has_group(group):
             return self.env._(

@@ -77,7 +77,7 @@ class TestAccount(DirectmailCommon):
         account = self._make_account(name="Frozen")
         self.emulator.configure_account("LTAIEMULATOR", user_status=1)
         self.addCleanup(self.emulator.configure_account, "LTAIEMULATOR", user_status=0)
-        with self.assertRaisesRegex(UserError, "not in order"):
+        with self.assertRaisesRegex(UserError, "reports a problem"):
             account.action_activate()
 
     def test_sending_cron_comes_and_goes_with_the_account(self):

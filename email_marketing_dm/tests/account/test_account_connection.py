@@ -36,7 +36,7 @@ class TestAccountConnection(DirectmailCommon):
                 self.assertFalse(account.test_mode)
                 self.assertEqual((account.connection, account.region), (connection, region))
                 self.assertFalse(account.endpoint)
-                with self.assertRaisesRegex(ValidationError, "is DirectMail itself"):
+                with self.assertRaisesRegex(ValidationError, "of DirectMail itself"):
                     self._make(connection="test", endpoint=text)
 
     def test_a_region_that_is_not_offered_keeps_its_host(self):
@@ -47,7 +47,7 @@ class TestAccountConnection(DirectmailCommon):
     def test_another_host_is_a_test_and_nothing_else(self):
         account = self._make(endpoint="gateway.example.com")
         self.assertTrue(account.test_mode)
-        with self.assertRaisesRegex(ValidationError, "is not DirectMail"):
+        with self.assertRaisesRegex(ValidationError, "is not an endpoint of DirectMail"):
             self._make(connection="public", endpoint="gateway.example.com")
         with self.assertRaisesRegex(ValidationError, "Enter the test endpoint"):
             self._make(connection="test")

@@ -247,17 +247,17 @@ class TestTemporaryKey(CredentialsCase):
 
     def test_its_end_is_announced_once(self):
         self.replace(STS, token_expires_at=fields.Datetime.now() + timedelta(minutes=20))
-        self.assertIn("ends on", self.account.credentials_warning)
+        self.assertIn("expires on", self.account.credentials_warning)
         self._run_cron()
         self._run_cron()
-        messages = self.account.message_ids.filtered(lambda m: "ends on" in m.body)
+        messages = self.account.message_ids.filtered(lambda m: "expires on" in m.body)
         self.assertEqual(len(messages), 1)
         self.account.token_expires_at = fields.Datetime.now() - timedelta(minutes=1)
-        self.assertIn("ended on", self.account.credentials_warning)
+        self.assertIn("expired on", self.account.credentials_warning)
         # A new one is announced again, and a lasting key not at all.
         self.replace(STS, token_expires_at=fields.Datetime.now() + timedelta(minutes=10))
         self._run_cron()
-        messages = self.account.message_ids.filtered(lambda m: "ends on" in m.body)
+        messages = self.account.message_ids.filtered(lambda m: "expires on" in m.body)
         self.assertEqual(len(messages), 2)
         self.replace(SECOND)
         self.assertFalse(self.account.credentials_warning)
@@ -305,7 +305,7 @@ class _Metadata(BaseHTTPRequestHandler):
 
 @tagged("post_install", "-at_install")
 class TestServerCredentials(CredentialsCase):
-    """The server's own rights: only where its configuration allows it."""
+    """The server's own credentials: only where its configuration allows it."""
 
     def setUp(self):
         super().setUp()
@@ -379,7 +379,7 @@ class TestServerCredentials(CredentialsCase):
 
     def test_not_for_servers_that_a_user_names(self):
         account = self.make(endpoint="https://collector.example.com")
-        with self.assertRaisesRegex(UserError, "for DirectMail only"):
+        with self.assertRaisesRegex(UserError, "can only be used for DirectMail"):
             account.action_test_connection()
         self.assertFalse(self.metadata.paths)
 
@@ -421,7 +421,7 @@ class TestPermissions(CredentialsCase):
         self.emulator.configure_account(ACCESS_KEY_ID, permissions=granted)
         params = self.account.action_test_connection()["params"]
         self.assertEqual((params["type"], params["sticky"]), ("warning", True))
-        self.assertIn("dm:CreateTag, dm:QueryInvalidAddress", params["message"])
+        self.assertIn("dm:CreateTag and dm:QueryInvalidAddress", params["message"])
         self.assertNotIn("dm:SingleSendMail", params["message"])
         self.assertFalse(self.emulator.ledger(), "nothing was carried out")
 

@@ -257,7 +257,7 @@ class TestFirstContact(FirstContactCase):
         )
         self.press("action_run")
         self.assertEqual(self.states()["domain"], "warning")
-        self.assertIn("DKIM, DMARC", self.message("domain"))
+        self.assertIn("DKIM and DMARC", self.message("domain"))
         self.assertEqual(self.states()["review"], "waiting", "it goes on all the same")
 
     def test_a_rejected_template(self):

@@ -125,5 +125,5 @@ class TestAudience(DirectmailCommon):
         audience.action_refresh()
         self.user.active = False
         audience.with_user(self.admin).action_refresh()
-        self.assertIn("no longer works", audience.sudo().refresh_error)
+        self.assertIn("no longer has access", audience.sudo().refresh_error)
         self.assertEqual(len(audience.sudo().member_ids), 4)

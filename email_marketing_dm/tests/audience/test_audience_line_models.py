@@ -140,7 +140,7 @@ class TestAudienceLineModels(ModelsCommon):
     def test_removed_model_keeps_the_people(self):
         audience = self._make_audience(self._types("high_value"))
         self.assertEqual(self._people(audience), self.ann)
-        with self.assertRaisesRegex(UserError, "Take it out there first"):
+        with self.assertRaisesRegex(UserError, "Remove it there first"):
             self.rfm.unlink()
         # Versions before 19.0.1.2.0 let the model go.
         self.env.flush_all()

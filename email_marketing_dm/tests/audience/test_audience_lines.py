@@ -274,7 +274,7 @@ class TestAudienceLines(AudienceCommon):
         table.active = False
         audience.action_refresh()
         self.assertIn("is archived", audience.refresh_error)
-        with self.assertRaisesRegex(UserError, "Take it out there first"):
+        with self.assertRaisesRegex(UserError, "Remove it there first"):
             table.unlink()
         # Uninstalling an app deletes the data tables of its models by foreign key.
         self.env.flush_all()

@@ -56,7 +56,7 @@ class TestAudienceSources(AudienceCommon):
         source.action_make_private()
         audience.action_refresh()
         self.assertIn("private", audience.refresh_error)
-        with self.assertRaisesRegex(UserError, "Take it out there first"):
+        with self.assertRaisesRegex(UserError, "Remove it there first"):
             source.sudo().unlink()
         self.assertEqual(audience.member_ids.partner_id, self.ann)
 

@@ -75,7 +75,7 @@ class TestErasure(DirectmailCommon):
         task = self._make_task(self._make_audience(self.people), self.template)
         task.action_send()
         task.sudo()._start()
-        with self.assertRaisesRegex(UserError, "waiting to go out: Spring mailing"):
+        with self.assertRaisesRegex(UserError, "waiting in these email tasks: Spring mailing"):
             self._open(self.people[0]).action_erase()
         task.action_cancel()
         self._run_cron()

@@ -53,7 +53,7 @@ class TestMigrationOfDataTables(RightsCommon):
         self.assertIn("people", self._count(self.leads, "[('city', '=', 'Oslo')]"))
         # who opened it for everybody does not work in the second company
         there = self.leads.with_user(self.marketer_there)
-        self.assertIn("no longer works", there.closed_reason)
+        self.assertIn("no longer has access", there.closed_reason)
         self.assertIn("error", self._count(self.leads, user=self.marketer_there))
 
     def test_an_open_table_of_somebody_without_rights_is_closed(self):

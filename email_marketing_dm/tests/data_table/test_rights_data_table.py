@@ -237,7 +237,7 @@ class TestRightsOfDataTables(RightsCommon):
 
     def test_a_table_is_not_opened_by_the_server(self):
         """Nothing bounds its rights."""
-        with self.assertRaisesRegex(AccessError, "No person"):
+        with self.assertRaisesRegex(AccessError, "no user with whose rights"):
             self.leads.write({"open_to_marketers": True})
 
     def test_an_open_table_closes_with_the_rights_of_who_opened_it(self):
@@ -259,7 +259,7 @@ class TestRightsOfDataTables(RightsCommon):
                 "leaves",
                 lambda: self.admin.action_archive(),
                 lambda: self.admin.action_unarchive(),
-                "no longer works",
+                "no longer has access",
             ),
             (
                 "group",
@@ -275,7 +275,7 @@ class TestRightsOfDataTables(RightsCommon):
                 lambda: self.admin.write(
                     {"company_ids": [Command.link(here.id)], "company_id": here.id}
                 ),
-                "no longer works",
+                "no longer has access",
             ),
             (
                 "model",

@@ -117,7 +117,7 @@ class TestAesKey(EncryptedMixin, DirectmailCommon):
         self.assertEqual(lines[:3], ["a***@example.com", "a***@example.com", "b***@example.com"])
         self.assertIn("can't be decrypted", lines[3])
         form.mode = "gcm"
-        self.assertIn("Is another mode right?", form.sample_result)
+        self.assertIn("Try another mode", form.sample_result)
         form.sample = ALICE_GCM
         self.assertEqual(form.sample_result, "a***@example.com")
         self.assertFalse(self.env["directmail.aes.key"].search([]))

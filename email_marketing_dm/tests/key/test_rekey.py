@@ -70,7 +70,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
             )
         )
         with self._on_server_with() as key:
-            with self.assertRaisesRegex(UserError, "Look for the old master key"):
+            with self.assertRaisesRegex(UserError, "First look for the old master key"):
                 self._open_page().action_start()
             page = self._rekey()
             self.assertEqual(page.unmatched_count, 0)
@@ -96,7 +96,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         self.env["directmail.account"].create({"name": "Account there", "company_id": there.id})
         with self._on_server_with():
             page = self._open_page()
-            self.assertIn("You do not work in all of them", page.problem)
+            self.assertIn("do not have access to all of them", page.problem)
             self.assertFalse(page.may_start or page.count_ids or page.account_names)
             page.understood = True
             with self.assertRaises(AccessError):

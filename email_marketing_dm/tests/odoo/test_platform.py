@@ -110,7 +110,7 @@ class TestPublicAddress(DirectmailMixin, HttpCase):
         self.addCleanup(server.shutdown)
         kind, sentence = self._check(f"http://127.0.0.1:{server.server_port}")
         self.assertEqual(kind, "problem")
-        self.assertIn("Something else", sentence)
+        self.assertIn("does not lead to this database", sentence)
 
     def test_nothing_answers(self):
         kind, sentence = self._check("http://127.0.0.1:9")

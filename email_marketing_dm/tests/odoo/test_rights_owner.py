@@ -416,5 +416,5 @@ class TestOwners(AudienceCommon):
             [self.env.ref("base.user_root").id, self.task.id],
         )
         self.env.invalidate_all()
-        with self.assertRaisesRegex(UserError, "do not count any more"):
+        with self.assertRaisesRegex(UserError, "with its owner.s rights any more"):
             self.task._get_owner_env()

@@ -176,7 +176,7 @@ class TestRfm(RfmCommon):
             (lambda: self.table.write({"active": False}), "is archived"),
             (lambda: self.rfm.sudo().write({"data_table_id": False}), "Choose the data table"),
             (lambda: self.owner.write({"group_ids": [(3, self._group(ALL_LEADS))]}), "may not"),
-            (lambda: self.owner.sudo().write({"active": False}), "no longer works"),
+            (lambda: self.owner.sudo().write({"active": False}), "no longer has access"),
         ):
             with self.subTest(said), self.env.cr.savepoint() as savepoint:
                 break_it()

@@ -18,7 +18,7 @@ class TestTemplatePlaces(ReviewCommon):
         self.assertEqual(self.account.template_count, 1)
         self.assertFalse(template.template_warning)
         self.account.sudo().template_count = 90
-        self.assertIn("90 of DirectMail's 100", template.template_warning)
+        self.assertIn("in use at DirectMail: 90 of 100", template.template_warning)
 
     def test_a_full_account_makes_room_by_itself(self):
         used, unused = self._make_template(), self._make_template()
@@ -31,7 +31,7 @@ class TestTemplatePlaces(ReviewCommon):
         self.assertEqual((unused.state, unused.lapse_reason), ("lapsed", "freed"))
         self.assertEqual(used.state, "approved", "a task needs it")
         self.assertIn("removed to make room", "".join(unused.message_ids.mapped("body")))
-        with self.assertRaisesRegex(UserError, "no place left"):
+        with self.assertRaisesRegex(UserError, "All template slots"):
             self._submitted()
 
     def test_what_somebody_is_changing_keeps_its_place(self):

@@ -171,7 +171,7 @@ class TestUploadPeople(UploadMixin, DirectmailCommon):
         self.user.active = False
         self._run_matching()
         self.assertEqual(upload.sudo().state, "failed")
-        self.assertIn("no longer works", upload.sudo().message)
+        self.assertIn("no longer has access", upload.sudo().message)
 
 
 @tagged("post_install", "-at_install")

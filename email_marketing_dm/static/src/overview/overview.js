@@ -71,10 +71,7 @@ export class DirectmailOverview extends Component {
                 label: _t("Mails sent"),
                 help: _t("Mails that DirectMail accepted."),
                 value: formatInteger(now.sent_count),
-                detail:
-                    now.tasks === 1
-                        ? _t("1 email task")
-                        : _t("%s email tasks", now.tasks),
+                detail: _t("Email tasks: %s", formatInteger(now.tasks)),
                 change: null,
             },
             rate(

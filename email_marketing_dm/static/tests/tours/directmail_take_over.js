@@ -4,7 +4,7 @@ registry.category("web_tour.tours").add("directmail_take_over", {
     steps: () => [
         {
             content: "the reader is the one who is asked",
-            trigger: ".o_form_view .alert:contains('You were made the owner')",
+            trigger: ".o_form_view .alert:contains('You are the new owner')",
         },
         {trigger: "button[name='action_take_over']", run: "click"},
         {trigger: ".o_form_view:not(:has(button[name='action_take_over']))"},
