@@ -91,7 +91,7 @@ class DirectmailMixin:
     @classmethod
     def _make_audience(cls, people, user=None, **vals):
         """Make an audience of these contacts, or of the ``lines`` given as a list of values."""
-        lines = vals.pop("rules", None)
+        lines = vals.pop("lines", None)
         if lines is None:
             lines = [{"domain": f"[('id', 'in', {people.ids})]"}]
         return (

@@ -38,12 +38,12 @@ class SeenMixin(UploadMixin):
         """
         people = self._make_people(*more, ref="secret")
         upload = self._upload(f"{PRIVATE}\n", user=self.other)
-        rules = [
+        lines = [
             {"domain": f"[('id', 'in', {(self.vera + self.hilda + people).ids})]"},
             {"operator": "or", "kind": "upload", "upload_id": upload.id, "sequence": 20},
         ]
         audience = self._make_audience(
-            None, self.other, rules=rules, **{"name": "Lent", "visibility": "public", **vals}
+            None, self.other, lines=lines, **{"name": "Lent", "visibility": "public", **vals}
         )
         self._refresh_all(audience)
         return audience
@@ -52,7 +52,7 @@ class SeenMixin(UploadMixin):
         """Return an own audience of uploaded addresses, refreshed."""
         upload = self._upload("\n".join(emails), user=user, **vals)
         audience = self._make_audience(
-            None, user, rules=[{"kind": "upload", "upload_id": upload.id}], name="Guesses"
+            None, user, lines=[{"kind": "upload", "upload_id": upload.id}], name="Guesses"
         )
         self._refresh_all(audience)
         return audience

@@ -32,6 +32,8 @@ SAME_IN_CHINESE = {
     "__WEBSITE__",
     "https://www.example.com",
     "name@example.com",
+    "%(label)s: %(count)s",
+    "%(reason)s (%(rule)s)",
 }
 # Short words may be the same in German; of longer ones only these.
 SAME_IN_GERMAN_LENGTH = 14

@@ -122,16 +122,16 @@ class TestExcluded(WaitingMixin, AudienceCommon):
     def test_however_many_are_excluded_only_indexes_are_read(self):
         excluded = self._make_audience(self.bob, name="Not these")
         task = self._plan(exclude_audience_ids=excluded.ids)
-        lines = task.sudo()._get_task_rules()
+        rules = task.sudo()._get_task_rules()
         self.env.cr.execute("SET LOCAL enable_seqscan = off")
         people = [(1, self.ann.id, None, None, "ann@example.com", None, "x")]
         statements = (
             SQL(
                 "SELECT %s FROM directmail_delivery d WHERE id = %s",
-                exclusion.is_excluded(lines, SQL("d")),
+                exclusion.is_excluded(rules, SQL("d")),
                 task.delivery_ids.ids[0],
             ),
-            exclusion.select_excluded(self.env, PEOPLE_CONTEXT, lines, task.id, people),
+            exclusion.select_excluded(self.env, PEOPLE_CONTEXT, rules, task.id, people),
         )
         for statement in statements:
             rows = self.env.execute_query(SQL("EXPLAIN (COSTS OFF) %s", statement))

@@ -72,7 +72,7 @@ class WaysCommon(EncryptedMixin, DirectmailCommon):
             }
         )
         people = cls.hidden + cls.encrypted + cls.shown
-        cls.private = cls._make_audience(people, name="Numbats", rules=None)
+        cls.private = cls._make_audience(people, name="Numbats", lines=None)
         cls.public = cls._make_audience(people, name="Everybody", visibility="public")
         (cls.private + cls.public).action_refresh()
         cls.private.message_post(body="Numbats are to be called about Wombat")

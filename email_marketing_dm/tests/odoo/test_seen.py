@@ -133,8 +133,8 @@ class TestSeen(SeenMixin, DirectmailCommon):
             {"name": "100 chairs", "email_from": "lead@example.com", "user_id": self.other.id}
         )
         leads = self.env["directmail.data.table"].search([("preset", "=", "leads")])
-        rule = {"table_id": leads.id, "domain": f"[('id', '=', {lead.id})]"}
-        audience = self._make_audience(None, self.other, rules=[rule], visibility="public")
+        line = {"table_id": leads.id, "domain": f"[('id', '=', {lead.id})]"}
+        audience = self._make_audience(None, self.other, lines=[line], visibility="public")
         self._refresh_all(audience)
         task = self._plan(audience + self.lent)
         self._run_cron()
@@ -199,7 +199,7 @@ class TestSeen(SeenMixin, DirectmailCommon):
 
     def test_audience_of_a_colleagues_audience(self):
         audience = self._make_audience(
-            None, rules=[{"kind": "audience", "source_id": self.lent.id}]
+            None, lines=[{"kind": "audience", "source_id": self.lent.id}]
         )
         self._refresh_all(audience)
         self.assertEqual(audience.sudo().member_ids.partner_id, self.vera)
@@ -223,7 +223,7 @@ class TestSeen(SeenMixin, DirectmailCommon):
         lines[1][2]["operator"] = "except"
         self.assertIn("colleague uploaded", count({"line_ids": lines})["error"])
         with self.assertRaisesRegex(UserError, "colleague uploaded"):
-            self._make_audience(None, rules=[line[2] for line in lines])
+            self._make_audience(None, lines=[line[2] for line in lines])
 
     def test_generated_audience(self):
         task = self._plan(self.lent)

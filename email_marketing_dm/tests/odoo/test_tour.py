@@ -45,7 +45,7 @@ class TestTour(DirectmailMixin, HttpCase):
     def test_edit_audience(self):
         self._make_people("ada@example.com", ref="dm-one")
         self._make_people("bo@example.com", "cy@example.com", ref="dm-two")
-        audience = self._make_audience(None, rules=[{"domain": "[('ref', 'like', 'dm-')]"}])
+        audience = self._make_audience(None, lines=[{"domain": "[('ref', 'like', 'dm-')]"}])
         url = f"/odoo/directmail.audience/{audience.id}?debug=1"
         self.start_tour(url, "directmail_audience_edit", login="dm_user", timeout=120)
         self.assertEqual(audience.line_ids.domain, "[('ref', '=', 'dm-two')]")
