@@ -87,7 +87,7 @@ class TestEveryModel(TransactionCase):
     def test_who_may_read_a_record_may_read_where_its_fields_lead(self):
         """Else reading it without naming fields is refused, and so is a page that shows them."""
         users = [
-            new_test_user(self.env, f"reads_{group}", f"{MODULE}.{MODULE}_group_{group}")
+            new_test_user(self.env, f"reads_{group}", f"{MODULE}.group_{group}")
             for group in ("user", "download", "admin")
         ]
         found = []

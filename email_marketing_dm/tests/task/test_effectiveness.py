@@ -252,4 +252,4 @@ class TestEffectiveness(DirectmailCommon):
         self._run_retention()
         audience.action_refresh()
         self.assertEqual((audience.people_count, len(audience.member_ids)), (3, 3))
-        self.assertIn("no longer on record", audience.refresh_error)
+        self.assertIn("no longer stored", audience.refresh_error)

@@ -371,7 +371,7 @@ class TestEngine(DirectmailCommon):
         self.assertEqual((task.state, account.state), ("paused", "stopped"))
         self.assertLessEqual(task.unknown_count, 20 + 4)
         self.assertEqual(task.unknown_count + task.waiting_count, 60)
-        self.assertIn("do not arrive", task.state_message)
+        self.assertIn("does not answer", task.state_message)
 
     # === SEVERAL TASKS OF ONE ACCOUNT === #
 
@@ -398,7 +398,7 @@ class TestEngine(DirectmailCommon):
         ):
             self._run_cron()
         self.assertEqual((broken.state, broken.people_count), ("failed", 0))
-        self.assertIn("unforeseen", broken.state_message)
+        self.assertIn("unexpected", broken.state_message)
         self.assertEqual((sound.state, sound.sent_count), ("done", 2))
 
     def test_cancelled_while_mails_go_out_the_rest_is_cancelled_by_the_sender(self):
