@@ -22,6 +22,7 @@ from .common import (
 
 HOME = STATE / "venv"
 PYTHON = HOME / "bin" / "python"
+EMULATOR = ROOT / "directmail_emulator"
 REQUIREMENTS = (
     ROOT / "devenv" / "requirements-odoo.txt",
     ROOT / "requirements.txt",
@@ -40,6 +41,7 @@ def ensure():
         # its scripts hold its path, so it cannot be renamed into place: the stamp decides
         remove(HOME)
         forget("venv")
+        forget("emulator")
         run([base_python(), "-m", "venv", HOME], "venv", "making the Python environment")
         mark_done("venv-python", made_from)
     if not is_done("venv", wanted):
@@ -49,6 +51,7 @@ def ensure():
             run([*command, *files], "venv", "installing Python packages")
             mark_done("venv", wanted)
     link_sources()
+    install_emulator(digest(made_from, str(EMULATOR), EMULATOR / "pyproject.toml"))
 
 
 def base_python():
@@ -66,3 +69,16 @@ def link_sources():
         check=True,
     ).stdout.strip()
     write_atomically(Path(site) / "devenv.pth", "".join(f"{folder}\n" for folder in folders))
+
+
+def install_emulator(wanted):
+    """Install this checkout's emulator as a package, editable, as the addon's tests expect it.
+
+    Needs no network: its dependencies and setuptools are in the environment already.
+    """
+    if is_done("emulator", wanted):
+        return
+    command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    options = ["--no-index", "--no-deps", "--no-build-isolation", "--editable", EMULATOR]
+    run([*command, *options], "venv", "installing the emulator")
+    mark_done("emulator", wanted)

@@ -13,13 +13,6 @@ from emulator_support import Account  # noqa: E402
 
 from directmail_emulator.testing import Emulator  # noqa: E402
 
-try:  # installed, its plugin brings these fixtures by itself; from the checkout, we do
-    import importlib.metadata
-
-    importlib.metadata.distribution("directmail-emulator")
-except importlib.metadata.PackageNotFoundError:
-    from directmail_emulator.pytest_plugin import directmail, directmail_factory  # noqa: F401
-
 CONFIG = """
 [[accounts]]
 access_key_id = "LTAIFIRST"

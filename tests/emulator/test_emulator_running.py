@@ -112,6 +112,27 @@ def test_it_ends_with_the_interpreter(tmp_path):
     assert ended.returncode == 0 and gone(int(ended.stdout), 1)
 
 
+def test_it_is_an_installed_package(tmp_path):
+    """Whoever uses it (the addon's tests, for one) needs no path to the repository."""
+    script = (
+        "import sys; sys.path.remove(sys.argv[1])\n"
+        "from directmail_emulator import testing\n"
+        "with testing.Emulator() as e: print(e.summary()['accepted'], testing.__file__)"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=20,
+    )
+    assert ended.stdout.split() == ["0", str(ROOT / "directmail_emulator" / "testing.py")], (
+        ended.stderr
+    )
+
+
 def test_the_caller_needs_only_requests():
     script = (
         "import sys; sys.modules['aiohttp'] = None; sys.modules['cryptography'] = None\n"
