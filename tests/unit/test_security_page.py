@@ -17,9 +17,7 @@ def test_every_test_that_is_named_exists():
         assert named, row
         for name in named:
             found = [ROOT / name] if "/" in name else [*ADDON_TESTS.glob(f"*/{name}.py")]
-            assert len(found) == 1 and found[0].is_file(), (
-                f"{name} is not there"
-            )
+            assert len(found) == 1 and found[0].is_file(), f"{name} is not there"
 
 
 def test_every_promise_names_its_tests():

@@ -37,8 +37,8 @@ class DirectmailPerson(models.AbstractModel):
         """Override: see `engine.seen.seen_person`."""
         # sudo() to read the model names of all companies' data tables only; the records themselves
         # are searched with the user's rights.
-        tables = self.env["directmail.data.table"].sudo().with_context(active_test=False).search([])
-        sources = tables.mapped("model_name")
+        tables = self.env["directmail.data.table"].sudo().with_context(active_test=False)
+        sources = [model for (model,) in tables._read_group([], ["model_name"])]
         return seen_person(self.env, alias, self._bare_to_sql(alias), sources, query)
 
     @api.model

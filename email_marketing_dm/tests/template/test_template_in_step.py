@@ -177,7 +177,7 @@ class TestTemplateInStep(ReviewCommon):
         template = self._make_template()
         self._delete_remote(template)
         template.action_check_review()
-        with self.assertRaisesRegex(UserError, "press Edit"):
+        with self.assertRaisesRegex(UserError, "Press Edit"):
             template.subject = "Another subject"
         self.assertNotEqual(template.action_edit()["res_id"], template.id)
 

@@ -4,8 +4,7 @@ from unittest.mock import patch
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
-from odoo.addons.email_marketing_dm.directmail.client import DirectMailClient
-
+from ...directmail.client import DirectMailClient
 from ..common_review import ReviewCommon
 
 

@@ -115,9 +115,12 @@ class TestTemplateValues(ValuesCommon):
 
     def test_what_is_no_placeholder(self):
         for expression, reason in (
-            ("object.child_ids.name", r"Contact › Name \(child_ids.name\) can have several"),
-            ("object.parent_id.image_128", r"Image 128 \(parent_id.image_128\) can't be written"),
-            ("object.name.x", "no field name.x"),
+            ("object.child_ids.name", r"several values: Contact › Name \(child_ids.name\)"),
+            (
+                "object.parent_id.image_128",
+                r"as text: Related Company › Image 128 \(parent_id.image_128\)",
+            ),
+            ("object.name.x", "can't be filled in: name.x"),
         ):
             with self.subTest(expression), self.assertRaisesRegex(UserError, reason):
                 self._draft(expression).action_submit()
