@@ -24,9 +24,9 @@ GROUPS = {
     "portal": ["base.group_portal"],
     "employee": ["base.group_user", EXPORT],
     "settings": ["base.group_system", EXPORT],
-    "marketer": [f"{ADDON}.{ADDON}_group_user", EXPORT],
-    "downloader": [f"{ADDON}.{ADDON}_group_download", EXPORT],
-    "administrator": [f"{ADDON}.{ADDON}_group_admin", EXPORT],
+    "marketer": [f"{ADDON}.group_user", EXPORT],
+    "downloader": [f"{ADDON}.group_download", EXPORT],
+    "administrator": [f"{ADDON}.group_admin", EXPORT],
 }
 #: Users of the other company, for whom all records of the first one are somebody else's.
 STRANGERS = {
