@@ -70,6 +70,7 @@ def test_kill_while_sending(directmail, round_):
     for thread in threads:
         thread.start()
     while len(answered) < 40 + 30 * round_:
+        assert any(thread.is_alive() for thread in threads), "no call is answered any more"
         time.sleep(0.005)
     directmail.kill()
     stop.set()

@@ -66,7 +66,10 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
         """Close every connection, as a server does with those that lie idle, and wait for it."""
         for connection in list(self._connections):
             connection.shutdown(socket.SHUT_RDWR)
-        time.sleep(0.01)  # for the threads that read from them
+        deadline = time.monotonic() + 60
+        while self._connections:
+            assert time.monotonic() < deadline, "a connection stays open"
+            time.sleep(0.001)
 
     def handle_error(self, request, client_address):
         """A client that goes away is part of many tests."""

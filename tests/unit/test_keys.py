@@ -115,19 +115,23 @@ def test_a_readable_key_file_is_pointed_out(tmp_path, caplog):
 
 def test_processes_that_start_at_once_get_one_key(tmp_path):
     program = (
-        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import devenv.without_odoo\n"
         "from email_marketing_dm.privacy.keys import load_master_key\n"
-        "time.sleep(max(0, float(sys.argv[3]) - time.time()))\n"
+        "print('ready', flush=True); sys.stdin.read()\n"
         "print(load_master_key(None, sys.argv[2]).fingerprint)\n"
     )
     for attempt in range(2):
         path = tmp_path / f"{attempt}.key"
-        import time
-
-        command = [sys.executable, "-c", program, ROOT, path, str(time.time() + 0.5)]
-        running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(6)]
-        found = {process.communicate()[0] for process in running}
+        command = [sys.executable, "-c", program, ROOT, path]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        running = [subprocess.Popen(command, **pipes) for _ in range(6)]
+        for process in running:
+            assert process.stdout.readline() == b"ready\n"
+        for process in running:
+            process.stdin.close()
+        found = {process.stdout.read() for process in running}
+        assert [process.wait() for process in running] == [0] * 6
         assert len(found) == 1
         assert len(found.pop().strip()) == 16
 

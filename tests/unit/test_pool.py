@@ -57,7 +57,10 @@ def test_what_has_finished_but_was_not_taken_counts_as_in_flight():
     pool = CallPool(2, lambda job: job)
     pool.submit(1, 1)
     pool.submit(2, 2)
-    time.sleep(0.05)
+    deadline = time.monotonic() + 60
+    while pool._results.qsize() < 2:
+        assert time.monotonic() < deadline, "a call does not end"
+        time.sleep(0.001)
     assert (pool.in_flight, pool.free) == (2, 0)
     with pytest.raises(RuntimeError):
         pool.submit(3, 3)

@@ -1,9 +1,14 @@
 import threading
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
+
+from freezegun import freeze_time
 
 from odoo.tests import HttpCase, tagged
 
 from ...directmail.outside import Answer
+from ...models.delivery import directmail_event
 from ..common import DirectmailCommon, DirectmailMixin
 
 MODULE = "email_marketing_dm"
@@ -67,12 +72,18 @@ class TestPlatform(DirectmailCommon):
 
     def test_facts_wake_their_job_once_a_minute(self):
         cron = self.env.ref(f"{MODULE}.ir_cron_directmail_events")
-        triggers = self.env["ir.cron.trigger"].search_count([("cron_id", "=", cron.id)])
-        self.env["directmail.event"]._wake_cron()
-        self.env.flush_all()
-        found = self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)])
-        self.assertGreaterEqual(len(found), min(triggers + 1, 1))
-        self.assertLessEqual((max(found.mapped("call_at")) - self.env.cr.now()).seconds, 71)
+        self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)]).unlink()
+        start = datetime(2030, 5, 7, 9, 30, 20)
+        with patch.dict(directmail_event._woken):
+            for seconds in (0, 15, 45):
+                with freeze_time(start + timedelta(seconds=seconds)):
+                    self.env["directmail.event"]._wake_cron()
+                    self.env.cr.postcommit.run()
+        found = self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)], order="call_at")
+        self.assertEqual(
+            found.mapped("call_at"),
+            [datetime(2030, 5, 7, 9, minute) + directmail_event.GRACE for minute in (31, 32)],
+        )
 
 
 class Page(BaseHTTPRequestHandler):

@@ -78,7 +78,9 @@ class TestMailHtml(DirectmailCommon):
         self.assertIn("<!--[if !mso]><!--><a href=", template.submitted_text)
 
     def test_every_design_is_valid(self):
-        for design in self.env["directmail.design"].search([]):
+        designs = self.env["directmail.design"].search([])
+        self.assertTrue(designs)
+        for design in designs:
             with self.subTest(design.name):
                 values = design.action_use()["context"]
                 body = values["default_body_arch"]
