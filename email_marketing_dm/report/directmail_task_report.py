@@ -197,6 +197,7 @@ class DirectmailTaskReport(models.Model):
         }
 
     @api.model
+    @api.readonly
     def get_overview(self, days=30):
         """Return the data of the overview page for tasks that started in the last days.
 

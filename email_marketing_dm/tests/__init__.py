@@ -1,3 +1,6 @@
+from . import (
+    test_readonly,
+)
 from .account import (
     test_account,
     test_account_connection,

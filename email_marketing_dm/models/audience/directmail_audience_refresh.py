@@ -317,6 +317,7 @@ class DirectmailAudience(models.Model):
     # A count tells as much as reading the records. So the people are selected with the owner's
     # rights, and the user who counts must also have the rights to the fields that the lines use.
 
+    @api.readonly
     def count_line(self, changes, number):
         """Count the people of one line, and of all lines down to it combined.
 
@@ -337,6 +338,7 @@ class DirectmailAudience(models.Model):
 
         return self._with_lines(changes, count, number + 1)
 
+    @api.readonly
     def count_all(self, changes):
         """Count the people of the whole audience, how many can be mailed, and why others can't.
 

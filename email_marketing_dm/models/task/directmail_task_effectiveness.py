@@ -40,6 +40,7 @@ class DirectmailTask(models.Model):
     # Result of `_count_details` before the deliveries were deleted.
     details_totals = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
 
+    @api.readonly
     def get_effectiveness(self):
         """Return the data of the *Effectiveness* widget on the task's form.
 
@@ -314,6 +315,7 @@ class DirectmailTask(models.Model):
     # === PROGRESS === #
     # Polled by the form while mails go out.
 
+    @api.readonly
     def get_progress(self):
         """Return the progress of the task.
 

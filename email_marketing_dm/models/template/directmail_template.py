@@ -354,6 +354,7 @@ class DirectmailTemplate(models.Model):
 
     # === PREVIEW === #
 
+    @api.readonly
     def preview_content(self, values, partner_id):
         """Return the mail that a contact would get, of unsaved or submitted content.
 

@@ -22,6 +22,7 @@ class DirectmailTemplate(models.Model):
 
     _inherit = "directmail.template"
 
+    @api.readonly
     def check_content(self, values):
         """Return the findings about unsaved content.
 
@@ -35,6 +36,7 @@ class DirectmailTemplate(models.Model):
         wire_text = draft._compile_content(draft.body_html).text if values.get("body") else ""
         return draft._find(compiled, values.get("body"), wire_text)
 
+    @api.readonly
     def repair_content(self, values, fix):
         """Apply a repair to unsaved content.
 
