@@ -1,6 +1,3 @@
-from . import (
-    test_readonly,
-)
 from .account import (
     test_account,
     test_account_connection,
@@ -67,6 +64,7 @@ from .odoo import (
     test_odoo_mailings,
     test_odoo_ways,
     test_platform,
+    test_readonly,
     test_record_rules,
     test_rights_owner,
     test_seen,

@@ -3,7 +3,7 @@ from base64 import b64encode
 from odoo.sql_db import Savepoint
 from odoo.tests import tagged
 
-from .common import DirectmailCommon
+from ..common import DirectmailCommon
 
 
 @tagged("post_install", "-at_install")
