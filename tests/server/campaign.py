@@ -4,10 +4,9 @@ Shared by the whole-server tests and the torture runs.
 """
 
 import copy
-import time
 from dataclasses import dataclass
 
-from odoo_server import PATIENCE, RpcError
+from odoo_server import PATIENCE, RpcError, wait_until
 
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 
@@ -235,22 +234,43 @@ class Shop:
 
         Due crons are run by Odoo's own cron threads, which otherwise look once a minute.
         """
-        deadline = time.monotonic() + seconds
-        while (state := self.state(task)) not in states:
-            assert time.monotonic() < deadline, (
-                f"the task is {state}, not {states}: {self.read(task, 'state_message', *COUNTERS)}"
-            )
-            self.server.wake_crons()
-            time.sleep(0.3)
-        return state
+
+        def found():
+            state = self.state(task)
+            return state in states and state
+
+        def complain():
+            return f"not {states}: {self.read(task, 'state', 'state_message', *COUNTERS)}"
+
+        return wait_until(found, complain, self.server.wake_crons, seconds)
 
     def wait_quiet(self, task, seconds=PATIENCE):
         """Wait until no call is under way: those of a paused task still finish."""
-        deadline = time.monotonic() + seconds
-        while self.count_rows(task).get("sending"):
-            assert time.monotonic() < deadline, "calls are under way for too long"
-            self.server.wake_crons()
-            time.sleep(0.2)
+        wait_until(
+            lambda: not self.count_rows(task).get("sending"),
+            "calls are under way for too long",
+            self.server.wake_crons,
+            seconds,
+        )
+
+    def wait_sent(self, task, number):
+        """Wait until so many of a task's mails are sent, or more."""
+        wait_until(
+            lambda: self.count_rows(task).get("sent", 0) >= number,
+            lambda: f"the task does not get on: {self.count_rows(task)}",
+            self.server.wake_crons,
+        )
+
+    def let_account_run(self, server=None):
+        """Let the account's cron run once, on `server`'s threads if another one is meant."""
+        (server or self.server).let_cron_run(self.get_cron())
+
+    def get_cron(self):
+        """Return the id of the account's cron."""
+        [(cron,)] = self.server.query(
+            "SELECT cron_id FROM directmail_account WHERE id = %s", self.account
+        )
+        return cron
 
     def count_rows(self, task):
         """Return {state: number of deliveries}, from the rows themselves."""
@@ -271,17 +291,28 @@ class Shop:
         )
 
     def import_results(self, task, until_known=True, seconds=PATIENCE):
-        """Let time pass at DirectMail and import, until no mail is unknown."""
-        deadline = time.monotonic() + seconds
-        time.sleep(SECONDS["unknown_wait_seconds"] + 1)
-        while True:
+        """Let time pass at DirectMail and import, until no mail is unknown; return how many are.
+
+        :param until_known: False to import once, when every unknown mail may be proved absent
+        """
+        self._wait_provable(task)
+
+        def is_known():
             self.emulator.flush_outcomes()
             self.read_results(task)
-            unknown = self.count_rows(task).get("unknown", 0)
-            if not until_known or not unknown:
-                return unknown
-            assert time.monotonic() < deadline, f"{unknown} mails stay unknown"
-            time.sleep(1)
+            return not until_known or not self.count_rows(task).get("unknown")
+
+        wait_until(is_known, lambda: f"unknown mails stay: {self.count_rows(task)}", None, seconds)
+        return self.count_rows(task).get("unknown", 0)
+
+    def _wait_provable(self, task):
+        """Wait until the addon may judge every unknown mail by DirectMail's records."""
+        young = """SELECT 1 FROM directmail_delivery
+                    WHERE task_id = %s AND state = 'unknown'
+                      AND claimed_at > now() AT TIME ZONE 'UTC' - %s * interval '1 s'"""
+        # one second more, because the addon counts whole ones
+        wait = SECONDS["unknown_wait_seconds"] + 1
+        wait_until(lambda: not self.server.query(young, task, wait))
 
     def read_results(self, task):
         """Press *Check results* until everything has been read: each time it is a few pages."""

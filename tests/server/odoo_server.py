@@ -96,7 +96,8 @@ class OdooServer:
     :param bool filtered: find the database by its name among those of PostgreSQL, which costs a
         connection for each request of somebody unknown; else only this database is served
     :param Path addons: a folder of further addons
-    :param bool talkative: write all that Odoo and its libraries can to the log, SQL included
+    :param debug: loggers that write all they can to the log; "" for all of Odoo and its libraries,
+        SQL included
     """
 
     def __init__(
@@ -106,14 +107,14 @@ class OdooServer:
         environment=None,
         program="odoo",
         filtered=True,
-        talkative=False,
+        debug=(),
         addons=None,
     ):
         self._filter = [f"--db-filter=^{database}$"] if filtered else []
         self.program = program
         self.database = database
         self.crons = crons
-        self._handlers = ["--log-handler=:DEBUG"] if talkative else []
+        self._handlers = [f"--log-handler={name}:DEBUG" for name in debug]
         self.environment = {**os.environ, **postgres.environment(), **(environment or {})}
         for name in PROXIES:
             self.environment.pop(name, None)
@@ -195,6 +196,23 @@ class OdooServer:
             cursor.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
+    def let_cron_run(self, cron):
+        """Make a cron due, and wait until Odoo's own cron threads have run it to its end.
+
+        After that, a test may say that the cron has left something alone.
+        """
+        self.make_due(cron)
+        ended = "SELECT 1 FROM ir_cron WHERE id = %s AND lastcall IS NOT NULL"
+        wait_until(lambda: self.query(ended, cron), f"cron {cron} does not run", self.wake_crons)
+
+    def make_due(self, cron):
+        """Let a cron be due now, as if it had never been run."""
+        self.query(
+            """UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC', lastcall = NULL
+                WHERE id = %s""",
+            cron,
+        )
+
     def wake_crons(self):
         """Let the cron threads look now instead of within a minute.
 
@@ -221,6 +239,22 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def wait_until(is_so, complaint="nothing happened", between=None, seconds=PATIENCE):
+    """Return what ``is_so()`` returns, once that is true.
+
+    :param complaint: what the failure says; a function if that takes a look
+    :param between: function to call before each further look, as `OdooServer.wake_crons`
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := is_so()):
+        if time.monotonic() > deadline:
+            raise AssertionError(complaint() if callable(complaint) else complaint)
+        if between:
+            between()
+        time.sleep(0.1)
+    return found
 
 
 @contextlib.contextmanager

@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from campaign import EMULATOR, Shop
-from odoo_server import PATIENCE, OdooServer
+from odoo_server import PATIENCE, OdooServer, connect, wait_until
 
 from directmail_emulator.testing import Emulator
 
@@ -80,7 +79,7 @@ class Track:
         planned = sum(shop.count_rows(task).get("waiting", 0) for task in started)
         assert planned == people * tasks, f"{planned} are planned: they must all want to start"
         shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
-        self._reserve(0)
+        self._let_go()
         self._wait(started, "done")
         shop.emulator.clear_faults()
         return self._account(started, people)
@@ -104,6 +103,32 @@ class Track:
         self.shop.act(task, "send")
         return task
 
+    def _let_go(self):
+        """Let the accounts send, and hold the first two claims until both are under way.
+
+        Counting a claim's mails against the day's quota ends it, so the claims wait there; with the
+        gate, the second one waits at the gate.
+        """
+        server = self.shop.server
+        with connect(server.database, server.environment) as cursor:
+            cursor.execute("BEGIN; LOCK TABLE directmail_usage IN SHARE MODE")
+            self._reserve(0)
+            wait_until(
+                lambda: self._count_held() == 2,
+                lambda: f"{self._count_held()} claims are under way, not 2",
+                server.wake_crons,
+            )
+            cursor.execute("COMMIT")
+
+    def _count_held(self):
+        """Return how many transactions wait for the usage of the day, or for the gate."""
+        [(number,)] = self.shop.server.query(
+            """SELECT count(DISTINCT pid) FROM pg_locks
+                WHERE NOT granted AND relation IN ('directmail_usage'::regclass,
+                                                   'directmail_gate'::regclass)"""
+        )
+        return number
+
     def _reserve(self, number):
         """Reserve so much of every account's quota, and let their crons look."""
         server = self.shop.server
@@ -114,11 +139,15 @@ class Track:
         )
 
     def _wait(self, tasks, state, seconds=PATIENCE):
-        deadline = time.monotonic() + seconds
-        while states := {self.shop.state(task) for task in tasks} - {state}:
-            assert time.monotonic() < deadline, f"some tasks are {states}"
-            self.shop.server.wake_crons()
-            time.sleep(0.2)
+        def find_others():
+            return {self.shop.state(task) for task in tasks} - {state}
+
+        wait_until(
+            lambda: not find_others(),
+            lambda: f"some tasks are {find_others()}",
+            self.shop.server.wake_crons,
+            seconds,
+        )
 
     def _account(self, tasks, people):
         shop = self.shop

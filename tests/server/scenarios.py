@@ -8,7 +8,7 @@ from random import Random
 
 from campaign import Books
 from facts import prepare
-from odoo_server import PATIENCE, OdooServer, RpcError
+from odoo_server import PATIENCE, OdooServer, RpcError, wait_until
 
 from directmail_emulator.nat import WAYS, Nat
 
@@ -75,11 +75,12 @@ def _wait_for_progress(shop, task, people, kills_left, random):
     # Small steps enough, so that something is left to be sent at the last kill.
     step = random.randint(1, max(2, int((people - before) / (kills_left + 1))))
     target = min(before + step, people)
-    deadline = time.monotonic() + PATIENCE
-    while (out := _count_out(shop, task)) < target:
-        assert time.monotonic() < deadline, f"nothing is sent: {out} of {people} are out"
-        shop.server.wake_crons()
-        time.sleep(0.1)
+    wait_until(
+        lambda: _count_out(shop, task) >= target,
+        lambda: f"nothing is sent: {_count_out(shop, task)} of {people} are out",
+        shop.server.wake_crons,
+    )
+    out = _count_out(shop, task)
     time.sleep(random.uniform(0, 0.5))
     return out < people
 
@@ -165,9 +166,7 @@ def run_fault(shop, kind, people, share=1.0):
         # Such a fault lasts for seconds, so it has to begin when the sending begins.
         emulator.set_fault("slow", action="SingleSendMail", delay=0.2)
         shop.act(task, "send")
-        while not shop.count_rows(task).get("sent"):
-            shop.server.wake_crons()
-            time.sleep(0.05)
+        shop.wait_sent(task, 1)
         emulator.set_fault(kind, **line)
         return _finish_fault(shop, task, people, kind, hits=1)
     if kind != "die":
@@ -289,12 +288,19 @@ class Collision:
     imports: int
     pushes: int
 
+    @property
+    def is_complete(self):
+        return bool(self.pauses and self.imports and self.pushes)
+
 
 def run_collision(shop, people, seed, group="collide"):
-    """Let a user pause and resume, and results come in both ways, while the same mails go out."""
+    """Let a user pause and resume, and results come in both ways, while the same mails go out.
+
+    Mails go out slowly until all of it has happened, so that the task does not end before.
+    """
     random = Random(seed)
     prepare(shop, push=True)
-    shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
+    shop.emulator.set_fault("slow", action="SingleSendMail", delay=1.0)
     task = shop.make_task(group, people)
     shop.act(task, "send")
     ended, imports = threading.Event(), []
@@ -309,6 +315,7 @@ def run_collision(shop, people, seed, group="collide"):
     thread = threading.Thread(target=import_results, daemon=True)
     thread.start()
     pauses, deadline = 0, time.monotonic() + PATIENCE + people / 5
+    met = Collision(task, 0, 0, 0)
     try:
         while (state := shop.state(task)) != "done":
             assert time.monotonic() < deadline, shop.count_rows(task)
@@ -317,12 +324,16 @@ def run_collision(shop, people, seed, group="collide"):
             if state in ("sending", "paused"):
                 shop.act(task, "pause" if state == "sending" else "resume")
                 pauses += state == "sending"
-        pushes = _count_pushes(shop, task)
+            if not met.is_complete:
+                met = Collision(task, pauses, len(imports), _count_pushes(shop, task))
+                if met.is_complete:
+                    shop.emulator.clear_faults()
+                    shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
     finally:
         ended.set()
         thread.join(60)
         shop.emulator.clear_faults()
-    return Collision(task, pauses, len(imports), pushes)
+    return met
 
 
 def _count_pushes(shop, task):

@@ -1,11 +1,10 @@
 """Two refreshes of one audience at the same moment, and a task that meets one."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from campaign import PASSWORD
-from odoo_server import PATIENCE, OdooServer, RpcError, connect
+from odoo_server import OdooServer, RpcError, connect, wait_until
 
 PEOPLE = 20
 
@@ -74,10 +73,3 @@ def is_waited_for(server, table):
     return server.query(
         "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %s::regclass", table
     )
-
-
-def wait_until(is_so, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.1)

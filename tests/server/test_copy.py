@@ -1,10 +1,8 @@
 """A copied database sends nothing, whatever its original was doing at that moment."""
 
-import time
-
 import pytest
 from campaign import refusal
-from odoo_server import PATIENCE, OdooServer
+from odoo_server import OdooServer, wait_until
 
 from devenv import database as databases
 
@@ -17,9 +15,7 @@ def running_task(shop):
     shop.emulator.set_fault("slow", action="SingleSendMail", delay=0.05)
     task = shop.make_task("copied", PEOPLE)
     shop.act(task, "send")
-    while shop.count_rows(task).get("sent", 0) < 20:
-        shop.server.wake_crons()
-        time.sleep(0.1)
+    shop.wait_sent(task, 20)
     shop.server.kill()
     assert shop.count_rows(task)["waiting"] > 20
     return task
@@ -53,13 +49,11 @@ def _check_copy(copy, shop, task):
     user = copy.login("dm_user", "a long password 1")
     before = _count_by_state(copy, task)
 
-    account = {"state": "active"}
-    deadline = time.monotonic() + PATIENCE
-    while account["state"] != "disarmed":
-        assert time.monotonic() < deadline, account
-        copy.wake_crons()
-        time.sleep(0.3)
-        account = admin.read("directmail.account", shop.account, "state", "state_message")
+    def read_account():
+        return admin.read("directmail.account", shop.account, "state", "state_message")
+
+    wait_until(lambda: read_account()["state"] == "disarmed", read_account, copy.wake_crons)
+    account = read_account()
     assert "copy" in account["state_message"]
     assert "administrator" in account["state_message"]
 
@@ -69,8 +63,7 @@ def _check_copy(copy, shop, task):
     [second] = user.call("directmail.task", "copy", [[task]])
     said = refusal(user, "directmail.task", "action_send", [second])
     assert "not active" in said and "administrator" in said
-    copy.wake_crons()
-    time.sleep(3)
+    shop.let_account_run(copy)
     assert _count_by_state(copy, task) == before
     assert _count_by_state(copy, second) == {}
 

@@ -13,12 +13,8 @@ TASKS = 10
 def test_ten_tasks_want_the_one_mail_that_each_person_may_get(gate):
     with databases.temporary("race") as database, open_track(database, gate) as track:
         track.limit(1)
-        # Whether two servers meet is a matter of luck: again, with other people, until they have.
-        for turn in range(1, 6):
-            race = track.run(PEOPLE, TASKS, f"race{int(gate)}-{turn}")
-            assert not race.wrong, race
-            if race.meetings:
-                break
+        race = track.run(PEOPLE, TASKS, f"race{int(gate)}")
+    assert not race.wrong, race
     assert race.meetings, "no two servers claimed at the same time, so nothing is proven"
     if gate:
         assert set(race.mailed.values()) == {1} and len(race.mailed) == PEOPLE

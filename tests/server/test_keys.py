@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from odoo_server import PATIENCE
 
 PEOPLE = 200
 FIRST = {"access_key_id": "LTAIFIRST", "secret": "first-secret"}
@@ -38,20 +37,12 @@ def replace(shop, key):
     shop.admin.call("directmail.key.replace", "action_replace", [[dialog]])
 
 
-def wait_sent(shop, task, number, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while len(shop.emulator.ledger(tag=shop.tag(task), limit=PEOPLE)) < number:
-        assert time.monotonic() < deadline, f"the task does not get on: {shop.state(task)}"
-        shop.server.wake_crons()
-        time.sleep(0.1)
-
-
 def test_a_key_is_replaced_and_the_old_one_revoked_while_a_task_goes_out(shop, slow):
     allow(shop, FIRST, SECOND)
     replace(shop, FIRST)
     task = shop.make_task("replaced", PEOPLE)
     shop.act(task, "send")
-    wait_sent(shop, task, 40)
+    shop.wait_sent(task, 40)
 
     replace(shop, SECOND)
     allow(shop, SECOND)  # without waiting for the minute that the dialog asks for
@@ -72,7 +63,7 @@ def test_a_temporary_key_that_ends_pauses_the_task_until_a_new_one_is_entered(sh
     replace(shop, TEMPORARY)
     task = shop.make_task("temporary", PEOPLE)
     shop.act(task, "send")
-    wait_sent(shop, task, 40)
+    shop.wait_sent(task, 40)
 
     allow(shop, {**TEMPORARY, "expires": time.time() - 1})
     shop.wait(task, "paused")

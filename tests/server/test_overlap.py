@@ -34,13 +34,9 @@ def test_two_servers_and_three_accounts(shop):
 
 
 def test_pause_resume_and_results_while_mails_go_out(shop):
-    # How much meets in one task is a matter of luck: again, with more people, until all has.
-    for turn in range(1, 6):
-        people = 150 * turn
-        met = run_collision(shop, people, SEED + turn, f"collide{turn}")
-        books = shop.check(met.task, people)
-        # No call was broken: whatever is unknown now was an answer that got lost.
-        assert books.ok and books.states == {"sent": people}, books
-        if met.pauses and met.imports and met.pushes:
-            return
-    pytest.fail(f"something never came while mails went out, so nothing is proven: {met}")
+    people = 300
+    met = run_collision(shop, people, SEED)
+    books = shop.check(met.task, people)
+    # No call was broken: whatever is unknown now was an answer that got lost.
+    assert books.ok and books.states == {"sent": people}, books
+    assert met.is_complete, f"something never came while mails went out: {met}"

@@ -8,13 +8,12 @@ The server logs all that it can, statements of SQL included; its log has no secr
 import base64
 import gzip
 import subprocess
-import time
 
 import pytest
 import requests
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from odoo_server import PATIENCE, OdooServer, connect
+from odoo_server import OdooServer, connect, wait_until
 
 import devenv.without_odoo  # noqa: F401
 from devenv import database as databases
@@ -44,7 +43,7 @@ def encrypt(address):
 
 @pytest.fixture(scope="module")
 def server(database):
-    with OdooServer(database, talkative=True) as running:
+    with OdooServer(database, debug=[""]) as running:
         yield running
 
 
@@ -64,9 +63,15 @@ def task(shop):
         [{"source": "paste", "pasted": encrypt(PEOPLE["uploaded"]), "id_kind": "encrypted"}],
     )
     shop.user.call("directmail.upload", "action_start", [[upload]])
-    _wait(shop, lambda: shop.user.read("directmail.upload", upload, "state")["state"] == "done")
+    wait_until(
+        lambda: shop.user.read("directmail.upload", upload, "state")["state"] == "done",
+        between=shop.server.wake_crons,
+    )
     [key] = shop.admin.call("directmail.aes.key", "search", [[]])
-    _wait(shop, lambda: not shop.admin.read("directmail.aes.key", key, "reading")["reading"])
+    wait_until(
+        lambda: not shop.admin.read("directmail.aes.key", key, "reading")["reading"],
+        between=shop.server.wake_crons,
+    )
     shop.emulator.set_fault(
         "error",
         action="SingleSendMail",
@@ -91,14 +96,6 @@ def task(shop):
 
 def _uploaded(upload):
     return {"operator": "or", "kind": "upload", "upload_id": upload, "sequence": 20}
-
-
-def _wait(shop, condition, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        shop.server.wake_crons()
-        time.sleep(0.3)
 
 
 def _unsubscribe(shop, task):

@@ -1,10 +1,9 @@
 """A template's life at DirectMail on a real server: lost answers, restarts, decisions and tasks."""
 
 import threading
-import time
 
 import pytest
-from odoo_server import PATIENCE, RpcError
+from odoo_server import RpcError, wait_until
 
 import devenv.without_odoo  # noqa: F401
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
@@ -50,14 +49,18 @@ def pass_time(shop):
     )
 
 
-def wait_for(shop, template, state, seconds=PATIENCE):
+def wait_for(shop, template, state):
     """Wait until the review cron has taken over DirectMail's decision."""
-    deadline = time.monotonic() + seconds
-    while (found := read(shop, template, "state")) != state:
-        assert time.monotonic() < deadline, f"the template is {found}, not {state}"
+
+    def let_check():
         pass_time(shop)
         shop.server.wake_crons()
-        time.sleep(0.3)
+
+    wait_until(
+        lambda: read(shop, template, "state") == state,
+        lambda: f"the template is {read(shop, template, 'state')}, not {state}",
+        let_check,
+    )
 
 
 @pytest.mark.parametrize("kind", ["close", "truncated", "html"])
@@ -100,10 +103,7 @@ def test_a_kill_during_the_submission_makes_no_second_template(shop, emulator):
 
     thread = threading.Thread(target=submit)
     thread.start()
-    deadline = time.monotonic() + PATIENCE
-    while not remote(emulator, template):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: remote(emulator, template))
     shop.server.kill()
     thread.join()
     shop.server.start()

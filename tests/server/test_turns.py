@@ -1,9 +1,7 @@
 """One cron thread for everything: sending goes on while nobody else waits for it, and only then."""
 
-import time
-
 import pytest
-from odoo_server import PATIENCE, OdooServer, connect
+from odoo_server import OdooServer, connect, wait_until
 
 #: of which the cron is given ten seconds: the first run sends about 80
 RATE, PEOPLE, LATE = 8, 160, 95
@@ -32,13 +30,6 @@ def begin(shop, group, people=PEOPLE):
     return task
 
 
-def wait_for(condition, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.1)
-
-
 def count_sent(shop, task):
     return shop.read(task, "sent_count")["sent_count"]
 
@@ -55,11 +46,11 @@ def count_runs(shop):
 def test_goes_on_until_something_new_is_to_be_sent(calm):
     before = count_runs(calm)
     first = begin(calm, "first")
-    wait_for(lambda: count_sent(calm, first) >= LATE)
+    wait_until(lambda: count_sent(calm, first) >= LATE)
     assert count_runs(calm) == before + 1, "still the run that began"
 
     second = begin(calm, "second", 3)
-    wait_for(lambda: calm.state(second) != "pending")
+    wait_until(lambda: calm.state(second) != "pending")
     assert calm.state(first) == "sending"
     calm.wait(first, "done")
     calm.wait(second, "done")
@@ -71,7 +62,7 @@ def test_goes_on_until_something_new_is_to_be_sent(calm):
 
 def test_others_get_their_turn(calm):
     task = begin(calm, "turn")
-    wait_for(lambda: count_sent(calm, task) >= RATE)
+    wait_until(lambda: count_sent(calm, task) >= RATE)
     [(cron,)] = calm.server.query(
         """SELECT res_id FROM ir_model_data
             WHERE module = 'base' AND name = 'autovacuum_job'"""
@@ -82,7 +73,7 @@ def test_others_get_their_turn(calm):
         [(last,)] = calm.server.query("SELECT lastcall FROM ir_cron WHERE id = %s", cron)
         return last is not None
 
-    wait_for(has_run)
+    wait_until(has_run)
     assert calm.state(task) == "sending", "it did not have to wait for the end"
     calm.wait(task, "done")
     books = calm.check(task, PEOPLE)
@@ -97,12 +88,12 @@ def test_its_owner_need_not_wait_while_people_are_chosen(calm, action, state):
         # Choosing the people asks for opt-outs, and so takes as long as this transaction.
         cursor.execute("BEGIN; LOCK TABLE directmail_optout IN ACCESS EXCLUSIVE MODE")
         task = begin(calm, f"early {action}", people)
-        wait_for(lambda: is_waiting(server, "directmail_optout"))
+        wait_until(lambda: is_waiting(server, "directmail_optout"))
         assert "being selected" in calm.read(task, "waiting_for")["waiting_for"]
         calm.act(task, action)
         assert calm.state(task) == state
         cursor.execute("COMMIT")
-    wait_for(lambda: not is_waiting(server, "directmail_optout"))
+    wait_until(lambda: not is_waiting(server, "directmail_optout"))
     # Whatever the account is given next comes after it.
     after = begin(calm, f"after {action}", 3)
     calm.wait(after, "done")

@@ -1,12 +1,11 @@
 """The addon is uninstalled and installed again: who has unsubscribed can be kept in two ways."""
 
 import base64
-import time
 
 import pytest
 import requests
 from campaign import Shop
-from odoo_server import PATIENCE, OdooServer
+from odoo_server import OdooServer, wait_until
 
 from devenv import database as databases
 
@@ -102,7 +101,6 @@ def _export(server):
             timeout=60,
         )  # fmt: skip
         assert answer.ok
-        deadline = time.monotonic() + PATIENCE
-        while not (answer := http.get(server.url + "/directmail/optouts.csv", timeout=60)).ok:
-            assert time.monotonic() < deadline, answer.status_code
-        return answer.content
+        address = server.url + "/directmail/optouts.csv"
+        # an answer is true when it is no error
+        return wait_until(lambda: http.get(address, timeout=60)).content

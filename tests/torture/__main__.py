@@ -197,7 +197,7 @@ def collision():
         yield (
             books,
             [
-                *["not everything met"] * (not (met.pauses and met.imports and met.pushes)),
+                *["not everything met"] * (not (met.is_complete)),
                 *[f"{books.unknown} answers got lost"] * bool(books.unknown),
             ],
         )
