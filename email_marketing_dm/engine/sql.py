@@ -189,7 +189,6 @@ def unverifiable(email, key, company):
                    AND known.claimed_at <= (SELECT known_until FROM directmail_data_key))
             ELSE FALSE END)""",
         email=email,
-        international=may_be_written_otherwise(email),
         key=key,
         company=company,
     )

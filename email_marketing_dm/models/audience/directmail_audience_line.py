@@ -74,8 +74,10 @@ RESULT_SENTENCES = {
 class DirectmailAudienceLine(models.Model):
     """A line of an audience: which people it selects, and how it combines with the lines above.
 
-    `directmail_audience_line_select.py` has the method ``_select_<kind>`` of each kind. Another
-    kind is added with ``selection_add`` on `kind` and such a method.
+    A kind is a value of `kind`, its fields, and methods that are found by name: ``_select_<kind>``
+    and ``_describe_<kind>``, and where needed ``_get_fields_<kind>`` and ``_finds_others_<kind>``.
+    Each of the kinds `aipl`, `rfm` and `upload` has a file with all of this. The fields and
+    descriptions of the other kinds are here, their SQL is in `directmail_audience_line_select.py`.
     """
 
     _name = "directmail.audience.line"
@@ -246,7 +248,7 @@ class DirectmailAudienceLine(models.Model):
                 )
 
     @api.constrains(lambda self: self._get_checked_fields())
-    def _check_rule(self):
+    def _check_line(self):
         """Check that the line can be used with the rights of the audience's owner.
 
         :raise ValidationError: if the audience would be its own source
@@ -283,7 +285,7 @@ class DirectmailAudienceLine(models.Model):
     def _check_rights(self):
         """Check that the current user may use the lines, besides the audience's owner.
 
-        `_check_rule` can't check this: constraints run as superuser.
+        `_check_line` can't check this: constraints run as superuser.
 
         :raise AccessError: if the user may not read a linked record or a field
         """

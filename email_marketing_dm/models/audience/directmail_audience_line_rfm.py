@@ -54,8 +54,8 @@ class DirectmailAudienceLine(models.Model):
         if self.rfm_by == "score":
             by_metric = self.rfm_score_ids.grouped("metric")
             chosen = [
-                Domain(f"{metric}_score", "in", grades.mapped("score"))
-                for metric, grades in by_metric.items()
+                Domain(f"{metric}_score", "in", scores.mapped("score"))
+                for metric, scores in by_metric.items()
             ]
         else:
             types = self.rfm_model_id._check_own_segments(self.rfm_segment_ids)

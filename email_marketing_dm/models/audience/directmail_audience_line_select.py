@@ -28,7 +28,7 @@ READERS = ("mailing.contact", SUBSCRIPTION)
 
 
 class DirectmailAudienceLine(models.Model):
-    """The SQL of each kind of line.
+    """The SQL of lines: of the kinds that need no file of their own, and what all kinds share.
 
     ``_select_<kind>(env)`` returns SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`,
     evaluated with the rights of the user of ``env``. It may return a person several times, and

@@ -42,7 +42,7 @@ registry.category("fields").add("directmail_line_count", {
 });
 
 /** How a line joins those above. The first has none above. */
-export class RuleOperator extends SelectionField {
+export class LineOperator extends SelectionField {
     setup() {
         super.setup();
         this.counts = useAudienceCounts(this.env);
@@ -55,7 +55,7 @@ export class RuleOperator extends SelectionField {
     }
 }
 
-registry.category("fields").add("directmail_rule_operator", {
+registry.category("fields").add("directmail_line_operator", {
     ...selectionField,
-    component: RuleOperator,
+    component: LineOperator,
 });
