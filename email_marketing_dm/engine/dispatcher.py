@@ -39,6 +39,8 @@ GATHER_SECONDS = 0.05
 SILENCE_LIMIT = 20
 # Key in the pool of the question about the account; all other keys are ids of deliveries.
 ACCOUNT = "account"
+#: Code of the answer for a mail whose encrypted address can't be decrypted; no call is made.
+CANNOT_DECRYPT = "CannotDecrypt"
 HALTING = (Verdict.TASK_PAUSED, Verdict.ACCOUNT_STOPPED)
 
 
@@ -295,7 +297,7 @@ class Dispatcher:
             return [(row.id, answer) for row in rows]
         for delivery_id, mail in mails.items():
             self.pool.submit(delivery_id, mail)
-        unreadable = Answer(Verdict.PERSON_REFUSED, "CannotDecrypt")
+        unreadable = Answer(Verdict.PERSON_REFUSED, CANNOT_DECRYPT)
         return [(row.id, unreadable) for row in rows if row.id not in mails]
 
     def _exchange(self, answers, number):

@@ -3,6 +3,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, format_datetime
 
 from ...clock.spans import SPANS
+from ...engine.dispatcher import CANNOT_DECRYPT
 from ...engine.events import Fact
 from ...engine.fatigue import COUNTED
 from ...privacy.address import spell
@@ -36,6 +37,10 @@ REACTION_FIELDS = {
     "unsubscribed": "unsubscribed_at",
     "complained": "complained_at",
 }
+# Decided by the plan, and again by the claim just before the mail is sent. Where: "excluded" in
+# `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.find_addresses`; "duplicate" in
+# `engine.plan`, and in `engine.readdress` for a changed address; "blacklisted" to "bounced" in
+# `engine.sql.changing_reason`; the others in `engine.fatigue.Eligibility`.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("gone", "No longer a contact"),
@@ -229,6 +234,8 @@ class DirectmailDelivery(models.Model):
                     rule=rules[delivery.fatigue_rule],
                     time=format_datetime(self.env, delivery.not_before, dt_format="short"),
                 )
+            elif delivery.state == "refused" and delivery.code == CANNOT_DECRYPT:
+                delivery.explanation = reasons["cannot_decrypt"]
             elif delivery.state == "unknown":
                 delivery.explanation = self.env._(
                     "The connection broke before DirectMail confirmed the mail. The mail is not"

@@ -303,6 +303,7 @@ class TestEncryptedTask(EncryptedMixin, DirectmailCommon):
         row.invalidate_recordset()
         self._run_cron()
         self.assertEqual((row.state, row.code), ("refused", "CannotDecrypt"))
+        self.assertEqual(row.explanation, "Encrypted address can't be decrypted")
         self.assertEqual((task.state, task.sent_count), ("done", 1))
 
     def test_what_is_missing_is_said(self):
