@@ -70,6 +70,7 @@
     "assets": {
         "web.assets_backend": ["email_marketing_dm/static/src/**/*"],
         "web.assets_tests": ["email_marketing_dm/static/tests/tours/**/*"],
+        "web.assets_unit_tests": ["email_marketing_dm/static/tests/*.test.js"],
     },
     "post_init_hook": "post_init_hook",
     "application": True,

@@ -61,6 +61,7 @@ from .odoo import (
     test_in_use,
     test_injection,
     test_international,
+    test_js,
     test_odoo_mailings,
     test_odoo_ways,
     test_platform,
