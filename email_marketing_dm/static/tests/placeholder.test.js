@@ -1,0 +1,93 @@
+import {beforeEach, describe, expect, test} from "@odoo/hoot";
+import {
+    contains,
+    defineModels,
+    fields,
+    getService,
+    models,
+    mountWithCleanup,
+    onRpc,
+} from "@web/../tests/web_test_helpers";
+import {defineMailModels} from "@mail/../tests/mail_test_helpers";
+import {WebClient} from "@web/webclient/webclient";
+
+describe.current.tags("desktop");
+
+const FORM = `<form>
+    <field name="model" invisible="1"/>
+    <field name="subject" options="{
+        'dynamic_placeholder': true,
+        'dynamic_placeholder_model_reference_field': 'model'
+    }"/>
+</form>`;
+
+class Template extends models.Model {
+    _name = "directmail.template";
+
+    subject = fields.Char();
+    model = fields.Char({default: "person"});
+
+    _records = [{id: 1}];
+    _views = {form: FORM};
+}
+
+/** Any other model of Odoo with placeholders. */
+class Other extends models.Model {
+    _name = "other";
+
+    subject = fields.Char();
+    model = fields.Char({default: "person"});
+
+    _records = [{id: 1}];
+    _views = {form: FORM};
+}
+
+class Person extends models.Model {
+    _name = "person";
+
+    name = fields.Char({string: "Nickname"});
+    city = fields.Char({string: "Town"});
+    photo = fields.Binary({string: "Photo"});
+    data = fields.Json({string: "Data"});
+}
+
+defineMailModels();
+defineModels([Template, Other, Person]);
+
+beforeEach(() => {
+    // a plain marketing user, to whom Odoo offers the names only
+    onRpc("has_group", () => false);
+    onRpc("mail_allowed_qweb_expressions", () => ["object.name"]);
+});
+
+async function openPlaceholders(resModel) {
+    await mountWithCleanup(WebClient);
+    await getService("action").doAction({
+        type: "ir.actions.act_window",
+        res_model: resModel,
+        res_id: 1,
+        views: [[false, "form"]],
+    });
+    await contains("[name=subject] input").edit("#", {confirm: false});
+}
+
+const item = (name) => `.o_model_field_selector_popover_item_name:contains(${name})`;
+
+test("a template offers each field with a text, to users who can't write QWeb", async () => {
+    await openPlaceholders("directmail.template");
+    expect(item("Nickname")).toHaveCount(1);
+    expect(item("Town")).toHaveCount(1);
+});
+
+test("a template does not offer fields that have no text", async () => {
+    await openPlaceholders("directmail.template");
+    expect(item("Town")).toHaveCount(1);
+    expect(item("Photo")).toHaveCount(0);
+    expect(item("Data")).toHaveCount(0);
+});
+
+test("elsewhere in Odoo, users are offered what Odoo allows", async () => {
+    await openPlaceholders("other");
+    expect(item("Nickname")).toHaveCount(1);
+    expect(item("Town")).toHaveCount(0);
+});
