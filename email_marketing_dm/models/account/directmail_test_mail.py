@@ -89,7 +89,7 @@ class DirectmailTestMail(models.Model):
                     " in Beijing."
                 )
             )
-        add_usage(self.env, account, len(emails))
+        add_usage(self.env, account.id, len(emails))
         reserved = self.create(
             [
                 {
@@ -127,7 +127,7 @@ class DirectmailTestMail(models.Model):
             mail.state = STATE_OF_VERDICT.get(answer.verdict, "refused")
             mail.code = answer.code or False
         refused = self.filtered(lambda mail: mail.state == "refused")
-        add_usage(self.env, self.account_id, -len(refused))
+        add_usage(self.env, self.account_id.id, -len(refused))
 
     @api.autovacuum
     def _gc_old(self):
