@@ -1,0 +1,166 @@
+"""Every data table that comes with an app, with the app installed and records in it."""
+
+import pytest
+from odoo_server import OdooServer
+from preset_records import NOW, OLD, Records
+
+from devenv import database as databases
+from devenv.common import ADDON
+
+#: the apps of all presets that are not in the prepared database
+APPS = (
+    "account", "event", "loyalty", "point_of_sale", "repair", "survey", "website_sale",
+    "website_sale_wishlist", "website_slides",
+)  # fmt: skip
+#: with these groups a marketing user may read the records of every preset
+GROUPS = (
+    "account.group_account_invoice", "event.group_event_user", "point_of_sale.group_pos_user",
+    "sales_team.group_sale_manager", "stock.group_stock_user",
+    "survey.group_survey_user", "website.group_website_designer",
+    "website_slides.group_website_slides_officer",
+)  # fmt: skip
+PRESETS = (
+    "contacts", "leads", "mailing_contacts", "sale_orders", "sale_order_lines", "invoices",
+    "pos_orders", "event_registrations", "website_visitors", "wishlists", "courses", "surveys",
+    "loyalty_cards", "repairs",
+)  # fmt: skip
+WITH_AMOUNT = ("leads", "sale_orders", "sale_order_lines", "invoices", "pos_orders")
+#: presets whose records name an address where they have no contact
+WITH_ADDRESS = ("leads", "event_registrations", "surveys")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with databases.temporary("presets") as name:
+        databases.install(name, "-i", APPS, "database-presets")
+        with OdooServer(name, crons=0) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def records(server):
+    """For each preset a recent record, an old one, and one that it leaves out."""
+    admin = server.login("admin", "admin")
+    groups = [(4, _find_id(admin, f"{ADDON}.group_admin"))]
+    groups += [(4, _find_id(admin, group)) for group in GROUPS]
+    admin.call("res.users", "write", [[_find_id(admin, "base.user_admin")], {"group_ids": groups}])
+    made = Records(server, admin)
+    made.make_all()
+    return made
+
+
+@pytest.fixture(scope="module")
+def marketer(server, records):
+    return _make_user(server, records.admin, "marketer", GROUPS)
+
+
+@pytest.fixture(scope="module")
+def stranger(server, records):
+    """A marketing user without any app, and an administrator who has opened the data tables."""
+    return _make_user(server, records.admin, "stranger", ())
+
+
+def _find_id(session, xml_id):
+    return session.call("ir.model.data", "check_object_reference", xml_id.split("."))[1]
+
+
+def _make_user(server, admin, login, groups):
+    names = ("base.group_user", f"{ADDON}.group_user", *groups)
+    ids = [_find_id(admin, name) for name in names]
+    values = {"name": login, "login": login, "password": "preset-1234"}
+    admin.call("res.users", "create", [{**values, "group_ids": [(6, 0, ids)]}])
+    return server.login(login, "preset-1234")
+
+
+def _find_table(session, preset):
+    [table] = session.call("directmail.data.table", "search", [[("preset", "=", preset)]])
+    return table
+
+
+def _find_named(session, preset):
+    """Return the ids of the fields that the filter of `_find_people` names."""
+    names = [("model", "=", "res.partner"), ("name", "=", "email")]
+    return session.call("ir.model.fields", "search", [names]) if preset == "contacts" else []
+
+
+def _find_people(session, preset, **line):
+    """Return the addresses of an audience with one line on the preset, once it is refreshed."""
+    # Everybody with a record of another app is a contact, too.
+    domain = "[('email', 'like', '@contacts.')]" if preset == "contacts" else "[]"
+    values = {"table_id": _find_table(session, preset), "domain": domain, **line}
+    audience = session.call(
+        "directmail.audience",
+        "create",
+        [{"name": f"{preset} {line}", "line_ids": [(0, 0, values)]}],
+    )
+    session.call("directmail.audience", "action_refresh", [[audience]])
+    error = session.read("directmail.audience", audience, "refresh_error")["refresh_error"]
+    assert not error, error
+    members = session.call(
+        "directmail.audience.member",
+        "search_read",
+        [[("audience_id", "=", audience)], ["shown_email"]],
+    )
+    # Some apps come with records of the administrator.
+    found = (member["shown_email"] or "" for member in members)
+    return sorted(email for email in found if email.endswith(".preset.example"))
+
+
+def test_every_preset_is_there(marketer):
+    found = marketer.call(
+        "directmail.data.table", "search_read", [[("preset", "!=", False)], ["preset", "usable"]]
+    )
+    assert {row["preset"]: row["usable"] for row in found} == dict.fromkeys(PRESETS, True)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_people_of_a_preset(marketer, records, preset):
+    """Base filter, contact and address choose the people, date and amount narrow them."""
+    addresses = ["alone"] if preset in WITH_ADDRESS else []
+    everybody = ["recent", "old", *addresses]
+    assert _find_people(marketer, preset) == records.addresses(preset, everybody)
+    recent = ["recent", *addresses]
+    assert _find_people(marketer, preset, within_days=30) == records.addresses(preset, recent)
+
+
+@pytest.mark.parametrize("preset", WITH_AMOUNT)
+def test_amounts_of_a_preset(marketer, records, preset):
+    found = _find_people(marketer, preset, min_amount=200)
+    assert found == records.addresses(preset, ["old"])
+
+
+@pytest.mark.parametrize("preset", WITH_AMOUNT)
+def test_rfm_of_a_preset(marketer, records, preset):
+    """An RFM model over the preset has each contact with its day, count and amount."""
+    model = records.admin.call(
+        "directmail.rfm.model",
+        "create",
+        [{"name": preset, "data_table_id": _find_table(records.admin, preset)}],
+    )
+    records.admin.call("directmail.rfm.model", "action_compute", [[model]])
+    assert not marketer.read("directmail.rfm.model", model, "compute_error")["compute_error"]
+    found = marketer.call(
+        "directmail.rfm.customer",
+        "search_read",
+        [[("rfm_model_id", "=", model)], ["partner_id", "last_date", "frequency", "monetary"]],
+    )
+    customers = {
+        row["partner_id"][0]: (row["last_date"], row["frequency"], row["monetary"]) for row in found
+    }
+    assert customers == {
+        records.people[preset, "recent"]: (str(NOW.date()), 1, 100),
+        records.people[preset, "old"]: (str(OLD.date()), 1, 300),
+    }
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_opened_to_marketing_users(stranger, records, preset):
+    """Who may not read the app's records sees its contacts once an administrator opened it.
+
+    Records without a contact count, but members who are such records stay hidden from them.
+    """
+    table = _find_table(records.admin, preset)
+    values = {"open_to_marketers": True, "field_ids": [(6, 0, _find_named(records.admin, preset))]}
+    records.admin.call("directmail.data.table", "write", [[table], values])
+    found = _find_people(stranger, preset)
+    assert found == records.addresses(preset, ["recent", "old"])
