@@ -200,7 +200,7 @@ class Records:
                 self.age("product_wishlist", wish)
 
     def make_attendees(self):
-        """Attendees of a course; one who has left it is left out."""
+        """Attendees of a course; who has left it, or was only invited, is left out."""
         course = self.make("slide.channel", name="Boots, and how to wear them")
         for who in ("recent", "old", "left out"):
             attendee = self.make(
@@ -211,6 +211,10 @@ class Records:
             )
             if who == "old":
                 self.age("slide_channel_partner", attendee)
+        guest = self.person("courses", "invited")
+        self.make(
+            "slide.channel.partner", channel_id=course, partner_id=guest, member_status="invited"
+        )
 
     def make_answers(self):
         """Answers of contacts and of an address; an unfinished one and a test are left out."""
@@ -243,10 +247,12 @@ class Records:
                 self.age("loyalty_card", card)
 
     def make_repairs(self):
-        """Repairs of contacts."""
-        for who in ("recent", "old"):
+        """Repairs of contacts; a cancelled one is left out."""
+        for who in ("recent", "old", "left out"):
             repair = self.make(
                 "repair.order", product_id=self.product, partner_id=self.person("repairs", who)
             )
             if who == "old":
                 self.age("repair_order", repair)
+            if who == "left out":
+                self.press("repair.order", "action_repair_cancel", repair)

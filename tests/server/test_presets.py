@@ -157,7 +157,7 @@ def test_rfm_of_a_preset(marketer, records, preset):
 def test_a_preset_opened_to_marketing_users(stranger, records, preset):
     """Who may not read the app's records sees its contacts once an administrator opened it.
 
-    Records without a contact count, but members who are such records stay hidden from them.
+    Members that are records without a contact stay hidden from them, as the records do.
     """
     table = _find_table(records.admin, preset)
     values = {"open_to_marketers": True, "field_ids": [(6, 0, _find_named(records.admin, preset))]}

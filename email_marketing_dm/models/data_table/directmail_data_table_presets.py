@@ -96,6 +96,7 @@ PRESETS = {
         "model": "slide.channel.partner",
         "partner_path": "partner_id",
         "date_field": "create_date",
+        "domain": "[('member_status', '!=', 'invited')]",
     },
     "surveys": {
         "name": _lt("Survey answers"),
@@ -116,6 +117,7 @@ PRESETS = {
         "model": "repair.order",
         "partner_path": "partner_id",
         "date_field": "create_date",
+        "domain": "[('state', '!=', 'cancel')]",
     },
 }
 
