@@ -22,6 +22,7 @@ UNIT = ("tests/unit", "tests/emulator")
 NOT_PYTEST = ("tests/torture",)
 #: files of other tests that take longest. They begin first, so that no processor waits at the end.
 LONG = (
+    "test_presets",
     "test_platform",
     "test_names",
     "test_faults",

@@ -31,6 +31,7 @@ from .consent import (
 from .data_table import (
     test_data_table,
     test_migration_data_tables,
+    test_migration_presets,
     test_rights_data_table,
 )
 from .delivery import (

@@ -61,7 +61,7 @@ async function mountAudience({line = {}, whole = WHOLE, readonly = 0}) {
         arch: `<form>
             <field name="line_ids" widget="directmail_audience_lines" readonly="${readonly}">
                 <list editable="bottom">
-                    <field name="operator" widget="directmail_rule_operator"/>
+                    <field name="operator" widget="directmail_line_operator"/>
                     <field name="domain"/>
                     <field name="people" widget="directmail_line_count"/>
                     <field name="people_so_far" widget="directmail_line_count"/>

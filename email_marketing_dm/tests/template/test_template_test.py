@@ -356,7 +356,7 @@ class TestTemplateTest(ReviewCommon):
         log.create([{**vals, "state": "sent"}] * 49 + [{**vals, "state": "refused"}])
         _answer, rows = self._test(template)
         self.assertEqual(len(rows), 1, "the fiftieth; what was refused does not count")
-        with self.assertRaisesRegex(UserError, "50 test mails in 24 hours, and have sent 50"):
+        with self.assertRaisesRegex(UserError, "sent 50 test mails in the last 24 hours"):
             self._test(template)
         _answer, rows = self._test(template, user=self.other)
         self.assertEqual(len(rows), 1, "each user has fifty")
