@@ -2,8 +2,8 @@
 
 import pytest
 from campaign import ACCESS_KEY_SECRET, PASSWORD, Shop
-from odoo_server import OdooServer
-from test_master_key import ONE_CLICK, _links, _post, _wait
+from odoo_server import OdooServer, wait_until
+from test_master_key import ONE_CLICK, _links, _post
 
 GROUP = "orders"
 PEOPLE, GONE = 400, 3
@@ -36,10 +36,9 @@ def _rekey(server, other, meanwhile=lambda: None):
     admin.call("directmail.rekey.start", "write", [[page], {"understood": True}])
     admin.call("directmail.rekey.start", "action_start", [[page]])
     meanwhile()
-    _wait(
+    wait_until(
         lambda: not server.query("SELECT 1 FROM directmail_rekey WHERE state = 'running'"),
-        lambda: _wake(server, other),
-        120,
+        between=lambda: _wake(server, other),
     )
 
 
@@ -59,7 +58,7 @@ def _set_up_account(server, shop):
 
 def _is_mailed_but(shop, task, out, *servers):
     """Wait until a task is done, and check that it mailed everybody but these, once."""
-    _wait(lambda: shop.state(task) == "done", lambda: _wake(*servers), 120)
+    wait_until(lambda: shop.state(task) == "done", between=lambda: _wake(*servers))
     books = shop.check(task, PEOPLE)
     assert books.ok, books
     assert books.states == {"suppressed": len(out), "sent": PEOPLE - len(out)}, books
@@ -80,7 +79,7 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     emulator.set_fault("slow", action="SingleSendMail", delay=0.5)
     second = shop.make_task("second", **values)
     shop.act(second, "send")
-    _wait(lambda: shop.count_rows(second).get("sent", 0) >= 20, server.wake_crons)
+    wait_until(lambda: shop.count_rows(second).get("sent", 0) >= 20, between=server.wake_crons)
     out = []
 
     def ask_both_servers():
@@ -99,7 +98,7 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     # What was the right server is the wrong one now, and links of before say what to do.
     assert _post(server.url + links[late[2]], ONE_CLICK).status_code == 503
     answer = _post(other.url + links[late[2]], method="get")
-    assert answer.status_code == 404 and "answer the mail" in answer.text
+    assert answer.status_code == 404 and "reply to the email" in answer.text
     _set_up_account(other, shop)
     _is_mailed_but(shop, second, gone, server, other)
     new = _links(shop, second)

@@ -175,7 +175,7 @@ def test_whoever_opted_out_is_not_mailed_after_the_key_is_lost(shop, server, emu
     _rekey(shop, server)
     # The link in a mail of before, and a new one.
     answer = _post(server.url + links[readers[-1]], method="get")
-    assert answer.status_code == 404 and "answer the mail" in answer.text
+    assert answer.status_code == 404 and "reply to the email" in answer.text
     shop.admin.call(
         "directmail.account", "write", [account, {"access_key_secret": ACCESS_KEY_SECRET}]
     )
