@@ -1,6 +1,6 @@
 """``make test``: every test with the runner that it is for, and a failure where none ran.
 
-Without arguments everything runs, as many jobs side by side as there are processors, also when one
+Without arguments everything runs, one job more than processors side by side, also when one
 fails. With paths (``make test ONLY=path``) only those tests run, one after the other.
 """
 
@@ -246,7 +246,8 @@ def command():
             results = run_stages(stages_for(sys.argv[1:]))
         else:
             database.ensure_template()
-            results = jobs.run(all_jobs(), count_processors())
+            # One more than processors: many tests wait for a server or for a moment.
+            results = jobs.run(all_jobs(), count_processors() + 1)
     print("\n--- summary", flush=True)
     for result in results:
         print(f"{'ok' if result.passed else 'FAILED':6} {result.title} ({result.seconds:.0f} s)")
