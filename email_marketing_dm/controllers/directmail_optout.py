@@ -1,7 +1,7 @@
 from odoo import http
 from odoo.http import request
 
-from ..models.consent.directmail_optout import COLUMNS
+from ..models.consent.directmail_optout_file import COLUMNS
 from .download import make_csv_response
 
 

@@ -8,9 +8,9 @@ from odoo.tests import HttpCase, new_test_user, tagged
 
 from ...engine.content import TOKEN_KIND, get_database_uuid, read_delivery_token
 from ...hooks import post_init_hook
-from ...models.consent.directmail_optout import COLUMNS
+from ...models.consent.directmail_optout_file import COLUMNS
 from ...privacy.tokens import make_token
-from ..common import DirectmailMixin
+from ..common import DirectmailMixin, start_task
 from ..common_key import KeyMixin
 from ..key.test_encrypted import ALICE, KEY, EncryptedMixin
 
@@ -204,7 +204,7 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
         """Uninstalled and installed again, numbers begin at 1, and the master key is the same."""
         task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         key = self.env["directmail.keyring"]._get_master_key()
         number = task.delivery_ids.id
         token = make_token(key, get_database_uuid(self.env), TOKEN_KIND, number)
