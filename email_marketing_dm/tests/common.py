@@ -31,6 +31,15 @@ def run_migration(cr, path):
     module.migrate(cr, "")
 
 
+def start_task(task):
+    """Prepare and plan a task in this transaction, as the cron does in two.
+
+    :param task: a `directmail.task` record in an environment that may start it
+    :return: whether the task is sending
+    """
+    return task._prepare() and task._launch()
+
+
 class DirectmailMixin:
     """A real emulator in a process of its own, an active account, a user and an administrator."""
 

@@ -5,7 +5,7 @@ from odoo import fields
 from odoo.fields import Command
 from odoo.tools import SQL
 
-from .common import DirectmailCommon
+from .common import DirectmailCommon, start_task
 
 
 class FatigueCommon(DirectmailCommon):
@@ -72,7 +72,7 @@ class FatigueCommon(DirectmailCommon):
         if run:
             self._run_cron()
         else:
-            task.sudo()._start()
+            start_task(task.sudo())
             self.env.invalidate_all()
         return task
 

@@ -1,5 +1,6 @@
 from odoo import fields
 
+from .common import start_task
 from .common_upload import UploadMixin
 
 HIDDEN, PRIVATE = "hidden@example.com", "private@example.com"
@@ -68,7 +69,7 @@ class SeenMixin(UploadMixin):
                 vals[name] = [fields.Command.set(vals[name].ids)]
         task = self._make_task(audiences.with_user(self.user), template, **vals)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual(task.state, "sending", task.state_message)
         self.env.flush_all()
         self.env.invalidate_all()

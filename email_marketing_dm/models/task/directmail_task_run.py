@@ -67,10 +67,6 @@ class DirectmailTask(models.Model):
 
     _inherit = "directmail.task"
 
-    def _start(self):
-        """Call `_prepare`, then `_launch`, in one transaction; return whether the task goes."""
-        return self._prepare() and self._launch()
-
     @_step
     def _prepare(self):
         """Check a task that is due, compare its template, and create its tag at DirectMail.

@@ -2,6 +2,7 @@ from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import tagged
 
+from ..common import start_task
 from .test_company import CompanyCommon
 
 WORD = "Zebra"
@@ -32,7 +33,7 @@ class TestNothingIsFoundElsewhere(CompanyCommon):
         template = cls._make_template(name=f"{WORD} template", subject=f"{WORD} subject")
         task = cls._make_task(audience, template, name=f"{WORD} task")
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         audience.message_post(body=f"{WORD} message")
         template.activity_schedule("mail.mail_activity_data_todo", summary=f"{WORD} activity")
         upload = {"name": f"{WORD} list", "source": "paste", "pasted": "zebra@example.com"}

@@ -6,7 +6,7 @@ from ...directmail.push import BODY_MAX as EVENT_MAX
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.odoo.ir_http import BODY_MAX
 from ...privacy.tokens import make_token
-from ..common import DirectmailMixin
+from ..common import DirectmailMixin, start_task
 
 UNKNOWN_METHODS = ("OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")
 
@@ -19,7 +19,7 @@ class TestPublicPages(DirectmailMixin, HttpCase):
         super().setUp()
         task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.token = make_token(
             self.env["directmail.keyring"]._get_master_key(),
             get_database_uuid(self.env),

@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -98,7 +98,7 @@ class TestMailingList(DirectmailCommon):
     def test_leaving_while_the_task_is_sent(self):
         task = self._make_task(self._make_readers(repr([("list_ids", "in", self.news.ids)])))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual(set(self._get_fates(task).values()), {"waiting"})
         self._leave(self.bob, self.news)
         self._run_cron()
@@ -145,7 +145,7 @@ class TestMailingList(DirectmailCommon):
         """Whoever leaves the last list between plan and claim gets nothing more."""
         task = self._make_task(self._make_readers("[('email', 'like', '@reader.example')]"))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self._leave(self.cy, self.news)
         self._leave(self.bob, self.news)
         self._leave(self.bob, self.offers)

@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.tests import tagged
 
 from ...engine.content import Person
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -42,7 +42,7 @@ class TestPeople(DirectmailCommon):
     def _start(self, audience, **vals):
         task = self._make_task(audience, use_as_is=True, **vals)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual(task.state, "sending", task.state_message)
         self.env.flush_all()
         return task.sudo()

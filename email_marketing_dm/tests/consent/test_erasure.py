@@ -4,7 +4,7 @@ import json
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -74,7 +74,7 @@ class TestErasure(DirectmailCommon):
     def test_nobody_is_erased_while_a_mail_to_them_is_waiting(self):
         task = self._make_task(self._make_audience(self.people), self.template)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         with self.assertRaisesRegex(UserError, "waiting in these email tasks: Spring mailing"):
             self._open(self.people[0]).action_erase()
         task.action_cancel()

@@ -7,7 +7,7 @@ from odoo.tests import HttpCase, tagged
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.account.directmail_account_events import ADDRESS_KIND
 from ...privacy.tokens import make_token
-from ..common import DirectmailMixin
+from ..common import DirectmailMixin, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -17,7 +17,7 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         people = self._make_people("zoe@example.com", name="Zoë <script>")
         self.task = self._make_task(self._make_audience(people))
         self.task.action_send()
-        self.task.sudo()._start()
+        start_task(self.task.sudo())
         self.delivery = self.task.delivery_ids.sudo()
         self.token = make_token(
             self.env["directmail.keyring"]._get_master_key(),
@@ -248,7 +248,7 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self.account.company_id.sudo().name = name
         task = self._make_task(self._make_audience(people), self.task.template_id)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self._run_cron()
         [row] = self.emulator.ledger(tag=task.tag_name)
         mail = self.emulator.mail(row["env_id"])

@@ -5,7 +5,7 @@ from odoo.tests import tagged
 from directmail_emulator.faults import KINDS
 
 from ...directmail.const import BEIJING
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 SPAM = "InvalidSendMail.Spam"
 
@@ -26,7 +26,7 @@ class TestDoubts(DirectmailCommon):
         people = self._make_people(*[f"p{i}@example.com" for i in range(number)])
         task = self._make_task(self._make_audience(people), **vals)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.env.flush_all()
         return task
 

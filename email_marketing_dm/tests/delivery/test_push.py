@@ -22,7 +22,7 @@ from ...directmail.push import BODY_MAX, read_events
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.account import directmail_account_events
 from ...privacy.tokens import make_token
-from ..common import DirectmailMixin
+from ..common import DirectmailMixin, start_task
 
 LOGGER = "odoo.addons.email_marketing_dm.controllers.directmail_events"
 
@@ -37,7 +37,7 @@ class TestPush(DirectmailMixin, HttpCase):
         people = self._make_people("a@example.com", "b@example.com")
         self.task = self._make_task(self._make_audience(people)).sudo()
         self.task.action_send()
-        self.task._start()
+        start_task(self.task)
         self.first, self.second = self.task.delivery_ids
         self.env.flush_all()
         self.env.cr.execute(

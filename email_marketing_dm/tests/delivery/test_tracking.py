@@ -9,7 +9,7 @@ from odoo.addons.http_routing.tests.common import MockRequest
 
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...privacy.tokens import make_token
-from ..common import BODY, DirectmailMixin, run_migration
+from ..common import BODY, DirectmailMixin, run_migration, start_task
 
 PERSON = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Safari/604.1"}
 LINKS = """
@@ -36,7 +36,7 @@ class TestTracking(DirectmailMixin, HttpCase):
         campaign = cls.env["utm.campaign"].create({"name": "Easter"})
         cls.task = cls._make_task(cls._make_audience(people), cls.template, campaign_id=campaign.id)
         cls.task.action_send()
-        cls.task.sudo()._start()
+        start_task(cls.task.sudo())
         cls.delivery = cls.task.delivery_ids.sudo()
         cls.env.cr.execute(
             """UPDATE directmail_delivery SET state = 'sent',
@@ -308,6 +308,6 @@ class TestTracking(DirectmailMixin, HttpCase):
         """Each task has trackers of its own, told apart by its source."""
         task = self._make_task(self.task.audience_ids, self.template)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertFalse(task.sudo().link_ids.tracker_id & self.task.sudo().link_ids.tracker_id)
         self.assertNotEqual(task.sudo().source_id, self.task.sudo().source_id)

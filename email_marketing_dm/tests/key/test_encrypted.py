@@ -4,7 +4,7 @@ from odoo.tools import mute_logger
 
 from ...models.key import directmail_aes_key
 from ...privacy.keys import MasterKey
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 # Made with openssl: see tests/unit/test_aes.py.
 KEY = "0123456789abcDEF"
@@ -216,7 +216,7 @@ class TestEncryptedTask(EncryptedMixin, DirectmailCommon):
         audience = self._make_audience(self.people if people is None else people)
         task = self._make_task(audience, **{"address_form": "encrypted", **vals})
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual(task.state, "sending", task.state_message)
         self.env.flush_all()
         return task.sudo()
@@ -257,7 +257,7 @@ class TestEncryptedTask(EncryptedMixin, DirectmailCommon):
         task = self._make_task(audience, use_as_is=True, address_form="encrypted")
         self._run_reading()
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         task = task.sudo()
         self.assertEqual((task.waiting_count, task.suppressed_count), (1, 1))
 

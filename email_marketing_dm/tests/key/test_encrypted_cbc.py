@@ -4,7 +4,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 
 from ...privacy.address import normalise
-from ..common import DirectmailCommon, run_migration
+from ..common import DirectmailCommon, run_migration, start_task
 from ..common_upload import UploadMixin
 from .test_encrypted import ALICE, ALICE_GCM, KEY
 
@@ -104,7 +104,7 @@ class TestCbcOracle(CbcCommon):
         audience = self._make_audience(people + self.contact)
         task = self._make_task(audience, address_form="encrypted")
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         rows = task.sudo().delivery_ids
         reasons = {row.partner_id: row.reason for row in rows}
         self.assertEqual(reasons.pop(self.contact), False)
@@ -149,7 +149,7 @@ class TestFromCbcToGcm(CbcCommon):
         audience = self._make_audience(self.contact + bob + broken)
         task = self._make_task(audience, address_form="encrypted")
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self._run_cron()
         self.assertEqual(
             sorted(row["to"] for row in self.emulator.ledger(tag=task.tag_name)),

@@ -6,7 +6,7 @@ from odoo.tools import mute_logger
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.consent import directmail_unsubscribe_request as requests_module
 from ...privacy.tokens import make_token, read_number
-from ..common import DirectmailMixin
+from ..common import DirectmailMixin, start_task
 from ..common_key import KeyMixin
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -22,7 +22,7 @@ class TestLostKeyPages(KeyMixin, DirectmailMixin, HttpCase):
         self.env.company.email = "hello@azure.example"
         self.task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
         self.task.action_send()
-        self.task.sudo()._start()
+        start_task(self.task.sudo())
         self._run_cron()
         self.delivery = self.task.delivery_ids.sudo()
         self.token = self._make_token(self.delivery.id)

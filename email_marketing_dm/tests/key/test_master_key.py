@@ -12,7 +12,7 @@ from ...engine import claim
 from ...engine.keyed import UNKNOWN
 from ...exceptions import MasterKeyProblem
 from ...models.key.directmail_keyring import KEY_FILE
-from ..common import ACCESS_KEY_SECRET, DirectmailCommon
+from ..common import ACCESS_KEY_SECRET, DirectmailCommon, start_task
 from ..common_key import ANOTHER, KeyMixin
 from .test_encrypted import ALICE, EncryptedMixin
 
@@ -50,7 +50,7 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
 
     def test_nothing_is_claimed(self):
         self.task.action_send()
-        self.task.sudo()._start()
+        start_task(self.task.sudo())
         self.env.flush_all()
         with self._on_server_with():
             capacity = self.account._get_capacity()
@@ -92,7 +92,7 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
 
     def test_resume_says_why(self):
         self.task.action_send()
-        self.task.sudo()._start()
+        start_task(self.task.sudo())
         self.task.action_pause()
         with self._on_server_with(), self.assertRaisesRegex(UserError, "unsubscribed"):
             self.task.action_resume()
@@ -227,6 +227,6 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
 
     def _unsubscribe(self, task):
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         for delivery in task.delivery_ids.sudo():
             delivery._unsubscribe("page")

@@ -14,7 +14,7 @@ from ...engine.plan import insert_deliveries
 from ...engine.sql import address_key, set_pads
 from ...exceptions import MasterKeyProblem
 from ...privacy.keys import MasterKey
-from ..common import ACCESS_KEY_SECRET, DirectmailCommon
+from ..common import ACCESS_KEY_SECRET, DirectmailCommon, start_task
 from ..common_key import THIRD, KeyMixin
 from .test_encrypted import ALICE, BOB, KEY, EncryptedMixin
 
@@ -143,7 +143,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
     def test_while_keys_are_recomputed_nothing_is_sent_and_none_is_written(self):
         task = self._make_task(self._make_audience(self.people), self.template)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         with self._on_server_with(), patch.object(rekey, "CHUNK", 1):
             page = self._open_page()
             page.understood = True
@@ -307,7 +307,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         mails._unsubscribe("page")
         task = self._make_task(self._make_audience(self.bob + self.cat), self.template)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         task.delivery_ids.sudo().filtered(lambda d: d.partner_id == self.cat)._unsubscribe("page")
         with self._on_server_with():
             self._rekey()

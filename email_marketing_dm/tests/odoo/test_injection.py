@@ -5,7 +5,7 @@ from odoo.fields import Command
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 GROUP = "email_marketing_dm.group_"
 CANARY = "quokka"  # in names and addresses that a reader may not see
@@ -36,7 +36,7 @@ class TestInjection(DirectmailCommon):
         cls.task = cls._make_task(audience, name=f"{CANARY} task")
         cls.task.template_id.name = f"{CANARY} template"
         cls.task.action_send()
-        cls.task.sudo()._start()
+        start_task(cls.task.sudo())
         cls.env["directmail.optout"]._record(cls.task.sudo().delivery_ids, "page")
         cls.env["directmail.upload"].with_user(cls.user).create(
             {"source": "paste", "pasted": f"{CANARY}@example.com", "name": CANARY}

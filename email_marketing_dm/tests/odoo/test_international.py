@@ -13,7 +13,7 @@ from ...engine.fatigue_rules import read_rules
 from ...engine.sql import address_key, left_lists, usable_address
 from ...models.people_context import PEOPLE_CONTEXT
 from ...privacy.address import normalise, spell
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 from ..common_upload import UploadMixin
 
 TYPED, ASCII = "alice@bücher.example", "alice@xn--bcher-kva.example"
@@ -67,21 +67,21 @@ class TestInternational(UploadMixin, DirectmailCommon):
         task.audience_ids.action_refresh()
         self.assertEqual(task.audience_ids.usable_count, 1)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self._run_cron()
         self.assertEqual([row["to"] for row in self.emulator.ledger(tag=task.tag_name)], [ASCII])
 
     def test_nobody_is_mailed_twice_in_two_spellings(self):
         task = self._make_task_of(TYPED, ASCII)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         reasons = sorted(task.delivery_ids.mapped(lambda row: row.reason or ""))
         self.assertEqual(reasons, ["", "duplicate"])
 
     def test_other_letters_before_the_at_stay_unusable(self):
         task = self._make_task_of("älice@bücher.example", TYPED)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual(set(task.delivery_ids.mapped("reason")), {False, "invalid_address"})
 
     def test_blacklist_in_either_spelling(self):
@@ -90,14 +90,14 @@ class TestInternational(UploadMixin, DirectmailCommon):
                 entry = self.env["mail.blacklist"].create({"email": listed})
                 task = self._make_task_of(contact, "other@example.com")
                 task.action_send()
-                task.sudo()._start()
+                start_task(task.sudo())
                 self.assertEqual(set(task.delivery_ids.mapped("reason")), {False, "blacklisted"})
                 entry.unlink()
 
     def test_blacklisting_while_the_task_runs(self):
         task = self._make_task_of(TYPED, "other@example.com")
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.env["mail.blacklist"].create({"email": TYPED})
         self._run_cron()
         self.assertEqual(
@@ -112,13 +112,13 @@ class TestInternational(UploadMixin, DirectmailCommon):
     def test_optout_holds_for_the_other_spelling(self):
         first = self._make_task_of(TYPED)
         first.action_send()
-        first.sudo()._start()
+        start_task(first.sudo())
         self._run_cron()
         delivery = first.sudo().delivery_ids
         self.env["directmail.optout"].sudo()._record(delivery, "page")
         second = self._make_task_of(ASCII, "other@example.com")
         second.action_send()
-        second.sudo()._start()
+        start_task(second.sudo())
         self.assertEqual(set(second.delivery_ids.mapped("reason")), {False, "opted_out"})
 
     def test_left_mailing_list_in_the_other_spelling(self):
@@ -203,7 +203,7 @@ class TestInternational(UploadMixin, DirectmailCommon):
         self.assertEqual((audience.people_count, audience.usable_count), (2, 2))
         task = self._make_task(audience)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual(
             sorted((row.email, row.reason or "") for row in task.sudo().delivery_ids),
             [(ASCII, ""), (ASCII, "duplicate")],
@@ -216,7 +216,7 @@ class TestInternational(UploadMixin, DirectmailCommon):
             exclude_audience_ids=[fields.Command.set(excluded.ids)],
         )
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual(set(task.delivery_ids.mapped("reason")), {False, "excluded"})
 
     def test_count_before_sending_knows_the_blacklist(self):

@@ -12,7 +12,7 @@ from ...engine import claim
 from ...engine.content import TOKEN_KIND, MailBuilder, get_database_uuid
 from ...engine.dispatcher import Dispatcher
 from ...privacy.tokens import make_token
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 CLAIM = claim.claim
 
@@ -25,7 +25,7 @@ class TestEngine(DirectmailCommon):
         people = self._make_people(*[f"p{i}@example.com" for i in range(number)])
         task = self._make_task(self._make_audience(people), **vals)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.env.flush_all()
         return task.sudo()
 

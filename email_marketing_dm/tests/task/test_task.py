@@ -4,7 +4,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -191,7 +191,7 @@ class TestTask(DirectmailCommon):
     def test_pause_resume_cancel(self):
         task = self._make_task(self._make_audience(self._make_people("a@x.com", "b@x.com")))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual((task.state, task.waiting_count), ("sending", 2))
         task.action_pause()
         self._run_cron()
@@ -206,7 +206,7 @@ class TestTask(DirectmailCommon):
     def test_cancel_keeps_what_happened(self):
         task = self._make_task(self._make_audience(self._make_people("a@x.com", "b@x.com", False)))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.assertEqual((task.suppressed_count, task.progress), (1, 0))
         task.action_cancel()
         self._run_cron()
@@ -219,7 +219,7 @@ class TestTask(DirectmailCommon):
         people = self._make_people("a@x.com", "b@x.com")
         task = self._make_task(self._make_audience(people))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         delivery = task.delivery_ids.filtered(lambda d: d.partner_id == people[0])
         self.env["directmail.optout"]._record(delivery, "one_click")
         self._run_cron()
@@ -300,7 +300,7 @@ class TestTask(DirectmailCommon):
     def test_refused_account_stops(self):
         task = self._make_task(self._make_audience(self._make_people("a@x.com")))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.account.access_key_secret = "wrong"
         self._run_cron()
         self.assertEqual((self.account.state, task.state), ("stopped", "paused"))

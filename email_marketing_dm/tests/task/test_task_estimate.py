@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -133,7 +133,7 @@ class TestTaskEstimate(DirectmailCommon):
     def test_other_tasks_come_first(self):
         ahead = self._make_task(self._make_audience(self._make_people("p@x.com", "q@x.com")))
         ahead.action_send()
-        ahead.sudo()._start()
+        start_task(ahead.sudo())
         self.account.sudo().daily_quota = 3
         estimate = self._open()
         self.assertEqual((estimate.queue_count, estimate.today_count, estimate.days), (2, 1, 2))
@@ -149,7 +149,7 @@ class TestTaskEstimate(DirectmailCommon):
     def test_of_the_rest(self):
         task = self._make_task(self._make_audience(self._make_people("p@x.com", "q@x.com")))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         task.action_pause()
         estimate = self._open("open_estimate", task)
         self.assertEqual((estimate.people_count, estimate.mail_count), (2, 2))

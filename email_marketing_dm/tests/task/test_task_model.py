@@ -22,7 +22,7 @@ from odoo.tests import tagged
 
 from ...directmail.answers import Answer, Verdict
 from ...engine import claim
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 PEOPLE = 8
 THREADS = 3
@@ -69,7 +69,7 @@ class TaskMachine(RuleBasedStateMachine):
     def _start(self, number):
         task = self.test._make_task(self.test.audience, self.test.template, name=f"Task {number}")
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         return task
 
     def _states(self, *states):
@@ -187,7 +187,7 @@ class TaskMachine(RuleBasedStateMachine):
     def go_on(self):
         """The cron takes up what was corrected."""
         for task in self.account._get_due_tasks().filtered(lambda task: task in self.mine):
-            task._start()
+            start_task(task)
 
     @property
     def mine(self):

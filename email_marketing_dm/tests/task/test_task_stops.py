@@ -9,7 +9,7 @@ from odoo.tools import SQL
 
 from ...directmail.const import BEIJING
 from ...engine import claim
-from ..common import DirectmailCommon, run_migration
+from ..common import DirectmailCommon, run_migration, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -20,7 +20,7 @@ class TestTaskStops(DirectmailCommon):
         people = self._make_people(*[f"p{i}@example.com" for i in range(number)])
         task = self._make_task(self._make_audience(people), **vals)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.env.flush_all()
         return task
 

@@ -2,7 +2,7 @@ from odoo.fields import Command
 from odoo.tests import tagged
 
 from ...engine.tens import FEW, SHIFT_MAX, TEN, in_tens, make_mark
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 from ..common_seen import HIDDEN, SeenMixin
 from ..key.test_encrypted import ALICE, BOB
 
@@ -290,7 +290,7 @@ class TestEncryptedAreNotFound(SeenMixin, DirectmailCommon):
         fatigue.exempt_audience_ids = self._guess("alice@example.com", user=self.admin)
         task = self._make_task(self.encrypted, address_form="encrypted")
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         rows = self.env["directmail.delivery"].search([("task_id", "=", task.id)])
         self.assertEqual(rows.mapped("reason"), ["fatigue"])
 

@@ -1,7 +1,7 @@
 from odoo.tests import tagged
 
 from ...privacy.address import normalise
-from ..common import AudienceCommon
+from ..common import AudienceCommon, start_task
 from ..key.test_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
 
 
@@ -17,7 +17,7 @@ class WaitingMixin:
         """Plan a task and pause it before its first mail."""
         task = self._make_task(audience or self._make_audience(self.people), self.template, **vals)
         task.action_send()
-        self.assertTrue(task.sudo()._start(), task.state_message)
+        self.assertTrue(start_task(task.sudo()), task.state_message)
         task.action_pause()
         self.env.flush_all()
         return task

@@ -4,7 +4,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from ...engine import claim, content
-from ..common import DirectmailCommon
+from ..common import DirectmailCommon, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -15,7 +15,7 @@ class TestMailBuilder(DirectmailCommon):
         people = self._make_people(*[f"p{i}@example.com" for i in range(number)])
         task = self._make_task(self._make_audience(people))
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.env.flush_all()
         return task.sudo(), people
 

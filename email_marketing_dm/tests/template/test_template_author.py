@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..common import BODY, run_migration
+from ..common import BODY, run_migration, start_task
 from ..common_values import ValuesCommon, read_texts
 
 
@@ -230,7 +230,7 @@ class TestTemplateAuthor(ValuesCommon):
         self._approve(template.with_user(self.other))
         task = self._pending_task(template.with_user(self.other), self.other)
         task.sudo().scheduled_at = fields.Datetime.now()
-        task.sudo()._start()
+        start_task(task.sudo())
         self.user.active = False
         self._run_cron()
         self.assertEqual((task.state, task.waiting_count), ("paused", 2))
@@ -275,7 +275,7 @@ class TestTemplateAuthor(ValuesCommon):
     def test_a_new_owner_decides_about_a_task_that_is_being_sent(self):
         task = self._pending_task(self._make_template())
         task.sudo().scheduled_at = fields.Datetime.now()
-        task.sudo()._start()
+        start_task(task.sudo())
         self._appoint(self.other, task)
         task = task.with_user(self.other)
         self.assertEqual((task.state, task.pause_reason), ("paused", "owner"))

@@ -7,7 +7,7 @@ from openpyxl import load_workbook
 from odoo import http
 from odoo.tests import HttpCase, tagged
 
-from ..common import DirectmailMixin
+from ..common import DirectmailMixin, start_task
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(1)", "\t=1", '=HYPERLINK("http://x.example")', "'=1")
 
@@ -25,7 +25,7 @@ class TestExportCells(DirectmailMixin, HttpCase):
         people = cls._make_people(*(f"p{i}@example.com" for i, _text in enumerate(FORMULAS)))
         task = cls._make_task(cls._make_audience(people)).sudo()
         task.action_send()
-        task._start()
+        start_task(task)
         cls.optouts = cls.env["directmail.optout"]
         for delivery, text in zip(task.delivery_ids, FORMULAS, strict=True):
             optout = cls.optouts._record(delivery, "page")

@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 
-from ..common import DirectmailCommon, DirectmailMixin
+from ..common import DirectmailCommon, DirectmailMixin, start_task
 from ..common_upload import UploadMixin
 from ..key.test_encrypted import ALICE, X
 
@@ -47,7 +47,7 @@ class TestUploadPeople(UploadMixin, DirectmailCommon):
         self.assertEqual(audience.people_count, 7)
         task = self._make_task(audience)
         task.action_send()
-        task.sudo()._start()
+        start_task(task.sudo())
         counts = task.sudo()  # told in tens to users: some of the people are encrypted
         self.assertEqual((counts.waiting_count, counts.suppressed_count), (5, 2))
         self.assertEqual(set(counts.delivery_ids.mapped("reason")), {False, "cannot_decrypt"})
