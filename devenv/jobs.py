@@ -1,7 +1,7 @@
 """Runs programs side by side, at most so many at once, and shows what each said when it has ended.
 
-Whoever interrupts a run (Ctrl-C, SIGTERM, or the death of its process) interrupts all of them, and
-waits until they have removed their databases and servers.
+Interrupting a run (Ctrl-C, SIGTERM, or the death of its process) interrupts all of its programs.
+The run then waits until they have removed their databases and servers.
 """
 
 import contextlib

@@ -113,7 +113,7 @@ def test_it_ends_with_the_interpreter(tmp_path):
 
 
 def test_it_is_an_installed_package(tmp_path):
-    """Whoever uses it (the addon's tests, for one) needs no path to the repository."""
+    """Code that uses it, such as the addon's tests, needs no path to the repository."""
     script = (
         "import sys; sys.path.remove(sys.argv[1])\n"
         "from directmail_emulator import testing\n"

@@ -136,6 +136,8 @@ class DirectmailAudience(models.Model):
         The remaining tasks are over: `_get_using` names the others, which stop the deletion.
         """
         res = super()._let_go()
+        # sudo(): tasks of other users may use the audience, and lines are guarded; `unlink` has
+        # checked that the user may delete it.
         for audience in self.sudo():
             for name in ("audience_ids", "exclude_audience_ids"):
                 tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
@@ -165,6 +167,8 @@ class DirectmailAudience(models.Model):
 
     def copy(self, default=None):
         copies = super().copy(default)
+        # sudo(): selected records are guarded; `copy` has checked that the user may read the
+        # audience and create the copy.
         for audience, copied in zip(self, copies, strict=True):
             copied.sudo().line_ids._copy_picks(audience.sudo().line_ids)
         return copies
@@ -237,6 +241,7 @@ class DirectmailAudience(models.Model):
 
     def _get_sources(self):
         """Return the audiences that the lines use as sources, lines in groups included."""
+        # sudo() to read which audiences the lines use, seen or not; their members are not read.
         lines = self.env["directmail.audience.line"].sudo()
         return lines.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
 
@@ -275,6 +280,7 @@ class DirectmailAudience(models.Model):
         return [line._as_line(env) for line in self._get_top_lines()]
 
     def _get_top_lines(self):
+        # sudo() to read the lines only: each one is evaluated with the rights of `_as_line`'s env.
         lines = self.sudo().line_ids.filtered(lambda line: not line.parent_id)
         return lines.sorted("sequence")
 

@@ -197,6 +197,7 @@ class DirectmailAudienceLine(models.Model):
     @api.depends("table_id")
     def _compute_has_facts(self):
         for line in self:
+            # sudo() to tell whether the table has these fields, not what is in them.
             table = line.table_id.sudo()
             line.has_date = bool(table.date_field)
             line.has_amount = bool(table.amount_field)
@@ -409,6 +410,7 @@ class DirectmailAudienceLine(models.Model):
         return dict(self._fields["kind"]._description_selection(self.env)).get(self.kind, "")
 
     def _describe_table(self):
+        # sudo(): readers of a line see the names of its table, model and currency, no records.
         table = self.table_id.sudo()
         if not table:
             return self.env._("Deleted data table")

@@ -44,6 +44,7 @@ class DirectmailAudienceLine(models.Model):
         model = self.aipl_model_id
         if not model:
             return self.env._("Deleted AIPL model")
+        # sudo(): readers of a line see the names of its model and stages, no contacts.
         return self.env._(
             "In %(model)s: %(groups)s",
             model=model.sudo().display_name,

@@ -68,6 +68,7 @@ class DirectmailAudienceLine(models.Model):
         model = self.rfm_model_id
         if not model:
             return self.env._("Deleted RFM model")
+        # sudo(): readers of a line see the names of its model, types and scores, no customers.
         chosen = self.rfm_score_ids if self.rfm_by == "score" else self.rfm_segment_ids
         return self.env._(
             "In %(model)s: %(groups)s",

@@ -45,6 +45,7 @@ class DirectmailAudienceLine(models.Model):
         :raise UserError: (or a subclass) if the line can't be used, with the reason
         """
         self.ensure_one()
+        # sudo() to read the line itself; its people are selected with the rights of `env`'s user.
         line = self.sudo()
         if line.kind == "group":
             lines = tuple(child._as_line(env) for child in line.child_ids.sorted("sequence"))

@@ -169,7 +169,7 @@ test("a changed line is counted again, with what is not saved yet", async () => 
     expect(".o_data_row:first td[name=people]").toHaveText("5");
 });
 
-test("whoever may not change an audience sees no live figures", async () => {
+test("a user who may not change an audience sees no live figures", async () => {
     await mountAudience({
         line: () => expect.step("counted"),
         readonly: 1,
