@@ -5,7 +5,7 @@ from odoo.http import request
 
 from ..content.placeholders import assemble
 from ..engine.content import Person
-from .pages import LostKeyLink, get_language, make_unavailable, render_page
+from .pages import LostKeyLink, add_online_footer, get_language, make_unavailable, render_page
 from .tokens import find_delivery
 
 # Users write the mail's HTML and it is served from Odoo's own origin, so forbid scripts and forms.
@@ -120,7 +120,10 @@ class DirectmailRecipient(http.Controller):
         recipient_parameters=("token",),
     )
     def view_online(self, token):
-        """Show the submitted text of the mail with the person's values as they are now."""
+        """Show the submitted text of the mail with the person's values as they are now.
+
+        The company's name and address follow the mail.
+        """
         delivery = self._get_delivery(token)
         template = delivery.task_id.template_id
         person = Person(
@@ -128,7 +131,7 @@ class DirectmailRecipient(http.Controller):
         )
         values = template._get_values([person], reader=delivery.task_id.user_id)[person.id]
         html = assemble(template.submitted_text or "", {**values, "Token": token})
-        return request.make_response(html, headers=VIEW_HEADERS)
+        return request.make_response(add_online_footer(delivery, html), headers=VIEW_HEADERS)
 
     def _render_page(self, delivery, token, stage, scope="company"):
         several = delivery.account_id.sender_ids.filtered("ready")

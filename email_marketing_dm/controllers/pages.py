@@ -1,3 +1,5 @@
+import re
+
 from werkzeug.exceptions import NotFound
 
 from odoo.http import request
@@ -9,7 +11,9 @@ from ..models.template.directmail_template_author import LANGUAGE_FIELDS
 from ..privacy.tokens import read_number
 
 PAGE = "email_marketing_dm.unsubscribe_page"
+ONLINE_FOOTER = "email_marketing_dm.online_footer"
 RETRY_SECONDS = 120
+_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 
 
@@ -45,8 +49,26 @@ def render_page(delivery, stage, **values):
     :param str stage: which text of the template `PAGE` to show
     :param values: further values for the template
     """
+    return _render(delivery, PAGE, {"stage": stage, **values})
+
+
+def add_online_footer(delivery, html):
+    """Return the HTML of a mail with the name and the address of its company at the end."""
+    footer = str(_render(delivery, ONLINE_FOOTER, {"company": delivery.company_id}))
+    end = max((match.start() for match in _BODY_END.finditer(html)), default=len(html))
+    return html[:end] + footer + html[end:]
+
+
+def _render(delivery, template, values):
+    # sudo(): the public user reads no views and no contacts. The template shows nothing but
+    # `values` and what every visitor may know of the company: its name, logo and address.
     view = request.env(su=True, context=delivery.env.context)["ir.ui.view"]
-    return view._render_template(PAGE, {"stage": stage, "lang": delivery.env.lang, **values})
+    partner = values.get("company") and values["company"].sudo().partner_id
+    lines = partner._display_address(without_company=True).splitlines() if partner else ()
+    address = ", ".join(line.strip() for line in lines if line.strip())
+    return view._render_template(
+        template, {**values, "lang": delivery.env.lang, "address": address}
+    )
 
 
 def make_dead_link(delivery, token=None):

@@ -9,6 +9,12 @@ from ...models.account.directmail_account_events import ADDRESS_KIND
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
 
+# a picture of one transparent pixel
+PIXEL = (
+    b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5Er"
+    b"kJggg=="
+)
+
 
 @tagged("post_install", "-at_install")
 class TestRecipientPages(DirectmailMixin, HttpCase):
@@ -55,6 +61,42 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         response = self.url_open(f"/directmail/view/{self.token}")
         self.assertIn("Zoë &lt;script&gt;", response.text)
         self.assertIn("sandbox", response.headers["Content-Security-Policy"])
+
+    def _describe_company(self, logo):
+        """Give the company a name and an address, and a logo of its own if asked."""
+        company = self.account.company_id.sudo()
+        values = {"name": "Müller & Söhne", "street": "Rue du Bac 7", "city": "Paris"}
+        company.write({**values, "logo": PIXEL if logo else False})
+        self.env.flush_all()
+        return company
+
+    def test_pages_show_who_sent_the_mail(self):
+        """By logo where the company has one, else by name; with the postal address."""
+        for logo in (False, True):
+            company = self._describe_company(logo)
+            for path in ("unsubscribe", "view"):
+                with self.subTest(path=path, logo=logo):
+                    page = self.url_open(f"/directmail/{path}/{self.token}").text
+                    self.assertIn("Müller &amp; Söhne", page)
+                    self.assertIn("Rue du Bac 7", page)
+                    self.assertIn("Paris", page)
+                    self.assertEqual(f"/logo.png?company={company.id}" in page, logo)
+        self.assertIn(" – Müller &amp; Söhne</title>", self._post(scope="company"))
+        self.assertEqual(self.url_open(f"/logo.png?company={company.id}").status_code, 200)
+
+    def test_the_sender_follows_a_mail_viewed_online(self):
+        self._describe_company(logo=False)
+        page = self.url_open(f"/directmail/view/{self.token}").text
+        mail, end = page.split("Rue du Bac 7")
+        self.assertIn("Zoë &lt;script&gt;", mail)
+        self.assertNotIn("</body>", mail)
+        self.assertIn("</body>", end)
+
+    def test_a_dead_link_names_no_company(self):
+        self._describe_company(logo=True)
+        page = self.url_open("/directmail/unsubscribe/cut-off").text
+        self.assertNotIn("Müller", page)
+        self.assertNotIn("/logo.png", page)
 
     def _post(self, path="", **data):
         response = self.url_open(f"/directmail/unsubscribe/{self.token}{path}", data)
