@@ -1,4 +1,4 @@
-"""The linters of JavaScript and XML, from the npm registry that the machine is set up for."""
+"""The linters of JavaScript and XML, and axe-core, from the npm registry that the machine is set up for."""
 
 import shutil
 
@@ -7,6 +7,8 @@ from .common import ROOT, STATE, digest, is_done, mark_done, run, step
 HOME = STATE / "node"
 PACKAGES = ROOT / "devenv" / "node" / "package.json"
 BIN = HOME / "node_modules" / ".bin"
+#: checks the accessibility of a page; a script to run in it
+AXE = HOME / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def npm():

@@ -64,7 +64,8 @@ def _render(delivery, template, values):
     # `values` and what every visitor may know of the company: its name, logo and address.
     view = request.env(su=True, context=delivery.env.context)["ir.ui.view"]
     partner = values.get("company") and values["company"].sudo().partner_id
-    lines = partner._display_address(without_company=True).splitlines() if partner else ()
+    known = partner and (partner.street or partner.city)
+    lines = partner._display_address(without_company=True).splitlines() if known else ()
     address = ", ".join(line.strip() for line in lines if line.strip())
     return view._render_template(
         template, {**values, "lang": delivery.env.lang, "address": address}
