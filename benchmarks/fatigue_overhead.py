@@ -12,10 +12,6 @@ import statistics
 import sys
 import time
 
-from psycopg2 import sql
-
-from devenv import database
-
 from ._figures import alternate, report, scale, spread
 from ._people import PEOPLE, environment, people_database, vacuum
 
@@ -100,21 +96,28 @@ class Bench:
         self._fill("mailing_trace", SQL(statement, number=TRACES, who=self.audience.id))
 
     def _fill(self, table, statement):
-        """Insert without triggers, and build the indexes afterwards."""
-        with database.connect(self.name) as connection, connection.cursor() as cursor:
-            cursor.execute(
-                """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
-                     FROM pg_index i WHERE i.indrelid = %s::regclass AND NOT i.indisprimary""",
-                [table],
-            )
-            indexes = cursor.fetchall()
-            for name, _definition in indexes:
-                cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
-            cursor.execute("SET session_replication_role = replica; SELECT setseed(0.42)")
-            cursor.execute(statement.code, statement.params)
-            cursor.execute("SET maintenance_work_mem = '512MB'")
-            for _name, definition in indexes:
-                cursor.execute(definition)
+        """Insert without triggers, and build the indexes afterwards.
+
+        In Odoo's own transaction, because the address key is set in that one only.
+        """
+        from odoo.tools import SQL
+
+        self.env.flush_all()
+        cursor = self.env.cr
+        cursor.execute(
+            """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+                 FROM pg_index i WHERE i.indrelid = %s::regclass AND NOT i.indisprimary""",
+            [table],
+        )
+        indexes = cursor.fetchall()
+        for name, _definition in indexes:
+            cursor.execute(SQL("DROP INDEX %s", SQL.identifier(name)))
+        cursor.execute("SET LOCAL session_replication_role = replica; SELECT setseed(0.42)")
+        cursor.execute(statement)
+        cursor.execute("SET LOCAL maintenance_work_mem = '512MB'")
+        for _name, definition in indexes:
+            cursor.execute(definition)
+        cursor.commit()
         vacuum(self.name, table)
 
     def switch(self, on):
