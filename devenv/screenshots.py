@@ -17,6 +17,17 @@ from .common import ADDON, LOGS, ROOT, STATE, SetupError, main, remove, say, ste
 IMAGES = ROOT / "docs" / "images"
 #: what the Apps menu shows; an addon carries its own copy
 DESCRIPTION = ROOT / ADDON / "static" / "description"
+#: name of a picture -> its name in the description
+DESCRIBING = {
+    "audience": "audience",
+    "template": "template",
+    "estimate": "estimate",
+    "task-after": "task",
+    "effectiveness": "effectiveness",
+    "suppressed": "suppressed",
+}
+BANNER = ROOT / "devenv" / "banner.html"
+BANNER_SIZE = (1120, 560)
 DATABASE = "directmail_screenshots"
 #: holds the process id of the run that has set everything up: only its own `exec` keeps that
 READY = "DEVENV_SCREENSHOTS_READY"
@@ -151,7 +162,6 @@ class Photographer:
         self._save("estimate")
         self._open("directmail_task_action", campaign.task)
         self._save("task-after")
-        shutil.copyfile(IMAGES / "task-after.png", DESCRIPTION / "task.png")
         self._browser.click("button[name=action_view_deliveries]", ".o_group_header")
         self._browser.click(".o_group_header", ".o_data_row")
         self._save("people")
@@ -175,6 +185,15 @@ class Photographer:
         self._browser.wait(CLICKED_SHOWN)
         self._browser.click("#mails button", "#mail iframe")
         self._save("emulator")
+        self._describe()
+
+    def _describe(self):
+        """Copy pictures into the addon's description and take its banner, which shows one."""
+        for name, copied in DESCRIBING.items():
+            shutil.copyfile(IMAGES / f"{name}.png", DESCRIPTION / f"{copied}.png")
+        self._browser.resize(*BANNER_SIZE)
+        self._browser.open(BANNER.as_uri(), "figure img")
+        self._browser.picture(DESCRIPTION / "banner.png")
 
     def _take_first_contact(self, emulator):
         """First contact on an account whose DirectMail is unlike what is assumed."""

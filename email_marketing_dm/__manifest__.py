@@ -1,6 +1,6 @@
 {
     "name": "Email Marketing with DirectMail",
-    "summary": "Audiences, reviewed templates and exact delivery through Alibaba Cloud DirectMail",
+    "summary": "Choose an audience, design an email, send it through Alibaba Cloud DirectMail",
     "version": "19.0.1.5.0",
     "category": "Marketing/Email Marketing",
     "author": "Email Marketing with DirectMail contributors",
@@ -15,6 +15,7 @@
             "tinycss2",
         ]
     },
+    "images": ["static/description/banner.png"],
     "data": [
         "security/email_marketing_dm_groups.xml",
         "security/ir.model.access.csv",
