@@ -1,4 +1,4 @@
-"""The linters of JavaScript and XML, and axe-core, from the npm registry that the machine is set up for."""
+"""The linters of JavaScript and XML, and axe-core, from the machine's npm registry."""
 
 import shutil
 
