@@ -6,7 +6,7 @@ ONLY ?=
 DB ?= directmail_dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint shell terms rights demo bench torture screenshots stop
+.PHONY: help setup test lint shell terms rights docs demo bench torture screenshots stop
 
 help:
 	@echo "make setup   get Odoo 19, PostgreSQL, Chromium and the Python packages (once; warm: at once)"
@@ -19,6 +19,7 @@ help:
 	@echo "make screenshots  take the documentation's pictures again"
 	@echo "make rights  try what every role may do, and write docs/rights.md"
 	@echo "make terms   export the addon's terms, and bring the translations in step"
+	@echo "make docs    build the documentation as one site with a search (.devenv/site/index.html)"
 	@echo "make stop    stop the database server (it also stops by itself)"
 
 setup:
@@ -38,6 +39,9 @@ terms: setup
 
 rights: setup
 	@RIGHTS=write $(PYTHON) -m devenv.test tests/server/test_rights.py
+
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --site-dir $(abspath $(STATE))/site
 
 stop:
 	@$(STATE)/venv/bin/python -m devenv.postgres stop
