@@ -21,6 +21,7 @@ class DirectmailTaskGenerate(models.TransientModel):
     link_id = fields.Many2one(
         "directmail.link", "Clicked link", domain="[('task_id', '=', task_id)]"
     )
+    task_figures = fields.Char("People by result", compute="_compute_task_figures")
     hidden_count = fields.Integer("People left out", compute="_compute_hidden_count")
     # `compute_sudo=False`: stored fields are computed with sudo by default, and would show the name
     # of a task that the user may not read.
@@ -34,6 +35,11 @@ class DirectmailTaskGenerate(models.TransientModel):
         labels = dict(self._fields["task_result"]._description_selection(self.env))
         for wizard in self:
             wizard.name = f"{wizard.task_id.name}: {labels[wizard.task_result]}"
+
+    @api.depends("task_id")
+    def _compute_task_figures(self):
+        for wizard in self:
+            wizard.task_figures = wizard.task_id._describe_results()
 
     @api.depends("task_id", "task_result", "link_id")
     def _compute_hidden_count(self):

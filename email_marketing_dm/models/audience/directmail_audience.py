@@ -12,6 +12,9 @@ from .directmail_audience_line import DEPTH_MAX
 #: Paths from `directmail.audience` to its lines, one for each depth of groups up to `DEPTH_MAX`.
 LINES = [".".join(["line_ids"] + ["child_ids"] * depth) for depth in range(DEPTH_MAX + 1)]
 
+#: data tables of purchases, the preferred one first; the form names them too
+PURCHASES = ("sale_orders", "pos_orders", "invoices")
+
 
 class DirectmailAudience(models.Model):
     _name = "directmail.audience"
@@ -91,6 +94,7 @@ class DirectmailAudience(models.Model):
     refreshed_at = fields.Datetime("Last refreshed", readonly=True, copy=False)
     refresh_error = fields.Text("Refresh error", readonly=True, copy=False)
     is_mine = fields.Boolean(compute="_compute_is_mine")
+    offers_purchases = fields.Boolean(compute="_compute_offers_purchases")
 
     @api.depends("user_id")
     @api.depends_context("uid")
@@ -98,6 +102,15 @@ class DirectmailAudience(models.Model):
         admin = self.env.user.has_group(GROUP_ADMIN)
         for audience in self:
             audience.is_mine = admin or audience.user_id == self.env.user
+
+    @api.depends_context("uid")
+    def _compute_offers_purchases(self):
+        """Tell whether a line for people who bought can be offered to the user."""
+        self.offers_purchases = bool(
+            self.env["directmail.data.table"].search(
+                [("preset", "in", PURCHASES), ("usable", "=", True)], limit=1
+            )
+        )
 
     @api.depends(*(f"{lines}.{name}" for lines in LINES for name in ("kind", "table_id.name")))
     def _compute_kinds(self):

@@ -168,6 +168,7 @@ class DirectmailAudienceLine(models.Model):
         check_company=True,
     )
     task_result = fields.Selection(RESULTS, "Result", default="delivered")
+    task_figures = fields.Char("People by result", compute="_compute_task_figures")
     link_id = fields.Many2one(
         "directmail.link",
         "Clicked link",
@@ -185,7 +186,11 @@ class DirectmailAudienceLine(models.Model):
 
     @api.model
     def _default_table_id(self):
-        return self.env["directmail.data.table"].search([("preset", "=", "contacts")], limit=1)
+        presets = self.env.context.get("directmail_presets") or ("contacts",)
+        tables = self.env["directmail.data.table"].search(
+            [("preset", "in", presets), ("usable", "=", True)]
+        )
+        return tables.sorted(lambda table: presets.index(table.preset))[:1]
 
     # === COMPUTE === #
 
@@ -201,6 +206,11 @@ class DirectmailAudienceLine(models.Model):
             table = line.table_id.sudo()
             line.has_date = bool(table.date_field)
             line.has_amount = bool(table.amount_field)
+
+    @api.depends("kind", "task_id")
+    def _compute_task_figures(self):
+        for line in self:
+            line.task_figures = line.kind == "task" and line.task_id._describe_results()
 
     def _compute_pick_count(self):
         counts = dict(

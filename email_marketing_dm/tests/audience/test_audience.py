@@ -1,6 +1,7 @@
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
+from ...models.audience.directmail_audience import PURCHASES
 from ..common import DirectmailCommon
 
 
@@ -17,6 +18,19 @@ class TestAudience(DirectmailCommon):
         self.assertEqual(audience.people_count, 4)
         self.assertEqual(audience.usable_count, 2)
         self.assertEqual(audience.member_ids.partner_id, self.people)
+
+    def test_a_new_line_is_for_contacts_or_for_purchases(self):
+        """As asked; purchases are offered only where a table of them can be used."""
+        lines = self.env["directmail.audience.line"]
+        purchases = self.env["directmail.data.table"].search(
+            [("preset", "in", PURCHASES), ("usable", "=", True)]
+        )
+        self.assertEqual(lines.new({}).table_id.preset, "contacts")
+        asked = lines.with_context(directmail_presets=[*PURCHASES])
+        self.assertIn(asked.new({}).table_id, purchases or lines.table_id)
+        self.assertEqual(self.env["directmail.audience"].new({}).offers_purchases, bool(purchases))
+        action = self.env.ref("email_marketing_dm.directmail_audience_view_form")
+        self.assertIn(repr([*PURCHASES]), action.arch, "the form asks for the same tables")
 
     def test_refresh_follows_the_contacts(self):
         audience = self._make_audience(self.people)

@@ -209,6 +209,18 @@ class TestEffectiveness(DirectmailCommon):
         action = wizard.action_generate()
         return self.env["directmail.audience"].with_user(self.user).browse(action["res_id"])
 
+    def test_results_stand_beside_the_choice_of_a_result(self):
+        """In the dialog that makes an audience of them, and in a line for such people."""
+        draft = self._make_task(self._make_audience(self.people), self.template)
+        self.assertFalse(draft._describe_results())
+        task = self._send()
+        self._happen(task, 0, "open")
+        wizard = self.env["directmail.task.generate"].create({"task_id": task.id})
+        self.assertEqual(wizard.task_figures, "Delivered: 3, Failed: 0, Opened: 1, Clicked: 0")
+        audience = self._generate(task, "opened")
+        self.assertEqual(audience.line_ids.task_figures, wizard.task_figures)
+        self.assertEqual(audience.people_count, 1, "the new audience is fresh")
+
     def test_an_audience_of_those_who_opened_stays_live(self):
         task = self._send()
         self._happen(task, 0, "open")
