@@ -131,6 +131,7 @@ class ValueReader:
         ends = self._see(records, self._envs[-1])
         for step in steps:
             allowed = self._get_allowed(ends.values(), step)
+            # a relation is followed with sudo(); `allowed` has what all users have rights to read.
             ends = {
                 start: allowed[found.id]
                 for start, end in ends.items()
@@ -168,6 +169,7 @@ class ValueReader:
 
     def _get_allowed(self, records, name):
         """Return {id: record} of the records behind a relation that all of the users may read."""
+        # sudo() reads ids only; `_filter` applies the rights of each user.
         records = _join(records).sudo()
         return {record.id: record for record in self._filter(records[name], self._envs)}
 
@@ -211,6 +213,7 @@ def _write(record, field, value_format, allowed):
     """
     env = record.env
     if field.relational:
+        # sudo() reads ids only; `allowed` has those that the users have rights to read.
         found = record.sudo()[field.name]
         return ", ".join(allowed[key].display_name or "" for key in found.ids if key in allowed)
     value = record[field.name]
@@ -240,6 +243,7 @@ def _write_number(record, field, value):
     if field.type == "integer":
         return formatLang(record.env, value, digits=0)
     if field.type == "monetary":
+        # sudo(): only the currency's symbol and digits are used; its amount was readable.
         currency = record.sudo()[field.get_currency_field(record)]
         return formatLang(record.env, value, currency_obj=currency)
     digits = field.get_digits(record.env)

@@ -279,7 +279,7 @@ class DirectmailTaskReport(models.Model):
             health.append(
                 {
                     "id": sender.id,
-                    "sender": sender.sudo().display_name,
+                    "sender": sender.display_name,
                     "delivered": delivered,
                     "complaint_rate": complaints,
                     "bounce_rate": bounces,

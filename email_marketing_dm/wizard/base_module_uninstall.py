@@ -39,6 +39,7 @@ class BaseModuleUninstall(models.TransientModel):
             )
             wizard.directmail_optout_count = optouts
             wizard.directmail_plain_count = plain
+            # sudo(): Odoo's administrator uninstalls for all companies; only numbers are shown.
             wizard.directmail_task_count = wizard.directmail_is_lost and self.env[
                 "directmail.task"
             ].sudo().search_count([("state", "in", ("pending", "sending", "paused"))])

@@ -55,6 +55,7 @@ class DirectmailAudienceAdd(models.TransientModel):
                 )
             )
         # Of several data tables, the one with the shortest domain: it excludes the least.
+        # sudo(): only the length of the domain is used; the search applied the user's rights.
         table = tables.sorted(lambda table: len(table.sudo().domain or ""))[0]
         values["table_id"] = table.id
         selected = len(self.env.context.get("active_ids") or ())

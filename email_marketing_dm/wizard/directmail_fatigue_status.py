@@ -32,6 +32,7 @@ class DirectmailFatigueStatus(models.TransientModel):
         """
         company = self.env.company
         self.env.flush_all()
+        # sudo(): limits, not people. `action_directmail_fatigue` has checked access to the contact.
         rules, at = read_rules(self.sudo().env, PEOPLE_CONTEXT, company.id)
         history = self._read_history(partner, rules, at)
         fatigue = self.env["directmail.fatigue"]._get_for(company)
@@ -50,6 +51,7 @@ class DirectmailFatigueStatus(models.TransientModel):
                     "global_limit": global_limit,
                 }
             )
+        # sudo(): nobody may create a status; its rows were read with the user's rights.
         status = self.sudo().create(
             {
                 "partner_id": partner.id,

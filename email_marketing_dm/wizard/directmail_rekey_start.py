@@ -79,6 +79,7 @@ class DirectmailRekeyStart(models.TransientModel):
 
     def _find_strange_companies(self):
         """Return companies with an account or AES key in which the user does not work."""
+        # sudo() finds companies in which the user has no rights, to refuse the start.
         return (
             self.env["res.company"]
             .sudo()
@@ -117,6 +118,7 @@ class DirectmailRekeyStart(models.TransientModel):
 
         :param key: a `privacy.keys.MasterKey`
         """
+        # sudo(): `action_start` has checked the rights in all companies; secrets are not shown.
         accounts = self.env["directmail.account"].sudo().with_context(active_test=False)
         sealed = accounts.search([("access_key_secret_sealed", "!=", False)])
         return sealed.filtered(lambda a: not _opens(key, a.access_key_secret_sealed))
@@ -147,6 +149,7 @@ class DirectmailRekeyStart(models.TransientModel):
             raise UserError(problem.full_text if problem else right)
         key = keyring._load_host_key()
         self._seal_again(key)
+        # sudo(): write access and the companies were checked above.
         self.env["directmail.rekey"].sudo()._start(key)
         return self.action_open()
 
@@ -162,6 +165,7 @@ class DirectmailRekeyStart(models.TransientModel):
         :param key: this server's `privacy.keys.MasterKey`
         """
         for line in self.aes_ids:
+            # sudo(): `action_start` has checked the rights; stored keys are readable by nobody.
             aes_key = line.aes_key_id.sudo()
             sealed = line.sudo().key_sealed
             if sealed:
@@ -226,4 +230,6 @@ class DirectmailRekeyAes(models.TransientModel):
     def _inverse_key(self):
         master_key = self.env["directmail.keyring"]._load_host_key()
         for line in self:
+            # sudo(): super() checks the right to write the dialog; stored keys are readable by
+            # nobody.
             line.sudo().key_sealed = line.key and master_key.encrypt(line.key.strip())

@@ -130,7 +130,7 @@ class DirectmailTaskEstimate(models.TransientModel):
         return self.env._("Send to %s people", formatLang(self.env, self.mail_count, digits=0))
 
     def _describe_plan(self):
-        account = self.task_id.account_id.sudo()
+        account = self.task_id.account_id
         if not self.mail_count:
             return False
         if not self.days:
@@ -154,7 +154,7 @@ class DirectmailTaskEstimate(models.TransientModel):
             return self.env._("%s days", self.days)
         # The mails of `queue_count` go out first, at the same rate.
         mails = self.queue_count + self.mail_count
-        minutes = ceil(mails / self.task_id.account_id.sudo().rate_limit / 60)
+        minutes = ceil(mails / self.task_id.account_id.rate_limit / 60)
         if minutes <= 1:
             return self.env._("Less than a minute")
         if minutes < 120:
@@ -162,7 +162,7 @@ class DirectmailTaskEstimate(models.TransientModel):
         return self.env._("About %s hours", round(minutes / 60))
 
     def _describe_cost(self):
-        account = self.task_id.account_id.sudo()
+        account = self.task_id.account_id
         if not account.price_per_thousand:
             return False
         return formatLang(

@@ -55,6 +55,8 @@ class DirectmailTaskGenerate(models.TransientModel):
             return 0
         deliveries = self.env["directmail.delivery"]
         link = self.link_id if self.task_result == "clicked" else self.link_id.browse()
+        # sudo() counts people whom the user has no rights to see; reading the task was checked
+        # above.
         query = deliveries.sudo()._search([("task_id", "=", self.task_id.id)])
         query.add_where(get_result_condition(self.task_result, link.id))
         query.add_where(

@@ -169,6 +169,7 @@ class DirectmailTemplateLink(models.TransientModel):
                     reference,
                 )
             )
+        # sudo(): archived or private templates count too; templates are read by their company.
         templates = self.env["directmail.template"].sudo().with_context(active_test=False)
         other = templates.search(
             [
@@ -322,6 +323,7 @@ class DirectmailTemplateLink(models.TransientModel):
         """Set the template to approved, as the administrator has confirmed."""
         template = self.template_id
         now = fields.Datetime.now()
+        # sudo(): writing the template was checked before; only an administrator gets here.
         template.sudo().write(
             {
                 **vals,

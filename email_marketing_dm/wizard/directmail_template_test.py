@@ -125,6 +125,7 @@ class DirectmailTemplateTest(models.TransientModel):
         if len(refused) == len(answers):
             raise UserError(self._explain(answers[refused[0]]))
         message = self._describe(sent, unknown, refused)
+        # sudo(): `_get_recipients` has checked the right to read; readers may not write a note.
         self.template_id.sudo().message_post(body=message, subtype_xmlid="mail.mt_note")
         return {
             "type": "ir.actions.client",
@@ -177,6 +178,7 @@ class DirectmailTemplateTest(models.TransientModel):
                 "%s is not an internal user. Tests go to colleagues and seed addresses only.",
                 user.name,
             )
+        # sudo(): only whether a user works in the company is told.
         if account.company_id not in user.sudo().company_ids:
             return self.env._(
                 "%(user)s is not a user of %(company)s. Choose colleagues who work there.",

@@ -203,6 +203,8 @@ class DirectmailAccount(models.Model):
     def create(self, vals_list):
         accounts = super().create([self._settle(vals) for vals in vals_list])
         for account in accounts:
+            # sudo(): super() checked the right to create the account; crons are for Odoo's
+            # administrators.
             account.sudo().cron_id = account._create_cron()
         return accounts
 
@@ -238,6 +240,7 @@ class DirectmailAccount(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
+        # sudo(): tasks of other users count too; only whether there is one is told.
         if self.env["directmail.task"].sudo().search_count([("account_id", "in", self.ids)], 1):
             raise UserError(
                 self.env._(
@@ -247,6 +250,7 @@ class DirectmailAccount(models.Model):
             )
 
     def unlink(self):
+        # sudo() reads the crons; super().unlink() checks the rights before they are deleted.
         crons = self.sudo().cron_id
         res = super().unlink()
         crons.unlink()
@@ -314,6 +318,7 @@ class DirectmailAccount(models.Model):
                     ],
                 )
             )
+        # sudo(): writing was checked above; `state` is guarded.
         self.sudo().write(
             {
                 "state": "active",
@@ -330,6 +335,7 @@ class DirectmailAccount(models.Model):
 
     def action_deactivate(self):
         self.check_access("write")
+        # sudo(): writing was checked above; `state` is guarded.
         self.sudo().write({"state": "draft", "state_message": False})
 
     # === BUSINESS === #
@@ -339,6 +345,7 @@ class DirectmailAccount(models.Model):
 
     def _create_cron(self):
         self.ensure_one()
+        # sudo(): `create` has checked the rights; crons are for Odoo's administrators.
         return (
             self.env["ir.cron"]
             .sudo()
@@ -360,6 +367,7 @@ class DirectmailAccount(models.Model):
 
         :param at: when (naive UTC); by default now
         """
+        # sudo(): users may not read crons. A run checks by itself what may be sent.
         for account in self.sudo():
             account.cron_id._trigger(at)
 

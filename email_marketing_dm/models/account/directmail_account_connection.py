@@ -84,6 +84,7 @@ class DirectmailAccount(models.Model):
 
         :param float default: returned if the parameter is not set or not such a number
         """
+        # sudo(): users may not read parameters; callers name one of this addon.
         value = self.env["ir.config_parameter"].sudo().get_param(f"email_marketing_dm.{name}")
         if not value:
             return default
@@ -189,6 +190,7 @@ class DirectmailAccount(models.Model):
     def _read_summary(self, summary):
         status = summary.user_status or 0
         health = next((word for bit, word in const.USER_STATUS_BITS.items() if status & bit), "ok")
+        # sudo(): callers have checked write access to the account, or are its cron.
         self.sudo().write(
             {
                 "daily_quota": summary.daily_quota,
@@ -204,6 +206,7 @@ class DirectmailAccount(models.Model):
             lambda client: (client.describe_account(), list(client.list_senders()))
         )
         self._read_summary(summary)
+        # sudo(): callers have checked write access to the account; nobody may write senders.
         self.env["directmail.sender"].sudo()._synchronise(self, addresses)
 
     # === ENDPOINT === #

@@ -175,6 +175,7 @@ class DirectmailAccount(models.Model):
         self.ensure_one()
         if self.credentials in SERVER_KINDS:
             return {"credential": self._get_server_credential()}
+        # sudo(): users who send may not read the key. It goes to the client only.
         account = self.sudo()
         if not account.access_key_id or not account.has_secret:
             raise UserError(
@@ -201,6 +202,7 @@ class DirectmailAccount(models.Model):
         try:
             return key.decrypt(sealed)
         except WrongKeyError as error:
+            # sudo(): the fingerprint is readable by nobody; it says nothing about the key.
             raise UserError(
                 self.env._(
                     "The AccessKey secret was saved under another master key (%(saved)s, this"
@@ -228,10 +230,12 @@ class DirectmailAccount(models.Model):
         if self.credentials == "chain":
             return get_server_credential("chain")
         host = config.get(METADATA_OPTION) or os.environ.get(METADATA_VARIABLE) or None
+        # sudo(): users who send may not read the role. It goes to the client only.
         return get_server_credential("ecs", self.sudo().ram_role or None, host)
 
     def _get_credentials_mark(self):
         """Return a tuple without clear secrets that differs after the credentials were replaced."""
+        # sudo(): users who send may not read the key; the result is compared, never shown.
         account = self.sudo()
         return (
             account.credentials,
@@ -259,6 +263,7 @@ class DirectmailAccount(models.Model):
 
     def _get_credentials_warning(self):
         """Return a warning if the temporary key ended or ends within WARN_BEFORE, else False."""
+        # sudo(): only the expiry is read; readers of the account may see the warning.
         account = self.sudo()
         ends = account.token_expires_at
         now = fields.Datetime.now()
@@ -280,6 +285,7 @@ class DirectmailAccount(models.Model):
     def _warn_of_expiry(self):
         """Post the expiry warning to the account's followers, once for each temporary key."""
         self.ensure_one()
+        # sudo(): the cron calls this, not a user; `token_warned` is readable by nobody.
         account = self.sudo().with_context(lang=self.company_id.partner_id.lang)
         warning = not account.token_warned and account._get_credentials_warning()
         if warning:

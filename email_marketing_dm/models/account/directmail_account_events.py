@@ -83,6 +83,7 @@ class DirectmailAccount(models.Model):
     @api.depends("push_count_ids")
     def _compute_push_state(self):
         for account in self:
+            # sudo(): readers of the account see sums of the counters, not the rows.
             counts = account.sudo().push_count_ids
             received = counts.filtered(lambda count: count.name == "push")
             refused = counts.filtered(lambda count: count.name.startswith("refused_"))
@@ -184,6 +185,7 @@ class DirectmailAccount(models.Model):
     def action_renew_push_token(self):
         """Replace the token for events, for example because somebody may have seen it."""
         self.check_access("write")
+        # sudo(): writing was checked above; `push_generation` is guarded.
         for account in self.sudo():
             account.push_generation += 1
         return True

@@ -55,6 +55,7 @@ class DirectmailAccount(models.Model):
         self.env["mail.blacklist"]._complete_keys()
         self.env["ir.cron"]._commit_progress()
         if not self.env["directmail.unsubscribe.request"]._apply_open():
+            # sudo(): the account's cron calls this, not a user.
             account.sudo().cron_id._trigger()
             return
         if not account._is_armed():
@@ -154,6 +155,7 @@ class DirectmailAccount(models.Model):
             return False
         # Odoo counts a cron as failed after three time-outs without reported progress. Reset its
         # counter, because the dispatcher commits progress in transactions of its own.
+        # sudo(): the cron calls this, not a user; the row is that of its own run.
         progress = self.env["ir.cron.progress"].sudo()
         progress.browse(self.env.context.get("ir_cron_progress_id")).timed_out_counter = 0
         # Commits: a snapshot open for the whole run would keep vacuum from removing rows.
@@ -190,6 +192,7 @@ class DirectmailAccount(models.Model):
 
         :param datetime since: when this run began (naive UTC)
         """
+        # sudo(): the account's cron calls this, not a user.
         cron = self.sudo().cron_id
         if any(job["id"] != cron.id for job in cron._get_all_ready_jobs(self.env.cr)):
             return False
@@ -272,6 +275,7 @@ class DirectmailAccount(models.Model):
         emptied = self._get_emptied_tasks()
         times += [lease_until, *(task._get_latest_end() for task in emptied)]
         if any(times):
+            # sudo(): the account's cron calls this, not a user.
             self.sudo().cron_id._trigger([moment for moment in times if moment])
         self.env["ir.cron"]._commit_progress(remaining=0)
 
@@ -288,6 +292,7 @@ class DirectmailAccount(models.Model):
         It covers the UUID (Odoo gives a duplicate a new one), name and oid (different in a copy on
         the same server) and the cluster's system identifier (different where a dump is restored).
         """
+        # sudo(): users may not read parameters; only a hash is returned.
         uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         row = self.env.execute_query(
             SQL(
@@ -301,6 +306,7 @@ class DirectmailAccount(models.Model):
         """Override: disarm accounts of a copied database at its start, not only before sending."""
         super()._register_hook()
         if self.env["ir.module.module"]._is_directmail_upgraded():
+            # sudo(): the server's start calls this, not a user.
             active = self.sudo().search([("state", "=", "active")])
             # Skip locked accounts: another server of the same database is starting and does this.
             for account in active.try_lock_for_update(allow_referencing=True):
@@ -309,6 +315,7 @@ class DirectmailAccount(models.Model):
     def _is_armed(self):
         """Tell whether this account may send from this database; disarm it in a copied one."""
         self.ensure_one()
+        # sudo(): any caller may disarm an account in a copy; nobody reads `database_identity`.
         account = self.sudo()
         if account.state != "active":
             return False
@@ -328,6 +335,7 @@ class DirectmailAccount(models.Model):
     def _stop(self, message):
         """Stop sending with this account until an administrator activates it again."""
         self.ensure_one()
+        # sudo(): the sending cron calls this, not a user.
         self.sudo().write({"state": "stopped", "state_message": message})
         self.sudo().message_post(body=message)
 
@@ -370,6 +378,7 @@ class DirectmailAccount(models.Model):
         self = self.with_context(lang=self.company_id.partner_id.lang)
         message = self._explain_stop(answer)
         self._stop(message)
+        # sudo(): the sending cron calls this; tasks of all owners stop with the account.
         tasks = (
             self.env["directmail.task"]
             .sudo()

@@ -46,6 +46,7 @@ class DirectmailAccount(models.Model):
         :raise UserError: the account is not active in this database
         """
         self.ensure_one()
+        # sudo(): only whether the account is armed is told.
         if not self.sudo()._is_armed():
             raise UserError(
                 self.env._(
@@ -76,6 +77,7 @@ class DirectmailAccount(models.Model):
                 ["__count"],
             )
         )
+        # sudo(): tasks of other users use the templates too; only dates are read.
         last_end = dict(
             self.env["directmail.task"]
             .sudo()
@@ -128,4 +130,5 @@ class DirectmailAccount(models.Model):
         freed += [template for rank, template in spare if rank > 1][: max(0, surplus - len(freed))]
         if freed:
             done = self._call(lambda client: [template._free_place(client) for template in freed])
+            # sudo(): the review cron calls this, not a user.
             self.sudo().template_count = max(0, self.template_count - sum(done))

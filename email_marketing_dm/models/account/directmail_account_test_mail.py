@@ -34,6 +34,7 @@ class DirectmailAccount(models.Model):
     def _compute_test_domains(self):
         """Suggest the domains of the company and its senders, except free mail providers'."""
         for account in self:
+            # sudo(): readers of the account see the domains that its company mails from.
             company = account.company_id.sudo()
             alias_domain = company.alias_domain_id.name
             addresses = [

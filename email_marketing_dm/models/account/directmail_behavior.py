@@ -61,6 +61,7 @@ class DirectmailBehavior(models.Model):
     def action_forget(self):
         """Clear the observed value, for example after DirectMail has changed."""
         self.check_access("write")
+        # sudo(): writing was checked above; the fields are guarded.
         self.sudo().write({"observed": False, "observed_at": False, "step": False})
         return True
 
@@ -69,6 +70,7 @@ class DirectmailBehavior(models.Model):
     @api.model
     def _complete(self, account):
         """Create the missing rows of an account, so that its table shows every behavior."""
+        # sudo(): callers have checked the right to write the account, see `_observe`.
         known = set(self.sudo().search([("account_id", "=", account.id)]).mapped("name"))
         self.sudo().create(
             [

@@ -245,6 +245,7 @@ class DirectmailFirstContact(models.Model):
         """Start again with all steps; an observed behavior stays until a step observes another."""
         self.ensure_one()
         self.check_access("write")
+        # sudo(): writing was checked above; steps and fields are guarded.
         if any(step.state not in (*SETTLED, "todo") for step in self.sudo().step_ids):
             raise UserError(
                 self.env._("First contact is still running. Finish it before you start over.")
@@ -257,6 +258,7 @@ class DirectmailFirstContact(models.Model):
         """Store the administrator's answers about the received mail, and run the next steps."""
         self.ensure_one()
         self.check_access("write")
+        # sudo(): writing was checked above; steps are guarded.
         if self.sudo()._get_step("eyes").state != "asked":
             raise UserError(self.env._("The test mail has not been sent yet."))
         if not all(self[name] for name in ANSWERS):
@@ -291,6 +293,7 @@ class DirectmailFirstContact(models.Model):
 
     def _check_ready(self):
         account = self.account_id
+        # sudo(): the action has checked write access; only whether a secret is there is told.
         if not account.sudo().has_secret:
             raise UserError(self.env._("Enter the AccessKey ID and secret of the account first."))
         if not normalise(self.sudo().user_id.email or ""):
@@ -395,6 +398,7 @@ class DirectmailFirstContact(models.Model):
     @api.model
     def _cron_poll(self):
         """Run the waiting steps of all first contacts, for users who have left the page."""
+        # sudo(): the cron calls this, not a user.
         waiting = self.sudo().search([("step_ids.state", "=", "waiting")])
         for contact in waiting.filtered(lambda contact: contact.account_id._is_armed()):
             try:
@@ -408,11 +412,13 @@ class DirectmailFirstContact(models.Model):
 
         Called only for events of mails that no email task knows; costs one read.
         """
+        # sudo(): events are imported by the cron, not by a user.
         contact = self.sudo().search([("account_id", "=", account.id)])
         return contact if contact and contact._get_token() in tokens else contact.browse()
 
     def _compute_diagnostics(self):
         for contact in self:
+            # sudo(): the field is for administrators; `_describe` contains no secrets.
             text = json.dumps(contact.sudo()._describe(), indent=2, ensure_ascii=False)
             contact.diagnostics = base64.b64encode(text.encode())
 
@@ -421,6 +427,7 @@ class DirectmailFirstContact(models.Model):
         account = self.account_id
         behaviors = account._get_behaviors()
         rows = account.behavior_ids.grouped("name")
+        # sudo(): users may not read modules; only the version is told.
         module = self.env["ir.module.module"].sudo().search([("name", "=", "email_marketing_dm")])
         return {
             "addon": module.latest_version,
@@ -462,6 +469,7 @@ class DirectmailFirstContact(models.Model):
 
     def _get_remote_name(self):
         """Return the template's name, by which `_run_template` finds it after an interruption."""
+        # sudo(): users may not read parameters; the name shows six characters.
         uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
         return f"First contact {self.id}-{uuid[:6]}"
 
@@ -470,6 +478,7 @@ class DirectmailFirstContact(models.Model):
 
     def _ensure_tag(self):
         """Find or create the tag by which DirectMail's records of this mail are read."""
+        # sudo(): users may not read parameters; the name shows six characters.
         uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
         name = f"first_contact_{self.id}_{uuid[:6]}"
         client = self.account_id._get_client()
@@ -496,6 +505,7 @@ class DirectmailFirstContact(models.Model):
             text=self._get_text(),
             plain_names=frozenset(("NameSubject",)),
         )
+        # sudo() reads the address of the administrator who started First contact.
         return builder.make(content, token, self.sudo().user_id.email, probe.make_values(token))
 
 

@@ -133,6 +133,7 @@ class DirectmailFirstContactStep(models.Model):
         if answer.verdict == Verdict.UNKNOWN:
             return self._tell_lost()
         account._observe("mail", **attempt.get_found(codes))
+        # sudo() reads the address of the administrator who started First contact.
         address = contact.sudo().user_id.email
         if mode == "template":
             return "ok", self.env._(
@@ -252,6 +253,7 @@ class DirectmailFirstContactStep(models.Model):
         rows = []
         for page in client.list_delivery_details(contact.tag_name, begin, end):
             rows += page.rows
+        # sudo() reads the address of the administrator who started First contact.
         row = probe.find_own_row(rows, contact.sudo().user_id.email)
         if row is None:
             return "waiting", self.env._(

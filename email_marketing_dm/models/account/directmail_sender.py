@@ -65,7 +65,7 @@ class DirectmailSender(models.Model):
         self.ensure_one()
         if not reply_to and self._get_reply_address():
             return {"reply_as_sender": True}
-        return {"reply_address": (reply_to or self.account_id.sudo().reply_to or "").strip()}
+        return {"reply_address": (reply_to or self.account_id.reply_to or "").strip()}
 
     def _synchronise(self, account, addresses):
         """Create, update and archive an account's sender addresses to match DirectMail.

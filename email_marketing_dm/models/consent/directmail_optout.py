@@ -146,6 +146,8 @@ class DirectmailOptout(models.Model):
         :param sender: the `directmail.sender` to opt out from; by default the whole company
         :return: the opt-out; empty for a delivery without an address key
         """
+        # sudo(): nobody has the right to create opt-outs; the event or the token proves the
+        # request.
         self, delivery = self.sudo(), delivery.sudo()
         self.flush_model()
         self.env.cr.execute(
@@ -295,6 +297,7 @@ class DirectmailOptout(models.Model):
     @api.model
     def _blacklist(self, emails):
         """Put clear addresses on Odoo's blacklist, which applies to all companies."""
+        # sudo(): callers have checked the token or the right to delete opt-outs, or are the cron.
         blacklist = self.env["mail.blacklist"].sudo().with_context(tracking_disable=True)
         # Odoo's own mailings compare the address as it was typed: blacklist all its spellings.
         spellings = {spelling for email in emails for spelling in spell(email)}
@@ -322,6 +325,7 @@ class DirectmailOptout(models.Model):
         :raise AccessError: except for administrators
         """
         self.check_access("unlink")
+        # sudo(): the administrator's right was checked above, for these opt-outs.
         count = self.sudo()._put_on_blacklist(SQL("id = ANY(%s)", self.ids))
         return {
             "type": "ir.actions.client",

@@ -76,6 +76,7 @@ class DirectmailUnsubscribeRequest(models.Model):
             )
         )
         if rows:
+            # sudo(): a visitor calls this and may not read crons; the run checks the token.
             self.env.ref(CRON).sudo()._trigger()
         return bool(rows)
 

@@ -121,6 +121,7 @@ class DirectmailEvent(models.Model):
             return
         cron = self.env.ref(CRON, raise_if_not_found=False)
         if cron:
+            # sudo(): recipients' pages call this too, and may not read crons.
             cron.sudo()._trigger(minute + GRACE)
             self.env.cr.postcommit.add(lambda: _woken.update({name: minute}))
 
@@ -152,6 +153,7 @@ class DirectmailEvent(models.Model):
                     return
         if events.find_companies(self.env):
             # Facts that failed, came in meanwhile, or wait for their delivery's answer.
+            # sudo(): the cron calls this, not a user.
             self.env.ref(CRON).sudo()._trigger(fields.Datetime.now() + RETRY)
 
     def _apply_batch(self, company, limit=BATCH):

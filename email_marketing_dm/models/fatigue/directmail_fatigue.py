@@ -111,6 +111,7 @@ class DirectmailFatigue(models.Model):
     @api.constrains("exempt_audience_ids")
     def _check_exempt(self):
         for fatigue in self:
+            # sudo(): only the number of people is told, to administrators who may write it.
             number = fatigue.sudo()._count_exempt()
             if number > EXEMPT_MAX:
                 raise ValidationError(
@@ -125,11 +126,13 @@ class DirectmailFatigue(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         records = super().create(vals_list)
+        # sudo(): super() checked the right to create; members of all owners' audiences count.
         records.sudo()._update_exemption()
         return records
 
     def write(self, vals):
         res = super().write(vals)
+        # sudo(): super() checked the right to write; deliveries of all owners are updated.
         if "exempt_audience_ids" in vals:
             self.sudo()._update_exemption()
         self.sudo()._release_held()
@@ -156,6 +159,7 @@ class DirectmailFatigue(models.Model):
     @api.model
     def _get_for(self, company):
         """Return the company's settings; empty if they were never opened."""
+        # sudo(): claims and pages of any user need the settings of a company; they name no people.
         return self.sudo().search([("company_id", "=", company.id)])
 
     def _count_exempt(self):

@@ -135,6 +135,7 @@ class DirectmailAesKey(models.Model):
 
     def _check_sample(self, values):
         """Return the masked address of each encrypted value, or why it can't be read, in lines."""
+        # sudo(): the stored key is readable by nobody; administrators see masked addresses.
         try:
             key = AesKey(self.key.strip(), self.mode) if self.key else self._origin.sudo()._open()
         except AesKeyError:
@@ -161,6 +162,7 @@ class DirectmailAesKey(models.Model):
         :raise UserError: it is not an AES key, or not the one that was entered before
         """
         self.ensure_one()
+        # sudo(): `create` or `write` has checked the rights; the stored key is readable by nobody.
         record = self.sudo()
         master_key = self.env["directmail.keyring"]._get_master_key()
         record._seal(text, master_key)
@@ -174,6 +176,7 @@ class DirectmailAesKey(models.Model):
         :raise UserError: as `_enter`
         """
         self.ensure_one()
+        # sudo(): callers have checked the rights; the stored key is readable by nobody.
         record = self.sudo()
         try:
             AesKey(text, self.mode)
@@ -206,6 +209,7 @@ class DirectmailAesKey(models.Model):
 
         :param master_key: by default this server's, if it is the data's
         """
+        # sudo(): the stored key is readable by nobody; the result is used, never shown.
         if not self.sudo().key_sealed:
             return None
         try:
@@ -227,6 +231,7 @@ class DirectmailAesKey(models.Model):
         """
         domain = [("company_id", "=", company.id)] if company else []
         keys = {}
+        # sudo(): users may not read keys; the reader is used, never shown.
         for record in self.sudo().search(domain):
             if key := record._open(master_key):
                 keys[record.company_id.id] = (record.reference, key)
@@ -237,6 +242,7 @@ class DirectmailAesKey(models.Model):
     @api.model
     def _read_again(self):
         """Have the cron read all contacts with an encrypted address again."""
+        # sudo(): the caller has written a contact; only the cron's position is changed.
         records = self.sudo().search([("fingerprint", "!=", False)])
         if records:
             records.write({"position": 0, "reading": True})
@@ -245,11 +251,13 @@ class DirectmailAesKey(models.Model):
     @api.model
     def _is_in_use(self, company):
         """Tell whether a company has an AES key, so that it may have encrypted addresses."""
+        # sudo(): users may not read keys; only whether there is one is told.
         return bool(self.sudo().search_count([("company_id", "=", company.id)], limit=1))
 
     @api.model
     def _get_reference(self, company):
         """Return the `reference` of the company's AES key, None without a key."""
+        # sudo(): users may not read keys; the reference does not reveal the key.
         return self.sudo().search([("company_id", "=", company.id)]).reference or None
 
     @api.model

@@ -210,6 +210,7 @@ class DirectmailKeyring(models.AbstractModel):
         _reported[self.env.cr.dbname] = now
         problem = self.with_context(lang="en_US")._find_problem()
         # No error in a neutralized copy, which is not meant to send.
+        # sudo(): users may not read parameters; nothing is shown.
         neutralized = self.env["ir.config_parameter"].sudo().get_param("database.is_neutralized")
         level = logging.INFO if str2bool(neutralized or "0", False) else logging.ERROR
         if problem:

@@ -122,6 +122,7 @@ class DirectmailRekey(models.Model):
             if table != "res_partner"
         )
         if marked:
+            # sudo(): `_enter` has checked the right to enter an AES key.
             self.sudo()._start(self.env["directmail.keyring"]._get_master_key())
 
     @api.model
@@ -212,6 +213,7 @@ class DirectmailRekey(models.Model):
         self.env["directmail.data.key"]._write_key(self.to_fingerprint)
         if self.from_fingerprint != self.to_fingerprint:
             self._remember_known()
+        # sudo(): the cron calls this; accounts of all companies send again.
         accounts = self.env["directmail.account"].sudo().search([("state", "=", "active")])
         accounts._trigger_sending()
         _logger.info(

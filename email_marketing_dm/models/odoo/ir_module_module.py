@@ -54,6 +54,7 @@ class IrModuleModule(models.Model):
         """Override: translate the names of presets, which code creates, into new languages."""
         res = super()._load_module_terms(modules, langs, overwrite)
         if MODULE in modules and self._is_directmail_upgraded():
+            # sudo(): super() has loaded a language, which needs the rights of an administrator.
             self.env["directmail.data.table"].sudo()._translate_names(langs)
         return res
 

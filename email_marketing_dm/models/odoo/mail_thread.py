@@ -17,6 +17,7 @@ class MailThread(models.AbstractModel):
         if not self._name.startswith("directmail."):
             return recipients
         vals = msg_vals or {}
+        # sudo() reads the message that its author has just posted.
         named = (
             vals["partner_ids"] if "partner_ids" in vals else message.sudo().partner_ids.ids
         ) or ()

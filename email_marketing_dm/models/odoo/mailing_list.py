@@ -12,6 +12,7 @@ class MailingList(models.Model):
 
     def _get_using(self):
         """Override: email tasks that are not over and leave out the lists' opt-outs."""
+        # sudo(): tasks of other users use the lists too; `unlink` checks the rights to the lists.
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
         return [
             *super()._get_using(),

@@ -28,5 +28,6 @@ class ResCompany(models.Model):
         result = super().write(vals)
         if {"directmail_models_hour", "directmail_models_tz"} & vals.keys():
             for name in ("directmail.rfm.model", "directmail.aipl.model"):
+                # sudo(): super() checked the right to write the company; its models follow.
                 self.env[name].sudo().search([("company_id", "in", self.ids)])._schedule()
         return result

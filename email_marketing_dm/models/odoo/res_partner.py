@@ -159,6 +159,7 @@ class ResPartner(models.Model):
 
     def _compute_directmail_group(self, name):
         owner = self.env[GROUPS[name]]._get_shown(self.env.company)
+        # sudo(): only of contacts that the reader may see, as `self`; results are per company.
         results = self.env[owner._result_model].sudo()
         found = results.search_fetch(
             Domain(results._owner_field, "=", owner.id)
@@ -179,6 +180,7 @@ class ResPartner(models.Model):
         if operator != "in":
             return NotImplemented
         owner = self.env[GROUPS[name]]._get_shown(self.env.company)
+        # sudo(): the search of contacts, which uses this domain, applies the user's rights.
         results = self.env[owner._result_model].sudo()
         mine = Domain(results._owner_field, "=", owner.id)
         wanted = [group for group in value if group]

@@ -38,6 +38,7 @@ class ResUsers(models.Model):
     @api.model
     def _get_directmail_admins(self, company):
         """Return the active internal users in GROUP_ADMIN who may work in a company."""
+        # sudo(): users may not read who is in a group; callers show names of colleagues only.
         users = self.env.ref(GROUP_ADMIN).sudo().all_user_ids
         return users.filtered(
             lambda user: user.active and not user.share and company in user.company_ids

@@ -241,6 +241,7 @@ class DirectmailTask(models.Model):
     @api.depends("counter_ids.value", "in_tens", "state")
     @api.depends_context("uid")
     def _compute_counts(self):
+        # sudo(): counters of the tasks in `self`, which the reader may see; rounded below.
         rows = (
             self.env["directmail.task.counter"]
             .sudo()
@@ -366,6 +367,7 @@ class DirectmailTask(models.Model):
     def _unlink_except_history(self):
         for task in self:
             task._check_editable()
+            # sudo(): exact, as `people_count` may be rounded for the user; only whether 0 is told.
             if task.sudo().people_count:
                 raise UserError(
                     self.env._(
@@ -378,6 +380,7 @@ class DirectmailTask(models.Model):
 
     def _get_using(self):
         """Override: audiences with a rule about the task prevent its deletion."""
+        # sudo(): audiences of other users count too; `unlink` checks the rights to the tasks.
         lines = self.env["directmail.audience.line"].sudo().search([("task_id", "in", self.ids)])
         return [lines.audience_id]
 
@@ -433,6 +436,7 @@ class DirectmailTask(models.Model):
                 " to mail other people.",
                 self.name,
             )
+        # sudo(): exact, as `sending_count` may be rounded for the user; only whether 0 is told.
         if self.sudo().sending_count:
             return self.env._("The last mails are still being sent. Try again in a minute.")
         return ""

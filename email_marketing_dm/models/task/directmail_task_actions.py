@@ -77,6 +77,7 @@ class DirectmailTask(models.Model):
                     self.env._("The scheduled time has passed. Enter a new time, or send now.")
                 )
             task._go("pending")
+            # sudo(): write access to the task was checked above; it only times the next poll.
             task.template_id.sudo()._schedule_review_check()
         return True if tasks or not self else self._say_sent()
 
@@ -123,18 +124,18 @@ class DirectmailTask(models.Model):
                 continue
             task._agree_by_sending()
             task._check_key()
-            if task.account_id.sudo().state != "active":
+            if task.account_id.state != "active":
                 raise UserError(
                     self.env._(
                         "The DirectMail account is not active. Ask an administrator to activate it."
                     )
                 )
-            task.account_id.sudo()._check_public_url_usable()
+            task.account_id._check_public_url_usable()
             changed = task.content_changed or task.template_id.state != "approved"
             if changed:
                 task._check_ready()
             # With changed content, no earlier refusal counts: a limit of 1 resets them all.
-            task._settle_refusals(1 if changed else task.account_id.sudo().refusal_limit)
+            task._settle_refusals(1 if changed else task.account_id.refusal_limit)
             task._go("pending" if changed else "sending")
         return True
 
@@ -158,6 +159,7 @@ class DirectmailTask(models.Model):
             if task.state == "sending":
                 task.account_id._trigger_sending()
             else:
+                # sudo(): write access was checked above; deliveries and `state` are guarded.
                 task.sudo()._cancel_waiting()
             task.sudo().write(
                 {
@@ -278,6 +280,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         self._check_key()
         self._check_taken_over()
+        # sudo(): callers have checked write access to the task; `_is_armed` may disarm.
         account = self.account_id.sudo()
         if account.state != "active" or not account._is_armed():
             raise UserError(

@@ -102,10 +102,12 @@ class DirectmailTask(models.Model):
         """Give the task's own template the new name of the task."""
         template = self.template_id
         if template.task_id == self and template.name != self.name:
+            # sudo(): `write` has checked the rights to the task, which owns the template.
             template.sudo().name = self.name
 
     def _default_sender_name(self):
         company = self.account_id.company_id or self.env.company
+        # sudo(): only the company's name is read.
         return cut_units(company.sudo().name, const.SENDER_NAME_MAX).strip()
 
     def _change_content(self, content):
@@ -127,6 +129,7 @@ class DirectmailTask(models.Model):
         self.check_access("write")
         if not self.env.su:
             self._check_editable({"template_id"})
+        # sudo(): write access to the task was checked above; the template is its own.
         if template._belongs_to(self):
             # Also ends a review: DirectMail's decision would be about the old text.
             template.sudo().write({**changed, "state": "draft"})
@@ -150,6 +153,7 @@ class DirectmailTask(models.Model):
             "origin_id": self.template_id.id,
             "task_id": self.id,
         }
+        # sudo(): `_change_content` has checked the rights; the template belongs to the task.
         if self.template_id:
             return self.template_id.sudo().copy(vals).sudo(False)
         if not changed.get("subject"):
@@ -268,6 +272,7 @@ class DirectmailTask(models.Model):
             if tag.name.startswith(prefix) and tag.name.removeprefix(prefix).isdecimal()
         }
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
+        # sudo(): the cron calls this; a tag of any owner's task may be needed.
         tasks = self.sudo().browse(sorted(tags)).exists()
         needed = tasks.filtered(
             lambda task: (
@@ -298,6 +303,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         template = self.template_id
         links = template.submitted_links or []
+        # sudo(): the sending cron calls this; users may not create sources and trackers.
         if not self.source_id:
             self.source_id = self.env["utm.source"].sudo().create({"name": self.name})
         if not links or self.link_ids.filtered(lambda link: link.template_id == template):

@@ -60,6 +60,7 @@ class DirectmailTask(models.Model):
 
     @api.depends("counter_ids.value")
     def _compute_converted_count(self):
+        # sudo(): counters of the tasks in `self`, which the reader may see.
         rows = (
             self.env["directmail.task.counter"]
             .sudo()

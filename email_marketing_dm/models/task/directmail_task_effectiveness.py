@@ -349,7 +349,7 @@ class DirectmailTask(models.Model):
             "to_mail_text": self.told_in_tens and self._say_about(to_mail),
             "told_in_tens": self.told_in_tens,
             "progress": self.progress,
-            "rate_limit": self.account_id.sudo().rate_limit,
+            "rate_limit": self.account_id.rate_limit,
             "counts": [
                 count for count in counts if count["value"] or count["name"] in self._get_small()
             ],

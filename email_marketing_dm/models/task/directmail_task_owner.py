@@ -96,6 +96,7 @@ class DirectmailTask(models.Model):
     def _get_waiting_for(self):
         """Return what a pending or sending task waits for, as a sentence; False if for nothing."""
         self.ensure_one()
+        # sudo(): readers of the task see times and sums of the account, no other task.
         account = self.account_id.sudo()
         if self.state not in ("pending", "sending"):
             return False

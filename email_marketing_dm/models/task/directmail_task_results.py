@@ -49,6 +49,7 @@ class DirectmailTask(models.Model):
     def _compute_polled(self):
         """Copy the progress of the task's `directmail.poll`; explain where polling has stopped."""
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
+        # sudo(): polls of the tasks in `self`, which the reader may see.
         polls = (self.env["directmail.poll"].sudo().search([("task_id", "in", self.ids)])).grouped(
             "task_id"
         )
@@ -136,6 +137,7 @@ class DirectmailTask(models.Model):
     def _schedule_results(self):
         """Trigger the import one and five minutes after the last mail: most results come then."""
         now = fields.Datetime.now()
+        # sudo(): the sending cron calls this, not a user.
         self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=minutes) for minutes in (1, 5)])
 
     def _get_first_open(self):

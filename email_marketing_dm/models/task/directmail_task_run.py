@@ -80,6 +80,7 @@ class DirectmailTask(models.Model):
         if not self.planned_at:
             self._check_not_too_late()
         # `action_send` checked the address, but it may have changed since.
+        # sudo(): the sending cron calls this, not a user.
         message = self.account_id.sudo()._explain_public_url()
         if message:
             raise PauseTask("account", message)
@@ -169,6 +170,7 @@ class DirectmailTask(models.Model):
                     "Encrypted addresses of the excluded audience %s can't be recognized since the"
                     " master key was replaced. Ask an administrator to enter the AES key, refresh"
                     " the audience, then send again.",
+                    # sudo() reads the name of an audience that the task's owner chose.
                     self.env["directmail.audience"].browse(lost[0]).sudo().name,
                 )
             )
@@ -222,6 +224,7 @@ class DirectmailTask(models.Model):
         :param template: a `directmail.template` that has just changed its state
         """
         now = fields.Datetime.now()
+        # sudo(): DirectMail or an administrator decided; tasks of all owners follow.
         for task in self.sudo():
             task = task.with_context(lang=task.user_id.lang)
             if template.state == "approved":

@@ -114,6 +114,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if not self.in_tens or self._get_latest_end() <= fields.Datetime.now():
             return True
+        # sudo(): exact numbers, whatever the user's rights; only whether to end is told.
         handed_over = any(self.sudo()[f"{state}_count"] for state in HANDED_OVER)
         return handed_over and bool(self.account_id.sudo()._get_capacity().quota)
 
@@ -162,5 +163,6 @@ class DirectmailTask(models.Model):
         :rtype: dict
         """
         self.ensure_one()
+        # sudo(): `tens_mark` is readable by nobody; it only changes how numbers are rounded.
         counts = dict(counts)
         return tell_in_tens(counts, self.sudo().tens_mark) if self.told_in_tens else counts

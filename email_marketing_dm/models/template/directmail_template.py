@@ -202,6 +202,7 @@ class DirectmailTemplate(models.Model):
                 template._check_editable(vals)
         rewritten = self._find_rewritten(vals)
         res = super().write(self._externalise_pictures(vals))
+        # sudo(): super() checked the right to write; `content_user_id` is guarded.
         rewritten.sudo().content_user_id = self.env.user
         if is_archived:
             self._give_back_places()

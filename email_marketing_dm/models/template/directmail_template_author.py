@@ -47,6 +47,7 @@ class DirectmailTemplate(models.Model):
         copies = super().copy(default)
         if not set(TEMPLATE_CONTENT_FIELDS) & set(default or {}):
             for template, copied in zip(self, copies, strict=True):
+                # sudo(): super() checked the right to copy; `content_user_id` is guarded.
                 copied.sudo().content_user_id = template.content_user_id
         return copies
 
@@ -56,6 +57,7 @@ class DirectmailTemplate(models.Model):
         """Make the current user the `content_user_id`; the content stays as it is."""
         self.check_access("write")
         for template in self:
+            # sudo(): writing was checked above; `content_user_id` is guarded.
             before = template.content_user_id
             template.sudo().content_user_id = self.env.user
             template._post_note(

@@ -146,6 +146,7 @@ class DirectmailTemplate(models.Model):
         :rtype: content.repairs.Phrases
         """
         company = self.account_id.company_id or self.env.company
+        # sudo(): the company's postal address stands in each of its mails.
         address = " ".join(company.partner_id.sudo()._display_address(True).split("\n"))
         return Phrases(
             salutation=self.env._("Dear"),

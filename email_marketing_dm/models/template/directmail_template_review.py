@@ -120,6 +120,7 @@ class DirectmailTemplate(models.Model):
         """
         # Write only a change: a write may conflict with the sending loop or a user.
         if account.template_count != len(listing.rows):
+            # sudo(): callers have checked write access to a template, or are the cron.
             account.sudo().template_count = len(listing.rows)
         followed = self._get_followed(account)
         for template in followed:
@@ -279,6 +280,7 @@ class DirectmailTemplate(models.Model):
         """
         now = fields.Datetime.now()
         soon, fixed = set(), set()
+        # sudo(): callers may be users who wrote a template; only the cron is triggered.
         for template in self.filtered(lambda template: template.state == "in_review").sudo():
             tasks = template._get_tasks("pending")
             if template.submitted_at and now < template.submitted_at + timedelta(minutes=10):
@@ -308,6 +310,7 @@ class DirectmailTemplate(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):
+        # sudo(): tasks of other users count too, and are named to explain the refusal.
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
         if tasks := tasks.search([("template_id", "in", self.ids)]):
             raise UserError(
@@ -321,6 +324,7 @@ class DirectmailTemplate(models.Model):
     def unlink(self):
         self.check_access("unlink")
         self._unlink_except_needed()
+        # sudo(): the right to delete was checked above; users may not read the key.
         for account, templates in self.sudo().filtered("remote_ref").grouped("account_id").items():
             if account._is_armed():
                 refs = templates.mapped("remote_ref")
@@ -346,6 +350,7 @@ class DirectmailTemplate(models.Model):
     def _give_back_places(self):
         """Trigger `_cron_review`, which deletes archived templates at DirectMail."""
         if any(self.mapped("remote_ref")):
+            # sudo(): `write` has checked the rights; users may not read crons.
             self.env.ref("email_marketing_dm.ir_cron_directmail_review").sudo()._trigger()
 
     @api.model

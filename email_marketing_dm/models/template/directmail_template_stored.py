@@ -83,6 +83,7 @@ class DirectmailTemplate(models.Model):
             self._keep_reference(remote)
         if remote.status != "approved" or not self._is_stored(remote):
             return self._lapse("changed", self._get_difference(remote))
+        # sudo(): callers have checked write access, or are a cron; `checked_at` is guarded.
         self.sudo().checked_at = fields.Datetime.now()
         return False
 

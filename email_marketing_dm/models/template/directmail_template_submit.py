@@ -55,6 +55,7 @@ class DirectmailTemplate(models.Model):
         self.ensure_one()
         self.check_access("read")
         if self.state in ("approved", "lapsed") or self._is_used():
+            # sudo(): reading was checked above; the copy is the user's own, its state is guarded.
             revision = self.sudo().copy(
                 {"user_id": self.env.uid, "origin_id": self.id, "name": self.name}
             )
@@ -138,6 +139,7 @@ class DirectmailTemplate(models.Model):
         except UserError as error:
             self._offer_link(error)
             raise
+        # sudo(): callers have checked write access to the template or its task; fields are guarded.
         self.sudo().write(
             {
                 **vals,
