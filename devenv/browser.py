@@ -106,7 +106,7 @@ class Browser:
         wait_until(lambda: port_file.exists() and "\n" in port_file.read_text(), 30, "chromium")
         port = port_file.read_text().split()[0]
         session = requests.Session()
-        session.trust_env = False  # a proxy has no business between us
+        session.trust_env = False  # local calls go through no proxy
         [tab] = [
             tab
             for tab in session.get(f"http://127.0.0.1:{port}/json/list", timeout=10).json()

@@ -210,7 +210,7 @@ def prepare_template():
                 finish(name, f"{base_key} addon {now}")
                 return name
         except SetupError as error:
-            # what cannot be updated may well install, say a field that has changed its type
+            # an update may fail where an installation works, as after a field has changed its type
             print(f"devenv: {error}; trying a fresh install", flush=True)
     with step(f"installing {ADDON} into the prepared database"):
         copy(base, name)

@@ -29,7 +29,7 @@ class Figures:
 
     people: set = field(default_factory=set)  # ids of the contacts in its audiences
     planned: list = field(default_factory=list)  # ids of the contacts in its deliveries
-    settled: set = field(default_factory=set)  # those of them of whom we know what came of it
+    settled: set = field(default_factory=set)  # those of them with a known outcome
     states: Counter = field(default_factory=Counter)
     reasons: Counter = field(default_factory=Counter)
     outcomes: Counter = field(default_factory=Counter)  # of sent; None: not known
@@ -98,7 +98,7 @@ def read_figures(task):
 
 
 class Account:
-    """What came of a campaign, and whether it adds up.
+    """The result of a campaign, and whether its figures add up.
 
     :param campaign: a finished `demo_campaign.Campaign`
     :param emulator: the emulator that took its mails

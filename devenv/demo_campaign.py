@@ -114,7 +114,7 @@ class Campaign:
         self._user.call("directmail.task", "action_send", [self.task])
 
     def wait_until_sent(self):
-        """Look on while Odoo's own cron sends."""
+        """Wait while Odoo's own cron sends."""
         end = time.monotonic() + SEND_SECONDS
         told = time.monotonic()
         while time.monotonic() < end:

@@ -133,7 +133,7 @@ class Seeder:
     """
 
     def __init__(self, env, base_url):
-        # Two thousand notes "Contact created" would tell nobody anything.
+        # No note "Contact created" on each of two thousand contacts.
         self.env = env(
             context={
                 "tracking_disable": True,

@@ -75,7 +75,7 @@ def seed_database(base_url):
 
 
 class OdooServer:
-    """Odoo in a process of its own, with its crons. It ends with us, however we end."""
+    """Odoo in a process of its own, with its crons. It ends with this process."""
 
     def __init__(self, port):
         self.url = f"http://{HOST}:{port}"
@@ -107,7 +107,7 @@ class OdooServer:
             preexec_fn=end_with_parent,
         )
         session = requests.Session()
-        session.trust_env = False  # a proxy has no business between us
+        session.trust_env = False  # local calls go through no proxy
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             if self._process.poll() is not None:
@@ -154,7 +154,7 @@ class User:
     def __init__(self, url, login, password):
         self._url = url
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy has no business between us
+        self._session.trust_env = False  # local calls go through no proxy
         answer = self._post(
             "/web/session/authenticate", {"db": DATABASE, "login": login, "password": password}
         )

@@ -134,7 +134,7 @@ def debian_mirror(work):
         try:
             run(["apt-get", *options, "update"], "odoo", "reading the machine's package lists")
         except SetupError as error:
-            # some other source may be out of order; that is no concern of ours
+            # errors of other sources do not matter here
             problem = error
         mirror = first_mirror(options)
         if not mirror:

@@ -36,7 +36,7 @@ def ensure(wanted):
     try:
         run(install, "apt", f"installing {names}", env=environment, stdin=None)
     except SetupError:
-        # the machine's package lists are missing or too old; one update mends both
+        # the machine's package lists are missing or too old; one update fixes both
         run(
             [*prefix, "apt-get", "update"],
             "apt",

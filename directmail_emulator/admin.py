@@ -1,4 +1,4 @@
-"""The admin API: what tests and the page look at and turn. JSON over HTTP; see README.md."""
+"""The admin API, for tests and the page. JSON over HTTP; see README.md."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _GATEWAY_HTML = "<html><head><title>{title}</title></head><body><h1>{title}</h1>
 
 @dataclass
 class Received:
-    """A request, read and taken apart, before anything about it is believed."""
+    """A parsed request; nothing in it is verified yet."""
 
     method: str
     path: str
@@ -124,7 +124,7 @@ class Gateway:
 
     @staticmethod
     def _stated_key(received):
-        """The AccessKey id that a request names, believed or not."""
+        """The AccessKey id that a request names, verified or not."""
         if received.old_style:
             return received.params.get("AccessKeyId", "")
         header = received.headers.get("Authorization", "")
@@ -156,7 +156,7 @@ class Gateway:
             self.core.count_call(received.action, received.access_key_id, error.code, now)
             return self._refuse(error, received.request_id, host), False
         except Exception:
-            # Ours, not the client's: the client gets what a client would get, we get the trace.
+            # An error of the emulator: the client gets an ordinary error, the log the traceback.
             traceback.print_exc(file=sys.stderr)
             self.core.internal_errors += 1
             self.core.count_call(received.action, received.access_key_id, "InternalError", now)

@@ -21,7 +21,7 @@ _REACTIONS = ("open", "click", "unsubscribe", "subscribe", "complain", "deferred
 
 
 def unsubscribe_of(account, row, headers):
-    """What came of `UnSubscribeLinkType` and `UnSubscribeFilterLevel`, as the ledger shows it.
+    """The effect of `UnSubscribeLinkType` and `UnSubscribeFilterLevel`, as the ledger shows it.
 
     ``unsubscribe_link``: whose link is in the headers, "own", "directmail" or "none"; DirectMail
     adds one for batch senders only. ``unsubscribe_filter``: the level, as it was asked for.

@@ -22,7 +22,7 @@ LONGEST_LINE = 16 * 1024 * 1024
 
 
 def _worth_logging(record):
-    """A client that can't speak HTTP is answered with 400 and is no affair of the log."""
+    """A request that is no HTTP is answered with 400, and not logged."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 

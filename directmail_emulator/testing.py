@@ -109,7 +109,7 @@ class Emulator:
             region: address.rpartition(":")[2] for region, address in self.endpoints.items()
         }
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy has no business between us
+        self._session.trust_env = False  # local calls go through no proxy
         if self._settings:
             self.change_settings(self._settings)
         return self
@@ -181,7 +181,7 @@ class Emulator:
         self._process.wait(seconds)
         self._end(signal.SIGKILL)
 
-    # Looking
+    # Reading
 
     def get(self, path, **query):
         """An answer of the admin API. :raises EmulatorError: when it refuses"""
@@ -228,7 +228,7 @@ class Emulator:
         """Events, newest first; filters: state, type, env_id."""
         return self.get("/api/events", limit=1000, **filters)["rows"]
 
-    # Turning
+    # Changing
 
     def approve(self, template_id, comment=""):
         return self.post(f"/api/templates/{template_id}/approve", {"comment": comment})

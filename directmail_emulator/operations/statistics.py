@@ -1,4 +1,4 @@
-"""What became of mail: per recipient and per day."""
+"""Delivery results, per recipient and per day."""
 
 from __future__ import annotations
 

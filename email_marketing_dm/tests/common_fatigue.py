@@ -9,7 +9,7 @@ from .common import DirectmailCommon, start_task
 
 
 class FatigueCommon(DirectmailCommon):
-    """A company with fatigue control, and ways to give people a past."""
+    """A company with fatigue control, and helpers that record earlier messages to people."""
 
     @classmethod
     def setUpClass(cls):
@@ -36,7 +36,7 @@ class FatigueCommon(DirectmailCommon):
         self.env.flush_all()
 
     def _add_past(self, person, *ages, state="sent", company=None, **vals):
-        """Let a contact have been mailed so long ago.
+        """Record a mail to a contact at each of these ages.
 
         :param ages: `timedelta`s
         """

@@ -1,4 +1,4 @@
-"""Bodies without an end, and such as never come, at the addresses that anybody may call."""
+"""Request bodies that never end, or never arrive, at the public routes."""
 
 import socket
 import threading
@@ -26,7 +26,7 @@ def connect(server, path, length, kind="application/x-www-form-urlencoded"):
 @pytest.mark.parametrize("kind", ("application/json", "application/x-www-form-urlencoded"))
 @pytest.mark.parametrize("path", PATHS)
 def test_a_body_without_an_end_is_answered_at_once(server, path, kind):
-    """In pieces, so that its length is not told before. The answer does not wait for the end."""
+    """A chunked body, whose length is not known before. The answer does not wait for its end."""
     with connect(server, path, "Transfer-Encoding: chunked", kind) as connection:
         over = threading.Event()
         thread = threading.Thread(target=send_on, args=(connection, over), daemon=True)
@@ -49,7 +49,7 @@ def send_on(connection, over):
 
 
 def test_others_are_served_while_bodies_do_not_come(server):
-    """And nothing stays open behind those who give up."""
+    """Connections of clients that give up are closed."""
     waiting = [connect(server, path, "Content-Length: 100") for path in PATHS * 3]
     try:
         with requests.Session() as http:

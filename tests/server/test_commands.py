@@ -287,7 +287,7 @@ def read_changes(error):
 
 
 def test_the_changes_of_own_records_are_found(tried):
-    """Else it would prove nothing that no other changes are."""
+    """Positive control: changes of own records are found."""
     for name, role in tried.items():
         assert ("directmail.audience", "line_ids") in role.own, (name, role.own)
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong on the way to DirectMail: nobody twice, nobody lost, answers understood."""
+"""Faults of DirectMail and of the network: nobody is mailed twice, nobody is lost."""
 
 import contextlib
 import time

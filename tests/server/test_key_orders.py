@@ -95,7 +95,7 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     assert books.ok and not books.unknown and books.states["waiting"], books
     assert books.mailed <= out[0] + THREADS, "only the calls under way were finished"
 
-    # What was the right server is the wrong one now, and links of before say what to do.
+    # The first server now has the wrong key, and links in older mails say what to do.
     assert _post(server.url + links[late[2]], ONE_CLICK).status_code == 503
     answer = _post(other.url + links[late[2]], method="get")
     assert answer.status_code == 404 and "reply to the email" in answer.text
@@ -105,7 +105,7 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     works = [_post(other.url + link, method="get").status_code == 200 for link in new.values()]
     assert sum(works) >= PEOPLE - GONE - books.mailed, "links of mails under the new key work"
 
-    # The first key comes back, and what had to wait for it counts before the next mail.
+    # The first key is restored; requests that waited for it are applied before the next mail.
     _rekey(server, other)
     third = shop.make_task("third", **values)
     server.query("UPDATE directmail_task SET state = 'pending' WHERE id = %s", third)

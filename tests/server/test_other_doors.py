@@ -98,7 +98,7 @@ def known(shop, owner):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_what_is_allowed_is_answered(callers, known, door):
-    """So that refusals below mean something."""
+    """Positive control of the refusals below."""
     answered, text = callers["dm_user"].call(
         door, "directmail.task", "read", [known["task"]], fields=["name", "state"]
     )

@@ -1,4 +1,4 @@
-"""Nobody gets more than they may: every role tries everything, and the page of rights says so."""
+"""Every role tries every operation and method; the page of rights has the results."""
 
 import os
 import re
@@ -104,7 +104,7 @@ def test_nobody_touches_another_company(tried):
 
 
 def test_users_of_the_other_company_work_there(tried):
-    """Else it would prove nothing that they are refused everything elsewhere."""
+    """Positive control of the refusals in the other company."""
     for stranger, native in zip(OUTSIDERS, ("marketer", "administrator"), strict=True):
         own = {
             role: {name: found["rights"].get("own") for name, found in tried[0][role].items()}
@@ -129,7 +129,7 @@ def test_no_way_tells_more_than_reading(tried):
 
 
 def test_nobody_names_what_they_may_not_read(tried):
-    """Else its name would be shown, and what the product does with it would be lent."""
+    """Otherwise Odoo would show the record's name, and the addon would use the record."""
     assert [
         (role, name, found["pointers"])
         for role in (*INSIDERS, *OUTSIDERS)

@@ -1,4 +1,4 @@
-"""One cron thread for everything: sending goes on while nobody else waits for it, and only then."""
+"""With one cron thread, a sending run is prolonged only while no other cron is due."""
 
 import pytest
 from odoo_server import OdooServer, connect, wait_until

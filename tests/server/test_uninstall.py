@@ -1,4 +1,4 @@
-"""The addon is uninstalled and installed again: who has unsubscribed can be kept in two ways."""
+"""The addon is uninstalled and installed again; opt-outs can be kept in two ways."""
 
 import base64
 

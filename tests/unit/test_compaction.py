@@ -20,26 +20,26 @@ def compacted(source):
 @pytest.mark.parametrize(
     "before, after",
     [
-        # what is so without being said
+        # default values
         ('<p style="border-radius: 0px; opacity: 1;">x</p>', "<p>x</p>"),
         ('<div style="margin: 0px; padding: 0px;">x</div>', "<div>x</div>"),
         ('<p style="border-style:none;border-color:#123456;border-width:0px">x</p>', "<p>x</p>"),
         ('<div style="cursor: pointer; transition: all 1s">x</div>', "<div>x</div>"),
         ('<div style="box-sizing: border-box">x</div>', "<div>x</div>"),
-        # what the parent says already
+        # inherited values
         (
             '<div style="color:#ff0000">a<p style="color:#ff0000">x</p></div>',
             '<div style="color:#ff0000">a<p>x</p></div>',
         ),
-        # what nothing in it makes use of
+        # styles that nothing in the element uses
         (
             '<div style="color:#ff0000"><p style="color:#0000ff">x</p></div>',
             '<div><p style="color:#0000ff">x</p></div>',
         ),
-        # what only an editor reads
+        # attributes that only an editor reads
         ('<p class="o_x" data-snippet="s_y" contenteditable="true">x</p>', "<p>x</p>"),
         ("<p>x<!-- note --> y</p>", "<p>x y</p>"),
-        # the same, said shorter
+        # shorter notations
         ('<p style="color: rgb(1, 2, 9); top: 0px">x</p>', '<p style="color:#010209;top:0">x</p>'),
         (
             '<p style="padding-top:1px;padding-right:2px;padding-bottom:1px;padding-left:2px"></p>',
@@ -57,7 +57,7 @@ def test_shorter(before, after):
 @pytest.mark.parametrize(
     "kept",
     [
-        # it is not so without being said
+        # not the default of this element
         '<p style="margin:0">x</p>',
         '<h1 style="font-weight:400;font-size:16px">x</h1>',
         '<a style="text-decoration:none;color:#000000">x</a>',
@@ -65,11 +65,11 @@ def test_shorter(before, after):
         '<p style="border-style:solid;border-color:#123456;border-width:1px">x</p>',
         '<div style="box-sizing:border-box;width:9px;padding:1px">x</div>',
         '<ul style="padding:0"><li>x</li></ul>',
-        # old modes and Outlook hand no font into a table, or from it to a cell
+        # quirks mode and Outlook do not inherit fonts into tables and cells
         '<div style="color:#f00">a<table><tr><td style="color:#f00">x</td></tr></table></div>',
-        # not the parent's value: relative to it
+        # relative to the parent, so not the same value
         '<div style="font-size:2em"><p style="font-size:2em">x</p></div>',
-        # the second is for who knows it, the first for all others
+        # the first is the fallback of programs that do not support the second
         '<p style="background:#fff;background:linear-gradient(red,blue)">x</p>',
         # spaces and line breaks that are seen
         "<pre>a\n  b</pre>",

@@ -1,4 +1,4 @@
-"""Kept connections: what a network forgot, and what a server closed, costs no mail its answer."""
+"""Idle connections that the network dropped or the server closed are not used for a mail."""
 
 import time
 from pathlib import Path

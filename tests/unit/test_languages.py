@@ -1,4 +1,4 @@
-"""In which language somebody is spoken to."""
+"""The choice of a language for a recipient."""
 
 import pytest
 

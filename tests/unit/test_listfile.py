@@ -294,7 +294,7 @@ ROWS = 20_000
     ids=("shared texts", "texts in cells"),
 )
 def test_workbook_in_flat_memory(cell):
-    """Whoever wrote it: openpyxl alone would hold the texts, or even the sheet, as a whole."""
+    """Files of any program: openpyxl alone would load all texts, or the whole sheet."""
     sheet = b"".join(b"<row>" + cell % n + b"<c><v>%d</v></c></row>" % n for n in range(ROWS))
     texts = b"".join(b"<si><t>p%d@x.example</t></si>" % n for n in range(ROWS))
     stream = io.BytesIO(with_shared_texts(sheet, texts))
@@ -367,7 +367,7 @@ def test_parts_out_of_all_proportion(name, content):
 
 
 def test_a_row_that_is_far_below():
-    """Nobody counts up to it."""
+    """Missing rows before it are skipped, not counted one by one."""
     files = unzipped(workbook(["a"], ["b"]))
     sheet = files["xl/worksheets/sheet1.xml"]
     files["xl/worksheets/sheet1.xml"] = sheet.replace(b'r="2"', b'r="999999999"')

@@ -144,7 +144,7 @@ def test_a_proxy_does_not_lead_inside(server, monkeypatch):
 
 
 def test_open_and_closed_ports_answer_alike(server, monkeypatch):
-    """Public ones too: whatever is not DirectMail is told in one way."""
+    """Public hosts too: all that are not DirectMail get the same message."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         closed = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Each rule of the preflight: a mail that passes, the same mail failing, and what a click mends."""
+"""Each rule of the preflight: a mail that passes, the same mail failing, and the repair."""
 
 from dataclasses import replace
 
@@ -192,7 +192,7 @@ def test_rule_passes(options):
 
 
 def test_every_rule_has_a_failing_example():
-    """A rule that nothing fails proves nothing."""
+    """Each rule has an example that fails it."""
     examples = [mail(**options) for _code, _level, options, _detail in FAILING]
     import email_marketing_dm.content.preflight as module
 

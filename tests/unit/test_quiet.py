@@ -101,7 +101,7 @@ def test_as_the_clock_shows_it(case):
 @settings(max_examples=100, derandomize=True)
 @given(cases(), st.lists(st.integers(0, 4000), min_size=1, max_size=8))
 def test_remembers_only_what_still_holds(case, steps):
-    """A clock that was asked before answers like one that is asked for the first time."""
+    """A cached answer equals a fresh one."""
     zone, at, times = case
     clock = QuietClock(times)
     for step in steps:

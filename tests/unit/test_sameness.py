@@ -1,4 +1,4 @@
-"""What a service may do to a text without changing the mail, and what is another mail."""
+"""Which changes by the service leave a text the same mail, and which make it another one."""
 
 import pytest
 

@@ -221,7 +221,7 @@ def test_no_proper_answer_is_unknown(client, server, step):
 
 
 def test_an_idle_connection_that_the_server_closed(client, server):
-    """The pool notices it, or the answer is unknown: never a second copy, never a false no."""
+    """It is noticed, or the answer is UNKNOWN: no second mail, no false refusal."""
     server.script = [server.script[0], srv.cut]
     assert client.send(MAIL).verdict is Verdict.ACCEPTED
     assert client.send(MAIL).verdict is Verdict.UNKNOWN

@@ -114,7 +114,7 @@ class TestFirstContact(FirstContactCase):
         self.assertEqual(set(found), expected)
 
     def test_what_the_test_mail_may_look_like(self):
-        """Refused attempts tell, and are no mails."""
+        """Refused attempts record behaviors, and do not count as mails."""
         tried = {
             "alias_limit": SETTING["alias_limit"].values,
             "bad_headers": SETTING["bad_headers"].values,
@@ -134,7 +134,7 @@ class TestFirstContact(FirstContactCase):
                 self.assertEqual(len(mails), number)
 
     def test_a_test_mail_that_is_refused_for_what_no_campaign_has_is_sent_without_it(self):
-        """The code does not say what it was, so nothing is found out either."""
+        """An ambiguous error code records no behavior."""
         self.press("action_run")
         self.addCleanup(self.emulator.clear_faults)
         self.emulator.set_fault(

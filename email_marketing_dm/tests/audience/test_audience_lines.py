@@ -231,7 +231,7 @@ class TestAudienceLines(AudienceCommon):
         self.assertEqual(counted["people"], 0)
 
     def test_what_is_to_come(self):
-        """It brings nobody in, keeps nobody from being left out, and takes out nobody chosen."""
+        """A future record adds no one in an "or" line, and removes people in an "except" line."""
         lead = self._make_leads({"partner_id": self.ann.id})
         self.env.flush_all()
         tomorrow = fields.Datetime.now() + timedelta(days=1)

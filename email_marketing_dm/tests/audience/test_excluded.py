@@ -10,7 +10,7 @@ from ..task.test_waiting import WaitingMixin
 
 @tagged("post_install", "-at_install", "directmail")
 class TestExcluded(WaitingMixin, AudienceCommon):
-    """Whoever is in *Except* when their turn comes gets no mail, at whatever address."""
+    """People who are in *Except* at their claim get no mail, at any of their addresses."""
 
     def _merge(self, people, kept):
         self.env["base.partner.merge.automatic.wizard"]._merge(people.ids, kept)
@@ -25,7 +25,7 @@ class TestExcluded(WaitingMixin, AudienceCommon):
         self._finish(task)
         self.assertEqual(self._get_mailed(task), sorted(emails))
 
-    # === WHO CAME TO BE EXCLUDED WHILE SOMEBODY WAITED === #
+    # === EXCLUDED WHILE WAITING === #
 
     def test_a_bare_address_that_comes_to_be_excluded(self):
         excluded = self._make_audience(self.cat, name="Not these")
@@ -155,7 +155,7 @@ class TestExcludedEncrypted(EncryptedMixin, WaitingMixin, AudienceCommon):
         cls.alice, cls.bert = cls.people = cls._make_encrypted(ALICE, BOB)
 
     def test_an_address_in_clear_does_not_tell_who_has_it_encrypted(self):
-        """Whoever guesses addresses would see by the mails who is left out."""
+        """Otherwise mails to guessed addresses would reveal who is excluded."""
         excluded = self._make_audience(self._make_people("alice@example.com"), name="Not these")
         task = self._plan(address_form="encrypted", exclude_audience_ids=excluded.ids)
         self._finish(task)

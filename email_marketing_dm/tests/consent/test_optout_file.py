@@ -17,7 +17,7 @@ from ..key.test_encrypted import ALICE, KEY, EncryptedMixin
 
 @tagged("post_install", "-at_install")
 class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
-    """Who has unsubscribed outlives the addon: as a file, and on Odoo's blacklist."""
+    """Opt-outs can be kept when the addon is uninstalled: as a file, or on Odoo's blacklist."""
 
     def setUp(self):
         super().setUp()

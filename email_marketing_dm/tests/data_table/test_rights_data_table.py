@@ -146,7 +146,7 @@ class TestRightsOfDataTables(RightsCommon):
             with self.subTest(path), self.assertRaises(UserError):
                 self._make_table(email_path=path)
 
-    # === WHOEVER DECIDES MAY READ IT === #
+    # === WRITERS NEED THE RIGHTS, TOO === #
 
     def test_a_path_to_a_field_that_the_administrator_may_not_read(self):
         """It put what nobody may read into the members' addresses."""
@@ -204,7 +204,7 @@ class TestRightsOfDataTables(RightsCommon):
         with self.assertRaisesRegex(ValidationError, "secret"):
             self._open(self.leads, field.name)
 
-    # === OPENED WITH THE RIGHTS OF SOMEBODY === #
+    # === OPENED TO MARKETERS === #
 
     def test_an_open_table_is_read_with_the_rights_of_who_opened_it(self):
         own = new_test_user(self.env, "dm_own", f"{GROUP_ADMIN},sales_team.group_sale_salesman")
@@ -236,7 +236,7 @@ class TestRightsOfDataTables(RightsCommon):
             self.leads.with_user(self.marketer).open_to_marketers = False
 
     def test_a_table_is_not_opened_by_the_server(self):
-        """Nothing bounds its rights."""
+        """Nobody's rights would limit a table that a superuser opened."""
         with self.assertRaisesRegex(AccessError, "no user with whose rights"):
             self.leads.write({"open_to_marketers": True})
 

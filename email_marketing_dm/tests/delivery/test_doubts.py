@@ -144,7 +144,7 @@ class TestDoubts(DirectmailCommon):
                 self._check(task, "done", sent=30)
 
     def test_the_last_two_ask_once(self):
-        """With nobody left to tell by, the owner is asked; after that it is theirs."""
+        """Without others to compare with, the task pauses; after *Resume* the person is refused."""
         self.account.sudo().threads = 1
         for number in (2, 4):
             with self.subTest(number=number):
@@ -287,7 +287,7 @@ class TestDoubts(DirectmailCommon):
         self._check(task, "done", sent=2, refused=1)
 
     def test_the_last_person_is_refused_though_an_answer_about_the_account_makes_no_sense(self):
-        """What can't be read is no answer: it ends no run of the sender."""
+        """An unreadable report about the account does not end the sender's run."""
         self.account.sudo().threads = 1
         odd = [kind for kind in KINDS if kind.startswith("odd_")]
         for action in ("SenderStatisticsByTagNameAndBatchID", "DescAccountSummary"):

@@ -9,7 +9,7 @@ from ..common_events import EventsMixin
 
 @tagged("post_install", "-at_install")
 class TestWishes(EventsMixin, DirectmailCommon):
-    """Who wants no more mail, who does again, and whose address does not exist."""
+    """Opt-outs, new subscriptions and invalid addresses that events report."""
 
     def _get_optout(self, delivery):
         self.env.invalidate_all()

@@ -95,7 +95,7 @@ class TestPoll(DirectmailCommon):
     # === THE BUTTON === #
 
     def test_the_button_does_a_little_and_leaves_the_rest(self):
-        """What it has begun is read to its end, even if nothing would be read any more."""
+        """The cron completes what the button began, even after FOLLOW_DAYS."""
         task = self._send(*[f"p{number}@example.com" for number in range(5)])
         task.write({"state": "paused", "finished_at": False})
         task.paused_at = fields.Datetime.now() - timedelta(days=4)

@@ -28,7 +28,7 @@ from ..common import ACCESS_KEY_SECRET, DirectmailCommon
 from ..key.test_encrypted import ALICE, KEY, EncryptedMixin
 
 OURS = "email_marketing_dm.group_"
-#: What stands in the things, and nowhere else.
+#: Texts that stand in the secret things only.
 MARKS = (ACCESS_KEY_SECRET, KEY, "alice@example", "wombat", "numbat")
 #: Where Odoo keeps what belongs to our records, and which of it.
 BESIDE = {
@@ -145,7 +145,7 @@ class TestWays(WaysCommon):
     # === WAYS === #
 
     def test_the_marks_are_found_by_those_who_may(self):
-        """Else nothing below would prove anything."""
+        """Positive control of the tests below."""
         env = self._as(self.user)
         self.assertIn("wombat", str(env["res.partner"].search([]).mapped("email")))
         self.assertIn("Numbats", env["directmail.audience"].search([]).mapped("name"))

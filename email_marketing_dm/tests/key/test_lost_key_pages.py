@@ -147,7 +147,7 @@ class TestLostKeyPages(KeyMixin, DirectmailMixin, HttpCase):
             self.assertEqual(self.url_open(path, ONE_CLICK).status_code, 404)
             self.assertFalse(self.optouts.search([]), "nobody may unsubscribe others by guessing")
             self.assertEqual(len(self.requests.search([])), 1)
-            # New mails have links that work; a cut-off link is no lost one.
+            # Links in new mails work; a truncated link is not taken for one of the lost key.
             new = self._make_token(self.delivery.id)
             self.assertEqual(self.url_open(f"/directmail/unsubscribe/{new}").status_code, 200)
             dead = self.url_open(f"/directmail/unsubscribe/{self.token[:9]}")

@@ -174,7 +174,7 @@ class TestOtherKey(KeyMixin, EncryptedMixin, DirectmailCommon):
             self.assertEqual(os.listdir(folder), [KEY_FILE])
             listed.invalidate_recordset()
             self.assertEqual(listed.sudo().address_key, key.address_key("zoe@example.com"))
-            # A key that comes back works without a restart, and so does a lost one not.
+            # A restored key works, and a lost one is refused, without a restart.
             path = Path(folder) / KEY_FILE
             text = path.read_text()
             self._make_account()

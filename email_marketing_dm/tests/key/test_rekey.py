@@ -105,7 +105,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
             self.assertTrue(self._open_page().may_start)
 
     def test_rows_of_every_table(self):
-        """Deliveries, members, rows of uploads and the blacklist have the keys of before, anew."""
+        """The keys of deliveries, members, rows of uploads and the blacklist are recomputed."""
         self._mail(self.people)
         self.env["mail.blacklist"].create({"email": "eve@example.com"})
         upload = (
@@ -280,7 +280,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
         )
 
     def test_the_old_key_comes_back(self):
-        """What could not be recomputed is as it was, and so is everything else."""
+        """All keys are as before the loss, also those that could not be recomputed."""
         mails = self._mail(self.ann + self.bob)
         mails.filtered(lambda d: d.partner_id == self.ann)._unsubscribe("page")
         self.env.cr.execute(

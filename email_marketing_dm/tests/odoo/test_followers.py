@@ -1,4 +1,4 @@
-"""Who follows a record is told what happens to it only as long as they may read it."""
+"""Followers get the messages of a record only as long as they may read it."""
 
 from odoo.tests import new_test_user, tagged
 
@@ -23,7 +23,7 @@ class TestFollowers(AudienceCommon):
         self.assertIn(user.partner_id, record.sudo().message_partner_ids)
 
     def test_a_former_owner_is_told_nothing_more(self):
-        """Who gave a record away follows it still, and is told neither figures nor reasons."""
+        """A former owner is still a follower, but gets neither figures nor reasons."""
         records = (
             self._make_task(self._make_audience(self.ann), self.template),
             self._make_audience(self.ann),

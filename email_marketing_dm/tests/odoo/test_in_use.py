@@ -10,7 +10,7 @@ from ..common import AudienceCommon
 
 @tagged("post_install", "-at_install", "directmail")
 class TestInUse(AudienceCommon):
-    """What decides who is mailed does not disappear from under what uses it."""
+    """Records that decide who is mailed can't be deleted while used, only archived."""
 
     @classmethod
     def setUpClass(cls):

@@ -18,7 +18,7 @@ UNBOUND = {
 
 @tagged("post_install", "-at_install")
 class TestEveryModel(TransactionCase):
-    """What holds for the models there are holds for those that are added."""
+    """Checks over all models, so that a new one can't lack its rules."""
 
     def _get_models(self, transient):
         names = [

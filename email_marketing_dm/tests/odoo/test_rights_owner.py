@@ -1,4 +1,4 @@
-"""Rights are lent by an owner: nobody takes somebody else's, and nobody's are taken unasked."""
+"""Records are read with their owner's rights, and only after the owner has agreed."""
 
 from lxml import etree
 
@@ -209,7 +209,7 @@ class TestOwners(AudienceCommon):
         self.assertFalse(model.compute_error)
 
     def test_lines_that_somebody_else_changes_wait_for_the_owner(self):
-        """An administrator would otherwise count, with the owner's rights, whatever they like."""
+        """Otherwise an administrator could count any records with the owner's rights."""
         audience = self._create("directmail.audience", self.marketer)
         line = {"domain": "[('name', 'like', 'a')]"}
         audience.write({"line_ids": [Command.create(line)]})
@@ -388,7 +388,7 @@ class TestOwners(AudienceCommon):
         self.assertEqual(upload.state, "failed")
         self.assertIn("has not agreed", upload.message)
 
-    # === WHOEVER DECIDES MAY READ IT, WHOEVER OWNS IT === #
+    # === WRITERS NEED THE RIGHTS, TOO === #
 
     def test_an_administrator_does_not_read_with_the_rights_of_a_model_owner(self):
         """The administrator may not read leads; the owner of the models may."""

@@ -261,7 +261,7 @@ class TestModelsOracle(ModelsCommon):
         )
 
     def test_day_after_day(self):
-        """Whoever computes again and again has the same as who computes once, and it adds up."""
+        """Repeated computations have the same result as a single one, and the counts add up."""
         days = st.lists(
             st.tuples(purchases, st.sampled_from((0, 0, 1, 1, 3, 40))), min_size=2, max_size=4
         )

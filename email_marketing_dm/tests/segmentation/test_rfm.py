@@ -14,7 +14,7 @@ LOGGER = "odoo.addons.email_marketing_dm.models.mixins.directmail_scheduled"
 
 @tagged("post_install", "-at_install")
 class TestRfm(RfmCommon):
-    """What a model works out, keeps, and refuses."""
+    """Results, history and checks of RFM models."""
 
     def test_compute(self):
         self.assertFalse(self.rfm.computed_at)
@@ -195,7 +195,7 @@ class TestRfm(RfmCommon):
         return self.env.ref(xmlid).id
 
     def test_what_the_database_refuses(self):
-        """Said on the model, not thrown at whoever pressed the button."""
+        """The error is stored on the model instead of being raised."""
         self.rfm.action_compute()
         self._buy(self.cid, 1, 4000)
         self.env.cr.execute("ALTER TABLE directmail_rfm_customer ADD CHECK (monetary < 4000)")

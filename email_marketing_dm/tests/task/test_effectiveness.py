@@ -13,7 +13,7 @@ from ..common import DirectmailCommon
 
 @tagged("post_install", "-at_install")
 class TestEffectiveness(DirectmailCommon):
-    """A task's page shows what came of it, and every figure opens its people."""
+    """The figures on a task's page, and the people that each figure opens."""
 
     @classmethod
     def setUpClass(cls):

@@ -100,7 +100,7 @@ class TestEngine(DirectmailCommon):
         task = self._start(4, not_sent_policy="again")
         self._run_cron()
         self.assertEqual((task.state, task.unknown_count), ("done", 1))
-        # The second try gets lost too: once more is not for ever.
+        # The second attempt is lost, too: a mail is sent again only once.
         lost = task.delivery_ids.filtered(lambda d: d.state == "unknown")
         self._set_fault("close", times=1, accept="no")
         self._pass_a_day(task)
@@ -214,7 +214,7 @@ class TestEngine(DirectmailCommon):
 
     @mute_logger("odoo.addons.email_marketing_dm.engine.dispatcher")
     def test_a_database_that_dies_while_mails_are_made_pauses_nothing(self):
-        """What libpq says then is an error of no class of its own."""
+        """psycopg2 then raises a plain `DatabaseError`, without a class of its own."""
         build, broken = MailBuilder.build, []
 
         def die_once(*args):

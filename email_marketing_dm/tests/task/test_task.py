@@ -282,7 +282,7 @@ class TestTask(DirectmailCommon):
         self.assertTrue(triggers.search(mine), "the sender is not woken")
 
     def test_refused_content_pauses_everybody(self):
-        """What DirectMail says about the content must not burn through the people."""
+        """A refusal of the content pauses the task; it does not refuse person after person."""
         self.emulator.configure_account("LTAIEMULATOR", daily_quota=2)
         self.addCleanup(self.emulator.configure_account, "LTAIEMULATOR", daily_quota=200000)
         self.account.sudo().write({"threads": 1})

@@ -76,7 +76,7 @@ class TestTens(SeenMixin, DirectmailCommon):
         self.assertFalse(self._estimate(lent, user=self.admin).in_tens)
 
     def test_results_of_a_task(self):
-        """With the same audience under Except, the list is not had for the price of a decoy."""
+        """An audience under Except does not reveal its people, even if a decoy is mailed."""
         lent = self._lend(_names(40, "lent.example"))
         decoys = self._make_audience(self.decoy)
         self._refresh_all(decoys)
@@ -123,7 +123,7 @@ class TestTens(SeenMixin, DirectmailCommon):
         self.assertFalse(task.delivery_ids)
 
     def test_reasons_of_own_people_are_not_told(self):
-        """Whoever is excluded is not told to have no address: that would tell who is not."""
+        """Excluded people never count as "no address", because that would reveal the others."""
         [nobody] = self._make_people(False)
         own = self._make_audience(nobody + self.decoy)
         self._refresh_all(own)
@@ -132,7 +132,7 @@ class TestTens(SeenMixin, DirectmailCommon):
         self.assertEqual(task.delivery_ids.partner_id, self.decoy + self.vera)
 
     def test_adding_known_people_does_not_narrow_it(self):
-        """Where the next ten begins can't be foreseen, and never lies above the truth."""
+        """The shift can't be predicted, and a rounded figure never exceeds the exact one."""
 
         key = self.env["directmail.keyring"]._get_master_key()
 
@@ -146,7 +146,7 @@ class TestTens(SeenMixin, DirectmailCommon):
         self.assertLess(sum(tell(10, mark) == 10 for mark in range(1000)), 1000 / TEN)
 
     def test_a_figure_that_stays_the_same_tells_nothing(self):
-        """Ever other lists have ever other answers, whether or not the guess is excluded.
+        """Other lists have another shift, whether or not the guess is excluded.
 
         If where the next ten begins belonged to the people who are counted, an answer that stays
         the same would tell that the guess is not among them.
@@ -282,7 +282,7 @@ class TestEncryptedAreNotFound(SeenMixin, DirectmailCommon):
         self.assertEqual((audience.entered_count, audience.left_count), (0, 0))
 
     def test_exempt_list(self):
-        """Whom fatigue control leaves alone does not tell whose address is on the list either."""
+        """An exempt list of addresses in clear does not exempt encrypted people."""
         fatigue = self.env["directmail.fatigue"].with_user(self.admin).create({})
         fatigue.rule_ids.filtered(lambda rule: rule.span == "day").email_limit = 1
         self._plan(self.encrypted, address_form="encrypted")

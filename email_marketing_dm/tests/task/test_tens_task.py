@@ -128,7 +128,7 @@ class TestTensTask(SeenMixin, DirectmailCommon):
         self.assertEqual([task.sudo().cancelled_count for task in tasks], [1, 2])
 
     def test_visible_contact_in_own_and_in_a_colleagues_audience(self):
-        """The people of both, each counted once, tell who is in both."""
+        """Duplicates are counted once, so an exact sum would reveal that the contact is in both."""
         lent = self._lend()
         tasks = []
         for contact in (self.vera, self.decoy):

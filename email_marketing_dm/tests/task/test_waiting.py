@@ -45,7 +45,7 @@ class WaitingMixin:
 
 @tagged("post_install", "-at_install", "directmail")
 class TestWaiting(WaitingMixin, AudienceCommon):
-    """Whoever waits for a mail is judged again by what they are when their turn comes."""
+    """Waiting people are checked again at the claim, by their present record and address."""
 
     # === CONTACTS === #
 

@@ -105,7 +105,7 @@ class TestTemplateAuthor(ValuesCommon):
                 self.assertEqual(template.content_user_id, self.other)
 
     def test_saving_without_a_change_does_not_count(self):
-        """A form that is saved with what it had before lends nobody's rights."""
+        """Saving a form without a change does not make its user the author of the content."""
         template = self._draft("object.parent_id.name")
         self._appoint(self.other, template)
         names = ("subject", "sender_name", "preview_text", "body_arch", "body_html", "lang")

@@ -8,7 +8,7 @@ from ..common_review import ReviewCommon
 
 @tagged("post_install", "-at_install")
 class TestTemplateInStep(ReviewCommon):
-    """What others do in DirectMail's console, and what happens on the way there."""
+    """Changes in DirectMail's console, and texts that DirectMail stores differently."""
 
     def _set_rules(self, **rules):
         """Have DirectMail behave in another way until the end of the test."""

@@ -8,7 +8,7 @@ KEY = "LTAIEMULATOR"
 
 @tagged("post_install", "-at_install")
 class TestTemplateLink(ReviewCommon):
-    """Accounts that can't have templates made by a program, and the way on."""
+    """Accounts that may not create templates through the API link one from the console."""
 
     def setUp(self):
         super().setUp()

@@ -7,7 +7,7 @@ from ..common import BODY, DirectmailCommon
 
 @tagged("post_install", "-at_install")
 class TestTemplatePreflight(DirectmailCommon):
-    """What is said while somebody writes, mended with a click, and holds when they submit."""
+    """Findings beside the editor, repairs by one click, and the same checks at the submission."""
 
     @classmethod
     def setUpClass(cls):
@@ -50,7 +50,7 @@ class TestTemplatePreflight(DirectmailCommon):
         self.assertNotIn("body_large", self._check(body_html=large))
 
     def test_every_rule_is_explained(self):
-        """A finding without words would be an error page."""
+        """Each finding has a title and an explanation; a missing one would be an error."""
         texts = self.env["directmail.template"]._get_explanations()
         labels = self.env["directmail.template"]._get_fix_labels()
         body = (

@@ -151,7 +151,7 @@ class TestTemplateValues(ValuesCommon):
         self.assertEqual(self._preview(template.copy(), self.bob), french)
 
     def test_a_value_of_several_lines(self):
-        """It has as many in the body and one in a subject, however the mail is handed over."""
+        """The body keeps the lines and a subject joins them, in both content modes."""
         self.ann.street = "1 <b> St\r\n{Name}\nUlm"
         lines = ["1 &lt;b&gt; St<br/>&#123;Name&#125;<br/>Ulm"]
         for mode in ("template", "body"):
@@ -164,7 +164,7 @@ class TestTemplateValues(ValuesCommon):
             self.assertEqual(subject, "To 1 <b> St {Name} Ulm")
 
     def test_a_default_has_no_lines(self):
-        """Where its HTML breaks a line is an affair of the editor."""
+        """A line break in the HTML of a default is only white space."""
         template = self._draft()
         body = BODY + '<p>«<t t-out="object.street">two\n words</t>»</p>'
         html = template.preview_content({"body_html": body}, self.bob.id)["html"]

@@ -165,7 +165,7 @@ class TestUpload(UploadMixin, DirectmailCommon):
         self.assertEqual(len(upload.column_ids), 1)
 
     def test_chunks_and_going_on(self):
-        """Whatever is cut into pieces, everybody is read once."""
+        """Each row is read once, however the file is cut into chunks."""
         self.patch(directmail_upload_run, "CHUNK", 3)
         text = "mail\n" + "".join(f'"p{n}@example.com",ü\n' for n in range(10))
         for encoding in ("utf-8", "utf-16", "gb18030"):
