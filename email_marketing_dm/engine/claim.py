@@ -356,7 +356,7 @@ def claim(env, context, token, limit, lease):
             if not rows:
                 break
             looked_at += len(rows)
-            # They keep waiting, and a later round decides about them at their new addresses.
+            # Moved deliveries keep waiting; a later round checks them at their new addresses.
             if moved := [row[1] for row in rows if row[0] == MOVED]:
                 changed = readdress(env, context.people, rules, task_id, moved)
                 _apply(env, context.account_id, changed)

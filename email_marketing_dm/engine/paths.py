@@ -129,7 +129,7 @@ def _check_references(model, domain):
         if not isinstance(values, (list, tuple, set, frozenset, OrderedSet)):
             continue
         numbers = [number for number in values if type(number) is int and number > 0]
-        # only whether the records exist is read, so no rights are needed.
+        # sudo(): only whether the records exist is read.
         comodel = model.env[field.comodel_name].sudo()
         if len(comodel.browse(numbers).exists()) < len(set(numbers)):
             raise ValueError(

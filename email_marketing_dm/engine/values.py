@@ -131,7 +131,7 @@ class ValueReader:
         ends = self._see(records, self._envs[-1])
         for step in steps:
             allowed = self._get_allowed(ends.values(), step)
-            # a relation is followed with sudo(); `allowed` has what all users have rights to read.
+            # sudo() follows the relation; `allowed` has the records that all users may read.
             ends = {
                 start: allowed[found.id]
                 for start, end in ends.items()

@@ -95,7 +95,7 @@ class DirectmailRekeyStart(models.TransientModel):
         return self.env._(
             "Recomputing changes the keys of all companies that use DirectMail, and you do not"
             " have access to all of them. If the old master key is lost for good, ask an"
-            " administrator who has."
+            " administrator who has access to all of them."
         )
 
     def _count(self):

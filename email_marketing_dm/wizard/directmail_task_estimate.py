@@ -16,7 +16,7 @@ class DirectmailTaskEstimate(models.TransientModel):
 
     task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
     may_send = fields.Boolean(readonly=True)
-    in_tens = fields.Boolean(readonly=True)
+    in_tens = fields.Boolean("Rounded figures", readonly=True)
     line_ids = fields.One2many("directmail.task.estimate.line", "estimate_id", readonly=True)
     people_count = fields.Integer("People in the audiences", readonly=True)
     mail_count = fields.Integer("Will get the mail", readonly=True)

@@ -346,8 +346,9 @@ class DirectmailAccount(models.Model):
         """
         if answer.code == "NoAnswer":
             return self.env._(
-                "DirectMail does not answer, so sending has stopped before more mails are in"
-                " doubt. Test the connection, activate the account, then resume the email tasks."
+                "DirectMail does not answer. Sending has stopped, because Odoo could not tell"
+                " whether more mails were sent. Test the connection, activate the account, then"
+                " resume the email tasks."
             )
         if self.credentials == "sts" and answer.code.startswith("InvalidSecurityToken"):
             return self.env._(

@@ -199,7 +199,7 @@ class DirectmailTask(models.Model):
     finished_at = fields.Datetime("Finished", readonly=True, copy=False)
     calendar_at = fields.Datetime("Date", compute="_compute_calendar_at", store=True)
     content_changed = fields.Boolean(readonly=True, copy=False)
-    quota_told_on = fields.Date(readonly=True, copy=False)
+    quota_told_on = fields.Date("Last quota notification", readonly=True, copy=False)
     results_at = fields.Datetime("Results as of", readonly=True, copy=False)
     delivery_ids = fields.One2many("directmail.delivery", "task_id", "Deliveries")
     counter_ids = fields.One2many("directmail.task.counter", "task_id")
@@ -224,7 +224,7 @@ class DirectmailTask(models.Model):
     editable = fields.Selection(
         [("all", "Everything"), ("content", "Content only"), ("none", "Nothing")],
         compute="_compute_editable",
-        help="What can still be changed.",
+        help="Which parts of the email task can still be changed.",
     )
     mailing_list_ids = fields.Many2many(
         "mailing.list",

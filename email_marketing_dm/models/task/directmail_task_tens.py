@@ -31,7 +31,7 @@ class DirectmailTask(models.Model):
     _guarded_fields = frozenset(("tens_mark",))
 
     tens_mark = fields.Integer(readonly=True, copy=False, groups=fields.NO_ACCESS)
-    told_in_tens = fields.Boolean(compute="_compute_told_in_tens")
+    told_in_tens = fields.Boolean("Rounded for you", compute="_compute_told_in_tens")
     people_text = fields.Char("Number of people", compute="_compute_texts_in_tens")
     suppressed_text = fields.Char("Number of suppressed people", compute="_compute_texts_in_tens")
 

@@ -381,7 +381,9 @@ class DirectmailTemplate(models.Model):
             ),
             "link_without_scheme": (
                 self.env._("A link has no https:// at the beginning:"),
-                self.env._("Without it, the link does not work in a mail."),
+                self.env._(
+                    "Mail programs open only complete addresses. Add https:// at the beginning."
+                ),
             ),
             "link_relative": (
                 self.env._("A link has no domain:"),

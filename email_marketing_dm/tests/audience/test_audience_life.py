@@ -91,7 +91,7 @@ class TestAudienceLife(DirectmailCommon):
         self.assertEqual(audience.member_ids.partner_id, self.ann)
 
     def test_a_wrong_parameter_is_passed_over(self):
-        """... with a line in the log, and the default takes its place."""
+        """The log has a line about it, and the default is used."""
         audience = self._make_audience(self.people)
         for text in ("5 s", "-1", "nan", "inf", "1e999"):
             self.env["ir.config_parameter"].set_param("email_marketing_dm.count_timeout", text)
