@@ -310,7 +310,7 @@ class DirectmailTemplate(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):
-        # sudo(): tasks of other users count too, and are named to explain the refusal.
+        # sudo(): tasks of other users count too; `_name_tasks` applies the user's rights.
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
         if tasks := tasks.search([("template_id", "in", self.ids)]):
             raise UserError(
@@ -336,7 +336,7 @@ class DirectmailTemplate(models.Model):
     def _check_archivable(self):
         """Refuse to archive templates of tasks that are pending, sending or paused.
 
-        :raise UserError: with the names of the tasks
+        :raise UserError: with the names of the tasks that the user may read
         """
         if tasks := self._get_tasks("pending", "sending", "paused"):
             raise UserError(
@@ -355,9 +355,19 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _name_tasks(self, tasks):
-        """Return names and states of `directmail.task` records as one text."""
+        """Return names and states of `directmail.task` records as one text.
+
+        Email tasks that the user may not read are only counted, as in `directmail.used`.
+        """
         states = dict(tasks._fields["state"]._description_selection(self.env))
-        return format_list(self.env, [f"{task.name} ({states[task.state]})" for task in tasks])
+        seen = tasks.with_env(self.env)._filtered_access("read")
+        parts = [f"{task.name} ({states[task.state]})" for task in seen]
+        hidden = len(tasks) - len(seen)
+        if hidden == 1:
+            parts.append(self.env._("1 email task that you can't see"))
+        elif hidden:
+            parts.append(self.env._("%s email tasks that you can't see", hidden))
+        return format_list(self.env, parts)
 
     def _free_place(self, client):
         """Delete the template at DirectMail to free its slot; here it lapses with reason "freed".

@@ -104,6 +104,23 @@ class TestTemplatePlaces(ReviewCommon):
         task.action_withdraw()
         template.action_archive()
 
+    def test_email_tasks_of_colleagues_are_not_named(self):
+        template = self._make_template()
+        task = self.env["directmail.task"].with_user(self.other)
+        task = task.create(
+            {
+                "name": "Secret plan",
+                "account_id": self.account.id,
+                "sender_id": self.sender.id,
+                "template_id": template.id,
+            }
+        )
+        task.sudo().state = "pending"
+        for refused in (template.action_archive, template.unlink):
+            with self.assertRaisesRegex(UserError, "1 email task that you can't see") as caught:
+                refused()
+            self.assertNotIn(task.name, str(caught.exception))
+
     def test_deleting_frees_the_place(self):
         template = self._make_template()
         with self.assertRaises(AccessError):
