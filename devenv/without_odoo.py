@@ -2,7 +2,8 @@
 
 ``import email_marketing_dm.privacy`` would run the addon's ``__init__.py`` first, and that needs
 Odoo. Once this file is imported, ``email_marketing_dm`` is a package without content of its own
-whose subpackages are found in the addon's folder.
+whose subpackages are found in the addon's folder. So is ``email_marketing_dm.tests``, for the
+helpers of its tests that import no Odoo.
 """
 
 import sys
@@ -14,7 +15,8 @@ ADDON = Path(__file__).parents[1] / "email_marketing_dm"
 #: the subpackages that import neither Odoo nor a package of the addon that does
 PACKAGES = ("clock", "content", "directmail", "lists", "privacy")
 
-if ADDON.name not in sys.modules:
-    package = types.ModuleType(ADDON.name, __doc__)
-    package.__path__ = [str(ADDON)]
-    sys.modules[ADDON.name] = package
+for name, folder in ((ADDON.name, ADDON), (f"{ADDON.name}.tests", ADDON / "tests")):
+    if name not in sys.modules:
+        package = types.ModuleType(name, __doc__)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package

@@ -1,7 +1,8 @@
-"""Awkward lists as people have them, made anew each time, with what has to come of each.
+"""Awkward files that people upload as lists, and the result that each must have.
 
-No file is kept: every case is a few lines here. To try them by hand, write them all with
-`python -m tests.corpus.make_files DIRECTORY`.
+The files are made when a test needs them: each case is a few lines. This command writes all of them
+to a folder: `python email_marketing_dm/tests/common_list_files.py FOLDER`. Imports no Odoo, because
+`tests/unit/test_list_files.py` reads the same files without it.
 """
 
 import io

@@ -1,7 +1,5 @@
 import base64
 import io
-import sys
-from pathlib import Path
 
 from openpyxl import Workbook
 
@@ -9,16 +7,14 @@ from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
 from ..common import DirectmailCommon
+from ..common_list_files import make_cases
 from ..common_upload import UploadMixin
-
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
-from corpus.make_files import make_cases  # noqa: E402
 
 CASES = [case for case in make_cases() if case.odoo]
 
 
 @tagged("post_install", "-at_install")
-class TestUploadCorpus(UploadMixin, DirectmailCommon):
+class TestUploadFiles(UploadMixin, DirectmailCommon):
     """Awkward files, from the upload to the audience."""
 
     def _upload_case(self, case):
@@ -64,7 +60,7 @@ class TestUploadCorpus(UploadMixin, DirectmailCommon):
             .with_user(self.user)
             .create(
                 {
-                    "name": "From the corpus",
+                    "name": "From a file",
                     "line_ids": [(0, 0, {"kind": "upload", "upload_id": upload.id})],
                 }
             )
