@@ -5,7 +5,7 @@ from contextlib import closing
 from openpyxl import Workbook
 
 from ..models.upload import directmail_upload_run
-from .key.test_encrypted import EncryptedMixin
+from .common_encrypted import EncryptedMixin
 
 
 class UploadMixin(EncryptedMixin):

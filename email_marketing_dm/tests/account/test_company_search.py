@@ -3,7 +3,7 @@ from odoo.fields import Command
 from odoo.tests import tagged
 
 from ..common import start_task
-from .test_company import CompanyCommon
+from ..common_company import CompanyCommon
 
 WORD = "Zebra"
 #: what Odoo itself shares between all companies -> why something of ours stands there

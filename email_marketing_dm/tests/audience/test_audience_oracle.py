@@ -7,8 +7,8 @@ from odoo import fields
 from odoo.tests import tagged
 
 from ..common import DirectmailCommon
+from ..common_encrypted import ALICE, ALICE_HEX, BOB, X
 from ..common_upload import UploadMixin
-from ..key.test_encrypted import ALICE, ALICE_HEX, BOB, X
 
 CITIES = ("Bonn", "Köln", "Ulm")
 EXAMPLES = 90

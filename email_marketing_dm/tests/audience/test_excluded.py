@@ -4,8 +4,8 @@ from odoo.tools import SQL
 from ...engine import claim, exclusion
 from ...models.people_context import PEOPLE_CONTEXT
 from ..common import AudienceCommon
-from ..key.test_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
-from ..task.test_waiting import WaitingMixin
+from ..common_encrypted import ALICE, ALICE_HEX, BOB, EncryptedMixin
+from ..common_waiting import WaitingMixin
 
 
 @tagged("post_install", "-at_install", "directmail")

@@ -11,8 +11,8 @@ from ...hooks import post_init_hook
 from ...models.consent.directmail_optout_file import COLUMNS
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
+from ..common_encrypted import ALICE, KEY, EncryptedMixin
 from ..common_key import KeyMixin
-from ..key.test_encrypted import ALICE, KEY, EncryptedMixin
 
 
 @tagged("post_install", "-at_install")

@@ -2,7 +2,7 @@ from odoo import Command
 from odoo.modules.module import load_script
 from odoo.tests import new_test_user, tagged
 
-from .test_rights_data_table import GROUP_ADMIN, LEADS, RightsCommon
+from ..common_rights import GROUP_ADMIN, LEADS, RightsCommon
 
 SCRIPT = "email_marketing_dm/migrations/19.0.1.3.0/post-data_tables.py"
 

@@ -5,8 +5,8 @@ from odoo.tests import Form, new_test_user, tagged
 
 from ...privacy.address import normalise
 from ..common import DirectmailCommon, run_migration, start_task
+from ..common_encrypted import ALICE, ALICE_GCM, KEY
 from ..common_upload import UploadMixin
-from .test_encrypted import ALICE, ALICE_GCM, KEY
 
 # Made with openssl: see tests/unit/test_aes.py.
 ALICE_CBC = "AAECAwQFBgcICQoLDA0ODzdMyXjZR7eHA8sXOyoQMTU8uSk9xYRqvW9EzAYSw/Yx"

@@ -13,8 +13,8 @@ from ...engine.keyed import UNKNOWN
 from ...exceptions import MasterKeyProblem
 from ...models.key.directmail_keyring import KEY_FILE
 from ..common import ACCESS_KEY_SECRET, DirectmailCommon, start_task
+from ..common_encrypted import ALICE, EncryptedMixin
 from ..common_key import ANOTHER, KeyMixin
-from .test_encrypted import ALICE, EncryptedMixin
 
 KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 

@@ -15,8 +15,8 @@ from ...engine.sql import address_key, set_pads
 from ...exceptions import MasterKeyProblem
 from ...privacy.keys import MasterKey
 from ..common import ACCESS_KEY_SECRET, DirectmailCommon, start_task
+from ..common_encrypted import ALICE, BOB, KEY, EncryptedMixin
 from ..common_key import THIRD, KeyMixin
-from .test_encrypted import ALICE, BOB, KEY, EncryptedMixin
 
 KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 

@@ -6,7 +6,7 @@ What such a dialog works on is said by a model and numbers, which anybody may ty
 from odoo.fields import Command
 from odoo.tests import tagged
 
-from ..delivery.test_ways import WaysCommon
+from ..common_ways import WaysCommon
 
 AUDIENCES = "directmail.audience"
 MEMBERS = "directmail.audience.member"

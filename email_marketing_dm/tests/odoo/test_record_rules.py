@@ -1,7 +1,7 @@
 from odoo.exceptions import AccessError
 from odoo.tests import TransactionCase, new_test_user, tagged
 
-from ..account.test_company import ADMIN, CompanyCommon
+from ..common_company import ADMIN, CompanyCommon
 
 MODULE = "email_marketing_dm"
 OPERATIONS = ("read", "write", "create", "unlink")

@@ -3,8 +3,8 @@ from odoo.tests import tagged
 
 from ...engine.tens import FEW, SHIFT_MAX, TEN, in_tens, make_mark
 from ..common import DirectmailCommon, start_task
+from ..common_encrypted import ALICE, BOB
 from ..common_seen import HIDDEN, SeenMixin
-from ..key.test_encrypted import ALICE, BOB
 
 
 def _names(number, domain):

@@ -5,8 +5,8 @@ from odoo.tests import HttpCase, tagged
 
 from ...engine.tens import SHIFT_MAX, TEN
 from ..common import DirectmailCommon, DirectmailMixin, run_migration
+from ..common_encrypted import BOB
 from ..common_seen import HIDDEN, PRIVATE, SeenMixin
-from ..key.test_encrypted import BOB
 
 TOTALS = ("people_count", "suppressed_count", "waiting_count", "cancelled_count", "progress")
 

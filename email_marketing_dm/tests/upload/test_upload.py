@@ -7,8 +7,8 @@ from ...lists import listfile
 from ...lists.identifiers import KINDS
 from ...models.upload import directmail_upload_run
 from ..common import DirectmailCommon
+from ..common_encrypted import ALICE, BOB, X
 from ..common_upload import UploadMixin
-from ..key.test_encrypted import ALICE, BOB, X
 
 
 @tagged("post_install", "-at_install")

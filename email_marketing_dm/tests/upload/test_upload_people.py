@@ -3,8 +3,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 
 from ..common import DirectmailCommon, DirectmailMixin, start_task
+from ..common_encrypted import ALICE, X
 from ..common_upload import UploadMixin
-from ..key.test_encrypted import ALICE, X
 
 
 @tagged("post_install", "-at_install")
