@@ -3,13 +3,10 @@
 import contextlib
 import time
 
-from . import _figures  # noqa: F401  (puts the whole-server tests on the path)
-
-from campaign import BODY, Shop  # isort: skip
-from odoo_server import OdooServer  # isort: skip
-
-from devenv import database as databases  # isort: skip
-from directmail_emulator.testing import Emulator  # isort: skip
+from devenv import database as databases
+from directmail_emulator.testing import Emulator
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.shop import BODY, Shop
 
 THREADS = 32
 UNLIMITED = "0"

@@ -8,10 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "server")]
+from devenv.run import environment
 
-from devenv.run import environment  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 MINUTES = 10
 RUNS = 5

@@ -10,17 +10,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from alibabacloud_dm20151123.client import Client
+from alibabacloud_tea_openapi.utils_models import Config
+from darabonba.runtime import RuntimeOptions
 
-from alibabacloud_dm20151123.client import Client  # noqa: E402
-from alibabacloud_tea_openapi.utils_models import Config  # noqa: E402
-from darabonba.runtime import RuntimeOptions  # noqa: E402
-
-import devenv.without_odoo  # noqa: E402, F401
-from email_marketing_dm.directmail.client import _send_request  # noqa: E402
-from email_marketing_dm.directmail.records import Mail  # noqa: E402
+import devenv.without_odoo  # noqa: F401
+from email_marketing_dm.directmail.client import _send_request
+from email_marketing_dm.directmail.records import Mail
 
 
 def main():

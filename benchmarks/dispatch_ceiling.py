@@ -10,12 +10,11 @@ children, for 1,000 mails at that rate.
 
 import sys
 
+from devenv import postgres
+from tests.server.common.runs_sending import count_most
+
 from ._dispatch import check, open_shop, send, set_rate
 from ._figures import report, scale, tree_cpu_seconds
-
-from scenarios import count_most  # isort: skip
-
-from devenv import postgres  # isort: skip
 
 CEILING, LATENCY, GOAL = 100, 0.2, 0.95
 CPU_GOAL = 1.5  # seconds for 1,000 mails

@@ -12,10 +12,10 @@ import statistics
 import subprocess
 import sys
 
+from tests.server.common.runs_sending import count_most
+
 from ._dispatch import check, make_body, open_shop, send, set_rate, unlimit
 from ._figures import ROOT, alternate, report, run_in_odoo, scale, spread
-
-from scenarios import count_most  # isort: skip
 
 GOAL = 15
 #: Run by Odoo's shell. The figure is the seconds from putting the mailing in the queue to its

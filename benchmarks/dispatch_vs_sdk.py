@@ -12,11 +12,11 @@ import statistics
 import subprocess
 import sys
 
+from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
+from tests.server.common.runs_sending import count_most
+
 from ._dispatch import THREADS, check, make_body, open_shop, send, unlimit
 from ._figures import ROOT, alternate, report, scale, spread
-
-from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET  # isort: skip
-from scenarios import count_most  # isort: skip
 
 GOAL = 0.7
 

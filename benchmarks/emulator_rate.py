@@ -17,15 +17,12 @@ import os
 import select
 import socket
 import statistics
-import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET, Emulator  # noqa: E402
+from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET, Emulator
 
 GOAL = 1500
 MINUTES = 10

@@ -20,15 +20,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
+from devenv import database as databases
+from directmail_emulator.events import Signer
+from directmail_emulator.testing import Emulator
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.runs_events import run_cron
+from tests.server.common.shop import EMULATOR, Shop
+
 from ._figures import alternate, report, scale, spread
-
-from campaign import EMULATOR, Shop  # isort: skip
-from facts import run_cron  # isort: skip
-from odoo_server import OdooServer  # isort: skip
-
-from devenv import database as databases  # isort: skip
-from directmail_emulator.events import Signer  # isort: skip
-from directmail_emulator.testing import Emulator  # isort: skip
 
 GOAL = 4
 PUSHES = 1000

@@ -14,13 +14,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from devenv import database as databases  # noqa: E402
-from devenv.run import environment  # noqa: E402
+from devenv import database as databases
+from devenv.common import ROOT
+from devenv.run import environment
 
 GOAL_RATIO, GOAL_MEMORY = 1.5, 50  # MB
 SHORT, RUNS = 10_000, 3

@@ -11,16 +11,10 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "server")]
-
-from odoo_server import OdooServer  # noqa: E402
-
-from devenv import database as databases  # noqa: E402
+from devenv import database as databases
+from tests.server.common.odoo_server import OdooServer
 
 GOAL = 3.0
 TASKS = 200

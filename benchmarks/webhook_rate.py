@@ -13,20 +13,16 @@ import contextlib
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "server")]
+import requests
 
-import requests  # noqa: E402
-from odoo_server import OdooServer  # noqa: E402
-
-from devenv import database as databases  # noqa: E402
-from directmail_emulator.testing import Emulator  # noqa: E402
+from devenv import database as databases
+from directmail_emulator.testing import Emulator
+from tests.server.common.odoo_server import OdooServer
 
 GOAL = 400
 RUNS = 5

@@ -42,7 +42,7 @@ def command():
         if not any(argument.startswith("--odoo-database") for argument in arguments):
             # with ODOO_RC set pytest-odoo would switch itself on for every test
             found.pop("ODOO_RC")
-            words[3:3] = ["-p", "no:odoo", "--import-mode=importlib"]
+            words[3:3] = ["-p", "no:odoo"]
     else:
         words = [sys.executable, "-m", name, *arguments]
     os.execve(words[0], words, found)

@@ -52,7 +52,7 @@ def lint():
 
 def plain(*paths):
     """pytest without Odoo: unit tests, the emulator's, and tests of whole servers from outside."""
-    return run_pytest(["-p", "no:odoo", "--import-mode=importlib", *paths])[0]
+    return run_pytest(["-p", "no:odoo", *paths])[0]
 
 
 def addon_pytest(*paths):

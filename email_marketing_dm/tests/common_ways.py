@@ -6,7 +6,7 @@ from .common import ACCESS_KEY_SECRET, DirectmailCommon
 from .common_encrypted import ALICE, KEY, EncryptedMixin
 
 OURS = "email_marketing_dm.group_"
-#: What stands in the things, and nowhere else.
+#: Texts that stand in the secret things only.
 MARKS = (ACCESS_KEY_SECRET, KEY, "alice@example", "wombat", "numbat")
 REFUSALS = (AccessError, UserError, ValueError)
 

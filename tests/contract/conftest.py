@@ -1,11 +1,6 @@
 """Our client against the emulator: two readings of the same documentation must agree."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import devenv.without_odoo  # noqa: F401
 from directmail_emulator.testing import Emulator

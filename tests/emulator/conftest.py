@@ -1,17 +1,9 @@
 """One emulator for most tests, each test with an account of its own; nothing is shared."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from emulator_support import Account  # noqa: E402
-
-from directmail_emulator.testing import Emulator  # noqa: E402
+from directmail_emulator.testing import Emulator
+from tests.emulator.common.calls import Account
 
 CONFIG = """
 [[accounts]]

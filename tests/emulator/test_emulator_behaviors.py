@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from emulator_support import code_of, headers_json, post, template
 
 from directmail_emulator.behaviors import BEHAVIORS, readme_table
 from directmail_emulator.settings import Settings
+from tests.emulator.common.calls import code_of, headers_json, post, template
 
 README = Path(__file__).parents[2] / "directmail_emulator" / "README.md"
 BEHAVIOR = {behavior.name: behavior for behavior in BEHAVIORS}

@@ -5,7 +5,8 @@ import time
 
 import pytest
 from alibabacloud_dm20151123 import models
-from emulator_support import NEWS, headers_json, runtime, template
+
+from tests.emulator.common.calls import NEWS, headers_json, runtime, template
 
 UUID = r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}"
 
@@ -522,7 +523,7 @@ def test_the_old_signature(account):
 
 
 def test_temporary_keys(account, emulator):
-    from emulator_support import Account
+    from tests.emulator.common.calls import Account
 
     account.configure(
         temporary_keys=[

@@ -4,7 +4,8 @@ import json
 import time
 
 import pytest
-from emulator_support import NEWS, Account, code_of, headers_json, refused, template
+
+from tests.emulator.common.calls import NEWS, Account, code_of, headers_json, refused, template
 
 
 def refusal(account, **fields):

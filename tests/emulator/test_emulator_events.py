@@ -15,7 +15,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
-from emulator_support import NEWS, Account, headers_json, refused
+
+from tests.emulator.common.calls import NEWS, Account, headers_json, refused
 
 
 class Receiver:

@@ -11,8 +11,9 @@ from alibabacloud_tea_openapi.exceptions import (
     ThrottlingException,
 )
 from darabonba.exceptions import UnretryableException
-from emulator_support import Account, post, refused
 from requests.exceptions import ConnectionError, ConnectTimeout, ReadTimeout
+
+from tests.emulator.common.calls import Account, post, refused
 
 
 def impatient(account):

@@ -7,13 +7,13 @@ import time
 from urllib.parse import parse_qsl, quote
 
 import pytest
-from emulator_support import NEWS, Account, post, raw_exchange, signed_request
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from directmail_emulator import signature
 from directmail_emulator.operations import load_all
 from directmail_emulator.testing import Emulator
+from tests.emulator.common.calls import NEWS, Account, post, raw_exchange, signed_request
 
 QUICK = settings(
     max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -5,7 +5,8 @@ import time
 from alibabacloud_dm20151123 import models
 from alibabacloud_tea_openapi.exceptions import ClientException, ThrottlingException
 from darabonba.exceptions import DaraException
-from emulator_support import NEWS, Account, code_of, post, refused, template
+
+from tests.emulator.common.calls import NEWS, Account, code_of, post, refused, template
 
 
 def test_an_operation_that_is_not_there(account):

@@ -6,7 +6,8 @@ import time
 
 import pytest
 from darabonba.exceptions import DaraException, UnretryableException
-from emulator_support import Account, template
+
+from tests.emulator.common.calls import Account, template
 
 
 def test_everything_is_there_after_a_kill(directmail):

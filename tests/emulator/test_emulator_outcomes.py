@@ -5,7 +5,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from emulator_support import NEWS, Account, headers_json, template
+
+from tests.emulator.common.calls import NEWS, Account, headers_json, template
 
 
 def statuses(account):

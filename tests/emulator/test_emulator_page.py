@@ -4,10 +4,10 @@ import json
 import time
 
 import pytest
-from emulator_support import NEWS, Account
 
 from devenv.browser import Browser
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET, Emulator
+from tests.emulator.common.calls import NEWS, Account
 
 TEXTS = "return [...document.querySelectorAll(%s)].map((one) => one.textContent);"
 

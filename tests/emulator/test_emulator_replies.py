@@ -1,7 +1,8 @@
 """Where a mail comes from and where answers to it go."""
 
 import pytest
-from emulator_support import NEWS, refused
+
+from tests.emulator.common.calls import NEWS, refused
 
 
 def last(account):

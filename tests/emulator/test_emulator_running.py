@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from emulator_support import Account, code_of, post
 
 from directmail_emulator.config import Config, tomllib
 from directmail_emulator.faults import KINDS
 from directmail_emulator.operations import load_all
 from directmail_emulator.outcomes import BEHAVIOURS, PATTERNS
 from directmail_emulator.testing import Emulator, EmulatorError
+from tests.emulator.common.calls import Account, code_of, post
 
 ROOT = Path(__file__).parents[2]
 

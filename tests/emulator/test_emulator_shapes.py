@@ -6,9 +6,9 @@ import re
 import pytest
 from alibabacloud_dm20151123 import models
 from darabonba.model import DaraModel
-from emulator_support import NEWS, post, send_fields
 
 from directmail_emulator.operations import load_all
+from tests.emulator.common.calls import NEWS, post, send_fields
 
 TODAY = {"StartTime": "{day}", "EndTime": "{day}"}
 #: parameters of one good call per operation; what needs an id gets it from the fixture

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 from alibabacloud_dm20151123 import models
-from emulator_support import Account, post, raw_exchange, send_fields, signed_request
+
+from tests.emulator.common.calls import Account, post, raw_exchange, send_fields, signed_request
 
 
 class Recorder:

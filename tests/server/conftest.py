@@ -1,19 +1,13 @@
 """Databases, servers and emulators of the whole-server tests; they all end with their test file."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from campaign import EMULATOR, Shop  # noqa: E402
-from odoo_server import OdooServer  # noqa: E402
-
-from devenv import database as databases  # noqa: E402
-from directmail_emulator.testing import Emulator  # noqa: E402
+from devenv import database as databases
+from directmail_emulator.testing import Emulator
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.shop import EMULATOR, Shop
 
 
 @pytest.fixture(scope="module")

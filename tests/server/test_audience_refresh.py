@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from campaign import PASSWORD
-from odoo_server import OdooServer, RpcError, connect, wait_until
+
+from tests.server.common.odoo_server import OdooServer, RpcError, connect, wait_until
+from tests.server.common.shop import PASSWORD
 
 PEOPLE = 20
 

@@ -4,10 +4,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from campaign import BODY, refusal
-from odoo_server import free_port
 
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
+from tests.server.common.odoo_server import free_port
+from tests.server.common.shop import BODY, refusal
 
 TECHNICAL = (
     "Traceback", "Exception", "psycopg2", "HTTPConnection", "urllib3", "(None", "False", "<", "{",

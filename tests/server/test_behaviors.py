@@ -1,6 +1,6 @@
 """One campaign on a DirectMail that takes each open point strictly, and one that is hostile."""
 
-from behaviors import PEOPLE, FirstContact, open_branch, send_campaign
+from tests.server.common.runs_behaviors import PEOPLE, FirstContact, open_branch, send_campaign
 
 
 def test_first_contact_then_a_campaign_under_the_stricter_default(shop):

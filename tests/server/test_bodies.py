@@ -5,7 +5,8 @@ import threading
 
 import pytest
 import requests
-from odoo_server import wait_until
+
+from tests.server.common.odoo_server import wait_until
 
 PATHS = (
     "/directmail/unsubscribe/nobody",

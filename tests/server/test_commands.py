@@ -2,16 +2,17 @@
 
 Every field that holds several records gets `(1, id, …)`, `(2, id)`, … with records of other owners
 and of the other company, through what a user may write. A trigger tells which rows that would have
-changed; nothing is committed, see `rights.forbid_changes`.
+changed; nothing is committed, see `rights_tries.forbid_changes`.
 """
 
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from odoo_server import OdooServer, RpcError
-from rights import MARK, forbid_changes, make_world
-from rights_world import PASSWORD
+
+from tests.server.common.odoo_server import OdooServer, RpcError
+from tests.server.common.rights_tries import MARK, forbid_changes, make_world
+from tests.server.common.rights_world import PASSWORD
 
 #: Users, and whose records are somebody else's for them.
 ROLES = {

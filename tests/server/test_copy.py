@@ -1,10 +1,10 @@
 """A copied database sends nothing, whatever its original was doing at that moment."""
 
 import pytest
-from campaign import refusal
-from odoo_server import OdooServer, wait_until
 
 from devenv import database as databases
+from tests.server.common.odoo_server import OdooServer, wait_until
+from tests.server.common.shop import refusal
 
 PEOPLE = 300
 

@@ -4,7 +4,15 @@ import os
 import tempfile
 
 import pytest
-from facts import Forger, find_differences, get_known, prepare, run_cron, settle
+
+from tests.server.common.runs_events import (
+    Forger,
+    find_differences,
+    get_known,
+    prepare,
+    run_cron,
+    settle,
+)
 
 PEOPLE = int(os.environ.get("PEOPLE") or 300)
 SEED = int(os.environ.get("SEED") or "1")

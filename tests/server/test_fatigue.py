@@ -1,9 +1,9 @@
 """A limit holds exactly, whoever claims at the same moment: tasks, accounts, servers."""
 
 import pytest
-from race import open_track
 
 from devenv import database as databases
+from tests.server.common.runs_fatigue import open_track
 
 PEOPLE = 300
 TASKS = 10

@@ -4,10 +4,10 @@ import contextlib
 import time
 
 import pytest
-from odoo_server import RpcError
-from scenarios import FAULTS, THREADS, run_fault, run_idle
 
 from directmail_emulator.nat import WAYS
+from tests.server.common.odoo_server import RpcError
+from tests.server.common.runs_sending import FAULTS, THREADS, run_fault, run_idle
 
 PEOPLE = 150
 

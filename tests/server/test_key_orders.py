@@ -1,9 +1,10 @@
 """The keys of a database are recomputed for one server while another one sends, and back again."""
 
 import pytest
-from campaign import ACCESS_KEY_SECRET, PASSWORD, Shop
-from odoo_server import OdooServer, wait_until
-from test_master_key import ONE_CLICK, _links, _post
+
+from tests.server.common.odoo_server import OdooServer, wait_until
+from tests.server.common.shop import ACCESS_KEY_SECRET, PASSWORD, Shop
+from tests.server.common.unsubscribe import ONE_CLICK, call, find_links
 
 GROUP = "orders"
 PEOPLE, GONE = 400, 3
@@ -71,10 +72,10 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     first = shop.make_task("first", **values)
     shop.act(first, "send")
     shop.wait(first, "done")
-    links = _links(shop, first)
+    links = find_links(shop, first)
     gone, late = sorted(links)[:GONE], sorted(links)[GONE : GONE + 3]
     for address in gone:
-        assert _post(server.url + links[address], ONE_CLICK).status_code == 200
+        assert call(server.url + links[address], ONE_CLICK).status_code == 200
 
     emulator.set_fault("slow", action="SingleSendMail", delay=0.5)
     second = shop.make_task("second", **values)
@@ -85,7 +86,7 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     def ask_both_servers():
         out.append(len(emulator.ledger(tag=shop.tag(second))))
         for asked, address in zip((server, other), late[:2], strict=True):
-            answer = _post(asked.url + links[address], ONE_CLICK)
+            answer = call(asked.url + links[address], ONE_CLICK)
             assert answer.status_code == 503 and "has been recorded" in answer.text
 
     _rekey(other, server, ask_both_servers)
@@ -96,13 +97,13 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     assert books.mailed <= out[0] + THREADS, "only the calls under way were finished"
 
     # The first server now has the wrong key, and links in older mails say what to do.
-    assert _post(server.url + links[late[2]], ONE_CLICK).status_code == 503
-    answer = _post(other.url + links[late[2]], method="get")
+    assert call(server.url + links[late[2]], ONE_CLICK).status_code == 503
+    answer = call(other.url + links[late[2]], method="get")
     assert answer.status_code == 404 and "reply to the email" in answer.text
     _set_up_account(other, shop)
     _is_mailed_but(shop, second, gone, server, other)
-    new = _links(shop, second)
-    works = [_post(other.url + link, method="get").status_code == 200 for link in new.values()]
+    new = find_links(shop, second)
+    works = [call(other.url + link, method="get").status_code == 200 for link in new.values()]
     assert sum(works) >= PEOPLE - GONE - books.mailed, "links of mails under the new key work"
 
     # The first key is restored; requests that waited for it are applied before the next mail.
@@ -111,4 +112,4 @@ def test_the_keys_change_while_mails_go_out_and_change_back(shop, server, other,
     server.query("UPDATE directmail_task SET state = 'pending' WHERE id = %s", third)
     _set_up_account(server, shop)
     _is_mailed_but(shop, third, [*gone, *late], server, other)
-    assert _post(server.url + links[late[0]], method="get").status_code == 200
+    assert call(server.url + links[late[0]], method="get").status_code == 200

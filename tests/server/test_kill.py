@@ -2,7 +2,7 @@
 
 import os
 
-from scenarios import THREADS, run_kills, unknown_ids
+from tests.server.common.runs_sending import THREADS, run_kills, unknown_ids
 
 SEED = int(os.environ.get("SEED", "1"))
 

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from odoo_server import OdooServer, RpcError, read_addons_path
 
 from devenv import database as databases
 from devenv.run import environment
+from tests.server.common.odoo_server import OdooServer, RpcError, read_addons_path
 
 ADDONS = Path(__file__).parent / "addons"
 ADDON = "directmail_open_quotation"

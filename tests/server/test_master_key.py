@@ -1,9 +1,10 @@
 """The master key is lost, or two servers of one database have different ones."""
 
 import pytest
-import requests
-from campaign import ACCESS_KEY_SECRET, Shop, refusal
-from odoo_server import OdooServer, RpcError, wait_until
+
+from tests.server.common.odoo_server import OdooServer, RpcError, wait_until
+from tests.server.common.shop import ACCESS_KEY_SECRET, Shop, refusal
+from tests.server.common.unsubscribe import ONE_CLICK, call, find_links
 
 GROUP = "lost"
 PEOPLE, UNSUBSCRIBED, BOUNCED = 60, 50, 4
@@ -13,7 +14,6 @@ NEW_KEY = "the key of the new server, long enough"
 # what a server says of a cron that it leaves to the server with the master key, and where
 LEFT = "Job 'DirectMail: send with Emulator' is left to another server"
 LOGGED = ["odoo.addons.email_marketing_dm.models.odoo.ir_cron"]
-ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture(scope="module")
@@ -38,26 +38,6 @@ def _let_look(shop, server, times=1):
     )
 
 
-def _post(url, data=None, method="post"):
-    with requests.Session() as http:
-        http.trust_env = False
-        return getattr(http, method)(url, data=data, timeout=30)
-
-
-def _links(shop, task):
-    """Return {address: path of the unsubscribe link} of a task's mails, as they arrived."""
-    return {
-        mail["to"].lower(): _read_link(shop.emulator, mail)
-        for mail in shop.emulator.ledger(tag=shop.tag(task))
-    }
-
-
-def _read_link(emulator, mail):
-    headers = emulator.mail(mail["env_id"], mail["to"])["headers"]
-    link = {name.lower(): value for name, value in headers.items()}["list-unsubscribe"]
-    return link.strip("<>").partition("www.example.com")[2]
-
-
 def _refused(function):
     with pytest.raises(RpcError) as error:
         function()
@@ -71,7 +51,7 @@ class TestTwoServers:
         sent = shop.make_task("first", 5)
         shop.act(sent, "send")
         shop.wait(sent, "done")
-        [path, *_others] = _links(shop, sent).values()
+        [path, *_others] = find_links(shop, sent).values()
 
         environment = {"DIRECTMAIL_MASTER_KEY": "the key of another server, long enough"}
         with OdooServer(server.database, crons=2, environment=environment, debug=LOGGED) as wrong:
@@ -97,9 +77,9 @@ class TestTwoServers:
             user = wrong.login("dm_user", "a long password 1")
             assert "master key" in user.read("directmail.task", task, "waiting_for")["waiting_for"]
             # The recipients' pages ask for somebody else, and nothing is lost.
-            answer = _post(wrong.url + path, method="get")
+            answer = call(wrong.url + path, method="get")
             assert answer.status_code == 503 and int(answer.headers["Retry-After"])
-            assert _post(wrong.url + path, ONE_CLICK).status_code == 503
+            assert call(wrong.url + path, ONE_CLICK).status_code == 503
             assert not wrong.query("SELECT 1 FROM directmail_optout")
 
             server.stop()
@@ -113,7 +93,7 @@ class TestTwoServers:
             books = shop.check(task, 20)
             assert books.ok and books.states == {"sent": 20}, books
             assert "can't be started" not in wrong.log.read_text()
-            assert _post(server.url + path, method="get").status_code == 200
+            assert call(server.url + path, method="get").status_code == 200
 
             # Whoever works on the wrong server reads why nothing happens.
             paused = shop.make_task("third", 5)
@@ -137,12 +117,12 @@ def test_whoever_opted_out_is_not_mailed_after_the_key_is_lost(shop, server, emu
     shop.act(first, "send")
     shop.wait(first, "done")
     shop.import_results(first)
-    links = _links(shop, first)
+    links = find_links(shop, first)
     assert len(links) == PEOPLE
     readers = sorted(address for address in links if not address.startswith("bounce."))
     gone = readers[:UNSUBSCRIBED]
     for address in gone:
-        assert _post(server.url + links[address], ONE_CLICK).status_code == 200
+        assert call(server.url + links[address], ONE_CLICK).status_code == 200
     out = set(gone) | (links.keys() - set(readers))
     counted = "SELECT count(*) FROM directmail_optout WHERE task_id = %s"
     wait_until(lambda: server.query(counted, first) == [(len(out),)], between=server.wake_crons)
@@ -174,7 +154,7 @@ def test_whoever_opted_out_is_not_mailed_after_the_key_is_lost(shop, server, emu
 
     _rekey(shop, server)
     # The link in a mail of before, and a new one.
-    answer = _post(server.url + links[readers[-1]], method="get")
+    answer = call(server.url + links[readers[-1]], method="get")
     assert answer.status_code == 404 and "reply to the email" in answer.text
     shop.admin.call(
         "directmail.account", "write", [account, {"access_key_secret": ACCESS_KEY_SECRET}]

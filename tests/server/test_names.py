@@ -6,12 +6,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from odoo_server import OdooServer
-from platform_runs import complaints
 
 from devenv import database as databases
 from devenv.common import ADDON
 from devenv.run import environment
+from tests.server.common.logs import complaints
+from tests.server.common.odoo_server import OdooServer
 
 SHAPES = Path(__file__).parent / "shapes"
 #: names that no record of the database may bear any more

@@ -7,8 +7,9 @@ import secrets
 
 import pytest
 import requests
-from campaign import PASSWORD
 from passlib.context import CryptContext
+
+from tests.server.common.shop import PASSWORD
 
 DOORS = ("web", "json2", "jsonrpc")
 

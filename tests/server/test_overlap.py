@@ -3,9 +3,10 @@
 import os
 
 import pytest
-from campaign import Shop
-from odoo_server import OdooServer
-from scenarios import THREADS, count_most, run_collision, run_overlap
+
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.runs_sending import THREADS, count_most, run_collision, run_overlap
+from tests.server.common.shop import Shop
 
 SEED = int(os.environ.get("SEED", "1"))
 

@@ -1,12 +1,13 @@
 """The addon on a server with other apps: apps that go, and databases of older versions."""
 
 import pytest
-from odoo_server import OdooServer
-from platform_campaign import run_apps
-from platform_runs import complaints, put_back
 
 from devenv import database as databases
 from devenv.common import ADDON
+from tests.server.common.logs import complaints
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.old_versions import put_back
+from tests.server.common.runs_apps import run_apps
 
 #: what the log may say: ours, and what Odoo says of columns that the upgrade will bring
 WAITS = ("is newer than this database", "Missing not-null constraint on directmail.")

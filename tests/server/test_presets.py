@@ -1,11 +1,11 @@
 """Every data table that comes with an app, with the app installed and records in it."""
 
 import pytest
-from odoo_server import OdooServer
-from preset_records import NOW, OLD, Records
 
 from devenv import database as databases
 from devenv.common import ADDON
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.preset_records import NOW, OLD, Records
 
 #: the apps of all presets that are not in the prepared database
 APPS = (

@@ -13,13 +13,13 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from odoo_server import OdooServer, connect, wait_until
 
 import devenv.without_odoo  # noqa: F401
 from devenv import database as databases
 from devenv.common import STATE
 from directmail_emulator.testing import ACCESS_KEY_SECRET
 from email_marketing_dm.privacy.keys import load_master_key
+from tests.server.common.odoo_server import OdooServer, connect, wait_until
 
 KEY = "0123456789abcDEF"
 # Local parts that occur nowhere else; what they begin with says what becomes of the mail.

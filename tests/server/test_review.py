@@ -3,11 +3,11 @@
 import threading
 
 import pytest
-from odoo_server import RpcError, wait_until
 
 import devenv.without_odoo  # noqa: F401
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 from email_marketing_dm.directmail.client import DirectMailClient
+from tests.server.common.odoo_server import RpcError, wait_until
 
 LAPSED = ("lapse_reason", "!=", False)
 

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 import requests
-from odoo_server import OdooServer
-from rights import FAULT, INSIDERS, OUTSIDERS, REFUSED, make_world, try_roles
-from rights_table import render
+
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.rights_page import render
+from tests.server.common.rights_tries import (
+    FAULT,
+    INSIDERS,
+    OUTSIDERS,
+    REFUSED,
+    make_world,
+    try_roles,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 #: Of the whole server, or the same for everybody.

@@ -2,8 +2,8 @@
 
 import threading
 
-from campaign import PASSWORD
-from odoo_server import RpcError
+from tests.server.common.odoo_server import RpcError
+from tests.server.common.shop import PASSWORD
 
 PRESSES = 5
 

@@ -10,7 +10,6 @@ import time
 
 import html5lib
 import pytest
-from campaign import PASSWORD
 from PIL import ImageChops
 
 import devenv.without_odoo  # noqa: F401
@@ -18,6 +17,7 @@ from devenv.browser import Browser, wait_until
 from email_marketing_dm.content.placeholders import compile_content
 from email_marketing_dm.content.preflight import wire_size
 from email_marketing_dm.directmail.const import TEMPLATE_URL_MAX
+from tests.server.common.shop import PASSWORD
 
 LINKS = {"/unsubscribe_from_list": "/directmail/unsubscribe/", "/view": "/directmail/view/"}
 #: shapes, background pictures, columns, embedded pictures: where compaction could go wrong

@@ -1,7 +1,8 @@
 """With one cron thread, a sending run is prolonged only while no other cron is due."""
 
 import pytest
-from odoo_server import OdooServer, connect, wait_until
+
+from tests.server.common.odoo_server import OdooServer, connect, wait_until
 
 #: of which the cron is given ten seconds: the first run sends about 80
 RATE, PEOPLE, LATE = 8, 160, 95

@@ -4,10 +4,10 @@ import base64
 
 import pytest
 import requests
-from campaign import Shop
-from odoo_server import OdooServer, wait_until
 
 from devenv import database as databases
+from tests.server.common.odoo_server import OdooServer, wait_until
+from tests.server.common.shop import Shop
 
 GROUP = "leaving"
 PEOPLE, UNSUBSCRIBED = 8, 3

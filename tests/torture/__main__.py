@@ -16,21 +16,21 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
-
-from behaviors import (  # noqa: E402
+from devenv import database as databases
+from directmail_emulator.nat import WAYS
+from directmail_emulator.testing import Emulator
+from tests.server.common.odoo_server import OdooServer
+from tests.server.common.runs_apps import run_alone, run_apps
+from tests.server.common.runs_behaviors import (
     FirstContact,
     all_others,
     open_branch,
     send_campaign,
 )
-from campaign import EMULATOR, Books, Shop  # noqa: E402
-from facts import Forger, find_differences, prepare, run_cron, settle  # noqa: E402
-from odoo_server import OdooServer  # noqa: E402
-from platform_campaign import run_alone, run_apps  # noqa: E402
-from platform_runs import APPS, run_matrix  # noqa: E402
-from race import open_track  # noqa: E402
-from scenarios import (  # noqa: E402
+from tests.server.common.runs_events import Forger, find_differences, prepare, run_cron, settle
+from tests.server.common.runs_fatigue import open_track
+from tests.server.common.runs_matrix import APPS, run_matrix
+from tests.server.common.runs_sending import (
     FAULTS,
     THREADS,
     count_most,
@@ -42,12 +42,9 @@ from scenarios import (  # noqa: E402
     run_overlap,
     unknown_ids,
 )
+from tests.server.common.shop import EMULATOR, Books, Shop
 
-from devenv import database as databases  # noqa: E402
-from directmail_emulator.nat import WAYS  # noqa: E402
-from directmail_emulator.testing import Emulator  # noqa: E402
-
-from .cluster import Cluster  # noqa: E402
+from .cluster import Cluster
 
 SEED = int(os.environ.get("SEED") or random.randrange(10**6))
 PEOPLE = int(os.environ.get("PEOPLE") or 5000)
@@ -339,9 +336,8 @@ def platform():
     chosen = os.environ.get("APPS")
     apps = tuple(chosen.split(",")) if chosen else APPS
     short_form = Path(__file__).parents[1] / "server" / "test_platform.py"
-    options = ["-p", "no:odoo", "--import-mode=importlib"]
     code = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, short_form], check=False
+        [sys.executable, "-m", "pytest", "-p", "no:odoo", short_form], check=False
     ).returncode
     wrong = [
         *["test_platform.py failed"][: int(code != 0)],

@@ -1,18 +1,11 @@
 """Unit tests of the addon's packages that import no Odoo."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
-
 from hypothesis import settings
-from scripted_server import ScriptedServer
 
 import devenv.without_odoo  # noqa: F401
 from email_marketing_dm.directmail.client import DirectMailClient
+from tests.unit.common.scripted_server import ScriptedServer
 
 # How long an example takes says how busy this machine is, nothing else.
 settings.register_profile("unit", deadline=None)

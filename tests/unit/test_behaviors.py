@@ -1,15 +1,9 @@
 """The table of what documents leave open, and the emulator's of the same names."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-from email_marketing_dm.directmail.behaviors import BEHAVIORS, STEPS, SUSPECTS, find_suspect
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from directmail_emulator.behaviors import BEHAVIORS as EMULATED
+from email_marketing_dm.directmail.behaviors import BEHAVIORS, STEPS, SUSPECTS, find_suspect
 
 NAMES = [behavior.name for behavior in BEHAVIORS]
 

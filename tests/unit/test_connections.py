@@ -4,14 +4,14 @@ import time
 from pathlib import Path
 
 import pytest
-import scripted_server as srv
 from darabonba.core import DaraCore
-from test_send import MAIL
 
 from directmail_emulator.nat import WAYS, Nat
 from email_marketing_dm.directmail import connections
 from email_marketing_dm.directmail.answers import Verdict
 from email_marketing_dm.directmail.client import DirectMailClient
+from tests.unit.common import scripted_server as srv
+from tests.unit.common.mails import MAIL
 
 
 @pytest.fixture

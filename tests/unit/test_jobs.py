@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+from devenv import jobs
+from devenv import test as make_test
 
-from devenv import jobs  # noqa: E402
-from devenv import test as make_test  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 #: writes when it begins and when it ends, an interruption included
 WITNESS = """

@@ -4,10 +4,10 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-import scripted_server as srv
 
 from email_marketing_dm.directmail import const
 from email_marketing_dm.directmail.errors import KINDS, DirectMailError
+from tests.unit.common import scripted_server as srv
 
 UTC = timezone.utc
 OK = {"RequestId": "request-1"}

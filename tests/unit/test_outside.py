@@ -6,13 +6,13 @@ import socket
 import threading
 
 import pytest
-from scripted_server import self_signed
 
 from email_marketing_dm.directmail import outside
 from email_marketing_dm.directmail.client import DirectMailClient
 from email_marketing_dm.directmail.errors import DirectMailError
 from email_marketing_dm.directmail.outside import SIZE_MAX, fetch, is_allowed, is_usual
 from email_marketing_dm.directmail.public_address import is_public
+from tests.unit.common.scripted_server import self_signed
 
 INSIDE = [
     "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "10.0.0.1",

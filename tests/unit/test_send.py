@@ -13,26 +13,15 @@ from pathlib import Path
 
 import pytest
 import requests
-import scripted_server as srv
 from darabonba.core import DaraCore
 
 from email_marketing_dm.directmail.answers import Verdict
 from email_marketing_dm.directmail.client import DirectMailClient
 from email_marketing_dm.directmail.errors import DirectMailError
-from email_marketing_dm.directmail.records import Mail
+from tests.unit.common import scripted_server as srv
+from tests.unit.common.mails import MAIL
 
 ROOT = Path(__file__).parents[2]
-MAIL = Mail(
-    sender="news@mail.example.com",
-    to="ann@example.com",
-    subject="Hello Ann",
-    sender_name="Example",
-    reply_address="office@example.com",
-    tag="dm_7",
-    headers={"X-User-Notify-Delivery": "token", "List-Unsubscribe": "<https://x.example/u>"},
-    template_id="4711",
-    variables={"Name": 'Ann "Ä" <b> 😀', "City": None, "Number": 7},
-)
 
 
 def unused_port():

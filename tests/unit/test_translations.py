@@ -4,7 +4,6 @@ Chinese and German have every term; the others what recipients read, on our page
 """
 
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,9 +11,7 @@ import polib
 import pytest
 from babel.messages.extract import extract_from_file
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from devenv.translations import COMPLETE, find_recipient_terms, merge  # noqa: E402
+from devenv.translations import COMPLETE, find_recipient_terms, merge
 
 ADDON = Path(__file__).parents[2] / "email_marketing_dm"
 TERMS = polib.pofile(ADDON / "i18n" / "email_marketing_dm.pot")

@@ -1,6 +1,6 @@
-"""What became of a task's mails: as the emulator knows it, and as Odoo has come to know it.
+"""Email tasks whose recipients open, click, unsubscribe and complain.
 
-Shared by the whole-server tests and the torture runs.
+`get_truth` reads the emulator's database, `get_known` Odoo's; `find_differences` compares them.
 """
 
 import sqlite3

@@ -1,15 +1,12 @@
 """Many tasks of several accounts, on two servers, want to mail the same people at the same time."""
 
 import contextlib
-import os
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-
-from campaign import EMULATOR, Shop
-from odoo_server import PATIENCE, OdooServer, connect, wait_until
 
 from directmail_emulator.testing import Emulator
+from tests.server.common.odoo_server import PATIENCE, OdooServer, connect, wait_until
+from tests.server.common.shop import EMULATOR, Shop
 
 ACCOUNTS = 3
 LATENCY = 0.05  # seconds, so that the accounts are at work for long enough to meet
@@ -35,13 +32,11 @@ class Race:
 @contextlib.contextmanager
 def open_track(database, gate=True):
     """Two servers with one cron thread each, on one database; a shop with three accounts."""
-    program = "odoo" if gate else "odoo_without_gate"
-    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    program = "odoo" if gate else "tests.server.common.odoo_without_gate"
     with (
         Emulator(settings=EMULATOR) as emulator,
-        OdooServer(database, crons=1, environment=environment, program=program) as first,
-        OdooServer(database, crons=1, environment=environment, program=program) as second,
+        OdooServer(database, crons=1, program=program) as first,
+        OdooServer(database, crons=1, program=program) as second,
     ):
         yield Track(Shop(first, emulator, lease_seconds=60, read_timeout=20), second)
 

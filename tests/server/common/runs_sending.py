@@ -1,4 +1,4 @@
-"""The runs of which `make test` has a short form and `make torture` a long one."""
+"""Email tasks while processes are killed, calls fail, connections are lost or servers overlap."""
 
 import contextlib
 import threading
@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass, field
 from random import Random
 
-from campaign import Books
-from facts import prepare
-from odoo_server import PATIENCE, OdooServer, RpcError, wait_until
-
 from directmail_emulator.nat import WAYS, Nat
+from tests.server.common.odoo_server import PATIENCE, OdooServer, RpcError, wait_until
+from tests.server.common.runs_events import prepare
+from tests.server.common.shop import Books
 
 THREADS = 32  # an account's default
 LATENCY = 0.06  # seconds, so that calls are under way whenever the server dies

@@ -1,4 +1,4 @@
-"""Odoo, with the gate of claims taken out: ``python -m odoo_without_gate``, for a counter-proof."""
+"""Odoo, with the gate of claims taken out: run as a module, for a counter-proof."""
 
 from odoo.cli.command import main
 from odoo.modules import loading

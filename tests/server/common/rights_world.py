@@ -1,8 +1,8 @@
 """What the rights are tried on: users of every role in two companies, and records of every model.
 
-Read by an Odoo shell on a fresh database, see `rights.make_world`. The records are made in SQL
-from what the registry says about the fields, so that a new model is there by itself; what a model
-needs beyond that stands in `VALUES`.
+Read by an Odoo shell on a fresh database, see `rights_tries.make_world`. The records are made in
+SQL from what the registry says about the fields, so that a new model is there by itself; what a
+model needs beyond that stands in `VALUES`.
 """
 
 import contextlib

@@ -4,9 +4,8 @@ import copy
 import html
 import time
 
-from odoo_server import PATIENCE, RpcError
-
 from directmail_emulator.behaviors import BEHAVIORS
+from tests.server.common.odoo_server import PATIENCE, RpcError
 
 PEOPLE = 30
 #: what people are called; each has signs that HTML, URLs, JSON or templates give a meaning to

@@ -1,8 +1,17 @@
-"""Writes what `rights.try_roles` found as the page that an administrator reads."""
+"""Writes what `rights_tries.try_roles` found as the page that an administrator reads."""
 
 from itertools import groupby
 
-from rights import ANSWERED, CHANGED, DECLINED, FAULT, INSIDERS, NOTHING, REFUSED, WHOSE
+from tests.server.common.rights_tries import (
+    ANSWERED,
+    CHANGED,
+    DECLINED,
+    FAULT,
+    INSIDERS,
+    NOTHING,
+    REFUSED,
+    WHOSE,
+)
 
 TITLES = {
     "marketer": "User",
@@ -51,7 +60,7 @@ Nobody reads or changes, by any remote call: {}.
 
 
 def render(results, world):
-    """Return the page. :param results: {role: `rights.Role.try_all`}"""
+    """Return the page. :param results: {role: `rights_tries.Role.try_all`}"""
     records = {
         name: [_cell(results[role][name]["rights"], str) for role in INSIDERS]
         for name, model in world.items()

@@ -1,14 +1,13 @@
-"""A company on a real Odoo server that sends email tasks to a real emulator, and its books.
+"""`Shop`: a company on a real Odoo server that sends email tasks to a real emulator.
 
-Shared by the whole-server tests and the torture runs.
+`Books` compare a task's deliveries with the mails that the emulator has accepted.
 """
 
 import copy
 from dataclasses import dataclass
 
-from odoo_server import PATIENCE, RpcError, wait_until
-
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
+from tests.server.common.odoo_server import PATIENCE, RpcError, wait_until
 
 PASSWORD = "a long password 1"
 BODY = """<div><p>Dear <t t-out="object.name">friend</t>,</p><p>our spring collection is here.</p>

@@ -23,11 +23,8 @@ from pathlib import Path
 import psycopg2
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from devenv import postgres  # noqa: E402
-from devenv.common import STATE  # noqa: E402
+from devenv import postgres
+from devenv.common import ROOT, STATE
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 PR_SET_PDEATHSIG = 1

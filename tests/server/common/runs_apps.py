@@ -1,18 +1,14 @@
-"""A campaign whose figures must stay the same while apps come and go on a running server.
-
-Shared by `test_platform.py` and ``make torture ONLY=platform``.
-"""
+"""A campaign whose figures must stay the same while apps come and go on a running server."""
 
 import time
 from contextlib import contextmanager
 
-from campaign import COUNTERS, EMULATOR, Shop
-from odoo_server import OdooServer, RpcError
-from platform_runs import complaints, is_odoos_own
-
 from devenv import database as databases
 from devenv.common import ADDON
 from directmail_emulator.testing import Emulator
+from tests.server.common.logs import complaints, is_odoos_own
+from tests.server.common.odoo_server import OdooServer, RpcError
+from tests.server.common.shop import COUNTERS, EMULATOR, Shop
 
 PEOPLE, UNSUBSCRIBED = 8, 2
 #: seconds that an app may take to come or go on a busy machine

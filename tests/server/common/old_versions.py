@@ -1,7 +1,4 @@
-"""The addon beside other apps, on old databases, and when apps come and go.
-
-Shared by `test_platform.py` and ``make torture ONLY=platform``.
-"""
+"""Gives a database what an old version of the addon left in it, as `tests/server/shapes` has it."""
 
 import gzip
 import json
@@ -11,10 +8,10 @@ import psycopg2
 
 import devenv.without_odoo  # noqa: F401
 from devenv import database as databases
-from devenv.common import ADDON, STATE, SetupError
+from devenv.common import ADDON, STATE
 from email_marketing_dm.privacy.keys import load_master_key
 
-SHAPES = Path(__file__).parent / "shapes"
+SHAPES = Path(__file__).parents[1] / "shapes"
 ACTION_TABLES = {
     "ir.actions.act_window": "ir_act_window",
     "ir.actions.act_window.view": "ir_act_window_view",
@@ -136,99 +133,3 @@ def _delete(cursor, model, records):
     except psycopg2.errors.ForeignKeyViolation:
         return False
     return True
-
-
-def complaints(log, allowed=(), is_fine=lambda _lines: False):
-    """Return the lines of a log that are warnings or worse, but for those with an allowed text.
-
-    :param is_fine: as in `devenv.database.odoo`
-    """
-    lines = log.splitlines()
-    return [
-        line
-        for number, line in enumerate(lines)
-        if databases.is_complaint(line)
-        and not any(text in line for text in allowed)
-        and not is_fine(lines[number : number + 2])
-    ]
-
-
-def is_odoos_own(lines):
-    """Tell whether Odoo fails to delete records of an app that goes, and nothing of ours is in it.
-
-    It then deletes one by one and leaves some. It does so without the addon too: accounts of a
-    journal, locations of a warehouse, views of a website.
-    """
-    text = "\n".join(lines)
-    return (
-        "odoo.sql_db: bad query: b'DELETE FROM" in lines[0]
-        and "violates foreign key constraint" in text
-        and "directmail" not in text.replace(f" {_find_database(lines[0])} ", " ")
-    )
-
-
-def _find_database(line):
-    """Return the name in the log's fifth column, which has our name in it."""
-    return (line.split(" ", 5) + [""] * 5)[4]
-
-
-#: apps with records that speak of people, or that change contacts, companies, users or mails
-APPS = (
-    "account", "event", "loyalty", "marketing_card", "mass_mailing_event", "mass_mailing_sms",
-    "point_of_sale", "project", "repair", "stock", "survey", "website", "website_event",
-    "website_sale", "website_slides",
-)  # fmt: skip
-UNINSTALL = """
-env["ir.module.module"].search([("name", "=", {name!r})]).button_immediate_uninstall()
-"""
-CHECK = """
-moving = env["ir.module.module"].search([("state", "not in", ["installed", "uninstalled",
-                                                              "uninstallable"])])
-assert not moving, moving.mapped("name")
-assert env["ir.module.module"].search([("name", "=", {name!r})]).state == {state!r}
-"""
-
-
-def run_matrix(apps=APPS):
-    """Install each app after and before the addon, take it away, and the addon too.
-
-    Yields a sentence for whatever was refused or logged as a warning.
-    """
-    for app in apps:
-        for order in ((ADDON, app), (app, ADDON)):
-            name = databases.full_name(f"matrix_{app}")
-            try:
-                yield from _run_one(name, app, order)
-            finally:
-                databases.drop(name)
-
-
-def _run_one(name, app, order):
-    with databases.preparing():
-        source = databases.prepare_template() if order[0] == ADDON else databases.ensure_base()
-        databases.copy(source, name)
-    steps = [
-        *(("-i", module) for module in order if module != ADDON or order[0] != ADDON),
-        ("remove", app),
-        ("-i", app),
-        ("remove", ADDON),
-        ("-i", ADDON),
-    ]
-    for what, module in steps:
-        label = f"{' then '.join(order)}: {what} {module}"
-        try:
-            if what == "-i":
-                databases.install(name, "-i", [module], "platform")
-            else:
-                is_fine = is_odoos_own if module != ADDON else lambda _lines: False
-                _shell(name, UNINSTALL.format(name=module), label, is_fine)
-            state = "uninstalled" if what == "remove" else "installed"
-            _shell(name, CHECK.format(name=module, state=state), label)
-        except SetupError as error:
-            yield f"{label}: {error}"
-            return
-
-
-def _shell(name, text, label, is_fine=lambda _lines: False):
-    arguments = ["shell", "-d", name, "--no-http"]
-    databases.odoo(arguments, "platform-shell", label, text=text, is_fine=is_fine)

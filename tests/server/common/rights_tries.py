@@ -11,15 +11,12 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-from odoo_server import RpcError
-from rights_world import GROUPS, PASSWORD, STRANGERS
 
 from devenv.common import ROOT
 from devenv.run import environment
+from tests.server.common.odoo_server import RpcError
+from tests.server.common.rights_world import GROUPS, PASSWORD, STRANGERS
 
-FOLDER = Path(__file__).parent
 #: Whose records, in the order of the table. A role's own records carry the role's name.
 WHOSE = ("own", "private", "public", "elsewhere", "shared")
 #: What the database says instead of committing a change, see `forbid_changes`.
@@ -41,8 +38,7 @@ def make_world(database):
     """Fill a fresh database; return {model: what `rights_world.describe` says of it}."""
     with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
         text = (
-            f"import sys; sys.path.insert(0, {str(FOLDER)!r})\n"
-            f"import rights_world\nrights_world.make(env, {file.name!r})\n"
+            f"from tests.server.common import rights_world\nrights_world.make(env, {file.name!r})\n"
         )
         subprocess.run(
             [sys.executable, "-m", "odoo", "shell", "-d", database, "--no-http",
