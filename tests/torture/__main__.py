@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from pathlib import Path
 
@@ -111,16 +110,16 @@ def kill_all():
             shop.server.kill()
             shop.server.start()
 
-        def postgresql(_task):
+        def postgresql(task):
             cluster.kill()
             # The run in progress goes on with new connections. But a cron thread that waits for
             # its next run ends with its connection: Odoo's threaded server needs a restart then.
-            time.sleep(4)
-            odoo(_task)
+            shop.wait_answered(task)
+            odoo(task)
 
-        def emulator(_task):
+        def emulator(task):
             shop.emulator.kill()
-            time.sleep(1)
+            shop.wait_answered(task)
             shop.emulator.start()
 
         blows = [odoo] * KILLS + [postgresql] * OTHER_KILLS + [emulator] * OTHER_KILLS
@@ -225,12 +224,12 @@ def fatigue():
 
 def model():
     """The random model of tasks, with many more examples."""
-    return run_examples("test_task_model.py")
+    return run_examples("task/test_task_model.py")
 
 
 def subset():
     """Random users, rules, companies and audiences, with many more examples."""
-    return run_examples("test_subset.py")
+    return run_examples("audience/test_subset.py")
 
 
 def run_examples(name):

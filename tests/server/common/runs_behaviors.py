@@ -2,10 +2,9 @@
 
 import copy
 import html
-import time
 
 from directmail_emulator.behaviors import BEHAVIORS
-from tests.server.common.odoo_server import PATIENCE, RpcError
+from tests.server.common.odoo_server import PATIENCE, RpcError, wait_until
 
 PEOPLE = 30
 #: what people are called; each has signs that HTML, URLs, JSON or templates give a meaning to
@@ -106,24 +105,34 @@ class FirstContact:
 
     def wait_for(self, name, seconds=PATIENCE):
         """Return a step's state once it has begun: the cron may be carrying out those before it."""
-        deadline = time.monotonic() + seconds
-        while (state := self.steps()[name][0]) in ("todo", "running"):
-            assert time.monotonic() < deadline, f"{name} does not begin: {self.steps()}"
-            time.sleep(0.2)
-            self.press("run")
-        return state
+
+        def find_state():
+            state = self.steps()[name][0]
+            return state not in ("todo", "running") and state
+
+        return wait_until(
+            find_state,
+            lambda: f"{name} does not begin: {self.steps()}",
+            lambda: self.press("run"),
+            seconds,
+        )
 
     def wait(self, seconds=PATIENCE):
         """Press *Check now* until all that DirectMail has to say has come."""
-        deadline = time.monotonic() + seconds
-        while self.read("state")["state"] == "waiting":
-            assert time.monotonic() < deadline, (
-                f"still waiting: {self.steps()}, events: {self.shop.emulator.get('/api/events')}"
-            )
+
+        def check_now():
             self.shop.emulator.flush_outcomes()
             self.shop.server.wake_crons()  # one of them reads the events
             self.press("run")
-            time.sleep(0.2)
+
+        wait_until(
+            lambda: self.read("state")["state"] != "waiting",
+            lambda: (
+                f"still waiting: {self.steps()}, events: {self.shop.emulator.get('/api/events')}"
+            ),
+            check_now,
+            seconds,
+        )
 
     def answer(self):
         """Answer as somebody does who looks at the newest mail."""

@@ -175,7 +175,7 @@ def run_fault(shop, kind, people, share=1.0):
     if kind == "die":
         shop.server.wake_crons()
         emulator.wait_dead(PATIENCE)
-        time.sleep(1)
+        shop.wait_answered(task)
         emulator.start()
         return _finish_fault(shop, task, people, kind, hits=1)
     return _finish_fault(shop, task, people, kind)

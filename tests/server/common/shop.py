@@ -39,7 +39,8 @@ class Shop:
     def __init__(self, server, emulator, activate=True, body=BODY, **seconds):
         self.server, self.emulator, self.body = server, emulator, body
         self.root = root = server.login("admin", "admin")
-        for name, value in {**SECONDS, **seconds}.items():
+        self.seconds = {**SECONDS, **seconds}
+        for name, value in self.seconds.items():
             root.call(
                 "ir.config_parameter", "set_param", [f"email_marketing_dm.{name}", str(value)]
             )
@@ -252,6 +253,18 @@ class Shop:
             seconds,
         )
 
+    def wait_answered(self, task):
+        """Wait until each mail that is being sent now has an answer, or its lease has run out.
+
+        For a test that has ended DirectMail or the database under these calls.
+        """
+        left = """SELECT 1 FROM directmail_delivery
+                   WHERE id = ANY(%s) AND state = 'sending'
+                     AND claimed_at > now() AT TIME ZONE 'UTC' - %s * interval '1 s'"""
+        under_way = "SELECT id FROM directmail_delivery WHERE task_id = %s AND state = 'sending'"
+        ids = [row_id for (row_id,) in self.server.query(under_way, task)]
+        wait_until(lambda: not self.server.query(left, ids, self.seconds["lease_seconds"]))
+
     def wait_sent(self, task, number):
         """Wait until so many of a task's mails are sent, or more."""
         wait_until(
@@ -310,7 +323,7 @@ class Shop:
                     WHERE task_id = %s AND state = 'unknown'
                       AND claimed_at > now() AT TIME ZONE 'UTC' - %s * interval '1 s'"""
         # one second more, because the addon counts whole ones
-        wait = SECONDS["unknown_wait_seconds"] + 1
+        wait = self.seconds["unknown_wait_seconds"] + 1
         wait_until(lambda: not self.server.query(young, task, wait))
 
     def read_results(self, task):
