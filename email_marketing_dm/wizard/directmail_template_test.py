@@ -15,7 +15,7 @@ from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ..directmail.errors import DirectMailError
 from ..directmail.pool import CallPool
 from ..directmail.records import Mail
-from ..models.account.directmail_test_mail import AT_ONCE
+from ..models.account.directmail_account_test_mail import AT_ONCE
 from ..models.template.directmail_template import PREVIEW_TOKEN
 from ..privacy.address import normalise
 

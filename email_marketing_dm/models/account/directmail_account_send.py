@@ -9,11 +9,13 @@ from odoo.service.model import retrying
 from odoo.tools import SQL, config
 
 from ...directmail.const import BEIJING
-from ...engine.claim import FREE_AT, expire_leases
-from ...engine.dispatcher import is_passing
+from ...engine.claim import FREE_AT, expire_leases, read_capacity
+from ...engine.content import MailBuilder, get_database_uuid
+from ...engine.context import ClaimContext, MailContext, SenderContext
+from ...engine.dispatcher import LEASE_SECONDS, Dispatcher, is_passing
+from ..people_context import PEOPLE_CONTEXT
 
 _logger = logging.getLogger(__name__)
-
 # Longest run outside a cron; Odoo gives a cron about ten seconds.
 RUN_SECONDS = 600
 # Longest run of a cron while `_may_go_on`: prolonged, because between two runs nothing is sent.
@@ -387,3 +389,124 @@ class DirectmailAccount(models.Model):
         )
         for task in tasks:
             task._pause("account", message)
+
+    # === ENGINE === #
+    # What an account hands to the engine, which calls no model itself.
+
+    def _get_capacity(self):
+        """Return how many mails the account may send now, as `engine.claim.Capacity`."""
+        self.ensure_one()
+        self.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
+        return read_capacity(self.env, self._make_claim_context())
+
+    def _make_dispatcher(self):
+        """Return a run of this account's sender, as `engine.dispatcher.Dispatcher`."""
+        self.ensure_one()
+        # Read before the client is made, so that a key replaced in between counts as replaced.
+        credentials = self._get_credentials_mark()
+
+        def stop_account(env, answer):
+            self.with_env(env)._on_refused(answer, credentials)
+
+        def pause_task(env, task_id, answer):
+            env["directmail.task"].browse(task_id)._on_refused(answer)
+
+        def save_summary(env, summary):
+            self.with_env(env)._read_summary(summary)
+
+        return Dispatcher(
+            SenderContext(
+                claims=self._make_claim_context(),
+                mails=self._make_mail_context(),
+                client=self._get_client(),
+                open_cursor=self.env.registry.cursor,
+                threads=self.threads,
+                lease=self._get_seconds("lease_seconds", LEASE_SECONDS),
+                rate_limit=self.rate_limit,
+                refusal_limit=self.refusal_limit,
+                stop_account=stop_account,
+                pause_task=pause_task,
+                save_summary=save_summary,
+            )
+        )
+
+    def _make_mail_builder(self):
+        """Return the maker of this account's mails, as `engine.content.MailBuilder`."""
+        return MailBuilder(self._make_mail_context())
+
+    def _make_claim_context(self):
+        self.ensure_one()
+        return ClaimContext(self.id, PEOPLE_CONTEXT, _find_fingerprint)
+
+    def _make_mail_context(self):
+        self.ensure_one()
+        return MailContext(
+            company_id=self.company_id.id,
+            master_key=self.env["directmail.keyring"]._get_master_key(),
+            database_id=get_database_uuid(self.env),
+            public_url=(self.public_url or "").rstrip("/"),
+            content_mode=self.content_mode,
+            # Read once per run: behaviors that First contact finds out later apply to the next run.
+            behaviors=self._get_behaviors(),
+            unsubscribe=self._get_unsubscribe_options(),
+            read_content=_read_content,
+            read_values=_read_values,
+            make_reader=partial(_make_reader, self.company_id.id),
+        )
+
+    def _get_unsubscribe_options(self):
+        """Return the fields of a `directmail.records.Mail` for DirectMail's own unsubscribe link.
+
+        :rtype: dict
+        """
+        self.ensure_one()
+        return {
+            "unsubscribe_link": "" if self.unsubscribe_link == "auto" else self.unsubscribe_link,
+            "unsubscribe_filter": self.unsubscribe_filter,
+        }
+
+
+def _find_fingerprint(env):
+    host = env["directmail.keyring"]._find_host_key()
+    return host and host.fingerprint
+
+
+def _read_content(env, task_id):
+    return env["directmail.task"].browse(task_id)._get_mail_content()
+
+
+def _read_values(env, task_id, people):
+    return env["directmail.task"].browse(task_id)._get_mail_values(people)
+
+
+def _make_reader(company_id, env):
+    return env["directmail.aes.key"]._get_reader(env["res.company"].browse(company_id))
+
+
+class DirectmailUsage(models.Model):
+    """Number of mails this Odoo handed to DirectMail on a day in Beijing, where quotas reset."""
+
+    _name = "directmail.usage"
+    _description = "DirectMail Daily Usage"
+    _log_access = False
+    _rec_name = "day"
+
+    account_id = fields.Many2one("directmail.account", required=True, ondelete="cascade")
+    day = fields.Date(required=True)
+    used = fields.Integer(required=True, default=0)
+
+    _day_unique = models.UniqueIndex("(account_id, day)")
+
+
+class DirectmailGate(models.Model):
+    """An empty table that serves as a lock.
+
+    Odoo's cursors run at REPEATABLE READ: a transaction that claims deliveries does not see claims
+    that others commit after its first read, and could exceed a limit. So it locks this table
+    *before its first read* (`engine.claim.lock_gate`). So do all other transactions that must not
+    run beside a claim: answers, test mails, First contact, the start of a recomputation of keys.
+    """
+
+    _name = "directmail.gate"
+    _description = "DirectMail Sending Lock"
+    _log_access = False

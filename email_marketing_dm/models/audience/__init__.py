@@ -7,7 +7,4 @@ from . import (
     directmail_audience_line_rfm,
     directmail_audience_line_upload,
     directmail_audience_folder,
-    directmail_audience_member,
-    directmail_audience_pick,
-    directmail_audience_size,
 )

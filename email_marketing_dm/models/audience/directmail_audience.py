@@ -1,11 +1,13 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Command, Domain
+from odoo.tools import SQL
 
 from ...clock.daily import get_region_name
 from ...engine.audience import select_people, visible_contacts
 from ...engine.people import has_others_than_contacts
 from ...groups import GROUP_ADMIN, GROUP_DOWNLOAD
+from ..mixins.directmail_seen import is_administrator
 from ..mixins.directmail_used import OVER
 from .directmail_audience_line import DEPTH_MAX
 
@@ -344,3 +346,65 @@ class DirectmailAudience(models.Model):
         members = self.env["directmail.audience.member"].search(person)
         action["domain"] = [("id", "in", members.audience_id.ids)]
         return action
+
+
+class DirectmailAudienceMember(models.Model):
+    """A person in an audience. Only a refresh writes members, in bulk by SQL."""
+
+    _name = "directmail.audience.member"
+    _description = "Audience Member"
+    _inherit = ["directmail.person"]
+    _log_access = False
+    _order = "id"
+
+    audience_id = fields.Many2one(
+        "directmail.audience", required=True, readonly=True, ondelete="cascade"
+    )
+    partner_id = fields.Many2one(index=True, ondelete="cascade")
+    entered_at = fields.Datetime("Member since", readonly=True)
+    shown_email = fields.Char("Email", compute="_compute_shown_email", compute_sudo=True)
+    lang = fields.Selection(related="partner_id.lang")
+    country_id = fields.Many2one(related="partner_id.country_id")
+
+    _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
+    # Sending looks up each mail's address among the members of the task's excluded audiences.
+    _address_index = models.Index("(address_key) WHERE address_key IS NOT NULL")
+    # When contacts are merged, our override of `base.partner.merge.automatic.wizard` deletes the
+    # second row of one audience. Odoo would delete all rows of the merged contacts instead.
+    _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")
+
+    @api.model
+    def _bare_to_sql(self, alias):
+        """Override: the audience's owner, who added the address, and administrators see it."""
+        if is_administrator(self.env):
+            return SQL("TRUE")
+        return SQL(
+            "EXISTS (SELECT FROM directmail_audience a WHERE a.id = %s.audience_id"
+            " AND a.user_id = %s)",
+            alias,
+            self.env.uid,
+        )
+
+    @api.depends("partner_id.email", "email")
+    def _compute_shown_email(self):
+        for member in self:
+            member.shown_email = member.partner_id.email if member.partner_id else member.email
+
+
+class DirectmailAudienceSize(models.Model):
+    """The counts of an audience after one refresh: its size, and how many entered and left."""
+
+    _name = "directmail.audience.size"
+    _description = "Audience Size"
+    _log_access = False
+    _order = "refreshed_at desc, id desc"
+    _rec_name = "refreshed_at"
+
+    audience_id = fields.Many2one(
+        "directmail.audience", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    refreshed_at = fields.Datetime("Refreshed", required=True, readonly=True)
+    people_count = fields.Integer("People", readonly=True, aggregator="avg")
+    usable_count = fields.Integer("With a usable address", readonly=True, aggregator="avg")
+    entered_count = fields.Integer("Entered", readonly=True)
+    left_count = fields.Integer("Left", readonly=True)

@@ -3,5 +3,4 @@ from . import (
     directmail_data_table_facts,
     directmail_data_table_presets,
     directmail_data_table_rights,
-    directmail_data_table_setting,
 )

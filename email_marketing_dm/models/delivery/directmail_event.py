@@ -11,7 +11,6 @@ from ...privacy.address import normalise, scrub
 from ...privacy.machines import is_machine
 
 _logger = logging.getLogger(__name__)
-
 CRON = "email_marketing_dm.ir_cron_directmail_events"
 BATCH = 20_000
 #: Facts are applied this long after the end of the minute they came in; failed ones are retried
@@ -259,4 +258,80 @@ class DirectmailEvent(models.Model):
             address_key=master_key.address_key(email) if email else None,
             message=scrub(message, address)[:MESSAGE_MAX] or None,
             **values,
+        )
+
+
+class DirectmailEventPending(models.Model):
+    """Queue of facts to apply: a row per `directmail.event`, deleted once the fact is applied.
+
+    A flag on `directmail.event` would need an UPDATE of each fact: a new version of its row and
+    entries in all of its indexes.
+    """
+
+    _name = "directmail.event.pending"
+    _description = "Pending DirectMail Event"
+    _log_access = False
+    _order = "id"
+
+    # Shares its id with `directmail.event`; company_id is a plain copy, no foreign key needed.
+    company_id = fields.Integer(required=True, readonly=True)
+
+    _fact_exists = models.Constraint(
+        "FOREIGN KEY (id) REFERENCES directmail_event (id) ON DELETE CASCADE"
+    )
+    _company_index = models.Index("(company_id, id)")
+
+
+class DirectmailEventCount(models.Model):
+    """Number of facts per account and name, and the moment of the last one (`last_at`).
+
+    Names are the sources of facts, "stray" for facts without a delivery, and others that callers of
+    `_add` count.
+    """
+
+    _name = "directmail.event.count"
+    _description = "Count of Events"
+    _log_access = False
+
+    account_id = fields.Many2one(
+        "directmail.account", required=True, readonly=True, ondelete="cascade"
+    )
+    name = fields.Char(required=True, readonly=True)
+    value = fields.Integer(required=True, readonly=True)
+    last_at = fields.Datetime(readonly=True)
+
+    _name_unique = models.UniqueIndex("(account_id, name)")
+
+    def _add(self, account, name, value=1):
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_event_count AS c (account_id, name, value, last_at)
+                   VALUES (%s, %s, %s, now() AT TIME ZONE 'UTC')
+                       ON CONFLICT (account_id, name) DO UPDATE
+                      SET value = c.value + EXCLUDED.value, last_at = EXCLUDED.last_at""",
+                account.id,
+                name,
+                value,
+            )
+        )
+
+    def _count_facts(self, company, last):
+        """Add the facts that are about to be applied, by source, and those without a delivery.
+
+        :param company: a `res.company`
+        :param int last: id of the last `directmail.event` of the batch
+        """
+        facts = events.open_facts(SQL("e.account_id, e.source, e.delivery_id"), company.id, last)
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_event_count AS c (account_id, name, value, last_at)
+                   SELECT account_id, name, count(*), now() AT TIME ZONE 'UTC'
+                     FROM (%s) f CROSS JOIN LATERAL (VALUES
+                          (source), (CASE WHEN delivery_id IS NULL THEN 'stray' END)) n (name)
+                    WHERE account_id IS NOT NULL AND name IS NOT NULL
+                    GROUP BY account_id, name
+                       ON CONFLICT (account_id, name) DO UPDATE
+                      SET value = c.value + EXCLUDED.value, last_at = EXCLUDED.last_at""",
+                facts,
+            )
         )

@@ -1,5 +1,1 @@
-from . import (
-    directmail_fatigue,
-    directmail_fatigue_rule,
-    directmail_quiet,
-)
+from . import directmail_fatigue

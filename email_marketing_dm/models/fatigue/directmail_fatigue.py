@@ -8,6 +8,7 @@ EXEMPT_MAX = 100
 PERIODS_MAX = 20
 SPAN_LABELS = [(code, span.label) for code, span in SPANS.items()]
 ACTIONS = [("hold", "Hold until it ends"), ("drop", "Do not send")]
+DAY_MINUTES = 24 * 60
 
 
 class DirectmailFatigue(models.Model):
@@ -204,3 +205,109 @@ class DirectmailFatigue(models.Model):
         self.env["directmail.task"].search(
             [("company_id", "in", self.company_id.ids), ("state", "not in", ("done", "cancelled"))]
         )._release_held()
+
+
+class DirectmailFatigueRule(models.Model):
+    """The number of messages that a person may get within a span of time that ends now."""
+
+    _name = "directmail.fatigue.rule"
+    _description = "Fatigue Limit"
+    _inherit = ["directmail.of.company"]
+    _company_path = "fatigue_id.company_id"
+    _order = "id"
+    _rec_name = "span"
+
+    fatigue_id = fields.Many2one(
+        "directmail.fatigue", required=True, index=True, ondelete="cascade"
+    )
+    span = fields.Selection(SPAN_LABELS, "Within", required=True, readonly=True)
+    # Floats without decimals, so that 2.5 is rounded to a whole number. An Integer would cut it.
+    email_limit = fields.Float("Emails", digits=(6, 0))
+    global_limit = fields.Float("All messages", digits=(6, 0))
+
+    _limits_positive = models.Constraint(
+        "CHECK(email_limit >= 0 AND global_limit >= 0)",
+        "A limit can't be negative. Leave it empty to switch it off.",
+    )
+
+    def write(self, vals):
+        before = {rule: (rule.email_limit, rule.global_limit) for rule in self}
+        res = super().write(vals)
+        for rule in self:
+            rule._log_change(before[rule])
+        return res
+
+    def _log_change(self, before):
+        """Log changed limits in the chatter of the settings.
+
+        :param before: (`email_limit`, `global_limit`) before the change
+        """
+        span = dict(self._fields["span"]._description_selection(self.env))[self.span]
+        for name, old in zip(("email_limit", "global_limit"), before, strict=True):
+            if old != self[name]:
+                self.fatigue_id._message_log(
+                    body=self.env._(
+                        "%(limit)s in %(span)s: %(old)s → %(new)s",
+                        limit=self._fields[name]._description_string(self.env),
+                        span=span,
+                        old=int(old) or self.env._("no limit"),
+                        new=int(self[name]) or self.env._("no limit"),
+                    )
+                )
+
+
+class DirectmailQuietHours(models.Model):
+    """A part of each day, in hours from midnight, in which no mails are sent."""
+
+    _name = "directmail.quiet.hours"
+    _description = "Do-not-disturb Hours"
+    _inherit = ["directmail.of.company"]
+    _company_path = "fatigue_id.company_id"
+    _order = "begin, id"
+    _rec_name = "begin"
+
+    fatigue_id = fields.Many2one(
+        "directmail.fatigue", required=True, index=True, ondelete="cascade"
+    )
+    begin = fields.Float("From", required=True, default=22.0)
+    finish = fields.Float("To", required=True, default=8.0, help="The end can be on the next day.")
+    action = fields.Selection(ACTIONS, "Mails during this time", required=True, default="hold")
+
+    @api.constrains("begin", "finish")
+    def _check_hours(self):
+        for hours in self:
+            if not (0 <= hours.begin < 24 and 0 <= hours.finish <= 24):
+                raise ValidationError(self.env._("Enter times between 00:00 and 24:00."))
+            if not hours._get_minutes():
+                raise ValidationError(
+                    self.env._("The start and the end of do-not-disturb hours must differ.")
+                )
+
+    def _get_minutes(self):
+        """Return the minutes of the day, 0 to 1439, that these hours cover."""
+        begin, finish = (round(value * 60) % DAY_MINUTES for value in (self.begin, self.finish))
+        if begin <= finish:
+            return range(begin, finish)
+        return [*range(begin, DAY_MINUTES), *range(finish)]
+
+
+class DirectmailQuietPeriod(models.Model):
+    """A range of days, both included, on which no mails are sent."""
+
+    _name = "directmail.quiet.period"
+    _description = "Quiet Period"
+    _inherit = ["directmail.of.company"]
+    _company_path = "fatigue_id.company_id"
+    _order = "first_day, id"
+
+    fatigue_id = fields.Many2one(
+        "directmail.fatigue", required=True, index=True, ondelete="cascade"
+    )
+    name = fields.Char(required=True)
+    first_day = fields.Date("First day", required=True)
+    last_day = fields.Date("Last day", required=True)
+    action = fields.Selection(ACTIONS, "Mails during this time", required=True, default="hold")
+
+    _days_ordered = models.Constraint(
+        "CHECK(first_day <= last_day)", "A quiet period can't end before it begins."
+    )

@@ -4,8 +4,8 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
-from odoo import api, models
-from odoo.tools import config, str2bool
+from odoo import api, fields, models
+from odoo.tools import SQL, config, str2bool
 
 from ...engine.keyed import has_keyed_rows, identify, key_blacklist
 from ...engine.sql import set_pads
@@ -13,7 +13,6 @@ from ...exceptions import MasterKeyProblem
 from ...privacy.keys import MasterKeyError, load_master_key
 
 _logger = logging.getLogger(__name__)
-
 CONFIG_OPTION = "directmail_master_key"
 ENVIRONMENT_VARIABLE = "DIRECTMAIL_MASTER_KEY"
 KEY_FILE = "directmail_master.key"
@@ -215,3 +214,53 @@ class DirectmailKeyring(models.AbstractModel):
         level = logging.INFO if str2bool(neutralized or "0", False) else logging.ERROR
         if problem:
             _logger.log(level, "DirectMail: %s", problem.full_text)
+
+
+class DirectmailDataKey(models.Model):
+    """The master key with which the database's address keys were made: a single row.
+
+    Opt-outs are found by address keys. With another master key none would be found, and people who
+    have unsubscribed would be mailed again. So a server with another key neither sends nor writes
+    address keys: see `directmail.keyring`, which creates the row.
+    """
+
+    _name = "directmail.data.key"
+    _description = "Master Key of the Data"
+    _log_access = False
+
+    fingerprint = fields.Char(required=True, readonly=True)
+    # Fingerprint of the new key while address keys are recomputed. Nothing is sent then.
+    next_fingerprint = fields.Char(readonly=True)
+    # The address keys of people who were mailed before this moment have been recomputed, so an
+    # opt-out that could not be recomputed (it has no address) is not theirs.
+    known_until = fields.Datetime(readonly=True)
+
+    _single_row = models.UniqueIndex("((TRUE))")
+
+    def _exists(self):
+        """Tell whether the table exists, because new code may run on an old database."""
+        [(table,)] = self.env.execute_query(SQL("SELECT to_regclass('directmail_data_key')"))
+        return bool(table)
+
+    def _read_key(self):
+        """Return (fingerprint, next fingerprint or None), or None if there is no row yet.
+
+        Read by SQL, not from the ORM's cache, because other servers change the row.
+        """
+        rows = self.env.execute_query(
+            SQL("SELECT fingerprint, next_fingerprint FROM directmail_data_key")
+        )
+        return rows[0] if rows else None
+
+    def _write_key(self, fingerprint, next_fingerprint=None):
+        """Insert or update the single row."""
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_data_key AS k (fingerprint, next_fingerprint)
+                   VALUES (%s, %s) ON CONFLICT ((TRUE)) DO UPDATE
+                      SET fingerprint = EXCLUDED.fingerprint,
+                          next_fingerprint = EXCLUDED.next_fingerprint""",
+                fingerprint,
+                next_fingerprint,
+            )
+        )

@@ -7,8 +7,8 @@ from odoo.tools.sql import column_exists, create_column
 from ...engine.idn import create_function, international_index
 from ...engine.sql import usable_contacts_index
 from ...groups import GROUP_USER
-from ..segmentation.directmail_aipl_contact import STAGES
-from ..segmentation.directmail_rfm_customer import TYPES
+from ..segmentation.directmail_aipl_model import STAGES
+from ..segmentation.directmail_rfm_model import TYPES
 from .prefetch import PREFETCH
 
 #: field of the contact -> the model of which it shows the contact's group (type or stage)

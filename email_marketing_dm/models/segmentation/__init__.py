@@ -1,16 +1,6 @@
 from . import (
     directmail_people_model,
-    directmail_people_segment,
-    directmail_people_history,
     directmail_people_result,
     directmail_rfm_model,
-    directmail_rfm_customer,
-    directmail_rfm_score,
-    directmail_rfm_segment,
-    directmail_rfm_history,
-    directmail_aipl_contact,
     directmail_aipl_model,
-    directmail_aipl_condition,
-    directmail_aipl_segment,
-    directmail_aipl_history,
 )

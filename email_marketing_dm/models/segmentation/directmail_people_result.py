@@ -48,3 +48,130 @@ class DirectmailPeopleResult(models.AbstractModel):
             forbidden |= refused[0].sudo()
         forbidden = forbidden.with_env(self.env)
         return forbidden, functools.partial(rules._make_access_error, operation, forbidden)
+
+
+class DirectmailPeopleSegment(models.AbstractModel):
+    """The segments of one group (customer type or stage), written when the model is computed."""
+
+    _name = "directmail.people.segment"
+    _description = "Figures of a Group"
+    _log_access = False
+
+    people = fields.Integer(readonly=True)
+    share = fields.Float(
+        "Share of all",
+        compute="_compute_share",
+        help="Share of all people in the model.",
+        aggregator=None,
+    )
+    came = fields.Integer(
+        "Entered",
+        readonly=True,
+        help="People who were not in this group on the day before.",
+    )
+    went = fields.Integer(
+        "Left",
+        readonly=True,
+        help="People who were in this group on the day before and no longer are.",
+    )
+
+    def _get_owner(self):
+        self.ensure_one()
+        raise NotImplementedError
+
+    def _compute_share(self):
+        for segment in self:
+            everybody = segment._get_owner().people_count
+            segment.share = segment.people / everybody if everybody else 0
+
+    def _write_sums(self, people=0, *_sums, came, went):
+        self.write({"people": people, "came": came, "went": went})
+
+    def action_view_people(self):
+        """Open the people of this group."""
+        self.ensure_one()
+        self.check_access("read")
+        owner = self._get_owner()
+        results = self.env[owner._result_model]
+        action = owner._open(owner._result_model)
+        action["domain"] += [(results._group_field, "=", self[results._group_field])]
+        action["display_name"] = f"{owner.name}: {self.display_name}"
+        return action
+
+    def action_new_audience(self):
+        """Open a new audience with one line, which selects the people of this group."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_audience_action"
+        )
+        return {
+            **action,
+            "views": [(False, "form")],
+            "view_mode": "form",
+            "context": {
+                "default_name": self.display_name,
+                "default_line_ids": [fields.Command.create(self._get_line_vals())],
+            },
+        }
+
+    def _get_line_vals(self):
+        """Return the values of a `directmail.audience.line` that selects this group."""
+        raise NotImplementedError
+
+
+class DirectmailPeopleHistory(models.AbstractModel):
+    """The number of people who went from one group to another on a day.
+
+    People who stayed in their group have a row too. The previous group is empty for people who
+    entered the model, the group for people who left it.
+    """
+
+    _name = "directmail.people.history"
+    _description = "People per Group and Day"
+    _log_access = False
+    _order = "date desc, id"
+    _owner_field = None
+    _group_field = None
+
+    date = fields.Date(required=True, readonly=True)
+    people = fields.Integer(readonly=True)
+
+    def _write_day(self, owner, day, moves):
+        """Replace the rows of a day.
+
+        The rows of the latest day before give each group's size then; who is not in ``moves`` from
+        that group has left the model.
+
+        :param owner: the RFM or AIPL model
+        :param date day: the day
+        :param moves: (group on the day before, group, people, …) tuples
+        :return: {group on the day before: number of people who left the model}
+        """
+        mine = Domain(self._owner_field, "=", owner.id)
+        self.search(mine & Domain("date", "=", day)).unlink()
+        left = {}
+        last = self.search(mine & Domain("date", "<", day), limit=1).date
+        for row in self.search(mine & Domain("date", "=", last)) if last else ():
+            if group := row[self._group_field]:
+                left[group] = left.get(group, 0) + row.people
+        for was, _group, people, *_sums in moves:
+            if was in left:
+                left[was] -= people
+        left = {group: people for group, people in left.items() if people > 0}
+        self.create(
+            [
+                {
+                    self._owner_field: owner.id,
+                    "date": day,
+                    f"previous_{self._group_field}": was,
+                    self._group_field: group,
+                    "people": people,
+                }
+                for was, group, people, *_sums in [
+                    *moves,
+                    *((group, False, number) for group, number in left.items()),
+                ]
+            ]
+        )
+        return left

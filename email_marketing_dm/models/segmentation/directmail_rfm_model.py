@@ -1,11 +1,23 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Command
+from odoo.tools import SQL
 
 from ...engine.people_models import Bands, rfm_scores
 
-METRICS = ("r", "f", "m")
 #: fields that do not change what is read with the owner's rights: the owner need not agree again
 NOT_READ = frozenset(("active", "hour", "name", "sequence", "tz", "user_id"))
+METRICS = [("r", "Recency"), ("f", "Frequency"), ("m", "Amount")]
+TYPES = [
+    ("high_value", "High-value"),
+    ("key_development", "Key development"),
+    ("key_retention", "Key retention"),
+    ("key_winback", "Key win-back"),
+    ("general_value", "General value"),
+    ("general_development", "General development"),
+    ("general_retention", "General retention"),
+    ("potential", "Potential"),
+]
 
 
 class DirectmailRfmModel(models.Model):
@@ -147,7 +159,7 @@ class DirectmailRfmModel(models.Model):
             (self.m_amount_3, self.m_amount_2),
             tuple(
                 self[f"{metric}_threshold"] if self[f"{metric}_baseline"] == "custom" else None
-                for metric in METRICS
+                for metric in dict(METRICS)
             ),
             self.currency_id.decimal_places,
         )
@@ -171,7 +183,186 @@ class DirectmailRfmModel(models.Model):
 
     def _write_segments(self, moves, left):
         people = sum(move[2] for move in moves)
-        for number, metric in enumerate(METRICS, start=5):
+        for number, metric in enumerate(dict(METRICS), start=5):
             total = sum(move[number] for move in moves)
             self[f"{metric}_average"] = total / people if people else 0
         return super()._write_segments(moves, left)
+
+
+class DirectmailRfmScore(models.Model):
+    """A score, 1 to 3, of one metric: a record, so that a line of an audience can choose several.
+
+    The nine records are created by the addon's data.
+    """
+
+    _name = "directmail.rfm.score"
+    _description = "RFM Score"
+    _log_access = False
+    _rec_name = "metric"
+    _order = "id"
+
+    metric = fields.Selection(METRICS, required=True, readonly=True)
+    score = fields.Integer(required=True, readonly=True)
+
+    _score_unique = models.Constraint("UNIQUE(metric, score)")
+
+    @api.depends("metric", "score")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        labels = dict(self._fields["metric"]._description_selection(self.env))
+        for record in self:
+            record.display_name = f"{labels.get(record.metric)} {record.score}"
+
+
+class DirectmailRfmCustomer(models.Model):
+    """A customer in an RFM model, with scores and customer type."""
+
+    _name = "directmail.rfm.customer"
+    _description = "RFM Customer"
+    _inherit = ["directmail.people.result"]
+    _log_access = False
+    _rec_name = "partner_id"
+    _order = "monetary desc, id"
+    _owner_field = "rfm_model_id"
+    _group_field = "customer_type"
+
+    rfm_model_id = fields.Many2one(
+        "directmail.rfm.model", "RFM model", required=True, readonly=True, ondelete="cascade"
+    )
+    currency_id = fields.Many2one(related="rfm_model_id.currency_id")
+    last_date = fields.Date("Last purchase", readonly=True)
+    recency = fields.Integer(
+        "Days since last purchase",
+        compute="_compute_recency",
+        aggregator="avg",
+        help="On the day when the model was computed.",
+    )
+    frequency = fields.Integer("Purchases", readonly=True)
+    monetary = fields.Monetary("Amount", readonly=True)
+    r_score = fields.Integer("R", readonly=True, aggregator="avg")
+    f_score = fields.Integer("F", readonly=True, aggregator="avg")
+    m_score = fields.Integer("M", readonly=True, aggregator="avg")
+    customer_type = fields.Selection(TYPES, readonly=True)
+    previous_customer_type = fields.Selection(TYPES, "Type on the day before", readonly=True)
+
+    # When contacts are merged, our override of `base.partner.merge.automatic.wizard` deletes the
+    # second row of one model. Odoo would delete all rows of the merged contacts instead.
+    _person_unique = models.Constraint("UNIQUE(rfm_model_id, partner_id)")
+
+    @api.depends("last_date", "rfm_model_id.computed_on")
+    def _compute_recency(self):
+        for customer in self:
+            customer.recency = (customer.rfm_model_id.computed_on - customer.last_date).days
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        if field_expr != "recency":
+            return super()._field_to_sql(alias, field_expr, query)
+        owner_fields = self.env["directmail.rfm.model"]._fields
+        model_alias = query.make_alias(alias, "rfm_model_id")
+        query.add_join(
+            "LEFT JOIN",
+            model_alias,
+            "directmail_rfm_model",
+            SQL(
+                "%s = %s",
+                SQL.identifier(alias, "rfm_model_id"),
+                SQL.identifier(model_alias, "id"),
+            ),
+        )
+        return SQL(
+            "(%s - %s)",
+            SQL.identifier(model_alias, "computed_on", to_flush=owner_fields["computed_on"]),
+            SQL.identifier(alias, "last_date", to_flush=self._fields["last_date"]),
+        )
+
+
+class DirectmailRfmSegment(models.Model):
+    """A customer type of an RFM model, with the number of customers and their purchases."""
+
+    _name = "directmail.rfm.segment"
+    _description = "RFM Customer Type"
+    _inherit = ["directmail.people.segment"]
+    _log_access = False
+    _rec_name = "customer_type"
+    _order = "rfm_model_id, id"
+
+    rfm_model_id = fields.Many2one(
+        "directmail.rfm.model", "RFM model", required=True, readonly=True, ondelete="cascade",
+        index=True,
+    )  # fmt: skip
+    currency_id = fields.Many2one(related="rfm_model_id.currency_id")
+    customer_type = fields.Selection(TYPES, required=True, readonly=True)
+    meaning = fields.Char("Buying behavior", compute="_compute_meaning")
+    amount = fields.Monetary(readonly=True)
+    purchases = fields.Integer(readonly=True)
+    amount_per_person = fields.Monetary(compute="_compute_per_person", aggregator=None)
+    purchases_per_person = fields.Float(compute="_compute_per_person", aggregator=None)
+
+    @api.depends("customer_type")
+    @api.depends_context("lang")
+    def _compute_meaning(self):
+        meanings = {
+            "high_value": self.env._("Recent, frequent, high amount"),
+            "key_development": self.env._("Recent, infrequent, high amount"),
+            "key_retention": self.env._("Not recent, frequent, high amount"),
+            "key_winback": self.env._("Not recent, infrequent, high amount"),
+            "general_value": self.env._("Recent, frequent, low amount"),
+            "general_development": self.env._("Recent, infrequent, low amount"),
+            "general_retention": self.env._("Not recent, frequent, low amount"),
+            "potential": self.env._("Not recent, infrequent, low amount"),
+        }
+        for segment in self:
+            segment.meaning = meanings[segment.customer_type]
+
+    @api.depends("people", "amount", "purchases")
+    def _compute_per_person(self):
+        for segment in self:
+            segment.amount_per_person = segment.amount / segment.people if segment.people else 0
+            segment.purchases_per_person = (
+                segment.purchases / segment.people if segment.people else 0
+            )
+
+    @api.depends("customer_type")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        labels = dict(self._fields["customer_type"]._description_selection(self.env))
+        for segment in self:
+            segment.display_name = labels.get(segment.customer_type)
+
+    def _get_owner(self):
+        self.ensure_one()
+        return self.rfm_model_id
+
+    def _write_sums(self, people=0, amount=0, purchases=0, *_sums, came, went):
+        self.write({"amount": amount, "purchases": purchases})
+        return super()._write_sums(people, came=came, went=went)
+
+    def _get_line_vals(self):
+        return {
+            "kind": "rfm",
+            "rfm_model_id": self.rfm_model_id.id,
+            "rfm_by": "type",
+            "rfm_segment_ids": [Command.set(self.ids)],
+        }
+
+
+class DirectmailRfmHistory(models.Model):
+    """The number of customers of a type on a day, by their type on the day before."""
+
+    _name = "directmail.rfm.history"
+    _description = "RFM History"
+    _inherit = ["directmail.people.history"]
+    _log_access = False
+    _order = "date desc, id"
+    _rec_name = "date"
+    _owner_field = "rfm_model_id"
+    _group_field = "customer_type"
+
+    rfm_model_id = fields.Many2one(
+        "directmail.rfm.model", "RFM model", required=True, readonly=True, ondelete="cascade",
+        index=True,
+    )  # fmt: skip
+    customer_type = fields.Selection(TYPES, readonly=True, help="Empty: no longer a customer.")
+    previous_customer_type = fields.Selection(
+        TYPES, "Type on the day before", readonly=True, help="Empty: a new customer."
+    )

@@ -4,6 +4,5 @@ from . import (
     directmail_template_preflight,
     directmail_template_review,
     directmail_template_submit,
-    directmail_template_stored,
     directmail_design,
 )

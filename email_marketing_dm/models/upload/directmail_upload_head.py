@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import formatLang
 
@@ -411,3 +411,41 @@ class DirectmailUpload(models.Model):
             "binary": self.env._("This file is not a list. Choose a CSV or Excel (.xlsx) file."),
         }
         return sentences[error.code]
+
+
+class DirectmailUploadSheet(models.Model):
+    """A sheet of an uploaded workbook, for the choice of `sheet_id`."""
+
+    _name = "directmail.upload.sheet"
+    _description = "Sheet of an Upload"
+    _log_access = False
+    _order = "number"
+
+    upload_id = fields.Many2one(
+        "directmail.upload", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    number = fields.Integer(required=True, readonly=True)
+    name = fields.Char(required=True, readonly=True)
+    is_visible = fields.Boolean("Visible", readonly=True)
+
+    @api.depends("name", "is_visible")
+    def _compute_display_name(self):
+        for sheet in self:
+            sheet.display_name = (
+                sheet.name if sheet.is_visible else self.env._("%s (hidden)", sheet.name)
+            )
+
+
+class DirectmailUploadColumn(models.Model):
+    """A column of an uploaded list, for the choice of `column_id`."""
+
+    _name = "directmail.upload.column"
+    _description = "Column of an Upload"
+    _log_access = False
+    _order = "number"
+
+    upload_id = fields.Many2one(
+        "directmail.upload", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    number = fields.Integer(required=True, readonly=True)
+    name = fields.Char(required=True, readonly=True)

@@ -25,7 +25,6 @@ from ...lists.identifiers import (
 from ...lists.listfile import ListError
 
 _logger = logging.getLogger(__name__)
-
 CRON = "email_marketing_dm.ir_cron_directmail_upload"
 CHUNK = 5000  # rows read in one transaction
 CONTACTS = 200  # contacts made in one transaction
@@ -413,3 +412,39 @@ class DirectmailUpload(models.Model):
         """Return the ids of the uploads that some line of an audience uses."""
         lines = self.env["directmail.audience.line"].search([("upload_id", "!=", False)])
         return lines.upload_id.ids
+
+
+class DirectmailUploadProgress(models.Model):
+    """The progress of the cron with an upload.
+
+    Kept apart from `directmail.upload`, whose row the owner updates to cancel: the cron's updates
+    of the same row would conflict.
+    """
+
+    _name = "directmail.upload.progress"
+    _description = "Progress of an Upload"
+    _log_access = False
+
+    upload_id = fields.Many2one(
+        "directmail.upload", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    step = fields.Selection(
+        [("read", "Reading"), ("match", "Matching"), ("create", "Creating contacts")],
+        required=True,
+        readonly=True,
+    )
+    position = fields.Json(readonly=True)
+    rows = fields.Integer(readonly=True)
+    empty = fields.Integer(readonly=True)
+    extra = fields.Integer(readonly=True)
+    beside = fields.Integer(readonly=True)
+    replaced = fields.Integer(readonly=True)
+    # The part of the file that has been read, 0 to 1.
+    share = fields.Float(readonly=True)
+
+    _upload_unique = models.UniqueIndex("(upload_id)")
+
+    def _begin(self, upload):
+        """Create the row of an upload that starts, instead of one of an earlier start."""
+        self.search([("upload_id", "=", upload.id)]).unlink()
+        return self.create({"upload_id": upload.id, "step": "read"})

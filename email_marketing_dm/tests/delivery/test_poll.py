@@ -190,7 +190,7 @@ class TestPoll(DirectmailCommon):
     def test_a_record_that_is_forbidden_hides_no_other(self):
         task = self._send("a@example.com")
         self.emulator.set_fault("error", action="ListBlockSending", status=403, code="Forbidden")
-        with mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll_turn"):
+        with mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll"):
             self._poll()
         self.assertEqual(task.delivered_count, 1)
         self.assertIn("Forbidden", self._get_poll(kind="unsubscribed").error)
@@ -238,7 +238,7 @@ class TestPoll(DirectmailCommon):
 
         self.patch(polls, "_read_account", read_account)
         with (
-            mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll_turn"),
+            mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll"),
         ):
             self._run_import()
         self.assertEqual(asked, [second.id, third.id, self.account.id])
@@ -248,7 +248,7 @@ class TestPoll(DirectmailCommon):
     def test_an_account_in_trouble_is_not_asked_again_and_again(self):
         self._send("a@example.com")
         self.emulator.set_fault("unavailable")
-        with mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll_turn"):
+        with mute_logger("odoo.addons.email_marketing_dm.models.delivery.directmail_poll"):
             self._read(self.account)
         self.assertEqual(len(self.account.sudo().poll_ids.filtered("error")), 1)
 
