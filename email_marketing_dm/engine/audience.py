@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from .person import person_columns
 from .sql import address_key, usable_address
 
 #: {sort of people: columns that identify a person}
@@ -60,7 +61,7 @@ class Line:
     """One line of an audience.
 
     :ivar operator: 'or', 'and' or 'except'; ignored in the first line
-    :ivar select: SQL selecting the six columns of a person; may return a person more than once
+    :ivar select: SQL with the columns `person.PERSON_COLUMNS`; may return a person more than once
     :ivar where: instead of `select`, if the line is a condition on the contact itself: that
         condition on a row of `res_partner`
     :ivar sorts: the sorts of people that the line can find
@@ -94,14 +95,14 @@ class _People:
 
 
 def select_people(lines, visible, master_key):
-    """Return SQL that selects the people of an audience, each exactly once, as six columns.
+    """Return SQL that selects the people of an audience, each exactly once.
 
     :param lines: list of `Line`
     :param SQL visible: selects the ids of the contacts that the owner may see
+    :return: SQL with the columns `person.PERSON_COLUMNS`
     :rtype: SQL
     """
     statement = _Statement(lines)
-    # In a UNION the first SELECT names the columns, so each part names and casts all six.
     parts = []
     contacts = statement.fold("contact")
     if contacts:
@@ -113,44 +114,36 @@ def select_people(lines, visible, master_key):
             )
         elif not contacts.unique:
             found = SQL("SELECT DISTINCT partner_id FROM (%s) found", found)
-        parts.append(
-            SQL(
-                """SELECT partner_id, NULL::varchar AS res_model, NULL::int AS res_id,
-                          NULL::text AS email, NULL::text AS email_encrypted,
-                          NULL::text AS address_key
-                     FROM (%s) contacts""",
-                found,
-            )
-        )
+        columns = person_columns(*COLUMNS["contact"])
+        parts.append(SQL("SELECT %s FROM (%s) contacts", columns, found))
     records = statement.fold("record")
     if records:
+        key = SQL(
+            "CASE WHEN %s THEN %s END",
+            usable_address(SQL("email")),
+            address_key(master_key, SQL("email")),
+        )
         parts.append(
             SQL(
-                """SELECT NULL::int AS partner_id, res_model, res_id, email,
-                          NULL::text AS email_encrypted,
-                          CASE WHEN %(usable)s THEN %(key)s END AS address_key
-                     FROM (SELECT DISTINCT ON (res_model, res_id) * FROM (%(found)s) found
+                """SELECT %s
+                     FROM (SELECT DISTINCT ON (res_model, res_id) * FROM (%s) found
                             ORDER BY res_model, res_id, email) records""",
-                usable=usable_address(SQL("email")),
-                key=address_key(master_key, SQL("email")),
-                found=records.select,
+                person_columns(*COLUMNS["record"], address_key=key),
+                records.select,
             )
         )
     for addresses in filter(None, map(statement.fold, ("address", "encrypted"))):
         parts.append(
             SQL(
-                """SELECT NULL::int AS partner_id, NULL::varchar AS res_model,
-                          NULL::int AS res_id, email, email_encrypted, address_key
+                """SELECT %s
                      FROM (SELECT DISTINCT ON (address_key) * FROM (%s) found
                             ORDER BY address_key, email_encrypted, email) addresses""",
+                person_columns(*COLUMNS["address"]),
                 addresses.select,
             )
         )
     if not parts:
-        parts.append(SQL("SELECT NULL::int AS partner_id, NULL::varchar AS res_model,"
-                         " NULL::int AS res_id, NULL::text AS email,"
-                         " NULL::text AS email_encrypted, NULL::text AS address_key WHERE false"
-                         ))  # fmt: skip
+        parts.append(SQL("SELECT %s WHERE FALSE", person_columns()))
     return SQL("%s%s", statement.head(), SQL(" UNION ALL ").join(parts))
 
 

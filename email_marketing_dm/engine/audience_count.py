@@ -36,7 +36,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
 
     Opt-outs from a single sender are ignored, because the task's sender is not known yet.
 
-    :param SQL people: selects the six columns of a person
+    :param SQL people: selects the columns `person.PERSON_COLUMNS`
     :param company: the `res.company` whose opt-outs count
     :param master_key: see `engine.sql.address_key`
     :param float timeout: as in `count_people`

@@ -3,13 +3,13 @@
 from odoo.tools import SQL
 
 from .idn import is_international
+from .person import PERSON, PERSON_COLUMNS, person_columns
 from .sql import usable_ascii_address
 
 #: Columns of a person without a contact that may differ from refresh to refresh.
 ADDRESS = ("email", "email_encrypted", "address_key")
-COLUMNS = SQL(", ").join(map(SQL.identifier, ("partner_id", "res_model", "res_id", *ADDRESS)))
 #: SQL of one value that identifies a person without a contact, like `engine.audience.KEYS`.
-PERSON = SQL(
+IDENTITY = SQL(
     """CASE WHEN res_id IS NOT NULL THEN res_model || ',' || res_id
             WHEN email_encrypted IS NOT NULL THEN 'encrypted,' || address_key
             ELSE address_key END"""
@@ -21,8 +21,8 @@ def replace_members(env, audience_id, people):
 
     Rows of people who stay are kept, so that a refresh writes only what changed.
 
-    :param SQL people: selects the six columns of a person, each person once
-    :return: (number of people who entered, number of people who left)
+    :param SQL people: selects the columns `person.PERSON_COLUMNS`, each person once
+    :return: (number of people in the audience now, who entered, who left)
     :rtype: tuple
     """
     # Insert ordered by partner_id: index pages, and the pages of `res_partner` that the foreign key
@@ -31,34 +31,31 @@ def replace_members(env, audience_id, people):
         """INSERT INTO directmail_audience_member (audience_id, entered_at, %(columns)s)
            SELECT %(audience)s, now() AT TIME ZONE 'UTC', %(columns)s""",
         audience=audience_id,
-        columns=COLUMNS,
+        columns=PERSON,
     )
     if _is_empty(env, audience_id):
         env.cr.execute(SQL("%s FROM (%s) people ORDER BY partner_id", insert, people))
-        return env.cr.rowcount, 0
+        return env.cr.rowcount, env.cr.rowcount, 0
     # Full joins, because PostgreSQL has no statistics yet of members inserted a moment ago. If it
     # expects one row it chooses a nested loop, which scans one side for each row of the other; a
     # full join can only be a hash or merge join.
     return env.execute_query(
         SQL(
             """WITH people AS MATERIALIZED (%(people)s), changed AS MATERIALIZED (
-                SELECT m.id, FALSE AS stays, people.partner_id, NULL::varchar AS res_model,
-                       NULL::int AS res_id, NULL::text AS email, NULL::text AS email_encrypted,
-                       NULL::text AS address_key
+                SELECT m.id, FALSE AS stays, %(contact)s
                   FROM (SELECT id, partner_id FROM directmail_audience_member
                          WHERE audience_id = %(audience)s AND partner_id IS NOT NULL) m
                   FULL JOIN (SELECT partner_id FROM people WHERE partner_id IS NOT NULL) people
                     ON people.partner_id = m.partner_id
                  WHERE m.id IS NULL OR people.partner_id IS NULL
                 UNION ALL
-                SELECT m.id, people.person IS NOT NULL, NULL, people.res_model, people.res_id,
-                       %(new)s
-                  FROM (SELECT *, %(person)s AS person FROM directmail_audience_member
+                SELECT m.id, people.identity IS NOT NULL, %(other)s
+                  FROM (SELECT *, %(identity)s AS identity FROM directmail_audience_member
                          WHERE audience_id = %(audience)s AND partner_id IS NULL) m
-                  FULL JOIN (SELECT *, %(person)s AS person FROM people
+                  FULL JOIN (SELECT *, %(identity)s AS identity FROM people
                               WHERE partner_id IS NULL) people
-                    ON people.person = m.person
-                 WHERE m.id IS NULL OR people.person IS NULL
+                    ON people.identity = m.identity
+                 WHERE m.id IS NULL OR people.identity IS NULL
                     OR (%(old)s) IS DISTINCT FROM (%(new)s)
             ), gone AS (
                 DELETE FROM directmail_audience_member
@@ -72,11 +69,14 @@ def replace_members(env, audience_id, people):
             ), entered AS (
                 %(insert)s FROM changed WHERE id IS NULL ORDER BY partner_id RETURNING 1
             )
-            SELECT (SELECT count(*) FROM entered), (SELECT count(*) FROM gone)""",
+            SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM entered),
+                   (SELECT count(*) FROM gone)""",
             people=people,
             audience=audience_id,
             insert=insert,
-            person=PERSON,
+            contact=person_columns("partner_id", alias="people"),
+            other=person_columns(*PERSON_COLUMNS, alias="people"),
+            identity=IDENTITY,
             old=SQL(", ").join(SQL.identifier("m", column) for column in ADDRESS),
             new=SQL(", ").join(SQL.identifier("people", column) for column in ADDRESS),
         )
@@ -95,10 +95,10 @@ def _is_empty(env, audience_id):
     )
 
 
-def count_members(env, audience_id):
-    """Return the number of people in an audience, and the number with a usable address.
+def count_usable(env, audience_id):
+    """Return the number of people in an audience who have a usable address.
 
-    :rtype: tuple
+    :rtype: int
     """
     # PostgreSQL may expect very few members or usable addresses, as in `replace_members`, and then
     # choose a slow nested loop. It expects very many international addresses, and would rather read
@@ -108,31 +108,30 @@ def count_members(env, audience_id):
         """SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off;
            SET LOCAL max_parallel_workers_per_gather = 0"""
     )
-    [counts] = env.execute_query(select_count(audience_id))
+    [(usable,)] = env.execute_query(select_usable(audience_id))
     env.cr.execute(
         "RESET enable_nestloop; RESET enable_seqscan; RESET max_parallel_workers_per_gather"
     )
-    return counts
+    return usable
 
 
-def select_count(audience_id):
-    """Return SQL that selects what `count_members` returns.
+def select_usable(audience_id):
+    """Return SQL that selects what `count_usable` returns.
 
     :rtype: SQL
     """
     # ASCII and international addresses are counted apart, because each has its own index.
     return SQL(
-        """SELECT (SELECT count(*) FROM directmail_audience_member m WHERE %(is_member)s),
-                  (SELECT count(address_key) FROM directmail_audience_member m
+        """SELECT (SELECT count(address_key) FROM directmail_audience_member m
                     WHERE %(is_member)s AND m.partner_id IS NULL)
-                  + (SELECT count(*) FROM directmail_audience_member m
-                       JOIN res_partner p ON p.id = m.partner_id
-                      WHERE %(is_member)s AND %(usable)s)
-                  + (SELECT count(*) FROM directmail_audience_member m
-                      WHERE %(is_member)s AND m.partner_id = ANY(ARRAY(
-                            SELECT p.id FROM res_partner p
-                             WHERE %(international)s
-                               AND directmail_ascii_address(p.email_normalized) IS NOT NULL)))""",
+                + (SELECT count(*) FROM directmail_audience_member m
+                     JOIN res_partner p ON p.id = m.partner_id
+                    WHERE %(is_member)s AND %(usable)s)
+                + (SELECT count(*) FROM directmail_audience_member m
+                    WHERE %(is_member)s AND m.partner_id = ANY(ARRAY(
+                          SELECT p.id FROM res_partner p
+                           WHERE %(international)s
+                             AND directmail_ascii_address(p.email_normalized) IS NOT NULL)))""",
         is_member=SQL("m.audience_id = %s", audience_id),
         usable=usable_ascii_address(SQL("p.email_normalized")),
         international=is_international(SQL("p.email_normalized")),

@@ -7,7 +7,9 @@ from collections import namedtuple
 
 from odoo.tools import SQL
 
+from .audience import COLUMNS
 from .idn import in_ascii
+from .person import person_columns
 from .sql import address_key, usable_address
 
 # Prefix of the address key of an encrypted address that can't be decrypted. Such a key only
@@ -53,23 +55,22 @@ def addressed_people(env, context, rules, audience_ids, *, lenders=None, among=N
             SELECT * FROM directmail_audience_member
              WHERE audience_id IN %(audiences)s %(among)s
         ), people AS (
-            SELECT %(distinct)s partner_id, NULL AS res_model, NULL::int AS res_id, NULL AS email,
-                   NULL AS email_encrypted, NULL AS address_key, TRUE AS is_contact,
-                   %(only_lender)s AS lender_id
+            SELECT %(distinct)s %(contact)s, TRUE AS is_contact, %(only_lender)s AS lender_id
               FROM members WHERE partner_id IS NOT NULL
             UNION ALL
             -- The source's latest address counts, where audiences know different ones.
-            (SELECT DISTINCT ON (res_model, res_id)
-                    NULL::int, res_model, res_id, email, NULL, NULL, FALSE, %(lender)s
+            (SELECT DISTINCT ON (res_model, res_id) %(record)s, FALSE, %(lender)s
               FROM members WHERE partner_id IS NULL AND res_id IS NOT NULL
              ORDER BY res_model, res_id, id DESC)
             UNION ALL
-            (SELECT %(distinct_address)s NULL::int, NULL, NULL::int, email, email_encrypted,
-                    address_key, FALSE, %(lender)s
+            (SELECT %(distinct_address)s %(address)s, FALSE, %(lender)s
               FROM members WHERE partner_id IS NULL AND res_id IS NULL %(own_first)s)
         ), %(addressed)s""",
         audiences=tuple(audience_ids) or (0,),
         among=SQL("AND %s", among) if among else SQL(),
+        contact=person_columns(*COLUMNS["contact"]),
+        record=person_columns(*COLUMNS["record"]),
+        address=person_columns(*COLUMNS["address"]),
         # No DISTINCT for a single audience: it has each person once, DISTINCT is slow, and the
         # planner misjudges the number of rows after it.
         distinct=SQL("DISTINCT") if several else SQL(),

@@ -302,7 +302,7 @@ class DirectmailAudience(models.Model):
     def _select_people(self):
         """Return SQL that selects the people of the audience, each once, with the owner's rights.
 
-        :return: SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`
+        :return: SQL with the columns `engine.person.PERSON_COLUMNS`
         :rtype: SQL
         :raise UserError: (or a subclass) if a line can't be used, or the owner has not taken over,
             no longer works in the company, or has lost the group

@@ -6,6 +6,7 @@ from odoo.tools import SQL
 from ...engine.audience import Line
 from ...engine.paths import steps
 from ...engine.people_models import Today
+from ...engine.person import PERSON, person_columns
 
 CONTACTS = frozenset(("contact",))
 EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
@@ -30,7 +31,7 @@ READERS = ("mailing.contact", SUBSCRIPTION)
 class DirectmailAudienceLine(models.Model):
     """The SQL of lines: of the kinds that need no file of their own, and what all kinds share.
 
-    ``_select_<kind>(env)`` returns SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`,
+    ``_select_<kind>(env)`` returns SQL with the columns `engine.person.PERSON_COLUMNS`,
     evaluated with the rights of the user of ``env``. It may return a person several times, and
     contacts that the user may not see or that are archived: `engine.audience.select_people` removes
     both once for the whole audience.
@@ -167,8 +168,8 @@ class DirectmailAudienceLine(models.Model):
         return self._select_readable(
             env,
             SQL(
-                """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
-                     FROM directmail_audience_member m WHERE audience_id = %s AND %s""",
+                "SELECT %s FROM directmail_audience_member m WHERE audience_id = %s AND %s",
+                PERSON,
                 source.id,
                 self._may_see_bare(source.env["directmail.audience.member"], "audience_id", source),
             ),
@@ -198,9 +199,8 @@ class DirectmailAudienceLine(models.Model):
         return self._select_readable(
             env,
             SQL(
-                """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
-                     FROM directmail_delivery m
-                    WHERE task_id = %s AND %s AND %s %s""",
+                "SELECT %s FROM directmail_delivery m WHERE task_id = %s AND %s AND %s %s",
+                PERSON,
                 task.id,
                 get_result_condition(self.task_result, self.link_id.id),
                 self._may_see_bare(task.env["directmail.delivery"], "task_id", task),
@@ -249,19 +249,14 @@ class DirectmailAudienceLine(models.Model):
         :param having: as `_get_having` returns them; if empty, a person may be returned repeatedly
         """
         if self.table_id.email_path:
-            columns = SQL("partner_id, res_model, res_id, email")
-            person = SQL("1, 2, 3, 4")
+            found = ("partner_id", "res_model", "res_id", "email")
         else:
-            columns = SQL("partner_id, NULL::varchar AS res_model, NULL::int AS res_id,"
-                          " NULL::text AS email")  # fmt: skip
-            person = SQL("1")
-        return SQL(
-            """SELECT %s, NULL::text AS email_encrypted, NULL::text AS address_key
-                 FROM (%s) facts %s""",
-            columns,
-            facts,
-            SQL("GROUP BY %s HAVING %s", person, SQL(" AND ").join(having)) if having else SQL(),
-        )
+            found = ("partner_id",)
+        group = SQL()
+        if having:
+            names = SQL(", ").join(map(SQL.identifier, found))
+            group = SQL("GROUP BY %s HAVING %s", names, SQL(" AND ").join(having))
+        return SQL("SELECT %s FROM (%s) facts %s", person_columns(*found), facts, group)
 
     def _check_amount(self, env):
         table = self.table_id.sudo()

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from ...engine.person import PERSON
 from ..upload.directmail_upload_line import PEOPLE
 
 
@@ -41,8 +42,8 @@ class DirectmailAudienceLine(models.Model):
                 )
             )
         return SQL(
-            """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
-                 FROM directmail_upload_line WHERE upload_id = %s AND status IN %s""",
+            "SELECT %s FROM directmail_upload_line WHERE upload_id = %s AND status IN %s",
+            PERSON,
             upload.id,
             PEOPLE,
         )

@@ -11,7 +11,8 @@ from odoo.tools import SQL, format_list
 from ...clock.daily import local_day, next_daily
 from ...engine.audience import select_people, visible_contacts
 from ...engine.audience_count import count_people, count_reasons, estimate_people
-from ...engine.audience_members import count_members, replace_members
+from ...engine.audience_members import count_usable, replace_members
+from ...engine.person import PERSON
 from ...engine.sql import prepare_for_many
 from ...exceptions import BusyError
 
@@ -246,8 +247,8 @@ class DirectmailAudience(models.Model):
         people = self._select_people()
         self.env.flush_all()
         prepare_for_many(self.env)
-        entered, left = replace_members(self.env, self.id, people)
-        total, usable = count_members(self.env, self.id)
+        total, entered, left = replace_members(self.env, self.id, people)
+        usable = count_usable(self.env, self.id)
         self.env["directmail.audience.member"].invalidate_model()
         self.invalidate_recordset(["member_ids"])
         return {
@@ -378,9 +379,7 @@ class DirectmailAudience(models.Model):
     def _select_members(self):
         """Return SQL that selects the members of the last refresh with the columns of a person."""
         return SQL(
-            """SELECT partner_id, res_model, res_id, email, email_encrypted, address_key
-                 FROM directmail_audience_member WHERE audience_id = %s""",
-            self.id,
+            "SELECT %s FROM directmail_audience_member WHERE audience_id = %s", PERSON, self.id
         )
 
     def _with_lines(self, changes, function, until=None):

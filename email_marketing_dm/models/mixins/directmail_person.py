@@ -4,9 +4,6 @@ from odoo.tools import SQL
 from ...engine.installed import find_model
 from ...engine.seen import seen_person
 
-#: The columns that describe a person in SQL, in this order.
-PERSON_COLUMNS = ("partner_id", "res_model", "res_id", "email", "email_encrypted", "address_key")
-
 
 class DirectmailPerson(models.AbstractModel):
     """A person who can be mailed: a contact, a record of another model, or a bare address.
@@ -16,6 +13,8 @@ class DirectmailPerson(models.AbstractModel):
     is in clear (`email`) or as it was uploaded (`email_encrypted`).
 
     The clear address of an encrypted person is stored nowhere, only its `address_key`.
+
+    `engine.person` has the columns for SQL.
     """
 
     _name = "directmail.person"

@@ -4,12 +4,12 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.service.model import retrying
-from odoo.tools import SQL
 
 from odoo.addons.base.models.res_partner import _tz_get
 
 from ...clock.daily import next_daily
 from ...engine.people_models import Today, replace_results
+from ...engine.person import person_columns
 from ...exceptions import BusyError
 
 
@@ -339,21 +339,14 @@ class DirectmailPeopleModel(models.AbstractModel):
 
         :param env: the environment whose user's rights to the model are checked
         :param Domain domain: on `_result_model`
-        :return: SQL with the columns `mixins.directmail_person.PERSON_COLUMNS`
+        :return: SQL with the columns `engine.person.PERSON_COLUMNS`
         :raise AccessError: if the user may not read this model
         """
         self.ensure_one()
         self._origin.with_env(env).check_access("read")
         results = self.env[self._result_model].sudo()
         query = results._search(Domain(results._owner_field, "=", self._origin.id) & domain)
-        return query.select(
-            SQL("%s AS partner_id", SQL.identifier(results._table, "partner_id")),
-            SQL("NULL::varchar AS res_model"),
-            SQL("NULL::int AS res_id"),
-            SQL("NULL::text AS email"),
-            SQL("NULL::text AS email_encrypted"),
-            SQL("NULL::text AS address_key"),
-        )
+        return query.select(person_columns("partner_id", alias=results._table))
 
     # === SCHEDULE === #
     # The cron computes each model once a day, in its own transactions.

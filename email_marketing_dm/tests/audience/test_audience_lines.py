@@ -56,13 +56,13 @@ class TestAudienceLines(AudienceCommon):
         source = self._make_audience(self.people)
         source.action_refresh()
         asked = SQL(
-            """SELECT current_setting('enable_nestloop'), current_setting('enable_seqscan'),
-                      current_setting('max_parallel_workers_per_gather')"""
+            """SELECT ARRAY[current_setting('enable_nestloop'), current_setting('enable_seqscan'),
+                            current_setting('max_parallel_workers_per_gather')]"""
         )
         [before] = self.env.execute_query(asked)
-        with patch.object(audience_members, "select_count", lambda _audience: asked):
-            counting = audience_members.count_members(self.env, source.id)
-        self.assertEqual(counting, ("off", "off", "0"))
+        with patch.object(audience_members, "select_usable", lambda _audience: asked):
+            counting = audience_members.count_usable(self.env, source.id)
+        self.assertEqual(counting, ["off", "off", "0"])
         [after] = self.env.execute_query(asked)
         self.assertEqual(after, before, "but whatever comes then may")
 

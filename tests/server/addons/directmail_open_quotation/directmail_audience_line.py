@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL
+
+from odoo.addons.email_marketing_dm.engine.person import person_columns
 
 
 class DirectmailAudienceLine(models.Model):
@@ -23,14 +24,7 @@ class DirectmailAudienceLine(models.Model):
         domain = Domain("state", "in", ("draft", "sent"))
         domain &= Domain("amount_total", ">=", self.quotation_amount)
         orders = env["sale.order"]._search(domain)
-        return orders.select(
-            SQL("%s AS partner_id", SQL.identifier(orders.table, "partner_id")),
-            SQL("NULL::varchar AS res_model"),
-            SQL("NULL::int AS res_id"),
-            SQL("NULL::text AS email"),
-            SQL("NULL::text AS email_encrypted"),
-            SQL("NULL::text AS address_key"),
-        )
+        return orders.select(person_columns("partner_id", alias=orders.table))
 
     def _describe_quotation(self):
         return self.env._("Open quotation of at least %s", self.quotation_amount)
