@@ -1,6 +1,6 @@
 """Compute RFM scores and AIPL stages of all contacts from the facts of data tables, in SQL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from odoo.tools import SQL
@@ -216,6 +216,33 @@ def _met(condition, today, decimals):
     )
 
 
+@dataclass(frozen=True)
+class Move:
+    """The people who went from one group to another since the day before, or stayed in theirs.
+
+    :ivar str previous: the group on the day before; None for people who entered the model
+    :ivar str group: the group now; None for people who left the model
+    :ivar int people: their number
+    :ivar dict sums: {name of a column: sum of its values}; empty for people who left the model
+    """
+
+    previous: str | None
+    group: str | None
+    people: int
+    sums: dict = field(default_factory=dict)
+
+
+def read_moves(rows, sums):
+    """Return the rows of `replace_results` as a list of `Move`s.
+
+    :param sums: as in `replace_results`
+    """
+    return [
+        Move(previous, group, people, dict(zip(sums, figures, strict=True)))
+        for previous, group, people, *figures in rows
+    ]
+
+
 def replace_results(table, owner, owner_id, columns, sums, fresh, keep_previous):
     """Return SQL that replaces a model's results by the rows of `fresh`, and counts the moves.
 
@@ -231,7 +258,7 @@ def replace_results(table, owner, owner_id, columns, sums, fresh, keep_previous)
     :param keep_previous: how to set the previous group: "keep" it (a second computation on the same
         day), "shift" the stored group into it (a new day), or the "same" as the new group (the
         first computation, so that no one moves)
-    :return: SQL; columns previous group, group, number of people, and the sums
+    :return: SQL; its rows are read by `read_moves`
     """
     names = [SQL.identifier(name) for name in columns]
     group = names[-1]

@@ -75,7 +75,8 @@ class DirectmailAudienceLine(models.Model):
     """A line of an audience: which people it selects, and how it combines with the lines above.
 
     A kind is a value of `kind`, its fields, and methods that are found by name: ``_select_<kind>``
-    and ``_describe_<kind>``, and where needed ``_get_fields_<kind>`` and ``_finds_others_<kind>``.
+    and ``_describe_<kind>``, and where needed ``_get_fields_<kind>``, ``_finds_others_<kind>`` and
+    ``_finds_once_<kind>``.
     Each of the kinds `aipl`, `rfm` and `upload` has a file with all of this. The fields and
     descriptions of the other kinds are here, their SQL is in `directmail_audience_line_select.py`.
     """

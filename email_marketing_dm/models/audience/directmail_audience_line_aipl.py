@@ -40,6 +40,9 @@ class DirectmailAudienceLine(models.Model):
             raise UserError(env._("Choose at least one stage in the AIPL line."))
         return self.aipl_model_id._select_people(env, Domain("stage", "in", stages.mapped("stage")))
 
+    def _finds_once_aipl(self):
+        return True
+
     def _describe_aipl(self):
         model = self.aipl_model_id
         if not model:

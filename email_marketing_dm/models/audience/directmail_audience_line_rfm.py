@@ -64,6 +64,9 @@ class DirectmailAudienceLine(models.Model):
             raise UserError(env._("Choose at least one customer type or score in the RFM line."))
         return Domain.OR(chosen)
 
+    def _finds_once_rfm(self):
+        return True
+
     def _describe_rfm(self):
         model = self.rfm_model_id
         if not model:

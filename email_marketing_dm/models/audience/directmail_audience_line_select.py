@@ -114,12 +114,23 @@ class DirectmailAudienceLine(models.Model):
         )
 
     def _finds_each_once(self):
-        """Tell whether the line returns each contact once. Used only if it finds contacts only."""
-        if self.kind in ("table", "list"):
-            # `_group_people` groups rows by person if they are counted or their amounts added up.
-            grouped = self.kind == "table" and (self.min_count > 1 or self.min_amount)
-            return not self.table_id.email_path and (grouped or self.table_id.partner_path == "id")
-        return self.kind in ("audience", "rfm", "aipl")
+        """Tell whether the line returns each contact once. Used only if it finds contacts only.
+
+        A kind whose SQL returns each contact once says so by a method `_finds_once_<kind>`; without
+        one, duplicates are removed.
+        """
+        return getattr(self, f"_finds_once_{self.kind}", bool)()
+
+    def _finds_once_table(self):
+        # `_group_people` groups rows by person if they are counted or their amounts added up.
+        grouped = self.min_count > 1 or self.min_amount
+        return self._finds_once_list() or bool(grouped and not self.table_id.email_path)
+
+    def _finds_once_list(self):
+        return self.table_id.partner_path == "id" and not self.table_id.email_path
+
+    def _finds_once_audience(self):
+        return True
 
     # === KINDS === #
 

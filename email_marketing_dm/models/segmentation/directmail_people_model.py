@@ -8,7 +8,7 @@ from odoo.service.model import retrying
 from odoo.addons.base.models.res_partner import _tz_get
 
 from ...clock.daily import next_daily
-from ...engine.people_models import Today, replace_results
+from ...engine.people_models import Today, read_moves, replace_results
 from ...engine.person import person_columns
 from ...exceptions import BusyError
 
@@ -281,7 +281,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         else:
             mode = "keep" if self.computed_on == today.day else "shift"
         self.env.flush_all()
-        moves = self.env.execute_query(
+        rows = self.env.execute_query(
             replace_results(
                 results._table,
                 results._owner_field,
@@ -293,26 +293,31 @@ class DirectmailPeopleModel(models.AbstractModel):
             )
         )
         results.invalidate_model()
+        moves = read_moves(rows, self._result_sums)
         left = self.env[self._history_model].sudo()._write_day(self, today.day, moves)
         self._write_segments(moves, left)
-        return sum(people for _was, _group, people, *_sums in moves)
+        return sum(move.people for move in moves)
 
     def _write_segments(self, moves, left):
         """Write the segments of each group.
 
-        :param moves: (group on the day before, group, people, sums of `_result_sums` …) tuples
-        :param left: {group on the day before: number of people who left the model}
+        :param moves: `engine.people_models.Move`s of the people in the model
+        :param left: `Move`s of the people who left the model
         """
         results = self.env[self._result_model]
         segments = self.env[self._segment_model].sudo()
         for segment in segments.search([(results._owner_field, "=", self.id)]):
             group = segment[results._group_field]
-            inside = [move for move in moves if move[1] == group]
+            inside = [move for move in moves if move.group == group]
+            gone = [move for move in (*moves, *left) if move.previous == group != move.group]
             segment._write_sums(
-                *(sum(column) for column in list(zip(*inside, strict=True))[2:]),
-                came=sum(move[2] for move in inside if move[0] != group),
-                went=sum(move[2] for move in moves if move[0] == group != move[1])
-                + left.get(group, 0),
+                people=sum(move.people for move in inside),
+                came=sum(move.people for move in inside if move.previous != group),
+                went=sum(move.people for move in gone),
+                sums={
+                    column: sum(move.sums[column] for move in inside)
+                    for column in self._result_sums
+                },
             )
 
     @api.model

@@ -1,7 +1,10 @@
 import functools
+from collections import defaultdict
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+
+from ...engine.people_models import Move
 
 #: The contact may be read. Archived contacts count: they stay until the model is computed again.
 VISIBLE = Domain("partner_id", "any", Domain("active", "in", [True, False]))
@@ -84,7 +87,14 @@ class DirectmailPeopleSegment(models.AbstractModel):
             everybody = segment._get_owner().people_count
             segment.share = segment.people / everybody if everybody else 0
 
-    def _write_sums(self, people=0, *_sums, came, went):
+    def _write_sums(self, people, came, went, sums):
+        """Write the figures of the group.
+
+        :param int people: number of people in the group
+        :param int came: how many of them were not in the group on the day before
+        :param int went: number of people who were in the group on the day before and no longer are
+        :param dict sums: {name of a column of `_result_sums`: sum over the people}
+        """
         self.write({"people": people, "came": came, "went": went})
 
     def action_view_people(self):
@@ -140,38 +150,44 @@ class DirectmailPeopleHistory(models.AbstractModel):
     def _write_day(self, owner, day, moves):
         """Replace the rows of a day.
 
-        The rows of the latest day before give each group's size then; who is not in ``moves`` from
-        that group has left the model.
-
         :param owner: the RFM or AIPL model
         :param date day: the day
-        :param moves: (group on the day before, group, people, …) tuples
-        :return: {group on the day before: number of people who left the model}
+        :param moves: `engine.people_models.Move`s of the people in the model
+        :return: `Move`s of the people who left the model
+        :rtype: list
         """
         mine = Domain(self._owner_field, "=", owner.id)
         self.search(mine & Domain("date", "=", day)).unlink()
-        left = {}
-        last = self.search(mine & Domain("date", "<", day), limit=1).date
-        for row in self.search(mine & Domain("date", "=", last)) if last else ():
-            if group := row[self._group_field]:
-                left[group] = left.get(group, 0) + row.people
-        for was, _group, people, *_sums in moves:
-            if was in left:
-                left[was] -= people
-        left = {group: people for group, people in left.items() if people > 0}
+        left = self._find_left(mine, day, moves)
         self.create(
             [
                 {
                     self._owner_field: owner.id,
                     "date": day,
-                    f"previous_{self._group_field}": was,
-                    self._group_field: group,
-                    "people": people,
+                    f"previous_{self._group_field}": move.previous,
+                    self._group_field: move.group,
+                    "people": move.people,
                 }
-                for was, group, people, *_sums in [
-                    *moves,
-                    *((group, False, number) for group, number in left.items()),
-                ]
+                for move in (*moves, *left)
             ]
         )
         return left
+
+    def _find_left(self, mine, day, moves):
+        """Return `Move`s of the people who were in a group on the latest day before, and left.
+
+        The rows of that day give each group's size; people who are not in ``moves`` from that group
+        have left the model.
+
+        :param Domain mine: finds the rows of the RFM or AIPL model
+        :param day, moves: as in `_write_day`
+        """
+        sizes = defaultdict(int)
+        last = self.search(mine & Domain("date", "<", day), limit=1).date
+        for row in self.search(mine & Domain("date", "=", last)) if last else ():
+            sizes[row[self._group_field]] += row.people
+        for move in moves:
+            sizes[move.previous] -= move.people
+        return [
+            Move(group, None, people) for group, people in sizes.items() if group and people > 0
+        ]

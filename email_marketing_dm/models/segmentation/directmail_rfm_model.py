@@ -182,9 +182,9 @@ class DirectmailRfmModel(models.Model):
         )
 
     def _write_segments(self, moves, left):
-        people = sum(move[2] for move in moves)
-        for number, metric in enumerate(dict(METRICS), start=5):
-            total = sum(move[number] for move in moves)
+        people = sum(move.people for move in moves)
+        for metric in dict(METRICS):
+            total = sum(move.sums[f"{metric}_score"] for move in moves)
             self[f"{metric}_average"] = total / people if people else 0
         return super()._write_segments(moves, left)
 
@@ -333,9 +333,9 @@ class DirectmailRfmSegment(models.Model):
         self.ensure_one()
         return self.rfm_model_id
 
-    def _write_sums(self, people=0, amount=0, purchases=0, *_sums, came, went):
-        self.write({"amount": amount, "purchases": purchases})
-        return super()._write_sums(people, came=came, went=went)
+    def _write_sums(self, people, came, went, sums):
+        self.write({"amount": sums["monetary"], "purchases": sums["frequency"]})
+        return super()._write_sums(people, came, went, sums)
 
     def _get_line_vals(self):
         return {

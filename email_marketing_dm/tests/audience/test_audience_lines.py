@@ -7,6 +7,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ...engine import audience_members
+from ...engine.person import PERSON_COLUMNS
 from ..common import AudienceCommon
 
 
@@ -70,6 +71,21 @@ class TestAudienceLines(AudienceCommon):
         self.env.flush_all()
         self.env.cr.execute(SQL("EXPLAIN %s", select))
         return "\n".join(row[0] for row in self.env.cr.fetchall())
+
+    def test_each_kind_selects_the_columns_of_a_person(self):
+        """In the order in which they are inserted; in a UNION, PostgreSQL goes by position."""
+        source = self._make_audience(self.people)
+        source.action_refresh()
+        contacts = {"min_count": 2}
+        leads = {"table_id": self.leads.id}
+        members = {"kind": "audience", "source_id": source.id}
+        audience = self._make_audience(None, lines=[contacts, leads, members])
+        selects = [line._as_line(audience._get_owner_env()).select for line in audience.line_ids]
+        for select in (*selects, audience._select_people(), audience._select_members()):
+            self.env.cr.execute(select)
+            self.assertEqual(tuple(c.name for c in self.env.cr.description), PERSON_COLUMNS)
+        people = self.env["directmail.person"]
+        self.assertLessEqual(set(PERSON_COLUMNS), set(people._fields))
 
     def test_sequence_decides_the_order(self):
         self.assertPeople(
