@@ -19,6 +19,7 @@ from .audience import (
     test_audience_sources,
     test_excluded,
     test_mailing_list,
+    test_migration_audiences,
     test_people,
     test_subset,
 )

@@ -36,6 +36,7 @@ class DirectmailAudience(models.Model):
         (
             "entered_count",
             "left_count",
+            "lines_changed",
             "member_ids",
             "next_refresh_at",
             "people_count",
@@ -276,6 +277,14 @@ class DirectmailAudience(models.Model):
         return False
 
     # === PEOPLE === #
+
+    def _on_lines_changed(self):
+        """Note that the lines, or the records selected in them, have changed.
+
+        Other people may be selected now, and with the rights of the owner, who is asked to agree.
+        """
+        self._mark_changed()
+        self._wait_for_owner()
 
     def _on_refreshed(self):
         """Update fatigue control's exemption, whose number of people may have changed."""

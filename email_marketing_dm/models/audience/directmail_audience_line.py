@@ -310,7 +310,7 @@ class DirectmailAudienceLine(models.Model):
         if not self.env.su:
             lines.check_access("write")
             lines._check_rights()
-        lines.audience_id._wait_for_owner()
+        lines.audience_id._on_lines_changed()
         return lines
 
     def write(self, vals):
@@ -323,12 +323,12 @@ class DirectmailAudienceLine(models.Model):
                 self.check_access("write")
             if vals.keys() & set(self._get_checked_fields()):
                 self._check_rights()
-        (audiences | self.audience_id)._wait_for_owner()
+        (audiences | self.audience_id)._on_lines_changed()
         return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_with_owner(self):
-        self.audience_id._wait_for_owner()
+        self.audience_id._on_lines_changed()
 
     def _with_inner(self):
         """Return these lines and all lines in groups among them, at any depth."""

@@ -432,7 +432,7 @@ class DirectmailAudiencePick(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_with_owner(self):
-        self.line_id.audience_id._wait_for_owner()
+        self.line_id.audience_id._on_lines_changed()
 
     def _add(self, line, records):
         """Add records to a line, except those that the line has already.
@@ -453,6 +453,8 @@ class DirectmailAudiencePick(models.Model):
         )
         added = self.env.cr.rowcount
         line.invalidate_recordset()
+        if added:
+            line.audience_id._mark_changed()
         return added
 
     @api.model

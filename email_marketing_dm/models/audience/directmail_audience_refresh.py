@@ -18,7 +18,7 @@ from ...exceptions import BusyError
 
 #: The cron skips an audience that was refreshed after it was due and within this time.
 STILL_FRESH = timedelta(hours=1)
-#: `count_all` uses the members of a refresh within this time, if no line has changed since.
+#: Live counts and estimates use the members of a refresh within this time (`_is_fresh`).
 RECENT = timedelta(minutes=15)
 BUSY_RETRY = timedelta(minutes=1)
 SCHEDULE = {"active", "refresh_every", "refresh_hour", "refresh_weekday", "refresh_day", "user_id"}
@@ -63,6 +63,9 @@ class DirectmailAudience(models.Model):
     next_refresh_at = fields.Datetime(
         "Next refresh", compute="_compute_next_refresh_at", store=True, index="btree_not_null"
     )
+    # Set by `_mark_changed` and reset by a refresh. Not a date: whether a change came before or
+    # after a refresh could not be told from the dates of two transactions.
+    lines_changed = fields.Boolean("Lines changed", readonly=True, copy=False)
     is_changed = fields.Boolean("Changed since the refresh", compute="_compute_is_changed")
     _hour_of_day = models.Constraint(
         "CHECK(refresh_hour >= 0 AND refresh_hour < 24)", "Enter a time between 0:00 and 23:59."
@@ -79,11 +82,11 @@ class DirectmailAudience(models.Model):
         for audience in self:
             audience.next_refresh_at = audience._get_next_refresh(now)
 
-    @api.depends("refreshed_at", "write_date")
+    @api.depends("refreshed_at", "lines_changed")
     def _compute_is_changed(self):
         for audience in self:
             saved = audience._origin
-            audience.is_changed = bool(saved.refreshed_at and saved._may_have_changed())
+            audience.is_changed = bool(saved.refreshed_at and not saved._is_current())
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -93,6 +96,8 @@ class DirectmailAudience(models.Model):
 
     def write(self, vals):
         result = super().write(vals)
+        if "user_id" in vals:
+            self._mark_changed()  # the people are those whom the new owner may see
         if SCHEDULE & vals.keys():
             self._wake_cron()
         return result
@@ -168,7 +173,7 @@ class DirectmailAudience(models.Model):
         Public audiences of other owners are used as they are: a refresh uses the rights of the
         audience's owner. A failure is written to `refresh_error`, and the members stay.
 
-        :param datetime since: skip audiences that were refreshed at this moment or later (UTC)
+        :param datetime since: skip audiences that are fresh since this moment (see `_is_fresh`)
         :return: whether none of these audiences has a `refresh_error`
         :rtype: bool
         :raise BusyError: if another transaction has locked one of the audiences
@@ -189,23 +194,46 @@ class DirectmailAudience(models.Model):
         return not any(self.sudo().mapped("refresh_error"))
 
     def _is_fresh(self, since):
-        return since and not self.refresh_error and self.refreshed_at and self.refreshed_at >= since
+        """Tell whether a refresh can be saved: the last one is recent, and nothing changed since.
 
-    def _may_have_changed(self):
-        """Tell whether lines of these audiences or their sources changed after the last refresh.
-
-        A deleted line shows in the audience's `write_date`, which the form writes with `line_ids`.
-        The refresh itself writes the audience too, hence the tolerance of one second.
+        :param datetime since: a refresh at this moment or later is recent (naive UTC); with None,
+            none is
         """
-        second = timedelta(seconds=1)
-        return any(
-            not audience.refreshed_at
-            or audience.write_date > audience.refreshed_at + second
-            or any(
-                line.write_date >= audience.refreshed_at for line in audience.line_ids._with_inner()
-            )
-            for audience in self.sudo()._sources_first()
+        self.ensure_one()
+        return bool(
+            since
+            and not self.refresh_error
+            and self.refreshed_at
+            and self.refreshed_at >= since
+            and self._is_current()
         )
+
+    def _is_current(self):
+        """Tell whether the last refresh used the lines as they are, and its sources' last refresh.
+
+        This alone decides whether an audience has changed since its refresh. Data that the lines
+        read, such as new contacts, is not compared: a refresh would take as long.
+        """
+        # sudo() to read dates and marks of sources that the user may not see, and nothing else.
+        audiences = self.sudo()._sources_first()
+        return all(
+            audience.refreshed_at
+            and not audience.lines_changed
+            and all(
+                source.refreshed_at and source.refreshed_at <= audience.refreshed_at
+                for source in audience._get_own_sources()
+            )
+            for audience in audiences
+        )
+
+    def _mark_changed(self):
+        """Note that the lines may select other people than the last refresh did.
+
+        The audience is locked by a refresh, so a change during a refresh conflicts with it and is
+        retried: no mark is lost.
+        """
+        # sudo(): callers have checked that the user may change the lines; the mark is guarded.
+        self.sudo().write({"lines_changed": True})
 
     def _sources_first(self):
         """Return these audiences and their sources of the same owner, sources first."""
@@ -234,7 +262,7 @@ class DirectmailAudience(models.Model):
         self.env["directmail.audience.size"].create(
             {"audience_id": self.id, "refreshed_at": now, **counts}
         )
-        self.write({**counts, "refreshed_at": now, "refresh_error": False})
+        self.write({**counts, "refreshed_at": now, "refresh_error": False, "lines_changed": False})
         self._on_refreshed()
 
     def _replace_members(self):
@@ -368,13 +396,8 @@ class DirectmailAudience(models.Model):
 
     def _is_known(self, changes):
         """Tell whether the last refresh is recent and used the same lines as the form shows."""
-        return bool(
-            self
-            and not changes.get("line_ids")
-            and self.refreshed_at
-            and self.refreshed_at >= fields.Datetime.now() - RECENT
-            and not self._may_have_changed()
-        )
+        since = fields.Datetime.now() - RECENT
+        return bool(self and not changes.get("line_ids") and self._is_fresh(since))
 
     def _select_members(self):
         """Return SQL that selects the members of the last refresh with the columns of a person."""

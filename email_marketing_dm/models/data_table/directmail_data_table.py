@@ -190,6 +190,8 @@ class DirectmailDataTable(models.Model):
             )
         self.env.registry.clear_cache()
         res = super().write(vals)
+        if changed & READ:
+            self._get_audiences()._mark_changed()
         self._check_decided(changed)
         return res
 
@@ -214,11 +216,17 @@ class DirectmailDataTable(models.Model):
         env = self.sudo().with_context(active_test=False).env
         mine = [("data_table_id", "in", self.ids)]
         return [
-            env["directmail.audience.line"].search([("table_id", "in", self.ids)]).audience_id,
+            self._get_audiences(),
             env["directmail.rfm.model"].search(mine),
             env["directmail.aipl.condition"].search(mine).aipl_model_id,
             env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
         ]
+
+    def _get_audiences(self):
+        """Return the audiences with a line on the tables, as superuser, archived ones too."""
+        # sudo(): a table that is used or has changed concerns audiences of all users.
+        lines = self.env["directmail.audience.line"].sudo().with_context(active_test=False)
+        return lines.search([("table_id", "in", self.ids)]).audience_id
 
     def _check_path(self, name, types):
         """Check that a path ends in a stored field of one of the types.

@@ -366,7 +366,7 @@ class DirectmailTask(models.Model):
     def _refresh_audiences(self, since=None):
         """Refresh the audiences of the task, excluded ones too.
 
-        :param datetime since: skip audiences refreshed at that moment or later (naive UTC)
+        :param datetime since: as in `directmail.audience._refresh`
         :raise BusyError: if an audience is being refreshed or changed by another transaction
         :raise UserError: if an audience can't be refreshed, with the reason
         """

@@ -64,12 +64,11 @@ class DirectmailTask(models.Model):
             waiting = self.waiting_count
             told = self._tell_state("waiting", waiting) if tens else waiting
             return {plan.Fate(None, None, None): told}
-        # Refresh the audiences as `_launch` does, unless refreshed within RECENT. Closing the
+        # Refresh the audiences as `_launch` does, except fresh ones (`_is_fresh`). Closing the
         # savepoint rolls the refresh back.
         with closing(self.env.cr.savepoint()):
             if not self.use_as_is:
-                changed = self._get_all_audiences()._may_have_changed()
-                self._refresh_audiences(None if changed else fields.Datetime.now() - RECENT)
+                self._refresh_audiences(fields.Datetime.now() - RECENT)
             self._check_refreshed()
             counts = self._count_fates(tens)
         self.env.invalidate_all()

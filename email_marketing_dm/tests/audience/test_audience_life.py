@@ -1,3 +1,4 @@
+from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import fields
@@ -116,10 +117,9 @@ class TestAudienceLife(DirectmailCommon):
         audience = self._make_audience(self.people)
         audience.action_refresh()
         self.patch(type(audience), "_count", lambda *_arguments: (1000, True))
-        self.assertTrue(audience.count_all({})["about"], "the line was changed at that time, too")
-        self.assertTrue(audience.is_changed)
-        self._age_lines(audience)
-        self.assertFalse(audience.is_changed)
+        audience.line_ids.min_count = 1
+        self.assertTrue(audience.count_all({})["about"], "a line has changed")
+        audience.action_refresh()
         whole = audience.count_all({})
         self.assertEqual((whole["people"], whole["about"], whole["mailable"]), (4, False, 2))
         changes = {"line_ids": [self._rule(self.ann)]}
@@ -135,27 +135,69 @@ class TestAudienceLife(DirectmailCommon):
         audience = self._make_audience(self.people)
         self.assertFalse(audience.is_changed, "there are no figures yet")
         audience.action_refresh()
-        self._age_lines(audience)
         self.assertFalse(audience.is_changed)
-        audience.line_ids.domain = f"[('id', '=', {self.ann.id})]"
-        self.env.flush_all()
+        audience.name = "Another name"
+        self.assertFalse(audience.is_changed)
+        group = {"kind": "group", "operator": "except", "child_ids": [self._rule(self.ann)]}
+        changes = {
+            "a line": lambda: audience.line_ids.write({"domain": f"[('id', '=', {self.ann.id})]"}),
+            "a new line": lambda: audience.write({"line_ids": [(0, 0, group)]}),
+            "a line in a group": lambda: audience.line_ids.child_ids.write({"min_count": 2}),
+            "a deleted line": lambda: audience.line_ids.child_ids.parent_id.unlink(),
+        }
+        for what, change in changes.items():
+            with self.subTest(what):
+                change()
+                self.assertTrue(audience.is_changed)
+                audience.action_refresh()
+                self.assertFalse(audience.is_changed)
+        audience.with_user(self.admin).user_id = self.other
+        self.assertTrue(audience.sudo().is_changed, "the new owner may see other people")
+
+    def test_records_that_are_selected_later_are_a_change(self):
+        table = self.env["directmail.data.table"].search([("preset", "=", "contacts")])
+        line = {"kind": "list", "table_id": table.id}
+        audience = self._make_audience(None, lines=[line])
+        picks = self.env["directmail.audience.pick"].sudo()
+        picks._add(audience.line_ids.sudo(), SQL("SELECT %s", self.ann.id))
+        audience.action_refresh()
+        self.assertFalse(audience.is_changed)
+        picks._add(audience.line_ids.sudo(), SQL("SELECT %s", self.ann.id))
+        self.assertFalse(audience.is_changed, "the record was selected already")
+        picks._add(audience.line_ids.sudo(), SQL("SELECT %s", self.bob.id))
+        self.assertTrue(audience.is_changed)
+
+    def test_a_new_definition_of_the_data_table_is_a_change(self):
+        table = self.env["directmail.data.table"].search([("preset", "=", "contacts")])
+        table = table.copy({"name": "Own contacts"})
+        line = {"table_id": table.id}
+        audience = self._make_audience(None, lines=[line])
+        audience.sudo()._refresh()
+        table.name = "Another name"
+        self.assertFalse(audience.is_changed)
+        table.domain = "[('is_company', '=', True)]"
+        self.assertTrue(audience.is_changed)
+
+    def test_a_source_that_was_refreshed_later_is_a_change(self):
+        """The people come from the refresh of the source before, however recent the last one is."""
+        source = self._make_audience(self.ann)
+        audience = self._make_audience(None, lines=[{"kind": "audience", "source_id": source.id}])
+        audience.action_refresh()
+        self.assertFalse(audience.is_changed)
+        source.line_ids.domain = f"[('id', 'in', {(self.ann + self.bob).ids})]"
         self.env.invalidate_all()
         self.assertTrue(audience.is_changed)
-        self._age_lines(audience)
+        source.action_refresh()
         self.env.cr.execute(
-            "UPDATE directmail_audience SET write_date = refreshed_at + interval '1 minute'"
+            "UPDATE directmail_audience SET refreshed_at = refreshed_at + interval '1 minute'"
+            " WHERE id = %s",
+            [source.id],
         )
         self.env.invalidate_all()
-        self.assertTrue(audience.is_changed, "a line may have been taken out")
-
-    def _age_lines(self, audience):
-        """Let the lines be older than the refresh: a test is all at one time."""
-        self.env.flush_all()
-        self.env.cr.execute(
-            "UPDATE directmail_audience_line SET write_date = '2020-01-01' WHERE audience_id = %s",
-            [audience.id],
-        )
-        self.env.invalidate_all()
+        self.assertTrue(audience.is_changed)
+        now = fields.Datetime.now()
+        audience._refresh(now - timedelta(minutes=15))
+        self.assertEqual(audience.people_count, 2)
 
     def test_counts_are_no_way_round_the_rights(self):
         """Neither somebody else's audience, nor a borrowed owner, nor a hidden field."""
