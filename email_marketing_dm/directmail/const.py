@@ -30,7 +30,6 @@ READ_TIMEOUT = 30.0
 # Limits ---------------------------------------------------------------------------------
 # Texts are counted in UTF-16 units, see content/lengths.py.
 SENDER_NAME_MAX = 14  # FromAlias of a send: "shorter than 15" (help); the SDK says at most 15
-TEMPLATE_SENDER_NAME_MAX = 30  # TemplateNickName of a template (SDK)
 SUBJECT_MAX = 100  # filled subject (help, limits); the SDK says 256
 TEMPLATE_NAME_MAX = 30  # unique per account (SDK)
 TEMPLATES_MAX = 100  # per account (help, limits)
@@ -38,8 +37,6 @@ TEMPLATE_URL_MAX = 80 * 1024  # bytes of a template's text passed in the URL (SD
 TEMPLATE_BODY_MAX = 1024 * 1024  # bytes of a template's text (help, limits)
 VARIABLES_MAX = 50  # per template (help, template FAQ)
 ADDRESS_MAX = 192  # one mail address (help, error codes)
-TAG_NAME_MAX = 128  # letters, digits, "_" (SDK)
-TAGS_MAX = 100  # per account on the older help page, 500 on the newer
 HEADERS_MAX = 10  # own headers per mail; DirectMail drops further ones silently (SDK)
 RATE_MAX = 100  # SingleSendMail calls a second per account (help, "three mail sending methods")
 DETAIL_PAGE = 100  # rows per page of delivery details (SDK)
@@ -55,13 +52,10 @@ DETAIL_STATUS = {0: "delivered", 2: "invalid", 3: "spam", 4: "failed"}  # SDK, d
 
 # DescAccountSummary.UserStatus is a set of bits; 0 is a healthy account (SDK).
 USER_STATUS_BITS = {1: "frozen", 2: "overdue", 4: "restricted", 8: "deleted"}
-SENDER_STATUS = {0: "normal", 1: "frozen"}  # AccountStatus (help, QueryMailAddressByParam)
-SENDER_DOMAIN_STATUS = {0: "normal", 1: "abnormal"}  # DomainStatus of a sender (same page)
 DOMAIN_CHECK_STATUS = {0: "verified", 1: "not_verified"}  # SPF, MX, CNAME, ... (SDK)
 
-# UnSubscribeLinkType and UnSubscribeFilterLevel of SingleSendMail (SDK). DirectMail puts its link
+# UnSubscribeFilterLevel of SingleSendMail (SDK). With UnSubscribeLinkType DirectMail puts its link
 # into the header List-Unsubscribe; "default" adds it for batch senders (help, "unsubscribe").
-UNSUBSCRIBE_LINKS = ("default", "disabled")
 UNSUBSCRIBE_FILTERS = ("mailfrom_domain", "mailfrom", "edm_id", "default", "disabled")
 
 BLOCK_UNSUBSCRIBED = "UNSUB"

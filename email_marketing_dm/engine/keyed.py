@@ -7,7 +7,7 @@ address key is computed again with the server's key and compared.
 from odoo.tools import SQL
 
 from ..privacy.keys import WrongKeyError
-from .sql import address_key
+from .sql import UNMATCHABLE, address_key
 
 #: In place of a fingerprint: the key is not known, or the rows were made with several keys.
 UNKNOWN = "?"
@@ -85,10 +85,11 @@ def _compare_addresses(env, key):
                            UNION ALL (SELECT email, address_key FROM directmail_upload_line
                                        WHERE email IS NOT NULL ORDER BY id DESC LIMIT %(sample)s)
                        ) keyed
-                        WHERE email IS NOT NULL AND address_key NOT LIKE '!%%'
+                        WHERE email IS NOT NULL AND left(address_key, 1) <> %(unmatchable)s
                        -- How other letters are normalised has changed between versions.
                           AND octet_length(email) = length(email)) compared""",
             key=address_key(key, SQL("email")),
+            unmatchable=UNMATCHABLE,
             sample=SAMPLE,
         )
     )

@@ -5,8 +5,7 @@ from odoo.tools import SQL
 from ..lists.cells import DOUBTFUL_PATTERN
 from ..lists.identifiers import KEEPS_ZERO
 from .idn import in_ascii, is_international
-from .people import UNREADABLE
-from .sql import address_key
+from .sql import UNMATCHABLE, address_key
 
 
 def match_lines(env, owner_env, master_key, upload_id, id_kind):
@@ -68,7 +67,7 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind):
             if id_kind == "email"
             else SQL("false"),
             is_encrypted=id_kind == "encrypted",
-            unreadable=UNREADABLE + "%",
+            unreadable=UNMATCHABLE + "%",
             key=address_key(master_key, SQL("judged.match_key")),
         )
     )

@@ -10,11 +10,8 @@ from odoo.tools import SQL
 from .audience import COLUMNS
 from .idn import in_ascii
 from .person import person_columns
-from .sql import address_key, usable_address
+from .sql import UNMATCHABLE, address_key, usable_address
 
-# Prefix of the address key of an encrypted address that can't be decrypted. Such a key only
-# distinguishes people; it is never mailed.
-UNREADABLE = "!"
 # The reason for not mailing a contact or record that was archived or deleted.
 GONE = "gone"
 
@@ -185,7 +182,7 @@ def _select_found(rules, records, planned):
         "CASE WHEN p.email_encrypted_aes = %s THEN p.email_encrypted_key END", rules.aes_reference
     )
     own_key = SQL(
-        "CASE WHEN people.address_key NOT LIKE %s THEN people.address_key END", UNREADABLE + "%"
+        "CASE WHEN people.address_key NOT LIKE %s THEN people.address_key END", UNMATCHABLE + "%"
     )
     return SQL(
         """SELECT %(contact_id)s AS partner_id,

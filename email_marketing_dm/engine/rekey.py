@@ -1,15 +1,16 @@
 """Re-key: recompute the database's address keys for a new master key, from stored addresses.
 
 An address key that can't be recomputed becomes ``!<fingerprint of the old master key>:<old key>``
-(a *marked* key). Keys that begin with ``!`` are never mailed and match no one. Rows with equal old
-keys still have equal marked keys, and if the old master key comes back, the mark is removed.
+(a *marked* key). Keys that begin with `UNMATCHABLE` are never mailed and match no one. Rows with
+equal old keys still have equal marked keys, and if the old master key comes back, the mark is
+removed.
 """
 
 from collections import namedtuple
 
 from odoo.tools import SQL
 
-from .sql import address_key
+from .sql import UNMATCHABLE, address_key
 
 Rekey = namedtuple("Rekey", "key reader old new")
 Rekey.__doc__ = """The keys of a re-key.
@@ -22,7 +23,7 @@ Rekey.__doc__ = """The keys of a re-key.
 """
 
 #: LIKE pattern of marked keys.
-MARKED = "!%:%"
+MARKED = f"{UNMATCHABLE}%:%"
 #: Number of rows per transaction.
 CHUNK = 5000
 #: In this order, because opt-outs and events look up missing addresses in the other tables by the
@@ -126,9 +127,10 @@ def convert_chunk(env, rekey, table, after):
             """WITH targets AS MATERIALIZED (%(targets)s), changed AS (
                    UPDATE %(table)s t SET address_key = targets.target
                      FROM targets WHERE targets.id = t.id
-                RETURNING t.address_key LIKE '!%%' AS marked)
+                RETURNING left(t.address_key, 1) = %(unmatchable)s AS marked)
                SELECT count(*) FILTER (WHERE NOT marked), count(*) FILTER (WHERE marked)
                  FROM changed""",
+            unmatchable=UNMATCHABLE,
             targets=targets,
             table=SQL.identifier(table),
         )
@@ -209,13 +211,14 @@ def _mark(rekey, key):
     """
     return SQL(
         """CASE WHEN %(key)s LIKE %(own)s THEN substr(%(key)s, %(cut)s)
-                WHEN %(key)s LIKE '!%%' OR %(is_new)s THEN %(key)s
+                WHEN left(%(key)s, 1) = %(unmatchable)s OR %(is_new)s THEN %(key)s
                 ELSE %(mark)s || %(key)s END""",
         key=key,
-        own=f"!{rekey.new}:%",
+        unmatchable=UNMATCHABLE,
+        own=f"{UNMATCHABLE}{rekey.new}:%",
         cut=len(rekey.new) + 3,
         is_new=rekey.old == rekey.new,
-        mark=f"!{rekey.old}:",
+        mark=f"{UNMATCHABLE}{rekey.old}:",
     )
 
 
@@ -314,11 +317,12 @@ def _convert_match_keys(env, rekey, chunk):
             SQL(
                 """UPDATE directmail_upload_line l
                       SET match_key = COALESCE(read.key, CASE
-                              WHEN match_key LIKE '!%%' OR %s THEN match_key
+                              WHEN left(match_key, 1) = %s OR %s THEN match_key
                               ELSE %s || match_key END)
                      FROM (VALUES %s) AS read (id, key) WHERE read.id = l.id""",
+                UNMATCHABLE,
                 rekey.old == rekey.new,
-                f"!{rekey.old}:",
+                f"{UNMATCHABLE}{rekey.old}:",
                 SQL(", ").join(
                     SQL("(%s::int, %s::text)", number, rekey.reader.find_key(value, company_id)[0])
                     for number, value, company_id in rows

@@ -6,6 +6,9 @@ from ..directmail.const import ADDRESS_MAX
 from ..privacy.address import ADDRESS_PATTERN
 from .idn import in_ascii, is_international, may_be_written_otherwise, other_spelling
 
+# First character of an address key that matches nobody and is never mailed: that of an encrypted
+# address that can't be decrypted, or one that was made with a lost master key (`engine.rekey`).
+UNMATCHABLE = "!"
 # Memory for each sort or hash of a statement, before PostgreSQL writes temporary files.
 WORK_MEM = "64MB"
 
@@ -177,10 +180,10 @@ def unverifiable(email, key, company):
     :rtype: SQL
     """
     return SQL(
-        """(COALESCE(%(key)s LIKE '!%%', FALSE) OR CASE (
+        """(COALESCE(left(%(key)s, 1) = %(unmatchable)s, FALSE) OR CASE (
                 SELECT max(CASE WHEN email_encrypted IS NULL THEN 2 ELSE 1 END)
                   FROM directmail_optout
-                 WHERE company_id = %(company)s AND left(address_key, 1) = '!')
+                 WHERE company_id = %(company)s AND left(address_key, 1) = %(unmatchable)s)
             WHEN 1 THEN %(email)s IS NULL
             WHEN 2 THEN NOT EXISTS (
                 SELECT 1 FROM directmail_delivery known
@@ -190,6 +193,7 @@ def unverifiable(email, key, company):
             ELSE FALSE END)""",
         email=email,
         key=key,
+        unmatchable=UNMATCHABLE,
         company=company,
     )
 

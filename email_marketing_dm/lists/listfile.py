@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time
 from typing import IO, TYPE_CHECKING, Any
 
@@ -338,10 +338,3 @@ def _cut(lines: list[str], separator: str) -> list[Row]:
         return []
     rows = [[cell for cell in _strip_row(row) if cell] for row in rows]
     return [row for row in rows if row]
-
-
-def with_options(form: Format, encoding: str | None = None, separator: str | None = None) -> Format:
-    """Return a Format with the user's choices instead of the detected values."""
-    if form.kind != "csv":
-        return form
-    return replace(form, encoding=encoding or form.encoding, separator=separator or form.separator)

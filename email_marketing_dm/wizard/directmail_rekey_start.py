@@ -147,7 +147,7 @@ class DirectmailRekeyStart(models.TransientModel):
                 "This server already has the right master key. Nothing has to be recomputed."
             )
             raise UserError(problem.full_text if problem else right)
-        key = keyring._load_host_key()
+        key = keyring._get_host_key()
         self._seal_again(key)
         # sudo(): write access and the companies were checked above.
         self.env["directmail.rekey"].sudo()._start(key)
@@ -228,7 +228,7 @@ class DirectmailRekeyAes(models.TransientModel):
         self.key = False
 
     def _inverse_key(self):
-        master_key = self.env["directmail.keyring"]._load_host_key()
+        master_key = self.env["directmail.keyring"]._get_host_key()
         for line in self:
             # sudo(): super() checks the right to write the dialog; stored keys are readable by
             # nobody.

@@ -2,6 +2,7 @@ import csv
 import io
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from datetime import date, datetime
 
 import psutil
@@ -17,7 +18,6 @@ from email_marketing_dm.lists.listfile import (
     ListError,
     detect,
     read_rows,
-    with_options,
 )
 
 TEXT = "name;email\nZoë Müller;zoe@example.com\n用户;user@example.cn\n"
@@ -123,7 +123,7 @@ def test_the_encoding_is_told_by_the_first_letter_that_is_not_ascii():
 
 def test_what_fits_nowhere_becomes_a_mark():
     data = b"a@example.com,Ann\n" * 10_000 + "e@example.com,Zoé\n".encode("latin-1")
-    form = with_options(detect(io.BytesIO(data)), encoding="utf-8")
+    form = replace(detect(io.BytesIO(data)), encoding="utf-8")
     rows = rows_of(data, form)
     assert rows[-1] == ["e@example.com", "Zo\ufffd"]
     assert len(rows) == 10_001

@@ -4,7 +4,7 @@ from odoo.tools import format_list, formatLang
 
 from odoo.addons.base.models.res_partner import _tz_get
 
-from ...directmail import const, permissions
+from ...directmail import const, endpoints, permissions
 from ...directmail.errors import DirectMailError
 from ...privacy.address import normalise
 
@@ -201,7 +201,7 @@ class DirectmailAccount(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        accounts = super().create([self._settle(vals) for vals in vals_list])
+        accounts = super().create([self._prepare_vals(vals) for vals in vals_list])
         for account in accounts:
             # sudo(): super() checked the right to create the account; crons are for Odoo's
             # administrators.
@@ -209,21 +209,20 @@ class DirectmailAccount(models.Model):
         return accounts
 
     @api.model
-    def _settle(self, vals):
+    def _prepare_vals(self, vals):
         """Return the values to store: connection and endpoint agree, domains are normalised.
 
         :raise ValidationError: `test_domains` contains something else
         """
-        return self._settle_domains(self._settle_connection(vals))
+        return self._normalise_domains(self._complete_connection(vals))
 
     def write(self, vals):
-        tests = self.filtered(lambda account: account.connection == "test")
-        if tests and self._leaves_test_endpoint(vals):
+        vals = self._prepare_vals(vals)
+        leaving = self.filtered(lambda account: account._leaves_test_endpoint(vals))
+        if leaving:
             # Without its test endpoint, a test account connects through the public endpoint.
-            tests.write({**vals, "connection": "public"})
-            return (self - tests).write(vals)
-        vals = self._settle(vals)
-        res = super().write(vals)
+            super(DirectmailAccount, leaving).write({**vals, "connection": endpoints.PUBLIC})
+        res = super(DirectmailAccount, self - leaving).write(vals)
         if "name" in vals:
             for account in self.sudo():
                 account.cron_id.name = account._cron_name()

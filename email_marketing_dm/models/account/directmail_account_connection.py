@@ -230,7 +230,7 @@ class DirectmailAccount(models.Model):
     @api.onchange("endpoint")
     def _onchange_endpoint(self):
         if self.endpoint:
-            self.update(self._settle_connection({"endpoint": self.endpoint}))
+            self.update(self._complete_connection({"endpoint": self.endpoint}))
 
     @api.onchange("connection")
     def _onchange_connection(self):
@@ -313,13 +313,13 @@ class DirectmailAccount(models.Model):
         _endpoint, protocol, host = endpoints.read_endpoint(self.endpoint)
         return protocol != "https" or not endpoints.is_certain(host)
 
-    @api.model
     def _leaves_test_endpoint(self, vals):
-        """Tell whether values empty `endpoint` without setting `connection`."""
-        return "endpoint" in vals and not vals["endpoint"] and "connection" not in vals
+        """Tell whether values empty this account's test endpoint without a new `connection`."""
+        is_emptied = "endpoint" in vals and not vals["endpoint"] and "connection" not in vals
+        return is_emptied and self.connection == "test"
 
     @api.model
-    def _settle_connection(self, vals):
+    def _complete_connection(self, vals):
         """Return values in which `connection` and `endpoint` agree.
 
         An endpoint without a connection sets it: "public" for DirectMail's hosts, "test" for all

@@ -348,9 +348,9 @@ class DirectmailAccount(models.Model):
         """
         if answer.code == "NoAnswer":
             return self.env._(
-                "DirectMail does not answer. Sending has stopped, because Odoo could not tell"
-                " whether more mails were sent. Test the connection, activate the account, then"
-                " resume the email tasks."
+                "Sending has stopped, because DirectMail did not answer many calls in a row and it"
+                " is not known whether those mails were sent. Test the connection, activate the"
+                " account, then resume the email tasks."
             )
         if self.credentials == "sts" and answer.code.startswith("InvalidSecurityToken"):
             return self.env._(

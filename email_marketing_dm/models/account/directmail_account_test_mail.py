@@ -14,7 +14,8 @@ from ...privacy.address import normalise
 AT_ONCE = 5
 A_DAY = 50
 KEEP_FOR = timedelta(days=30)
-STATE_OF_VERDICT = {Verdict.ACCEPTED: "sent", Verdict.UNKNOWN: "unknown"}
+# State of a test mail after its answer; with every other verdict it is *refused*.
+TEST_STATES = {Verdict.ACCEPTED: "sent", Verdict.UNKNOWN: "unknown"}
 
 
 class DirectmailAccount(models.Model):
@@ -58,7 +59,7 @@ class DirectmailAccount(models.Model):
     # === BUSINESS === #
 
     @api.model
-    def _settle_domains(self, vals):
+    def _normalise_domains(self, vals):
         """Return values with each of `test_domains` as in a normalised address.
 
         :raise ValidationError: naming the part that is not a domain
@@ -254,7 +255,7 @@ class DirectmailTestMail(models.Model):
         lock_gate(self.env)
         for mail in self:
             answer = answers[mail.id]
-            mail.state = STATE_OF_VERDICT.get(answer.verdict, "refused")
+            mail.state = TEST_STATES.get(answer.verdict, "refused")
             mail.code = answer.code or False
         refused = self.filtered(lambda mail: mail.state == "refused")
         add_usage(self.env, self.account_id.id, -len(refused))

@@ -2,8 +2,8 @@ from odoo import api, fields, models
 from odoo.tools import SQL, formatLang
 
 from ...engine.idn import may_be_written_otherwise
-from ...engine.people import UNREADABLE
 from ...engine.seen import seen_contact
+from ...engine.sql import UNMATCHABLE
 from ...privacy.address import spell
 from ..mixins.directmail_seen import is_administrator
 
@@ -78,7 +78,7 @@ class DirectmailOptout(models.Model):
     )
     # Each claim checks whether there are unmatched opt-outs, which hold back all people who could
     # be meant (`engine.sql.unverifiable`).
-    _unmatched_index = models.Index("(company_id) WHERE left(address_key, 1) = '!'")
+    _unmatched_index = models.Index(f"(company_id) WHERE left(address_key, 1) = '{UNMATCHABLE}'")
 
     @api.model
     def _seen_to_sql(self, alias, query=None):
@@ -107,12 +107,12 @@ class DirectmailOptout(models.Model):
     @api.depends("address_key")
     def _compute_unmatched(self):
         for optout in self:
-            optout.unmatched = optout.address_key.startswith(UNREADABLE)
+            optout.unmatched = optout.address_key.startswith(UNMATCHABLE)
 
     def _search_unmatched(self, operator, value):
         if operator != "in":
             return NotImplemented
-        return [("address_key", "=like" if True in value else "not =like", f"{UNREADABLE}%")]
+        return [("address_key", "=like" if True in value else "not =like", f"{UNMATCHABLE}%")]
 
     @api.model
     def _make_insert(self, columns, rows, conflict):

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_list
 
-from ...engine.people import UNREADABLE
+from ...engine.sql import UNMATCHABLE
 from ...lists.identifiers import read_safe_cell
 from ...privacy.address import normalise
 from .directmail_optout import REPLACED, join_columns
@@ -161,7 +161,7 @@ class _RowReader:
         if not key or row["origin"] not in self._origins:
             self.counts["invalid"] += 1
             return None
-        if key.startswith(UNREADABLE):
+        if key.startswith(UNMATCHABLE):
             self.counts["unmatched"] += 1
             if not self.keep_unmatched:
                 return None
@@ -179,7 +179,7 @@ class _RowReader:
     def _find_key(self, row, email, encrypted, company_id):
         """Return the address key of a row, or None if the row is invalid.
 
-        A key that can't be computed with this server's master key is marked: `UNREADABLE`,
+        A key that can't be computed with this server's master key is marked: `UNMATCHABLE`,
         fingerprint of the row's master key, ":", row's key.
         """
         if row.get("email"):
@@ -189,7 +189,7 @@ class _RowReader:
             return key
         if encrypted and (found := self._encrypted.find_key(encrypted, company_id)[0]):
             return found
-        return f"{UNREADABLE}{mark or '?'}:{key}" if key else None
+        return f"{UNMATCHABLE}{mark or '?'}:{key}" if key else None
 
 
 def _read_moment(text):

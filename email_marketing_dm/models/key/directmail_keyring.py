@@ -42,7 +42,8 @@ class DirectmailKeyring(models.AbstractModel):
     """Access to the master key, which is never stored in the database.
 
     So a copy of the database alone reveals no secret and can't match addresses. The key is returned
-    only if the database's address keys were made with it.
+    only if the database's address keys were made with it: `_get_master_key`. `_get_host_key` is for
+    code that compares or replaces keys.
     """
 
     _name = "directmail.keyring"
@@ -74,13 +75,14 @@ class DirectmailKeyring(models.AbstractModel):
             if host and host.fingerprint == row[0]:
                 set_pads(self.env, host)
                 return host
-        return self._settle(row)
+        return self._record_or_refuse(row)
 
-    def _settle(self, row):
-        """Return the master key and record it as the data's, if no other key is recorded.
+    def _record_or_refuse(self, row):
+        """Record this server's master key as the data's, if no row depends on another key.
 
         :param row: of `directmail.data.key`, from `_read_key`; its key is not this server's
-        :raise MasterKeyProblem: the key can't be used
+        :return: the key, as from `_get_master_key`
+        :raise MasterKeyProblem: the data has another key, or there is no usable one
         """
         data_key = self.env["directmail.data.key"]
         if row and row[1]:
@@ -92,7 +94,8 @@ class DirectmailKeyring(models.AbstractModel):
                 ),
             )
         keyed = has_keyed_rows(self.env)
-        host = self._load_host_key(create=not keyed)
+        host = self._get_host_key(create=not keyed)
+        set_pads(self.env, host)
         if keyed:
             fingerprint = row[0] if row else identify(self.env, host)
             if not row:
@@ -123,20 +126,15 @@ class DirectmailKeyring(models.AbstractModel):
         )
 
     @api.model
-    def _load_host_key(self, create=False):
-        """Return this server's master key, even if it is not the data's.
+    def _get_host_key(self, create=False):
+        """Return this server's master key without comparing it with the key of the data.
 
-        In this transaction SQL can compute address keys with it: see `engine.sql.address_key`.
+        To compute address keys with it in SQL, call `engine.sql.set_pads` first.
 
         :param bool create: make the key file if there is neither a file nor a configured key
         :rtype: privacy.keys.MasterKey
         :raise MasterKeyProblem: if there is no usable key
         """
-        key = self._read_host_key(create)
-        set_pads(self.env, key)
-        return key
-
-    def _read_host_key(self, create=False):
         configured = config.get(CONFIG_OPTION) or os.environ.get(ENVIRONMENT_VARIABLE) or None
         path = str(Path(config["data_dir"]) / KEY_FILE)
         try:
@@ -162,13 +160,9 @@ class DirectmailKeyring(models.AbstractModel):
 
     @api.model
     def _find_host_key(self):
-        """Return this server's master key, even if it is not the data's; None without one.
-
-        For Python only: unlike `_get_master_key` and `_load_host_key` it does not `set_pads`, so
-        SQL can't compute address keys with it.
-        """
+        """Return the same as `_get_host_key`, but None if there is no usable key."""
         try:
-            return self._read_host_key()
+            return self._get_host_key()
         except MasterKeyProblem:
             return None
 

@@ -9,6 +9,7 @@ from odoo.tools import SQL
 from ...engine.claim import lock_gate
 from ...engine.keyed import UNKNOWN
 from ...engine.rekey import MARKED, TABLES, Rekey, convert_chunk
+from ...engine.sql import UNMATCHABLE, set_pads
 
 _logger = logging.getLogger(__name__)
 
@@ -186,7 +187,8 @@ class DirectmailRekey(models.Model):
         if self.step >= len(TABLES):
             self._finish()
             return False
-        key = self.env["directmail.keyring"]._load_host_key()
+        key = self.env["directmail.keyring"]._get_host_key()
+        set_pads(self.env, key)
         rekey = Rekey(
             key,
             self.env["directmail.aes.key"]._get_reader(master_key=key),
@@ -231,12 +233,13 @@ class DirectmailRekey(models.Model):
                 """UPDATE directmail_data_key SET known_until = CASE
                        WHEN %(old)s = %(unknown)s THEN NULL
                        WHEN EXISTS (SELECT FROM directmail_optout
-                                     WHERE left(address_key, 1) = '!'
+                                     WHERE left(address_key, 1) = %(unmatchable)s
                                        AND address_key NOT LIKE %(marked)s) THEN known_until
                        ELSE %(moment)s END""",
                 old=self.from_fingerprint,
                 unknown=UNKNOWN,
-                marked=f"!{self.from_fingerprint}:%",
+                unmatchable=UNMATCHABLE,
+                marked=f"{UNMATCHABLE}{self.from_fingerprint}:%",
                 moment=self.started_at,
             )
         )

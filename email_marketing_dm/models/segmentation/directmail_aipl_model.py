@@ -284,6 +284,7 @@ class DirectmailAiplSegment(models.Model):
     _description = "AIPL Stage"
     _inherit = ["directmail.people.segment"]
     _log_access = False
+    _owner_field = "aipl_model_id"
     _rec_name = "stage"
     _order = "aipl_model_id, id"
 
@@ -299,10 +300,6 @@ class DirectmailAiplSegment(models.Model):
         labels = dict(self._fields["stage"]._description_selection(self.env))
         for segment in self:
             segment.display_name = labels.get(segment.stage)
-
-    def _get_owner(self):
-        self.ensure_one()
-        return self.aipl_model_id
 
     def _get_line_vals(self):
         return {

@@ -59,6 +59,8 @@ class DirectmailPeopleSegment(models.AbstractModel):
     _name = "directmail.people.segment"
     _description = "Figures of a Group"
     _log_access = False
+    #: name of the field with the RFM or AIPL model
+    _owner_field = None
 
     people = fields.Integer(readonly=True)
     share = fields.Float(
@@ -79,8 +81,9 @@ class DirectmailPeopleSegment(models.AbstractModel):
     )
 
     def _get_owner(self):
+        """Return the RFM or AIPL model."""
         self.ensure_one()
-        raise NotImplementedError
+        return self[self._owner_field]
 
     def _compute_share(self):
         for segment in self:

@@ -283,6 +283,7 @@ class DirectmailRfmSegment(models.Model):
     _description = "RFM Customer Type"
     _inherit = ["directmail.people.segment"]
     _log_access = False
+    _owner_field = "rfm_model_id"
     _rec_name = "customer_type"
     _order = "rfm_model_id, id"
 
@@ -328,10 +329,6 @@ class DirectmailRfmSegment(models.Model):
         labels = dict(self._fields["customer_type"]._description_selection(self.env))
         for segment in self:
             segment.display_name = labels.get(segment.customer_type)
-
-    def _get_owner(self):
-        self.ensure_one()
-        return self.rfm_model_id
 
     def _write_sums(self, people, came, went, sums):
         self.write({"amount": sums["monetary"], "purchases": sums["frequency"]})

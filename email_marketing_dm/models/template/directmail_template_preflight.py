@@ -54,11 +54,13 @@ class DirectmailTemplate(models.Model):
             "sender_name": draft.sender_name or "",
             "body_arch": values.get("body_arch") or values.get("body_html") or "",
         }
-        mended = repair(fix, Draft(*before.values()), draft._get_phrases(), draft._get_public_url())
+        repaired = repair(
+            fix, Draft(*before.values()), draft._get_phrases(), draft._get_public_url()
+        )
         after = {
-            "subject": mended.subject,
-            "sender_name": mended.sender_name,
-            "body_arch": mended.body,
+            "subject": repaired.subject,
+            "sender_name": repaired.sender_name,
+            "body_arch": repaired.body,
         }
         return {name: value for name, value in after.items() if value != before[name]}
 

@@ -11,7 +11,7 @@ from odoo.tools import SQL
 from odoo.addons.phone_validation.tools.phone_validation import phone_format
 
 from ...engine.match import match_lines
-from ...engine.people import UNREADABLE
+from ...engine.sql import UNMATCHABLE
 from ...lists import listfile
 from ...lists.cells import find_addresses
 from ...lists.encodings import REPLACED
@@ -231,7 +231,7 @@ class DirectmailUpload(models.Model):
         """Return the function from an ID to its match key, or None for `identifiers.match_key`.
 
         Encrypted addresses are decrypted with the company's AES key; a value that can't be
-        decrypted gets a key that begins with `UNREADABLE`. Phone numbers get a country code.
+        decrypted gets a key that begins with `UNMATCHABLE`. Phone numbers get a country code.
         """
         kind, country = self.id_kind, self.company_id.country_id
         if kind == "encrypted":
@@ -242,7 +242,7 @@ class DirectmailUpload(models.Model):
                 if len(value) > VALUE_MAX:
                     return None
                 key, _reference = reader.find_key(value, self.company_id.id)
-                return key or UNREADABLE + master_key.address_key(f"unreadable/{value}")
+                return key or UNMATCHABLE + master_key.address_key(f"unreadable/{value}")
 
             return read
         if kind == "phone":

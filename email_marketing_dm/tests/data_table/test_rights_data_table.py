@@ -183,7 +183,7 @@ class TestRightsOfDataTables(RightsCommon):
 
     def test_a_table_is_not_opened_by_the_server(self):
         """Nobody's rights would limit a table that a superuser opened."""
-        with self.assertRaisesRegex(AccessError, "no user with whose rights"):
+        with self.assertRaisesRegex(AccessError, "No user is set whose access rights"):
             self.leads.write({"open_to_marketers": True})
 
     def test_an_open_table_closes_with_the_rights_of_who_opened_it(self):

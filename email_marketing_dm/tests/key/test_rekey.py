@@ -161,7 +161,7 @@ class TestRekey(KeyMixin, EncryptedMixin, DirectmailCommon):
             with self.assertRaisesRegex(UserError, "being recomputed"):
                 page.action_start()
             with self.assertRaisesRegex(UserError, "already"):
-                run._start(self.keyring._load_host_key())
+                run._start(self.keyring._get_host_key())
         # The server with the old key does not go on with it either.
         self.assertTrue(self.keyring._leaves_to_others("directmail.rekey"))
         with self._on_server_with():
