@@ -9,7 +9,7 @@ from .clock import beijing_day
 from .exclusion import is_excluded
 from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import make_rules, select_settings
-from .people import find_addresses
+from .people import current_addresses
 from .readdress import readdress
 from .sql import count_changes
 
@@ -431,7 +431,7 @@ def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
             limit=limit,
             pick=pick,
             free_at=FREE_AT,
-            addressed=find_addresses(env, context.people, task_rules, planned=True),
+            addressed=current_addresses(env, context.people, task_rules, planned=True),
             eligibility=eligibility.select(SQL("addressed")),
             excluded=is_excluded(task_rules, SQL("addressed")),
             # Merging contacts can leave two deliveries of one contact in a task. Where limits count

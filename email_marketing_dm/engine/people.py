@@ -43,7 +43,7 @@ def addressed_people(env, context, rules, audience_ids, *, lenders=None, among=N
     :param audience_ids: ids of the audiences
     :param Lenders lenders: for the column `lender_id`; null without it
     :param SQL among: a condition on rows of `directmail_audience_member`, to take only these
-    :return: SQL; for the columns of `addressed` see `find_addresses`
+    :return: SQL; for the columns of `addressed` see `current_addresses`
     :rtype: SQL
     """
     several = len(audience_ids) > 1
@@ -75,7 +75,7 @@ def addressed_people(env, context, rules, audience_ids, *, lenders=None, among=N
         if several
         else SQL(),
         **_get_lender(lenders, several),
-        addressed=find_addresses(env, context, rules),
+        addressed=current_addresses(env, context, rules),
     )
 
 
@@ -122,7 +122,7 @@ def is_anybody_addressed(env, context, rules, audience_ids):
     return found
 
 
-def find_addresses(env, context, rules, planned=False):
+def current_addresses(env, context, rules, planned=False):
     """Return CTEs ending in `addressed`: the address at which each row of `people` is mailed now.
 
     The CTE `people`, which the caller defines, has the columns of a person and `is_contact`:
@@ -245,7 +245,7 @@ def _select_keyed(master_key, planned):
 
 
 def _select_addressed(planned):
-    """Return the CTE `addressed`: see `find_addresses`."""
+    """Return the CTE `addressed`: see `current_addresses`."""
     moved = SQL(
         """id, address_key IS DISTINCT FROM key_before
                OR email_encrypted IS DISTINCT FROM encrypted_before

@@ -9,7 +9,7 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from .exclusion import find_excluded
-from .people import find_addresses
+from .people import current_addresses
 
 _Found = namedtuple(
     "_Found", "id partner_id res_model res_id email email_encrypted address_key flaw"
@@ -96,7 +96,7 @@ def _find(env, context, rules, ids):
             """WITH people AS (SELECT * FROM directmail_delivery WHERE id IN %(ids)s), %(addressed)s
                SELECT %(columns)s FROM addressed WHERE moved OR flaw IS NOT NULL""",
             ids=tuple(ids),
-            addressed=find_addresses(env, context, rules, planned=True),
+            addressed=current_addresses(env, context, rules, planned=True),
             columns=SQL(", ").join(map(SQL.identifier, _Found._fields)),
         )
     )

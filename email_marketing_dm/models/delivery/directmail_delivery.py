@@ -38,9 +38,9 @@ REACTION_FIELDS = {
     "complained": "complained_at",
 }
 # Decided by the plan, and again by the claim just before the mail is sent. Where: "excluded" in
-# `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.find_addresses`; "duplicate" in
-# `engine.plan`, and in `engine.readdress` for a changed address; "blacklisted" to "bounced" in
-# `engine.sql.changing_reason`; the others in `engine.fatigue.Eligibility`.
+# `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.current_addresses`;
+# "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "blacklisted" to
+# "bounced" in `engine.sql.changing_reason`; the others in `engine.fatigue.Eligibility`.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("gone", "No longer a contact"),

@@ -27,7 +27,11 @@ PREVIEW_CELL = 60  # characters
 
 
 class DirectmailUpload(models.Model):
-    """Reading the first rows of an upload, to guess its settings and show a preview."""
+    """Reading the first rows of an upload, to guess its settings and show a preview.
+
+    An upload's *list* is its file or its pasted text, as `source` says. `_open` opens the list that
+    is saved, `_open_form_list` the one on the form, which may be newer (`_is_saved_list`).
+    """
 
     _inherit = "directmail.upload"
 
@@ -116,11 +120,11 @@ class DirectmailUpload(models.Model):
         Settings are guessed only for a new file or text. If it is the saved one, the stored file is
         read.
         """
-        stream = self._open_unsaved()
+        stream = self._open_form_list()
         self.preview = False
         if not stream:
             return None
-        is_new = not self._is_as_saved() and self.head_of != self._get_head_mark()
+        is_new = not self._is_saved_list() and self.head_of != self._get_list_mark()
         try:
             with stream:
                 if is_new:
@@ -136,12 +140,12 @@ class DirectmailUpload(models.Model):
                     "message": self._explain(error),
                 }
             }
-        columns = self._turn(rows)
+        columns = self._transpose(rows)
         if is_new:
             self.has_header = self._has_titles(columns)
-            self.head_of = self._get_head_mark()
+            self.head_of = self._get_list_mark()
         saved = self._origin
-        is_saved = saved and self._is_as_saved() and self.sheet_id._origin == saved.sheet_id
+        is_saved = saved and self._is_saved_list() and self.sheet_id._origin == saved.sheet_id
         if is_saved:
             self.column_id = self.column_id or saved.column_id
             chosen = saved.column_id.number if saved.column_id else None
@@ -155,25 +159,25 @@ class DirectmailUpload(models.Model):
         self.preview = self._make_preview(rows, self._get_titles(columns), chosen)
         return None
 
-    def _get_head_mark(self):
+    def _get_list_mark(self):
         """Return a text that identifies the form's list: source, length and hash of its start."""
         text = self.pasted if self.source == "paste" else self.file
         data = (text or b"")[:4096]
         data = data.encode() if isinstance(data, str) else data
         return f"{self.source} {len(text or b'')} {hashlib.sha256(data).hexdigest()[:16]}"
 
-    def _open_unsaved(self):
+    def _open_form_list(self):
         """Return the form's file or text as a stream, or None if there is none."""
         if self.source == "paste":
             text = (self.pasted or "").strip()
             return io.BytesIO(self.pasted.encode()) if text else None
         if not self.file:
             return None
-        if self._is_as_saved():
+        if self._is_saved_list():
             return io.BytesIO(self._origin._get_attachment().raw or b"")
         return io.BytesIO(base64.b64decode(self.file))
 
-    def _is_as_saved(self):
+    def _is_saved_list(self):
         """Tell whether the form's file or text is the saved one."""
         saved = self._origin
         if not saved or saved.source != self.source:
@@ -240,7 +244,7 @@ class DirectmailUpload(models.Model):
         return list(itertools.islice(rows, PREVIEW_ROWS + 1))
 
     @staticmethod
-    def _turn(rows):
+    def _transpose(rows):
         """Transpose rows to columns; cells that a row lacks are empty."""
         width = max(map(len, rows), default=0)
         return [[row[n] if n < len(row) else "" for row in rows] for n in range(width)]
@@ -263,7 +267,7 @@ class DirectmailUpload(models.Model):
         :param given: as in `_read_head`
         """
         upload = self.sudo()
-        columns = self._turn(rows)
+        columns = self._transpose(rows)
         if detect and "has_header" not in given:
             upload._store({"has_header": self._has_titles(columns)})
         width = len(columns)
@@ -314,7 +318,7 @@ class DirectmailUpload(models.Model):
         In doubt the answer is no: a title taken for an ID is only not matched, but an ID taken for
         a title would lose a person.
 
-        :param columns: as `_turn` returns them
+        :param columns: as `_transpose` returns them
         """
         can_decrypt = self._can_decrypt()
 
