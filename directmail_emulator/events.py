@@ -34,7 +34,7 @@ SCANNER = "Mozilla/5.0 (compatible; MailSecurityScanner/1.0)"
 
 @dataclass
 class Happening:
-    """Something that events tell of. ``row`` is the ledger row, ``at`` epoch seconds."""
+    """The occurrence that an event reports. ``row`` is the ledger row, ``at`` epoch seconds."""
 
     type: str
     account: object

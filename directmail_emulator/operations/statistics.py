@@ -41,7 +41,7 @@ def check_future(call, end):
 
 
 class Paging:
-    """Which rows of a list come next, and where the list goes on.
+    """The next page of a list, and the cursor behind it.
 
     :ivar condition, value: for the WHERE clause
     :ivar order: for the ORDER BY clause

@@ -241,7 +241,7 @@ def test_answers_to_test_mails_are_written_whatever_collides(shop, emulator):
 
 
 def test_why_a_place_was_freed_outlives_who_needed_it(shop, emulator):
-    """The template is gone at DirectMail, whatever becomes of the one that takes its place."""
+    """DirectMail's template is deleted even if the next one can't be created."""
     lapsed_before = set(shop.user.call("directmail.template", "search", [[LAPSED]]))
     spare, waiting = draft(shop, "Spare"), draft(shop, "Waiting")
     act(shop, spare, "submit")

@@ -45,7 +45,7 @@ def test_a_day_begins_where_the_one_before_ends(moment, tz):
 
 @given(moments, hours, zones)
 def test_once_on_every_day(after, hour, tz):
-    """Ten runs are ten days, whatever the clock does in between, and each shows the hour."""
+    """Ten runs are on ten days, each at the hour, also across changes of the clock."""
     days = []
     for _ in range(10):
         following = next_daily(after, hour, tz)

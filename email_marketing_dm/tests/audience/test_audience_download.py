@@ -63,7 +63,7 @@ class TestAudienceDownload(DirectmailMixin, HttpCase):
         self.assertNotIn("Ann", names)
 
     def test_leads_that_the_reader_may_not_see(self):
-        """A public audience is no way round the rights on what it is made from."""
+        """A public audience grants no rights on the records that it is made from."""
         self.user.group_ids += self.env.ref("sales_team.group_sale_salesman_all_leads")
         self.other.group_ids += self.right
         leads = self.env["crm.lead"].create(
@@ -94,7 +94,7 @@ class TestAudienceDownload(DirectmailMixin, HttpCase):
         self.assertEqual(len(self._emails()), 4)
 
     def test_addresses_that_a_colleague_uploaded(self):
-        """They are told to whoever owns the audience, and to administrators."""
+        """They are in the files of the audience's owner and of administrators only."""
         self.env["directmail.audience.member"].create(
             {"audience_id": self.audience.id, "email": "private@example.com", "address_key": "x"}
         )

@@ -15,7 +15,7 @@ LOGGER = "odoo.addons.email_marketing_dm.models.mixins.directmail_scheduled"
 
 @tagged("post_install", "-at_install")
 class TestAudienceRefresh(DirectmailCommon):
-    """Choosing the people anew: what changed, in which order, by the clock, and what goes wrong."""
+    """Refreshes of audiences: changes, order, schedule and failures."""
 
     @classmethod
     def setUpClass(cls):
@@ -228,7 +228,7 @@ class TestAudienceRefresh(DirectmailCommon):
     # === SOURCES FIRST === #
 
     def test_each_source_is_refreshed_once(self):
-        """An audience of two that share a source: who entered that source is not forgotten."""
+        """With a second refresh, a source of two audiences would lose its count of new people."""
         shared = self._make_audience(self.ann + self.bob)
         left, right = self._make_of(shared), self._make_of(shared)
         whole = self._make_of(left, right, shared)

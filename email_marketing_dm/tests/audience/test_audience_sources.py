@@ -40,7 +40,7 @@ class TestAudienceSources(AudienceCommon):
         self.assertEqual(set(answer), {"error"})
 
     def test_administrator_lends_no_rights(self):
-        """A line must be allowed to both: who writes it, and whose rights it runs with."""
+        """A line needs the rights of its writer and those of the audience's owner."""
         self.patch(self.env["res.partner"]._fields["comment"], "groups", "base.group_system")
         owner = self.env.ref("base.user_admin")
         audience = self._make_audience(self.ann, owner)
@@ -75,7 +75,7 @@ class TestAudienceSources(AudienceCommon):
         for source in (first, second, third):
             with self.subTest(source), self.assertRaises(ValidationError):
                 first.line_ids.write({"kind": "audience", "source_id": source.id})
-        # Two people may close a circle at the same moment: the refresh sees it too.
+        # Two users may close a circle at the same moment, so the refresh checks it, too.
         self._refresh(first)
         self.env.cr.execute(
             "UPDATE directmail_audience_line SET kind = 'audience', source_id = %s WHERE id = %s",

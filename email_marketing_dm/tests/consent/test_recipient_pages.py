@@ -155,7 +155,7 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self.assertEqual(self._get_new_optouts().origin, "complaint")
 
     def test_undoing_is_offered_only_where_it_brings_mail_back(self):
-        """Somebody may be on the blacklist, or have complained, for reasons that stay."""
+        """A blacklist entry or a complaint is not undone, so the person would still get no mail."""
         undo = f"/directmail/unsubscribe/{self.token}/undo"
         self.assertIn(undo, self._post(scope="company"))
         self.assertNotIn(undo, self._post(scope="all"))

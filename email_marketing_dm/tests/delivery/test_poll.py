@@ -15,7 +15,7 @@ DETAILS = "SenderStatisticsDetailByParam"
 
 @tagged("post_install", "-at_install")
 class TestPoll(DirectmailCommon):
-    """DirectMail's records are read page by page, and go on where they were left."""
+    """DirectMail's records are read page by page; reading continues where it stopped."""
 
     def setUp(self):
         super().setUp()

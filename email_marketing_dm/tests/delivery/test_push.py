@@ -184,7 +184,7 @@ class TestPush(DirectmailMixin, HttpCase):
         self.assertEqual(self.account.push_stray_count, 1)
 
     def _assert_refused(self, reason, status, push):
-        """Refused, one line in the log however often it comes, counted, and nothing else."""
+        """Each refusal is counted, logged once, and has no other effect."""
         with self.assertLogs(LOGGER, "WARNING") as log:
             for _attempt in range(2):
                 response = push()

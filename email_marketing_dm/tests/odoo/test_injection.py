@@ -20,7 +20,7 @@ STATEMENTS = (
 
 @tagged("post_install", "-at_install")
 class TestInjection(DirectmailCommon):
-    """What may not be read is not had by orders, groups, filters, specifications or onchanges."""
+    """Hidden values can't be inferred by orders, groups, filters, specifications or onchanges."""
 
     @classmethod
     def setUpClass(cls):

@@ -6,7 +6,7 @@ from ..common import DirectmailCommon
 
 @tagged("post_install", "-at_install")
 class TestOdooMailings(DirectmailCommon):
-    """What Odoo's own mailings, which every marketing user may make, do with our records."""
+    """Odoo's own mailings, which every marketing user may create, don't reach our records."""
 
     def _make_mailing(self, model):
         return (

@@ -9,7 +9,7 @@ from ..common_seen import HIDDEN, PRIVATE, SeenMixin
 
 @tagged("post_install", "-at_install")
 class TestSeen(SeenMixin, DirectmailCommon):
-    """Whose people a list shows: a public audience is mailed, and its people stay its owner's."""
+    """A public audience may be mailed by all; its people are shown to those who may see them."""
 
     def setUp(self):
         super().setUp()
@@ -170,7 +170,7 @@ class TestSeen(SeenMixin, DirectmailCommon):
         self.assertEqual(optouts.with_user(self.admin).search_count([("email", "=", PRIVATE)]), 1)
 
     def test_recent_emails_of_a_contact_made_with_a_guess(self):
-        """Neither a hidden contact nor a colleague's address shows by what it was sent."""
+        """Deliveries reveal neither a hidden contact nor a colleague's address."""
         self._plan(self.lent)
         self._run_cron()
         guesses = self._make_people(HIDDEN, PRIVATE, "vera@example.com")

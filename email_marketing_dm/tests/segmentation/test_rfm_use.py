@@ -11,7 +11,7 @@ LOGGER = "odoo.addons.email_marketing_dm.models.mixins.directmail_scheduled"
 
 @tagged("post_install", "-at_install")
 class TestRfmUse(RfmCommon):
-    """When models are computed, who sees what, and what contacts and leads show of it."""
+    """When models are computed, who sees the results, and how contacts and leads show them."""
 
     # === WHEN === #
 

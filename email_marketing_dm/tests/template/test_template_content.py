@@ -12,7 +12,7 @@ PIXEL = (
 
 @tagged("post_install", "-at_install")
 class TestTemplateContent(DirectmailCommon):
-    """From what the builder makes of a mail to what DirectMail gets."""
+    """From the builder's HTML to the text that DirectMail gets."""
 
     def test_what_nobody_sees_is_not_submitted(self):
         body = f'<div style="opacity: 1; color: rgb(1, 2, 3);" data-snippet="s_x">{BODY}</div>'

@@ -70,7 +70,7 @@ class TestUploadPeople(UploadMixin, DirectmailCommon):
         self.assertTrue(clear.exists() and encrypted.exists())
 
     def test_same_address_in_clear_and_encrypted_is_not_recognized(self):
-        """Who came and who went would tell whose address it is."""
+        """People who entered or left would reveal whose address it is."""
         self._enter_key()
         clear = self._upload("alice@example.com\n")
         encrypted = self._upload(f"{ALICE}\n", id_kind="encrypted")

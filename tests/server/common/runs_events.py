@@ -1,4 +1,4 @@
-"""Email tasks whose recipients open, click, unsubscribe and complain.
+"""The outcomes of a task's mails, as the emulator has them and as Odoo has them.
 
 `get_truth` reads the emulator's database, `get_known` Odoo's; `find_differences` compares them.
 """

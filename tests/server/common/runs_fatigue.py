@@ -14,7 +14,7 @@ LATENCY = 0.05  # seconds, so that the accounts are at work for long enough to m
 
 @dataclass(frozen=True)
 class Race:
-    """What came of it.
+    """The result of a race.
 
     :ivar mailed: {address: number of mails in the emulator's ledger}
     :ivar states: {state: number of deliveries}
