@@ -230,6 +230,5 @@ class DirectmailRekeyAes(models.TransientModel):
     def _inverse_key(self):
         master_key = self.env["directmail.keyring"]._get_host_key()
         for line in self:
-            # sudo(): super() checks the right to write the dialog; stored keys are readable by
-            # nobody.
+            # sudo(): `create` or `write` has checked the rights; nobody may read stored keys.
             line.sudo().key_sealed = line.key and master_key.encrypt(line.key.strip())

@@ -457,7 +457,7 @@ class DirectmailTask(models.Model):
 
         :rtype: odoo.models.Model of `mailing.list`
         """
-        # Opt-outs from all lists count, also from lists and audiences that the user can't read.
+        # sudo(): opt-outs count also from lists and audiences that the user may not read.
         task = self.sudo()
         return task.mailing_list_ids if task.planned_at else task.audience_ids._get_mailing_lists()
 
