@@ -315,7 +315,7 @@ class DirectmailTask(models.Model):
             problem = self._find_people_problem()
         else:
             self._check_lines()
-            self._refresh_audiences(since=datetime.min)
+            self._refresh_audiences(since=datetime.min, missing=True)
             problem = self._find_people_problem()
             if problem:
                 self._refresh_audiences()
@@ -363,14 +363,17 @@ class DirectmailTask(models.Model):
             raise UserError(template._explain_state())
         self._check_lenders()
 
-    def _refresh_audiences(self, since=None):
+    def _refresh_audiences(self, since=None, missing=False):
         """Refresh the audiences of the task, excluded ones too.
 
         :param datetime since: as in `directmail.audience._refresh`
+        :param bool missing: only audiences that never were refreshed, or whose last refresh failed
         :raise BusyError: if an audience is being refreshed or changed by another transaction
         :raise UserError: if an audience can't be refreshed, with the reason
         """
         audiences = self._get_all_audiences()
+        if missing:
+            audiences = audiences.filtered(lambda one: not one.refreshed_at or one.refresh_error)
         if not audiences._refresh(since):
             failed = audiences.filtered("refresh_error")[0]
             raise self._explain_audience(failed, failed.refresh_error)
