@@ -121,6 +121,7 @@ class DirectmailAudience(models.Model):
 
         Always in English: the field is stored once for readers of all languages.
         """
+        # sudo(): a stored field is computed for all readers; it names kinds and tables only.
         for audience in self.sudo().with_context(lang="en_US"):
             lines = audience.line_ids._with_inner()
             labels = dict(lines._fields["kind"]._description_selection(audience.env))
@@ -133,6 +134,8 @@ class DirectmailAudience(models.Model):
 
     def _get_using(self):
         """Override: email tasks that are not over, other audiences, and fatigue control."""
+        # sudo(): records of all users count as using the audience; `_check_unused` names only those
+        # that the current user may read.
         archived_too = self.sudo().with_context(active_test=False)
         tasks = Domain("audience_ids", "in", self.ids) | Domain(
             "exclude_audience_ids", "in", self.ids
@@ -248,6 +251,7 @@ class DirectmailAudience(models.Model):
 
     def _get_company_env(self, env):
         """Return ``env`` limited to the audience's company, with its user's language and zone."""
+        # sudo() reads only the company; the environment keeps the rights of its user.
         context = {
             "allowed_company_ids": self.sudo().company_id.ids,
             "lang": env.user.lang,
@@ -268,6 +272,7 @@ class DirectmailAudience(models.Model):
 
     def _refers_to(self, other):
         """Tell whether ``other`` is one of these audiences, or directly or indirectly a source."""
+        # sudo() compares ids: cycles through audiences that the user may not see count too.
         seen, found = self.browse(), self.sudo()
         while found:
             if other._origin in found:
@@ -289,6 +294,8 @@ class DirectmailAudience(models.Model):
     def _on_refreshed(self):
         """Update fatigue control's exemption, whose number of people may have changed."""
         self.ensure_one()
+        # sudo(): marketing users may not read fatigue control; a refresh, which was allowed before,
+        # updates a number there.
         exempting = (
             self.env["directmail.fatigue"].sudo().search([("exempt_audience_ids", "in", self.ids)])
         )
@@ -335,6 +342,8 @@ class DirectmailAudience(models.Model):
         :param seen: ids of audiences that were visited already, which are skipped
         :rtype: odoo.models.Model of `mailing.list`
         """
+        # sudo(): people who left a list get no mail, whether or not the user may see the list. Only
+        # ids are used.
         lists = self.env["mailing.list"].sudo()
         for audience in self.sudo().filtered(lambda audience: audience.id not in seen):
             lines = audience.line_ids.filtered(lambda line: not line.parent_id)

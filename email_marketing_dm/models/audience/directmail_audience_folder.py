@@ -48,6 +48,7 @@ class DirectmailAudienceFolder(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_outer(self):
+        # sudo() also finds folders that a rule of another addon hides. Names are read by all users.
         inner = self.sudo().search([("parent_id", "in", self.ids), ("id", "not in", self.ids)])
         if inner:
             raise UserError(

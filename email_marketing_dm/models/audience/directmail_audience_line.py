@@ -368,6 +368,8 @@ class DirectmailAudienceLine(models.Model):
         """
         self.ensure_one()
         table = self.table_id.sudo()
+        # sudo() reads the definition of the table and finds the fields that the filter names; the
+        # records are read with the rights of `_as_line`'s env.
         owner = self.audience_id.user_id.id
         model = table._get_model(self.env).sudo()
         try:
@@ -391,6 +393,7 @@ class DirectmailAudienceLine(models.Model):
         """
         for _condition, found in conditions(model, domain):
             for step_model, field in found:
+                # `_get_shown` finds the model of any owner; only whether it was computed is told.
                 groups = step_model._name == "res.partner" and GROUPS.get(field.name)
                 if groups and not self.env[groups]._get_shown(self.company_id).computed_at:
                     raise ValidationError(
@@ -445,6 +448,7 @@ class DirectmailAudienceLine(models.Model):
     def _describe_list(self):
         return self.env._(
             "Selected from %(table)s: %(count)s",
+            # sudo(): users who may read the line see the name of its table, no records.
             count=formatLang(self.env, self.pick_count, digits=0),
             table=self.table_id.sudo().name or "",
         )

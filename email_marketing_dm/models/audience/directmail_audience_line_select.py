@@ -199,6 +199,7 @@ class DirectmailAudienceLine(models.Model):
                     " or remove the line."
                 )
             )
+        # sudo() reads one date of a task that `env`'s user may read, as checked above.
         if task.sudo().details_removed_at:
             raise UserError(
                 env._(
@@ -245,6 +246,7 @@ class DirectmailAudienceLine(models.Model):
         An excluding line also counts records dated in the future, so that it excludes too many
         people rather than too few.
         """
+        # sudo() reads only operators and the order of lines, which `_as_line` evaluates.
         taken, line = False, self.sudo()
         while line:
             lines = line.parent_id.child_ids or line.audience_id._get_top_lines()
@@ -270,6 +272,7 @@ class DirectmailAudienceLine(models.Model):
         return SQL("SELECT %s FROM (%s) facts %s", person_columns(*found), facts, group)
 
     def _check_amount(self, env):
+        # sudo() reads the definition of the table; `_check_open` checks the rights of `env`'s user.
         table = self.table_id.sudo()
         if not table.amount_field:
             raise UserError(
@@ -289,6 +292,8 @@ class DirectmailAudienceLine(models.Model):
 
         :raise UserError: if the data table has no date
         """
+        # sudo() reads the definition of the table, whose rows `_select_facts` and `_get_where` read
+        # with the rights of `env`'s user.
         table = self.table_id.sudo()
         if not table.date_field:
             raise UserError(
@@ -348,6 +353,7 @@ class DirectmailAudienceLine(models.Model):
 
         :param seen: ids of audiences that were visited already
         """
+        # sudo(): see `directmail.audience._get_mailing_lists`.
         lists = self.env["mailing.list"].sudo()
         for number, line in enumerate(self.sorted("sequence")):
             if number and line.operator == "except":
@@ -369,6 +375,7 @@ class DirectmailAudienceLine(models.Model):
                 domain &= self._get_domain(self.env)
         except UserError:
             return subscriptions.list_id  # empty; a refresh reports the error in the filter
+        # sudo(): as in `_get_mailing_lists`.
         named = list(_named_lists(table._get_model(self.env).sudo(), domain))
         domain = Domain.OR(named) if named else Domain.TRUE
         [(lists,)] = subscriptions._read_group(domain, [], ["list_id:recordset"])

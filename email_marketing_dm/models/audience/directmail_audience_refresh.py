@@ -107,6 +107,7 @@ class DirectmailAudience(models.Model):
         self.ensure_one()
         if not self.active or self.refresh_every == "manual":
             return False
+        # sudo() reads only the time zone of the owner.
         tz = self.sudo().user_id.tz or "UTC"
         moment = next_daily(after, self.refresh_hour, tz)
         while not self._is_refresh_day(local_day(moment, tz)):
@@ -143,6 +144,7 @@ class DirectmailAudience(models.Model):
         """
         now = fields.Datetime.now()
         if not self.try_lock_for_update(allow_referencing=True):
+            # sudo(): the cron, which calls this, may trigger itself.
             self.env.ref(self._cron).sudo()._trigger(now + BUSY_RETRY)
             return False
         since = max(self.next_refresh_at or now, now - STILL_FRESH)
@@ -179,6 +181,8 @@ class DirectmailAudience(models.Model):
         :raise BusyError: if another transaction has locked one of the audiences
         """
         audiences = self.sudo()._sources_first()
+        # sudo(): `action_refresh` has checked the user's right to write, tasks their right to use
+        # the audiences. People are selected with the rights of each audience's owner.
         locked = audiences.try_lock_for_update(allow_referencing=True)
         for busy in audiences - locked:
             raise BusyError(
@@ -314,6 +318,7 @@ class DirectmailAudience(models.Model):
                     reason=source.refresh_error,
                 )
             )
+        # sudo() reads the owner's name: the user has to ask them.
         for source in sources.filtered(lambda source: not source.refreshed_at):
             raise UserError(
                 self.env._(
@@ -329,6 +334,8 @@ class DirectmailAudience(models.Model):
 
         :raise UserError: naming the model that was never computed
         """
+        # sudo() reads names of models and whether they were computed; `_select_people` checks the
+        # owner's rights to their people.
         lines = self.sudo().line_ids._with_inner()
         for model in (*lines.rfm_model_id, *lines.aipl_model_id):
             if not model.computed_at:

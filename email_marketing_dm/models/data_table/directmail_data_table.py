@@ -112,6 +112,7 @@ class DirectmailDataTable(models.Model):
         """
         self.ensure_one()
         table = self.sudo()
+        # sudo() reads the names of table and model; records are read with the rights of `env`.
         return get_model(env, table.model_name, table.name)
 
     # === CONSTRAINTS === #
@@ -213,6 +214,8 @@ class DirectmailDataTable(models.Model):
 
         As superuser, for `_check_unused` and `_check_decided`.
         """
+        # sudo(): records of all users count; `_check_unused` names only those that the user may
+        # read.
         env = self.sudo().with_context(active_test=False).env
         mine = [("data_table_id", "in", self.ids)]
         return [
@@ -330,6 +333,7 @@ class DirectmailDataTable(models.Model):
         return False
 
     def _get_model_label(self, name):
+        # sudo() reads the label of a model, which Odoo shows in every view of it.
         return self.env["ir.model"].sudo()._get(name).name or name
 
     def _get_base_domain(self):
@@ -341,6 +345,8 @@ class DirectmailDataTable(models.Model):
         self.ensure_one()
         table = self.sudo()
         try:
+            # sudo() reads the filter; `_search_rows` and `_find_unreadable` check the rights to its
+            # fields.
             return read_filter(table._get_model(table.env), table.domain, table.env)
         except ValueError as error:
             raise ValidationError(
@@ -422,6 +428,8 @@ class DirectmailDataTableSetting(models.Model):
         :raise AccessError: the opener has lost these rights; the table then counts as closed
         """
         self.ensure_one()
+        # sudo() reads the setting; the rights that are checked here are those of the user who
+        # opened the table.
         setting = self.sudo()
         opener, company, table = setting.opened_by_id, setting.company_id, setting.table_id
         reason = opener._find_directmail_loss(company, GROUP_ADMIN)

@@ -41,6 +41,7 @@ class DirectmailDataTable(models.Model):
         :raise UserError: the table can't be used any more
         """
         self.ensure_one()
+        # sudo() reads the definition of the table; `_search_rows` checks the rights to its rows.
         table = self.with_env(env).sudo()
         happened = Domain.TRUE if future else table._get_happened(env, today)
         model, query = table._search_rows(env, Domain(domain), happened)
@@ -86,6 +87,7 @@ class DirectmailDataTable(models.Model):
         :return: SQL, or None if the condition needs joins or is empty
         """
         self.ensure_one()
+        # sudo(): as in `_select_facts`.
         table = self.with_env(env).sudo()
         happened = Domain.TRUE if future else table._get_happened(env)
         model, query = table._search_rows(env, domain, happened)
@@ -99,6 +101,7 @@ class DirectmailDataTable(models.Model):
         :rtype: SQL
         """
         self.ensure_one()
+        # sudo(): as in `_select_facts`.
         table = self.with_env(env).sudo()
         model, query = table._search_rows(env, Domain.TRUE)
         partner = path_to_sql(model, table.partner_path, query)
@@ -115,6 +118,7 @@ class DirectmailDataTable(models.Model):
         :param env: as `_select_facts`, which also says what is raised
         """
         self.ensure_one()
+        # sudo(): as in `_select_facts`.
         model, query = self.with_env(env).sudo()._search_rows(env, Domain.TRUE)
         if self.sudo().partner_path:
             partner = path_to_sql(model, self.sudo().partner_path, query)
@@ -136,6 +140,7 @@ class DirectmailDataTable(models.Model):
         :param int company_id: only its own data tables and the presets are used
         :rtype: SQL
         """
+        # sudo(): the rights were checked when people were selected, see above.
         tables = (
             self.sudo()
             .with_context(active_test=False)
@@ -184,6 +189,7 @@ class DirectmailDataTable(models.Model):
         :return: SQL; the same columns
         """
         readable = []
+        # sudo() finds all tables; `_is_usable` checks the rights of `env`'s user to each.
         for table in self.with_env(env).sudo().search([("email_path", "!=", False)]):
             if table.with_env(env)._is_usable():
                 ids = table._select_lonely(env)
@@ -281,6 +287,8 @@ class DirectmailDataTable(models.Model):
                 name, "not any" if negative else "any", comodel._search(inner, active_test=False)
             )
 
+        # sudo() looks up whether fields exist; no record is read. Which fields may be named is
+        # checked below.
         list(conditions(self._get_model(env).sudo(), domain))  # raises for unknown fields
         return domain.map_conditions(restrict)
 
@@ -312,6 +320,7 @@ class DirectmailDataTable(models.Model):
 
         :param name: "date_field" or "amount_field"
         """
+        # sudo() reads the definition and the setting of the table, no rows.
         setting, path = self._get_setting(), self.sudo()[name]
         ticked = setting.field_ids.mapped("name")
         return bool(path) and (not setting.is_open or path.split(".")[0] in ticked)
@@ -322,6 +331,7 @@ class DirectmailDataTable(models.Model):
         :param name: as for `_is_open`
         :raise AccessError: naming the field
         """
+        # sudo() reads the definition of the table, no rows.
         path = self.sudo()[name]
         if path and not self._is_open(name):
             self.sudo()._check_ticked(path.split(".")[0])

@@ -135,6 +135,7 @@ class DirectmailDataTable(models.Model):
         super()._register_hook()
         # New code may run on an old database, whose columns are different until the upgrade.
         if self.env["ir.module.module"]._is_directmail_upgraded():
+            # sudo(): called when the server starts, for no user.
             self.sudo()._find_models_again()
             self.sudo()._make_presets()
 
@@ -211,6 +212,8 @@ class DirectmailDataTable(models.Model):
 
     def _make_actions_of_new_models(self):
         """Create the list actions of models for which these are the first data tables."""
+        # sudo(): `create` has checked that the user may make the table; list actions and models
+        # belong to administrators of Odoo.
         every = self.sudo().with_context(active_test=False)
         others = every.search(
             [("model_id", "in", self.sudo().model_id.ids), ("id", "not in", self.ids)]

@@ -56,6 +56,7 @@ class DirectmailDataTable(models.Model):
 
         :return: a `directmail.data.table.setting`, empty if the company has decided nothing
         """
+        # sudo(): the setting of a table applies to every user of the table; it holds no rows.
         table = self.sudo()
         company = table.company_id or self.env.company
         return table.setting_ids.filtered(lambda setting: setting.company_id == company)
@@ -73,6 +74,7 @@ class DirectmailDataTable(models.Model):
     def _search_active(self, operator, value):
         if operator != "in" or len(value) != 1:
             return NotImplemented
+        # sudo(): as in `_get_setting`; the search that this is part of applies the user's rights.
         settings = self.env["directmail.data.table.setting"].sudo()
         archived = settings.search([("is_archived", "=", True)]).filtered(
             lambda setting: setting == setting.table_id.with_env(self.env)._get_setting()
@@ -149,6 +151,7 @@ class DirectmailDataTable(models.Model):
         self.ensure_one()
         self.check_access("write")
         company = self.company_id or self.env.company
+        # sudo(): only this addon writes settings; the right to write the table was just checked.
         return self._get_setting() or self.sudo().setting_ids.create(
             {"table_id": self.id, "company_id": company.id}
         )
@@ -165,6 +168,7 @@ class DirectmailDataTable(models.Model):
         :raise UserError: nobody can use the table, for example because a field does not exist
         """
         self.ensure_one()
+        # sudo() reads the definition of the table; what it leads to is checked for `env`'s user.
         table = self.sudo()
         model = table._get_model(env)
         try:
@@ -193,6 +197,7 @@ class DirectmailDataTable(models.Model):
         setting = self._get_setting()
         if setting.is_open and not self.env.su:
             return setting._get_opener_env(self.env)
+        # sudo() below reads the name of the table, for the message.
         if self._find_unreadable(self.env):
             raise AccessError(
                 self.env._(
@@ -212,6 +217,7 @@ class DirectmailDataTable(models.Model):
         :raise UserError: the app is not installed, a field does not exist, or the table is archived
         """
         self.ensure_one()
+        # sudo() reads the definition of the table; `_get_rows_env` checks the user's rights.
         table = self.sudo()
         table._get_model(self.env)
         table._check_not_technical()
@@ -264,6 +270,7 @@ class DirectmailDataTable(models.Model):
     def _search_usable(self, operator, value):
         if operator != "in" or True not in value:
             return NotImplemented
+        # sudo() finds all tables; `usable` is computed with the rights of the user.
         tables = self.sudo().with_context(active_test=False).search(Domain.TRUE)
         return Domain("id", "in", tables.with_env(self.env).filtered("usable").ids)
 

@@ -41,6 +41,7 @@ class DirectmailGuarded(models.AbstractModel):
         """
         guarded = self._get_guarded_fields().intersection(names)
         if guarded and not self.env.su:
+            # sudo() reads the label of the model, for the message.
             raise AccessError(
                 self.env._(
                     "%(fields)s of %(model)s can't be set directly. Use the buttons instead.",

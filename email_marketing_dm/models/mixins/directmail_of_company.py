@@ -43,6 +43,7 @@ class DirectmailOfCompany(models.AbstractModel):
         try:
             return super()._check_company(fnames)
         except UserError:
+            # sudo() reads only the names of the records' own companies.
             companies = self.sudo().mapped(self._company_path)
             message = self.env._(
                 "A record of another company can't be used here. Choose one that belongs to %s.",

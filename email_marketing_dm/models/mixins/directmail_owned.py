@@ -80,6 +80,7 @@ class DirectmailOwned(models.AbstractModel):
     @api.constrains("user_id", "company_id")
     def _check_owner(self):
         for record in self:
+            # sudo() reads only in which companies the owner works.
             if record.company_id and record.company_id not in record.user_id.sudo().company_ids:
                 raise ValidationError(
                     self.env._(
@@ -155,6 +156,7 @@ class DirectmailOwned(models.AbstractModel):
             return
         for record in self.sudo():
             if record.user_id != self.env.user:
+                # sudo(): the field is guarded; callers have checked the right to write the record.
                 record.owner_pending = True
                 record._ask_owner(self.env.user, is_new)
 
@@ -190,6 +192,8 @@ class DirectmailOwned(models.AbstractModel):
         )
 
     def _end_waiting(self):
+        # sudo(): the field is guarded. `action_take_over` is for the owner only, others have
+        # checked the right to appoint an owner.
         self.sudo().owner_pending = False
         self._close_activities(TAKE_OVER)
 
@@ -210,6 +214,7 @@ class DirectmailOwned(models.AbstractModel):
         :raise UserError: the message says what to do
         """
         for record in self.sudo():
+            # sudo() reads whether the owner has agreed, and names for the message.
             if record.owner_pending:
                 raise UserError(
                     self.env._(
@@ -229,6 +234,8 @@ class DirectmailOwned(models.AbstractModel):
         self.ensure_one()
         if not to_check:
             self._check_taken_over()
+        # sudo() reads owner and company; the environment that is returned has the owner's rights
+        # only.
         record = self.sudo()
         problem = record.user_id._find_directmail_loss(record.company_id)
         if problem:

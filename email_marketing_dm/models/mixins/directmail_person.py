@@ -52,6 +52,7 @@ class DirectmailPerson(models.AbstractModel):
     def _compute_display_name(self):
         names = self._get_source_names()
         for person in self:
+            # sudo(): users who see the row may read its contact (`_seen_to_sql`).
             person.display_name = (
                 person.partner_id.sudo().display_name
                 or names.get((person.res_model, person.res_id))
@@ -68,6 +69,7 @@ class DirectmailPerson(models.AbstractModel):
         sources = self.filtered(lambda person: person.res_model and not person.partner_id)
         for model, people in sources.grouped("res_model").items():
             numbers = people.mapped("res_id")
+            # sudo() reads the label of a model, no records.
             label = self.env["ir.model"]._get(model).sudo().name or model
             names |= {(model, number): f"{label} {number}" for number in numbers}
             source = find_model(self.env, model)

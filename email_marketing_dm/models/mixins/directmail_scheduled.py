@@ -29,6 +29,7 @@ class DirectmailScheduled(models.AbstractModel):
         """Trigger the cron for the next moment of each record."""
         moments = set(filter(None, self.mapped(self._due_field)))
         if moments:
+            # sudo(): callers have checked the right to write the records, or are the cron.
             self.env.ref(self._cron).sudo()._trigger(sorted(moments))
 
     @api.model

@@ -51,6 +51,8 @@ class DirectmailUsed(models.AbstractModel):
         """
         for record in self:
             # Records that are deleted in the same call don't count as users.
+            # sudo(): records of all users count; `_describe_users` names only those that the
+            # current user may read.
             users = [
                 found - self if found._name == self._name else found
                 for found in record.sudo()._get_using()

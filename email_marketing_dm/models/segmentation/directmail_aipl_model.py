@@ -211,6 +211,7 @@ class DirectmailAiplCondition(models.Model):
             or may not be used (`engine.paths.read_filter`)
         """
         self.ensure_one()
+        # sudo() reads the definition of the table; `_select_facts` checks the rights to its rows.
         table = self.data_table_id.sudo()
         try:
             return read_filter(table._get_model(table.env), self.domain, owner)

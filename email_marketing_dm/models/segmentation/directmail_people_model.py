@@ -97,6 +97,7 @@ class DirectmailPeopleModel(models.AbstractModel):
     @api.depends("company_id.directmail_models_hour")
     def _compute_hour(self):
         for model in self:
+            # sudo() reads the schedule only, which users who may read the model may see.
             model.hour = model.company_id.sudo().directmail_models_hour
 
     def _inverse_hour(self):
@@ -111,11 +112,13 @@ class DirectmailPeopleModel(models.AbstractModel):
     @api.depends("company_id.directmail_models_tz")
     def _compute_tz(self):
         for model in self:
+            # sudo() reads the time zone only, as in `_compute_hour`.
             model.tz = model.company_id.sudo().directmail_models_tz or model.env.user.tz or "UTC"
 
     def _inverse_tz(self):
         for model in self:
             company = model.company_id.sudo()
+            # sudo(): as in `_inverse_hour`.
             if company.directmail_models_tz != model.tz:
                 company.directmail_models_tz = model.tz
 
@@ -159,6 +162,8 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     def _get_using(self):
         """Override: audiences with a line that uses the model."""
+        # sudo(): audiences of all users count; `_check_unused` names only those that the current
+        # user may read.
         lines = self.env["directmail.audience.line"].sudo()
         return [lines.search([(self._line_field, "in", self.ids)]).audience_id]
 
@@ -173,6 +178,8 @@ class DirectmailPeopleModel(models.AbstractModel):
         """Create a row of segments for each group."""
         owner = self.env[self._result_model]._owner_field
         segments = self.env[self._segment_model].sudo()
+        # sudo(): segments are written by the addon only; `create` has checked the rights to the
+        # model.
         group = self.env[self._result_model]._group_field
         segments.create(
             [
@@ -240,6 +247,8 @@ class DirectmailPeopleModel(models.AbstractModel):
         :raise BusyError: if another transaction has locked the model
         """
         self.ensure_one()
+        # sudo(): `action_compute` has checked the right to write; the cron computes all models.
+        # Facts are read with the rights of the model's owner.
         model = self.sudo()
         if not model.try_lock_for_update(allow_referencing=True):
             raise BusyError(
@@ -294,6 +303,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         )
         results.invalidate_model()
         moves = read_moves(rows, self._result_sums)
+        # sudo(): results are written by the addon only; `_compute_results` says who may start this.
         left = self.env[self._history_model].sudo()._write_day(self, today.day, moves)
         self._write_segments(moves, left)
         return sum(move.people for move in moves)
@@ -306,6 +316,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         """
         results = self.env[self._result_model]
         segments = self.env[self._segment_model].sudo()
+        # sudo(): as in `_replace_results`.
         for segment in segments.search([(results._owner_field, "=", self.id)]):
             group = segment[results._group_field]
             inside = [move for move in moves if move.group == group]
@@ -323,6 +334,8 @@ class DirectmailPeopleModel(models.AbstractModel):
     @api.model
     def _get_shown(self, company):
         """Return the company's first model, whose groups contacts show; empty if it has none."""
+        # sudo(): contacts show groups of the company's first model, whoever owns it. Callers tell
+        # the groups of contacts that the user may read, and nothing else of the model.
         return self.sudo().search(Domain("company_id", "=", company.id), limit=1)
 
     def _check_own_segments(self, segments):
@@ -349,6 +362,8 @@ class DirectmailPeopleModel(models.AbstractModel):
         """
         self.ensure_one()
         self._origin.with_env(env).check_access("read")
+        # sudo(): the right to read the model was just checked; `select_people` removes the contacts
+        # that the user may not see.
         results = self.env[self._result_model].sudo()
         query = results._search(Domain(results._owner_field, "=", self._origin.id) & domain)
         return query.select(person_columns("partner_id", alias=results._table))
@@ -362,6 +377,8 @@ class DirectmailPeopleModel(models.AbstractModel):
 
     def _schedule(self):
         """Set `next_run_at` of each model, and trigger the cron for these moments."""
+        # sudo(): `next_run_at` is guarded, and only administrators may trigger the cron. `create`
+        # and `write` of model and company, which call this, have checked the right to write.
         for model in self.sudo():
             # Audiences that use an archived model still need fresh results.
             needed = model.active or any(model._get_using())

@@ -41,6 +41,7 @@ class DirectmailPeopleResult(models.AbstractModel):
         refused = super()._check_access(operation)
         if self.env.su or not any(self._ids) or (refused and refused[0] == self):
             return refused
+        # sudo() reads which contacts these are; the rights to them are the user's.
         contacts = self.sudo().partner_id.with_env(self.env)
         hidden = contacts - contacts._filtered_access("read")
         forbidden = self.sudo().filtered(lambda result: result.partner_id.id in hidden._ids)

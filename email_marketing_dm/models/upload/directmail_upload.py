@@ -262,6 +262,7 @@ class DirectmailUpload(models.Model):
         for upload in self:
             upload.check_access("write")
             upload._check_startable()
+            # sudo(): the state is guarded; the right to write was just checked.
             upload.sudo().write({"state": "running", "message": False})
             self.env["directmail.upload.progress"].sudo()._begin(upload)
         self._trigger()
@@ -270,6 +271,7 @@ class DirectmailUpload(models.Model):
     def action_cancel(self):
         """Stop matching. The cron then deletes the rows; the file stays."""
         self.check_access("write")
+        # sudo(): as in `action_start`.
         self.filtered(lambda upload: upload.state == "running").sudo().write({"state": "cancelled"})
         self._trigger()
         return True
@@ -284,6 +286,7 @@ class DirectmailUpload(models.Model):
                 raise UserError(
                     self.env._("The file has been deleted. Upload it again as a new list.")
                 )
+            # sudo(): as in `action_start`; rows are written by the addon only.
             upload.sudo()._forget_lines()
             upload.sudo().write({"state": "draft", "message": False, **dict.fromkeys(COUNTS, 0)})
         return True
@@ -315,6 +318,8 @@ class DirectmailUpload(models.Model):
 
     def _get_using(self):
         """Override: audiences with a line that uses the list."""
+        # sudo(): audiences of all users count; `_check_unused` names only those that the user may
+        # read.
         return [self.sudo().audience_line_ids.audience_id]
 
     def _check_startable(self):
@@ -332,6 +337,7 @@ class DirectmailUpload(models.Model):
         if self.column_id not in self.column_ids:
             raise UserError(self.env._("Choose the column that holds the IDs."))
         if self.id_kind == "encrypted":
+            # sudo() reads only whether the company's key is usable.
             key = self.env["directmail.aes.key"].sudo()
             if not key.search([("company_id", "=", self.company_id.id)]).is_usable:
                 raise UserError(

@@ -65,6 +65,8 @@ class DirectmailUpload(models.Model):
 
     def _get_attachment(self):
         return (
+            # sudo(): the attachment of a field has the rights of the field, which callers have:
+            # they have written or read the upload.
             self.env["ir.attachment"]
             .sudo()
             .search(
@@ -106,6 +108,7 @@ class DirectmailUpload(models.Model):
     def _get_sheet_name(self):
         """Return the name of the chosen sheet, or None if it belongs to another upload."""
         sheet = self.sheet_id.sudo()
+        # sudo() reads the sheet of a form that is not saved; another upload's is not used.
         return sheet.name if sheet and sheet.upload_id == self._origin else None
 
     def _detect(self, stream):
@@ -192,6 +195,8 @@ class DirectmailUpload(models.Model):
         :param given: names of settings that are kept although ``detect`` is set
         :raise UserError: if the file can't be read
         """
+        # sudo(): `create` and `write`, which call this, have checked the rights to the upload. What
+        # is read from the file is guarded, and only this addon writes columns and sheets.
         upload = self.sudo()
         if not self._has_content():
             upload.column_ids.unlink()
@@ -213,12 +218,14 @@ class DirectmailUpload(models.Model):
 
     def _make_sheets(self, stream):
         """Create the records of a workbook's sheets, and choose the first visible one."""
+        # sudo(): see `_read_head`.
         upload = self.sudo()
         upload.sheet_ids.unlink()
         if upload.file_kind != "xlsx":
             return
         found = listfile.list_sheets(stream)
         sheets = self.env["directmail.upload.sheet"].sudo()
+        # sudo(): see `_read_head`.
         sheets = sheets.create(
             [
                 {
@@ -266,6 +273,7 @@ class DirectmailUpload(models.Model):
             still there
         :param given: as in `_read_head`
         """
+        # sudo(): see `_read_head`.
         upload = self.sudo()
         columns = self._transpose(rows)
         if detect and "has_header" not in given:

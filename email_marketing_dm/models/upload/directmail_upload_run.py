@@ -91,6 +91,7 @@ class DirectmailUpload(models.Model):
     _inherit = "directmail.upload"
 
     def _trigger(self):
+        # sudo(): callers have checked the right to write the upload, or are the cron.
         self.env.ref(CRON).sudo()._trigger()
 
     @api.model
@@ -364,6 +365,8 @@ class DirectmailUpload(models.Model):
 
     @api.model
     def _get_progress(self, upload):
+        # sudo(): only this addon reads progress; `get_progress` checks the right to read the
+        # upload.
         return self.env["directmail.upload.progress"].sudo().search([("upload_id", "=", upload.id)])
 
     @api.readonly
