@@ -29,7 +29,8 @@ def no_proxy():
 
 @pytest.fixture(scope="session")
 def emulator(no_proxy):
-    with Emulator(config=CONFIG) as running:
+    # The SDK keeps its connections between tests, however long the tests in between take.
+    with Emulator(config=CONFIG, settings={"protocol": {"idle_seconds": 86400}}) as running:
         yield running
         assert running.get("/api/status")["internal_errors"] == 0
 

@@ -305,7 +305,7 @@ def test_a_hanging_call_does_not_hold_up_the_end(directmail):
     host, _colon, port = account.endpoint.rpartition(":")
     impatient(account)
     refused(account.send)
+    process = directmail._process
     with socket.create_connection((host, int(port))):
-        begin = time.monotonic()
         directmail.restart()
-        assert time.monotonic() - begin < 3
+    assert process.returncode == 0, "it had to be killed"
