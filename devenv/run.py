@@ -19,7 +19,17 @@ def environment():
         # where the emulator and its Odoo listen; in odoo.conf it would be an unknown option
         "DIRECTMAIL_TEST_ENDPOINTS": "127.0.0.1, localhost",
         "PYTHONUNBUFFERED": "1",
+        **bytecode(),
     }
+
+
+def bytecode():
+    """Return the variables that let Python keep compiled modules between runs, below `STATE`.
+
+    Some machines switch that off for everybody. Odoo then compiles a thousand files at each start,
+    which takes almost as long as all else that it does there.
+    """
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(STATE / "bytecode")}
 
 
 def command():

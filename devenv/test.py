@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import chromium, database, jobs, node, postgres, venv
 from .common import ADDON, ROOT, STATE, SetupError, main
-from .run import environment
+from .run import bytecode, environment
 
 #: tests of parts that import no Odoo
 UNIT = ("tests/unit", "tests/emulator")
@@ -234,7 +234,8 @@ def run_stages(stages):
 
 def command():
     """Run the tests asked for and close with one line for each stage or job."""
-    os.environ.update(postgres.environment())
+    # the servers and emulators of tests inherit it
+    os.environ.update(postgres.environment() | bytecode())
     jobs.obey_signals()
     what, *paths = sys.argv[1:] or [""]
     if what == NATIVE:

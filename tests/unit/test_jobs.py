@@ -11,6 +11,7 @@ import pytest
 
 from devenv import jobs
 from devenv import test as make_test
+from devenv.run import environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,3 +118,11 @@ def test_the_addons_tests_are_split_evenly():
         sum(os.path.getsize(ROOT / path) for path in part) for part in make_test.split_addon(2)
     ]
     assert max(sizes) < 1.1 * min(sizes)
+
+
+def test_compiled_modules_are_kept_whatever_the_machine_says(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    command = [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+    for variables, expected in ((os.environ, "True"), (environment(), "False")):
+        said = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == expected
