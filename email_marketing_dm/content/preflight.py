@@ -10,20 +10,29 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from urllib.parse import quote, unquote, urljoin, urlsplit
-
-from lxml import html
+from urllib.parse import quote, urljoin, urlsplit
 
 from ..directmail import const
 from .expressions import INLINE
 from .foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
-from .lengths import OdooText, count_units
-from .outlook import is_conditional, read_links
-from .placeholders import Compiled
+from .lengths import count_units
+from .preflight_look import alternatives, contrast, only_pictures, text_size, weight
+from .preflight_mail import (
+    ERROR,
+    FILL,
+    UNSUBSCRIBE,
+    WARNING,
+    WHY,
+    Finding,
+    Mail,
+    Page,
+    host_of,
+    is_readable,
+    path_of,
+    shorten,
+    words_of,
+)
 
-ERROR, WARNING = "error", "warning"
-UNSUBSCRIBE = "/unsubscribe_from_list"
 # Words that reviewers take for spam, and sharing content that DirectMail rejects (help, "content
 # rules"). Only the usual words; published lists are longer.
 SUSPICIOUS_WORDS = (
@@ -39,25 +48,26 @@ SHARING_HOSTS = (
     "facebook.com", "fb.com", "fb.me", "weixin.qq.com", "qq.com", "pan.baidu.com", "dropbox.com",
     "drive.google.com", "wetransfer.com", "mega.nz", "1drv.ms",
 )  # fmt: skip
+# Spam filters distrust them, and so do DirectMail's reviewers (help, "sending FAQ").
+SHORTENERS = (
+    "bit.ly", "buff.ly", "cutt.ly", "dwz.cn", "goo.gl", "is.gd", "lnkd.in", "ow.ly", "rb.gy",
+    "rebrand.ly", "s.id", "shorturl.at", "sourl.cn", "suo.im", "t.cn", "t.co", "t.ly", "tiny.cc",
+    "tinyurl.com", "url.cn", "v.gd", "w.url.cn",
+)  # fmt: skip
+# The mark that mainland China requires at the beginning of the subject of advertising.
+_AD_MARK = re.compile(r"\W*(?:AD(?![a-z])|广告|廣告)")
+_LOREM = ("lorem ipsum", "dolor sit amet")
+#: a discount code in the designs
+CODE = re.compile(r"[A-Z]{2,}[0-9]+")
+_LOGIN = re.compile(r"/(?:web(?:/login)?|odoo(?:/.*)?)/?", re.IGNORECASE)
 _SALUTATION = re.compile(
     r"\b(dear|hello|hi|hey|good (?:morning|day|evening)|liebe[rs]?|hallo|guten (?:tag|morgen)|"
     r"sehr geehrte[rs]?|bonjour|cher|chère|chers|hola|estimad[oa]s?|olá|prezad[oa]|caro|cara|"
     r"ciao|beste|geachte)\b|尊敬的|亲爱的|您好|你好|親愛的|こんにちは|様|안녕",
     re.IGNORECASE,
 )
-_WHY = re.compile(
-    r"because you|you (?:are )?(?:get|receiv|getting)\w* (?:this|our)|you (?:signed|subscribed)|"
-    r"weil sie|sie erhalten|vous recevez|parce que vous|recibe este|porque (?:usted|se)|"
-    r"ricevi questa|u ontvangt|您收到|你收到|因为您|因為您|您订阅|您訂閱|このメールは",
-    re.IGNORECASE,
-)
 _EXAMPLE_HOSTS = ("example.com", "www.example.com", "example.org", "www.example.org")
 _FOREIGN_TAGS = ("form", "input", "button", "iframe", "video", "audio", "object", "embed", "canvas")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)""", re.IGNORECASE)
-_OUTLOOK_URL = re.compile(r"""\b(?:src|background)\s*=\s*["']([^"']+)""", re.IGNORECASE)
-_CODE_TAGS = ("code", "kbd", "pre", "samp", "tt")  # a tag quoted there is an example
-_PROSE = "descendant::text()[not(ancestor::%s)]" % " or ancestor::".join(_CODE_TAGS)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BARE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/?#:].*)?", re.IGNORECASE)
 _FILE = re.compile(r"\.(?:html?|php|aspx?|pdf|jpe?g|png|gif|webp|svg)$", re.IGNORECASE)
@@ -68,114 +78,17 @@ VALUE_LENGTH = 15
 CLIP_BYTES = 102 * 1024  # Gmail hides the rest of a longer mail
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One problem of a mail.
-
-    :ivar code: names the problem
-    :ivar level: ERROR or WARNING
-    :ivar detail: quoted from the mail; "" if the problem is about the whole mail
-    :ivar fix: name in `repairs.REPAIRS`, "" if only a person can fix the problem
-    """
-
-    code: str
-    level: str
-    detail: str = ""
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class Mail:
-    """The input of the checks.
-
-    :ivar subject: as written, with Odoo's placeholders
-    :ivar preview_text: as written, with Odoo's placeholders
-    :ivar body: HTML as the builder holds it
-    :ivar compiled: subject and body in DirectMail's form
-    :ivar wire_text: the text to submit, if it differs from that of ``compiled``
-    :ivar public_url: of this server, e.g. "https://news.example.com"
-    :ivar address: (street, zip, city) of the sending company; empty texts where unknown
-    :ivar in_body: whether the text is sent in the call's body, not in its address
-    :ivar test_mode: whether the account uses an emulator: pictures needn't be public then
-    """
-
-    subject: str
-    sender_name: str
-    body: str
-    compiled: Compiled
-    wire_text: str = ""
-    public_url: str = ""
-    address: tuple[str, str, str] = ("", "", "")
-    in_body: bool = False
-    test_mode: bool = False
-    preview_text: str = ""
-
-
 def check(mail: Mail) -> list[Finding]:
     """Return every Finding about a Mail, errors before warnings, each in the order of RULES."""
-    page = _Page(mail)
+    page = Page(mail)
     found = [finding for rule in RULES for finding in rule(mail, page)]
     return sorted(dict.fromkeys(found), key=lambda finding: finding.level != ERROR)
-
-
-def read_fragment(body: OdooText) -> html.HtmlElement:
-    """Return a <div> with a body in it, without characters that lxml refuses."""
-    text = _CONTROLS.sub("", str(body or "")).encode("utf-8", "replace").decode()
-    return html.fragment_fromstring(text, create_parent="div")
-
-
-class _Page:
-    """The parsed body of a mail.
-
-    :ivar text: all words; ``prose``: all but those in `_CODE_TAGS`
-    :ivar links: (element, address) of each <a> with a "href"
-    :ivar images: all <img> whose address is not computed
-    """
-
-    def __init__(self, mail: Mail) -> None:
-        self.root = read_fragment(mail.body)
-        for node in list(self.root.iter("style", "script", "title")):
-            node.text = None
-        self.text = " ".join("".join(self.root.xpath("descendant::text()")).split())
-        self.links = [
-            (node, (node.get("href") or "").strip())
-            for node in self.root.iter("a")
-            if "href" in node.attrib
-        ]
-        self.prose = " ".join("".join(self.root.xpath(_PROSE)).split())
-        self.images = [node for node in self.root.iter("img") if "t-att-src" not in node.attrib]
-
-    def picture_addresses(self) -> Iterator[str]:
-        """Yield the addresses of all pictures, also those in styles and in conditional comments."""
-        for node in self.images:
-            yield (node.get("src") or "").strip()
-        for node in self.root.iter():
-            if isinstance(node.tag, str):
-                yield from _CSS_URL.findall(node.get("style") or "")
-                if background := node.get("background"):
-                    yield background
-            elif node.text and is_conditional(node.text):
-                yield from _CSS_URL.findall(node.text)
-                yield from _OUTLOOK_URL.findall(node.text)
-
-    def link_addresses(self) -> Iterator[str]:
-        """Yield the addresses of all links, also those in conditional comments."""
-        for node in self.root.iter():
-            if isinstance(node.tag, str):
-                yield (node.get("href") or "").strip()
-            elif node.text and is_conditional(node.text):
-                yield from (link.get("href", "").strip() for link in read_links(node.text))
-
-    def descriptions(self) -> list[str]:
-        """Return the texts of attributes that readers see."""
-        found: list[str] = self.root.xpath("descendant::*/@alt | descendant::*/@title")
-        return found
 
 
 # Subject and sender ---------------------------------------------------------------------
 
 
-def subject(mail: Mail, page: _Page) -> Iterator[Finding]:
+def subject(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail needs a subject of at most 100 UTF-16 units when it is filled in."""
     text = " ".join(mail.subject.split())
     if not text:
@@ -188,7 +101,7 @@ def subject(mail: Mail, page: _Page) -> Iterator[Finding]:
         yield Finding("subject_may_be_long", WARNING, str(literal))
 
 
-def sender_name(mail: Mail, page: _Page) -> Iterator[Finding]:
+def sender_name(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail needs a sender name of at most 14 UTF-16 units, without placeholders."""
     name = mail.sender_name.strip()
     if not name:
@@ -199,10 +112,25 @@ def sender_name(mail: Mail, page: _Page) -> Iterator[Finding]:
         yield Finding("placeholder_in_sender_name", ERROR, tag)
 
 
+def preview(mail: Mail, page: Page) -> Iterator[Finding]:
+    """A mail needs a preview text that says something else than the subject."""
+    text = words_of(mail.preview_text)
+    if not text:
+        yield Finding("no_preview_text", WARNING, "", "write_preview_text")
+    elif text == words_of(mail.subject):
+        yield Finding("preview_is_subject", WARNING, "", "write_preview_text")
+
+
+def advertising(mail: Mail, page: Page) -> Iterator[Finding]:
+    """In mainland China, the subject of advertising begins with "AD" or "广告"."""
+    if mail.to_china and mail.subject.strip() and not _AD_MARK.match(mail.subject):
+        yield Finding("no_ad_mark", WARNING, "", "mark_advertising")
+
+
 # Placeholders, elements and size ----------------------------------------------------------
 
 
-def expressible(mail: Mail, page: _Page) -> Iterator[Finding]:
+def expressible(mail: Mail, page: Page) -> Iterator[Finding]:
     """Report the problems of the compilation, and the builder's conditions on blocks."""
     for code, detail in mail.compiled.problems:
         if not _is_foreign(detail):
@@ -213,7 +141,7 @@ def expressible(mail: Mail, page: _Page) -> Iterator[Finding]:
             yield Finding("condition", ERROR, domain)
 
 
-def fallbacks(mail: Mail, page: _Page) -> Iterator[Finding]:
+def fallbacks(mail: Mail, page: Page) -> Iterator[Finding]:
     """A placeholder needs a fallback for recipients whose field is empty."""
     missing = {
         variable["path"] for variable in mail.compiled.variables if not variable["fallback"]
@@ -222,14 +150,14 @@ def fallbacks(mail: Mail, page: _Page) -> Iterator[Finding]:
         yield Finding("no_fallback", WARNING, path)
 
 
-def typed_variables(mail: Mail, page: _Page) -> Iterator[Finding]:
+def typed_variables(mail: Mail, page: Page) -> Iterator[Finding]:
     """``{Name}`` typed by hand is sent as plain text."""
     for word in dict.fromkeys(_BRACED.findall(f"{mail.preview_text} {page.prose}")):
         if not find_tags("{%s}" % word):
             yield Finding("typed_variable", WARNING, "{%s}" % word)
 
 
-def foreign_tags(mail: Mail, page: _Page) -> Iterator[Finding]:
+def foreign_tags(mail: Mail, page: Page) -> Iterator[Finding]:
     """Placeholders of other mailing tools are not filled in: ``*|FNAME|*``, ``{{first_name}}``."""
     # Braces in a subject are reported by the compilation, except those of other tools.
     found = [tag for tag in find_tags(mail.subject) if tag[0] != "{" or _is_foreign(tag)]
@@ -245,14 +173,14 @@ def _is_foreign(tag: str) -> bool:
     return tag.startswith("{{") and "object" not in tag and bool(find_tags(tag))
 
 
-def foreign_elements(mail: Mail, page: _Page) -> Iterator[Finding]:
+def foreign_elements(mail: Mail, page: Page) -> Iterator[Finding]:
     """Mail programs show no forms, videos or frames."""
     for tag in _FOREIGN_TAGS:
         if page.root.find(f".//{tag}") is not None:
             yield Finding("foreign_element", WARNING, tag)
 
 
-def size(mail: Mail, page: _Page) -> Iterator[Finding]:
+def size(mail: Mail, page: Page) -> Iterator[Finding]:
     """A text may have 80 KB in a call's address, 1 MB in its body. Gmail clips at 102 KB."""
     text = mail.wire_text or mail.compiled.text
     length = len(text.encode("utf-8", "replace"))
@@ -275,18 +203,18 @@ def _kilobytes(size: int) -> str:
 # Content rules of the reviewers ------------------------------------------------------------------
 
 
-def content(mail: Mail, page: _Page) -> Iterator[Finding]:
+def content(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail needs a text or a picture."""
     if not page.text and not page.images:
         yield Finding("body_empty", ERROR)
 
 
-def unsubscribe(mail: Mail, page: _Page) -> Iterator[Finding]:
+def unsubscribe(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail needs a link to unsubscribe, or at least a mail address to write to."""
     if not page.text and not page.images:
         return
     targets = [href for _node, href in page.links]
-    if any(_path(href, mail.public_url) == UNSUBSCRIBE for href in targets):
+    if any(path_of(href, mail.public_url) == UNSUBSCRIBE for href in targets):
         return
     if any(href.lower().startswith("mailto:") for href in targets):
         yield Finding("unsubscribe_only_address", WARNING, "", "add_footer")
@@ -294,30 +222,30 @@ def unsubscribe(mail: Mail, page: _Page) -> Iterator[Finding]:
         yield Finding("no_unsubscribe", ERROR, "", "add_footer")
 
 
-def postal_address(mail: Mail, page: _Page) -> Iterator[Finding]:
+def postal_address(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail should show the sender's street and city."""
-    street, _zip, city = (_plain(part) for part in mail.address)
+    street, _zip, city = (words_of(part) for part in mail.address)
     if not street or not city:
         yield Finding("company_address_unknown", WARNING)
         return
-    text = _plain(page.text)
+    text = words_of(page.text)
     if street not in text or city not in text:
         yield Finding("no_address", WARNING, "", "add_footer")
 
 
-def reason(mail: Mail, page: _Page) -> Iterator[Finding]:
+def reason(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail should say why the recipient gets it."""
-    if page.text and not _WHY.search(page.text):
+    if page.text and not WHY.search(page.text):
         yield Finding("no_reason", WARNING, "", "add_footer")
 
 
-def salutation(mail: Mail, page: _Page) -> Iterator[Finding]:
+def salutation(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail should begin with a salutation."""
     if page.text and not _SALUTATION.search(page.text[:1500]):
         yield Finding("no_salutation", WARNING, "", "add_salutation")
 
 
-def wording(mail: Mail, page: _Page) -> Iterator[Finding]:
+def wording(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail should contain no words, capitals or links that DirectMail's reviewers reject."""
     text = f"{mail.subject} {page.text}".lower()
     for word in (*SUSPICIOUS_WORDS, *SHARING_WORDS):
@@ -330,7 +258,7 @@ def wording(mail: Mail, page: _Page) -> Iterator[Finding]:
     elif mail.subject.count("!") + mail.subject.count("！") > 2:
         yield Finding("shouting", WARNING, mail.subject, "calm_subject")
     for _node, href in page.links:
-        host = _host(href)
+        host = host_of(href)
         if any(host == known or host.endswith(f".{known}") for known in SHARING_HOSTS):
             yield Finding("sharing", WARNING, host)
 
@@ -342,16 +270,38 @@ def _has_word(text: str, word: str) -> bool:
     return word in text
 
 
+def demo_text(mail: Mail, page: Page) -> Iterator[Finding]:
+    """What a design only shows as an example must be filled in: products, prices, codes, dates."""
+    level = WARNING if mail.test_mode else ERROR
+    unchanged = [
+        words
+        for node in page.source.find_class(FILL)
+        if (words := " ".join(node.text_content().split())) in mail.demo_texts
+    ]
+    for words in unchanged:
+        yield Finding("demo_text", level, words, "keep_texts")
+    kept = set(CODE.findall(page.text)) - set(CODE.findall(" ".join(unchanged)))
+    for code in CODE.findall(f"{mail.subject} {mail.preview_text}"):
+        if code in mail.demo_texts and code not in kept:
+            yield Finding("demo_text", level, code)
+    text = page.text.lower()
+    for words in (*_LOREM, *map(str.lower, mail.demo_phrases)):
+        if words in text:
+            yield Finding("demo_text", level, words)
+
+
 # Links and pictures -------------------------------------------------------------------------
 
 
-def links(mail: Mail, page: _Page) -> Iterator[Finding]:
+def links(mail: Mail, page: Page) -> Iterator[Finding]:
     """Links need an absolute address that is neither empty nor an example."""
     for _node, href in page.links:
         if not href or href == "#":
             yield Finding("link_empty", WARNING)
-        elif href.startswith("#") or _path(href, mail.public_url) in (UNSUBSCRIBE, "/view"):
+        elif href.startswith("#") or path_of(href, mail.public_url) in (UNSUBSCRIBE, "/view"):
             continue
+        elif _leads_to_login(href, mail):
+            yield Finding("link_login", WARNING if mail.test_mode else ERROR, href)
         elif not _SCHEME.match(href) and not href.startswith("/"):
             if _BARE_HOST.fullmatch(href) and not _FILE.search(href.split("?")[0]):
                 yield Finding("link_without_scheme", ERROR, href, "absolute_links")
@@ -359,20 +309,31 @@ def links(mail: Mail, page: _Page) -> Iterator[Finding]:
                 yield Finding("link_relative", WARNING, href, "absolute_links")
         elif href.startswith("/") and not href.startswith("//"):
             yield Finding("link_relative", WARNING, href, "absolute_links")
-        elif _host(href) in _EXAMPLE_HOSTS:
-            yield Finding("link_example", WARNING, href)
+        elif host_of(href) in _EXAMPLE_HOSTS:
+            yield Finding("link_example", WARNING if mail.test_mode else ERROR, href)
+        elif (host := host_of(href).removeprefix("www.")) in SHORTENERS:
+            yield Finding("link_shortened", WARNING, host)
 
 
-def addresses(mail: Mail, page: _Page) -> Iterator[Finding]:
+def _leads_to_login(href: str, mail: Mail) -> bool:
+    """Return whether a link opens the log-in page, which is also at "/" if there is no website."""
+    for base in (mail.public_url, *mail.own_urls):
+        path = path_of(href, base).split("?")[0].split("#")[0]
+        if _LOGIN.fullmatch(path) or (path in ("", "/") and href and not mail.has_website):
+            return True
+    return False
+
+
+def addresses(mail: Mail, page: Page) -> Iterator[Finding]:
     """Addresses must contain no placeholders: they are not filled in there."""
     for address in dict.fromkeys((*page.link_addresses(), *page.picture_addresses())):
         if find_tags_in_address(address):
-            yield Finding("placeholder_in_address", ERROR, _shown(address))
+            yield Finding("placeholder_in_address", ERROR, shorten(address))
         elif find_braces_in_address(address):
-            yield Finding("braces_in_address", WARNING, _shown(address))
+            yield Finding("braces_in_address", WARNING, shorten(address))
 
 
-def pictures(mail: Mail, page: _Page) -> Iterator[Finding]:
+def pictures(mail: Mail, page: Page) -> Iterator[Finding]:
     """Pictures need a public https address that reviewers and readers can reach."""
     level = WARNING if mail.test_mode else ERROR
     for address in page.picture_addresses():
@@ -380,18 +341,11 @@ def pictures(mail: Mail, page: _Page) -> Iterator[Finding]:
             yield Finding("picture_embedded", level, address[:40])
             continue
         absolute = urljoin(mail.public_url.rstrip("/") + "/", address) if address else ""
-        parts = urlsplit(absolute) if _readable(absolute) else None
+        parts = urlsplit(absolute) if is_readable(absolute) else None
         if not address:
             yield Finding("picture_empty", WARNING)
         elif parts is None or parts.scheme != "https" or not is_public(parts.hostname or ""):
-            yield Finding("picture_not_public", level, _shown(absolute))
-
-
-def alternatives(mail: Mail, page: _Page) -> Iterator[Finding]:
-    """Pictures should have an alternative text for readers who don't see them."""
-    missing = [node.get("src") or "" for node in page.images if "alt" not in node.attrib]
-    if missing:
-        yield Finding("no_alt", WARNING, str(len(missing)), "add_alternatives")
+            yield Finding("picture_not_public", level, shorten(absolute))
 
 
 def is_public(host: str) -> bool:
@@ -404,44 +358,13 @@ def is_public(host: str) -> bool:
         return "." in host and host.rpartition(".")[2] not in private
 
 
-def _path(href: str, public_url: str) -> str:
-    """Return an address of this server as a path, any other address unchanged."""
-    base = public_url.rstrip("/")
-    return href.removeprefix(base) if base else href
-
-
-def _host(href: str) -> str:
-    """Return the host of an address in lower case, "" if it has none or is invalid."""
-    try:
-        return (urlsplit(href).hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def _readable(address: str) -> bool:
-    """Return whether `urlsplit` accepts an address."""
-    try:
-        urlsplit(address)
-    except ValueError:
-        return False
-    return True
-
-
-def _shown(address: str) -> str:
-    """Shorten an address to its beginning and end, so that it can be told from others."""
-    address = unquote(address)
-    return address if len(address) <= 90 else f"{address[:50]}…{address[-39:]}"
-
-
-def _plain(text: str) -> str:
-    """Return the words of a text in lower case with single spaces, for comparing."""
-    return re.sub(r"[\W_]+", " ", text or "").strip().lower()
-
-
-RULES: tuple[Callable[[Mail, _Page], Iterator[Finding]], ...] = (
+RULES: tuple[Callable[[Mail, Page], Iterator[Finding]], ...] = (
     subject,
     sender_name,
+    preview,
+    advertising,
     content,
+    demo_text,
     expressible,
     unsubscribe,
     size,
@@ -452,7 +375,11 @@ RULES: tuple[Callable[[Mail, _Page], Iterator[Finding]], ...] = (
     reason,
     postal_address,
     wording,
+    only_pictures,
     alternatives,
+    weight,
+    contrast,
+    text_size,
     fallbacks,
     typed_variables,
     foreign_tags,

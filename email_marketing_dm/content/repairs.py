@@ -17,7 +17,9 @@ from lxml import etree, html
 from ..directmail import const
 from .expressions import INLINE
 from .lengths import count_units, cut_units
-from .preflight import UNSUBSCRIBE, read_fragment
+from .looks import make_readable, read_looks, set_style
+from .preflight_look import TEXT_MIN, is_file_name
+from .preflight_mail import FILL, UNSUBSCRIBE, read_fragment, words_of
 
 # XPaths of the element that holds the builder's blocks, the innermost first.
 _WRAPPERS = (
@@ -26,6 +28,10 @@ _WRAPPERS = (
     " ' oe_structure ')]",
     "//*[contains(concat(' ', @class, ' '), ' o_layout ')]",
 )
+_PREVIEW_LENGTH = 90  # what mail programs show at most
+_LINE_HEIGHT = re.compile(r"line-height\s*:\s*([\d.]+)px", re.IGNORECASE)
+_LINE_MIN = 20  # px
+_HAN = re.compile(r"[\u4e00-\u9fff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BLOCK = (
     '<section class="s_text_block o_mail_snippet_general" data-snippet="s_text_block"'
@@ -33,8 +39,8 @@ _BLOCK = (
     ' data-name="Text" style="{style}">{content}</section>'
 )
 _FOOTER_STYLE = (
-    "padding:24px;text-align:center;font-family:Arial,Helvetica,sans-serif;font-size:12px;"
-    "line-height:18px;color:#6b7280;"
+    "padding:24px;text-align:center;font-family:Arial,Helvetica,sans-serif;font-size:14px;"
+    "line-height:20px;color:#4b5563;"
 )
 _TEXT_STYLE = (
     "padding:24px 24px 8px 24px;font-family:Arial,Helvetica,sans-serif;font-size:16px;"
@@ -49,6 +55,7 @@ class Draft:
     subject: str
     sender_name: str
     body: str
+    preview_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,10 +140,10 @@ def absolute_links(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def add_alternatives(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
-    """Name pictures after their title, their link or their file."""
+    """Name pictures after their title, their link or the words in their file's name."""
     root, finish = _parse(draft.body)
     for node in root.iter("img"):
-        if "alt" not in node.attrib:
+        if "alt" not in node.attrib or is_file_name(node.get("alt") or ""):
             node.set("alt", node.get("title") or _name_of(node, phrases.picture))
     return replace(draft, body=finish())
 
@@ -173,12 +180,58 @@ def add_footer(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
     lines = [escape(phrases.reason), escape(phrases.address)]
     if not linked:
         lines.append(
-            f'<a href="{UNSUBSCRIBE}" style="color:#6b7280;text-decoration:underline;">'
+            f'<a href="{UNSUBSCRIBE}" style="color:#4b5563;text-decoration:underline;">'
             f"{escape(phrases.unsubscribe)}</a>"
         )
     content = "".join(f'<p style="margin:0 0 4px 0;">{line}</p>' for line in lines if line)
     block = html.fragment_fromstring(_BLOCK.format(style=_FOOTER_STYLE, content=content))
     _wrapper(root).append(block)
+    return replace(draft, body=finish())
+
+
+def write_preview_text(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take the first sentence of the body that is no salutation and has no placeholder."""
+    root, _finish = _parse(draft.body)
+    for node in root.iter("p", "h1", "h2", "h3"):
+        words = " ".join(node.text_content().split())
+        plain = not node.xpath("descendant::t | descendant::a[@href='%s']" % UNSUBSCRIBE)
+        if plain and len(words) > 20 and words_of(words) != words_of(draft.subject):
+            return replace(draft, preview_text=_cut(words, _PREVIEW_LENGTH).rstrip(" ,;:-–"))
+    return replace(draft, preview_text="")
+
+
+def mark_advertising(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Begin the subject with the mark that mainland China requires, in the subject's script."""
+    mark = "【广告】" if _HAN.search(draft.subject) else "(AD) "
+    return replace(draft, subject=mark + draft.subject.lstrip())
+
+
+def fix_contrast(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Make texts as dark, or as light, as their background needs; keep their hue."""
+    root, finish = _parse(draft.body)
+    for node, _words, look in list(read_looks(root)):
+        if look.contrast is not None and look.contrast < look.contrast_needed:
+            set_style(node, color=make_readable(look))
+    return replace(draft, body=finish())
+
+
+def enlarge_text(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Give small texts 14 px, and lines that were meant for smaller ones 20 px."""
+    root, finish = _parse(draft.body)
+    for node, _words, look in list(read_looks(root)):
+        if look.size is not None and look.size < TEXT_MIN:
+            set_style(node, font_size=f"{TEXT_MIN}px")
+            height = _LINE_HEIGHT.search(node.get("style") or "")
+            if height and float(height[1]) < _LINE_MIN:
+                set_style(node, line_height=f"{_LINE_MIN}px")
+    return replace(draft, body=finish())
+
+
+def keep_texts(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take a design's example texts for the user's own: they were read and are right."""
+    root, finish = _parse(draft.body)
+    for node in root.find_class(FILL):
+        node.set("class", " ".join(word for word in node.classes if word != FILL))
     return replace(draft, body=finish())
 
 
@@ -191,6 +244,11 @@ _REPAIRS: tuple[Repair, ...] = (
     add_alternatives,
     add_salutation,
     add_footer,
+    write_preview_text,
+    mark_advertising,
+    fix_contrast,
+    enlarge_text,
+    keep_texts,
 )
 REPAIRS: dict[str, Repair] = {function.__name__: function for function in _REPAIRS}
 

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from email_marketing_dm.content.looks import read_looks
 from email_marketing_dm.content.placeholders import compile_content
 from email_marketing_dm.content.preflight import (
     RULES,
-    UNSUBSCRIBE,
-    Mail,
     check,
     is_public,
     wire_size,
 )
+from email_marketing_dm.content.preflight_look import SHRINK
+from email_marketing_dm.content.preflight_mail import UNSUBSCRIBE, Mail, Page, read_fragment
 from email_marketing_dm.content.repairs import REPAIRS, Draft, Phrases, repair
 
 URL = "https://news.shop.org"
@@ -29,12 +30,13 @@ PHRASES = Phrases(
     "Dear", "friend", "Unsubscribe", "You get this mail because you asked for it.",
     "Azure Interior, 1 Orchard Road, 238824 Singapore", "Picture",
 )  # fmt: skip
+PREVIEW = "Light cloth for warm days."
 ADDRESS = ("1 Orchard Road", "238824", "Singapore")
 
 
 def mail(subject="Spring, {{ object.name ||| friend }}", body=GOOD, sender_name="Azure", **options):
     compiled = compile_content(subject, body, public_url=URL, links={UNSUBSCRIBE: "/u/"})
-    options = {"public_url": URL, "address": ADDRESS, **options}
+    options = {"preview_text": PREVIEW, "public_url": URL, "address": ADDRESS, **options}
     return Mail(subject, sender_name, body, compiled, **options)
 
 
@@ -50,6 +52,10 @@ def without(text, instead=""):
 def test_good_mail():
     assert check(mail()) == []
 
+
+DEMO = """<p class="o_directmail_fill"><strong>Wool
+coat</strong></p><p class="x o_directmail_fill">SPRING10</p>"""
+DEMO_TEXTS = frozenset(("Wool coat", "SPRING10"))
 
 # rule: (code, level, failing mail, the detail)
 FAILING = [
@@ -94,7 +100,7 @@ FAILING = [
     ("link_without_scheme", "error", with_body('<a href="www.shop.org/a">x</a>'), "www.shop.org/a"),
     ("link_relative", "warning", with_body('<a href="/shop">x</a>'), "/shop"),
     ("link_relative", "warning", with_body('<a href="terms.html">x</a>'), "terms.html"),
-    ("link_example", "warning", with_body('<a href="https://www.example.com/">x</a>'),
+    ("link_example", "error", with_body('<a href="https://www.example.com/">x</a>'),
      "https://www.example.com/"),
     ("picture_not_public", "error", without("https://shop.org/spring", "http://shop.org/spring"),
      "http://shop.org/spring.jpg"),
@@ -147,6 +153,46 @@ FAILING = [
      with_body('<a t-attf-href="https://shop.org/?n={{object.name}}">x</a>'),
      't-attf-href="https://shop.org/?n={{object.name}}"'),
     ("foreign_element", "warning", with_body("<form><b>x</b></form>"), "form"),
+    ("no_preview_text", "warning", {"preview_text": " "}, ""),
+    ("preview_is_subject", "warning", {"subject": "It is here", "preview_text": "It is here!"}, ""),
+    ("no_ad_mark", "warning", {"subject": "Our adventures", "to_china": True}, ""),
+    ("demo_text", "error", with_body("<p>Lorem ipsum dolor</p>"), "lorem ipsum"),
+    ("demo_text", "warning", {**with_body("<p>Lorem ipsum</p>"), "test_mode": True}, "lorem ipsum"),
+    ("demo_text", "error", {**with_body(DEMO), "demo_texts": DEMO_TEXTS}, "Wool coat"),
+    ("demo_text", "error", {**with_body(DEMO), "demo_texts": DEMO_TEXTS}, "SPRING10"),
+    ("demo_text", "error", {"subject": "Use SPRING10", "demo_texts": DEMO_TEXTS}, "SPRING10"),
+    ("link_example", "warning",
+     {**with_body('<a href="https://example.org/">x</a>'), "test_mode": True},
+     "https://example.org/"),
+    ("link_login", "error", with_body(f'<a href="{URL}/">x</a>'), f"{URL}/"),
+    ("link_login", "error", with_body('<a href="/web/login?next=x">x</a>'), "/web/login?next=x"),
+    ("link_login", "error",
+     {**with_body('<a href="http://odoo.shop.org/odoo/contacts">x</a>'),
+      "own_urls": ("http://odoo.shop.org",), "has_website": True},
+     "http://odoo.shop.org/odoo/contacts"),
+    ("link_shortened", "warning", with_body('<a href="https://bit.ly/3x">x</a>'), "bit.ly"),
+    ("useless_alt", "warning", without("A meadow", "spring_sale-2.jpg"), "spring_sale-2.jpg"),
+    ("useless_alt", "warning", without("A meadow", "IMG_2034"), "IMG_2034"),
+    ("picture_heavy", "warning",
+     {"picture_sizes": {"https://shop.org/spring.jpg": 200 * 1024 + 1}}, "spring.jpg (201 KB)"),
+    ("pictures_heavy", "warning",
+     {**with_body("".join(f'<img src="/web/image/{n}" alt=""/>' for n in range(6))),
+      "picture_sizes": {f"/web/image/{n}": 190 * 1024 for n in range(6)}}, "1140"),
+    ("only_pictures", "warning",
+     without("<p>our spring collection is here. "
+             '<a href="https://shop.org/spring">Have a look</a>.</p>\n'), ""),
+    ("low_contrast", "warning", with_body('<p style="color:#999">Grey words</p>'), "Grey words"),
+    ("low_contrast", "warning",
+     with_body('<div style="background:#036 none"><p>Dark on dark</p></div>'), "Dark on dark"),
+    ("low_contrast", "warning",
+     with_body('<table bgcolor="yellow"><tr><td><font color="white">Sun</font></td></tr></table>'),
+     "Sun"),
+    ("low_contrast", "warning",
+     with_body('<p style="background-color:rgba(0,0,0,.5);color:#333">Half</p>'), "Half"),
+    ("small_text", "warning", with_body('<p style="font-size:12px">Tiny words</p>'), "Tiny words"),
+    ("small_text", "warning", with_body('<div style="font-size:20px"><p style="font-size:60%">x</p>'
+                                        "</div>"), "x"),
+    ("small_text", "warning", with_body("<p><b style='font-size: 10pt'>Ten</b></p>"), "Ten"),
 ]  # fmt: skip
 
 
@@ -183,6 +229,30 @@ PASSING = [
     with_body('<a href="https://shop.org/?f[email]=1&amp;q=%20a%7B%22b%22%3A1%7D">x</a>'),
     with_body("<a t-att-href=\"object.website or 'https://shop.org'\">x</a>"),
     {"preview_text": "Hi {{ object.name ||| friend }}, 100%"},
+    {"subject": "(AD) Spring", "to_china": True},
+    {"subject": "【广告】春の新作", "to_china": True},
+    {
+        **with_body(DEMO.replace("Wool", "Silk").replace("SPRING10", "MAY5")),
+        "demo_texts": DEMO_TEXTS,
+    },
+    {
+        **with_body("<p>Wool coat: SPRING10</p>"),
+        "subject": "SPRING10 helps",
+        "demo_texts": DEMO_TEXTS,
+    },
+    {**with_body(f'<a href="{URL}/">x</a>'), "has_website": True},
+    with_body('<a href="https://habit.ly/x">x</a>'),
+    without("A meadow", "The 2 image makers"),
+    {"picture_sizes": {"https://shop.org/spring.jpg": 200 * 1024, "https://b.org/x": 10**7}},
+    with_body('<p style="color:#767676">Grey enough</p>'),
+    with_body('<h1 style="font-size:24px;color:#949494">Large and grey</h1>'),
+    with_body('<p style="background:#036 url(/web/image/1)">On a picture</p>'),
+    with_body('<p style="background-image:linear-gradient(red, blue)">On a gradient</p>'),
+    with_body('<section class="o_cc1 bg-primary" style="color:#777">The theme decides</section>'),
+    with_body("<style>p {color: #fff; font-size: 3px}</style><p>A style sheet decides</p>"),
+    with_body('<p style="background:#036;color:rgb(255, 255, 255)">White on blue</p>'),
+    with_body('<p style="font-size:0">&nbsp;<span style="display:none;color:#fff">x</span></p>'),
+    with_body('<p style="font-size:14px">a<sup style="font-size:9px">1</sup></p>'),
 ]
 
 
@@ -194,12 +264,10 @@ def test_rule_passes(options):
 def test_every_rule_has_a_failing_example():
     """Each rule has an example that fails it."""
     examples = [mail(**options) for _code, _level, options, _detail in FAILING]
-    import email_marketing_dm.content.preflight as module
-
     silent = [
         rule.__name__
         for rule in RULES
-        if not any(list(rule(example, module._Page(example))) for example in examples)
+        if not any(list(rule(example, Page(example))) for example in examples)
     ]
     assert silent == []
 
@@ -230,17 +298,22 @@ def mended(code, **options):
     """The mail after the fix of what was found, and what is found in it then."""
     before = mail(**options)
     [fix] = {one.fix for one in check(before) if one.code == code}
-    draft = repair(fix, Draft(before.subject, before.sender_name, before.body), PHRASES, URL)
-    after = mail(draft.subject, draft.body, draft.sender_name)
+    draft = Draft(before.subject, before.sender_name, before.body, before.preview_text)
+    draft = repair(fix, draft, PHRASES, URL)
+    options |= {"preview_text": draft.preview_text}
+    options |= {"subject": draft.subject, "body": draft.body, "sender_name": draft.sender_name}
+    after = mail(**options)
     return after, [one.code for one in check(after)]
 
 
 @pytest.mark.parametrize(
     "code, options",
-    [(code, options) for code, _level, options, _detail in FAILING
+    [(code, options) for code, _level, options, detail in FAILING
      if code in ("subject_long", "sender_name_long", "no_unsubscribe", "unsubscribe_only_address",
                  "no_address", "no_reason", "no_salutation", "shouting", "link_without_scheme",
-                 "link_relative", "no_alt")],
+                 "link_relative", "no_alt", "no_preview_text", "preview_is_subject",
+                 "no_ad_mark", "useless_alt", "low_contrast", "small_text")
+     or code == "demo_text" and detail == "Wool coat"],
 )  # fmt: skip
 def test_one_click_mends(code, options):
     after, found = mended(code, **options)
@@ -249,7 +322,7 @@ def test_one_click_mends(code, options):
 
 def test_every_fix_exists_and_is_offered():
     offered = {one.fix for _code, _level, options, _d in FAILING for one in check(mail(**options))}
-    assert offered - {""} == set(REPAIRS)
+    assert offered - {""} == {*REPAIRS, SHRINK}
 
 
 def test_subject_is_cut_at_a_word_and_placeholders_stay_whole():
@@ -286,11 +359,46 @@ def test_pictures_are_named():
     assert 'alt="Spring"' in after.body and 'alt="Picture"' in after.body
 
 
+def test_preview_text_is_the_first_sentence_for_everybody():
+    after, _found = mended("no_preview_text", preview_text="")
+    assert after.preview_text == "our spring collection is here. Have a look."
+
+
+def test_ad_mark_is_in_the_script_of_the_subject():
+    assert mended("no_ad_mark", subject="春季新品", to_china=True)[0].subject == "【广告】春季新品"
+    assert mended("no_ad_mark", subject="Spring", to_china=True)[0].subject == "(AD) Spring"
+
+
+def test_color_keeps_its_hue():
+    text = '<p style="margin:0; background-color:#fff; COLOR: #7fbf7f">Green</p>'
+    after, _found = mended("low_contrast", **with_body(text))
+    color = after.body.rpartition("color:#")[2][:6]
+    red, green, blue = (int(color[at : at + 2], 16) for at in (0, 2, 4))
+    assert green > red == blue
+    assert "margin:0; background-color:#fff;color:#" in after.body
+
+
+def test_small_text_gets_room():
+    text = '<p style="font-size:11px;line-height:16px">Small</p>'
+    after, _found = mended("small_text", **with_body(text))
+    assert "font-size:14px;line-height:20px;" in after.body
+
+
+@pytest.mark.parametrize(
+    "one, other, ratio",
+    [("#000", "#fff", 21), ("#777", "#fff", 4.48), ("#fff", "#fff", 1), ("#767676", "#fff", 4.54)],
+)  # fmt: skip
+def test_contrast_is_that_of_wcag(one, other, ratio):
+    body = f'<p style="color:{one};background:{other}">x</p>'
+    [(_node, _words, look)] = list(read_looks(read_fragment(body)))
+    assert look.contrast == pytest.approx(ratio, abs=0.06)
+
+
 @given(st.text(max_size=200), st.text(max_size=30), st.text(max_size=300))
 def test_nothing_is_too_odd_to_check_and_mend(subject, name, body):
     example = mail(subject, body, name)
     for one in check(example):
-        if one.fix:
+        if one.fix in REPAIRS:
             draft = repair(one.fix, Draft(subject, name, body), PHRASES, URL)
             assert isinstance(draft.body, str)
     assert check(replace(example, in_body=True)) is not None

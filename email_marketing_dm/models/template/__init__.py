@@ -1,6 +1,8 @@
 from . import (
     directmail_template,
     directmail_template_author,
+    directmail_template_findings,
+    directmail_template_pictures,
     directmail_template_preflight,
     directmail_template_review,
     directmail_template_submit,

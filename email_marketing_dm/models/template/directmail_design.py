@@ -1,11 +1,15 @@
 from html import escape
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools.translate import html_translate
 
 from ...content.lengths import cut_units
+from ...content.preflight_mail import read_demo_texts
 from ...directmail import const
 from .mail_body import MailBody
+
+# The address of links of a company without a website; the preflight stops it.
+EXAMPLE_WEBSITE = "https://www.example.com/"
 
 
 class DirectmailDesign(models.Model):
@@ -73,8 +77,34 @@ class DirectmailDesign(models.Model):
         body = str(self.body_arch or "")
         for word, value in (
             ("__COMPANY__", company.name),
-            ("__ADDRESS__", address or self.env._("your street, your city")),
-            ("__WEBSITE__", company.website or company.get_base_url()),
+            ("__ADDRESS__", address or self._get_example_address()),
+            ("__WEBSITE__", company.website or EXAMPLE_WEBSITE),
         ):
             body = body.replace(word, escape(value))
         return body
+
+    @api.model
+    def _get_example_address(self):
+        return self.env._("your street, your city")
+
+    @api.model
+    def _get_demo_phrases(self):
+        """Return what designs say instead of a missing address, in every installed language."""
+        languages = [code for code, _name in self.env["res.lang"].get_installed()]
+        return tuple({self.with_context(lang=code)._get_example_address() for code in languages})
+
+    @api.model
+    def _get_demo_texts(self):
+        """Return what the addon's designs show as an example, in every installed language.
+
+        Designs of a company have the company's own texts.
+
+        :rtype: frozenset
+        """
+        designs = self.with_context(active_test=False).search([("company_id", "=", False)])
+        return frozenset(
+            text
+            for code, _name in self.env["res.lang"].get_installed()
+            for design in designs.with_context(lang=code)
+            for text in read_demo_texts(design._get_body())
+        )

@@ -10,7 +10,7 @@ from odoo.tools.mimetypes import guess_mimetype
 from ...content.languages import find_script_language, is_right_to_left
 from ...content.lengths import count_units, cut_units
 from ...content.placeholders import assemble, compile_content
-from ...content.preflight import ERROR
+from ...content.preflight_mail import ERROR
 from ...directmail import const
 from ...directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
 from ...engine.content import Person

@@ -1,15 +1,17 @@
 from odoo import api, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
-from ...content import preflight
-from ...content.preflight import ERROR, Finding
+from ...content import preflight, preflight_look
+from ...content.preflight_mail import ERROR, FILL, Finding, Mail
 from ...content.repairs import REPAIRS, Draft, Phrases, repair
-from ...directmail import const
 
 # Fields that the form sends in `values` of unsaved content.
 _DRAFT_FIELDS = ("subject", "sender_name", "preview_text", "body_html", "account_id")
 # A finding shows this many details and the number of the others.
 _DETAILS_MAX = 4
+# Members of the audiences that are looked at while somebody writes.
+_MEMBERS_MAX = 10000
 # Codes of findings whose detail is the path of a placeholder.
 _ABOUT_PATHS = frozenset(("unreadable", "through_many", "not_text", "no_fallback"))
 
@@ -34,7 +36,8 @@ class DirectmailTemplate(models.Model):
         draft = self._make_draft(values)
         compiled = draft._compile_content(values.get("body") or values.get("body_html"))
         wire_text = draft._compile_content(draft.body_html).text if values.get("body") else ""
-        return draft._find(compiled, values.get("body"), wire_text)
+        source = values.get("body") or values.get("body_arch")
+        return draft._find(compiled, values.get("body"), wire_text, source)
 
     @api.readonly
     def repair_content(self, values, fix):
@@ -53,6 +56,7 @@ class DirectmailTemplate(models.Model):
             "subject": draft.subject or "",
             "sender_name": draft.sender_name or "",
             "body_arch": values.get("body_arch") or values.get("body_html") or "",
+            "preview_text": draft.preview_text or "",
         }
         repaired = repair(
             fix, Draft(*before.values()), draft._get_phrases(), draft._get_public_url()
@@ -61,6 +65,7 @@ class DirectmailTemplate(models.Model):
             "subject": repaired.subject,
             "sender_name": repaired.sender_name,
             "body_arch": repaired.body,
+            "preview_text": repaired.preview_text,
         }
         return {name: value for name, value in after.items() if value != before[name]}
 
@@ -80,27 +85,35 @@ class DirectmailTemplate(models.Model):
         vals |= {"user_id": self.user_id.id or self.env.uid, "content_user_id": author.id}
         return self.new(vals, origin=self or None)
 
-    def _find(self, compiled, body=None, wire_text=""):
+    def _find(self, compiled, body=None, wire_text="", source=None):
         """Return findings, as `check_content`, for compiled content of this template.
 
         :param compiled: a `content.placeholders.Compiled`
         :param body: the HTML that was compiled; `body_html` by default
         :param wire_text: the text to submit, if it is not `compiled.text`
+        :param source: the HTML that repairs change; `body_arch` by default
         """
+        body, source = body or self.body_html or "", source or self.body_arch or ""
         # sudo(): a company's contact may be hidden from its users by record rules.
         company = (self.account_id.company_id or self.env.company).partner_id.sudo()
         findings = preflight.check(
-            preflight.Mail(
+            Mail(
                 subject=self.subject or "",
                 sender_name=self.sender_name or "",
                 preview_text=self.preview_text or "",
-                body=body or self.body_html or "",
+                body=body,
+                source=source,
                 compiled=compiled,
                 wire_text=wire_text,
                 public_url=self._get_public_url(),
                 address=(company.street or "", company.zip or "", company.city or ""),
                 in_body=self.account_id.template_in_body,
                 test_mode=self.account_id.test_mode,
+                own_urls=(self.get_base_url(),),
+                has_website="website" in self.env,
+                picture_sizes=self._get_picture_sizes(f"{source} {body}"),
+                to_china=self._goes_to_china(),
+                **self._get_demo_texts(source or body),
             )
         )
         findings = [
@@ -115,6 +128,44 @@ class DirectmailTemplate(models.Model):
         for finding in findings:
             by_code.setdefault((finding.code, finding.level), []).append(finding)
         return [self._describe(found) for found in by_code.values()]
+
+    def _get_demo_texts(self, body):
+        """Return the texts of designs that may not be sent unchanged, as values of a Mail.
+
+        :param body: HTML; the designs are read only if one of their texts may be in the mail
+        """
+        designs = self.env["directmail.design"]
+        texts = {"demo_phrases": designs._get_demo_phrases()}
+        if FILL in body or preflight.CODE.search(f"{self.subject} {self.preview_text}"):
+            texts["demo_texts"] = designs._get_demo_texts()
+        return texts
+
+    def _goes_to_china(self):
+        """Return whether recipients are in mainland China, as far as that is known quickly.
+
+        The first contacts of the audiences of email tasks that will send the template; without such
+        a task, whether the template's language is Chinese as written there.
+        """
+        tasks = self._origin.task_ids.filtered(lambda task: task.state in ("draft", "pending"))
+        if not tasks.audience_ids:
+            return self.lang == "zh_CN"
+        self.env["directmail.audience.member"].flush_model()
+        self.env["res.partner"].flush_model(["country_id"])
+        # Reads no records: tells only that somebody lives there.
+        found = self.env.execute_query(
+            SQL(
+                """SELECT 1
+                     FROM (SELECT partner_id FROM directmail_audience_member
+                            WHERE audience_id IN %s AND partner_id IS NOT NULL LIMIT %s) m
+                     JOIN res_partner p ON p.id = m.partner_id
+                    WHERE p.country_id = %s
+                    LIMIT 1""",
+                tuple(tasks.audience_ids.ids),
+                _MEMBERS_MAX,
+                self.env.ref("base.cn").id,
+            )
+        )
+        return bool(found)
 
     def _describe(self, findings):
         """Return findings with one code and level as one dict for the form.
@@ -172,6 +223,12 @@ class DirectmailTemplate(models.Model):
             "add_alternatives": self.env._("Add descriptions"),
             "add_salutation": self.env._("Insert a salutation"),
             "add_footer": self.env._("Insert a footer"),
+            "write_preview_text": self.env._("Use the first sentence"),
+            "mark_advertising": self.env._("Add the mark"),
+            "fix_contrast": self.env._("Fix the colors"),
+            "enlarge_text": self.env._("Enlarge the text"),
+            "keep_texts": self.env._("Keep these texts"),
+            preflight_look.SHRINK: self.env._("Shrink the pictures"),
         }
 
     @api.model
@@ -182,245 +239,6 @@ class DirectmailTemplate(models.Model):
             **self._explain_placeholders(),
             **self._explain_content(),
             **self._explain_addresses(),
-        }
-
-    @api.model
-    def _explain_form(self):
-        length = self.env._("DirectMail accepts at most %s characters.", const.SUBJECT_MAX)
-        sender = self.env._(
-            "DirectMail accepts at most %s characters. An emoji counts as two or more.",
-            const.SENDER_NAME_MAX,
-        )
-        clipped = self.env._("Gmail hides everything after 102 KB, including the unsubscribe link.")
-        large = self.env._(
-            "DirectMail accepts about 80 KB, or up to 1 MB if Large templates is enabled on the"
-            " account. Remove a block, or split the content into two mails."
-        )
-        return {
-            "subject_empty": (
-                self.env._("There is no subject."),
-                self.env._("Enter a subject."),
-            ),
-            "subject_long": (self.env._("The subject has %s characters."), length),
-            "subject_may_be_long": (
-                self.env._("With its placeholders filled in, the subject may be too long."),
-                self.env._("Everything after %s characters is cut off.", const.SUBJECT_MAX),
-            ),
-            "sender_name_empty": (
-                self.env._("There is no sender name."),
-                self.env._("Enter a sender name. It is the first thing recipients see."),
-            ),
-            "sender_name_long": (self.env._("The sender name is too long."), sender),
-            "body_empty": (
-                self.env._("The body is empty."),
-                self.env._("Add some content."),
-            ),
-            "body_large": (self.env._("The mail is too large: %s KB."), large),
-            "body_clipped": (self.env._("The mail is large: %s KB."), clipped),
-        }
-
-    @api.model
-    def _explain_placeholders(self):
-        plain = self.env._(
-            "DirectMail can only insert values into a text. Use a plain field of the contact."
-        )
-        return {
-            "condition": (
-                self.env._("DirectMail can't show a block to some recipients only:"),
-                self.env._(
-                    "All recipients get the same text. Create a template for each group instead."
-                ),
-            ),
-            "directive": (self.env._("DirectMail does not support this:"), plain),
-            "expression": (self.env._("DirectMail does not support this:"), plain),
-            "fallback_markup": (
-                self.env._("DirectMail does not support this:"),
-                self.env._(
-                    "The default of a placeholder must be plain text, without formatting or links."
-                ),
-            ),
-            "inline_in_body": (
-                self.env._("Typed braces don't work as a placeholder:"),
-                self.env._("Delete them, type / and choose Dynamic Placeholder instead."),
-            ),
-            "brace_in_subject": (
-                self.env._("The subject contains braces:"),
-                self.env._("DirectMail would treat them as a placeholder. Remove them."),
-            ),
-            "foreign_tag": (
-                self.env._("This is a placeholder of another mailing tool:"),
-                self.env._(
-                    "Recipients would see it exactly like this. Delete it, type / and choose"
-                    " Dynamic Placeholder instead. To show it as an example, format it as code."
-                ),
-            ),
-            "placeholder_in_address": (
-                self.env._("The address of a link or picture contains a placeholder:"),
-                self.env._(
-                    "The addresses of links and pictures are the same for all recipients. Remove"
-                    " the placeholder from the address."
-                ),
-            ),
-            "braces_in_address": (
-                self.env._("The address of a link or picture contains braces:"),
-                self.env._(
-                    "No values are inserted into addresses. Check that the braces belong there."
-                ),
-            ),
-            "placeholder_in_sender_name": (
-                self.env._("The sender name contains a placeholder:"),
-                self.env._("All recipients see the same sender name. Remove the placeholder."),
-            ),
-            "too_many_variables": (
-                self.env._("There are %s placeholders."),
-                self.env._(
-                    "DirectMail accepts at most %s placeholders in one template. Remove some.",
-                    const.VARIABLES_MAX,
-                ),
-            ),
-            "unreadable": (
-                self.env._("A placeholder can't be filled in:"),
-                self.env._(
-                    "Contacts don't have this field, or the owner or the person who last changed"
-                    " the content may not read it. Choose another field."
-                ),
-            ),
-            "through_many": (
-                self.env._("A placeholder can have several values:"),
-                self.env._("A placeholder needs a single value. Choose a field of the contact."),
-            ),
-            "not_text": (
-                self.env._("A placeholder can't be shown as text:"),
-                self.env._(
-                    "Pictures, files and properties can't be inserted into a text. Choose another"
-                    " field."
-                ),
-            ),
-            "no_fallback": (
-                self.env._("A placeholder has no default:"),
-                self.env._(
-                    "Recipients without this value would see a gap. Insert the placeholder again"
-                    " with a default."
-                ),
-            ),
-            "typed_variable": (
-                self.env._("Recipients will see these braces:"),
-                self.env._(
-                    "To insert the recipient's name, type / and choose Dynamic Placeholder."
-                ),
-            ),
-        }
-
-    @api.model
-    def _explain_content(self):
-        reviewers = self.env._(
-            "DirectMail's reviewers reject mails that read like unwanted advertising."
-        )
-        return {
-            "no_unsubscribe": (
-                self.env._("There is no unsubscribe link."),
-                self.env._(
-                    "DirectMail rejects mails that recipients can't unsubscribe from. Insert a"
-                    " footer with the link."
-                ),
-            ),
-            "unsubscribe_only_address": (
-                self.env._("Recipients can unsubscribe only by writing a mail."),
-                self.env._(
-                    "Reviewers and mail programs look for an unsubscribe link. Insert a footer with"
-                    " the link."
-                ),
-            ),
-            "no_address": (
-                self.env._("Your postal address is missing."),
-                self.env._("Many countries require it, and it shows reviewers who you are."),
-            ),
-            "company_address_unknown": (
-                self.env._("Your company has no postal address in Odoo."),
-                self.env._(
-                    "Every mail should contain the postal address. An administrator can enter it"
-                    " under Settings."
-                ),
-            ),
-            "no_reason": (
-                self.env._("The mail doesn't say why recipients get it."),
-                self.env._(
-                    "Reviewers check whether recipients agreed to get the mail. Add a sentence at"
-                    " the end that says why they get it."
-                ),
-            ),
-            "no_salutation": (
-                self.env._("There is no salutation."),
-                self.env._(
-                    "DirectMail asks for a polite salutation. Mails that use the recipient's name"
-                    " are read more often."
-                ),
-            ),
-            "suspicious_wording": (self.env._("These words are often rejected:"), reviewers),
-            "shouting": (
-                self.env._("The subject is in capitals or full of exclamation marks."),
-                reviewers,
-            ),
-            "sharing": (
-                self.env._("DirectMail rejects mails that refer to other networks:"),
-                self.env._(
-                    "WeChat, QQ, QR codes, Facebook and file sharing are not allowed. Link to your"
-                    " own website instead."
-                ),
-            ),
-            "foreign_element": (
-                self.env._("Mail programs don't show this:"),
-                self.env._("Put it on a page of your website and link to that page."),
-            ),
-        }
-
-    @api.model
-    def _explain_addresses(self):
-        return {
-            "link_empty": (
-                self.env._("A link has no address."),
-                self.env._("Enter the address, or remove the link."),
-            ),
-            "link_without_scheme": (
-                self.env._("A link has no https:// at the beginning:"),
-                self.env._(
-                    "Mail programs open only complete addresses. Add https:// at the beginning."
-                ),
-            ),
-            "link_relative": (
-                self.env._("A link has no domain:"),
-                self.env._(
-                    "The link will lead to this server. Complete the address so that you see where"
-                    " it leads."
-                ),
-            ),
-            "link_example": (
-                self.env._("A link still has the design's example address:"),
-                self.env._("Reviewers open the links. Enter your own address."),
-            ),
-            "picture_not_public": (
-                self.env._("A picture is not on a public https address:"),
-                self.env._(
-                    "Neither reviewers nor recipients can see it. Ask an administrator to check the"
-                    " account's public address."
-                ),
-            ),
-            "picture_embedded": (
-                self.env._("A picture is embedded in the mail:"),
-                self.env._(
-                    "DirectMail only shows pictures with an https address. Upload the picture as a"
-                    " file."
-                ),
-            ),
-            "picture_empty": (
-                self.env._("A picture is missing."),
-                self.env._("Choose a picture, or remove the block."),
-            ),
-            "no_alt": (
-                self.env._("Pictures without a description: %s"),
-                self.env._(
-                    "Many mail programs show the description until the picture is loaded, and"
-                    " screen readers read it aloud."
-                ),
-            ),
+            **self._explain_look(),
+            **self._explain_examples(),
         }

@@ -134,6 +134,22 @@ test("a repair changes the form, which is checked again", async () => {
     expect(".o_directmail_preflight_head").toHaveText(/Ready for review/);
 });
 
+test("heavy pictures are shrunk by a call that may store the smaller ones", async () => {
+    onRpc("directmail.template", "shrink_pictures", ({args}) => {
+        expect.step(`shrink ${args[1].body_arch} of ${args[0]}`);
+        return {body_arch: "<p>Small</p>"};
+    });
+    await mountTemplate(({body_arch}) =>
+        body_arch === "<p>Hi</p>"
+            ? [{...WARNING, fix: "shrink_pictures", fix_label: "Shrink"}]
+            : []
+    );
+    await contains("button:contains(Shrink)").click();
+    await waitForCheck();
+    expect.verifySteps(["shrink <p>Hi</p> of 1"]);
+    expect(".o_directmail_finding").toHaveCount(0);
+});
+
 test("checks that are not available say so, until the next change", async () => {
     let available = false;
     await mountTemplate(() => {

@@ -153,3 +153,16 @@ test("a click shows the mail as wide as on a phone, another as on a desktop", as
     await contains(".o_directmail_preview button:contains(Desktop)").click();
     expect(".o_directmail_preview_stage").not.toHaveClass("o_phone");
 });
+
+test("dark mode inverts the mail's colors, another click shows it as it is", async () => {
+    await openPreview(1);
+    await clickPreview();
+    expect.verifySteps(['"Hello" of template 1 for a contact']);
+    const dark = ".o_directmail_preview button:contains(Dark mode)";
+    await contains(dark).click();
+    expect(dark).toHaveAttribute("aria-pressed", "true");
+    expect(queryFirst(".o_directmail_preview iframe").srcdoc).toMatch(/invert\(1\)/);
+    await contains(dark).click();
+    expect(dark).toHaveAttribute("aria-pressed", "false");
+    expect(queryFirst(".o_directmail_preview iframe").srcdoc).not.toMatch(/invert/);
+});

@@ -1,4 +1,6 @@
-from odoo.exceptions import AccessError
+import re
+
+from odoo.exceptions import AccessError, UserError
 from odoo.modules.module import load_script
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import convert_file
@@ -9,7 +11,7 @@ from ..common import BODY, DirectmailCommon, DirectmailMixin
 @tagged("post_install", "-at_install")
 class TestDesign(DirectmailCommon):
     def _use_all(self):
-        """Use each design as the form does; check that nothing speaks against what it makes.
+        """Use each design as the form does; check that only its examples must be filled in.
 
         :return: {design's name: the template}
         """
@@ -28,11 +30,75 @@ class TestDesign(DirectmailCommon):
                 {**values, "account_id": self.account.id, "body_html": values["body_arch"]}
             )  # fmt: skip
             with self.subTest(design=design.name):
-                self.assertEqual(template._find(template._compile_content(template.body_html)), [])
+                self.assertEqual(self._find(template), [("demo_text", "warning")])
+                kept = template.repair_content({"body_arch": template.body_arch}, "keep_texts")
+                template.body_arch = template.body_html = kept["body_arch"]
+                self.assertEqual(self._find(template), [])
                 self.assertNotIn("__", template.body_html)
             made[design.name] = template
-        self.assertEqual(len(made), 3)
+        self.assertEqual(len(made), 11)
         return made
+
+    def _find(self, template):
+        found = template._find(template._compile_content(template.body_html))
+        return [(each["code"], each["level"]) for each in found]
+
+    def test_examples_are_not_sent(self):
+        """Products, codes and links of a design stop the review until somebody fills them in."""
+        self.account.sudo().write({"endpoint": False, "public_url": "https://news.azure.org"})
+        design = self.env.ref("email_marketing_dm.directmail_design_sale").with_user(self.user)
+        body, preview = design._get_body(), design.preview_text
+        template = self._make_template(
+            approved=False, body_arch=body, body_html=body, preview_text=preview
+        )
+        found = template.check_content({})
+        errors = {each["code"]: each for each in found if each["level"] == "error"}
+        self.assertIn("up to 40 % off", errors["demo_text"]["details"])
+        self.assertIn("https://www.example.com/", errors["link_example"]["details"])
+        with self.assertRaisesRegex(UserError, "still an example text"):
+            template.action_submit()
+
+        body = body.replace("https://www.example.com/", "https://azure.org/sale")
+        body = re.sub("SPRING10|Wool coat|Rain boots|Long scarf", "Ours", body)
+        template.write({"body_arch": body, "body_html": body})
+        codes = self._find(template)
+        self.assertNotIn(("link_example", "error"), codes)
+        self.assertIn(("demo_text", "error"), codes, "other examples are left")
+        body = template.repair_content({"body_arch": body}, "keep_texts")["body_arch"]
+        template.write({"body_arch": body, "body_html": body})
+        [left] = [
+            each
+            for each in template._find(template._compile_content(body))
+            if each["code"] == "demo_text"
+        ]
+        self.assertEqual(left["details"], ["SPRING10"], "of the preview text")
+        template.preview_text = "Ours is the code."
+        self.assertNotIn(("demo_text", "error"), self._find(template))
+
+    def test_examples_of_every_language(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.env["ir.module.module"]._load_module_terms(["email_marketing_dm"], ["de_DE"])
+        design = self.env.ref("email_marketing_dm.directmail_design_sale").with_user(self.user)
+        body = design.with_context(lang="de_DE")._get_body()
+        found = self._make_template(approved=False, body_arch=body).check_content({})
+        [found] = [each for each in found if each["code"] == "demo_text"]
+        self.assertIn("bis zu 40 % Rabatt", found["details"])
+
+    def test_an_address_that_is_missing(self):
+        self.env.company.partner_id.write(
+            {"street": False, "street2": False, "city": False, "zip": False, "state_id": False,
+             "country_id": False}
+        )  # fmt: skip
+        design = self.env.ref("email_marketing_dm.directmail_design_survey").with_user(self.user)
+        body = design._get_body()
+        self.assertIn("your street, your city", body)
+        body = design.env["directmail.template"].repair_content(
+            {"body_arch": body, "account_id": self.account.id}, "keep_texts"
+        )["body_arch"]
+        template = self._make_template(approved=False, body_arch=body, body_html=body)
+        found = template._find(template._compile_content(body))
+        [found] = [each for each in found if each["code"] == "demo_text"]
+        self.assertEqual(found["details"], ["your street, your city"])
 
     def test_ours_pass_the_checks(self):
         for template in self._use_all().values():
@@ -127,7 +193,7 @@ class TestDesign(DirectmailCommon):
         )
         designs = self.env["directmail.design"]
         self.assertTrue(edited.active)
-        self.assertIn("up to 40 %", edited.subject)
+        self.assertIn("end-of-season", edited.subject)
         self.assertIn("SPRING10", edited.body_arch)
         self.assertNotIn("Unsers", str(edited.with_context(lang="de_DE").body_arch))
         self.assertFalse((edited + untouched).company_id)

@@ -1,8 +1,16 @@
+import re
+from io import BytesIO
+
+from PIL import Image
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from ...engine.values import find_obstacle
 from ..common import BODY, DirectmailCommon
+
+UGLY = """<p style="color:#aaa;font-size:9px">Lorem ipsum</p><a href="/web/login">a</a>
+<a href="https://bit.ly/x">a</a><img src="https://a.org/x.png" alt="x.png"/>"""
 
 
 @tagged("post_install", "-at_install")
@@ -20,7 +28,7 @@ class TestTemplatePreflight(DirectmailCommon):
         return {
             "subject": "Spring, {{ object.name ||| friend }}",
             "sender_name": "Azure",
-            "preview_text": "",
+            "preview_text": "Light cloth for warm days.",
             "account_id": self.account.id,
             "body_html": BODY,
             "body_arch": BODY,
@@ -62,7 +70,8 @@ class TestTemplatePreflight(DirectmailCommon):
         )
         found = self._check(subject="SALE {Word} EVERYTHING!!!", sender_name="x" * 16, body=body)
         found |= self._check(subject="x" * 101, body="<p> </p>", sender_name="")
-        found |= self._check(sender_name="{{ x }}")
+        found |= self._check(sender_name="{{ x }}", preview_text="", lang="zh_CN")
+        found |= self._check(subject="Same", preview_text="Same", body=UGLY)
         self.assertGreater(len(found), 20)
         for code, finding in found.items():
             self.assertIn(code, texts)
@@ -80,6 +89,40 @@ class TestTemplatePreflight(DirectmailCommon):
             content |= {**changes, "body_html": changes["body_arch"]}
         self.assertEqual(model.check_content(content), [])
         self.assertIn("1 Orchard Road", content["body_arch"])
+
+    def test_preview_text_is_mended(self):
+        content = self._content(preview_text="")
+        model = self.env["directmail.template"].with_user(self.user)
+        self.assertEqual([each["fix"] for each in model.check_content(content)],
+                         ["write_preview_text"])  # fmt: skip
+        changes = model.repair_content(content, "write_preview_text")
+        self.assertEqual(changes, {"preview_text": "our spring collection is here."})
+
+    def test_what_is_edited_is_checked_for_its_look(self):
+        """Repairs change what the builder edits, so findings are about that, saved or not."""
+        pale = BODY + '<p style="color:#bbb">Pale</p>'
+        self.assertIn("low_contrast", self._check(body_arch=pale))
+        self.assertNotIn("low_contrast", self._check(body_html=pale))
+        template = self._make_template(approved=False, body_html=BODY, body_arch=pale)
+        codes = [each["code"] for each in template._find(template._compile_content(BODY))]
+        self.assertIn("low_contrast", codes)
+
+    def test_mainland_china(self):
+        people = self._make_people("ada@example.com", "bo@example.com")
+        template = self._make_template(approved=False, lang="zh_CN")
+        audience = self._make_audience(people)
+        audience.action_refresh()
+
+        def find_codes():
+            return [each["code"] for each in template.check_content({"subject": "Spring"})]
+
+        self.assertIn("no_ad_mark", find_codes(), "by the language of the mail")
+        self._make_task(audience, template)
+        self.assertNotIn("no_ad_mark", find_codes(), "nobody lives there")
+        people[0].country_id = self.env.ref("base.cn")
+        self.assertIn("no_ad_mark", find_codes())
+        fixed = template.repair_content({"subject": "Spring"}, "mark_advertising")
+        self.assertEqual(fixed, {"subject": "(AD) Spring"})
 
     def test_errors_stand_against_submission_and_warnings_do_not(self):
         template = self._make_template(
@@ -145,6 +188,83 @@ class TestTemplatePreflight(DirectmailCommon):
         found = self._check(body=BODY + '<t t-out="object.comment">x</t>')
         self.assertEqual(found["unreadable"]["title"], "A placeholder can't be filled in:")
         self.assertIn("comment", found["unreadable"]["details"][0])
+
+
+@tagged("post_install", "-at_install")
+class TestTemplatePictures(DirectmailCommon):
+    """Heavy pictures are found and replaced by smaller copies; the originals stay."""
+
+    def _make_picture(self, kind, size=(1600, 1200), **options):
+        noise = Image.effect_noise(size, 80).convert("RGB")
+        if options.pop("transparent", False):
+            noise = Image.effect_noise((60, 60), 80).resize(size).convert("RGB")
+            noise.putalpha(Image.linear_gradient("L").resize(size))
+        stream = BytesIO()
+        noise.save(stream, kind, **options)
+        return self.env["ir.attachment"].create(
+            {"name": f"big.{kind.lower()}", "raw": stream.getvalue(), "public": True}
+        )
+
+    def _content(self, *addresses):
+        body = BODY + "".join(f'<img src="{address}" alt="Snow"/>' for address in addresses)
+        return {"subject": "x", "sender_name": "x", "account_id": self.account.id,
+                "body_arch": body, "body_html": body}  # fmt: skip
+
+    def _check(self, content):
+        model = self.env["directmail.template"].with_user(self.user)
+        return {each["code"]: each for each in model.check_content(content)}
+
+    def _shrink(self, content):
+        return self.env["directmail.template"].with_user(self.user).shrink_pictures(content)
+
+    def test_one_click_shrinks(self):
+        heavy = self._make_picture("JPEG", quality=95)
+        clear = self._make_picture("PNG", (900, 700), transparent=True)
+        public = self.account.public_url
+        content = self._content(
+            f"/web/image/{heavy.id}-abc/big.jpg?a=1&amp;b=2", f"{public}/web/image/{clear.id}"
+        )
+        found = self._check(content)["picture_heavy"]
+        self.assertEqual((found["fix"], found["fix_label"]),
+                         ("shrink_pictures", "Shrink the pictures"))  # fmt: skip
+        self.assertEqual(len(found["details"]), 2)
+        before = heavy.file_size
+        [body] = self._shrink(content).values()
+        self.assertNotIn("picture_heavy", self._check({**content, "body_arch": body, "body": body}))
+        new = self.env["ir.attachment"].browse(map(int, re.findall(r"/web/image/(\d+)-", body)))
+        self.assertEqual(new.mapped("mimetype"), ["image/jpeg", "image/png"])
+        self.assertEqual(new.mapped("public"), [True, True])
+        self.assertIn(f'src="{public}/web/image/{new[1].id}-', body)
+        self.assertEqual(body.count("<img"), 2)
+        self.assertEqual(heavy.file_size, before)
+
+    def test_many_pictures_share_the_room(self):
+        pictures = [self._make_picture("JPEG", (560, 560 + n), quality=75) for n in range(8)]
+        self.assertLess(max(each.file_size for each in pictures), 200 * 1024)
+        content = self._content(*(f"/web/image/{each.id}" for each in pictures))
+        found = self._check(content)
+        self.assertIn("pictures_heavy", found)
+        self.assertNotIn("picture_heavy", found)
+        [body] = self._shrink(content).values()
+        self.assertNotIn(
+            "pictures_heavy", self._check({**content, "body_arch": body, "body": body})
+        )
+
+    def test_what_is_left_alone(self):
+        """Pictures of other servers, other files, and what the user may not read."""
+        drawing = self.env["ir.attachment"].create(
+            {"name": "x.svg", "raw": b"<svg xmlns='http://www.w3.org/2000/svg'>" + b" " * 300000
+             + b"</svg>", "mimetype": "image/svg+xml", "public": True}
+        )  # fmt: skip
+        secret = self._make_picture("JPEG", quality=95)
+        secret.write({"public": False, "res_model": "ir.config_parameter", "res_id": 1})
+        content = self._content(
+            "https://a.org/b.png", f"/web/image/{drawing.id}", f"/web/image/{secret.id}",
+            "/web/image/999999999", f"/web/image/{secret.id}x",
+        )  # fmt: skip
+        self.assertEqual(self._shrink(content), {})
+        titles = str(self._check(content).get("picture_heavy"))
+        self.assertNotIn(str(secret.id), titles)
 
 
 @tagged("post_install", "-at_install")

@@ -46,6 +46,7 @@ ARGUMENTS = {
     "count_line": [{}, 0],
     "preview_content": [{}, False],
     "repair_content": [{}, "shorten_subject"],
+    "shrink_pictures": [{}],
 }
 #: What only who creates such a record has to give: it is stored in another form.
 GIVEN = {"directmail.aes.key": {"key": "0123456789abcDEF"}}

@@ -9,6 +9,7 @@ import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 import {BODY_TYPED} from "../mail_body/mail_body_field";
 
 const PAUSE = 400; // milliseconds without a change
+const SHRINK = "shrink_pictures"; // stores pictures, which other repairs don't
 const TYPED_FIELDS = ["subject", "sender_name", "preview_text"];
 
 /** A record's content as the server's checks take it. */
@@ -136,11 +137,13 @@ export class Preflight extends Component {
         this.state.busy = true;
         try {
             await record.isDirty(); // has the editor hand over what was typed
-            const changes = await this.orm.call(
-                "directmail.template",
-                "repair_content",
-                [this.ids, getContent(record), finding.fix]
-            );
+            const args = [this.ids, getContent(record)];
+            const changes = await (finding.fix === SHRINK
+                ? this.orm.call("directmail.template", "shrink_pictures", args)
+                : this.orm.call("directmail.template", "repair_content", [
+                      ...args,
+                      finding.fix,
+                  ]));
             if (changes.body_arch) {
                 changes.body_arch = markup(changes.body_arch);
                 changes.body_html = ""; // the builder makes it anew

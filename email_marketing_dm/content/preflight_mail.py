@@ -1,0 +1,186 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What the checks of `preflight` and `preflight_look` read and return: Mail, Page and Finding."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from lxml import html
+
+from .lengths import OdooText
+from .outlook import is_conditional, read_links
+from .placeholders import Compiled
+
+ERROR, WARNING = "error", "warning"
+UNSUBSCRIBE = "/unsubscribe_from_list"
+#: class of the paragraphs of a design that its user must fill in
+FILL = "o_directmail_fill"
+#: why a recipient gets a mail, in the languages of our footers
+WHY = re.compile(
+    r"because you|you (?:are )?(?:get|receiv|getting)\w* (?:this|our)|you (?:signed|subscribed)|"
+    r"weil sie|sie erhalten|vous recevez|parce que vous|recibe este|porque (?:usted|se)|"
+    r"ricevi questa|u ontvangt|您收到|你收到|因为您|因為您|您订阅|您訂閱|このメールは",
+    re.IGNORECASE,
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)""", re.IGNORECASE)
+_OUTLOOK_URL = re.compile(r"""\b(?:src|background)\s*=\s*["']([^"']+)""", re.IGNORECASE)
+_CODE_TAGS = ("code", "kbd", "pre", "samp", "tt")  # a tag quoted there is an example
+_PROSE = "descendant::text()[not(ancestor::%s)]" % " or ancestor::".join(_CODE_TAGS)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem of a mail.
+
+    :ivar code: names the problem
+    :ivar level: ERROR or WARNING
+    :ivar detail: quoted from the mail; "" if the problem is about the whole mail
+    :ivar fix: name in `repairs.REPAIRS`, "" if only a person can fix the problem
+    """
+
+    code: str
+    level: str
+    detail: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The input of the checks.
+
+    :ivar subject: as written, with Odoo's placeholders
+    :ivar preview_text: as written, with Odoo's placeholders
+    :ivar body: HTML as the builder holds it
+    :ivar compiled: subject and body in DirectMail's form
+    :ivar wire_text: the text to submit, if it differs from that of ``compiled``
+    :ivar public_url: of this server, e.g. "https://news.example.com"
+    :ivar address: (street, zip, city) of the sending company; empty texts where unknown
+    :ivar in_body: whether the text is sent in the call's body, not in its address
+    :ivar test_mode: whether the account uses an emulator: pictures needn't be public then, and
+        texts and links of a design only give warnings
+    :ivar source: the HTML that repairs change, if it is not ``body``
+    :ivar own_urls: other addresses of this server than ``public_url``
+    :ivar has_website: whether this server shows a website to visitors, not the log-in page
+    :ivar demo_texts: what the designs say in their paragraphs of class FILL, in all languages
+    :ivar demo_phrases: what designs say where data is missing, in all languages
+    :ivar picture_sizes: {address in the body: bytes} of the pictures that this server stores
+    :ivar to_china: whether some recipients are in mainland China
+    """
+
+    subject: str
+    sender_name: str
+    body: str
+    compiled: Compiled
+    wire_text: str = ""
+    public_url: str = ""
+    address: tuple[str, str, str] = ("", "", "")
+    in_body: bool = False
+    test_mode: bool = False
+    preview_text: str = ""
+    source: str = ""
+    own_urls: tuple[str, ...] = ()
+    has_website: bool = False
+    demo_texts: frozenset[str] = frozenset()
+    demo_phrases: tuple[str, ...] = ()
+    picture_sizes: Mapping[str, int] = field(default_factory=dict)
+    to_china: bool = False
+
+
+def read_fragment(body: OdooText) -> html.HtmlElement:
+    """Return a <div> with a body in it, without characters that lxml refuses."""
+    text = _CONTROLS.sub("", str(body or "")).encode("utf-8", "replace").decode()
+    return html.fragment_fromstring(text, create_parent="div")
+
+
+def read_demo_texts(body: OdooText) -> Iterator[str]:
+    """Yield what a design's paragraphs of class FILL say, with single spaces."""
+    for node in read_fragment(body).find_class(FILL):
+        yield " ".join(node.text_content().split())
+
+
+class Page:
+    """The parsed body of a mail.
+
+    :ivar source: the parsed HTML that repairs change, with its style sheets
+    :ivar text: all words; ``prose``: all but those in `_CODE_TAGS`
+    :ivar links: (element, address) of each <a> with a "href"
+    :ivar images: all <img> whose address is not computed
+    """
+
+    def __init__(self, mail: Mail) -> None:
+        self.source = read_fragment(mail.source or mail.body)
+        self.root = read_fragment(mail.body)
+        for node in list(self.root.iter("style", "script", "title")):
+            node.text = None
+        self.text = " ".join("".join(self.root.xpath("descendant::text()")).split())
+        self.links = [
+            (node, (node.get("href") or "").strip())
+            for node in self.root.iter("a")
+            if "href" in node.attrib
+        ]
+        self.prose = " ".join("".join(self.root.xpath(_PROSE)).split())
+        self.images = [node for node in self.root.iter("img") if "t-att-src" not in node.attrib]
+
+    def picture_addresses(self) -> Iterator[str]:
+        """Yield the addresses of all pictures, also those in styles and in conditional comments."""
+        for node in self.images:
+            yield (node.get("src") or "").strip()
+        for node in self.root.iter():
+            if isinstance(node.tag, str):
+                yield from _CSS_URL.findall(node.get("style") or "")
+                if background := node.get("background"):
+                    yield background
+            elif node.text and is_conditional(node.text):
+                yield from _CSS_URL.findall(node.text)
+                yield from _OUTLOOK_URL.findall(node.text)
+
+    def link_addresses(self) -> Iterator[str]:
+        """Yield the addresses of all links, also those in conditional comments."""
+        for node in self.root.iter():
+            if isinstance(node.tag, str):
+                yield (node.get("href") or "").strip()
+            elif node.text and is_conditional(node.text):
+                yield from (link.get("href", "").strip() for link in read_links(node.text))
+
+    def descriptions(self) -> list[str]:
+        """Return the texts of attributes that readers see."""
+        found: list[str] = self.root.xpath("descendant::*/@alt | descendant::*/@title")
+        return found
+
+
+def path_of(href: str, public_url: str) -> str:
+    """Return an address of this server as a path, any other address unchanged."""
+    base = public_url.rstrip("/")
+    return href.removeprefix(base) if base else href
+
+
+def host_of(href: str) -> str:
+    """Return the host of an address in lower case, "" if it has none or is invalid."""
+    try:
+        return (urlsplit(href).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def is_readable(address: str) -> bool:
+    """Return whether `urlsplit` accepts an address."""
+    try:
+        urlsplit(address)
+    except ValueError:
+        return False
+    return True
+
+
+def shorten(address: str) -> str:
+    """Shorten an address to its beginning and end, so that it can be told from others."""
+    address = unquote(address)
+    return address if len(address) <= 90 else f"{address[:50]}…{address[-39:]}"
+
+
+def words_of(text: str) -> str:
+    """Return the words of a text in lower case with single spaces, for comparing."""
+    return re.sub(r"[\W_]+", " ", text or "").strip().lower()
