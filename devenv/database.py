@@ -2,6 +2,7 @@
 
 - ``base``: Odoo with the apps that the addon meets, without the addon. Made once per Odoo version.
 - ``template``: ``base`` with the addon, updated when the addon's files changed. Nobody works in it.
+- ``apps``: ``template`` with further apps, made again when the addon's files changed.
 - everything else is a copy of ``template``, filestore included, and may be dropped at any time.
 
 What a database was made from is kept in its own comment; a half-made one has none and is made
@@ -227,19 +228,42 @@ def finish(name, key):
     mark(name, key)
 
 
-def fresh(name):
-    """Return the full name of a new copy of the template, called ``name``."""
+def prepare_apps(apps):
+    """Return the name of the database with the addon and, installed after it, these apps.
+
+    It is not updated but made anew: that apps are installed beside the addon is tested, too.
+    """
+    name, key = full_name("apps"), f"{made_from(ensure_template())} apps {digest(*apps)}"
+    if made_from(name) != key:
+        with step("installing further apps into a prepared database"):
+            fresh("apps")
+            install(name, "-i", apps, "database-apps")
+            mark(name, key)
+    return name
+
+
+def fresh(name, apps=()):
+    """Return the full name of a new copy of the template, called ``name``.
+
+    :param apps: Odoo's apps that the copy has, too
+    """
     target = full_name(name)
-    with preparing():
-        copy(prepare_template(), target)
+    if apps:
+        with lock("database-apps", waiting="waiting for another process that installs apps ..."):
+            copy(prepare_apps(apps), target)
+    else:
+        with preparing():
+            copy(prepare_template(), target)
     return target
 
 
 @contextlib.contextmanager
-def temporary(name):
+def temporary(name, apps=()):
     """Give a new copy of the template to work in, dropped at the end.
 
     Its name carries this process's id, so that runs do not disturb each other.
+
+    :param apps: as in `fresh`
     """
     for (found,) in execute("SELECT datname FROM pg_database"):
         process = re.fullmatch(re.escape(full_name(name)) + r"_(\d+)", found)
@@ -247,7 +271,7 @@ def temporary(name):
             drop(found)
     target = full_name(f"{name}_{os.getpid()}")
     try:
-        yield fresh(f"{name}_{os.getpid()}")
+        yield fresh(f"{name}_{os.getpid()}", apps)
     finally:
         drop(target)
 

@@ -31,10 +31,8 @@ WITH_ADDRESS = ("leads", "event_registrations", "surveys")
 
 @pytest.fixture(scope="module")
 def server():
-    with databases.temporary("presets") as name:
-        databases.install(name, "-i", APPS, "database-presets")
-        with OdooServer(name, crons=0) as running:
-            yield running
+    with databases.temporary("presets", APPS) as name, OdooServer(name, crons=0) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
