@@ -20,13 +20,13 @@ from .run import bytecode, environment
 UNIT = ("tests/unit", "tests/emulator")
 #: run apart from the others: they have commands of their own (make torture)
 NOT_PYTEST = ("tests/torture",)
-#: files of other tests that take longest. They begin first, so that no processor waits at the end.
+#: files of other tests that take longest, the longest first: see `all_jobs`
 LONG = (
-    "test_presets",
     "test_platform",
-    "test_names",
-    "test_faults",
     "test_rights",
+    "test_faults",
+    "test_names",
+    "test_presets",
     "test_commands",
     "test_uninstall",
 )
@@ -165,15 +165,16 @@ def find_addon_files():
 
 
 def all_jobs():
-    """Return the jobs of a whole run, long ones first."""
+    """Return the jobs of a whole run, long ones first, so that no processor waits at the end."""
     parts = enumerate(split_addon(ADDON_PARTS), 1)
     addon = [make_job(f"addon tests {n} of {ADDON_PARTS}", NATIVE, *paths) for n, paths in parts]
     others = [make_job(path, JOB, path) for path in find_other_files()]
     return [
         *addon,
-        *others,
+        *others[: len(LONG)],
         make_job("unit and emulator tests", JOB, *UNIT),
         make_job("lint", JOB, "lint"),
+        *others[len(LONG) :],
     ]
 
 
@@ -183,11 +184,15 @@ def make_job(title, *words):
 
 
 def find_other_files():
-    """Return all other test files. Each makes one job: its tests share a database and a server."""
+    """Return all other test files, those of `LONG` first.
+
+    Each makes one job: its tests share a database and a server.
+    """
     paths = (path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
     apart = (*map(Path, UNIT), *map(Path, NOT_PYTEST))
     found = sorted(path for path in paths if not any(folder in path.parents for folder in apart))
-    return [str(path) for path in sorted(found, key=lambda path: path.stem not in LONG)]
+    places = {stem: place for place, stem in enumerate(LONG)}
+    return [str(path) for path in sorted(found, key=lambda path: places.get(path.stem, len(LONG)))]
 
 
 def count_processors():

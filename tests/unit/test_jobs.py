@@ -113,6 +113,15 @@ def test_no_test_file_is_left_out():
     assert [path for path in paths if words.count(path) + path.startswith(folders) != 1] == []
 
 
+def test_long_jobs_begin_before_short_ones():
+    titles = [job.title for job in make_test.all_jobs()]
+    stems = [Path(title).stem for title in titles]
+    long = [stems.index(stem) for stem in make_test.LONG]
+    assert long == sorted(long)
+    assert max(long) < titles.index("unit and emulator tests") < titles.index("lint")
+    assert titles[-1].startswith("tests/server/")
+
+
 def test_the_addons_tests_are_split_evenly():
     sizes = [
         sum(os.path.getsize(ROOT / path) for path in part) for part in make_test.split_addon(2)
