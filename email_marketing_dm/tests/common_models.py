@@ -1,8 +1,10 @@
 from datetime import timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from odoo.tests import TransactionCase, new_test_user
+from odoo.tests import TransactionCase
 from odoo.tools import SQL
+
+from .common import make_user
 
 GROUP_ADMIN = "email_marketing_dm.group_admin"
 GROUP_USER = "email_marketing_dm.group_user"
@@ -15,8 +17,8 @@ class ModelsCommon(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.owner = new_test_user(cls.env, "dm_owner", f"{GROUP_ADMIN},{ALL_LEADS}")
-        cls.user = new_test_user(cls.env, "dm_user", GROUP_USER)
+        cls.owner = make_user(cls.env, "dm_owner", f"{GROUP_ADMIN},{ALL_LEADS}")
+        cls.user = make_user(cls.env, "dm_user", GROUP_USER)
         cls.people = cls.env["res.partner"].create([{"name": f"Person {n}"} for n in range(6)])
         cls.table = cls._make_table("date_closed")
         cls.table_of_days = cls._make_table("date_deadline")
