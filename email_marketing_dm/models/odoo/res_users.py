@@ -20,10 +20,7 @@ class ResUsers(models.Model):
         user = self.sudo()
         if not user or user.id == SUPERUSER_ID:
             # The superuser's rights are unlimited, so nothing may be read with them.
-            return self.env._(
-                "No user is set whose access rights are used to read the data. Ask an administrator"
-                " to choose one."
-            )
+            return self.env._("No user is set whose access rights are used to read the data.")
         if not user.active or company not in user.company_ids:
             return self.env._(
                 "%(user)s no longer has access to the company %(company)s.",
