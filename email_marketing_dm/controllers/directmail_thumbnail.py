@@ -7,7 +7,8 @@ from .directmail_recipient import VIEW_HEADERS
 # of a desktop, because the mail's layout for phones would not show its columns.
 PAGE = (
     '<!DOCTYPE html><html><head><meta charset="utf-8"/><base target="_blank"/>'
-    "<style>body{margin:0;overflow:hidden}</style></head><body>%s</body></html>"
+    "<style>body{margin:0;overflow:hidden}.o_mail_wrapper{margin:0 auto}</style></head>"
+    "<body>%s</body></html>"
 )
 
 

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from ...content.names import get_first_name
 from ...groups import GROUP_USER
 
 
@@ -9,6 +10,13 @@ class CrmLead(models.Model):
 
     _inherit = "crm.lead"
 
+    directmail_first_name = fields.Char(
+        "First name",
+        compute="_compute_directmail_first_name",
+        compute_sudo=True,
+        groups=GROUP_USER,
+        help="For salutations, from the contact name.",
+    )
     directmail_rfm_type = fields.Selection(
         related="partner_id.directmail_rfm_type", groups=GROUP_USER
     )
@@ -18,6 +26,11 @@ class CrmLead(models.Model):
     directmail_audience_count = fields.Integer(
         "Audiences", compute="_compute_directmail_audience_count", groups=GROUP_USER
     )
+
+    @api.depends("contact_name")
+    def _compute_directmail_first_name(self):
+        for lead in self:
+            lead.directmail_first_name = get_first_name(lead.contact_name)
 
     # === MERGING === #
     # A merged lead replaces its leads in the audiences for which users picked them.

@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists, create_column
 
+from ...content.names import get_first_name
 from ...engine.idn import create_function, international_index
 from ...engine.sql import usable_contacts_index
 from ...groups import GROUP_USER
@@ -59,6 +60,13 @@ class ResPartner(models.Model):
         "(email_encrypted_key) WHERE email_encrypted_key IS NOT NULL"
     )
     _directmail_international_index = models.Index(international_index("email_normalized"))
+    directmail_first_name = fields.Char(
+        "First name",
+        compute="_compute_directmail_first_name",
+        compute_sudo=True,
+        groups=GROUP_USER,
+        help="For salutations, taken from the name. Empty for companies and unclear names.",
+    )
     directmail_rfm_type = fields.Selection(
         TYPES,
         "RFM type",
@@ -143,6 +151,14 @@ class ResPartner(models.Model):
             "view_mode": "form",
             "target": "new",
         }
+
+    # === PLACEHOLDERS === #
+
+    @api.depends("name", "is_company")
+    def _compute_directmail_first_name(self):
+        for partner in self:
+            name = "" if partner.is_company else partner.name
+            partner.directmail_first_name = get_first_name(name)
 
     # === RFM AND AIPL === #
     # A contact's type and stage in the first RFM and the first AIPL model of the company.

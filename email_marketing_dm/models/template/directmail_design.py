@@ -15,18 +15,23 @@ EXAMPLE_WEBSITE = "https://www.example.com/"
 class DirectmailDesign(models.Model):
     """A design: a ready-made mail to begin a template with.
 
-    The addon's designs pass the preflight unchanged. They have no company and can't be changed,
-    because a module update rewrites them; a user changes a copy, which belongs to a company.
+    The addon's designs pass the preflight but for their examples, which must be filled in. They
+    have no company and can't be changed, because a module update rewrites them. Users make designs
+    of their company from a copy or from a template; owner and administrators change them.
     """
 
     _name = "directmail.design"
     _description = "Email Design"
-    _inherit = ["directmail.of.company"]
+    _inherit = ["directmail.of.company", "directmail.guarded"]
+    _guarded_fields = frozenset(("user_id",))
     _order = "sequence, id"
 
     name = fields.Char(required=True, translate=True)
     company_id = fields.Many2one(
         "res.company", index=True, default=lambda self: self.env.company, copy=False
+    )
+    user_id = fields.Many2one(
+        "res.users", "Owner", default=lambda self: self.env.user, readonly=True, copy=False
     )
     active = fields.Boolean(default=True)
     sequence = fields.Integer(default=10)
@@ -57,15 +62,26 @@ class DirectmailDesign(models.Model):
             "res_model": "directmail.template",
             "views": [(False, "form")],
             "context": {
-                "default_name": self.name,
-                "default_subject": self.subject,
-                "default_preview_text": self.preview_text,
-                "default_sender_name": cut_units(
-                    self.env.company.name, const.SENDER_NAME_MAX
-                ).strip(),
-                "default_body_arch": self._get_body(),
+                **{f"default_{name}": value for name, value in self.get_content().items()},
                 "default_body_html": "",
             },
+        }
+
+    @api.readonly
+    def get_content(self):
+        """Return what a new mail takes from this design.
+
+        :return: {"name", "subject", "preview_text", "sender_name", "body_arch"}
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "name": self.name,
+            "sender_name": cut_units(self.env.company.name, const.SENDER_NAME_MAX).strip(),
+            "subject": self.subject or "",
+            "preview_text": self.preview_text or "",
+            "body_arch": self._get_body(),
         }
 
     def _get_body(self):

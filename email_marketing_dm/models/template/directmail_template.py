@@ -208,6 +208,32 @@ class DirectmailTemplate(models.Model):
             self._give_back_places()
         return res
 
+    # === ACTIONS === #
+
+    def action_save_as_design(self):
+        """Make a design of the company from this template; it belongs to the current user."""
+        self.ensure_one()
+        self.check_access("write")
+        design = self.env["directmail.design"].create(
+            {
+                "name": self.name,
+                "company_id": self.company_id.id,
+                "subject": self.subject,
+                "preview_text": self.preview_text,
+                "body_arch": self.body_arch or self.body_html,
+            }
+        )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._(
+                    "%s is now a design. New templates and email tasks offer it.", design.name
+                ),
+            },
+        }
+
     # === BUSINESS === #
 
     def _compile(self):

@@ -1,4 +1,5 @@
-import {beforeEach, describe, expect, test} from "@odoo/hoot";
+import {advanceTime, beforeEach, describe, expect, test} from "@odoo/hoot";
+import {queryAllTexts} from "@odoo/hoot-dom";
 import {
     contains,
     defineModels,
@@ -49,6 +50,9 @@ class Person extends models.Model {
     city = fields.Char({string: "Town"});
     photo = fields.Binary({string: "Photo"});
     data = fields.Json({string: "Data"});
+    street = fields.Char({string: "Road"});
+    commercial_company_name = fields.Char({string: "Company Name Entity"});
+    directmail_first_name = fields.Char({string: "First name"});
 }
 
 defineMailModels();
@@ -90,4 +94,40 @@ test("elsewhere in Odoo, users are offered what Odoo allows", async () => {
     await openPlaceholders("other");
     expect(item("Nickname")).toHaveCount(1);
     expect(item("Town")).toHaveCount(0);
+});
+
+const names = () =>
+    queryAllTexts(".o_model_field_selector_popover_item_name").join(", ");
+
+test("a template offers the usual fields first, in an order of their own", async () => {
+    await openPlaceholders("directmail.template");
+    expect(names()).toBe("First name, Nickname, Company, Town");
+});
+
+test("the other fields are found by a search", async () => {
+    await openPlaceholders("directmail.template");
+    const search = ".o_model_field_selector_popover_search input";
+    await contains(search).edit("Roa", {confirm: false});
+    await advanceTime(300);
+    expect(item("Road")).toHaveCount(1);
+    expect(".o_directmail_all_fields").toHaveCount(0);
+    await contains(search).edit("", {confirm: false});
+    await advanceTime(300);
+    expect(names()).toBe("First name, Nickname, Company, Town");
+});
+
+test("a click shows all fields", async () => {
+    await openPlaceholders("directmail.template");
+    await contains(".o_directmail_all_fields").click();
+    expect(item("Road")).toHaveCount(1);
+    expect(item("Town")).toHaveCount(1);
+    expect(".o_directmail_all_fields").toHaveCount(0);
+});
+
+test("elsewhere in Odoo, the list is Odoo's", async () => {
+    onRpc("has_group", () => true);
+    await openPlaceholders("other");
+    expect(item("Road")).toHaveCount(1);
+    expect(item("Company Name Entity")).toHaveCount(1);
+    expect(".o_directmail_all_fields").toHaveCount(0);
 });

@@ -5,7 +5,7 @@ from odoo.modules.module import load_script
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import convert_file
 
-from ..common import BODY, DirectmailCommon, DirectmailMixin
+from ..common import BODY, DirectmailCommon, DirectmailMixin, run_migration
 
 
 @tagged("post_install", "-at_install")
@@ -138,8 +138,38 @@ class TestDesign(DirectmailCommon):
             ):
                 with self.subTest(user.login), self.assertRaises(AccessError):
                     change(design)
+        own = design.with_user(self.user).copy()
+        self.assertEqual((own.user_id, own.company_id), (self.user, self.env.company))
+        own.name = "Mine"
+        for change in (
+            lambda record: record.write({"name": "Not mine"}),
+            lambda record: record.unlink(),
+        ):
+            with self.assertRaises(AccessError):
+                change(own.with_user(self.other))
+        self.assertEqual(own.with_user(self.other).name, "Mine", "colleagues use it")
         with self.assertRaises(AccessError):
-            design.with_user(self.user).copy()
+            own.user_id = self.other
+        with self.assertRaises(AccessError):
+            own.create({"name": "Mine", "user_id": self.other.id})
+        own.with_user(self.admin).name = "Ours"
+        own.unlink()
+
+    def test_a_template_becomes_a_design(self):
+        template = self._make_template(
+            approved=False, name="Autumn", subject="Leaves", preview_text="Fall", body_arch=BODY
+        )
+        answer = template.action_save_as_design()
+        self.assertIn("Autumn is now a design", answer["params"]["message"])
+        design = self.env["directmail.design"].with_user(self.other).search(
+            [("name", "=", "Autumn")]
+        )  # fmt: skip
+        self.assertEqual((design.user_id, design.company_id), (self.user, template.company_id))
+        content = design.get_content()
+        self.assertEqual((content["subject"], content["preview_text"]), ("Leaves", "Fall"))
+        self.assertIn("our spring collection", content["body_arch"])
+        with self.assertRaises(AccessError):
+            template.with_user(self.other).action_save_as_design()
 
     def test_a_copy_belongs_to_the_company(self):
         there = self.env["res.company"].create({"name": "Elsewhere"})
@@ -207,6 +237,17 @@ class TestDesign(DirectmailCommon):
                 )
                 self.assertIn("Ours", own.sorted("name")[0].body_arch)
         self.assertTrue(made.exists())
+
+    def test_owners_of_an_older_database(self):
+        """Designs made before they had owners belong to whoever made them."""
+        made = self.env["directmail.design"].with_user(self.other).create({"name": "Invitation"})
+        shipped = self.env.ref("email_marketing_dm.directmail_design_sale")
+        self.env.flush_all()
+        self.env.cr.execute("ALTER TABLE directmail_design DROP COLUMN user_id CASCADE")
+        run_migration(self.env.cr, "19.0.1.6.0/pre-designs.py")
+        self.env.invalidate_all()
+        self.assertEqual(made.user_id, self.other)
+        self.assertFalse(shipped.user_id)
 
 
 @tagged("post_install", "-at_install")

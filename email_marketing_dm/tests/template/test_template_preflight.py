@@ -292,6 +292,28 @@ class TestTemplatePreview(DirectmailCommon):
         self.assertEqual(nobody["subject"], "Hi you")
         self.assertIn("Dear friend", nobody["html"])
 
+    def test_first_name(self):
+        people = self._make_people("ada@example.com", "shop@example.com")
+        people[0].name = "Prof. Dr. Ada King"
+        people[1].write({"name": "Great Shop", "is_company": True})
+        content = {
+            "subject": "Hi {{ object.directmail_first_name ||| you }}",
+            "sender_name": "Azure",
+            "body_html": '<p>Dear <t t-out="object.directmail_first_name">friend</t></p>',
+            "account_id": self.account.id,
+        }
+        model = self.env["directmail.template"].with_user(self.user)
+        self.assertNotIn("unreadable", [each["code"] for each in model.check_content(content)])
+        mail = model.preview_content(content, people[0].id)
+        self.assertEqual(mail["subject"], "Hi Ada")
+        self.assertIn("Dear Ada", mail["html"])
+        mail = model.preview_content(content, people[1].id)
+        self.assertIn("Dear friend", mail["html"])
+        lead = self.env["crm.lead"].create({"name": "Lamps", "contact_name": "KING, EVA"})
+        self.assertEqual(lead.directmail_first_name, "Eva")
+        contact = self.env["mailing.contact"].create({"name": "王小明先生"})
+        self.assertEqual(contact.directmail_first_name, "王小明")
+
     def test_values_are_those_of_the_company_that_sends(self):
         """A cron runs in the company of its user, whoever sends."""
         partner = self._make_people("ada@example.com")

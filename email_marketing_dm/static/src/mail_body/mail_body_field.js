@@ -4,6 +4,7 @@ import {
 } from "@mass_mailing/fields/html_field/mass_mailing_html_field";
 import {status} from "@odoo/owl";
 import {registry} from "@web/core/registry";
+import {DesignSelector} from "../design_selector/design_selector";
 import {useDebounced} from "@web/core/utils/timing";
 
 /** What is in the editor right now; its record only knows it when the editor loses the focus. */
@@ -15,6 +16,11 @@ const PAUSE = 700; // milliseconds without a key
  * everybody, not only in developer mode.
  */
 export class DirectmailBodyField extends MassMailingHtmlField {
+    static components = {
+        ...MassMailingHtmlField.components,
+        ThemeSelector: DesignSelector,
+    };
+
     setup() {
         super.setup();
         this.tellBody = useDebounced(() => {
@@ -30,6 +36,26 @@ export class DirectmailBodyField extends MassMailingHtmlField {
                 this.props.record.model.bus.trigger(BODY_TYPED, body);
             }
         }, PAUSE);
+    }
+
+    getThemeSelectorConfig() {
+        const config = super.getThemeSelectorConfig();
+        return {
+            ...config,
+            setDesign: async ({body_arch, ...texts}) => {
+                await this.fillEmpty(texts);
+                await config.setThemeHTML(body_arch);
+            },
+        };
+    }
+
+    /** Set fields that are empty, as what somebody has written stays. */
+    async fillEmpty(values) {
+        const {record} = this.props;
+        const empty = Object.entries(values).filter(
+            ([name]) => name in record.data && !record.data[name]
+        );
+        await record.update(Object.fromEntries(empty));
     }
 
     onChange() {

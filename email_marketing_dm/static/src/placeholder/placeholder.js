@@ -1,8 +1,79 @@
+import {_t} from "@web/core/l10n/translation";
+import {ModelFieldSelectorPopover} from "@web/core/model_field_selector/model_field_selector_popover";
 import {patch} from "@web/core/utils/patch";
 import {DynamicPlaceholderPopover} from "@web/views/fields/dynamic_placeholder_popover";
 
 const OUR_MODELS = ["directmail.design", "directmail.task", "directmail.template"];
 const NOT_TEXT = ["binary", "json", "many2one_reference", "properties", "reference"];
+const COMPANY = "commercial_company_name"; // which Odoo calls "Company Name Entity"
+/** The fields of a contact that mails use most, in this order. */
+const USUAL_FIELDS = [
+    "directmail_first_name",
+    "name",
+    COMPANY,
+    "city",
+    "lang",
+    "user_id",
+    "directmail_rfm_type",
+];
+
+/** Offers the usual fields first; the others are found by a search, or shown by a click. */
+export class PlaceholderSelector extends ModelFieldSelectorPopover {
+    static template = "email_marketing_dm.PlaceholderSelector";
+    static props = {
+        ...ModelFieldSelectorPopover.props,
+        usualFields: {type: Array, optional: true},
+    };
+
+    filter(...args) {
+        const found = super.filter(...args);
+        const company = found[COMPANY];
+        if (company && this.props.usualFields?.length) {
+            found[COMPANY] = {...company, string: _t("Company")};
+        }
+        return found;
+    }
+
+    async loadPages(...args) {
+        const page = await super.loadPages(...args);
+        this.showUsual(page);
+        return page;
+    }
+
+    openPage(page) {
+        super.openPage(page);
+        this.showUsual(this.state.page);
+    }
+
+    searchFields(query) {
+        super.searchFields(query);
+        this.showUsual(this.state.page);
+    }
+
+    /** Shorten the list of a first page without a search. */
+    showUsual(page) {
+        const usual = (this.props.usualFields || []).filter(
+            (name) => name in page.fieldDefs
+        );
+        page.isShort = !page.previousPage && !page.query && usual.length > 0;
+        if (page.isShort) {
+            page.fieldNames = usual;
+            page.resetFocusedFieldName();
+        }
+    }
+
+    showAll() {
+        const {page} = this.state;
+        page.isShort = false;
+        page.fieldNames = page.sortedFieldNames;
+        page.resetFocusedFieldName();
+    }
+}
+
+DynamicPlaceholderPopover.components = {
+    ...DynamicPlaceholderPopover.components,
+    ModelFieldSelectorPopover: PlaceholderSelector,
+};
 
 /**
  * Odoo offers a handful of fields to users who may not write QWeb. Our placeholders are none: each
@@ -16,10 +87,22 @@ patch(DynamicPlaceholderPopover.prototype, {
         this.isTemplateEditor ||= this.isOurs;
     },
 
+    get usualFields() {
+        return this.isOurs ? USUAL_FIELDS : [];
+    },
+
     filter(fieldDef, path) {
+        if (!this.isOurs) {
+            return super.filter(fieldDef, path);
+        }
+        // The first name is computed from the name, so it can't be searched for.
         return (
-            super.filter(fieldDef, path) &&
-            !(this.isOurs && NOT_TEXT.includes(fieldDef.type))
+            super.filter(
+                fieldDef.name === "directmail_first_name"
+                    ? {...fieldDef, searchable: true}
+                    : fieldDef,
+                path
+            ) && !NOT_TEXT.includes(fieldDef.type)
         );
     },
 });
