@@ -293,7 +293,10 @@ class DirectmailPoll(models.Model):
 
     @api.model
     def _read_account(self, account):
-        """Read an account's records, least recently read first, in at most `poll_calls` calls."""
+        """Read an account's records in at most `poll_calls` calls.
+
+        Tasks that have just stopped come first, then the least recently read records.
+        """
         if account.state == "active" and not account._is_armed():
             return
         sources = [(self._get(account, kind), None) for kind in LISTS]
@@ -302,7 +305,12 @@ class DirectmailPoll(models.Model):
             for task in self._get_unsettled_tasks(account)
         ]
         calls, cron = account.poll_calls, self.env.context.get("cron_id")
-        for poll, task in sorted(sources, key=lambda source: source[0].read_at or datetime.min):
+
+        def get_turn(source):
+            poll, task = source
+            return not (task and task._has_just_stopped()), poll.read_at or datetime.min
+
+        for poll, task in sorted(sources, key=get_turn):
             try:
                 calls = self._read_task(task, calls)[0] if task else poll._read(calls)
             except UserError as error:
@@ -326,7 +334,11 @@ class DirectmailPoll(models.Model):
         if not task.planned_at:
             return calls, True
         poll = self._get(task.account_id, "details", task)
+        was_begun = bool(poll.end)
         calls = poll._read(calls, begin=task._get_first_open())
+        if was_begun and not poll.end and task._has_just_stopped():
+            # The window had begun before the last mails went out, so they were not in it.
+            calls = poll._read(calls, begin=task._get_first_open())
         apply = partial(task._apply_results, poll, facts)
         complete = retrying(apply, self.env) if self.env.context.get("cron_id") else apply()
         return calls, complete and not poll.end

@@ -5,6 +5,8 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 
+# States in which no more mails go out.
+STOPPED = ("done", "cancelled", "paused", "failed")
 # Fields that choose the people: the plan (`planned_at`) freezes them.
 PEOPLE_FIELDS = {
     "account_id", "address_form", "audience_ids", "exclude_audience_ids", "is_notification",
@@ -348,6 +350,8 @@ class DirectmailTask(models.Model):
             if "name" in vals:
                 task._rename_own_template()
         self._follow_conversion(vals)
+        if vals.get("state") in STOPPED:
+            self._schedule_results()
         if {"ignore_fatigue", "not_after"} & set(vals):
             self.sudo()._release_held()
         self.filtered(lambda task: task.user_id != owners[task])._ask_new_owner()

@@ -2,15 +2,23 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+<<<<<<< HEAD
 from odoo.tools import SQL, format_list, formatLang
 
 from ...engine.sql import count_changes
+=======
+from odoo.tools import SQL, formatLang
+
+from .directmail_task import STOPPED
+>>>>>>> 9fc3e84 (Results are looked at one and five minutes after every end; Check results says what it found)
 
 CRON = "email_marketing_dm.ir_cron_directmail_results"
 CRON_EVENTS = "email_marketing_dm.ir_cron_directmail_events"
 # Results are read until this many days after the last mail: nearly all are known by then.
 # DirectMail keeps them for about a month.
 FOLLOW_DAYS = 3
+# Results are read this many minutes after a task reached one of STOPPED: most come then.
+LOOK_AFTER = (1, 5)
 # Seconds after which a mail in state "unknown" should be in DirectMail's records, if it was sent.
 UNKNOWN_WAIT = 24 * 3600
 # `_prove_absence` trusts the records if they show at least this share of the mails that
@@ -35,17 +43,22 @@ class DirectmailTask(models.Model):
 
     polled_until = fields.Datetime("Results fetched up to", compute="_compute_polled")
     poll_message = fields.Char("Fetching results", compute="_compute_polled")
-    paused_at = fields.Datetime("Paused since", compute="_compute_paused_at", store=True)
+    paused_at = fields.Datetime("Stopped since", compute="_compute_paused_at", store=True)
 
     @api.depends("state")
     def _compute_paused_at(self):
         for task in self:
-            task.paused_at = task.state == "paused" and fields.Datetime.now()
+            task.paused_at = task.state in ("paused", "failed") and fields.Datetime.now()
 
     def _get_last_moment(self):
-        """Return when the task ended or was paused (naive UTC); False while mails go out."""
+        """Return when the task ended, failed or was paused (naive UTC); False while it sends."""
         self.ensure_one()
-        return self.finished_at or (self.state == "paused" and self.paused_at)
+        return self.finished_at or (self.state in ("paused", "failed") and self.paused_at)
+
+    def _has_just_stopped(self):
+        """Return whether the looks of LOOK_AFTER at the task's results are due or still to come."""
+        last = self._get_last_moment()
+        return bool(last) and last > fields.Datetime.now() - timedelta(minutes=max(LOOK_AFTER) + 1)
 
     @api.depends("paused_at")
     def _compute_polled(self):
@@ -78,9 +91,9 @@ class DirectmailTask(models.Model):
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
         return (
             Domain("tag_name", "!=", False)
-            & Domain("state", "in", ("sending", "paused", "done", "cancelled"))
+            & Domain("state", "in", ("sending", *STOPPED))
             & (Domain("finished_at", "=", False) | Domain("finished_at", ">=", since))
-            & (Domain("state", "!=", "paused") | Domain("paused_at", ">=", since))
+            & (Domain("state", "not in", ("paused", "failed")) | Domain("paused_at", ">=", since))
         )
 
     def _is_settled(self):
@@ -114,8 +127,12 @@ class DirectmailTask(models.Model):
         """Read results from DirectMail now, within ACTION_CALLS and ACTION_FACTS.
 
         If there are more, trigger the crons that read and apply them.
+
+        :return: a notification that says what was found
+        :raise UserError: if DirectMail can't be called
         """
         self.check_access("read")
+        before = self._sum_results()
         # sudo(): reading was checked above; importing writes guarded fields.
         polls, calls, complete = self.env["directmail.poll"].sudo(), ACTION_CALLS, True
         tasks = self.sudo().filtered(lambda task: task.tag_name and task.planned_at)
@@ -125,22 +142,61 @@ class DirectmailTask(models.Model):
                 break
             calls, is_read = polls._read_task(task, calls, ACTION_FACTS)
             complete = complete and is_read
-        if complete:
-            return True
-        for cron in (CRON, CRON_EVENTS):
-            self.env.ref(cron).sudo()._trigger()
-        return tasks.account_id[:1]._notify(
-            self.env._(
-                "There are more delivery results. They are being fetched in the background."
-            ),
-            "info",
+        if not complete:
+            for cron in (CRON, CRON_EVENTS):
+                self.env.ref(cron).sudo()._trigger()
+        found = {name: count - before[name] for name, count in self._sum_results().items()}
+        return self.account_id[:1]._notify(
+            self._describe_found(found, complete), "success" if any(found.values()) else "info"
         )
 
+    def _sum_results(self):
+        """Return {name: number of people} of delivered, failed, opened and clicked mails."""
+        return {
+            "delivered": sum(self.mapped("delivered_count")),
+            "failed": sum(
+                task.failed_count + task.invalid_count + task.spam_count for task in self
+            ),
+            "opened": sum(self.mapped("opened_count")),
+            "clicked": sum(self.mapped("clicked_count")),
+        }
+
+    def _describe_found(self, found, complete):
+        """Return what *Check results* found, as a text.
+
+        :param dict found: as of `_sum_results`, what is new
+        :param bool complete: whether DirectMail has no more results
+        """
+        if any(found.values()):
+            numbers = {name: formatLang(self.env, count, digits=0) for name, count in found.items()}
+            text = self.env._(
+                "New results: delivered %(delivered)s, not delivered %(failed)s, opened %(opened)s,"
+                " clicked %(clicked)s.",
+                **numbers,
+            )
+        elif complete:
+            text = self.env._("No new results. DirectMail usually has them within a few minutes.")
+        else:
+            text = ""
+        if complete:
+            return text
+        more = self.env._(
+            "There are more delivery results. They are being fetched in the background."
+        )
+        return f"{text} {more}".strip()
+
     def _schedule_results(self):
+<<<<<<< HEAD
         """Trigger the import one and five minutes after the last mail: most results come then."""
         now = fields.Datetime.now()
         # sudo(): the sending cron calls this, not a user.
         self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=minutes) for minutes in (1, 5)])
+=======
+        """Trigger the import LOOK_AFTER the last mail of tasks that have just stopped."""
+        if self.filtered("planned_at"):
+            now = fields.Datetime.now()
+            self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=m) for m in LOOK_AFTER])
+>>>>>>> 9fc3e84 (Results are looked at one and five minutes after every end; Check results says what it found)
 
     def _get_first_open(self):
         """Return where to begin reading (naive UTC): at the first mail without an outcome.

@@ -218,7 +218,6 @@ class DirectmailTask(models.Model):
             ),
             "success",
         )
-        self._schedule_results()
 
     def _on_review(self, template):
         """React to the review of the template these tasks send, or to its lapse.

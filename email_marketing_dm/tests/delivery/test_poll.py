@@ -111,7 +111,72 @@ class TestPoll(DirectmailCommon):
         self.assertTrue(task.results_at)
         self.assertNotIn(task, self._get_unsettled_tasks())
         self.patch(directmail_task_results, "ACTION_CALLS", 5)
-        self.assertIs(press(), True, "nothing is left to tell of")
+        self.assertIn("No new results", press()["params"]["message"])
+
+    def test_the_button_says_what_it_found(self):
+        task = self._send("a@example.com", "b@example.com", "bounce1@example.com")
+        said = task.action_import_results()["params"]
+        self.assertIn("delivered 2, not delivered 1, opened 0, clicked 0", said["message"])
+        self.assertEqual(said["type"], "success")
+        again = task.action_import_results()["params"]
+        self.assertIn("No new results", again["message"])
+
+    # === FIRST LOOKS === #
+
+    def test_every_end_is_followed_by_two_looks(self):
+        task = self._send("a@example.com", "silent1@example.com")
+        cron = self.env.ref(directmail_task_results.CRON)
+        triggers = self.env["ir.cron.trigger"].sudo()
+        for state in ("paused", "failed", "cancelled", "done"):
+            task.state = "sending"
+            triggers.search([("cron_id", "=", cron.id)]).unlink()
+            now = fields.Datetime.now()
+            task.state = state
+            times = triggers.search([("cron_id", "=", cron.id)]).mapped("call_at")
+            minutes = sorted(round((time - now).total_seconds() / 60) for time in times)
+            self.assertEqual(minutes, [1, 5], state)
+        draft = task.copy()
+        triggers.search([("cron_id", "=", cron.id)]).unlink()
+        draft.state = "cancelled"
+        self.assertFalse(triggers.search([("cron_id", "=", cron.id)]), "no mail went out")
+
+    def test_a_failed_task_is_read_for_three_days(self):
+        task = self._send("a@example.com")
+        task.write({"state": "failed", "finished_at": False})
+        self.assertIn(task, self._get_unsettled_tasks())
+        self._poll()
+        self.assertEqual(task.delivered_count, 1)
+        silent = self._send("silent1@example.com")
+        silent.write({"state": "failed", "finished_at": False})
+        silent.paused_at = fields.Datetime.now() - timedelta(days=4)
+        self.assertNotIn(silent, self._get_unsettled_tasks())
+
+    def test_a_task_that_has_just_stopped_is_read_first(self):
+        """Even if the account's calls are only enough for one task, and it was read before."""
+        tasks = self._send("a@example.com"), self._send("b@example.com")
+        for task in tasks:
+            task.write({"state": "sending", "finished_at": False})
+            self._get_poll(task).read_at = fields.Datetime.now()
+        for kind in ("unsubscribed", "complained", "invalid"):
+            self._get_poll(kind=kind)
+        self.account.sudo().poll_calls = 1
+        stopped = tasks[1]
+        stopped.state = "paused"
+        self._poll()
+        self.assertEqual([task.delivered_count for task in tasks], [0, 1])
+
+    def test_the_first_look_covers_the_last_mails(self):
+        """A period that was begun while mails went out ends before the last of them."""
+        task = self._send("a@example.com", "b@example.com", "c@example.com")
+        poll = self._get_poll(task)
+        poll.write(
+            {
+                "begin": fields.Datetime.now() - timedelta(hours=2),
+                "end": fields.Datetime.now() - timedelta(hours=1),
+            }
+        )
+        self._poll()
+        self.assertEqual(task.delivered_count, 3)
 
     def test_the_button_applies_no_more_than_a_little(self):
         task = self._send(*[f"p{number}@example.com" for number in range(5)])
