@@ -64,6 +64,7 @@
         "views/upload/directmail_upload_line_views.xml",
         "views/fatigue/directmail_fatigue_views.xml",
         "views/consent/directmail_templates.xml",
+        "views/home/directmail_home_views.xml",
         "views/email_marketing_dm_menus.xml",
     ],
     "assets": {

@@ -13,4 +13,5 @@ from . import delivery
 from . import fatigue
 from . import consent
 from . import upload
+from . import home
 from . import odoo

@@ -50,6 +50,10 @@ from .fatigue import (
     test_fatigue_oracle,
     test_quiet,
 )
+from .home import (
+    test_home,
+    test_home_tour,
+)
 from .key import (
     test_encrypted,
     test_encrypted_cbc,

@@ -1,5 +1,6 @@
 from . import (
     directmail_guarded,
+    directmail_needs_account,
     directmail_notifying,
     directmail_links,
     directmail_of_company,

@@ -42,6 +42,7 @@ class DirectmailTask(models.Model):
         "directmail.owned",
         "directmail.of.company",
         "directmail.key.problem",
+        "directmail.needs.account",
         "directmail.used",
         "mail.thread",
     ]

@@ -38,7 +38,12 @@ PREVIEW_TOKEN = "preview"
 class DirectmailTemplate(models.Model):
     _name = "directmail.template"
     _description = "Email Template"
-    _inherit = ["directmail.owned", "directmail.of.company", "mail.thread"]
+    _inherit = [
+        "directmail.owned",
+        "directmail.of.company",
+        "directmail.needs.account",
+        "mail.thread",
+    ]
     _order = "write_date desc, id desc"
     _guarded_fields = frozenset(
         (

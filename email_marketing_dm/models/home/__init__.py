@@ -1,0 +1,1 @@
+from . import directmail_home, directmail_home_steps

@@ -1,0 +1,87 @@
+import {Component, onWillStart, useState} from "@odoo/owl";
+import {deserializeDateTime, formatDate} from "@web/core/l10n/dates";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {useService} from "@web/core/utils/hooks";
+import {Layout} from "@web/search/layout";
+import {formatFloat, formatInteger} from "@web/views/fields/formatters";
+import {standardActionServiceProps} from "@web/webclient/actions/action_service";
+
+/** The first page of the app: the steps to the first campaign, then what is going on. */
+export class DirectmailHome extends Component {
+    static template = "email_marketing_dm.Home";
+    static components = {Layout};
+    static props = {...standardActionServiceProps};
+
+    setup() {
+        this.orm = useService("orm");
+        this.action = useService("action");
+        this.state = useState({data: null});
+        this.display = {controlPanel: {}};
+        this.stateLabels = {
+            done: _t("Done"),
+            now: _t("Next"),
+            waiting: _t("Waiting"),
+            later: _t("Later"),
+        };
+        onWillStart(async () => {
+            this.state.data = await this.orm.call("directmail.home", "get_home", []);
+        });
+    }
+
+    /** The sections with rows; once mails were sent, also the empty ones, with a sentence. */
+    get sections() {
+        const {attention, progress, health, steps} = this.state.data;
+        const sections = [
+            {
+                name: "attention",
+                title: _t("Needs your attention"),
+                empty: _t("Nothing needs your attention."),
+                ...attention,
+            },
+            {
+                name: "progress",
+                title: _t("In progress"),
+                empty: _t("No email task is being sent, scheduled or in review."),
+                ...progress,
+            },
+            {
+                name: "health",
+                title: _t("Accounts and sender addresses"),
+                ...health,
+            },
+        ];
+        return sections.filter(
+            (section) => section.rows.length || (section.empty && !steps.length)
+        );
+    }
+
+    formatRate(value) {
+        return value === false
+            ? "–"
+            : `${formatFloat(value * 100, {digits: [16, 1]})} %`;
+    }
+
+    formatInteger(value) {
+        return formatInteger(value);
+    }
+
+    formatDay(value) {
+        return formatDate(deserializeDateTime(value));
+    }
+
+    openRecord(model, id) {
+        this.doAction({
+            type: "ir.actions.act_window",
+            res_model: model,
+            res_id: id,
+            views: [[false, "form"]],
+        });
+    }
+
+    doAction(action) {
+        return this.action.doAction(action);
+    }
+}
+
+registry.category("actions").add("directmail_home", DirectmailHome);

@@ -1,0 +1,146 @@
+import {describe, expect, test} from "@odoo/hoot";
+import {
+    contains,
+    getService,
+    mockService,
+    mountWithCleanup,
+    onRpc,
+} from "@web/../tests/web_test_helpers";
+import {defineMailModels} from "@mail/../tests/mail_test_helpers";
+import {WebClient} from "@web/webclient/webclient";
+
+describe.current.tags("desktop");
+defineMailModels();
+
+const EMPTY = {rows: [], links: []};
+const step = (name, state, action = false) => ({
+    name,
+    title: name,
+    state,
+    text: `About ${name}`,
+    label: action && `Go to ${name}`,
+    action,
+});
+const row = (values) => ({
+    model: "directmail.task",
+    id: 7,
+    name: "Spring",
+    level: "danger",
+    label: "Failed",
+    text: "Nobody is in the audience.",
+    progress: false,
+    ...values,
+});
+const DATA = {
+    steps: [],
+    notice: "",
+    attention: EMPTY,
+    progress: EMPTY,
+    health: EMPTY,
+    results: [],
+};
+
+/** Open Home; steps tell what is opened from there. */
+async function mountHome(data) {
+    onRpc("directmail.home", "get_home", () => ({...DATA, ...data}));
+    await mountWithCleanup(WebClient);
+    await getService("action").doAction({
+        type: "ir.actions.client",
+        tag: "directmail_home",
+    });
+    mockService("action", {
+        doAction: (action) =>
+            expect.step(
+                typeof action === "string"
+                    ? action
+                    : `${action.res_model} ${action.res_id || ""}`
+            ),
+    });
+}
+
+test("the steps show their states, and one button leads to what is next", async () => {
+    await mountHome({
+        steps: [
+            step("connect", "done"),
+            step("people", "now", {res_model: "directmail.audience"}),
+            step("design", "later"),
+        ],
+    });
+    expect("li[data-step]").toHaveCount(3);
+    expect("li[data-step='connect'] .fa-check").toHaveCount(1);
+    expect("li[data-step='people']").toHaveText(/Next/);
+    expect("li[data-step='people']").toHaveText(/About people/);
+    expect("li[data-step='design'] .badge").toHaveText("3");
+    expect("[aria-current='step']").toHaveCount(1);
+    expect("li button").toHaveCount(1);
+    await contains("li button").click();
+    expect.verifySteps(["directmail.audience "]);
+});
+
+test("a step that waits for somebody shows a clock", async () => {
+    await mountHome({steps: [step("connect", "waiting")]});
+    expect("li[data-step='connect'] .fa-clock-o").toHaveCount(1);
+    expect("li button").toHaveCount(0);
+});
+
+test("empty sections are hidden beside the steps, and have a sentence later", async () => {
+    await mountHome({steps: [step("connect", "now")]});
+    expect("section").toHaveCount(0);
+});
+
+test("without steps, empty sections say so", async () => {
+    await mountHome({});
+    expect("section[data-section='attention']").toHaveText(/Nothing needs/);
+    expect("section[data-section='progress']").toHaveText(/No email task/);
+    expect("section[data-section='health']").toHaveCount(0);
+    expect("section[data-section='results']").toHaveCount(0);
+    expect(".alert").toHaveCount(0);
+    await contains("button:contains(New email task)").click();
+    expect.verifySteps(["directmail.task "]);
+});
+
+test("a row opens its record, and a link all of them", async () => {
+    const link = {label: "All failed", action: {res_model: "directmail.task"}};
+    await mountHome({attention: {rows: [row()], links: [link]}});
+    expect("section[data-section='attention']").toHaveText(/Nobody is in the audience/);
+    expect("section .badge").toHaveText("Failed");
+    expect("section .badge").toHaveClass("text-bg-danger");
+    await contains("section .list-group-item").click();
+    expect.verifySteps(["directmail.task 7"]);
+    await contains("section button:contains(All failed)").click();
+    expect.verifySteps(["directmail.task "]);
+});
+
+test("a sending task shows its progress", async () => {
+    const sending = row({level: "info", label: "Sending", progress: 42.7});
+    await mountHome({progress: {rows: [sending], links: []}});
+    expect("section [role='progressbar']").toHaveAttribute("aria-valuenow", "42");
+});
+
+test("results show rates, and a dash for what is not known", async () => {
+    const result = {
+        id: 9,
+        name: "Winter",
+        date: "2026-03-01 08:00:00",
+        state: "Done",
+        sent: 1200,
+        delivered: 1188,
+        open_rate: 0.25,
+        click_rate: false,
+    };
+    await mountHome({results: [result]});
+    const cells = "section[data-section='results'] tbody td";
+    expect(`${cells}:eq(1)`).toHaveText("1,200");
+    expect(`${cells}:eq(3)`).toHaveText("25.0 %");
+    expect(`${cells}:eq(4)`).toHaveText("–");
+    await contains("section[data-section='results'] tbody a").click();
+    expect.verifySteps(["directmail.task 9"]);
+    await contains("section button:contains(Overview)").click();
+    expect.verifySteps(["email_marketing_dm.directmail_overview_action"]);
+});
+
+test("a notice says whom to ask", async () => {
+    await mountHome({notice: "Ask Ann."});
+    expect(".alert-warning").toHaveText("Ask Ann.");
+    expect("button:contains(New email task)").toHaveCount(0);
+});
