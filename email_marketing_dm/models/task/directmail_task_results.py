@@ -2,15 +2,10 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-<<<<<<< HEAD
 from odoo.tools import SQL, format_list, formatLang
 
 from ...engine.sql import count_changes
-=======
-from odoo.tools import SQL, formatLang
-
 from .directmail_task import STOPPED
->>>>>>> 9fc3e84 (Results are looked at one and five minutes after every end; Check results says what it found)
 
 CRON = "email_marketing_dm.ir_cron_directmail_results"
 CRON_EVENTS = "email_marketing_dm.ir_cron_directmail_events"
@@ -186,17 +181,11 @@ class DirectmailTask(models.Model):
         return f"{text} {more}".strip()
 
     def _schedule_results(self):
-<<<<<<< HEAD
-        """Trigger the import one and five minutes after the last mail: most results come then."""
-        now = fields.Datetime.now()
-        # sudo(): the sending cron calls this, not a user.
-        self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=minutes) for minutes in (1, 5)])
-=======
         """Trigger the import LOOK_AFTER the last mail of tasks that have just stopped."""
         if self.filtered("planned_at"):
             now = fields.Datetime.now()
+            # sudo(): crons and users who may end the task call this.
             self.env.ref(CRON).sudo()._trigger([now + timedelta(minutes=m) for m in LOOK_AFTER])
->>>>>>> 9fc3e84 (Results are looked at one and five minutes after every end; Check results says what it found)
 
     def _get_first_open(self):
         """Return where to begin reading (naive UTC): at the first mail without an outcome.

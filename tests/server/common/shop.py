@@ -27,6 +27,8 @@ EMULATOR = {
     "throttle": {"operations": {"SingleSendMail": "0", "DescAccountSummary": "0"}},
     "outcomes": {"follow_links": False},
 }
+#: what *Check results* says while it has not read everything
+MORE_RESULTS = "There are more delivery results."
 
 
 class Shop:
@@ -328,7 +330,7 @@ class Shop:
 
     def read_results(self, task):
         """Press *Check results* until everything has been read: each time it is a few pages."""
-        while self.act(task, "import_results") is not True:
+        while MORE_RESULTS in self.act(task, "import_results")["params"]["message"]:
             pass
 
     def mend(self, task):
