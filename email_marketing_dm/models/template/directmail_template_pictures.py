@@ -30,7 +30,10 @@ class DirectmailTemplate(models.Model):
         :param dict values: as in `check_content`, with `body_arch`
         :return: {"body_arch": new value}; empty if no picture could be made smaller
         :rtype: dict
+        :raise AccessError: for a template that the user may not read
         """
+        # For unsaved content, the right to the model.
+        self.check_access("read")
         body = str(values.get("body_arch") or values.get("body_html") or "")
         pictures = self._find_pictures(body)
         limit = min(PICTURE_MAX, PICTURES_MAX // max(1, len(pictures)))

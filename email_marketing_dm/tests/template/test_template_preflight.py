@@ -4,7 +4,7 @@ from io import BytesIO
 from PIL import Image
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 
 from ...engine.values import find_obstacle
 from ..common import BODY, DirectmailCommon
@@ -249,6 +249,12 @@ class TestTemplatePictures(DirectmailCommon):
         self.assertNotIn(
             "pictures_heavy", self._check({**content, "body_arch": body, "body": body})
         )
+
+    def test_who_may_shrink(self):
+        content = self._content(f"/web/image/{self._make_picture('JPEG', quality=95).id}")
+        employee = new_test_user(self.env, "dm_employee", "base.group_user")
+        with self.assertRaises(AccessError):
+            self.env["directmail.template"].with_user(employee).shrink_pictures(content)
 
     def test_what_is_left_alone(self):
         """Pictures of other servers, other files, and what the user may not read."""
