@@ -53,6 +53,7 @@ from .fatigue import (
 from .home import (
     test_home,
     test_home_tour,
+    test_next_step,
 )
 from .key import (
     test_encrypted,
@@ -75,6 +76,7 @@ from .odoo import (
     test_record_rules,
     test_rights_owner,
     test_seen,
+    test_settings,
     test_tour,
     test_views,
 )

@@ -8,6 +8,7 @@ from . import (
     directmail_account_templates,
     directmail_account_test_mail,
     directmail_account_send,
+    directmail_account_next,
     directmail_sender,
     directmail_first_contact_step,
     directmail_first_contact,

@@ -247,6 +247,12 @@ class DirectmailAudience(models.Model):
         self.write({"visibility": "private"})
         return True
 
+    def action_new_task(self):
+        """Open a new email task for this audience."""
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["directmail.home"]._open_new_task(audience=self)
+
     # === RIGHTS === #
 
     def _get_company_env(self, env):

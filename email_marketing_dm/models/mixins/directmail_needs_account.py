@@ -1,4 +1,5 @@
 from lxml.builder import E
+from markupsafe import Markup
 
 from odoo import api, fields, models
 
@@ -20,6 +21,24 @@ class DirectmailNeedsAccount(models.AbstractModel):
         notice = self.env["directmail.home"]._explain_no_account()
         for record in self:
             record.account_notice = record.account_id.state != "active" and notice
+
+    @api.model
+    def get_empty_list_help(self, help_message):
+        """Override: let one start from an empty list.
+
+        The web client caches the text, so it does not depend on whether an account is active.
+        """
+        return super().get_empty_list_help(
+            Markup("%s%s") % (Markup(help_message or ""), self._make_start())
+        )
+
+    @api.model
+    def _make_start(self):
+        """Return what an empty list shows below its text, as HTML."""
+        return Markup(
+            '<p><a type="action" href="#" class="btn btn-primary"'
+            ' name="email_marketing_dm.directmail_home_action">%s</a></p>'
+        ) % self.env._("See the next step on Home")
 
     @api.model
     def _get_view(self, view_id=None, view_type="form", **options):

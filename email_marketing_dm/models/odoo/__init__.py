@@ -2,6 +2,7 @@ from . import (
     res_partner,
     crm_lead,
     res_company,
+    res_config_settings,
     base,
     ir_cron,
     ir_http,

@@ -6,5 +6,6 @@ from . import (
     directmail_template_preflight,
     directmail_template_review,
     directmail_template_submit,
+    directmail_template_next,
     directmail_design,
 )

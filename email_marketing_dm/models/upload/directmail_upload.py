@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Command
 from odoo.tools import format_date
 
 from ...lists import listfile
@@ -314,7 +315,30 @@ class DirectmailUpload(models.Model):
             "target": "download",
         }
 
+    def action_new_task(self):
+        """Open a new email task for the people of this list."""
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["directmail.home"]._open_new_task(audience=self._get_own_audience())
+
     # === BUSINESS === #
+
+    def _get_own_audience(self):
+        """Return the user's audience of just this list; it is created if there is none.
+
+        :raise UserError: the list has not been matched
+        """
+        lines = self.env["directmail.audience.line"].search(
+            [("upload_id", "=", self.id), ("audience_id.user_id", "=", self.env.uid)]
+        )
+        audience = lines.audience_id.filtered(lambda found: len(found.line_ids) == 1)[:1]
+        if not audience:
+            line = Command.create({"kind": "upload", "upload_id": self.id})
+            audience = self.env["directmail.audience"].create(
+                {"name": self.name, "company_id": self.company_id.id, "line_ids": [line]}
+            )
+            audience.action_refresh()
+        return audience
 
     def _get_using(self):
         """Override: audiences with a line that uses the list."""

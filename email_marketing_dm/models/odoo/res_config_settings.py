@@ -1,0 +1,58 @@
+from odoo import api, fields, models
+
+from ...groups import GROUP_ADMIN, GROUP_DOWNLOAD, GROUP_USER
+
+
+class ResConfigSettings(models.TransientModel):
+    """The app *DirectMail* of the settings: what is set where, and who has which right."""
+
+    _inherit = "res.config.settings"
+
+    directmail_account_ids = fields.Many2many(
+        "directmail.account", string="DirectMail accounts", compute="_compute_directmail_accounts"
+    )
+    directmail_models_hour = fields.Float(
+        related="company_id.directmail_models_hour", readonly=False
+    )
+    directmail_models_tz = fields.Selection(
+        related="company_id.directmail_models_tz", readonly=False
+    )
+    directmail_user_ids = fields.Many2many(
+        "res.users", string="DirectMail users", compute="_compute_directmail_users"
+    )
+    directmail_admin_ids = fields.Many2many(
+        "res.users", string="DirectMail administrators", compute="_compute_directmail_users"
+    )
+    directmail_download_ids = fields.Many2many(
+        "res.users", string="Users who may download people", compute="_compute_directmail_users"
+    )
+
+    @api.depends("company_id")
+    def _compute_directmail_accounts(self):
+        for settings in self:
+            settings.directmail_account_ids = self.env["directmail.account"].search(
+                [("company_id", "=", settings.company_id.id)]
+            )
+
+    @api.depends("company_id")
+    def _compute_directmail_users(self):
+        """Users of the company by their groups; administrators are not repeated among the users."""
+        for settings in self:
+            company = settings.company_id
+            admins = settings._get_directmail_members(GROUP_ADMIN, company)
+            settings.directmail_admin_ids = admins
+            settings.directmail_user_ids = (
+                settings._get_directmail_members(GROUP_USER, company) - admins
+            )
+            settings.directmail_download_ids = settings._get_directmail_members(
+                GROUP_DOWNLOAD, company
+            )
+
+    def _get_directmail_members(self, group, company):
+        return self.env["res.users"].search(
+            [
+                ("all_group_ids", "in", self.env.ref(group).ids),
+                ("company_ids", "in", company.ids),
+                ("share", "=", False),
+            ]
+        )
