@@ -209,9 +209,13 @@ class DirectmailAudienceLine(models.Model):
             line.has_amount = bool(table.amount_field)
 
     @api.depends("kind", "task_id")
+    @api.depends_context("uid", "lang")
     def _compute_task_figures(self):
+        """Describe the results for those who may read the task: readers of the line may not."""
+        seen = self.task_id._filtered_access("read")
         for line in self:
-            line.task_figures = line.kind == "task" and line.task_id._describe_results()
+            task = line.task_id & seen
+            line.task_figures = line.kind == "task" and task._describe_results()
 
     def _compute_pick_count(self):
         counts = dict(

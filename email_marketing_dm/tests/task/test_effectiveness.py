@@ -221,6 +221,16 @@ class TestEffectiveness(DirectmailCommon):
         self.assertEqual(audience.line_ids.task_figures, wizard.task_figures)
         self.assertEqual(audience.people_count, 1, "the new audience is fresh")
 
+    def test_readers_of_a_public_audience_see_no_results_of_a_task_of_somebody_else(self):
+        task = self._send()
+        audience = self._generate(task, "delivered")
+        audience.visibility = "public"
+        self.assertTrue(audience.line_ids.task_figures)
+        line = audience.line_ids.with_user(self.other)
+        self.assertFalse(task.with_user(self.other).has_access("read"))
+        [values] = line.read(["task_id", "task_figures"])
+        self.assertFalse(values["task_figures"])
+
     def test_an_audience_of_those_who_opened_stays_live(self):
         task = self._send()
         self._happen(task, 0, "open")
