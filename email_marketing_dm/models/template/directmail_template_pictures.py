@@ -10,8 +10,8 @@ from odoo.tools.image import ImageProcess
 
 from ...content.preflight_look import PICTURE_MAX, PICTURES_MAX
 
-# The path of an attachment of this server, up to the end of the address.
-_PATH = re.compile(r"""/web/(?:image|content)/(\d+)(?![\w.])[^"'\s)<>]*""")
+# The path of an attachment, up to the end of the address.
+_PATH = r"""/web/(?:image|content)/(?P<id>\d+)(?![\w.])[^"'\s)<>]*"""
 # Widths in px and qualities to try, the best first. Mails are at most 600 px wide, and many screens
 # show two pixels for one.
 _TRIALS = ((1200, 85), (1200, 70), (900, 70), (600, 70), (600, 50))
@@ -35,7 +35,8 @@ class DirectmailTemplate(models.Model):
         # For unsaved content, the right to the model.
         self.check_access("read")
         body = str(values.get("body_arch") or values.get("body_html") or "")
-        pictures = self._find_pictures(body)
+        draft = self._make_draft(values)
+        pictures = draft._find_pictures(body)
         limit = min(PICTURE_MAX, PICTURES_MAX // max(1, len(pictures)))
         urls = {}
         for picture in pictures.filtered(lambda picture: picture.file_size > limit):
@@ -44,7 +45,12 @@ class DirectmailTemplate(models.Model):
                 urls[picture.id] = self._make_picture(kind, base64.b64encode(data).decode())
         if not urls:
             return {}
-        return {"body_arch": _PATH.sub(lambda match: urls.get(int(match[1]), match[0]), body)}
+
+        def replace(match):
+            url = urls.get(int(match["id"]))
+            return (match["host"] or "") + url if url else match[0]
+
+        return {"body_arch": draft._get_pattern().sub(replace, body)}
 
     def _get_picture_sizes(self, body):
         """Return {address in a body: bytes} of the pictures that this server stores.
@@ -52,16 +58,24 @@ class DirectmailTemplate(models.Model):
         :param str body: HTML
         """
         sizes = {picture.id: picture.file_size for picture in self._find_pictures(body)}
-        base = re.escape(self._get_public_url())
         return {
             unescape(match[0]): sizes[number]
-            for match in re.finditer(f"(?:{base})?{_PATH.pattern}", body)
-            if (number := int(match[1])) in sizes
+            for match in self._get_pattern().finditer(body)
+            if (number := int(match["id"])) in sizes
         }
+
+    def _get_pattern(self):
+        """Return the pattern of addresses of attachments of this server: groups `host` and `id`.
+
+        Pictures of another Odoo, whose ids mean nothing here, do not match it.
+        """
+        urls = {self._get_public_url(), self.get_base_url()}
+        hosts = "|".join(re.escape(url.rstrip("/")) for url in urls if url)
+        return re.compile(rf"(?<![\w.:/\]-])(?P<host>{hosts})?{_PATH}")
 
     def _find_pictures(self, body):
         """Return the attachments that a body shows and the user may read."""
-        numbers = {int(number) for number in _PATH.findall(body)}
+        numbers = {int(match["id"]) for match in self._get_pattern().finditer(body)}
         found = self.env["ir.attachment"].browse(numbers).exists()._filtered_access("read")
         return found.filtered(
             lambda each: each.type == "binary" and (each.mimetype or "").startswith("image/")

@@ -262,15 +262,18 @@ class TestTemplatePictures(DirectmailCommon):
             {"name": "x.svg", "raw": b"<svg xmlns='http://www.w3.org/2000/svg'>" + b" " * 300000
              + b"</svg>", "mimetype": "image/svg+xml", "public": True}
         )  # fmt: skip
+        heavy = self._make_picture("JPEG", quality=95)
         secret = self._make_picture("JPEG", quality=95)
         secret.write({"public": False, "res_model": "ir.config_parameter", "res_id": 1})
         content = self._content(
             "https://a.org/b.png", f"/web/image/{drawing.id}", f"/web/image/{secret.id}",
             "/web/image/999999999", f"/web/image/{secret.id}x",
+            f"https://other.example/web/image/{heavy.id}",
         )  # fmt: skip
         self.assertEqual(self._shrink(content), {})
         titles = str(self._check(content).get("picture_heavy"))
         self.assertNotIn(str(secret.id), titles)
+        self.assertNotIn("other.example", titles)
 
 
 @tagged("post_install", "-at_install")
