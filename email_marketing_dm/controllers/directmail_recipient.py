@@ -122,7 +122,7 @@ class DirectmailRecipient(http.Controller):
     def view_online(self, token):
         """Show the submitted text of the mail with the person's values as they are now.
 
-        The company's name and address follow the mail.
+        The company's logo, name and address follow the mail.
         """
         delivery = self._get_delivery(token)
         template = delivery.task_id.template_id

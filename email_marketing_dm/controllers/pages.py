@@ -53,7 +53,7 @@ def render_page(delivery, stage, **values):
 
 
 def add_online_footer(delivery, html):
-    """Return the HTML of a mail with the name and the address of its company at the end."""
+    """Return the HTML of a mail with logo, name and address of its company at the end."""
     footer = str(_render(delivery, ONLINE_FOOTER, {"company": delivery.company_id}))
     end = max((match.start() for match in _BODY_END.finditer(html)), default=len(html))
     return html[:end] + footer + html[end:]
@@ -106,7 +106,7 @@ def _make_answer(nobody, stage, status, **values):
 def _find_sender(env, token):
     """Return the company that seems to have sent the mail with a token of a lost master key.
 
-    The token is not verified, so nothing but the company's name and address may be shown.
+    The token is not verified, so nothing but the company's name, logo and address may be shown.
 
     :rtype: res.company, empty if the token names no mail sent before a re-key
     """
