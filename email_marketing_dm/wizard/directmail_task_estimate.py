@@ -33,6 +33,8 @@ class DirectmailTaskEstimate(models.TransientModel):
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
     headline = fields.Char(compute="_compute_texts")
     send_label = fields.Char(compute="_compute_texts")
+    is_scheduled = fields.Boolean(compute="_compute_texts")
+    scheduled_at = fields.Datetime("Starts", related="task_id.scheduled_at")
     plan = fields.Char("Schedule", compute="_compute_texts")
     duration = fields.Char(compute="_compute_texts")
     cost = fields.Char(compute="_compute_texts")
@@ -95,6 +97,7 @@ class DirectmailTaskEstimate(models.TransientModel):
             estimate.plan = estimate._describe_plan()
             estimate.duration = estimate._describe_duration()
             estimate.cost = estimate._describe_cost()
+            estimate.is_scheduled = estimate._is_scheduled()
 
     def _render_sum(self):
         """Return an HTML table: people in the audiences, minus each reason, equals mails."""
@@ -122,12 +125,22 @@ class DirectmailTaskEstimate(models.TransientModel):
             return self.env._("1 person will get this mail.")
         return self.env._("%s people will get this mail.", number)
 
+    def _is_scheduled(self):
+        return bool(self.task_id.scheduled_at) and not self.task_id.planned_at
+
     def _label_send(self):
+        number = formatLang(self.env, self.mail_count, digits=0)
+        if self._is_scheduled():
+            if self.in_tens:
+                return self.env._("Schedule")
+            if self.mail_count == 1:
+                return self.env._("Schedule for 1 person")
+            return self.env._("Schedule for %s people", number)
         if self.in_tens:
             return self.env._("Send")
         if self.mail_count == 1:
             return self.env._("Send to 1 person")
-        return self.env._("Send to %s people", formatLang(self.env, self.mail_count, digits=0))
+        return self.env._("Send to %s people", number)
 
     def _describe_plan(self):
         account = self.task_id.account_id

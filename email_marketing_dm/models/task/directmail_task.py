@@ -18,7 +18,7 @@ TASK_CONTENT_FIELDS = {
 }  # fmt: skip
 #: fields of the template that the task's form shows and changes: see `_change_content`
 CONTENT = ("subject", "sender_name", "preview_text", "body_arch", "body_html")
-TIME_FIELDS = {"scheduled_at", "send_type"}
+TIME_FIELDS = {"calendar_at", "scheduled_at", "send_type"}
 # A pending task can't be changed any more this long before `scheduled_at`.
 LOCK_BEFORE = timedelta(minutes=10)
 # Values of `pause_reason`.
@@ -50,7 +50,6 @@ class DirectmailTask(models.Model):
     _ask_type = "mail.mail_activity_data_warning"
     _guarded_fields = frozenset(
         (
-            "calendar_at",
             "content_changed",
             "conversion_at",
             "conversion_error",
@@ -200,7 +199,6 @@ class DirectmailTask(models.Model):
     )
     planned_at = fields.Datetime("Started", readonly=True, copy=False)
     finished_at = fields.Datetime("Finished", readonly=True, copy=False)
-    calendar_at = fields.Datetime("Date", compute="_compute_calendar_at", store=True)
     content_changed = fields.Boolean(readonly=True, copy=False)
     quota_told_on = fields.Date("Last quota notification", readonly=True, copy=False)
     results_at = fields.Datetime("Results as of", readonly=True, copy=False)
@@ -264,11 +262,6 @@ class DirectmailTask(models.Model):
             if told_in_tens and task.state not in ("done", "cancelled"):
                 # Rounded figures may show 0 waiting while a few people still wait.
                 task.progress = min(task.progress, 99)
-
-    @api.depends("planned_at", "scheduled_at")
-    def _compute_calendar_at(self):
-        for task in self:
-            task.calendar_at = task.planned_at or task.scheduled_at
 
     @api.depends("state", "scheduled_at", "planned_at", "counter_ids.value")
     def _compute_editable(self):

@@ -21,12 +21,21 @@ class DirectmailTask(models.Model):
     # === ACTIONS === #
 
     def action_open_send(self):
-        """Open the estimate with a *Send* button; before it, recommend First contact if needed."""
+        """Open the estimate with a button that sends or schedules the task.
+
+        Before it comes the dialog that lists what is missing, or the one that recommends First
+        contact.
+        """
         self.ensure_one()
         self.check_access("write")
-        self._check_settings()
+        self._check_key()
+        self._check_taken_over()
+        if missing := self._find_problems():
+            return self._open_missing(missing)
         if self.account_id._offers_first_contact():
             return self._open_offer()
+        if self.scheduled_at and not self.planned_at:
+            return self._open_estimate(self.env._("Schedule the mails"), may_send=True)
         return self._open_estimate(self.env._("Send the mails"), may_send=True)
 
     def action_open_estimate(self):
@@ -34,8 +43,28 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         self.check_access("read")
         if not self._read_all_audiences()["audience_ids"]:
-            raise UserError(self.env._("Choose the audience that gets this mail."))
+            return self._open_missing(
+                [("audience_ids", self.env._("Choose the audience that gets this mail."))]
+            )
         return self._open_estimate(self.env._("Estimate"), may_send=False)
+
+    def action_open_test(self):
+        """Open the dialog that sends a test of the mail to colleagues and seed addresses."""
+        self.ensure_one()
+        self.check_access("read")
+        if not self.template_id:
+            text = self.env._("Choose the template to send, or write the mail.")
+            return self._open_missing([("subject", text)])
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_template_test_action"
+        )
+        context = {
+            "default_template_id": self.template_id.id,
+            "default_address_type": self.address_type,
+        }
+        if self.sender_id.ready:
+            context["default_sender_id"] = self.sender_id.id
+        return {**action, "context": context}
 
     def _open_offer(self):
         """Open the dialog that recommends First contact before the account's first email task."""
@@ -275,32 +304,13 @@ class DirectmailTask(models.Model):
     def _check_settings(self):
         """Refuse a task without an active account, quota, sender, template or audience.
 
-        :raise UserError: for the first problem, with what to do about it
+        :raise UserError: with all that is missing, a line each
         """
         self.ensure_one()
         self._check_key()
         self._check_taken_over()
-        # sudo(): callers have checked write access to the task; `_is_armed` may disarm.
-        account = self.account_id.sudo()
-        if account.state != "active" or not account._is_armed():
-            raise UserError(
-                self.env._(
-                    "The DirectMail account is not active. Ask an administrator to activate it."
-                )
-            )
-        if not account.daily_quota:
-            raise UserError(
-                self.env._(
-                    "The daily quota of this DirectMail account is 0. Ask Alibaba Cloud for a"
-                    " quota, synchronize the account, then send again."
-                )
-            )
-        account._check_public_url_usable()
-        if not self.sender_id.ready:
-            raise UserError(self.env._("Choose a sender address that can send marketing mail."))
-        self._check_template()
-        if not self._read_all_audiences()["audience_ids"]:
-            raise UserError(self.env._("Choose the audience that gets this mail."))
+        if missing := self._find_missing():
+            raise UserError("\n".join(text for _name, text in missing))
 
     def _check_people(self):
         """Refuse audiences in which nobody can be mailed.
@@ -354,14 +364,8 @@ class DirectmailTask(models.Model):
                 raise self._explain_audience(audience, error.args[0]) from error
 
     def _check_template(self):
-        template = self.template_id
-        if not template:
-            raise UserError(self.env._("Choose the template to send, or write the mail."))
-        # `_check_ready` submits a draft after all checks; at the start, none is left.
-        is_submitted = self.state != "pending" and self._submits_template()
-        if not is_submitted and template.state not in ("in_review", "approved"):
-            raise UserError(template._explain_state())
-        self._check_lenders()
+        if problem := self._find_template_problem():
+            raise UserError(problem)
 
     def _refresh_audiences(self, since=None, missing=False):
         """Refresh the audiences of the task, excluded ones too.

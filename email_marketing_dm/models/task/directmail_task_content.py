@@ -198,13 +198,13 @@ class DirectmailTask(models.Model):
             task.reply_warning = (
                 self.env._(
                     "Replies would go to a random address at %s that nobody reads. Enter an address"
-                    " under Replies go to.",
+                    " in the tab Settings.",
                     sender.partition("@")[2],
                 )
                 if task.address_type == "random"
                 else self.env._(
                     "Replies would go to %s. If nobody reads this mailbox, enter another address"
-                    " under Replies go to.",
+                    " in the tab Settings.",
                     sender,
                 )
             )

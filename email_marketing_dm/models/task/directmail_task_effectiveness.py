@@ -209,6 +209,10 @@ class DirectmailTask(models.Model):
     def _get_funnel(self, counted):
         counts = {name: self[f"{name}_count"] for name, _base in FUNNEL}
         recorded = {"opened": self.track_opens, "clicked": self.track_clicks}
+        known = {
+            **dict.fromkeys(("delivered", "opened", "clicked"), self.has_results),
+            "converted": bool(self.conversion_at),
+        }
         steps = []
         for name, base in FUNNEL:
             if name == "converted" and not self.conversion_table_id:
@@ -227,6 +231,8 @@ class DirectmailTask(models.Model):
                     "base_label": base
                     and self._fields[f"{base}_count"]._description_string(self.env),
                     "recorded": recorded.get(name, True),
+                    # False until the first results: a 0 would look like a result.
+                    "known": known.get(name, True),
                 }
             )
         return steps

@@ -88,7 +88,7 @@ class DirectmailTask(models.Model):
     # === MESSAGES TO THE OWNER === #
 
     @api.depends("state", "scheduled_at", "template_id.state", "account_id.state")
-    @api.depends_context("uid")
+    @api.depends_context("uid", "tz")
     def _compute_waiting_for(self):
         for task in self:
             task.waiting_for = task._get_waiting_for()
@@ -111,7 +111,12 @@ class DirectmailTask(models.Model):
         if self.state == "pending" and self.template_id.state != "approved":
             return self.template_id._explain_state()
         if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
-            return self.env._("Sending starts at %s.", format_datetime(self.env, self.scheduled_at))
+            zone = str(self.env.tz)
+            return self.env._(
+                "Sending starts at %(time)s (%(zone)s).",
+                time=format_datetime(self.env, self.scheduled_at, tz=zone),
+                zone=zone,
+            )
         if not account._get_capacity().quota:
             return self.env._(
                 "Today's quota is used up. Sending continues after midnight in Beijing, at %s.",

@@ -35,6 +35,7 @@ const step = (name, count, any, base) => ({
     base,
     base_label: base ? "Delivered" : "",
     recorded: true,
+    known: true,
     text: false,
 });
 const DATA = {
@@ -73,6 +74,22 @@ async function mountTask(data) {
         arch: `<form><widget name="directmail_task_effectiveness"/></form>`,
     });
 }
+
+test("before the first results, nothing is said to be 0", async () => {
+    await mountTask({
+        ...DATA,
+        funnel: [
+            step("sent", 200, 200, 0),
+            {...step("delivered", 0, 0, 200), known: false},
+            {...step("opened", 0, 0, 0), known: false, recorded: false},
+        ],
+    });
+    expect("[data-step=sent] .o_directmail_step_count").toHaveText("200");
+    expect("[data-step=delivered] .o_directmail_step_count").toHaveText(
+        "not known yet"
+    );
+    expect("[data-step=opened] .o_directmail_step_count").toHaveText("not recorded");
+});
 
 test("the funnel counts people, and machines only after a click", async () => {
     await mountTask(DATA);

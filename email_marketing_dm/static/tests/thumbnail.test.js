@@ -13,8 +13,20 @@ class Template extends models.Model {
     _records = [{id: 7, name: "Spring", write_date: "2026-03-01 10:00:00"}];
 }
 
+class Task extends models.Model {
+    _name = "directmail.task";
+
+    template_id = fields.Many2one({relation: "directmail.template"});
+    template_write_date = fields.Datetime();
+
+    _records = [
+        {id: 3, template_id: 7, template_write_date: "2026-03-01 10:00:00"},
+        {id: 4, template_id: false},
+    ];
+}
+
 defineMailModels();
-defineModels([Template]);
+defineModels([Template, Task]);
 
 async function mountCard() {
     expect.errors(1);
@@ -45,4 +57,22 @@ test("a mail on a card can't run scripts, and screen readers pass over it", asyn
     expect(frame).toHaveAttribute("sandbox", "");
     expect(frame).toHaveAttribute("tabindex", "-1");
     expect(".o_directmail_thumbnail").toHaveAttribute("aria-hidden", "true");
+});
+
+test("an email task shows the mail of its template; without one, nothing", async () => {
+    expect.errors(1);
+    await mountView({
+        type: "kanban",
+        resModel: "directmail.task",
+        arch: `<kanban><templates><t t-name="card">
+            <widget name="directmail_task_thumbnail"/>
+        </t></templates></kanban>`,
+    });
+    await expect.waitForErrors([/cross-origin frame/]);
+    expect(".o_kanban_record:not(.o_kanban_ghost)").toHaveCount(2);
+    expect(".o_directmail_thumbnail iframe").toHaveCount(1);
+    expect(".o_directmail_thumbnail iframe").toHaveAttribute(
+        "data-src",
+        `/directmail/thumbnail/template/7?unique=${Date.UTC(2026, 2, 1, 10)}`
+    );
 });

@@ -158,11 +158,11 @@ class TestTaskEstimate(DirectmailCommon):
     def test_missing_pieces(self):
         self.task.audience_ids = False
         for button in ("open_send", "open_estimate"):
-            with self.assertRaisesRegex(UserError, "Choose the audience"):
-                self._open(button)
-        self.task.template_id = False
-        with self.assertRaisesRegex(UserError, "Choose the template"):
-            self._open()
+            [missing] = getattr(self.task, f"action_{button}")()["params"]["missing"]
+            self.assertEqual(missing["field"], "audience_ids")
+            self.assertIn("Choose the audience", missing["text"])
+        with self.assertRaisesRegex(UserError, "Choose the audience"):
+            self.task.action_send()
 
     def test_rights(self):
         theirs = self.task.with_user(self.other)

@@ -266,9 +266,10 @@ class TestTaskStops(DirectmailCommon):
     def test_guarded(self):
         task = self._start()
         for name, value in {
-            "pause_reason": "user", "content_changed": False, "quota_told_on": False,
-            "calendar_at": fields.Datetime.now(),
-        }.items():  # fmt: skip
+            "pause_reason": "user",
+            "content_changed": False,
+            "quota_told_on": False,
+        }.items():
             with self.subTest(name), self.assertRaises(AccessError):
                 task.write({name: value})
 

@@ -99,9 +99,11 @@ class Role:
             for name, model in self.world.items()
         }
         for name, model in self.world.items():
+            # A page without records of its own (Home) shows email tasks.
+            source = "directmail.task" if model["kind"] == "abstract" else name
             self.hidden = [
                 f"of-{whose}" for whose in self.others
-                if "r" not in found[name]["rights"].get(whose, "")
+                if "r" not in found[source]["rights"].get(whose, "")
             ]  # fmt: skip
             found[name]["methods"] = self.try_methods(name)
             # Downloading adds one method and no records.

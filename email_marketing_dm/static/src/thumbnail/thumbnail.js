@@ -15,6 +15,25 @@ export class Thumbnail extends Component {
     }
 }
 
+/** How the mail of an email task begins. */
+export class TaskThumbnail extends Thumbnail {
+    get url() {
+        const {template_id, template_write_date} = this.props.record.data;
+        if (!template_id) {
+            return false;
+        }
+        const version = template_write_date ? template_write_date.ts : "";
+        return `/directmail/thumbnail/template/${template_id.id}?unique=${version}`;
+    }
+}
+
+registry.category("view_widgets").add("directmail_task_thumbnail", {
+    component: TaskThumbnail,
+    fieldDependencies: [
+        {name: "template_id", type: "many2one", relation: "directmail.template"},
+        {name: "template_write_date", type: "datetime"},
+    ],
+});
 registry.category("view_widgets").add("directmail_thumbnail", {
     component: Thumbnail,
     fieldDependencies: [{name: "write_date", type: "datetime"}],

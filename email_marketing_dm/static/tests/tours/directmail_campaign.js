@@ -72,9 +72,23 @@ registry.category("web_tour.tours").add("directmail_send", {
         ...openMenu("directmail_task_menu", "Email tasks"),
         {trigger: ".o_list_button_add", run: "click"},
         fill("name", "Tour task"),
+        {
+            content: "by keyboard: what is missing is listed, and leads to its field",
+            trigger: ".o_form_view button[name='action_open_send']",
+            run: "press alt+v",
+        },
+        {trigger: ".o_directmail_missing[data-field='subject']"},
+        {trigger: ".o_directmail_missing[data-field='audience_ids']", run: "click"},
+        {trigger: ".o_field_widget[name='audience_ids'] input:focus"},
         ...choose("audience_ids", "Tour audience"),
         ...choose("template_id", "Tour template"),
-        ...choose("sender_id", "news@mail.example.com"),
+        {
+            content: "the first sender address that can send is chosen already",
+            trigger:
+                ".o_field_widget[name='sender_id'] input:value(news@mail.example.com)",
+        },
+        {trigger: ".o_directmail_reach:contains(At most 3 of 4)"},
+        {trigger: ".o_directmail_inbox_text:contains(News for you)"},
         ...stepUtils.saveForm(),
         press("action_open_send"),
         {
@@ -93,6 +107,7 @@ registry.category("web_tour.tours").add("directmail_results", {
         {trigger: ".o_data_cell:contains('Tour task')", run: "click"},
         seeState("done"),
         press("action_import_results"),
+        {trigger: ".o_notification:contains(New results: delivered 2)"},
         {trigger: ".o_field_widget[name='delivered_count'] .o_stat_value:contains(2)"},
         {
             content: "open the people behind a figure",
