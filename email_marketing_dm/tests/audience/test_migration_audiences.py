@@ -22,8 +22,8 @@ class TestMigrationOfAudiences(AudienceCommon):
         )
         self.env.cr.execute(
             "UPDATE directmail_audience_line SET write_date = now() + %s * interval '1 minute'"
-            " WHERE audience_id = %s",
-            [-1, current.id],
+            " WHERE audience_id IN %s",
+            [-1, (deleted.id, current.id)],
         )
         # The form that deletes a line writes the audience.
         self.env.cr.execute(

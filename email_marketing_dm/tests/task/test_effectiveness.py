@@ -227,6 +227,7 @@ class TestEffectiveness(DirectmailCommon):
         audience.visibility = "public"
         self.assertTrue(audience.line_ids.task_figures)
         line = audience.line_ids.with_user(self.other)
+        self.env.invalidate_all()
         self.assertFalse(task.with_user(self.other).has_access("read"))
         [values] = line.read(["task_id", "task_figures"])
         self.assertFalse(values["task_figures"])
