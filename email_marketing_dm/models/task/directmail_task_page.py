@@ -130,22 +130,18 @@ class DirectmailTask(models.Model):
         :rtype: list[tuple[str, str]]
         """
         self.ensure_one()
-        template = "template_id" if self.template_id else "subject"
-        problems = [
-            (
-                "audience_ids",
-                not self._read_all_audiences()["audience_ids"]
-                and self.env._("Choose the audience that gets this mail."),
-            ),
-            (template, self._find_template_problem()),
-            (
-                "sender_id",
-                not self.sender_id.ready
-                and self.env._("Choose a sender address that can send marketing mail."),
-            ),
-            ("account_id", self._find_account_problem()),
-        ]
-        return [(name, text) for name, text in problems if text]
+        audiences = sender = None
+        if not self._read_all_audiences()["audience_ids"]:
+            audiences = self.env._("Choose the audience that gets this mail.")
+        if not self.sender_id.ready:
+            sender = self.env._("Choose a sender address that can send marketing mail.")
+        problems = {
+            "audience_ids": audiences,
+            "template_id" if self.template_id else "subject": self._find_template_problem(),
+            "sender_id": sender,
+            "account_id": self._find_account_problem(),
+        }
+        return [(name, text) for name, text in problems.items() if text]
 
     def _find_account_problem(self):
         """Return why the account can't send and what to do, or None."""
