@@ -295,7 +295,7 @@ class DirectmailPoll(models.Model):
     def _read_account(self, account):
         """Read an account's records in at most `poll_calls` calls.
 
-        Tasks that have just stopped come first, then the least recently read records.
+        Lists and tasks that have just stopped come first, each kind least recently read first.
         """
         if account.state == "active" and not account._is_armed():
             return
@@ -308,7 +308,8 @@ class DirectmailPoll(models.Model):
 
         def get_turn(source):
             poll, task = source
-            return not (task and task._has_just_stopped()), poll.read_at or datetime.min
+            is_urgent = not task or task._has_just_stopped()
+            return not is_urgent, poll.read_at or datetime.min
 
         for poll, task in sorted(sources, key=get_turn):
             try:

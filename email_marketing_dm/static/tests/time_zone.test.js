@@ -1,11 +1,6 @@
 import {describe, expect, test} from "@odoo/hoot";
 import {mockTimeZone} from "@odoo/hoot-mock";
-import {
-    defineModels,
-    fields,
-    models,
-    mountView,
-} from "@web/../tests/web_test_helpers";
+import {defineModels, fields, models, mountView} from "@web/../tests/web_test_helpers";
 import {defineMailModels} from "@mail/../tests/mail_test_helpers";
 
 describe.current.tags("desktop");
@@ -32,7 +27,5 @@ test("the zone that is named is the one in which times are shown", async () => {
         </form>`,
     });
     expect("[name=scheduled_at]").toHaveText(/4:00/);
-    expect(".o_directmail_time_zone").toHaveText(
-        "in your time zone (Asia/Singapore)"
-    );
+    expect(".o_directmail_time_zone").toHaveText("in your time zone (Asia/Singapore)");
 });

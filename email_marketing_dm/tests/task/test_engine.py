@@ -388,7 +388,7 @@ class TestEngine(DirectmailCommon):
         self.assertEqual((task.state, account.state), ("paused", "stopped"))
         self.assertLessEqual(task.unknown_count, 20 + 4)
         self.assertEqual(task.unknown_count + task.waiting_count, 60)
-        self.assertIn("does not answer", task.state_message)
+        self.assertIn("did not answer", task.state_message)
 
     # === SEVERAL TASKS OF ONE ACCOUNT === #
 
