@@ -152,13 +152,17 @@ class TestPoll(DirectmailCommon):
         self.assertNotIn(silent, self._get_unsettled_tasks())
 
     def test_a_task_that_has_just_stopped_is_read_first(self):
-        """Even if the account's calls are only enough for one task, and it was read before."""
+        """Even if the account's calls are only enough for one task, and others wait longer.
+
+        The account's lists were read after it.
+        """
         tasks = self._send("a@example.com"), self._send("b@example.com")
-        for task in tasks:
+        now = fields.Datetime.now()
+        for task, minutes in zip(tasks, (3, 2), strict=True):
             task.write({"state": "sending", "finished_at": False})
-            self._get_poll(task).read_at = fields.Datetime.now()
+            self._get_poll(task).read_at = now - timedelta(minutes=minutes)
         for kind in ("unsubscribed", "complained", "invalid"):
-            self._get_poll(kind=kind)
+            self._get_poll(kind=kind).read_at = now - timedelta(minutes=1)
         self.account.sudo().poll_calls = 1
         stopped = tasks[1]
         stopped.state = "paused"
