@@ -94,6 +94,7 @@ from .task import (
     test_task_content,
     test_task_estimate,
     test_task_model,
+    test_task_page,
     test_task_reply,
     test_task_report,
     test_task_stops,
