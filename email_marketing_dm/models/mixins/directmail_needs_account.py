@@ -3,6 +3,8 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
+from .banner import insert_banner
+
 
 class DirectmailNeedsAccount(models.AbstractModel):
     """Records that are of use only with an active account (`account_id`).
@@ -45,9 +47,7 @@ class DirectmailNeedsAccount(models.AbstractModel):
         """Override: add a banner with `account_notice` to each form."""
         arch, view = super()._get_view(view_id, view_type, **options)
         if view_type == "form":
-            header = arch.find("header")
-            place = 0 if header is None else arch.index(header) + 1
-            arch.insert(place, self._make_account_banner())
+            insert_banner(arch, self._make_account_banner())
         return arch, view
 
     def _make_account_banner(self):

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 from ...groups import GROUP_ADMIN
+from .banner import insert_banner
 
 TAKE_OVER = "mail.mail_activity_data_todo"
 
@@ -36,9 +37,7 @@ class DirectmailOwned(models.AbstractModel):
         """Override: add a banner about `owner_pending` with the button *Take over* to each form."""
         arch, view = super()._get_view(view_id, view_type, **options)
         if view_type == "form":
-            header = arch.find("header")
-            place = 0 if header is None else arch.index(header) + 1
-            arch.insert(place, self._make_take_over_banner())
+            insert_banner(arch, self._make_take_over_banner())
         return arch, view
 
     def _make_take_over_banner(self):

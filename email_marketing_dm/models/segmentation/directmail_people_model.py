@@ -334,7 +334,7 @@ class DirectmailPeopleModel(models.AbstractModel):
     @api.model
     def _get_shown(self, company):
         """Return the company's first model, whose groups contacts show; empty if it has none."""
-        # sudo(): contacts show groups of the company's first model, whoever owns it. Callers tell
+        # sudo(): contacts show groups of the company's first model, of any owner. Callers tell
         # the groups of contacts that the user may read, and nothing else of the model.
         return self.sudo().search(Domain("company_id", "=", company.id), limit=1)
 

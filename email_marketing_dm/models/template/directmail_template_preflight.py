@@ -1,6 +1,5 @@
 from odoo import api, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
 
 from ...content import preflight, preflight_look
 from ...content.preflight_mail import ERROR, FILL, Finding, Mail
@@ -143,29 +142,18 @@ class DirectmailTemplate(models.Model):
     def _goes_to_china(self):
         """Return whether recipients are in mainland China, as far as that is known quickly.
 
-        The first contacts of the audiences of email tasks that will send the template; without such
-        a task, whether the template's language is Chinese as written there.
+        Among the first contacts, of those the user may see, of the audiences of email tasks that
+        will send the template; without such a task, whether the template's language is Chinese as
+        written there.
         """
         tasks = self._origin.task_ids.filtered(lambda task: task.state in ("draft", "pending"))
         if not tasks.audience_ids:
             return self.lang == "zh_CN"
-        self.env["directmail.audience.member"].flush_model()
-        self.env["res.partner"].flush_model(["country_id"])
-        # Reads no records: tells only that somebody lives there.
-        found = self.env.execute_query(
-            SQL(
-                """SELECT 1
-                     FROM (SELECT partner_id FROM directmail_audience_member
-                            WHERE audience_id IN %s AND partner_id IS NOT NULL LIMIT %s) m
-                     JOIN res_partner p ON p.id = m.partner_id
-                    WHERE p.country_id = %s
-                    LIMIT 1""",
-                tuple(tasks.audience_ids.ids),
-                _MEMBERS_MAX,
-                self.env.ref("base.cn").id,
-            )
-        )
-        return bool(found)
+        members = self.env["directmail.audience.member"]
+        first = members._search([("audience_id", "in", tasks.audience_ids.ids)], limit=_MEMBERS_MAX)
+        china = self.env.ref("base.cn").id
+        domain = [("id", "in", first), ("partner_id.country_id", "=", china)]
+        return bool(members.search_count(domain, limit=1))
 
     def _describe(self, findings):
         """Return findings with one code and level as one dict for the form.

@@ -239,7 +239,7 @@ class TestDesign(DirectmailCommon):
         self.assertTrue(made.exists())
 
     def test_owners_of_an_older_database(self):
-        """Designs made before they had owners belong to whoever made them."""
+        """Designs made before they had owners belong to the users who created them."""
         made = self.env["directmail.design"].with_user(self.other).create({"name": "Invitation"})
         shipped = self.env.ref("email_marketing_dm.directmail_design_sale")
         self.env.flush_all()

@@ -124,6 +124,24 @@ class TestTemplatePreflight(DirectmailCommon):
         fixed = template.repair_content({"subject": "Spring"}, "mark_advertising")
         self.assertEqual(fixed, {"subject": "(AD) Spring"})
 
+    def test_mainland_china_is_told_of_people_whom_the_user_may_see(self):
+        """A colleague's audience may hold others; one question would tell where they live."""
+        people = self._make_people("ada@example.com", country_id=self.env.ref("base.cn").id)
+        template = self._make_template(approved=False)
+        audience = self._make_audience(people)
+        audience.action_refresh()
+        self._make_task(audience, template)
+        template = template.with_user(self.user)
+        self.assertTrue(template._goes_to_china())
+        self.env["ir.rule"].sudo().create(
+            {
+                "name": "Hidden",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": f"[('id', '!=', {people.id})]",
+            }
+        )
+        self.assertFalse(template._goes_to_china())
+
     def test_errors_stand_against_submission_and_warnings_do_not(self):
         template = self._make_template(
             approved=False, body_html=BODY.replace("Dear ", "") + '<img src="https://a.org/b.png"/>'
