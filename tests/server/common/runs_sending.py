@@ -295,16 +295,20 @@ class Collision:
 def run_collision(shop, people, seed, group="collide"):
     """Let a user pause and resume, and results come in both ways, while the same mails go out.
 
-    Mails go out slowly until all of it has happened, so that the task does not end before.
+    Mails go out slowly until all of it has happened, and after the first pause none go out until a
+    pushed event is applied, so that the task does not end before. Results are read only after that:
+    what was read first would not count as pushed.
     """
     random = Random(seed)
     prepare(shop, push=True)
     shop.emulator.set_fault("slow", action="SingleSendMail", delay=1.0)
     task = shop.make_task(group, people)
     shop.act(task, "send")
-    ended, imports = threading.Event(), []
+    ended, is_pushed, imports = threading.Event(), threading.Event(), []
 
     def import_results():
+        while not (is_pushed.wait(0.1) or ended.is_set()):
+            shop.emulator.flush_outcomes()
         while not ended.is_set():
             shop.emulator.flush_outcomes()
             with contextlib.suppress(RpcError):  # the button may lose the race, the mails may not
@@ -320,11 +324,13 @@ def run_collision(shop, people, seed, group="collide"):
             assert time.monotonic() < deadline, shop.count_rows(task)
             shop.server.wake_crons()
             time.sleep(random.uniform(0, 0.4))
-            if state in ("sending", "paused"):
+            if state == "sending" or state == "paused" and is_pushed.is_set():
                 shop.act(task, "pause" if state == "sending" else "resume")
                 pauses += state == "sending"
             if not met.is_complete:
                 met = Collision(task, pauses, len(imports), _count_pushes(shop, task))
+                if met.pushes:
+                    is_pushed.set()
                 if met.is_complete:
                     shop.emulator.clear_faults()
                     shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
