@@ -68,7 +68,8 @@ class Track:
         shop.add_people(group, people)
         audience = shop.make_audience(group)
         # While the reserve takes all of the quota, tasks are planned and nothing is sent.
-        self._reserve(1_000_000)
+        with self._making_due():
+            self._reserve(1_000_000)
         started = [self._send(group, audience, number) for number in range(tasks)]
         self._wait(started, "sending")
         planned = sum(shop.count_rows(task).get("waiting", 0) for task in started)
@@ -106,8 +107,9 @@ class Track:
         """
         server = self.shop.server
         with connect(server.database, server.environment) as cursor:
-            cursor.execute("BEGIN; LOCK TABLE directmail_usage IN SHARE MODE")
-            self._reserve(0)
+            with self._making_due():
+                cursor.execute("BEGIN; LOCK TABLE directmail_usage IN SHARE MODE")
+                self._reserve(0)
             wait_until(
                 lambda: self._count_held() == 2,
                 lambda: f"{self._count_held()} claims are under way, not 2",
@@ -124,14 +126,26 @@ class Track:
         )
         return number
 
-    def _reserve(self, number):
-        """Reserve so much of every account's quota, and let their crons look."""
+    @contextlib.contextmanager
+    def _making_due(self):
+        """Make the accounts' crons due at the end of the block; none of them runs before.
+
+        A cron that ran already would keep its row, and the claim that it holds would wait for the
+        lock of the test, which would wait for the row.
+        """
         server = self.shop.server
-        server.query("UPDATE directmail_account SET quota_reserve = %s", number)
-        server.query(
-            """UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC' - interval '1 minute'
-                WHERE id IN (SELECT cron_id FROM directmail_account)"""
-        )
+        with connect(server.database, server.environment) as cursor:
+            cursor.execute(
+                """BEGIN;
+                   UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC' - interval '1 minute'
+                    WHERE id IN (SELECT cron_id FROM directmail_account)"""
+            )
+            yield
+            cursor.execute("COMMIT")
+
+    def _reserve(self, number):
+        """Reserve so much of every account's quota."""
+        self.shop.server.query("UPDATE directmail_account SET quota_reserve = %s", number)
 
     def _wait(self, tasks, state, seconds=PATIENCE):
         def find_others():
