@@ -295,9 +295,10 @@ class Collision:
 def run_collision(shop, people, seed, group="collide"):
     """Let a user pause and resume, and results come in both ways, while the same mails go out.
 
-    Mails go out slowly until all of it has happened, and after the first pause none go out until a
-    pushed event is applied, so that the task does not end before. Results are read only after that:
-    what was read first would not count as pushed.
+    Mails go out slowly until all of it has happened. So that the task does not end before, it stays
+    paused after the first pause until a pushed event is applied, and with half of its mails sent
+    until results were read: each conflict with the sender makes Odoo repeat that request later.
+    Results are read only after a pushed event: what was read first would not count as pushed.
     """
     random = Random(seed)
     prepare(shop, push=True)
@@ -315,6 +316,11 @@ def run_collision(shop, people, seed, group="collide"):
                 shop.act(task, "import_results")
                 imports.append(1)
 
+    def may_go_on():
+        return is_pushed.is_set() and (
+            imports or shop.count_rows(task).get("sent", 0) < people / 2
+        )
+
     thread = threading.Thread(target=import_results, daemon=True)
     thread.start()
     pauses, deadline = 0, time.monotonic() + PATIENCE + people / 5
@@ -324,7 +330,7 @@ def run_collision(shop, people, seed, group="collide"):
             assert time.monotonic() < deadline, shop.count_rows(task)
             shop.server.wake_crons()
             time.sleep(random.uniform(0, 0.4))
-            if state == "sending" or state == "paused" and is_pushed.is_set():
+            if state == "sending" or state == "paused" and may_go_on():
                 shop.act(task, "pause" if state == "sending" else "resume")
                 pauses += state == "sending"
             if not met.is_complete:
