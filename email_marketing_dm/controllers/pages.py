@@ -4,6 +4,7 @@ from werkzeug.exceptions import NotFound
 
 from odoo.http import request
 from odoo.tools import SQL
+from odoo.tools.mail import html_to_inner_content
 
 from ..content.languages import choose_language
 from ..engine.installed import find_model
@@ -53,8 +54,17 @@ def render_page(delivery, stage, **values):
 
 
 def add_online_footer(delivery, html):
-    """Return the HTML of a mail with logo, name and address of its company at the end."""
-    footer = str(_render(delivery, ONLINE_FOOTER, {"company": delivery.company_id}))
+    """Return the HTML of a mail with logo, name and address of its company at the end.
+
+    A mail that says the address itself is returned as it is.
+    """
+    company = delivery.company_id
+    # sudo(): every recipient may know the company's address.
+    partner = company.sudo().partner_id
+    text = " ".join(html_to_inner_content(html).split())
+    if partner.street and all(part in text for part in (partner.street, partner.city or "")):
+        return html
+    footer = str(_render(delivery, ONLINE_FOOTER, {"company": company}))
     end = max((match.start() for match in _BODY_END.finditer(html)), default=len(html))
     return html[:end] + footer + html[end:]
 

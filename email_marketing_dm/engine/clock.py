@@ -1,4 +1,4 @@
-"""Time zones in SQL, without passing a zone's name to PostgreSQL.
+"""Time zones in SQL, without passing a zone's name to PostgreSQL, and in messages.
 
 PostgreSQL reads names such as "CET" as abbreviations with a fixed offset, which are an hour off in
 summer, and knows only the zones installed on its own machine. Offsets come from `clock.daily`.
@@ -6,7 +6,7 @@ summer, and knows only the zones installed on its own machine. Offsets come from
 
 from datetime import datetime
 
-from odoo.tools import SQL
+from odoo.tools import SQL, format_datetime
 
 from ..clock.daily import get_offsets
 from ..directmail.const import BEIJING
@@ -41,3 +41,16 @@ def beijing_day():
     :return: SQL of type date; "today" is when the transaction began
     """
     return SQL("(now() AT TIME ZONE 'UTC' + %s)::date", _BEIJING_OFFSET)
+
+
+def describe_moment(env, moment, tz):
+    """Return a moment with the name of its time zone, for messages that others will read later.
+
+    :param env: its language decides the format
+    :param datetime moment: naive UTC
+    :param str tz: name of the zone; an empty one counts as UTC
+    :return: e.g. "Dec 5, 2026, 10:00:00 AM (Europe/Berlin)"
+    :rtype: str
+    """
+    tz = tz or "UTC"
+    return f"{format_datetime(env, moment, tz=tz)} ({tz})"

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import config, format_datetime, str2bool
+from odoo.tools import config, str2bool
 
 from ...directmail import endpoints
+from ...engine.clock import describe_moment
 from ...groups import GROUP_ADMIN
 from ...privacy.keys import WrongKeyError
 
@@ -269,7 +270,7 @@ class DirectmailAccount(models.Model):
         now = fields.Datetime.now()
         if account.credentials != "sts" or not ends or ends > now + WARN_BEFORE:
             return False
-        moment = format_datetime(self.env, ends, tz=self.env.user.tz or account.tz)
+        moment = describe_moment(self.env, ends, self.env.user.tz or account.tz)
         if ends <= now:
             return self.env._(
                 "The temporary key expired on %s, and DirectMail refuses it. Press Replace the key"

@@ -6,10 +6,11 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.service.model import retrying
-from odoo.tools import format_datetime, formatLang
+from odoo.tools import formatLang
 
 from ...directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED, WINDOW_DAYS
 from ...directmail.errors import DirectMailError
+from ...engine.clock import describe_moment
 from ...privacy.address import scrub
 from ...privacy.keys import WrongKeyError
 
@@ -180,8 +181,8 @@ class DirectmailPoll(models.Model):
         hours = min(RETRY_HOURS * 2 ** min(self.refusals, 10), RETRY_HOURS_MAX)
         tz = self.account_id.tz
         said = {
-            "begin": format_datetime(self.env, self.begin, tz=tz),
-            "end": format_datetime(self.env, self.end, tz=tz),
+            "begin": describe_moment(self.env, self.begin, tz),
+            "end": describe_moment(self.env, self.end, tz),
             "hours": hours,
             "code": error.code,
         }

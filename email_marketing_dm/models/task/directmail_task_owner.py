@@ -6,6 +6,7 @@ from odoo.tools import SQL, format_datetime
 
 from ...directmail.const import BEIJING
 from ...engine.claim import FREE_AT
+from ...engine.clock import describe_moment
 
 
 class DirectmailTask(models.Model):
@@ -183,6 +184,8 @@ class DirectmailTask(models.Model):
                     "Today's quota is used up. Mails waiting: %(waiting)s. Sending continues"
                     " automatically after midnight in Beijing, at %(time)s.",
                     waiting=task._say_count("waiting"),
-                    time=format_datetime(task.env, task.account_id._get_next_day()),
+                    time=describe_moment(
+                        task.env, task.account_id._get_next_day(), task.user_id.tz
+                    ),
                 )
             )

@@ -4,12 +4,13 @@ from functools import wraps
 
 from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, format_datetime, formatLang
+from odoo.tools import SQL, formatLang
 
 from ...directmail.answers import verdict_of_code
 from ...directmail.behaviors import find_suspect
 from ...directmail.errors import DirectMailError
 from ...engine import plan
+from ...engine.clock import describe_moment
 from ...engine.context import TaskContent
 from ...engine.fatigue import TaskRules
 from ...engine.people import Lenders
@@ -149,7 +150,7 @@ class DirectmailTask(models.Model):
                 self.env._(
                     "The scheduled time %s has passed. Press Send now, enter a new time and press"
                     " Send at the new time, or press Cancel.",
-                    format_datetime(self.env, self.scheduled_at, tz=self.account_id.tz),
+                    describe_moment(self.env, self.scheduled_at, self.account_id.tz),
                 ),
             )
 

@@ -92,6 +92,13 @@ class TestRecipientPages(DirectmailMixin, HttpCase):
         self.assertNotIn("</body>", mail)
         self.assertIn("</body>", end)
 
+    def test_a_mail_with_the_address_says_it_once(self):
+        company = self._describe_company(logo=False)
+        company.write({"street": "1 Orchard Road", "city": "Singapore"})  # as in BODY
+        self.env.flush_all()
+        page = self.url_open(f"/directmail/view/{self.token}").text
+        self.assertEqual(page.count("1 Orchard Road"), 1)
+
     def test_a_dead_link_names_no_company(self):
         self._describe_company(logo=True)
         page = self.url_open("/directmail/unsubscribe/cut-off").text

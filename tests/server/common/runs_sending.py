@@ -317,9 +317,7 @@ def run_collision(shop, people, seed, group="collide"):
                 imports.append(1)
 
     def may_go_on():
-        return is_pushed.is_set() and (
-            imports or shop.count_rows(task).get("sent", 0) < people / 2
-        )
+        return is_pushed.is_set() and (imports or shop.count_rows(task).get("sent", 0) < people / 2)
 
     thread = threading.Thread(target=import_results, daemon=True)
     thread.start()
