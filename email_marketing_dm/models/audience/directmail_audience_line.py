@@ -64,6 +64,7 @@ class DirectmailAudienceLine(models.Model):
         " only people who are also in this line, “except” removes people. The audience starts with"
         " the people of the first line.",
     )
+    is_first = fields.Boolean("First line", compute="_compute_is_first")
     kind = fields.Selection(
         [
             ("table", "Data table"),
@@ -148,6 +149,13 @@ class DirectmailAudienceLine(models.Model):
     def _compute_audience_id(self):
         for line in self:
             line.audience_id = line.parent_id.audience_id or line.audience_id
+
+    @api.depends("sequence", "parent_id.child_ids.sequence", "audience_id.line_ids.sequence")
+    def _compute_is_first(self):
+        """Tell whether no line stands above, so that there is nothing to combine with."""
+        for line in self:
+            beside = line.parent_id.child_ids or line.audience_id.line_ids
+            line.is_first = line == beside.sorted("sequence")[:1]
 
     @api.depends("table_id")
     def _compute_has_facts(self):

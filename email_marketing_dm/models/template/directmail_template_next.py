@@ -11,10 +11,14 @@ class DirectmailTemplate(models.Model):
     _inherit = "directmail.template"
 
     def action_new_task(self):
-        """Open a new email task that sends this template."""
+        """Open a new email task that sends this template, to the only audience if there is one."""
         self.ensure_one()
         self.check_access("read")
-        return self.env["directmail.home"]._open_new_task(template=self)
+        audiences = self.env["directmail.audience"].search(
+            [("company_id", "=", self.company_id.id), ("people_count", ">", 0)], limit=2
+        )
+        only = audiences if len(audiences) == 1 else None
+        return self.env["directmail.home"]._open_new_task(only, self)
 
     @api.model
     def _make_start(self):

@@ -6,6 +6,8 @@ import {useService} from "@web/core/utils/hooks";
 import {Layout} from "@web/search/layout";
 import {formatFloat, formatInteger} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
+import {session} from "@web/session";
+import {showFirstCampaign} from "./first_campaign_tour";
 
 /** The first page of the app: the steps to the first campaign, then what is going on. */
 export class DirectmailHome extends Component {
@@ -16,6 +18,7 @@ export class DirectmailHome extends Component {
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
+        this.tourService = useService("tour_service");
         this.state = useState({data: null});
         this.display = {controlPanel: {}};
         this.stateLabels = {
@@ -53,6 +56,20 @@ export class DirectmailHome extends Component {
         ];
         return sections.filter(
             (section) => section.rows.length || (section.empty && !steps.length)
+        );
+    }
+
+    /** Whether the user can do what is left, so that it can be shown. */
+    get canShowHow() {
+        const [connect] = this.state.data.steps;
+        return connect.state === "done" || Boolean(connect.action);
+    }
+
+    showHow() {
+        return showFirstCampaign(
+            {orm: this.orm, tour_service: this.tourService},
+            session.tour_enabled,
+            this.state.data.steps
         );
     }
 

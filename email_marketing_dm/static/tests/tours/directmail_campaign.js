@@ -29,6 +29,11 @@ registry.category("web_tour.tours").add("directmail_prepare", {
         fill("name", "Tour audience"),
         {trigger: ".o_field_x2many_list_row_add a", run: "click"},
         {
+            content: "the first line has no line above to combine with",
+            trigger:
+                ".modal:has(.o_field_widget[name='kind']):not(:has(.o_field_widget[name='operator']))",
+        },
+        {
             content: "write the filter, as developers and tours do",
             trigger: ".modal .o_domain_selector_debug_container textarea",
             run: "edit [('ref', '=', 'dm-tour')]",
