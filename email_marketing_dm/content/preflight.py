@@ -19,6 +19,7 @@ from .lengths import count_units
 from .preflight_look import alternatives, contrast, only_pictures, text_size, weight
 from .preflight_mail import (
     ERROR,
+    EXAMPLE_HOSTS,
     FILL,
     UNSUBSCRIBE,
     WARNING,
@@ -66,7 +67,6 @@ _SALUTATION = re.compile(
     r"ciao|beste|geachte)\b|尊敬的|亲爱的|您好|你好|親愛的|こんにちは|様|안녕",
     re.IGNORECASE,
 )
-_EXAMPLE_HOSTS = ("example.com", "www.example.com", "example.org", "www.example.org")
 _FOREIGN_TAGS = ("form", "input", "button", "iframe", "video", "audio", "object", "embed", "canvas")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BARE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/?#:].*)?", re.IGNORECASE)
@@ -309,7 +309,7 @@ def links(mail: Mail, page: Page) -> Iterator[Finding]:
                 yield Finding("link_relative", WARNING, href, "absolute_links")
         elif href.startswith("/") and not href.startswith("//"):
             yield Finding("link_relative", WARNING, href, "absolute_links")
-        elif host_of(href) in _EXAMPLE_HOSTS:
+        elif host_of(href) in EXAMPLE_HOSTS:
             yield Finding("link_example", WARNING if mail.test_mode else ERROR, href)
         elif (host := host_of(href).removeprefix("www.")) in SHORTENERS:
             yield Finding("link_shortened", WARNING, host)

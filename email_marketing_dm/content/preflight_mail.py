@@ -18,6 +18,8 @@ ERROR, WARNING = "error", "warning"
 UNSUBSCRIBE = "/unsubscribe_from_list"
 #: class of the paragraphs of a design that its user must fill in
 FILL = "o_directmail_fill"
+#: hosts of the example addresses in designs
+EXAMPLE_HOSTS = ("example.com", "www.example.com", "example.org", "www.example.org")
 #: why a recipient gets a mail, in the languages of our footers
 WHY = re.compile(
     r"because you|you (?:are )?(?:get|receiv|getting)\w* (?:this|our)|you (?:signed|subscribed)|"

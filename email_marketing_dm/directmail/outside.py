@@ -8,11 +8,15 @@ an address that was checked, so that DNS can't return another address in between
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
 import ssl
+import threading
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -73,16 +77,85 @@ class PublicConnection(HTTPConnection):
         return addresses
 
 
-class _HTTPSConnection(PublicConnection, HTTPSConnection):
+class _Watch:
+    """Ends a request when its time is up, as a context manager.
+
+    The time-out of a socket starts again with each byte, so a host that sends a byte now and then
+    could keep a request open for hours.
+
+    :param seconds: for the whole request
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.is_over = False
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Watch:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        for copy in self._sockets:
+            copy.close()
+
+    def watch(self, connected: socket.socket) -> None:
+        # A copy, because TLS takes the socket itself over; both end the same connection.
+        self._sockets.append(connected.dup())
+
+    def _end(self) -> None:
+        self.is_over = True
+        for copy in self._sockets:
+            with contextlib.suppress(OSError):
+                copy.shutdown(socket.SHUT_RDWR)
+
+
+class _Watched(HTTPConnection):
+    """Mixin for urllib3's connections that a `_Watch` can end."""
+
+    def __init__(self, *args: Any, watch: _Watch, **options: Any) -> None:
+        self._watch = watch
+        super().__init__(*args, **options)
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        self._watch.watch(connected)
+        return connected
+
+
+class _HTTPSConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _PublicHTTPConnection(_Watched, PublicConnection):
+    pass
+
+
+class _PublicHTTPSConnection(_Watched, PublicConnection, HTTPSConnection):
     pass
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = PublicConnection
+    ConnectionCls = _Watched
 
 
 class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
+
+
+class _PublicHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PublicHTTPConnection
+
+
+class _PublicHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPSConnection
 
 
 @dataclass(frozen=True)
@@ -93,11 +166,13 @@ class Answer:
         public), "certificate", or "connection"
     :ivar status: HTTP status, 0 without an answer
     :ivar text: the first SIZE_MAX bytes of the body as ASCII, stripped
+    :ivar location: where a redirect leads, as the host wrote it; "" for other answers
     """
 
     problem: str = ""
     status: int = 0
     text: str = ""
+    location: str = ""
 
 
 def is_allowed(url: str, hosts: str | None) -> bool:
@@ -133,11 +208,19 @@ def is_usual(url: str) -> bool:
 
 
 def fetch(
-    url: str, body: bytes | None = None, *, anywhere: bool = False, seconds: float = SECONDS
+    url: str,
+    body: bytes | None = None,
+    *,
+    method: str = "",
+    agent: str = "Odoo",
+    anywhere: bool = False,
+    seconds: float = SECONDS,
 ) -> Answer:
-    """Return the `Answer` to a GET, or to a POST if there is a body. Proxies are not used.
+    """Return the `Answer` to a request. Proxies are not used.
 
     :param url: http or https, without user and password
+    :param method: GET by default, POST if there is a body
+    :param agent: the name that the server gives itself
     :param anywhere: also at private addresses, for a host that the server's configuration allows
     """
     parts = urlsplit(url)
@@ -145,28 +228,40 @@ def fetch(
         host = (parts.hostname or "").encode("idna").decode("ascii")
     except UnicodeError:
         return Answer("name")
+    with _Watch(seconds) as watch:
+        try:
+            with _make_pool(parts, host, anywhere, seconds, watch) as pool:
+                return _ask(pool, parts, method or _get_method(body), body, agent)
+        except UnknownNameError:
+            return Answer("name")
+        except NotPublicError:
+            return Answer("inside")
+        except SSLError:
+            # A connection that `_Watch` ended looks broken to TLS.
+            return Answer("connection" if watch.is_over else "certificate")
+        except (HTTPError, OSError):
+            return Answer("connection")
+
+
+def _get_method(body: bytes | None) -> str:
+    return "GET" if body is None else "POST"
+
+
+def _make_pool(
+    parts: SplitResult, host: str, anywhere: bool, seconds: float, watch: _Watch
+) -> HTTPConnectionPool:
+    # By keyword: the order of the parameters differs between urllib3 1.26 and 2.
+    options: dict[str, Any] = {
+        "timeout": Timeout(total=seconds),
+        "retries": False,
+        "watch": watch,
+    }
     port = parts.port or PORTS[parts.scheme]
-    timeout = Timeout(total=seconds)
-    context = _make_context() if parts.scheme == "https" else None
-    pool: HTTPConnectionPool
-    try:
-        # By keyword: the order of the parameters differs between urllib3 1.26 and 2.
-        if context:
-            secure = HTTPSConnectionPool if anywhere else _HTTPSPool
-            pool = secure(host, port, timeout=timeout, retries=False, ssl_context=context)
-        else:
-            plain = HTTPConnectionPool if anywhere else _HTTPPool
-            pool = plain(host, port, timeout=timeout, retries=False)
-        with pool:
-            return _ask(pool, parts, body)
-    except UnknownNameError:
-        return Answer("name")
-    except NotPublicError:
-        return Answer("inside")
-    except SSLError:
-        return Answer("certificate")
-    except (HTTPError, OSError):
-        return Answer("connection")
+    if parts.scheme == "https":
+        secure = _HTTPSPool if anywhere else _PublicHTTPSPool
+        return secure(host, port, ssl_context=_make_context(), **options)
+    plain = _HTTPPool if anywhere else _PublicHTTPPool
+    return plain(host, port, **options)
 
 
 def _make_context() -> ssl.SSLContext:
@@ -181,18 +276,20 @@ def _make_context() -> ssl.SSLContext:
     return context
 
 
-def _ask(pool: HTTPConnectionPool, parts: SplitResult, body: bytes | None) -> Answer:
+def _ask(
+    pool: HTTPConnectionPool, parts: SplitResult, method: str, body: bytes | None, agent: str
+) -> Answer:
     response = pool.urlopen(
-        "GET" if body is None else "POST",
-        parts.path or "/",
+        method,
+        (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         body=body,
-        headers={"User-Agent": "Odoo", "Connection": "close"},
+        headers={"User-Agent": agent, "Connection": "close"},
         redirect=False,
         retries=False,
         preload_content=False,
     )
     try:
         text = response.read(SIZE_MAX, decode_content=False).decode("ascii", "replace")
-        return Answer("", response.status, text.strip())
+        return Answer("", response.status, text.strip(), response.get_redirect_location() or "")
     finally:
         response.close()

@@ -104,6 +104,7 @@ from .task import (
     test_waiting,
 )
 from .template import (
+    test_dead_links,
     test_design,
     test_lengths,
     test_mail_builder,

@@ -2,6 +2,7 @@ from . import (
     directmail_template,
     directmail_template_author,
     directmail_template_findings,
+    directmail_template_page,
     directmail_template_pictures,
     directmail_template_preflight,
     directmail_template_review,

@@ -122,6 +122,7 @@ class DirectmailTemplate(models.Model):
                 if (obstacle := self._find_obstacle(path))
             ),
             *findings,
+            *self._find_dead_links(body),
         ]
         by_code = {}
         for finding in findings:
@@ -229,4 +230,5 @@ class DirectmailTemplate(models.Model):
             **self._explain_addresses(),
             **self._explain_look(),
             **self._explain_examples(),
+            **self._explain_dead_links(),
         }

@@ -1,14 +1,14 @@
 import logging
 from dataclasses import replace
 
-from lxml import etree, html
+from lxml import html
 from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ...content.lengths import cut_units
-from ...content.outlook import is_conditional, is_link, read_links
+from ...content.mail_links import get_title, iter_links
 from ...content.placeholders import TOKEN
 from ...content.sameness import find_difference, is_same
 from ...directmail import const
@@ -19,8 +19,6 @@ from .directmail_template import SPECIAL_LINKS
 _logger = logging.getLogger(__name__)
 
 PIXEL = '<img src="%s/directmail/open/{%s}" width="1" height="1" alt="">'
-# Length of a link's title.
-TITLE_MAX = 100
 # Number of links that are tracked in one mail; further links stay as they are.
 LINKS_MAX = 100
 
@@ -304,7 +302,7 @@ class DirectmailTemplate(models.Model):
         # An address that is also a picture's `src` can't be replaced by a redirect.
         pictures = {node.get("src", "").strip() for node in root.iter("img")}
         links = {}
-        for node in _iter_links(root):
+        for node in iter_links(root):
             href = (node.get("href") or "").strip()
             special = href in SPECIAL_LINKS or href.removeprefix(base) in SPECIAL_LINKS
             if not href or special or href in links or href in pictures:
@@ -315,7 +313,7 @@ class DirectmailTemplate(models.Model):
                 url = href
             else:  # mailto:, tel:, anchors
                 continue
-            links[href] = {"href": href, "url": url, "title": _title(node) or url}
+            links[href] = {"href": href, "url": url, "title": get_title(node) or url}
         return list(links.values())[:LINKS_MAX]
 
     # === COMPARISON === #
@@ -432,26 +430,6 @@ def _has_content(remote, content):
         and remote.subject == subject
         and is_same(remote.text, text)
     )
-
-
-def _iter_links(root):
-    """Iterate over the links of a mail in order, with links in Outlook's conditional comments.
-
-    A button has one link for Outlook and one for other programs, with the same address.
-    """
-    for node in root.iter():
-        if node.tag is etree.Comment:
-            if is_conditional(node.text):
-                yield from read_links(node.text)
-        elif is_link(node):
-            yield node
-
-
-def _title(node):
-    """Return the title of a link: its text, else the alt text of its picture."""
-    words = etree.tostring(node, method="text", encoding="unicode", with_tail=False).split()
-    alt = next((image.get("alt") for image in node.iter("img") if image.get("alt")), "")
-    return (" ".join(words) or alt).strip()[:TITLE_MAX]
 
 
 def describe(client, remote_ref):

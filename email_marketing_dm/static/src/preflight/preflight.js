@@ -1,4 +1,12 @@
-import {Component, markup, onMounted, useExternalListener, useState} from "@odoo/owl";
+import {
+    Component,
+    markup,
+    onMounted,
+    onWillUnmount,
+    useExternalListener,
+    useState,
+} from "@odoo/owl";
+import {browser} from "@web/core/browser/browser";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {KeepLast} from "@web/core/utils/concurrency";
@@ -9,6 +17,7 @@ import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 import {BODY_TYPED} from "../mail_body/mail_body_field";
 
 const PAUSE = 400; // milliseconds without a change
+const LOOK_AGAIN = 2000; // milliseconds between two looks at how far the check of links is
 const SHRINK = "shrink_pictures"; // stores pictures, which other repairs don't
 const TYPED_FIELDS = ["subject", "sender_name", "preview_text"];
 
@@ -48,6 +57,7 @@ export class Preflight extends Component {
             failed: false,
             opened: null,
             busy: false,
+            links: {pages: 0, done: 0, unclear: 0},
         });
         this.keepLast = new KeepLast();
         this.typed = null; // newer than the record's own body
@@ -80,7 +90,12 @@ export class Preflight extends Component {
                 this.check();
             }
         });
-        onMounted(() => this.checkNow()); // the form doesn't wait for it
+        onMounted(() => {
+            // the form doesn't wait for them
+            this.checkNow();
+            this.followLinks();
+        });
+        onWillUnmount(() => browser.clearTimeout(this.timer));
     }
 
     get errors() {
@@ -106,6 +121,57 @@ export class Preflight extends Component {
 
     get ids() {
         return getTemplateIds(this.props.record);
+    }
+
+    get linksText() {
+        const {pages, done, unclear} = this.state.links;
+        if (done < pages) {
+            return _t("Links checked: %(done)s of %(pages)s", {done, pages});
+        }
+        if (unclear) {
+            return _t("Links checked: %(done)s, without a clear answer: %(unclear)s", {
+                done,
+                unclear,
+            });
+        }
+        return _t("Links checked: %s", done);
+    }
+
+    /** Save, then have the server open the pages that the mail links to. */
+    async checkLinks() {
+        if (await this.props.record.save()) {
+            this.showLinks(
+                await this.orm.call("directmail.template", "check_links", [this.ids])
+            );
+        }
+    }
+
+    async followLinks() {
+        if (this.ids.length) {
+            try {
+                this.showLinks(
+                    await this.orm.silent.call(
+                        "directmail.template",
+                        "get_link_progress",
+                        [this.ids]
+                    )
+                );
+            } catch {
+                this.state.links = {pages: 0, done: 0, unclear: 0}; // offered again
+            }
+        }
+    }
+
+    showLinks(links) {
+        const ended = links.done > this.state.links.done;
+        this.state.links = links;
+        browser.clearTimeout(this.timer);
+        if (links.done < links.pages) {
+            this.timer = browser.setTimeout(() => this.followLinks(), LOOK_AGAIN);
+        }
+        if (ended) {
+            this.checkNow(); // the answers are findings
+        }
     }
 
     async checkNow() {

@@ -1,0 +1,227 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+from ...content.mail_links import find_targets
+from ...content.preflight_mail import WARNING, Finding, host_of
+from ...directmail import link_visits
+from ...directmail.link_visits import Visitor, visit_all
+
+CRON = "email_marketing_dm.ir_cron_directmail_pages"
+# Minutes for which an answer counts: a page is not opened again before.
+FRESH = 10
+# Pages that are opened for the templates of one company within an hour.
+PAGES_PER_HOUR = 1_000
+# Pages that one run of the cron opens before the next run is due.
+BATCH = 200
+#: {answer: code of the finding}; REFUSED and UNCLEAR say nothing about the page
+FINDINGS = {
+    link_visits.MISSING: "link_missing",
+    link_visits.BROKEN: "link_broken",
+    link_visits.NAME: "link_unknown_host",
+    link_visits.CONNECTION: "link_no_answer",
+    link_visits.CERTIFICATE: "link_certificate",
+}
+
+
+class DirectmailTemplatePage(models.Model):
+    """A web page that a template links to, and what came of opening it.
+
+    *Check the links* writes the rows without an answer, the cron opens the pages. Users read them
+    only through the methods of the template.
+    """
+
+    _name = "directmail.template.page"
+    _description = "Linked Page of an Email Template"
+    _order = "id"
+
+    template_id = fields.Many2one(
+        "directmail.template", required=True, index=True, ondelete="cascade"
+    )
+    url = fields.Char("Address", required=True)
+    title = fields.Char("Text of the link")
+    answer = fields.Selection(
+        [
+            ("ok", "Answers"),
+            ("missing", "Page not found"),
+            ("broken", "Error"),
+            ("name", "Unknown site"),
+            ("connection", "No answer"),
+            ("certificate", "No secure connection"),
+            ("refused", "Refuses programs"),
+            ("unclear", "Not clear"),
+            ("skipped", "Not opened"),
+        ],
+        help="Empty while the page waits to be opened.",
+    )
+    asked_at = fields.Datetime("Asked at", required=True)
+
+    _waiting_idx = models.Index("(id) WHERE answer IS NULL")
+    _once = models.Constraint("UNIQUE (template_id, url)", "A template has each page once.")
+
+    @api.model
+    def _cron_visit(self):
+        """Open the pages that wait, and commit each answer as it comes."""
+        cron, pages = self.env["ir.cron"], self.search([("answer", "=", False)], limit=BATCH)
+        visitors = {template: template._make_visitor() for template in pages.template_id}
+        jobs = [(page.id, visitors[page.template_id], page.url) for page in pages]
+        left = {"seconds": cron._commit_progress(remaining=len(jobs))}
+        for number, answer in visit_all(jobs, lambda: not left["seconds"]):
+            # The template may have been deleted, or its links asked for anew, in the meantime.
+            self.browse(number).exists().write({"answer": answer})
+            left["seconds"] = cron._commit_progress(1)
+        if len(pages) == BATCH:
+            cron._commit_progress(remaining=1)
+
+
+class DirectmailTemplate(models.Model):
+    """Check of the links: which pages of the mail do not answer."""
+
+    _inherit = "directmail.template"
+
+    page_ids = fields.One2many(
+        "directmail.template.page", "template_id", groups="base.group_system"
+    )
+
+    def check_links(self):
+        """Have the pages that the saved mail links to opened in the background.
+
+        Answers that are not older than FRESH minutes are kept.
+
+        :return: as `get_link_progress`
+        :raise UserError: if too many pages were opened for the company within the last hour
+        """
+        self.ensure_one()
+        self.check_access("write")
+        # sudo(): the right to the template was checked.
+        pages = self.sudo().page_ids
+        now = fields.Datetime.now()
+        fresh = pages.filtered(lambda page: page.asked_at > now - timedelta(minutes=FRESH))
+        known = set(fresh.mapped("url"))
+        asked = [target for target in self._find_targets() if target.url not in known]
+        self._check_pages_per_hour(len(asked))
+        # Rows of the last hour stay, because they count.
+        (pages - fresh).filtered(
+            lambda page: (
+                page.asked_at < now - timedelta(hours=1)
+                or page.url in {target.url for target in asked}
+            )
+        ).unlink()
+        pages.create(
+            [
+                {
+                    "template_id": self.id,
+                    "url": target.url,
+                    "title": target.title,
+                    "answer": "skipped" if target.is_skipped else False,
+                    "asked_at": now,
+                }
+                for target in asked
+            ]
+        )
+        # sudo(): any user may let the cron run earlier.
+        self.env.ref(CRON).sudo()._trigger()
+        return self.get_link_progress()
+
+    @api.readonly
+    def get_link_progress(self):
+        """Return how far the check of the saved mail's links is.
+
+        :return: {"pages": number of pages, "done": number of those with an answer, "unclear":
+            number of those that were not opened, or that show programs something else}; all 0
+            before the first check
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.check_access("read")
+        answers = [page.answer for page in self._get_pages(self.body_html or self.body_arch)]
+        return {
+            "pages": len(answers),
+            "done": sum(map(bool, answers)),
+            "unclear": sum(answer in ("refused", "unclear", "skipped") for answer in answers),
+        }
+
+    # === BUSINESS === #
+
+    def _check_pages_per_hour(self, number):
+        since = fields.Datetime.now() - timedelta(hours=1)
+        company = self.account_id.company_id or self.env.company
+        domain = Domain("template_id.account_id.company_id", "=", company.id)
+        # sudo(): only their number is used.
+        pages = self.env["directmail.template.page"].sudo()
+        opened = pages.search_count(domain & Domain("asked_at", ">", since))
+        if opened + number > PAGES_PER_HOUR:
+            raise UserError(
+                self.env._(
+                    "Too many links were checked within the last hour. Check these links later."
+                )
+            )
+
+    def _find_targets(self, body=None):
+        """Return the `content.mail_links.Target` of each page that the mail links to.
+
+        :param body: HTML; that of the saved template by default
+        """
+        visitor = self._make_visitor()
+        base = self._get_public_url() or self.get_base_url()
+        body = body or self.body_html or self.body_arch or ""
+        return find_targets(
+            str(body), base, self._get_own_hosts(), visitor.may_open, self._follow_short_link
+        )
+
+    def _get_own_hosts(self):
+        return {host_of(url) for url in (self._get_public_url(), self.get_base_url()) if url}
+
+    def _make_visitor(self):
+        # sudo(): reads the server's configuration only.
+        is_allowed = self.account_id.sudo()._is_host_allowed
+        # The threads that open pages must not use the database: `is_allowed` reads none.
+        return Visitor(self._get_own_hosts(), is_allowed)
+
+    @api.model
+    def _follow_short_link(self, code):
+        # sudo(): who has the short link may open it, and so may know its target.
+        found = self.env["link.tracker.code"].sudo().search([("code", "=", code)], limit=1)
+        return found.link_id.url
+
+    def _get_pages(self, body):
+        """Return the pages of a body that were asked for.
+
+        :rtype: directmail.template.page
+        """
+        if not self._origin:
+            return self.env["directmail.template.page"]
+        # sudo(): who reads the template may know what its links answer.
+        pages = self._origin.sudo().page_ids
+        urls = {target.url for target in self._find_targets(body)} if pages else ()
+        return pages.filtered(lambda page: page.url in urls)
+
+    def _find_dead_links(self, body):
+        """Return findings about the pages of a body that did not answer."""
+        return [
+            Finding(FINDINGS[page.answer], WARNING, page.title or page.url)
+            for page in self._get_pages(body)
+            if page.answer in FINDINGS
+        ]
+
+    @api.model
+    def _explain_dead_links(self):
+        check = self.env._("Open the link and correct its address. Then check the links again.")
+        return {
+            "link_missing": (self.env._("A link leads to a page that does not exist:"), check),
+            "link_broken": (
+                self.env._("A link leads to a page that answers with an error:"),
+                self.env._("Open the link. If the page works again, check the links again."),
+            ),
+            "link_unknown_host": (self.env._("A link leads to a site that does not exist:"), check),
+            "link_no_answer": (
+                self.env._("A link leads to a site that does not answer:"),
+                self.env._("Open the link. If the page works again, check the links again."),
+            ),
+            "link_certificate": (
+                self.env._("A link leads to a site without a valid certificate:"),
+                self.env._("Browsers warn of such a site. Use another address, or ask its owner."),
+            ),
+        }

@@ -1,0 +1,141 @@
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import TransactionCase, tagged
+
+from ...models.template import directmail_template_page
+from ..common import BODY, DirectmailMixin
+
+PAGES = {"/here": 200, "/gone": 404, "/broken": 500, "/members": 403}
+
+
+class Site(BaseHTTPRequestHandler):
+    """A website that keeps a list of what it was asked for."""
+
+    asked = []
+
+    def do_HEAD(self):
+        self.asked.append((self.command, self.path))
+        self.send_response(PAGES.get(self.path, 404))
+        self.end_headers()
+
+    do_GET = do_HEAD
+
+    def log_message(self, *_args):
+        pass
+
+
+@tagged("post_install", "-at_install")
+class TestDeadLinks(DirectmailMixin, TransactionCase):
+    """*Check the links* opens the pages that a mail links to."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cls.addClassCleanup(server.server_close)
+        cls.addClassCleanup(server.shutdown)
+        cls.site = f"http://127.0.0.1:{server.server_port}"
+
+    def setUp(self):
+        super().setUp()
+        Site.asked.clear()
+        self.configure(directmail_test_endpoints=f"{self.emulator.endpoint},{self.site[7:]}")
+
+    def _make_mail(self, *links):
+        body = BODY + "".join(
+            f'<p><a href="{link}">Link {n}</a></p>' for n, link in enumerate(links)
+        )
+        template = self._make_template(approved=False, body_arch=body, body_html=body)
+        return template.with_user(self.user)
+
+    def _visit(self):
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref(directmail_template_page.CRON).method_direct_trigger()
+        self.env.invalidate_all()
+
+    def _find(self, template):
+        found = template.check_content({"subject": "News", "body_html": template.body_html})
+        return {each["code"]: each["details"] for each in found if each["code"].startswith("link_")}
+
+    def test_dead_links_are_found(self):
+        template = self._make_mail(*(self.site + path for path in PAGES))
+        self.assertEqual(template.check_links(), {"pages": 4, "done": 0, "unclear": 0})
+        self.assertEqual(self._find(template), {})
+        self._visit()
+        self.assertEqual(template.get_link_progress(), {"pages": 4, "done": 4, "unclear": 1})
+        self.assertEqual(
+            self._find(template), {"link_missing": ["Link 1"], "link_broken": ["Link 2"]}
+        )
+
+    def test_a_corrected_link_is_no_finding(self):
+        template = self._make_mail(f"{self.site}/gone")
+        template.check_links()
+        self._visit()
+        self.assertTrue(self._find(template))
+        body = template.body_html.replace("/gone", "/here")
+        template.write({"body_arch": body, "body_html": body})
+        self.assertFalse(self._find(template))
+        self.assertEqual(template.check_links()["pages"], 1)
+
+    def test_a_page_is_not_opened_again_at_once(self):
+        template = self._make_mail(f"{self.site}/here", f"{self.site}/here#part")
+        for _press in range(3):
+            template.check_links()
+            self._visit()
+        self.assertEqual(Site.asked, [("HEAD", "/here")])
+
+    def test_pages_inside_the_network_are_not_opened(self):
+        """Unless the server's configuration names the host."""
+        self.configure(directmail_test_endpoints=self.emulator.endpoint)
+        template = self._make_mail(f"{self.site}/here", "http://10.0.0.1/here", "http://[::1]/")
+        template.check_links()
+        self._visit()
+        self.assertEqual(Site.asked, [])
+        # Private and unknown names get the same answer; unusual ports are not opened.
+        self.assertEqual(self._find(template), {"link_unknown_host": ["Link 1", "Link 2"]})
+
+    def test_pages_of_recipients_are_not_opened(self):
+        base = self.account.public_url
+        template = self._make_mail(
+            "/unsubscribe_from_list", f"{base}/directmail/unsubscribe/abc", f"{self.site}/optout",
+            "mailto:a@example.com", f"{self.site}/{{{{ object.name }}}}",
+        )  # fmt: skip
+        template.check_links()
+        self._visit()
+        self.assertEqual(Site.asked, [])
+        self.assertEqual(template.get_link_progress()["unclear"], 2)
+
+    def test_a_short_link_counts_no_click(self):
+        link = self.env["link.tracker"].create({"url": f"{self.site}/gone", "title": "Gone"})
+        template = self._make_mail(link.short_url)
+        template.check_links()
+        self._visit()
+        self.assertEqual(link.count, 0)
+        self.assertEqual(self._find(template), {"link_missing": ["Link 0"]})
+
+    def test_only_who_may_write_the_template(self):
+        template = self._make_mail(f"{self.site}/here")
+        with self.assertRaises(AccessError):
+            template.with_user(self.other).check_links()
+        with self.assertRaises(AccessError):
+            self.env["directmail.template.page"].with_user(self.user).search([])
+
+    def test_a_company_opens_so_many_pages_in_an_hour(self):
+        template = self._make_mail(f"{self.site}/here", f"{self.site}/gone")
+        with (
+            patch.object(directmail_template_page, "PAGES_PER_HOUR", 1),
+            self.assertRaisesRegex(UserError, "Too many links"),
+        ):
+            template.check_links()
+
+    def test_an_interrupted_check_goes_on(self):
+        template = self._make_mail(*(self.site + path for path in PAGES))
+        template.check_links()
+        with patch.object(directmail_template_page, "BATCH", 1):
+            self._visit()
+        self.assertEqual(template.get_link_progress()["done"], 4)
