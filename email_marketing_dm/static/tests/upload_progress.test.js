@@ -85,6 +85,21 @@ test("when an upload has ended, the form is loaded again and no longer asks", as
     expect(".o_directmail_upload_progress").toHaveCount(0);
 });
 
+test("the progress disappears when a running upload has ended", async () => {
+    let state = "running";
+    onRpc("directmail.upload", "get_progress", () => {
+        MockServer.env["directmail.upload"].write([1], {state});
+        return {state, step: "Reading", rows: 3, percent: 40};
+    });
+    await mountUpload(1);
+    expect(".o_directmail_upload_progress").toHaveCount(1);
+    state = "done";
+    await advanceTime(1500);
+    await animationFrame();
+    expect(".o_field_widget[name=state] input").toHaveValue("done");
+    expect(".o_directmail_upload_progress").toHaveCount(0);
+});
+
 test("an upload that is not running shows no progress", async () => {
     onRpc("directmail.upload", "get_progress", () => expect.step("look"));
     await mountUpload(2);

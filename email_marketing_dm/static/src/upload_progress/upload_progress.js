@@ -59,6 +59,8 @@ export class UploadProgress extends Component {
         }
         if (progress && progress.state !== "running") {
             this.stop();
+            // The loaded record is the same object, so the widget gets no new props.
+            this.state.progress = null;
             await record.load();
             return;
         }
