@@ -51,6 +51,7 @@ FINISHED = """
 class Browser:
     """One tab. Use it as a context manager; the browser ends with it.
 
+    :ivar list errors: what the pages wrote to the console's error log, exceptions included
     :raise SetupError: from every method, when the page does not come to what was asked for
     """
 
@@ -116,6 +117,9 @@ class Browser:
             tab["webSocketDebuggerUrl"], suppress_origin=True, timeout=PAGE_SECONDS
         )
         self._number = 0
+        self.errors = []
+        self._send("Runtime.enable")
+        self._send("Log.enable")
         self.resize(WIDTH, HEIGHT)
 
     def resize(self, width, height):
@@ -129,7 +133,7 @@ class Browser:
         )
 
     def _send(self, method, **parameters):
-        """Send a command and return its result; events in between are of no interest."""
+        """Send a command and return its result; of the events in between, errors are kept."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
@@ -138,6 +142,8 @@ class Browser:
                 if "error" in answer:
                     raise SetupError(f"chromium: {method}: {answer['error']['message']}")
                 return answer["result"]
+            if error := read_error(answer.get("method"), answer.get("params", {})):
+                self.errors.append(error)
 
     def run(self, body):
         """Run the body of a JavaScript function in the page and return what it returns."""
@@ -191,6 +197,20 @@ class Browser:
         )
         self.wait(".o_main_navbar")
 
+    def drag(self, start, end):
+        """Press the mouse at one point (x, y) of the page, move to another and let it go."""
+        for kind, (x, y), buttons in (
+            ("mouseMoved", start, 0),
+            ("mousePressed", start, 1),
+            *(("mouseMoved", between(start, end, part / 10), 1) for part in range(1, 11)),
+            ("mouseReleased", end, 0),
+        ):
+            button = "none" if kind == "mouseMoved" and not buttons else "left"
+            self._send(
+                "Input.dispatchMouseEvent",
+                type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1,
+            )  # fmt: skip
+
     def capture(self):
         """Return what is seen as an image, every pixel as it is."""
         data = base64.b64decode(self._send("Page.captureScreenshot", format="png")["data"])
@@ -203,6 +223,25 @@ class Browser:
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         image.save(beside, "PNG", optimize=True)
         beside.replace(path)
+
+
+def read_error(method, params):
+    """Return what an event says if it is an error of the page's, else None."""
+    if method == "Runtime.exceptionThrown":
+        details = params["exceptionDetails"]
+        return details.get("exception", {}).get("description") or details["text"]
+    if method == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
+        values = (said.get("value") or said.get("description", "") for said in params["args"])
+        return " ".join(map(str, values))
+    if method == "Log.entryAdded" and params["entry"]["level"] == "error":
+        entry = params["entry"]
+        return f"{entry['text']} {entry.get('url', '')}".strip()
+    return None
+
+
+def between(start, end, part):
+    """Return the point that lies so far between two points."""
+    return tuple(one + (other - one) * part for one, other in zip(start, end, strict=True))
 
 
 def wait_until(condition, seconds, what):

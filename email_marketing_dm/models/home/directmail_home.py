@@ -204,7 +204,7 @@ class DirectmailHome(models.AbstractModel):
             "name": label,
             "res_model": model._name,
             "domain": list(Domain(domain)),
-            "views": [(False, "list"), (False, "form")],
+            "views": [(False, "list"), (False, "kanban"), (False, "form")],
         }
         return rows, {"label": label, "action": action} if records[LIMIT:] else None
 

@@ -163,9 +163,9 @@ test("each list with rows is shown under its title", async () => {
         ...DATA,
         failures: [{label: "Mailbox full", count: 2, value: "full"}],
     });
-    expect("h5:contains(Reasons for suppression)").toHaveCount(1);
-    expect("h5:contains(Reasons for non-delivery)").toHaveCount(1);
-    expect("h5:contains(Reasons for unsubscribing)").toHaveCount(0);
+    expect("h3:contains(Reasons for suppression)").toHaveCount(1);
+    expect("h3:contains(Reasons for non-delivery)").toHaveCount(1);
+    expect("h3:contains(Reasons for unsubscribing)").toHaveCount(0);
     expect("tr:contains(Mailbox full)").toHaveText(/2/);
 });
 

@@ -30,6 +30,14 @@ class TestViews(TransactionCase):
                 self.assertNotIn(None, found)
                 self.assertCountEqual(found, set(found))
 
+    def test_views_have_readable_colors(self):
+        """The class `o_directmail` gives them colors with enough contrast (`colors.scss`)."""
+        for view_type in ("form", "list", "kanban"):
+            for xml_id, arch in self._read_views(view_type):
+                if arch.tag == view_type and not arch.get("position"):
+                    with self.subTest(view=xml_id):
+                        self.assertIn("o_directmail", arch.get("class", "").split())
+
     def test_archived_records_are_found(self):
         """Every model whose records can be archived has the filter *Archived*."""
         models = [

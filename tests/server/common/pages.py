@@ -1,0 +1,227 @@
+"""Pages of the web client in a real browser: opens each and reports what is wrong with it.
+
+What is wrong: a serious or critical fault by axe-core, something that lies off the screen, an error
+in the console. Pages are opened within the client, which takes a third of a second instead of two.
+"""
+
+import json
+
+from devenv import node
+
+#: (width, height) of a window and of a phone
+SIZES = {"window": (1280, 900), "phone": (390, 844)}
+#: parts of the web client around our pages; all of their nodes are Odoo's own
+AROUND = (
+    ".o_control_panel_navigation",  # search, pager, switch of views
+    ".o_searchview",
+    ":is(.o_search_panel, .o_search_panel_sidebar)",
+    ".o-mail-Chatter",
+    ".settings_tab",
+    ".o_calendar_sidebar",
+    ".o_sidebar_toggler",
+    "[name=impacted_module_ids]",
+    "[name=show_all]",
+)
+#: {rule: nodes of Odoo's widgets}, which have that fault on Odoo's own pages, too: each is found
+#: there by `test_odoos_own_faults`
+OF_ODOO = {
+    "aria-allowed-attr": (
+        ".dropdown-toggle:has(> .o_select_menu_input, > * > .o_select_menu_input)",
+        ".o-autocomplete--input",
+        ".o_progress",
+        ".o_tag",
+    ),
+    "aria-dialog-name": (".o_technical_modal",),
+    "aria-required-parent": (
+        ".o_mail_theme_selector [role=menuitem]",
+        ".o_notebook [role=tab]",
+    ),
+    "autocomplete-valid": (".o_select_menu_input",),
+    "button-name": (
+        ".o_button_more",
+        ".o_clipboard_button",
+        "th .o-dropdown",  # choice of a list's columns
+    ),
+    "color-contrast": (".o_pivot_measure_row", ".o_setting_box .text-muted *"),
+    "frame-title": ('iframe[sandbox="allow-same-origin"][scrolling=no]',),
+    "image-alt": (".o_avatar img", "img.o_avatar"),
+    "label": (".o_list_table .o-checkbox input",),
+    "role-img-alt": (".o_avatar i",),
+    "scrollable-region-focusable": (".o_pivot",),
+}
+#: what may be wider than the screen: Odoo lets a finger move it
+MAY_SCROLL = (
+    ".o_kanban_grouped",  # one column at a time fills the screen
+    ".o_content:has(> .o_kanban_grouped)",
+    ".o_pivot",  # grows with the data; on a phone, a pivot is never the first view of ours
+    ".o_graph_renderer .overflow-x-auto",
+    ".o-mail-Chatter-topbar",
+    ".settings_tab",
+    ".ribbon",
+)
+#: what every page needs once: a count of the requests under way, and no animations, in which
+#: colors are between two others
+PREPARE = """
+    const { rpcBus } = odoo.loader.modules.get("@web/core/network/rpc");
+    window.pages = { under_way: 0 };
+    rpcBus.addEventListener("RPC:REQUEST", () => { window.pages.under_way += 1; });
+    rpcBus.addEventListener("RPC:RESPONSE", () => { window.pages.under_way -= 1; });
+    const style = document.createElement("style");
+    const still = "transition: none !important; animation: none !important";
+    style.textContent = `*, *::before, *::after {${still}}`;
+    document.head.append(style);
+    window.pages.rest = async () => {
+        let changed = performance.now();
+        const observer = new MutationObserver(() => { changed = performance.now(); });
+        observer.observe(document.body, {subtree: true, childList: true, attributes: true});
+        const end = performance.now() + 20000;
+        while (window.pages.under_way || performance.now() - changed < 150) {
+            if (performance.now() > end) {
+                break;
+            }
+            await new Promise((done) => setTimeout(done, 25));
+        }
+        observer.disconnect();
+    };
+"""
+OPEN = """
+    const { action, dialog } = odoo.__WOWL_DEBUG__.root.env.services;
+    dialog.closeAll();
+    const page = %s;
+    page.context ||= {};
+    let wanted = page.action;
+    if (page.method) {
+        const { rpc } = odoo.loader.modules.get("@web/core/network/rpc");
+        const { model, method, ids: args } = page;
+        wanted = await rpc("/web/dataset/call_button", {
+            model, method, args, kwargs: {context: page.context},
+        });
+    }
+    await action.doAction(wanted, {
+        clearBreadcrumbs: true,
+        additionalContext: page.context,
+        viewType: page.view,
+        props: page.action && page.id ? {resId: page.id} : {},
+    });
+    await window.pages.rest();
+"""
+#: the dialog, if there is one, else the page
+SCOPE = """
+    document.querySelector(".o_dialog .modal") || document.querySelector(".o_action_manager")
+""".strip()
+AXE = """
+    const [around, ofOdoo] = %s;
+    const scope = %s;
+    const found = await axe.run(
+        {include: [scope], exclude: around.map((selector) => [selector])},
+        {iframes: false, resultTypes: ["violations"]}
+    );
+    const isOdoos = (rule, node) => {
+        const element = document.querySelector(node.target.at(-1));
+        return (ofOdoo[rule] || []).some((selector) => element?.matches(selector));
+    };
+    return found.violations
+        .filter((rule) => ["serious", "critical"].includes(rule.impact))
+        .flatMap((rule) => rule.nodes
+            .filter((node) => !isOdoos(rule.id, node))
+            .map((node) => `${rule.id}: ${node.target.at(-1)} ${node.html.slice(0, 200)}`));
+"""
+OFF_SCREEN = """
+    const mayScroll = %s.join(", ");
+    const scope = %s;
+    const edge = window.innerWidth + 1;
+    const found = [];
+    const isPartOfFound = (element) => found.some((other) => other.contains(element));
+    const isCutOff = (element) => {
+        // text that ends with three dots is as it should be, a button is not
+        if (element.matches("a, button, input")) return false;
+        for (let parent = element.parentElement; parent !== scope; parent = parent.parentElement) {
+            if (getComputedStyle(parent).textOverflow === "ellipsis") return true;
+        }
+        return false;
+    };
+    for (const element of scope.querySelectorAll("*")) {
+        const isVisible = element.checkVisibility({visibilityProperty: true});
+        if (!isVisible || element.closest(mayScroll) || isPartOfFound(element)) continue;
+        const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
+        const box = element.getBoundingClientRect();
+        const outside = box.width && (box.right > edge || box.left < -1);
+        const isWider = scrolls && element.scrollWidth > element.clientWidth + 1;
+        if ((isWider || outside) && !isCutOff(element)) found.push(element);
+    }
+    return found.map((element) => {
+        const {left, right} = element.getBoundingClientRect();
+        return `off the screen: ${element.outerHTML.slice(0, 160)} `
+            + `[${Math.round(left)} to ${Math.round(right)}, ${element.scrollWidth} wide]`;
+    });
+"""
+#: which of the nodes of `OF_ODOO` and `AROUND` are on a page, and faulty
+KNOWN = """
+    const [around, ofOdoo] = %s;
+    const rules = Object.keys(ofOdoo);
+    const options = {runOnly: {type: "rule", values: rules}, iframes: false};
+    const {violations} = await axe.run(document, options);
+    const faulty = violations.flatMap((rule) => rule.nodes.flatMap((node) => {
+        const element = document.querySelector(node.target.at(-1));
+        return ofOdoo[rule.id].filter((selector) => element?.matches(selector));
+    }));
+    return [...faulty, ...around.filter((selector) => document.querySelector(selector))];
+"""
+TABS = """
+    const tabs = [...document.querySelectorAll(".o_notebook .nav-link")];
+    return tabs.filter((tab) => !tab.classList.contains("active")).map((tab) => tab.name);
+"""
+OPEN_TAB = """
+    document.querySelector(`.o_notebook .nav-link[name=${%s}]`).click();
+    await window.pages.rest();
+"""
+
+
+class Pages:
+    """The web client of one user.
+
+    :param browser: a running `devenv.browser.Browser`
+    :param url: of Odoo
+    """
+
+    def __init__(self, browser, url, login, password):
+        self._browser = browser
+        browser.resize(*SIZES["window"])
+        browser.log_in(url, login, password)
+        self._prepare()
+
+    def _prepare(self):
+        self._browser.run(PREPARE)
+        self._browser.run(node.AXE.read_text())
+
+    def resize(self, size):
+        """Show pages from now on as in a window, or on a phone."""
+        self._browser.resize(*SIZES[size])
+        small = "true" if size == "phone" else "false"
+        self._browser.wait(f"() => odoo.__WOWL_DEBUG__.root.env.isSmall === {small}")
+
+    def open(self, **page):
+        """Open a page and wait until it is at rest.
+
+        :param page: ``action`` (XML id or a dict) with ``view`` (its type) and ``id`` (of the
+            record), or ``model``, ``method`` and ``ids`` of a button; ``context``
+        """
+        self._browser.run(OPEN % json.dumps({"ids": [[page.get("id")]], **page}))
+
+    def find_faults(self):
+        """Return what is wrong with the page that is open, in all its tabs: a set of texts."""
+        faults = self._find_faults_of_tab()
+        for tab in self._browser.run(TABS):
+            self._browser.run(OPEN_TAB % json.dumps(tab))
+            faults |= {f"tab {tab}: {fault}" for fault in self._find_faults_of_tab() - faults}
+        faults |= {f"console: {error}" for error in self._browser.errors}
+        self._browser.errors.clear()
+        return faults
+
+    def _find_faults_of_tab(self):
+        faults = self._browser.run(AXE % (json.dumps([AROUND, OF_ODOO]), SCOPE))
+        return {*faults, *self._browser.run(OFF_SCREEN % (json.dumps(MAY_SCROLL), SCOPE))}
+
+    def find_known(self):
+        """Return what the page that is open shows of `AROUND` and, faulty, of `OF_ODOO`."""
+        return set(self._browser.run(KNOWN % json.dumps([AROUND, OF_ODOO])))

@@ -1,0 +1,170 @@
+"""Records for a look at every page of the addon: of each model some, in the states that matter."""
+
+import base64
+
+from tests.server.common.odoo_server import wait_until
+
+#: matched, created, a duplicate, one without a contact
+LIST = "Email,Name\np-guests-1@customer.example,Ada\nP-guests-1@customer.example,Ada\nnobody,Bob\n"
+OPTOUTS = (
+    "email,address_key,master_key,encrypted_email,company,sender,origin,reason,feedback,since\n"
+    "somebody@customer.example,,,,{company},,page,,Too many mails,2026-01-02 03:04:05\n"
+)
+FORMS = {
+    "directmail.aes.key": {"key": "0123456789abcDEF"},
+    "directmail.audience.folder": {"name": "Newsletters"},
+    "directmail.seed.address": {"name": "Gmail", "email": "azure.interior.tests@gmail.com"},
+}
+AMOUNTS = (40, 250, 1200)
+
+
+class World:
+    """What there is to look at.
+
+    :param shop: a `Shop` with an active account
+    :ivar dict records: {model: id} of what a form shows
+    """
+
+    def __init__(self, shop):
+        self._shop, self.records = shop, {}
+        [self.module] = shop.root.call(
+            "ir.module.module", "search", [[("name", "=", "email_marketing_dm")]]
+        )
+        shop.add_people("guests", 12)
+        [self.partner] = shop.root.call(
+            "res.partner", "search", [[("ref", "=", "guests")]], {"limit": 1, "order": "id"}
+        )
+        for model, values in FORMS.items():
+            self._create(shop.admin, model, values)
+        self._sort_customers()
+        self._match_list()
+        self._run_tasks()
+        self._unsubscribe()
+        self._test_template()
+        self._set_limits()
+
+    def _create(self, user, model, values):
+        self.records[model] = number = user.call(model, "create", [values])
+        return number
+
+    def _sort_customers(self):
+        """An RFM and an AIPL model over orders and contacts, computed."""
+        shop = self._shop
+        people = shop.root.call("res.partner", "search", [[("ref", "=", "guests")]])
+        product = shop.root.call("product.product", "create", [{"name": "Tea", "list_price": 10}])
+        for partner, amount in zip(people, AMOUNTS, strict=False):
+            line = (0, 0, {"product_id": product, "product_uom_qty": 1, "price_unit": amount})
+            order = shop.root.call(
+                "sale.order", "create", [{"partner_id": partner, "order_line": [line]}]
+            )
+            shop.root.call("sale.order", "action_confirm", [[order]])
+        tables = {
+            preset: shop.admin.call("directmail.data.table", "search", [[("preset", "=", preset)]])[
+                0
+            ]
+            for preset in ("sale_orders", "contacts")
+        }
+        self.records["directmail.data.table"] = tables["sale_orders"]
+        condition = {"stage": "p", "data_table_id": tables["sale_orders"], "days": 365}
+        for model, values in (
+            ("rfm", {"data_table_id": tables["sale_orders"]}),
+            ("aipl", {"condition_ids": [(0, 0, condition)]}),
+        ):
+            name = f"directmail.{model}.model"
+            number = self._create(shop.root, name, {"name": "Customers of the shop", **values})
+            shop.root.call(name, "action_compute", [[number]])
+
+    def upload_list(self):
+        """Make an upload that is ready to be matched; return its id."""
+        return self._create(
+            self._shop.user,
+            "directmail.upload",
+            {
+                "name": "Visitors of the spring fair",
+                "file": encode(LIST),
+                "filename": "visitors.csv",
+            },
+        )
+
+    def _match_list(self):
+        shop, upload = self._shop, self.upload_list()
+        shop.user.call("directmail.upload", "action_start", [[upload]])
+        wait_until(
+            lambda: shop.user.read("directmail.upload", upload, "state")["state"] == "done",
+            "the list is not matched",
+            shop.server.wake_crons,
+        )
+
+    def _run_tasks(self):
+        """A task in every state: draft, scheduled, done with results, paused and failed."""
+        shop = self._shop
+        self.draft = shop.make_task("guests", name="Spring newsletter for all guests")
+        self.incomplete = shop.user.call(
+            "directmail.task", "create", [{"name": "Not ready yet", "account_id": shop.account}]
+        )
+        self.scheduled = shop.make_task(
+            "guests",
+            name="Summer sale: everything must go",
+            send_type="scheduled",
+            scheduled_at=self.get_time("12 days"),
+        )
+        shop.act(self.scheduled, "send")
+        self.done = shop.make_task("guests", name="Winter letter")
+        shop.act(self.done, "send")
+        shop.wait(self.done, "done")
+        shop.import_results(self.done)
+        self.records["directmail.task"] = self.done
+        [self.audience] = shop.user.read("directmail.task", self.done, "audience_ids")[
+            "audience_ids"
+        ]
+        self.records["directmail.audience"] = self.audience
+        [self.records["directmail.delivery"], *_others] = shop.user.call(
+            "directmail.delivery", "search", [[("task_id", "=", self.done)]]
+        )
+
+    def get_time(self, later):
+        """Return the time from now, in UTC as fields have it."""
+        [(found,)] = self._shop.server.query(
+            "SELECT to_char(now() AT TIME ZONE 'UTC' + %s::interval, 'YYYY-MM-DD HH24:MI:00')",
+            later,
+        )
+        return found
+
+    def _unsubscribe(self):
+        """As an administrator, who imports the opt-outs of another program."""
+        [company] = self._shop.root.call("res.company", "search_read", [[], ["name"]], {"limit": 1})
+        wizard = self._shop.admin.call(
+            "directmail.optout.import",
+            "create",
+            [{"file": encode(OPTOUTS.format(company=company["name"])), "file_name": "optouts.csv"}],
+        )
+        self._shop.admin.call("directmail.optout.import", "action_import", [[wizard]])
+
+    def _test_template(self):
+        shop = self._shop
+        self.records["directmail.template"] = shop.template
+        self.records["directmail.account"] = shop.account
+        shop.admin.call("directmail.account", "action_first_contact", [[shop.account]])
+        [self.records["directmail.first.contact"]] = shop.admin.call(
+            "directmail.first.contact", "search", [[("account_id", "=", shop.account)]]
+        )
+        [self.records["directmail.design"], *_others] = shop.user.call(
+            "directmail.design", "search", [[]]
+        )
+
+    def _set_limits(self):
+        admin = self._shop.admin
+        self.records["directmail.fatigue"] = number = admin.call(
+            "directmail.fatigue", "action_open"
+        )["res_id"]
+        holidays = {"name": "Spring Festival", "first_day": "2030-02-03", "last_day": "2030-02-09"}
+        admin.call(
+            "directmail.fatigue",
+            "write",
+            [[number], {"hours_ids": [(0, 0, {})], "period_ids": [(0, 0, holidays)]}],
+        )
+
+
+def encode(text):
+    """Return a file's content as a binary field takes it."""
+    return base64.b64encode(text.encode()).decode()
