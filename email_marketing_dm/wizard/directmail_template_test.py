@@ -77,7 +77,10 @@ class DirectmailTemplateTest(models.TransientModel):
     )
 
     address_type = fields.Selection(
-        selection=lambda self: self.env["directmail.task"]._fields["address_type"].selection,
+        # translated: a field with a function has no translations of its own
+        selection=lambda self: (
+            self.env["directmail.task"]._fields["address_type"]._description_selection(self.env)
+        ),
         string="Address type",
         required=True,
         default="random",

@@ -169,6 +169,7 @@ def list_odoos_pages(shop, world):
             }
         ],
     )
+    attachment = shop.root.call("ir.attachment", "create", [{"name": "a.txt", "datas": "YQ=="}])
     shop.server.query("UPDATE mailing_mailing SET state = 'done' WHERE id = %s", mailing)
     [calendar] = shop.root.call(
         "ir.module.module", "search", [[("name", "=", "calendar")]], {"limit": 1}
@@ -187,6 +188,7 @@ def list_odoos_pages(shop, world):
         {"action": "base_setup.action_general_configuration"},
         {"action": "base.open_module_tree", "view": "kanban"},
         {"action": "base.res_lang_act_window", "view": "list"},
+        {"action": "base.action_attachment", "view": "form", "id": attachment},
         {"action": "calendar.action_calendar_event", "view": "calendar"},
         {
             "action": "calendar.action_calendar_event",
@@ -221,6 +223,10 @@ def list_others(world):
         },
         "draft": {"action": {**form, "res_model": "directmail.task"}, "id": world.draft},
         "scheduled": {"action": {**form, "res_model": "directmail.task"}, "id": world.scheduled},
+        "upload of a file": {
+            "action": {**form, "res_model": "directmail.upload"},
+            "id": world.upload_list(),
+        },
         "what a task lacks": {
             "model": "directmail.task",
             "method": "action_open_send",
@@ -260,10 +266,16 @@ def test_a_scheduled_task_is_dragged_to_another_day(shop, browser, world):
 def test_the_progress_of_an_upload_ends_with_it(shop, browser, world):
     """The page shows the result by itself, without a click."""
     upload = world.upload_list()
+    cron = shop.root.call(
+        "ir.model.data", "check_object_reference", [ADDON, "ir_cron_directmail_upload"]
+    )[1]
+    # Matching begins when the page shows that the upload is under way.
+    shop.server.query("UPDATE ir_cron SET active = FALSE WHERE id = %s", cron)
     pages = Pages(browser, shop.server.url, "dm_user", PASSWORD)
     pages.open(action=f"{ADDON}.directmail_upload_action", view="form", id=upload)
     browser.click("button[name=action_start]", ".o_directmail_upload_progress")
-    shop.server.wake_crons()
+    shop.server.query("UPDATE ir_cron SET active = TRUE WHERE id = %s", cron)
+    shop.server.let_cron_run(cron)
     browser.wait(
         "() => !!document.querySelector('.o_arrow_button_current[data-value=done]')"
         " && !document.querySelector('.o_directmail_upload_progress')"

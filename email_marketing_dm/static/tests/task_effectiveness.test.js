@@ -89,6 +89,7 @@ test("before the first results, nothing is said to be 0", async () => {
         "not known yet"
     );
     expect("[data-step=opened] .o_directmail_step_count").toHaveText("not recorded");
+    expect("[data-step=delivered] .o_directmail_step_bar").toHaveStyle({width: "0px"});
 });
 
 test("the funnel counts people, and machines only after a click", async () => {

@@ -72,6 +72,20 @@ class TestTemplateTest(ReviewCommon):
             self.assertEqual(mail["subject"], "[Test] Spring is here, " + self.contact.name)
         self.assertEqual(states, ["draft", "in_review", "rejected", "approved", "lapsed"])
 
+    def test_choices_are_in_the_language_of_the_user(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        label = self.env["ir.model.fields.selection"].search(
+            [
+                ("field_id.model", "=", "directmail.task"),
+                ("field_id.name", "=", "address_type"),
+                ("value", "=", "random"),
+            ]
+        )
+        label.with_context(lang="de_DE").name = "Zufällige Adresse"
+        wizard = self.env["directmail.template.test"].with_context(lang="de_DE")
+        choices = wizard.fields_get(["address_type"])["address_type"]["selection"]
+        self.assertIn(("random", "Zufällige Adresse"), choices)
+
     def test_what_arrives(self):
         template = self._make_template()
         used = self._used()

@@ -45,7 +45,7 @@ OF_ODOO = {
     "color-contrast": (".o_pivot_measure_row", ".o_setting_box .text-muted *"),
     "frame-title": ('iframe[sandbox="allow-same-origin"][scrolling=no]',),
     "image-alt": (".o_avatar img", "img.o_avatar"),
-    "label": (".o_list_table .o-checkbox input",),
+    "label": (".o_list_table .o-checkbox input", ".o_field_binary input"),
     "role-img-alt": (".o_avatar i",),
     "scrollable-region-focusable": (".o_pivot",),
 }
@@ -75,7 +75,7 @@ PREPARE = """
         const observer = new MutationObserver(() => { changed = performance.now(); });
         observer.observe(document.body, {subtree: true, childList: true, attributes: true});
         const end = performance.now() + 20000;
-        while (window.pages.under_way || performance.now() - changed < 150) {
+        while (window.pages.under_way || performance.now() - changed < 100) {
             if (performance.now() > end) {
                 break;
             }
@@ -88,7 +88,8 @@ OPEN = """
     const { action, dialog } = odoo.__WOWL_DEBUG__.root.env.services;
     dialog.closeAll();
     const page = %s;
-    page.context ||= {};
+    const { user } = odoo.loader.modules.get("@web/core/user");
+    page.context = {...user.context, ...page.context};
     let wanted = page.action;
     if (page.method) {
         const { rpc } = odoo.loader.modules.get("@web/core/network/rpc");

@@ -76,18 +76,16 @@ class World:
 
     def upload_list(self):
         """Make an upload that is ready to be matched; return its id."""
-        return self._create(
-            self._shop.user,
-            "directmail.upload",
-            {
-                "name": "Visitors of the spring fair",
-                "file": encode(LIST),
-                "filename": "visitors.csv",
-            },
-        )
+        values = {
+            "name": "Visitors of the spring fair",
+            "file": encode(LIST),
+            "filename": "visitors.csv",
+        }
+        return self._shop.user.call("directmail.upload", "create", [values])
 
     def _match_list(self):
-        shop, upload = self._shop, self.upload_list()
+        shop = self._shop
+        self.records["directmail.upload"] = upload = self.upload_list()
         shop.user.call("directmail.upload", "action_start", [[upload]])
         wait_until(
             lambda: shop.user.read("directmail.upload", upload, "state")["state"] == "done",

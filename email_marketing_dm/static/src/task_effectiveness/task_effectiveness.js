@@ -88,7 +88,8 @@ export class TaskEffectiveness extends Component {
 
     width(step) {
         const people = this.state.data.funnel[0].count;
-        return people ? Math.max(0.5, (100 * this.count(step)) / people) : 0;
+        const count = this.count(step);
+        return people && count ? Math.max(0.5, (100 * count) / people) : 0;
     }
 
     help(step) {
