@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 
 from tests.emulator.common.calls import NEWS, Account, headers_json, refused
 
+#: seconds; it only ends what hangs
+PATIENCE = 60
+
 
 class Receiver:
     """A webhook that keeps what it gets and answers with a status of one's choice."""
@@ -52,8 +55,8 @@ class Receiver:
     def types(self):
         return [event["type"] for event in self.events]
 
-    def wait(self, number, seconds=5):
-        end = time.monotonic() + seconds
+    def wait(self, number):
+        end = time.monotonic() + PATIENCE
         while len(self.got) < number:
             assert time.monotonic() < end, f"{len(self.got)} of {number} events came"
             time.sleep(0.02)
@@ -360,7 +363,7 @@ def test_retries_then_success(listening, receiver):
 
 
 def wait_for_state(account, env_id, state, attempts):
-    end = time.monotonic() + 5
+    end = time.monotonic() + PATIENCE
     while True:
         (row,) = account.emulator.events(env_id=env_id)
         if (row["state"], row["attempts"]) == (state, attempts):
@@ -397,14 +400,12 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(emulator, listening, receive
             emulator,
             enable_eventbridge=True,
             webhook={"url": f"http://127.0.0.1:{deaf.getsockname()[1]}/"},
-            settings={"events": {"timeout": 4.0, "retries": 0}},
+            settings={"events": {"timeout": 10 * PATIENCE, "retries": 0}},
         )
         for number in range(10):
             other.send(f"deaf{number}@example.org")
         send(listening, "anna")
-        begin = time.monotonic()
-        receiver.wait(1, seconds=3)
-        assert time.monotonic() - begin < 3
+        receiver.wait(1)
         assert {
             row["state"]
             for row in emulator.events()
@@ -422,7 +423,7 @@ def test_events_that_were_not_pushed_survive_a_kill(directmail, receiver):
     account.send()
     directmail.post("/api/settings", {"outcomes": {"delays": {"delivered": 0}}})
     account.send("ben@example.org")
-    end = time.monotonic() + 5
+    end = time.monotonic() + PATIENCE
     while len(directmail.events(state="waiting")) < 2:
         assert time.monotonic() < end
         time.sleep(0.02)

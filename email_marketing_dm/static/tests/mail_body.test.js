@@ -82,6 +82,8 @@ beforeEach(() => {
     });
 });
 
+const PATIENCE = {timeout: 60000}; // Only ends what hangs.
+
 async function mountTemplate(resId) {
     await mountView({
         type: "form",
@@ -97,8 +99,8 @@ async function mountTemplate(resId) {
                 options="{'inline_field': 'body_html'}"/>
         </form>`,
     });
-    await waitFor(".o_mass_mailing_iframe_wrapper iframe:not(.d-none)");
-    await waitFor(":iframe .o_layout", {timeout: 5000});
+    await waitFor(".o_mass_mailing_iframe_wrapper iframe:not(.d-none)", PATIENCE);
+    await waitFor(":iframe .o_layout", PATIENCE);
 }
 
 const PAUSES = 700 + 400; // of the editor and of the checks
@@ -139,5 +141,7 @@ test("everybody can open the code, also outside the developer mode", async () =>
     onRpc("directmail.template", "check_content", () => []);
     await mountTemplate(2);
     await contains(".o_codeview_btn").click();
-    expect(await waitFor("textarea.o_codeview")).toHaveValue(/Built of blocks/);
+    expect(await waitFor("textarea.o_codeview", PATIENCE)).toHaveValue(
+        /Built of blocks/
+    );
 });

@@ -34,7 +34,7 @@ class TestComponents(HttpCase):
     def _run_suite(self):
         suite = web_test_js.HOOTCommon._generate_hash(self, SUITE)
         self.browser_js(
-            f"/web/tests?headless&loglevel=2&preset=desktop&timeout=15000&id={suite}",
+            f"/web/tests?headless&loglevel=2&preset=desktop&timeout=120000&id={suite}",
             "",
             "",
             login="admin",
