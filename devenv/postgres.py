@@ -23,6 +23,8 @@ ROLE = "odoo"
 #: of the private cluster
 PORT = "5432"
 IDLE_SECONDS = 600
+#: seconds that a busy server may take to answer
+PATIENCE = 300
 #: held by the watcher
 WATCH_LOCK = STATE / "locks" / "postgres-watch"
 #: for clusters of checkouts in root's own folders, where the server's user cannot go
@@ -194,11 +196,38 @@ def start():
         ensure_cluster()
         make_private_folder(socket_folder())
         (STATE / "postgres.used").touch()
-        if not answers():
+        if not is_running() or not wait_for_answer():
             launch()
             # a test run that was killed has not done it
             set_fsync(True)
         watch_in_background()
+
+
+def is_running():
+    """Tell whether the private server's process is there."""
+    try:
+        process = (home() / "data" / "postmaster.pid").read_text().split("\n")[0]
+    except FileNotFoundError:
+        return False
+    # A machine that went down leaves the file behind, and another program may have the number now.
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/cwd").resolve() == (home() / "data").resolve()
+    return False
+
+
+def wait_for_answer():
+    """Wait for a server that is busy, starting or stopping: no second one can run beside it.
+
+    :return: whether it answers; else it has ended
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not answers():
+        if not is_running():
+            return False
+        if time.monotonic() > deadline:
+            raise SetupError(f"PostgreSQL does not answer (details: {home() / 'server.log'})")
+        time.sleep(0.1)
+    return True
 
 
 def launch():
