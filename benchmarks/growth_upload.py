@@ -59,7 +59,8 @@ def run(rows):
     text = "".join(f"Person {{n}},p{{2 * n}}@customer.example\\n" for n in range(rows))
     owner = env.ref("base.user_admin")
     upload = env["directmail.upload"].with_user(owner).create({{
-        "name": "L", "filename": "l.csv", "file": base64.b64encode(text.encode())}})
+        "name": "L", "filename": "l.csv", "consent_source": "signup",
+        "file": base64.b64encode(text.encode())}})
     del text
     upload.action_start()
     env.cr.commit()

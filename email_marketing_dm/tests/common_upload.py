@@ -20,6 +20,7 @@ class UploadMixin(EncryptedMixin):
                     "name": "Fair",
                     "file": base64.b64encode(data),
                     "filename": filename,
+                    "consent_source": "signup",
                 }
             )
         )

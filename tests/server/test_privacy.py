@@ -60,7 +60,14 @@ def task(shop):
     upload = shop.user.call(
         "directmail.upload",
         "create",
-        [{"source": "paste", "pasted": encrypt(PEOPLE["uploaded"]), "id_kind": "encrypted"}],
+        [
+            {
+                "source": "paste",
+                "pasted": encrypt(PEOPLE["uploaded"]),
+                "id_kind": "encrypted",
+                "consent_source": "signup",
+            }
+        ],
     )
     shop.user.call("directmail.upload", "action_start", [[upload]])
     wait_until(

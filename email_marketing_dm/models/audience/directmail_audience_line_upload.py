@@ -18,6 +18,14 @@ class DirectmailAudienceLine(models.Model):
     upload_id = fields.Many2one(
         "directmail.upload", index="btree_not_null", ondelete="restrict", check_company=True
     )
+    upload_consent = fields.Char("Source of the addresses", compute="_compute_upload_consent")
+
+    @api.depends("upload_id")
+    @api.depends_context("uid", "lang")
+    def _compute_upload_consent(self):
+        for line in self:
+            upload = line.upload_id
+            line.upload_consent = upload.has_access("read") and upload.consent_summary
 
     @api.model
     def _get_fields_upload(self):

@@ -1,5 +1,6 @@
 from . import (
     directmail_upload,
+    directmail_upload_consent,
     directmail_upload_head,
     directmail_upload_run,
     directmail_upload_line,

@@ -45,6 +45,8 @@ ENCODINGS = [
 ]
 SETTING_FIELDS = HEAD_FIELDS | {"column_id", "company_id", "id_kind", "unknown_action", "user_id"}
 
+#: the answer to where the people come from, see `directmail_upload_consent.py`
+ANSWER_FIELDS = {"consent_source", "consent_note"}
 #: settings that `_read_head` guesses from the first rows, unless the caller of `create` or `write`
 #: gave a value
 GUESSED = ("encoding", "has_header", "id_kind", "separator", "sheet_id")
@@ -221,10 +223,11 @@ class DirectmailUpload(models.Model):
         uploads = super().create(vals_list)
         for upload, vals in zip(uploads, vals_list, strict=True):
             upload._read_head(detect=True, given=_get_given(vals))
+            upload._keep_answer(vals)
         return uploads
 
     def write(self, vals):
-        if not self.env.su and SETTING_FIELDS & set(vals):
+        if not self.env.su and (SETTING_FIELDS | ANSWER_FIELDS) & set(vals):
             for upload in self:
                 if upload.state != "draft":
                     raise UserError(
@@ -233,6 +236,7 @@ class DirectmailUpload(models.Model):
                         )
                     )
         res = super().write(vals)
+        self._keep_answer(vals)
         # Writing `user_id` already makes `directmail.owned` ask the new owner.
         if SETTING_FIELDS & set(vals) - {"user_id"}:
             self._wait_for_owner()
@@ -360,6 +364,7 @@ class DirectmailUpload(models.Model):
             raise UserError(self.env._("Choose a file or paste some lines first."))
         if self.column_id not in self.column_ids:
             raise UserError(self.env._("Choose the column that holds the IDs."))
+        self._check_consent()
         if self.id_kind == "encrypted":
             # sudo() reads only whether the company's key is usable.
             key = self.env["directmail.aes.key"].sudo()

@@ -31,7 +31,12 @@ class TestOwners(AudienceCommon):
             "directmail.audience": {"name": "Mine"},
             "directmail.rfm.model": {"name": "Mine", "data_table_id": False},
             "directmail.aipl.model": {"name": "Mine"},
-            "directmail.upload": {"name": "Mine", "source": "paste", "pasted": "a@example.com"},
+            "directmail.upload": {
+                "name": "Mine",
+                "source": "paste",
+                "pasted": "a@example.com",
+                "consent_source": "signup",
+            },
             "directmail.template": {
                 "name": "Mine", "account_id": self.account.id, "subject": "S", "sender_name": "N",
             },

@@ -146,7 +146,13 @@ class TestUpload(UploadMixin, DirectmailCommon):
         pasted = (
             self.env["directmail.upload"]
             .with_user(self.user)
-            .create({"source": "paste", "pasted": "ann@example.com\nbob@example.com"})
+            .create(
+                {
+                    "source": "paste",
+                    "pasted": "ann@example.com\nbob@example.com",
+                    "consent_source": "customer",
+                }
+            )
         )
         pasted.action_start()
         self._run_matching()

@@ -167,6 +167,7 @@ class TestUploadFiles(UploadMixin, DirectmailCommon):
             .create(
                 {
                     "source": "paste",
+                    "consent_source": "signup",
                     "pasted": '"Doe, Alice" <alice@list.example>; bob@list.example, nobody',
                 }
             )

@@ -27,6 +27,16 @@ registry.category("web_tour.tours").add("directmail_upload", {
                 await helpers.edit(LIST);
             },
         },
+        {
+            content: "leave the text, so that its first rows are read",
+            trigger: `.o_field_widget[name="name"] input`,
+            run: "click",
+        },
+        {
+            content: "answer where the people come from",
+            trigger: `.o_field_widget[name="consent_source"] input[data-value="event"]`,
+            run: "click",
+        },
         {trigger: `button[name="action_preview"]`, run: "click"},
         {
             content: "the column and what is in it were found out",
@@ -43,6 +53,7 @@ registry.category("web_tour.tours").add("directmail_upload_result", {
         seeState("done"),
         {trigger: `.o_field_widget[name="people_count"] .o_stat_value:contains(2)`},
         {trigger: `button[name="action_download_unmatched"]`},
+        {trigger: `.o_field_widget[name="consent_summary"]:contains("at an event")`},
         {
             content: "look at what was not matched",
             trigger: `button[name="action_view_lines"]:contains("Not matched")`,
