@@ -14,7 +14,8 @@ from dataclasses import dataclass
 # Odoo's inline template: {{ expression ||| fallback }} (odoo/tools/rendering_tools.py, 19.0).
 INLINE = re.compile(r"\{\{(.+?)(\|\|\|\s*(.*?))?\}\}")
 
-_SEGMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: the path of a placeholder for a column of uploaded lists; the column's key follows
+COLUMN_PREFIX = "directmail_upload."
 _LONGEST = 500
 _FORMATS = {"format_datetime": "datetime", "format_date": "date"}
 
@@ -71,14 +72,16 @@ def _formatted(call: ast.Call) -> tuple[str, ast.expr | None]:
 def _path(node: ast.expr | None) -> str | None:
     """Return "a.b" for the node of ``object.a.b``, otherwise None.
 
-    Names with a leading underscore are refused: they are private.
+    Names with a leading underscore are refused: they are private. Only columns of uploaded lists
+    have names with other letters than ASCII.
     """
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
-        if not _SEGMENT.fullmatch(node.attr):
+        if node.attr.startswith("_"):
             return None
         parts.append(node.attr)
         node = node.value
     if not parts or not isinstance(node, ast.Name) or node.id != "object":
         return None
-    return ".".join(reversed(parts))
+    path = ".".join(reversed(parts))
+    return path if path.isascii() or path.startswith(COLUMN_PREFIX) else None

@@ -124,6 +124,7 @@ from .template import (
 from .upload import (
     test_export_cells,
     test_upload,
+    test_upload_columns,
     test_upload_consent,
     test_upload_files,
     test_upload_life,

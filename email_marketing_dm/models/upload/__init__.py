@@ -4,4 +4,6 @@ from . import (
     directmail_upload_head,
     directmail_upload_run,
     directmail_upload_line,
+    directmail_upload_values,
+    directmail_upload_column,
 )

@@ -13,7 +13,7 @@ HEAD_FIELDS = {"encoding", "file", "has_header", "pasted", "separator", "sheet_i
 COUNTS = (
     "row_count", "matched_count", "created_count", "bare_count", "unreadable_count",
     "duplicate_count", "unmatched_count", "empty_count", "extra_count", "beside_count",
-    "replaced_count",
+    "replaced_count", "updated_count", "problem_count",
 )  # fmt: skip
 #: names of encodings as `lists.encodings` knows them, with labels
 ENCODINGS = [
@@ -43,7 +43,14 @@ ENCODINGS = [
     ("macintosh", "Western European (Mac Roman)"),
     ("ibm850", "Western European (DOS, 850)"),
 ]
-SETTING_FIELDS = HEAD_FIELDS | {"column_id", "company_id", "id_kind", "unknown_action", "user_id"}
+SETTING_FIELDS = HEAD_FIELDS | {
+    "column_id",
+    "company_id",
+    "contact_update",
+    "id_kind",
+    "unknown_action",
+    "user_id",
+}
 
 #: the answer to where the people come from, see `directmail_upload_consent.py`
 ANSWER_FIELDS = {"consent_source", "consent_note"}
@@ -70,7 +77,7 @@ class DirectmailUpload(models.Model):
     _order = "id desc"
     _guarded_fields = frozenset(
         (
-            *COUNTS, "column_ids", "file_kind", "finished_at", "message", "preview", "sheet_ids",
+            *COUNTS, "file_kind", "finished_at", "message", "preview", "sheet_ids",
             "state",
         )
     )  # fmt: skip
@@ -228,13 +235,7 @@ class DirectmailUpload(models.Model):
 
     def write(self, vals):
         if not self.env.su and (SETTING_FIELDS | ANSWER_FIELDS) & set(vals):
-            for upload in self:
-                if upload.state != "draft":
-                    raise UserError(
-                        self.env._(
-                            "%s has already been matched. Press Start over first.", upload.name
-                        )
-                    )
+            self._check_draft()
         res = super().write(vals)
         self._keep_answer(vals)
         # Writing `user_id` already makes `directmail.owned` ask the new owner.
@@ -294,10 +295,15 @@ class DirectmailUpload(models.Model):
             # sudo(): as in `action_start`; rows are written by the addon only.
             upload.sudo()._forget_lines()
             upload.sudo().write({"state": "draft", "message": False, **dict.fromkeys(COUNTS, 0)})
+            # `_finish` has dropped the first rows.
+            upload._read_head(detect=False)
         return True
 
     def action_view_lines(self):
-        """Open the rows behind a count: ``figure`` in the context is a status, or "people"."""
+        """Open the rows behind a count.
+
+        ``figure`` in the context is a status, "people", or "problem": rows with unused values.
+        """
         self.ensure_one()
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -305,8 +311,10 @@ class DirectmailUpload(models.Model):
         )
         action["domain"] = [("upload_id", "=", self.id)]
         figure = self.env.context.get("figure", "people")
-        statuses = PEOPLE if figure == "people" else (figure,)
+        statuses = PEOPLE if figure in ("people", "problem") else (figure,)
         action["domain"].append(("status", "in", statuses))
+        if figure == "problem":
+            action["domain"].append(("problems", "!=", False))
         return action
 
     def action_download_unmatched(self):
@@ -356,14 +364,12 @@ class DirectmailUpload(models.Model):
         :raise UserError: with the problem and how to solve it
         """
         self.ensure_one()
-        if self.state != "draft":
-            raise UserError(
-                self.env._("%s has already been matched. Press Start over first.", self.name)
-            )
+        self._check_draft()
         if not self._has_content():
             raise UserError(self.env._("Choose a file or paste some lines first."))
         if self.column_id not in self.column_ids:
             raise UserError(self.env._("Choose the column that holds the IDs."))
+        self._check_columns()
         self._check_consent()
         if self.id_kind == "encrypted":
             # sudo() reads only whether the company's key is usable.
@@ -383,6 +389,17 @@ class DirectmailUpload(models.Model):
                     " ask an administrator for the right to create contacts."
                 )
             )
+
+    def _check_draft(self):
+        """Refuse to change lists that were matched.
+
+        :raise UserError: with what to do instead
+        """
+        for upload in self:
+            if upload.state != "draft":
+                raise UserError(
+                    self.env._("%s has already been matched. Press Start over first.", upload.name)
+                )
 
     def _creates_contacts(self):
         return self.id_kind in ADDRESS_KINDS and self.unknown_action == "create"

@@ -14,6 +14,7 @@ from odoo.tools import formatLang
 
 from ...lists import listfile
 from ...lists.cells import show
+from ...lists.columns import guess_uses, make_keys
 from ...lists.encodings import REPLACED
 from ...lists.identifiers import guess_kind, strip_marks
 from ...lists.listfile import ListError
@@ -24,6 +25,7 @@ PREVIEW_ROWS = 10
 SEARCHED_ROWS = 10_000  # rows searched for `PREVIEW_ROWS` that are not empty
 PREVIEW_COLUMNS = 20
 PREVIEW_CELL = 60  # characters
+SAMPLE_CELL = 200  # characters
 
 
 class DirectmailUpload(models.Model):
@@ -282,19 +284,30 @@ class DirectmailUpload(models.Model):
         titles = upload._get_titles(columns)
         chosen = upload.column_id.number if upload.column_id and not detect else None
         chosen = None if chosen is not None and chosen >= width else chosen
+        body = upload._get_body(columns)
+        known = {(column.number, column.name): column.use for column in upload.column_ids}
+        samples = [[cell[:SAMPLE_CELL] for cell in cells if cell] for cells in body]
+        uses, keys = guess_uses(titles, samples), make_keys(titles)
         upload.column_ids.unlink()
         made = (
             self.env["directmail.upload.column"]
             .sudo()
             .create(
                 [
-                    {"upload_id": self.id, "number": n, "name": title[:PREVIEW_CELL]}
+                    {
+                        "upload_id": self.id,
+                        "number": n,
+                        "name": title[:PREVIEW_CELL],
+                        "key": keys[n],
+                        "samples": samples[n],
+                        "use": (not detect and known.get((n, title[:PREVIEW_CELL]))) or uses[n],
+                    }
                     for n, title in enumerate(titles)
                 ]
             )
         )
         if chosen is None:
-            chosen, kind = self._guess(upload._get_body(columns))
+            chosen, kind = self._guess(body)
             if kind and "id_kind" not in given:
                 upload.id_kind = kind
         upload.column_id = made.filtered(lambda column: column.number == chosen)[:1]
@@ -446,18 +459,3 @@ class DirectmailUploadSheet(models.Model):
             sheet.display_name = (
                 sheet.name if sheet.is_visible else self.env._("%s (hidden)", sheet.name)
             )
-
-
-class DirectmailUploadColumn(models.Model):
-    """A column of an uploaded list, for the choice of `column_id`."""
-
-    _name = "directmail.upload.column"
-    _description = "Column of an Upload"
-    _log_access = False
-    _order = "number"
-
-    upload_id = fields.Many2one(
-        "directmail.upload", required=True, readonly=True, index=True, ondelete="cascade"
-    )
-    number = fields.Integer(required=True, readonly=True)
-    name = fields.Char(required=True, readonly=True)

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 
 from odoo import api, fields, models
 from odoo.tools import SQL
@@ -28,6 +29,8 @@ REASONS = [
     ("shortened", "The spreadsheet program has shortened this number"),
     ("other_kind", "This is not an ID of the chosen type"),
 ]
+#: characters of a value that is shown because it was not used
+PROBLEM_MAX = 60
 #: statuses of rows whose person is in the audiences that use the upload
 PEOPLE = ("matched", "created", "bare", "unreadable")
 
@@ -54,6 +57,14 @@ class DirectmailUploadLine(models.Model):
     match_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     status = fields.Selection(STATUSES, required=True, readonly=True)
     reason = fields.Selection(REASONS, readonly=True)
+    # {key of a column: value}, for placeholders
+    kept_values = fields.Json(readonly=True)
+    # {use of a column: value}, see `directmail_upload_values.py`
+    contact_values = fields.Json(readonly=True)
+    # [{"column": title, "value": text, "flaw": code, "message": of Odoo}] of values not used
+    problems = fields.Json(readonly=True)
+    kept_text = fields.Char("Values", compute="_compute_kept_text")
+    problem_text = fields.Char("Not used", compute="_compute_problem_text")
 
     _status_index = models.Index("(upload_id, status)")
 
@@ -64,23 +75,90 @@ class DirectmailUploadLine(models.Model):
             line.display_name = line.value
         return result
 
+    @api.depends("kept_values", "contact_values")
+    def _compute_kept_text(self):
+        for line in self:
+            columns = line.upload_id.column_ids
+            labels = {column.key: column.name for column in columns}
+            labels |= {column.use: column.name for column in columns if column.use not in labels}
+            values = (line.contact_values or {}) | (line.kept_values or {})
+            line.kept_text = " · ".join(
+                f"{labels.get(key, key)}: {value}" for key, value in values.items()
+            )
+
+    @api.depends("problems")
+    @api.depends_context("lang")
+    def _compute_problem_text(self):
+        for line in self:
+            line.problem_text = " ".join(map(self._explain_problem, line.problems or []))
+
+    @api.model
+    def _explain_problem(self, problem):
+        """Return why a value was not used.
+
+        :param dict problem: one of `problems`
+        """
+        names = {"column": problem.get("column"), "value": problem.get("value")}
+        sentences = {
+            "too_long": self.env._("%(column)s: “%(value)s” is too long.", **names),
+            "encoding": self.env._(
+                "%(column)s: some characters of “%(value)s” can't be read in the chosen encoding.",
+                **names,
+            ),
+            "address": self.env._(
+                "%(column)s: email addresses are not kept for people with encrypted addresses.",
+                column=names["column"],
+            ),
+            "no_phone": self.env._("%(column)s: “%(value)s” is not a phone number.", **names),
+            "country": self.env._("%(column)s: the country “%(value)s” is unknown.", **names),
+            "language": self.env._(
+                "%(column)s: the language “%(value)s” is unknown or not installed.", **names
+            ),
+            "tag": self.env._(
+                "%(column)s: a tag of “%(value)s” does not exist, and you may not create tags.",
+                **names,
+            ),
+            "not_allowed": self.env._("The owner of the list may not change this contact."),
+            "refused": self.env._(
+                "The contact could not be changed: %s", problem.get("message") or ""
+            ),
+        }
+        return sentences[problem["flaw"]]
+
+    def _add_problem(self, flaw, message=""):
+        """Add why values were not used.
+
+        :param str flaw: a code of `_explain_problem`
+        :param str message: of Odoo
+        """
+        self.problems = [*(self.problems or []), {"flaw": flaw, "message": message}]
+
     def _copy_in(self, rows):
         """Insert rows with COPY, which is much faster than `create`.
 
-        :param rows: tuples of upload id, row number, ID, match key (or None), reason (or None)
+        :param rows: tuples of upload id, row number, ID, match key (or None), reason (or None),
+            and the values of `kept_values`, `contact_values` and `problems`
         """
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         writer.writerows(
-            (upload, number, value, "" if key is None else key, reason or "", "new")
-            for upload, number, value, key, reason in rows
+            (
+                upload,
+                number,
+                value,
+                "" if key is None else key,
+                reason or "",
+                "new",
+                *(json.dumps(each, ensure_ascii=False) if each else "" for each in values),
+            )
+            for upload, number, value, key, reason, *values in rows
         )
         buffer.seek(0)
         # COPY reads an unquoted empty cell as NULL, and `csv.writer` does not quote empty cells. So
         # only NULL may be written as one: a match key or an ID is never an empty text.
         self.env.cr.copy_expert(
-            "COPY directmail_upload_line (upload_id, number, value, match_key, reason, status)"
-            " FROM STDIN WITH (FORMAT csv)",
+            "COPY directmail_upload_line (upload_id, number, value, match_key, reason, status,"
+            " kept_values, contact_values, problems) FROM STDIN WITH (FORMAT csv)",
             buffer,
         )
 

@@ -23,11 +23,12 @@ from ...lists.identifiers import (
     strip_marks,
 )
 from ...lists.listfile import ListError
+from .contact_choices import ContactChoices
+from .directmail_upload_values import CONTACTS, RowReader
 
 _logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_upload"
 CHUNK = 5000  # rows read in one transaction
-CONTACTS = 200  # contacts made in one transaction
 KEEP_DAYS = 30  # for an upload that no audience uses
 KEEP_FILE_DAYS = 7  # for the file or text of an upload that is done
 
@@ -44,12 +45,21 @@ class _Reader:
         self._stack = ExitStack()
         self._rows = None
         self._skipped = self._read = 0
+        self._values = None
         self.position = None
 
     @property
     def may_stop(self):
         """True once as many rows were read as were skipped on opening: keeps the cost linear."""
         return self._read >= self._skipped
+
+    @property
+    def values(self):
+        """The `RowReader` of the upload; it reads countries and the like once."""
+        if self._values is None:
+            choices = ContactChoices(self._upload._get_owner_env())
+            self._values = RowReader(self._upload, choices)
+        return self._values
 
     def take(self, position, number):
         """Return up to ``number`` rows from a position on, each with the place after it.
@@ -183,7 +193,11 @@ class DirectmailUpload(models.Model):
             master_key = self.env["directmail.keyring"]._get_master_key()
             match_lines(self.env, self._get_owner_env(), master_key, self.id, self.id_kind)
             self.env["directmail.upload.line"].invalidate_model()
-            progress.step = "create"
+            self._drop_values()
+            progress.step = "update"
+        elif progress.step == "update":
+            if not self._update_contacts(progress):
+                progress.step = "create"
         else:
             return self._creates_contacts() and bool(self._create_contacts())
         return True
@@ -203,20 +217,21 @@ class DirectmailUpload(models.Model):
             number += 1
             cell = row[column] if column < len(row) else ""
             found = read_ids(self.id_kind, cell, make_key)
-            lines += [(self.id, number, one.text, one.key, one.flaw) for one in found]
+            others = reader.values.read(row)
+            lines += [(self.id, number, one.text, one.key, one.flaw, *others) for one in found]
             counts["empty"] += not found
             counts["extra"] += max(0, len(found) - 1)
             counts["replaced"] += any(REPLACED in text for text in row)
             if self.id_kind == "email":
                 counts["beside"] += self._count_beside(row, column, found)
-        values = {"rows": number}
-        values |= {name: progress[name] + count for name, count in counts.items()}
+        vals = {"rows": number}
+        vals |= {name: progress[name] + count for name, count in counts.items()}
         if len(chunk) < CHUNK:
-            values |= {"step": "match", "share": 1.0}
+            vals |= {"step": "match", "share": 1.0}
         else:
-            values |= {"position": reader.position, "share": chunk[-1][1].share()}
+            vals |= {"position": reader.position, "share": chunk[-1][1].share()}
         self.env["directmail.upload.line"]._copy_in(lines)
-        progress.write(values)
+        progress.write(vals)
 
     @staticmethod
     def _count_beside(row, column, found):
@@ -294,7 +309,10 @@ class DirectmailUpload(models.Model):
                 for line in lines
             ]
         )
+        choices, changes = ContactChoices(env), []
         for line, partner in zip(lines, partners, strict=True):
+            if vals := self._get_contact_vals(line.contact_values or {}, choices):
+                changes.append((line, partner, vals))
             line.write(
                 {
                     "partner_id": partner.id,
@@ -302,8 +320,10 @@ class DirectmailUpload(models.Model):
                     "email": False,
                     "email_encrypted": False,
                     "address_key": False,
+                    "contact_values": False,
                 }
             )
+        self._write_safely(env, changes, lambda contact, vals: contact.write(vals))
         return len(lines)
 
     # === END === #
@@ -332,9 +352,14 @@ class DirectmailUpload(models.Model):
                 "extra_count": progress.extra,
                 "beside_count": progress.beside,
                 "replaced_count": progress.replaced,
+                "updated_count": progress.updated,
+                "problem_count": self._count_problems(),
+                # Only needed to choose settings; `action_restart` reads the first rows again.
+                "preview": False,
                 **counts,
             }
         )
+        self.column_ids.samples = False
         progress.unlink()
         if not self.people_count:
             self.message = self._in_owners_language().env._(
@@ -432,7 +457,12 @@ class DirectmailUploadProgress(models.Model):
         "directmail.upload", required=True, readonly=True, index=True, ondelete="cascade"
     )
     step = fields.Selection(
-        [("read", "Reading"), ("match", "Matching"), ("create", "Creating contacts")],
+        [
+            ("read", "Reading"),
+            ("match", "Matching"),
+            ("update", "Changing contacts"),
+            ("create", "Creating contacts"),
+        ],
         required=True,
         readonly=True,
     )
@@ -442,6 +472,7 @@ class DirectmailUploadProgress(models.Model):
     extra = fields.Integer(readonly=True)
     beside = fields.Integer(readonly=True)
     replaced = fields.Integer(readonly=True)
+    updated = fields.Integer(readonly=True)
     # The part of the file that has been read, 0 to 1.
     share = fields.Float(readonly=True)
 
