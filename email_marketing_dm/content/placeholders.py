@@ -20,7 +20,7 @@ from lxml import etree, html
 
 from ..directmail.const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .compaction import compact
-from .expressions import INLINE, Placeholder, parse_expression
+from .expressions import COLUMN_PREFIX, INLINE, Placeholder, parse_expression
 from .languages import is_right_to_left, name_language
 from .lengths import OdooText, count_units, cut_units
 from .outlook import close_comment, is_settings, replace_addresses
@@ -277,6 +277,8 @@ class _Names:
 
     def _free_name(self, path: str, where: Where) -> str:
         """Return an unused name of letters only, made from a field's path."""
+        # Columns of uploaded lists may have titles in any script.
+        path = re.sub("[^A-Za-z0-9_.]", "_", path.removeprefix(COLUMN_PREFIX))
         words = [
             word
             for part in path.split(".")

@@ -127,9 +127,14 @@ class DirectmailRecipient(http.Controller):
         delivery = self._get_delivery(token)
         template = delivery.task_id.template_id
         person = Person(
-            delivery.id, delivery.partner_id.id, delivery.res_model, delivery.res_id or None
+            delivery.id,
+            delivery.partner_id.id,
+            delivery.res_model,
+            delivery.res_id or None,
+            delivery.address_key,
+            delivery.email_encrypted,
         )
-        values = template._get_values([person], reader=delivery.task_id.user_id)[person.id]
+        values = delivery.task_id._get_values([person])[person.id]
         html = assemble(template.submitted_text or "", {**values, "Token": token})
         return request.make_response(add_online_footer(delivery, html), headers=VIEW_HEADERS)
 

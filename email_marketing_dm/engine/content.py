@@ -18,7 +18,9 @@ TOKEN_KIND = "d"
 #: System parameter with a random id of this installation, set by `post_init_hook`.
 INSTALLATION = "email_marketing_dm.installation"
 # The attributes that `MailContext.read_values` reads of a person.
-Person = namedtuple("Person", "id partner_id res_model res_id")
+Person = namedtuple(
+    "Person", "id partner_id res_model res_id address_key email_encrypted", defaults=(None, None)
+)
 # Values are read in advance for AHEAD people and used for at most AHEAD_SECONDS. At the usual rate
 # of 80 mails a second, 400 people last 5 seconds.
 AHEAD = 400

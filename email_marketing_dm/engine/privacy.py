@@ -26,6 +26,7 @@ class PersonTable(NamedTuple):
 
 DELIVERIES = PersonTable("directmail_delivery")
 OPTOUTS = PersonTable("directmail_optout")
+ROWS = PersonTable("directmail_upload_line", ("upload_id", "directmail_upload"))
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class People:
         """Return the ids of their opt-outs."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), OPTOUTS))]
 
+    def find_rows(self, env):
+        """Return the ids of their rows in uploaded lists."""
+        return [row[0] for row in env.execute_query(self._select(SQL("id"), ROWS))]
+
     def count_members(self, env):
         """Return the number of their rows in the tables `members`."""
         return sum(
@@ -64,8 +69,8 @@ class People:
     def erase(self, env):
         """Erase these people from the stored rows; the tasks' counters stay.
 
-        Deliveries and events lose the person, address and messages; members, upload lines, scores
-        and stages are deleted. Opt-outs lose the person and the address but keep the address key,
+        Deliveries and events lose the person, address and messages; members, rows of uploads with
+        their values, scores and stages are deleted. Opt-outs lose the person and the address but keep the address key,
         because without it the people would be mailed again.
 
         The caller has applied the pending events: they find their delivery by the address key that
@@ -98,6 +103,14 @@ class People:
                     WHERE %s AND %s""",
                 self._is_about(),
                 OPTOUTS.is_of(self.company_ids),
+            )
+        )
+        # A further row of a person without a contact has no address key, only the same ID.
+        env.cr.execute(
+            SQL(
+                """DELETE FROM directmail_upload_line
+                    WHERE status = 'duplicate' AND (upload_id, match_key) IN (%s)""",
+                self._select(SQL("upload_id, match_key"), ROWS),
             )
         )
         for tables, condition in ((self.members, self._is_about()), (self.scores, self._is_them())):

@@ -120,6 +120,7 @@ from .template import (
     test_template_test,
     test_template_tour,
     test_template_values,
+    test_upload_placeholders,
 )
 from .upload import (
     test_export_cells,

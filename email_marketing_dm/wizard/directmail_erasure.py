@@ -92,6 +92,8 @@ class DirectmailErasure(models.TransientModel):
         # Pending events find their delivery by the address key that is erased.
         for company in self.env.companies:
             self.env["directmail.event"]._apply_all(company)
+        # The uploaded files contain these people, too.
+        self._get_rows(people).upload_id._forget_content()
         self.env.flush_all()
         people.erase(self.env)
         self.env.invalidate_all()
@@ -138,6 +140,11 @@ class DirectmailErasure(models.TransientModel):
         # sudo(): `_get_people` checked the right to read the contacts.
         return self.env[DELIVERY].sudo().browse(sorted(people.find_deliveries(self.env)))
 
+    def _get_rows(self, people):
+        # sudo(): `_get_people` checked the right to read the contacts.
+        rows = self.env["directmail.upload.line"].sudo()
+        return rows.browse(sorted(people.find_rows(self.env)))
+
     def _export(self):
         """Return the stored data as a dict of JSON types; moments are in UTC."""
         people = self._get_people()
@@ -161,9 +168,23 @@ class DirectmailErasure(models.TransientModel):
                 }
                 for optout in optouts
             ],
+            "uploaded_lists": [self._export_row(row) for row in self._get_rows(people)],
             "audiences": sorted(
                 set(audiences.filtered(lambda a: a.company_id in self.env.companies).mapped("name"))
             ),
+        }
+
+    @api.model
+    def _export_row(self, row):
+        upload = row.upload_id
+        return {
+            "list": upload.name,
+            "row": row.number,
+            "id": row.value,
+            "values": {**(row.contact_values or {}), **(row.kept_values or {})},
+            "where_from": upload.consent_text or "",
+            "where_from_details": upload.consent_note or "",
+            "where_from_answered_on": str(upload.consent_at or ""),
         }
 
     @api.model

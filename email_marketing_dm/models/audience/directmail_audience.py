@@ -356,6 +356,22 @@ class DirectmailAudience(models.Model):
             lists |= lines._get_mailing_lists((*seen, audience.id))
         return lists
 
+    # === UPLOADS === #
+
+    def _get_uploads(self, seen=()):
+        """Return the uploaded lists from which the lines of these audiences take people.
+
+        :param seen: ids of audiences that were visited already, which are skipped
+        :rtype: odoo.models.Model of `directmail.upload`
+        """
+        # sudo(): a line may use a colleague's audience. Callers use the lists' values in mails to
+        # the people in them only.
+        uploads = self.env["directmail.upload"].sudo()
+        for audience in self.sudo().filtered(lambda audience: audience.id not in seen):
+            lines = audience.line_ids.filtered(lambda line: not line.parent_id)
+            uploads |= lines._get_uploads((*seen, audience.id))
+        return uploads
+
     # === AUDIENCES === #
 
     @api.model

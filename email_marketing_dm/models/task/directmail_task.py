@@ -68,6 +68,7 @@ class DirectmailTask(models.Model):
             "state",
             "state_message",
             "tag_name",
+            "upload_ids",
         )
     )
 
@@ -236,6 +237,14 @@ class DirectmailTask(models.Model):
         context={"active_test": False},
         help="Contacts who unsubscribe from these mailing lists get no mail of this email task,"
         " even if it is already being sent.",
+    )
+    upload_ids = fields.Many2many(
+        "directmail.upload",
+        "directmail_task_upload_rel",
+        string="Uploaded lists",
+        readonly=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
     )
     hidden_audiences = fields.Char(compute="_compute_hidden_audiences")
 

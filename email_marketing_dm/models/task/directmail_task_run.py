@@ -205,6 +205,9 @@ class DirectmailTask(models.Model):
                 else self.env._("The audience has nobody in it. Change its lines, then send again.")
             )
         self.mailing_list_ids = self._get_mailing_lists()
+        # sudo(): lists of colleagues count, too, if the task may use an audience made of them.
+        task = self.sudo()
+        task.upload_ids = task.audience_ids._get_uploads()
         self.planned_at = fields.Datetime.now()
 
     def _finish(self):
@@ -357,4 +360,10 @@ class DirectmailTask(models.Model):
         """
         self.ensure_one()
         self._check_lenders()
-        return self.template_id._get_values(people, reader=self.user_id)
+        return self._get_values(people)
+
+    def _get_values(self, people):
+        """Return the values of a planned task's mails: see `directmail.template._get_values`."""
+        # sudo(): see `_plan`, which has stored the lists.
+        uploads = self.sudo().upload_ids
+        return self.template_id._get_values(people, self.user_id, uploads)

@@ -434,5 +434,6 @@ class DirectmailTemplate(models.Model):
             "variables": variables,
         }
         # `reader`: the preview shows only values that the current user may read.
-        filled = template.new(vals)._get_values([person], reader=self.env.user)[person.id]
+        uploads = self.env["directmail.upload"]._get_shown(company)
+        filled = template.new(vals)._get_values([person], self.env.user, uploads)[person.id]
         return template, subject, text, {**filled, "Token": PREVIEW_TOKEN}

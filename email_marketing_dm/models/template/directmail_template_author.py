@@ -1,8 +1,12 @@
 from odoo import api, fields, models
 
+from ...content.expressions import COLUMN_PREFIX
+from ...content.names import get_first_name
 from ...content.placeholders import body_value, html_value, plain_value
 from ...engine.installed import find_model
+from ...engine.row_values import read_row_values
 from ...engine.values import ValueReader, describe_path, find_obstacle, has_left, needs_rights
+from ...lists.columns import FIELD_USES, join_name
 from .directmail_template import TEMPLATE_CONTENT_FIELDS
 
 # {(model, path on contacts): paths on the model that mean the same, best first}, where they differ:
@@ -113,7 +117,11 @@ class DirectmailTemplate(models.Model):
         # sudo(): names of users and template are shown to the sender of the task.
         template, company = self.sudo(), self.sudo().company_id
         contacts = self.env["res.partner"]
-        if not any(needs_rights(contacts, each["path"]) for each in template.variables or ()):
+        if not any(
+            needs_rights(contacts, each["path"])
+            for each in template.variables or ()
+            if not each["path"].startswith(COLUMN_PREFIX)
+        ):
             return ""
         names = {"template": template.name, "company": company.name}
         if has_left(template.content_user_id, company):
@@ -144,9 +152,11 @@ class DirectmailTemplate(models.Model):
     def _find_obstacle(self, path):
         """Return why owner or author may not use a path as a placeholder, a code; "" if they may.
 
-        :param str path: dotted path of fields, from a contact
+        :param str path: dotted path of fields, from a contact, or of a column of uploaded lists
         :rtype: str
         """
+        if path.startswith(COLUMN_PREFIX):
+            return ""
         contacts = self.env["res.partner"]
         found = (find_obstacle(contacts.with_user(user), path) for user in self._get_lenders())
         return next(filter(None, found), "")
@@ -154,23 +164,29 @@ class DirectmailTemplate(models.Model):
     def _describe_path(self, path):
         """Return the label that the placeholder picker shows for a path, and the path.
 
-        :param str path: dotted path of fields, from a contact
+        :param str path: as for `_find_obstacle`
         :rtype: str
         """
+        if path.startswith(COLUMN_PREFIX):
+            columns = self.env["directmail.upload.column"]
+            return columns._describe_key(path.removeprefix(COLUMN_PREFIX))
         return describe_path(self.env["res.partner"].with_user(self.user_id), path)
 
-    def _get_values(self, people, reader=None):
+    def _get_values(self, people, reader=None, uploads=None):
         """Return the values of the template's variables for each person.
 
         A value comes from the contact; of a person without one, from the source record (such as a
-        lead); else it is the placeholder's default. It is read with the rights that all of
-        `_get_lenders` have, in the template's company: see `engine.values`.
+        lead) or from the person's row in an uploaded list; else it is the placeholder's default. It
+        is read with the rights that all of `_get_lenders` have, in the template's company: see
+        `engine.values`. Values of rows are about the person who gets the mail, so they need no
+        rights beyond those with which the uploads were chosen.
 
-        :param people: objects with `id`, `partner_id`, `res_model` and `res_id`, such as
+        :param people: objects with the attributes of `engine.content.Person`, such as
             `engine.claim.Claimed`; ids are int, the model is a name, each may be None. Read in one
             batch per model and language
         :param reader: the `res.users` for `_get_lenders`: owner of the email task, or reader of the
             preview
+        :param uploads: the `directmail.upload`s whose rows have values for these people
         :return: {person.id: {variable: text}}, escaped for the variable's place
         :rtype: dict
         """
@@ -180,14 +196,39 @@ class DirectmailTemplate(models.Model):
         for records, lang, numbers in self._get_records(people):
             texts = self._read_texts(variables, records, lang, reader)
             found |= {person: (texts, number) for person, number in numbers.items()}
+        rows = self._read_rows(variables, people, uploads)
         values = {}
         for person in people:
             texts, number = found.get(person.id, ({}, None))
+            in_row = rows.get(person.id, {})
             values[person.id] = {
-                variable["name"]: _escape(variable, texts.get(_key(variable), {}).get(number))
+                variable["name"]: _escape(
+                    variable,
+                    texts.get(_key(variable), {}).get(number) or in_row.get(variable["path"]),
+                )
                 for variable in variables
             }
         return values
+
+    @api.model
+    def _read_rows(self, variables, people, uploads):
+        """Return {person.id: {path: text}} of the people's rows in uploaded lists.
+
+        :param variables: value of the field `variables`
+        :param people, uploads: as in `_get_values`
+        """
+        paths = {variable["path"] for variable in variables}
+        has_columns = any(path.startswith(COLUMN_PREFIX) for path in paths)
+        if not uploads or not (has_columns or paths & {*FIELD_USES}):
+            return {}
+        found = read_row_values(self.env, uploads.ids, people)
+        return {
+            number: {
+                **{COLUMN_PREFIX + key: text for key, text in kept.items()},
+                **get_field_texts(for_contact),
+            }
+            for number, (kept, for_contact) in found.items()
+        }
 
     def _get_records(self, people):
         """Yield the contacts or source records of people, grouped by model and language.
@@ -225,6 +266,8 @@ class DirectmailTemplate(models.Model):
         values = ValueReader(self._get_lenders(reader), company, self.account_id.tz, lang)
         texts = {}
         for path, value_format in dict.fromkeys(map(_key, variables)):
+            if path.startswith(COLUMN_PREFIX):
+                continue
             if records._name == "res.partner":
                 # Raises KeyError if the field is gone: no mail is better than mails without it.
                 records.browse().mapped(path)
@@ -234,6 +277,16 @@ class DirectmailTemplate(models.Model):
                     for number, text in values.get_texts(records, candidate, value_format).items():
                         found[number] = found.get(number) or text
         return texts
+
+
+def get_field_texts(values):
+    """Return {path of a placeholder: text} for a person without a contact.
+
+    :param dict values: {use of a column: value} of the person's row
+    """
+    name = join_name(values)
+    known = {**values, "name": name, "first_name": values.get("first_name") or get_first_name(name)}
+    return {path: known[use] for path, use in FIELD_USES.items() if known.get(use)}
 
 
 def _key(variable):

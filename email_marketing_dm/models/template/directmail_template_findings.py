@@ -120,6 +120,13 @@ class DirectmailTemplate(models.Model):
                     " field."
                 ),
             ),
+            "unknown_column": (
+                self.env._("No uploaded list has this column:"),
+                self.env._(
+                    "Everybody would see the default. Upload a list with this column, use the"
+                    " column as a placeholder there, or remove the placeholder."
+                ),
+            ),
             "no_fallback": (
                 self.env._("A placeholder has no default:"),
                 self.env._(

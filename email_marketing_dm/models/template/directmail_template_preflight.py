@@ -2,7 +2,8 @@ from odoo import api, models
 from odoo.exceptions import UserError
 
 from ...content import preflight, preflight_look
-from ...content.preflight_mail import ERROR, FILL, Finding, Mail
+from ...content.expressions import COLUMN_PREFIX
+from ...content.preflight_mail import ERROR, FILL, WARNING, Finding, Mail
 from ...content.repairs import REPAIRS, Draft, Phrases, repair
 
 # Fields that the form sends in `values` of unsaved content.
@@ -12,7 +13,9 @@ _DETAILS_MAX = 4
 # Members of the audiences that are looked at while somebody writes.
 _MEMBERS_MAX = 10000
 # Codes of findings whose detail is the path of a placeholder.
-_ABOUT_PATHS = frozenset(("unreadable", "through_many", "not_text", "no_fallback"))
+_ABOUT_PATHS = frozenset(
+    ("unreadable", "through_many", "not_text", "no_fallback", "unknown_column")
+)
 
 
 class DirectmailTemplate(models.Model):
@@ -121,6 +124,7 @@ class DirectmailTemplate(models.Model):
                 for path in dict.fromkeys(v["path"] for v in compiled.variables)
                 if (obstacle := self._find_obstacle(path))
             ),
+            *self._find_unknown_columns(compiled),
             *findings,
             *self._find_dead_links(body),
         ]
@@ -128,6 +132,18 @@ class DirectmailTemplate(models.Model):
         for finding in findings:
             by_code.setdefault((finding.code, finding.level), []).append(finding)
         return [self._describe(found) for found in by_code.values()]
+
+    def _find_unknown_columns(self, compiled):
+        """Yield a finding for each placeholder of a column that no list of the user has.
+
+        :param compiled: a `content.placeholders.Compiled`
+        """
+        paths = dict.fromkeys(variable["path"] for variable in compiled.variables)
+        keys = [
+            path.removeprefix(COLUMN_PREFIX) for path in paths if path.startswith(COLUMN_PREFIX)
+        ]
+        for key in self.env["directmail.upload.column"]._find_unknown(keys) if keys else ():
+            yield Finding("unknown_column", WARNING, COLUMN_PREFIX + key)
 
     def _get_demo_texts(self, body):
         """Return the texts of designs that may not be sent unchanged, as values of a Mail.

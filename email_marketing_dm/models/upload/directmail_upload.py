@@ -4,6 +4,7 @@ from odoo.fields import Command
 from odoo.tools import format_date
 
 from ...lists import listfile
+from ..mixins.directmail_used import OVER
 from .directmail_upload_line import PEOPLE
 
 #: values of `id_kind` whose IDs are addresses, so that they can be mailed without a contact
@@ -43,6 +44,7 @@ ENCODINGS = [
     ("macintosh", "Western European (Mac Roman)"),
     ("ibm850", "Western European (DOS, 850)"),
 ]
+SHOWN_MAX = 50  # lists whose values a preview shows
 SETTING_FIELDS = HEAD_FIELDS | {
     "column_id",
     "company_id",
@@ -288,6 +290,14 @@ class DirectmailUpload(models.Model):
             upload.check_access("write")
             if upload.state == "running":
                 raise UserError(self.env._("This list is being matched. Cancel the upload first."))
+            if tasks := upload._get_open_tasks():
+                raise UserError(
+                    self.env._(
+                        "The list is used by %s. Its values are needed until these email tasks are"
+                        " done or cancelled. Upload the list again to match it in another way.",
+                        self._describe_users([tasks]),
+                    )
+                )
             if not upload._has_content():
                 raise UserError(
                     self.env._("The file has been deleted. Upload it again as a new list.")
@@ -353,10 +363,23 @@ class DirectmailUpload(models.Model):
         return audience
 
     def _get_using(self):
-        """Override: audiences with a line that uses the list."""
+        """Override: audiences with a line that uses the list, and email tasks that are not over."""
         # sudo(): audiences of all users count; `_check_unused` names only those that the user may
         # read.
-        return [self.sudo().audience_line_ids.audience_id]
+        return [self.sudo().audience_line_ids.audience_id, self._get_open_tasks()]
+
+    def _get_open_tasks(self):
+        """Return the email tasks whose mails are filled with values of these lists."""
+        # sudo(): tasks of all users count; callers name only those that the user may read.
+        tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
+        return tasks.search([("upload_ids", "in", self.ids), ("state", "not in", OVER)])
+
+    @api.model
+    def _get_shown(self, company):
+        """Return the user's lists whose values a preview shows, in a company."""
+        return self.search(
+            [("company_id", "=", company.id), ("state", "=", "done")], limit=SHOWN_MAX
+        )
 
     def _check_startable(self):
         """Check that the list can be matched with its settings.
@@ -403,6 +426,14 @@ class DirectmailUpload(models.Model):
 
     def _creates_contacts(self):
         return self.id_kind in ADDRESS_KINDS and self.unknown_action == "create"
+
+    def _forget_content(self):
+        """Delete the files and texts, and what was read from them; the rows stay."""
+        for upload in self:
+            upload._get_attachment().unlink()
+        # `_store` does not read the empty list, which would delete the columns.
+        self._store({"pasted": False, "preview": False})
+        self.column_ids.samples = False
 
     def _forget_lines(self):
         self.env["directmail.upload.line"]._delete_of(self)

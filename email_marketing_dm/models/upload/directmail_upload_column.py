@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 
+from ...content.expressions import COLUMN_PREFIX
 from ...lists.columns import NOTHING, PLACEHOLDER, read_value
 from .contact_choices import ContactChoices
 from .directmail_upload_line import PROBLEM_MAX
@@ -22,6 +23,7 @@ USES = [
     ("tags", "Contact: tags"),
 ]
 EXAMPLES = 3  # cells that are shown
+OFFERED_MAX = 200  # columns that are read for the placeholder picker
 
 
 class DirectmailUploadColumn(models.Model):
@@ -93,3 +95,33 @@ class DirectmailUploadColumn(models.Model):
         res = super().write(vals)
         self.upload_id._wait_for_owner()
         return res
+
+    @api.model
+    @api.readonly
+    def get_placeholders(self):
+        """Return the columns of the user's lists that templates can show, the newest first.
+
+        :return: [{"path": path of a placeholder, "label": for the user}], each path once
+        :rtype: list[dict]
+        """
+        kept = [("use", "=", PLACEHOLDER), ("upload_id.state", "in", ("running", "done"))]
+        columns = self.search(kept, order="upload_id desc, number", limit=OFFERED_MAX)
+        names = {}
+        for column in columns.filtered(lambda column: column.key and not column.is_id):
+            names.setdefault(column.key, column.name)
+        return [
+            {"path": COLUMN_PREFIX + key, "label": self.env._("%s (uploaded list)", name)}
+            for key, name in names.items()
+        ]
+
+    @api.model
+    def _find_unknown(self, keys):
+        """Return those keys that no list of the user has as a placeholder."""
+        kept = [("key", "in", list(keys)), ("use", "=", PLACEHOLDER)]
+        return [key for key in keys if key not in self.search(kept).mapped("key")]
+
+    @api.model
+    def _describe_key(self, key):
+        """Return what the placeholder picker calls a column: its title in the newest list."""
+        column = self.search([("key", "=", key)], order="upload_id desc", limit=1)
+        return self.env._("%s (uploaded list)", column.name or key)

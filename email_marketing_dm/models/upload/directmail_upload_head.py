@@ -243,7 +243,7 @@ class DirectmailUpload(models.Model):
         upload._store({"sheet_id": chosen.id})
 
     def _store(self, vals):
-        """Write guessed settings without making `write` read the file again."""
+        """Write settings without making `write` read the file again."""
         return self.with_context(directmail_head_is_read=True).write(vals)
 
     def _read_first(self, stream):

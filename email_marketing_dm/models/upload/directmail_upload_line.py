@@ -67,6 +67,8 @@ class DirectmailUploadLine(models.Model):
     problem_text = fields.Char("Not used", compute="_compute_problem_text")
 
     _status_index = models.Index("(upload_id, status)")
+    # Mails look up the rows of people without a contact, to fill placeholders.
+    _address_index = models.Index("(address_key) WHERE address_key IS NOT NULL")
 
     @api.depends("value")
     def _compute_display_name(self):

@@ -23,6 +23,7 @@ from ...lists.identifiers import (
     strip_marks,
 )
 from ...lists.listfile import ListError
+from ..mixins.directmail_used import OVER
 from .contact_choices import ContactChoices
 from .directmail_upload_values import CONTACTS, RowReader
 
@@ -430,16 +431,16 @@ class DirectmailUpload(models.Model):
         matched = self.search(
             [("state", "=", "done"), ("finished_at", "<", now - timedelta(days=KEEP_FILE_DAYS))]
         )
-        for upload in matched.filtered(lambda upload: upload._has_content()):
-            upload._get_attachment().unlink()
-            upload.pasted = False
+        matched.filtered(lambda upload: upload._has_content())._forget_content()
         return len(old), len(old) == 100
 
     @api.model
     def _get_used_ids(self):
-        """Return the ids of the uploads that some line of an audience uses."""
+        """Return the ids of the uploads that lines of audiences or open email tasks use."""
         lines = self.env["directmail.audience.line"].search([("upload_id", "!=", False)])
-        return lines.upload_id.ids
+        tasks = self.env["directmail.task"].with_context(active_test=False)
+        tasks = tasks.search([("upload_ids", "!=", False), ("state", "not in", OVER)])
+        return (lines.upload_id | tasks.upload_ids).ids
 
 
 class DirectmailUploadProgress(models.Model):

@@ -58,10 +58,14 @@ class Person extends models.Model {
 defineMailModels();
 defineModels([Template, Other, Person]);
 
+let uploadColumns = [];
+
 beforeEach(() => {
     // a plain marketing user, to whom Odoo offers the names only
     onRpc("has_group", () => false);
     onRpc("mail_allowed_qweb_expressions", () => ["object.name"]);
+    onRpc("directmail.upload.column", "get_placeholders", () => uploadColumns);
+    uploadColumns = [];
 });
 
 async function openPlaceholders(resModel) {
@@ -114,6 +118,24 @@ test("the other fields are found by a search", async () => {
     await contains(search).edit("", {confirm: false});
     await advanceTime(300);
     expect(names()).toBe("First name, Nickname, Company, Town");
+});
+
+test("columns of uploaded lists follow the usual fields", async () => {
+    uploadColumns = [
+        {path: "directmail_upload.优惠码", label: "优惠码 (uploaded list)"},
+        ...Array.from({length: 10}, (_, n) => ({
+            path: `directmail_upload.c${n}`,
+            label: `C${n} (uploaded list)`,
+        })),
+    ];
+    await openPlaceholders("directmail.template");
+    expect(names()).toMatch(/Town, 优惠码 \(uploaded list\), C0 .*, C8 /);
+    expect(item("C9")).toHaveCount(0);
+    await contains(item("优惠码")).click();
+    await contains(".o_model_field_selector_popover button.btn-primary").click();
+    expect("[name=subject] input").toHaveValue(
+        /\{\{object\.directmail_upload\.优惠码\}\}/
+    );
 });
 
 test("a click shows all fields", async () => {

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from ..common import DirectmailCommon, start_task
+from ..common_upload import UploadMixin
 
 
 @tagged("post_install", "-at_install")
@@ -116,3 +117,54 @@ class TestErasure(DirectmailCommon):
         wizard.action_erase()
         self.assertTrue(member.exists())
         self.assertFalse(ours.member_ids)
+
+
+@tagged("post_install", "-at_install")
+class TestErasureOfUploads(UploadMixin, DirectmailCommon):
+    """The values of uploaded lists are personal data, too."""
+
+    def test_values_of_lists_are_handed_over_and_erased(self):
+        anna, ben = self._make_people("anna@customer.example", "ben@customer.example")
+        upload = self._upload(
+            "Email;Coupon code;Name\nanna@customer.example;A-1;\nben@customer.example;B-2;\n"
+            "cy@customer.example;C-3;Cy\ncy@customer.example;C-4;Cy\n",
+            contact_update="keep",
+        )
+        wizard = self.env["directmail.erasure"].with_user(self.admin).create({})
+        wizard.partner_ids = anna
+        wizard.action_export()
+        [row] = json.loads(base64.b64decode(wizard.file))["uploaded_lists"]
+        self.assertEqual(
+            (row["list"], row["row"], row["values"]), ("Fair", 1, {"coupon_code": "A-1"})
+        )
+        self.assertIn("They signed up", row["where_from"])
+        # Cy became a contact after the list was matched.
+        wizard.partner_ids |= self._make_people("cy@customer.example")
+        wizard.action_erase()
+        self.env.invalidate_all()
+        lines = self._get_lines(upload)
+        self.assertEqual(lines.partner_id, ben)
+        self.assertEqual(lines.mapped("kept_values"), [{"coupon_code": "B-2"}])
+        self.assertFalse(upload.sudo()._has_content(), "the file has them, too")
+        self.assertIn("Coupon code", upload.column_ids.mapped("name"))
+        self.env.cr.execute(
+            """SELECT string_agg(to_jsonb(u)::text || to_jsonb(l)::text || to_jsonb(c)::text, ' ')
+                 FROM directmail_upload u JOIN directmail_upload_line l ON l.upload_id = u.id
+                 JOIN directmail_upload_column c ON c.upload_id = u.id WHERE u.id = %s""",
+            [upload.id],
+        )
+        [stored] = self.env.cr.fetchone()
+        for word in ("anna@", "A-1", "cy@", "C-3", "C-4"):
+            self.assertNotIn(word, stored)
+
+    def test_columns_stay_when_a_pasted_text_is_deleted(self):
+        upload = self._upload("ann@customer.example\n", start=False)
+        upload.write({"source": "paste", "pasted": "Email;Code\nann@customer.example;A-1\n"})
+        upload.action_start()
+        self._run_matching()
+        self.env.cr.execute("UPDATE directmail_upload SET finished_at = '2020-01-01'")
+        self.env.invalidate_all()
+        self.env["directmail.upload"].sudo()._gc_uploads()
+        self.assertFalse(upload.sudo().pasted)
+        self.assertEqual(upload.column_ids.mapped("name"), ["Email", "Code"])
+        self.assertIn("Code: A-1", self._get_lines(upload).kept_text)

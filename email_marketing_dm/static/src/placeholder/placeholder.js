@@ -5,6 +5,7 @@ import {DynamicPlaceholderPopover} from "@web/views/fields/dynamic_placeholder_p
 
 const OUR_MODELS = ["directmail.design", "directmail.task", "directmail.template"];
 const NOT_TEXT = ["binary", "json", "many2one_reference", "properties", "reference"];
+const COLUMNS_SHOWN = 10;
 const COMPANY = "commercial_company_name"; // which Odoo calls "Company Name Entity"
 /** The fields of a contact that mails use most, in this order. */
 const USUAL_FIELDS = [
@@ -17,19 +18,32 @@ const USUAL_FIELDS = [
     "directmail_rfm_type",
 ];
 
-/** Offers the usual fields first; the others are found by a search, or shown by a click. */
+/**
+ * Offers the usual fields and the columns of uploaded lists first; the other fields are found by a
+ * search, or shown by a click.
+ */
 export class PlaceholderSelector extends ModelFieldSelectorPopover {
     static template = "email_marketing_dm.PlaceholderSelector";
     static props = {
         ...ModelFieldSelectorPopover.props,
         usualFields: {type: Array, optional: true},
+        uploadColumns: {type: Array, optional: true},
     };
 
-    filter(...args) {
-        const found = super.filter(...args);
+    filter(fieldDefs, path, ...args) {
+        const found = super.filter(fieldDefs, path, ...args);
         const company = found[COMPANY];
         if (company && this.props.usualFields?.length) {
             found[COMPANY] = {...company, string: _t("Company")};
+        }
+        if (!path) {
+            for (const column of this.props.uploadColumns || []) {
+                found[column.path] = {
+                    name: column.path,
+                    string: column.label,
+                    type: "char",
+                };
+            }
         }
         return found;
     }
@@ -85,10 +99,17 @@ patch(DynamicPlaceholderPopover.prototype, {
         const {currentController} = this.env.services.action;
         this.isOurs = OUR_MODELS.includes(currentController?.props.resModel);
         this.isTemplateEditor ||= this.isOurs;
+        this.uploadColumns = this.isOurs
+            ? await this.env.services.orm.call(
+                  "directmail.upload.column",
+                  "get_placeholders"
+              )
+            : [];
     },
 
     get usualFields() {
-        return this.isOurs ? USUAL_FIELDS : [];
+        const columns = this.uploadColumns.slice(0, COLUMNS_SHOWN);
+        return this.isOurs ? [...USUAL_FIELDS, ...columns.map(({path}) => path)] : [];
     },
 
     filter(fieldDef, path) {
