@@ -70,8 +70,8 @@ class People:
         """Erase these people from the stored rows; the tasks' counters stay.
 
         Deliveries and events lose the person, address and messages; members, rows of uploads with
-        their values, scores and stages are deleted. Opt-outs lose the person and the address but keep the address key,
-        because without it the people would be mailed again.
+        their values, scores and stages are deleted. Opt-outs lose the person and the address but
+        keep the address key, because without it the people would be mailed again.
 
         The caller has applied the pending events: they find their delivery by the address key that
         is erased. The caller flushes before, and invalidates after.
