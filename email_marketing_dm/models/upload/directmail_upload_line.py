@@ -80,13 +80,12 @@ class DirectmailUploadLine(models.Model):
     @api.depends("kept_values", "contact_values")
     def _compute_kept_text(self):
         for line in self:
-            columns = line.upload_id.column_ids
-            labels = {column.key: column.name for column in columns}
-            labels |= {column.use: column.name for column in columns if column.use not in labels}
-            values = (line.contact_values or {}) | (line.kept_values or {})
-            line.kept_text = " · ".join(
-                f"{labels.get(key, key)}: {value}" for key, value in values.items()
-            )
+            kept, for_contact = line.kept_values or {}, line.contact_values or {}
+            texts = {
+                column.name: kept.get(column.key) or for_contact.get(column.use)
+                for column in line.upload_id.column_ids
+            }
+            line.kept_text = " · ".join(f"{name}: {text}" for name, text in texts.items() if text)
 
     @api.depends("problems")
     @api.depends_context("lang")

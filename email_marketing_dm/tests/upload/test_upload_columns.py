@@ -1,6 +1,6 @@
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from ...models.upload import directmail_upload_run, directmail_upload_values
 from ..common import DirectmailCommon
@@ -69,6 +69,19 @@ class TestUploadColumns(UploadMixin, DirectmailCommon):
         self.assertTrue(upload.preview, "read again")
         self.assertEqual(self._find_column(upload, "City").use, "nothing")
         self.assertEqual(upload.column_id.name, "Email")
+
+    def test_the_form_changes_what_a_column_is_used_for(self):
+        upload = self._upload(LIST, start=False)
+        with Form(upload) as form:
+            self.assertTrue(form.has_contact_columns)
+            for place, column in enumerate(upload.column_ids):
+                if column.use not in ("nothing", "placeholder"):
+                    with form.column_ids.edit(place) as line:
+                        line.use = "placeholder"
+            self.assertFalse(form.has_contact_columns)
+            form.column_id = self._find_column(upload, "City")
+        self.assertEqual(upload.column_ids.filtered("is_id").name, "City")
+        self.assertEqual(set(upload.column_ids.mapped("use")), {"nothing", "placeholder"})
 
     def test_several_columns_for_one_field(self):
         upload = self._upload(LIST, start=False)
