@@ -83,6 +83,16 @@ class TestUploadColumns(UploadMixin, DirectmailCommon):
         self.assertEqual(upload.column_ids.filtered("is_id").name, "City")
         self.assertEqual(set(upload.column_ids.mapped("use")), {"nothing", "placeholder"})
 
+    def test_a_draft_of_an_earlier_version(self):
+        upload = self._upload(LIST, start=False)
+        upload.column_ids.sudo().write({"key": False, "samples": False, "use": "nothing"})
+        self._find_column(upload, "Coupon code").use = "placeholder"
+        upload.action_start()
+        self._run_matching()
+        self.assertEqual((upload.state, upload.people_count), ("done", 3))
+        self.assertEqual(self._get_lines(upload)[0].kept_values, {"coupon_code": "A-1"})
+        self.assertFalse(self.ann.city, "nothing is written to contacts unasked")
+
     def test_several_columns_for_one_field(self):
         upload = self._upload(LIST, start=False)
         self._find_column(upload, "Coupon code").use = "city"
