@@ -23,6 +23,7 @@ NOT_PYTEST = ("tests/torture",)
 #: files of other tests that take longest, the longest first: see `all_jobs`
 LONG = (
     "test_platform",
+    "test_pages",
     "test_rights",
     "test_faults",
     "test_names",

@@ -142,6 +142,7 @@ class World:
         shop = self._shop
         self.records["directmail.template"] = shop.template
         self.records["directmail.account"] = shop.account
+        self.records["directmail.sender"] = shop.sender
         shop.admin.call("directmail.account", "action_first_contact", [[shop.account]])
         [self.records["directmail.first.contact"]] = shop.admin.call(
             "directmail.first.contact", "search", [[("account_id", "=", shop.account)]]
