@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import signal
 import sys
 import tempfile
 
-from . import __version__
+from . import __version__, trial
 from .config import Config
 from .settings import ConfigError
 
@@ -18,15 +19,19 @@ from .settings import ConfigError
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         prog="directmail_emulator",
-        description="A local Alibaba Cloud DirectMail. Prints one line of JSON with its"
-        " addresses when it is ready, then runs until it is stopped.",
+        description="A local Alibaba Cloud DirectMail, which never sends a real mail. Without"
+        " --port, --admin-port and --config it is ready for Odoo's Try it out. Otherwise it prints"
+        " one line of JSON with its addresses when it is ready. It runs until it is stopped.",
     )
-    parser.add_argument("--port", type=int, default=0, help="API port; 0 takes a free one")
+    parser.add_argument("--port", type=int, help="API port; 0 takes a free one")
     parser.add_argument(
-        "--admin-port",
-        type=int,
-        default=0,
-        help="port of the admin API and the page; 0 takes a free one",
+        "--admin-port", type=int, help="port of the admin API and the page; 0 takes a free one"
+    )
+    parser.add_argument(
+        "--trial",
+        action="store_true",
+        help="be ready for Odoo's Try it out on another port too: Odoo's configuration then has"
+        " directmail_trial_port",
     )
     parser.add_argument(
         "--region-port",
@@ -47,7 +52,20 @@ def parse_arguments(arguments=None):
         help="stop when this process, which must be the parent, is gone",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.config:
+        options.trial = False
+    elif options.port is None and options.admin_port is None:
+        options.trial, options.port, options.admin_port = True, trial.PORT, trial.ADMIN_PORT
+    options.port, options.admin_port = options.port or 0, options.admin_port or 0
+    return options
+
+
+def load_config(arguments):
+    """:raises ConfigError: when the file can't be used"""
+    if arguments.config:
+        return Config.load(arguments.config)
+    return Config.from_dict(trial.CONFIG if arguments.trial else {})
 
 
 def region_ports(pairs):
@@ -76,7 +94,7 @@ async def serve(arguments, config, directory):
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     ready = await server.start()
-    print(json.dumps(ready), flush=True)
+    print(trial.TEXT.format(**ready) if arguments.trial else json.dumps(ready), flush=True)
     if arguments.parent:
         watch = loop.create_task(watch_parent(arguments.parent, stopped))
     await stopped.wait()
@@ -97,7 +115,7 @@ def main(arguments=None):
     from .store import StoreError
 
     try:
-        config = Config.load(arguments.config) if arguments.config else Config.from_dict({})
+        config = load_config(arguments)
         if arguments.data:
             asyncio.run(serve(arguments, config, arguments.data))
         else:
@@ -105,6 +123,8 @@ def main(arguments=None):
                 asyncio.run(serve(arguments, config, directory))
     except (ConfigError, StoreError, OSError) as error:
         print(f"directmail_emulator: {error}", file=sys.stderr)
+        if getattr(error, "errno", None) == errno.EADDRINUSE and arguments.trial:
+            print("Is an emulator running already? Then go on in Odoo.", file=sys.stderr)
         return 2
     return 0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from . import parameters, signature
+from . import greeting, parameters, signature
 from .errors import ApiError, error_body, missing_parameter
 from .idle import IdleConnections
 from .misbehave import Misbehaviour, reset
@@ -87,6 +87,8 @@ class Gateway:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return self._refuse(ApiError("RequestEntityTooLarge"), request_id, request.host)
+        if path == greeting.PATH:
+            return greeting.answer(self.core, self.region, request, body)
         received = Received(
             request.method,
             path,

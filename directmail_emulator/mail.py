@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .addresses import domain_of
 from .operations.templates import fill
-from .outcomes import BEHAVIOURS, behaviour_of
+from .outcomes import BEHAVIOURS, behaviour_of, delay_of
 
 #: EnvIds are numeric texts; the service's begin about here
 FIRST_ENV_ID = 600_000_000_000
@@ -127,7 +127,7 @@ class MailRoom:
         if steps:
             self._store.execute(
                 "INSERT INTO step (due, seq, behaviour, position) VALUES (?, ?, ?, 0)",
-                (now + outcomes.delays[steps[0]], seq, behaviour),
+                (now + delay_of(steps[0], seq, outcomes), seq, behaviour),
             )
 
     def _content_id(self, account, content):

@@ -128,12 +128,12 @@ class Mailbox:
             )
             return
         task = asyncio.get_running_loop().create_task(
-            self._request(number, method, here, url, agent)
+            self._request(account, number, method, here, url, agent)
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _request(self, number, method, here, url, agent):
+    async def _request(self, account, number, method, here, url, agent):
         import aiohttp
 
         headers = {"user-agent": agent}
@@ -141,6 +141,7 @@ class Mailbox:
             headers["x-forwarded-host"] = urlsplit(url).netloc
             headers["x-forwarded-proto"] = urlsplit(url).scheme
             headers["host"] = urlsplit(url).netloc
+            headers.update(account.settings.outcomes.mailbox_headers)
         data = {"List-Unsubscribe": "One-Click"} if method == "POST" else None
         try:
             timeout = aiohttp.ClientTimeout(total=10)

@@ -73,6 +73,16 @@ def seeded(seed, *parts):
     return int.from_bytes(digest, "big") / 2**64
 
 
+def delay_of(step, seq, settings):
+    """Seconds from the step before until a step of one mail.
+
+    :param seq: number of the mail in the ledger; the same mail always takes the same time
+    :param settings: the account's `Outcomes`
+    """
+    change = settings.spread * (2 * seeded(settings.seed, step, seq) - 1) if settings.spread else 0
+    return settings.delays[step] * (1 + change)
+
+
 def behaviour_of(address, tag, settings):
     """The behaviour of one address for mail with one tag.
 

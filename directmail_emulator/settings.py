@@ -141,6 +141,8 @@ class Outcomes:
     )
     #: behaviour -> share (0 to 1) of the addresses that no pattern names
     share: dict[str, float] = field(default_factory=dict)
+    #: by how much of itself each delay is shorter or longer, by mail: 0 to 1
+    spread: float = 0.0
     #: start of the local part -> behaviour; added to the built-in patterns
     patterns: dict[str, str] = field(default_factory=dict)
     #: people and machines really fetch what the mail links to, on this machine only
@@ -151,6 +153,8 @@ class Outcomes:
     #: public base address -> address on this machine, e.g. "https://mail.example.com" ->
     #: "http://127.0.0.1:8069"; loopback addresses need no entry
     mailbox_hosts: dict[str, str] = field(default_factory=dict)
+    #: headers of the requests that `mailbox_hosts` leads to this machine
+    mailbox_headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -251,6 +255,8 @@ def _check_choices(settings):
     for name in outcomes.delays:
         if name not in DELAYS:
             raise ConfigError(f"settings.outcomes.delays: there is no step {name!r}")
+    if not 0 <= outcomes.spread <= 1:
+        raise ConfigError("settings.outcomes.spread: a number from 0 to 1 is expected")
     if sum(outcomes.share.values()) > 1:
         raise ConfigError("settings.outcomes.share: the shares add up to more than 1")
 

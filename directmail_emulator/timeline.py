@@ -8,7 +8,7 @@ import json
 from .addresses import domain_of
 from .events import Happening
 from .operations.templates import APPROVED, PENDING, REJECTED
-from .outcomes import BEHAVIOURS, NEVER, RESULTS
+from .outcomes import BEHAVIOURS, NEVER, RESULTS, delay_of
 
 #: steps that end a mail's journey, as opposed to what people do with it afterwards
 _ARRIVALS = ("delivered", "bounced", "spam", "failed", "after_deferred", "unseen")
@@ -101,7 +101,7 @@ class Timeline:
             self.happen(account, row, kind, at)
         following = step["position"] + 1
         if goes_on and following < len(steps):
-            delay = account.settings.outcomes.delays[steps[following]]
+            delay = delay_of(steps[following], row["seq"], account.settings.outcomes)
             self._store.execute(
                 "INSERT INTO step (due, seq, behaviour, position) VALUES (?, ?, ?, ?)",
                 (at + delay, row["seq"], step["behaviour"], following),
