@@ -102,6 +102,13 @@ def _review_due(call):
     return None if review.mode == "manual" else call.now + review.seconds
 
 
+def _end_review(call, due):
+    """End a review that takes no time before the call is answered."""
+    if due is not None and due <= call.now:
+        call.core.timeline.review(call.now)
+    call.core.wake()
+
+
 @operation("CreateTemplate", "TemplateName")
 def create_template(call):
     count = call.store.value("SELECT count(*) FROM template WHERE account = ?", (call.account.id,))
@@ -109,15 +116,15 @@ def create_template(call):
         raise ApiError("InvalidParameter", "Only mail templates (TemplateType 0) are supported.")
     if count >= call.limits.templates:
         raise ApiError("InvalidTemplateNumber.Malformed")
-    fields = _checked(call)
+    fields, due = _checked(call), _review_due(call)
     with call.store.transaction():
         cursor = call.store.execute(
             "INSERT INTO template (account, name, nickname, subject, text, remark, status,"
             " comment, created_at, changed_at, review_due)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?)",
-            (call.account.id, *fields.values(), PENDING, call.now, call.now, _review_due(call)),
+            (call.account.id, *fields.values(), PENDING, call.now, call.now, due),
         )
-    call.core.wake()
+    _end_review(call, due)
     return {"TemplateId": cursor.lastrowid}
 
 
@@ -143,7 +150,7 @@ def modify_template(call):
             old["id"],
         ),
     )
-    call.core.wake()
+    _end_review(call, due)
     return {}
 
 

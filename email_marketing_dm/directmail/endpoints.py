@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .const import REGIONS, VPC_ENDPOINTS
 
-PUBLIC, VPC = "public", "vpc"
+PUBLIC, VPC, TEST, TRIAL = "public", "vpc", "test", "trial"
 _HOSTS = {PUBLIC: dict(REGIONS), VPC: dict(VPC_ENDPOINTS)}
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 # Matches dm.<region> and dm-vpc.<region> (help) also of regions that REGIONS doesn't list yet.

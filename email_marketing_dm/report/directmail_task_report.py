@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..engine.tens import in_tens_to_sql
+from ..engine.trial import is_real
 from ..models.delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 from ..models.mixins.directmail_seen import is_administrator
 from ..models.task.directmail_task_tens import UNTOLD
@@ -32,7 +33,8 @@ class DirectmailTaskReport(models.Model):
     """The results of email tasks: one row per started task.
 
     It adds up `directmail.task.counter` and never counts deliveries, so that the cost does not
-    depend on the number of mails.
+    depend on the number of mails. The simulated results of a trial are in it only while the trial
+    is the company's only account.
     """
 
     _name = "directmail.task.report"
@@ -159,11 +161,16 @@ class DirectmailTaskReport(models.Model):
                       JOIN LATERAL (
                             SELECT %(counts)s FROM directmail_task_counter k WHERE k.task_id = t.id
                            ) AS counted ON TRUE
-                     WHERE t.planned_at IS NOT NULL
+                     WHERE t.planned_at IS NOT NULL AND (%(is_real)s OR NOT EXISTS (
+                           SELECT FROM directmail_account other
+                            WHERE other.company_id = t.company_id AND other.active
+                              AND other.connection != 'trial')
+                           AND (SELECT active FROM directmail_account WHERE id = t.account_id))
                  ) AS figures""",
             counts=counts,
             people=people,
             rates=rates,
+            is_real=is_real(SQL("t.account_id")),
         )
 
     def _count_to_sql(self, name):

@@ -3,6 +3,7 @@ from . import (
     directmail_account_connection,
     directmail_account_public_address,
     directmail_account_credentials,
+    directmail_account_trial,
     directmail_account_behaviors,
     directmail_account_events,
     directmail_account_templates,

@@ -218,6 +218,7 @@ class DirectmailAccount(models.Model):
 
     def write(self, vals):
         vals = self._prepare_vals(vals)
+        self._check_trial(vals)
         leaving = self.filtered(lambda account: account._leaves_test_endpoint(vals))
         if leaving:
             # Without its test endpoint, a test account connects through the public endpoint.

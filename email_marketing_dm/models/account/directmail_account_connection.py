@@ -28,6 +28,7 @@ class DirectmailAccount(models.Model):
             ("public", "Public endpoint"),
             ("vpc", "VPC endpoint"),
             ("test", "Test endpoint"),
+            ("trial", "Trial"),
         ],
         string="Connect through",
         required=True,
@@ -36,7 +37,8 @@ class DirectmailAccount(models.Model):
         help="Public endpoint: over the internet. VPC endpoint: for an Odoo server inside an"
         " Alibaba Cloud VPC of the same region. Test endpoint: an emulator or another server that"
         " stands in for DirectMail; no real mail is sent. A test endpoint inside this server's"
-        " network must be allowed in the server's configuration: directmail_test_endpoints.",
+        " network must be allowed in the server's configuration: directmail_test_endpoints. Trial:"
+        " the emulator on this server; it can't be changed.",
     )
     endpoint = fields.Char(
         tracking=True,
@@ -62,6 +64,7 @@ class DirectmailAccount(models.Model):
         # Loading the SDK costs about 50 MB, so only processes that call DirectMail do it.
         from ...directmail.client import DirectMailClient
 
+        self._check_emulator()
         endpoint, protocol = self._get_endpoint()
         return DirectMailClient(
             endpoint,
@@ -74,6 +77,8 @@ class DirectmailAccount(models.Model):
 
     def _get_endpoint(self):
         """Return (host with its port if there is one, protocol) that this account calls."""
+        if self.is_trial:
+            return self._get_trial_endpoint(), "http"
         if not self.endpoint:
             return endpoints.get_host(self.connection, self.region), "https"
         return endpoints.read_endpoint(self.endpoint)[:2]
@@ -113,6 +118,8 @@ class DirectmailAccount(models.Model):
 
     def _explain(self, error):
         """Return what a `DirectMailError` means and what to do next, for users."""
+        if error.kind == "unreachable" and self.is_trial:
+            return self._explain_no_emulator()
         if error.kind == "unreachable" and self._is_endpoint_foreign():
             return self.env._(
                 "DirectMail can't be reached at %s. Check the test endpoint. If it is inside this"
@@ -212,12 +219,13 @@ class DirectmailAccount(models.Model):
     # === ENDPOINT === #
     # Whether an account calls DirectMail (public or VPC endpoint) or a test endpoint.
     #
-    # Mails are real unless `connection` is "test", for which DirectMail's own hosts are refused.
+    # Mails are real unless `connection` is "test", for which DirectMail's own hosts are refused, or
+    # "trial", for which no endpoint can be entered.
 
     @api.depends("connection")
     def _compute_test_mode(self):
         for account in self:
-            account.test_mode = account.connection == "test"
+            account.test_mode = account.connection in (endpoints.TEST, endpoints.TRIAL)
 
     @api.depends("connection", "endpoint", "region")
     def _compute_endpoint_host(self):
@@ -325,6 +333,8 @@ class DirectmailAccount(models.Model):
         An endpoint without a connection sets it: "public" for DirectMail's hosts, "test" for all
         others. A known host of DirectMail is replaced by its connection and region.
         """
+        if vals.get("connection") == endpoints.TRIAL:
+            return {**vals, "endpoint": False}
         if "endpoint" not in vals:
             if vals.get("connection") in (endpoints.PUBLIC, endpoints.VPC):
                 return {**vals, "endpoint": False}

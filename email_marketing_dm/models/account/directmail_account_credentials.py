@@ -124,11 +124,12 @@ class DirectmailAccount(models.Model):
                 # sudo(): as in `_inverse_access_key_secret`.
                 account.sudo().write({"security_token_sealed": sealed, "token_warned": False})
 
-    @api.depends("credentials", "access_key_secret_sealed", "security_token_sealed")
+    @api.depends("connection", "credentials", "access_key_secret_sealed", "security_token_sealed")
     def _compute_has_secret(self):
         for account in self:
             account.has_secret = (
-                account.credentials in SERVER_KINDS
+                account.is_trial
+                or account.credentials in SERVER_KINDS
                 or bool(account.access_key_secret_sealed)
                 and (account.credentials != "sts" or bool(account.security_token_sealed))
             )
@@ -174,6 +175,8 @@ class DirectmailAccount(models.Model):
         :raise UserError: a value is missing, not allowed, or encrypted with another master key
         """
         self.ensure_one()
+        if self.is_trial:
+            return self._get_trial_credentials()
         if self.credentials in SERVER_KINDS:
             return {"credential": self._get_server_credential()}
         # sudo(): users who send may not read the key. It goes to the client only.

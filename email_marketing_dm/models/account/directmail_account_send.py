@@ -60,7 +60,8 @@ class DirectmailAccount(models.Model):
             # sudo(): the account's cron calls this, not a user.
             account.sudo().cron_id._trigger()
             return
-        if not account._is_armed():
+        if not account._is_armed() or not retrying(account._find_emulator, self.env):
+            self.env["ir.cron"]._commit_progress()
             return
         retrying(account._warn_of_expiry, self.env)
         self.env["ir.cron"]._commit_progress()

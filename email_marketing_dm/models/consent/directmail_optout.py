@@ -4,6 +4,7 @@ from odoo.tools import SQL, formatLang
 from ...engine.idn import may_be_written_otherwise
 from ...engine.seen import seen_contact
 from ...engine.sql import UNMATCHABLE
+from ...engine.trial import is_real
 from ...privacy.address import spell
 from ..mixins.directmail_seen import is_administrator
 
@@ -182,7 +183,8 @@ class DirectmailOptout(models.Model):
 
         A person's latest `unsubscribe` or `subscribe` counts, in whatever order they arrive. A
         `complaint` is never revoked, and puts the address on Odoo's blacklist. `listed` (on
-        DirectMail's list of invalid addresses) creates an opt-out with the origin "bounce".
+        DirectMail's list of invalid addresses) creates an opt-out with the origin "bounce". Events
+        of trials are left out.
 
         :param int last: the highest id of an event to apply, see `engine.events.find_batch`
         """
@@ -207,9 +209,10 @@ class DirectmailOptout(models.Model):
                         WHERE o.company_id = %s AND o.id <= %s
                           AND e.source != 'own'
                           AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
-                          AND COALESCE(d.address_key, e.address_key) IS NOT NULL""",
+                          AND COALESCE(d.address_key, e.address_key) IS NOT NULL AND %s""",
                     company.id,
                     last,
+                    is_real(SQL("e.account_id")),
                 ),
                 insert=self._make_insert(
                     (*OF_DELIVERY, "origin", "occurred_at"),
@@ -222,10 +225,11 @@ class DirectmailOptout(models.Model):
                                     LEFT JOIN directmail_delivery d ON d.id = s.delivery_id
                                    WHERE s.company_id = w.company_id AND s.kind = 'subscribe'
                                      AND COALESCE(d.address_key, s.address_key) = w.address_key
-                                     AND s.occurred_at >= w.occurred_at)
+                                     AND s.occurred_at >= w.occurred_at AND %s)
                             ORDER BY address_key, kind, occurred_at DESC""",
                         join_columns(OF_DELIVERY),
                         REVOCABLE,
+                        is_real(SQL("s.account_id")),
                     ),
                     SQL(
                         """DO UPDATE SET origin = EXCLUDED.origin,
@@ -245,16 +249,18 @@ class DirectmailOptout(models.Model):
                      JOIN directmail_delivery d ON d.id = e.delivery_id
                      JOIN directmail_account a ON a.id = d.account_id AND a.bounce_limit > 0
                     WHERE o.company_id = %s AND o.id <= %s
-                      AND e.kind = 'listed'""",
+                      AND e.kind = 'listed' AND %s""",
                 company.id,
                 last,
+                is_real(SQL("a.id")),
             )
         )
 
     def _import_bounces(self, delivery_ids):
         """Create opt-outs for addresses with `bounce_limit` invalid deliveries (account's setting).
 
-        A delivered mail resets the count: only later invalid deliveries count.
+        A delivered mail resets the count: only later invalid deliveries count. Mails of trials
+        count neither way.
 
         :param delivery_ids: ids of deliveries whose outcome has just become "invalid"
         """
@@ -262,16 +268,21 @@ class DirectmailOptout(models.Model):
             SQL(
                 """SELECT d.*, d.outcome_at AS since
                      FROM directmail_delivery d JOIN directmail_account a ON a.id = d.account_id
-                    WHERE d.id = ANY(%s) AND a.bounce_limit > 0 AND a.bounce_limit <= (
+                    WHERE d.id = ANY(%(ids)s) AND %(is_real)s
+                      AND a.bounce_limit > 0 AND a.bounce_limit <= (
                           SELECT count(*) FROM directmail_delivery b
                            WHERE b.address_key = d.address_key AND b.company_id = d.company_id
-                             AND b.state = 'sent' AND b.outcome = 'invalid' AND NOT EXISTS (
+                             AND b.state = 'sent' AND b.outcome = 'invalid' AND %(b_is_real)s
+                             AND NOT EXISTS (
                                  SELECT 1 FROM directmail_delivery later
                                   WHERE later.address_key = b.address_key
                                     AND later.company_id = b.company_id
                                     AND later.state = 'sent' AND later.outcome = 'delivered'
-                                    AND later.claimed_at > b.claimed_at))""",
-                list(delivery_ids),
+                                    AND later.claimed_at > b.claimed_at AND %(later_is_real)s))""",
+                ids=list(delivery_ids),
+                is_real=is_real(SQL("d.account_id")),
+                b_is_real=is_real(SQL("b.account_id")),
+                later_is_real=is_real(SQL("later.account_id")),
             )
         )
 

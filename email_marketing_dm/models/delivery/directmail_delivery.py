@@ -287,7 +287,8 @@ class DirectmailDelivery(models.Model):
                     delivery_id=self.id,
                     **values,
                 )
-            ]
+            ],
+            soon=self.account_id.is_trial,
         )
 
     def _unsubscribe(self, origin, scope="company"):
@@ -298,10 +299,11 @@ class DirectmailDelivery(models.Model):
             address; "all": no mailing of any company, Odoo's own included (Odoo's blacklist)
         """
         self.ensure_one()
-        sender = self.task_id.sender_id if scope == "sender" else None
-        optout = self.env["directmail.optout"]._record(self, origin, sender)
-        if scope == "all" and self.email:
-            optout._blacklist([self.email])
+        if not self.account_id.is_trial:  # The unsubscription from a trial is only a figure.
+            sender = self.task_id.sender_id if scope == "sender" else None
+            optout = self.env["directmail.optout"]._record(self, origin, sender)
+            if scope == "all" and self.email:
+                optout._blacklist([self.email])
         self._record_fact("unsubscribe")
 
     def _explain_unsubscription(self, scope, reason, feedback):
@@ -325,7 +327,7 @@ class DirectmailDelivery(models.Model):
         self.ensure_one()
         # sudo(): the token in the request proves that the address is the caller's.
         delivery = self.sudo()
-        if not delivery.address_key:
+        if not delivery.address_key or delivery.account_id.is_trial:
             return False
         address = Domain("address_key", "=", delivery.address_key)
         company = Domain("company_id", "=", delivery.company_id.id)
@@ -349,10 +351,13 @@ class DirectmailDelivery(models.Model):
         return True
 
     def _get_own_optouts(self):
-        """Return the recipient's opt-outs from this company that were made on our own pages."""
+        """Return the recipient's opt-outs from this company that were made on our own pages.
+
+        None for a mail of a trial, which must not change what a real mail brought about.
+        """
         # sudo(): as in `_can_undo`.
         delivery = self.sudo()
-        if not delivery.address_key:
+        if not delivery.address_key or delivery.account_id.is_trial:
             return self.env["directmail.optout"].sudo()
         return (
             self.env["directmail.optout"]

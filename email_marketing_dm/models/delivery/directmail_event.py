@@ -1,5 +1,6 @@
 import hashlib
 import logging
+import time
 from datetime import timedelta, timezone
 
 from odoo import api, fields, models
@@ -18,6 +19,10 @@ BATCH = 20_000
 GRACE, RETRY = timedelta(seconds=10), timedelta(minutes=1)
 #: {database: minute (naive UTC) for which this process has triggered the cron}
 _woken = {}
+#: Facts of trials are applied at once, at most once in so many seconds for each process, because
+#: somebody is watching. {database: when this process may trigger the cron again}
+SOON_SECONDS = 5
+_woken_soon = {}
 MESSAGE_MAX = 250
 
 
@@ -96,33 +101,41 @@ class DirectmailEvent(models.Model):
             seen=self.env["directmail.delivery"]._seen_to_sql(delivery),
         )
 
-    def _receive(self, facts):
+    def _receive(self, facts, soon=False):
         """Insert new facts and trigger the cron: see `engine.events.insert`.
 
         :param facts: a list of `engine.events.Fact`
+        :param bool soon: whether to apply them at once, as those of trials
         :return: number of facts that were new
         :rtype: int
         """
         new = events.insert(self.env, facts)
         if new:
-            self._wake_cron()
+            self._wake_cron(soon)
         return new
 
-    def _wake_cron(self):
+    def _wake_cron(self, soon=False):
         """Trigger `_cron_apply` GRACE after the end of this minute, once a minute and process.
 
         One run then applies all facts of the minute. GRACE lets transactions commit that received
         facts in it.
+
+        :param bool soon: whether to trigger it now as well, once in SOON_SECONDS and process
         """
         name, now = self.env.cr.dbname, fields.Datetime.now()
         minute = now.replace(second=0) + timedelta(minutes=1)
-        if _woken.get(name) == minute:
-            return
-        cron = self.env.ref(CRON, raise_if_not_found=False)
+        times = []
+        if _woken.get(name) != minute:
+            times.append(minute + GRACE)
+            self.env.cr.postcommit.add(lambda: _woken.update({name: minute}))
+        if soon and _woken_soon.get(name, 0) <= time.monotonic():
+            times.append(now)
+            again = time.monotonic() + SOON_SECONDS
+            self.env.cr.postcommit.add(lambda: _woken_soon.update({name: again}))
+        cron = times and self.env.ref(CRON, raise_if_not_found=False)
         if cron:
             # sudo(): recipients' pages call this too, and may not read crons.
-            cron.sudo()._trigger(minute + GRACE)
-            self.env.cr.postcommit.add(lambda: _woken.update({name: minute}))
+            cron.sudo()._trigger(times)
 
     @api.model
     def _get_fingerprint(self, *parts):

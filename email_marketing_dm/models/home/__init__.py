@@ -1,1 +1,1 @@
-from . import directmail_home, directmail_home_steps
+from . import directmail_home, directmail_home_steps, directmail_home_trial

@@ -27,7 +27,8 @@ class DirectmailHome(models.AbstractModel):
         """Return the data of the page.
 
         :return: "steps" (see `_get_steps`; empty once an email task that the user may see has
-            started), "notice" (without an active account: what to do about it, else ""),
+            started), "trial" (see `_get_trial`), "notice" (without an active account: what to do
+            about it, else ""),
             "attention", "progress" and "health" (sections: see `_make_section`; "health" is empty
             for marketers), "results" (see `_get_results`)
         :rtype: dict
@@ -35,10 +36,11 @@ class DirectmailHome(models.AbstractModel):
         tasks = self.env["directmail.task"]
         # The user group may read tasks. Checked first, because some names below need sudo().
         tasks.check_access("read")
-        domain = [("company_id", "=", self.env.company.id), ("planned_at", "!=", False)]
+        domain = self._of_company() & self._get_shown_domain() & Domain("planned_at", "!=", False)
         has_started = tasks.with_context(active_test=False).search_count(domain, limit=1)
         return {
             "steps": [] if has_started else self._get_steps(),
+            "trial": self._get_trial(),
             "notice": self._explain_no_account() if has_started else "",
             "attention": self._get_attention(),
             "progress": self._get_progress(),
@@ -49,6 +51,10 @@ class DirectmailHome(models.AbstractModel):
     @api.model
     def _is_admin(self):
         return self.env.user.has_group(GROUP_ADMIN)
+
+    @api.model
+    def _of_company(self):
+        return Domain("company_id", "=", self.env.company.id)
 
     # === SECTIONS === #
 
@@ -125,7 +131,9 @@ class DirectmailHome(models.AbstractModel):
         :rtype: list[dict]
         """
         tasks = self.env["directmail.task"].search(
-            [("planned_at", "!=", False)], order="planned_at desc, id desc", limit=LIMIT
+            self._get_shown_domain() & Domain("planned_at", "!=", False),
+            order="planned_at desc, id desc",
+            limit=LIMIT,
         )
         labels = dict(tasks._fields["state"]._description_selection(self.env))
         return [
@@ -180,11 +188,16 @@ class DirectmailHome(models.AbstractModel):
     def _find(self, model, domain, describe, label, order=None):
         """Return the rows of the first LIMIT records, and a link to all if there are more.
 
+        Those of a trial are left out: see `_get_shown_domain`.
+
         :param describe: takes a record, returns (level, label, text) or with a fourth, progress
         :param str label: of the link
         :return: (list of rows, link or None): see `_make_section`
         """
-        records = model.search(Domain(domain), limit=LIMIT + 1, order=order)
+        domain = Domain(domain)
+        if "account_id" in model._fields:
+            domain &= self._get_shown_domain()
+        records = model.search(domain, limit=LIMIT + 1, order=order)
         rows = []
         for record in records[:LIMIT]:
             level, badge, text, *progress = describe(record)
@@ -203,7 +216,7 @@ class DirectmailHome(models.AbstractModel):
             "type": "ir.actions.act_window",
             "name": label,
             "res_model": model._name,
-            "domain": list(Domain(domain)),
+            "domain": list(domain),
             "views": [(False, "list"), (False, "kanban"), (False, "form")],
         }
         return rows, {"label": label, "action": action} if records[LIMIT:] else None
@@ -259,14 +272,14 @@ class DirectmailHome(models.AbstractModel):
         )
 
     def _describe_in_review(self, template):
-        return (
-            "info",
-            self._get_label(template, "state"),
-            self.env._(
+        if template.is_trial:
+            text = self.env._("The emulator approves this template in a moment.")
+        else:
+            text = self.env._(
                 "Submitted on %s. A review takes one to three working days.",
                 format_datetime(self.env, template.submitted_at),
-            ),
-        )
+            )
+        return "info", self._get_label(template, "state"), text
 
     def _describe_running(self, task):
         if task.state == "pending":

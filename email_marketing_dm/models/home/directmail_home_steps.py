@@ -20,7 +20,8 @@ class DirectmailHome(models.AbstractModel):
         that waits and has something to show.
 
         :return: dicts with name; title; state ("done", "now", "waiting" for somebody else, or
-            "later"); text; label and action of the button, both False if it has none
+            "later"); text; label and action of the button, both False if it has none; other: label
+            and action of a second button beside it, or False
         :rtype: list[dict]
         """
         account, audience = self._get_account(), self._get_audience()
@@ -38,21 +39,21 @@ class DirectmailHome(models.AbstractModel):
         shown = todo or [step for step in steps if step["state"] == "waiting" and step["action"]]
         for step in steps:
             if step not in shown[:1]:
-                step["label"] = step["action"] = False
+                step["label"] = step["action"] = step["other"] = False
         return steps
 
     # === WHAT EXISTS === #
 
     @api.model
     def _get_account(self):
-        """Return the account that is next to use: an active one if there is one."""
-        accounts = self.env["directmail.account"].search([("company_id", "=", self.env.company.id)])
-        return accounts.sorted(lambda account: account.state != "active")[:1]
+        """Return the account that is next to use: an active one if there is one, no trial."""
+        accounts = self._get_accounts()
+        return accounts.sorted(lambda account: (account.is_trial, account.state != "active"))[:1]
 
     @api.model
     def _get_audience(self):
         """Return an audience with people, else the user's latest one."""
-        company = Domain("company_id", "=", self.env.company.id)
+        company = self._of_company()
         audiences = self.env["directmail.audience"]
         return audiences.search(
             company & Domain("people_count", ">", 0), limit=1, order="refreshed_at desc, id desc"
@@ -63,7 +64,7 @@ class DirectmailHome(models.AbstractModel):
     @api.model
     def _get_template(self):
         """Return the template that is nearest to being sent, own ones and approved ones."""
-        company = Domain("company_id", "=", self.env.company.id)
+        company = self._of_company() & self._get_shown_domain()
         templates = self.env["directmail.template"]
         for state in NEAREST:
             mine = Domain.TRUE if state == "approved" else self._of_user()
@@ -74,13 +75,12 @@ class DirectmailHome(models.AbstractModel):
 
     @api.model
     def _get_task(self):
-        return self.env["directmail.task"].search(
-            [("company_id", "=", self.env.company.id), ("state", "in", UNSENT)], limit=1
-        )
+        domain = self._of_company() & self._get_shown_domain() & Domain("state", "in", UNSENT)
+        return self.env["directmail.task"].search(domain, limit=1)
 
     # === STEPS === #
 
-    def _make_step(self, name, title, state, text, label=False, action=False):
+    def _make_step(self, name, title, state, text, label=False, action=False, other=False):
         return {
             "name": name,
             "title": title,
@@ -88,6 +88,7 @@ class DirectmailHome(models.AbstractModel):
             "text": text,
             "label": label,
             "action": action,
+            "other": other,
         }
 
     def _make_connect(self, account):
@@ -105,9 +106,13 @@ class DirectmailHome(models.AbstractModel):
                 "connect",
                 title,
                 "now",
-                self.env._("Enter the AccessKey of your DirectMail account and activate it."),
+                self.env._(
+                    "Enter the AccessKey of your DirectMail account and activate it, or try"
+                    " everything out first without an account."
+                ),
                 self.env._("Connect DirectMail"),
                 self._open(account),
+                self._make_trial_offer(),
             )
         if is_active:
             text = self.env._(

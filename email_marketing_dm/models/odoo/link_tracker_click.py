@@ -1,6 +1,7 @@
 from odoo import fields, models
 from odoo.tools import SQL
 
+from ...engine.trial import is_real
 from .prefetch import PREFETCH
 
 
@@ -8,6 +9,7 @@ class LinkTrackerClick(models.Model):
     """Copies of clicks in email tasks, so that Odoo's Link Tracker and campaigns count them.
 
     Only clicks by people are copied: machines follow so many links that theirs would hide these.
+    Clicks in a trial are simulated, so they are not copied either.
     """
 
     _inherit = "link.tracker.click"
@@ -36,6 +38,7 @@ class LinkTrackerClick(models.Model):
                       JOIN directmail_link l ON l.id = e.link_id
                      WHERE o.company_id = %(company)s AND o.id <= %(last)s AND e.kind = 'click'
                        AND e.delivery_id IS NOT NULL AND l.tracker_id IS NOT NULL
+                       AND %(is_real)s
                 ), added AS (
                     INSERT INTO link_tracker_click (link_id, campaign_id, directmail_event_id,
                            create_uid, create_date, write_uid, write_date)
@@ -60,5 +63,6 @@ class LinkTrackerClick(models.Model):
                 company=company.id,
                 last=last,
                 uid=self.env.uid,
+                is_real=is_real(SQL("e.account_id")),
             )
         )

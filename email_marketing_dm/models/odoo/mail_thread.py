@@ -27,6 +27,22 @@ class MailThread(models.AbstractModel):
             if recipient["id"] in named or self._may_be_read_by(recipient["uid"])
         ]
 
+    def _notify_thread_by_email(self, message, recipients_data, **kwargs):
+        """Override: of a trial no mail leaves this server, not even one to a colleague.
+
+        The message is in the chatter all the same, and users who are online see it at once.
+        """
+        if self._name.startswith("directmail.") and any(self._get_trials()):
+            return True
+        return super()._notify_thread_by_email(message, recipients_data, **kwargs)
+
+    def _get_trials(self):
+        """Return the trials among these accounts, or among the accounts of these records."""
+        accounts = self if self._name == "directmail.account" else self.env["directmail.account"]
+        if "account_id" in self._fields:
+            accounts = self.account_id
+        return accounts.filtered("is_trial")
+
     def _may_be_read_by(self, user_id):
         """Tell whether a user may read the record in the companies that they work in.
 

@@ -86,6 +86,7 @@ class DirectmailTask(models.Model):
     )
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     test_mode = fields.Boolean(related="account_id.test_mode")
+    is_trial = fields.Boolean(related="account_id.is_trial")
     # Archived audiences still count (`active_test`). A used audience can't be deleted: without an
     # excluded audience more people would be mailed.
     audience_ids = fields.Many2many(

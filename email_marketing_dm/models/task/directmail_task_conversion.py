@@ -8,6 +8,7 @@ from odoo.tools import SQL
 
 from ...engine.clock import to_local
 from ...engine.people_models import Today
+from ...engine.trial import is_real
 
 _logger = logging.getLogger(__name__)
 
@@ -180,14 +181,16 @@ class DirectmailTask(models.Model):
     def _get_conversion_update(self):
         """Return the UPDATE of deliveries for `directmail.task.counter._apply`.
 
-        Without a table, or before the plan, nothing matches: it resets all conversions.
+        Without a table, before the plan, or in a trial, whose opens and clicks are simulated,
+        nothing matches: it resets all conversions.
 
         :raise AccessError: if the owner may not read the data table any more
         :raise UserError: if the data table can't be used any more
         """
         table = self.conversion_table_id
         nothing = SQL("SELECT NULL, NULL, NULL LIMIT 0")
-        matched = self._match_conversions(table) if table and self.planned_at else nothing
+        is_counted = table and self.planned_at and not self.account_id.is_trial
+        matched = self._match_conversions(table) if is_counted else nothing
         return SQL(
             """UPDATE directmail_delivery d
                   SET converted_at = done.first_at, conversion_count = COALESCE(done.number, 0),
@@ -332,10 +335,11 @@ class DirectmailTask(models.Model):
             """SELECT 1 FROM directmail_delivery o JOIN directmail_task ot ON ot.id = o.task_id
                 WHERE ot.company_id = %(company)s AND ot.conversion_table_id = %(table)s
                   AND (%(touched)s, o.id) > (p.touched, p.id)
-                  AND %(in_window)s""",
+                  AND %(is_real)s AND %(in_window)s""",
             company=self.company_id.id,
             table=table.id,
             touched=touched,
+            is_real=is_real(SQL("ot.account_id")),
             in_window=self._get_window(table, touched, SQL.identifier("ot", "conversion_days")),
         )
 

@@ -111,6 +111,8 @@ class DirectmailTask(models.Model):
             )
         if self.state == "pending" and self.template_id.state != "approved":
             return self.template_id._explain_state()
+        if account.is_trial and account.state_message:
+            return account.state_message
         if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
             zone = str(self.env.tz)
             return self.env._(

@@ -311,7 +311,8 @@ class DirectmailTask(models.Model):
             account_id=self.account_id.id,
             audience_ids=self.audience_ids.ids,
             lenders=Lenders(self.user_id.id, owners.ids),
-            uncounted=self.is_notification and not self.notification_counts,
+            uncounted=self.account_id.is_trial
+            or (self.is_notification and not self.notification_counts),
             rules=self._get_task_rules(),
             context=PEOPLE_CONTEXT,
         )

@@ -74,6 +74,7 @@ class DirectmailTemplate(models.Model):
         default=lambda self: self._default_account(),
         check_company=True,
     )
+    is_trial = fields.Boolean(related="account_id.is_trial")
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     user_id = fields.Many2one(
         "res.users", "Owner", required=True, index=True, default=lambda self: self.env.user
@@ -144,9 +145,10 @@ class DirectmailTemplate(models.Model):
 
     @api.model
     def _default_account(self):
-        return self.env["directmail.account"].search(
-            [("company_id", "=", self.env.company.id), ("state", "=", "active")], limit=1
+        accounts = self.env["directmail.account"].search(
+            [("company_id", "=", self.env.company.id), ("state", "=", "active")]
         )
+        return accounts.sorted("is_trial")[:1]
 
     def _compute_mailing_model(self):
         model = self.env["ir.model"]._get("res.partner")

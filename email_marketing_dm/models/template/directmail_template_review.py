@@ -277,13 +277,16 @@ class DirectmailTemplate(models.Model):
 
         In a minute until ten minutes after the submission, then in five minutes while an email task
         is pending, and at each pending task's `scheduled_at`. Else the cron's hourly run is enough.
+        The emulator of a trial decides within moments, so it is asked at once.
         """
         now = fields.Datetime.now()
         soon, fixed = set(), set()
         # sudo(): callers may be users who wrote a template; only the cron is triggered.
         for template in self.filtered(lambda template: template.state == "in_review").sudo():
             tasks = template._get_tasks("pending")
-            if template.submitted_at and now < template.submitted_at + timedelta(minutes=10):
+            if template.account_id.is_trial and not template._is_asked_about():
+                soon.add(now)
+            elif template.submitted_at and now < template.submitted_at + timedelta(minutes=10):
                 soon.add(now + timedelta(minutes=1))
             elif tasks:
                 soon.add(now + timedelta(minutes=5))
@@ -304,6 +307,11 @@ class DirectmailTemplate(models.Model):
             times.add(min(soon))
         if times:
             cron._trigger(list(times))
+
+    def _is_asked_about(self):
+        """Return whether DirectMail was asked for the decision since the last submission."""
+        self.ensure_one()
+        return self.checked_at and self.checked_at >= self.submitted_at
 
     # === SLOT AT DIRECTMAIL === #
     # Archiving and deleting both free one of DirectMail's 100 template slots.

@@ -33,6 +33,7 @@ const row = (values) => ({
 });
 const DATA = {
     steps: [],
+    trial: false,
     notice: "",
     attention: EMPTY,
     progress: EMPTY,
@@ -143,4 +144,32 @@ test("a notice says whom to ask", async () => {
     await mountHome({notice: "Ask Ann."});
     expect(".alert-warning").toHaveText("Ask Ann.");
     expect("button:contains(New email task)").toHaveCount(0);
+});
+
+test("a trial has a banner, and one click ends it", async () => {
+    onRpc("directmail.account", "action_end_trial", ({args}) => {
+        expect.step(`end ${args[0]}`);
+        return false;
+    });
+    const connect = {res_model: "directmail.account"};
+    const trial = {id: 3, text: "All is simulated.", may_end: true, connect};
+    await mountHome({trial});
+    expect("[data-section='trial']").toHaveText(/no mail leaves this server/);
+    expect("[data-section='trial']").toHaveText(/All is simulated/);
+    await contains("button:contains(Connect DirectMail)").click();
+    await contains("button:contains(End the trial)").click();
+    expect.verifySteps(["directmail.account ", "end 3"]);
+});
+
+test("users can't end a trial", async () => {
+    await mountHome({trial: {id: 3, text: "", may_end: false, connect: false}});
+    expect("[data-section='trial'] button").toHaveCount(0);
+});
+
+test("the first step may have a second button", async () => {
+    const connect = step("connect", "now", {res_model: "directmail.account"});
+    const other = {label: "Try it out", action: "email_marketing_dm.trial"};
+    await mountHome({steps: [{...connect, other}]});
+    await contains("li button:contains(Try it out)").click();
+    expect.verifySteps(["email_marketing_dm.trial"]);
 });

@@ -27,9 +27,11 @@ export class DirectmailHome extends Component {
             waiting: _t("Waiting"),
             later: _t("Later"),
         };
-        onWillStart(async () => {
-            this.state.data = await this.orm.call("directmail.home", "get_home", []);
-        });
+        onWillStart(() => this.load());
+    }
+
+    async load() {
+        this.state.data = await this.orm.call("directmail.home", "get_home", []);
     }
 
     /** The sections with rows; once mails were sent, also the empty ones, with a sentence. */
@@ -94,6 +96,14 @@ export class DirectmailHome extends Component {
             res_id: id,
             views: [[false, "form"]],
         });
+    }
+
+    /** Archives the trial with its templates and email tasks, which nobody needs any more. */
+    async endTrial() {
+        await this.orm.call("directmail.account", "action_end_trial", [
+            this.state.data.trial.id,
+        ]);
+        await this.load();
     }
 
     doAction(action) {

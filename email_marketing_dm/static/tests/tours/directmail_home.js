@@ -70,3 +70,44 @@ registry.category("web_tour.tours").add("directmail_home_task", {
         ...stepUtils.saveForm(),
     ],
 });
+
+const openTrial = [
+    ...openHome,
+    {
+        content: "click 1",
+        trigger: `li[data-step="connect"] button:contains("Try it out")`,
+        run: "click",
+    },
+];
+
+registry.category("web_tour.tours").add("directmail_home_trial", {
+    steps: () => [
+        ...openTrial,
+        {trigger: ".modal .alert-success:contains('The emulator is running')"},
+        {
+            content: "click 2",
+            trigger: ".modal button[name='action_start']",
+            run: "click",
+        },
+        {trigger: `li[data-step="connect"][data-state="done"]`},
+        {trigger: "[data-section='trial']:contains('no mail leaves this server')"},
+        {
+            trigger: "[data-section='trial'] button:contains('End the trial')",
+            run: "click",
+        },
+        {trigger: `li[data-step="connect"][data-state="now"]`},
+        {trigger: "body:not(:has([data-section='trial']))"},
+    ],
+});
+
+registry.category("web_tour.tours").add("directmail_home_no_emulator", {
+    steps: () => [
+        ...openTrial,
+        {trigger: ".modal .alert-warning:contains('python -m directmail_emulator')"},
+        {trigger: ".modal:not(:has(button[name='action_start']:visible))"},
+        {trigger: ".modal button[name='action_look_again']", run: "click"},
+        {trigger: ".modal .alert-warning:contains('is not running')"},
+        {trigger: ".modal button:contains('Close')", run: "click"},
+        {trigger: "body:not(:has(.modal))"},
+    ],
+});
