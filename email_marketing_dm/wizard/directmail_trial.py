@@ -39,6 +39,7 @@ class DirectmailTrial(models.TransientModel):
         """
         self.check_access("write")
         self.env["directmail.account"]._start_trial()
-        return self.env["ir.actions.actions"]._for_xml_id(
+        action = self.env["ir.actions.actions"]._for_xml_id(
             "email_marketing_dm.directmail_home_action"
         )
+        return {**action, "target": "main"}  # Replace the Home that the dialog was opened on.

@@ -87,6 +87,7 @@ class DirectmailAccount(models.Model):
                 "name": self.env._("Trial"),
                 "company_id": company.id,
                 "connection": endpoints.TRIAL,
+                "reply_to": self.env.user.email_normalized,
             }
         )
         if account.state != "active":
