@@ -218,7 +218,7 @@ class DirectmailUpload(models.Model):
             number += 1
             cell = row[column] if column < len(row) else ""
             found = read_ids(self.id_kind, cell, make_key)
-            others = reader.values.read(row)
+            others = reader.values.read_row(row)
             lines += [(self.id, number, one.text, one.key, one.flaw, *others) for one in found]
             counts["empty"] += not found
             counts["extra"] += max(0, len(found) - 1)

@@ -43,7 +43,7 @@ class RowReader:
             for column in upload._get_used_columns()
         ]
 
-    def read(self, row):
+    def read_row(self, row):
         """Return three values of fields of a row: `kept_values`, `contact_values`, `problems`.
 
         :param list row: the texts of its cells
