@@ -122,6 +122,7 @@ class OdooServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = Path(tempfile.gettempdir()) / f"odoo-{database}-{os.getpid()}.log"
         self._process = None
+        self._waker = None
 
     def __enter__(self):
         return self.start()
@@ -168,6 +169,7 @@ class OdooServer:
 
     def _end(self, number):
         process, self._process = self._process, None
+        self._let_go()
         if process is None:
             return
         atexit.unregister(self.kill)
@@ -216,8 +218,24 @@ class OdooServer:
         The notice that Odoo itself sends for a trigger that is due at once. It decides nothing:
         what is not due is not run.
         """
-        with connect("postgres", self.environment) as cursor:
-            cursor.execute("SELECT pg_notify('cron_trigger', %s)", [self.database])
+        # Tests call this at each look: the connection is kept, because opening one costs both
+        # sides ten times as much as the notice.
+        is_new = self._waker is None
+        if is_new:
+            self._waker = open_connection("postgres", self.environment)
+        try:
+            with self._waker.cursor() as cursor:
+                cursor.execute("SELECT pg_notify('cron_trigger', %s)", [self.database])
+        except psycopg2.Error:
+            self._let_go()
+            if is_new:
+                raise
+            self.wake_crons()  # PostgreSQL has been restarted meanwhile
+
+    def _let_go(self):
+        waker, self._waker = self._waker, None
+        if waker:
+            waker.close()
 
 
 def read_addons_path():
@@ -238,25 +256,40 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(is_so, complaint="nothing happened", between=None, seconds=PATIENCE):
+def wait_until(
+    is_so, complaint="nothing happened", between=None, seconds=PATIENCE, longest_pause=0.1
+):
     """Return what ``is_so()`` returns, once that is true.
 
     :param complaint: what the failure says; a function if that takes a look
     :param between: function to call before each further look, as `OdooServer.wake_crons`
+    :param float longest_pause: seconds up to which the pauses between the looks grow, from 0.1; for
+        what stays true, because a look that asks Odoo takes its time from what is waited for
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.1
     while not (found := is_so()):
         if time.monotonic() > deadline:
             raise AssertionError(complaint() if callable(complaint) else complaint)
         if between:
             between()
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(1.25 * pause, longest_pause)
     return found
 
 
 @contextlib.contextmanager
 def connect(database, environment=None):
     """A cursor in autocommit; the server is the one that ``environment`` names."""
+    connection = open_connection(database, environment)
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def open_connection(database, environment=None):
+    """Return a connection in autocommit, of `psycopg2`; the server is as in `connect`."""
     environment = environment or {**os.environ, **postgres.environment()}
     connection = psycopg2.connect(
         dbname=database,
@@ -264,9 +297,5 @@ def connect(database, environment=None):
         port=environment.get("PGPORT"),
         user=environment.get("PGUSER"),
     )
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()
+    connection.autocommit = True
+    return connection

@@ -244,7 +244,7 @@ class Shop:
         def complain():
             return f"not {states}: {self.read(task, 'state', 'state_message', *COUNTERS)}"
 
-        return wait_until(found, complain, self.server.wake_crons, seconds)
+        return wait_until(found, complain, self.server.wake_crons, seconds, longest_pause=0.5)
 
     def wait_quiet(self, task, seconds=PATIENCE):
         """Wait until no call is under way: those of a paused task still finish."""
