@@ -1,6 +1,6 @@
 """``make test``: every test with the runner that it is for, and a failure where none ran.
 
-Without arguments everything runs, one job more than processors side by side, also when one
+Without arguments everything runs, two jobs more than processors side by side, also when one
 fails. With paths (``make test ONLY=path``) only those tests run, one after the other.
 """
 
@@ -22,14 +22,15 @@ UNIT = ("tests/unit", "tests/emulator")
 NOT_PYTEST = ("tests/torture",)
 #: files of other tests that take longest, the longest first: see `all_jobs`
 LONG = (
-    "test_platform",
-    "test_pages",
     "test_rights",
+    "test_pages",
     "test_faults",
-    "test_names",
+    "test_platform",
     "test_presets",
     "test_commands",
-    "test_uninstall",
+    "test_template_look",
+    "test_turns",
+    "test_kill",
 )
 #: so many jobs have the addon's tests
 ADDON_PARTS = 2
@@ -253,8 +254,8 @@ def command():
             results = run_stages(stages_for(sys.argv[1:]))
         else:
             database.ensure_template()
-            # One more than processors: many tests wait for a server or for a moment.
-            results = jobs.run(all_jobs(), count_processors() + 1)
+            # Two more than processors: tests of whole servers wait half of their time.
+            results = jobs.run(all_jobs(), count_processors() + 2)
     print("\n--- summary", flush=True)
     for result in results:
         print(f"{'ok' if result.passed else 'FAILED':6} {result.title} ({result.seconds:.0f} s)")
