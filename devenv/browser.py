@@ -19,6 +19,8 @@ from . import chromium, odoo_source
 from .common import LOGS, SetupError
 
 WIDTH, HEIGHT = 1366, 768
+#: numbers of keys that write nothing, as Windows counts them
+NAMED_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40}
 LOG = LOGS / "chromium.log"
 #: Odoo asks for the system's own font first. A machine without a desktop has none, and may take
 #: digits and spaces from an emoji font; Roboto comes with Odoo.
@@ -210,6 +212,43 @@ class Browser:
                 "Input.dispatchMouseEvent",
                 type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1,
             )  # fmt: skip
+
+    def point_and_click(self, selector, frame=None):
+        """Move the mouse to the middle of what a selector finds first, and click.
+
+        :param frame: the selector of an iframe of the same site that it is in
+        """
+        x, y = self.run(
+            f"""const frame = document.querySelector({json.dumps(frame or "nothing")});
+                const page = frame ? frame.contentDocument : document;
+                const element = page.querySelector({json.dumps(selector)});
+                element.scrollIntoView({{block: "center"}});
+                await new Promise((resolve) => setTimeout(resolve, 300));
+                const {{x, y, width, height}} = element.getBoundingClientRect();
+                const around = frame ? frame.getBoundingClientRect() : {{x: 0, y: 0}};
+                return [x + width / 2 + around.x, y + height / 2 + around.y];"""
+        )
+        self.drag((x, y), (x, y))
+
+    def press(self, key, alt=False):
+        """Press a key, as a keyboard does: a letter, or a name such as "Tab" or "ArrowDown"."""
+        letter = len(key) == 1
+        code = NAMED_KEYS.get(key) or ord(key.upper())
+        key_event = {
+            "key": key,
+            "code": f"Key{key.upper()}" if letter and key.isalpha() else key,
+            "windowsVirtualKeyCode": code,
+            "modifiers": 1 if alt else 0,
+        }
+        text = {"Enter": "\r"}.get(key, key if letter else "")
+        pressed = {"type": "keyDown", "text": text} if text and not alt else {"type": "rawKeyDown"}
+        self._send("Input.dispatchKeyEvent", **key_event, **pressed)
+        self._send("Input.dispatchKeyEvent", **key_event, type="keyUp")
+
+    def type(self, text):
+        """Type a text into what has the focus, key by key."""
+        for letter in text:
+            self.press(letter)
 
     def capture(self):
         """Return what is seen as an image, every pixel as it is."""

@@ -1,3 +1,6 @@
+import ast
+from itertools import combinations, product
+
 from lxml import etree
 
 from odoo.fields import Domain
@@ -5,6 +8,9 @@ from odoo.tests import TransactionCase, tagged
 from odoo.tools.safe_eval import safe_eval
 
 MODULE = "email_marketing_dm"
+#: what Odoo's own forms do with Alt and these keys: save, discard, new, back, home menu, actions,
+#: previous and next record, message, states, owner, priority; the mail builder's choice of screens
+KEYS_OF_ODOO = set("sjcbhupnmxirdf123456789")
 
 
 @tagged("post_install", "-at_install")
@@ -53,3 +59,45 @@ class TestViews(TransactionCase):
                 self.assertEqual(len(filters), 1)
                 domain = Domain(safe_eval(filters[0]))
                 self.assertEqual(list(domain), [("active", "=", False)])
+
+    def test_buttons_have_keys(self):
+        """Each button in the head of a form, and in the foot of a dialog, is pressed by a key."""
+        for xml_id, model, arch in self._read_forms():
+            buttons = arch.xpath("/form/header//button | /form/footer//button")
+            for button in buttons:
+                with self.subTest(view=xml_id, button=button.get("string")):
+                    self.assertTrue(button.get("data-hotkey"))
+            heads = arch.xpath("/form/header//button")
+            used = {button.get("data-hotkey") for button in heads}
+            self.assertFalse(used & KEYS_OF_ODOO, xml_id)
+            for one, other in combinations(heads, 2):
+                if one.get("data-hotkey") == other.get("data-hotkey"):
+                    names = (xml_id, one.get("string"), other.get("string"))
+                    self.assertFalse(self._are_seen_together(model, one, other), names)
+
+    def _read_forms(self):
+        """Yield (XML id, model, arch with all extensions) of the addon's forms."""
+        views = self.env["ir.ui.view"].search([("type", "=", "form"), ("inherit_id", "=", False)])
+        for view in views:
+            xml_id = view.get_external_id()[view.id]
+            if xml_id.startswith(f"{MODULE}."):
+                yield xml_id, self.env[view.model], view._get_combined_arch()
+
+    def _are_seen_together(self, model, *buttons):
+        """Return whether some values of the record show all of these buttons."""
+        hidden = [ast.parse(button.get("invisible") or "False", mode="eval") for button in buttons]
+        names = sorted(
+            {node.id for tree in hidden for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        )
+        rules = [ast.unparse(tree) for tree in hidden]
+        return any(
+            not any(safe_eval(rule, dict(zip(names, values, strict=True))) for rule in rules)
+            for values in product(*(self._get_values(model, name) for name in names))
+        )
+
+    def _get_values(self, model, name):
+        """Return values of a field that an expression may tell apart."""
+        field = model._fields[name]
+        if field.type != "selection":
+            return [False, True]
+        return [*field.get_values(self.env), *([] if field.required else [False])]
