@@ -231,7 +231,9 @@ def fetch(
     with _Watch(seconds) as watch:
         try:
             with _make_pool(parts, host, anywhere, seconds, watch) as pool:
-                return _ask(pool, parts, method or _get_method(body), body, agent)
+                answer = _ask(pool, parts, method or _get_method(body), body, agent)
+                # Headers that `_Watch` cut off look complete to http.client.
+                return Answer("connection") if watch.is_over else answer
         except UnknownNameError:
             return Answer("name")
         except NotPublicError:

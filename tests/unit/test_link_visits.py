@@ -100,8 +100,12 @@ def test_a_name_that_leads_inside_is_not_opened(site, monkeypatch):
     assert Site.asked == []
 
 
-def test_a_site_that_drips_is_left():
-    """The time-out holds for the whole page, not for each byte."""
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: "], ids=["status", "headers"])
+def test_a_site_that_drips_is_left(head):
+    """The time-out holds for the whole page, not for each byte.
+
+    Headers that are cut off in the middle must not pass for complete ones.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()
 
@@ -113,6 +117,7 @@ def test_a_site_that_drips_is_left():
                 return
             with connected:
                 try:
+                    connected.sendall(head)
                     while not ended.wait(0.05):
                         connected.sendall(b"H")
                 except OSError:
