@@ -175,10 +175,16 @@ class DirectmailTemplate(models.Model):
         return {host_of(url) for url in (self._get_public_url(), self.get_base_url()) if url}
 
     def _make_visitor(self):
-        # sudo(): reads the server's configuration only.
-        is_allowed = self.account_id.sudo()._is_host_allowed
+        """Return the `directmail.link_visits.Visitor` for the pages of this mail.
+
+        Hosts that the server's configuration allows are for emulators, so links of real mails are
+        opened at public addresses only.
+        """
+        # sudo(): reads the account's mode and the server's configuration only.
+        account = self.account_id.sudo()
         # The threads that open pages must not use the database: `is_allowed` reads none.
-        return Visitor(self._get_own_hosts(), is_allowed)
+        test_mode, is_allowed = account.test_mode, account._is_host_allowed
+        return Visitor(self._get_own_hosts(), lambda url: test_mode and is_allowed(url))
 
     @api.model
     def _follow_short_link(self, code):

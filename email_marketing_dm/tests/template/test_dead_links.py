@@ -89,6 +89,17 @@ class TestDeadLinks(DirectmailMixin, TransactionCase):
             self._visit()
         self.assertEqual(Site.asked, [("HEAD", "/here")])
 
+    def test_allowed_hosts_are_for_test_mode(self):
+        """A marketing user can't have internal hosts called by a link of a real mail."""
+        self.configure(directmail_test_endpoints=f"{self.emulator.endpoint},127.0.0.1")
+        template = self._make_mail(f"{self.site}/here", "http://127.0.0.1/here")
+        self.account.sudo().write({"connection": "public", "endpoint": False})
+        self.assertFalse(self.account.test_mode)
+        template.check_links()
+        self._visit()
+        self.assertEqual(Site.asked, [], "an unusual port")
+        self.assertEqual(self._find(template), {"link_unknown_host": ["Link 1"]})
+
     def test_pages_inside_the_network_are_not_opened(self):
         """Unless the server's configuration names the host."""
         self.configure(directmail_test_endpoints=self.emulator.endpoint)
