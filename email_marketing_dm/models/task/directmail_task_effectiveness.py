@@ -424,9 +424,10 @@ class DirectmailTask(models.Model):
         self.env.flush_all()
         removed = self.env.execute_query(
             SQL(
-                """DELETE FROM directmail_delivery WHERE id IN (
-                        SELECT id FROM directmail_delivery WHERE task_id = %s LIMIT %s
-                   ) RETURNING id""",
+                # ARRAY: with IN, PostgreSQL reads the whole table for each batch.
+                """DELETE FROM directmail_delivery WHERE id = ANY(ARRAY(
+                        SELECT id FROM directmail_delivery WHERE task_id = %s ORDER BY id LIMIT %s
+                   )) RETURNING id""",
                 self.id,
                 BATCH,
             )
