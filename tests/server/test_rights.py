@@ -22,7 +22,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 #: Of the whole server, or the same for everybody.
 WITHOUT_COMPANY = ("directmail.design", "directmail.rekey", "directmail.rfm.score")
 #: Dialogs that belong to no company: whoever opens one sees their own.
-DIALOGS = ("directmail.erasure", "directmail.optout.import", "directmail.rekey.start")
+DIALOGS = (
+    "directmail.erasure",
+    "directmail.optout.import",
+    "directmail.rekey.start",
+    "directmail.trial",
+)
 #: Without it the key would be whatever earlier tests have left on this machine.
 KEY = {"DIRECTMAIL_MASTER_KEY": "the master key of the rights"}
 
