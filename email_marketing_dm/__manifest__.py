@@ -53,6 +53,7 @@
         "wizard/directmail_rekey_start_views.xml",
         "wizard/directmail_first_contact_offer_views.xml",
         "wizard/directmail_task_estimate_views.xml",
+        "wizard/directmail_task_follow_up_views.xml",
         "wizard/directmail_task_generate_views.xml",
         "views/task/directmail_task_views.xml",
         "views/task/directmail_task_report_views.xml",

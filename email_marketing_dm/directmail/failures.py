@@ -31,6 +31,10 @@ _KINDS: dict[str, tuple[str, ...]] = {
 }
 _BY_CODE = {code: kind for kind, codes in _KINDS.items() for code in codes}
 KINDS = (*_KINDS, "other")
+# Kinds that may pass by themselves. "other" may as well, since nothing is known of its codes.
+_TEMPORARY = ("too_many", "connection")
+#: Classifications of mails that would fail again.
+PERMANENT_CODES = tuple(code for code, kind in _BY_CODE.items() if kind not in _TEMPORARY)
 
 
 def failure_kind(code: str | None) -> str:

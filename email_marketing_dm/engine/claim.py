@@ -7,6 +7,7 @@ from odoo.tools import SQL
 from ..directmail.answers import Verdict
 from .clock import beijing_day
 from .exclusion import is_excluded
+from .family import has_got
 from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import make_rules, select_settings
 from .people import current_addresses
@@ -282,6 +283,7 @@ def _read_turn(env, context):
                              ARRAY(SELECT directmail_audience_id
                                      FROM directmail_task_exclude_audience_rel
                                     WHERE directmail_task_id = t.id) AS except_ids,
+                             NULLIF(t.family_content_id, 0) AS content_id,
                              row_number() OVER (
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
                         FROM directmail_task t
@@ -412,7 +414,7 @@ def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
                      ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
                ), %(addressed)s, judged AS MATERIALIZED (
                     SELECT addressed.id, flaw IS NULL AND moved AS moved,
-                           COALESCE(flaw, %(excluded)s, eligibility.reason) AS reason,
+                           COALESCE(flaw, %(excluded)s, %(got)s, eligibility.reason) AS reason,
                            CASE WHEN flaw IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
                            CASE WHEN flaw IS NULL THEN eligibility.held_until END AS held_until,
                            row_number() OVER (PARTITION BY %(person)s ORDER BY addressed.id) AS copy
@@ -434,6 +436,7 @@ def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
             addressed=current_addresses(env, context.people, task_rules, planned=True),
             eligibility=eligibility.select(SQL("addressed")),
             excluded=is_excluded(task_rules, SQL("addressed")),
+            got=has_got(task_rules, SQL("addressed")),
             # Merging contacts can leave two deliveries of one contact in a task. Where limits count
             # by contact, claim one of them per statement, so that the limits see the first mail
             # when the second person is looked at.

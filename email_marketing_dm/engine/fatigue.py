@@ -22,7 +22,8 @@ COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 TaskRules = namedtuple(
     "TaskRules",
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
-    " except_ids",
+    " except_ids content_id",
+    defaults=(None,),
 )
 TaskRules.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
@@ -36,6 +37,7 @@ TaskRules.__doc__ = """The properties of a task that decide whether its people m
     decrypted with it; None without a key
 :ivar has_records: whether some of its people are not contacts
 :ivar except_ids: ids of the *Except* audiences, whose people are left out
+:ivar content_id: id of the `directmail.family.content` that it sends; None outside of a family
 """
 
 

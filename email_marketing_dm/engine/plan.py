@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from .context import PeopleContext
 from .exclusion import get_exclusion
+from .family import get_family, take_tickets
 from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import read_rules
 from .people import Lenders, addressed_people
@@ -32,6 +33,7 @@ class TaskPlan:
     :ivar uncounted: whether its mails don't count for fatigue control
     :ivar rules: decide who may be mailed
     :ivar context: how to find people and addresses
+    :ivar family_ids: ids of the other tasks of the family that sent the same content
     """
 
     task_id: int
@@ -41,6 +43,7 @@ class TaskPlan:
     uncounted: bool
     rules: TaskRules
     context: PeopleContext
+    family_ids: tuple[int, ...] = ()
 
 
 def select_judged(env, task, at=None):
@@ -54,7 +57,7 @@ def select_judged(env, task, at=None):
     context, task_rules = task.context, task.rules
     rules, now = read_rules(env, context, task_rules.company_id)
     return SQL(
-        """%(excluded)s %(addressed)s, ranked AS (
+        """%(got)s %(excluded)s %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key, flaw
                                          ORDER BY %(encrypted_first)s
                                                   partner_id, res_model, res_id, email) AS copy
@@ -64,8 +67,8 @@ def select_judged(env, task, at=None):
                    ranked.address_key, lender_id, CASE
                 %(is_excluded)s
                 WHEN flaw IS NOT NULL THEN flaw
-                WHEN copy > 1 THEN 'duplicate' END AS reason
-              FROM ranked %(join_excluded)s
+                WHEN copy > 1 THEN 'duplicate' %(is_got)s END AS reason
+              FROM ranked %(join_excluded)s %(join_got)s
         ), judged AS (
             SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
                    fixed.email_encrypted, fixed.address_key, fixed.lender_id,
@@ -82,6 +85,7 @@ def select_judged(env, task, at=None):
         encrypted_first=SQL("email_encrypted IS NULL,") if task_rules.has_records else SQL(),
         eligibility=Eligibility(env, task_rules, rules, at or now).select(SQL("fixed")),
         **get_exclusion(env, context, task_rules, SQL("ranked")),
+        **get_family(task.family_ids, SQL("ranked")),
     )
 
 
@@ -106,15 +110,16 @@ def insert_deliveries(env, task):
                        fatigue_rule, held_until, %(uncounted)s
                   FROM judged
                  ORDER BY partner_id, res_model, res_id
-                RETURNING task_id, NULL AS old_state, state AS new_state,
+                RETURNING id, address_key, task_id, NULL AS old_state, state AS new_state,
                           NULL AS old_outcome, NULL AS new_outcome
-            ), %(counted)s
+            ), %(tickets)s %(counted)s
             SELECT new_state, count(*) FROM changed GROUP BY new_state""",
             judged=select_judged(env, task),
             task=task.task_id,
             account=task.account_id,
             company=task.rules.company_id,
             uncounted=task.uncounted,
+            tickets=take_tickets(task.rules.content_id),
             counted=count_changes(SQL.identifier("changed"), "user"),
         )
     )

@@ -77,6 +77,7 @@ class People:
         is erased. The caller flushes before, and invalidates after.
         """
         deliveries = tuple(self.find_deliveries(env)) or (0,)
+        env.cr.execute(SQL("DELETE FROM directmail_family_mail WHERE id IN %s", deliveries))
         env.cr.execute(
             SQL(
                 """UPDATE directmail_delivery

@@ -10,6 +10,7 @@ from collections import namedtuple
 
 from odoo.tools import SQL
 
+from .family import follow_keys
 from .sql import UNMATCHABLE, address_key
 
 Rekey = namedtuple("Rekey", "key reader old new")
@@ -135,6 +136,8 @@ def convert_chunk(env, rekey, table, after):
             table=SQL.identifier(table),
         )
     )
+    if table == "directmail_delivery":
+        follow_keys(env, after, last)
     return last, done, left
 
 

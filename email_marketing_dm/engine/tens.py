@@ -35,13 +35,14 @@ def make_mark(master_key, *question):
     return int(master_key.address_key(text)[:DIGITS], 16)
 
 
-def mark_lists(env, master_key, company_id, audience_ids, excluded_ids):
+def mark_lists(env, master_key, company_id, audience_ids, excluded_ids, family_ids=()):
     """Return the mark of a question about the people of some audiences, minus those of others.
 
     :param master_key: the data's `privacy.keys.MasterKey`
     :param int company_id: the company whose opt-outs and limits count
     :param audience_ids: ids of the audiences
     :param excluded_ids: ids of the audiences whose people are left out
+    :param family_ids: ids of the tasks whose people are left out: see `engine.family`
     :rtype: int
     """
     member = SQL("directmail_audience_member")
@@ -56,7 +57,7 @@ def mark_lists(env, master_key, company_id, audience_ids, excluded_ids):
         )[0][0]
         for ids in (audience_ids, excluded_ids)
     ]
-    return make_mark(master_key, company_id, *sums)
+    return make_mark(master_key, company_id, *sums, *family_ids)
 
 
 def in_tens(count, mark, figure):

@@ -2,6 +2,7 @@ from . import directmail_audience_add, directmail_task_estimate
 from . import directmail_erasure
 from . import directmail_fatigue_status
 from . import directmail_template_link, directmail_template_test
+from . import directmail_task_follow_up
 from . import directmail_task_generate
 from . import directmail_rekey_start
 from . import directmail_optout_import

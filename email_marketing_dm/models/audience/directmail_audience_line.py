@@ -9,6 +9,7 @@ OPERATORS = [("or", "or"), ("and", "and also"), ("except", "except")]
 RESULTS = [
     ("delivered", "Delivered"),
     ("failed", "Failed"),
+    ("failed_temporarily", "Failed temporarily"),
     ("invalid", "Invalid address"),
     ("spam", "Spam"),
     ("opened", "Opened"),
@@ -16,6 +17,7 @@ RESULTS = [
     ("not_opened", "Not opened"),
     ("not_clicked", "Not clicked"),
     ("converted", "Converted"),
+    ("planned", "Everybody"),
 ]
 DEPTH_MAX = 5
 

@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...engine.audience import Line
+from ...engine.family import FAILED_TEMPORARILY
 from ...engine.paths import steps
 from ...engine.people_models import Today
 from ...engine.person import PERSON, person_columns
@@ -14,6 +15,7 @@ EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
 RESULT_CONDITIONS = {
     "delivered": SQL("outcome = 'delivered'"),
     "failed": SQL("outcome = 'failed'"),
+    "failed_temporarily": FAILED_TEMPORARILY,
     "invalid": SQL("outcome = 'invalid'"),
     "spam": SQL("outcome = 'spam'"),
     "opened": SQL("opened_at IS NOT NULL"),
@@ -385,10 +387,12 @@ class DirectmailAudienceLine(models.Model):
 def get_result_condition(result, link_id=False):
     """Return the condition on rows of `directmail_delivery` that have a result.
 
-    :param str result: one of `RESULT_CONDITIONS`
+    :param str result: one of `RESULT_CONDITIONS`, or "planned" for all deliveries
     :param int link_id: of the `directmail.link` that people clicked; False: any
     :rtype: SQL
     """
+    if result == "planned":
+        return SQL("TRUE")
     condition = RESULT_CONDITIONS[result]
     if result == "clicked" and link_id:
         condition = SQL(

@@ -40,6 +40,7 @@ COMBINATIONS = {
 RESULT_SENTENCES = {
     "delivered": _lt("Received %(task)s"),
     "failed": _lt("Delivery of %(task)s failed"),
+    "failed_temporarily": _lt("Delivery of %(task)s failed temporarily"),
     "invalid": _lt("Address invalid in %(task)s"),
     "spam": _lt("%(task)s treated as spam"),
     "opened": _lt("Opened %(task)s"),
@@ -47,6 +48,7 @@ RESULT_SENTENCES = {
     "not_opened": _lt("Did not open %(task)s"),
     "not_clicked": _lt("Did not click in %(task)s"),
     "converted": _lt("Converted after %(task)s"),
+    "planned": _lt("Was in the audience of %(task)s"),
 }
 
 

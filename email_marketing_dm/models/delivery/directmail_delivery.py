@@ -39,8 +39,9 @@ REACTION_FIELDS = {
 }
 # Decided by the plan, and again by the claim just before the mail is sent. Where: "excluded" in
 # `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.current_addresses`;
-# "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "blacklisted" to
-# "bounced" in `engine.sql.changing_reason`; the others in `engine.fatigue.Eligibility`.
+# "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "family" in
+# `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; the others in
+# `engine.fatigue.Eligibility`.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("gone", "No longer a contact"),
@@ -49,6 +50,7 @@ REASONS = [
     ("invalid_address", "Unusable email address"),
     ("cannot_decrypt", "Encrypted address can't be decrypted"),
     ("duplicate", "Same address as another person"),
+    ("family", "Already got this mail"),
     ("blacklisted", "Blacklisted"),
     ("opted_out", "Unsubscribed"),
     ("unverifiable", "Opt-outs can't be checked"),

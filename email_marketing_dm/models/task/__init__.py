@@ -3,6 +3,7 @@ from . import (
     directmail_task_content,
     directmail_task_conversion,
     directmail_task_effectiveness,
+    directmail_task_family,
     directmail_task_tens,
     directmail_task_estimate,
     directmail_task_owner,

@@ -111,6 +111,8 @@ class DirectmailTask(models.Model):
             self._check_refreshed()
             self._check_exclusions()
             self._plan()
+        else:
+            self._retake_content()
         self._make_links()
         self.write({"state": "sending", "state_message": False, "content_changed": False})
         return True
@@ -190,12 +192,23 @@ class DirectmailTask(models.Model):
         self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
         if self.in_tens:
             self._mark_lists()
+        if self.origin_id:
+            self._take_content()
+            self.env.flush_all()
         people = plan.insert_deliveries(self.env, self._get_task_plan())
         self.env.invalidate_all()
         # Where figures are rounded to tens, this error would reveal that each person of a short
         # list is in another user's audience. So the task goes on, and ends by `_may_end`.
         is_told = not self.in_tens or not people
         if is_told and not people.get("waiting") and not self._get_held_back():
+            if people and self.origin_id:
+                raise UserError(
+                    self.env._(
+                        "Nobody in the audience can be mailed: they already got this mail, have no"
+                        " usable address or have unsubscribed. Change the mail or the audience,"
+                        " then send again."
+                    )
+                )
             raise UserError(
                 self.env._(
                     "Nobody in the audience can be mailed: they have no usable address or have"
@@ -315,6 +328,7 @@ class DirectmailTask(models.Model):
             or (self.is_notification and not self.notification_counts),
             rules=self._get_task_rules(),
             context=PEOPLE_CONTEXT,
+            family_ids=tuple(self._get_senders_of_content().ids),
         )
 
     def _get_task_rules(self):
@@ -332,6 +346,8 @@ class DirectmailTask(models.Model):
             aes_reference=self.env["directmail.aes.key"]._get_reference(self.company_id),
             has_records=audiences._has_others_than_contacts(),
             except_ids=self.exclude_audience_ids.ids,
+            # sudo(): nobody may read the field; it only finds the tickets of the task.
+            content_id=self.sudo().family_content_id or None,
         )
 
     def _get_mail_content(self):

@@ -99,6 +99,7 @@ class DirectmailTask(models.Model):
             self.company_id.id,
             self.audience_ids.ids,
             self.exclude_audience_ids.ids,
+            self._get_family().filtered("planned_at").ids if self.origin_id else (),
         )
 
     def _may_end(self):
@@ -137,6 +138,10 @@ class DirectmailTask(models.Model):
         """
         self.ensure_one()
         if self.env["directmail.aes.key"]._is_in_use(self.sudo().company_id):
+            return True
+        # People of a family are left out who may be those of a colleague.
+        family = self._get_family() - self
+        if any(task.in_tens or task.user_id != self.env.user for task in family):
             return True
         audiences = self._get_all_audiences()
         members = self.env["directmail.audience.member"]

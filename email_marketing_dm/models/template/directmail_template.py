@@ -7,6 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import html2plaintext
 from odoo.tools.mimetypes import guess_mimetype
 
+from ...content.identity import make_content_mark
 from ...content.languages import find_script_language, is_right_to_left
 from ...content.lengths import count_units, cut_units
 from ...content.placeholders import assemble, compile_content
@@ -336,6 +337,14 @@ class DirectmailTemplate(models.Model):
             and not self._is_used()
             and self._get_tasks(*dict(task._fields["state"].selection)) <= task
         )
+
+    def _get_content_mark(self, subject=None):
+        """Return a mark that is equal for templates with the same content.
+
+        :param str subject: to use instead of the template's
+        :rtype: str
+        """
+        return make_content_mark(subject or self.subject, self.body_html)
 
     # === PICTURES === #
     # The builder embeds pictures that a user cropped, shaped or pasted, as data: URLs. Mail
