@@ -156,9 +156,6 @@ class DirectmailDelivery(models.Model):
     # No index on `outcome` or the marks: an UPDATE of these columns can be a HOT update, which
     # writes to no index.
     _state_index = models.Index("(task_id, state)")
-    # The list of a task's people, in `_order`. Without it PostgreSQL walks the primary key through
-    # all earlier tasks.
-    _task_index = models.Index("(task_id, id)")
     # Both for `engine.doubts`: refused deliveries, and deliveries accepted after a refusal.
     _refused_index = models.Index("(task_id, refused_at) WHERE refusals > 0")
     _sent_index = models.Index("(task_id, sent_at) WHERE state = 'sent'")
