@@ -36,8 +36,8 @@ class DirectmailTaskFollowUp(models.TransientModel):
     subject = fields.Char()
     template_id = fields.Many2one("directmail.template", domain="[('account_id', '=', account_id)]")
     old_subject = fields.Char("Subject so far", related="task_id.subject")
-    needs_other = fields.Boolean(compute="_compute_needs")
-    needs_review = fields.Boolean(compute="_compute_needs")
+    needs_other = fields.Boolean("Needs another mail", compute="_compute_needs")
+    needs_review = fields.Boolean("Needs a review", compute="_compute_needs")
 
     @api.depends("people")
     def _compute_mail(self):
@@ -148,9 +148,7 @@ class DirectmailTaskFollowUp(models.TransientModel):
         )
         # sudo(): the fields are guarded; the follow-up is the user's own, and reading the task was
         # checked above.
-        follow_up.sudo().write(
-            {"origin_id": task.id, "family_id": task.family_id.id or task.id}
-        )
+        follow_up.sudo().write({"origin_id": task.id, "family_id": task.family_id.id or task.id})
         return {
             "type": "ir.actions.act_window",
             "res_model": follow_up._name,

@@ -12,6 +12,9 @@ class DirectmailTrial(models.TransientModel):
     _name = "directmail.trial"
     _description = "Trial"
 
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, default=lambda self: self.env.company
+    )
     is_found = fields.Boolean("Emulator found", compute="_compute_is_found")
     command = fields.Char(compute="_compute_command")
     install_command = fields.Char("Installation command", compute="_compute_command")
@@ -32,13 +35,13 @@ class DirectmailTrial(models.TransientModel):
         )
 
     def action_start(self):
-        """Make and activate the trial of the current company.
+        """Make and activate the trial of the company for which the dialog was opened.
 
         :return: the action that opens Home
         :raise UserError: if the emulator is not found any more
         """
         self.check_access("write")
-        self.env["directmail.account"]._start_trial()
+        self.env["directmail.account"].with_company(self.company_id)._start_trial()
         action = self.env["ir.actions.actions"]._for_xml_id(
             "email_marketing_dm.directmail_home_action"
         )

@@ -54,14 +54,14 @@ class DirectmailTask(models.Model):
         " twice from these email tasks.",
     )
     # Id of a `directmail.family.content`. No many2one: users can't refer to what they may not read.
-    family_content_id = fields.Integer(readonly=True, copy=False, groups=fields.NO_ACCESS)
+    family_content_id = fields.Integer(
+        "Content of follow-ups", readonly=True, copy=False, groups=fields.NO_ACCESS
+    )
     follow_up_count = fields.Integer("Follow-ups", compute="_compute_follow_up_count")
 
     @api.depends_context("uid")
     def _compute_follow_up_count(self):
-        counts = dict(
-            self._read_group([("origin_id", "in", self.ids)], ["origin_id"], ["__count"])
-        )
+        counts = dict(self._read_group([("origin_id", "in", self.ids)], ["origin_id"], ["__count"]))
         for task in self:
             task.follow_up_count = counts.get(task._origin, 0)
 
@@ -82,6 +82,7 @@ class DirectmailTask(models.Model):
     def action_view_follow_ups(self):
         """Open the follow-ups of a task."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_task_action"
         )
@@ -193,10 +194,8 @@ class DirectmailFamilyContent(models.Model):
     _description = "Content of Follow-ups"
     _log_access = False
 
-    family_id = fields.Many2one(
-        "directmail.task", required=True, readonly=True, ondelete="cascade"
-    )
-    mark = fields.Char(required=True, readonly=True)
+    family_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
+    mark = fields.Char("Content mark", required=True, readonly=True)
 
     _mark_unique = models.UniqueIndex("(family_id, mark)")
 
@@ -213,7 +212,7 @@ class DirectmailFamilyMail(models.Model):
         "directmail.family.content", required=True, readonly=True, ondelete="cascade"
     )
     address_key = fields.Char(required=True, readonly=True)
-    released = fields.Boolean(required=True, readonly=True)
+    released = fields.Boolean("Not sent", required=True, readonly=True)
 
     _delivery_exists = models.Constraint(
         "FOREIGN KEY (id) REFERENCES directmail_delivery (id) ON DELETE CASCADE"

@@ -415,9 +415,7 @@ class TestFollowUpTour(FollowUpMixin, HttpCase):
         self._happen(task, self.people[0], "open")
         self._join()
         self.env.flush_all()
-        self.start_tour(
-            f"/odoo/directmail.task/{task.id}", "directmail_follow_up", login="dm_user"
-        )
+        self.start_tour(f"/odoo/directmail.task/{task.id}", "directmail_follow_up", login="dm_user")
         follow_up = self.env["directmail.task"].search([("origin_id", "=", task.id)])
         self.assertEqual(follow_up.template_id, task.template_id)
         self.assertEqual(follow_up.audience_ids.people_count, 1)

@@ -44,6 +44,7 @@ ARGUMENTS = {
     "check_content": [{}],
     "count_all": [{}],
     "count_line": [{}, 0],
+    "count_people": [1, "joined"],
     "preview_content": [{}, False],
     "repair_content": [{}, "shorten_subject"],
     "shrink_pictures": [{}],
