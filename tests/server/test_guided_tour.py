@@ -8,11 +8,13 @@ from tests.server.common.shop import PASSWORD
 HOME = "/odoo/action-email_marketing_dm.directmail_home_action"
 #: The words of a bubble are in the page before the mouse opens it.
 BUBBLE = "return document.querySelector('.o_tour_pointer_content span')?.textContent || '';"
+#: in the list, or above the cards on a phone
+ADD_LINE = ".o_field_x2many_list_row_add a, .o_field_x2many .o-kanban-button-new"
 #: (what the bubble says, where it leads, what is typed there); dialogs have no bubbles
 PEOPLE = (
     ("Choose who gets the mail", 'li[data-step="people"] button', None),
     ("Give your audience a name", ".o_field_widget[name=name] input", "Newsletter"),
-    ("Say who is in the audience", ".o_field_x2many_list_row_add a", None),
+    ("Say who is in the audience", ADD_LINE, None),
     (None, ".modal .o_form_button_save", None),
     ("now collects its people", "button[name=action_refresh]", None),
     ("Go back to Home", ".o_back_button", None),

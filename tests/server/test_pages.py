@@ -138,10 +138,16 @@ def list_dialogs(world):
             "method": "action_open_estimate",
             "id": world.draft,
         },
+        "directmail.task.follow.up": {
+            "model": "directmail.task",
+            "method": "action_follow_up",
+            "id": world.done,
+        },
         "directmail.task.generate": {
             "action": f"{ADDON}.directmail_task_generate_action",
             "context": {"default_task_id": world.done, "active_id": world.done},
         },
+        "directmail.trial": {"action": f"{ADDON}.directmail_trial_action"},
         "directmail.template.link": {
             "action": f"{ADDON}.directmail_template_link_action",
             "context": {"default_template_id": template, "active_id": template},

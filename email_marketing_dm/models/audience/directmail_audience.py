@@ -335,42 +335,46 @@ class DirectmailAudience(models.Model):
     def _get_key(self):
         return self.env["directmail.keyring"]._get_master_key()
 
-    # === MAILING LISTS === #
-    # The Odoo mailing lists that an audience is built from. An address that has left all those of
-    # them that it was on gets no mail (`engine.sql.left_lists`).
-    #
-    # The lines' filters are not enough: they are applied only at a refresh, and Odoo keeps the
-    # `mailing.subscription` of a person who left the list, with `opt_out` set.
+    # === WHERE PEOPLE COME FROM === #
 
-    def _get_mailing_lists(self, seen=()):
+    def _get_taking_lines(self, seen=()):
+        """Return the lines that add people to these audiences, at any depth.
+
+        Lines of groups and of source audiences are included, "except" lines are left out.
+
+        :param seen: ids of audiences that were visited already, which are skipped
+        :rtype: odoo.models.Model of `directmail.audience.line`, with all rights: a line may use
+            what the user may not read. Callers say what they read of them.
+        """
+        # sudo(): see the docstring.
+        found = self.env["directmail.audience.line"].sudo()
+        for audience in self.sudo().filtered(lambda audience: audience.id not in seen):
+            lines = audience.line_ids.filtered(lambda line: not line.parent_id)
+            found |= lines._get_taking_lines((*seen, audience.id))
+        return found
+
+    def _get_mailing_lists(self):
         """Return the mailing lists from which the lines of these audiences take people.
 
-        :param seen: ids of audiences that were visited already, which are skipped
+        An address that has left all those of them that it was on gets no mail
+        (`engine.sql.left_lists`). The lines' filters are not enough: they are applied only at a
+        refresh, and Odoo keeps the `mailing.subscription` of a person who left the list, with
+        `opt_out` set.
+
         :rtype: odoo.models.Model of `mailing.list`
         """
-        # sudo(): people who left a list get no mail, whether or not the user may see the list. Only
-        # ids are used.
-        lists = self.env["mailing.list"].sudo()
-        for audience in self.sudo().filtered(lambda audience: audience.id not in seen):
-            lines = audience.line_ids.filtered(lambda line: not line.parent_id)
-            lists |= lines._get_mailing_lists((*seen, audience.id))
-        return lists
+        # With all rights: people who left a list get no mail, whether or not the user may see the
+        # list. Only ids are used.
+        return self._get_taking_lines()._get_mailing_lists()
 
-    # === UPLOADS === #
-
-    def _get_uploads(self, seen=()):
+    def _get_uploads(self):
         """Return the uploaded lists from which the lines of these audiences take people.
 
-        :param seen: ids of audiences that were visited already, which are skipped
         :rtype: odoo.models.Model of `directmail.upload`
         """
-        # sudo(): a line may use a colleague's audience. Callers use the lists' values in mails to
-        # the people in them only.
-        uploads = self.env["directmail.upload"].sudo()
-        for audience in self.sudo().filtered(lambda audience: audience.id not in seen):
-            lines = audience.line_ids.filtered(lambda line: not line.parent_id)
-            uploads |= lines._get_uploads((*seen, audience.id))
-        return uploads
+        # With all rights: a line may use a colleague's audience. Callers use the lists' values in
+        # mails to the people in them only.
+        return self._get_taking_lines().filtered(lambda line: line.kind == "upload").upload_id
 
     # === AUDIENCES === #
 

@@ -347,24 +347,31 @@ class DirectmailAudienceLine(models.Model):
             return people
         return self.env["directmail.data.table"]._select_readable(env, people)
 
-    # === MAILING LISTS === #
-    # The Odoo mailing lists from which a line takes people.
+    # === WHERE PEOPLE COME FROM === #
 
-    def _get_mailing_lists(self, seen):
-        """Return the mailing lists from which these lines take people, except by "except" lines.
+    def _get_taking_lines(self, seen):
+        """Return these lines and those behind them that add people, without groups.
 
         :param seen: ids of audiences that were visited already
         """
-        # sudo(): see `directmail.audience._get_mailing_lists`.
-        lists = self.env["mailing.list"].sudo()
+        found = self.browse()
         for number, line in enumerate(self.sorted("sequence")):
             if number and line.operator == "except":
                 continue
             if line.kind == "group":
-                lists |= line.child_ids._get_mailing_lists(seen)
+                found |= line.child_ids._get_taking_lines(seen)
             elif line.kind == "audience":
-                lists |= line.source_id._get_mailing_lists(seen)
-            elif line.kind in ("table", "list") and line.table_id.model_name in READERS:
+                found |= line.source_id._get_taking_lines(seen)
+            else:
+                found |= line
+        return found
+
+    def _get_mailing_lists(self):
+        """Return the mailing lists from which these lines take people."""
+        # sudo(): see `directmail.audience._get_mailing_lists`.
+        lists = self.env["mailing.list"].sudo()
+        for line in self.filtered(lambda line: line.kind in ("table", "list")):
+            if line.table_id.model_name in READERS:
                 lists |= line._get_lists_of_table()
         return lists
 

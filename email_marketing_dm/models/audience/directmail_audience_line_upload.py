@@ -66,21 +66,3 @@ class DirectmailAudienceLine(models.Model):
         if not upload.has_access("read"):
             return self.env._("Uploaded list of another user")
         return self.env._("People in the uploaded list %s", upload.name)
-
-    def _get_uploads(self, seen):
-        """Return the lists from which these lines take people, except by "except" lines.
-
-        :param seen: ids of audiences that were visited already
-        """
-        # sudo(): see `directmail.audience._get_uploads`.
-        uploads = self.env["directmail.upload"].sudo()
-        for number, line in enumerate(self.sorted("sequence")):
-            if number and line.operator == "except":
-                continue
-            if line.kind == "group":
-                uploads |= line.child_ids._get_uploads(seen)
-            elif line.kind == "audience":
-                uploads |= line.source_id._get_uploads(seen)
-            elif line.kind == "upload":
-                uploads |= line.upload_id
-        return uploads

@@ -245,7 +245,6 @@ class DirectmailTask(models.Model):
         string="Uploaded lists",
         readonly=True,
         copy=False,
-        groups=fields.NO_ACCESS,
     )
     hidden_audiences = fields.Char(compute="_compute_hidden_audiences")
 

@@ -80,6 +80,7 @@ class World:
             "name": "Visitors of the spring fair",
             "file": encode(LIST),
             "filename": "visitors.csv",
+            "consent_source": "event",
         }
         return self._shop.user.call("directmail.upload", "create", [values])
 

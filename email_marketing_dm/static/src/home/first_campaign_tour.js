@@ -35,7 +35,9 @@ const STEPS = {
         },
         // Odoo shows no bubbles in dialogs, so this one speaks of what the dialog is for, too.
         {
-            trigger: ".o_form_view .o_field_x2many_list_row_add a",
+            // in the list, or above the cards on a phone
+            trigger:
+                ".o_form_view .o_field_x2many_list_row_add a, .o_form_view .o_field_x2many .o-kanban-button-new",
             content: _t(
                 "Say who is in the audience. As it is, a line takes all contacts: narrow it" +
                     " down if you like, then save the line."
