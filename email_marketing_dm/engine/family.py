@@ -84,7 +84,7 @@ def release(env, content_id):
 def retake(env, content_id, task_id, family_ids):
     """Give the deliveries of a task that may still be mailed tickets of another content.
 
-    Whoever got this content gets none, and is suppressed by the claim.
+    People who got this content get no ticket, so the claim suppresses them.
 
     :param family_ids: ids of the other tasks that sent this content
     """

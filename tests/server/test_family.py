@@ -1,4 +1,4 @@
-"""Follow-ups: nobody gets the same content twice, whoever starts or dies when."""
+"""Follow-ups: nobody gets the same content twice, by concurrent starts or kills."""
 
 from tests.server.common.runs_family import OTHERS, run_family
 

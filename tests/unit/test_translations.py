@@ -20,7 +20,6 @@ CATALOGUES = {path.stem: polib.pofile(path) for path in sorted((ADDON / "i18n").
 # Names that a Chinese reader knows as they are. Odoo's own export leaves them empty.
 SAME_IN_CHINESE = {
     "%(answer)s: %(details)s",
-    "origin_id",
     "AccessKey ID",
     "AccessKey secret",
     "ID",

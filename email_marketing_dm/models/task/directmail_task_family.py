@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import LazyTranslate
 
 from ...engine import family
@@ -89,7 +90,7 @@ class DirectmailTask(models.Model):
         return {
             **action,
             "display_name": self.env._("Follow-ups"),
-            "domain": [("origin_id", "=", self.id)],
+            "domain": list(Domain("origin_id", "=", self.id)),
             "context": {},
         }
 
@@ -125,7 +126,7 @@ class DirectmailTask(models.Model):
     def _get_family(self):
         """Return the first task of the family and all others, as sudo records.
 
-        sudo(): nobody gets the content twice, whoever owns the tasks; callers tell numbers only.
+        sudo(): tasks of other owners count too; callers tell numbers only.
         """
         first = (self.family_id or self).sudo()
         return first | first.with_context(active_test=False).search([("family_id", "=", first.id)])

@@ -27,7 +27,7 @@ FINDINGS = {
 
 
 class DirectmailTemplatePage(models.Model):
-    """A web page that a template links to, and what came of opening it.
+    """A web page that a template links to, and how it answered.
 
     *Check the links* writes the rows without an answer, the cron opens the pages. Users read them
     only through the methods of the template.

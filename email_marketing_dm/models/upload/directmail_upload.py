@@ -270,7 +270,7 @@ class DirectmailUpload(models.Model):
         for upload in self:
             upload.check_access("write")
             if upload.state == "draft" and not all(upload.column_ids.mapped("key")):
-                # A version before 19.0.1.6.0 has read the columns.
+                # A version before 19.0.1.7.0 has read the columns.
                 upload._read_head(detect=False)
             upload._check_startable()
             # sudo(): the state is guarded; the right to write was just checked.

@@ -20,7 +20,7 @@ SOURCES = [
 class DirectmailUpload(models.Model):
     """The question where the people of an upload come from, and the answer with user and date.
 
-    Uploads of versions before 19.0.1.6.0 have no answer.
+    Uploads of versions before 19.0.1.7.0 have no answer.
     """
 
     _inherit = "directmail.upload"
