@@ -27,7 +27,7 @@ SECONDS = 2  # for the answer
 
 
 @dataclass(frozen=True)
-class Visitor:
+class Guest:
     """Who greets the emulator, and where its simulated recipients find the links of mails.
 
     :ivar key: AccessKey ID of the account in the emulator, from `make_key`
@@ -55,10 +55,10 @@ def make_endpoint(port: int) -> str:
     return f"{HOST}:{port}"
 
 
-def greet(port: int, visitor: Visitor) -> bool:
-    """Tell whether the emulator listens at a port of this machine, and introduce the visitor."""
+def greet(port: int, guest: Guest) -> bool:
+    """Tell whether the emulator listens at a port of this machine, and introduce the guest."""
     nonce = secrets.token_hex(16)
-    body = json.dumps({"nonce": nonce, **asdict(visitor)}).encode()
+    body = json.dumps({"nonce": nonce, **asdict(guest)}).encode()
     answer = fetch(f"http://{make_endpoint(port)}{PATH}", body, anywhere=True, seconds=SECONDS)
     known = f"{NAME} {hashlib.sha256(f'{NAME}:{nonce}'.encode()).hexdigest()}"
     return answer.status == 200 and hmac.compare_digest(answer.text.encode(), known.encode())

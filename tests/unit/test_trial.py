@@ -12,7 +12,7 @@ import directmail_emulator.trial
 from directmail_emulator.testing import Emulator
 from email_marketing_dm.directmail import trial
 
-VISITOR = trial.Visitor(
+GUEST = trial.Guest(
     key=trial.make_key("0a1b"),
     public_url="https://shop.example.com",
     server_url="http://127.0.0.1:8069",
@@ -25,23 +25,23 @@ def test_both_sides_mean_the_same():
     assert directmail_emulator.greeting.PATH == trial.PATH
     assert directmail_emulator.greeting.NAME == trial.NAME
     assert directmail_emulator.config.DEFAULT_ACCOUNT["secret"] == trial.SECRET
-    assert directmail_emulator.greeting.KEY.fullmatch(VISITOR.key)
+    assert directmail_emulator.greeting.KEY.fullmatch(GUEST.key)
 
 
 def test_the_emulator_is_found():
     with Emulator() as emulator:
         port = int(emulator.endpoint.rpartition(":")[2])
-        assert trial.greet(port, VISITOR)
+        assert trial.greet(port, GUEST)
         accounts = emulator.get("/api/status")["accounts"]
-        assert VISITOR.key in {account["access_key_id"] for account in accounts}
+        assert GUEST.key in {account["access_key_id"] for account in accounts}
         admin_port = int(emulator.admin.rpartition(":")[2])
-        assert not trial.greet(admin_port, VISITOR), "only the API answers"
+        assert not trial.greet(admin_port, GUEST), "only the API answers"
 
 
 def test_nobody_listens():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        assert not trial.greet(free.getsockname()[1], VISITOR)
+        assert not trial.greet(free.getsockname()[1], GUEST)
 
 
 OTHERS = {
@@ -68,9 +68,9 @@ def test_another_service_is_not_taken_for_it(respond):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        assert not trial.greet(running.server_port, VISITOR)
+        assert not trial.greet(running.server_port, GUEST)
         running.shutdown()
 
 
 def test_databases_have_keys_of_their_own():
-    assert trial.make_key("0a1b") == VISITOR.key != trial.make_key("0a1c")
+    assert trial.make_key("0a1b") == GUEST.key != trial.make_key("0a1c")

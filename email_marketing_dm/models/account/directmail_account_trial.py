@@ -119,13 +119,13 @@ class DirectmailAccount(models.Model):
 
         :param str public_url: of the account; by default that of Odoo
         """
-        visitor = trial.Visitor(
+        guest = trial.Guest(
             key=self._get_trial_key(),
             public_url=(public_url or self._default_public_url() or "").rstrip("/"),
             server_url=f"http://{trial.HOST}:{config['http_port']}",
             database=self.env.cr.dbname,
         )
-        return trial.greet(self._get_trial_port(), visitor)
+        return trial.greet(self._get_trial_port(), guest)
 
     def _check_emulator(self):
         """Make sure that a trial calls the emulator and no other service on its port.

@@ -118,7 +118,8 @@ class DirectmailUploadColumn(models.Model):
     def _find_unknown(self, keys):
         """Return those keys that no list of the user has as a placeholder."""
         kept = [("key", "in", list(keys)), ("use", "=", PLACEHOLDER)]
-        return [key for key in keys if key not in self.search(kept).mapped("key")]
+        known = set(self.search(kept).mapped("key"))
+        return [key for key in keys if key not in known]
 
     @api.model
     def _describe_key(self, key):
