@@ -6,6 +6,8 @@ from .account import (
     test_company_search,
     test_first_contact,
     test_public_pages,
+    test_trial,
+    test_trial_people,
 )
 from .audience import (
     test_audience,
@@ -39,6 +41,7 @@ from .delivery import (
     test_doubts,
     test_events,
     test_events_wishes,
+    test_history,
     test_poll,
     test_push,
     test_tracking,
@@ -53,6 +56,7 @@ from .fatigue import (
 from .home import (
     test_home,
     test_home_tour,
+    test_home_trial,
     test_next_step,
 )
 from .key import (
@@ -90,6 +94,7 @@ from .task import (
     test_conversion,
     test_effectiveness,
     test_engine,
+    test_follow_up,
     test_task,
     test_task_content,
     test_task_estimate,

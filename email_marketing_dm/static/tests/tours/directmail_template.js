@@ -93,6 +93,7 @@ registry.category("web_tour.tours").add("directmail_template_correct", {
         ...openTemplate("Tour launch"),
         press("action_check_review"),
         {trigger: ".alert-danger:contains('Say who you are.')"},
+        builderReady,
         fill("sender_name", "Azure Interior"),
         ...stepUtils.saveForm(),
         press("action_submit"),
