@@ -13,7 +13,7 @@ from pathlib import Path
 ADDON = Path(__file__).parents[1] / "email_marketing_dm"
 
 #: the subpackages that import neither Odoo nor a package of the addon that does
-PACKAGES = ("clock", "content", "directmail", "lists", "privacy")
+PACKAGES = ("clock", "content", "directmail", "lists", "privacy", "statistics")
 
 for name, folder in ((ADDON.name, ADDON), (f"{ADDON.name}.tests", ADDON / "tests")):
     if name not in sys.modules:

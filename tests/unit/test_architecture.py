@@ -24,7 +24,7 @@ def test_a_stop_is_in_the_code(path, function):
 
 
 def test_files_that_are_named_exist():
-    folders = "models|engine|directmail|content|lists|privacy|clock|wizard|controllers"
+    folders = "models|engine|directmail|content|lists|privacy|clock|statistics|wizard|controllers"
     named = re.findall(rf"`((?:{folders})/[\w/]+\.py)`", PAGE)
     assert named
     assert [path for path in named if not (ADDON / path).is_file()] == []

@@ -1,0 +1,162 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a test can see with so many people, and how many it needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from statistics import NormalDist
+
+from .checks import check_rate, check_share
+from .rates import get_quantile
+from .verdict import get_chance
+
+# From so many expected successes, Fisher's test is replaced by its normal approximation.
+_MANY = 400
+# Outcomes further than so many standard deviations from the expected one are left out.
+_REACH = 6
+
+
+def find_smallest_difference(
+    rate: float,
+    people_per_version: int,
+    versions: int = 2,
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> float | None:
+    """Return the rate of one better version that `decide_rates` names as winner often enough.
+
+    All other versions have the given rate. Computed from the distribution of outcomes, not from a
+    formula for large numbers, so that it holds for rare clicks too.
+
+    :param power: the share of tests in which it has to be found
+    :return: the rate, None if not even a rate of 100 % would be found
+    :raise ValueError: for a rate outside of 0 to 1, fewer than 2 versions or negative numbers
+    """
+    check_share("power", power)
+    _check_test(rate, people_per_version, versions, alpha)
+    get_limit = _get_limits(people_per_version, alpha / (versions - 1))
+
+    def find(better: float) -> float:
+        return _get_power(rate, better, people_per_version, versions, get_limit)
+
+    low, high = rate, 1.0
+    if not people_per_version or find(high) < power:
+        return None
+    while high - low > 1e-7 + (high - rate) * 1e-4:
+        middle = (low + high) / 2
+        low, high = (low, middle) if find(middle) >= power else (middle, high)
+    return high
+
+
+def get_power(
+    rate: float, better: float, people_per_version: int, versions: int = 2, alpha: float = 0.05
+) -> float:
+    """Return the share of tests in which `decide_rates` names the one better version as winner.
+
+    :raise ValueError: as `find_smallest_difference`
+    """
+    check_rate(better)
+    _check_test(rate, people_per_version, versions, alpha)
+    get_limit = _get_limits(people_per_version, alpha / (versions - 1))
+    return _get_power(rate, better, people_per_version, versions, get_limit)
+
+
+def find_needed_people(
+    rate_a: float, rate_b: float, ratio: float = 1.0, power: float = 0.8, alpha: float = 0.05
+) -> int | None:
+    """Return how many people two groups need together, to tell their rates from each other.
+
+    By the usual formula for the normal approximation of two rates.
+
+    :param ratio: people of group a for each person of group b, such as 9 for a control group b of
+        10 %
+    :param power: the share of tests in which the difference has to be found
+    :return: people of both groups, None for equal rates
+    :raise ValueError: for rates outside of 0 to 1 and for a ratio that is not above 0
+    """
+    check_rate(rate_a)
+    check_rate(rate_b)
+    check_share("power", power)
+    if not 0 < ratio < math.inf:
+        raise ValueError(f"ratio must be above 0, not {ratio}.")
+    if rate_a == rate_b:
+        return None
+    pooled = (ratio * rate_a + rate_b) / (ratio + 1)
+    same = math.sqrt(pooled * (1 - pooled) * (1 + 1 / ratio))
+    different = math.sqrt(rate_a * (1 - rate_a) / ratio + rate_b * (1 - rate_b))
+    reach = get_quantile(1 - alpha) * same + NormalDist().inv_cdf(power) * different
+    smaller = (reach / (rate_a - rate_b)) ** 2
+    return math.ceil(smaller) + math.ceil(smaller * ratio)
+
+
+def _get_power(
+    rate: float, better: float, people: int, versions: int, get_limit: Callable[[int], int]
+) -> float:
+    """Sum the chance of each outcome of the better version, times that of all others being below
+    the limit where the decision names it as winner.
+    """
+    first, others = _get_distribution(people, rate)
+    total, below = 0.0, []
+    for chance in others:
+        total += chance
+        below.append(min(total, 1.0))
+    found = 0.0
+    start, outcomes = _get_distribution(people, better)
+    for successes, chance in enumerate(outcomes, start):
+        limit = get_limit(successes) - first
+        if limit >= 0:
+            found += chance * below[min(limit, len(below) - 1)] ** (versions - 1)
+    return found
+
+
+def _get_limits(people: int, alpha: float) -> Callable[[int], int]:
+    """Return a function: successes of the better version -> most successes of another one from
+    which it still is told, -1 if from none.
+    """
+    z = get_quantile(1 - alpha)
+
+    def is_told(more: int, less: int) -> bool:
+        if less < _MANY:
+            return get_chance(more, people, less, people) <= alpha
+        pooled = (more + less) / people / 2
+        return more - less - 1 >= z * math.sqrt(2 * people * pooled * (1 - pooled))
+
+    @cache
+    def get_limit(successes: int) -> int:
+        low, high = -1, successes
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if is_told(successes, middle) else (low, middle)
+        return low
+
+    return get_limit
+
+
+def _get_distribution(people: int, rate: float) -> tuple[int, list[float]]:
+    """Return the binomial distribution without its far ends: first number, chance of each."""
+    if rate in (0, 1):
+        return round(people * rate), [1.0]
+    reach = _REACH * math.sqrt(people * rate * (1 - rate)) + 2 * _REACH
+    first = max(0, math.floor(people * rate - reach))
+    last = min(people, math.ceil(people * rate + reach))
+    chance = math.exp(
+        math.lgamma(people + 1)
+        - math.lgamma(first + 1)
+        - math.lgamma(people - first + 1)
+        + first * math.log(rate)
+        + (people - first) * math.log1p(-rate)
+    )
+    odds, chances = rate / (1 - rate), [chance]
+    for successes in range(first, last):
+        chance *= (people - successes) / (successes + 1) * odds
+        chances.append(chance)
+    return first, chances
+
+
+def _check_test(rate: float, people: int, versions: int, alpha: float) -> None:
+    check_rate(rate)
+    check_share("alpha", alpha)
+    if not people >= 0 or not versions >= 2:
+        raise ValueError(f"{versions} versions of {people} people each are not a test.")

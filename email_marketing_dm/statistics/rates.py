@@ -1,0 +1,68 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Intervals of a rate (successes among people) and of the difference of two rates."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import NamedTuple
+
+from .checks import check_counts, check_share
+
+
+class Interval(NamedTuple):
+    """Where the true value is, with the confidence that was asked for.
+
+    :ivar low: its lower end
+    :ivar high: its upper end
+    """
+
+    low: float
+    high: float
+
+
+def get_quantile(level: float) -> float:
+    """Return how many standard errors an interval of a level reaches to either side.
+
+    :param level: such as 0.95, which gives 1.96
+    :raise ValueError: if it is not between 0 and 1
+    """
+    check_share("level", level)
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def get_interval(successes: int, people: int, level: float = 0.95) -> Interval:
+    """Return Wilson's score interval of a rate, from 0 to 1 if there are no people.
+
+    :raise ValueError: for negative counts, NaN, or more successes than people
+    """
+    check_counts(successes, people)
+    z = get_quantile(level)
+    if not people:
+        return Interval(0.0, 1.0)
+    rate, weight = successes / people, z * z / people
+    middle = (rate + weight / 2) / (1 + weight)
+    half = z * math.sqrt(rate * (1 - rate) / people + weight / people / 4) / (1 + weight)
+    return Interval(
+        0.0 if successes == 0 else middle - half, 1.0 if successes == people else middle + half
+    )
+
+
+def get_difference(
+    successes_a: int, people_a: int, successes_b: int, people_b: int, level: float = 0.95
+) -> Interval:
+    """Return Newcombe's interval of rate a minus rate b, made of the two of Wilson.
+
+    It is from -1 to 1 if one of the groups has no people.
+
+    :raise ValueError: for negative counts, NaN, or more successes than people
+    """
+    a = get_interval(successes_a, people_a, level)
+    b = get_interval(successes_b, people_b, level)
+    if not people_a or not people_b:
+        return Interval(-1.0, 1.0)
+    rate_a, rate_b = successes_a / people_a, successes_b / people_b
+    return Interval(
+        rate_a - rate_b - math.hypot(rate_a - a.low, b.high - rate_b),
+        rate_a - rate_b + math.hypot(a.high - rate_a, rate_b - b.low),
+    )
