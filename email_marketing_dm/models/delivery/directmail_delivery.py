@@ -92,7 +92,9 @@ class DirectmailDelivery(models.Model):
     _description = "Delivery"
     _inherit = ["directmail.person"]
     _log_access = False
-    _order = "id"
+    # Of the people of a task, an order that only `_page_index` has. Ordered by id, PostgreSQL would
+    # read the primary key from its beginning, that is, all earlier tasks.
+    _order = "partner_id.id, id"
 
     task_id = fields.Many2one(
         "directmail.task", "Email task", required=True, readonly=True, ondelete="restrict"
@@ -168,6 +170,7 @@ class DirectmailDelivery(models.Model):
     _contact_index = models.Index(
         f"(company_id, partner_id, claimed_at) WHERE partner_id IS NOT NULL AND {COUNTED}"
     )
+    _page_index = models.Index("(task_id, partner_id, id)")
     _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
     # Makes `EXISTS (delivery without a contact)` an index lookup; nearly always none exists.
     _others_index = models.Index("(task_id) WHERE partner_id IS NULL")

@@ -424,10 +424,11 @@ class DirectmailTask(models.Model):
         self.env.flush_all()
         removed = self.env.execute_query(
             SQL(
-                # ARRAY: with IN, PostgreSQL reads the whole table for each batch.
+                # ARRAY: with IN, PostgreSQL reads the whole table for each batch. The order is that
+                # of `_page_index`: ordered by id, it would read other tasks' rows, too.
                 """DELETE FROM directmail_delivery WHERE id = ANY(ARRAY(
-                        SELECT id FROM directmail_delivery WHERE task_id = %s ORDER BY id LIMIT %s
-                   )) RETURNING id""",
+                        SELECT id FROM directmail_delivery WHERE task_id = %s
+                         ORDER BY partner_id, id LIMIT %s)) RETURNING id""",
                 self.id,
                 BATCH,
             )

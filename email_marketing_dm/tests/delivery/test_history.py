@@ -31,6 +31,14 @@ class TestHistory(DirectmailCommon):
         self.env.cr.execute("SELECT pg_stat_get_xact_numscans('directmail_delivery'::regclass)")
         return self.env.cr.fetchone()[0]
 
+    def count_rows_read(self):
+        """Rows that were read by indexes, wanted or not."""
+        self.env.cr.execute(
+            "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables"
+            " WHERE relid = 'directmail_delivery'::regclass"
+        )
+        return self.env.cr.fetchone()[0]
+
     def test_retention(self):
         before = self.count_sequential_scans()
         self.env.cr.execute("SELECT count(*) FROM directmail_delivery")
@@ -40,3 +48,13 @@ class TestHistory(DirectmailCommon):
         self.assertEqual(self.count_sequential_scans(), before + 1)
         left = self.env["directmail.delivery"].search_count([("task_id", "=", self.task.id)])
         self.assertFalse(left)
+
+    def test_first_page_of_the_people(self):
+        """Of the later task, whose rows are the last ones of the table."""
+        deliveries = self.env["directmail.delivery"]
+        self.env.flush_all()
+        for domain in ([], [("state", "=", "sent")]):
+            before = self.count_rows_read()
+            page = deliveries.search([("task_id", "=", self.task.id), *domain], limit=80)
+            self.assertEqual(len(page), 80)
+            self.assertLess(self.count_rows_read() - before, 200, domain)
