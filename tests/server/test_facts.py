@@ -5,6 +5,7 @@ import tempfile
 
 import pytest
 
+from tests.server.common.odoo_server import connect
 from tests.server.common.runs_events import (
     Forger,
     find_differences,
@@ -13,6 +14,7 @@ from tests.server.common.runs_events import (
     run_cron,
     settle,
 )
+from tests.server.common.shop import MORE_RESULTS
 
 PEOPLE = int(os.environ.get("PEOPLE") or 300)
 SEED = int(os.environ.get("SEED") or "1")
@@ -92,6 +94,29 @@ def test_by_polling_only(shop):
 
     assert find_differences(shop, task) == []
     assert set(count_events(shop, task)) == {"poll", "own"}
+
+
+def test_two_who_read_the_same_records_do_not_wait_for_each_other(shop):
+    """A user presses Check results while the cron reads: the answer comes at once."""
+    task = shop.make_task("both", 5)
+    shop.act(task, "send")
+    shop.wait(task, "done")
+    shop.read_results(task)
+    poll = "SELECT read_at, position, covered_until FROM directmail_poll WHERE task_id = %s"
+    [(cron,)] = shop.server.query(
+        "SELECT id FROM ir_cron WHERE cron_name = 'DirectMail: import results'"
+    )
+    with connect(shop.server.database, shop.server.environment) as cursor:
+        cursor.execute(f"BEGIN; {poll} FOR NO KEY UPDATE", [task])
+        before = cursor.fetchall()
+        pressed = shop.act(task, "import_results")
+        assert MORE_RESULTS in pressed["params"]["message"]
+        shop.server.let_cron_run(cron)
+        assert shop.server.query(poll, task) == before
+    assert "can't be read" not in shop.server.log.read_text()
+    settle(shop)
+    shop.read_results(task)
+    assert {facts[0] for facts in get_known(shop, task).values()} != {None}
 
 
 def test_the_address_for_events_is_tested(shop):

@@ -89,7 +89,7 @@ class DirectmailPoll(models.Model):
         """Continue the window, or begin a new one, until it is complete or calls are used up.
 
         In a cron it commits after each page, stops when the cron's time is over, and does nothing
-        before `retry_at`.
+        before `retry_at`. It stops where `_lock_poll` fails: the other transaction reads on.
 
         :param int calls: number of calls to DirectMail that may be made
         :param begin: begin of a new window (naive UTC): see `_begin_window`
@@ -103,6 +103,8 @@ class DirectmailPoll(models.Model):
         now = fields.Datetime.now()
         cron = self.env.context.get("cron_id")
         if cron and self.retry_at and self.retry_at > now:
+            return calls
+        if not self._lock_poll():
             return calls
         self.read_at = now
         master_key = self.env["directmail.keyring"]._get_master_key()
@@ -121,7 +123,7 @@ class DirectmailPoll(models.Model):
                 if not following:
                     self._end_window()
                 in_time = not cron or self.env["ir.cron"]._commit_progress()
-                if calls <= 0 or not in_time:
+                if calls <= 0 or not in_time or not self._lock_poll():
                     break
         except DirectMailError as error:
             if error.kind in ("invalid", "not_found"):
@@ -131,6 +133,14 @@ class DirectmailPoll(models.Model):
                 self.error = scrub(self.account_id._explain(error))
             raise UserError(self.error) from error
         return calls
+
+    def _lock_poll(self):
+        """Lock this poll until the end of the transaction.
+
+        :return: False if another transaction is reading these records: the cron, or the button
+            *Check results* of another user
+        """
+        return bool(self.try_lock_for_update(allow_referencing=True))
 
     def _get_place(self, master_key):
         """Return DirectMail's cursor behind the last page read, decrypted; None if there is none.
@@ -336,6 +346,8 @@ class DirectmailPoll(models.Model):
         if not task.planned_at:
             return calls, True
         poll = self._get(task.account_id, "details", task)
+        if not poll._lock_poll():
+            return calls, False
         was_begun = bool(poll.end)
         calls = poll._read(calls, begin=task._get_first_open())
         if was_begun and not poll.end and task._has_just_stopped():

@@ -197,20 +197,27 @@ class DirectmailTask(models.Model):
         """Return where to begin reading (naive UTC): at the first mail without an outcome.
 
         If an "unknown" mail is old enough for `_prove_absence`, at `planned_at`, because the proof
-        needs the records of all mails. One minute earlier in either case.
+        needs the records of all mails. If every mail has an outcome, at the first one that was
+        proved absent, or else where the last window ended, so that *Check results* does not read
+        everything again. One minute earlier in each case.
         """
         self.ensure_one()
-        [(first, first_unknown)] = self.env.execute_query(
+        [(first, first_unknown, first_not_sent)] = self.env.execute_query(
             SQL(
-                """SELECT min(claimed_at), min(claimed_at) FILTER (WHERE state = 'unknown')
+                """SELECT min(claimed_at) FILTER (WHERE state != 'not_sent'),
+                          min(claimed_at) FILTER (WHERE state = 'unknown'),
+                          min(claimed_at) FILTER (WHERE state = 'not_sent')
                      FROM directmail_delivery
-                    WHERE task_id = %s AND state IN ('sent', 'unknown') AND outcome IS NULL""",
+                    WHERE task_id = %s AND state IN ('sent', 'unknown', 'not_sent')
+                      AND outcome IS NULL""",
                 self.id,
             )
         )
         if first_unknown and first_unknown < self._get_proof_time():
             first = self.planned_at
-        return (first or self.planned_at) - timedelta(minutes=1)
+        poll = self.env["directmail.poll"].search([("task_id", "=", self.id)])
+        first = first or first_not_sent or poll.covered_until or self.planned_at
+        return first - timedelta(minutes=1)
 
     def _get_proof_time(self):
         """Return before when mails must have gone out for `_prove_absence` to judge them."""

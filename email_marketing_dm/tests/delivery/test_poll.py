@@ -121,6 +121,26 @@ class TestPoll(DirectmailCommon):
         again = task.action_import_results()["params"]
         self.assertIn("No new results", again["message"])
 
+    def test_a_settled_task_is_not_read_from_its_beginning_again(self):
+        """Pressing Check results again and again would never find the end of a large task."""
+        task = self._send("a@example.com")
+        self._import_results(task)
+        self.assertTrue(task._is_settled())
+        self._get_poll(task).covered_until = "2030-01-01 10:00:00"
+        self.assertEqual(str(task._get_first_open()), "2030-01-01 09:59:00")
+
+    def test_a_mail_proved_absent_is_looked_for_again(self):
+        task = self._send("a@example.com", "silent1@example.com")
+        self._import_results(task)
+        [silent] = task.delivery_ids.filtered(lambda delivery: not delivery.outcome)
+        self.env.flush_all()
+        self.env.cr.execute(
+            """UPDATE directmail_delivery SET state = 'not_sent', claimed_at = '2026-11-20 10:00'
+                WHERE id = %s""",
+            [silent.id],
+        )
+        self.assertEqual(str(task._get_first_open()), "2026-11-20 09:59:00")
+
     # === FIRST LOOKS === #
 
     def test_every_end_is_followed_by_two_looks(self):

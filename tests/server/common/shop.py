@@ -329,9 +329,15 @@ class Shop:
         wait_until(lambda: not self.server.query(young, task, wait))
 
     def read_results(self, task):
-        """Press *Check results* until everything has been read: each time it is a few pages."""
-        while MORE_RESULTS in self.act(task, "import_results")["params"]["message"]:
-            pass
+        """Press *Check results* until the button, or the crons that it wakes, have read all."""
+        left = """SELECT 1 FROM directmail_poll WHERE task_id = %s AND "end" IS NOT NULL
+                   UNION ALL SELECT 1 FROM directmail_event_pending"""
+
+        def is_read():
+            message = self.act(task, "import_results")["params"]["message"]
+            return MORE_RESULTS not in message or not self.server.query(left, task)
+
+        wait_until(is_read, "the results are not read to their end", self.server.wake_crons)
 
     def mend(self, task):
         """What an administrator and the user do after DirectMail refused the account."""
