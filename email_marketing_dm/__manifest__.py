@@ -65,6 +65,7 @@
         "views/upload/directmail_upload_views.xml",
         "views/upload/directmail_upload_line_views.xml",
         "views/fatigue/directmail_fatigue_views.xml",
+        "views/control/directmail_control_views.xml",
         "views/consent/directmail_templates.xml",
         "views/home/directmail_home_views.xml",
         "views/odoo/res_config_settings_views.xml",

@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
 from .clock import beijing_day
+from .control import select_groups
 from .exclusion import is_excluded
 from .family import has_got
 from .fatigue import Eligibility, TaskRules
@@ -284,6 +285,7 @@ def _read_turn(env, context):
                                      FROM directmail_task_exclude_audience_rel
                                     WHERE directmail_task_id = t.id) AS except_ids,
                              NULLIF(t.family_content_id, 0) AS content_id,
+                             %(control)s AS control,
                              row_number() OVER (
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
                         FROM directmail_task t
@@ -292,6 +294,7 @@ def _read_turn(env, context):
                 WHERE a.id = %(account)s
                 ORDER BY task.place""",
             settings=select_settings(SQL("a.company_id")),
+            control=select_groups(SQL("t")),
             capacity=_select_capacity(env, context),
             account=context.account_id,
         )

@@ -10,6 +10,7 @@ from odoo.tools import SQL
 
 from ..clock.quiet import country_zones, quiet_clock
 from ..clock.spans import LONGEST
+from .control import get_control_reason
 from .fatigue_rules import FatigueRules, find_sms_models
 from .idn import other_spelling
 from .sql import changing_reason
@@ -22,8 +23,8 @@ COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 TaskRules = namedtuple(
     "TaskRules",
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
-    " except_ids content_id",
-    defaults=(None,),
+    " except_ids content_id control",
+    defaults=(None, None),
 )
 TaskRules.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
@@ -38,6 +39,7 @@ TaskRules.__doc__ = """The properties of a task that decide whether its people m
 :ivar has_records: whether some of its people are not contacts
 :ivar except_ids: ids of the *Except* audiences, whose people are left out
 :ivar content_id: id of the `directmail.family.content` that it sends; None outside of a family
+:ivar control: its control groups: see `engine.control.select_groups`; None without any
 """
 
 
@@ -66,11 +68,13 @@ class Eligibility:
         :rtype: SQL
         """
         basic = self._basic_reason(person)
+        control = get_control_reason(self.task.control, SQL("%s.address_key", person))
         if not self.rules:
             return SQL(
-                """LATERAL (SELECT %s AS reason, NULL::varchar AS fatigue_rule,
+                """LATERAL (SELECT COALESCE(%s, %s) AS reason, NULL::varchar AS fatigue_rule,
                                    NULL::timestamp AS held_until)""",
                 basic,
+                control,
             )
         rests, rest = self._rest(person)
         moment = SQL("COALESCE(rest.until, %s)", self.at) if rests else SQL("%s", self.at)
@@ -88,13 +92,14 @@ class Eligibility:
                     SELECT COALESCE(%(basic)s, CASE
                         WHEN rest.drops OR rest.until > %(latest)s::timestamp THEN 'quiet'
                         WHEN caps.rule IS NOT NULL AND NOT exempt.yes THEN 'fatigue'
-                    END) AS reason
+                    END, %(control)s) AS reason
                  ) AS final
             )""",
             exempt=self._exempt(person),
             rest=rest,
             caps=self._caps(person, moment),
             basic=basic,
+            control=control,
             latest=self.task.not_after,
         )
 

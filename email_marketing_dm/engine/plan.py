@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from odoo.tools import SQL
 
 from .context import PeopleContext
+from .control import get_assignment
 from .exclusion import get_exclusion
 from .family import get_family, take_tickets
 from .fatigue import Eligibility, TaskRules
@@ -103,11 +104,11 @@ def insert_deliveries(env, task):
                 INSERT INTO directmail_delivery
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
                         email_encrypted, address_key, is_contact, lender_id, state, reason,
-                        fatigue_rule, not_before, uncounted)
+                        fatigue_rule, not_before, uncounted, assignment)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
                        email_encrypted, address_key, partner_id IS NOT NULL, lender_id,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
-                       fatigue_rule, held_until, %(uncounted)s
+                       fatigue_rule, held_until, %(uncounted)s, %(assignment)s
                   FROM judged
                  ORDER BY partner_id, res_model, res_id
                 RETURNING id, address_key, task_id, NULL AS old_state, state AS new_state,
@@ -119,6 +120,7 @@ def insert_deliveries(env, task):
             account=task.account_id,
             company=task.rules.company_id,
             uncounted=task.uncounted,
+            assignment=get_assignment(task.rules.control, SQL.identifier("reason")),
             tickets=take_tickets(task.rules.content_id),
             counted=count_changes(SQL.identifier("changed"), "user"),
         )

@@ -28,7 +28,8 @@ def readdress(env, context, rules, task_id, ids):
     :param ids: of waiting deliveries with the state `claim.MOVED`, which the caller has locked
     :return: an UPDATE of deliveries, as for `claim._apply`. A delivery is suppressed as 'duplicate'
         if another delivery of the task has its new address or contact, and as 'excluded' if the
-        task excludes its new address or contact
+        task excludes its new address or contact. A duplicate of a person of a control group leaves
+        the comparison, so that no address is in both groups
     :rtype: SQL
     """
     people, looked_at = [], []
@@ -57,9 +58,10 @@ def readdress(env, context, rules, task_id, ids):
                   is_contact = d.is_contact OR new.partner_id IS NOT NULL,
                   state = CASE WHEN new.reason IS NULL THEN d.state ELSE 'suppressed' END,
                   reason = new.reason,
+                  assignment = CASE WHEN NOT new.is_held_out THEN d.assignment END,
                   fatigue_rule = CASE WHEN new.reason IS NULL THEN d.fatigue_rule END
              FROM (
-                SELECT moved.*,
+                SELECT moved.*, is_held_out,
                        CASE WHEN id = ANY(%(excluded)s) THEN 'excluded'
                        WHEN row_number() OVER (PARTITION BY address_key ORDER BY id) > 1
                        OR EXISTS (
@@ -71,9 +73,11 @@ def readdress(env, context, rules, task_id, ids):
                              WHERE o.partner_id = moved.partner_id AND o.task_id = %(task)s
                                AND o.state != 'suppressed' AND o.id != moved.id
                                AND (o.id < moved.id OR o.id NOT IN %(ids)s))
+                       OR is_held_out
                        THEN 'duplicate' END AS reason
                   FROM (VALUES %(moved)s) AS moved (id, partner_id, res_model, res_id, email,
                                                     email_encrypted, address_key)
+                 CROSS JOIN LATERAL (SELECT %(is_held_out)s) AS control (is_held_out)
              ) AS new
             WHERE d.id = new.id
         RETURNING d.task_id, 'waiting' AS old_state, d.state AS new_state,
@@ -81,10 +85,23 @@ def readdress(env, context, rules, task_id, ids):
         task=task_id,
         ids=tuple(row[0] for row in moved),
         excluded=list(excluded),
+        is_held_out=_is_held_out(rules, task_id),
         moved=SQL(", ").join(
             SQL("(%s::int, %s::int, %s::varchar, %s::int, %s::varchar, %s::varchar, %s)", *row)
             for row in moved
         ),
+    )
+
+
+def _is_held_out(rules, task_id):
+    """Return SQL that tells whether the new address is that of a person in a control group."""
+    if not rules.control:
+        return SQL("FALSE")
+    return SQL(
+        """EXISTS (SELECT FROM directmail_delivery o
+                    WHERE o.task_id = %s AND o.address_key = moved.address_key
+                      AND o.assignment IN ('control', 'global'))""",
+        task_id,
     )
 
 

@@ -11,6 +11,7 @@ from . import template
 from . import task
 from . import delivery
 from . import fatigue
+from . import control
 from . import consent
 from . import upload
 from . import home

@@ -91,6 +91,8 @@ from .segmentation import (
     test_rfm_use,
 )
 from .task import (
+    test_control,
+    test_control_global,
     test_conversion,
     test_effectiveness,
     test_engine,

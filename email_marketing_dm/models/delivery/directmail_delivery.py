@@ -40,8 +40,8 @@ REACTION_FIELDS = {
 # Decided by the plan, and again by the claim just before the mail is sent. Where: "excluded" in
 # `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.current_addresses`;
 # "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "family" in
-# `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; the others in
-# `engine.fatigue.Eligibility`.
+# `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; the control groups in
+# `engine.control`; the others in `engine.fatigue.Eligibility`.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("gone", "No longer a contact"),
@@ -60,6 +60,15 @@ REASONS = [
     ("fatigue", "Frequency limit reached"),
     ("quiet", "Quiet time"),
     ("too_late", "Sending deadline passed"),
+    # After all others: see `engine.control`.
+    ("global_control", "Global control group"),
+    ("control_group", "Control group"),
+]
+# Decided by the plan, of tasks with control groups only.
+ASSIGNMENTS = [
+    ("mail", "Gets the mail"),
+    ("control", "Control group"),
+    ("global", "Global control group"),
 ]
 FATIGUE_RULES = [
     *((f"email_{code}", span.emails) for code, span in SPANS.items()),
@@ -117,6 +126,13 @@ class DirectmailDelivery(models.Model):
     )
     uncounted = fields.Boolean(
         readonly=True, help="The mail does not count toward the limits of fatigue control."
+    )
+    assignment = fields.Selection(
+        ASSIGNMENTS,
+        "Compared as",
+        readonly=True,
+        help="The group in which the person is compared, whatever happens to the mail later. Empty"
+        " for people who could not be mailed when the email task started.",
     )
     outcome = fields.Selection(OUTCOMES, "Delivery result", readonly=True)
     code = fields.Char("DirectMail's code", readonly=True)
@@ -177,6 +193,10 @@ class DirectmailDelivery(models.Model):
     _reason_index = models.Index("(task_id, reason, fatigue_rule) WHERE state = 'suppressed'")
     # A claim looks up a changed address among the addresses that the plan excluded.
     _excluded_index = models.Index("(task_id, address_key) WHERE reason = 'excluded'")
+    # Control groups: `engine.readdress` looks up addresses in them.
+    _control_index = models.Index(
+        "(task_id, address_key) WHERE assignment IN ('control', 'global')"
+    )
     _held_index = models.Index(
         "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"
     )

@@ -1,6 +1,7 @@
 from . import (
     directmail_task,
     directmail_task_content,
+    directmail_task_control,
     directmail_task_conversion,
     directmail_task_effectiveness,
     directmail_task_family,

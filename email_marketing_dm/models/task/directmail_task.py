@@ -9,8 +9,8 @@ from ..delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 STOPPED = ("done", "cancelled", "paused", "failed")
 # Fields that choose the people: the plan (`planned_at`) freezes them.
 PEOPLE_FIELDS = {
-    "account_id", "address_form", "audience_ids", "exclude_audience_ids", "is_notification",
-    "notification_counts", "use_as_is",
+    "account_id", "address_form", "audience_ids", "control_share", "exclude_audience_ids",
+    "is_notification", "notification_counts", "use_as_is",
 }  # fmt: skip
 # Fields of the mail's content and envelope: fixed while mails are being sent.
 TASK_CONTENT_FIELDS = {

@@ -201,27 +201,34 @@ class DirectmailTask(models.Model):
         # list is in another user's audience. So the task goes on, and ends by `_may_end`.
         is_told = not self.in_tens or not people
         if is_told and not people.get("waiting") and not self._get_held_back():
-            if people and self.origin_id:
-                raise UserError(
-                    self.env._(
-                        "Nobody in the audience can be mailed: they already got this mail, have no"
-                        " usable address or have unsubscribed. Change the mail or the audience,"
-                        " then send again."
-                    )
-                )
-            raise UserError(
-                self.env._(
-                    "Nobody in the audience can be mailed: they have no usable address or have"
-                    " unsubscribed. Change the audience, then send again."
-                )
-                if people
-                else self.env._("The audience has nobody in it. Change its lines, then send again.")
-            )
+            raise UserError(self._explain_nobody(people))
         self.mailing_list_ids = self._get_mailing_lists()
         # sudo(): lists of colleagues count, too, if the task may use an audience made of them.
         task = self.sudo()
         task.upload_ids = task.audience_ids._get_uploads()
         self.planned_at = fields.Datetime.now()
+
+    def _explain_nobody(self, people):
+        """Return why nobody would get a mail, and what to do.
+
+        :param dict people: {state: number} of the planned deliveries
+        """
+        if not people:
+            return self.env._("The audience has nobody in it. Change its lines, then send again.")
+        if self._has_control_people():
+            return self.env._(
+                "Everybody in the audience who can be mailed is in a control group. Choose a larger"
+                " audience, or a smaller share for the control group, then send again."
+            )
+        if self.origin_id:
+            return self.env._(
+                "Nobody in the audience can be mailed: they already got this mail, have no usable"
+                " address or have unsubscribed. Change the mail or the audience, then send again."
+            )
+        return self.env._(
+            "Nobody in the audience can be mailed: they have no usable address or have"
+            " unsubscribed. Change the audience, then send again."
+        )
 
     def _finish(self):
         self.write({"state": "done", "finished_at": fields.Datetime.now()})
@@ -348,6 +355,7 @@ class DirectmailTask(models.Model):
             except_ids=self.exclude_audience_ids.ids,
             # sudo(): nobody may read the field; it only finds the tickets of the task.
             content_id=self.sudo().family_content_id or None,
+            control=self._get_control_groups(),
         )
 
     def _get_mail_content(self):

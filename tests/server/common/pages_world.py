@@ -163,6 +163,9 @@ class World:
             "write",
             [[number], {"hours_ids": [(0, 0, {})], "period_ids": [(0, 0, holidays)]}],
         )
+        self.records["directmail.control"] = admin.call("directmail.control", "action_open")[
+            "res_id"
+        ]
 
 
 def encode(text):

@@ -1,0 +1,73 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ...engine import control
+
+#: Largest control group of a task or a company, in percent.
+CONTROL_MAX = 50
+
+
+class DirectmailTask(models.Model):
+    """Control group of a task: a share of its people who get no mail, to compare with.
+
+    Who is in it is decided in `engine.control`.
+    """
+
+    _inherit = "directmail.task"
+
+    control_share = fields.Integer(
+        "Control group (%)",
+        tracking=True,
+        help="This percentage of the people who could be mailed gets no mail. Comparing them with"
+        " the people who get it shows what the mail brings about. Usual are 5 to 10 percent. Leave"
+        " it at 0 to mail everybody.",
+    )
+
+    @api.constrains("control_share", "family_id", "is_notification")
+    def _check_control_share(self):
+        for task in self:
+            share = task.control_share
+            if not 0 <= share <= CONTROL_MAX:
+                raise ValidationError(
+                    self.env._(
+                        "A control group can have 1 to %(max)s percent of the people, but not"
+                        " %(share)s. Enter 0 to mail everybody.",
+                        max=CONTROL_MAX,
+                        share=share,
+                    )
+                )
+            if share and task.is_notification:
+                raise ValidationError(
+                    self.env._(
+                        "A notification has information that people need, so it can't have a"
+                        " control group. Set the control group to 0, or turn “Notification” off."
+                    )
+                )
+            # sudo(): only the share and the name of the family's first task, of the same company.
+            first = task.sudo().family_id
+            if first and first.control_share != share:
+                raise ValidationError(
+                    self.env._(
+                        "A follow-up has the same control group as the first email task: people"
+                        " in the control group of %(task)s (%(share)s %%) get none of its"
+                        " follow-ups.",
+                        task=first.name,
+                        share=first.control_share,
+                    )
+                )
+
+    def _get_control_groups(self):
+        """Return the control groups of the task: see `engine.control.select_groups`."""
+        self.ensure_one()
+        self.env.flush_all()
+        return control.read_groups(self.env, self.id)
+
+    def _has_control_people(self):
+        """Return whether people of the planned task get no mail because of a control group."""
+        self.ensure_one()
+        # sudo(): the caller tells no number, and is called where figures are exact.
+        deliveries = self.env["directmail.delivery"].sudo()
+        reasons = list(control.ASSIGNMENTS)
+        return bool(
+            deliveries.search_count([("task_id", "=", self.id), ("reason", "in", reasons)], limit=1)
+        )
