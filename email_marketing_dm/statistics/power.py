@@ -36,7 +36,7 @@ def find_smallest_difference(
     """
     check_share("power", power)
     _check_test(rate, people_per_version, versions, alpha)
-    get_limit = _get_limits(people_per_version, alpha / (versions - 1))
+    get_limit = _get_limits(people_per_version, alpha)
 
     def find(better: float) -> float:
         return _get_power(rate, better, people_per_version, versions, get_limit)
@@ -59,7 +59,7 @@ def get_power(
     """
     check_rate(better)
     _check_test(rate, people_per_version, versions, alpha)
-    get_limit = _get_limits(people_per_version, alpha / (versions - 1))
+    get_limit = _get_limits(people_per_version, alpha)
     return _get_power(rate, better, people_per_version, versions, get_limit)
 
 

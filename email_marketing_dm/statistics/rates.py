@@ -61,8 +61,15 @@ def get_difference(
     b = get_interval(successes_b, people_b, level)
     if not people_a or not people_b:
         return Interval(-1.0, 1.0)
-    rate_a, rate_b = successes_a / people_a, successes_b / people_b
+    return combine(successes_a / people_a, a, successes_b / people_b, b)
+
+
+def combine(value_a: float, a: Interval, value_b: float, b: Interval) -> Interval:
+    """Return the interval of value a minus value b, made of the intervals of both.
+
+    Newcombe's method of 1998, later called MOVER: each end uses the ends that are on its side.
+    """
     return Interval(
-        rate_a - rate_b - math.hypot(rate_a - a.low, b.high - rate_b),
-        rate_a - rate_b + math.hypot(a.high - rate_a, rate_b - b.low),
+        value_a - value_b - math.hypot(value_a - a.low, b.high - value_b),
+        value_a - value_b + math.hypot(a.high - value_a, value_b - b.low),
     )
