@@ -40,6 +40,7 @@
         "views/segmentation/directmail_aipl_history_views.xml",
         "views/segmentation/directmail_aipl_model_views.xml",
         "views/odoo/crm_lead_views.xml",
+        "views/odoo/utm_campaign_views.xml",
         "views/odoo/res_partner_views.xml",
         "wizard/directmail_template_link_views.xml",
         "wizard/directmail_template_test_views.xml",

@@ -26,6 +26,10 @@ TENS_HELP = (
     "If an email task includes people whom you may not see, the number of people who got no mail is"
     " rounded down to tens."
 )
+UPLIFT_HELP = (
+    "What the people who were mailed did more than the control group leads to expect. Only of email"
+    " tasks with a control group and a conversion."
+)
 FIGURES = (*dict(STATES + OUTCOMES), *REACTION_FIELDS, "converted")
 
 
@@ -87,6 +91,10 @@ class DirectmailTaskReport(models.Model):
     click_base = fields.Integer("Delivered, clicks recorded", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     revenue = fields.Monetary(readonly=True)
+    uplift_conversions = fields.Float(
+        "Additional conversions", readonly=True, digits=(16, 1), help=UPLIFT_HELP
+    )
+    uplift_revenue = fields.Monetary("Additional revenue", readonly=True, help=UPLIFT_HELP)
     delivery_rate = fields.Float(
         "Delivered %",
         readonly=True,
@@ -154,6 +162,8 @@ class DirectmailTaskReport(models.Model):
                     SELECT t.id, t.id AS task_id, t.planned_at AS date, t.state, t.company_id,
                            t.account_id, t.sender_id, t.template_id, t.campaign_id, t.user_id,
                            t.revenue, c.currency_id, counted.*,
+                           %(conversions)s AS uplift_conversions,
+                           %(amount)s AS uplift_revenue,
                            CASE WHEN t.track_opens THEN delivered_count ELSE 0 END AS open_base,
                            CASE WHEN t.track_clicks THEN delivered_count ELSE 0 END AS click_base
                       FROM directmail_task t
@@ -171,7 +181,30 @@ class DirectmailTaskReport(models.Model):
             people=people,
             rates=rates,
             is_real=is_real(SQL("t.account_id")),
+            conversions=self._uplift_to_sql(1),
+            amount=self._uplift_to_sql(2),
         )
+
+    def _uplift_to_sql(self, place):
+        """Return SQL of what the people of a task `t` who were mailed did more than its control.
+
+        Null where `directmail.task._get_uplift_pair` tells no figures.
+
+        :param int place: of a value of `statistics.uplift.Group`
+        """
+        return SQL(
+            """CASE WHEN %(is_told)s AND t.control_share > 0 AND t.conversion_table_id IS NOT NULL
+                    THEN (t.uplift_groups -> 'mail' ->> %(place)s)::float
+                         - (t.uplift_groups -> 'mail' ->> 0)::float
+                         * (t.uplift_groups -> 'control' ->> %(place)s)::float
+                         / NULLIF((t.uplift_groups -> 'control' ->> 0)::float, 0) END""",
+            is_told=SQL("TRUE") if self._is_exact() else SQL("NOT COALESCE(t.in_tens, FALSE)"),
+            place=place,
+        )
+
+    def _is_exact(self):
+        """Return whether the current user sees exact figures of all email tasks."""
+        return self.env.su or is_administrator(self.env)
 
     def _count_to_sql(self, name):
         """Return SQL of a figure of a task `t`, in tens if the current user may not see it exactly.
@@ -180,7 +213,7 @@ class DirectmailTaskReport(models.Model):
         :rtype: SQL
         """
         count = SQL("COALESCE(sum(value) FILTER (WHERE name = %s), 0)::int", name)
-        if name not in UNTOLD or self.env.su or is_administrator(self.env):
+        if name not in UNTOLD or self._is_exact():
             return count
         told = in_tens_to_sql(count, SQL("t.tens_mark"), UNTOLD[name])
         return SQL("CASE WHEN t.in_tens THEN %s ELSE %s END", told, count)

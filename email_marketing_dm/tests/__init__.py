@@ -108,6 +108,7 @@ from .task import (
     test_task_tag,
     test_tens,
     test_tens_task,
+    test_uplift,
     test_waiting,
 )
 from .template import (

@@ -1,8 +1,10 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..models.audience.directmail_audience_line import RESULTS
 from ..models.audience.directmail_audience_line_select import get_result_condition
+from ..models.delivery.directmail_delivery import HANDED_OVER
 
 
 class DirectmailTaskGenerate(models.TransientModel):
@@ -49,7 +51,9 @@ class DirectmailTaskGenerate(models.TransientModel):
     def _count_hidden(self):
         """Return how many people with the result are left out, because the user may not see them.
 
-        0 if the user may not read the task.
+        0 if the user may not read the task. Where figures are rounded to tens, only people whom
+        DirectMail was asked to mail (HANDED_OVER) are counted: the number of the others would be
+        exact, as the lists show none of them.
         """
         if not self.task_id.has_access("read") or not self.task_result:
             return 0
@@ -57,7 +61,10 @@ class DirectmailTaskGenerate(models.TransientModel):
         link = self.link_id if self.task_result == "clicked" else self.link_id.browse()
         # sudo() counts people whom the user has no rights to see; reading the task was checked
         # above.
-        query = deliveries.sudo()._search([("task_id", "=", self.task_id.id)])
+        domain = Domain("task_id", "=", self.task_id.id)
+        if self.task_id.told_in_tens:
+            domain &= Domain("state", "in", HANDED_OVER)
+        query = deliveries.sudo()._search(domain)
         query.add_where(get_result_condition(self.task_result, link.id))
         query.add_where(
             SQL("(%s) IS NOT TRUE", deliveries._seen_to_sql(SQL.identifier(query.table)))

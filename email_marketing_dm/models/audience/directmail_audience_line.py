@@ -17,6 +17,7 @@ RESULTS = [
     ("not_opened", "Not opened"),
     ("not_clicked", "Not clicked"),
     ("converted", "Converted"),
+    ("control", "Control group"),
     ("planned", "Everybody"),
 ]
 DEPTH_MAX = 5

@@ -210,6 +210,16 @@ class DirectmailAudienceLine(models.Model):
                     task.name,
                 )
             )
+        if self.task_result == "control" and task.told_in_tens:
+            # Who is in it was not suppressed for another reason, which only administrators may see
+            # here: see `directmail.delivery._seen_to_sql`.
+            raise UserError(
+                env._(
+                    "The email task %s includes people whom you may not see, so only an"
+                    " administrator can select the people in its control group.",
+                    task.name,
+                )
+            )
         return self._select_readable(
             env,
             SQL(
@@ -394,12 +404,15 @@ class DirectmailAudienceLine(models.Model):
 def get_result_condition(result, link_id=False):
     """Return the condition on rows of `directmail_delivery` that have a result.
 
-    :param str result: one of `RESULT_CONDITIONS`, or "planned" for all deliveries
+    :param str result: one of `RESULT_CONDITIONS`, "control" for the task's control group, or
+        "planned" for all deliveries
     :param int link_id: of the `directmail.link` that people clicked; False: any
     :rtype: SQL
     """
     if result == "planned":
         return SQL("TRUE")
+    if result == "control":
+        return SQL("reason = 'control_group'")
     condition = RESULT_CONDITIONS[result]
     if result == "clicked" and link_id:
         condition = SQL(

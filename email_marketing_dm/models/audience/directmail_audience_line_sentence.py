@@ -48,6 +48,7 @@ RESULT_SENTENCES = {
     "not_opened": _lt("Did not open %(task)s"),
     "not_clicked": _lt("Did not click in %(task)s"),
     "converted": _lt("Converted after %(task)s"),
+    "control": _lt("In the control group of %(task)s"),
     "planned": _lt("Was in the audience of %(task)s"),
 }
 

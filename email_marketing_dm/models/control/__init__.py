@@ -1,1 +1,1 @@
-from . import directmail_control
+from . import directmail_control, directmail_control_quarter

@@ -67,12 +67,16 @@ class DirectmailControl(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         controls = super().create(vals_list)
+        controls._check_conversion_rights()
         controls.filtered("share")._draw()
         return controls
 
     def write(self, vals):
         shares = {control: control.share for control in self}
         res = super().write(vals)
+        if "conversion_table_id" in vals:
+            self._check_conversion_rights()
+            self.filtered("conversion_table_id")._wait_for_owner()
         # A smaller share keeps its people: those who leave were not mailed, and nobody who was
         # mailed enters. A larger one would hold back people who were mailed, so it is drawn anew.
         self.filtered(lambda control: control.share > shares[control])._draw()

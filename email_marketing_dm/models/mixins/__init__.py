@@ -10,4 +10,5 @@ from . import (
     directmail_key_problem,
     directmail_person,
     directmail_scheduled,
+    directmail_uplift,
 )

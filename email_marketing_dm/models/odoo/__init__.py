@@ -16,4 +16,5 @@ from . import (
     mailing_mailing,
     mailing_trace,
     res_users,
+    utm_campaign,
 )

@@ -14,6 +14,7 @@ class DirectmailTask(models.Model):
     """
 
     _inherit = "directmail.task"
+    _guarded_fields = frozenset(("control_shuffle",))
 
     control_share = fields.Integer(
         "Control group (%)",
@@ -21,6 +22,13 @@ class DirectmailTask(models.Model):
         help="This percentage of the people who could be mailed gets no mail. Comparing them with"
         " the people who get it shows what the mail brings about. Usual are 5 to 10 percent. Leave"
         " it at 0 to mail everybody.",
+    )
+
+    control_shuffle = fields.Integer(
+        "Draw of the global control group",
+        readonly=True,
+        copy=False,
+        help="Which draw held people back when the email task started; 0 for none.",
     )
 
     @api.constrains("control_share", "family_id", "is_notification")
@@ -61,6 +69,16 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         self.env.flush_all()
         return control.read_groups(self.env, self.id)
+
+    def _get_control_shuffle(self):
+        """Return the draw of the global control group that holds back people of the task, or 0."""
+        self.ensure_one()
+        if self.is_notification:
+            return 0
+        # sudo(): users may not read the settings; only the number of the draw is stored.
+        control = self.env["directmail.control"].sudo()
+        found = control.search([("company_id", "=", self.company_id.id), ("share", ">", 0)])
+        return found.shuffle
 
     def _has_control_people(self):
         """Return whether people of the planned task get no mail because of a control group."""

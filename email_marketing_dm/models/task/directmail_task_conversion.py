@@ -170,6 +170,7 @@ class DirectmailTask(models.Model):
             )
         )
         self.env.invalidate_all()
+        self._count_uplift()
         self.write(
             {
                 "revenue": revenue or 0,
@@ -223,11 +224,8 @@ class DirectmailTask(models.Model):
         :rtype: SQL
         """
         touched = self._touch_to_sql(SQL.identifier("d"), SQL("%s", self.conversion_from))
-        today = Today(fields.Datetime.now(), self.account_id.tz)
-        facts = table._select_facts(self._get_owner_env(), today=today)
         return SQL(
-            """WITH facts AS MATERIALIZED (
-                    SELECT * FROM (%(facts)s) AS fact WHERE date >= %(start)s
+            """WITH facts AS MATERIALIZED (%(facts)s
                ), became AS MATERIALIZED (%(became)s
                ), touches AS (
                     SELECT d.id, COALESCE(d.partner_id, b.partner_id) AS partner_id, d.res_model,
@@ -253,15 +251,27 @@ class DirectmailTask(models.Model):
                                   AND (o.res_model, o.res_id) IN (
                                       SELECT b.res_model, b.res_id FROM became b
                                        WHERE b.partner_id = p.partner_id))""",
-            facts=facts,
+            facts=self._select_conversion_facts(table),
             became=self._select_new_contacts(table),
-            # Earliest date that can match: a plain date is compared with the start of the touch's
-            # day in the account's time zone, up to 36 hours before the touch in UTC.
-            start=self.planned_at - timedelta(days=2),
             touched=touched,
             in_window=self._get_window(table, SQL("p.touched"), SQL("%s", self.conversion_days)),
             later=self._select_later_touches(table),
             task=self.id,
+        )
+
+    def _select_conversion_facts(self, table):
+        """Return SQL of the facts of a table that may be conversions of the task.
+
+        :param table: the task's `directmail.data.table`
+        :rtype: SQL
+        """
+        today = Today(fields.Datetime.now(), self.account_id.tz)
+        return SQL(
+            "SELECT * FROM (%s) AS fact WHERE date >= %s",
+            table._select_facts(self._get_owner_env(), today=today),
+            # Earliest date that can match: a plain date is compared with the start of the touch's
+            # day in the account's time zone, up to 36 hours before the touch in UTC.
+            self.planned_at - timedelta(days=2),
         )
 
     def _get_window(self, table, touched, days):

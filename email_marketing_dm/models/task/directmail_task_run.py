@@ -206,6 +206,7 @@ class DirectmailTask(models.Model):
         # sudo(): lists of colleagues count, too, if the task may use an audience made of them.
         task = self.sudo()
         task.upload_ids = task.audience_ids._get_uploads()
+        self.control_shuffle = self._get_control_shuffle()
         self.planned_at = fields.Datetime.now()
 
     def _explain_nobody(self, people):

@@ -184,6 +184,39 @@ class TestControl(ControlMixin, DirectmailCommon):
         self.assertEqual(task.state, "failed")
         self.assertIn("is in a control group", task.state_message)
 
+    # === AUDIENCES OF IT === #
+
+    def _generate(self, task, result, user=None):
+        wizard = self.env["directmail.task.generate"].with_user(user or self.user)
+        return wizard.create({"task_id": task.id, "task_result": result})
+
+    def test_an_audience_of_the_control_group(self):
+        task = self._send(control_share=30)
+        wizard = self._generate(task, "control")
+        self.assertEqual(wizard.hidden_count, 0)
+        audience = self.env["directmail.audience"].browse(wizard.action_generate()["res_id"])
+        self.assertEqual(set(audience.member_ids.partner_id), self._get_control(task))
+        self.assertEqual(audience.line_ids.sentence, "In the control group of Spring mailing")
+
+    def test_a_rounded_task_does_not_tell_who_is_in_its_control_group(self):
+        """Who is in it has passed every check, also that of a colleague's excluded audience."""
+        task = self._send(control_share=30)
+        task.sudo().in_tens = True
+        self.env.flush_all()
+        self.assertEqual(self._generate(task, "control").hidden_count, 0)
+        with self.assertRaisesRegex(UserError, "only an administrator can select the people"):
+            self._generate(task, "control").action_generate()
+        wizard = self._generate(task, "control", self.admin)
+        audience = self.env["directmail.audience"].browse(wizard.action_generate()["res_id"])
+        self.assertEqual(set(audience.member_ids.partner_id), self._get_control(task))
+
+    def test_a_rounded_task_does_not_tell_how_many_people_were_suppressed(self):
+        self.env["mail.blacklist"].sudo()._add(self.people[0].email)
+        task = self._send()
+        task.sudo().in_tens = True
+        self.env.flush_all()
+        self.assertEqual(self._generate(task, "planned").hidden_count, 0)
+
     def test_the_summary_names_the_control_group(self):
         task = self._make_task(self.audience, self.template, control_share=10)
         self.assertIn("Control group: 10 %", task.settings_summary)

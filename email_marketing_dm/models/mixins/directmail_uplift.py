@@ -1,0 +1,174 @@
+from math import isfinite
+
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.tools import formatLang
+
+from ...statistics.uplift import Group, compare
+
+
+class DirectmailUplift(models.AbstractModel):
+    """Sentences about what mails brought about: see `statistics.uplift`."""
+
+    _name = "directmail.uplift"
+    _description = "Uplift"
+
+    @api.model
+    def _compare(self, pairs):
+        """Compare stored groups.
+
+        :param pairs: dicts {"mail": values of a `Group`, "control": the same}; empty ones and those
+            without one of the groups are left out
+        :return: a `statistics.uplift.Uplift`, or None without people in both groups
+        """
+        return compare(
+            [
+                (Group(*pair["mail"]), Group(*pair["control"]))
+                for pair in pairs
+                if pair and pair.get("mail") and pair.get("control")
+            ]
+        )
+
+    @api.model
+    def _describe(self, uplift, currency):
+        """Return what is to say about an uplift.
+
+        :param uplift: of `_compare`
+        :param currency: of the amounts
+        :return: {"text": what was found, "advice": what to do, "table": HTML with the figures}
+        :rtype: dict
+        """
+        if not uplift:
+            return {
+                "text": self.env._("Nothing can be compared yet: one of the groups is empty."),
+                "advice": "",
+                "table": False,
+            }
+        return {
+            "text": self._tell_difference(uplift),
+            "advice": self._advise(uplift, currency),
+            "table": self._render(uplift, currency),
+        }
+
+    def _tell_difference(self, uplift):
+        if not uplift.rate and not uplift.base:
+            return self.env._("Nobody has converted yet, neither with the mail nor without it.")
+        values = {
+            "mailed": self._say_percent(uplift.rate),
+            "control": self._say_percent(uplift.base),
+            "low": self._say_points(uplift.points.low),
+            "high": self._say_points(uplift.points.high),
+        }
+        if uplift.points.low > 0:
+            return self.env._(
+                "With the mail %(mailed)s converted, without it %(control)s: the mail added"
+                " %(low)s to %(high)s percentage points (95 %% certain).",
+                **values,
+            )
+        if uplift.points.high < 0:
+            values["low"] = self._say_points(-uplift.points.high)
+            values["high"] = self._say_points(-uplift.points.low)
+            return self.env._(
+                "With the mail %(mailed)s converted, without it %(control)s: the mail cost %(low)s"
+                " to %(high)s percentage points (95 %% certain).",
+                **values,
+            )
+        return self.env._(
+            "With the mail %(mailed)s converted, without it %(control)s. The difference may be"
+            " luck: the true one is between %(low)s and %(high)s percentage points (95 %%"
+            " certain).",
+            **values,
+        )
+
+    def _advise(self, uplift, currency):
+        extra = [uplift.mailed * end for end in uplift.points]
+        if uplift.points.low > 0:
+            return self.env._(
+                "That is %(low)s to %(high)s additional conversions. Go on with mails like this.",
+                low=formatLang(self.env, extra[0], digits=0),
+                high=formatLang(self.env, extra[1], digits=0),
+            )
+        if uplift.points.high < 0:
+            return self.env._(
+                "People who got the mail converted less often. Check the offer, and how often these"
+                " people are mailed, before you send a mail like this again."
+            )
+        if uplift.needed:
+            return self.env._(
+                "Not enough people to tell: at least about %(needed)s would be needed for a"
+                " difference of this size, and there are %(people)s. Use a larger audience or a"
+                " larger control group next time, or compare several email tasks in a campaign.",
+                needed=formatLang(self.env, _round(uplift.needed), digits=0),
+                people=formatLang(self.env, uplift.mailed + uplift.control, digits=0),
+            )
+        return self.env._(
+            "The mail made no difference that can be seen. Try another offer, or a larger control"
+            " group."
+        )
+
+    def _render(self, uplift, currency):
+        """Return an HTML table: people, conversions and amount per person, with and without."""
+        head = ("", self.env._("With the mail"), self.env._("Control group"))
+        rows = [
+            (
+                self.env._("People"),
+                formatLang(self.env, uplift.mailed, digits=0),
+                formatLang(self.env, uplift.control, digits=0),
+            ),
+            (
+                self.env._("Converted"),
+                self._say_percent(uplift.rate),
+                self._say_percent(uplift.base),
+            ),
+        ]
+        if uplift.amount or uplift.base_amount:
+            rows.append(
+                (
+                    self.env._("Revenue per person"),
+                    formatLang(self.env, uplift.amount, currency_obj=currency),
+                    formatLang(self.env, uplift.base_amount, currency_obj=currency),
+                )
+            )
+        if all(map(isfinite, uplift.amounts)):
+            rows.append(
+                (
+                    self.env._("Difference in revenue per person (95 % certain)"),
+                    self.env._(
+                        "%(low)s to %(high)s",
+                        low=formatLang(self.env, uplift.amounts.low, currency_obj=currency),
+                        high=formatLang(self.env, uplift.amounts.high, currency_obj=currency),
+                    ),
+                    "",
+                )
+            )
+        cell = Markup("<td class='text-end text-nowrap'>%s</td>")
+        body = Markup("").join(
+            Markup("<tr><th scope='row' class='fw-normal'>%s</th>%s</tr>")
+            % (label, Markup("").join(cell % value for value in values))
+            for label, *values in rows
+        )
+        titles = Markup("").join(
+            Markup("<th scope='col' class='text-end'>%s</th>") % title for title in head[1:]
+        )
+        return Markup(
+            "<table class='table table-sm mb-2'><thead><tr><td></td>%s</tr></thead>"
+            "<tbody>%s</tbody></table>"
+        ) % (titles, body)
+
+    def _say_percent(self, rate):
+        return self.env._("%s %%", formatLang(self.env, 100 * rate, digits=_get_digits(rate)))
+
+    def _say_points(self, difference):
+        return formatLang(self.env, 100 * difference, digits=_get_digits(difference))
+
+
+def _get_digits(rate):
+    """Return the digits of a percentage: 0.25 %, but 12.5 %."""
+    return 1 if abs(rate) >= 0.01 else 2
+
+
+def _round(number):
+    """Return a number with two significant digits, rounded up."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return -(-number // unit) * unit

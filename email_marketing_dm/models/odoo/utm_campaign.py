@@ -1,0 +1,46 @@
+from odoo import api, fields, models
+
+
+class UtmCampaign(models.Model):
+    _inherit = "utm.campaign"
+
+    directmail_uplift_text = fields.Char("Uplift", compute="_compute_directmail_uplift")
+    directmail_uplift_advice = fields.Char("What to do", compute="_compute_directmail_uplift")
+    directmail_uplift_table = fields.Html(
+        "Comparison", compute="_compute_directmail_uplift", sanitize=False
+    )
+
+    @api.depends_context("uid", "lang", "company")
+    def _compute_directmail_uplift(self):
+        """Tell the uplift of a campaign's email tasks that the user may see, of one company."""
+        for campaign in self:
+            told = campaign._tell_directmail_uplift()
+            campaign.directmail_uplift_text = told.get("text")
+            campaign.directmail_uplift_advice = told.get("advice")
+            campaign.directmail_uplift_table = told.get("table")
+
+    def _tell_directmail_uplift(self):
+        tasks = self.env["directmail.task"]
+        if not tasks.has_access("read"):
+            return {}
+        tasks = tasks.with_context(active_test=False).search(
+            [
+                ("campaign_id", "=", self._origin.id),
+                ("company_id", "=", self.env.company.id),
+                ("control_share", ">", 0),
+                ("planned_at", "!=", False),
+            ]
+        )
+        counted = tasks.filtered(lambda task: task._get_uplift_pair())
+        if len(counted.conversion_table_id) > 1:
+            return {
+                "text": self.env._(
+                    "The email tasks of this campaign count different conversions, so they can't be"
+                    " compared together. Open each of them to see its uplift."
+                )
+            }
+        if not counted:
+            return {}
+        service = self.env["directmail.uplift"]
+        found = service._compare([task._get_uplift_pair() for task in counted])
+        return service._describe(found, self.env.company.currency_id)

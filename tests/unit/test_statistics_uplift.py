@@ -1,0 +1,86 @@
+"""Uplift over pairs of groups: each pair is compared by itself, and their differences are added."""
+
+import random
+
+import pytest
+
+from email_marketing_dm.statistics.means import get_mean_difference
+from email_marketing_dm.statistics.rates import get_difference
+from email_marketing_dm.statistics.uplift import Group, compare
+
+
+def make_group(amounts):
+    """Return the group of people with these amounts; 0 is a person who did not convert."""
+    return Group(
+        len(amounts),
+        sum(amount > 0 for amount in amounts),
+        *(float(sum(amount**power for amount in amounts)) for power in (1, 2, 3)),
+    )
+
+
+MAILED = make_group([0] * 960 + [10] * 30 + [25] * 10)
+CONTROL = make_group([0] * 195 + [10] * 5)
+
+
+def test_one_pair_is_compared_as_by_newcombe_and_hall():
+    uplift = compare([(MAILED, CONTROL)])
+    assert (uplift.mailed, uplift.control) == (1000, 200)
+    assert (uplift.rate, uplift.base) == pytest.approx((0.04, 0.025))
+    assert uplift.points == pytest.approx(get_difference(40, 1000, 5, 200))
+    assert uplift.amounts == pytest.approx(get_mean_difference(MAILED.sums, CONTROL.sums))
+    assert (uplift.amount, uplift.base_amount) == pytest.approx((0.55, 0.25))
+
+
+def test_two_equal_pairs_have_the_same_difference_and_a_narrower_interval():
+    one, two = compare([(MAILED, CONTROL)]), compare([(MAILED, CONTROL)] * 2)
+    assert two.rate - two.base == pytest.approx(one.rate - one.base)
+    for name in ("points", "amounts"):
+        widths = [getattr(found, name).high - getattr(found, name).low for found in (one, two)]
+        assert widths[0] / widths[1] == pytest.approx(2**0.5)
+
+
+def test_shares_that_differ_make_no_difference_of_their_own():
+    """Many of the second task's people convert, and a large part of them is the control group."""
+    rare = make_group([0] * 990 + [1] * 10), make_group([0] * 99 + [1])
+    often = make_group([0] * 500 + [1] * 500), make_group([0] * 500 + [1] * 500)
+    uplift = compare([rare, often])
+    assert uplift.rate == pytest.approx(uplift.base)
+    assert uplift.points.low < 0 < uplift.points.high
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [[], [(MAILED, Group(0, 0, 0.0, 0.0, 0.0))], [(Group(1, 1, 1.0, 1.0, 1.0), CONTROL)]],
+)
+def test_pairs_with_an_empty_group_are_left_out(pairs):
+    assert compare(pairs) is None
+    assert compare([*pairs, (MAILED, CONTROL)]) == compare([(MAILED, CONTROL)])
+
+
+def test_needed_people_are_said_where_the_difference_is_not_told():
+    uplift = compare([(MAILED, CONTROL)])
+    assert not uplift.is_told
+    assert uplift.needed > uplift.mailed + uplift.control
+    many = tuple(Group(*(100 * value for value in group)) for group in (MAILED, CONTROL))
+    assert compare([many]).is_told
+    assert compare([many]).needed is None
+    assert compare([(CONTROL, MAILED)]).needed is None, "the mailed people converted less often"
+
+
+def test_intervals_over_two_tasks_contain_the_truth():
+    """Two tasks of other sizes, shares and rates; the mail adds 30 percent to each."""
+    draw = random.Random(19)
+    tasks = [(1800, 200, 0.02), (600, 400, 0.10)]
+    truth = sum(mailed * 0.3 * rate for mailed, _control, rate in tasks) / 2400
+    inside, rounds = 0, 600
+    for _round in range(rounds):
+        pairs = [
+            tuple(
+                make_group([int(draw.random() < chance) for _person in range(people)])
+                for people, chance in ((mailed, 1.3 * rate), (control, rate))
+            )
+            for mailed, control, rate in tasks
+        ]
+        points = compare(pairs).points
+        inside += points.low <= truth <= points.high
+    assert 0.93 <= inside / rounds <= 0.975
