@@ -21,6 +21,7 @@ from lxml import etree, html
 from ..directmail.const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .compaction import compact
 from .expressions import COLUMN_PREFIX, INLINE, Placeholder, parse_expression
+from .icons import describe_icons
 from .languages import is_right_to_left, name_language
 from .lengths import OdooText, count_units, cut_units
 from .outlook import close_comment, is_settings, replace_addresses
@@ -365,6 +366,8 @@ class _Body:
             root = html.document_fromstring(self._source.encode(), parser)
         else:
             root = html.fragment_fromstring(self._source, create_parent="div")
+        describe_icons(root)
+        describe_icons(root)
         self._convert(root)
         if compacted:
             compact(root)

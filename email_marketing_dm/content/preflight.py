@@ -13,22 +13,30 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote, urljoin, urlsplit
 
 from ..directmail import const
-from .expressions import INLINE
+from .expressions import INLINE, parse_expression
 from .foreign_tags import find_braces_in_address, find_tags, find_tags_in_address
 from .lengths import count_units
 from .preflight_look import alternatives, contrast, only_pictures, text_size, weight
 from .preflight_mail import (
+    BLANK,
     ERROR,
     EXAMPLE_HOSTS,
     FILL,
+    KEPT,
     UNSUBSCRIBE,
+    VALUE_LENGTH,
     WARNING,
     WHY,
     Finding,
     Mail,
     Page,
+    find_headline,
+    find_sentence,
     host_of,
+    is_example_page,
     is_readable,
+    is_sharing,
+    leads_nowhere,
     path_of,
     shorten,
     words_of,
@@ -45,15 +53,11 @@ SUSPICIOUS_WORDS = (
     "发票", "代开", "贷款", "博彩", "赌博", "彩票", "色情", "刷单", "中奖", "高利",
 )  # fmt: skip
 SHARING_WORDS = ("wechat", "weixin", "微信", "qq群", "qr code", "二维码", "网盘", "百度云")
-SHARING_HOSTS = (
-    "facebook.com", "fb.com", "fb.me", "weixin.qq.com", "qq.com", "pan.baidu.com", "dropbox.com",
-    "drive.google.com", "wetransfer.com", "mega.nz", "1drv.ms",
-)  # fmt: skip
 # Spam filters distrust them, and so do DirectMail's reviewers (help, "sending FAQ").
 SHORTENERS = (
-    "bit.ly", "buff.ly", "cutt.ly", "dwz.cn", "goo.gl", "is.gd", "lnkd.in", "ow.ly", "rb.gy",
-    "rebrand.ly", "s.id", "shorturl.at", "sourl.cn", "suo.im", "t.cn", "t.co", "t.ly", "tiny.cc",
-    "tinyurl.com", "url.cn", "v.gd", "w.url.cn",
+    "amzn.to", "bit.ly", "buff.ly", "cutt.ly", "dwz.cn", "goo.gl", "is.gd", "lnkd.in", "ow.ly",
+    "rb.gy", "rebrand.ly", "s.id", "shorturl.at", "slidesha.re", "sourl.cn", "suo.im", "t.cn",
+    "t.co", "t.ly", "tiny.cc", "tinyurl.com", "url.cn", "v.gd", "w.url.cn",
 )  # fmt: skip
 # The mark that mainland China requires at the beginning of the subject of advertising.
 _AD_MARK = re.compile(r"\W*(?:AD(?![a-z])|广告|廣告)")
@@ -64,7 +68,7 @@ _LOGIN = re.compile(r"/(?:web(?:/login)?|odoo(?:/.*)?)/?", re.IGNORECASE)
 _SALUTATION = re.compile(
     r"\b(dear|hello|hi|hey|good (?:morning|day|evening)|liebe[rs]?|hallo|guten (?:tag|morgen)|"
     r"sehr geehrte[rs]?|bonjour|cher|chère|chers|hola|estimad[oa]s?|olá|prezad[oa]|caro|cara|"
-    r"ciao|beste|geachte)\b|尊敬的|亲爱的|您好|你好|親愛的|こんにちは|様|안녕",
+    r"ciao|beste|geachte)\b|尊敬的|亲爱的|您好|你好|你们好|大家好|各位|親愛的|こんにちは|様|안녕",
     re.IGNORECASE,
 )
 _FOREIGN_TAGS = ("form", "input", "button", "iframe", "video", "audio", "object", "embed", "canvas")
@@ -73,8 +77,6 @@ _BARE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/?#:].*)?", re.IGNORECAS
 _FILE = re.compile(r"\.(?:html?|php|aspx?|pdf|jpe?g|png|gif|webp|svg)$", re.IGNORECASE)
 _BRACED = re.compile(r"(?<!\{)\{\s*([A-Za-z]\w*)\s*\}(?!\})")
 _PLACEHOLDER = re.compile(r"\{\{.+?\}\}|\{\s*\w+\s*\}")
-#: assumed length of a filled-in value in a subject, in UTF-16 units
-VALUE_LENGTH = 15
 CLIP_BYTES = 102 * 1024  # Gmail hides the rest of a longer mail
 
 
@@ -92,33 +94,35 @@ def subject(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail needs a subject of at most 100 UTF-16 units when it is filled in."""
     text = " ".join(mail.subject.split())
     if not text:
-        yield Finding("subject_empty", ERROR)
+        fix = "use_headline" if find_headline(page.source) else ""
+        yield Finding("subject_empty", ERROR, "", fix)
         return
     literal = count_units(INLINE.sub("", text))
     if literal > const.SUBJECT_MAX:
         yield Finding("subject_long", ERROR, str(literal), "shorten_subject")
     elif literal + VALUE_LENGTH * len(INLINE.findall(text)) > const.SUBJECT_MAX:
-        yield Finding("subject_may_be_long", WARNING, str(literal))
+        yield Finding("subject_may_be_long", WARNING, str(literal), "shorten_subject")
 
 
 def sender_name(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail needs a sender name of at most 14 UTF-16 units, without placeholders."""
     name = mail.sender_name.strip()
     if not name:
-        yield Finding("sender_name_empty", ERROR)
+        yield Finding("sender_name_empty", ERROR, "", "use_company_name")
     elif count_units(name) > const.SENDER_NAME_MAX:
         yield Finding("sender_name_long", ERROR, name, "shorten_sender_name")
     for tag in find_tags(name) or _PLACEHOLDER.findall(name):
-        yield Finding("placeholder_in_sender_name", ERROR, tag)
+        yield Finding("placeholder_in_sender_name", ERROR, tag, "plain_sender_name")
 
 
 def preview(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail needs a preview text that says something else than the subject."""
     text = words_of(mail.preview_text)
+    fix = "write_preview_text" if find_sentence(page.source, mail.subject) else ""
     if not text:
-        yield Finding("no_preview_text", WARNING, "", "write_preview_text")
+        yield Finding("no_preview_text", WARNING, "", fix)
     elif text == words_of(mail.subject):
-        yield Finding("preview_is_subject", WARNING, "", "write_preview_text")
+        yield Finding("preview_is_subject", WARNING, "", fix)
 
 
 def advertising(mail: Mail, page: Page) -> Iterator[Finding]:
@@ -134,11 +138,19 @@ def expressible(mail: Mail, page: Page) -> Iterator[Finding]:
     """Report the problems of the compilation, and the builder's conditions on blocks."""
     for code, detail in mail.compiled.problems:
         if not _is_foreign(detail):
-            yield Finding(code, ERROR, detail)
+            yield Finding(code, ERROR, detail, _find_fix(code, detail))
     for node in page.root.iter("*"):
         domain = node.get("data-filter-domain")
         if domain and "t-if" not in node.attrib:
-            yield Finding("condition", ERROR, domain)
+            yield Finding("condition", ERROR, domain, _find_fix("condition", domain))
+
+
+def _find_fix(code: str, detail: str) -> str:
+    """Return the repair of a problem of the compilation."""
+    if code == "inline_in_body":
+        match = INLINE.fullmatch(detail)
+        return "make_placeholders" if match and parse_expression(match[1]) else ""
+    return {"condition": "show_to_everybody", "fallback_markup": "plain_defaults"}.get(code, "")
 
 
 def fallbacks(mail: Mail, page: Page) -> Iterator[Finding]:
@@ -224,6 +236,8 @@ def unsubscribe(mail: Mail, page: Page) -> Iterator[Finding]:
 
 def postal_address(mail: Mail, page: Page) -> Iterator[Finding]:
     """A mail should show the sender's street and city."""
+    if not page.text and not page.images:
+        return
     street, _zip, city = (words_of(part) for part in mail.address)
     if not street or not city:
         yield Finding("company_address_unknown", WARNING)
@@ -258,9 +272,8 @@ def wording(mail: Mail, page: Page) -> Iterator[Finding]:
     elif mail.subject.count("!") + mail.subject.count("！") > 2:
         yield Finding("shouting", WARNING, mail.subject, "calm_subject")
     for _node, href in page.links:
-        host = host_of(href)
-        if any(host == known or host.endswith(f".{known}") for known in SHARING_HOSTS):
-            yield Finding("sharing", WARNING, host)
+        if is_sharing(href) and not is_example_page(href):
+            yield Finding("sharing_link", WARNING, host_of(href), "remove_networks")
 
 
 def _has_word(text: str, word: str) -> bool:
@@ -278,7 +291,7 @@ def demo_text(mail: Mail, page: Page) -> Iterator[Finding]:
         for node in page.source.find_class(FILL)
         if (words := " ".join(node.text_content().split())) in mail.demo_texts
     ]
-    for words in unchanged:
+    for words in (*unchanged, *_find_blanks(mail, page)):
         yield Finding("demo_text", level, words, "keep_texts")
     kept = set(CODE.findall(page.text)) - set(CODE.findall(" ".join(unchanged)))
     for code in CODE.findall(f"{mail.subject} {mail.preview_text}"):
@@ -290,14 +303,24 @@ def demo_text(mail: Mail, page: Page) -> Iterator[Finding]:
             yield Finding("demo_text", level, words)
 
 
+def _find_blanks(mail: Mail, page: Page) -> Iterator[str]:
+    """Yield what one of Odoo's themes only shows as an example, until it is marked as KEPT."""
+    if not mail.theme_blanks:
+        return
+    for node in page.source.iter("*"):
+        if KEPT not in node.classes and node.tag not in ("style", "script"):
+            texts = " ".join(text for text in (node.text, *(child.tail for child in node)) if text)
+            yield from (blank for blank in BLANK.findall(texts) if blank in mail.theme_blanks)
+
+
 # Links and pictures -------------------------------------------------------------------------
 
 
 def links(mail: Mail, page: Page) -> Iterator[Finding]:
     """Links need an absolute address that is neither empty nor an example."""
     for _node, href in page.links:
-        if not href or href == "#":
-            yield Finding("link_empty", WARNING)
+        if leads_nowhere(href):
+            yield Finding("link_empty", WARNING, "", "remove_links")
         elif href.startswith("#") or path_of(href, mail.public_url) in (UNSUBSCRIBE, "/view"):
             continue
         elif _leads_to_login(href, mail):
@@ -311,6 +334,9 @@ def links(mail: Mail, page: Page) -> Iterator[Finding]:
             yield Finding("link_relative", WARNING, href, "absolute_links")
         elif host_of(href) in EXAMPLE_HOSTS:
             yield Finding("link_example", WARNING if mail.test_mode else ERROR, href)
+        elif is_example_page(href):
+            level = WARNING if mail.test_mode else ERROR
+            yield Finding("link_network", level, href, "remove_networks")
         elif (host := host_of(href).removeprefix("www.")) in SHORTENERS:
             yield Finding("link_shortened", WARNING, host)
 
@@ -343,7 +369,7 @@ def pictures(mail: Mail, page: Page) -> Iterator[Finding]:
         absolute = urljoin(mail.public_url.rstrip("/") + "/", address) if address else ""
         parts = urlsplit(absolute) if is_readable(absolute) else None
         if not address:
-            yield Finding("picture_empty", WARNING)
+            yield Finding("picture_empty", WARNING, "", "remove_pictures")
         elif parts is None or parts.scheme != "https" or not is_public(parts.hostname or ""):
             yield Finding("picture_not_public", level, shorten(absolute))
 

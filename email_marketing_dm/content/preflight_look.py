@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from lxml import html
 
+from .icons import is_icon
 from .looks import read_looks
 from .preflight_mail import UNSUBSCRIBE, WARNING, WHY, Finding, Mail, Page, path_of, words_of
 
@@ -42,7 +43,7 @@ def text_size(mail: Mail, page: Page) -> Iterator[Finding]:
 
 def alternatives(mail: Mail, page: Page) -> Iterator[Finding]:
     """Pictures should have an alternative text, not a file's name, for readers without them."""
-    missing = [node.get("src") or "" for node in page.images if "alt" not in node.attrib]
+    missing = [node for node in page.images if "alt" not in node.attrib and not is_icon(node)]
     if missing:
         yield Finding("no_alt", WARNING, str(len(missing)), "add_alternatives")
     for node in page.images:

@@ -16,20 +16,42 @@ from .placeholders import Compiled
 
 ERROR, WARNING = "error", "warning"
 UNSUBSCRIBE = "/unsubscribe_from_list"
+#: assumed length of a filled-in value in a subject, in UTF-16 units
+VALUE_LENGTH = 15
 #: class of the paragraphs of a design that its user must fill in
 FILL = "o_directmail_fill"
+#: class of the texts of one of Odoo's themes that its user has checked
+KEPT = "o_directmail_kept"
 #: hosts of the example addresses in designs
 EXAMPLE_HOSTS = ("example.com", "www.example.com", "example.org", "www.example.org")
+#: pages of social networks that Odoo's themes link to as an example: host and path
+EXAMPLE_PAGES = (
+    "facebook.com/odoo", "instagram.com/explore/tags/odoo", "linkedin.com/company/odoo",
+    "tiktok.com/@odoo", "twitter.com/odoo", "x.com/odoo",
+)  # fmt: skip
+# Social networks and file sharing, which DirectMail rejects (help, "content rules").
+_SHARING_HOSTS = (
+    "facebook.com", "fb.com", "fb.me", "weixin.qq.com", "qq.com", "pan.baidu.com", "dropbox.com",
+    "drive.google.com", "wetransfer.com", "mega.nz", "1drv.ms",
+)  # fmt: skip
+#: what must be changed in Odoo's themes: codes, and words in brackets such as "[city]"
+BLANK = re.compile(r"[A-Z]{2,}[0-9]+|\[[^\[\]\n]{2,40}\]")
 #: why a recipient gets a mail, in the languages of our footers
 WHY = re.compile(
     r"because you|you (?:are )?(?:get|receiv|getting)\w* (?:this|our)|you (?:signed|subscribed)|"
-    r"weil sie|sie erhalten|vous recevez|parce que vous|recibe este|porque (?:usted|se)|"
+    r"weil sie|sie erhalten|sie haben diese|vous recevez|vous avez reçu|parce que vous|"
+    r"recibe este|ha recibido|porque (?:usted|se)|"
     r"ricevi questa|u ontvangt|您收到|你收到|因为您|因為您|您订阅|您訂閱|このメールは",
     re.IGNORECASE,
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)""", re.IGNORECASE)
 _OUTLOOK_URL = re.compile(r"""\b(?:src|background)\s*=\s*["']([^"']+)""", re.IGNORECASE)
+HAN = re.compile(r"[\u4e00-\u9fff]")
+_NOT_TEXT = (
+    "descendant::t | descendant::*[@t-out] | descendant::table | descendant::style"
+    f" | descendant::a[@href='{UNSUBSCRIBE}']"
+)
 _CODE_TAGS = ("code", "kbd", "pre", "samp", "tt")  # a tag quoted there is an example
 _PROSE = "descendant::text()[not(ancestor::%s)]" % " or ancestor::".join(_CODE_TAGS)
 
@@ -68,6 +90,7 @@ class Mail:
     :ivar own_urls: other addresses of this server than ``public_url``
     :ivar has_website: whether this server shows a website to visitors, not the log-in page
     :ivar demo_texts: what the designs say in their paragraphs of class FILL, in all languages
+    :ivar theme_blanks: what must be changed in Odoo's themes (BLANK), in all languages
     :ivar demo_phrases: what designs say where data is missing, in all languages
     :ivar picture_sizes: {address in the body: bytes} of the pictures that this server stores
     :ivar to_china: whether some recipients are in mainland China
@@ -87,6 +110,7 @@ class Mail:
     own_urls: tuple[str, ...] = ()
     has_website: bool = False
     demo_texts: frozenset[str] = frozenset()
+    theme_blanks: frozenset[str] = frozenset()
     demo_phrases: tuple[str, ...] = ()
     picture_sizes: Mapping[str, int] = field(default_factory=dict)
     to_china: bool = False
@@ -102,6 +126,26 @@ def read_demo_texts(body: OdooText) -> Iterator[str]:
     """Yield what a design's paragraphs of class FILL say, with single spaces."""
     for node in read_fragment(body).find_class(FILL):
         yield " ".join(node.text_content().split())
+
+
+def find_headline(root: html.HtmlElement) -> str:
+    """Return the first headline of a body without a placeholder, else its first sentence, or ""."""
+    return next(_find_texts(root, ("h1", "h2", "h3")), "") or find_sentence(root, "")
+
+
+def find_sentence(root: html.HtmlElement, subject: str) -> str:
+    """Return the first text of a body that says more than its subject or a greeting, or ""."""
+    texts = _find_texts(root, ("p", "h1", "h2", "h3", "li", "td"))
+    long_texts = (text for text in texts if len(text) > (8 if HAN.search(text) else 20))
+    return next((text for text in long_texts if words_of(text) != words_of(subject)), "")
+
+
+def _find_texts(root: html.HtmlElement, tags: tuple[str, ...]) -> Iterator[str]:
+    """Yield the texts of elements without a placeholder and without a link to unsubscribe."""
+    for node in root.iter(*tags):
+        words = " ".join(node.text_content().split())
+        if words and "{" not in words and not node.xpath(_NOT_TEXT):
+            yield words
 
 
 class Page:
@@ -166,6 +210,25 @@ def host_of(href: str) -> str:
         return (urlsplit(href).hostname or "").lower()
     except ValueError:
         return ""
+
+
+def is_example_page(href: str) -> bool:
+    """Return whether an address is a page of EXAMPLE_PAGES."""
+    if not is_readable(href):
+        return False
+    path = urlsplit(href).path.rstrip("/").lower()
+    return host_of(href).removeprefix("www.") + path in EXAMPLE_PAGES
+
+
+def is_sharing(href: str) -> bool:
+    """Return whether an address is in a network that DirectMail's reviewers reject."""
+    host = host_of(href)
+    return any(host == known or host.endswith(f".{known}") for known in _SHARING_HOSTS)
+
+
+def leads_nowhere(href: str) -> bool:
+    """Return whether a link has no address: empty, "#", or an email link without one."""
+    return href.strip().lower() in ("", "#", "mailto:", "tel:", "http://", "https://")
 
 
 def is_readable(address: str) -> bool:

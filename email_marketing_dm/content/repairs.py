@@ -15,11 +15,27 @@ from urllib.parse import unquote, urljoin, urlsplit
 from lxml import etree, html
 
 from ..directmail import const
-from .expressions import INLINE
+from .expressions import INLINE, parse_expression
+from .foreign_tags import find_tags
 from .lengths import count_units, cut_units
 from .looks import make_readable, read_looks, set_style
 from .preflight_look import TEXT_MIN, is_file_name
-from .preflight_mail import FILL, UNSUBSCRIBE, read_fragment, words_of
+from .preflight_mail import (
+    BLANK,
+    FILL,
+    HAN,
+    KEPT,
+    UNSUBSCRIBE,
+    VALUE_LENGTH,
+    WHY,
+    find_headline,
+    find_sentence,
+    is_example_page,
+    is_sharing,
+    leads_nowhere,
+    read_fragment,
+    words_of,
+)
 
 # XPaths of the element that holds the builder's blocks, the innermost first.
 _WRAPPERS = (
@@ -31,7 +47,6 @@ _WRAPPERS = (
 _PREVIEW_LENGTH = 90  # what mail programs show at most
 _LINE_HEIGHT = re.compile(r"line-height\s*:\s*([\d.]+)px", re.IGNORECASE)
 _LINE_MIN = 20  # px
-_HAN = re.compile(r"[\u4e00-\u9fff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BLOCK = (
     '<section class="s_text_block o_mail_snippet_general" data-snippet="s_text_block"'
@@ -68,6 +83,8 @@ class Phrases:
     :ivar reason: sentence that says why recipients get the mail
     :ivar address: the sender's name and postal address in one line
     :ivar picture: alternative text of a picture without title or file name
+    :ivar company: the sending company's name
+    :ivar place: (street, city) of the company, empty texts where unknown
     """
 
     salutation: str
@@ -76,6 +93,8 @@ class Phrases:
     reason: str
     address: str
     picture: str
+    company: str = ""
+    place: tuple[str, str] = ("", "")
 
 
 def repair(name: str, draft: Draft, phrases: Phrases, public_url: str) -> Draft:
@@ -89,10 +108,10 @@ def repair(name: str, draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def shorten_subject(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
-    """Cut a subject at a word; keep its placeholders whole."""
-    room = const.SUBJECT_MAX
+    """Cut a subject at a word, so that it has room for the values of its placeholders."""
     result, position = "", 0
     subject = " ".join(draft.subject.split())
+    room = const.SUBJECT_MAX - VALUE_LENGTH * len(INLINE.findall(subject))
     for match in (*INLINE.finditer(subject), None):
         literal = subject[position : match.start() if match else len(subject)]
         kept = _cut(literal, room)
@@ -107,6 +126,26 @@ def shorten_subject(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 def shorten_sender_name(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
     return replace(draft, sender_name=_cut(draft.sender_name, const.SENDER_NAME_MAX))
+
+
+def use_headline(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take the first headline of the body, else its first sentence, as the subject."""
+    words = find_headline(read_fragment(draft.body))
+    return replace(draft, subject=_cut(words, const.SUBJECT_MAX).rstrip(" ,;:-–"))
+
+
+def use_company_name(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    return replace(draft, sender_name=_cut(phrases.company, const.SENDER_NAME_MAX).strip())
+
+
+def plain_sender_name(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take the placeholders out of a sender name; if nothing is left, use the company's."""
+    name = re.sub(r"\{\{.+?\}\}|\{\s*\w+\s*\}", "", draft.sender_name)
+    for tag in find_tags(name):
+        name = name.replace(tag, "")
+    name = " ".join(name.split()).strip(" ,;:-–")
+    draft = replace(draft, sender_name=name)
+    return draft if name else use_company_name(draft, phrases, public_url)
 
 
 def calm_subject(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
@@ -171,13 +210,16 @@ def add_salutation(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def add_footer(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
-    """Append the reason for the mail, the sender's address and a link to unsubscribe."""
+    """Append what is missing: reason for the mail, sender's address, link to unsubscribe."""
     root, finish = _parse(draft.body)
     linked = any(
         (node.get("href") or "").removeprefix(public_url.rstrip("/")) == UNSUBSCRIBE
         for node in root.iter("a")
     )
-    lines = [escape(phrases.reason), escape(phrases.address)]
+    text = " ".join(root.text_content().split())
+    lines = [] if WHY.search(text) else [escape(phrases.reason)]
+    if not all(part and words_of(part) in words_of(text) for part in phrases.place):
+        lines.append(escape(phrases.address))
     if not linked:
         lines.append(
             f'<a href="{UNSUBSCRIBE}" style="color:#4b5563;text-decoration:underline;">'
@@ -191,18 +233,13 @@ def add_footer(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 def write_preview_text(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
     """Take the first sentence of the body that is no salutation and has no placeholder."""
-    root, _finish = _parse(draft.body)
-    for node in root.iter("p", "h1", "h2", "h3"):
-        words = " ".join(node.text_content().split())
-        plain = not node.xpath("descendant::t | descendant::a[@href='%s']" % UNSUBSCRIBE)
-        if plain and len(words) > 20 and words_of(words) != words_of(draft.subject):
-            return replace(draft, preview_text=_cut(words, _PREVIEW_LENGTH).rstrip(" ,;:-–"))
-    return replace(draft, preview_text="")
+    words = find_sentence(read_fragment(draft.body), draft.subject)
+    return replace(draft, preview_text=_cut(words, _PREVIEW_LENGTH).rstrip(" ,;:-–"))
 
 
 def mark_advertising(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
     """Begin the subject with the mark that mainland China requires, in the subject's script."""
-    mark = "【广告】" if _HAN.search(draft.subject) else "(AD) "
+    mark = "【广告】" if HAN.search(draft.subject) else "(AD) "
     return replace(draft, subject=mark + draft.subject.lstrip())
 
 
@@ -228,10 +265,74 @@ def enlarge_text(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def keep_texts(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
-    """Take a design's example texts for the user's own: they were read and are right."""
+    """Take example texts of a design or theme for the user's own: they were read and are right."""
     root, finish = _parse(draft.body)
     for node in root.find_class(FILL):
         node.set("class", " ".join(word for word in node.classes if word != FILL))
+    for node in root.iter("*"):
+        texts = (node.text, *(child.tail for child in node))
+        if node.tag not in ("style", "script") and any(BLANK.search(text or "") for text in texts):
+            node.classes.add(KEPT)
+    return replace(draft, body=finish())
+
+
+def show_to_everybody(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take the conditions off blocks, so that all recipients see them."""
+    root, finish = _parse(draft.body)
+    for node in root.iter("*"):
+        for name in ("t-if", "t-elif", "t-else", "data-filter-domain"):
+            node.attrib.pop(name, None)
+    return replace(draft, body=finish())
+
+
+def plain_defaults(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take formatting and links out of the defaults of placeholders."""
+    root, finish = _parse(draft.body)
+    for node in root.xpath("descendant::*[@t-out or @t-esc]"):
+        words = " ".join(node.text_content().split())
+        for child in list(node):
+            node.remove(child)
+        node.text = words
+    return replace(draft, body=finish())
+
+
+def make_placeholders(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Turn braces that were typed into texts, "{{ object.name }}", into placeholders."""
+    root, finish = _parse(draft.body)
+    for node in list(root.iter("*")):
+        for child in [None, *node]:
+            _insert_placeholders(node, child)
+    return replace(draft, body=finish())
+
+
+def remove_links(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take away links without an address; their texts and pictures stay."""
+    root, finish = _parse(draft.body)
+    for node in list(root.iter("a")):
+        if "href" in node.attrib and leads_nowhere(node.get("href") or ""):
+            node.drop_tag()
+    return replace(draft, body=finish())
+
+
+def remove_networks(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take away links to networks with their icons; their texts stay."""
+    root, finish = _parse(draft.body)
+    for node in list(root.iter("a")):
+        href = (node.get("href") or "").strip()
+        if is_sharing(href) or is_example_page(href):
+            if node.text_content().strip():
+                node.drop_tag()
+            else:
+                node.drop_tree()
+    return replace(draft, body=finish())
+
+
+def remove_pictures(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take away pictures without an address."""
+    root, finish = _parse(draft.body)
+    for node in list(root.iter("img")):
+        if "t-att-src" not in node.attrib and not (node.get("src") or "").strip():
+            node.drop_tree()
     return replace(draft, body=finish())
 
 
@@ -249,6 +350,15 @@ _REPAIRS: tuple[Repair, ...] = (
     fix_contrast,
     enlarge_text,
     keep_texts,
+    make_placeholders,
+    plain_defaults,
+    plain_sender_name,
+    remove_links,
+    remove_networks,
+    remove_pictures,
+    show_to_everybody,
+    use_company_name,
+    use_headline,
 )
 REPAIRS: dict[str, Repair] = {function.__name__: function for function in _REPAIRS}
 
@@ -263,6 +373,27 @@ def _cut(text: str, most: int) -> str:
         return text
     words = text[: len(kept) + 1].rpartition(" ")[0]
     return words if count_units(words) > most // 2 else kept
+
+
+def _insert_placeholders(node: html.HtmlElement, child: html.HtmlElement | None) -> None:
+    """Replace braces by placeholders in the text of an element, or in that behind its child."""
+    text = (node.text if child is None else child.tail) or ""
+    found = [match for match in INLINE.finditer(text) if parse_expression(match[1])]
+    if not found or isinstance(node, etree._Comment) or node.tag in ("style", "script", "t"):
+        return
+    index = 0 if child is None else node.index(child) + 1
+    before = text[: found[0].start()]
+    if child is None:
+        node.text = before
+    else:
+        child.tail = before
+    for number, match in enumerate(found):
+        placeholder = html.Element("t")
+        placeholder.set("t-out", match[1].strip())
+        placeholder.text = (match[3] or "").strip()
+        end = found[number + 1].start() if number + 1 < len(found) else len(text)
+        placeholder.tail = text[match.end() : end]
+        node.insert(index + number, placeholder)
 
 
 def _split_first(subject: str) -> tuple[str, str, str]:

@@ -4,7 +4,6 @@ Every theme of Odoo's mail builder as shipped, and our own designs, go through t
 default the pictures of some are compared, pixel by pixel; ``ALL_THEMES=1`` compares those of all.
 """
 
-import json
 import os
 import time
 
@@ -13,31 +12,16 @@ import pytest
 from PIL import ImageChops
 
 import devenv.without_odoo  # noqa: F401
-from devenv.browser import Browser, wait_until
+from devenv.browser import Browser
 from email_marketing_dm.content.placeholders import compile_content
 from email_marketing_dm.content.preflight import wire_size
 from email_marketing_dm.directmail.const import TEMPLATE_URL_MAX
-from tests.server.common.shop import PASSWORD
+from tests.server.common.builder import Builder
 
 LINKS = {"/unsubscribe_from_list": "/directmail/unsubscribe/", "/view": "/directmail/view/"}
 #: shapes, background pictures, columns, embedded pictures: where compaction could go wrong
 PICTURED = ("newsletter", "training", "promotion", "Product launch", "End-of-season sale")
 WIDTHS = {"desktop": 1280, "phone": 375}
-FIELD = """
-    const find = (node) => {
-        if (node.component.themeService && node.component.iframeRef) return node.component;
-        return Object.values(node.children).map(find).find(Boolean);
-    };
-    const field = find(odoo.__WOWL_DEBUG__.root.__owl__);
-    const { record } = field.props;
-"""
-THEMES = f"{FIELD} return [...field.themeService.getThemes().keys()];"
-#: what a click on a theme does, without leaving the page in between
-CHOOSE = """
-    const html = %s || field.themeService.getThemes().get(%s).html;
-    await record.update({ body_arch: html, body_html: "" });
-"""
-INLINED = f"{FIELD} return String(record.data.body_html || '');"
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +31,16 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def bodies(shop, server, browser):
+def bodies(shop, browser):
     """{name: body as it is stored} of every theme and every design, made by the builder."""
-    browser.log_in(server.url, "dm_user", PASSWORD)
-    browser.open(
-        f"{server.url}/odoo/action-email_marketing_dm.directmail_template_action/new",
-        ".o_mail_theme_selector [data-name]",
-    )
-    sources = dict.fromkeys(browser.run(THEMES))
-    for design in shop.user.call("directmail.design", "search_read", [[], ["name"]]):
-        action = shop.user.call("directmail.design", "action_use", [[design["id"]]])
-        sources[design["name"]] = action["context"]["default_body_arch"]
+    builder = Builder(browser, shop)
+    builder.open()
+    sources = dict.fromkeys(builder.get_themes())
+    sources |= {name: design["body_arch"] for name, design in builder.get_designs().items()}
     assert len(sources) > 12
     found = {}
     for name, html in sources.items():
-        browser.run(f"{FIELD} {CHOOSE % (json.dumps(html), json.dumps(name))}")
-        wait_until(lambda: browser.run(INLINED), 60, f"the builder with {name}")
+        _arch, inlined = builder.choose(name, html)
         template = shop.user.call(
             "directmail.template",
             "create",
@@ -72,7 +50,7 @@ def bodies(shop, server, browser):
                     "account_id": shop.account,
                     "subject": name,
                     "sender_name": "Azure",
-                    "body_html": browser.run(INLINED),
+                    "body_html": inlined,
                 }
             ],
         )

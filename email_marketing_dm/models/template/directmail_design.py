@@ -1,10 +1,10 @@
 from html import escape
 
-from odoo import api, fields, models
+from odoo import api, fields, models, tools
 from odoo.tools.translate import html_translate
 
 from ...content.lengths import cut_units
-from ...content.preflight_mail import read_demo_texts
+from ...content.preflight_mail import BLANK, read_demo_texts
 from ...directmail import const
 from .mail_body import MailBody
 
@@ -123,4 +123,24 @@ class DirectmailDesign(models.Model):
             for code, _name in self.env["res.lang"].get_installed()
             for design in designs.with_context(lang=code)
             for text in read_demo_texts(design._get_body())
+        )
+
+    @api.model
+    @tools.ormcache()
+    def _get_theme_blanks(self):
+        """Return codes and words in brackets of Odoo's mail themes, in every installed language.
+
+        :rtype: frozenset
+        """
+        # sudo(): the builder shows the themes to every user.
+        themes = (
+            self.env["ir.ui.view"]
+            .sudo()
+            .search([("type", "=", "qweb"), ("key", "=like", "mass_mailing%.theme_%_template")])
+        )
+        return frozenset(
+            blank
+            for code, _name in self.env["res.lang"].get_installed()
+            for theme in themes.with_context(lang=code)
+            for blank in BLANK.findall(theme.arch_db or "")
         )

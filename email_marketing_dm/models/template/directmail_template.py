@@ -31,6 +31,8 @@ SPECIAL_LINKS = {
 # Embedded pictures of types that mail programs show. No SVG: few programs show it, and it may
 # contain scripts.
 _EMBEDDED = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+# Stands for the address of a picture that saving stores.
+_STORED = "/web/image/0/picture.png"
 _BODIES = ("body_arch", "body_html")
 # Replaces a person's token in previews and tests, so that links refer to no delivery.
 PREVIEW_TOKEN = "preview"
@@ -360,7 +362,7 @@ class DirectmailTemplate(models.Model):
         urls = {}
 
         def externalise(match):
-            kind, data = match[1].lower(), "".join(match[2].split())
+            kind, data = match[1].lower(), match[2]
             if data not in urls:
                 urls[data] = self._make_picture(kind, data) or match[0]
             return urls[data]
@@ -379,11 +381,8 @@ class DirectmailTemplate(models.Model):
         :param str kind: "png", "jpeg", ...
         :param str data: base64
         """
-        try:
-            raw = base64.b64decode(data, validate=True)
-        except binascii.Error:
-            return None
-        if not guess_mimetype(raw).startswith("image/"):
+        raw = self._read_picture(data)
+        if not raw:
             return None
         # sudo(): a user may not create public attachments; the data is checked to be a picture.
         attachments = self.env["ir.attachment"].sudo()
@@ -394,6 +393,25 @@ class DirectmailTemplate(models.Model):
             {"name": name, "raw": raw, "public": True, "res_id": 0}
         )
         return f"/web/image/{attachment.id}-{checksum[:8]}/{name}"
+
+    @api.model
+    def _read_picture(self, data):
+        """Return the bytes of a picture in base64, None if it is none."""
+        try:
+            raw = base64.b64decode("".join(data.split()), validate=True)
+        except binascii.Error:
+            return None
+        return raw if guess_mimetype(raw).startswith("image/") else None
+
+    @api.model
+    def _replace_embedded(self, body):
+        """Return an unsaved body with the addresses that its embedded pictures will have.
+
+        Saving stores them, so the checks need not warn of them, nor count their data.
+        """
+        return _EMBEDDED.sub(
+            lambda match: _STORED if self._read_picture(match[2]) else match[0], body or ""
+        )
 
     # === PREVIEW === #
 

@@ -199,6 +199,13 @@ class DirectmailTemplate(models.Model):
                     " own website instead."
                 ),
             ),
+            "sharing_link": (
+                self.env._("A link leads to a network that DirectMail does not allow:"),
+                self.env._(
+                    "DirectMail rejects mails that link to Facebook, QQ or file sharing. Link to"
+                    " your own website instead, or remove the links."
+                ),
+            ),
             "foreign_element": (
                 self.env._("Mail programs don't show this:"),
                 self.env._("Put it on a page of your website and link to that page."),
@@ -228,6 +235,13 @@ class DirectmailTemplate(models.Model):
             "link_example": (
                 self.env._("A link still has the design's example address:"),
                 self.env._("Reviewers open the links. Enter your own address."),
+            ),
+            "link_network": (
+                self.env._("A link still leads to Odoo's own page in a social network:"),
+                self.env._(
+                    "The addresses in a theme are examples. Enter the address of your own page, or"
+                    " remove the links."
+                ),
             ),
             "picture_not_public": (
                 self.env._("A picture is not on a public https address:"),

@@ -3,11 +3,12 @@ from odoo.exceptions import UserError
 
 from ...content import preflight, preflight_look
 from ...content.expressions import COLUMN_PREFIX
-from ...content.preflight_mail import ERROR, FILL, WARNING, Finding, Mail
+from ...content.preflight_mail import BLANK, ERROR, FILL, WARNING, Finding, Mail
 from ...content.repairs import REPAIRS, Draft, Phrases, repair
 
 # Fields that the form sends in `values` of unsaved content.
 _DRAFT_FIELDS = ("subject", "sender_name", "preview_text", "body_html", "account_id")
+_HTML = ("body", "body_arch", "body_html")
 # A finding shows this many details and the number of the others.
 _DETAILS_MAX = 4
 # Members of the audiences that are looked at while somebody writes.
@@ -35,6 +36,10 @@ class DirectmailTemplate(models.Model):
         :return: [{code, level, title, why, details, fix, fix_label}]
         :rtype: list[dict]
         """
+        values = {
+            name: self._replace_embedded(value) if name in _HTML else value
+            for name, value in values.items()
+        }
         draft = self._make_draft(values)
         compiled = draft._compile_content(values.get("body") or values.get("body_html"))
         wire_text = draft._compile_content(draft.body_html).text if values.get("body") else ""
@@ -152,6 +157,8 @@ class DirectmailTemplate(models.Model):
         """
         designs = self.env["directmail.design"]
         texts = {"demo_phrases": designs._get_demo_phrases()}
+        if BLANK.search(body):
+            texts["theme_blanks"] = designs._get_theme_blanks()
         if FILL in body or preflight.CODE.search(f"{self.subject} {self.preview_text}"):
             texts["demo_texts"] = designs._get_demo_texts()
         return texts
@@ -205,7 +212,8 @@ class DirectmailTemplate(models.Model):
         """
         company = self.account_id.company_id or self.env.company
         # sudo(): the company's postal address stands in each of its mails.
-        address = " ".join(company.partner_id.sudo()._display_address(True).split("\n"))
+        partner = company.partner_id.sudo()
+        address = " ".join(partner._display_address(True).split("\n"))
         return Phrases(
             salutation=self.env._("Dear"),
             friend=self.env._("friend"),
@@ -216,6 +224,8 @@ class DirectmailTemplate(models.Model):
             ),
             address=", ".join(part for part in (company.name, address.strip()) if part),
             picture=self.env._("Picture"),
+            company=company.name,
+            place=(partner.street or "", partner.city or ""),
         )
 
     @api.model
@@ -233,6 +243,15 @@ class DirectmailTemplate(models.Model):
             "fix_contrast": self.env._("Fix the colors"),
             "enlarge_text": self.env._("Enlarge the text"),
             "keep_texts": self.env._("Keep these texts"),
+            "make_placeholders": self.env._("Make it a placeholder"),
+            "plain_defaults": self.env._("Remove the formatting"),
+            "plain_sender_name": self.env._("Remove the placeholder"),
+            "remove_links": self.env._("Remove these links"),
+            "remove_networks": self.env._("Remove these links"),
+            "remove_pictures": self.env._("Remove the missing pictures"),
+            "show_to_everybody": self.env._("Show to everybody"),
+            "use_company_name": self.env._("Use the company's name"),
+            "use_headline": self.env._("Use the headline"),
             preflight_look.SHRINK: self.env._("Shrink the pictures"),
         }
 

@@ -1,3 +1,4 @@
+import base64
 import re
 from io import BytesIO
 
@@ -189,6 +190,33 @@ class TestTemplatePreflight(DirectmailCommon):
         self.assertEqual(self._check(body=body)["picture_not_public"]["level"], "warning")
         self.account.sudo().endpoint = False
         self.assertEqual(self._check(body=body)["picture_not_public"]["level"], "error")
+
+    def test_pictures_that_saving_stores(self):
+        """The builder embeds a picture that was cropped or shaped, until it is saved."""
+        stream = BytesIO()
+        Image.effect_noise((400, 400), 80).save(stream, "PNG")
+        data = base64.b64encode(stream.getvalue()).decode()
+        picture = '<img src="data:image/png;base64,%s" alt="Snow"/>'
+        body = BODY + picture % data
+        self.account.sudo().endpoint = False
+        self.assertEqual(self._check(body=body, body_arch=body, body_html=body), {})
+        template = self._make_template(approved=False, body_arch=body, body_html=body)
+        self.assertNotIn("data:", template.body_html)
+        found = self._check(body_html=BODY + picture % "x")
+        self.assertEqual(found["picture_embedded"]["level"], "error")
+
+    def test_examples_of_odoos_themes(self):
+        """In every installed language; they are right once somebody has said so."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.env["ir.module.module"]._load_module_terms(["mass_mailing_themes"], ["de_DE"])
+        self.account.sudo().endpoint = False
+        body = BODY + "<h1>VIP10</h1><p>Am [Datum] in [city] und [sic] mit MAY20</p>"
+        found = self._check(body_arch=body, body_html=body)["demo_text"]
+        self.assertEqual((found["level"], found["fix"]), ("error", "keep_texts"))
+        self.assertEqual(found["details"], ["VIP10", "[Datum]", "[city]"])
+        model = self.env["directmail.template"].with_user(self.user)
+        changes = model.repair_content(self._content(body_arch=body), "keep_texts")
+        self.assertEqual(self._check(**changes, body=changes["body_arch"]), {})
 
     def test_another_companys_account(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})
