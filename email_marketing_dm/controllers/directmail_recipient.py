@@ -125,7 +125,7 @@ class DirectmailRecipient(http.Controller):
         The company's logo, name and address follow the mail.
         """
         delivery = self._get_delivery(token)
-        template = delivery.task_id.template_id
+        template = delivery.task_id._get_version_template(delivery.version)
         person = Person(
             delivery.id,
             delivery.partner_id.id,
@@ -134,7 +134,7 @@ class DirectmailRecipient(http.Controller):
             delivery.address_key,
             delivery.email_encrypted,
         )
-        values = delivery.task_id._get_values([person])[person.id]
+        values = delivery.task_id._get_values(delivery.version, [person])[person.id]
         html = assemble(template.submitted_text or "", {**values, "Token": token})
         return request.make_response(add_online_footer(delivery, html), headers=VIEW_HEADERS)
 

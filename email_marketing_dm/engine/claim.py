@@ -17,7 +17,7 @@ from .sql import count_changes
 
 # The columns of a claimed delivery that `content.MailBuilder` needs to make its mail.
 Claimed = namedtuple(
-    "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key"
+    "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key version"
 )
 # Stands in the column new_state of `_claim_from` for deliveries that `readdress` must update first.
 MOVED = "moved"
@@ -286,6 +286,10 @@ def _read_turn(env, context):
                                     WHERE directmail_task_id = t.id) AS except_ids,
                              NULLIF(t.family_content_id, 0) AS content_id,
                              %(control)s AS control,
+                             (SELECT jsonb_object_agg(letter, family_content_id)
+                                FROM directmail_task_version
+                               WHERE task_id = t.id AND family_content_id > 0)
+                                 AS version_contents,
                              row_number() OVER (
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
                         FROM directmail_task t

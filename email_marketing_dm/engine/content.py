@@ -19,7 +19,9 @@ TOKEN_KIND = "d"
 INSTALLATION = "email_marketing_dm.installation"
 # The attributes that `MailContext.read_values` reads of a person.
 Person = namedtuple(
-    "Person", "id partner_id res_model res_id address_key email_encrypted", defaults=(None, None)
+    "Person",
+    "id partner_id res_model res_id address_key email_encrypted version",
+    defaults=(None, None, None),
 )
 # Values are read in advance for AHEAD people and used for at most AHEAD_SECONDS. At the usual rate
 # of 80 mails a second, 400 people last 5 seconds.
@@ -30,8 +32,8 @@ AHEAD_SECONDS = 5
 class MailBuilder:
     """Makes the mails of one account.
 
-    The content that all mails of a task share is read once per run, because a task's content can't
-    change while it is being sent.
+    The content that all mails of a task, or of a version of it, share is read once per run, because
+    a task's content can't change while it is being sent.
 
     :param MailContext context: the account's settings, and how to read tasks
     """
@@ -52,15 +54,23 @@ class MailBuilder:
             address can't be decrypted any more
         :raise UserError: see `MailContext.read_values`
         """
-        if task_id not in self._contents:
-            self._contents[task_id] = self.context.read_content(env, task_id)
-        content = self._contents[task_id]
+        contents = {
+            version: self._get_content(env, task_id, version)
+            for version in {row.version for row in rows}
+        }
         values = self._get_values(env, task_id, rows)
         return {
-            row.id: self._make(content, row, address, values[row.id])
+            row.id: self._make(contents[row.version], row, address, values[row.id])
             for row in rows
             if (address := self._get_address(env, row))
         }
+
+    def _get_content(self, env, task_id, version):
+        """Return the `TaskContent` of a version of a task; None is the task's own."""
+        key = task_id, version
+        if key not in self._contents:
+            self._contents[key] = self.context.read_content(env, task_id, version)
+        return self._contents[key]
 
     def _get_values(self, env, task_id, rows):
         """Return {delivery id: {variable: text}}.
@@ -73,8 +83,11 @@ class MailBuilder:
             known = {}
         missing = [row for row in rows if row.id not in known]
         if missing:
-            people = missing + _get_next_in_line(env, task_id, AHEAD)
-            fresh = self.context.read_values(env, task_id, people)
+            by_version, fresh = {}, {}
+            for person in missing + _get_next_in_line(env, task_id, AHEAD):
+                by_version.setdefault(person.version, []).append(person)
+            for version, people in by_version.items():
+                fresh |= self.context.read_values(env, task_id, version, people)
             self._ahead[task_id] = fresh, time.monotonic()
             known = known | fresh
         return {row.id: known[row.id] for row in rows}

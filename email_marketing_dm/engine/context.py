@@ -76,10 +76,10 @@ class MailContext:
     :ivar content_mode: "template" or "body": see `directmail.account`
     :ivar behaviors: {name: value}: see `directmail.behaviors`
     :ivar unsubscribe: fields of a `directmail.records.Mail`
-    :ivar read_content: (env, task id) -> TaskContent
-    :ivar read_values: (env, task id, people) -> {person.id: {variable: text}}; people have id,
-        partner_id, res_model and res_id. Raises UserError if a user has left whose rights the
-        placeholders are read with
+    :ivar read_content: (env, task id, letter of the version or None) -> TaskContent
+    :ivar read_values: (env, task id, the same letter, people) -> {person.id: {variable: text}};
+        people have id, partner_id, res_model and res_id. Raises UserError if a user has left whose
+        rights the placeholders are read with
     :ivar make_reader: (env) -> AddressReader with the AES key of the account's company
     """
 
@@ -90,8 +90,8 @@ class MailContext:
     content_mode: str
     behaviors: dict[str, str]
     unsubscribe: dict[str, Any]
-    read_content: Callable[[Environment, int], TaskContent]
-    read_values: Callable[[Environment, int, list], dict[int, dict[str, str]]]
+    read_content: Callable[[Environment, int, str | None], TaskContent]
+    read_values: Callable[[Environment, int, str | None, list], dict[int, dict[str, str]]]
     make_reader: Callable[[Environment], AddressReader]
 
 

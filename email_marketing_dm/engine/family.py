@@ -50,21 +50,23 @@ def take_content(env, family_id, mark):
     return row
 
 
-def enroll(env, content_id, task_id):
+def enroll(env, content_id, task_id, letters=None):
     """Give the deliveries of a task that was planned outside of a family their tickets.
 
     :param int content_id: the content that the task's mails had
+    :param letters: of the versions with this content; None for a task without an A/B test
     """
     env.cr.execute(
         SQL(
             """INSERT INTO directmail_family_mail (id, content_id, address_key, released)
                SELECT id, %s, address_key, %s FROM directmail_delivery
                 WHERE task_id = %s AND address_key IS NOT NULL
-                  AND state NOT IN ('suppressed', 'cancelled', 'refused')
+                  AND state NOT IN ('suppressed', 'cancelled', 'refused') %s
                 ORDER BY id ON CONFLICT DO NOTHING""",
             content_id,
             _IS_FREE,
             task_id,
+            SQL() if letters is None else SQL("AND version = ANY(%s)", list(letters)),
         )
     )
 
@@ -81,12 +83,12 @@ def release(env, content_id):
     )
 
 
-def retake(env, content_id, task_id, family_ids):
+def retake(env, content_id, task_id, got_from):
     """Give the deliveries of a task that may still be mailed tickets of another content.
 
     People who got this content get no ticket, so the claim suppresses them.
 
-    :param family_ids: ids of the other tasks that sent this content
+    :param got_from: as of `get_family`
     """
     env.cr.execute(
         SQL(
@@ -105,22 +107,23 @@ def retake(env, content_id, task_id, family_ids):
                   AND address_key IS NOT NULL
                   AND address_key NOT IN (SELECT address_key FROM got)
                 ORDER BY id ON CONFLICT DO NOTHING""",
-            _select_got(family_ids),
+            _select_got(got_from),
             content_id,
             task_id,
         )
     )
 
 
-def move(env, content_id, people):
+def move(env, rules, people):
     """Replace the tickets of deliveries that have a new address.
 
     A delivery whose new address got the content already gets none, and is suppressed by the claim.
 
-    :param int content_id: of the deliveries' task; None outside of a family
+    :param rules: the `fatigue.TaskRules` of the deliveries' task
     :param people: [(delivery id, new address key)]
     """
-    if not content_id or not people:
+    content = _get_content(rules, SQL("moved.id"))
+    if not content or not people:
         return
     env.cr.execute(
         SQL("DELETE FROM directmail_family_mail WHERE id IN %s", tuple(row[0] for row in people))
@@ -128,10 +131,12 @@ def move(env, content_id, people):
     env.cr.execute(
         SQL(
             """INSERT INTO directmail_family_mail (id, content_id, address_key, released)
-               SELECT id, %s, address_key, FALSE FROM (VALUES %s) AS moved (id, address_key)
+               SELECT id, content_id, address_key, FALSE
+                 FROM (VALUES %s) AS moved (id, address_key), LATERAL (SELECT %s) AS c (content_id)
+                WHERE content_id IS NOT NULL
                    ON CONFLICT DO NOTHING""",
-            content_id,
             SQL(", ").join(SQL("(%s::int, %s)", *row) for row in people),
+            content,
         )
     )
 
@@ -158,29 +163,34 @@ def follow_keys(env, first, last):
     )
 
 
-def get_family(family_ids, person):
+def get_family(got_from, person):
     """Return the parts of `engine.plan`'s statement that find the people who got the content.
 
-    :param family_ids: ids of the other tasks of the family that sent the same content
+    :param got_from: [(task id, letter)] of the other tasks of the family that sent the same
+        content, and of the versions; the letter is None for a task without an A/B test
     :param SQL person: name of a row with the column address_key
     :return: {"got": a CTE, "join_got": a join, "is_got": a WHEN of a CASE}; all empty without
         such a task
     :rtype: dict
     """
-    if not family_ids:
+    if not got_from:
         return {"got": SQL(), "join_got": SQL(), "is_got": SQL()}
     return {
-        "got": SQL("got AS MATERIALIZED (%s),", _select_got(family_ids)),
+        "got": SQL("got AS MATERIALIZED (%s),", _select_got(got_from)),
         "join_got": SQL("LEFT JOIN got ON got.address_key = %s.address_key", person),
         "is_got": SQL("WHEN got.address_key IS NOT NULL THEN 'family'"),
     }
 
 
-def _select_got(family_ids):
+def _select_got(got_from):
+    ids = [task_id for task_id, letter in got_from if not letter]
+    is_sender = SQL("task_id = ANY(%s)", ids)
+    if versions := tuple(pair for pair in got_from if pair[1]):
+        is_sender = SQL("(%s OR (task_id, version) IN %s)", is_sender, versions)
     return SQL(
         """SELECT DISTINCT address_key FROM directmail_delivery
-            WHERE task_id = ANY(%s) AND address_key IS NOT NULL AND NOT %s""",
-        list(family_ids),
+            WHERE %s AND address_key IS NOT NULL AND NOT %s""",
+        is_sender,
         _IS_FREE,
     )
 
@@ -202,6 +212,21 @@ def take_tickets(content_id):
     )
 
 
+def _get_content(rules, delivery):
+    """Return SQL of the id of the content of a delivery, or null; None outside of a family.
+
+    :param rules: the `fatigue.TaskRules` of the task
+    :param SQL delivery: an expression of the id of the delivery
+    """
+    if not rules.version_contents:
+        return rules.content_id and SQL("%s", rules.content_id)
+    return SQL(
+        "(SELECT CASE version %s END FROM directmail_delivery WHERE id = %s)",
+        SQL(" ").join(SQL("WHEN %s THEN %s", *pair) for pair in rules.version_contents.items()),
+        delivery,
+    )
+
+
 def has_got(rules, person):
     """Return SQL of the reason 'family' for a delivery that may not be sent any more, or null.
 
@@ -211,10 +236,12 @@ def has_got(rules, person):
     :param SQL person: name of a row with the id and address_key of a delivery
     :rtype: SQL
     """
-    if not rules.content_id:
+    content = _get_content(rules, SQL("%s.id", person))
+    if not content:
         return SQL("NULL")
     return SQL(
-        """CASE WHEN NOT EXISTS (
+        """CASE WHEN %(content)s IS NULL THEN NULL
+                WHEN NOT EXISTS (
                     SELECT FROM directmail_family_mail f
                      WHERE f.id = %(person)s.id AND f.content_id = %(content)s
                        AND f.address_key = %(person)s.address_key AND NOT f.released)
@@ -224,6 +251,6 @@ def has_got(rules, person):
                        AND f.address_key = %(person)s.address_key AND NOT %(is_free)s)
                 THEN 'family' END""",
         person=person,
-        content=rules.content_id,
+        content=content,
         is_free=_IS_FREE,
     )

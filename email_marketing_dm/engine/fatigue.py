@@ -23,8 +23,8 @@ COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 TaskRules = namedtuple(
     "TaskRules",
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
-    " except_ids content_id control",
-    defaults=(None, None),
+    " except_ids content_id control version_contents",
+    defaults=(None, None, None),
 )
 TaskRules.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
@@ -40,6 +40,8 @@ TaskRules.__doc__ = """The properties of a task that decide whether its people m
 :ivar except_ids: ids of the *Except* audiences, whose people are left out
 :ivar content_id: id of the `directmail.family.content` that it sends; None outside of a family
 :ivar control: its control groups: see `engine.control.select_groups`; None without any
+:ivar version_contents: {letter: the same of a version}, instead of `content_id`; None if no
+    follow-up sends the content of a version
 """
 
 

@@ -14,6 +14,7 @@ from .fatigue_rules import read_rules
 from .people import Lenders, addressed_people
 from .sql import count_changes, prepare_for_many
 from .tens import in_tens
+from .versions import TestGroup, assign_versions
 
 Fate = namedtuple("Fate", "reason rule held_until")
 Fate.__doc__ = """What a task does with a group of people.
@@ -34,7 +35,8 @@ class TaskPlan:
     :ivar uncounted: whether its mails don't count for fatigue control
     :ivar rules: decide who may be mailed
     :ivar context: how to find people and addresses
-    :ivar family_ids: ids of the other tasks of the family that sent the same content
+    :ivar got_from: the other tasks of the family that sent the same content: see `engine.family`
+    :ivar test_group: of its A/B test
     """
 
     task_id: int
@@ -44,7 +46,8 @@ class TaskPlan:
     uncounted: bool
     rules: TaskRules
     context: PeopleContext
-    family_ids: tuple[int, ...] = ()
+    got_from: tuple[tuple[int, str | None], ...] = ()
+    test_group: TestGroup | None = None
 
 
 def select_judged(env, task, at=None):
@@ -86,7 +89,7 @@ def select_judged(env, task, at=None):
         encrypted_first=SQL("email_encrypted IS NULL,") if task_rules.has_records else SQL(),
         eligibility=Eligibility(env, task_rules, rules, at or now).select(SQL("fixed")),
         **get_exclusion(env, context, task_rules, SQL("ranked")),
-        **get_family(task.family_ids, SQL("ranked")),
+        **get_family(task.got_from, SQL("ranked")),
     )
 
 
@@ -104,12 +107,14 @@ def insert_deliveries(env, task):
                 INSERT INTO directmail_delivery
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
                         email_encrypted, address_key, is_contact, lender_id, state, reason,
-                        fatigue_rule, not_before, uncounted, assignment)
+                        fatigue_rule, not_before, uncounted, assignment
+                        %(columns)s)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
                        email_encrypted, address_key, partner_id IS NOT NULL, lender_id,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
-                       fatigue_rule, held_until, %(uncounted)s, %(assignment)s
-                  FROM judged
+                       %(fatigue_rule)s, %(held_until)s, %(uncounted)s, %(assignment)s
+                       %(values)s
+                  FROM judged %(assigned)s
                  ORDER BY partner_id, res_model, res_id
                 RETURNING id, address_key, task_id, NULL AS old_state, state AS new_state,
                           NULL AS old_outcome, NULL AS new_outcome
@@ -123,6 +128,7 @@ def insert_deliveries(env, task):
             assignment=get_assignment(task.rules.control, SQL.identifier("reason")),
             tickets=take_tickets(task.rules.content_id),
             counted=count_changes(SQL.identifier("changed"), "user"),
+            **assign_versions(task.task_id, task.test_group),
         )
     )
     return dict(rows)

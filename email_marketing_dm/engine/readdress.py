@@ -49,7 +49,7 @@ def readdress(env, context, rules, task_id, ids):
     # Deliveries with a flaw get no new address; the next claim suppresses them for the flaw.
     moved = [row[:-1] for row in people if not row.flaw]
     excluded = find_excluded(env, context, rules, task_id, moved)
-    move(env, rules.content_id, [(row[0], row[-1]) for row in moved])
+    move(env, rules, [(row[0], row[-1]) for row in moved])
     return SQL(
         """UPDATE directmail_delivery d
               SET partner_id = new.partner_id, res_model = new.res_model, res_id = new.res_id,

@@ -191,7 +191,7 @@ class DirectmailErasure(models.TransientModel):
     def _export_delivery(self, delivery):
         return {
             "email_task": delivery.task_id.name,
-            "subject": delivery.task_id.template_id.subject or "",
+            "subject": delivery.task_id._get_version_template(delivery.version).subject or "",
             "state": delivery.state,
             "reason": delivery.reason or "",
             "outcome": delivery.outcome or "",

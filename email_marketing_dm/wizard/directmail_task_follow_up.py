@@ -35,9 +35,14 @@ class DirectmailTaskFollowUp(models.TransientModel):
     )
     subject = fields.Char()
     template_id = fields.Many2one("directmail.template", domain="[('account_id', '=', account_id)]")
-    old_subject = fields.Char("Subject so far", related="task_id.subject")
+    old_subject = fields.Char("Subject so far", compute="_compute_old_subject")
     needs_other = fields.Boolean("Needs another mail", compute="_compute_needs")
     needs_review = fields.Boolean("Needs a review", compute="_compute_needs")
+
+    @api.depends("task_id")
+    def _compute_old_subject(self):
+        for wizard in self:
+            wizard.old_subject = wizard.task_id._get_winning_template().subject
 
     @api.depends("people")
     def _compute_mail(self):
@@ -143,6 +148,7 @@ class DirectmailTaskFollowUp(models.TransientModel):
                 "name": name,
                 "audience_ids": [fields.Command.set(audience.ids)],
                 "use_as_is": False,
+                "version_ids": False,
                 **content,
             }
         )
@@ -164,16 +170,18 @@ class DirectmailTaskFollowUp(models.TransientModel):
         """
         if not self.people:
             raise UserError(self.env._("Choose who gets the follow-up."))
-        content = {}
+        # After an A/B test, the same mail is that of the winner.
+        sent = self.task_id._get_winning_template()
+        content = {"template_id": sent.id}
         if self.mail == "subject":
             if not (self.subject or "").strip():
                 raise UserError(self.env._("Enter the other subject."))
-            content = {"subject": self.subject}
+            content["subject"] = self.subject
         elif self.mail == "template":
             if not self.template_id:
                 raise UserError(self.env._("Choose the other template."))
-            content = {"template_id": self.template_id.id}
-        template = self.template_id if self.mail == "template" else self.task_id.template_id
+            content["template_id"] = self.template_id.id
+        template = self.template_id if self.mail == "template" else sent
         mark = template._get_content_mark(content.get("subject"))
         if self.people in GOT_IT and mark in self.task_id._get_content_marks():
             raise UserError(

@@ -13,6 +13,7 @@ from ...engine.claim import FREE_AT, expire_leases, read_capacity
 from ...engine.content import MailBuilder, get_database_uuid
 from ...engine.context import ClaimContext, MailContext, SenderContext
 from ...engine.dispatcher import LEASE_SECONDS, Dispatcher, is_passing
+from ...engine.versions import HELD
 from ..people_context import PEOPLE_CONTEXT
 
 _logger = logging.getLogger(__name__)
@@ -20,6 +21,13 @@ _logger = logging.getLogger(__name__)
 RUN_SECONDS = 600
 # Longest run of a cron while `_may_go_on`: prolonged, because between two runs nothing is sent.
 LONGEST_SECONDS = 40
+# Versions without an approved template; version A sends the task's own.
+UNREADY = [
+    ("letter", "!=", "A"),
+    "|",
+    ("template_id", "=", False),
+    ("template_id.state", "!=", "approved"),
+]
 
 
 class DirectmailAccount(models.Model):
@@ -71,6 +79,7 @@ class DirectmailAccount(models.Model):
             # have been under way when a server died.
             retrying(lambda: expire_leases(self.env, account.id), self.env)
             self.env["ir.cron"]._commit_progress()
+        self.env["directmail.task"]._decide_tests(account)
         # Retried, because a user or the import of results may write the same task concurrently.
         retrying(account._finish_tasks, self.env)
         self.env["ir.cron"]._commit_progress()
@@ -135,6 +144,7 @@ class DirectmailAccount(models.Model):
                 ("account_id", "=", self.id),
                 ("state", "=", "pending"),
                 ("template_id.state", "=", "approved"),
+                ("version_ids", "not any", UNREADY),
                 "|",
                 "|",
                 ("planned_at", "!=", False),
@@ -257,7 +267,8 @@ class DirectmailAccount(models.Model):
             SQL(
                 # The LATERAL subquery is one index lookup per task, however many people wait.
                 """SELECT bool_or(first.free_at <= now() AT TIME ZONE 'UTC'),
-                          min(NULLIF(first.free_at, '-infinity')),
+                          min(NULLIF(first.free_at, '-infinity'))
+                              FILTER (WHERE first.free_at < %(held)s),
                           (SELECT min(lease_until) FROM directmail_delivery
                             WHERE account_id = %(account)s AND state = 'sending')
                      FROM directmail_task t CROSS JOIN LATERAL (
@@ -267,6 +278,7 @@ class DirectmailAccount(models.Model):
                     WHERE t.account_id = %(account)s AND t.state = 'sending'""",
                 account=self.id,
                 free_at=FREE_AT,
+                held=HELD,
             )
         )
         if free and self._get_capacity().quota:
@@ -277,6 +289,7 @@ class DirectmailAccount(models.Model):
             times = [free_at]
         emptied = self._get_emptied_tasks()
         times += [lease_until, *(task._get_latest_end() for task in emptied)]
+        times += self.env["directmail.task"]._get_open_tests(self).mapped("verdict_at")
         if any(times):
             # sudo(): the account's cron calls this, not a user.
             self.sudo().cron_id._trigger([moment for moment in times if moment])
@@ -472,12 +485,12 @@ def _find_fingerprint(env):
     return host and host.fingerprint
 
 
-def _read_content(env, task_id):
-    return env["directmail.task"].browse(task_id)._get_mail_content()
+def _read_content(env, task_id, letter):
+    return env["directmail.task"].browse(task_id)._get_mail_content(letter)
 
 
-def _read_values(env, task_id, people):
-    return env["directmail.task"].browse(task_id)._get_mail_values(people)
+def _read_values(env, task_id, letter, people):
+    return env["directmail.task"].browse(task_id)._get_mail_values(letter, people)
 
 
 def _make_reader(company_id, env):

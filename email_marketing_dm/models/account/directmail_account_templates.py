@@ -69,7 +69,8 @@ class DirectmailAccount(models.Model):
             ._get_followed(self)
             .filtered(lambda template: template.state != "in_review")
         )
-        needed = templates._get_tasks("draft", "pending", "sending", "paused", "failed").template_id
+        using = templates._get_tasks("draft", "pending", "sending", "paused", "failed")
+        needed = using._get_templates()
         newer = dict(
             templates._read_group(
                 [("origin_id", "in", templates.ids), ("state", "=", "approved")],
@@ -77,15 +78,10 @@ class DirectmailAccount(models.Model):
                 ["__count"],
             )
         )
-        # sudo(): tasks of other users use the templates too; only dates are read.
-        last_end = dict(
-            self.env["directmail.task"]
-            .sudo()
-            .with_context(active_test=False)
-            ._read_group(
-                [("template_id", "in", templates.ids)], ["template_id"], ["finished_at:max"]
-            )
-        )
+        last_end = {}
+        for task in templates._get_tasks("done", "cancelled").filtered("finished_at"):
+            for template in task._get_templates():
+                last_end[template] = max(task.finished_at, last_end.get(template, task.finished_at))
         now = fields.Datetime.now()
         spare = []
         for template in templates - needed:

@@ -6,6 +6,7 @@ from ...clock.spans import SPANS
 from ...engine.dispatcher import CANNOT_DECRYPT
 from ...engine.events import Fact
 from ...engine.fatigue import COUNTED
+from ...engine.versions import LETTERS
 from ...privacy.address import spell
 from ...privacy.machines import TOO_SOON, is_machine
 from ..mixins.directmail_seen import is_administrator
@@ -124,6 +125,9 @@ class DirectmailDelivery(models.Model):
         readonly=True,
         help="The frequency limit or quiet time because of which the mail waits or was suppressed.",
     )
+    # Empty without an A/B test, and for the rest until the decision: see `engine.versions`.
+    version = fields.Selection([(letter, letter) for letter in LETTERS], readonly=True)
+    is_rest = fields.Boolean("Not in the test group", readonly=True)
     uncounted = fields.Boolean(
         readonly=True, help="The mail does not count toward the limits of fatigue control."
     )
@@ -253,6 +257,8 @@ class DirectmailDelivery(models.Model):
                         reason=delivery.explanation,
                         rule=rules[delivery.fatigue_rule],
                     )
+            elif delivery.state == "waiting" and delivery.is_rest and not delivery.version:
+                delivery.explanation = self.env._("Waiting for the decision of the A/B test")
             elif delivery.state == "waiting" and delivery.fatigue_rule:
                 delivery.explanation = self.env._(
                     "Waiting until %(time)s (%(rule)s)",

@@ -12,5 +12,8 @@ from . import (
     directmail_task_page,
     directmail_task_results,
     directmail_task_run,
+    directmail_task_test,
+    directmail_task_test_results,
+    directmail_task_version,
     directmail_task_actions,
 )

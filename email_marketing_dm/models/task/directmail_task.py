@@ -10,7 +10,8 @@ STOPPED = ("done", "cancelled", "paused", "failed")
 # Fields that choose the people: the plan (`planned_at`) freezes them.
 PEOPLE_FIELDS = {
     "account_id", "address_form", "audience_ids", "control_share", "exclude_audience_ids",
-    "is_notification", "notification_counts", "use_as_is",
+    "is_notification", "notification_counts", "test_criterion", "test_hours", "test_people",
+    "test_share", "test_undecided", "use_as_is", "version_ids",
 }  # fmt: skip
 # Fields of the mail's content and envelope: fixed while mails are being sent.
 TASK_CONTENT_FIELDS = {
@@ -321,7 +322,7 @@ class DirectmailTask(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        split = [_split_content(vals) for vals in vals_list]
+        split = [split_content(vals) for vals in vals_list]
         tasks = super().create([vals for _content, vals in split])
         for task, (content, _vals) in zip(tasks, split, strict=True):
             task._change_content(content)
@@ -331,7 +332,7 @@ class DirectmailTask(models.Model):
         return tasks
 
     def write(self, vals):
-        content, vals = _split_content(vals)
+        content, vals = split_content(vals)
         owners = {task: task.user_id for task in self}
         planned = self.browse()
         if vals.get("ignore_fatigue"):
@@ -531,7 +532,7 @@ class DirectmailTask(models.Model):
         return found
 
 
-def _split_content(vals):
+def split_content(vals):
     """Split vals into two dicts: fields in CONTENT, and all other fields."""
     content = {name: vals[name] for name in CONTENT if name in vals}
     return content, {name: value for name, value in vals.items() if name not in content}

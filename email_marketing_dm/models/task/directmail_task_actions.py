@@ -107,7 +107,7 @@ class DirectmailTask(models.Model):
                 )
             task._go("pending")
             # sudo(): write access to the task was checked above; it only times the next poll.
-            task.template_id.sudo()._schedule_review_check()
+            task._get_templates().sudo()._schedule_review_check()
         return True if tasks or not self else self._say_sent()
 
     def action_send_now(self):
@@ -160,7 +160,8 @@ class DirectmailTask(models.Model):
                     )
                 )
             task.account_id._check_public_url_usable()
-            changed = task.content_changed or task.template_id.state != "approved"
+            states = set(task._get_templates().mapped("state"))
+            changed = task.content_changed or states != {"approved"}
             if changed:
                 task._check_ready()
             # With changed content, no earlier refusal counts: a limit of 1 resets them all.
@@ -298,8 +299,8 @@ class DirectmailTask(models.Model):
         self._check_settings()
         if not self.planned_at:  # A planned task has its deliveries.
             self._check_people()
-        if self._submits_template():
-            self.template_id._submit()
+        for template in self._get_templates().filtered(self._submits_template):
+            template._submit()
 
     def _check_settings(self):
         """Refuse a task without an active account, quota, sender, template or audience.
@@ -364,7 +365,7 @@ class DirectmailTask(models.Model):
                 raise self._explain_audience(audience, error.args[0]) from error
 
     def _check_template(self):
-        if problem := self._find_template_problem():
+        if problem := self._find_template_problem() or self._find_test_problem():
             raise UserError(problem)
 
     def _refresh_audiences(self, since=None, missing=False):

@@ -101,11 +101,13 @@ class DirectmailTask(models.Model):
     # === BUSINESS === #
 
     def _rename_own_template(self):
-        """Give the task's own template the new name of the task."""
-        template = self.template_id
-        if template.task_id == self and template.name != self.name:
-            # sudo(): `write` has checked the rights to the task, which owns the template.
-            template.sudo().name = self.name
+        """Give the own templates of the task and its versions the new name of the task."""
+        names = {self.template_id: self.name}
+        names |= {v.template_id: v._get_own_name() for v in self.version_ids if v.template_id}
+        for template, name in names.items():
+            if template.task_id == self and template.name != name:
+                # sudo(): `write` has checked the rights to the task, which owns the template.
+                template.sudo().name = name
 
     def _default_sender_name(self):
         company = self.account_id.company_id or self.env.company
@@ -136,28 +138,28 @@ class DirectmailTask(models.Model):
             # Also ends a review: DirectMail's decision would be about the old text.
             template.sudo().write({**changed, "state": "draft"})
         else:
-            self.template_id = self._make_own_template(changed)
+            self.template_id = self._make_own_template(template, self.name, changed)
         if self.state == "pending":
             self.template_id._submit()
 
-    def _make_own_template(self, changed):
-        """Return a new template for this task, with the task's name and owner.
+    def _make_own_template(self, template, name, changed):
+        """Return a new template for this task, with the task's owner.
 
-        A copy of `template_id` with the changes, or without a template, one made of the changes.
-
+        :param template: to copy; if it is empty, the new template is made of the changes
+        :param str name: of the new template
         :param dict changed: values of fields in `CONTENT`
         :raise UserError: if there is neither a template nor a subject
         """
         vals = {
             **changed,
-            "name": self.name,
+            "name": name,
             "user_id": self.user_id.id,
-            "origin_id": self.template_id.id,
+            "origin_id": template.id,
             "task_id": self.id,
         }
         # sudo(): `_change_content` has checked the rights; the template belongs to the task.
-        if self.template_id:
-            return self.template_id.sudo().copy(vals).sudo(False)
+        if template:
+            return template.sudo().copy(vals).sudo(False)
         if not changed.get("subject"):
             raise UserError(self.env._("Enter the subject of the mail."))
         vals.setdefault("sender_name", self._default_sender_name())
@@ -168,13 +170,12 @@ class DirectmailTask(models.Model):
             .sudo(False)
         )
 
-    def _submits_template(self):
-        """Return whether *Send* and *Resume* also submit the template.
+    def _submits_template(self, template):
+        """Return whether *Send* and *Resume* also submit a template of the task.
 
         A draft, or one that lapsed because its slot at DirectMail was freed. Not one that was
         changed or deleted in DirectMail's console (`lapse_reason`): its owner decides about it.
         """
-        template = self.template_id
         return (
             template.state in ("draft", "lapsed")
             and template.lapse_reason in (False, "freed")
@@ -297,21 +298,26 @@ class DirectmailTask(models.Model):
         return bool(self[f"track_{what}"])
 
     def _make_links(self):
-        """Create a `directmail.link` and a `link.tracker` for each link of the submitted text.
+        """Create a `directmail.link` and a `link.tracker` for each link of the submitted texts.
 
-        Does nothing if the template's links exist. A task whose template was changed half-way
-        keeps the links of both templates, because mails of both are out.
+        A task whose template was changed half-way keeps the links of both templates, because mails
+        of both are out.
         """
         self.ensure_one()
-        template = self.template_id
-        links = template.submitted_links or []
         # sudo(): the sending cron calls this; users may not create sources and trackers.
         if not self.source_id:
             self.source_id = self.env["utm.source"].sudo().create({"name": self.name})
+        for template in self._get_templates():
+            self._make_links_of(template)
+
+    def _make_links_of(self, template):
+        """Do the same as `_make_links` for one template, unless its links exist."""
+        links = template.submitted_links or []
         if not links or self.link_ids.filtered(lambda link: link.template_id == template):
             return
         shared = self._get_utm_values()
         # Given a title, `link.tracker` does not fetch the page to find one.
+        # sudo(): as in `_make_links`.
         trackers = (
             self.env["link.tracker"]
             .sudo()

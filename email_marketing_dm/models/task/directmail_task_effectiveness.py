@@ -417,7 +417,7 @@ class DirectmailTask(models.Model):
         if not self.details_removed_at:
             self.write(
                 {
-                    "details_totals": self._count_details(),
+                    "details_totals": {**self._count_details(), "test": self._count_test()},
                     "details_removed_at": fields.Datetime.now(),
                 }
             )

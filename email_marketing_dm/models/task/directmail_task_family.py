@@ -120,7 +120,7 @@ class DirectmailTask(models.Model):
         # sudo(): users may not read links; only marks of contents are returned.
         tasks = self.sudo()
         own = tasks.env["directmail.template"].search([("task_id", "in", tasks.ids)])
-        templates = tasks.template_id | tasks.link_ids.template_id | own
+        templates = tasks._get_templates() | tasks.link_ids.template_id | own
         return {template._get_content_mark() for template in templates}
 
     def _get_family(self):
@@ -138,6 +138,26 @@ class DirectmailTask(models.Model):
             return others
         mark = self.template_id._get_content_mark()
         return others.filtered(lambda task: task.planned_at and mark in task._get_content_marks())
+
+    def _get_got_from(self):
+        """Return who of the family got the content of this task: see `engine.family.get_family`."""
+        mark = self.template_id._get_content_mark()
+        return tuple(
+            (task.id, letter)
+            for task in self._get_senders_of_content()
+            for letter in (task._get_letters_of(mark) if task.version_ids else [None])
+        )
+
+    def _get_letters_of(self, mark):
+        """Return the letters of the versions with a content.
+
+        :param str mark: see `content.identity.make_content_mark`
+        :rtype: list[str]
+        """
+        sent = self.version_ids.filtered(
+            lambda version: version._get_template()._get_content_mark() == mark
+        )
+        return sent.mapped("letter")
 
     # === START === #
 
@@ -160,7 +180,8 @@ class DirectmailTask(models.Model):
         self.env.flush_all()
         content_id, is_new = family.take_content(self.env, first.id, mark)
         if is_new and first != self and mark in first._get_content_marks():
-            if mark != first.template_id._get_content_mark():
+            letters = first._get_letters_of(mark) if first.version_ids else None
+            if letters == [] or (letters is None and mark != first.template_id._get_content_mark()):
                 raise UserError(
                     self.env._(
                         "The content of %s was changed while it was sent, and this is the content"
@@ -168,11 +189,23 @@ class DirectmailTask(models.Model):
                         first.name,
                     )
                 )
-            family.enroll(self.env, content_id, first.id)
-            first.family_content_id = content_id
+            family.enroll(self.env, content_id, first.id, letters)
+            first._keep_content(content_id, letters)
         family.release(self.env, content_id)
         # sudo(): the sending cron calls this; the field is guarded.
         self.sudo().family_content_id = content_id
+
+    def _keep_content(self, content_id, letters):
+        """Store which content the mails of a task had that was planned outside of a family.
+
+        :param letters: of the versions that had it; None for a task without an A/B test
+        """
+        if letters is None:
+            self.family_content_id = content_id
+            return
+        self.version_ids.filtered(
+            lambda version: version.letter in letters
+        ).family_content_id = content_id
 
     def _retake_content(self):
         """After a change of the content, let the remaining people of a planned task have tickets.
@@ -185,7 +218,7 @@ class DirectmailTask(models.Model):
         self.env.flush_all()
         # sudo(): as in `_take_content`.
         content_id = self.sudo().family_content_id
-        family.retake(self.env, content_id, self.id, self._get_senders_of_content().ids)
+        family.retake(self.env, content_id, self.id, self._get_got_from())
 
 
 class DirectmailFamilyContent(models.Model):

@@ -7,6 +7,7 @@ from odoo.tools import SQL, format_datetime
 from ...directmail.const import BEIJING
 from ...engine.claim import FREE_AT
 from ...engine.clock import describe_moment
+from ...engine.versions import HELD
 
 
 class DirectmailTask(models.Model):
@@ -71,9 +72,15 @@ class DirectmailTask(models.Model):
         :raise UserError: with the user's name and what to do
         """
         self.ensure_one()
-        message = self.template_id._explain_missing_lender(self.user_id)
-        if message:
+        if message := self._explain_missing_lenders():
             raise UserError(message)
+
+    def _explain_missing_lenders(self):
+        """Return which user has left whose rights the placeholders need, and what to do, or ""."""
+        texts = (
+            template._explain_missing_lender(self.user_id) for template in self._get_templates()
+        )
+        return next(filter(None, texts), "")
 
     def _explain_content_error(self, error):
         """Return why the mails of a sending task can't be made, and what to do.
@@ -83,12 +90,15 @@ class DirectmailTask(models.Model):
         return self.env._(
             "The mails can't be created. No recipient was skipped. Fix the problem, then press"
             " Resume. Reason: %s",
-            self.template_id._explain_missing_lender(self.user_id) or error,
+            self._explain_missing_lenders() or error,
         )
 
     # === MESSAGES TO THE OWNER === #
 
-    @api.depends("state", "scheduled_at", "template_id.state", "account_id.state")
+    @api.depends(
+        "state", "scheduled_at", "template_id.state", "version_ids.template_id.state",
+        "account_id.state", "verdict_at",
+    )  # fmt: skip
     @api.depends_context("uid", "tz")
     def _compute_waiting_for(self):
         for task in self:
@@ -109,8 +119,8 @@ class DirectmailTask(models.Model):
             return self.env._(
                 "The DirectMail account is not active. An administrator can activate it."
             )
-        if self.state == "pending" and self.template_id.state != "approved":
-            return self.template_id._explain_state()
+        if self.state == "pending" and (waiting := self._explain_review()):
+            return waiting
         if account.is_trial and account.state_message:
             return account.state_message
         if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
@@ -130,6 +140,8 @@ class DirectmailTask(models.Model):
         if self.told_in_tens:
             # This text must not depend on whether anybody still waits: see `_may_end`.
             return self.env._("Mails are sent as the quota and quiet times allow.")
+        if waiting := self.sudo()._explain_waiting_rest():
+            return waiting
         held_until = self.sudo()._get_held_until()
         if held_until:
             return self.env._(
@@ -156,7 +168,7 @@ class DirectmailTask(models.Model):
             )
         ) or [(None,)]
         soon = fields.Datetime.now() + timedelta(minutes=1)
-        return until if until and until > soon else None
+        return until if until and soon < until < HELD else None
 
     def _fail(self, message):
         self.write({"state": "failed", "state_message": message, "pause_reason": False})

@@ -139,6 +139,7 @@ class DirectmailTask(models.Model):
         problems = {
             "audience_ids": audiences,
             "template_id" if self.template_id else "subject": self._find_template_problem(),
+            "version_ids": self._find_test_problem(),
             "sender_id": sender,
             "account_id": self._find_account_problem(),
         }
@@ -161,11 +162,14 @@ class DirectmailTask(models.Model):
 
     def _find_template_problem(self):
         """Return why the template can't be sent and what to do, or None."""
-        template = self.template_id
-        if not template:
+        if not self.template_id:
             return self.env._("Choose the template to send, or write the mail.")
+        return self._find_problem_of(self.template_id)
+
+    def _find_problem_of(self, template):
+        """Return why a template of the task or of a version can't be sent, or None."""
         # `_check_ready` submits a draft after all checks; at the start, none is left.
-        is_submitted = self.state != "pending" and self._submits_template()
+        is_submitted = self.state != "pending" and self._submits_template(template)
         if not is_submitted and template.state not in ("in_review", "approved"):
             return template._explain_state()
         return template._explain_missing_lender(self.user_id)
@@ -176,11 +180,12 @@ class DirectmailTask(models.Model):
         That is a mail that can't be submitted for review, and a scheduled time in the past.
         """
         missing = self._find_missing()
-        if self._submits_template():
+        for template in self._get_templates().filtered(self._submits_template):
             try:
-                self.template_id._compile()
+                template._compile()
             except UserError as error:
-                missing.append(("body_arch", error.args[0]))
+                name = "body_arch" if template == self.template_id else "version_ids"
+                missing.append((name, error.args[0]))
         if not self.planned_at and self.scheduled_at and self.scheduled_at <= fields.Datetime.now():
             missing.append(
                 (

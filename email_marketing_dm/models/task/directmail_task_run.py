@@ -90,7 +90,7 @@ class DirectmailTask(models.Model):
         if message:
             raise PauseTask("account", message)
         self._check_template()
-        if self.template_id._compare():
+        if any(template._compare() for template in self._get_templates()):
             return False  # `_compare` let the template lapse, which paused this task
         self._ensure_tag()
         return True
@@ -138,7 +138,7 @@ class DirectmailTask(models.Model):
         now, planned = fields.Datetime.now(), self.scheduled_at
         if not planned:
             return False
-        approved = self.template_id.reviewed_at or planned
+        approved = max(self._get_templates().mapped(lambda t: t.reviewed_at or planned))
         return now - max(planned, approved) > TOO_LATE or now - planned > TOO_LATE_APPROVED
 
     def _check_not_too_late(self):
@@ -202,6 +202,7 @@ class DirectmailTask(models.Model):
         is_told = not self.in_tens or not people
         if is_told and not people.get("waiting") and not self._get_held_back():
             raise UserError(self._explain_nobody(people))
+        self._check_test_group()
         self.mailing_list_ids = self._get_mailing_lists()
         # sudo(): lists of colleagues count, too, if the task may use an audience made of them.
         task = self.sudo()
@@ -258,6 +259,9 @@ class DirectmailTask(models.Model):
             if template.state == "approved":
                 if task.planned_at or (task.scheduled_at or now) <= now:
                     task.account_id._trigger_sending()
+                continue
+            if template.state == "rejected" and task.version_ids and not task.planned_at:
+                task._ask_about_rejected(template)
                 continue
             message = template.with_env(task.env)._explain_state()
             if template.state == "rejected":
@@ -336,7 +340,8 @@ class DirectmailTask(models.Model):
             or (self.is_notification and not self.notification_counts),
             rules=self._get_task_rules(),
             context=PEOPLE_CONTEXT,
-            family_ids=tuple(self._get_senders_of_content().ids),
+            got_from=self._get_got_from(),
+            test_group=self._get_test_group(),
         )
 
     def _get_task_rules(self):
@@ -359,10 +364,13 @@ class DirectmailTask(models.Model):
             control=self._get_control_groups(),
         )
 
-    def _get_mail_content(self):
-        """Return what all mails of the task have in common, as `engine.context.TaskContent`."""
+    def _get_mail_content(self, letter):
+        """Return what all mails of the task have in common, as `engine.context.TaskContent`.
+
+        :param str letter: of a version of the task, or None
+        """
         self.ensure_one()
-        template = self.template_id
+        template = self._get_version_template(letter)
         return TaskContent(
             sender=self.sender_id.email,
             address_type=0 if self.address_type == "random" else 1,
@@ -379,17 +387,22 @@ class DirectmailTask(models.Model):
             ),
         )
 
-    def _get_mail_values(self, people):
+    def _get_mail_values(self, letter, people):
         """Return {person.id: {variable: text}}: see `directmail.template._get_values`.
 
+        :param str letter: of the people's version of the task, or None
         :raise UserError: if a user has left whose rights the placeholders are read with
         """
         self.ensure_one()
         self._check_lenders()
-        return self._get_values(people)
+        return self._get_values(letter, people)
 
-    def _get_values(self, people):
-        """Return the values of a planned task's mails: see `directmail.template._get_values`."""
+    def _get_values(self, letter, people):
+        """Return the values of a planned task's mails: see `directmail.template._get_values`.
+
+        :param str letter: of the people's version of the task, or None
+        """
         # sudo(): see `_plan`, which has stored the lists.
         uploads = self.sudo().upload_ids
-        return self.template_id._get_values(people, self.user_id, uploads)
+        template = self._get_version_template(letter)
+        return template._get_values(people, self.user_id, uploads)

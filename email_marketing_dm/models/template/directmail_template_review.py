@@ -43,15 +43,9 @@ class DirectmailTemplate(models.Model):
 
     @api.depends("task_ids.state")
     def _compute_waiting_task_count(self):
-        counts = dict(
-            self.env["directmail.task"]._read_group(
-                [("template_id", "in", self.ids), ("state", "=", "pending")],
-                ["template_id"],
-                ["__count"],
-            )
-        )
+        templates = [task._get_templates() for task in self._get_tasks("pending")]
         for template in self:
-            template.waiting_task_count = counts.get(template._origin, 0)
+            template.waiting_task_count = sum(template._origin in some for some in templates)
 
     # === ACTIONS === #
 
@@ -262,13 +256,24 @@ class DirectmailTemplate(models.Model):
         }[self.lapse_reason]
 
     def _get_tasks(self, *states):
-        """Return all users' tasks with these templates in one of the states, as sudo records."""
+        """Return all users' tasks in one of the states that use these templates.
+
+        As sudo records. Templates of versions are used, too.
+        """
         return (
             self.env["directmail.task"]
             .sudo()
             .with_context(active_test=False)
-            .search([("template_id", "in", self.ids), ("state", "in", states)])
+            .search([("state", "in", states), *self._get_use_domain()])
         )
+
+    def _get_use_domain(self):
+        """Return the domain of the email tasks that use these templates, also in a version."""
+        return [
+            "|",
+            ("template_id", "in", self.ids),
+            ("version_ids.template_id", "in", self.ids),
+        ]
 
     # === SCHEDULE OF POLLING === #
 
@@ -320,7 +325,7 @@ class DirectmailTemplate(models.Model):
     def _unlink_except_needed(self):
         # sudo(): tasks of other users count too; `_name_tasks` applies the user's rights.
         tasks = self.env["directmail.task"].sudo().with_context(active_test=False)
-        if tasks := tasks.search([("template_id", "in", self.ids)]):
+        if tasks := tasks.search(self._get_use_domain()):
             raise UserError(
                 self.env._(
                     "A template that email tasks use can't be deleted. These use it: %s. Archive"

@@ -89,7 +89,7 @@ class DirectmailTemplate(models.Model):
             self.env["directmail.task"]
             .sudo()
             .with_context(active_test=False)
-            .search_count([("template_id", "=", self.id), ("planned_at", "!=", False)], limit=1)
+            .search_count([("planned_at", "!=", False), *self._get_use_domain()], limit=1)
         )
 
     def _check_editable(self, vals):

@@ -1,0 +1,462 @@
+import math
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.service.model import retrying
+from odoo.tools import format_datetime
+
+from ...engine import versions
+from ...engine.versions import LETTERS, TestGroup
+from ...statistics.means import Sums
+from ...statistics.verdict import decide_means, decide_rates
+from .directmail_task_version import FIGURES
+
+#: {criterion: figure of a version that it counts}
+COUNTED_BY = {
+    "clicks": "clicked",
+    "opens": "opened",
+    "conversions": "converted",
+    "revenue": "revenue",
+}
+#: Hours until the decision of a test by opens or clicks: most reactions have come by then.
+HOURS = 24
+
+
+class DirectmailTask(models.Model):
+    """A/B test of a task: its versions, its test group, and one decision at one set time.
+
+    The decision is made once, by `_decide_tests` or by hand, and releases the rest of the people.
+    Both lock the task first (`_lock`), so that only one of two at the same time counts.
+    """
+
+    _inherit = "directmail.task"
+    _guarded_fields = frozenset(
+        ("compared_at", "verdict", "verdict_at", "winner", "winner_by", "winner_user_id")
+    )
+
+    version_ids = fields.One2many("directmail.task.version", "task_id", copy=True)
+    version_count = fields.Integer("Number of versions", compute="_compute_version_count")
+    test_share = fields.Integer(
+        "Test group (%)",
+        required=True,
+        default=20,
+        help="Share of the people who get one of the versions at once. The rest gets the better"
+        " version after the decision.",
+    )
+    test_people = fields.Integer(
+        "Test group (people)",
+        help="Number of people in the test group. If it is 0, the share decides.",
+    )
+    test_criterion = fields.Selection(
+        [
+            ("clicks", "Clicks"),
+            ("opens", "Opens"),
+            ("conversions", "Conversions"),
+            ("revenue", "Revenue per mail"),
+        ],
+        "Decide by",
+        required=True,
+        default="clicks",
+        help="Opens and clicks by programs, such as virus scanners, do not count.",
+    )
+    test_hours = fields.Integer(
+        "Decide after (hours)",
+        compute="_compute_test_hours",
+        store=True,
+        readonly=False,
+        help="Hours after the last mail of the test group was submitted. The versions are compared"
+        " once, at this time.",
+    )
+    test_undecided = fields.Selection(
+        [
+            ("a", "Send version A"),
+            ("split", "Split the rest evenly"),
+            ("ask", "Ask me"),
+        ],
+        "If there is no visible difference",
+        required=True,
+        default="a",
+    )
+    winner = fields.Selection(
+        [(letter, letter) for letter in LETTERS], "Winner", readonly=True, copy=False
+    )
+    winner_by = fields.Selection(
+        [("test", "The test"), ("policy", "The setting"), ("hand", "A user")],
+        "Decided by",
+        readonly=True,
+        copy=False,
+    )
+    winner_user_id = fields.Many2one("res.users", "Chosen by", readonly=True, copy=False)
+    verdict_at = fields.Datetime("Decision", readonly=True, copy=False)
+    compared_at = fields.Datetime("Versions compared", readonly=True, copy=False)
+    # What `_say_verdict` makes a sentence of: see `_compare_versions`.
+    verdict = fields.Json(readonly=True, copy=False)
+
+    _test_share_range = models.Constraint(
+        "CHECK(test_share BETWEEN 1 AND 100)",
+        "The test group must be between 1 % and 100 % of the people.",
+    )
+    _test_people_range = models.Constraint(
+        "CHECK(test_people >= 0)", "The number of people in the test group can't be negative."
+    )
+    _test_hours_range = models.Constraint(
+        "CHECK(test_hours BETWEEN 1 AND 2160)",
+        "The versions can be compared 1 hour to 90 days after the last mail of the test group.",
+    )
+
+    @api.depends("version_ids")
+    def _compute_version_count(self):
+        for task in self:
+            task.version_count = len(task.version_ids)
+
+    @api.depends("test_criterion", "conversion_days")
+    def _compute_test_hours(self):
+        for task in self:
+            if task.planned_at:
+                task.test_hours = task.test_hours or HOURS
+            elif task.test_criterion in ("conversions", "revenue"):
+                task.test_hours = 24 * max(task.conversion_days, 1)
+            else:
+                task.test_hours = HOURS
+
+    # === ACTIONS === #
+
+    def action_add_version(self):
+        """Add a version, the first time A and B, and open its form.
+
+        :raise UserError: if the task can't have another version
+        """
+        self.ensure_one()
+        self.check_access("write")
+        if self.state == "pending":
+            raise UserError(
+                self.env._(
+                    "%s is waiting to be sent. Press Withdraw before you add a version.", self.name
+                )
+            )
+        if not self.template_id:
+            raise UserError(
+                self.env._("Choose the template or write the mail first. It becomes version A.")
+            )
+        if not self.version_ids:
+            self.version_ids.create({"task_id": self.id, "letter": "A"})
+        free = [letter for letter in LETTERS if letter not in self.version_ids.mapped("letter")]
+        if not free:
+            raise UserError(self.env._("An A/B test can have at most %s versions.", len(LETTERS)))
+        return self.version_ids.create({"task_id": self.id, "letter": free[0]}).action_open()
+
+    def action_choose_version(self, letter):
+        """Send a version to the rest of the people now, whatever the test says.
+
+        :param str letter: of the version
+        :raise UserError: if the task has not started, or the decision was made before
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._lock()
+        self.invalidate_recordset()
+        if letter not in self.version_ids.mapped("letter"):
+            raise UserError(self.env._("%s has no such version any more.", self.name))
+        if not self.planned_at or self.state == "cancelled":
+            raise UserError(self.env._("A version can be chosen after the A/B test has started."))
+        if self.winner_by:
+            raise UserError(self._say_decided_before())
+        # sudo(): write access was checked above; the fields are guarded.
+        task = self.sudo()
+        task.winner_user_id = self.env.user
+        task._settle(letter, "hand")
+        task._close_activities()
+        task._post_note(
+            self.env._(
+                "%(user)s chose version %(letter)s. The rest of the people gets it.",
+                user=self.env.user.name,
+                letter=letter,
+            )
+        )
+        return True
+
+    def _say_decided_before(self):
+        if not self.winner:
+            return self.env._("The rest of the people has been split between the versions already.")
+        if self.winner_by == "hand":
+            return self.env._(
+                "%(user)s has already chosen version %(letter)s.",
+                # sudo() reads the name of the user who chose.
+                user=self.sudo().winner_user_id.name,
+                letter=self.winner,
+            )
+        return self.env._("Version %s is already being sent to the rest.", self.winner)
+
+    # === START === #
+
+    def _get_templates(self):
+        """Return the templates of the tasks and of their versions."""
+        return self.template_id | self.version_ids.template_id
+
+    def _get_version_template(self, letter):
+        """Return the template of a version; that of the task without a letter.
+
+        :param str letter: of the version; None for people who have none, as without a test
+        """
+        self.ensure_one()
+        version = self.version_ids.filtered(lambda version: version.letter == letter)
+        return version._get_template() if letter and version else self.template_id
+
+    def _get_winning_template(self):
+        """Return the template of the winner; that of the task without a winner."""
+        return self._get_version_template(self.winner)
+
+    @api.constrains("account_id")
+    def _check_version_templates(self):
+        self.version_ids._check_template()
+
+    def _find_test_problem(self):
+        """Return why the A/B test can't start and what to do, or None."""
+        self.ensure_one()
+        if not self.version_ids:
+            return None
+        criterion = self.test_criterion
+        if criterion == "opens" and not self.track_opens:
+            return self.env._(
+                "The A/B test decides by opens, but opens are not recorded. Turn on “Record opens”,"
+                " or decide by something else."
+            )
+        if criterion == "clicks" and not self.track_clicks:
+            return self.env._(
+                "The A/B test decides by clicks, but clicks are not recorded. Turn on “Record"
+                " clicks”, or decide by something else."
+            )
+        if criterion in ("conversions", "revenue") and not self.conversion_table_id:
+            return self.env._(
+                "The A/B test decides by conversions or revenue, but nothing counts as conversion."
+                " Choose what counts as conversion, or decide by something else."
+            )
+        if 0 < self.test_people < len(self.version_ids):
+            return self.env._(
+                "The test group needs at least one person for each version. Enter a larger number"
+                " of people, or a share."
+            )
+        problems = (version._find_problem() for version in self.version_ids if version.letter > "A")
+        return next(filter(None, problems), None)
+
+    def _ask_about_rejected(self, template):
+        """Ask the owner of a pending test what to do about a rejected version; the task waits.
+
+        :param template: the `directmail.template` that was rejected
+        """
+        for version in self.version_ids:
+            if version._get_template() == template:
+                message = self.env._(
+                    "DirectMail rejected version %(letter)s, so the A/B test has not started."
+                    " Correct the version, or go on without it. DirectMail's comment: %(comment)s",
+                    letter=version.letter,
+                    comment=template.review_comment or "-",
+                )
+                self.state_message = message
+                self._tell_owner(
+                    message, "warning", self.env._("A version was rejected: decide how to continue")
+                )
+
+    def _go_on_with_versions(self):
+        """Let a pending task start after a version was removed."""
+        self._close_activities()
+        if self.state == "pending":
+            # sudo(): callers have checked write access; the field is guarded by the view only.
+            self.sudo().state_message = False
+            self.account_id._trigger_sending()
+
+    def _get_test_group(self):
+        """Return who gets which version, as `engine.versions.TestGroup`; None without a test."""
+        self.ensure_one()
+        if not self.version_ids:
+            return None
+        letters = "".join(sorted(self.version_ids.mapped("letter")))
+        return TestGroup(letters, self.test_share / 100, self.test_people or None)
+
+    def _check_test_group(self):
+        """Refuse a plan in which nobody gets one of the versions.
+
+        Not where figures are rounded to tens: the refusal would tell how many people there are.
+
+        :raise UserError: with what to do about it
+        """
+        if not self.version_ids or self.in_tens:
+            return
+        counts = versions.count_waiting(self.env, self.id)
+        for letter in self.version_ids.mapped("letter"):
+            if not counts.get(letter):
+                raise UserError(
+                    self.env._(
+                        "The test group is too small: nobody would get version %s. Enlarge the test"
+                        " group, or remove a version, then send again.",
+                        letter,
+                    )
+                )
+
+    def _explain_review(self):
+        """Return which review a pending task waits for, and what to do about it; "" for none."""
+        for template in self._get_templates():
+            if template.state == "rejected" and self.version_ids and not self.planned_at:
+                return self.state_message or template._explain_state()
+            if template.state != "approved":
+                return template._explain_state()
+        return ""
+
+    def _explain_waiting_rest(self):
+        """Return what the rest of a sending test waits for, or "" while its test group is mailed.
+
+        The caller rounds nothing: only the time of the decision is told.
+        """
+        if not self.version_ids or self.winner_by or self.sending_count or not self.waiting_count:
+            return ""
+        if self.compared_at:
+            return self.env._(
+                "The A/B test shows no visible difference. Choose the version that the rest gets."
+            )
+        if not self.verdict_at:
+            return ""
+        return self.env._(
+            "The rest of the people waits for the decision of the A/B test at %s.",
+            format_datetime(self.env, self.verdict_at),
+        )
+
+    # === DECISION === #
+
+    @api.model
+    def _decide_tests(self, account):
+        """Decide the tests of an account that are due; commit after each."""
+        for task in self._get_open_tests(account):
+            task = task.with_context(lang=task.user_id.lang)
+            # Retried, because a user may choose a version concurrently.
+            retrying(task._decide_test, self.env)
+            self.env["ir.cron"]._commit_progress()
+
+    @api.model
+    def _get_open_tests(self, account):
+        """Return an account's tasks with versions that have not been compared yet.
+
+        Not paused ones: their decision waits until they go on. A task without a rest may be done.
+        """
+        return self.search(
+            [
+                ("account_id", "=", account.id),
+                ("state", "in", ("sending", "done")),
+                ("compared_at", "=", False),
+                ("details_removed_at", "=", False),
+                ("version_ids", "!=", False),
+                ("planned_at", "!=", False),
+            ]
+        )
+
+    def _decide_test(self):
+        """Set the time of the decision once the test group is out; decide when it has come."""
+        self.ensure_one()
+        now = fields.Datetime.now()
+        if self.verdict_at and self.verdict_at > now:
+            return
+        self._lock()
+        self.invalidate_recordset()
+        if self.compared_at or self.state not in ("sending", "done"):
+            return
+        if not versions.is_out(self.env, self.id):
+            # Mails of the test group were held, or are sent a second time.
+            if self.verdict_at:
+                self.verdict_at = False
+            return
+        last = versions.get_last_moment(self.env, self.id)
+        self.verdict_at = last + timedelta(hours=self.test_hours or HOURS) if last else now
+        if self.verdict_at <= now:
+            if self.test_criterion in ("conversions", "revenue"):
+                self._count_conversions()
+            self._compare_versions()
+
+    def _compare_versions(self):
+        """Compare the versions once, and do with the rest what follows from it."""
+        counted = self._store_figures()
+        letters = self.version_ids.mapped("letter")
+        figure = COUNTED_BY[self.test_criterion]
+        rows = [counted[letter] for letter in letters]
+        if figure == "revenue":
+            sums = [Sums(r["mailed"], r["revenue"], r["squares"], r["cubes"]) for r in rows]
+            verdict = decide_means(sums)
+        else:
+            verdict = decide_rates([(row[figure], row["mailed"]) for row in rows])
+        winner = None if verdict.winner is None else letters[verdict.winner]
+        self.verdict = {
+            "criterion": self.test_criterion,
+            "values": {
+                letter: row[figure] / row["mailed"] if row["mailed"] else None
+                for letter, row in zip(letters, rows, strict=True)
+            },
+            "winner": winner,
+            "best": letters[verdict.best],
+            "rival": letters[verdict.rival],
+            # JSON has no infinity, which means that too few people are known.
+            "low": verdict.difference.low if math.isfinite(verdict.difference.low) else None,
+            "high": verdict.difference.high if math.isfinite(verdict.difference.high) else None,
+            "chance": verdict.chance,
+        }
+        self._conclude(winner)
+
+    def _conclude(self, winner):
+        """Send the rest what the comparison or the setting says, and tell the owner.
+
+        :param str winner: letter of the version that is better than all others; None without one
+        """
+        has_rest = bool(versions.count_rest(self.env, self.id)["people"])
+        ask = False
+        if winner:
+            self._settle(winner, "test")
+        elif not has_rest:
+            self.compared_at = fields.Datetime.now()
+        elif self.test_undecided == "a":
+            self._settle("A", "policy")
+        elif self.test_undecided == "split":
+            self._settle(None, "policy")
+        else:
+            self.compared_at = fields.Datetime.now()
+            ask = self.env._("A/B test without a visible difference: choose a version")
+        message = f"{self._say_verdict()} {self._say_next()}".strip()
+        self._tell_owner(message, "warning" if ask else "success", ask)
+
+    def _settle(self, letter, by):
+        """Record the decision and release the rest.
+
+        :param str letter: of the version for the rest; None splits the rest evenly
+        :param str by: a value of `winner_by`
+        """
+        self.ensure_one()
+        self.write(
+            {
+                "winner": letter,
+                "winner_by": by,
+                "compared_at": self.compared_at or fields.Datetime.now(),
+            }
+        )
+        self.env.flush_all()
+        if letter:
+            versions.release(self.env, self.id, letter)
+        else:
+            letters = "".join(self.version_ids.mapped("letter"))
+            versions.release_evenly(self.env, self.id, letters)
+        self.env["directmail.delivery"].invalidate_model(["is_rest", "not_before", "version"])
+        self.account_id._trigger_sending()
+
+    def _count_versions(self):
+        """Return the figures of each version: see `engine.versions.count_versions`."""
+        self.ensure_one()
+        self.env.flush_all()
+        counted = versions.count_versions(self.env, self.id)
+        nobody = dict.fromkeys((*FIGURES, "revenue", "squares", "cubes"), 0)
+        return {letter: counted.get(letter, nobody) for letter in self.version_ids.mapped("letter")}
+
+    def _store_figures(self):
+        """Store the figures of the versions for lists and reports; return them."""
+        counted = self._count_versions()
+        # sudo(): the crons call this; the fields are guarded.
+        for version in self.sudo().version_ids:
+            row = counted[version.letter]
+            figures = {f"{name}_count": row[name] for name in FIGURES}
+            version.write({**figures, "revenue": row["revenue"]})
+        return counted

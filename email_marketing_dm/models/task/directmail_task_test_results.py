@@ -1,0 +1,450 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import formatLang
+
+from ...engine import versions
+from ...statistics.power import find_smallest_difference
+from ...statistics.rates import get_interval
+from .directmail_task_test import COUNTED_BY
+from .directmail_task_version import FIGURES
+
+#: {criterion: column of deliveries with the moment that the curve shows}
+MOMENTS = {
+    "clicks": "clicked_at",
+    "opens": "opened_at",
+    "conversions": "converted_at",
+    "revenue": "converted_at",
+}
+#: {criterion: rate to reckon with before an account has results of its own}
+USUAL_RATES = {"clicks": 0.02, "opens": 0.2, "conversions": 0.005, "revenue": 0.005}
+#: Days of earlier email tasks that tell the account's usual rate, and mails that it takes.
+USUAL_DAYS = 180
+USUAL_MAILS = 1000
+#: Hours that the curve shows at most.
+CURVE_HOURS = 168
+#: A test is too small if only a version with more than this times the usual rate would be noticed.
+NOTICEABLE = 2
+
+
+class DirectmailTask(models.Model):
+    """What the page of a task says about its A/B test: before it, during it, and after it."""
+
+    _inherit = "directmail.task"
+
+    @api.readonly
+    def get_test_results(self):
+        """Return the data of the A/B test on the task's page.
+
+        Rates are of the criterion, among the people of a version who were mailed; for revenue, the
+        amount per mail, without an interval. Opens and clicks of machines don't count.
+
+        :return: dict with `state` ("draft", "running": the test group is being mailed, "waiting":
+            for the decision, "asked": for a user, "decided"), `criterion`, `verdict_at` (UTC, ISO
+            format, or None), `winner`, `winner_by`, `sentence`, `advice`, `currency_id`;
+            `versions`: [{letter, id, name, subject, sender_name, preview, changed, template_id,
+            template_state, assigned, mailed, delivered, opened, clicked, converted, revenue, rate,
+            low, high, is_winner}], empty without a test, `assigned` None where figures are rounded;
+            `rest`: {people, waiting, sent}; `curve`: [{hour, letter: rate so far}] by hours since
+            the start; `power`: as `_get_power`
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.check_access("read")
+        # sudo(): reading was checked above. Figures count people whom the user may not see, too.
+        task = self.sudo()
+        counted = task._get_counted_test() if task.planned_at else task._make_empty_test()
+        state = task._get_test_state(counted["rest"])
+        return {
+            "state": state,
+            "criterion": task.test_criterion,
+            "verdict_at": task.verdict_at and task.verdict_at.isoformat() + "Z" or None,
+            "winner": task.winner or None,
+            "winner_by": task.winner_by or None,
+            "sentence": task._say_test(state),
+            "advice": task._say_advice(state),
+            "currency_id": task.currency_id.id,
+            "versions": [
+                self._describe_version(version, counted["versions"][version.letter])
+                for version in task.version_ids
+            ],
+            "rest": self._tell_rest(counted["rest"]),
+            "curve": counted["curve"],
+            "power": task._get_power(),
+        }
+
+    def _describe_version(self, version, row):
+        """Return an entry of `versions` of `get_test_results`, with the reader's roundings.
+
+        :param version: as superuser
+        :param dict row: figures as of `engine.versions.count_versions`
+        """
+        template, figure = version._get_template(), COUNTED_BY[self.test_criterion]
+        rate = row[figure] / row["mailed"] if row["mailed"] else None
+        low = high = None
+        if row["mailed"] and figure != "revenue":
+            low, high = get_interval(row[figure], row["mailed"])
+        return {
+            "letter": version.letter,
+            "id": version.id,
+            "name": template.name or "",
+            "subject": version.subject or "",
+            "sender_name": version.sender_name or "",
+            "preview": version.preview_text or "",
+            "changed": fields.Datetime.to_string(template.write_date) or "",
+            "template_id": template.id,
+            "template_state": template.state or "draft",
+            **{name: row[name] for name in FIGURES},
+            # The number of people who got no mail may be known rounded only.
+            "assigned": None if self.told_in_tens else row["assigned"],
+            "revenue": row["revenue"],
+            "rate": rate,
+            "low": low,
+            "high": high,
+            "is_winner": version.is_winner,
+        }
+
+    def _tell_rest(self, rest):
+        """Return the figures of the rest, rounded where the reader may not know them exactly."""
+        if not self.told_in_tens:
+            return rest
+        waiting = self._tell_state("waiting", rest["waiting"])
+        return {"people": waiting + rest["sent"], "waiting": waiting, "sent": rest["sent"]}
+
+    # === COUNTING === #
+
+    def _get_counted_test(self):
+        """Return the figures of a planned test, as of before the details were removed."""
+        if self.details_removed_at:
+            return self.details_totals.get("test") or self._make_empty_test()
+        return self._count_test()
+
+    def _make_empty_test(self):
+        nobody = dict.fromkeys((*FIGURES, "revenue"), 0)
+        return {
+            "versions": dict.fromkeys(self.version_ids.mapped("letter"), nobody),
+            "rest": {"people": 0, "waiting": 0, "sent": 0},
+            "curve": [],
+        }
+
+    def _count_test(self):
+        """Count the test group by version and by hour, and the rest; as JSON.
+
+        :return: {"versions": {letter: figures}, "rest", "curve"}
+        :rtype: dict
+        """
+        if not self.version_ids:
+            return self._make_empty_test()
+        counted = self._count_versions()
+        return {
+            "versions": counted,
+            "rest": versions.count_rest(self.env, self.id),
+            "curve": self._make_curve(counted),
+        }
+
+    def _make_curve(self, counted):
+        """Return [{"hour": hours since the start, letter: rate until then}].
+
+        :param dict counted: as of `_count_versions`
+        """
+        found = versions.count_hours(self.env, self.id, MOMENTS[self.test_criterion], CURVE_HOURS)
+        if not found:
+            return []
+        totals, curve = dict.fromkeys(counted, 0), []
+        for hour in range(max(hour for hour, _letter in found) + 1):
+            point = {"hour": hour + 1}
+            for letter, row in counted.items():
+                totals[letter] += found.get((hour, letter), 0)
+                point[letter] = totals[letter] / row["mailed"] if row["mailed"] else 0
+            curve.append(point)
+        return curve
+
+    def _get_test_state(self, rest):
+        """Return the state of the test: see `get_test_results`.
+
+        :param dict rest: as of `engine.versions.count_rest`
+        """
+        if not self.planned_at:
+            return "draft"
+        if self.winner_by:
+            return "decided"
+        if self.compared_at:
+            return "asked" if rest["waiting"] else "decided"
+        return "waiting" if self.verdict_at else "running"
+
+    # === SENTENCES === #
+
+    def _describe_test(self):
+        """Return one sentence about the settings of the test; "" without versions."""
+        self.ensure_one()
+        if not self.version_ids:
+            return ""
+        values = {
+            "versions": len(self.version_ids),
+            "share": self.test_share,
+            "people": formatLang(self.env, self.test_people, digits=0),
+            "criterion": self._say_criterion(),
+            "hours": self.test_hours,
+        }
+        if self.test_people:
+            return self.env._(
+                "%(people)s people get one of %(versions)s versions. %(hours)s hours after the last"
+                " of these mails, the versions are compared by: %(criterion)s.",
+                **values,
+            )
+        if self.test_share == 100:
+            return self.env._(
+                "Everybody gets one of %(versions)s versions. %(hours)s hours after the last mail,"
+                " the versions are compared by: %(criterion)s.",
+                **values,
+            )
+        return self.env._(
+            "%(share)s %% of the people get one of %(versions)s versions. %(hours)s hours after the"
+            " last of these mails, the versions are compared by: %(criterion)s.",
+            **values,
+        )
+
+    def _say_criterion(self):
+        return dict(self._fields["test_criterion"]._description_selection(self.env))[
+            self.test_criterion
+        ]
+
+    def _say_test(self, state):
+        """Return the sentence about where the test stands.
+
+        :param str state: as of `_get_test_state`
+        """
+        if not self.version_ids:
+            return ""
+        if state == "draft":
+            return self._describe_test()
+        if state == "running":
+            return self.env._("The test group is being mailed.")
+        if state == "waiting":
+            return self.env._("The test group has been mailed. The versions are compared once.")
+        if self.winner_by == "hand":
+            return self.env._(
+                "%(user)s chose version %(letter)s.",
+                user=self.winner_user_id.name,
+                letter=self.winner,
+            )
+        return self._say_verdict()
+
+    def _say_advice(self, state):
+        """Return what the reader can do, or "".
+
+        :param str state: as of `_get_test_state`
+        """
+        if not self.version_ids:
+            return ""
+        if state == "draft":
+            return self._get_power()["sentence"]
+        if self.state == "paused":
+            return self.env._(
+                "The email task is paused, so nothing is decided. Press Resume to continue."
+            )
+        if state in ("running", "waiting"):
+            return self.env._(
+                "Wait for the decision: an early lead is often luck. You can also choose a version"
+                " yourself."
+            )
+        if state == "asked":
+            return self.env._("Choose the version that the rest gets.")
+        return self._say_next()
+
+    def _say_verdict(self):
+        """Return the result of the comparison as a sentence in the reader's language."""
+        verdict = self.verdict
+        if not verdict:
+            return ""
+        best, rival = verdict["best"], verdict["rival"]
+        values = {
+            "criterion": self._say_criterion(),
+            "best": best,
+            "rival": rival,
+            "chance": self._say_chance(verdict["chance"]),
+        }
+        if verdict["values"][best] is None or verdict["low"] is None:
+            return self.env._("Too few people got the mails, so the versions can't be compared.")
+        if verdict["criterion"] == "revenue":
+            values |= self._say_amounts(verdict)
+        else:
+            values |= self._say_rates(verdict)
+        if verdict["winner"]:
+            return self._say_winner(verdict["criterion"], values)
+        return self.env._(
+            "There is no visible difference. %(criterion)s: %(best)s %(best_value)s, %(rival)s"
+            " %(rival_value)s. The true difference may be between %(low)s and %(high)s (95 %%).",
+            **values,
+        )
+
+    def _say_winner(self, criterion, values):
+        """Return the sentence about a winner.
+
+        :param str criterion: a value of `test_criterion`
+        :param dict values: of the placeholders
+        """
+        if criterion == "clicks":
+            return self.env._(
+                "%(best)s is better: %(best_value)s clicked against %(rival_value)s (difference"
+                " %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at most"
+                " %(chance)s of tests.",
+                **values,
+            )
+        if criterion == "opens":
+            return self.env._(
+                "%(best)s is better: %(best_value)s opened the mail against %(rival_value)s"
+                " (difference %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at"
+                " most %(chance)s of tests.",
+                **values,
+            )
+        if criterion == "conversions":
+            return self.env._(
+                "%(best)s is better: %(best_value)s converted against %(rival_value)s (difference"
+                " %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at most"
+                " %(chance)s of tests.",
+                **values,
+            )
+        return self.env._(
+            "%(best)s is better: %(best_value)s per mail against %(rival_value)s (difference"
+            " %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at most %(chance)s"
+            " of tests.",
+            **values,
+        )
+
+    def _say_next(self):
+        """Return what happens with the rest after the decision, or "" if there is no rest."""
+        if self.winner_by == "policy" and not self.winner:
+            return self.env._("The rest is split evenly between the versions.")
+        if self.winner_by and self.test_share < 100:
+            return self.env._("The rest gets version %s.", self.winner)
+        if not self.winner_by and self.test_undecided == "ask" and self.test_share < 100:
+            return self.env._("Choose the version that the rest gets.")
+        return ""
+
+    def _say_rates(self, verdict):
+        """Return texts of rates; differences in percentage points."""
+        return {
+            "best_value": self._say_percent(verdict["values"][verdict["best"]]),
+            "rival_value": self._say_percent(verdict["values"][verdict["rival"]] or 0),
+            "low": self._say_points(verdict["low"]),
+            "high": self._say_points(verdict["high"]),
+        }
+
+    def _say_amounts(self, verdict):
+        def say(amount):
+            return formatLang(self.env, amount, currency_obj=self.currency_id)
+
+        return {
+            "best_value": say(verdict["values"][verdict["best"]]),
+            "rival_value": say(verdict["values"][verdict["rival"]] or 0),
+            "low": say(verdict["low"]),
+            "high": say(verdict["high"]),
+        }
+
+    def _say_percent(self, rate):
+        digits = 1 if rate >= 0.01 or not rate else 2
+        return self.env._("%s %%", formatLang(self.env, 100 * rate, digits=digits))
+
+    def _say_points(self, difference):
+        return self.env._("%s points", formatLang(self.env, 100 * difference, digits=2))
+
+    def _say_chance(self, chance):
+        """Return a chance as a percentage, rounded up; never 0."""
+        digits = 1 if chance >= 0.001 else 2
+        return self._say_percent(max(round(chance + 0.5 * 10 ** -(digits + 2), digits + 2), 0.0001))
+
+    # === BEFORE SENDING === #
+
+    def _get_power(self):
+        """Return what the test can see with the audiences as they were last refreshed.
+
+        Also of a task that is not saved yet.
+
+        :return: {"sentence", "enough": whether a usual difference would be noticed}
+        :rtype: dict
+        """
+        self.ensure_one()
+        number = len(self.version_ids)
+        people = self._count_test_people()
+        if number < 2:
+            return {"sentence": "", "enough": True}
+        if not people:
+            return {
+                "sentence": self.env._(
+                    "Press Estimate to see what the A/B test can notice with this audience."
+                ),
+                "enough": False,
+            }
+        rate, each = self._get_usual_rate(), people // number
+        better = find_smallest_difference(rate, each, number) if each else None
+        values = {
+            "people": formatLang(self.env, each, digits=0),
+            "usual": self._say_percent(rate),
+            "better": self._say_percent(better or 0),
+            "criterion": self._say_rate_name(),
+        }
+        if better is None or better > NOTICEABLE * rate:
+            advice = (
+                self.env._("Test fewer versions, or with a larger test group.")
+                if number > 2
+                else self.env._("Enlarge the test group, up to everybody.")
+            )
+            if better is None:
+                sentence = self.env._(
+                    "With %(people)s people per version no difference would be noticed.", **values
+                )
+            else:
+                sentence = self.env._(
+                    "With %(people)s people per version only a large difference would be noticed:"
+                    " %(usual)s to %(better)s (%(criterion)s).",
+                    **values,
+                )
+            return {"sentence": f"{sentence} {advice}", "enough": False}
+        sentence = self.env._(
+            "With %(people)s people per version a difference of %(usual)s to %(better)s"
+            " (%(criterion)s) would be noticed 8 times in 10; smaller ones will look like no"
+            " difference.",
+            **values,
+        )
+        return {"sentence": sentence, "enough": True}
+
+    def _say_rate_name(self):
+        """Return what the rate of `_get_usual_rate` counts: revenue is reckoned by conversions."""
+        labels = dict(self._fields["test_criterion"]._description_selection(self.env))
+        is_revenue = self.test_criterion == "revenue"
+        return labels["conversions" if is_revenue else self.test_criterion]
+
+    def _count_test_people(self):
+        """Return how many people the test group has at most, by the last refresh."""
+        if self.planned_at:
+            # sudo(): exact; the number of people per version is told rounded by nothing else.
+            mailable = self.people_count - self.suppressed_count
+        else:
+            name = "people_count" if self.address_form == "encrypted" else "usable_count"
+            mailable = sum(self.audience_ids.mapped(name))
+        group = self.test_people or int(mailable * self.test_share / 100)
+        return min(group, mailable)
+
+    def _get_usual_rate(self):
+        """Return the rate of the criterion in the account's email tasks of the last USUAL_DAYS.
+
+        :return: from 0 to 1; a usual one where too few mails are known
+        """
+        name = COUNTED_BY[
+            "conversions" if self.test_criterion == "revenue" else self.test_criterion
+        ]
+        since = fields.Datetime.now() - timedelta(days=USUAL_DAYS)
+        account = self.account_id._origin
+        # sudo(): email tasks of other users count too; only a rate over all of them is told.
+        counters = self.env["directmail.task.counter"].sudo()
+        domain = [("task_id.account_id", "=", account.id), ("task_id.finished_at", ">=", since)]
+        if name == "converted":
+            domain.append(("task_id.conversion_table_id", "!=", False))
+        rows = counters._read_group(
+            [*domain, ("name", "in", ("delivered", name))], ["name"], ["value:sum"]
+        )
+        counts = dict(rows)
+        if counts.get("delivered", 0) < USUAL_MAILS or not counts.get(name):
+            return USUAL_RATES[self.test_criterion]
+        return min(counts[name] / counts["delivered"], 0.9)

@@ -1,0 +1,312 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ...directmail import const
+from ...engine.versions import LETTERS
+from ..template.mail_body import MailBody
+from .directmail_task import CONTENT, split_content
+
+VERSIONS_MAX = len(LETTERS)
+#: figures that `directmail.task._store_figures` writes
+FIGURES = ("assigned", "mailed", "delivered", "opened", "clicked", "converted")
+
+
+class DirectmailTaskVersion(models.Model):
+    """A version of an email task's A/B test.
+
+    Version A sends the task's own mail and has no template. The others have a template of their
+    own: a chosen one, or one that is made when the content is changed on the version's form.
+    """
+
+    _name = "directmail.task.version"
+    _description = "Version of an A/B Test"
+    _inherit = ["directmail.guarded", "directmail.of.company"]
+    _order = "task_id, letter"
+    _rec_name = "letter"
+    _guarded_fields = frozenset(
+        (*(f"{name}_count" for name in FIGURES), "family_content_id", "revenue")
+    )
+
+    task_id = fields.Many2one(
+        "directmail.task", "Email task", required=True, index=True, ondelete="cascade"
+    )
+    account_id = fields.Many2one(related="task_id.account_id")
+    company_id = fields.Many2one(related="task_id.company_id", store=True, index=True)
+    letter = fields.Selection([(letter, letter) for letter in LETTERS], "Version", required=True)
+    template_id = fields.Many2one(
+        "directmail.template",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        domain="[('account_id', '=', account_id)]",
+        help="Version A sends the mail of the email task. Choose another template for this version,"
+        " or change the subject or the text here: your changes are saved as a new template.",
+    )
+    template_state = fields.Selection(
+        lambda self: self.env["directmail.template"]._fields["state"].selection,
+        "Review",
+        compute="_compute_template_state",
+    )
+    subject = fields.Char(compute="_compute_content", readonly=False)
+    sender_name = fields.Char(
+        "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
+    )
+    preview_text = fields.Char("Preview text", compute="_compute_content", readonly=False)
+    body_arch = MailBody(
+        "Body", sanitize="email_outgoing", compute="_compute_content", readonly=False
+    )
+    body_html = MailBody(
+        "Inlined body", sanitize="email_outgoing", compute="_compute_content", readonly=False
+    )
+    # Read by the placeholder picker of the mail builder.
+    mailing_model_id = fields.Many2one(related="task_id.mailing_model_id")
+    mailing_model_real = fields.Char(related="task_id.mailing_model_real")
+    is_winner = fields.Boolean("Winner", compute="_compute_is_winner")
+    assigned_count = fields.Integer("Assigned", readonly=True, copy=False)
+    mailed_count = fields.Integer("Mailed", readonly=True, copy=False)
+    delivered_count = fields.Integer("Delivered", readonly=True, copy=False)
+    opened_count = fields.Integer("Opened", readonly=True, copy=False)
+    clicked_count = fields.Integer("Clicked", readonly=True, copy=False)
+    converted_count = fields.Integer("Converted", readonly=True, copy=False)
+    currency_id = fields.Many2one(related="task_id.currency_id")
+    revenue = fields.Monetary(readonly=True, copy=False)
+    # Id of a `directmail.family.content`, as `directmail.task.family_content_id`: see `_enroll`.
+    family_content_id = fields.Integer(readonly=True, copy=False, groups=fields.NO_ACCESS)
+
+    _letter_unique = models.UniqueIndex(
+        "(task_id, letter)", "An email task can have each version only once."
+    )
+
+    @api.depends("letter")
+    def _compute_display_name(self):
+        for version in self:
+            version.display_name = self.env._("Version %s", version.letter)
+
+    @api.depends("template_id.state", "task_id.template_id.state", "letter")
+    def _compute_template_state(self):
+        for version in self:
+            version.template_state = version._get_template().state
+
+    @api.depends(
+        *(f"template_id.{name}" for name in CONTENT),
+        *(f"task_id.template_id.{name}" for name in CONTENT),
+    )
+    def _compute_content(self):
+        for version in self:
+            shown = version.template_id or version.task_id.template_id
+            for name in CONTENT:
+                version[name] = shown[name]
+
+    @api.depends("task_id.winner", "letter")
+    def _compute_is_winner(self):
+        for version in self:
+            version.is_winner = bool(version.letter) and version.task_id.winner == version.letter
+
+    @api.constrains("letter", "template_id", "task_id")
+    def _check_template(self):
+        for version in self:
+            template, task = version.template_id, version.task_id
+            if not template:
+                continue
+            if version.letter == "A":
+                raise ValidationError(
+                    self.env._(
+                        "Version A sends the mail of the email task. Choose the template on the"
+                        " email task instead."
+                    )
+                )
+            if template.account_id != task.account_id:
+                raise ValidationError(
+                    self.env._(
+                        "The template of version %s belongs to another DirectMail account. Choose a"
+                        " template of the email task's account.",
+                        version.letter,
+                    )
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        split = [split_content(vals) for vals in vals_list]
+        versions = super().create([vals for _content, vals in split])
+        for version, (content, _vals) in zip(versions, split, strict=True):
+            version._check_addable()
+            version._change_content(content)
+        return versions
+
+    def write(self, vals):
+        content, vals = split_content(vals)
+        planned = self.browse()
+        if not self.env.su and vals:
+            for version in self:
+                version._check_changeable(set(vals))
+            if "template_id" in vals:
+                planned = self.filtered("task_id.planned_at")
+        res = super().write(vals)
+        # As for the task's own template: the task is compared again before it goes on.
+        # sudo(): `_check_changeable` was passed; the field is guarded.
+        planned.task_id.sudo().content_changed = True
+        for version in self:
+            version._change_content(content)
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_planned(self):
+        for version in self:
+            version._check_removable()
+
+    # === ACTIONS === #
+
+    def action_open(self):
+        """Open the version's form in a dialog."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.display_name,
+            "res_model": self._name,
+            "res_id": self.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    def action_remove(self):
+        """Go on without this version; without the last but one, there is no test any more.
+
+        Without version A, the next version becomes the mail of the task.
+
+        :raise UserError: if the task has started
+        """
+        self.ensure_one()
+        self.check_access("unlink")
+        task = self.task_id
+        task._lock()
+        self._check_removable()
+        if self.letter == "A":
+            following = task.version_ids.filtered("template_id")[:1]
+            if not following:
+                raise UserError(
+                    self.env._("Version A can't be removed, because no other version has a mail.")
+                )
+            # sudo(): `_check_removable` allows it for a task whose start is blocked, too.
+            task.sudo().template_id = following.template_id
+        else:
+            following = self
+        # sudo(): the right to delete was checked above; one that stops the start may be removed.
+        following.sudo().unlink()
+        if len(task.version_ids) < 2:
+            task.sudo().version_ids.unlink()
+        task._rename_own_template()
+        task._go_on_with_versions()
+        return True
+
+    # === BUSINESS === #
+
+    def _get_template(self):
+        """Return the template that the version sends; version A sends that of the task."""
+        self.ensure_one()
+        return self.task_id.template_id if self.letter == "A" else self.template_id
+
+    def _get_content(self):
+        """Return what tells versions apart, for a comparison."""
+        template = self._get_template()
+        return tuple((template[name] or "").strip() for name in CONTENT if name != "body_arch")
+
+    def _check_addable(self):
+        """Refuse a version of a task that is under way, of a follow-up, or one too many."""
+        if self.env.su:
+            return
+        task = self.task_id
+        task._check_editable({"version_ids"})
+        if task.origin_id:
+            raise UserError(
+                self.env._(
+                    "A follow-up can't have an A/B test. Test the versions in a new email task."
+                )
+            )
+        if len(task.version_ids) > VERSIONS_MAX:
+            raise UserError(self.env._("An A/B test can have at most %s versions.", VERSIONS_MAX))
+
+    def _check_removable(self):
+        if not self.env.su and not self._is_rejected():
+            self.task_id._check_editable({"version_ids"})
+
+    def _check_changeable(self, names):
+        """Refuse to change fields that are locked.
+
+        A rejected version can be corrected even shortly before the task's time: nothing is sent
+        before that.
+
+        :param set names: names of the fields
+        :raise UserError: with the reason
+        """
+        if not self._is_rejected() or names - {"template_id"}:
+            is_content = names <= {"template_id"}
+            self.task_id._check_editable({"template_id" if is_content else "version_ids"})
+
+    def _is_rejected(self):
+        """Return whether the version keeps the task from starting, because it was rejected."""
+        task = self.task_id
+        return task.state == "pending" and not task.planned_at and self.template_state == "rejected"
+
+    def _change_content(self, content):
+        """Write content to the version's own template, or to a new one.
+
+        As `directmail.task._change_content`, which does it for version A.
+
+        :param dict content: values of fields in `CONTENT`; unchanged values are ignored
+        :raise UserError: if the content is locked, or the template can't be submitted
+        """
+        self.ensure_one()
+        task = self.task_id
+        if self.letter == "A":
+            task._change_content(content)
+            return
+        shown = self.template_id or task.template_id
+        changed = shown._get_changed_content(content)
+        if not changed:
+            return
+        self.check_access("write")
+        if not self.env.su:
+            self._check_changeable({"template_id"})
+        if self.template_id._belongs_to(task):
+            # sudo(): write access to the version was checked above; the template is its own.
+            self.template_id.sudo().write({**changed, "state": "draft"})
+        else:
+            self.template_id = task._make_own_template(shown, self._get_own_name(), changed)
+        if task.state == "pending":
+            self.template_id._submit()
+
+    def _get_own_name(self):
+        """Return the name of the version's own template."""
+        return self.env._(
+            "%(task)s, version %(letter)s", task=self.task_id.name, letter=self.letter
+        )
+
+    def _find_problem(self):
+        """Return why the version can't be sent and what to do, or None."""
+        self.ensure_one()
+        task, template = self.task_id, self._get_template()
+        if not template:
+            return self.env._(
+                "Version %s has no mail of its own yet. Change its subject or its text, choose"
+                " another template, or remove the version.",
+                self.letter,
+            )
+        if not template.active:
+            return self.env._(
+                "The template of version %s is archived. Choose another template, or remove the"
+                " version.",
+                self.letter,
+            )
+        if problem := task._find_problem_of(template):
+            return self.env._(
+                "Version %(letter)s: %(problem)s", letter=self.letter, problem=problem
+            )
+        for other in task.version_ids:
+            if other.letter < self.letter and other._get_content() == self._get_content():
+                return self.env._(
+                    "Versions %(first)s and %(second)s have the same content. Change one of them,"
+                    " or remove it.",
+                    first=other.letter,
+                    second=self.letter,
+                )
+        return None

@@ -1,0 +1,202 @@
+from psycopg2.errors import CheckViolation
+
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import mute_logger
+
+from ..common import DirectmailCommon, start_task
+
+
+class VersionsCommon(DirectmailCommon):
+    """An email task with an approved mail, and how to add versions to it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.people = cls._make_people(*(f"person{i}@example.com" for i in range(60)))
+        cls.audience = cls._make_audience(cls.people)
+        cls.template = cls._make_template()
+
+    def _make_test(self, *subjects, **vals):
+        """Make a task with versions of the same mail with these subjects."""
+        task = self._make_task(self.audience, self.template, **{"test_share": 50, **vals})
+        for subject in subjects:
+            self._add(task, subject=subject)
+        return task
+
+    def _add(self, task, **vals):
+        action = task.action_add_version()
+        version = self.env[action["res_model"]].with_user(self.user).browse(action["res_id"])
+        version.write(vals)
+        return version
+
+    def _approve(self, task):
+        """Submit and approve the templates of all versions."""
+        for template in task.version_ids.template_id:
+            if template.state == "draft":
+                template.action_submit()
+            if template.state == "in_review":
+                self.emulator.approve(template.remote_ref)
+                template.action_check_review()
+
+    def _start(self, task):
+        self._approve(task)
+        task.action_send()
+        self.assertTrue(start_task(task.sudo()), task.state_message)
+
+    def _get_deliveries(self, task):
+        return self.env["directmail.delivery"].search([("task_id", "=", task.id)])
+
+
+class TestVersions(VersionsCommon):
+    def test_the_first_version_added_makes_two(self):
+        task = self._make_test("Summer is here")
+        self.assertEqual(task.version_ids.mapped("letter"), ["A", "B"])
+        first, second = task.version_ids
+        self.assertFalse(first.template_id)
+        self.assertEqual(first.subject, self.template.subject)
+        self.assertEqual(second.subject, "Summer is here")
+        self.assertEqual(second.template_id.name, "Spring mailing, version B")
+        self.assertEqual(second.template_id.task_id, task)
+        self.assertEqual(self.template.subject, "Spring is here, {{ object.name }}")
+
+    def test_the_mail_of_version_a_is_that_of_the_task(self):
+        task = self._make_test("Summer is here")
+        task.version_ids[0].subject = "Another spring"
+        self.assertEqual(task.subject, "Another spring")
+        self.assertEqual(task.template_id.name, "Spring mailing")
+
+    def test_an_own_template_follows_the_name_of_the_task(self):
+        task = self._make_test("Summer is here")
+        task.name = "June"
+        self.assertEqual(task.version_ids.template_id.name, "June, version B")
+
+    def test_a_draft_says_what_its_test_can_see(self):
+        task = self._make_test("Summer is here")
+        self.audience.action_refresh()
+        told = task.get_test_results()
+        self.assertEqual(told["state"], "draft")
+        self.assertEqual([row["letter"] for row in told["versions"]], ["A", "B"])
+        self.assertEqual(told["versions"][1]["subject"], "Summer is here")
+        self.assertIn("2 versions", told["sentence"])
+        self.assertIn("15 people per version", told["power"]["sentence"])
+        self.assertFalse(told["power"]["enough"])
+        self.assertEqual(self._make_task(self.audience).get_test_results()["versions"], [])
+
+    def test_a_sixth_version_is_refused(self):
+        task = self._make_test("One", "Two", "Three", "Four")
+        self.assertEqual(task.version_ids.mapped("letter"), list("ABCDE"))
+        with self.assertRaisesRegex(UserError, "at most 5"):
+            task.action_add_version()
+
+    def test_without_the_last_but_one_there_is_no_test(self):
+        task = self._make_test("One", "Two")
+        task.version_ids[1].action_remove()
+        self.assertEqual(task.version_ids.mapped("letter"), ["A", "C"])
+        task.version_ids[1].action_remove()
+        self.assertFalse(task.version_ids)
+        self.assertEqual(task.template_id, self.template)
+
+    def test_without_version_a_the_next_becomes_the_mail(self):
+        task = self._make_test("One", "Two")
+        task.version_ids[0].action_remove()
+        self.assertEqual(task.version_ids.mapped("letter"), ["A", "C"])
+        self.assertEqual(task.subject, "One")
+        self.assertEqual(task.template_id.name, "Spring mailing")
+
+    def test_templates_of_another_account_are_refused(self):
+        account = self._make_account(name="Other")
+        account.action_activate()
+        other = self._make_template(approved=False, account_id=account.id)
+        task = self._make_test("One")
+        with self.assertRaisesRegex(ValidationError, "another DirectMail account"):
+            task.version_ids[1].template_id = other
+
+    def test_shares_out_of_range_are_refused(self):
+        task = self._make_test("One")
+        for share in (0, 101):
+            with (
+                mute_logger("odoo.sql_db"),
+                self.assertRaisesRegex(CheckViolation, "test_share_range"),
+                self.cr.savepoint(),
+            ):
+                task.test_share = share
+                task.flush_recordset()
+
+    def test_a_version_without_a_mail_is_not_sent(self):
+        task = self._make_test("One")
+        self._add(task)
+        with self.assertRaisesRegex(UserError, "Version C has no mail of its own yet"):
+            task.action_send()
+
+    def test_versions_with_the_same_content_are_not_sent(self):
+        task = self._make_test("One", "Two")
+        task.version_ids[2].subject = "One"
+        with self.assertRaisesRegex(UserError, "Versions B and C have the same content"):
+            task.action_send()
+
+    def test_an_archived_template_is_not_sent(self):
+        task = self._make_test("One")
+        task.version_ids[1].template_id = self._make_template(subject="Mine")
+        task.version_ids[1].template_id.active = False
+        with self.assertRaisesRegex(UserError, "version B is archived"):
+            task.action_send()
+
+    def test_the_template_of_a_version_can_not_be_archived_or_deleted_in_the_middle(self):
+        task = self._make_test("One")
+        self._start(task)
+        with self.assertRaisesRegex(UserError, "can't be archived"):
+            task.version_ids.template_id.active = False
+        with self.assertRaisesRegex(UserError, "can't be deleted"):
+            task.version_ids.template_id.unlink()
+
+    def test_what_is_not_recorded_does_not_decide(self):
+        for criterion, name in (("clicks", "track_clicks"), ("opens", "track_opens")):
+            task = self._make_test("One", test_criterion=criterion, **{name: False})
+            with self.assertRaisesRegex(UserError, f"{criterion} are not recorded"):
+                task.action_send()
+        task = self._make_test("One", test_criterion="revenue")
+        with self.assertRaisesRegex(UserError, "nothing counts as conversion"):
+            task.action_send()
+
+    def test_a_started_test_is_not_changed(self):
+        task = self._make_test("One")
+        self._start(task)
+        with self.assertRaisesRegex(UserError, "can't be changed"):
+            task.action_add_version()
+        with self.assertRaisesRegex(UserError, "can't be changed"):
+            task.version_ids[1].action_remove()
+        with self.assertRaisesRegex(UserError, "can't be changed"):
+            task.test_share = 30
+        with self.assertRaisesRegex(UserError, "can't be changed"):
+            task.version_ids[1].subject = "Later"
+
+    def test_a_copy_has_the_versions_but_no_decision(self):
+        task = self._make_test("One", test_hours=5)
+        self._start(task)
+        task.action_choose_version("B")
+        copy = task.copy()
+        self.assertEqual(copy.version_ids.mapped("subject"), task.version_ids.mapped("subject"))
+        self.assertEqual(copy.test_hours, 5)
+        self.assertFalse(copy.winner or copy.winner_by or copy.compared_at)
+        self.assertNotEqual(copy.version_ids, task.version_ids)
+
+    def test_a_colleague_neither_sees_nor_changes_versions(self):
+        version = self._make_test("One").version_ids[1].with_user(self.other)
+        self.assertFalse(version.search([("id", "=", version.id)]))
+        for act in (version.action_remove, lambda: version.write({"subject": "Mine"})):
+            with self.assertRaises(AccessError):
+                act()
+
+
+class TestVersionsSent(VersionsCommon):
+    """From the start to the decision."""
+
+    def test_the_plan_assigns_everybody_once_and_holds_the_rest(self):
+        task = self._make_test("One", "Two", test_share=60)
+        self._start(task)
+        deliveries = self._get_deliveries(task)
+        self.assertEqual(len(deliveries), len(self.people))
+        for delivery in deliveries:
+            self.assertEqual(bool(delivery.version), not delivery.is_rest)
+            self.assertEqual(bool(delivery.not_before), bool(delivery.is_rest))
+        self.assertEqual(set(deliveries.mapped("version")), {"A", "B", "C", False})
