@@ -41,6 +41,7 @@ from tests.server.common.runs_sending import (
     run_overlap,
     unknown_ids,
 )
+from tests.server.common.runs_versions import run_versions
 from tests.server.common.shop import EMULATOR, Books, Shop
 
 from .cluster import Cluster
@@ -51,6 +52,8 @@ KILLS = int(os.environ.get("KILLS") or 50)
 EVENTS = int(os.environ.get("EVENTS") or 100_000)
 FAULT_PEOPLE = min(PEOPLE, 1000)
 OTHER_KILLS = 5
+VERSIONS_PEOPLE = int(os.environ.get("PEOPLE") or 100_000)
+VERSIONS_KILLS = min(KILLS, 10)
 MODEL_EXAMPLES = int(os.environ.get("EXAMPLES") or 300)
 
 
@@ -222,6 +225,25 @@ def fatigue():
     )
 
 
+def versions():
+    """Three versions and a control group of 10 %, two servers that die, a database restored."""
+    with open_shop("versions") as shop:
+        # 100,000 mails in minutes
+        shop.admin.call("directmail.account", "write", [[shop.account], {"rate_limit": 1000}])
+        run = run_versions(shop, VERSIONS_PEOPLE, VERSIONS_KILLS, SEED)
+        print(f"versions: {run.kills} kills of both servers, {dict(run.sizes)}, {run.books.states}")
+        suppressed = run.books.states.get("suppressed", 0)
+        yield (
+            run.books,
+            [
+                *run.wrong,
+                *["a part of the task was over before its last kill"]
+                * (run.kills != 2 * VERSIONS_KILLS),
+                *[f"{suppressed} are suppressed"] * (suppressed != run.sizes["control"]),
+            ],
+        )
+
+
 def model():
     """The random model of tasks, with many more examples."""
     return run_examples("task/test_task_model.py")
@@ -358,6 +380,7 @@ RUNS = (
     overlap,
     collision,
     fatigue,
+    versions,
     model,
     subset,
     facts_pushed,

@@ -127,16 +127,19 @@ class Shop:
             self.template = self.make_template()
             self.review(self.template)
 
-    def make_template(self):
-        """Make a template as the user and submit it."""
+    def make_template(self, version=""):
+        """Make a template as the user and submit it.
+
+        :param version: the beginning of its subject
+        """
         template = self.user.call(
             "directmail.template",
             "create",
             [
                 {
-                    "name": "Spring",
+                    "name": f"Spring {version}".strip(),
                     "account_id": self.account,
-                    "subject": "News for {{ object.name }}",
+                    "subject": f"{version} News for {{{{ object.name }}}}".strip(),
                     "sender_name": "Azure",
                     "body_arch": self.body,
                     "body_html": self.body,

@@ -1,0 +1,261 @@
+"""An A/B test with a control group, on two servers that are killed, and a database restored."""
+
+import subprocess
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import md5
+from random import Random
+
+from devenv import postgres
+from tests.server.common.odoo_server import PATIENCE, OdooServer, wait_until
+from tests.server.common.shop import Books
+
+LETTERS = "ABC"
+CONTROL, TEST_GROUP = 10, 40  # percent
+LATENCY = 0.06  # seconds, so that calls are under way when a server dies
+STEP = 150  # most mails between two kills
+# `not_before` of the rest before the decision: `engine.versions.HELD`.
+IS_HELD = "not_before IS NOT DISTINCT FROM '9999-01-01'"
+
+
+@dataclass(frozen=True)
+class VersionsRun:
+    """The result of a run.
+
+    :ivar books: `Books` of the task at the end
+    :ivar sizes: {"A", "B", "C" of the test group, "control" or "rest": number of people}
+    :ivar kills: number of kills of both servers before the task was done
+    :ivar wrong: complaints, in words
+    """
+
+    books: Books
+    sizes: Counter
+    kills: int
+    wrong: list
+
+
+def run_versions(shop, people, kills, seed, group="versions"):
+    """Send three versions to a test group and then to the rest, and kill both servers meanwhile.
+
+    Between the two the database is lost, and restored from a dump. The rest is split evenly, so
+    that everybody outside of the control group has a version in the end.
+
+    :param kills: how often both servers die before the decision, and how often after it
+    """
+    random = Random(seed)
+    shop.stop_importing()
+    shop.emulator.configure_account(daily_quota=10 * people)
+    task, letters = _make_test(shop, group, people)
+    shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
+    shop.act(task, "send")
+    done = _kill_both(shop, task, kills, random, lambda: _is_test_group_out(shop, task))
+    shop.import_results(task, seconds=PATIENCE)
+    before = _read_people(shop, task)
+    _lose_and_restore(shop)
+    _let_hours_pass(shop, task)
+    wrong = ["the restored database assigns otherwise"] * (_read_people(shop, task) != before)
+    shop.admin.call("directmail.account", "action_activate", [[shop.account]])
+    done += _kill_both(shop, task, kills, random, lambda: shop.state(task) == "done")
+    shop.emulator.clear_faults()
+    shop.import_results(task, seconds=PATIENCE)
+    wrong += _find_wrong_before(task, before)
+    wrong += _find_wrong_after(task, before, _read_people(shop, task))
+    wrong += _find_wrong_mails(shop, task, letters)
+    sizes = Counter(_get_group(task, key) for key in before)
+    wrong += _find_unbalanced(sizes, people)
+    return VersionsRun(shop.check(task, people), sizes, done, wrong)
+
+
+def _make_test(shop, group, people):
+    """Make a task with versions A, B and C.
+
+    :return: (task's id, {DirectMail's id of a template: letter})
+    """
+    task = shop.make_task(
+        group,
+        people,
+        control_share=CONTROL,
+        test_share=TEST_GROUP,
+        test_hours=1,
+        test_undecided="split",
+    )
+    templates = {"A": shop.template, "B": shop.make_template("B"), "C": shop.make_template("C")}
+    for letter in "BC":
+        shop.review(templates[letter])
+    shop.user.call(
+        "directmail.task.version",
+        "create",
+        [
+            [
+                {
+                    "task_id": task,
+                    "letter": letter,
+                    "template_id": letter != "A" and templates[letter],
+                }
+                for letter in LETTERS
+            ]
+        ],
+    )
+    refs = {
+        shop.user.read("directmail.template", template, "remote_ref")["remote_ref"]: letter
+        for letter, template in templates.items()
+    }
+    return task, refs
+
+
+def _kill_both(shop, task, kills, random, is_over):
+    """Kill both servers at random moments, and wait until a part of the task is over.
+
+    :return: number of kills before that
+    """
+    with OdooServer(shop.server.database, 2, shop.server.environment) as second:
+
+        def wake():
+            shop.server.wake_crons()
+            second.wake_crons()
+
+        def complain():
+            return f"it stops: {shop.count_rows(task)}, {shop.read(task, 'state', 'state_message')}"
+
+        for done in range(kills):
+            target = _count_out(shop, task) + random.randint(1, STEP)
+            wait_until(lambda: is_over() or _count_out(shop, task) >= target, complain, wake)  # noqa: B023
+            if is_over():
+                return done
+            for server in random.sample([shop.server, second], 2):
+                server.kill()
+            shop.server.start()
+            second.start()
+        left = sum(shop.count_rows(task).values())
+        wait_until(is_over, complain, wake, PATIENCE + left / 10, longest_pause=1)
+    return kills
+
+
+def _count_out(shop, task):
+    rows = shop.count_rows(task)
+    return rows.get("sent", 0) + rows.get("unknown", 0)
+
+
+def _is_test_group_out(shop, task):
+    """Tell whether only the rest waits."""
+    [(held, left)] = shop.server.query(
+        f"""SELECT count(*) FILTER (WHERE {IS_HELD}),
+                   count(*) FILTER (WHERE state = 'sending' OR NOT ({IS_HELD}))
+              FROM directmail_delivery WHERE task_id = %s AND state IN ('waiting', 'sending')""",
+        task,
+    )
+    return held and not left
+
+
+def _lose_and_restore(shop):
+    """Dump the database, drop it, and restore the dump under the same name."""
+    name, environment = shop.server.database, shop.server.environment
+    shop.server.kill()
+    with tempfile.NamedTemporaryFile() as dump:
+
+        def run(program, *arguments, **options):
+            command = [postgres.binaries() / program, *arguments]
+            subprocess.run(command, check=True, env=environment, **options)
+
+        run("pg_dump", "-Fc", name, stdout=dump)
+        run("dropdb", "--force", name)
+        run("createdb", name)
+        run("pg_restore", "-d", name, "--no-owner", dump.name)
+    shop.server.start()
+
+
+def _let_hours_pass(shop, task):
+    """Put the mails of the test group, and with them the decision, two hours back."""
+    shop.server.query(
+        """UPDATE directmail_delivery SET claimed_at = claimed_at - interval '2 hours'
+            WHERE task_id = %s AND claimed_at IS NOT NULL""",
+        task,
+    )
+    shop.server.query(
+        "UPDATE directmail_task SET verdict_at = verdict_at - interval '2 hours' WHERE id = %s",
+        task,
+    )
+
+
+def _read_people(shop, task):
+    """Return {address key: (version, whether in the rest, reason)}."""
+    rows = shop.server.query(
+        "SELECT address_key, version, is_rest, reason FROM directmail_delivery WHERE task_id = %s",
+        task,
+    )
+    return {key: tuple(values) for key, *values in rows}
+
+
+def _find_wrong_before(task, people):
+    """Compare the plan with the documented hash, computed here once more."""
+    wrong = Counter()
+    for key, (version, is_rest, reason) in people.items():
+        group = _get_group(task, key)
+        if (reason == "control_group") != (group == "control"):
+            wrong["control"] += 1
+        if group in LETTERS and (version, is_rest) != (group, None):
+            wrong["test group"] += 1
+        if group == "rest" and (version, is_rest) != (None, True):
+            wrong["rest"] += 1
+    return [f"{number} are wrong in the {group}" for group, number in wrong.items()]
+
+
+def _find_unbalanced(sizes, people):
+    """The groups are as large as a hash makes them: within five standard deviations."""
+    control = people * CONTROL / 100
+    version = (people - control) * TEST_GROUP / 100 / len(LETTERS)
+    expected = {"control": control, **dict.fromkeys(LETTERS, version)}
+    return [
+        f"{sizes[group]} people are in {group}, not about {number:.0f}"
+        for group, number in expected.items()
+        if abs(sizes[group] - number) > 5 * number**0.5
+    ]
+
+
+def _find_wrong_after(task, before, after):
+    """The test group keeps its versions; the rest has been split by another hash."""
+    wrong = before.keys() ^ after.keys()
+    for key, (version, _is_rest, reason) in after.items():
+        group = _get_group(task, key)
+        if group == "rest":
+            right = LETTERS[int(_get_share(f"version/{task}/rest", key) * len(LETTERS))]
+        else:
+            right = before[key][0]
+        if version != right or reason != before[key][2]:
+            wrong.add(key)
+    return [f"{len(wrong)} people were lost or changed their version"] * bool(wrong)
+
+
+def _find_wrong_mails(shop, task, letters):
+    """Compare the emulator's ledger with the versions: one mail each, none for the control."""
+    rows = shop.server.query(
+        "SELECT lower(email), version, reason FROM directmail_delivery WHERE task_id = %s", task
+    )
+    versions = {email: reason != "control_group" and version for email, version, reason in rows}
+    mailed = Counter()
+    wrong = Counter()
+    for row in shop.emulator.ledger(tag=shop.tag(task)):
+        email = row["to"].lower()
+        mailed[email] += 1
+        if not versions[email]:
+            wrong["people without a version were mailed"] += 1
+        elif letters[str(row["template_id"])] != versions[email]:
+            wrong["people got another version"] += 1
+    twice = sum(number > 1 for number in mailed.values())
+    return [
+        *(f"{number} {sentence}" for sentence, number in wrong.items()),
+        *[f"{twice} people were mailed twice"] * bool(twice),
+    ]
+
+
+def _get_group(task, key):
+    """Return the version of a person in the test group, "rest" or "control"."""
+    if _get_share(f"control/{task}", key) < CONTROL / 100:
+        return "control"
+    place = _get_share(f"version/{task}", key) / (TEST_GROUP / 100)
+    return LETTERS[int(place * len(LETTERS))] if place < 1 else "rest"
+
+
+def _get_share(salt, key):
+    return int(md5(f"{salt}/{key}".encode()).hexdigest()[:8], 16) / 16**8

@@ -1,0 +1,19 @@
+"""An A/B test with a control group: nobody is in two groups, through kills and a restore."""
+
+import os
+
+from tests.server.common.runs_versions import run_versions
+
+SEED = int(os.environ.get("SEED", "1"))
+PEOPLE, KILLS = 1500, 1
+
+
+def test_versions_and_a_control_group_survive_kills_and_a_restore(shop):
+    run = run_versions(shop, PEOPLE, KILLS, SEED)
+    assert not run.wrong, run.wrong
+    assert run.books.ok and not run.books.unknown, run.books
+    assert run.kills == 2 * KILLS, "a part of the task was over before its last kill"
+    states = run.books.states
+    assert states["sent"] == run.books.mailed
+    assert states["suppressed"] == run.sizes["control"]
+    assert states["sent"] + states.get("not_sent", 0) == PEOPLE - run.sizes["control"]
