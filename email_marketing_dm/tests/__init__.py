@@ -109,6 +109,8 @@ from .task import (
     test_tens,
     test_tens_task,
     test_uplift,
+    test_versions,
+    test_versions_sent,
     test_waiting,
 )
 from .template import (

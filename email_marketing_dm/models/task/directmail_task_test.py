@@ -139,12 +139,28 @@ class DirectmailTask(models.Model):
             raise UserError(
                 self.env._("Choose the template or write the mail first. It becomes version A.")
             )
+        self._check_versions_addable(1)
         if not self.version_ids:
             self.version_ids.create({"task_id": self.id, "letter": "A"})
-        free = [letter for letter in LETTERS if letter not in self.version_ids.mapped("letter")]
-        if not free:
+        letters = self.version_ids.mapped("letter")
+        free = next(letter for letter in LETTERS if letter not in letters)
+        return self.version_ids.create({"task_id": self.id, "letter": free}).action_open()
+
+    def _check_versions_addable(self, more=0):
+        """Refuse versions of a task that is under way, of a follow-up, or one too many.
+
+        :param int more: number of versions to be added
+        :raise UserError: with the reason
+        """
+        self._check_editable({"version_ids"})
+        if self.origin_id:
+            raise UserError(
+                self.env._(
+                    "A follow-up can't have an A/B test. Test the versions in a new email task."
+                )
+            )
+        if len(self.version_ids) + more > len(LETTERS):
             raise UserError(self.env._("An A/B test can have at most %s versions.", len(LETTERS)))
-        return self.version_ids.create({"task_id": self.id, "letter": free[0]}).action_open()
 
     def action_choose_version(self, letter):
         """Send a version to the rest of the people now, whatever the test says.

@@ -6,7 +6,6 @@ from ...engine.versions import LETTERS
 from ..template.mail_body import MailBody
 from .directmail_task import CONTENT, split_content
 
-VERSIONS_MAX = len(LETTERS)
 #: figures that `directmail.task._store_figures` writes
 FIGURES = ("assigned", "mailed", "delivered", "opened", "clicked", "converted")
 
@@ -129,7 +128,8 @@ class DirectmailTaskVersion(models.Model):
         split = [split_content(vals) for vals in vals_list]
         versions = super().create([vals for _content, vals in split])
         for version, (content, _vals) in zip(versions, split, strict=True):
-            version._check_addable()
+            if not self.env.su:
+                version.task_id._check_versions_addable()
             version._change_content(content)
         return versions
 
@@ -209,21 +209,6 @@ class DirectmailTaskVersion(models.Model):
         """Return what tells versions apart, for a comparison."""
         template = self._get_template()
         return tuple((template[name] or "").strip() for name in CONTENT if name != "body_arch")
-
-    def _check_addable(self):
-        """Refuse a version of a task that is under way, of a follow-up, or one too many."""
-        if self.env.su:
-            return
-        task = self.task_id
-        task._check_editable({"version_ids"})
-        if task.origin_id:
-            raise UserError(
-                self.env._(
-                    "A follow-up can't have an A/B test. Test the versions in a new email task."
-                )
-            )
-        if len(task.version_ids) > VERSIONS_MAX:
-            raise UserError(self.env._("An A/B test can have at most %s versions.", VERSIONS_MAX))
 
     def _check_removable(self):
         if not self.env.su and not self._is_rejected():

@@ -1,53 +1,15 @@
 from psycopg2.errors import CheckViolation
 
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..common import DirectmailCommon, start_task
+from ..common import DirectmailCommon
+from ..common_versions import VersionsMixin
 
 
-class VersionsCommon(DirectmailCommon):
-    """An email task with an approved mail, and how to add versions to it."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.people = cls._make_people(*(f"person{i}@example.com" for i in range(60)))
-        cls.audience = cls._make_audience(cls.people)
-        cls.template = cls._make_template()
-
-    def _make_test(self, *subjects, **vals):
-        """Make a task with versions of the same mail with these subjects."""
-        task = self._make_task(self.audience, self.template, **{"test_share": 50, **vals})
-        for subject in subjects:
-            self._add(task, subject=subject)
-        return task
-
-    def _add(self, task, **vals):
-        action = task.action_add_version()
-        version = self.env[action["res_model"]].with_user(self.user).browse(action["res_id"])
-        version.write(vals)
-        return version
-
-    def _approve(self, task):
-        """Submit and approve the templates of all versions."""
-        for template in task.version_ids.template_id:
-            if template.state == "draft":
-                template.action_submit()
-            if template.state == "in_review":
-                self.emulator.approve(template.remote_ref)
-                template.action_check_review()
-
-    def _start(self, task):
-        self._approve(task)
-        task.action_send()
-        self.assertTrue(start_task(task.sudo()), task.state_message)
-
-    def _get_deliveries(self, task):
-        return self.env["directmail.delivery"].search([("task_id", "=", task.id)])
-
-
-class TestVersions(VersionsCommon):
+@tagged("post_install", "-at_install")
+class TestVersions(VersionsMixin, DirectmailCommon):
     def test_the_first_version_added_makes_two(self):
         task = self._make_test("Summer is here")
         self.assertEqual(task.version_ids.mapped("letter"), ["A", "B"])
@@ -186,17 +148,3 @@ class TestVersions(VersionsCommon):
         for act in (version.action_remove, lambda: version.write({"subject": "Mine"})):
             with self.assertRaises(AccessError):
                 act()
-
-
-class TestVersionsSent(VersionsCommon):
-    """From the start to the decision."""
-
-    def test_the_plan_assigns_everybody_once_and_holds_the_rest(self):
-        task = self._make_test("One", "Two", test_share=60)
-        self._start(task)
-        deliveries = self._get_deliveries(task)
-        self.assertEqual(len(deliveries), len(self.people))
-        for delivery in deliveries:
-            self.assertEqual(bool(delivery.version), not delivery.is_rest)
-            self.assertEqual(bool(delivery.not_before), bool(delivery.is_rest))
-        self.assertEqual(set(deliveries.mapped("version")), {"A", "B", "C", False})
