@@ -78,9 +78,7 @@ class DirectmailTask(models.Model):
         required=True,
         default="a",
     )
-    winner = fields.Selection(
-        [(letter, letter) for letter in LETTERS], "Winner", readonly=True, copy=False
-    )
+    winner = fields.Selection([(letter, letter) for letter in LETTERS], readonly=True, copy=False)
     winner_by = fields.Selection(
         [("test", "The test"), ("policy", "The setting"), ("hand", "A user")],
         "Decided by",
@@ -132,7 +130,7 @@ class DirectmailTask(models.Model):
         if self.state == "pending":
             raise UserError(
                 self.env._(
-                    "%s is waiting to be sent. Press Withdraw before you add a version.", self.name
+                    "%s is waiting to be sent. Press Back to draft before you add a version.", self.name
                 )
             )
         if not self.template_id:
