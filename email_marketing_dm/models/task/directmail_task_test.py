@@ -130,7 +130,8 @@ class DirectmailTask(models.Model):
         if self.state == "pending":
             raise UserError(
                 self.env._(
-                    "%s is waiting to be sent. Press Back to draft before you add a version.", self.name
+                    "%s is waiting to be sent. Press Back to draft before you add a version.",
+                    self.name,
                 )
             )
         if not self.template_id:
