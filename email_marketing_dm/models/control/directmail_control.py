@@ -45,6 +45,12 @@ class DirectmailControl(models.Model):
         "(company_id)", "This company already has its own global control group."
     )
 
+    @api.depends("company_id")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        for control in self:
+            control.display_name = self.env._("Global control group of %s", control.company_id.name)
+
     @api.depends("shuffled_at")
     def _compute_shuffle_from(self):
         for control in self:

@@ -210,7 +210,7 @@ class DirectmailDataTable(models.Model):
             )
 
     def _get_using(self):
-        """Override: audiences with a line on the tables, models, and tasks that measure conversion.
+        """Override: audiences with a line on the tables, models, and what measures conversion.
 
         As superuser, for `_check_unused` and `_check_decided`.
         """
@@ -223,6 +223,7 @@ class DirectmailDataTable(models.Model):
             env["directmail.rfm.model"].search(mine),
             env["directmail.aipl.condition"].search(mine).aipl_model_id,
             env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
+            env["directmail.control"].search([("conversion_table_id", "in", self.ids)]),
         ]
 
     def _get_audiences(self):

@@ -57,8 +57,7 @@ class DirectmailUplift(models.AbstractModel):
         values = {
             "mailed": self._say_percent(uplift.rate),
             "control": self._say_percent(uplift.base),
-            "low": self._say_points(uplift.points.low),
-            "high": self._say_points(uplift.points.high),
+            **self._say_points(uplift.points.low, uplift.points.high),
         }
         if uplift.points.low > 0:
             return self.env._(
@@ -67,8 +66,7 @@ class DirectmailUplift(models.AbstractModel):
                 **values,
             )
         if uplift.points.high < 0:
-            values["low"] = self._say_points(-uplift.points.high)
-            values["high"] = self._say_points(-uplift.points.low)
+            values |= self._say_points(-uplift.points.high, -uplift.points.low)
             return self.env._(
                 "With the mail %(mailed)s converted, without it %(control)s: the mail cost %(low)s"
                 " to %(high)s percentage points (95 %% certain).",
@@ -152,15 +150,20 @@ class DirectmailUplift(models.AbstractModel):
             Markup("<th scope='col' class='text-end'>%s</th>") % title for title in head[1:]
         )
         return Markup(
-            "<table class='table table-sm mb-2'><thead><tr><td></td>%s</tr></thead>"
+            "<table class='table table-sm w-auto mb-2'><thead><tr><td></td>%s</tr></thead>"
             "<tbody>%s</tbody></table>"
         ) % (titles, body)
 
     def _say_percent(self, rate):
         return self.env._("%s %%", formatLang(self.env, 100 * rate, digits=_get_digits(rate)))
 
-    def _say_points(self, difference):
-        return formatLang(self.env, 100 * difference, digits=_get_digits(difference))
+    def _say_points(self, low, high):
+        """Return both ends of an interval in percentage points, with the same digits."""
+        digits = _get_digits(min(abs(low), abs(high)))
+        return {
+            "low": formatLang(self.env, 100 * low, digits=digits),
+            "high": formatLang(self.env, 100 * high, digits=digits),
+        }
 
 
 def _get_digits(rate):

@@ -87,6 +87,7 @@ class DirectmailUsed(models.AbstractModel):
             "directmail.task": lambda name: self.env._("email task “%s”", name),
             "directmail.audience": lambda name: self.env._("audience “%s”", name),
             "directmail.fatigue": lambda name: self.env._("fatigue control of %s", name),
+            "directmail.control": lambda name: name,
             "directmail.rfm.model": lambda name: self.env._("RFM model “%s”", name),
             "directmail.aipl.model": lambda name: self.env._("AIPL model “%s”", name),
         }

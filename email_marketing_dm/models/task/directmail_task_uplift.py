@@ -113,6 +113,7 @@ class DirectmailTask(models.Model):
     def action_choose_conversion(self):
         """Open the dialog that leads to the field of the conversion."""
         self.ensure_one()
+        self.check_access("read")
         return self._open_missing(
             [
                 (

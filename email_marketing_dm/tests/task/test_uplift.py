@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import freeze_time, new_test_user, tagged
 
 from ..common import DirectmailCommon
@@ -263,7 +263,7 @@ class TestQuarter(UpliftMixin, DirectmailCommon):
         self.assertEqual(groups["mail"][0], 40 - len(before))
         self.assertEqual(groups.get("control", [0])[0], len(after))
 
-    def test_notifications_and_tasks_before_it_don_not_count(self):
+    def test_notifications_and_tasks_before_it_do_not_count(self):
         self.control.share = 0
         self._send()
         self._send(is_notification=True)
@@ -276,6 +276,24 @@ class TestQuarter(UpliftMixin, DirectmailCommon):
         self.assertTrue(self.control.conversion_error)
         with self.assertRaises(AccessError), self.env.cr.savepoint():
             self.control.conversion_table_id = self.table.copy({"name": "Others"})
+
+    def test_a_table_that_is_used_cannot_be_deleted(self):
+        with self.assertRaisesRegex(UserError, "Global control group of"):
+            self.table.unlink()
+
+    def test_another_administrator_who_changes_the_table_asks_the_owner(self):
+        boss = new_test_user(
+            self.env,
+            "dm_boss",
+            "email_marketing_dm.group_admin,sales_team.group_sale_salesman_all_leads",
+        )
+        self.table.with_user(boss).domain = "[]"
+        self.assertTrue(self.control.owner_pending)
+        self.control.sudo()._count_quarters()
+        self.assertIn("has not agreed yet", self.control.conversion_error)
+        self.control.action_take_over()
+        self.control.sudo()._count_quarters()
+        self.assertFalse(self.control.conversion_error)
 
     def test_the_daily_cron_counts_it(self):
         self._send()
