@@ -115,7 +115,6 @@ class DirectmailTask(models.Model):
                 )
                 for name in DESCRIBED
             ],
-            "unit-short",
         )
 
     def action_import_results(self):

@@ -216,7 +216,11 @@ class TestEffectiveness(DirectmailCommon):
         task = self._send()
         self._happen(task, 0, "open")
         wizard = self.env["directmail.task.generate"].create({"task_id": task.id})
-        self.assertEqual(wizard.task_figures, "Delivered: 3, Failed: 0, Opened: 1, Clicked: 0")
+        self.assertEqual(wizard.task_figures, "Delivered: 3, Failed: 0, Opened: 1, and Clicked: 0")
+        # Babel has no pattern of every style for lists in every language.
+        for lang in ("de_DE", "es_ES"):
+            self.env["res.lang"]._activate_lang(lang)
+            self.assertIn(": 3, ", task.with_context(lang=lang)._describe_results())
         audience = self._generate(task, "opened")
         self.assertEqual(audience.line_ids.task_figures, wizard.task_figures)
         self.assertEqual(audience.people_count, 1, "the new audience is fresh")
