@@ -82,7 +82,8 @@ class DirectmailAudience(models.Model):
         domain=[("parent_id", "=", False)],
         copy=True,
     )
-    kinds = fields.Char("Sources", compute="_compute_kinds", store=True)
+    kinds = fields.Char("Sources in English", compute="_compute_kinds", store=True)
+    sources = fields.Char(compute="_compute_sources")
     member_ids = fields.One2many("directmail.audience.member", "audience_id", "Members")
     people_count = fields.Integer("People", readonly=True, copy=False)
     usable_count = fields.Integer(
@@ -117,20 +118,27 @@ class DirectmailAudience(models.Model):
 
     @api.depends(*(f"{lines}.{name}" for lines in LINES for name in ("kind", "table_id.name")))
     def _compute_kinds(self):
-        """List the kinds of the lines and the names of their data tables, to search by.
+        """Set `kinds` to the sources in English: it is stored once for readers of all languages."""
+        for audience in self.with_context(lang="en_US"):
+            audience.kinds = audience._name_sources()
 
-        Always in English: the field is stored once for readers of all languages.
-        """
-        # sudo(): a stored field is computed for all readers; it names kinds and tables only.
-        for audience in self.sudo().with_context(lang="en_US"):
-            lines = audience.line_ids._with_inner()
-            labels = dict(lines._fields["kind"]._description_selection(audience.env))
-            names = [
-                line.table_id.name if line.kind == "table" else labels[line.kind]
-                for line in lines
-                if line.kind != "group"
-            ]
-            audience.kinds = ", ".join(dict.fromkeys(filter(None, names)))
+    @api.depends("kinds")
+    @api.depends_context("lang")
+    def _compute_sources(self):
+        for audience in self:
+            audience.sources = audience._name_sources()
+
+    def _name_sources(self):
+        """Return the kinds of the lines and the names of their data tables, as one text."""
+        # sudo(): the text is the same for all readers; it names kinds and tables only.
+        lines = self.sudo().line_ids._with_inner()
+        labels = dict(lines._fields["kind"]._description_selection(self.env))
+        names = [
+            line.table_id.name if line.kind == "table" else labels[line.kind]
+            for line in lines
+            if line.kind != "group"
+        ]
+        return ", ".join(dict.fromkeys(filter(None, names)))
 
     def _get_using(self):
         """Override: email tasks that are not over, other audiences, and fatigue control."""

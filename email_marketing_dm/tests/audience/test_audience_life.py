@@ -279,6 +279,10 @@ class TestAudienceLife(DirectmailCommon):
         inner = deep.line_ids._with_inner()[-1]
         inner.write({"kind": "table", "domain": "[]"})
         self.assertEqual(deep.kinds, "Contacts")
+        self.assertEqual(deep.sources, "Contacts")
+        self.env["res.lang"]._activate_lang("de_DE")
+        inner.table_id.sudo().with_context(lang="de_DE").name = "Kontakte"
+        self.assertEqual(deep.with_context(lang="de_DE").sources, "Kontakte")
 
     def test_folders(self):
         folders = self.env["directmail.audience.folder"].with_user(self.user)
