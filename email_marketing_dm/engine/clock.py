@@ -49,8 +49,8 @@ def describe_moment(env, moment, tz):
     :param env: its language decides the format
     :param datetime moment: naive UTC
     :param str tz: name of the zone; an empty one counts as UTC
-    :return: e.g. "Dec 5, 2026, 10:00:00 AM (Europe/Berlin)"
+    :return: e.g. "12/5/26, 10:00 AM (Europe/Berlin)"
     :rtype: str
     """
     tz = tz or "UTC"
-    return f"{format_datetime(env, moment, tz=tz)} ({tz})"
+    return f"{format_datetime(env, moment, tz=tz, dt_format='short')} ({tz})"

@@ -35,7 +35,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     send_label = fields.Char(compute="_compute_texts")
     is_scheduled = fields.Boolean(compute="_compute_texts")
     scheduled_at = fields.Datetime("Starts", related="task_id.scheduled_at")
-    plan = fields.Char("Schedule", compute="_compute_texts")
+    plan = fields.Char("Daily quota", compute="_compute_texts")
     duration = fields.Char(compute="_compute_texts")
     cost = fields.Char(compute="_compute_texts")
 
@@ -157,7 +157,7 @@ class DirectmailTaskEstimate(models.TransientModel):
             "Today's quota is not enough. Mails sent today: %(today)s. The other mails are sent"
             " automatically on the following days, starting on %(next)s.",
             today=self._format(self.today_count),
-            next=format_datetime(self.env, account._get_next_day(), dt_format="medium"),
+            next=format_datetime(self.env, account._get_next_day(), dt_format="short"),
         )
 
     def _describe_duration(self):

@@ -191,7 +191,7 @@ class DirectmailAudienceLine(models.Model):
         if isinstance(value, str):
             return f"“{value}”"
         if isinstance(value, datetime):
-            return format_datetime(self.env, value)
+            return format_datetime(self.env, value, dt_format="short")
         if isinstance(value, date):
             return format_date(self.env, value)
         return str(value)

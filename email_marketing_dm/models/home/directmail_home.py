@@ -277,7 +277,7 @@ class DirectmailHome(models.AbstractModel):
         else:
             text = self.env._(
                 "Submitted on %s. A review takes one to three working days.",
-                format_datetime(self.env, template.submitted_at),
+                format_datetime(self.env, template.submitted_at, dt_format="short"),
             )
         return "info", self._get_label(template, "state"), text
 

@@ -200,7 +200,7 @@ class DirectmailAesKey(models.Model):
                 self.env._(
                     "This is not the key that was entered on %(date)s. The key of a company can't"
                     " be changed: addresses that are encrypted with it could no longer be read.",
-                    date=format_datetime(self.env, record.entered_at),
+                    date=format_datetime(self.env, record.entered_at, dt_format="short"),
                 )
             )
         record.write(

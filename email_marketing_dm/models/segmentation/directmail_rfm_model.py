@@ -242,7 +242,7 @@ class DirectmailRfmCustomer(models.Model):
     r_score = fields.Integer("R", readonly=True, aggregator="avg")
     f_score = fields.Integer("F", readonly=True, aggregator="avg")
     m_score = fields.Integer("M", readonly=True, aggregator="avg")
-    customer_type = fields.Selection(TYPES, readonly=True)
+    customer_type = fields.Selection(TYPES, "Customer type", readonly=True)
     previous_customer_type = fields.Selection(TYPES, "Type on the day before", readonly=True)
 
     # When contacts are merged, our override of `base.partner.merge.automatic.wizard` deletes the
@@ -292,7 +292,7 @@ class DirectmailRfmSegment(models.Model):
         index=True,
     )  # fmt: skip
     currency_id = fields.Many2one(related="rfm_model_id.currency_id")
-    customer_type = fields.Selection(TYPES, required=True, readonly=True)
+    customer_type = fields.Selection(TYPES, "Customer type", required=True, readonly=True)
     meaning = fields.Char("Buying behavior", compute="_compute_meaning")
     amount = fields.Monetary(readonly=True)
     purchases = fields.Integer(readonly=True)
@@ -359,7 +359,9 @@ class DirectmailRfmHistory(models.Model):
         "directmail.rfm.model", "RFM model", required=True, readonly=True, ondelete="cascade",
         index=True,
     )  # fmt: skip
-    customer_type = fields.Selection(TYPES, readonly=True, help="Empty: no longer a customer.")
+    customer_type = fields.Selection(
+        TYPES, "Customer type", readonly=True, help="Empty: no longer a customer."
+    )
     previous_customer_type = fields.Selection(
         TYPES, "Type on the day before", readonly=True, help="Empty: a new customer."
     )

@@ -127,13 +127,13 @@ class DirectmailTask(models.Model):
             zone = str(self.env.tz)
             return self.env._(
                 "Sending starts at %(time)s (%(zone)s).",
-                time=format_datetime(self.env, self.scheduled_at, tz=zone),
+                time=format_datetime(self.env, self.scheduled_at, tz=zone, dt_format="short"),
                 zone=zone,
             )
         if not account._get_capacity().quota:
             return self.env._(
                 "Today's quota is used up. Sending continues after midnight in Beijing, at %s.",
-                format_datetime(self.env, account._get_next_day()),
+                format_datetime(self.env, account._get_next_day(), dt_format="short"),
             )
         if not self.planned_at:
             return self.env._("The recipients are being selected. Sending starts in a moment.")
@@ -146,7 +146,7 @@ class DirectmailTask(models.Model):
         if held_until:
             return self.env._(
                 "All remaining mails are held back for now. Sending continues at %s.",
-                format_datetime(self.env, held_until),
+                format_datetime(self.env, held_until, dt_format="short"),
             )
         return False
 

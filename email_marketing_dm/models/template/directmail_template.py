@@ -126,8 +126,8 @@ class DirectmailTemplate(models.Model):
         help="Lapsed: DirectMail approved the template, but no longer has the approved version.",
     )
     review_comment = fields.Text("DirectMail's comment", readonly=True, copy=False)
-    submitted_at = fields.Datetime(readonly=True, copy=False)
-    reviewed_at = fields.Datetime(readonly=True, copy=False)
+    submitted_at = fields.Datetime("Submitted on", readonly=True, copy=False)
+    reviewed_at = fields.Datetime("Reviewed on", readonly=True, copy=False)
     checked_at = fields.Datetime("Last checked", readonly=True, copy=False)
     remote_ref = fields.Char("DirectMail ID", readonly=True, copy=False, index=True)
     remote_name = fields.Char("Name at DirectMail", readonly=True, copy=False)

@@ -132,7 +132,7 @@ test("results show rates, and a dash for what is not known", async () => {
     await mountHome({results: [result]});
     const cells = "section[data-section='results'] tbody td";
     expect(`${cells}:eq(1)`).toHaveText("1,200");
-    expect(`${cells}:eq(3)`).toHaveText("25.0 %");
+    expect(`${cells}:eq(3)`).toHaveText("25.0%");
     expect(`${cells}:eq(4)`).toHaveText("–");
     await contains("section[data-section='results'] tbody a").click();
     expect.verifySteps(["directmail.task 9"]);

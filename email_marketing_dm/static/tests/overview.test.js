@@ -61,7 +61,7 @@ test("the cards show the figures of the last 30 days", async () => {
     await mountOverview(DATA);
     expect(`${card("Mails sent")} .fs-2`).toHaveText("1,200");
     expect(card("Mails sent")).toHaveText(/Email tasks: 2/);
-    expect(`${card("Opened")} .fs-2`).toHaveText("25.0 %");
+    expect(`${card("Opened")} .fs-2`).toHaveText("25.0%");
     expect(card("Opened")).toHaveText(/300/);
     expect(`${card("Revenue")} .fs-2`).toHaveText("$ 80.00");
     expect(card("Revenue")).toHaveText(/Converted people: 4/);
@@ -127,8 +127,8 @@ test("the health of a sender address shows its rates, a color and advice", async
         },
     ];
     await mountOverview({...DATA, health});
-    expect(".badge.text-bg-danger").toHaveText("Spam: 0.31 %");
-    expect(".badge.border").toHaveText("Invalid: 2.0 %");
+    expect(".badge.text-bg-danger").toHaveText("Spam: 0.31%");
+    expect(".badge.border").toHaveText("Invalid: 2.0%");
     expect(".card:has(.badge)").toHaveText(/news@example.com/);
     expect(".card:has(.badge)").toHaveText(/Send to fewer people\./);
 });

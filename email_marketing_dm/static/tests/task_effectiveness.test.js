@@ -95,11 +95,11 @@ test("before the first results, nothing is said to be 0", async () => {
 test("the funnel counts people, and machines only after a click", async () => {
     await mountTask(DATA);
     expect("[data-step=opened] b").toHaveText("50");
-    expect("[data-step=opened] .text-muted").toHaveText("25.0 %");
+    expect("[data-step=opened] .text-muted").toHaveText("25.0%");
     expect("[data-step=opened]").toHaveAttribute("title", "50 of 200 (Delivered)");
     await contains("#directmail_machines").click();
     expect("[data-step=opened] b").toHaveText("90");
-    expect("[data-step=opened] .text-muted").toHaveText("45.0 %");
+    expect("[data-step=opened] .text-muted").toHaveText("45.0%");
 });
 
 test("where no machine opened or clicked, there is nothing to include", async () => {

@@ -65,7 +65,7 @@ async function waitMs(milliseconds) {
 
 test("a task shows full percents, its people and its figures", async () => {
     await mountTask(() => PROGRESS);
-    expect(".o_directmail_summary").toHaveText("Progress: 33 %. People to mail: 7,500");
+    expect(".o_directmail_summary").toHaveText("Progress: 33%. People to mail: 7,500");
     expect(".progress").toHaveAttribute("aria-valuenow", "33");
     expect("[data-figure=waiting]").toHaveText(/5,000\s*Waiting/);
     expect("[data-figure=delivered]").toHaveClass("text-success");

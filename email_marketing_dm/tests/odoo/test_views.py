@@ -60,6 +60,20 @@ class TestViews(TransactionCase):
                 domain = Domain(safe_eval(filters[0]))
                 self.assertEqual(list(domain), [("active", "=", False)])
 
+    def test_lists_leave_their_room_to_texts(self):
+        """A percentage has one digit and a width: without one, it grows with the window."""
+        found = [
+            (xml_id, field)
+            for xml_id, arch in self._read_views("list")
+            for field in arch.iter("field")
+            if field.get("widget") == "percentage"
+        ]
+        self.assertIn(f"{MODULE}.directmail_task_view_list", [xml_id for xml_id, _field in found])
+        for xml_id, field in found:
+            with self.subTest(view=xml_id, field=field.get("name")):
+                self.assertEqual(field.get("digits"), "[16, 1]")
+                self.assertTrue(field.get("width"))
+
     def test_buttons_have_keys(self):
         """Each button in the head of a form, and in the foot of a dialog, is pressed by a key."""
         for xml_id, model, arch in self._read_forms():

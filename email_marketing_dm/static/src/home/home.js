@@ -4,7 +4,7 @@ import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
 import {Layout} from "@web/search/layout";
-import {formatFloat, formatInteger} from "@web/views/fields/formatters";
+import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 import {session} from "@web/session";
 import {showFirstCampaign} from "./first_campaign_tour";
@@ -78,7 +78,7 @@ export class DirectmailHome extends Component {
     formatRate(value) {
         return value === false
             ? "–"
-            : `${formatFloat(value * 100, {digits: [16, 1]})} %`;
+            : formatPercentage(value, {digits: [16, 1], trailingZeros: true});
     }
 
     formatInteger(value) {

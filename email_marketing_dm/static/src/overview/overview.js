@@ -6,7 +6,12 @@ import {registry} from "@web/core/registry";
 import {user} from "@web/core/user";
 import {useService} from "@web/core/utils/hooks";
 import {Layout} from "@web/search/layout";
-import {formatFloat, formatInteger, formatMonetary} from "@web/views/fields/formatters";
+import {
+    formatFloat,
+    formatInteger,
+    formatMonetary,
+    formatPercentage,
+} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 
 const COLORS = {
@@ -115,7 +120,7 @@ export class DirectmailOverview extends Component {
     }
 
     formatRate(value, digits = 1) {
-        return `${formatFloat(value * 100, {digits: [16, digits]})} %`;
+        return formatPercentage(value, {digits: [16, digits], trailingZeros: true});
     }
 
     labelComplaints(row) {

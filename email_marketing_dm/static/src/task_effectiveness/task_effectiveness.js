@@ -12,7 +12,7 @@ import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {user} from "@web/core/user";
 import {useBus, useService} from "@web/core/utils/hooks";
-import {formatFloat, formatInteger} from "@web/views/fields/formatters";
+import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 const HOURS_SHOWN = 72;
@@ -68,10 +68,21 @@ export class TaskEffectiveness extends Component {
     get lists() {
         const {reasons, failures, unsubscribes} = this.state.data;
         return [
-            {part: "reasons", title: _t("Reasons for suppression"), rows: reasons},
-            {part: "failures", title: _t("Reasons for non-delivery"), rows: failures},
+            {
+                part: "failures",
+                side: "left",
+                title: _t("Reasons for non-delivery"),
+                rows: failures,
+            },
+            {
+                part: "reasons",
+                side: "right",
+                title: _t("Reasons for suppression"),
+                rows: reasons,
+            },
             {
                 part: "unsubscribes",
+                side: "right",
                 title: _t("Reasons for unsubscribing"),
                 rows: unsubscribes,
             },
@@ -83,7 +94,7 @@ export class TaskEffectiveness extends Component {
     }
 
     percent(step) {
-        return step.base ? (100 * this.count(step)) / step.base : 0;
+        return step.base ? this.count(step) / step.base : 0;
     }
 
     width(step) {
@@ -128,7 +139,7 @@ export class TaskEffectiveness extends Component {
     }
 
     formatPercent(value) {
-        return `${formatFloat(value, {digits: [16, 1]})} %`;
+        return formatPercentage(value, {digits: [16, 1], trailingZeros: true});
     }
 
     drawHours() {

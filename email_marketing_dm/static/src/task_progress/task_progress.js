@@ -67,7 +67,7 @@ export class TaskProgress extends Component {
     /** How much of the task is done, and how many people are to be mailed. */
     get summary() {
         return _t("Progress: %(percent)s. People to mail: %(people)s", {
-            percent: `${this.percent} %`,
+            percent: `${this.percent}%`,
             people: this.people,
         });
     }
