@@ -48,15 +48,21 @@ def run_versions(shop, people, kills, seed, group="versions"):
     shop.emulator.configure_account(daily_quota=10 * people)
     task, letters = _make_test(shop, group, people)
     shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
-    shop.act(task, "send")
-    done = _kill_both(shop, task, kills, random, lambda: _is_test_group_out(shop, task))
+
+    def send():
+        shop.act(task, "send")
+
+    done = _kill_both(shop, task, kills, random, send, lambda: _is_test_group_out(shop, task))
     shop.import_results(task, seconds=PATIENCE)
     before = _read_people(shop, task)
     _lose_and_restore(shop)
     _let_hours_pass(shop, task)
     wrong = ["the restored database assigns otherwise"] * (_read_people(shop, task) != before)
-    shop.admin.call("directmail.account", "action_activate", [[shop.account]])
-    done += _kill_both(shop, task, kills, random, lambda: shop.state(task) == "done")
+
+    def go_on():
+        shop.admin.call("directmail.account", "action_activate", [[shop.account]])
+
+    done += _kill_both(shop, task, kills, random, go_on, lambda: shop.state(task) == "done")
     shop.emulator.clear_faults()
     shop.import_results(task, seconds=PATIENCE)
     wrong += _find_wrong_before(task, before)
@@ -104,9 +110,11 @@ def _make_test(shop, group, people):
     return task, refs
 
 
-def _kill_both(shop, task, kills, random, is_over):
-    """Kill both servers at random moments, and wait until a part of the task is over.
+def _kill_both(shop, task, kills, random, begin, is_over):
+    """Kill both servers at random moments of a part of the task, and wait until it is over.
 
+    :param begin: function that starts this part, with both servers running
+    :param is_over: function that tells whether it is over
     :return: number of kills before that
     """
     with OdooServer(shop.server.database, 2, shop.server.environment) as second:
@@ -118,6 +126,7 @@ def _kill_both(shop, task, kills, random, is_over):
         def complain():
             return f"it stops: {shop.count_rows(task)}, {shop.read(task, 'state', 'state_message')}"
 
+        begin()
         for done in range(kills):
             target = _count_out(shop, task) + random.randint(1, STEP)
             wait_until(lambda: is_over() or _count_out(shop, task) >= target, complain, wake)  # noqa: B023
