@@ -252,7 +252,14 @@ class DirectmailAccount(models.Model):
             [("account_id", "=", self.id), ("state", "=", "sending")]
         )
         tasks.filtered(
-            lambda task: task.in_tens or (task.waiting_count and not task._get_held_until())
+            lambda task: (
+                task.in_tens
+                or (
+                    task.waiting_count
+                    and not task._get_held_until()
+                    and not task._explain_waiting_rest()
+                )
+            )
         )._tell_waiting_for_quota()
         self.env["ir.cron"]._commit_progress()
 

@@ -262,11 +262,20 @@ class DirectmailTask(models.Model):
         """
         for version in self.version_ids:
             if version._get_template() == template:
-                message = self.env._(
-                    "DirectMail rejected version %(letter)s, so the A/B test has not started."
-                    " Correct the version, or go on without it. DirectMail's comment: %(comment)s",
-                    letter=version.letter,
-                    comment=template.review_comment or "-",
+                message = (
+                    self.env._(
+                        "DirectMail rejected version %(letter)s, so the A/B test has not started."
+                        " Correct the version, or go on without it. DirectMail's comment:"
+                        " %(comment)s",
+                        letter=version.letter,
+                        comment=template.review_comment,
+                    )
+                    if template.review_comment
+                    else self.env._(
+                        "DirectMail rejected version %s without giving a reason, so the A/B test"
+                        " has not started. Correct the version, or go on without it.",
+                        version.letter,
+                    )
                 )
                 self.state_message = message
                 self._tell_owner(
@@ -274,9 +283,9 @@ class DirectmailTask(models.Model):
                 )
 
     def _go_on_with_versions(self):
-        """Let a pending task start after a version was removed."""
-        self._close_activities()
-        if self.state == "pending":
+        """Let a pending task start after a version was removed or corrected."""
+        if self.state == "pending" and not self.planned_at:
+            self._close_activities()
             # sudo(): callers have checked write access; the field is guarded by the view only.
             self.sudo().state_message = False
             self.account_id._trigger_sending()

@@ -55,6 +55,8 @@ class DirectmailTask(models.Model):
         task = self.sudo()
         counted = task._get_counted_test() if task.planned_at else task._make_empty_test()
         state = task._get_test_state(counted["rest"])
+        # With the reader's rights: figures of audiences may be rounded or hidden.
+        power = self._get_power()
         return {
             "state": state,
             "criterion": task.test_criterion,
@@ -62,7 +64,7 @@ class DirectmailTask(models.Model):
             "winner": task.winner or None,
             "winner_by": task.winner_by or None,
             "sentence": task._say_test(state),
-            "advice": task._say_advice(state),
+            "advice": power["sentence"] if state == "draft" else task._say_advice(state),
             "currency_id": task.currency_id.id,
             "versions": [
                 self._describe_version(version, counted["versions"][version.letter])
@@ -70,7 +72,7 @@ class DirectmailTask(models.Model):
             ],
             "rest": self._tell_rest(counted["rest"]),
             "curve": counted["curve"],
-            "power": task._get_power(),
+            "power": power,
         }
 
     def _describe_version(self, version, row):
@@ -168,7 +170,7 @@ class DirectmailTask(models.Model):
             return "draft"
         if self.winner_by:
             return "decided"
-        if self.compared_at:
+        if self.compared_at or self.details_removed_at:
             return "asked" if rest["waiting"] else "decided"
         return "waiting" if self.verdict_at else "running"
 
@@ -231,14 +233,12 @@ class DirectmailTask(models.Model):
         return self._say_verdict()
 
     def _say_advice(self, state):
-        """Return what the reader can do, or "".
+        """Return what the reader of a started test can do, or "".
 
         :param str state: as of `_get_test_state`
         """
         if not self.version_ids:
             return ""
-        if state == "draft":
-            return self._get_power()["sentence"]
         if self.state == "paused":
             return self.env._(
                 "The email task is paused, so nothing is decided. Press Resume to continue."
@@ -359,7 +359,7 @@ class DirectmailTask(models.Model):
     def _get_power(self):
         """Return what the test can see with the audiences as they were last refreshed.
 
-        Also of a task that is not saved yet.
+        Also of a task that is not saved yet; nothing of one that has started.
 
         :return: {"sentence", "enough": whether a usual difference would be noticed}
         :rtype: dict
@@ -367,7 +367,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         number = len(self.version_ids)
         people = self._count_test_people()
-        if number < 2:
+        if number < 2 or self.planned_at:
             return {"sentence": "", "enough": True}
         if not people:
             return {
@@ -417,12 +417,8 @@ class DirectmailTask(models.Model):
 
     def _count_test_people(self):
         """Return how many people the test group has at most, by the last refresh."""
-        if self.planned_at:
-            # sudo(): exact; the number of people per version is told rounded by nothing else.
-            mailable = self.people_count - self.suppressed_count
-        else:
-            name = "people_count" if self.address_form == "encrypted" else "usable_count"
-            mailable = sum(self.audience_ids.mapped(name))
+        name = "people_count" if self.address_form == "encrypted" else "usable_count"
+        mailable = sum(self.audience_ids.mapped(name))
         group = self.test_people or int(mailable * self.test_share / 100)
         return min(group, mailable)
 

@@ -147,6 +147,9 @@ class DirectmailTaskVersion(models.Model):
         planned.task_id.sudo().content_changed = True
         for version in self:
             version._change_content(content)
+        if content or "template_id" in vals:
+            for task in self.task_id:
+                task._go_on_with_versions()
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -243,6 +246,10 @@ class DirectmailTaskVersion(models.Model):
         self.ensure_one()
         task = self.task_id
         if self.letter == "A":
+            if self._is_rejected():
+                self.check_access("write")
+                # sudo(): the right was checked above; shortly before its time, the task is locked.
+                task = task.sudo()
             task._change_content(content)
             return
         shown = self.template_id or task.template_id

@@ -1,8 +1,10 @@
 from collections import Counter
+from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import freeze_time, tagged
 from odoo.tools import SQL
 
 from ...engine import claim, versions
@@ -343,9 +345,38 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         task = self._reject("One")
         task.version_ids[1].subject = "One, quietly"
         self.assertEqual(task.version_ids[1].template_state, "in_review")
+        self.assertFalse(task.activity_ids)
+        self.assertNotIn("rejected", task.waiting_for)
         self._approve(task)
         self._run_cron()
         self.assertEqual(task.state, "sending")
+
+    def test_version_a_is_corrected_shortly_before_the_time(self):
+        at = fields.Datetime.now() + timedelta(minutes=12)
+        task = self._make_test("One", send_type="scheduled", scheduled_at=at)
+        task.template_id = self._make_template(approved=False)
+        task.action_send()
+        self.emulator.reject(task.template_id.remote_ref, "Too loud")
+        task._get_templates().action_check_review()
+        self.assertIn("rejected version A", task.waiting_for)
+        with freeze_time(at - timedelta(minutes=5)):
+            with self.assertRaisesRegex(UserError, "within ten minutes"):
+                task.subject = "Quiet"
+            task.version_ids[0].subject = "Quiet"
+        self.assertEqual(task.template_id.subject, "Quiet")
+        self.assertEqual(task.template_id.state, "in_review")
+
+    def test_templates_of_versions_keep_their_slots(self):
+        task = self._make_test("One")
+        self._approve(task)
+        account = self.account.sudo()
+        spare = [template for _rank, template in account._get_spare_templates()]
+        self.assertNotIn(task.version_ids.template_id, spare)
+        task.action_send()
+        task.action_cancel()
+        task.sudo().finished_at = fields.Datetime.now() - timedelta(days=2)
+        ranks = {template: rank for rank, template in account._get_spare_templates()}
+        self.assertEqual(ranks[task.version_ids.template_id.sudo()], 1)
 
     # === FAMILY === #
 
@@ -402,6 +433,31 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self.assertEqual(again.mapped("state"), ["sent", "sent"])
 
     # === LATER === #
+
+    def test_changed_addresses_keep_version_and_place(self):
+        task = self._make_test("One", test_share=60)
+        self._start(task)
+        deliveries = self._get_deliveries(task)
+        tested = deliveries.filtered(lambda d: d.version == "B")[0]
+        rest = deliveries.filtered("is_rest")[0]
+        tested.partner_id.email, rest.partner_id.email = "new1@example.com", "new2@example.com"
+        self._run_cron()
+        self.assertEqual((tested.email, tested.version), ("new1@example.com", "B"))
+        self.assertEqual((rest.state, rest.version), ("waiting", False))
+        task.action_choose_version("A")
+        self._run_cron()
+        self.assertEqual((rest.state, rest.email, rest.version), ("sent", "new2@example.com", "A"))
+        subjects = self._get_subjects(task)
+        self.assertEqual(subjects["new1@example.com"], "One")
+        self.assertTrue(subjects["new2@example.com"].startswith("Spring"))
+
+    def test_the_rest_is_not_told_to_wait_for_quota(self):
+        task = self._send("One")
+        account = self.account.sudo()
+        account.quota_reserve = account.daily_quota
+        self._run_cron()
+        self.assertFalse(task.quota_told_on)
+        self.assertIn("quota", task.waiting_for)
 
     def test_results_outlive_the_details(self):
         task = self._send("One", test_share=100)

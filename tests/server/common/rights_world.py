@@ -40,6 +40,7 @@ TEXTS = (
 )  # fmt: skip
 #: Arguments of public methods that need some.
 ARGUMENTS = {
+    "action_choose_version": ["B"],
     "action_view_part": ["reasons"],
     "check_content": [{}],
     "count_all": [{}],
