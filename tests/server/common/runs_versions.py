@@ -52,11 +52,11 @@ def run_versions(shop, people, kills, seed, group="versions"):
     def send():
         shop.act(task, "send")
 
-    done = _kill_both(shop, task, kills, random, send, lambda: _is_test_group_out(shop, task))
+    done = _kill_both(shop, task, kills, random, send, lambda: is_test_group_out(shop, task))
     shop.import_results(task, seconds=PATIENCE)
     before = _read_people(shop, task)
     _lose_and_restore(shop)
-    _let_hours_pass(shop, task)
+    let_hours_pass(shop, task)
     wrong = ["the restored database assigns otherwise"] * (_read_people(shop, task) != before)
 
     def go_on():
@@ -146,7 +146,7 @@ def _count_out(shop, task):
     return rows.get("sent", 0) + rows.get("unknown", 0)
 
 
-def _is_test_group_out(shop, task):
+def is_test_group_out(shop, task):
     """Tell whether only the rest waits."""
     [(held, left)] = shop.server.query(
         f"""SELECT count(*) FILTER (WHERE {IS_HELD}),
@@ -174,7 +174,7 @@ def _lose_and_restore(shop):
     shop.server.start()
 
 
-def _let_hours_pass(shop, task):
+def let_hours_pass(shop, task):
     """Put the mails of the test group, and with them the decision, two hours back."""
     shop.server.query(
         """UPDATE directmail_delivery SET claimed_at = claimed_at - interval '2 hours'
