@@ -231,6 +231,8 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if not self.version_ids:
             return None
+        if len(self.version_ids) < 2:
+            return self.env._("An A/B test needs two versions. Add another one, or remove it.")
         criterion = self.test_criterion
         if criterion == "opens" and not self.track_opens:
             return self.env._(

@@ -183,7 +183,9 @@ class DirectmailTaskVersion(models.Model):
         task = self.task_id
         task._lock()
         self._check_removable()
-        if self.letter == "A":
+        if len(task.version_ids) == 1:
+            following = self
+        elif self.letter == "A":
             following = task.version_ids.filtered("template_id")[:1]
             if not following:
                 raise UserError(

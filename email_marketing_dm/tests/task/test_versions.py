@@ -90,6 +90,22 @@ class TestVersions(VersionsMixin, DirectmailCommon):
         with self.assertRaisesRegex(UserError, "Version C has no mail of its own yet"):
             task.action_send()
 
+    def test_a_single_version_is_no_test(self):
+        task = self._make_test("One")
+        task.version_ids[1].unlink()
+        with self.assertRaisesRegex(UserError, "needs two versions"):
+            task.action_send()
+        task.version_ids.action_remove()
+        self.assertFalse(task.version_ids)
+        self.assertEqual(task.template_id, self.template)
+
+    def test_a_draft_is_deleted_with_its_versions(self):
+        task = self._make_test("One")
+        versions, template = task.version_ids, task.version_ids.template_id
+        task.unlink()
+        self.assertFalse(versions.exists())
+        self.assertFalse(template.task_id)
+
     def test_versions_with_the_same_content_are_not_sent(self):
         task = self._make_test("One", "Two")
         task.version_ids[2].subject = "One"

@@ -4,12 +4,14 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import freeze_time, tagged
+from odoo.tests import HttpCase, freeze_time, tagged
 from odoo.tools import SQL
 
 from ...engine import claim, versions
+from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...engine.versions import HELD, TestGroup, assign_versions
-from ..common import DirectmailCommon
+from ...privacy.tokens import make_token
+from ..common import BODY, DirectmailCommon
 from ..common_versions import VersionsMixin
 
 
@@ -156,6 +158,23 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
             task.link_ids.template_id & task._get_templates(),
             task._get_templates().filtered("submitted_links"),
         )
+
+    def test_own_links_of_each_version_lead_on(self):
+        links = self._make_links_test().link_ids
+        self.assertEqual(len(links.template_id), 2)
+        self.assertEqual(
+            {link.url for link in links}, {"https://shop.example/a", "https://shop.example/b"}
+        )
+
+    def _make_links_test(self):
+        body = BODY.replace("spring collection", '<a href="https://shop.example/a">spring</a>')
+        task = self._make_test("One", test_share=100)
+        task.template_id = self._make_template(body_arch=body, body_html=body)
+        body = body.replace("example/a", "example/b")
+        task.version_ids[1].template_id = self._make_template(body_arch=body, body_html=body)
+        task.action_send()
+        self._run_cron()
+        return task
 
     # === DECISION === #
 
@@ -503,3 +522,19 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self.assertEqual(set(deliveries.filtered("is_rest").mapped("state")), {"waiting"})
         self.assertEqual(len(self._get_subjects(task)), task.sent_count)
         self.assertTrue(task.verdict_at)
+
+
+@tagged("post_install", "-at_install")
+class TestVersionsOnline(VersionsMixin, HttpCase):
+    def test_the_online_view_shows_the_version_of_the_person(self):
+        task = self._make_test("One", test_share=100)
+        body = BODY.replace("spring collection", "summer collection")
+        task.version_ids[1].write({"body_arch": body, "body_html": body})
+        self._approve(task)
+        task.action_send()
+        self._run_cron()
+        key = self.env["directmail.keyring"]._get_master_key()
+        for letter, text in (("A", "spring"), ("B", "summer")):
+            delivery = self._get_deliveries(task).filtered(lambda d, v=letter: d.version == v)[0]
+            token = make_token(key, get_database_uuid(self.env), TOKEN_KIND, delivery.id)
+            self.assertIn(f"{text} collection", self.url_open(f"/directmail/view/{token}").text)
