@@ -178,6 +178,7 @@ class DirectmailTask(models.Model):
                 "conversion_error": False,
             }
         )
+        self._store_figures()
 
     def _get_conversion_update(self):
         """Return the UPDATE of deliveries for `directmail.task.counter._apply`.

@@ -415,6 +415,7 @@ class DirectmailTask(models.Model):
         """
         self.ensure_one()
         if not self.details_removed_at:
+            self._store_figures()
             self.write(
                 {
                     "details_totals": {**self._count_details(), "test": self._count_test()},

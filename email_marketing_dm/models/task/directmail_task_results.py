@@ -240,6 +240,7 @@ class DirectmailTask(models.Model):
         if not poll.end and poll.covered_until:
             self._resolve_unknown(poll.begin, poll.covered_until)
             self.results_at = fields.Datetime.now()
+            self._store_figures()
         self.env.invalidate_all()
         return True
 

@@ -478,7 +478,12 @@ class DirectmailTask(models.Model):
         return {letter: counted.get(letter, nobody) for letter in self.version_ids.mapped("letter")}
 
     def _store_figures(self):
-        """Store the figures of the versions for lists and reports; return them."""
+        """Store the figures of the versions for lists and reports; return them.
+
+        Called when results or conversions were read, at the decision, and before the details go.
+        """
+        if not self.version_ids:
+            return {}
         counted = self._count_versions()
         # sudo(): the crons call this; the fields are guarded.
         for version in self.sudo().version_ids:

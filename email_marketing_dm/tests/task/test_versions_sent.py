@@ -489,6 +489,18 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self.assertFalse(self._get_deliveries(task))
         self.assertEqual(task.get_test_results(), before)
 
+    def test_lists_have_the_figures_of_the_last_results(self):
+        task = self._send("One", test_share=100)
+        self.assertFalse(any(task.version_ids.mapped("delivered_count")))
+        self._react(task, B=3)
+        self._import_results(task)
+        told = task.get_test_results()["versions"]
+        for version, row in zip(task.version_ids, told, strict=True):
+            for name in ("assigned", "mailed", "delivered", "clicked"):
+                self.assertEqual(version[f"{name}_count"], row[name], name)
+        self.assertEqual(sum(task.version_ids.mapped("delivered_count")), task.delivered_count)
+        self.assertGreaterEqual(task.version_ids[1].clicked_count, 3)
+
     def test_erased_people_are_counted_on(self):
         task = self._send("One", test_share=100)
         before = [row["mailed"] for row in task.get_test_results()["versions"]]
