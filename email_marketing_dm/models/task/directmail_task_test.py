@@ -385,7 +385,9 @@ class DirectmailTask(models.Model):
         self.invalidate_recordset()
         if self.compared_at or self.state not in ("sending", "done"):
             return
-        if not versions.is_out(self.env, self.id):
+        # As with the end of a task, a decision before any mail could go out would tell that nobody
+        # of the test group may be mailed: see `_may_end`.
+        if not versions.is_out(self.env, self.id) or not self._may_end():
             # Mails of the test group were held, or are sent a second time.
             if self.verdict_at:
                 self.verdict_at = False
@@ -489,5 +491,8 @@ class DirectmailTask(models.Model):
         for version in self.sudo().version_ids:
             row = counted[version.letter]
             figures = {f"{name}_count": row[name] for name in FIGURES}
+            if self.in_tens:
+                # It would tell who is a duplicate of a person whom the owner may not see.
+                figures["assigned_count"] = 0
             version.write({**figures, "revenue": row["revenue"]})
         return counted

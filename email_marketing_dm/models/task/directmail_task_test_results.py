@@ -54,7 +54,7 @@ class DirectmailTask(models.Model):
         # sudo(): reading was checked above. Figures count people whom the user may not see, too.
         task = self.sudo()
         counted = task._get_counted_test() if task.planned_at else task._make_empty_test()
-        state = task._get_test_state(counted["rest"])
+        state = task._get_test_state()
         # With the reader's rights: figures of audiences may be rounded or hidden.
         power = self._get_power()
         return {
@@ -161,17 +161,18 @@ class DirectmailTask(models.Model):
             curve.append(point)
         return curve
 
-    def _get_test_state(self, rest):
+    def _get_test_state(self):
         """Return the state of the test: see `get_test_results`.
 
-        :param dict rest: as of `engine.versions.count_rest`
+        It does not depend on whether anybody waits, which `_may_end` keeps from some readers.
         """
         if not self.planned_at:
             return "draft"
         if self.winner_by:
             return "decided"
         if self.compared_at or self.details_removed_at:
-            return "asked" if rest["waiting"] else "decided"
+            is_open = self.test_undecided == "ask" and self.state not in ("done", "cancelled")
+            return "asked" if is_open else "decided"
         return "waiting" if self.verdict_at else "running"
 
     # === SENTENCES === #

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo.exceptions import AccessError
+from odoo.fields import Command
 from odoo.tests import HttpCase, tagged
 
 from ...engine.tens import SHIFT_MAX, TEN
@@ -77,6 +78,11 @@ class TestTensTask(SeenMixin, DirectmailCommon):
             "report_found": report.search_count([*mine, ("suppressed_count", ">", 0)]),
             "progress": task.get_progress(),
             "results": task.get_effectiveness(),
+            "test": task.get_test_results(),
+            "versions": task.version_ids.read(
+                ["assigned_count", "mailed_count", "delivered_count", "clicked_count"]
+            ),
+            "decision": task.read(["verdict_at", "compared_at", "winner", "waiting_for"]),
             "estimate": estimate.read(["people_count", "mail_count", "sum_table", "cost"]),
             "messages": [str(body) for body in task.message_ids.mapped("body") if body],
         }
@@ -138,6 +144,31 @@ class TestTensTask(SeenMixin, DirectmailCommon):
             task.action_pause()
             tasks.append(self._as_marketer(task))
         self._compare(*tasks)
+
+    def test_an_ab_test_of_a_single_guess(self):
+        """The decision does not come before a mail could go out, though nobody waits."""
+        lent, account = self._lend(), self.account.sudo()
+        template, other = self._make_template(), self._make_template(subject="Summer")
+        versions = [
+            Command.create({"letter": "A"}),
+            Command.create({"letter": "B", "template_id": other.id}),
+        ]
+        tasks = [
+            self._plan(
+                self._guess(guess),
+                template,
+                exclude_audience_ids=lent,
+                use_as_is=True,
+                version_ids=versions,
+                test_share=100,
+            )
+            for guess in (HIDDEN, "nobody@example.com")
+        ]
+        self.assertEqual([task.sudo().waiting_count for task in tasks], [0, 1])
+        account.quota_reserve = account.daily_quota
+        self._run_cron()
+        self._compare(*map(self._as_marketer, tasks))
+        self.assertFalse(tasks[0].verdict_at)
 
     def test_a_single_guess(self):
         """Nobody is left to be mailed, and the task does not fail with that."""
