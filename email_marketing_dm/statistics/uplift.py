@@ -79,7 +79,8 @@ def compare(pairs: Sequence[Pair]) -> Uplift | None:
     Each pair, such as that of one email task, is compared by itself, as its groups were assigned by
     a hash of their own; the differences are added, weighted by the number of mailed people. Their
     intervals are joined by the method of variance estimates recovery (MOVER, Zou and Donner), which
-    for one pair is the pair's own interval: Newcombe's for shares, Hall's for amounts.
+    for one pair is the pair's own interval: Newcombe's for shares, that of
+    `get_mean_difference` for amounts.
 
     :param pairs: ``(mailed, control)``; pairs with fewer than two people in a group are left out
     :return: None if no pair is left

@@ -22,7 +22,7 @@ MAILED = make_group([0] * 960 + [10] * 30 + [25] * 10)
 CONTROL = make_group([0] * 195 + [10] * 5)
 
 
-def test_one_pair_is_compared_as_by_newcombe_and_hall():
+def test_one_pair_is_compared_as_by_newcombe_and_by_the_score():
     uplift = compare([(MAILED, CONTROL)])
     assert (uplift.mailed, uplift.control) == (1000, 200)
     assert (uplift.rate, uplift.base) == pytest.approx((0.04, 0.025))
