@@ -2,8 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..models.audience.directmail_audience_line import RESULTS
-from ..models.audience.directmail_audience_line_select import get_result_condition
+from ..models.audience.directmail_audience_line_task import RESULTS, get_result_condition
 from ..models.delivery.directmail_delivery import HANDED_OVER
 
 

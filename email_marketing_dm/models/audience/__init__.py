@@ -4,6 +4,7 @@ from . import (
     directmail_audience_line,
     directmail_audience_line_select,
     directmail_audience_line_sentence,
+    directmail_audience_line_task,
     directmail_audience_line_aipl,
     directmail_audience_line_rfm,
     directmail_audience_line_upload,

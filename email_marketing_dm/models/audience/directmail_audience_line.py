@@ -6,20 +6,6 @@ from ...engine.paths import conditions, read_filter
 from ..odoo.res_partner import GROUPS
 
 OPERATORS = [("or", "or"), ("and", "and also"), ("except", "except")]
-RESULTS = [
-    ("delivered", "Delivered"),
-    ("failed", "Failed"),
-    ("failed_temporarily", "Failed temporarily"),
-    ("invalid", "Invalid address"),
-    ("spam", "Spam"),
-    ("opened", "Opened"),
-    ("clicked", "Clicked"),
-    ("not_opened", "Not opened"),
-    ("not_clicked", "Not clicked"),
-    ("converted", "Converted"),
-    ("control", "Control group"),
-    ("planned", "Everybody"),
-]
 DEPTH_MAX = 5
 
 
@@ -29,9 +15,9 @@ class DirectmailAudienceLine(models.Model):
     A kind is a value of `kind`, its fields, and methods that are found by name: ``_select_<kind>``
     and ``_describe_<kind>``, and where needed ``_get_fields_<kind>``, ``_finds_others_<kind>`` and
     ``_finds_once_<kind>``.
-    Each of the kinds `aipl`, `rfm` and `upload` has a file with all of this. The fields of the
-    other kinds are here, their descriptions are in `directmail_audience_line_sentence.py` and their
-    SQL is in `directmail_audience_line_select.py`.
+    Each of the kinds `task`, `aipl`, `rfm` and `upload` has a file with all of this. The fields of
+    the other kinds are here, their descriptions are in `directmail_audience_line_sentence.py` and
+    their SQL is in `directmail_audience_line_select.py`.
     """
 
     _name = "directmail.audience.line"
@@ -73,7 +59,6 @@ class DirectmailAudienceLine(models.Model):
             ("table", "Data table"),
             ("list", "Selected records"),
             ("audience", "Another audience"),
-            ("task", "Results of an email task"),
             ("group", "Group of lines"),
         ],
         "People from",
@@ -115,23 +100,6 @@ class DirectmailAudienceLine(models.Model):
         ondelete="restrict",
         check_company=True,
     )
-    task_id = fields.Many2one(
-        "directmail.task",
-        "Email task",
-        index="btree_not_null",
-        ondelete="restrict",
-        check_company=True,
-    )
-    task_result = fields.Selection(RESULTS, "Result", default="delivered")
-    task_figures = fields.Char("People by result", compute="_compute_task_figures")
-    link_id = fields.Many2one(
-        "directmail.link",
-        "Clicked link",
-        domain="[('task_id', '=', task_id)]",
-        index="btree_not_null",
-        ondelete="restrict",
-        help="Leave empty to include clicks on any link.",
-    )
     pick_ids = fields.One2many("directmail.audience.pick", "line_id", "Selected records")
     pick_count = fields.Integer("Number of selected records", compute="_compute_pick_count")
     # Placeholders: the form shows what `directmail.audience.count_line` returns in their place.
@@ -167,15 +135,6 @@ class DirectmailAudienceLine(models.Model):
             table = line.table_id.sudo()
             line.has_date = bool(table.date_field)
             line.has_amount = bool(table.amount_field)
-
-    @api.depends("kind", "task_id")
-    @api.depends_context("uid", "lang")
-    def _compute_task_figures(self):
-        """Describe the results for those who may read the task: readers of the line may not."""
-        seen = self.task_id._filtered_access("read")
-        for line in self:
-            task = line.task_id & seen
-            line.task_figures = line.kind == "task" and task._describe_results()
 
     def _compute_pick_count(self):
         counts = dict(
@@ -258,7 +217,7 @@ class DirectmailAudienceLine(models.Model):
         ]
         return (
             "audience_id", "kind", "table_id", "domain", "min_count", "min_amount", "within_days",
-            "source_id", "task_id", "task_result", "link_id", *fields_of_kinds,
+            "source_id", *fields_of_kinds,
         )  # fmt: skip
 
     def _check_rights(self):

@@ -4,27 +4,12 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...engine.audience import Line
-from ...engine.family import FAILED_TEMPORARILY
 from ...engine.paths import steps
 from ...engine.people_models import Today
 from ...engine.person import PERSON, person_columns
 
 CONTACTS = frozenset(("contact",))
 EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
-#: {`task_result`: condition on `directmail_delivery`}; `get_result_condition` adds state = 'sent'
-RESULT_CONDITIONS = {
-    "delivered": SQL("outcome = 'delivered'"),
-    "failed": SQL("outcome = 'failed'"),
-    "failed_temporarily": FAILED_TEMPORARILY,
-    "invalid": SQL("outcome = 'invalid'"),
-    "spam": SQL("outcome = 'spam'"),
-    "opened": SQL("opened_at IS NOT NULL"),
-    "clicked": SQL("clicked_at IS NOT NULL"),
-    # A mail that was not delivered could not be opened. No outcome yet counts as delivered.
-    "not_opened": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND opened_at IS NULL"),
-    "not_clicked": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"),
-    "converted": SQL("converted_at IS NOT NULL"),
-}
 SUBSCRIPTION = "mailing.subscription"
 #: models whose records stand for subscribers of Odoo's mailing lists
 READERS = ("mailing.contact", SUBSCRIPTION)
@@ -97,11 +82,6 @@ class DirectmailAudienceLine(models.Model):
 
     def _finds_others_audience(self):
         return self.source_id._has_others_than_contacts()
-
-    def _finds_others_task(self):
-        deliveries = self.env["directmail.delivery"]
-        others = [("task_id", "=", self.task_id.id), ("partner_id", "=", False)]
-        return bool(deliveries.search_count(others, limit=1))
 
     def _finds_visible_only(self, env):
         """Tell whether the line's SQL already excludes contacts that the owner may not see.
@@ -185,53 +165,6 @@ class DirectmailAudienceLine(models.Model):
                 PERSON,
                 source.id,
                 self._may_see_bare(source.env["directmail.audience.member"], "audience_id", source),
-            ),
-        )
-
-    def _select_task(self, env):
-        task = self.task_id.with_env(env)
-        if not task or not self.task_result:
-            raise UserError(
-                env._("The email task of a line was removed. Choose another, or remove the line.")
-            )
-        if not task.has_access("read"):
-            raise AccessError(
-                env._(
-                    "The email task of a line belongs to another user. Choose another email task,"
-                    " or remove the line."
-                )
-            )
-        # sudo() reads one date of a task that `env`'s user may read, as checked above.
-        if task.sudo().details_removed_at:
-            raise UserError(
-                env._(
-                    "The recipients of the email task %s are no longer stored. Choose another email"
-                    " task, or remove the line.",
-                    task.name,
-                )
-            )
-        if self.task_result == "control" and task.told_in_tens:
-            # Who is in it was not suppressed for another reason, which only administrators may see
-            # here: see `directmail.delivery._seen_to_sql`.
-            raise UserError(
-                env._(
-                    "The email task %s includes people whom you may not see, so only an"
-                    " administrator can select the people in its control group.",
-                    task.name,
-                )
-            )
-        return self._select_readable(
-            env,
-            SQL(
-                "SELECT %s FROM directmail_delivery m WHERE task_id = %s AND %s AND %s %s",
-                PERSON,
-                task.id,
-                get_result_condition(self.task_result, self.link_id.id),
-                self._may_see_bare(task.env["directmail.delivery"], "task_id", task),
-                # A deleted contact's delivery looks like a bare address: do not mail the address.
-                SQL()
-                if self._takes_out()
-                else SQL("AND (partner_id IS NOT NULL OR is_contact IS NOT TRUE)"),
             ),
         )
 
@@ -399,28 +332,6 @@ class DirectmailAudienceLine(models.Model):
         domain = Domain.OR(named) if named else Domain.TRUE
         [(lists,)] = subscriptions._read_group(domain, [], ["list_id:recordset"])
         return lists
-
-
-def get_result_condition(result, link_id=False):
-    """Return the condition on rows of `directmail_delivery` that have a result.
-
-    :param str result: one of `RESULT_CONDITIONS`, "control" for the task's control group, or
-        "planned" for all deliveries
-    :param int link_id: of the `directmail.link` that people clicked; False: any
-    :rtype: SQL
-    """
-    if result == "planned":
-        return SQL("TRUE")
-    if result == "control":
-        return SQL("reason = 'control_group'")
-    condition = RESULT_CONDITIONS[result]
-    if result == "clicked" and link_id:
-        condition = SQL(
-            """id IN (SELECT delivery_id FROM directmail_event
-                       WHERE link_id = %s AND kind = 'click' AND machine IS NOT TRUE)""",
-            link_id,
-        )
-    return SQL("state = 'sent' AND %s", condition)
 
 
 def _named_lists(model, domain):

@@ -36,21 +36,6 @@ COMBINATIONS = {
     "and": _lt("%(first)s and also %(second)s"),
     "except": _lt("%(first)s except %(second)s"),
 }
-#: {result of an email task: the people with this result, in words}
-RESULT_SENTENCES = {
-    "delivered": _lt("Received %(task)s"),
-    "failed": _lt("Delivery of %(task)s failed"),
-    "failed_temporarily": _lt("Delivery of %(task)s failed temporarily"),
-    "invalid": _lt("Address invalid in %(task)s"),
-    "spam": _lt("%(task)s treated as spam"),
-    "opened": _lt("Opened %(task)s"),
-    "clicked": _lt("Clicked in %(task)s"),
-    "not_opened": _lt("Did not open %(task)s"),
-    "not_clicked": _lt("Did not click in %(task)s"),
-    "converted": _lt("Converted after %(task)s"),
-    "control": _lt("In the control group of %(task)s"),
-    "planned": _lt("Was in the audience of %(task)s"),
-}
 
 
 class DirectmailAudienceLine(models.Model):
@@ -112,17 +97,6 @@ class DirectmailAudienceLine(models.Model):
         if not source.has_access("read"):
             return self.env._("Private audience of another user")
         return self.env._("People in the audience %s", source.display_name)
-
-    def _describe_task(self):
-        task = self.task_id
-        if not task:
-            return self.env._("Deleted email task")
-        if not task.has_access("read"):
-            return self.env._("Email task of another user")
-        if not self.task_result:
-            return task.name
-        words = self.env._(RESULT_SENTENCES[self.task_result])
-        return words % {"task": task.name}
 
     def _describe_group(self):
         first, *others = self.child_ids.sorted("sequence") or [self.browse()]
