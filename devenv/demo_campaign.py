@@ -84,17 +84,24 @@ class Campaign:
         self._user.call("directmail.template", "action_submit", [self.template])
 
     def have_it_approved(self):
-        """As somebody at Alibaba Cloud: approve what waits. Then ask for the decision in Odoo."""
-        name = self._user.read("directmail.template", self.template, "remote_name")["remote_name"]
+        """Have the campaign's template approved and keep the reviewer's comment."""
+        self.review_comment = self.approve(self.template)
+
+    def approve(self, template):
+        """As somebody at Alibaba Cloud: approve a template. Then ask for the decision in Odoo.
+
+        :return: the reviewer's comment, as the user sees it
+        """
+        name = self._user.read("directmail.template", template, "remote_name")["remote_name"]
         waiting = [row for row in self._emulator.templates() if row["name"] == name]
         if len(waiting) != 1:
             raise SetupError(f"the emulator has {len(waiting)} templates named {name}, not 1")
         self._emulator.approve(waiting[0]["id"], COMMENT)
-        self._user.call("directmail.template", "action_check_review", [self.template])
-        found = self._user.read("directmail.template", self.template, "state", "review_comment")
+        self._user.call("directmail.template", "action_check_review", [template])
+        found = self._user.read("directmail.template", template, "state", "review_comment")
         if found["state"] != "approved":
             raise SetupError(f"the template is {found['state']} after its approval")
-        self.review_comment = found["review_comment"]
+        return found["review_comment"]
 
     def send(self):
         [sender] = self._user.call(
@@ -112,6 +119,44 @@ class Campaign:
             sender_id=sender,
         )
         self._user.call("directmail.task", "action_send", [self.task])
+
+    def make_test(self):
+        """Make an A/B test of the campaign's mail with another subject. :return: the task's id"""
+        task = self._user.call(
+            "directmail.task",
+            "copy",
+            [self.task],
+            {"name": "Spring letter: two subjects", "test_share": 50},
+        )[0]
+        self._user.call("directmail.task", "action_add_version", [task])
+        [_first, second] = self._user.call(
+            "directmail.task.version", "search", [("task_id", "=", task)], order="letter"
+        )
+        self._user.call(
+            "directmail.task.version",
+            "write",
+            [second],
+            {"subject": "Only this week: spring tea 🍃"},
+        )
+        return task
+
+    def run_test(self, task):
+        """Send an A/B test and wait until the mails of the test group are out and have results."""
+        self._user.call("directmail.task", "action_send", [task])
+        versions = self._user.call(
+            "directmail.task.version",
+            "search_read",
+            [("task_id", "=", task), ("template_id", "!=", False)],
+            ["template_id"],
+        )
+        for version in versions:
+            self.approve(version["template_id"][0])
+        end = time.monotonic() + SEND_SECONDS
+        while self._user.call("directmail.task", "get_test_results", [task])["state"] != "waiting":
+            if time.monotonic() > end:
+                raise SetupError(f"the test group is not mailed after {SEND_SECONDS} s")
+            time.sleep(0.5)
+        self.collect_results(task)
 
     def wait_until_sent(self):
         """Wait while Odoo's own cron sends."""
@@ -136,15 +181,16 @@ class Campaign:
             time.sleep(0.5)
         raise SetupError(f"the email task is not done after {SEND_SECONDS} s")
 
-    def collect_results(self):
+    def collect_results(self, task=None):
         """Ask for results until every mail that was sent has one, or the time is up."""
+        task = task or self.task
         end = time.monotonic() + RESULT_SECONDS
         while time.monotonic() < end:
-            self._user.call("directmail.task", "action_import_results", [self.task])
+            self._user.call("directmail.task", "action_import_results", [task])
             left = self._user.call(
                 "directmail.delivery",
                 "search_count",
-                [("task_id", "=", self.task), ("state", "=", "sent"), ("outcome", "=", False)],
+                [("task_id", "=", task), ("state", "=", "sent"), ("outcome", "=", False)],
             )
             if not left:
                 break

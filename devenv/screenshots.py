@@ -160,6 +160,7 @@ class Photographer:
         self._save("task-before")
         self._browser.click("button[name=action_open_estimate]", ".modal-body .o_form_view")
         self._save("estimate")
+        self._take_test()
         self._open("directmail_task_action", campaign.task)
         self._save("task-after")
         self._browser.click("button[name=action_view_deliveries]", ".o_group_header")
@@ -186,6 +187,16 @@ class Photographer:
         self._browser.click("#mails button", "#mail iframe")
         self._save("emulator")
         self._describe()
+
+    def _take_test(self):
+        """An A/B test before it is sent, and with its results."""
+        task = self._campaign.make_test()
+        for name in ("versions", "versions-results"):
+            self._open("directmail_task_action", task, ".o_directmail_version iframe")
+            self._browser.run("document.querySelector('.o_directmail_versions').scrollIntoView();")
+            self._save(name)
+            if name == "versions":
+                self._campaign.run_test(task)
 
     def _describe(self):
         """Copy pictures into the addon's description and take its banner, which shows one."""

@@ -58,6 +58,7 @@
         "wizard/directmail_task_generate_views.xml",
         "views/task/directmail_task_views.xml",
         "views/task/directmail_task_report_views.xml",
+        "views/task/directmail_task_version_views.xml",
         "wizard/directmail_optout_import_views.xml",
         "views/consent/directmail_optout_views.xml",
         "wizard/base_module_uninstall_views.xml",

@@ -38,6 +38,8 @@ class DirectmailTaskEstimate(models.TransientModel):
     plan = fields.Char("Daily quota", compute="_compute_texts")
     duration = fields.Char(compute="_compute_texts")
     cost = fields.Char(compute="_compute_texts")
+    test_summary = fields.Char("A/B test", related="task_id.test_summary")
+    test_power = fields.Char("What the A/B test can see", compute="_compute_texts")
 
     @api.model
     def _make(self, task, may_send):
@@ -98,6 +100,7 @@ class DirectmailTaskEstimate(models.TransientModel):
             estimate.duration = estimate._describe_duration()
             estimate.cost = estimate._describe_cost()
             estimate.is_scheduled = estimate._is_scheduled()
+            estimate.test_power = estimate._describe_power()
 
     def _render_sum(self):
         """Return an HTML table: people in the audiences, minus each reason, equals mails."""
@@ -124,6 +127,11 @@ class DirectmailTaskEstimate(models.TransientModel):
         if self.mail_count == 1:
             return self.env._("1 person will get this mail.")
         return self.env._("%s people will get this mail.", number)
+
+    def _describe_power(self):
+        """Return what the task's A/B test can see; False without a test, or once it has begun."""
+        task = self.task_id
+        return not task.planned_at and task._get_power(self.mail_count)["sentence"]
 
     def _is_scheduled(self):
         return bool(self.task_id.scheduled_at) and not self.task_id.planned_at

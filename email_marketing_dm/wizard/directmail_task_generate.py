@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..engine.versions import LETTERS
 from ..models.audience.directmail_audience_line_task import RESULTS, get_result_condition
 from ..models.delivery.directmail_delivery import HANDED_OVER
 
@@ -22,6 +23,12 @@ class DirectmailTaskGenerate(models.TransientModel):
     link_id = fields.Many2one(
         "directmail.link", "Clicked link", domain="[('task_id', '=', task_id)]"
     )
+    task_version = fields.Selection(
+        [(letter, letter) for letter in LETTERS],
+        "Version",
+        help="Leave empty to include the people of all versions of the A/B test.",
+    )
+    version_count = fields.Integer(related="task_id.version_count")
     task_figures = fields.Char("People by result", compute="_compute_task_figures")
     hidden_count = fields.Integer("People left out", compute="_compute_hidden_count")
     # `compute_sudo=False`: stored fields are computed with sudo by default, and would show the name
@@ -31,18 +38,26 @@ class DirectmailTaskGenerate(models.TransientModel):
         compute_sudo=False,
     )  # fmt: skip
 
-    @api.depends("task_id", "task_result")
+    @api.depends("task_id", "task_result", "task_version")
     def _compute_name(self):
         labels = dict(self._fields["task_result"]._description_selection(self.env))
         for wizard in self:
-            wizard.name = f"{wizard.task_id.name}: {labels[wizard.task_result]}"
+            task, result = wizard.task_id.name, labels[wizard.task_result]
+            wizard.name = f"{task}: {result}"
+            if wizard.task_version:
+                wizard.name = self.env._(
+                    "%(task)s, version %(letter)s: %(result)s",
+                    task=task,
+                    letter=wizard.task_version,
+                    result=result,
+                )
 
     @api.depends("task_id")
     def _compute_task_figures(self):
         for wizard in self:
             wizard.task_figures = wizard.task_id._describe_results()
 
-    @api.depends("task_id", "task_result", "link_id")
+    @api.depends("task_id", "task_result", "task_version", "link_id")
     def _compute_hidden_count(self):
         for wizard in self:
             wizard.hidden_count = wizard._count_hidden()
@@ -64,7 +79,7 @@ class DirectmailTaskGenerate(models.TransientModel):
         if self.task_id.told_in_tens:
             domain &= Domain("state", "in", HANDED_OVER)
         query = deliveries.sudo()._search(domain)
-        query.add_where(get_result_condition(self.task_result, link.id))
+        query.add_where(get_result_condition(self.task_result, link.id, self.task_version))
         query.add_where(
             SQL("(%s) IS NOT TRUE", deliveries._seen_to_sql(SQL.identifier(query.table)))
         )
@@ -83,6 +98,7 @@ class DirectmailTaskGenerate(models.TransientModel):
                             "kind": "task",
                             "task_id": self.task_id.id,
                             "task_result": self.task_result,
+                            "task_version": self.task_version,
                             "link_id": self.task_result == "clicked" and self.link_id.id,
                         }
                     )

@@ -227,6 +227,16 @@ def list_others(world):
             "action": {**form, "res_model": "directmail.first.contact"},
             "id": world.records["directmail.first.contact"],
         },
+        "A/B test": {"action": {**form, "res_model": "directmail.task"}, "id": world.test},
+        "A/B test with figures": {
+            "action": {**form, "res_model": "directmail.task"},
+            "id": world.tested,
+        },
+        "version of an A/B test": {
+            "model": "directmail.task.version",
+            "method": "action_open",
+            "id": world.records["directmail.task.version"],
+        },
         "draft": {"action": {**form, "res_model": "directmail.task"}, "id": world.draft},
         "scheduled": {"action": {**form, "res_model": "directmail.task"}, "id": world.scheduled},
         "upload of a file": {

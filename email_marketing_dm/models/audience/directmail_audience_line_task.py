@@ -4,6 +4,7 @@ from odoo.tools import SQL, LazyTranslate
 
 from ...engine.family import FAILED_TEMPORARILY
 from ...engine.person import PERSON
+from ...engine.versions import LETTERS
 
 _lt = LazyTranslate(__name__)
 RESULTS = [
@@ -77,6 +78,12 @@ class DirectmailAudienceLine(models.Model):
         ondelete="restrict",
         help="Leave empty to include clicks on any link.",
     )
+    task_version = fields.Selection(
+        [(letter, letter) for letter in LETTERS],
+        "Version",
+        help="Leave empty to include the people of all versions of the A/B test.",
+    )
+    has_versions = fields.Boolean(compute="_compute_has_versions")
 
     @api.depends("kind", "task_id")
     @api.depends_context("uid", "lang")
@@ -87,9 +94,16 @@ class DirectmailAudienceLine(models.Model):
             task = line.task_id & seen
             line.task_figures = line.kind == "task" and task._describe_results()
 
+    @api.depends("task_id")
+    @api.depends_context("uid")
+    def _compute_has_versions(self):
+        seen = self.task_id._filtered_access("read")
+        for line in self:
+            line.has_versions = bool((line.task_id & seen).version_count)
+
     @api.model
     def _get_fields_task(self):
-        return ("task_id", "task_result", "link_id")
+        return ("task_id", "task_result", "task_version", "link_id")
 
     def _select_task(self, env):
         task = self.task_id.with_env(env)
@@ -129,7 +143,7 @@ class DirectmailAudienceLine(models.Model):
                 "SELECT %s FROM directmail_delivery m WHERE task_id = %s AND %s AND %s %s",
                 PERSON,
                 task.id,
-                get_result_condition(self.task_result, self.link_id.id),
+                get_result_condition(self.task_result, self.link_id.id, self.task_version),
                 self._may_see_bare(task.env["directmail.delivery"], "task_id", task),
                 # A deleted contact's delivery looks like a bare address: do not mail the address.
                 SQL()
@@ -151,22 +165,26 @@ class DirectmailAudienceLine(models.Model):
             return self.env._("Email task of another user")
         if not self.task_result:
             return task.name
-        words = self.env._(RESULT_SENTENCES[self.task_result])
-        return words % {"task": task.name}
+        words = self.env._(RESULT_SENTENCES[self.task_result]) % {"task": task.name}
+        if not self.task_version:
+            return words
+        return self.env._("%(result)s (version %(letter)s)", result=words, letter=self.task_version)
 
 
-def get_result_condition(result, link_id=False):
+def get_result_condition(result, link_id=False, version=False):
     """Return the condition on rows of `directmail_delivery` that have a result.
 
     :param str result: one of `RESULT_CONDITIONS`, "control" for the task's control group, or
         "planned" for all deliveries
     :param int link_id: of the `directmail.link` that people clicked; False: any
+    :param str version: letter of the version that people were sent; False: any
     :rtype: SQL
     """
+    where = SQL("version = %s", version) if version else SQL("TRUE")
     if result == "planned":
-        return SQL("TRUE")
+        return where
     if result == "control":
-        return SQL("reason = 'control_group'")
+        return SQL("reason = 'control_group' AND %s", where)
     condition = RESULT_CONDITIONS[result]
     if result == "clicked" and link_id:
         condition = SQL(
@@ -174,4 +192,4 @@ def get_result_condition(result, link_id=False):
                        WHERE link_id = %s AND kind = 'click' AND machine IS NOT TRUE)""",
             link_id,
         )
-    return SQL("state = 'sent' AND %s", condition)
+    return SQL("state = 'sent' AND %s AND %s", condition, where)

@@ -15,5 +15,6 @@ from . import (
     directmail_task_test,
     directmail_task_test_results,
     directmail_task_version,
+    directmail_task_test_page,
     directmail_task_actions,
 )

@@ -205,7 +205,8 @@ class DirectmailTask(models.Model):
     def action_view_deliveries(self):
         """Open the deliveries that a figure counts.
 
-        The context's `figure` is "people", a state, an outcome or a key of DATES.
+        The context's `figure` is "people", a state, an outcome, a key of DATES, or "version": the
+        people of the test group who were assigned to the context's `version`.
         """
         self.ensure_one()
         self.check_access("read")
@@ -214,6 +215,15 @@ class DirectmailTask(models.Model):
         )
         domain = [("task_id", "=", self.id)]
         name = self.env.context.get("figure")
+        if name == "version":
+            letter = self.env.context.get("version")
+            domain += [("version", "=", letter), ("is_rest", "=", False)]
+            return {
+                **action,
+                "domain": domain,
+                "context": {},
+                "display_name": self.env._("Version %s", letter),
+            }
         if name in dict(STATES):
             domain.append(("state", "=", name))
         elif name in dict(OUTCOMES):

@@ -243,7 +243,7 @@ class DirectmailTask(models.Model):
         return [
             {
                 "value": link,
-                "label": known[link].title or known[link].url,
+                "label": self._label_link(known[link]),
                 "url": known[link].url,
                 "count": people,
                 "clicks": clicks,
@@ -251,6 +251,14 @@ class DirectmailTask(models.Model):
             for link, people, clicks in rows
             if link in known
         ]
+
+    def _label_link(self, link):
+        """Return the text of a link; of an A/B test, with the version that has it."""
+        label = link.title or link.url
+        versions = self.version_ids.filtered(lambda one: one._get_template() == link.template_id)
+        if not versions:
+            return label
+        return self.env._("%(link)s (version %(letter)s)", link=label, letter=versions[0].letter)
 
     def _label_reasons(self, rows):
         field = self.env["directmail.delivery"]._fields["reason"]

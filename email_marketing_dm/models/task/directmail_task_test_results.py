@@ -177,36 +177,6 @@ class DirectmailTask(models.Model):
 
     # === SENTENCES === #
 
-    def _describe_test(self):
-        """Return one sentence about the settings of the test; "" without versions."""
-        self.ensure_one()
-        if not self.version_ids:
-            return ""
-        values = {
-            "versions": len(self.version_ids),
-            "share": self.test_share,
-            "people": formatLang(self.env, self.test_people, digits=0),
-            "criterion": self._say_criterion(),
-            "hours": self.test_hours,
-        }
-        if self.test_people:
-            return self.env._(
-                "%(people)s people get one of %(versions)s versions. %(hours)s hours after the last"
-                " of these mails, the versions are compared by: %(criterion)s.",
-                **values,
-            )
-        if self.test_share == 100:
-            return self.env._(
-                "Everybody gets one of %(versions)s versions. %(hours)s hours after the last mail,"
-                " the versions are compared by: %(criterion)s.",
-                **values,
-            )
-        return self.env._(
-            "%(share)s %% of the people get one of %(versions)s versions. %(hours)s hours after the"
-            " last of these mails, the versions are compared by: %(criterion)s.",
-            **values,
-        )
-
     def _say_criterion(self):
         return dict(self._fields["test_criterion"]._description_selection(self.env))[
             self.test_criterion
@@ -357,19 +327,22 @@ class DirectmailTask(models.Model):
 
     # === BEFORE SENDING === #
 
-    def _get_power(self):
-        """Return what the test can see with the audiences as they were last refreshed.
+    def _get_power(self, mailable=None):
+        """Return what the test can see, by default with the audiences as they were last refreshed.
 
         Also of a task that is not saved yet; nothing of one that has started.
 
+        :param int mailable: number of people who would get the mail, as of an estimate
         :return: {"sentence", "enough": whether a usual difference would be noticed}
         :rtype: dict
         """
         self.ensure_one()
         number = len(self.version_ids)
-        people = self._count_test_people()
         if number < 2 or self.planned_at:
             return {"sentence": "", "enough": True}
+        if mailable is None:
+            mailable = self._count_mailable()
+        people = min(self.test_people or int(mailable * self.test_share / 100), mailable)
         if not people:
             return {
                 "sentence": self.env._(
@@ -386,11 +359,12 @@ class DirectmailTask(models.Model):
             "criterion": self._say_rate_name(),
         }
         if better is None or better > NOTICEABLE * rate:
-            advice = (
-                self.env._("Test fewer versions, or with a larger test group.")
-                if number > 2
-                else self.env._("Enlarge the test group, up to everybody.")
-            )
+            if number > 2:
+                advice = self.env._("Test fewer versions, or with a larger test group.")
+            elif people < mailable:
+                advice = self.env._("Enlarge the test group, up to everybody.")
+            else:
+                advice = self.env._("Only a larger audience would show smaller ones.")
             if better is None:
                 sentence = self.env._(
                     "With %(people)s people per version no difference would be noticed.", **values
@@ -416,12 +390,10 @@ class DirectmailTask(models.Model):
         is_revenue = self.test_criterion == "revenue"
         return labels["conversions" if is_revenue else self.test_criterion]
 
-    def _count_test_people(self):
-        """Return how many people the test group has at most, by the last refresh."""
+    def _count_mailable(self):
+        """Return how many people can be mailed at most, by the last refresh."""
         name = "people_count" if self.address_form == "encrypted" else "usable_count"
-        mailable = sum(self.audience_ids.mapped(name))
-        group = self.test_people or int(mailable * self.test_share / 100)
-        return min(group, mailable)
+        return sum(self.audience_ids.mapped(name))
 
     def _get_usual_rate(self):
         """Return the rate of the criterion in the account's email tasks of the last USUAL_DAYS.

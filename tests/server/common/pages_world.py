@@ -39,6 +39,7 @@ class World:
         self._sort_customers()
         self._match_list()
         self._run_tasks()
+        self._run_test()
         self._unsubscribe()
         self._test_template()
         self._set_limits()
@@ -119,6 +120,31 @@ class World:
         self.records["directmail.audience"] = self.audience
         [self.records["directmail.delivery"], *_others] = shop.user.call(
             "directmail.delivery", "search", [[("task_id", "=", self.done)]]
+        )
+
+    def _run_test(self):
+        """An A/B test before it is sent, and one whose test group has been mailed."""
+        shop = self._shop
+        self.test, self.tested = (
+            shop.make_task("guests", name=f"A/B test of {what}", test_share=50)
+            for what in ("subjects", "offers")
+        )
+        for task in (self.test, self.tested):
+            shop.user.call("directmail.task", "action_add_version", [[task]])
+            version = shop.user.call(
+                "directmail.task.version", "search", [[("task_id", "=", task)]]
+            )[-1]
+            values = {"subject": "Only this week: news for you"}
+            shop.user.call("directmail.task.version", "write", [[version], values])
+        self.records["directmail.task.version"] = version
+        template = shop.user.read("directmail.task.version", version, "template_id")
+        shop.act(self.tested, "send")
+        shop.review(template["template_id"][0])
+        results = "directmail.task", "get_test_results", [[self.tested]]
+        wait_until(
+            lambda: shop.user.call(*results)["state"] == "waiting",
+            "the test group is not mailed",
+            shop.server.wake_crons,
         )
 
     def get_time(self, later):

@@ -34,7 +34,9 @@ function drawn() {
 /** Focus a field of the form; it may be in a page of the notebook that is not open. */
 export async function focusField(name) {
     const find = () =>
-        document.querySelector(`${FORM} .o_field_widget[name="${name}"]`);
+        document.querySelector(
+            `${FORM} :is(.o_field_widget[name="${name}"], [data-field="${name}"])`
+        );
     await drawn();
     for (const page of document.querySelectorAll(`${FORM} .o_notebook .nav-link`)) {
         if (find()) {

@@ -1,0 +1,155 @@
+from odoo import api, fields, models
+from odoo.tools import LazyTranslate, formatLang
+
+_lt = LazyTranslate(__name__)
+#: {criterion: what people outside of the test group get}
+DECISIONS = {
+    "clicks": _lt(
+        "%s hours after the last of these mails, all others get the version that more people click."
+    ),
+    "opens": _lt(
+        "%s hours after the last of these mails, all others get the version that more people open."
+    ),
+    "conversions": _lt(
+        "%s hours after the last of these mails, all others get the version after which more people"
+        " convert."
+    ),
+    "revenue": _lt(
+        "%s hours after the last of these mails, all others get the version with the most revenue"
+        " per mail."
+    ),
+}
+#: {value of `test_undecided`: what people outside of the test group get then}
+UNDECIDED = {
+    "a": _lt("If no difference is visible, they get version A."),
+    "split": _lt("If no difference is visible, they are split evenly between the versions."),
+    "ask": _lt("If no difference is visible, you are asked."),
+}
+
+
+class DirectmailTask(models.Model):
+    """What a task's pages say about its A/B test."""
+
+    _inherit = "directmail.task"
+
+    test_summary = fields.Char("A/B test in words", compute="_compute_test_summary")
+    test_power = fields.Char("What the A/B test can see", compute="_compute_test_power")
+    test_is_large = fields.Boolean(compute="_compute_test_power")
+    test_state = fields.Selection(
+        [
+            ("draft", "Not started"),
+            ("running", "Running"),
+            ("waiting", "Waiting"),
+            ("asked", "Your decision"),
+            ("decided", "Decided"),
+        ],
+        "A/B test",
+        compute="_compute_test_state",
+    )
+
+    @api.depends(
+        "test_criterion", "test_hours", "test_people", "test_share", "test_undecided",
+        "version_ids",
+    )  # fmt: skip
+    @api.depends_context("lang")
+    def _compute_test_summary(self):
+        for task in self:
+            task.test_summary = task._describe_test()
+
+    @api.depends(
+        "version_ids", "test_share", "test_people", "test_criterion", "account_id",
+        "audience_ids.usable_count",
+    )  # fmt: skip
+    @api.depends_context("lang", "uid")
+    def _compute_test_power(self):
+        for task in self:
+            power = task._get_power() if task.version_ids and not task.planned_at else {}
+            task.test_power = power.get("sentence")
+            task.test_is_large = power.get("enough")
+
+    @api.depends("compared_at", "planned_at", "verdict_at", "version_ids", "winner_by")
+    def _compute_test_state(self):
+        for task in self:
+            # Whether anybody still waits is not counted for a list: only a test that asks its owner
+            # leaves people waiting after the comparison.
+            rest = {"waiting": task.test_undecided == "ask"}
+            task.test_state = task._get_test_state(rest) if task.version_ids else False
+
+    def _describe_test(self):
+        """Return the settings of the test as sentences; "" without versions."""
+        self.ensure_one()
+        if not self.version_ids:
+            return ""
+        sentences = [self._describe_test_group()]
+        if self.test_share == 100 and not self.test_people:
+            sentences.append(
+                self.env._(
+                    "%(hours)s hours after the last mail, the versions are compared by:"
+                    " %(criterion)s.",
+                    hours=self.test_hours,
+                    criterion=self._say_criterion(),
+                )
+            )
+        else:
+            words = self.env._(DECISIONS[self.test_criterion])
+            sentences += [words % self.test_hours, self.env._(UNDECIDED[self.test_undecided])]
+        return " ".join(sentences)
+
+    def _describe_test_group(self):
+        number = len(self.version_ids)
+        if self.test_people:
+            return self.env._(
+                "%(people)s people get one of the %(versions)s versions, equally many each.",
+                people=formatLang(self.env, self.test_people, digits=0),
+                versions=number,
+            )
+        if self.test_share == 100:
+            return self.env._("Everybody gets one of the %s versions, equally many each.", number)
+        return self.env._(
+            "%(share)s %% of the people get one of the %(versions)s versions, equally many each.",
+            share=self.test_share,
+            versions=number,
+        )
+
+
+class DirectmailTaskVersion(models.Model):
+    """Pages that lead from a version to its mail and to its task."""
+
+    _inherit = "directmail.task.version"
+
+    template_write_date = fields.Datetime("Template changed", related="template_id.write_date")
+    open_rate = fields.Float("Opened %", compute="_compute_rates")
+    click_rate = fields.Float("Clicked %", compute="_compute_rates")
+
+    @api.depends("mailed_count", "opened_count", "clicked_count")
+    def _compute_rates(self):
+        for version in self:
+            mailed = version.mailed_count
+            version.open_rate = version.opened_count / mailed if mailed else 0
+            version.click_rate = version.clicked_count / mailed if mailed else 0
+
+    def action_open_task(self):
+        """Open the email task of the version."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "directmail.task",
+            "res_id": self.task_id.id,
+            "views": [(False, "form")],
+        }
+
+    def action_open_template(self):
+        """Open the version's own template to change its design; it is made first if needed."""
+        self.ensure_one()
+        self.check_access("write")
+        task, template = self.task_id, self._get_template()
+        if not template._belongs_to(task):
+            self.template_id = template = task._make_own_template(
+                template or task.template_id, self._get_own_name(), {}
+            )
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": template._name,
+            "res_id": template.id,
+            "views": [(False, "form")],
+        }
