@@ -165,10 +165,13 @@ class DirectmailAudienceLine(models.Model):
             return self.env._("Email task of another user")
         if not self.task_result:
             return task.name
-        words = self.env._(RESULT_SENTENCES[self.task_result]) % {"task": task.name}
+        words = self.env._(RESULT_SENTENCES[self.task_result])
+        result = words % {"task": task.name}
         if not self.task_version:
-            return words
-        return self.env._("%(result)s (version %(letter)s)", result=words, letter=self.task_version)
+            return result
+        return self.env._(
+            "%(result)s (version %(letter)s)", result=result, letter=self.task_version
+        )
 
 
 def get_result_condition(result, link_id=False, version=False):

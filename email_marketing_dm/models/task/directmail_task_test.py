@@ -180,6 +180,7 @@ class DirectmailTask(models.Model):
         # sudo(): write access was checked above; the fields are guarded.
         task = self.sudo()
         task.winner_user_id = self.env.user
+        task._store_figures()
         task._settle(letter, "hand")
         task._close_activities()
         task._post_note(

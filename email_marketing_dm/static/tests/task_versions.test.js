@@ -296,7 +296,9 @@ test("the winner is named, and can't be chosen again", async () => {
         },
         2
     );
-    expect(".o_directmail_verdict").toHaveText(/B is better\.\s*Everybody else gets it\./);
+    expect(".o_directmail_verdict").toHaveText(
+        /B is better\.\s*Everybody else gets it\./
+    );
     expect(".o_directmail_verdict").toHaveClass("alert-success");
     expect(`${card("B")} .badge`).toHaveText("Winner");
     expect("button:contains(Choose this version)").toHaveCount(0);

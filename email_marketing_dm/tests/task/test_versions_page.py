@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.tests import Form, HttpCase, tagged
+from odoo.tools.safe_eval import safe_eval
 
 from ..common import BODY, DirectmailCommon
 from ..common_versions import VersionsMixin
@@ -97,6 +98,21 @@ class TestVersionsPage(VersionsMixin, DirectmailCommon):
         self.assertEqual(task.test_state, "waiting")
         task.action_choose_version("B")
         self.assertEqual(task.test_state, "decided")
+
+    def test_the_report_has_the_figures_of_the_decision(self):
+        task = self._make_test("Summer is here")
+        self._start(task)
+        action = self.env.ref("email_marketing_dm.directmail_task_version_action")
+        domain = [*safe_eval(action.domain), ("task_id", "=", task.id)]
+        versions = self.env["directmail.task.version"].with_user(self.user)
+        self.assertFalse(versions.search(domain))
+        self._happen(task, clicked_at=fields.Datetime.now())
+        task.action_choose_version("B")
+        found = versions.search(domain)
+        self.assertEqual(found.mapped("letter"), ["A", "B"])
+        self.assertEqual(found.mapped("clicked_count"), [0, 1])
+        self.assertEqual(found.mapped("click_rate"), [0, 1])
+        self.assertEqual(found[1].action_open_task()["res_id"], task.id)
 
     def test_an_undecided_test_asks_its_owner_only_where_the_setting_says_so(self):
         for undecided, state in (("ask", "asked"), ("a", "decided")):

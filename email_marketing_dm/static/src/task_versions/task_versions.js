@@ -96,7 +96,9 @@ export class TaskVersions extends Component {
 
     get mayChoose() {
         const {rest, state, winner} = this.state.data;
-        return ["running", "waiting", "asked"].includes(state) && !winner && rest.people;
+        return (
+            ["running", "waiting", "asked"].includes(state) && !winner && rest.people
+        );
     }
 
     /** Versions that DirectMail has rejected: the test waits until their owner decides. */
@@ -177,6 +179,24 @@ export class TaskVersions extends Component {
         return _t("Version %s", version.letter);
     }
 
+    /** What a button does to a version, in words that name it. */
+    buttonLabel(name, {letter}) {
+        return {
+            change: _t("Change version %s", letter),
+            choose: _t("Choose version %s", letter),
+            drop: _t("Go on without version %s", letter),
+            people: _t("People of version %s", letter),
+            remove: _t("Remove version %s", letter),
+        }[name];
+    }
+
+    rejectedText(version) {
+        return _t(
+            "DirectMail has rejected version %s. The test starts when all of its versions are approved.",
+            version.letter
+        );
+    }
+
     color(letter) {
         return COLORS[letter];
     }
@@ -220,7 +240,11 @@ export class TaskVersions extends Component {
             // The number of people may be untold: see `get_test_results`.
             .filter(([name]) => version[name] !== null)
             .filter(([name]) => name !== "converted" || hasConversions)
-            .map(([name, label]) => ({name, label, text: formatInteger(version[name])}));
+            .map(([name, label]) => ({
+                name,
+                label,
+                text: formatInteger(version[name]),
+            }));
         if (version.revenue) {
             const text = this.formatMoney(version.revenue);
             shown.push({name: "revenue", label: _t("Revenue"), text});
@@ -349,7 +373,7 @@ export class TaskVersions extends Component {
                           "There will be no A/B test any more: everybody gets version %s.",
                           others[0].letter
                       ),
-            confirmLabel: _t("Remove version %s", version.letter),
+            confirmLabel: this.buttonLabel("remove", version),
             confirm: () => this.drop(version),
             cancel: () => {},
         });
@@ -369,7 +393,7 @@ export class TaskVersions extends Component {
                     people: formatInteger(this.state.data.rest.waiting),
                 }
             ),
-            confirmLabel: _t("Choose version %s", version.letter),
+            confirmLabel: this.buttonLabel("choose", version),
             confirm: () =>
                 this.call(
                     "directmail.task",

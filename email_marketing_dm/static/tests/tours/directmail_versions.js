@@ -51,7 +51,10 @@ registry.category("web_tour.tours").add("directmail_versions_choose", {
             trigger: `${card("B")} button:contains(Choose this version)`,
             run: "click",
         },
-        {trigger: ".modal-footer .btn-primary:contains(Choose version B)", run: "click"},
+        {
+            trigger: ".modal-footer .btn-primary:contains(Choose version B)",
+            run: "click",
+        },
         {trigger: `body:not(:has(.modal)) ${card("B")} .badge:contains(Winner)`},
         {trigger: ".o_directmail_verdict:contains(B)"},
     ],
