@@ -34,9 +34,9 @@ REDIRECTS_MAX = 5
 THREADS = 8
 # Trackers, Odoo's among them, don't count visits by programs that call themselves bots.
 AGENT = "Mozilla/5.0 (compatible; OdooLinkBot/1.0)"
-# What sites answer to programs where people see the page: 503 and 999 are those of shops and
-# networks.
-_REFUSALS = (401, 402, 403, 407, 429, 451, 503, 999)
+# What sites answer to programs where people see the page: 405 and 406 refuse its way of asking,
+# 503 and 999 are those of shops and networks.
+_REFUSALS = (401, 402, 403, 405, 406, 407, 429, 451, 503, 999)
 
 
 _Job = tuple[int, "Visitor", str]

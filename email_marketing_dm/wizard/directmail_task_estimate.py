@@ -40,6 +40,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     cost = fields.Char(compute="_compute_texts")
     test_summary = fields.Char("A/B test", related="task_id.test_summary")
     test_power = fields.Char("What the A/B test can see", compute="_compute_texts")
+    gone_links = fields.Text("Links to missing pages", compute="_compute_gone_links")
 
     @api.model
     def _make(self, task, may_send):
@@ -101,6 +102,16 @@ class DirectmailTaskEstimate(models.TransientModel):
             estimate.cost = estimate._describe_cost()
             estimate.is_scheduled = estimate._is_scheduled()
             estimate.test_power = estimate._describe_power()
+
+    @api.depends("task_id")
+    def _compute_gone_links(self):
+        for estimate in self:
+            gone = [
+                f"{page['title']}: {page['url']}"
+                for template in estimate.task_id._get_templates()
+                for page in template.get_link_progress()["gone"]
+            ]
+            estimate.gone_links = "\n".join(dict.fromkeys(gone))
 
     def _render_sum(self):
         """Return an HTML table: people in the audiences, minus each reason, equals mails."""

@@ -4,11 +4,14 @@ All go through the real builder in English, German and Chinese. Whatever is foun
 that a new false alarm fails; and whatever has a one-click fix is fixed.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import devenv.without_odoo  # noqa: F401
 from devenv.browser import Browser
 from tests.server.common.builder import Builder
+from tests.server.common.shop import PASSWORD
 
 LANGUAGES = ("en_US", "de_DE", "zh_CN")
 REAL = "UPDATE directmail_account SET connection = 'public', endpoint = NULL, public_url = %s"
@@ -114,3 +117,24 @@ def test_each_fix_leaves_nothing_of_its_finding(shop, mails):
         "absolute_links", "add_alternatives", "add_footer", "add_salutation", "enlarge_text",
         "fix_contrast", "keep_texts", "remove_links", "remove_networks", "write_preview_text",
     }  # fmt: skip
+
+
+def test_links_are_checked_once_by_several_presses(shop, server):
+    """At the same moment, in several tabs: no press fails, and no page is asked for twice."""
+    links = "".join(f'<a href="https://shop.invalid/{n}">Link {n}</a>' for n in range(5))
+    vals = {
+        "name": "Links", "account_id": shop.account, "subject": "x", "sender_name": "x",
+        "body_arch": links, "body_html": links,
+    }  # fmt: skip
+    template = shop.user.call("directmail.template", "create", [vals])
+    users = [server.login("dm_user", PASSWORD) for _press in range(4)]
+    with ThreadPoolExecutor(len(users)) as pool:
+        presses = [
+            pool.submit(user.call, "directmail.template", "check_links", [[template]])
+            for user in users
+        ]
+    assert [press.result()["pages"] for press in presses] == [5] * len(users)
+    [(number,)] = server.query(
+        "SELECT count(*) FROM directmail_template_page WHERE template_id = %s", template
+    )
+    assert number == 5

@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ...content.mail_links import find_targets
 from ...content.preflight_mail import WARNING, Finding, host_of
@@ -88,17 +89,28 @@ class DirectmailTemplate(models.Model):
     def check_links(self):
         """Have the pages that the saved mail links to opened in the background.
 
-        Answers that are not older than FRESH minutes are kept.
+        Pages that wait already are not asked for again, nor those that answered within FRESH
+        minutes, unless their answer is a finding: somebody may just have corrected the page.
 
         :return: as `get_link_progress`
         :raise UserError: if too many pages were opened for the company within the last hour
         """
         self.ensure_one()
         self.check_access("write")
+        # No-op UPDATE to lock the template row: a concurrent press conflicts and is retried.
+        self.env.execute_query(
+            SQL("UPDATE directmail_template SET id = id WHERE id = %s RETURNING id", self.id)
+        )
         # sudo(): the right to the template was checked.
         pages = self.sudo().page_ids
         now = fields.Datetime.now()
-        fresh = pages.filtered(lambda page: page.asked_at > now - timedelta(minutes=FRESH))
+        fresh = pages.filtered(
+            lambda page: (
+                not page.answer
+                or page.answer not in FINDINGS
+                and page.asked_at > now - timedelta(minutes=FRESH)
+            )
+        )
         known = set(fresh.mapped("url"))
         asked = [target for target in self._find_targets() if target.url not in known]
         self._check_pages_per_hour(len(asked))
@@ -129,21 +141,61 @@ class DirectmailTemplate(models.Model):
     def get_link_progress(self):
         """Return how far the check of the saved mail's links is.
 
-        :return: {"pages": number of pages, "done": number of those with an answer, "unclear":
-            number of those that were not opened, or that show programs something else}; all 0
-            before the first check
+        :return: {"links": number of pages that the mail links to, "pages": number of those that
+            were asked for, "done": number of those with an answer, "checked_at": time of the last
+            check, "gone": those that do not exist, "unclear": those that nobody can judge without
+            opening them}; the last two as [{"url", "title", "reason"}]
         :rtype: dict
         """
         self.ensure_one()
         self.check_access("read")
-        answers = [page.answer for page in self._get_pages(self.body_html or self.body_arch)]
+        body = self.body_html or self.body_arch
+        pages, reasons = self._get_pages(body), self._get_reasons()
         return {
-            "pages": len(answers),
-            "done": sum(map(bool, answers)),
-            "unclear": sum(answer in ("refused", "unclear", "skipped") for answer in answers),
+            "links": len(self._find_targets(body)),
+            "pages": len(pages),
+            "done": len(pages.filtered("answer")),
+            "checked_at": max(pages.mapped("asked_at"), default=False),
+            "gone": [
+                {"url": page.url, "title": page.title or page.url, "reason": ""}
+                for page in pages
+                if page.answer == link_visits.MISSING
+            ],
+            "unclear": [
+                {"url": page.url, "title": page.title or page.url, "reason": reasons[page.answer]}
+                for page in pages
+                if page.answer in reasons
+            ],
         }
 
     # === BUSINESS === #
+
+    def _open_gone(self):
+        """Return the dialog that asks whether to submit although linked pages do not exist.
+
+        None if the last check found no such page.
+        """
+        self.ensure_one()
+        progress = self.get_link_progress()
+        if not progress["gone"]:
+            return None
+        return {
+            "type": "ir.actions.client",
+            "tag": "directmail_gone_links",
+            "params": {"template_id": self.id, "progress": progress},
+        }
+
+    @api.model
+    def _get_reasons(self):
+        """Return {answer: why it says nothing about the page}."""
+        return {
+            link_visits.REFUSED: self.env._("The site asks for a log-in or refuses programs."),
+            link_visits.UNCLEAR: self.env._("The site gave no clear answer."),
+            "skipped": self.env._(
+                "Not opened: the address has a placeholder or an unusual port, or opening it may"
+                " unsubscribe or confirm something."
+            ),
+        }
 
     def _check_pages_per_hour(self, number):
         since = fields.Datetime.now() - timedelta(hours=1)

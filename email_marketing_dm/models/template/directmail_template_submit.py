@@ -42,14 +42,20 @@ class DirectmailTemplate(models.Model):
 
     # === ACTIONS === #
 
-    def action_submit(self):
-        """Submit the templates to DirectMail for review."""
+    def action_submit(self, confirmed=False):
+        """Submit the templates to DirectMail for review.
+
+        :param bool confirmed: also if a page that the mail links to does not exist
+        :return: True, or the dialog that asks for this confirmation
+        """
         for template in self:
             template.check_access("write")
             if template.state not in ("draft", "rejected", "lapsed"):
                 raise UserError(
                     self.env._("%s has already been submitted for review.", template.name)
                 )
+            if not confirmed and (dialog := template._open_gone()):
+                return dialog
             template._submit()
         return True
 

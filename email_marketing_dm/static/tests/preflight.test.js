@@ -1,4 +1,11 @@
-import {advanceTime, animationFrame, describe, expect, test} from "@odoo/hoot";
+import {
+    Deferred,
+    advanceTime,
+    animationFrame,
+    describe,
+    expect,
+    test,
+} from "@odoo/hoot";
 import {
     contains,
     defineModels,
@@ -175,4 +182,77 @@ test("the content of an email task is checked as of its template", async () => {
         "directmail.task"
     );
     expect.verifySteps(["BUY NOW of template 1"]);
+});
+
+test("a fix can be undone, until somebody changes what it changed", async () => {
+    onRpc("directmail.template", "repair_content", () => ({subject: "Buy now"}));
+    await mountTemplate(({subject}) => (subject === "BUY NOW" ? [ERROR] : []));
+    await contains("button:contains(Fix capitals)").click();
+    await waitForCheck();
+    expect(".o_directmail_undo").toHaveText(/Done: Fix capitals/);
+    await contains(".o_directmail_undo button").click();
+    await waitForCheck();
+    expect("[name=subject] input").toHaveValue("BUY NOW");
+    expect(".o_directmail_undo").toHaveCount(0);
+    expect(".o_directmail_finding").toHaveCount(1);
+
+    await contains("button:contains(Fix capitals)").click();
+    await waitForCheck();
+    await contains("[name=subject] input").edit("Buy soon");
+    await waitForCheck();
+    expect(".o_directmail_undo").toHaveCount(0);
+});
+
+test("a fix that finds nothing to change says so", async () => {
+    onRpc("directmail.template", "repair_content", () => ({}));
+    await mountTemplate(() => [ERROR]);
+    await contains("button:contains(Fix capitals)").click();
+    await animationFrame();
+    expect(".o_notification").toHaveText(/can't be fixed automatically/);
+    expect(".o_directmail_undo").toHaveCount(0);
+});
+
+const CHECKED = "2026-03-01 10:00:00";
+const LINKS = {links: 3, pages: 0, done: 0, checked_at: false, gone: [], unclear: []};
+
+test("links are checked once, however often the button is pressed", async () => {
+    let progress = LINKS;
+    const pressed = new Deferred();
+    onRpc("directmail.template", "get_link_progress", () => progress);
+    onRpc("directmail.template", "check_links", async ({args}) => {
+        expect.step(`check ${args[0]}`);
+        await pressed;
+        progress = {...LINKS, pages: 3, done: 1, checked_at: CHECKED};
+        return progress;
+    });
+    await mountTemplate(() => []);
+    expect(".o_directmail_links").toHaveText(/Links not checked yet: 3/);
+    await contains(".o_directmail_links button:contains(Check the links)").click();
+    expect(".o_directmail_links button").not.toBeEnabled();
+    pressed.resolve();
+    await animationFrame();
+    expect(".o_directmail_links").toHaveText(/Links checked: 1 of 3/);
+    expect(".o_directmail_links button").not.toBeEnabled();
+    progress = {...progress, done: 3};
+    await advanceTime(2000);
+    await animationFrame();
+    expect(".o_directmail_links").toHaveText(/Links checked: 3, /);
+    expect(".o_directmail_links button:contains(Check again)").toBeEnabled();
+    expect.verifySteps(["check 1"]);
+});
+
+test("links that could not be checked are named with address and reason", async () => {
+    const url = "https://members.example.com/";
+    onRpc("directmail.template", "get_link_progress", () => ({
+        ...LINKS,
+        pages: 3,
+        done: 3,
+        checked_at: CHECKED,
+        unclear: [{url, title: "Members", reason: "The site asks for a log-in."}],
+    }));
+    await mountTemplate(() => []);
+    expect(".o_directmail_unclear a").toHaveAttribute("href", url);
+    expect(".o_directmail_unclear a").toHaveAttribute("rel", "noopener noreferrer");
+    expect(".o_directmail_unclear li").toHaveText(/asks for a log-in/);
+    expect(".o_directmail_finding").toHaveCount(0);
 });

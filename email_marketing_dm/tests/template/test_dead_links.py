@@ -1,4 +1,5 @@
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ from ...models.template import directmail_template_page
 from ..common import BODY, DirectmailMixin
 
 PAGES = {"/here": 200, "/gone": 404, "/broken": 500, "/members": 403}
+REFUSALS = {"/login": 401, "/bots": 403, "/method": 405, "/often": 429}
 
 
 class Site(BaseHTTPRequestHandler):
@@ -18,7 +20,7 @@ class Site(BaseHTTPRequestHandler):
 
     def do_HEAD(self):
         self.asked.append((self.command, self.path))
-        self.send_response(PAGES.get(self.path, 404))
+        self.send_response((PAGES | REFUSALS).get(self.path, 404))
         self.end_headers()
 
     do_GET = do_HEAD
@@ -64,10 +66,13 @@ class TestDeadLinks(DirectmailMixin, TransactionCase):
 
     def test_dead_links_are_found(self):
         template = self._make_mail(*(self.site + path for path in PAGES))
-        self.assertEqual(template.check_links(), {"pages": 4, "done": 0, "unclear": 0})
+        progress = template.check_links()
+        self.assertEqual((progress["links"], progress["pages"], progress["done"]), (4, 4, 0))
         self.assertEqual(self._find(template), {})
         self._visit()
-        self.assertEqual(template.get_link_progress(), {"pages": 4, "done": 4, "unclear": 1})
+        progress = template.get_link_progress()
+        self.assertEqual((progress["pages"], progress["done"]), (4, 4))
+        self.assertEqual([page["url"] for page in progress["gone"]], [f"{self.site}/gone"])
         self.assertEqual(
             self._find(template), {"link_missing": ["Link 1"], "link_broken": ["Link 2"]}
         )
@@ -119,7 +124,9 @@ class TestDeadLinks(DirectmailMixin, TransactionCase):
         template.check_links()
         self._visit()
         self.assertEqual(Site.asked, [])
-        self.assertEqual(template.get_link_progress()["unclear"], 2)
+        unclear = template.get_link_progress()["unclear"]
+        self.assertEqual([page["title"] for page in unclear], ["Link 2", "Link 4"])
+        self.assertTrue(all(page["reason"].startswith("Not opened") for page in unclear))
 
     def test_a_short_link_counts_no_click(self):
         link = self.env["link.tracker"].create({"url": f"{self.site}/gone", "title": "Gone"})
@@ -128,6 +135,71 @@ class TestDeadLinks(DirectmailMixin, TransactionCase):
         self._visit()
         self.assertEqual(link.count, 0)
         self.assertEqual(self._find(template), {"link_missing": ["Link 0"]})
+
+    def test_pages_that_refuse_programs_are_named(self):
+        """They are no findings, because they may be right: the user opens them."""
+        template = self._make_mail(*(self.site + path for path in REFUSALS))
+        template.check_links()
+        self._visit()
+        self.assertEqual(self._find(template), {})
+        unclear = template.get_link_progress()["unclear"]
+        self.assertEqual([page["url"] for page in unclear], [self.site + path for path in REFUSALS])
+        reasons = {page["reason"] for page in unclear}
+        self.assertEqual(reasons, {"The site asks for a log-in or refuses programs."})
+
+    def test_pressed_twice_in_a_run(self):
+        """What waits is not asked for again, however long the run takes."""
+        template = self._make_mail(f"{self.site}/here", f"{self.site}/gone")
+        template.check_links()
+        waiting = template.sudo().page_ids
+        earlier = timedelta(minutes=directmail_template_page.FRESH + 1)
+        waiting.write({"asked_at": waiting[0].asked_at - earlier})
+        template.check_links()
+        self.assertEqual(template.sudo().page_ids, waiting)
+
+    def test_a_corrected_page_is_opened_again_at_once(self):
+        template = self._make_mail(f"{self.site}/gone", f"{self.site}/here")
+        template.check_links()
+        self._visit()
+        self.assertTrue(self._find(template))
+        with patch.dict(PAGES, {"/gone": 200}):
+            template.check_links()
+            self._visit()
+        self.assertFalse(self._find(template))
+        self.assertEqual([path for _method, path in Site.asked].count("/here"), 1)
+
+    def test_a_missing_page_is_confirmed(self):
+        template = self._make_mail(f"{self.site}/gone", f"{self.site}/broken")
+        template.check_links()
+        self._visit()
+        dialog = template.action_submit()
+        self.assertEqual(dialog["tag"], "directmail_gone_links")
+        self.assertEqual([page["title"] for page in dialog["params"]["progress"]["gone"]],
+                         ["Link 0"])  # fmt: skip
+        self.assertEqual(template.state, "draft")
+        template.action_submit(confirmed=True)
+        self.assertEqual(template.state, "in_review")
+
+    def test_other_answers_are_not_confirmed(self):
+        """A site that does not answer now may answer tomorrow."""
+        template = self._make_mail(f"{self.site}/broken", f"{self.site}/members")
+        template.check_links()
+        self._visit()
+        self.assertIs(template.action_submit(), True)
+        self.assertEqual(template.state, "in_review")
+
+    def test_sending_says_which_pages_are_missing(self):
+        template = self._make_mail(f"{self.site}/gone", f"{self.site}/here")
+        task = self._make_task(self._make_audience(self._make_people("ada@example.com")), template)
+        action = task.action_open_send()
+        while action["res_model"] != "directmail.task.estimate":
+            action = self.env[action["res_model"]].browse(action["res_id"]).action_go_on()
+        estimate = self.env["directmail.task.estimate"].browse(action["res_id"])
+        estimate = estimate.with_user(self.user)
+        self.assertFalse(estimate.gone_links)
+        template.check_links()
+        self._visit()
+        self.assertEqual(estimate.gone_links, f"Link 0: {self.site}/gone")
 
     def test_only_who_may_write_the_template(self):
         template = self._make_mail(f"{self.site}/here")

@@ -7,6 +7,7 @@ import {
     useState,
 } from "@odoo/owl";
 import {browser} from "@web/core/browser/browser";
+import {deserializeDateTime, formatDateTime} from "@web/core/l10n/dates";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {KeepLast} from "@web/core/utils/concurrency";
@@ -18,6 +19,7 @@ import {BODY_TYPED} from "../mail_body/mail_body_field";
 
 const PAUSE = 400; // milliseconds without a change
 const LOOK_AGAIN = 2000; // milliseconds between two looks at how far the check of links is
+const NO_LINKS = {links: 0, pages: 0, done: 0, gone: [], unclear: []};
 const SHRINK = "shrink_pictures"; // stores pictures, which other repairs don't
 const TYPED_FIELDS = ["subject", "sender_name", "preview_text"];
 
@@ -57,13 +59,17 @@ export class Preflight extends Component {
             failed: false,
             opened: null,
             busy: false,
-            links: {pages: 0, done: 0, unclear: 0},
+            asking: false,
+            done: null, // the last fix: {label, isRaw, values: those before, fixed: those after}
+            links: NO_LINKS,
         });
+        this.notification = useService("notification");
         this.keepLast = new KeepLast();
         this.typed = null; // newer than the record's own body
         this.check = useDebounced(() => this.checkNow(), PAUSE);
         useBus(this.props.record.model.bus, BODY_TYPED, ({detail}) => {
             this.typed = detail;
+            this.state.done = null;
             this.check();
         });
         // a record knows of a text field's value only when somebody leaves the field
@@ -87,6 +93,7 @@ export class Preflight extends Component {
                 }
                 last = content;
                 this.typedFields = {};
+                this.forgetFix();
                 this.check();
             }
         });
@@ -123,26 +130,40 @@ export class Preflight extends Component {
         return getTemplateIds(this.props.record);
     }
 
+    get isChecking() {
+        return this.state.asking || this.state.links.done < this.state.links.pages;
+    }
+
     get linksText() {
-        const {pages, done, unclear} = this.state.links;
+        const {links, pages, done, checked_at} = this.state.links;
         if (done < pages) {
             return _t("Links checked: %(done)s of %(pages)s", {done, pages});
         }
-        if (unclear) {
-            return _t("Links checked: %(done)s, without a clear answer: %(unclear)s", {
-                done,
-                unclear,
-            });
+        if (pages < links) {
+            return _t("Links not checked yet: %s", links - pages);
         }
-        return _t("Links checked: %s", done);
+        return _t("Links checked: %(done)s, %(time)s", {
+            done,
+            time: formatDateTime(deserializeDateTime(checked_at)),
+        });
     }
 
     /** Save, then have the server open the pages that the mail links to. */
     async checkLinks() {
-        if (await this.props.record.save()) {
-            this.showLinks(
-                await this.orm.call("directmail.template", "check_links", [this.ids])
-            );
+        if (this.isChecking) {
+            return;
+        }
+        this.state.asking = true;
+        try {
+            if (await this.props.record.save()) {
+                this.showLinks(
+                    await this.orm.call("directmail.template", "check_links", [
+                        this.ids,
+                    ])
+                );
+            }
+        } finally {
+            this.state.asking = false;
         }
     }
 
@@ -157,7 +178,7 @@ export class Preflight extends Component {
                     )
                 );
             } catch {
-                this.state.links = {pages: 0, done: 0, unclear: 0}; // offered again
+                this.state.links = NO_LINKS; // offered again
             }
         }
     }
@@ -203,21 +224,70 @@ export class Preflight extends Component {
         this.state.busy = true;
         try {
             await record.isDirty(); // has the editor hand over what was typed
-            const args = [this.ids, getContent(record)];
+            const before = getContent(record);
+            const args = [this.ids, before];
             const changes = await (finding.fix === SHRINK
                 ? this.orm.call("directmail.template", "shrink_pictures", args)
                 : this.orm.call("directmail.template", "repair_content", [
                       ...args,
                       finding.fix,
                   ]));
-            if (changes.body_arch) {
-                changes.body_arch = markup(changes.body_arch);
-                changes.body_html = ""; // the builder makes it anew
+            const names = Object.keys(changes);
+            if (!names.length) {
+                this.notification.add(
+                    _t("This can't be fixed automatically. Change it in the mail."),
+                    {type: "warning"}
+                );
+                return;
             }
-            this.typed = null;
-            await record.update(changes);
+            await this.change(changes);
+            const values = Object.fromEntries(
+                names.map((name) => [name, before[name]])
+            );
+            this.state.done = {
+                label: finding.fix_label,
+                isRaw: "body_arch" in changes,
+                values,
+                fixed: Object.fromEntries(
+                    names.map((name) => [name, getContent(record)[name]])
+                ),
+            };
         } finally {
             this.state.busy = false;
+        }
+    }
+
+    /** Put values into the form; the builder makes the inlined body anew. */
+    async change(values) {
+        const changes = {...values};
+        if (changes.body_arch) {
+            changes.body_arch = markup(changes.body_arch);
+            changes.body_html = "";
+        }
+        this.typed = null;
+        await this.props.record.update(changes);
+    }
+
+    async undo() {
+        const {values} = this.state.done;
+        this.state.done = null;
+        await this.change(values);
+    }
+
+    /** Offer no undo once somebody has changed what the fix changed. */
+    forgetFix() {
+        const {done} = this.state;
+        const content = getContent(this.props.record);
+        if (done?.isRaw && content.body_html) {
+            // the builder has tidied the body and made the inlined one
+            done.isRaw = false;
+            done.fixed.body_arch = content.body_arch;
+        }
+        if (
+            done &&
+            Object.entries(done.fixed).some(([name, value]) => content[name] !== value)
+        ) {
+            this.state.done = null;
         }
     }
 }

@@ -82,6 +82,20 @@ registry.category("web_tour.tours").add("directmail_template_mend", {
         {trigger: ".o_directmail_preflight[data-errors='0']", timeout: 30000},
         builderReady,
         {trigger: ":iframe a[href='/unsubscribe_from_list']", timeout: 30000},
+        {
+            content: "a fix can be undone, also when the builder has tidied the body",
+            trigger: ".o_directmail_undo button",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_directmail_finding[data-code='no_unsubscribe'] button[data-fix='add_footer']",
+            timeout: 30000,
+            run: "click",
+        },
+        {trigger: ".o_directmail_preflight[data-errors='0']", timeout: 30000},
+        builderReady,
+        {trigger: ":iframe a[href='/unsubscribe_from_list']", timeout: 30000},
         ...stepUtils.saveForm(),
         press("action_submit"),
         seeState("in_review"),
