@@ -28,7 +28,7 @@ _COLORED = re.compile(
     r"(?<![\w-])(?:btn|o_cc|link-|text-(?:o-|black|white|primary|secondary|success|info|warning|"
     r"danger|light|dark|muted|body|\d))"
 )
-_FILLED = re.compile(r"(?<![\w-])(?:btn|o_cc|bg-|badge|alert)")
+_FILLED = re.compile(r"(?<![\w-])(?:btn|o_cc|bg-(?!white)|badge|alert)")
 _SIZED = re.compile(
     r"(?<![\w-])(?:btn|small|lead|display-|fs-|h[1-6](?![\w])|h\d-fs|o_small|badge)"
 )
@@ -37,6 +37,8 @@ _SHEET = {
     "background": re.compile(r"(?<![-\w])background(?:-color)?\s*:"),
     "size": re.compile(r"(?<![-\w])font(?:-size)?\s*:"),
 }
+# The builder's own style sheet gives buttons a background, and their class is in _FILLED anyway.
+_BUTTON_RULE = re.compile(r"[^{}]*\.btn(?![\w-])[^{},]*\{[^{}]*\}")
 _SIZE = re.compile(r"([\d.]+)(px|pt|em|rem|%)")
 _PX = {"px": 1.0, "pt": 4 / 3, "rem": 16.0}
 _NAMED = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0,
@@ -73,7 +75,7 @@ class Look:
 
 def read_looks(root: html.HtmlElement) -> Iterator[tuple[html.HtmlElement, str, Look]]:
     """Yield (element, its own words, Look) of each element with visible text of its own."""
-    sheet = " ".join(node.text or "" for node in root.iter("style"))
+    sheet = _BUTTON_RULE.sub("", " ".join(node.text or "" for node in root.iter("style")))
     unknown = {name for name, pattern in _SHEET.items() if pattern.search(sheet)}
     pending = [(root, Look())]
     while pending:
@@ -143,7 +145,7 @@ def _read(node: html.HtmlElement, look: Look, unknown: set[str]) -> Look | None:
     hidden = style.get("display") == "none" or style.get("visibility") == "hidden"
     if tag in ("style", "script", "title", "sup", "sub") or hidden or size is not None and size < 2:
         return None
-    background = look.background
+    background = WHITE if "bg-white" in classes.split() else look.background
     if _FILLED.search(classes) or "background" in unknown or node.get("background"):
         background = None
     for value in (node.get("bgcolor"), style.get("background"), style.get("background-color")):

@@ -59,7 +59,7 @@ THEMES = {
     "default": START | {"link_empty", "no_alt", "small_text"},
     "event": SOCIAL - {"no_salutation"} | {"link_example", "no_alt"},
     "newsletter": SOCIAL - {"no_reason"} | {"link_empty", "link_shortened", "no_alt", "small_text"},
-    "training": SOCIAL - {"no_reason"} | {"link_empty", "no_alt", "small_text"},
+    "training": SOCIAL - {"no_reason"} | {"link_empty", "low_contrast", "no_alt", "small_text"},
     "coupon": SOCIAL | {"demo_text", "no_alt"},
     "coffeebreak": SOCIAL | {"link_empty", "link_example", "link_relative", "no_alt", "small_text"},
     "blogging": SOCIAL | {"link_empty", "no_alt"},

@@ -195,6 +195,13 @@ FAILING = [
              '<a href="https://shop.org/spring">Have a look</a>.</p>\n'), ""),
     ("low_contrast", "warning", with_body('<p style="color:#999">Grey words</p>'), "Grey words"),
     ("low_contrast", "warning",
+     with_body("<style>.x a.btn.btn-link { background-color: var(--b) }</style>"
+               '<p style="color:#999">Beside the sheet for buttons</p>'),
+     "Beside the sheet for buttons"),
+    ("low_contrast", "warning",
+     with_body('<div class="bg-dark"><td class="col bg-white" style="color:#aaa">On white</td>'
+               "</div>"), "On white"),
+    ("low_contrast", "warning",
      with_body('<div style="background:#036 none"><p>Dark on dark</p></div>'), "Dark on dark"),
     ("low_contrast", "warning",
      with_body('<table bgcolor="yellow"><tr><td><font color="white">Sun</font></td></tr></table>'),
@@ -270,6 +277,10 @@ PASSING = [
     with_body('<p style="background-image:linear-gradient(red, blue)">On a gradient</p>'),
     with_body('<section class="o_cc1 bg-primary" style="color:#777">The theme decides</section>'),
     with_body("<style>p {color: #fff; font-size: 3px}</style><p>A style sheet decides</p>"),
+    with_body(
+        "<style>.btn, p { background: #036 }</style>"
+        '<p style="color:#999">The sheet is not for buttons only</p>'
+    ),
     with_body('<p style="background:#036;color:rgb(255, 255, 255)">White on blue</p>'),
     with_body('<p style="font-size:0">&nbsp;<span style="display:none;color:#fff">x</span></p>'),
     with_body('<p style="font-size:14px">a<sup style="font-size:9px">1</sup></p>'),
