@@ -31,7 +31,9 @@ export class GoneLinksDialog extends Component {
     }
 
     get time() {
-        const time = formatDateTime(deserializeDateTime(this.state.progress.checked_at));
+        const time = formatDateTime(
+            deserializeDateTime(this.state.progress.checked_at)
+        );
         return _t("Last checked: %s", time);
     }
 
