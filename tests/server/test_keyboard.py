@@ -30,6 +30,8 @@ IS_SHOWN = """
     style.remove();
     return focused !== other;
 """
+SUBJECT = ".o_field_widget[name=subject] input"
+POPOVER = ".o_model_field_selector_popover"
 NO_DIALOG = "() => !document.querySelector('.modal')"
 
 
@@ -127,11 +129,51 @@ def test_what_is_missing_leads_to_its_field(browser, shop):
     enter(browser, entry, "() => document.activeElement.matches('[name=audience_ids] input')")
 
 
+@pytest.mark.parametrize("view", ("kanban", "list"))
+def test_a_button_above_a_list(browser, shop, view):
+    address = f"{shop.server.url}{TEMPLATES}?view_type={view}"
+    browser.open(address, f".o_{view}_view")
+    heading = "document.querySelector('.o_control_panel')?.textContent"
+    press_alt(browser, "v", f"() => {heading}.includes('Start from a design')")
+
+
+def test_a_placeholder_in_the_subject(browser, shop):
+    """By the arrows from the short list, and from all fields, which are behind a button."""
+    browser.open(f"{shop.server.url}/odoo/directmail.template/new", ".o_directmail_design")
+    fill(browser, "subject", "Hello#")
+    browser.wait(f"{POPOVER} .o_directmail_all_fields")
+    browser.press("ArrowDown")  # from the first name to the name
+    browser.press("Enter")
+    browser.wait(f"{POPOVER} .o_model_field_selector_default_value_input")
+    browser.type("friend")
+    browser.press("Enter")
+    browser.wait(f"() => !document.querySelector('{POPOVER}')")
+    assert read_subject(browser) == "Hello {{object.name|||friend}}"
+
+    browser.type(" and#")
+    browser.wait(f"{POPOVER} .o_directmail_all_fields")
+    enter(
+        browser,
+        ".o_directmail_all_fields",
+        f"() => document.querySelector('{POPOVER}')"
+        " && !document.querySelector('.o_directmail_all_fields')",
+    )
+    browser.type("Job Pos")
+    browser.wait(f"() => document.querySelectorAll('{POPOVER}_item').length === 1")
+    browser.press("Enter")
+    browser.wait(f"{POPOVER} .o_model_field_selector_default_value_input")
+    browser.press("Enter")
+    browser.wait(f"() => !document.querySelector('{POPOVER}')")
+    assert read_subject(browser) == "Hello {{object.name|||friend}} and {{object.function}}"
+    press_alt(browser, "j", "() => true")  # a form that can't be saved would not be left
+
+
+def read_subject(browser):
+    return browser.run(f"return document.querySelector({json.dumps(SUBJECT)}).value;")
+
+
 def test_a_new_template_starts_from_a_design(browser, shop):
     browser.open(f"{shop.server.url}/odoo/directmail.template/new", ".o_directmail_design")
     fill(browser, "name", "Design by keys")
     enter(browser, ".o_directmail_design", "() => !document.querySelector('.o_directmail_design')")
-    subject = browser.run(
-        "return document.querySelector('.o_field_widget[name=subject] :is(input, textarea)').value;"
-    )
-    assert subject
+    assert read_subject(browser)

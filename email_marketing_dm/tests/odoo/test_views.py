@@ -89,6 +89,20 @@ class TestViews(TransactionCase):
                     names = (xml_id, one.get("string"), other.get("string"))
                     self.assertFalse(self._are_seen_together(model, one, other), names)
 
+    def test_buttons_of_lists_have_keys(self):
+        """Each button above a list or cards is pressed by a key, and by one of its own."""
+        found = {}
+        for view_type in ("list", "kanban"):
+            for xml_id, arch in self._read_views(view_type):
+                for button in arch.xpath(f"/{view_type}/header/button"):
+                    found.setdefault(xml_id, []).append(button.get("data-hotkey"))
+        self.assertIn(f"{MODULE}.directmail_template_view_list", found)
+        for xml_id, keys in found.items():
+            with self.subTest(view=xml_id):
+                self.assertNotIn(None, keys)
+                self.assertCountEqual(keys, set(keys))
+                self.assertFalse(KEYS_OF_ODOO & set(keys))
+
     def _read_forms(self):
         """Yield (XML id, model, arch with all extensions) of the addon's forms."""
         views = self.env["ir.ui.view"].search([("type", "=", "form"), ("inherit_id", "=", False)])

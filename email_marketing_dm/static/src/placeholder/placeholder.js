@@ -76,11 +76,23 @@ export class PlaceholderSelector extends ModelFieldSelectorPopover {
         }
     }
 
-    showAll() {
+    /** Show all fields, with the cursor in the search: the button that had the focus goes. */
+    showAll(ev) {
         const {page} = this.state;
         page.isShort = false;
         page.fieldNames = page.sortedFieldNames;
         page.resetFocusedFieldName();
+        ev.target
+            .closest(".o_model_field_selector_popover")
+            .querySelector("input")
+            .focus();
+    }
+
+    /** Leave Enter to the button: the popover would choose the field that is marked. */
+    async onInputKeydown(ev) {
+        if (ev.key !== "Enter" || !ev.target.matches(".o_directmail_all_fields")) {
+            await super.onInputKeydown(ev);
+        }
     }
 }
 
