@@ -345,7 +345,7 @@ class DirectmailTask(models.Model):
             return ""
         return self.env._(
             "The rest of the people waits for the decision of the A/B test at %s.",
-            format_datetime(self.env, self.verdict_at),
+            format_datetime(self.env, self.verdict_at, dt_format="short"),
         )
 
     # === DECISION === #
