@@ -50,6 +50,11 @@ def make_key(uuid: str) -> str:
     return f"LTAITRIAL{hashlib.sha256(uuid.encode()).hexdigest()[:16]}"
 
 
+def make_command(port: int) -> str:
+    """Return the command that starts the emulator at a port of this machine."""
+    return COMMAND if port == PORT else f"{COMMAND} --trial --port {port}"
+
+
 def make_endpoint(port: int) -> str:
     """Return host and port of the emulator."""
     return f"{HOST}:{port}"

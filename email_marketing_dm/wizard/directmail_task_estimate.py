@@ -30,6 +30,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     today_count = fields.Integer("Today", readonly=True)
     days = fields.Integer(readonly=True)
     held = fields.Text("Held back", readonly=True)
+    sources = fields.Text("Source of the addresses", compute="_compute_sources")
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
     headline = fields.Char(compute="_compute_texts")
     send_label = fields.Char(compute="_compute_texts")
@@ -112,6 +113,18 @@ class DirectmailTaskEstimate(models.TransientModel):
                 for page in template.get_link_progress()["gone"]
             ]
             estimate.gone_links = "\n".join(dict.fromkeys(gone))
+
+    @api.depends("task_id")
+    @api.depends_context("lang", "uid")
+    def _compute_sources(self):
+        for estimate in self:
+            # `_get_uploads` reads with all rights; the user sees the lists that they may read.
+            uploads = estimate.task_id.audience_ids._get_uploads().sudo(False)
+            uploads = uploads._filtered_access("read")
+            estimate.sources = "\n".join(
+                self.env._("%(list)s: %(answer)s", list=upload.name, answer=upload.consent_summary)
+                for upload in uploads
+            )
 
     def _render_sum(self):
         """Return an HTML table: people in the audiences, minus each reason, equals mails."""

@@ -73,6 +73,8 @@ class DirectmailTaskFollowUp(models.TransientModel):
         """
         task = self.env["directmail.task"].browse(task_id)
         task.check_access("read")
+        if people not in list(dict(FOLLOWED)):
+            return {"error": self.env._("Choose who gets the follow-up.")}
         audiences = self.env["directmail.audience"]
         try:
             lines = self._make_lines(task, people)

@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 
-from ..directmail.trial import COMMAND
+from ..directmail.trial import make_command
 
 #: how the emulator gets onto the server, from the folder of this repository
 INSTALL_COMMAND = "pip install ./directmail_emulator"
@@ -24,7 +24,7 @@ class DirectmailTrial(models.TransientModel):
         self.is_found = self.env["directmail.account"]._is_emulator_running()
 
     def _compute_command(self):
-        self.command = COMMAND
+        self.command = make_command(self.env["directmail.account"]._get_trial_port())
         self.install_command = INSTALL_COMMAND
 
     def action_look_again(self):

@@ -111,14 +111,27 @@ def test_the_bubbles_lead_to_a_task_that_is_sent(browser, beginner, size):
     assert shop.read(task, "state")["state"] == "pending"
 
 
-def test_a_design_is_chosen_first(browser, beginner):
+def test_any_design_may_be_chosen_first(browser, beginner):
     beginner.add_people("tour", 3)
     start(browser, beginner)
     follow(browser, PEOPLE)
     browser.wait('li[data-step="design"][data-state="now"]')
     browser.run("document.querySelector('li[data-step=\"design\"] button').click();")
-    follow(browser, (("Choose a design", ".o_directmail_gallery .o_kanban_record", None),))
+    # any design, not only the first one, to which the bubble points
+    fourth = ".o_directmail_gallery .o_kanban_record:nth-child(4)"
+    follow(browser, (("Choose a design", fourth, None),))
     browser.wait(f"() => (() => {{ {BUBBLE} }})().includes('marked as an example')")
+
+
+def test_any_way_to_add_a_line_may_be_chosen(browser, beginner):
+    """Not only the first one, to which the bubble points."""
+    last_line = f"{ADD_LINE.split(',')[0]}:last-child"
+    start(browser, beginner)
+    follow(browser, PEOPLE[:2])
+    follow(browser, (("Say who is in the audience", last_line, None),))
+    browser.wait(".modal .o_form_button_save")
+    browser.run("document.querySelector('.modal .btn-close').click();")
+    browser.wait(f"() => (() => {{ {BUBBLE} }})().includes('now collects its people')")
 
 
 def test_no_other_tour_begins(browser, beginner):

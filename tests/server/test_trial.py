@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from devenv import database as databases
+from devenv.browser import Browser
 from devenv.common import ROOT
 from tests.server.common.odoo_server import OdooServer, RpcError, free_port, wait_until
 
@@ -17,6 +18,8 @@ BODY = (
     ' <a href="/view">View online</a></p></div>'
 )
 PEOPLE = 60
+HOME = "/odoo/action-email_marketing_dm.directmail_home_action"
+BUBBLE = "() => document.querySelector('.o_tour_pointer_content span')?.textContent.includes('{}')"
 
 
 @pytest.fixture(scope="module")
@@ -36,78 +39,97 @@ def port():
     emulator.communicate(timeout=20)
 
 
-def test_a_campaign_of_a_trial_comes_alive(port):
-    """Nobody presses *Check now* or *Check results*; opens and clicks come over HTTP."""
+@pytest.fixture(scope="module")
+def server(port):
+    """A server without an account, beside other databases: recipients find it by a header."""
     environment = {"DIRECTMAIL_TRIAL_PORT": str(port)}
     with (
         databases.temporary("trial") as name,
-        # Other databases are there, too: recipients find this one by a header.
-        OdooServer(name, environment=environment) as server,
+        OdooServer(name, environment=environment) as running,
     ):
-        admin = server.login("admin", "admin")
-        admin.call(
-            "res.partner",
-            "create",
-            [[{"name": f"P{i}", "email": f"p{i}@trial.example"} for i in range(PEOPLE)]],
-        )
-        base_url = ["web.base.url", "https://shop.example.com"]
-        admin.call("ir.config_parameter", "set_param", base_url)
-        wizard = admin.call("directmail.trial", "create", [{}])
-        assert admin.read("directmail.trial", wizard, "is_found")["is_found"]
-        assert (
-            admin.call("directmail.trial", "action_start", [[wizard]])["tag"] == "directmail_home"
-        )
-        [account] = admin.call("directmail.account", "search", [[("connection", "=", "trial")]])
-        with pytest.raises(RpcError, match="can't become"):
-            admin.call("directmail.account", "write", [[account], {"connection": "public"}])
+        yield running
 
-        line = {"domain": "[('email', 'like', '@trial.example')]"}
-        values = {"name": "Everybody", "line_ids": [(0, 0, line)]}
-        audience = admin.call("directmail.audience", "create", [values])
-        template = admin.call(
-            "directmail.template",
-            "create",
-            [
-                {
-                    "name": "Spring",
-                    "account_id": account,
-                    "subject": "Spring is here",
-                    "sender_name": "Azure",
-                    "body_arch": BODY,
-                    "body_html": BODY,
-                }
-            ],
-        )
-        admin.call("directmail.template", "action_submit", [[template]])
-        wait_until(
-            lambda: admin.read("directmail.template", template, "state")["state"] == "approved",
-            "the template is not approved",
-            seconds=30,
-        )
-        [sender] = admin.call("directmail.sender", "search", [[("account_id", "=", account)]])
-        task = admin.call(
-            "directmail.task",
-            "create",
-            [
-                {
-                    "name": "Spring",
-                    "account_id": account,
-                    "audience_ids": [(6, 0, [audience])],
-                    "template_id": template,
-                    "sender_id": sender,
-                }
-            ],
-        )
-        admin.call("directmail.task", "action_send", [[task]])
 
-        def read(*names):
-            return admin.read("directmail.task", task, *names)
+def test_the_bubbles_go_on_after_try_it_out(server):
+    """*Show me how* begins at *Connect*, which *Try it out* does in another way."""
+    admin = server.login("admin", "admin")
+    with Browser() as browser:
+        browser.log_in(server.url, "admin", "admin")
+        browser.open(server.url + HOME, ".o_directmail_show_how")
+        browser.click(".o_directmail_show_how", BUBBLE.format("Start here"))
+        other = "li[data-step=connect] button:not(.btn-primary)"
+        browser.click(other, ".modal button[name=action_start]")
+        browser.click(".modal button[name=action_start]", BUBBLE.format("Choose who gets the mail"))
+        browser.point_and_click("li[data-step=people] button")
+        browser.wait(BUBBLE.format("Give your audience a name"))
+    [account] = admin.call("directmail.account", "search", [[("connection", "=", "trial")]])
+    admin.call("directmail.account", "action_end_trial", [[account]])
 
-        wait_until(lambda: read("state")["state"] == "done", "nothing is sent")
-        wait_until(
-            lambda: all(read("opened_count", "clicked_count", "delivered_count").values()),
-            lambda: f"no life: {read('opened_count', 'clicked_count', 'delivered_count')}",
-        )
-        assert read("sent_count")["sent_count"] == PEOPLE
-        assert not server.query("SELECT 1 FROM directmail_optout")
-        assert "Traceback" not in server.log.read_text()
+
+def test_a_campaign_of_a_trial_comes_alive(server):
+    """Nobody presses *Check now* or *Check results*; opens and clicks come over HTTP."""
+    admin = server.login("admin", "admin")
+    admin.call(
+        "res.partner",
+        "create",
+        [[{"name": f"P{i}", "email": f"p{i}@trial.example"} for i in range(PEOPLE)]],
+    )
+    base_url = ["web.base.url", "https://shop.example.com"]
+    admin.call("ir.config_parameter", "set_param", base_url)
+    wizard = admin.call("directmail.trial", "create", [{}])
+    assert admin.read("directmail.trial", wizard, "is_found")["is_found"]
+    assert admin.call("directmail.trial", "action_start", [[wizard]])["tag"] == "directmail_home"
+    [account] = admin.call("directmail.account", "search", [[("connection", "=", "trial")]])
+    with pytest.raises(RpcError, match="can't become"):
+        admin.call("directmail.account", "write", [[account], {"connection": "public"}])
+
+    line = {"domain": "[('email', 'like', '@trial.example')]"}
+    values = {"name": "Everybody", "line_ids": [(0, 0, line)]}
+    audience = admin.call("directmail.audience", "create", [values])
+    template = admin.call(
+        "directmail.template",
+        "create",
+        [
+            {
+                "name": "Spring",
+                "account_id": account,
+                "subject": "Spring is here",
+                "sender_name": "Azure",
+                "body_arch": BODY,
+                "body_html": BODY,
+            }
+        ],
+    )
+    admin.call("directmail.template", "action_submit", [[template]])
+    wait_until(
+        lambda: admin.read("directmail.template", template, "state")["state"] == "approved",
+        "the template is not approved",
+        seconds=30,
+    )
+    [sender] = admin.call("directmail.sender", "search", [[("account_id", "=", account)]])
+    task = admin.call(
+        "directmail.task",
+        "create",
+        [
+            {
+                "name": "Spring",
+                "account_id": account,
+                "audience_ids": [(6, 0, [audience])],
+                "template_id": template,
+                "sender_id": sender,
+            }
+        ],
+    )
+    admin.call("directmail.task", "action_send", [[task]])
+
+    def read(*names):
+        return admin.read("directmail.task", task, *names)
+
+    wait_until(lambda: read("state")["state"] == "done", "nothing is sent")
+    wait_until(
+        lambda: all(read("opened_count", "clicked_count", "delivered_count").values()),
+        lambda: f"no life: {read('opened_count', 'clicked_count', 'delivered_count')}",
+    )
+    assert read("sent_count")["sent_count"] == PEOPLE
+    assert not server.query("SELECT 1 FROM directmail_optout")
+    assert "Traceback" not in server.log.read_text()

@@ -163,5 +163,5 @@ class DirectmailAccount(models.Model):
             "The emulator of the trial is not running on this server, port %(port)s. Start it with"
             " the command %(command)s, then try again.",
             port=str(self._get_trial_port()),
-            command=trial.COMMAND,
+            command=trial.make_command(self._get_trial_port()),
         )

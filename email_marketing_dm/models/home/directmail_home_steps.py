@@ -30,7 +30,7 @@ class DirectmailHome(models.AbstractModel):
             self._make_connect(account),
             self._make_people(audience),
             self._make_design(account, template),
-            self._make_review(template),
+            self._make_review(account, template),
             self._make_send(account, audience, template, task),
         ]
         todo = [step for step in steps if step["state"] == "now"]
@@ -63,11 +63,16 @@ class DirectmailHome(models.AbstractModel):
 
     @api.model
     def _get_template(self):
-        """Return the template that is nearest to being sent, own ones and approved ones."""
+        """Return the template that is nearest to being sent: of the user, or an approved one.
+
+        Templates that belong to a colleague's email task are left out.
+        """
         company = self._of_company() & self._get_shown_domain()
         templates = self.env["directmail.template"]
         for state in NEAREST:
-            mine = Domain.TRUE if state == "approved" else self._of_user()
+            mine = self._of_user()
+            if state == "approved":
+                mine |= Domain("task_id", "=", False)
             found = templates.search(company & mine & Domain("state", "=", state), limit=1)
             if found:
                 return found
@@ -99,7 +104,7 @@ class DirectmailHome(models.AbstractModel):
                 "connect", title, "done", self.env._("The account %s is active.", account.name)
             )
         if not self._is_admin():
-            text = self._explain_missing_sender() if is_active else self._explain_no_account()
+            text = self._explain_missing_sender() if is_active else self._say_no_account()
             return self._make_step("connect", title, "waiting", text)
         if not account:
             return self._make_step(
@@ -159,7 +164,7 @@ class DirectmailHome(models.AbstractModel):
             "email_marketing_dm.directmail_design_action",
         )
 
-    def _make_review(self, template):
+    def _make_review(self, account, template):
         title = self.env._("Review")
         label, action = self.env._("Open the template"), self._open(template)
         match template.state:
@@ -177,8 +182,12 @@ class DirectmailHome(models.AbstractModel):
             case "draft" | "lapsed":
                 text = self.env._("Submit the template %s for review.", template.name)
             case _:
-                text = self.env._(
-                    "DirectMail reviews every template, which takes one to three working days."
+                text = (
+                    self.env._("The emulator of the trial approves every template in a moment.")
+                    if account.is_trial
+                    else self.env._(
+                        "DirectMail reviews every template, which takes one to three working days."
+                    )
                 )
                 return self._make_step("review", title, "later", text)
         return self._make_step("review", title, "now", text, label, action)
@@ -242,6 +251,11 @@ class DirectmailHome(models.AbstractModel):
         """Return that no account is active in the user's company and what to do; "" if one is."""
         if self.env["directmail.template"]._default_account():
             return ""
+        return self._say_no_account()
+
+    @api.model
+    def _say_no_account(self):
+        """Return the text of `_explain_no_account`, whether or not a trial is active."""
         if self._is_admin():
             return self.env._(
                 "No DirectMail account is active in %s, so templates can't be reviewed and email"

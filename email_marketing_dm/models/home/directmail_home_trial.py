@@ -28,8 +28,9 @@ class DirectmailHome(models.AbstractModel):
     def _get_trial(self):
         """Return what the banner of a trial says, or False without a trial.
 
-        :return: dict with id (of the account), text, may_end, and connect: the action that opens a
-            new account, False if there is one or the user may not make one
+        :return: dict with id (of the account), text, is_over (whether there is another account),
+            may_end, and connect: the action that opens a new account, False if there is one or the
+            user may not make one
         """
         accounts = self._get_accounts()
         trials = accounts.filtered("is_trial")
@@ -40,6 +41,7 @@ class DirectmailHome(models.AbstractModel):
         return {
             "id": trials[0].id,
             "text": trials[0].state_message or self._describe_trial(is_over),
+            "is_over": is_over,
             "may_end": is_admin,
             "connect": self._open(accounts.browse()) if is_admin and not is_over else False,
         }

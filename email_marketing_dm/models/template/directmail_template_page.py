@@ -2,7 +2,6 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...content.mail_links import find_targets
@@ -31,16 +30,16 @@ class DirectmailTemplatePage(models.Model):
     """A web page that a template links to, and how it answered.
 
     *Check the links* writes the rows without an answer, the cron opens the pages. Users read them
-    only through the methods of the template.
+    only through the methods of the template. Rows without a template (it was deleted, or the page
+    was asked for again) only count in PAGES_PER_HOUR.
     """
 
     _name = "directmail.template.page"
     _description = "Linked Page of an Email Template"
     _order = "id"
 
-    template_id = fields.Many2one(
-        "directmail.template", required=True, index=True, ondelete="cascade"
-    )
+    template_id = fields.Many2one("directmail.template", index=True, ondelete="set null")
+    company_id = fields.Many2one("res.company", "Company", readonly=True, ondelete="cascade")
     url = fields.Char("Address", required=True)
     title = fields.Char("Text of the link")
     answer = fields.Selection(
@@ -59,13 +58,16 @@ class DirectmailTemplatePage(models.Model):
     )
     asked_at = fields.Datetime("Asked at", required=True)
 
+    _opened_idx = models.Index("(company_id, asked_at)")
     _waiting_idx = models.Index("(id) WHERE answer IS NULL")
     _once = models.Constraint("UNIQUE (template_id, url)", "A template has each page once.")
 
     @api.model
     def _cron_visit(self):
         """Open the pages that wait, and commit each answer as it comes."""
-        cron, pages = self.env["ir.cron"], self.search([("answer", "=", False)], limit=BATCH)
+        cron = self.env["ir.cron"]
+        waiting = [("answer", "=", False), ("template_id", "!=", False)]
+        pages = self.search(waiting, limit=BATCH)
         visitors = {template: template._make_visitor() for template in pages.template_id}
         jobs = [(page.id, visitors[page.template_id], page.url) for page in pages]
         left = {"seconds": cron._commit_progress(remaining=len(jobs))}
@@ -75,6 +77,29 @@ class DirectmailTemplatePage(models.Model):
             left["seconds"] = cron._commit_progress(1)
         if len(pages) == BATCH:
             cron._commit_progress(remaining=1)
+
+    def _check_pages_per_hour(self, company, number):
+        """Check that further pages may be opened for a company.
+
+        :param int number: of further pages
+        :raise UserError: if they would be more than PAGES_PER_HOUR
+        """
+        since = fields.Datetime.now() - timedelta(hours=1)
+        opened = self.search_count([("company_id", "=", company.id), ("asked_at", ">", since)])
+        if opened + number > PAGES_PER_HOUR:
+            raise UserError(
+                self.env._(
+                    "Too many links were checked within the last hour. Check these links later."
+                )
+            )
+
+    @api.autovacuum
+    def _gc_pages(self):
+        """Delete rows without a template that no longer count."""
+        hour_ago = fields.Datetime.now() - timedelta(hours=1)
+        old = self.search([("template_id", "=", False), ("asked_at", "<=", hour_ago)], limit=10_000)
+        old.unlink()
+        return len(old), len(old) == 10_000
 
 
 class DirectmailTemplate(models.Model):
@@ -113,18 +138,20 @@ class DirectmailTemplate(models.Model):
         )
         known = set(fresh.mapped("url"))
         asked = [target for target in self._find_targets() if target.url not in known]
-        self._check_pages_per_hour(len(asked))
-        # Rows of the last hour stay, because they count.
-        (pages - fresh).filtered(
-            lambda page: (
-                page.asked_at < now - timedelta(hours=1)
-                or page.url in {target.url for target in asked}
-            )
-        ).unlink()
+        company = self.account_id.company_id or self.env.company
+        pages._check_pages_per_hour(company, len(asked))
+        stale = pages - fresh
+        stale.filtered(lambda page: page.asked_at <= now - timedelta(hours=1)).unlink()
+        # The other rows stay, because they count. A page that is asked for again gets a new row.
+        urls = {target.url for target in asked}
+        again = stale.exists().filtered(lambda page: page.url in urls)
+        again.template_id = False
+        again.flush_recordset()
         pages.create(
             [
                 {
                     "template_id": self.id,
+                    "company_id": company.id,
                     "url": target.url,
                     "title": target.title,
                     "answer": "skipped" if target.is_skipped else False,
@@ -196,20 +223,6 @@ class DirectmailTemplate(models.Model):
                 " unsubscribe or confirm something."
             ),
         }
-
-    def _check_pages_per_hour(self, number):
-        since = fields.Datetime.now() - timedelta(hours=1)
-        company = self.account_id.company_id or self.env.company
-        domain = Domain("template_id.account_id.company_id", "=", company.id)
-        # sudo(): only their number is used.
-        pages = self.env["directmail.template.page"].sudo()
-        opened = pages.search_count(domain & Domain("asked_at", ">", since))
-        if opened + number > PAGES_PER_HOUR:
-            raise UserError(
-                self.env._(
-                    "Too many links were checked within the last hour. Check these links later."
-                )
-            )
 
     def _find_targets(self, body=None):
         """Return the `content.mail_links.Target` of each page that the mail links to.

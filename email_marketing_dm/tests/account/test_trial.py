@@ -40,10 +40,15 @@ class TestTrial(TrialCommon):
         self._stop_emulator()
         wizard = self.env["directmail.trial"].with_user(self.admin).create({})
         self.assertFalse(wizard.is_found)
-        self.assertEqual(wizard.command, "python -m directmail_emulator")
+        port = self.env["directmail.account"]._get_trial_port()
+        command = f"python -m directmail_emulator --trial --port {port}"
+        self.assertEqual(wizard.command, command)
         self.assertEqual(wizard.action_look_again()["res_model"], "directmail.trial")
-        with self.assertRaisesRegex(UserError, "python -m directmail_emulator"):
+        with self.assertRaisesRegex(UserError, command):
             wizard.action_start()
+        self.configure(directmail_trial_port="")
+        wizard.invalidate_recordset()
+        self.assertEqual(wizard.command, "python -m directmail_emulator")
         self.configure(directmail_trial_port=str(self.port))
         wizard.invalidate_recordset()
         self.assertTrue(wizard.is_found)

@@ -34,6 +34,29 @@ class TestHomeTrial(TrialMixin, TransactionCase):
         shown = self.assertSteps("done now later later later", self.admin)
         self.assertEqual(shown["action"]["res_model"], "directmail.audience")
 
+    def test_the_review_takes_a_moment(self):
+        self.assertIn("working days", self._get_home(self.admin)["steps"][3]["text"])
+        self._start_trial()
+        self.assertIn("in a moment", self._get_home(self.admin)["steps"][3]["text"])
+        self._make_account(name="Real")
+        self.assertIn("working days", self._get_home(self.admin)["steps"][3]["text"])
+
+    def test_marketers_read_whom_to_ask_beside_a_trial(self):
+        self._start_trial()
+        self._make_account(name="Real")
+        connect = self._get_home()["steps"][0]
+        self.assertEqual(connect["state"], "waiting")
+        self.assertIn("No DirectMail account is active", connect["text"])
+
+    def test_a_colleagues_email_task_is_no_design(self):
+        trial = self._start_trial()
+        own = self._make_template(account_id=trial.id, name="Spring")
+        other = self._make_template(account_id=trial.id, name="Of a task").sudo()
+        task = self._make_task(self.env["directmail.audience"], own, account_id=trial.id)
+        other.write({"user_id": self.admin.id, "task_id": task.id})
+        (own | other).sudo().state = "approved"
+        self.assertEqual(self._get_home()["steps"][2]["text"], "Spring")
+
     def test_the_banner(self):
         self.assertFalse(self._get_home(self.admin)["trial"])
         trial = self._start_trial()

@@ -109,6 +109,13 @@ class TestFollowUp(FollowUpMixin, DirectmailCommon):
             "counting makes nothing",
         )
 
+    def test_other_people_are_not_counted(self):
+        task = self._make_done()
+        for people in ("planned", "sent", "nonsense", ["joined"], False):
+            self.assertEqual(
+                self._count(task, people), {"error": "Choose who gets the follow-up."}, people
+            )
+
     def test_numbers_are_those_of_the_follow_ups(self):
         task = self._make_done()
         self._happen(task, self.people[0], "open")

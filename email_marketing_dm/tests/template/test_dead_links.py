@@ -216,6 +216,39 @@ class TestDeadLinks(DirectmailMixin, TransactionCase):
         ):
             template.check_links()
 
+    def test_pages_count_after_their_template_is_deleted(self):
+        template = self._make_mail(f"{self.site}/here", f"{self.site}/gone")
+        template.check_links()
+        template.unlink()
+        self._visit()
+        self.assertEqual(Site.asked, [])
+        other = self._make_mail(f"{self.site}/broken")
+        with (
+            patch.object(directmail_template_page, "PAGES_PER_HOUR", 2),
+            self.assertRaisesRegex(UserError, "Too many links"),
+        ):
+            other.check_links()
+
+    def test_pages_that_are_opened_again_count_again(self):
+        template = self._make_mail(f"{self.site}/here")
+        template.check_links()
+        pages = self.env["directmail.template.page"].search([])
+        pages.asked_at -= timedelta(minutes=30)
+        template.check_links()
+        self._visit()
+        self.assertEqual(template.get_link_progress(), {"pages": 1, "done": 1, "unclear": 0})
+        other = self._make_mail(f"{self.site}/broken")
+        with (
+            patch.object(directmail_template_page, "PAGES_PER_HOUR", 2),
+            self.assertRaisesRegex(UserError, "Too many links"),
+        ):
+            other.check_links()
+        pages.asked_at -= timedelta(minutes=30)
+        pages._gc_pages()
+        self.assertFalse(pages.exists())
+        with patch.object(directmail_template_page, "PAGES_PER_HOUR", 2):
+            other.check_links()
+
     def test_an_interrupted_check_goes_on(self):
         template = self._make_mail(*(self.site + path for path in PAGES))
         template.check_links()

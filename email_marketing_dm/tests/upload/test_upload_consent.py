@@ -66,6 +66,15 @@ class TestUploadConsent(UploadMixin, DirectmailCommon):
         audience = self._make_audience(None, lines=[{"kind": "upload", "upload_id": upload.id}])
         self.assertFalse(audience.refresh_error, "it can be used as before")
 
+    def test_the_estimate_shows_the_answer_to_the_owner_only(self):
+        upload = self._upload("ann@example.com\n")
+        audience = self._make_audience(None, lines=[{"kind": "upload", "upload_id": upload.id}])
+        action = self._make_task(audience).action_open_send()
+        estimate = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertIn(upload.name, estimate.with_user(self.user).sources)
+        self.assertIn("They signed up for our emails", estimate.with_user(self.user).sources)
+        self.assertFalse(estimate.with_user(self.other).sources)
+
     def test_the_line_of_an_audience_shows_the_answer_to_the_owner_only(self):
         upload = self._upload("ann@example.com\n")
         audience = self._make_audience(None, lines=[{"kind": "upload", "upload_id": upload.id}])

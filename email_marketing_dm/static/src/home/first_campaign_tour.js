@@ -1,5 +1,6 @@
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
+import {tourState} from "@web_tour/js/tour_state";
 
 export const TOUR = "directmail_first_campaign";
 const goBack = (content) => ({trigger: ".o_back_button", content, run: "click"});
@@ -8,8 +9,16 @@ const press = (name, content) => ({
     content,
     run: "click",
 });
+const getStepButton = (name) =>
+    `.o_email_marketing_dm_home li[data-step="${name}"] button`;
 const pressStep = (name, content) => ({
-    trigger: `.o_email_marketing_dm_home li[data-step="${name}"] button`,
+    trigger: getStepButton(name),
+    content,
+    run: "click",
+});
+/** Points to the first of several choices; a click on any of them goes on. */
+const choose = (choice, choices, content) => ({
+    trigger: `${choice}, ${choices}`,
     content,
     run: "click",
 });
@@ -34,16 +43,15 @@ const STEPS = {
             run: "edit Newsletter",
         },
         // Odoo shows no bubbles in dialogs, so this one speaks of what the dialog is for, too.
-        {
+        choose(
             // in the list, or above the cards on a phone
-            trigger:
-                ".o_form_view .o_field_x2many_list_row_add a, .o_form_view .o_field_x2many .o-kanban-button-new",
-            content: _t(
+            ".o_form_view .o_field_x2many_list_row_add a",
+            ".o_form_view .o_field_x2many_list_row_add, .o_form_view .o_field_x2many .o-kanban-button-new",
+            _t(
                 "Say who is in the audience. As it is, a line takes all contacts: narrow it" +
                     " down if you like, then save the line."
-            ),
-            run: "click",
-        },
+            )
+        ),
         press(
             "action_refresh",
             _t("Refresh the audience: Odoo now collects its people.")
@@ -52,11 +60,11 @@ const STEPS = {
     ],
     design: () => [
         pressStep("design", _t("Choose what your mail looks like.")),
-        {
-            trigger: ".o_directmail_gallery .o_kanban_record",
-            content: _t("Choose a design. Everything in it can be changed."),
-            run: "click",
-        },
+        choose(
+            ".o_directmail_gallery .o_kanban_record",
+            ".o_directmail_gallery .o_kanban_renderer",
+            _t("Choose a design. Everything in it can be changed.")
+        ),
     ],
     review: () => [
         press(
@@ -78,6 +86,7 @@ const STEPS = {
     ],
 };
 let todo = Object.keys(STEPS);
+let isTrial = false;
 
 /** The bubbles of the steps in `todo`. */
 function makeSteps() {
@@ -91,10 +100,15 @@ function makeSteps() {
             steps.unshift(
                 press(
                     "action_new_task",
-                    _t(
-                        "The review takes one to three working days. You need not wait for" +
-                            " it: create the email task now."
-                    )
+                    isTrial
+                        ? _t(
+                              "The emulator approves the template in a moment. You need" +
+                                  " not wait for it: create the email task now."
+                          )
+                        : _t(
+                              "The review takes one to three working days. You need not" +
+                                  " wait for it: create the email task now."
+                          )
                 )
             );
         } else if (name === "send") {
@@ -108,6 +122,12 @@ function makeSteps() {
 
 registry.category("web_tour.tours").add(TOUR, {steps: makeSteps});
 
+/** The names of Home's steps that are left to do. */
+const getLeft = (steps) =>
+    steps
+        .filter(({state}) => state === "now" || state === "later")
+        .map(({name}) => name);
+
 /**
  * Show the bubbles of what is left to do, by Odoo's tours.
  *
@@ -116,12 +136,11 @@ registry.category("web_tour.tours").add(TOUR, {steps: makeSteps});
  *
  * @param {Object} services - `orm` and `tour_service`
  * @param {Boolean} enabled - whether the user has tours switched on
- * @param {Object[]} steps - Home's steps, as of `directmail.home._get_steps`
+ * @param {Object} data - of Home, as of `directmail.home.get_home`
  */
-export async function showFirstCampaign({orm, tour_service}, enabled, steps) {
-    todo = steps
-        .filter(({state}) => state === "now" || state === "later")
-        .map(({name}) => name);
+export async function showFirstCampaign({orm, tour_service}, enabled, {steps, trial}) {
+    todo = getLeft(steps);
+    isTrial = Boolean(trial && !trial.is_over);
     await tour_service.startTour(TOUR, {
         mode: "manual",
         redirect: false,
@@ -130,4 +149,20 @@ export async function showFirstCampaign({orm, tour_service}, enabled, steps) {
     if (!enabled) {
         await orm.call("res.users", "switch_tour_enabled", [false]);
     }
+}
+
+/**
+ * Whether the bubbles wait at a step of Home that was done in another way than they showed.
+ *
+ * *Try it out*, for example, connects the company without the form that they lead to.
+ *
+ * @param {Object[]} steps - Home's steps
+ */
+export function isFirstCampaignStuck(steps) {
+    if (tourState.getCurrentTour() !== TOUR) {
+        return false;
+    }
+    const {trigger} = makeSteps()[tourState.getCurrentIndex()] || {};
+    const awaited = todo.find((name) => getStepButton(name) === trigger);
+    return Boolean(awaited) && !getLeft(steps).includes(awaited);
 }

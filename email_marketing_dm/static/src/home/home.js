@@ -1,4 +1,4 @@
-import {Component, onWillStart, useState} from "@odoo/owl";
+import {Component, onMounted, onWillStart, useState} from "@odoo/owl";
 import {deserializeDateTime, formatDate} from "@web/core/l10n/dates";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
@@ -7,7 +7,7 @@ import {Layout} from "@web/search/layout";
 import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 import {session} from "@web/session";
-import {showFirstCampaign} from "./first_campaign_tour";
+import {isFirstCampaignStuck, showFirstCampaign} from "./first_campaign_tour";
 
 /** The first page of the app: the steps to the first campaign, then what is going on. */
 export class DirectmailHome extends Component {
@@ -28,6 +28,12 @@ export class DirectmailHome extends Component {
             later: _t("Later"),
         };
         onWillStart(() => this.load());
+        onMounted(() => {
+            const {steps} = this.state.data;
+            if (steps.length && isFirstCampaignStuck(steps)) {
+                this.showHow();
+            }
+        });
     }
 
     async load() {
@@ -71,7 +77,7 @@ export class DirectmailHome extends Component {
         return showFirstCampaign(
             {orm: this.orm, tour_service: this.tourService},
             session.tour_enabled,
-            this.state.data.steps
+            this.state.data
         );
     }
 
