@@ -110,6 +110,7 @@ from .task import (
     test_tens_task,
     test_uplift,
     test_versions,
+    test_versions_page,
     test_versions_sent,
     test_waiting,
 )

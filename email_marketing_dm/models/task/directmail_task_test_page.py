@@ -67,13 +67,13 @@ class DirectmailTask(models.Model):
             task.test_power = power.get("sentence")
             task.test_is_large = power.get("enough")
 
-    @api.depends("compared_at", "planned_at", "verdict_at", "version_ids", "winner_by")
+    @api.depends(
+        "compared_at", "details_removed_at", "planned_at", "state", "test_undecided",
+        "verdict_at", "version_ids", "winner_by",
+    )  # fmt: skip
     def _compute_test_state(self):
         for task in self:
-            # Whether anybody still waits is not counted for a list: only a test that asks its owner
-            # leaves people waiting after the comparison.
-            rest = {"waiting": task.test_undecided == "ask"}
-            task.test_state = task._get_test_state(rest) if task.version_ids else False
+            task.test_state = task._get_test_state() if task.version_ids else False
 
     def _describe_test(self):
         """Return the settings of the test as sentences; "" without versions."""

@@ -232,11 +232,13 @@ class TestDeadLinks(DirectmailMixin, TransactionCase):
     def test_pages_that_are_opened_again_count_again(self):
         template = self._make_mail(f"{self.site}/here")
         template.check_links()
+        self._visit()
         pages = self.env["directmail.template.page"].search([])
         pages.asked_at -= timedelta(minutes=30)
         template.check_links()
         self._visit()
-        self.assertEqual(template.get_link_progress(), {"pages": 1, "done": 1, "unclear": 0})
+        progress = template.get_link_progress()
+        self.assertEqual((progress["pages"], progress["done"]), (1, 1))
         other = self._make_mail(f"{self.site}/broken")
         with (
             patch.object(directmail_template_page, "PAGES_PER_HOUR", 2),
