@@ -39,7 +39,7 @@ class DirectmailTemplatePage(models.Model):
     _order = "id"
 
     template_id = fields.Many2one("directmail.template", index=True, ondelete="set null")
-    company_id = fields.Many2one("res.company", "Company", readonly=True, ondelete="cascade")
+    company_id = fields.Many2one("res.company", readonly=True, ondelete="cascade")
     url = fields.Char("Address", required=True)
     title = fields.Char("Text of the link")
     answer = fields.Selection(
