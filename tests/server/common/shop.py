@@ -29,6 +29,8 @@ EMULATOR = {
 }
 #: what *Check results* says while it has not read everything
 MORE_RESULTS = "There are more delivery results."
+#: the cron that imports results
+IMPORT = "cron_name = 'DirectMail: import results'"
 
 
 class Shop:
@@ -300,12 +302,7 @@ class Shop:
 
     def stop_importing(self):
         """Switch off the cron that imports results, for tests that count what is unknown first."""
-        self.server.query(
-            """UPDATE ir_cron SET active = FALSE
-                WHERE id = (SELECT res_id FROM ir_model_data
-                             WHERE module = 'email_marketing_dm'
-                               AND name = 'ir_cron_directmail_results')"""
-        )
+        self.server.query(f"UPDATE ir_cron SET active = FALSE WHERE {IMPORT}")
 
     def import_results(self, task, until_known=True, seconds=PATIENCE):
         """Let time pass at DirectMail and import, until no mail is unknown; return how many are.
@@ -332,15 +329,29 @@ class Shop:
         wait_until(lambda: not self.server.query(young, task, wait))
 
     def read_results(self, task):
-        """Press *Check results* until the button, or the crons that it wakes, have read all."""
+        """Press *Check results*, and let the cron that it wakes read what is left.
+
+        Where that cron is switched off, press again until nothing is left.
+        """
         left = """SELECT 1 FROM directmail_poll WHERE task_id = %s AND "end" IS NOT NULL
                    UNION ALL SELECT 1 FROM directmail_event_pending"""
+        cron = self.server.query(f"SELECT id FROM ir_cron WHERE {IMPORT} AND active")
+
+        def press():
+            message = self.act(task, "import_results")["params"]["message"]
+            return MORE_RESULTS not in message
 
         def is_read():
-            message = self.act(task, "import_results")["params"]["message"]
-            return MORE_RESULTS not in message or not self.server.query(left, task)
+            return not self.server.query(left, task) if cron else press()
 
-        wait_until(is_read, "the results are not read to their end", self.server.wake_crons)
+        def go_on():
+            # One run of the cron makes no more calls than the account allows.
+            if cron:
+                self.server.make_due(cron[0][0])
+            self.server.wake_crons()
+
+        if not press():
+            wait_until(is_read, "the results are not read to their end", go_on)
 
     def mend(self, task):
         """What an administrator and the user do after DirectMail refused the account."""
