@@ -20,6 +20,7 @@ CATALOGUES = {path.stem: polib.pofile(path) for path in sorted((ADDON / "i18n").
 # Names that a Chinese reader knows as they are. Odoo's own export leaves them empty.
 SAME_IN_CHINESE = {
     "%(answer)s: %(details)s",
+    "%(list)s: %(answer)s",
     "AccessKey ID",
     "AccessKey secret",
     "ID",

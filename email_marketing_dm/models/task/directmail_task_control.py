@@ -67,7 +67,10 @@ class DirectmailTask(models.Model):
     def _get_control_groups(self):
         """Return the control groups of the task: see `engine.control.select_groups`."""
         self.ensure_one()
-        self.env.flush_all()
+        # Only what is read: flushing all writes the task before the plan, whose owner could then
+        # not withdraw it while people are chosen.
+        self.flush_recordset(["company_id", "control_share", "family_id", "is_notification"])
+        self.env["directmail.control"].flush_model(["company_id", "share", "shuffle"])
         return control.read_groups(self.env, self.id)
 
     def _get_control_shuffle(self):

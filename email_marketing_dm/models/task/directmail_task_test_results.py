@@ -315,7 +315,7 @@ class DirectmailTask(models.Model):
 
     def _say_percent(self, rate):
         digits = 1 if rate >= 0.01 or not rate else 2
-        return self.env._("%s %%", formatLang(self.env, 100 * rate, digits=digits))
+        return f"{formatLang(self.env, 100 * rate, digits=digits)} %"
 
     def _say_points(self, difference):
         return self.env._("%s points", formatLang(self.env, 100 * difference, digits=2))
