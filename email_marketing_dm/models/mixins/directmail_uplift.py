@@ -155,7 +155,7 @@ class DirectmailUplift(models.AbstractModel):
         ) % (titles, body)
 
     def _say_percent(self, rate):
-        return self.env._("%s %%", formatLang(self.env, 100 * rate, digits=_get_digits(rate)))
+        return f"{formatLang(self.env, 100 * rate, digits=_get_digits(rate))} %"
 
     def _say_points(self, low, high):
         """Return both ends of an interval in percentage points, with the same digits."""
