@@ -228,8 +228,6 @@ def fatigue():
 def versions():
     """Three versions and a control group of 10 %, two servers that die, a database restored."""
     with open_shop("versions") as shop:
-        # 100,000 mails in minutes
-        shop.admin.call("directmail.account", "write", [[shop.account], {"rate_limit": 1000}])
         run = run_versions(shop, VERSIONS_PEOPLE, VERSIONS_KILLS, SEED)
         print(f"versions: {run.kills} kills of both servers, {dict(run.sizes)}, {run.books.states}")
         suppressed = run.books.states.get("suppressed", 0)
