@@ -96,6 +96,8 @@ class DirectmailTemplatePage(models.Model):
     @api.autovacuum
     def _gc_pages(self):
         """Delete rows without a template that no longer count."""
+        if not self.env["ir.module.module"]._is_directmail_upgraded():
+            return 0, False
         hour_ago = fields.Datetime.now() - timedelta(hours=1)
         old = self.search([("template_id", "=", False), ("asked_at", "<=", hour_ago)], limit=10_000)
         old.unlink()
