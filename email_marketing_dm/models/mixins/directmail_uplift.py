@@ -47,7 +47,7 @@ class DirectmailUplift(models.AbstractModel):
             }
         return {
             "text": self._tell_difference(uplift),
-            "advice": self._advise(uplift, currency),
+            "advice": self._advise(uplift),
             "table": self._render(uplift, currency),
         }
 
@@ -79,7 +79,7 @@ class DirectmailUplift(models.AbstractModel):
             **values,
         )
 
-    def _advise(self, uplift, currency):
+    def _advise(self, uplift):
         extra = [uplift.mailed * end for end in uplift.points]
         if uplift.points.low > 0:
             return self.env._(

@@ -1,54 +1,20 @@
-import {
-    Component,
-    onWillStart,
-    onWillUpdateProps,
-    useEffect,
-    useRef,
-    useState,
-} from "@odoo/owl";
-import {loadBundle} from "@web/core/assets";
 import {deserializeDateTime, toLocaleDateTimeString} from "@web/core/l10n/dates";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {user} from "@web/core/user";
-import {useBus, useService} from "@web/core/utils/hooks";
 import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
-import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
+import {TaskFigures} from "../task_figures/task_figures";
 
 const HOURS_SHOWN = 72;
 
 /** Results of an email task: the funnel, when people reacted, links, and what went wrong. */
-export class TaskEffectiveness extends Component {
+export class TaskEffectiveness extends TaskFigures {
     static template = "email_marketing_dm.TaskEffectiveness";
-    static props = {...standardWidgetProps};
+    static method = "get_effectiveness";
 
     setup() {
-        this.orm = useService("orm");
-        this.action = useService("action");
-        this.canvas = useRef("canvas");
-        this.state = useState({data: null, machines: false});
-        onWillStart(async () => {
-            await Promise.all([
-                loadBundle("web.chartjs_lib"),
-                this.load(this.props.record.resId),
-            ]);
-        });
-        onWillUpdateProps((props) => this.load(props.record.resId));
-        useBus(this.props.record.model.bus, "directmail-task-loaded", () =>
-            this.load(this.props.record.resId)
-        );
-        useEffect(
-            () => this.drawHours(),
-            () => [this.state.data, this.canvas.el]
-        );
-    }
-
-    async load(taskId) {
-        this.state.data = taskId
-            ? await this.orm.silent.call("directmail.task", "get_effectiveness", [
-                  [taskId],
-              ])
-            : null;
+        super.setup();
+        this.state.machines = false; // whether the figures of machines are shown
     }
 
     get machineClicks() {
@@ -142,7 +108,8 @@ export class TaskEffectiveness extends Component {
         return formatPercentage(value, {digits: [16, 1], trailingZeros: true});
     }
 
-    drawHours() {
+    /** The first hours after the mail. */
+    drawChart() {
         const hours = this.state.data?.hours.slice(0, HOURS_SHOWN) || [];
         if (!this.canvas.el || !hours.length) {
             return;

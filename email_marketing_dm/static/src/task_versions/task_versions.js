@@ -3,19 +3,10 @@ import {ConfirmationDialog} from "@web/core/confirmation_dialog/confirmation_dia
 import {formatFloat, formatInteger, formatMonetary} from "@web/views/fields/formatters";
 import {fillIn} from "../task_inbox/task_inbox";
 import {focusField} from "../task_missing/task_missing";
-import {loadBundle} from "@web/core/assets";
+import {TaskFigures} from "../task_figures/task_figures";
 import {registry} from "@web/core/registry";
-import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
-import {useBus, useService} from "@web/core/utils/hooks";
+import {useService} from "@web/core/utils/hooks";
 import {user} from "@web/core/user";
-import {
-    Component,
-    onWillStart,
-    onWillUpdateProps,
-    useEffect,
-    useRef,
-    useState,
-} from "@odoo/owl";
 
 const {DateTime} = luxon;
 const MOST_VERSIONS = 5;
@@ -32,38 +23,13 @@ const STATE_COLORS = {
  * The versions of an email task: before sending, what each of them is; afterwards, how many people
  * did what the test is about, and which version was chosen.
  */
-export class TaskVersions extends Component {
+export class TaskVersions extends TaskFigures {
     static template = "email_marketing_dm.TaskVersions";
-    static props = {...standardWidgetProps};
+    static method = "get_test_results";
 
     setup() {
-        this.orm = useService("orm");
-        this.action = useService("action");
+        super.setup();
         this.dialog = useService("dialog");
-        this.canvas = useRef("canvas");
-        this.state = useState({data: null});
-        onWillStart(async () => {
-            await Promise.all([
-                loadBundle("web.chartjs_lib"),
-                this.load(this.props.record.resId),
-            ]);
-        });
-        onWillUpdateProps((props) => this.load(props.record.resId));
-        useBus(this.props.record.model.bus, "directmail-task-loaded", () =>
-            this.load(this.props.record.resId)
-        );
-        useEffect(
-            () => this.drawCurve(),
-            () => [this.state.data, this.canvas.el]
-        );
-    }
-
-    async load(taskId) {
-        this.state.data = taskId
-            ? await this.orm.silent.call("directmail.task", "get_test_results", [
-                  [taskId],
-              ])
-            : null;
     }
 
     get versions() {
@@ -223,7 +189,7 @@ export class TaskVersions extends Component {
         return `/directmail/thumbnail/template/${template_id}?unique=${encodeURIComponent(changed)}`;
     }
 
-    /** What became of the mails of a version: [label, number as text]. */
+    /** The results of a version: [label, number as text]. */
     figures(version) {
         const names = [
             ["assigned", _t("People")],
@@ -284,7 +250,7 @@ export class TaskVersions extends Component {
         return Math.max(...highs) * 1.05 || 1;
     }
 
-    drawCurve() {
+    drawChart() {
         if (!this.canvas.el || !this.hasCurve) {
             return;
         }
