@@ -301,6 +301,11 @@ class DirectmailTask(models.Model):
         letters = "".join(sorted(self.version_ids.mapped("letter")))
         return TestGroup(letters, self.test_share / 100, self.test_people or None)
 
+    def _may_have_rest(self):
+        """Return whether the settings leave people outside of the test group."""
+        self.ensure_one()
+        return bool(self.test_people) or self.test_share < 100
+
     def _check_test_group(self):
         """Refuse a plan in which nobody gets one of the versions.
 

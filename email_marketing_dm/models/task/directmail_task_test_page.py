@@ -81,7 +81,7 @@ class DirectmailTask(models.Model):
         if not self.version_ids:
             return ""
         sentences = [self._describe_test_group()]
-        if self.test_share == 100 and not self.test_people:
+        if not self._may_have_rest():
             sentences.append(
                 self.env._(
                     "%(hours)s hours after the last mail, the versions are compared by:"

@@ -287,9 +287,9 @@ class DirectmailTask(models.Model):
         """Return what happens with the rest after the decision, or "" if there is no rest."""
         if self.winner_by == "policy" and not self.winner:
             return self.env._("The rest is split evenly between the versions.")
-        if self.winner_by and self.test_share < 100:
+        if self.winner_by and self._may_have_rest():
             return self.env._("The rest gets version %s.", self.winner)
-        if not self.winner_by and self.test_undecided == "ask" and self.test_share < 100:
+        if not self.winner_by and self.test_undecided == "ask" and self._may_have_rest():
             return self.env._("Choose the version that the rest gets.")
         return ""
 

@@ -319,6 +319,13 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self.assertEqual(set(deliveries.filtered("is_rest").mapped("version")), {"B"})
         self.assertIn("A", deliveries.mapped("version"))
 
+    def test_a_number_of_people_decides_whether_there_is_a_rest(self):
+        """The share does not count then."""
+        task = self._make_test("One", test_share=100, test_people=20)
+        self._start(task)
+        task.action_choose_version("B")
+        self.assertEqual(task.get_test_results()["advice"], "The rest gets version B.")
+
     def test_a_draft_has_nothing_to_choose(self):
         with self.assertRaisesRegex(UserError, "after the A/B test has started"):
             self._make_test("One").action_choose_version("B")
