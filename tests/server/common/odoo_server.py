@@ -39,6 +39,8 @@ class RpcError(Exception):
         super().__init__(message)
         self.kind = kind
         self.debug = debug
+        if debug:
+            self.add_note(debug)  # shown below the error of a failed test
 
 
 class Session:

@@ -310,7 +310,7 @@ def run_collision(shop, people, seed, group="collide"):
     def import_results():
         while not (is_pushed.wait(0.1) or ended.is_set()):
             shop.emulator.flush_outcomes()
-        while not ended.is_set():
+        while not ended.wait(0.2):  # as often as somebody can press
             shop.emulator.flush_outcomes()
             with contextlib.suppress(RpcError):  # the button may lose the race, the mails may not
                 shop.act(task, "import_results")
