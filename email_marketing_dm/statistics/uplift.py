@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 from .means import Sums, get_mean_difference
 from .power import find_needed_people
-from .rates import Interval, get_difference
+from .rates import Interval, get_difference, get_quantile
+
+# Confidence of the intervals, and how often `needed` people would find the difference.
+_LEVEL = 0.95
+_POWER = 0.8
 
 
 class Group(NamedTuple):
@@ -94,8 +99,25 @@ def compare(pairs: Sequence[Pair]) -> Uplift | None:
     amount, base_amount, amounts = _join(pairs, lambda group: group.sums.mean, _compare_means)
     needed = None
     if points.low <= 0 and base < rate < 1:
-        needed = find_needed_people(rate, base, mailed / control)
+        needed = (
+            find_needed_people(rate, base, mailed / control)
+            if len(pairs) == 1
+            else _get_needed(mailed + control, rate - base, points)
+        )
     return Uplift(mailed, control, rate, base, points, amount, base_amount, amounts, needed)
+
+
+def _get_needed(people: int, difference: float, points: Interval) -> int:
+    """Return how many people several pairs need together, if all of them grow alike.
+
+    The formula for two groups does not know that a pair with a small control group makes the
+    interval wide, and would ask for fewer people than there are. An interval becomes narrower with
+    the square root of the number of people. As many are needed that the difference is as many
+    standard errors away from zero as it has to be.
+    """
+    error = (difference - points.low) / get_quantile(_LEVEL)
+    reach = get_quantile(_LEVEL) + NormalDist().inv_cdf(_POWER)
+    return math.ceil(people * (reach * error / difference) ** 2)
 
 
 def _compare_rates(mailed: Group, control: Group) -> Interval:

@@ -67,6 +67,21 @@ def test_needed_people_are_said_where_the_difference_is_not_told():
     assert compare([(CONTROL, MAILED)]).needed is None, "the mailed people converted less often"
 
 
+def test_more_people_are_needed_than_there_are_where_several_tasks_tell_nothing():
+    """One task has a tiny control group: the mailed people of all tasks say little about it."""
+    large = make_group([0] * 9500 + [1] * 400), make_group([0] * 9 + [1] * 0)
+    small = make_group([0] * 485 + [1] * 15), make_group([0] * 490 + [1] * 10)
+    uplift = compare([large, small])
+    people = uplift.mailed + uplift.control
+    assert not uplift.is_told
+    assert uplift.needed > 2 * people
+    times = -(-uplift.needed // people)
+    grown = [
+        tuple(Group(*(times * value for value in group)) for group in p) for p in (large, small)
+    ]
+    assert compare(grown).is_told
+
+
 def test_intervals_over_two_tasks_contain_the_truth():
     """Two tasks of other sizes, shares and rates; the mail adds 30 percent to each."""
     draw = random.Random(19)
