@@ -7,6 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import html2plaintext
 from odoo.tools.mimetypes import guess_mimetype
 
+from ...content.dark import darken
 from ...content.identity import make_content_mark
 from ...content.languages import find_script_language, is_right_to_left
 from ...content.lengths import count_units, cut_units
@@ -416,11 +417,12 @@ class DirectmailTemplate(models.Model):
     # === PREVIEW === #
 
     @api.readonly
-    def preview_content(self, values, partner_id):
+    def preview_content(self, values, partner_id, is_dark=False):
         """Return the mail that a contact would get, of unsaved or submitted content.
 
         :param values: as in `check_content`; empty for the submitted content
         :param int partner_id: a contact that the user may read; False: placeholders' defaults
+        :param bool is_dark: give "html" the colors of dark mode
         :return: {"subject", "sender_name", "html", "public_url"}; links to pictures of this server
             begin with `public_url`
         :rtype: dict
@@ -428,10 +430,11 @@ class DirectmailTemplate(models.Model):
             the account's
         """
         template, subject, text, filled = self._fill_content(values, partner_id)
+        html = assemble(text or "", filled)
         return {
             "subject": cut_units(assemble(subject or "", filled), SUBJECT_MAX),
             "sender_name": cut_units(template.sender_name or "", SENDER_NAME_MAX),
-            "html": assemble(text or "", filled),
+            "html": darken(html) if is_dark else html,
             "public_url": template._get_public_url(),
         }
 

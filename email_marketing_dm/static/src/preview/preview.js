@@ -7,15 +7,6 @@ import {useService} from "@web/core/utils/hooks";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 import {getContent, getTemplateIds} from "../preflight/preflight";
 
-/**
- * Shows a mail as programs do that invert its colors in dark mode, such as Gmail on an iPhone and
- * Outlook. Pictures keep their colors. The page's own background is inverted only if it has one.
- */
-const DARK = `<style>
-    html { background: #fff; filter: invert(1) hue-rotate(180deg); }
-    img, [background], [style*="url("] { filter: invert(1) hue-rotate(180deg); }
-</style>`;
-
 /** The mail that a contact will get, as DirectMail will assemble it. */
 export class PreviewDialog extends Component {
     static template = "email_marketing_dm.PreviewDialog";
@@ -46,15 +37,16 @@ export class PreviewDialog extends Component {
             await this.load();
         });
         useEffect(
-            (mail, dark) => {
+            (mail) => {
                 if (this.frame.el && mail) {
                     // where the public address is not reached from here, pictures still are
                     const own = mail.public_url && `src="${mail.public_url}/`;
-                    const html = own ? mail.html.replaceAll(own, `src="/`) : mail.html;
-                    this.frame.el.srcdoc = dark ? html + DARK : html;
+                    this.frame.el.srcdoc = own
+                        ? mail.html.replaceAll(own, `src="/`)
+                        : mail.html;
                 }
             },
-            () => [this.state.mail, this.state.dark]
+            () => [this.state.mail]
         );
     }
 
@@ -64,8 +56,14 @@ export class PreviewDialog extends Component {
                 this.props.ids,
                 this.props.content,
                 this.state.partnerId,
+                this.state.dark,
             ])
         );
+    }
+
+    toggleDark() {
+        this.state.dark = !this.state.dark;
+        return this.load();
     }
 
     choose(partnerId) {
