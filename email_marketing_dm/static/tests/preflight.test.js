@@ -241,6 +241,23 @@ test("links are checked once, however often the button is pressed", async () => 
     expect.verifySteps(["check 1"]);
 });
 
+test("a mail without links says so when they are to be checked", async () => {
+    const progress = {...LINKS, links: 0};
+    onRpc("directmail.template", "get_link_progress", () => progress);
+    onRpc("directmail.template", "check_links", () => progress);
+    await mountTemplate(() => []);
+    expect(".o_directmail_links [role=status]").toHaveText("");
+    await contains(".o_directmail_links button:contains(Check the links)").click();
+    await animationFrame();
+    expect(".o_directmail_links [role=status]").toHaveText(
+        "The mail has no links to check."
+    );
+    expect(".o_directmail_links button:contains(Check the links)").toBeEnabled();
+    await contains("[name=subject] input").edit("Another subject", {confirm: "blur"});
+    await animationFrame();
+    expect(".o_directmail_links [role=status]").toHaveText("");
+});
+
 test("links that could not be checked are named with address and reason", async () => {
     const url = "https://members.example.com/";
     onRpc("directmail.template", "get_link_progress", () => ({

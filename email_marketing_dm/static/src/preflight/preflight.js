@@ -60,6 +60,7 @@ export class Preflight extends Component {
             opened: null,
             busy: false,
             asking: false,
+            asked: false, // since the content changed last
             done: null, // the last fix: {label, isRaw, values: those before, fixed: those after}
             links: NO_LINKS,
         });
@@ -70,6 +71,7 @@ export class Preflight extends Component {
         useBus(this.props.record.model.bus, BODY_TYPED, ({detail}) => {
             this.typed = detail;
             this.state.done = null;
+            this.state.asked = false;
             this.check();
         });
         // a record knows of a text field's value only when somebody leaves the field
@@ -93,6 +95,7 @@ export class Preflight extends Component {
                 }
                 last = content;
                 this.typedFields = {};
+                this.state.asked = false;
                 this.forgetFix();
                 this.check();
             }
@@ -134,8 +137,12 @@ export class Preflight extends Component {
         return this.state.asking || this.state.links.done < this.state.links.pages;
     }
 
+    /** Empty as long as nobody has pressed the button for a mail without links. */
     get linksText() {
         const {links, pages, done, checked_at} = this.state.links;
+        if (!links) {
+            return this.state.asked ? _t("The mail has no links to check.") : "";
+        }
         if (done < pages) {
             return _t("Links checked: %(done)s of %(pages)s", {done, pages});
         }
@@ -161,6 +168,7 @@ export class Preflight extends Component {
                         this.ids,
                     ])
                 );
+                this.state.asked = true;
             }
         } finally {
             this.state.asking = false;
