@@ -258,11 +258,16 @@ class DirectmailUpload(models.Model):
     # === ACTIONS === #
 
     def action_preview(self):
-        """Check that there is a list. The form is saved first, which reads the first rows."""
+        """Check that there is a list. The form is saved first, which reads the first rows.
+
+        :raise UserError: without a list; also as `_check_consent`, once there are first rows
+        """
         self.ensure_one()
         self.check_access("write")
         if not self._has_content():
             raise UserError(self.env._("Choose a file or paste some lines first."))
+        if self.preview:
+            self._check_consent()
         return True
 
     def action_start(self):

@@ -1,6 +1,6 @@
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Datetime
-from odoo.tests import freeze_time, tagged
+from odoo.tests import Form, freeze_time, tagged
 
 from ..common import DirectmailCommon
 from ..common_upload import UploadMixin
@@ -23,6 +23,31 @@ class TestUploadConsent(UploadMixin, DirectmailCommon):
             self._start(consent_source="other", consent_note=" ")
         upload = self._start(consent_source="other", consent_note="Winners of our raffle")
         self.assertEqual(upload.state, "running")
+
+    def test_continue_asks_as_match_does(self):
+        upload = self._upload("ann@example.com\n", start=False)
+        for answer, message in (
+            ({"consent_source": False}, "Where do you have these people from"),
+            ({"consent_source": "bought"}, "bought"),
+            ({"consent_source": "other"}, "Details"),
+        ):
+            upload.write(answer)
+            for press in (upload.action_preview, upload.action_start):
+                with self.assertRaisesRegex(UserError, message):
+                    press()
+        upload.consent_source = "event"
+        self.assertTrue(upload.action_preview())
+
+    def test_the_form_is_not_saved_without_an_answer(self):
+        """Both buttons save first."""
+        form = Form(self.env["directmail.upload"].with_user(self.user))
+        form.name = "Spring fair"
+        form.source = "paste"
+        form.pasted = "ann@example.com"
+        with self.assertRaisesRegex(AssertionError, "consent_source is a required field"):
+            form.save()
+        form.consent_source = "event"
+        self.assertEqual(form.save().consent_source, "event")
 
     def test_bought_lists_are_refused(self):
         with self.assertRaisesRegex(UserError, "bought"):
