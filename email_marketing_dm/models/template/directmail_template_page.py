@@ -84,6 +84,13 @@ class DirectmailTemplatePage(models.Model):
         :param int number: of further pages
         :raise UserError: if they would be more than PAGES_PER_HOUR
         """
+        if not number:
+            return
+        # No-op UPDATE to lock the company row: a concurrent check of another template's links waits
+        # here, conflicts and is retried, so that it counts the pages of this one.
+        self.env.execute_query(
+            SQL("UPDATE res_company SET id = id WHERE id = %s RETURNING id", company.id)
+        )
         since = fields.Datetime.now() - timedelta(hours=1)
         opened = self.search_count([("company_id", "=", company.id), ("asked_at", ">", since)])
         if opened + number > PAGES_PER_HOUR:
