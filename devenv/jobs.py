@@ -18,6 +18,10 @@ from .common import ROOT
 #: seconds that a program may take to clean up after an interruption
 PATIENCE = 120
 PR_SET_PDEATHSIG = 1
+#: how a job's output names a test that failed, on a line of its own
+FAILED = "failed test: "
+#: so many lines at the end of its output say why a job failed that names no test
+LAST_LINES = 10
 
 
 class Terminated(KeyboardInterrupt):
@@ -61,11 +65,15 @@ def _wait_or_kill(process):
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended, after so many seconds."""
+    """How a job ended, after so many seconds.
+
+    :ivar failures: names of the tests that failed, or else the last lines that the job said
+    """
 
     title: str
     passed: bool
     seconds: float
+    failures: tuple = ()
 
 
 class Job:
@@ -97,9 +105,11 @@ class Job:
         seconds = time.monotonic() - self._begin
         self._end_group()
         self._output.seek(0)
-        print(f"\n--- {self.title}\n{self._output.read()}", end="", flush=True)
+        said = self._output.read()
+        print(f"\n--- {self.title}\n{said}", end="", flush=True)
         self._output.close()
-        return Result(self.title, self._process.returncode == 0, seconds)
+        passed = self._process.returncode == 0
+        return Result(self.title, passed, seconds, () if passed else find_failures(said))
 
     def interrupt(self):
         """Let it begin to clean up."""
@@ -115,6 +125,13 @@ class Job:
         """Kill what it has left behind, such as the browser of an Odoo that was interrupted."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def find_failures(said):
+    """Return what the output of a job that failed names as the reason, see `Result`."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    named = [line.removeprefix(FAILED) for line in lines if line.startswith(FAILED)]
+    return tuple(dict.fromkeys(named)) or tuple(lines[-LAST_LINES:])
 
 
 def _end_with_parent():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from devenv.jobs import FAILED
+
 ran = set()
 skipped = []
 
@@ -39,7 +41,10 @@ def pytest_sessionfinish(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say why."""
+    """Say why, and name the tests that failed as `devenv.jobs` reads them."""
+    for outcome in ("failed", "error"):
+        for report in terminalreporter.getreports(outcome):
+            terminalreporter.write_line(f"{FAILED}{report.nodeid}")
     for nodeid, reason in skipped:
         terminalreporter.write_line(
             f"skipped, which counts as a failure: {nodeid}: {reason}", red=True

@@ -38,6 +38,8 @@ ADDON_PARTS = 2
 JOB, NATIVE = "job", "native"
 #: the closing line of Odoo's own runner
 CLOSING = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests when loading")
+#: how it says that a test failed: the module and the name
+BROKEN = re.compile(r" ERROR \S+ (?:odoo\.addons\.)?(\S+): (?:FAIL|ERROR): (.+)")
 
 
 def lint():
@@ -90,7 +92,7 @@ def run_native(name, paths):
         f"--http-port={free_port()}", "--max-cron-threads=0", "--log-level=warn",
         "--log-handler=odoo.tests:INFO", f"--log-handler=odoo.addons.{ADDON}.tests:INFO",
     ]  # fmt: skip
-    skipped, closing = [], None
+    skipped, failed, closing = [], [], None
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(), text=True, errors="replace",
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -100,9 +102,13 @@ def run_native(name, paths):
                 print(line, end="", flush=True)
             if re.search(r" INFO .*: skipped ", line):
                 skipped.append(line)
+            if broken := BROKEN.search(line):
+                failed.append(" ".join(broken.groups()))
             closing = CLOSING.search(line) or closing
     for line in skipped:
         print(f"skipped, which counts as a failure: {line}", end="", flush=True)
+    for name in failed:
+        print(f"{jobs.FAILED}{name}", flush=True)
     ran = int(closing.group(3)) if closing else 0
     if not ran:
         print("no test was run, which counts as a failure", flush=True)
@@ -239,6 +245,16 @@ def run_stages(stages):
     return results
 
 
+def print_summary(results):
+    """Print one line for each job and then, last of all, what failed: a log may be cut."""
+    print("\n--- summary", flush=True)
+    for result in results:
+        print(f"{'ok' if result.passed else 'FAILED':6} {result.title} ({result.seconds:.0f} s)")
+    for result in results:
+        if not result.passed:
+            print("\n".join([f"\n--- failed: {result.title}", *result.failures]))
+
+
 def command():
     """Run the tests asked for and close with one line for each stage or job."""
     # the servers and emulators of tests inherit it
@@ -256,9 +272,7 @@ def command():
             database.ensure_template()
             # Two more than processors: tests of whole servers wait half of their time.
             results = jobs.run(all_jobs(), count_processors() + 2)
-    print("\n--- summary", flush=True)
-    for result in results:
-        print(f"{'ok' if result.passed else 'FAILED':6} {result.title} ({result.seconds:.0f} s)")
+    print_summary(results)
     return 0 if results and all(result.passed for result in results) else 1
 
 

@@ -22,9 +22,10 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 folder, name, seconds = sys.argv[1:]
-Path(folder, f"{name}.begin").touch()
-print(f"{name} speaks", flush=True)
 try:
+    # from here on an interruption is seen
+    Path(folder, f"{name}.begin").touch()
+    print(f"{name} speaks", flush=True)
     time.sleep(float(seconds))
 finally:
     Path(folder, f"{name}.end").touch()
@@ -59,6 +60,62 @@ def test_a_job_that_fails_stops_no_other(tmp_path, capfd):
     ]
     said = capfd.readouterr().out
     assert said.index("--- failing\nthe reason") < said.index("--- next\nnext speaks")
+
+
+def test_what_failed_is_said_last(capfd):
+    """A log of thousands of lines may be cut: its end names every test that failed."""
+    script = "print('failed test: a.py::test_one', 'much more', sep='\\n'); raise SystemExit(1)"
+    other = "print(*range(100), sep='\\n'); raise SystemExit('the reason')"
+    commands = {"naming": script, "broken": other, "fine": "print('failed test: not really')"}
+    results = jobs.run(
+        [jobs.Job(title, [sys.executable, "-c", text]) for title, text in commands.items()], 1
+    )
+    make_test.print_summary(results)
+    summary = capfd.readouterr().out.partition("--- summary")[2]
+    assert [line.split(" (")[0] for line in summary.splitlines()[1:4]] == [
+        "FAILED naming", "FAILED broken", "ok     fine",
+    ]  # fmt: skip
+    assert summary.partition("--- failed: naming")[2].splitlines()[:2] == ["", "a.py::test_one"]
+    [*numbers, reason] = summary.partition("--- failed: broken")[2].splitlines()[1:]
+    assert (numbers, reason) == ([*map(str, range(91, 100))], "the reason")
+
+
+@pytest.mark.parametrize(
+    "line, name",
+    [
+        (
+            "2026-01-01 10:00:00,000 77 ERROR base odoo.addons.some_addon.tests.task.test_task:"
+            " FAIL: TestTask.test_a_task",
+            "some_addon.tests.task.test_task TestTask.test_a_task",
+        ),
+        (
+            "2026-01-01 10:00:00,000 77 ERROR base odoo.tests.suite: ERROR: setUpClass"
+            " (odoo.addons.some_addon.tests.task.test_task.TestTask)",
+            "odoo.tests.suite setUpClass (odoo.addons.some_addon.tests.task.test_task.TestTask)",
+        ),
+        ("2026-01-01 10:00:00,000 77 ERROR base odoo.sql_db: bad query: SELECT 1", None),
+    ],
+)
+def test_what_odoos_runner_says_of_a_failure_is_read(line, name):
+    found = make_test.BROKEN.search(line)
+    assert (" ".join(found.groups()) if found else None) == name
+
+
+def test_pytest_names_what_failed(tmp_path):
+    (tmp_path / "test_three.py").write_text(
+        "import pytest\n\n@pytest.fixture\ndef broken():\n    raise OSError\n\n"
+        "def test_fine():\n    pass\n\ndef test_wrong():\n    assert False\n\n"
+        "def test_without_fixture(broken):\n    pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "devenv.pytest_strict", "-p", "no:odoo"]
+    kept = {name: text for name, text in os.environ.items() if name != "DEVENV_COUNT_FILE"}
+    done = subprocess.run(
+        [*command, "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=ROOT, env=kept, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert jobs.find_failures(done.stdout) == (
+        "test_three.py::test_wrong", "test_three.py::test_without_fixture",
+    )  # fmt: skip
 
 
 def test_no_more_than_so_many_at_once(tmp_path):
