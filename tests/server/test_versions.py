@@ -2,14 +2,17 @@
 
 import os
 
-from tests.server.common.runs_versions import run_versions
+import pytest
+
+from tests.server.common.runs_versions import DECISIONS, run_versions
 
 SEED = int(os.environ.get("SEED", "1"))
 PEOPLE, KILLS = 1500, 1
 
 
-def test_versions_and_a_control_group_survive_kills_and_a_restore(shop):
-    run = run_versions(shop, PEOPLE, KILLS, SEED)
+@pytest.mark.parametrize("way", DECISIONS)
+def test_versions_and_a_control_group_survive_kills_and_a_restore(shop, way):
+    run = run_versions(shop, PEOPLE, KILLS, SEED, way, f"versions{way}")
     assert not run.wrong, run.wrong
     assert run.books.ok and not run.books.unknown, run.books
     assert run.kills == 2 * KILLS, "a part of the task was over before its last kill"

@@ -1,8 +1,8 @@
 """``python -m tests.torture``: the long forms of the runs in ``tests/server``.
 
 Prints per run one line ``TORTURE <name> duplicates=… lost=… unknown=… ok|broken seed=…``.
-Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS, EVENTS, EXAMPLES and APPS
-change the size.
+Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS, EVENTS, EXAMPLES, APPS and
+VERSIONS_PEOPLE change the size.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from tests.server.common.runs_sending import (
     run_overlap,
     unknown_ids,
 )
-from tests.server.common.runs_versions import run_versions
+from tests.server.common.runs_versions import DECISIONS, run_versions
 from tests.server.common.shop import EMULATOR, Books, Shop
 
 from .cluster import Cluster
@@ -52,7 +53,7 @@ KILLS = int(os.environ.get("KILLS") or 50)
 EVENTS = int(os.environ.get("EVENTS") or 100_000)
 FAULT_PEOPLE = min(PEOPLE, 1000)
 OTHER_KILLS = 5
-VERSIONS_PEOPLE = int(os.environ.get("PEOPLE") or 100_000)
+VERSIONS_PEOPLE = int(os.environ.get("VERSIONS_PEOPLE") or 100_000)
 VERSIONS_KILLS = min(KILLS, 10)
 MODEL_EXAMPLES = int(os.environ.get("EXAMPLES") or 300)
 
@@ -226,20 +227,30 @@ def fatigue():
 
 
 def versions():
-    """Three versions and a control group of 10 %, two servers that die, a database restored."""
-    with open_shop("versions") as shop:
-        run = run_versions(shop, VERSIONS_PEOPLE, VERSIONS_KILLS, SEED)
-        print(f"versions: {run.kills} kills of both servers, {dict(run.sizes)}, {run.books.states}")
-        suppressed = run.books.states.get("suppressed", 0)
-        yield (
-            run.books,
-            [
-                *run.wrong,
-                *["a part of the task was over before its last kill"]
-                * (run.kills != 2 * VERSIONS_KILLS),
-                *[f"{suppressed} are suppressed"] * (suppressed != run.sizes["control"]),
-            ],
+    """Three versions, a control group of 10 %, two servers that die, a database restored.
+
+    The winner goes to the rest; then, with fewer people, the choice of a user, and each version to
+    a part of it.
+    """
+    for way in DECISIONS:
+        people = VERSIONS_PEOPLE if way == "winner" else min(VERSIONS_PEOPLE, PEOPLE)
+        with open_shop(f"versions_{way}") as shop:
+            begin = time.monotonic()
+            run = run_versions(shop, people, VERSIONS_KILLS, SEED, way)
+        print(
+            f"versions, {way}: {people} people, {run.kills} kills of both servers beside those in"
+            f" the decision, {time.monotonic() - begin:.0f} s, {dict(sorted(run.sizes.items()))},"
+            f" {run.books}",
+            flush=True,
         )
+        suppressed = run.books.states.get("suppressed", 0)
+        complaints = [
+            *run.wrong,
+            *["a part of the task was over before its last kill"]
+            * (run.kills != 2 * VERSIONS_KILLS),
+            *[f"{suppressed} are suppressed"] * (suppressed != run.sizes["control"]),
+        ]
+        yield run.books, [f"{way}: {complaint}" for complaint in complaints]
 
 
 def model():

@@ -8,13 +8,27 @@ from hashlib import md5
 from random import Random
 
 from devenv import postgres
-from tests.server.common.odoo_server import PATIENCE, OdooServer, wait_until
+from tests.server.common.odoo_server import PATIENCE, wait_until
+from tests.server.common.runs_decision import (
+    CHOSEN,
+    CLICKED,
+    Pair,
+    click,
+    decide,
+    find_wrong_decision,
+)
 from tests.server.common.shop import Books
 
 LETTERS = "ABC"
 CONTROL, TEST_GROUP = 10, 40  # percent
 LATENCY = 0.06  # seconds, so that calls are under way when a server dies
 STEP = 150  # most mails between two kills
+#: {how the rest is decided on: (winner, `winner_by`)}
+DECISIONS = {
+    "winner": (CLICKED, "test"),
+    "hand": (CHOSEN, "hand"),
+    "split": (False, "policy"),
+}
 # `not_before` of the rest before the decision: `engine.versions.HELD`.
 IS_HELD = "not_before IS NOT DISTINCT FROM '9999-01-01'"
 
@@ -35,38 +49,40 @@ class VersionsRun:
     wrong: list
 
 
-def run_versions(shop, people, kills, seed, group="versions"):
+def run_versions(shop, people, kills, seed, way="winner", group="versions"):
     """Send three versions to a test group and then to the rest, and kill both servers meanwhile.
 
-    Between the two the database is lost, and restored from a dump. The rest is split evenly, so
-    that everybody outside of the control group has a version in the end.
+    Between the two the database is lost and restored from a dump, both servers die in the middle of
+    the decision, and then decide at the same moment, while a user chooses a version.
 
     :param kills: how often both servers die before the decision, and how often after it
+    :param way: key of `DECISIONS`: people click one version more; nobody clicks, and the user is first;
+        or nobody clicks, and the rest is split evenly
     """
     random = Random(seed)
     shop.stop_importing()
     shop.emulator.configure_account(daily_quota=10 * people)
     task, letters = _make_test(shop, group, people)
     shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
-
-    def send():
+    with Pair(shop) as pair:
         shop.act(task, "send")
-
-    done = _kill_both(shop, task, kills, random, send, lambda: is_test_group_out(shop, task))
+        done = _kill_both(pair, task, kills, random, lambda: is_test_group_out(shop, task))
     shop.import_results(task, seconds=PATIENCE)
     before = _read_people(shop, task)
     _lose_and_restore(shop)
-    let_hours_pass(shop, task)
     wrong = ["the restored database assigns otherwise"] * (_read_people(shop, task) != before)
-
-    def go_on():
+    if way == "winner":
+        click(shop, task)
+    with Pair(shop) as pair:
+        let_hours_pass(shop, task)
         shop.admin.call("directmail.account", "action_activate", [[shop.account]])
-
-    done += _kill_both(shop, task, kills, random, go_on, lambda: shop.state(task) == "done")
+        wrong += decide(shop, pair, task, random, by_hand=way == "hand")
+        done += _kill_both(pair, task, kills, random, lambda: shop.state(task) == "done")
     shop.emulator.clear_faults()
     shop.import_results(task, seconds=PATIENCE)
+    wrong += find_wrong_decision(shop, task, *DECISIONS[way])
     wrong += _find_wrong_before(task, before)
-    wrong += _find_wrong_after(task, before, _read_people(shop, task))
+    wrong += _find_wrong_after(task, before, _read_people(shop, task), DECISIONS[way][0])
     wrong += _find_wrong_mails(shop, task, letters)
     sizes = Counter(_get_group(task, key) for key in before)
     wrong += _find_unbalanced(sizes, people)
@@ -86,8 +102,9 @@ def _make_test(shop, group, people):
         test_hours=1,
         test_undecided="split",
     )
-    templates = {"A": shop.template, "B": shop.make_template("B"), "C": shop.make_template("C")}
+    templates = {"A": shop.template}
     for letter in "BC":
+        templates[letter] = shop.make_template(f"{letter} {group}")
         shop.review(templates[letter])
     shop.user.call(
         "directmail.task.version",
@@ -110,34 +127,26 @@ def _make_test(shop, group, people):
     return task, refs
 
 
-def _kill_both(shop, task, kills, random, begin, is_over):
+def _kill_both(pair, task, kills, random, is_over):
     """Kill both servers at random moments of a part of the task, and wait until it is over.
 
-    :param begin: function that starts this part, with both servers running
     :param is_over: function that tells whether it is over
     :return: number of kills before that
     """
-    with OdooServer(shop.server.database, 2, shop.server.environment) as second:
+    shop = pair.shop
 
-        def wake():
-            shop.server.wake_crons()
-            second.wake_crons()
+    def complain():
+        return f"it stops: {shop.count_rows(task)}, {shop.read(task, 'state', 'state_message')}"
 
-        def complain():
-            return f"it stops: {shop.count_rows(task)}, {shop.read(task, 'state', 'state_message')}"
-
-        begin()
-        for done in range(kills):
-            target = _count_out(shop, task) + random.randint(1, STEP)
-            wait_until(lambda: is_over() or _count_out(shop, task) >= target, complain, wake)  # noqa: B023
-            if is_over():
-                return done
-            for server in random.sample([shop.server, second], 2):
-                server.kill()
-            shop.server.start()
-            second.start()
-        left = sum(shop.count_rows(task).values())
-        wait_until(is_over, complain, wake, PATIENCE + left / 10, longest_pause=1)
+    for done in range(kills):
+        target = _count_out(shop, task) + random.randint(1, STEP)
+        wait_until(lambda: is_over() or _count_out(shop, task) >= target, complain, pair.wake)  # noqa: B023
+        if is_over():
+            return done
+        pair.kill(random)
+        pair.start()
+    left = sum(shop.count_rows(task).values())
+    wait_until(is_over, complain, pair.wake, PATIENCE + left / 10, longest_pause=1)
     return kills
 
 
@@ -222,15 +231,16 @@ def _find_unbalanced(sizes, people):
     ]
 
 
-def _find_wrong_after(task, before, after):
-    """The test group keeps its versions; the rest has been split by another hash."""
+def _find_wrong_after(task, before, after, winner):
+    """The test group keeps its versions; the rest has the winner, or is split by another hash."""
     wrong = before.keys() ^ after.keys()
     for key, (version, _is_rest, reason) in after.items():
-        group = _get_group(task, key)
-        if group == "rest":
-            right = LETTERS[int(_get_share(f"version/{task}/rest", key) * len(LETTERS))]
-        else:
+        if _get_group(task, key) != "rest":
             right = before[key][0]
+        elif winner:
+            right = winner
+        else:
+            right = LETTERS[int(_get_share(f"version/{task}/rest", key) * len(LETTERS))]
         if version != right or reason != before[key][2]:
             wrong.add(key)
     return [f"{len(wrong)} people were lost or changed their version"] * bool(wrong)
