@@ -29,6 +29,20 @@ OPTOUTS = PersonTable("directmail_optout")
 ROWS = PersonTable("directmail_upload_line", ("upload_id", "directmail_upload"))
 
 
+def is_erased(delivery):
+    """Return SQL that tells whether the person of a delivery was erased by `People.erase`.
+
+    A contact or record that was deleted leaves its address key.
+
+    :param SQL delivery: its table's alias
+    :rtype: SQL
+    """
+    return SQL(
+        "(%(d)s.partner_id IS NULL AND %(d)s.res_model IS NULL AND %(d)s.address_key IS NULL)",
+        d=delivery,
+    )
+
+
 @dataclass(frozen=True)
 class People:
     """A few contacts, and the rows stored for them or for their addresses.

@@ -8,6 +8,7 @@ from odoo.tools import SQL
 
 from ...engine.clock import to_local
 from ...engine.people_models import Today
+from ...engine.privacy import is_erased
 from ...engine.trial import is_real
 
 _logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class DirectmailTask(models.Model):
             # Replace figures counted with the old settings; without a table they become 0.
             # sudo(): `write` has checked the rights, counting writes guarded fields.
             for task in self.sudo().filtered("planned_at"):
-                task._count_conversions()
+                task._count_conversions(keep_erased=False)
 
     def _check_conversion_rights(self):
         """Refuse a table that the current user may not read, even if the task's owner may.
@@ -148,18 +149,21 @@ class DirectmailTask(models.Model):
         window = timedelta(days=2 * self.conversion_days) + FOLLOW_LONGER
         return self.finished_at + window > fields.Datetime.now()
 
-    def _count_conversions(self):
+    def _count_conversions(self, keep_erased=True):
         """Update the conversions of all deliveries of the task, in one statement.
 
         If the table can't be read, the reason goes to `conversion_error` and the figures stay. They
         also stay once the deliveries were removed (`details_removed_at`).
+
+        :param bool keep_erased: keep the conversions of people who were erased since, whose records
+            can't be found any more; False where they were counted by other settings
         """
         self.ensure_one()
         if self.details_removed_at:
             return
         self.env.flush_all()
         try:
-            changed = self._get_conversion_update()
+            changed = self._get_conversion_update(keep_erased)
         except (AccessError, UserError) as error:
             self.conversion_error = error.args[0]
             return
@@ -180,7 +184,7 @@ class DirectmailTask(models.Model):
         )
         self._store_figures()
 
-    def _get_conversion_update(self):
+    def _get_conversion_update(self, keep_erased=True):
         """Return the UPDATE of deliveries for `directmail.task.counter._apply`.
 
         Without a table, before the plan, or in a trial, whose opens and clicks are simulated,
@@ -193,6 +197,7 @@ class DirectmailTask(models.Model):
         nothing = SQL("SELECT NULL, NULL, NULL LIMIT 0")
         is_counted = table and self.planned_at and not self.account_id.is_trial
         matched = self._match_conversions(table) if is_counted else nothing
+        kept = is_erased(SQL.identifier("o")) if keep_erased and is_counted else SQL("FALSE")
         return SQL(
             """UPDATE directmail_delivery d
                   SET converted_at = done.first_at, conversion_count = COALESCE(done.number, 0),
@@ -203,7 +208,7 @@ class DirectmailTask(models.Model):
                                sum(amount::numeric) AS amount
                           FROM (%(matched)s) AS matched(id, date, amount) GROUP BY id
                       ) AS done ON done.id = o.id
-                WHERE d.id = o.id AND o.task_id = %(task)s
+                WHERE d.id = o.id AND o.task_id = %(task)s AND NOT %(kept)s
                   AND (o.converted_at IS DISTINCT FROM done.first_at
                        OR COALESCE(o.conversion_count, 0) != COALESCE(done.number, 0)
                        OR COALESCE(o.conversion_amount, 0) != COALESCE(done.amount, 0))
@@ -212,6 +217,7 @@ class DirectmailTask(models.Model):
                       (done.first_at IS NOT NULL)::int - (o.converted_at IS NOT NULL)::int
                           AS converted""",
             matched=matched,
+            kept=kept,
             task=self.id,
         )
 

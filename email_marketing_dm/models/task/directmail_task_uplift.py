@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL, format_datetime
 
 from ...engine import uplift
+from ...engine.privacy import is_erased
 
 
 class DirectmailTask(models.Model):
@@ -82,6 +83,8 @@ class DirectmailTask(models.Model):
                 "text": self.conversion_error
                 or self.env._("The uplift has not been counted yet. It is counted every hour.")
             }
+        if not found:
+            return {"text": self._explain_empty_group()}
         told = self.env["directmail.uplift"]._describe(found, self.currency_id)
         until = self._get_uplift_end()
         if until > fields.Datetime.now():
@@ -90,6 +93,19 @@ class DirectmailTask(models.Model):
                 format_datetime(self.env, until, dt_format="short"),
             )
         return told
+
+    def _explain_empty_group(self):
+        """Return why nothing can be compared; the groups never change after the start."""
+        if self.origin_id:
+            return self.env._(
+                "Too few people of this follow-up are in the control group, for example because all"
+                " of them have been mailed before, so it can't be compared by itself. The uplift of"
+                " the first email task includes what its follow-ups bring about."
+            )
+        return self.env._(
+            "One of the two groups has fewer than two people, so they can't be compared. Use a"
+            " larger audience or a larger control group next time."
+        )
 
     def _get_uplift_end(self):
         """Return the moment until which conversions count for both groups (naive UTC)."""
@@ -137,16 +153,19 @@ class DirectmailTask(models.Model):
             self.uplift_groups = False
             return
         begin = SQL("%s::timestamp", self.planned_at)
+        # People who were erased are left out: their conversions can't be found any more.
         people = SQL(
             """SELECT d.id AS person, d.assignment, %(begin)s AS begin,
                       COALESCE(d.partner_id, b.partner_id) AS partner_id, d.res_model, d.res_id
                  FROM directmail_delivery d
                  LEFT JOIN (%(became)s) b ON d.partner_id IS NULL AND b.res_model = d.res_model
                                          AND b.res_id = d.res_id
-                WHERE d.task_id = %(task)s AND d.assignment IN ('mail', 'control')""",
+                WHERE d.task_id = %(task)s AND d.assignment IN ('mail', 'control')
+                  AND NOT %(erased)s""",
             begin=begin,
             became=self._select_new_contacts(table),
             task=self.id,
+            erased=is_erased(SQL.identifier("d")),
         )
         self.uplift_groups = uplift.read_groups(
             self.env,

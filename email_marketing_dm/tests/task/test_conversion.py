@@ -282,6 +282,22 @@ class TestConversion(DirectmailCommon):
         self._count_later(task)
         self.assertEqual((task.converted_count, task.revenue), (1, 80))
 
+    def test_conversions_of_people_who_were_erased_stay(self):
+        task = self._send()
+        first, second = self.people[:2]
+        for person in (first, second):
+            self._delivery(task, person).clicked_at = self.now
+            self._win(person, 100, self.now + timedelta(days=1))
+        self._count_later(task)
+        wizard = self.env["directmail.erasure"].with_user(self.admin)
+        wizard.create({"partner_ids": [fields.Command.set(first.ids)]}).action_erase()
+        self._count_later(task)
+        self.assertEqual((task.converted_count, task.revenue), (2, 200))
+        # By another rule, nobody can know what the erased person did.
+        with freeze_time(self.now + timedelta(days=12)):
+            task.conversion_days = 5
+        self.assertEqual((task.converted_count, task.revenue), (1, 100))
+
     def test_revenue_stays_when_the_people_are_forgotten(self):
         self.account.retention_days = 31
         task = self._send(conversion_days=20)

@@ -157,6 +157,29 @@ class TestUplift(UpliftMixin, DirectmailCommon):
         self.assertFalse(task.uplift_groups)
         self.assertFalse(task.uplift_text)
 
+    def test_erased_people_are_left_out(self):
+        task = self._send_as_seller()
+        for person in self.people:
+            self._win(person, 10, task.planned_at + timedelta(hours=1))
+        self._count(task)
+        before = task.uplift_groups
+        people = self.env["directmail.delivery"].search(
+            [("task_id", "=", task.id), ("assignment", "=", "mail")]
+        )
+        wizard = self.env["directmail.erasure"].with_user(self.admin)
+        erased = people[:3].partner_id
+        wizard.create({"partner_ids": [fields.Command.set(erased.ids)]}).action_erase()
+        self._count(task)
+        self.assertEqual(task.uplift_groups["control"], before["control"])
+        self.assertEqual(task.uplift_groups["mail"][:2], [before["mail"][0] - 3] * 2)
+
+    def test_groups_that_never_can_be_compared_say_so(self):
+        task = self._send_as_seller()
+        self._count(task)
+        task.uplift_groups = {"mail": task.uplift_groups["mail"]}
+        self.assertIn("fewer than two people", task.uplift_text)
+        self.assertNotIn("yet", task.uplift_text)
+
     def test_without_a_conversion_it_leads_to_the_field(self):
         task = self._send_as_seller(conversion_table_id=False)
         self._count(task)
