@@ -234,6 +234,16 @@ class DirectmailTask(models.Model):
             return None
         if len(self.version_ids) < 2:
             return self.env._("An A/B test needs two versions. Add another one, or remove it.")
+        if "A" not in self.version_ids.mapped("letter"):
+            return self.env._(
+                "The A/B test has no version A. Remove its versions, and add them again."
+            )
+        if self._is_rest_too_late():
+            return self.env._(
+                "The people outside of the test group would get no mail: the A/B test is decided"
+                " after the time in “Not after”. Enter a later time, decide earlier, or enlarge the"
+                " test group to everybody."
+            )
         criterion = self.test_criterion
         if criterion == "opens" and not self.track_opens:
             return self.env._(
@@ -257,6 +267,14 @@ class DirectmailTask(models.Model):
             )
         problems = (version._find_problem() for version in self.version_ids if version.letter > "A")
         return next(filter(None, problems), None)
+
+    def _is_rest_too_late(self):
+        """Return whether `not_after` is over before the decision of the test can come."""
+        if not self.not_after or not self._may_have_rest():
+            return False
+        now = fields.Datetime.now()
+        begin = max(self.scheduled_at, now) if self.scheduled_at else now
+        return self.not_after <= begin + timedelta(hours=self.test_hours or HOURS)
 
     def _ask_about_rejected(self, template):
         """Ask the owner of a pending test what to do about a rejected version; the task waits.
@@ -342,6 +360,8 @@ class DirectmailTask(models.Model):
         """
         if not self.version_ids or self.winner_by or self.sending_count or not self.waiting_count:
             return ""
+        if self.compared_at and "problem" in (self.verdict or {}):
+            return f"{self._say_verdict()} {self._say_next()}"
         if self.compared_at:
             return self.env._(
                 "The A/B test shows no visible difference. Choose the version that the rest gets."
@@ -403,7 +423,26 @@ class DirectmailTask(models.Model):
         if self.verdict_at <= now:
             if self.test_criterion in ("conversions", "revenue"):
                 self._count_conversions()
+                if self.conversion_error or not self.conversion_table_id:
+                    self._ask_without_figures()
+                    return
             self._compare_versions()
+
+    def _ask_without_figures(self):
+        """Let the owner decide: the conversions that the test decides by could not be counted."""
+        self._store_figures()
+        self.verdict = {"problem": "conversions"}
+        self.compared_at = fields.Datetime.now()
+        asks = self._get_test_state() == "asked"
+        self._tell_owner(
+            f"{self._say_verdict()} {self._say_next()}".strip(),
+            "warning",
+            asks and self.env._("A/B test without figures: choose a version"),
+        )
+
+    def _asks_if_undecided(self):
+        """Return whether a user chooses what the rest gets, if the test names no winner."""
+        return self.test_undecided == "ask" or "problem" in (self.verdict or {})
 
     def _compare_versions(self):
         """Compare the versions once, and do with the rest what follows from it."""

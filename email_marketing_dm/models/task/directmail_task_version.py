@@ -135,6 +135,7 @@ class DirectmailTaskVersion(models.Model):
 
     def write(self, vals):
         content, vals = split_content(vals)
+        self._check_place(vals)
         planned = self.browse()
         if not self.env.su and vals:
             for version in self:
@@ -156,6 +157,14 @@ class DirectmailTaskVersion(models.Model):
     def _unlink_except_planned(self):
         for version in self:
             version._check_removable()
+            is_first = version.letter == "A" and version.task_id.version_ids - self
+            if is_first and not self.env.su:
+                raise UserError(
+                    self.env._(
+                        "Version A is the mail of the email task. Press Remove on the email task's"
+                        " page: the next version then takes its place."
+                    )
+                )
 
     # === ACTIONS === #
 
@@ -214,6 +223,23 @@ class DirectmailTaskVersion(models.Model):
         """Return what tells versions apart, for a comparison."""
         template = self._get_template()
         return tuple((template[name] or "").strip() for name in CONTENT if name != "body_arch")
+
+    def _check_place(self, vals):
+        """Refuse to make a version another one, or one of another email task.
+
+        :param dict vals: that are to be written
+        :raise UserError: if the task or the letter would change
+        """
+        for name in vals.keys() & {"task_id", "letter"}:
+            if any(
+                self._fields[name].convert_to_write(one[name], one) != vals[name] for one in self
+            ):
+                raise UserError(
+                    self.env._(
+                        "A version can't be moved to another email task or place. Add a version"
+                        " there instead."
+                    )
+                )
 
     def _check_removable(self):
         if not self.env.su and not self._is_rejected():

@@ -331,13 +331,16 @@ class DirectmailTemplate(models.Model):
     def _belongs_to(self, task):
         """Return whether the template was made for this task and may be changed from its form.
 
-        Not if it is approved or lapsed, mails with it are out, or another task uses it.
+        Not if it is approved or lapsed, mails with it are out, or another task or another version
+        of the task uses it.
         """
+        places = [task.template_id, *(version.template_id for version in task.version_ids)]
         return (
             bool(self)
             and self.task_id == task
             and self.state in ("draft", "in_review", "rejected")
             and not self._is_used()
+            and places.count(self) < 2
             and self._get_tasks(*dict(task._fields["state"].selection)) <= task
         )
 

@@ -1,5 +1,8 @@
+from datetime import timedelta
+
 from psycopg2.errors import CheckViolation
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -26,6 +29,20 @@ class TestVersions(VersionsMixin, DirectmailCommon):
         task.version_ids[0].subject = "Another spring"
         self.assertEqual(task.subject, "Another spring")
         self.assertEqual(task.template_id.name, "Spring mailing")
+
+    def test_a_change_of_one_version_changes_no_other(self):
+        task = self._make_test("One", "Two")
+        second, third = task.version_ids[1:]
+        third.template_id = second.template_id
+        third.subject = "Three"
+        self.assertEqual(task.version_ids.mapped("subject")[1:], ["One", "Three"])
+        third.template_id = second.template_id
+        third.action_open_template()
+        self.assertNotEqual(third.template_id, second.template_id)
+        task.version_ids[0].subject = "Mine"
+        third.template_id = task.template_id
+        task.subject = "Ours"
+        self.assertEqual(task.version_ids.mapped("subject"), ["Ours", "One", "Mine"])
 
     def test_an_own_template_follows_the_name_of_the_task(self):
         task = self._make_test("Summer is here")
@@ -147,6 +164,45 @@ class TestVersions(VersionsMixin, DirectmailCommon):
             task.test_share = 30
         with self.assertRaisesRegex(UserError, "can't be changed"):
             task.version_ids[1].subject = "Later"
+
+    def test_a_version_stays_where_it_is(self):
+        running, draft = self._make_test("One"), self._make_test("Two", "Three")
+        self._start(running)
+        second, third = draft.version_ids[1:]
+        with self.assertRaisesRegex(UserError, "can't be moved"):
+            third.write({"task_id": running.id})
+        with self.assertRaisesRegex(UserError, "can't be moved"):
+            draft.version_ids[0].letter = "E"
+        second.write({"task_id": draft.id, "letter": "B", "subject": "Four"})
+        self.assertEqual(running.version_ids.mapped("letter"), ["A", "B"])
+        self.assertEqual(draft.version_ids.mapped("letter"), ["A", "B", "C"])
+
+    def test_version_a_is_removed_by_its_button_only(self):
+        task = self._make_test("One", "Two")
+        with self.assertRaisesRegex(UserError, "Press Remove"):
+            task.version_ids[0].unlink()
+        task.version_ids.unlink()
+        for letter in "BC":
+            task.version_ids.create({"task_id": task.id, "letter": letter, "subject": letter})
+        with self.assertRaisesRegex(UserError, "has no version A"):
+            task.action_send()
+
+    def test_a_rest_that_would_get_no_mail_is_refused(self):
+        soon = fields.Datetime.now() + timedelta(hours=2)
+        task = self._make_test("One", not_after=soon)
+        with self.assertRaisesRegex(UserError, "would get no mail"):
+            task.action_send()
+        task.test_share = 100
+        self.assertFalse(task._find_test_problem())
+        task.write({"test_share": 50, "test_hours": 1})
+        self.assertFalse(task._find_test_problem())
+        task.write(
+            {
+                "send_type": "scheduled",
+                "scheduled_at": soon - timedelta(minutes=30),
+            }
+        )
+        self.assertIn("would get no mail", task._find_test_problem())
 
     def test_a_copy_has_the_versions_but_no_decision(self):
         task = self._make_test("One", test_hours=5)
