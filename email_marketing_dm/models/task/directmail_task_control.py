@@ -83,6 +83,16 @@ class DirectmailTask(models.Model):
         found = control.search([("company_id", "=", self.company_id.id), ("share", ">", 0)])
         return found.shuffle
 
+    def _get_share_outside_of_control(self):
+        """Return the share, 0 to 1, of the mailable people whom no control group holds back."""
+        self.ensure_one()
+        # sudo(): the estimate tells every user how many people the global control group holds back.
+        controls = self.env["directmail.control"].sudo()
+        held = controls.search([("company_id", "=", self.company_id.id)]).share
+        if self.is_notification:
+            held = 0
+        return (1 - held / 100) * (1 - self.control_share / 100)
+
     def _has_control_people(self):
         """Return whether people of the planned task get no mail because of a control group."""
         self.ensure_one()

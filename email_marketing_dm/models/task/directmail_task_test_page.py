@@ -58,7 +58,7 @@ class DirectmailTask(models.Model):
 
     @api.depends(
         "version_ids", "test_share", "test_people", "test_criterion", "account_id",
-        "audience_ids.usable_count",
+        "audience_ids.usable_count", "control_share", "is_notification",
     )  # fmt: skip
     @api.depends_context("lang", "uid")
     def _compute_test_power(self):
@@ -69,7 +69,7 @@ class DirectmailTask(models.Model):
 
     @api.depends(
         "compared_at", "details_removed_at", "planned_at", "state", "test_undecided",
-        "verdict_at", "version_ids", "winner_by",
+        "verdict", "verdict_at", "version_ids", "winner_by",
     )  # fmt: skip
     def _compute_test_state(self):
         for task in self:

@@ -171,7 +171,7 @@ class DirectmailTask(models.Model):
         if self.winner_by:
             return "decided"
         if self.compared_at or self.details_removed_at:
-            is_open = self.test_undecided == "ask" and self.state not in ("done", "cancelled")
+            is_open = self._asks_if_undecided() and self.state not in ("done", "cancelled")
             return "asked" if is_open else "decided"
         return "waiting" if self.verdict_at else "running"
 
@@ -228,6 +228,11 @@ class DirectmailTask(models.Model):
         verdict = self.verdict
         if not verdict:
             return ""
+        if "problem" in verdict:
+            return self.env._(
+                "The conversions could not be counted at the time of the decision, so the versions"
+                " were not compared."
+            )
         best, rival = verdict["best"], verdict["rival"]
         values = {
             "criterion": self._say_criterion(),
@@ -235,8 +240,10 @@ class DirectmailTask(models.Model):
             "rival": rival,
             "chance": self._say_chance(verdict["chance"]),
         }
-        if verdict["values"][best] is None or verdict["low"] is None:
+        if verdict["values"][best] is None or verdict["values"][rival] is None:
             return self.env._("Too few people got the mails, so the versions can't be compared.")
+        if verdict["low"] is None:
+            return self._say_incomparable(verdict)
         if verdict["criterion"] == "revenue":
             values |= self._say_amounts(verdict)
         else:
@@ -247,6 +254,20 @@ class DirectmailTask(models.Model):
             "There is no visible difference. %(criterion)s: %(best)s %(best_value)s, %(rival)s"
             " %(rival_value)s. The true difference may be between %(low)s and %(high)s (95 %%).",
             **values,
+        )
+
+    def _say_incomparable(self, verdict):
+        """Return why amounts can't be compared: see `statistics.means.get_mean_difference`."""
+        rival = verdict["rival"]
+        if verdict["values"][rival] < 0:
+            return self.env._(
+                "Refunds exceed the sales of version %s, so the versions can't be compared by"
+                " revenue.",
+                rival,
+            )
+        return self.env._(
+            "No mail of the test group brought any revenue, so the versions can't be compared by"
+            " it."
         )
 
     def _say_winner(self, criterion, values):
@@ -289,15 +310,19 @@ class DirectmailTask(models.Model):
             return self.env._("The rest is split evenly between the versions.")
         if self.winner_by and self._may_have_rest():
             return self.env._("The rest gets version %s.", self.winner)
-        if not self.winner_by and self.test_undecided == "ask" and self._may_have_rest():
+        if not self.winner_by and self._asks_if_undecided() and self._may_have_rest():
             return self.env._("Choose the version that the rest gets.")
         return ""
 
     def _say_rates(self, verdict):
         """Return texts of rates; differences in percentage points."""
+        best, rival = (verdict["values"][verdict[name]] for name in ("best", "rival"))
+        values = [self._say_percent(rate) for rate in (best, rival)]
+        if best != rival and values[0] == values[1]:
+            values = [self._say_percent(rate, digits=2) for rate in (best, rival)]
         return {
-            "best_value": self._say_percent(verdict["values"][verdict["best"]]),
-            "rival_value": self._say_percent(verdict["values"][verdict["rival"]] or 0),
+            "best_value": values[0],
+            "rival_value": values[1],
             "low": self._say_points(verdict["low"]),
             "high": self._say_points(verdict["high"]),
         }
@@ -308,13 +333,13 @@ class DirectmailTask(models.Model):
 
         return {
             "best_value": say(verdict["values"][verdict["best"]]),
-            "rival_value": say(verdict["values"][verdict["rival"]] or 0),
+            "rival_value": say(verdict["values"][verdict["rival"]]),
             "low": say(verdict["low"]),
             "high": say(verdict["high"]),
         }
 
-    def _say_percent(self, rate):
-        digits = 1 if rate >= 0.01 or not rate else 2
+    def _say_percent(self, rate, digits=None):
+        digits = digits or (1 if rate >= 0.01 or not rate else 2)
         return f"{formatLang(self.env, 100 * rate, digits=digits)} %"
 
     def _say_points(self, difference):
@@ -341,7 +366,7 @@ class DirectmailTask(models.Model):
         if number < 2 or self.planned_at:
             return {"sentence": "", "enough": True}
         if mailable is None:
-            mailable = self._count_mailable()
+            mailable = int(self._count_mailable() * self._get_share_outside_of_control())
         people = min(self.test_people or int(mailable * self.test_share / 100), mailable)
         if not people:
             return {

@@ -55,6 +55,19 @@ class TestVersionsPage(VersionsMixin, DirectmailCommon):
             form.test_share = 100
             self.assertIn("30 people per version", form.test_power)
 
+    def test_people_of_control_groups_are_in_no_version(self):
+        self.audience.action_refresh()
+        task = self._make_test("Summer is here", test_share=100)
+        self.assertIn("30 people per version", task.test_power)
+        task.control_share = 50
+        self.assertIn("15 people per version", task.test_power)
+        control = self.env["directmail.control"].create({"share": 20})
+        self.assertEqual(control.company_id, task.company_id)
+        self.env.invalidate_all()
+        self.assertIn("12 people per version", task.test_power)
+        task.write({"control_share": 0, "is_notification": True})
+        self.assertIn("30 people per version", task.test_power)
+
     def test_a_task_without_versions_says_nothing_of_a_test(self):
         task = self._make_task(self.audience, self.template)
         self.assertFalse(task.test_summary)

@@ -270,7 +270,49 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self._make_out(task)
         self._run_cron()
         self.assertEqual((task.winner, task.winner_by), ("A", "policy"))
-        self.assertTrue(task.get_test_results()["sentence"])
+        self.assertIn("brought any revenue", task.get_test_results()["sentence"])
+
+    def test_conversions_that_can_not_be_counted_decide_nothing(self):
+        table = self.env["directmail.data.table"].search([("preset", "=", "leads")])
+        seller = self.env.ref("sales_team.group_sale_salesman_all_leads")
+        self.user.group_ids += seller
+        task = self._send("One", test_criterion="conversions", conversion_table_id=table.id)
+        self.user.group_ids -= seller
+        self._make_out(task)
+        self._run_cron()
+        self.assertTrue(task.conversion_error)
+        self.assertEqual((task.test_state, task.winner_by), ("asked", False))
+        self.assertIn("could not be counted", task.get_test_results()["sentence"])
+        self.assertIn("could not be counted", task.waiting_for)
+        self.assertEqual(len(task.activity_ids), 1)
+        rest = self._get_deliveries(task).filtered("is_rest")
+        self.assertTrue(rest)
+        self.assertFalse(any(rest.mapped("version")))
+        task.action_choose_version("B")
+        self._run_cron()
+        self.assertEqual((task.state, task.winner), ("done", "B"))
+
+    def test_the_verdict_says_why_nothing_can_be_compared(self):
+        task = self._send("One")
+        common = {
+            "criterion": "revenue", "winner": None, "best": "A", "rival": "B", "low": None,
+            "high": None, "chance": 1.0,
+        }  # fmt: skip
+        for values, said in (
+            ({"A": 0.0, "B": 0.0}, "brought any revenue"),
+            ({"A": 1.5, "B": -2.0}, "Refunds exceed the sales of version B"),
+            ({"A": 1.5, "B": None}, "Too few people"),
+        ):
+            task.sudo().verdict = {**common, "values": values}
+            self.assertIn(said, task._say_verdict())
+
+    def test_rates_that_differ_do_not_look_equal(self):
+        task = self._send("One")
+        task.sudo().verdict = {
+            "criterion": "clicks", "values": {"A": 0.0312, "B": 0.0308}, "winner": "A",
+            "best": "A", "rival": "B", "low": 0.0001, "high": 0.0007, "chance": 0.01,
+        }  # fmt: skip
+        self.assertIn("3.12 % clicked against 3.08 %", task._say_verdict())
 
     def test_a_paused_test_is_decided_when_it_goes_on(self):
         task = self._send("One")
