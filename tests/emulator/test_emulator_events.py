@@ -222,7 +222,7 @@ def test_signature(listening, receiver, token):
     assert abs(stamp / 1000 - time.time()) < 60
     assert headers["x-eventbridge-hash-method"] == "SHA256"
     assert headers.get("x-eventbridge-signature-token", "") == token
-    certificate = requests.get(headers["x-eventbridge-signature-url"], timeout=5).content
+    certificate = requests.get(headers["x-eventbridge-signature-url"], timeout=PATIENCE).content
     assert headers["x-eventbridge-signature-url"].startswith(listening.emulator.admin)
     verify(receiver.url, headers, body, certificate)
     for changed in ({**headers, "x-eventbridge-signature-timestamp": str(stamp + 1)}, headers):
@@ -250,7 +250,7 @@ def test_what_documents_leave_open(listening, receiver, content, encoding, newli
     [event] = receiver.wait(1)
     assert event["data"]["header"] == {"X-User-Notify-Mid": "anna"}
     _time, headers, body = receiver.got[0]
-    served = requests.get(headers["x-eventbridge-signature-url"], timeout=5).content
+    served = requests.get(headers["x-eventbridge-signature-url"], timeout=PATIENCE).content
     if encoding == "base64":
         served, encoding = base64.b64decode(served), "der"
     verify(receiver.url, headers, body, served, (content, encoding), b"\n" if newline else b"")
@@ -264,7 +264,7 @@ def test_the_older_signature(listening, receiver):
     _time, headers, body = receiver.got[0]
     assert "x-eventbridge-signature-v2" not in headers
     key = load_der_public_key(
-        requests.get(headers["x-eventbridge-signature-url"], timeout=5).content
+        requests.get(headers["x-eventbridge-signature-url"], timeout=PATIENCE).content
     )
     sealed = base64.b64decode(headers["x-eventbridge-signature-secret"])
     secret = key.recover_data_from_signature(sealed, padding.PKCS1v15(), None)

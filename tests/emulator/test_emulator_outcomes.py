@@ -8,6 +8,9 @@ import pytest
 
 from tests.emulator.common.calls import NEWS, Account, headers_json, template
 
+#: seconds that only end what hangs
+PATIENCE = 60
+
 
 def statuses(account):
     rows = account.call("sender_statistics_detail_by_param").data.mail_detail
@@ -116,8 +119,8 @@ def test_time_and_statistics_delay(directmail):
     assert happened["activity"][0]["at"] == pytest.approx(accepted + 3600 + 7200, abs=1)
 
 
-def wait(condition, seconds=5):
-    end = time.monotonic() + seconds
+def wait(condition):
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "It did not happen in time."
         time.sleep(0.02)

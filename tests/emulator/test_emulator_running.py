@@ -20,6 +20,8 @@ from directmail_emulator.testing import Emulator, EmulatorError
 from tests.emulator.common.calls import Account, code_of, post
 
 ROOT = Path(__file__).parents[2]
+#: seconds that only end what hangs
+PATIENCE = 120
 
 
 def command(*arguments, **details):
@@ -28,7 +30,7 @@ def command(*arguments, **details):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         **details,
     )
 
@@ -41,8 +43,8 @@ def alive(pid):
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
-def gone(pid, seconds=5):
-    end = time.monotonic() + seconds
+def gone(pid):
+    end = time.monotonic() + PATIENCE
     while alive(pid):
         if time.monotonic() > end:
             return False
@@ -59,9 +61,11 @@ def test_one_line_of_json_and_a_clean_end(tmp_path):
     )
     ready = json.loads(process.stdout.readline())
     assert ready["endpoint"].startswith("127.0.0.1:") and ready["pid"] == process.pid
-    assert requests.get(ready["admin"] + "/api/status", timeout=5).json()["clock_offset"] == 0
+    assert (
+        requests.get(ready["admin"] + "/api/status", timeout=PATIENCE).json()["clock_offset"] == 0
+    )
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(PATIENCE) == 0
     assert process.stdout.read() == "" and not Path(ready["data"]).exists()
     process.stdout.close()
 
@@ -91,7 +95,7 @@ def test_it_ends_with_its_parent(tmp_path):
         text=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert gone(int(ended.stdout))
 
@@ -107,9 +111,9 @@ def test_it_ends_with_the_interpreter(tmp_path):
         text=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=20,
+        timeout=PATIENCE,
     )
-    assert ended.returncode == 0 and gone(int(ended.stdout), 1)
+    assert ended.returncode == 0 and gone(int(ended.stdout))
 
 
 def test_it_is_an_installed_package(tmp_path):
@@ -126,7 +130,7 @@ def test_it_is_an_installed_package(tmp_path):
         text=True,
         cwd=tmp_path,
         env=environment,
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert ended.stdout.split() == ["0", str(ROOT / "directmail_emulator" / "testing.py")], (
         ended.stderr
@@ -140,7 +144,7 @@ def test_the_caller_needs_only_requests():
         "with Emulator(python=sys.executable) as e: print(e.summary()['accepted'])"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=20
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE
     )
     assert ended.stdout.strip() == "0", ended.stderr
 
@@ -350,14 +354,14 @@ def test_calls_are_counted(directmail):
     ],
 )
 def test_requests_that_can_not_be(directmail, method, path, status):
-    answer = requests.request(method, directmail.admin + path, timeout=5)
+    answer = requests.request(method, directmail.admin + path, timeout=PATIENCE)
     assert answer.status_code == status and answer.json()["error"]
 
 
 @pytest.mark.parametrize("body", [b"x", b"[]", b"\xff"])
 def test_bodies_that_can_not_be(emulator, body):
     for path in ("/api/faults", "/api/clock", "/api/settings"):
-        answer = requests.post(emulator.admin + path, data=body, timeout=5)
+        answer = requests.post(emulator.admin + path, data=body, timeout=PATIENCE)
         assert answer.status_code == 400 and "body" in answer.json()["error"]
 
 
@@ -371,28 +375,30 @@ def test_mapped_addresses_lead_here_from_the_frame_too(directmail):
     env_id = account.send(
         html_body="<a href='https://shop.example/l/1'><a href='https://shop.example.org/'>"
     ).env_id
-    body = requests.get(f"{directmail.admin}/api/inbox/{env_id}/body", timeout=5)
+    body = requests.get(f"{directmail.admin}/api/inbox/{env_id}/body", timeout=PATIENCE)
     assert body.text == ("<a href='http://127.0.0.1:8069/l/1'><a href='https://shop.example.org/'>")
     policy = body.headers["Content-Security-Policy"]
     assert "127.0.0.1" not in policy
-    with_images = requests.get(f"{directmail.admin}/api/inbox/{env_id}/body?images=1", timeout=5)
+    with_images = requests.get(
+        f"{directmail.admin}/api/inbox/{env_id}/body?images=1", timeout=PATIENCE
+    )
     assert "img-src data: http://127.0.0.1:*" in with_images.headers["Content-Security-Policy"]
 
 
 def test_a_name_of_another_site_that_leads_here_is_refused(emulator):
     answer = requests.get(
-        emulator.admin + "/api/ledger", timeout=5, headers={"Host": "attacker.example"}
+        emulator.admin + "/api/ledger", timeout=PATIENCE, headers={"Host": "attacker.example"}
     )
     assert answer.status_code == 403
     port = emulator.admin.rpartition(":")[2]
-    assert requests.get(f"http://localhost:{port}/api/ledger", timeout=5).ok
+    assert requests.get(f"http://localhost:{port}/api/ledger", timeout=PATIENCE).ok
 
 
 def test_pages_of_other_sites_can_not_turn_anything(emulator):
     answer = requests.post(
         emulator.admin + "/api/clock",
         json={"advance": 0},
-        timeout=5,
+        timeout=PATIENCE,
         headers={"Origin": "https://elsewhere.example"},
     )
     assert answer.status_code == 403
@@ -414,13 +420,16 @@ def test_only_this_machine_is_served(emulator):
 def test_the_page_and_a_mail_in_its_frame(emulator):
     account = Account(emulator)
     env_id = account.send(html_body="<p>Hi</p><script>alert(1)</script>").env_id
-    page = requests.get(emulator.admin + "/", timeout=5)
+    page = requests.get(emulator.admin + "/", timeout=PATIENCE)
     assert page.status_code == 200 and "DirectMail" in page.text
     for name in ("page.css", "page.js"):
-        assert requests.get(f"{emulator.admin}/static/{name}", timeout=5).status_code == 200
-    body = requests.get(f"{emulator.admin}/api/inbox/{env_id}/body", timeout=5)
+        assert requests.get(f"{emulator.admin}/static/{name}", timeout=PATIENCE).status_code == 200
+    body = requests.get(f"{emulator.admin}/api/inbox/{env_id}/body", timeout=PATIENCE)
     assert "<p>Hi</p>" in body.text
     policy = body.headers["Content-Security-Policy"]
     assert "sandbox" in policy and "default-src 'none'" in policy and "script" not in policy
     plain = account.send(html_body=None, text_body="a < b").env_id
-    assert "a &lt; b" in requests.get(f"{emulator.admin}/api/inbox/{plain}/body", timeout=5).text
+    assert (
+        "a &lt; b"
+        in requests.get(f"{emulator.admin}/api/inbox/{plain}/body", timeout=PATIENCE).text
+    )

@@ -46,7 +46,7 @@ def greet(emulator, method="POST", headers=None, **changes):
         f"http://{emulator.endpoint}{PATH}",
         data=json.dumps(make_greeting(**changes)),
         headers=headers,
-        timeout=10,
+        timeout=60,
     )
 
 
@@ -170,11 +170,11 @@ def test_installed_with_pip_and_started_with_one_command(tmp_path):
         else:  # Another one is running on this machine: it has to be the one that answers below.
             assert "Is an emulator running already?" in emulator.stderr.read()
         endpoint = f"http://127.0.0.1:{trial.PORT}{PATH}"
-        answer = requests.post(endpoint, data=json.dumps(make_greeting()), timeout=10)
+        answer = requests.post(endpoint, data=json.dumps(make_greeting()), timeout=60)
         assert answer.text == make_answer("0123456789abcdef" * 2)
     finally:
         emulator.terminate()
-        emulator.communicate(timeout=20)
+        emulator.communicate(timeout=60)
 
 
 def start_trial(*arguments):
@@ -195,9 +195,9 @@ def test_what_to_do_next_is_printed_and_templates_are_approved():
         assert "Try it out" in said
         admin = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
         endpoint = re.search(r"at (127\.0\.0\.1:\d+)", said)[1]
-        assert requests.get(admin, timeout=10).ok
+        assert requests.get(admin, timeout=60).ok
         url = f"http://{endpoint}{PATH}"
-        requests.post(url, data=json.dumps(make_greeting()), timeout=10)
+        requests.post(url, data=json.dumps(make_greeting()), timeout=60)
         emulator = Emulator()
         emulator.endpoint, emulator.admin = endpoint, admin
         account = Account(emulator, key=make_greeting()["key"], secret=SECRET)
@@ -211,14 +211,14 @@ def test_what_to_do_next_is_printed_and_templates_are_approved():
         )
         end = time.monotonic() + 10
         while time.monotonic() < end:
-            [row] = requests.get(f"{admin}/api/templates", timeout=10).json()["rows"]
+            [row] = requests.get(f"{admin}/api/templates", timeout=60).json()["rows"]
             if row["status"] == 2:
                 break
             time.sleep(0.05)
         assert row["status"] == 2
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 # People

@@ -59,7 +59,7 @@ test("all that is missing is listed, and a click leads to the field", async () =
     );
     expect(".modal .o_directmail_missing").toHaveCount(2);
     await contains(".o_directmail_missing[data-field=subject]").click();
-    await waitFor("[name=subject] input:focus", {timeout: 3000});
+    await waitFor("[name=subject] input:focus", {timeout: 60000});
     expect(".modal").toHaveCount(0);
     expect("[name=subject] input").toBeFocused();
 });
@@ -68,6 +68,6 @@ test("the page of the field is opened first", async () => {
     await openMissing({field: "reply_to", text: "Enter an address."});
     expect("[name=reply_to]").toHaveCount(0);
     await contains(".o_directmail_missing").click();
-    await waitFor("[name=reply_to] input:focus", {timeout: 3000});
+    await waitFor("[name=reply_to] input:focus", {timeout: 60000});
     expect("[name=reply_to] input").toBeFocused();
 });

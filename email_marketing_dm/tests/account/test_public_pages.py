@@ -1,18 +1,19 @@
 from werkzeug.routing import Map, Rule
 
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from ...directmail.push import BODY_MAX as EVENT_MAX
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.odoo.ir_http import BODY_MAX
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
+from ..common_http import PatientHttpCase
 
 UNKNOWN_METHODS = ("OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")
 
 
 @tagged("post_install", "-at_install")
-class TestPublicPages(DirectmailMixin, HttpCase):
+class TestPublicPages(DirectmailMixin, PatientHttpCase):
     """What anybody on the internet may call: no method but POST changes an opt-out."""
 
     def setUp(self):

@@ -4,13 +4,14 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from ..common import DirectmailMixin
+from ..common_http import PatientHttpCase
 
 
 @tagged("post_install", "-at_install")
-class TestAudienceDownload(DirectmailMixin, HttpCase):
+class TestAudienceDownload(DirectmailMixin, PatientHttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

@@ -4,7 +4,7 @@ import io
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import new_test_user, tagged
 
 from ...engine.content import TOKEN_KIND, get_database_uuid, read_delivery_token
 from ...hooks import post_init_hook
@@ -12,11 +12,12 @@ from ...models.consent.directmail_optout_file import COLUMNS
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
 from ..common_encrypted import ALICE, KEY, EncryptedMixin
+from ..common_http import PatientHttpCase
 from ..common_key import KeyMixin
 
 
 @tagged("post_install", "-at_install")
-class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, HttpCase):
+class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, PatientHttpCase):
     """Opt-outs can be kept when the addon is uninstalled: as a file, or on Odoo's blacklist."""
 
     def setUp(self):

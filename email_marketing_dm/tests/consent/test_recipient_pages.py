@@ -2,12 +2,13 @@ import re
 from html import unescape
 from uuid import uuid4
 
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.account.directmail_account_events import ADDRESS_KIND
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
+from ..common_http import PatientHttpCase
 
 # a picture of one transparent pixel
 PIXEL = (
@@ -17,7 +18,7 @@ PIXEL = (
 
 
 @tagged("post_install", "-at_install")
-class TestRecipientPages(DirectmailMixin, HttpCase):
+class TestRecipientPages(DirectmailMixin, PatientHttpCase):
     def setUp(self):
         super().setUp()
         people = self._make_people("zoe@example.com", name="Zoë <script>")

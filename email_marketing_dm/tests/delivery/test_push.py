@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from directmail_emulator.events import Signer
 
@@ -23,12 +23,13 @@ from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.account import directmail_account_events
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
+from ..common_http import PatientHttpCase
 
 LOGGER = "odoo.addons.email_marketing_dm.controllers.directmail_events"
 
 
 @tagged("post_install", "-at_install")
-class TestPush(DirectmailMixin, HttpCase):
+class TestPush(DirectmailMixin, PatientHttpCase):
     """The webhook, with signatures as the emulator's EventBridge makes them."""
 
     def setUp(self):

@@ -3,13 +3,14 @@ from urllib.parse import urlsplit
 
 from odoo.exceptions import AccessError
 from odoo.fields import Command
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import new_test_user, tagged
 
 from odoo.addons.http_routing.tests.common import MockRequest
 
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...privacy.tokens import make_token
 from ..common import BODY, DirectmailMixin, run_migration, start_task
+from ..common_http import PatientHttpCase
 
 PERSON = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Safari/604.1"}
 LINKS = """
@@ -25,7 +26,7 @@ LINKS = """
 
 
 @tagged("post_install", "-at_install")
-class TestTracking(DirectmailMixin, HttpCase):
+class TestTracking(DirectmailMixin, PatientHttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

@@ -1,5 +1,6 @@
-from odoo.tests import HttpCase, TransactionCase, tagged
+from odoo.tests import TransactionCase, tagged
 
+from ..common_http import PatientHttpCase
 from ..common_trial import TrialMixin
 
 
@@ -104,9 +105,9 @@ class TestHomeTrial(TrialMixin, TransactionCase):
 
 
 @tagged("post_install", "-at_install")
-class TestHomeTrialTour(TrialMixin, HttpCase):
+class TestHomeTrialTour(TrialMixin, PatientHttpCase):
     def test_two_clicks_begin_it_and_one_ends_it(self):
-        self.start_tour("/odoo", "directmail_home_trial", login="dm_admin", timeout=120)
+        self.start_tour("/odoo", "directmail_home_trial", login="dm_admin")
         trial = self.accounts.with_context(active_test=False).search(
             [("company_id", "=", self.company.id), ("connection", "=", "trial")]
         )
@@ -114,4 +115,4 @@ class TestHomeTrialTour(TrialMixin, HttpCase):
 
     def test_the_dialog_waits_for_the_emulator(self):
         self.configure(directmail_trial_port="1")
-        self.start_tour("/odoo", "directmail_home_no_emulator", login="dm_admin", timeout=120)
+        self.start_tour("/odoo", "directmail_home_no_emulator", login="dm_admin")

@@ -1,12 +1,13 @@
 from unittest.mock import patch
 
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.consent import directmail_unsubscribe_request as requests_module
 from ...privacy.tokens import make_token, read_number
 from ..common import DirectmailMixin, start_task
+from ..common_http import PatientHttpCase
 from ..common_key import KeyMixin
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -14,7 +15,7 @@ KEYRING = "odoo.addons.email_marketing_dm.models.key.directmail_keyring"
 
 
 @tagged("post_install", "-at_install")
-class TestLostKeyPages(KeyMixin, DirectmailMixin, HttpCase):
+class TestLostKeyPages(KeyMixin, DirectmailMixin, PatientHttpCase):
     """Links that can't be verified: on a server with another key, and after a key was lost."""
 
     def setUp(self):

@@ -2,16 +2,18 @@ import logging
 import re
 from pathlib import Path
 
-from odoo.tests import HttpCase, no_retry, tagged
+from odoo.tests import no_retry, tagged
 from odoo.tools import file_path
 
 from odoo.addons.web.tests import test_js as web_test_js
+
+from ..common_http import PatientHttpCase
 
 SUITE = "@email_marketing_dm"
 
 
 @tagged("post_install", "-at_install")
-class TestComponents(HttpCase):
+class TestComponents(PatientHttpCase):
     """The tests of ``static/tests``, run in the browser by Odoo's own runner, Hoot."""
 
     @no_retry

@@ -5,11 +5,12 @@ from unittest.mock import patch
 
 from freezegun import freeze_time
 
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from ...directmail.outside import Answer
 from ...models.delivery import directmail_event
 from ..common import DirectmailCommon, DirectmailMixin
+from ..common_http import PatientHttpCase
 
 MODULE = "email_marketing_dm"
 
@@ -97,7 +98,7 @@ class Page(BaseHTTPRequestHandler):
 
 
 @tagged("post_install", "-at_install")
-class TestPublicAddress(DirectmailMixin, HttpCase):
+class TestPublicAddress(DirectmailMixin, PatientHttpCase):
     """Whether the public address leads to this database, as *Test connection* says."""
 
     def _check(self, url, **vals):

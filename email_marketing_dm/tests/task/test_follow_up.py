@@ -5,11 +5,12 @@ from psycopg2.errors import UniqueViolation
 
 from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ...engine.events import Fact
 from ..common import DirectmailCommon, DirectmailMixin, start_task
+from ..common_http import PatientHttpCase
 
 
 class FollowUpMixin(DirectmailMixin):
@@ -416,7 +417,7 @@ class TestFollowUp(FollowUpMixin, DirectmailCommon):
 
 
 @tagged("post_install", "-at_install")
-class TestFollowUpTour(FollowUpMixin, HttpCase):
+class TestFollowUpTour(FollowUpMixin, PatientHttpCase):
     def test_two_clicks(self):
         task = self._make_done()
         self._happen(task, self.people[0], "open")

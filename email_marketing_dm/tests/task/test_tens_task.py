@@ -2,11 +2,12 @@ from datetime import timedelta
 
 from odoo.exceptions import AccessError
 from odoo.fields import Command
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from ...engine.tens import SHIFT_MAX, TEN
 from ..common import DirectmailCommon, DirectmailMixin, run_migration
 from ..common_encrypted import BOB
+from ..common_http import PatientHttpCase
 from ..common_seen import HIDDEN, PRIVATE, SeenMixin
 
 TOTALS = ("people_count", "suppressed_count", "waiting_count", "cancelled_count", "progress")
@@ -400,7 +401,7 @@ class TestTensTask(SeenMixin, DirectmailCommon):
 
 
 @tagged("post_install", "-at_install")
-class TestTensTour(SeenMixin, DirectmailMixin, HttpCase):
+class TestTensTour(SeenMixin, DirectmailMixin, PatientHttpCase):
     """The page says that figures are rounded, and shows no zero where a few people may be."""
 
     def test_page_of_a_task_in_tens(self):

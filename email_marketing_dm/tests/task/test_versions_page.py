@@ -1,10 +1,11 @@
 from datetime import timedelta
 
 from odoo import fields
-from odoo.tests import Form, HttpCase, tagged
+from odoo.tests import Form, tagged
 from odoo.tools.safe_eval import safe_eval
 
 from ..common import BODY, DirectmailCommon
+from ..common_http import PatientHttpCase
 from ..common_versions import VersionsMixin
 
 
@@ -184,7 +185,7 @@ class TestVersionsPage(VersionsMixin, DirectmailCommon):
 
 
 @tagged("post_install", "-at_install")
-class TestVersionsTour(VersionsMixin, HttpCase):
+class TestVersionsTour(VersionsMixin, PatientHttpCase):
     """The way of a marketing user through an A/B test, in a real browser."""
 
     def _make_draft(self):
@@ -195,7 +196,7 @@ class TestVersionsTour(VersionsMixin, HttpCase):
     def _tour(self, task, name):
         self.env.flush_all()
         url = f"/odoo/directmail.task/{task.id}"
-        self.start_tour(url, f"directmail_versions_{name}", login="dm_user", timeout=120)
+        self.start_tour(url, f"directmail_versions_{name}", login="dm_user")
         self.env.invalidate_all()
 
     def test_from_the_first_version_to_the_verdict(self):

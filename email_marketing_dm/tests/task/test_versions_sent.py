@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import HttpCase, freeze_time, tagged
+from odoo.tests import freeze_time, tagged
 from odoo.tools import SQL
 
 from ...engine import claim, versions
@@ -12,6 +12,7 @@ from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...engine.versions import HELD, TestGroup, assign_versions
 from ...privacy.tokens import make_token
 from ..common import BODY, DirectmailCommon
+from ..common_http import PatientHttpCase
 from ..common_versions import VersionsMixin
 
 
@@ -586,7 +587,7 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
 
 
 @tagged("post_install", "-at_install")
-class TestVersionsOnline(VersionsMixin, HttpCase):
+class TestVersionsOnline(VersionsMixin, PatientHttpCase):
     def test_the_online_view_shows_the_version_of_the_person(self):
         task = self._make_test("One", test_share=100)
         body = BODY.replace("spring collection", "summer collection")

@@ -2,10 +2,11 @@ import re
 
 from odoo.exceptions import AccessError, UserError
 from odoo.modules.module import load_script
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import convert_file
 
 from ..common import BODY, DirectmailCommon, DirectmailMixin, run_migration
+from ..common_http import PatientHttpCase
 
 
 @tagged("post_install", "-at_install")
@@ -251,7 +252,7 @@ class TestDesign(DirectmailCommon):
 
 
 @tagged("post_install", "-at_install")
-class TestThumbnail(DirectmailMixin, HttpCase):
+class TestThumbnail(DirectmailMixin, PatientHttpCase):
     def test_thumbnail(self):
         template = self._make_template(approved=False)
         design = self.env.ref("email_marketing_dm.directmail_design_sale")

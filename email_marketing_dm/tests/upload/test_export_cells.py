@@ -5,15 +5,16 @@ import json
 from openpyxl import load_workbook
 
 from odoo import http
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from ..common import DirectmailMixin, start_task
+from ..common_http import PatientHttpCase
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(1)", "\t=1", '=HYPERLINK("http://x.example")', "'=1")
 
 
 @tagged("post_install", "-at_install")
-class TestExportCells(DirectmailMixin, HttpCase):
+class TestExportCells(DirectmailMixin, PatientHttpCase):
     """What outsiders write is no formula in the files that Odoo's own *Export* makes of our lists.
 
     Anybody who got a mail may say on a public page why they unsubscribe.

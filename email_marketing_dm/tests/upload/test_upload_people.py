@@ -1,9 +1,10 @@
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import new_test_user, tagged
 
 from ..common import DirectmailCommon, DirectmailMixin, start_task
 from ..common_encrypted import ALICE, X
+from ..common_http import PatientHttpCase
 from ..common_upload import UploadMixin
 
 
@@ -175,7 +176,7 @@ class TestUploadPeople(UploadMixin, DirectmailCommon):
 
 
 @tagged("post_install", "-at_install")
-class TestUploadDownload(UploadMixin, DirectmailMixin, HttpCase):
+class TestUploadDownload(UploadMixin, DirectmailMixin, PatientHttpCase):
     def test_unmatched(self):
         upload = self._upload("=cmd|' /C calc'!A0\nplain\n+65\n", id_kind="reference")
         self.authenticate("dm_user", "dm_user")
@@ -200,10 +201,10 @@ class TestUploadDownload(UploadMixin, DirectmailMixin, HttpCase):
     def test_tour(self):
         """Pasting a list, matching it and looking at the result, in a real browser."""
         self._make_people("ada@example.com")
-        self.start_tour("/odoo", "directmail_upload", login="dm_user", timeout=120)
+        self.start_tour("/odoo", "directmail_upload", login="dm_user")
         upload = self.env["directmail.upload"].search([("name", "=", "Tour upload")])
         self.assertEqual((upload.state, upload.id_kind), ("running", "email"))
         self._run_matching()
         self.assertEqual((upload.matched_count, upload.bare_count), (1, 1))
         url = f"/odoo/action-email_marketing_dm.directmail_upload_action/{upload.id}"
-        self.start_tour(url, "directmail_upload_result", login="dm_user", timeout=120)
+        self.start_tour(url, "directmail_upload_result", login="dm_user")
