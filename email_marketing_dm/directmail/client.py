@@ -13,35 +13,28 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any
 
-from alibabacloud_credentials.client import Client as CredentialClient
-from alibabacloud_credentials.provider import (
-    DefaultCredentialsProvider,
-    EcsRamRoleCredentialsProvider,
-)
 from alibabacloud_dm20151123 import models
 from alibabacloud_dm20151123.client import Client as SdkClient
 from alibabacloud_tea_openapi.utils import Utils
 from alibabacloud_tea_openapi.utils_models import Config, OpenApiRequest, Params
 from darabonba.core import DaraCore
 from darabonba.runtime import RuntimeOptions
-from requests import PreparedRequest, Response, Session
-from requests.utils import should_bypass_proxies
 
 from ..privacy.address import normalise
 from .answers import Answer, Verdict, classify_error, classify_response
-from .connections import Adapter
+from .connections import Adapter, OneHostSession
 from .const import (
     API_VERSION,
     BEIJING,
     BLOCKED_PAGE,
     CONNECT_TIMEOUT,
     DETAIL_PAGE,
+    GET_ACTIONS,
     HEADERS_MAX,
     LIST_PAGE,
     READ_TIMEOUT,
@@ -67,6 +60,7 @@ from .records import (
     as_int,
     as_text,
 )
+from .server_credentials import ServerCredential
 from .wire import (
     AnswerBody,
     Fields,
@@ -80,10 +74,7 @@ from .wire import (
 
 __all__ = ["DirectMailClient", "Mail"]
 
-# The SDK and its library of credentials have no types.
-SdkRequest = Any
-SdkCredential = Any
-SdkProvider = Any
+SdkRequest = Any  # the SDK has no types
 
 # A line break in a header would start another header or the body.
 _LINE_BREAK = re.compile(r"[\r\n\0\x0b\x0c\x85\u2028\u2029]")
@@ -97,91 +88,6 @@ logging.getLogger("darabonba-core").setLevel(logging.WARNING)
 # A forked child must not use the parent's connections: each would read the other's answers.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=DaraCore._sessions.clear)
-
-
-class NoCredentialError(Exception):
-    """This server has no credentials of its own, or they can't be read at the moment."""
-
-
-def _make_metadata_provider(role: str | None, host: str | None) -> SdkProvider:
-    """Return the library's provider of the keys of the ECS instance's role.
-
-    :param host: 'host:port' that replaces the metadata service (100.100.100.200)
-    """
-    # Without async_update the library starts no thread that refreshes the keys every minute.
-    provider = EcsRamRoleCredentialsProvider(role_name=role, async_update_enabled=False)
-    if host:
-        # The library has no setting for the host.
-        provider._EcsRamRoleCredentialsProvider__metadata_service_host = host
-    return provider
-
-
-class _ServerCredential:
-    """Gives the SDK its keys at each call. The library caches them until they expire."""
-
-    def __init__(self, make_provider: Callable[[], SdkProvider]) -> None:
-        self._make_provider = make_provider
-        self._client: Any = None  # the library's client
-
-    def get_credential(self) -> SdkCredential:
-        """Return the library's `CredentialModel`.
-
-        :raise NoCredentialError: there are none
-        """
-        try:
-            if self._client is None:
-                self._client = CredentialClient(provider=self._make_provider())
-            return self._client.get_credential()
-        except Exception as error:
-            # The library's text may quote the file or answer with the keys.
-            raise NoCredentialError(type(error).__name__) from None
-
-
-@lru_cache(maxsize=32)
-def get_server_credential(
-    kind: str, role: str | None = None, host: str | None = None
-) -> _ServerCredential:
-    """Return the server's own credential for a `DirectMailClient`.
-
-    Cached for all clients of the process, so that they share the keys that were read.
-
-    :param kind: 'ecs' (role of the instance) or 'chain' (the library's default chain: environment,
-        OIDC, CLI profile, credentials file, ECS role, URI)
-    :param role: name of the RAM role; None asks the instance for the name
-    :param host: 'host:port' that replaces the metadata service
-    """
-    if kind == "chain":
-        return _ServerCredential(DefaultCredentialsProvider)
-    return _ServerCredential(lambda: _make_metadata_provider(role, host))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=get_server_credential.cache_clear)
-
-
-class _Session(Session):
-    """Session that follows no redirect (a POST would become a GET) and respects NO_PROXY.
-
-    The SDK reads HTTP_PROXY and HTTPS_PROXY itself and ignores NO_PROXY.
-
-    :param url: of the service; all requests go there
-    :param adapter: carries all requests
-    :param public_only: use no proxy, because a proxy could reach private addresses
-    """
-
-    def __init__(self, url: str, adapter: Adapter, public_only: bool) -> None:
-        super().__init__()
-        self.public_only = public_only
-        for protocol in ("http://", "https://"):
-            self.mount(protocol, adapter)
-        # Read once: reading the environment takes a tenth of a call's time.
-        self._is_direct = public_only or should_bypass_proxies(url, no_proxy=None)
-
-    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
-        kwargs["allow_redirects"] = False
-        if self._is_direct:
-            kwargs["proxies"] = {}
-        return super().send(request, **kwargs)
 
 
 class DirectMailClient:
@@ -209,7 +115,7 @@ class DirectMailClient:
         *,
         protocol: str = "https",
         security_token: str | None = None,
-        credential: _ServerCredential | None = None,
+        credential: ServerCredential | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
         pool_size: int = 64,
@@ -301,7 +207,7 @@ class DirectMailClient:
         :raise DirectMailError: the call failed for another reason
         """
         try:
-            self._call(action, method="GET" if action == "GetUser" else "POST")
+            self._call(action)
         except DirectMailError as error:
             if error.kind == "permission" and error.code != "InvalidIP.NotFound":
                 return "denied"
@@ -332,7 +238,7 @@ class DirectMailClient:
 
     def get_events(self) -> bool:
         """Tell whether DirectMail passes its events to EventBridge."""
-        answer = self._call("GetUser", method="GET")
+        answer = self._call("GetUser")
         return get_object(answer, "Data").get("EnableEventbridge") is True
 
     def set_events(self, enabled: bool) -> None:
@@ -517,7 +423,6 @@ class DirectMailClient:
         action: str,
         fields: Mapping[str, str | int | None] | None = None,
         in_body: bool = False,
-        method: str = "POST",
     ) -> AnswerBody:
         """Call an operation and return its answer with DirectMail's names.
 
@@ -533,7 +438,7 @@ class DirectMailClient:
             version=API_VERSION,
             protocol=self._protocol,
             pathname="/",
-            method=method,
+            method="GET" if action in GET_ACTIONS else "POST",
             auth_type="AK",
             style="RPC",
             req_body_type="formData",
@@ -588,16 +493,16 @@ class DirectMailClient:
             position = following
 
     def _use_own_session(self) -> None:
-        """Make the SDK use a `_Session`; a fork or another client may have removed it."""
+        """Make the SDK use a `OneHostSession`; a fork or another client may have removed it."""
         key = f"{self._protocol}://{self.endpoint}:80:pool={self._pool_size}"
         session = DaraCore._sessions.get(key)
-        if not isinstance(session, _Session) or session.public_only != self._public_only:
+        if not isinstance(session, OneHostSession) or session.public_only != self._public_only:
             DaraCore._sessions[key] = self._make_session()
 
-    def _make_session(self) -> _Session:
+    def _make_session(self) -> OneHostSession:
         theirs = DaraCore.get_adapter(self._protocol.upper())
         adapter = Adapter(theirs.ssl_context, self._pool_size, self._public_only)
-        return _Session(f"{self._protocol}://{self.endpoint}", adapter, self._public_only)
+        return OneHostSession(f"{self._protocol}://{self.endpoint}", adapter, self._public_only)
 
 
 class _Refused(Exception):

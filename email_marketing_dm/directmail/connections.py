@@ -23,7 +23,10 @@ import time
 from http.client import HTTPException
 from typing import Any, cast
 
+from requests import PreparedRequest, Session
+from requests import Response as SessionResponse
 from requests.adapters import HTTPAdapter
+from requests.utils import should_bypass_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
@@ -258,3 +261,29 @@ class Adapter(HTTPAdapter):
         manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+class OneHostSession(Session):
+    """Session for one host. It follows no redirect (a POST would become a GET), respects NO_PROXY.
+
+    The SDK reads HTTP_PROXY and HTTPS_PROXY itself and ignores NO_PROXY.
+
+    :param url: of the service; all requests go there
+    :param adapter: carries all requests
+    :param public_only: use no proxy, because a proxy could reach private addresses
+    """
+
+    def __init__(self, url: str, adapter: Adapter, public_only: bool) -> None:
+        super().__init__()
+        self.public_only = public_only
+        for protocol in ("http://", "https://"):
+            self.mount(protocol, adapter)
+        # Read once: reading the environment takes a tenth of a call's time.
+        self._is_direct = public_only or should_bypass_proxies(url, no_proxy=None)
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> SessionResponse:
+        """Override: of all requests, those of the SDK included."""
+        kwargs["allow_redirects"] = False
+        if self._is_direct:
+            kwargs["proxies"] = {}
+        return super().send(request, **kwargs)

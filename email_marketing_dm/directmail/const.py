@@ -8,6 +8,7 @@ help center.
 from datetime import timedelta, timezone
 
 API_VERSION = "2015-11-23"
+GET_ACTIONS = frozenset(("GetUser",))  # operations that take no POST (SDK)
 
 # (region code, public endpoint). Sydney is closed to new API calls (help, "API endpoints").
 REGIONS = (

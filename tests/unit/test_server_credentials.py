@@ -14,15 +14,17 @@ import pytest
 
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET, Emulator
 from email_marketing_dm.directmail.answers import Verdict
-from email_marketing_dm.directmail.client import DirectMailClient, get_server_credential
+from email_marketing_dm.directmail.client import DirectMailClient
 from email_marketing_dm.directmail.errors import DirectMailError
 from email_marketing_dm.directmail.records import Mail
+from email_marketing_dm.directmail.server_credentials import get_server_credential
 
 _PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import devenv.without_odoo
-from email_marketing_dm.directmail.client import DirectMailClient, get_server_credential
+from email_marketing_dm.directmail.client import DirectMailClient
+from email_marketing_dm.directmail.server_credentials import get_server_credential
 from email_marketing_dm.directmail.errors import DirectMailError
 client = DirectMailClient(
     sys.argv[2], protocol="http", credential=get_server_credential("chain")

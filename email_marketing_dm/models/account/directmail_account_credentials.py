@@ -229,7 +229,7 @@ class DirectmailAccount(models.Model):
                     self.endpoint,
                 )
             )
-        from ...directmail.client import get_server_credential
+        from ...directmail.server_credentials import get_server_credential
 
         if self.credentials == "chain":
             return get_server_credential("chain")

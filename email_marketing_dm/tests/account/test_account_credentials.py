@@ -8,9 +8,9 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ...directmail.client import get_server_credential
 from ...directmail.errors import DirectMailError
 from ...directmail.permissions import get_actions
+from ...directmail.server_credentials import get_server_credential
 from ..common import ACCESS_KEY_ID, DirectmailCommon
 
 SECOND = {"access_key_id": "LTAISECONDKEY", "secret": "second-secret"}
