@@ -4,6 +4,7 @@ from odoo.tools import format_list, formatLang
 
 from odoo.addons.base.models.res_partner import _tz_get
 
+from ...clock.spans import LONGEST
 from ...directmail import const, endpoints, permissions
 from ...directmail.errors import DirectMailError
 from ...privacy.address import normalise
@@ -164,8 +165,9 @@ class DirectmailAccount(models.Model):
     _threads_range = models.Constraint(
         "CHECK(threads BETWEEN 1 AND 64)", "The number of parallel calls must be between 1 and 64."
     )
+    # Fatigue control counts the deliveries of its longest span.
     _retention_range = models.Constraint(
-        "CHECK(retention_days = 0 OR retention_days >= 31)",
+        f"CHECK(retention_days = 0 OR retention_days >= {LONGEST.days + 1})",
         "Recipient details must be kept for at least 31 days, because fatigue control looks back"
         " 30 days. Enter 0 to keep them forever.",
     )

@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ...clock.spans import LONGEST
 from ...engine.events import Fact
 from ..common import DirectmailCommon
 
@@ -195,7 +196,7 @@ class TestEffectiveness(DirectmailCommon):
 
     def test_details_cannot_be_forgotten_while_fatigue_needs_them(self):
         with mute_logger("odoo.sql_db"), self.assertRaises(CheckViolation):
-            self.account.retention_days = 30
+            self.account.retention_days = LONGEST.days
             self.env.flush_all()
 
     # === GENERATE AUDIENCE === #
