@@ -1,5 +1,6 @@
 from . import (
     directmail_task,
+    directmail_task_audiences,
     directmail_task_content,
     directmail_task_control,
     directmail_task_conversion,

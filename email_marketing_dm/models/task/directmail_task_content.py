@@ -9,8 +9,6 @@ from ...content.lengths import cut_units
 from ...directmail import const
 from ...directmail.errors import DirectMailError
 from ...engine.content import get_database_uuid
-from ..template.mail_body import MailBody
-from .directmail_task import CONTENT
 from .directmail_task_results import FOLLOW_DAYS
 
 # `_free_tags` deletes up to this many tags at once, so that the next tasks find room as well.
@@ -41,23 +39,6 @@ class DirectmailTask(models.Model):
         " of this email task, and DirectMail reviews it.",
     )
     template_task_id = fields.Many2one(related="template_id.task_id")
-    # The fields in CONTENT: `create` and `write` hand their values to `_change_content`.
-    subject = fields.Char(compute="_compute_content", readonly=False)
-    sender_name = fields.Char(
-        "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
-    )
-    preview_text = fields.Char("Preview text", compute="_compute_content", readonly=False)
-    body_arch = MailBody(
-        "Body", sanitize="email_outgoing", compute="_compute_content", readonly=False
-    )
-    body_html = MailBody(
-        "Inlined body", sanitize="email_outgoing", compute="_compute_content", readonly=False
-    )
-    # Read by the placeholder picker of the mail builder.
-    mailing_model_id = fields.Many2one(
-        "ir.model", compute="_compute_mailing_model", compute_sudo=True
-    )
-    mailing_model_real = fields.Char(compute="_compute_mailing_model", compute_sudo=True)
     reply_to = fields.Char(
         "Replies go to",
         help="If it is empty, replies go to the reply address of the sender address at DirectMail,"
@@ -85,19 +66,6 @@ class DirectmailTask(models.Model):
                 and template.task_id == task._origin
             )
 
-    @api.depends(*(f"template_id.{name}" for name in CONTENT))
-    def _compute_content(self):
-        for task in self:
-            for name in CONTENT:
-                task[name] = task.template_id[name]
-            if not task.template_id:
-                task.sender_name = task._default_sender_name()
-
-    def _compute_mailing_model(self):
-        model = self.env["ir.model"]._get("res.partner")
-        self.mailing_model_id = model
-        self.mailing_model_real = model.model
-
     # === BUSINESS === #
 
     def _rename_own_template(self):
@@ -110,18 +78,13 @@ class DirectmailTask(models.Model):
                 template.sudo().name = name
 
     def _default_sender_name(self):
+        """Override: the name of the company, cut to the characters that DirectMail takes."""
         company = self.account_id.company_id or self.env.company
         # sudo(): only the company's name is read.
         return cut_units(company.sudo().name, const.SENDER_NAME_MAX).strip()
 
     def _change_content(self, content):
-        """Write content to the task's own template, or to a new one.
-
-        Submits the template at once if the task is pending.
-
-        :param dict content: values of fields in `CONTENT`; unchanged values are ignored
-        :raise UserError: if the content is locked, or the template can't be submitted
-        """
+        """Override: submit the template at once if the task is pending."""
         self.ensure_one()
         template = self.template_id
         changed = template._get_changed_content(content)

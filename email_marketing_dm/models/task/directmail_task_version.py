@@ -1,10 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ...directmail import const
 from ...engine.versions import LETTERS
-from ..template.mail_body import MailBody
-from .directmail_task import CONTENT, split_content
+from ..template.directmail_template_content import CONTENT, split_content
 
 #: figures that `directmail.task._store_figures` writes
 FIGURES = ("assigned", "mailed", "delivered", "opened", "clicked", "converted")
@@ -19,9 +17,10 @@ class DirectmailTaskVersion(models.Model):
 
     _name = "directmail.task.version"
     _description = "Version of an A/B Test"
-    _inherit = ["directmail.guarded", "directmail.of.company"]
+    _inherit = ["directmail.guarded", "directmail.of.company", "directmail.template.content"]
     _order = "task_id, letter"
     _rec_name = "letter"
+    _template_paths = ("template_id", "task_id.template_id")
     _guarded_fields = frozenset(
         (*(f"{name}_count" for name in FIGURES), "family_content_id", "revenue")
     )
@@ -46,20 +45,6 @@ class DirectmailTaskVersion(models.Model):
         "Review",
         compute="_compute_template_state",
     )
-    subject = fields.Char(compute="_compute_content", readonly=False)
-    sender_name = fields.Char(
-        "Sender name", size=const.SENDER_NAME_MAX, compute="_compute_content", readonly=False
-    )
-    preview_text = fields.Char("Preview text", compute="_compute_content", readonly=False)
-    body_arch = MailBody(
-        "Body", sanitize="email_outgoing", compute="_compute_content", readonly=False
-    )
-    body_html = MailBody(
-        "Inlined body", sanitize="email_outgoing", compute="_compute_content", readonly=False
-    )
-    # Read by the placeholder picker of the mail builder.
-    mailing_model_id = fields.Many2one(related="task_id.mailing_model_id")
-    mailing_model_real = fields.Char(related="task_id.mailing_model_real")
     is_winner = fields.Boolean("Winner", compute="_compute_is_winner")
     assigned_count = fields.Integer("Assigned", readonly=True, copy=False)
     mailed_count = fields.Integer("Mailed", readonly=True, copy=False)
@@ -85,16 +70,6 @@ class DirectmailTaskVersion(models.Model):
     def _compute_template_state(self):
         for version in self:
             version.template_state = version._get_template().state
-
-    @api.depends(
-        *(f"template_id.{name}" for name in CONTENT),
-        *(f"task_id.template_id.{name}" for name in CONTENT),
-    )
-    def _compute_content(self):
-        for version in self:
-            shown = version.template_id or version.task_id.template_id
-            for name in CONTENT:
-                version[name] = shown[name]
 
     @api.depends("task_id.winner", "letter")
     def _compute_is_winner(self):
@@ -264,13 +239,7 @@ class DirectmailTaskVersion(models.Model):
         return task.state == "pending" and not task.planned_at and self.template_state == "rejected"
 
     def _change_content(self, content):
-        """Write content to the version's own template, or to a new one.
-
-        As `directmail.task._change_content`, which does it for version A.
-
-        :param dict content: values of fields in `CONTENT`; unchanged values are ignored
-        :raise UserError: if the content is locked, or the template can't be submitted
-        """
+        """Override: the content of version A is that of the task."""
         self.ensure_one()
         task = self.task_id
         if self.letter == "A":
@@ -280,7 +249,7 @@ class DirectmailTaskVersion(models.Model):
                 task = task.sudo()
             task._change_content(content)
             return
-        shown = self.template_id or task.template_id
+        shown = self._get_shown_template()
         changed = shown._get_changed_content(content)
         if not changed:
             return

@@ -1,4 +1,5 @@
 from . import (
+    directmail_template_content,
     directmail_template,
     directmail_template_author,
     directmail_template_findings,

@@ -46,6 +46,7 @@ class DirectmailTemplate(models.Model):
         "directmail.owned",
         "directmail.of.company",
         "directmail.needs.account",
+        "directmail.mail.builder",
         "mail.thread",
     ]
     _order = "write_date desc, id desc"
@@ -106,11 +107,6 @@ class DirectmailTemplate(models.Model):
     body_arch = MailBody("Body", sanitize="email_outgoing")
     # `body_arch` with inlined styles for mail programs; the builder writes it on saving.
     body_html = MailBody("Inlined body", sanitize="email_outgoing")
-    # Read by the placeholder picker of the mail builder.
-    mailing_model_id = fields.Many2one(
-        "ir.model", compute="_compute_mailing_model", compute_sudo=True
-    )
-    mailing_model_real = fields.Char(compute="_compute_mailing_model", compute_sudo=True)
     state = fields.Selection(
         [
             ("draft", "Draft"),
@@ -153,11 +149,6 @@ class DirectmailTemplate(models.Model):
             [("company_id", "=", self.env.company.id), ("state", "=", "active")]
         )
         return accounts.sorted("is_trial")[:1]
-
-    def _compute_mailing_model(self):
-        model = self.env["ir.model"]._get("res.partner")
-        self.mailing_model_id = model
-        self.mailing_model_real = model.model
 
     @api.depends("user_id")
     @api.depends_context("uid")
@@ -313,7 +304,7 @@ class DirectmailTemplate(models.Model):
     def _get_changed_content(self, content):
         """Return the values that differ from the template's; of an empty recordset, from "".
 
-        :param dict content: values of fields in `directmail_task.CONTENT`
+        :param dict content: values of fields in `directmail_template_content.CONTENT`
         :rtype: dict
         """
         changed = {
