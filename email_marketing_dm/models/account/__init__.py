@@ -2,6 +2,7 @@ from . import (
     directmail_account,
     directmail_account_connection,
     directmail_account_public_address,
+    directmail_account_database,
     directmail_account_credentials,
     directmail_account_trial,
     directmail_account_behaviors,
