@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Translates Odoo's placeholders into DirectMail's variables, and fills these in.
+"""Translates Odoo's placeholders into DirectMail's variables; `filling` fills these in.
 
 Odoo's builder writes ``<t t-out="object.country_id.name">somewhere</t>`` in a body and
 ``{{ object.name ||| friend }}`` in a subject. DirectMail replaces ``{Name}`` by the raw value: no
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html as html_lib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 from urllib.parse import urljoin
@@ -21,9 +21,10 @@ from lxml import etree, html
 from ..directmail.const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .compaction import compact
 from .expressions import COLUMN_PREFIX, INLINE, Placeholder, parse_expression
+from .filling import CONTROLS, LINE_BREAKS, VARIABLE
 from .icons import describe_icons
 from .languages import is_right_to_left, name_language
-from .lengths import OdooText, count_units, cut_units
+from .lengths import OdooText
 from .outlook import close_comment, is_settings, replace_addresses
 
 Where = Literal["body", "subject", "attribute"]
@@ -31,16 +32,11 @@ Problem = tuple[str, str]  # code, quoted detail; see Compiled.problems
 
 TOKEN = "Token"  # reserved: the recipient's token in links to this server
 
-_VARIABLE = re.compile(r"\{([A-Za-z]+)\}")
 _BRACED_WORD = re.compile(r"\{\s*\w+\s*\}")
 _RAW_TEXT = ("style", "script")  # their text has no entities
 _ADDRESS_ATTRIBUTES = ("href", "src", "background")
 _CSS_URL = re.compile(r"""(url\(\s*['"]?)([^'")]+)""", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-# C0 controls that HTML forbids; PostgreSQL refuses NUL.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_LINE_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_NEW_LINE = re.compile(r"\r\n|[\r\n\u2028\u2029]")
 _DOCUMENT = re.compile(r"\s*(<!doctype\b|<html\b)", re.IGNORECASE)
 # o_stacking_wrapper is the class of the builder's columns.
 _PAGE = (
@@ -136,76 +132,6 @@ def compile_content(
     )
 
 
-def assemble(
-    text: str, values: Mapping[str, object], escape: Callable[[object], str] | None = None
-) -> str:
-    """Replace each ``{Name}`` by its value as DirectMail does: in one pass, without escaping.
-
-    :param values: {name: value}; variables with other names stay in the text
-    :param escape: function for each value, e.g. html_value; None if the values are escaped
-    """
-
-    def fill(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            return match[0]
-        value = values[match[1]]
-        return escape(value) if escape else str(value)
-
-    return _VARIABLE.sub(fill, text)
-
-
-def html_value(value: object) -> str:
-    """Return a value as HTML for a body or a quoted attribute. None and False become "".
-
-    Braces become entities too, so that a value can't turn into a variable.
-    """
-    if value is None or value is False:
-        return ""
-    text = html_lib.escape(_CONTROLS.sub("", str(value)), quote=True)
-    return text.replace("{", "&#123;").replace("}", "&#125;")
-
-
-def unescaped_value(value: str) -> str:
-    """Undo html_value() or body_value(), for a caller that escapes the value itself."""
-    return html_lib.unescape(value.replace("<br/>", "\n"))
-
-
-def fit_subject(
-    subject: str, values: Mapping[str, str], names: Iterable[str], limit: int
-) -> dict[str, str]:
-    """Return the values, shortened so that the filled subject is no longer than ``limit``.
-
-    :param subject: with variables
-    :param values: {name: value}
-    :param names: values that may be cut, because only the subject uses them; the longest first
-    :param limit: in UTF-16 units, as DirectMail counts
-    """
-    values = dict(values)
-    names = [name for name in names if "{%s}" % name in subject]
-    while names and (excess := count_units(assemble(subject, values)) - limit) > 0:
-        longest = max(names, key=lambda name: count_units(values.get(name)))
-        length = count_units(values.get(longest))
-        if not length:
-            break
-        values[longest] = cut_units(values[longest], max(0, length - excess))
-    return values
-
-
-def body_value(value: object) -> str:
-    """Return a value as HTML for a body, with <br/> for each line end.
-
-    DirectMail does not escape values, so the tag works in the mail.
-    """
-    return _NEW_LINE.sub("<br/>", html_value(value))
-
-
-def plain_value(value: object) -> str:
-    """Return a value for a subject: one line of plain text. None and False become ""."""
-    if value is None or value is False:
-        return ""
-    return _LINE_BREAKS.sub(" ", str(value)).strip()
-
-
 def frame(body_html: str) -> str:
     """Make a whole page of a body, unless it is one or empty.
 
@@ -221,7 +147,7 @@ def with_preview(body_html: str, preview_text: OdooText) -> str:
 
     The blanks behind it keep the mail's first words out of the preview.
     """
-    preview_text = _LINE_BREAKS.sub(" ", preview_text or "").strip()
+    preview_text = LINE_BREAKS.sub(" ", preview_text or "").strip()
     if not preview_text:
         return body_html
     result, position = "", 0
@@ -307,7 +233,7 @@ def _letters(number: int) -> str:
 
 
 def _compile_subject(subject: str, names: _Names, problems: list[Problem]) -> str:
-    subject = _LINE_BREAKS.sub(" ", subject).strip()
+    subject = LINE_BREAKS.sub(" ", subject).strip()
     result, position = "", 0
     for match in INLINE.finditer(subject):
         result += _checked_literal(subject[position : match.start()], problems)
@@ -343,7 +269,7 @@ class _Body:
     ) -> None:
         # lxml cannot serialise lone surrogates, and parses no further than an ASCII control.
         source = source.encode("utf-8", "replace").decode("utf-8")
-        self._source = _CONTROLS.sub("", source)
+        self._source = CONTROLS.sub("", source)
         self._base = base
         self._links = links
         self._names = names
@@ -366,7 +292,6 @@ class _Body:
             root = html.document_fromstring(self._source.encode(), parser)
         else:
             root = html.fragment_fromstring(self._source, create_parent="div")
-        describe_icons(root)
         describe_icons(root)
         self._convert(root)
         if compacted:
@@ -396,7 +321,7 @@ class _Body:
             root.insert(0, head)
         if head.find("title") is None:
             title = etree.SubElement(head, "title")
-            title.text = self._typed(_CONTROLS.sub("", page.title))
+            title.text = self._typed(CONTROLS.sub("", page.title))
         if body is not None:
             # Outlook reads its settings in the head only.
             head.extend([node for node in body.iter(etree.Comment) if is_settings(node)])
@@ -511,7 +436,7 @@ class _Body:
 
 def _unbrace(text: str) -> str:
     """Write {Word} of a style sheet or comment as "{ Word }": same meaning, but no variable."""
-    return _VARIABLE.sub(r"{ \1 }", text)
+    return VARIABLE.sub(r"{ \1 }", text)
 
 
 def _base(public_url: str) -> str:

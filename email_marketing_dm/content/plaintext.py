@@ -9,7 +9,7 @@ from html import unescape
 
 from lxml import etree, html
 
-from .placeholders import assemble
+from .filling import assemble
 
 _UNSEEN = frozenset(("head", "script", "style", "template", "title"))
 _PARAGRAPHS = frozenset(
@@ -50,7 +50,7 @@ class TextPart:
 
 
 def _plain_value(value: object) -> str:
-    """Return a value of `placeholders.body_value` as plain text."""
+    """Return a value of `filling.body_value` as plain text."""
     lines = re.sub(r"<br\s*/?>", "\n", str(value or ""), flags=re.IGNORECASE)
     return unescape(re.sub(r"<[^>]*>", "", lines))
 

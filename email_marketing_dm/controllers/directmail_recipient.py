@@ -3,7 +3,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from odoo import http
 from odoo.http import request
 
-from ..content.placeholders import assemble
+from ..content.filling import assemble
 from ..engine.content import Person
 from .pages import LostKeyLink, add_online_footer, get_language, make_unavailable, render_page
 from .tokens import find_delivery

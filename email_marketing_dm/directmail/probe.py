@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..content.placeholders import TOKEN, html_value, plain_value
+from ..content.filling import html_value, plain_value
+from ..content.placeholders import TOKEN
 from ..content.sameness import is_same
 from ..privacy.address import normalise
 from .behaviors import find_suspect

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from odoo.tools import SQL
 
+from ..content.filling import assemble, fit_subject, unescaped_value
 from ..content.lengths import cut_units
-from ..content.placeholders import assemble, fit_subject, unescaped_value
 from ..content.plaintext import TextPart
 from ..directmail.records import Mail
 from ..privacy.tokens import make_token, read_token

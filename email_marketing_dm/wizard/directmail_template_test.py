@@ -7,8 +7,8 @@ from odoo.exceptions import UserError
 from odoo.service.model import retrying
 from odoo.tools import format_list
 
+from ..content.filling import assemble
 from ..content.lengths import cut_units
-from ..content.placeholders import assemble
 from ..content.plaintext import TextPart
 from ..directmail.answers import Verdict, verdict_of_code
 from ..directmail.const import SENDER_NAME_MAX, SUBJECT_MAX

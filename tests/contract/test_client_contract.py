@@ -7,12 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from directmail_emulator import faults
-from email_marketing_dm.content.placeholders import (
-    assemble,
-    compile_content,
-    html_value,
-    plain_value,
-)
+from email_marketing_dm.content.filling import assemble, html_value, plain_value
+from email_marketing_dm.content.placeholders import compile_content
 from email_marketing_dm.directmail import const
 from email_marketing_dm.directmail.answers import Verdict
 from email_marketing_dm.directmail.errors import DirectMailError

@@ -7,13 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
-from email_marketing_dm.content.placeholders import (
-    assemble,
-    body_value,
-    compile_content,
-    html_value,
-    plain_value,
-)
+from email_marketing_dm.content.filling import assemble, body_value, html_value, plain_value
+from email_marketing_dm.content.placeholders import compile_content
 from email_marketing_dm.directmail.const import BUILT_IN_VARIABLES
 
 LINKS = {"/unsubscribe_from_list": "/directmail/unsubscribe/", "/view": "/directmail/view/"}

@@ -8,10 +8,11 @@ from odoo.tools import html2plaintext
 from odoo.tools.mimetypes import guess_mimetype
 
 from ...content.dark import darken
+from ...content.filling import assemble
 from ...content.identity import make_content_mark
 from ...content.languages import find_script_language, is_right_to_left
 from ...content.lengths import count_units, cut_units
-from ...content.placeholders import assemble, compile_content
+from ...content.placeholders import compile_content
 from ...content.preflight_mail import ERROR
 from ...directmail import const
 from ...directmail.const import SENDER_NAME_MAX, SUBJECT_MAX

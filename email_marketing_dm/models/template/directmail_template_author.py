@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 
 from ...content.expressions import COLUMN_PREFIX
+from ...content.filling import body_value, html_value, plain_value
 from ...content.names import get_first_name
-from ...content.placeholders import body_value, html_value, plain_value
 from ...engine.installed import find_model
 from ...engine.row_values import read_row_values
 from ...engine.values import ValueReader, describe_path, find_obstacle, has_left, needs_rights
