@@ -56,8 +56,8 @@ def run_versions(shop, people, kills, seed, way="winner", group="versions"):
     the decision, and then decide at the same moment, while a user chooses a version.
 
     :param kills: how often both servers die before the decision, and how often after it
-    :param way: key of `DECISIONS`: people click one version more; nobody clicks, and the user is first;
-        or nobody clicks, and the rest is split evenly
+    :param way: key of `DECISIONS`: people click one version more; nobody clicks, and the user is
+        first; or nobody clicks, and the rest is split evenly
     """
     random = Random(seed)
     shop.stop_importing()
