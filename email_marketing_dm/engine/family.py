@@ -60,15 +60,21 @@ def enroll(env, content_id, task_id, letters=None):
         SQL(
             """INSERT INTO directmail_family_mail (id, content_id, address_key, released)
                SELECT id, %s, address_key, %s FROM directmail_delivery
-                WHERE task_id = %s AND address_key IS NOT NULL
-                  AND state NOT IN ('suppressed', 'cancelled', 'refused') %s
+                WHERE %s AND address_key IS NOT NULL
+                  AND state NOT IN ('suppressed', 'cancelled', 'refused')
                 ORDER BY id ON CONFLICT DO NOTHING""",
             content_id,
             _IS_FREE,
-            task_id,
-            SQL() if letters is None else SQL("AND version = ANY(%s)", list(letters)),
+            _is_sender(task_id, letters),
         )
     )
+
+
+def _is_sender(task_id, letters):
+    """Return SQL of whether a delivery is of a task, and of one of its versions unless None."""
+    if letters is None:
+        return SQL("task_id = %s", task_id)
+    return SQL("(task_id = %s AND version = ANY(%s))", task_id, list(letters))
 
 
 def release(env, content_id):
@@ -83,19 +89,20 @@ def release(env, content_id):
     )
 
 
-def retake(env, content_id, task_id, got_from):
+def retake(env, content_id, task_id, got_from, letters=None):
     """Give the deliveries of a task that may still be mailed tickets of another content.
 
     People who got this content get no ticket, so the claim suppresses them.
 
     :param got_from: as of `get_family`
+    :param letters: of the versions with this content; None for a task without an A/B test
     """
+    may_be_mailed = SQL("%s AND state IN ('waiting', 'not_sent')", _is_sender(task_id, letters))
     env.cr.execute(
         SQL(
-            """DELETE FROM directmail_family_mail WHERE id IN (
-                   SELECT id FROM directmail_delivery
-                    WHERE task_id = %s AND state IN ('waiting', 'not_sent'))""",
-            task_id,
+            """DELETE FROM directmail_family_mail
+                WHERE id IN (SELECT id FROM directmail_delivery WHERE %s)""",
+            may_be_mailed,
         )
     )
     env.cr.execute(
@@ -103,13 +110,12 @@ def retake(env, content_id, task_id, got_from):
             """WITH got AS (%s)
                INSERT INTO directmail_family_mail (id, content_id, address_key, released)
                SELECT id, %s, address_key, FALSE FROM directmail_delivery
-                WHERE task_id = %s AND state IN ('waiting', 'not_sent')
-                  AND address_key IS NOT NULL
+                WHERE %s AND address_key IS NOT NULL
                   AND address_key NOT IN (SELECT address_key FROM got)
                 ORDER BY id ON CONFLICT DO NOTHING""",
             _select_got(got_from),
             content_id,
-            task_id,
+            may_be_mailed,
         )
     )
 

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import LazyTranslate
+from odoo.tools import LazyTranslate, groupby
 
 from ...engine import family
 
@@ -131,20 +131,23 @@ class DirectmailTask(models.Model):
         first = (self.family_id or self).sudo()
         return first | first.with_context(active_test=False).search([("family_id", "=", first.id)])
 
-    def _get_senders_of_content(self):
-        """Return the other tasks of the family that have sent the content of this one."""
+    def _get_senders_of_content(self, mark):
+        """Return the other tasks of the family that have sent a content.
+
+        :param str mark: see `content.identity.make_content_mark`
+        """
         others = self._get_family() - self
-        if not others:
-            return others
-        mark = self.template_id._get_content_mark()
         return others.filtered(lambda task: task.planned_at and mark in task._get_content_marks())
 
-    def _get_got_from(self):
-        """Return who of the family got the content of this task: see `engine.family.get_family`."""
-        mark = self.template_id._get_content_mark()
+    def _get_got_from(self, template=None):
+        """Return who of the family got a content: see `engine.family.get_family`.
+
+        :param template: the `directmail.template` with the content; by default the task's own
+        """
+        mark = (template or self.template_id)._get_content_mark()
         return tuple(
             (task.id, letter)
-            for task in self._get_senders_of_content()
+            for task in self._get_senders_of_content(mark)
             for letter in (task._get_letters_of(mark) if task.version_ids else [None])
         )
 
@@ -161,9 +164,11 @@ class DirectmailTask(models.Model):
 
     # === START === #
 
-    def _take_content(self):
-        """Lock the content that the task sends to its family, before the plan gives out tickets.
+    def _take_content(self, template):
+        """Lock a content that the task sends to its family, before its people get tickets.
 
+        :param template: the `directmail.template` with the content
+        :return: the id of the content
         :raise UserError: if the family's people can't be told any more
         """
         self.ensure_one()
@@ -176,10 +181,12 @@ class DirectmailTask(models.Model):
                     first.name,
                 )
             )
-        mark = self.template_id._get_content_mark()
+        mark = template._get_content_mark()
         self.env.flush_all()
         content_id, is_new = family.take_content(self.env, first.id, mark)
-        if is_new and first != self and mark in first._get_content_marks():
+        # Versions are retaken together, and some of them may have been sent unchanged.
+        is_sent = first != self or self.version_ids
+        if is_new and is_sent and mark in first._get_content_marks():
             letters = first._get_letters_of(mark) if first.version_ids else None
             if letters == [] or (letters is None and mark != first.template_id._get_content_mark()):
                 raise UserError(
@@ -192,18 +199,19 @@ class DirectmailTask(models.Model):
             family.enroll(self.env, content_id, first.id, letters)
             first._keep_content(content_id, letters)
         family.release(self.env, content_id)
-        # sudo(): the sending cron calls this; the field is guarded.
-        self.sudo().family_content_id = content_id
+        return content_id
 
-    def _keep_content(self, content_id, letters):
-        """Store which content the mails of a task had that was planned outside of a family.
+    def _keep_content(self, content_id, letters=None):
+        """Store which content the mails of a task have.
 
-        :param letters: of the versions that had it; None for a task without an A/B test
+        :param letters: of the versions that have it; None for a task without an A/B test
         """
+        # sudo(): the sending cron calls this; the fields are guarded.
+        task = self.sudo()
         if letters is None:
-            self.family_content_id = content_id
+            task.family_content_id = content_id
             return
-        self.version_ids.filtered(
+        task.version_ids.filtered(
             lambda version: version.letter in letters
         ).family_content_id = content_id
 
@@ -214,11 +222,21 @@ class DirectmailTask(models.Model):
         """
         if not self.content_changed or len(self._get_family()) == 1:
             return
-        self._take_content()
+        letters = self.version_ids.mapped("letter") or [None]
+        for template, same in groupby(letters, self._get_version_template):
+            self._retake(template, None if same == [None] else same)
+
+    def _retake(self, template, letters):
+        """Let the remaining people have tickets for the content that they are about to get.
+
+        :param template: the `directmail.template` with the content
+        :param letters: of the versions that send it; None for a task without an A/B test
+        """
+        content_id = self._take_content(template)
+        self._keep_content(content_id, letters)
         self.env.flush_all()
-        # sudo(): as in `_take_content`.
-        content_id = self.sudo().family_content_id
-        family.retake(self.env, content_id, self.id, self._get_got_from())
+        got_from = self._get_got_from(template)
+        family.retake(self.env, content_id, self.id, got_from, letters)
 
 
 class DirectmailFamilyContent(models.Model):

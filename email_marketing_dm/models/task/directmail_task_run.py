@@ -193,7 +193,7 @@ class DirectmailTask(models.Model):
         if self.in_tens:
             self._mark_lists()
         if self.origin_id:
-            self._take_content()
+            self._keep_content(self._take_content(self.template_id))
             self.env.flush_all()
         people = plan.insert_deliveries(self.env, self._get_task_plan())
         self.env.invalidate_all()

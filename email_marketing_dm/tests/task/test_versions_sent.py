@@ -501,6 +501,42 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self._run_cron()
         self.assertEqual(again.mapped("state"), ["sent", "sent"])
 
+    def test_a_second_try_after_a_change_compares_each_version_with_the_family(self):
+        """A follow-up sent `other`, which version A sends now; B's new content is nobody's yet."""
+        task = self._send("One", test_share=100)
+        other = self._make_template(name="Other", subject="Other")
+        follow_up = self._follow(task, "not_clicked", mail="template", template_id=other.id)
+        follow_up.audience_ids = self.audience
+        follow_up.action_send()
+        self._run_cron()
+        self.assertEqual(follow_up.sent_count, len(self.people))
+        by_version = self._get_deliveries(task).grouped("version")
+        again = by_version["A"][0] | by_version["B"][0]
+        again.sudo().write({"state": "waiting", "claimed_at": False})
+        task.sudo().state = "sending"
+        task.action_pause()
+        task.template_id = other
+        task.version_ids[1].template_id = self._make_template(name="Third", subject="Third")
+        task.action_resume()
+        self._run_cron()
+        self.assertEqual(
+            [(row.state, row.reason) for row in again], [("suppressed", "family"), ("sent", False)]
+        )
+        self.assertEqual(self._get_subjects(task)[again[1].email], "Third")
+        # A follow-up with the content of today's version B leaves out whom B was sent to.
+        third = self._follow(
+            task,
+            "failed_temporarily",
+            mail="template",
+            template_id=task.version_ids[1].template_id.id,
+        )
+        third.audience_ids = self.audience
+        third.action_send()
+        self._run_cron()
+        fates = self._get_deliveries(third).grouped(lambda row: row.reason or row.state)
+        self.assertEqual(set(fates["family"].mapped("email")), set(by_version["B"].mapped("email")))
+        self.assertEqual(set(fates["sent"].mapped("email")), set(by_version["A"].mapped("email")))
+
     # === LATER === #
 
     def test_changed_addresses_keep_version_and_place(self):
