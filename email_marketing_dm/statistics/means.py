@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from .rates import Interval, combine, get_quantile
+from .rates import Interval, combine, get_quantile, get_student_quantile
 
 # A group's own orders weigh as much as those of both groups together when they say as much of
 # their spread as so many orders of equal size would (`_get_shape`).
 _BORROWED = 60
+# Degrees of freedom that `get_null_difference` takes per order of equal size.
+_DEGREES = 6
 _UNKNOWN = Interval(-math.inf, math.inf)
 
 
@@ -61,16 +63,46 @@ def get_mean_difference(a: Sums, b: Sums, level: float = 0.95) -> Interval:
     :raise ValueError: for negative numbers of people or squares, NaN or infinite sums, and for
         amounts of nobody
     """
-    z = get_quantile(level)
+    both = _get_common_shape(a, b)
+    if not both:
+        return _UNKNOWN
+    return _combine(a, _get_shape(a, both), b, _get_shape(b, both), get_quantile(level))
+
+
+def get_null_difference(a: Sums, b: Sums, level: float = 0.95) -> Interval:
+    """Return the interval of mean a minus mean b that tests whether the groups are identical.
+
+    As `get_mean_difference`, except that the orders of both groups are spread like those of both
+    together, as identical groups are. With a spread of its own, a group that happens to lack large
+    orders is told too easily from one that has them. Student's quantile replaces the normal one,
+    because that spread is learned from few orders.
+
+    :raise ValueError: as `get_mean_difference`
+    """
+    both = _get_common_shape(a, b)
+    if not both:
+        return _UNKNOWN
+    orders = max(1.0, _count_orders(a.squares + b.squares, a.cubes + b.cubes))
+    return _combine(a, both, b, both, get_student_quantile(level, _DEGREES * orders))
+
+
+def _get_common_shape(a: Sums, b: Sums) -> _Shape | None:
+    """Return the shape of the orders of both groups, None if nothing can be said."""
     _check(a)
     _check(b)
     if not a.people or not b.people or min(a.total, b.total) < 0 or a.total + b.total <= 0:
-        return _UNKNOWN
-    both = _Shape(
-        (a.squares + b.squares) / (a.total + b.total), (a.cubes + b.cubes) / (a.total + b.total)
-    )
-    intervals = [_get_interval(sums, _get_shape(sums, both), z) for sums in (a, b)]
-    return combine(a.mean, intervals[0], b.mean, intervals[1])
+        return None
+    total = a.total + b.total
+    return _Shape((a.squares + b.squares) / total, (a.cubes + b.cubes) / total)
+
+
+def _combine(a: Sums, shape_a: _Shape, b: Sums, shape_b: _Shape, z: float) -> Interval:
+    return combine(a.mean, _get_interval(a, shape_a, z), b.mean, _get_interval(b, shape_b, z))
+
+
+def _count_orders(squares: float, cubes: float) -> float:
+    """Return how many orders of equal size would say as much of their spread."""
+    return squares**3 / cubes**2 if cubes > 0 else 0.0
 
 
 def _get_interval(sums: Sums, shape: _Shape, z: float) -> Interval:
@@ -93,7 +125,7 @@ def _get_shape(sums: Sums, both: _Shape) -> _Shape:
     """
     if not sums.total or sums.cubes <= 0:
         return both
-    orders = sums.squares**3 / sums.cubes**2
+    orders = _count_orders(sums.squares, sums.cubes)
     own = orders / (orders + _BORROWED)
     return _Shape(
         own * sums.squares / sums.total + (1 - own) * both.squares,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .checks import check_counts, check_share
-from .means import Sums, get_mean_difference
+from .means import Sums, get_mean_difference, get_null_difference
 from .rates import Interval, get_difference
 
 
@@ -66,8 +66,8 @@ def decide_rates(versions: Sequence[tuple[int, int]], alpha: float = 0.05) -> Ve
 def decide_means(versions: Sequence[Sums], alpha: float = 0.05) -> Verdict:
     """Decide by means, such as revenue per mail.
 
-    As `decide_rates`, with the interval of `get_mean_difference`; the chance is one minus the
-    highest level at which the interval is above zero.
+    As `decide_rates`, with the interval of `get_mean_difference`. The chance is one minus the
+    highest level at which `get_null_difference` is above zero.
 
     :raise ValueError: for fewer than two versions, and sums that `get_mean_difference` refuses
     """
@@ -107,11 +107,11 @@ def get_chance(successes_a: int, people_a: int, successes_b: int, people_b: int)
 
 
 def _get_mean_chance(best: Sums, other: Sums) -> float:
-    """Return 1 minus the highest level at which the interval of the difference is above zero."""
+    """Return 1 minus the highest level at which `get_null_difference` is above zero."""
     low, high = 0.0, 1.0
     while high - low > 1e-4:
         middle = (low + high) / 2
-        above = get_mean_difference(best, other, 1 - middle).low > 0
+        above = get_null_difference(best, other, 1 - middle).low > 0
         low, high = (low, middle) if above else (middle, high)
     return high
 

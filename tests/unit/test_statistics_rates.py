@@ -5,8 +5,20 @@ import math
 import numpy
 import pytest
 from scipy.stats import binom, binomtest
+from scipy.stats import t as student
 
-from email_marketing_dm.statistics.rates import get_difference, get_interval
+from email_marketing_dm.statistics.rates import (
+    get_difference,
+    get_interval,
+    get_student_quantile,
+)
+
+
+@pytest.mark.parametrize("degrees", [6, 10, 100, 10**6])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+def test_a_quantile_is_students(level, degrees):
+    expected = student.ppf((1 + level) / 2, degrees)
+    assert get_student_quantile(level, degrees) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
