@@ -1,7 +1,7 @@
 {
     "name": "Email Marketing with DirectMail",
     "summary": "Choose an audience, design an email, send it through Alibaba Cloud DirectMail",
-    "version": "19.0.1.8.0",
+    "version": "19.0.1.9.0",
     "category": "Marketing/Email Marketing",
     "author": "Email Marketing with DirectMail contributors",
     "license": "LGPL-3",
@@ -61,6 +61,7 @@
         "views/task/directmail_task_version_views.xml",
         "wizard/directmail_optout_import_views.xml",
         "views/consent/directmail_optout_views.xml",
+        "views/consent/directmail_consent_views.xml",
         "wizard/base_module_uninstall_views.xml",
         "views/delivery/directmail_event_views.xml",
         "views/key/directmail_aes_key_views.xml",

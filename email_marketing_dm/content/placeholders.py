@@ -30,7 +30,9 @@ from .outlook import close_comment, is_settings, replace_addresses
 Where = Literal["body", "subject", "attribute"]
 Problem = tuple[str, str]  # code, quoted detail; see Compiled.problems
 
-TOKEN = "Token"  # reserved: the recipient's token in links to this server
+# Reserved names: the recipient's token in links to the recipient's pages, in the tracking pixel and
+# in tracked links. The latter two are the same for all recipients who are not measured.
+TOKEN, OPEN_TOKEN, CLICK_TOKEN = OWN_VARIABLES = ("Token", "OpenToken", "ClickToken")
 
 _BRACED_WORD = re.compile(r"\{\s*\w+\s*\}")
 _RAW_TEXT = ("style", "script")  # their text has no entities
@@ -78,11 +80,11 @@ class Variable(TypedDict):
 class Compiled:
     """Content in DirectMail's form.
 
-    :ivar variables: all but ``{Token}``
+    :ivar variables: all but `OWN_VARIABLES`
     :ivar problems: (code, detail) pairs; content with problems must not be submitted. Codes:
         "expression", "condition", "directive", "fallback_markup", "inline_in_body",
         "brace_in_subject", "too_many_variables". The detail quotes the content.
-    :ivar links: the keys of ``links`` that the body uses
+    :ivar links: the keys of ``links`` and ``tracked`` that the body uses
     """
 
     subject: str
@@ -98,6 +100,8 @@ def compile_content(
     *,
     public_url: str,
     links: Mapping[str, str],
+    tracked: Mapping[str, str] | None = None,
+    has_pixel: bool = False,
     preview_text: OdooText = "",
     framed: bool = False,
     compacted: bool = False,
@@ -110,7 +114,9 @@ def compile_content(
     :param public_url: of this server, without path ("https://news.example.com"); the base of
         relative addresses
     :param links: {href: path}: a link with exactly this address becomes public_url + path +
-        "{Token}". Used for the recipient's pages and for tracked links.
+        "{Token}". Used for the recipient's pages.
+    :param tracked: the same for tracked links, with "{ClickToken}"
+    :param has_pixel: whether the caller adds a pixel with "{OpenToken}", which counts as a variable
     :param preview_text: mail programs show it beside the subject; placeholders as in a subject
     :param framed: whether the body becomes a whole page with a style sheet for phones, its
         language and a title
@@ -121,10 +127,13 @@ def compile_content(
     problems: list[Problem] = []
     base = _base(public_url)
     source = with_preview(str(body_html or ""), preview_text)
-    body = _Body(frame(source) if framed else source, base, links, names, problems)
+    targets = {href: (path, TOKEN) for href, path in links.items()}
+    targets |= {href: (path, CLICK_TOKEN) for href, path in (tracked or {}).items()}
+    body = _Body(frame(source) if framed else source, base, targets, names, problems)
     text = body.compile(compacted, Page(_title_of(subject), language) if framed else None)
     filled_subject = _compile_subject(subject or "", names, problems)
-    count = len(names.variables) + (1 if "{%s}" % TOKEN in text else 0)
+    count = len(names.variables) + has_pixel
+    count += sum("{%s}" % name in text for name in (TOKEN, CLICK_TOKEN))
     if count > VARIABLES_MAX:
         problems.append(("too_many_variables", str(count)))
     return Compiled(
@@ -184,7 +193,7 @@ class _Names:
         self.variables: list[Variable] = []
         self._known: dict[tuple[Placeholder, Where], str] = {}
         # Compared in lower case: DirectMail does not document whether names are case-sensitive.
-        self._taken = {name.lower() for name in (*BUILT_IN_VARIABLES, TOKEN)}
+        self._taken = {name.lower() for name in (*BUILT_IN_VARIABLES, *OWN_VARIABLES)}
 
     def name(self, placeholder: Placeholder, where: Where) -> str:
         """Return the variable's name for a placeholder used ``where``."""
@@ -263,7 +272,7 @@ class _Body:
         self,
         source: str,
         base: str,
-        links: Mapping[str, str],
+        links: Mapping[str, tuple[str, str]],
         names: _Names,
         problems: list[Problem],
     ) -> None:
@@ -427,8 +436,9 @@ class _Body:
         for known in (address, address.removeprefix(self._base)):
             if known in self._links:
                 self.links_used.add(known)
-                token = self._name + TOKEN + self._end
-                return self._base + "/" + self._links[known].lstrip("/") + token
+                path, variable = self._links[known]
+                token = self._name + variable + self._end
+                return self._base + "/" + path.lstrip("/") + token
         if not address or address.startswith("#") or _SCHEME.match(address):
             return address
         return urljoin(self._base + "/", address)

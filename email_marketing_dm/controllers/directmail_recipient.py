@@ -5,6 +5,7 @@ from odoo.http import request
 
 from ..content.filling import assemble
 from ..engine.content import Person
+from ..models.consent.directmail_consent import AGENT_MAX, TEXT_VERSION
 from .pages import LostKeyLink, add_online_footer, get_language, make_unavailable, render_page
 from .tokens import find_delivery
 
@@ -111,6 +112,36 @@ class DirectmailRecipient(http.Controller):
         return self._render_page(delivery, token, "undone" if undone else "stopped")
 
     @http.route(
+        "/directmail/unsubscribe/<string:token>/measuring",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        sitemap=False,
+        recipient_parameters=("token", "answer"),
+    )
+    def measure(self, token, answer=""):
+        """Record whether the recipient may be measured; "erase" also deletes what was recorded."""
+        delivery = self._get_delivery(token)
+        if answer not in ("yes", "no", "erase") or not delivery.address_key:
+            return self._render_page(delivery, token, "ask")
+        asked, language = request.httprequest, delivery.env.lang
+        if answer != "erase" or delivery._get_measuring_answer() != "no":
+            text = delivery._get_measuring_text()
+            delivery._answer_measuring(
+                "yes" if answer == "yes" else "no",
+                text=text,
+                text_version=TEXT_VERSION,
+                lang=language,
+                ip=asked.remote_addr,
+                user_agent=(asked.headers.get("User-Agent") or "")[:AGENT_MAX],
+            )
+        if answer == "erase":
+            delivery._erase_reactions()
+        return self._render_page(delivery, token, "measuring", erased=answer == "erase")
+
+    @http.route(
         "/directmail/view/<string:token>",
         type="http",
         auth="public",
@@ -135,10 +166,10 @@ class DirectmailRecipient(http.Controller):
             delivery.email_encrypted,
         )
         values = delivery.task_id._get_values(delivery.version, [person])[person.id]
-        html = assemble(template.submitted_text or "", {**values, "Token": token})
+        html = assemble(template.submitted_text or "", {**values, **delivery._get_tokens()})
         return request.make_response(add_online_footer(delivery, html), headers=VIEW_HEADERS)
 
-    def _render_page(self, delivery, token, stage, scope="company"):
+    def _render_page(self, delivery, token, stage, scope="company", **values):
         several = delivery.account_id.sender_ids.filtered("ready")
         return render_page(
             delivery,
@@ -150,4 +181,7 @@ class DirectmailRecipient(http.Controller):
             token=token,
             scope=scope if scope in SCOPES else "company",
             can_undo=stage == "done" and delivery._can_undo(),
+            asks_measuring=bool(delivery.address_key),
+            answer=delivery.address_key and delivery._get_measuring_answer(),
+            **values,
         )

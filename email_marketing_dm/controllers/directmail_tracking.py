@@ -3,15 +3,19 @@ import base64
 from odoo import http
 from odoo.http import request
 
+from ..privacy.machines import is_machine
 from .pages import make_dead_link
-from .tokens import find_delivery
+from .tokens import find_mail
 
 # A transparent GIF of one pixel.
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
 class DirectmailTracking(http.Controller):
-    """Serves our own links and images in mails; the signed token names the delivery."""
+    """Serves our own links and images in mails.
+
+    The signed token names the delivery, or only the task: see `engine.content.make_tokens`.
+    """
 
     @http.route(
         "/directmail/open/<string:token>",
@@ -24,9 +28,9 @@ class DirectmailTracking(http.Controller):
     )
     def opened(self, token):
         """Record an open, if the task records opens, and return the pixel."""
-        delivery = find_delivery(token)
-        if delivery.task_id._is_recording("opens"):
-            self._record(delivery, "open")
+        delivery, task = find_mail(token)
+        if task._is_recording("opens"):
+            self._record(delivery, task, "open")
         return request.make_response(PIXEL, headers=[("Content-Type", "image/gif")])
 
     @http.route(
@@ -44,10 +48,10 @@ class DirectmailTracking(http.Controller):
         The target is read from `directmail.link`, never from the request, so this is no open
         redirect.
         """
-        delivery = find_delivery(token)
+        delivery, task = find_mail(token)
         link = delivery.env["directmail.link"].search(
             [
-                ("task_id", "=", delivery.task_id.id),
+                ("task_id", "=", task.id),
                 ("template_id", "=", template),
                 ("number", "=", number),
             ]
@@ -55,16 +59,17 @@ class DirectmailTracking(http.Controller):
         target = link and link._get_target()
         if not target:
             raise make_dead_link(delivery)
-        if delivery.task_id._is_recording("clicks"):
-            self._record(delivery, "click", link)
+        if task._is_recording("clicks"):
+            self._record(delivery, task, "click", link)
         return request.redirect(target, code=302, local=False)
 
-    def _record(self, delivery, kind, link=None):
+    def _record(self, delivery, task, kind, link=None):
         asked = request.httprequest
+        agent, headers = asked.headers.get("User-Agent", ""), asked.headers
+        if not delivery:
+            machine = is_machine(agent, method=asked.method, headers=headers)
+            task.env["directmail.anonymous.hit"]._record(task, kind, machine)
+            return
         delivery._record_hit(
-            kind,
-            link=link,
-            user_agent=asked.headers.get("User-Agent", ""),
-            method=asked.method,
-            headers=asked.headers,
+            kind, link=link, user_agent=agent, method=asked.method, headers=headers
         )

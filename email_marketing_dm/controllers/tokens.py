@@ -2,9 +2,27 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from odoo.http import request
 
-from ..engine.content import read_delivery_token
+from ..engine.content import read_anonymous_token, read_delivery_token
 from ..exceptions import MasterKeyProblem
 from .pages import make_dead_link, make_unavailable
+
+
+def find_mail(token):
+    """Return (delivery, task) that a token in a pixel or tracked link names, with all rights.
+
+    The delivery is empty if the token is the one that all people share who are not measured.
+
+    :raise NotFound, ServiceUnavailable: as `find_delivery`
+    """
+    env, master_key = _get_key()
+    task_id = read_anonymous_token(env, master_key, token)
+    if task_id is None:
+        delivery = find_delivery(token)
+        return delivery, delivery.task_id
+    delivery, task = env["directmail.delivery"], env["directmail.task"].browse(task_id).exists()
+    if not task:
+        raise make_dead_link(delivery)
+    return delivery, task
 
 
 def find_delivery(token):
@@ -14,13 +32,17 @@ def find_delivery(token):
     :raise ServiceUnavailable: if this server has not the master key of the data, so that it can't
         verify any token
     """
-    env = request.env(su=True)
-    try:
-        master_key = env["directmail.keyring"]._get_master_key()
-    except MasterKeyProblem as problem:
-        raise ServiceUnavailable(response=make_unavailable(env)) from problem
+    env, master_key = _get_key()
     number = read_delivery_token(env, master_key, token)
     delivery = env["directmail.delivery"].browse(number or 0).exists()
     if not delivery:
         raise make_dead_link(delivery, None if number else token)
     return delivery
+
+
+def _get_key():
+    env = request.env(su=True)
+    try:
+        return env, env["directmail.keyring"]._get_master_key()
+    except MasterKeyProblem as problem:
+        raise ServiceUnavailable(response=make_unavailable(env)) from problem

@@ -11,13 +11,16 @@ from .exclusion import is_excluded
 from .family import has_got
 from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import make_rules, select_settings
+from .measuring import find_answer, get_measuring, select_rules
+from .measuring import make_rules as make_measuring_rules
 from .people import current_addresses
 from .readdress import readdress
 from .sql import count_changes
 
 # The columns of a claimed delivery that `content.MailBuilder` needs to make its mail.
 Claimed = namedtuple(
-    "Claimed", "id task_id partner_id res_model res_id email email_encrypted address_key version"
+    "Claimed",
+    "id task_id partner_id res_model res_id email email_encrypted address_key version measuring",
 )
 # Stands in the column new_state of `_claim_from` for deliveries that `readdress` must update first.
 MOVED = "moved"
@@ -36,11 +39,12 @@ Capacity.__doc__ = """How many mails an account may send now.
     longer come
 """
 
-Turn = namedtuple("Turn", "capacity rules at tasks")
+Turn = namedtuple("Turn", "capacity rules measuring at tasks")
 Turn.__doc__ = """What `claim` decides by, read in one statement.
 
 :ivar Capacity capacity: of the account
 :ivar FatigueRules rules: of fatigue control in the account's company
+:ivar MeasuringRules measuring: whose opens and clicks may be recorded in this company
 :ivar datetime at: the database's time (naive UTC), so that all servers judge by one clock
 :ivar tasks: [(task id, `fatigue.TaskRules`)] of the account's tasks that are *sending*, in the
     order in which they are served
@@ -264,7 +268,8 @@ def _read_turn(env, context):
     env.cr.execute(
         SQL(
             """SELECT capacity.*, statement_timestamp() AT TIME ZONE 'UTC' AS at,
-                      a.company_id AS account_company_id, %(settings)s AS settings, task.*
+                      a.company_id AS account_company_id, %(settings)s AS settings,
+                      %(measuring)s AS measuring, task.*
                  FROM directmail_account a
                 CROSS JOIN LATERAL (%(capacity)s) AS capacity
                  LEFT JOIN LATERAL (
@@ -298,6 +303,7 @@ def _read_turn(env, context):
                 WHERE a.id = %(account)s
                 ORDER BY task.place""",
             settings=select_settings(SQL("a.company_id")),
+            measuring=select_rules(SQL("a.company_id")),
             control=select_groups(SQL("t")),
             capacity=_select_capacity(env, context),
             account=context.account_id,
@@ -307,7 +313,8 @@ def _read_turn(env, context):
     account = rows[0]
     rules = make_rules(env, context.people, account["account_company_id"], account["settings"])
     tasks = [(row["task_id"], _pick(TaskRules, row)) for row in rows if row["task_id"]]
-    return Turn(_pick(Capacity, account), rules, account["at"], tasks)
+    measuring = make_measuring_rules(account["measuring"])
+    return Turn(_pick(Capacity, account), rules, measuring, account["at"], tasks)
 
 
 def _pick(kind, row):
@@ -359,7 +366,14 @@ def claim(env, context, token, limit, lease):
         eligibility, pick = Eligibility(env, rules, turn.rules, turn.at), limit
         while len(claimed) < limit and looked_at < LOOK_MAX:
             rows = _claim_from(
-                env, context, eligibility, task_id, token, limit - len(claimed), pick, lease
+                env,
+                context,
+                (eligibility, turn.measuring),
+                task_id,
+                token,
+                limit - len(claimed),
+                pick,
+                lease,
             )
             claimed += [Claimed(*row) for state, *row in rows if state == "sending"]
             if not rows:
@@ -374,13 +388,15 @@ def claim(env, context, token, limit, lease):
     return claimed
 
 
-def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
+def _claim_from(env, context, rules, task_id, token, limit, pick, lease):
     """Claim up to `limit` mails among the next `pick` of a task; hold or suppress the others.
 
+    :param rules: (the `Eligibility` of the task, the `MeasuringRules` of its company)
     :return: rows (new state, *`Claimed`); none if no mail of the task is due. A delivery whose
         person has another address by now, or became a contact, is not changed, and its row has
         `MOVED` as the state and no value but the id
     """
+    eligibility, measuring = rules
     by_contact = eligibility.rules.by_contact
     task_rules = eligibility.task
     return _apply(
@@ -395,6 +411,7 @@ def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
                       fatigue_rule = decided.fatigue_rule,
                       not_before = COALESCE(held_until, not_before),
                       claim_token = %(token)s,
+                      measuring = CASE WHEN goes THEN decided.measuring ELSE d.measuring END,
                       claimed_at = CASE WHEN goes THEN %(at)s END,
                       lease_until = CASE WHEN goes
                           THEN now() AT TIME ZONE 'UTC' + %(lease)s * interval '1 second' END
@@ -424,6 +441,7 @@ def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
                            COALESCE(flaw, %(excluded)s, %(got)s, eligibility.reason) AS reason,
                            CASE WHEN flaw IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
                            CASE WHEN flaw IS NULL THEN eligibility.held_until END AS held_until,
+                           %(measuring)s AS measuring,
                            row_number() OVER (PARTITION BY %(person)s ORDER BY addressed.id) AS copy
                       FROM addressed CROSS JOIN %(eligibility)s AS eligibility
                ), ranked AS (
@@ -442,6 +460,11 @@ def _claim_from(env, context, eligibility, task_id, token, limit, pick, lease):
             free_at=FREE_AT,
             addressed=current_addresses(env, context.people, task_rules, planned=True),
             eligibility=eligibility.select(SQL("addressed")),
+            measuring=get_measuring(
+                measuring,
+                find_answer(measuring, task_rules.company_id, SQL("addressed.address_key")),
+                SQL("addressed.country_id"),
+            ),
             excluded=is_excluded(task_rules, SQL("addressed")),
             got=has_got(task_rules, SQL("addressed")),
             # Merging contacts can leave two deliveries of one contact in a task. Where limits count

@@ -9,12 +9,16 @@ from odoo.tools import SQL
 
 from ..content.filling import assemble, fit_subject, unescaped_value
 from ..content.lengths import cut_units
+from ..content.placeholders import CLICK_TOKEN, OPEN_TOKEN, OWN_VARIABLES, TOKEN
 from ..content.plaintext import TextPart
 from ..directmail.records import Mail
 from ..privacy.tokens import make_token, read_token
 from .claim import FREE_AT
+from .measuring import UNRECORDED
 
 TOKEN_KIND = "d"
+#: Kind of the token that all recipients of a task share whose opens or clicks are not recorded.
+ANONYMOUS_KIND = "m"
 #: System parameter with a random id of this installation, set by `post_init_hook`.
 INSTALLATION = "email_marketing_dm.installation"
 # The attributes that `MailContext.read_values` reads of a person.
@@ -106,8 +110,9 @@ class MailBuilder:
 
     def _make(self, content, row, address, values):
         context = self.context
-        token = make_token(context.master_key, context.database_id, TOKEN_KIND, row.id)
-        return self.make(content, token, address, {**values, "Token": token})
+        tokens = make_tokens(context.master_key, context.database_id, row)
+        own = {name: tokens[name] for name in content.own_names}
+        return self.make(content, tokens[TOKEN], address, {**values, **own})
 
     def make(self, content, token, address, values):
         """Return the mail to one person, in the form that the account's settings ask for.
@@ -195,6 +200,32 @@ def get_database_uuid(env):
     if not installation:  # installed by a version before 19.0.1.2.0
         return uuid
     return hashlib.sha256(f"{uuid}/{installation}".encode()).hexdigest()
+
+
+def make_tokens(master_key, database_id, row):
+    """Return {name of `OWN_VARIABLES`: token} of one person's mail.
+
+    Links to the recipient's pages always name the person. Pixel and tracked links name the task
+    only, if `measuring` rules out that the person's opens or clicks are recorded.
+
+    :param row: has id, task_id and measuring of a `directmail.delivery`
+    """
+    own = make_token(master_key, database_id, TOKEN_KIND, row.id)
+    tokens = dict.fromkeys(OWN_VARIABLES, own)
+    if row.measuring:
+        shared = make_token(master_key, database_id, ANONYMOUS_KIND, row.task_id)
+        for name, kind in ((OPEN_TOKEN, "open"), (CLICK_TOKEN, "click")):
+            if row.measuring in UNRECORDED[kind]:
+                tokens[name] = shared
+    return tokens
+
+
+def read_anonymous_token(env, master_key, token):
+    """Return the id of the task that a token in a pixel or link names, or None if it is invalid.
+
+    :param master_key: the data's `privacy.keys.MasterKey`
+    """
+    return read_token(master_key, get_database_uuid(env), ANONYMOUS_KIND, token)
 
 
 def read_delivery_token(env, master_key, token):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from odoo.api import Environment
 from odoo.tools import SQL
 
+from ..content.placeholders import TOKEN
 from ..directmail.answers import Answer
 from ..directmail.client import DirectMailClient
 from ..directmail.records import AccountSummary
@@ -25,7 +26,7 @@ class PeopleContext:
         address keys in SQL (`engine.sql.set_pads`). Raises MasterKeyProblem if this server has not
         the key
     :ivar select_records: (env, company id) -> SQL of the present state of the record that a row
-        named `people` refers to: (partner_id, email, is_there), no row if it is gone
+        named `people` refers to: (partner_id, email, is_there, country_id), no row if it is gone
     """
 
     get_master_key: Callable[[Environment], MasterKey]
@@ -55,6 +56,7 @@ class TaskContent(NamedTuple):
     :ivar subject: with variables
     :ivar text: the body, with variables
     :ivar plain_names: names of the variables whose values are not HTML-escaped
+    :ivar own_names: those of `content.placeholders.OWN_VARIABLES` that the text contains
     """
 
     sender: str
@@ -66,6 +68,7 @@ class TaskContent(NamedTuple):
     subject: str
     text: str
     plain_names: frozenset[str]
+    own_names: frozenset[str] = frozenset({TOKEN})
 
 
 @dataclass(frozen=True)

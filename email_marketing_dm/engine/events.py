@@ -4,11 +4,14 @@ from collections import namedtuple
 
 from odoo.tools import SQL
 
+from .measuring import CLICKS_ONLY, RULED_OUT, is_unrecorded
 from .sql import count_changes
 
 # Outcomes of a mail, weakest first: of facts with the same `occurred_at`, the strongest counts.
 WEAKEST_FIRST = ("failed", "invalid", "spam", "delivered")
 REACTIONS = ("opened", "clicked", "unsubscribed", "complained")
+#: Counters of delivered mails to people of whom opens or clicks are not recorded.
+UNMEASURED = tuple(f"unmeasured_{kind}" for kind in RULED_OUT)
 # Clicks on BURST_LINKS different links of a mail within BURST_SECONDS are a machine's, because mail
 # scanners follow all links at once.
 BURST_LINKS = 3
@@ -28,6 +31,10 @@ Fact = namedtuple(
 def insert(env, facts):
     """Insert facts that are new by their fingerprint, as pending; deliveries are not changed.
 
+    Opens and clicks of people who are not measured are not inserted: see `engine.measuring`. Those
+    on our own links are counted in `directmail.anonymous.hit`. Opens and clicks that match no mail
+    lose the address key.
+
     :param facts: a list of `Fact`
     :return: number of new facts
     :rtype: int
@@ -42,18 +49,18 @@ def insert(env, facts):
         )
         for fact in facts
     )
+    companies = {fact.company_id for fact in facts if fact.kind in ("open", "click")}
     # NOT EXISTS in addition to ON CONFLICT, because a conflict uses up an id of the sequence, and
     # DirectMail's records are fetched repeatedly, so that most of their facts are not new.
     rows = env.execute_query(
         SQL(
-            """WITH arrived AS (INSERT INTO directmail_event
-                      (kind, source, occurred_at, company_id, account_id, delivery_id, address_key,
-                       machine, link_id, code, message, fingerprint)
-               SELECT v.kind, v.source, LEAST(v.occurred_at, clock_timestamp() AT TIME ZONE 'UTC'),
-                      v.company_id, v.account_id, COALESCE(named.id, keyed.id),
-                      CASE WHEN COALESCE(named.id, keyed.id) IS NULL THEN v.address_key END,
-                      v.machine, v.link_id, v.code, v.message, v.fingerprint
-                 FROM (VALUES %s) AS v (kind, source, occurred_at, company_id, account_id,
+            """WITH given AS MATERIALIZED (
+               SELECT v.kind, v.source, v.occurred_at, v.company_id, v.account_id, m.id AS mail_id,
+                      CASE WHEN m.id IS NULL AND v.kind NOT IN ('open', 'click')
+                           THEN v.address_key END AS address_key,
+                      v.machine, v.link_id, v.code, v.message, v.fingerprint,
+                      m.task_id, %(unrecorded)s AS is_unrecorded
+                 FROM (VALUES %(values)s) AS v (kind, source, occurred_at, company_id, account_id,
                        delivery_id, task_id, address_key, machine, link_id, code, message,
                        fingerprint)
                  LEFT JOIN directmail_delivery named
@@ -61,13 +68,28 @@ def insert(env, facts):
                  LEFT JOIN directmail_delivery keyed
                    ON v.delivery_id IS NULL AND keyed.task_id = v.task_id
                   AND keyed.address_key = v.address_key AND keyed.state != 'suppressed'
+                 LEFT JOIN directmail_delivery m ON m.id = COALESCE(named.id, keyed.id)
                 WHERE v.fingerprint IS NULL OR NOT EXISTS (
                       SELECT 1 FROM directmail_event e WHERE e.fingerprint = v.fingerprint)
+               ), anonymous AS (
+               INSERT INTO directmail_anonymous_hit (task_id, kind, machine)
+               SELECT task_id, kind, COALESCE(machine, FALSE) FROM given
+                WHERE is_unrecorded AND source = 'own'
+               ), arrived AS (INSERT INTO directmail_event
+                      (kind, source, occurred_at, company_id, account_id, delivery_id, address_key,
+                       machine, link_id, code, message, fingerprint)
+               SELECT kind, source, LEAST(occurred_at, clock_timestamp() AT TIME ZONE 'UTC'),
+                      company_id, account_id, mail_id, address_key, machine, link_id, code, message,
+                      fingerprint
+                 FROM given WHERE NOT is_unrecorded
                    ON CONFLICT (fingerprint) DO NOTHING
             RETURNING id, company_id)
                INSERT INTO directmail_event_pending (id, company_id)
                SELECT id, company_id FROM arrived RETURNING id""",
-            values,
+            values=values,
+            unrecorded=SQL("COALESCE(%s, FALSE)", is_unrecorded(env, companies))
+            if companies
+            else SQL("FALSE"),
         )
     )
     return len(rows)
@@ -164,6 +186,7 @@ def flag_bursts(env, company_id, last):
                               AS first_click,
                           (SELECT min(occurred_at) FROM directmail_event e
                             WHERE e.delivery_id = o.id AND e.kind IN ('open', 'click')
+                              AND o.measuring IS DISTINCT FROM %(clicks_only)s
                               AND %(applied)s
                               AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
                               AS first_look
@@ -175,6 +198,7 @@ def flag_bursts(env, company_id, last):
                   (d.clicked_at IS NOT NULL)::int - (taken.clicked_at IS NOT NULL)::int AS clicked,
                   (d.opened_at IS NOT NULL)::int - (taken.opened_at IS NOT NULL)::int AS opened""",
         applied=applied,
+        clicks_only=CLICKS_ONLY,
     )
     env.execute_query(
         SQL(
@@ -249,7 +273,10 @@ def apply_facts(env, company_id, last):
                 SELECT o.id, o.state, o.outcome, o.opened_at, o.clicked_at, o.unsubscribed_at,
                        o.complained_at, l.kind, l.occurred_at, l.code, l.message,
                        m.delivery_id IS NOT NULL AS marked,
-                       LEAST(m.opened_at, m.clicked_at) AS new_opened_at,
+                       o.measuring,
+                       -- Also a click shows that the mail was opened, which may not be recorded.
+                       LEAST(m.opened_at, CASE WHEN o.measuring IS DISTINCT FROM %(clicks)s
+                                               THEN m.clicked_at END) AS new_opened_at,
                        m.clicked_at AS new_clicked_at, m.unsubscribed_at AS new_unsubscribed_at,
                        m.complained_at AS new_complained_at,
                        COALESCE(m.opens, 0) AS opens, COALESCE(m.clicks, 0) AS clicks,
@@ -285,7 +312,8 @@ def apply_facts(env, company_id, last):
                   FROM facts f
                  WHERE d.id = f.id AND (f.newer OR f.marked OR d.state != 'sent')
              RETURNING d.id, d.task_id, f.state AS old_state, d.state AS new_state,
-                       f.outcome AS old_outcome, d.outcome AS new_outcome, %(marks)s
+                       f.outcome AS old_outcome, d.outcome AS new_outcome, %(marks)s,
+                       %(unmeasured)s
             ), %(counted)s
             SELECT (SELECT count(*) FROM picked),
                    ARRAY(SELECT id FROM changed WHERE new_outcome = 'invalid'
@@ -310,7 +338,19 @@ def apply_facts(env, company_id, last):
                 )
                 for mark in REACTIONS
             ),
-            counted=count_changes(SQL("changed"), "events", REACTIONS),
+            clicks=CLICKS_ONLY,
+            unmeasured=SQL(", ").join(
+                SQL(
+                    """CASE WHEN d.measuring IN %s
+                            THEN COALESCE(d.outcome = 'delivered', FALSE)::int
+                                 - COALESCE(f.outcome = 'delivered', FALSE)::int
+                            ELSE 0 END AS %s""",
+                    values,
+                    SQL.identifier(f"unmeasured_{kind}"),
+                )
+                for kind, values in RULED_OUT.items()
+            ),
+            counted=count_changes(SQL("changed"), "events", (*REACTIONS, *UNMEASURED)),
         )
     )
     return result

@@ -128,7 +128,8 @@ def current_addresses(env, context, rules, planned=False):
     The CTE `people`, which the caller defines, has the columns of a person and `is_contact`:
     whether the person is or was a contact. Before planning it also has `lender_id`.
 
-    `addressed` has the columns of a person, and `flaw`: the reason for not mailing, or null. A
+    `addressed` has the columns of a person, `country_id`: where the person lives, null if it is
+    unknown, and `flaw`: the reason for not mailing, or null. A
     usable address is in `email` (in clear) or `email_encrypted`, with its `address_key`. Without a
     usable address `address_key` is null; people who are gone may have one nevertheless. A record of
     another model that has a contact by now becomes that contact. Before planning `addressed` also
@@ -155,7 +156,8 @@ def _select_found(rules, records, planned):
     Columns: partner_id, res_model and res_id of the present person; typed, the address as it stands
     in the source, null if there is none; email and email_encrypted, one of them or neither, still
     unchecked; encrypted_key, the address key of `email_encrypted`, null if it can't be decrypted;
-    absent, the reason if `typed` is null; gone, whether the person was archived or deleted. Before
+    absent, the reason if `typed` is null; gone, whether the person was archived or deleted;
+    country_id, where the person lives, null if it is unknown. Before
     planning also lender_id; of deliveries also id and the four columns that `keyed` and
     `addressed` compare.
 
@@ -194,6 +196,7 @@ def _select_found(rules, records, planned):
                   %(encrypted_key)s AS encrypted_key,
                   %(absent)s AS absent,
                   %(gone)s AS gone,
+                  %(country)s AS country_id,
                   %(copied)s
              FROM people %(source)s LEFT JOIN res_partner p ON p.id = %(contact_id)s""",
         contact_id=contact_id,
@@ -207,6 +210,9 @@ def _select_found(rules, records, planned):
         gone=_of_contact_else(
             SQL("p.active IS NOT TRUE"),
             SQL("people.is_contact IS TRUE OR (%s) IS NOT TRUE", is_there),
+        ),
+        country=_of_contact_else(
+            SQL("p.country_id"), SQL("source.country_id") if records else SQL("NULL::int")
         ),
         copied=SQL(
             """people.id, people.partner_id AS partner_before, people.email AS email_before,
@@ -254,7 +260,7 @@ def _select_addressed(planned):
     return SQL(
         """SELECT partner_id, res_model, res_id,
                   CASE WHEN address_key IS NOT NULL THEN %(mailed)s END AS email,
-                  email_encrypted, address_key,
+                  email_encrypted, address_key, country_id,
                   CASE WHEN gone THEN %(gone)s
                        WHEN typed IS NULL THEN absent
                        WHEN address_key IS NOT NULL THEN NULL

@@ -11,10 +11,24 @@ from .exclusion import get_exclusion
 from .family import get_family, take_tickets
 from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import read_rules
+from .measuring import NOTHING, get_measuring, is_everybody_measured, join_answers
+from .measuring import read_rules as read_measuring_rules
 from .people import Lenders, addressed_people
 from .sql import count_changes, prepare_for_many
 from .tens import in_tens
 from .versions import TestGroup, assign_versions
+
+
+class Estimate(dict):
+    """{`Fate`: number of people}, and of how many opens are not recorded.
+
+    :ivar unmeasured: number of people who get a mail, but whose opens are not recorded
+    :ivar unclicked: the same of clicks
+    """
+
+    unmeasured = 0
+    unclicked = 0
+
 
 Fate = namedtuple("Fate", "reason rule held_until")
 Fate.__doc__ = """What a task does with a group of people.
@@ -54,12 +68,21 @@ def select_judged(env, task, at=None):
     """Return CTEs ending in `judged`: each person of the task, and whether to mail them.
 
     A person who gets no mail is a row with a reason, so that no person of the audiences is missing.
+    `measuring` of people who get one tells whether their opens and clicks may be recorded.
 
     :param TaskPlan task: of the task
     :param datetime at: the moment to decide for (naive UTC); by default the database's now
     """
     context, task_rules = task.context, task.rules
     rules, now = read_rules(env, context, task_rules.company_id)
+    measuring = read_measuring_rules(env, task_rules.company_id)
+    answers = join_answers(measuring, task_rules.company_id, SQL("fixed"))
+    measured = SQL("NULL::varchar")
+    if not is_everybody_measured(measuring):
+        measured = SQL(
+            "CASE WHEN COALESCE(fixed.reason, eligibility.reason) IS NULL THEN %s END",
+            get_measuring(measuring, answers["answer"], SQL("fixed.country_id")),
+        )
     return SQL(
         """%(got)s %(excluded)s %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key, flaw
@@ -68,7 +91,7 @@ def select_judged(env, task, at=None):
               FROM addressed
         ), fixed AS (
             SELECT ranked.partner_id, ranked.res_model, ranked.res_id, email, email_encrypted,
-                   ranked.address_key, lender_id, CASE
+                   ranked.address_key, lender_id, country_id, CASE
                 %(is_excluded)s
                 WHEN flaw IS NOT NULL THEN flaw
                 WHEN copy > 1 THEN 'duplicate' %(is_got)s END AS reason
@@ -78,8 +101,9 @@ def select_judged(env, task, at=None):
                    fixed.email_encrypted, fixed.address_key, fixed.lender_id,
                    COALESCE(fixed.reason, eligibility.reason) AS reason,
                    CASE WHEN fixed.reason IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
-                   CASE WHEN fixed.reason IS NULL THEN eligibility.held_until END AS held_until
-              FROM fixed CROSS JOIN %(eligibility)s AS eligibility
+                   CASE WHEN fixed.reason IS NULL THEN eligibility.held_until END AS held_until,
+                   %(measured)s AS measuring
+              FROM fixed %(join_answers)s CROSS JOIN %(eligibility)s AS eligibility
         )""",
         addressed=addressed_people(
             env, context, task_rules, task.audience_ids, lenders=task.lenders
@@ -90,6 +114,8 @@ def select_judged(env, task, at=None):
         eligibility=Eligibility(env, task_rules, rules, at or now).select(SQL("fixed")),
         **get_exclusion(env, context, task_rules, SQL("ranked")),
         **get_family(task.got_from, SQL("ranked")),
+        measured=measured,
+        join_answers=answers["join_answers"],
     )
 
 
@@ -107,12 +133,12 @@ def insert_deliveries(env, task):
                 INSERT INTO directmail_delivery
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
                         email_encrypted, address_key, is_contact, lender_id, state, reason,
-                        fatigue_rule, not_before, uncounted, assignment
+                        fatigue_rule, not_before, uncounted, assignment, measuring
                         %(columns)s)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
                        email_encrypted, address_key, partner_id IS NOT NULL, lender_id,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
-                       %(fatigue_rule)s, %(held_until)s, %(uncounted)s, %(assignment)s
+                       %(fatigue_rule)s, %(held_until)s, %(uncounted)s, %(assignment)s, measuring
                        %(values)s
                   FROM judged %(assigned)s
                  ORDER BY partner_id, res_model, res_id
@@ -145,19 +171,29 @@ def estimate(env, task, at=None, mark=None):
         `engine.tens.mark_lists`
     :return: {`Fate`: number of people}. People who get a mail have the reason None; if
         do-not-disturb hours or a quiet period hold their mail, `held_until` and `rule` are set
-    :rtype: dict
+    :rtype: Estimate
     """
     env.flush_all()
     prepare_for_many(env)
     rows = env.execute_query(
         SQL(
-            """WITH %s SELECT reason, fatigue_rule, held_until, count(*) FROM judged
-                GROUP BY reason, fatigue_rule, held_until""",
+            """WITH %s SELECT reason, fatigue_rule, held_until, count(*),
+                              count(*) FILTER (WHERE measuring IS NOT NULL),
+                              count(*) FILTER (WHERE measuring = %s)
+                 FROM judged GROUP BY reason, fatigue_rule, held_until""",
             select_judged(env, task, at),
+            NOTHING,
         )
     )
-    fates = {Fate(*fate): number for *fate, number in rows}
-    return fates if mark is None else tell_in_tens(fates, mark)
+    fates = Estimate({Fate(*fate): number for *fate, number, _opens, _clicks in rows})
+    fates.unmeasured = sum(row[-2] for row in rows)
+    fates.unclicked = sum(row[-1] for row in rows)
+    if mark is None:
+        return fates
+    told = Estimate(tell_in_tens(fates, mark))
+    told.unmeasured = in_tens(fates.unmeasured, mark, "unmeasured")
+    told.unclicked = in_tens(fates.unclicked, mark, "unclicked")
+    return told
 
 
 def tell_in_tens(counts, mark):

@@ -26,6 +26,7 @@ class PersonTable(NamedTuple):
 
 DELIVERIES = PersonTable("directmail_delivery")
 OPTOUTS = PersonTable("directmail_optout")
+CONSENTS = PersonTable("directmail_consent")
 ROWS = PersonTable("directmail_upload_line", ("upload_id", "directmail_upload"))
 
 
@@ -70,6 +71,10 @@ class People:
         """Return the ids of their opt-outs."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), OPTOUTS))]
 
+    def find_consents(self, env):
+        """Return the ids of their answers about being measured."""
+        return [row[0] for row in env.execute_query(self._select(SQL("id"), CONSENTS))]
+
     def find_rows(self, env):
         """Return the ids of their rows in uploaded lists."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), ROWS))]
@@ -84,8 +89,9 @@ class People:
         """Erase these people from the stored rows; the tasks' counters stay.
 
         Deliveries and events lose the person, address and messages; members, rows of uploads with
-        their values, scores and stages are deleted. Opt-outs lose the person and the address but
-        keep the address key, because without it the people would be mailed again.
+        their values, scores and stages are deleted. Opt-outs and answers about being measured
+        lose the person and the address but keep the address key, because without it the people
+        would be mailed or measured again.
 
         The caller has applied the pending events: they find their delivery by the address key that
         is erased. The caller flushes before, and invalidates after.
@@ -118,6 +124,15 @@ class People:
                     WHERE %s AND %s""",
                 self._is_about(),
                 OPTOUTS.is_of(self.company_ids),
+            )
+        )
+        env.cr.execute(
+            SQL(
+                """UPDATE directmail_consent SET partner_id = NULL, email = NULL,
+                          email_encrypted = NULL, delivery_id = NULL, ip = NULL, user_agent = NULL
+                    WHERE %s AND %s""",
+                self._is_about(),
+                CONSENTS.is_of(self.company_ids),
             )
         )
         # A further row of a person without a contact has no address key, only the same ID.

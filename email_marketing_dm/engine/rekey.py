@@ -31,6 +31,7 @@ CHUNK = 5000
 #: old key, so the other tables must not have been converted before.
 TABLES = (
     "directmail_optout",
+    "directmail_consent",
     "directmail_event",
     "directmail_delivery",
     "directmail_audience_member",
@@ -39,7 +40,7 @@ TABLES = (
     "res_partner",
 )
 #: Their rows may have no address; `_EVIDENCE` looks it up.
-WITHOUT_ADDRESS = ("directmail_optout", "directmail_event")
+WITHOUT_ADDRESS = ("directmail_optout", "directmail_consent", "directmail_event")
 #: SQL (address_key, email, email_encrypted) that looks up the address for each key in the CTE
 #: `homeless` (address keys of rows without an address) in the person's rows of other tables.
 _EVIDENCE = SQL(
@@ -118,8 +119,8 @@ def convert_chunk(env, rekey, table, after):
         return last, *_convert_partners(env, rekey, chunk)
     if table == "directmail_upload_line":
         _convert_match_keys(env, rekey, chunk)
-    if table == "directmail_optout":
-        _keep_encrypted(env, chunk)
+    if table in ("directmail_optout", "directmail_consent"):
+        _keep_encrypted(env, table, chunk)
     targets = _select_targets(rekey, table, chunk, _read_encrypted(env, rekey, table, chunk))
     if table == "directmail_optout":
         _merge_optouts(env, targets)
@@ -225,24 +226,25 @@ def _mark(rekey, key):
     )
 
 
-def _keep_encrypted(env, chunk):
-    """Copy the encrypted address to opt-outs without an address, from the person's other rows.
+def _keep_encrypted(env, table, chunk):
+    """Copy the encrypted address to rows without an address, from the person's other rows.
 
-    Once the other rows are converted, the opt-out could not be matched with them any more. It needs
+    Once the other rows are converted, the row could not be matched with them any more. It needs
     the address when the AES key is entered later, and for the next re-key.
     """
     env.cr.execute(
         SQL(
             """WITH homeless AS MATERIALIZED (
-                   SELECT DISTINCT address_key FROM directmail_optout
-                    WHERE %s AND email IS NULL AND email_encrypted IS NULL
-               ), evidence AS MATERIALIZED (%s)
-               UPDATE directmail_optout o SET email_encrypted = evidence.email_encrypted
+                   SELECT DISTINCT address_key FROM %(table)s
+                    WHERE %(chunk)s AND email IS NULL AND email_encrypted IS NULL
+               ), evidence AS MATERIALIZED (%(evidence)s)
+               UPDATE %(table)s o SET email_encrypted = evidence.email_encrypted
                  FROM evidence
                 WHERE o.address_key = evidence.address_key AND evidence.email IS NULL
                   AND o.email IS NULL AND o.email_encrypted IS NULL""",
-            chunk,
-            _EVIDENCE,
+            table=SQL.identifier(table),
+            chunk=chunk,
+            evidence=_EVIDENCE,
         )
     )
 

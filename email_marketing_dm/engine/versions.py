@@ -12,6 +12,7 @@ from odoo.tools import SQL
 
 from .assignment import get_share
 from .control import ASSIGNMENTS
+from .measuring import RULED_OUT
 
 LETTERS = "ABCDE"
 #: `not_before` of the rest before the decision. Not 'infinity', which Python can't represent.
@@ -178,7 +179,8 @@ def count_versions(env, task_id):
     Reactions are of people, not of machines, and only of those who were mailed.
 
     :return: {letter: {"assigned", "mailed", "delivered", "opened", "clicked", "converted": number
-        of people; "revenue", "squares", "cubes": sums over people}}
+        of people; "open_base", "click_base": those of "mailed" whose opens or clicks are recorded;
+        "revenue", "squares", "cubes": sums over people}}
     :rtype: dict
     """
     rows = env.execute_query_dict(
@@ -186,6 +188,10 @@ def count_versions(env, task_id):
             """SELECT version, count(*) AS assigned,
                       count(*) FILTER (WHERE %(mailed)s) AS mailed,
                       count(*) FILTER (WHERE %(mailed)s AND outcome = 'delivered') AS delivered,
+                      count(*) FILTER (WHERE %(mailed)s AND (measuring IS NULL
+                                       OR measuring NOT IN %(no_open)s)) AS open_base,
+                      count(*) FILTER (WHERE %(mailed)s AND (measuring IS NULL
+                                       OR measuring NOT IN %(no_click)s)) AS click_base,
                       count(*) FILTER (WHERE %(mailed)s AND opened_at IS NOT NULL) AS opened,
                       count(*) FILTER (WHERE %(mailed)s AND clicked_at IS NOT NULL) AS clicked,
                       count(*) FILTER (WHERE %(mailed)s AND converted_at IS NOT NULL) AS converted,
@@ -199,6 +205,8 @@ def count_versions(env, task_id):
                 GROUP BY version""",
             mailed=MAILED,
             task=task_id,
+            no_open=RULED_OUT["open"],
+            no_click=RULED_OUT["click"],
         )
     )
     return {row.pop("version"): row for row in rows}

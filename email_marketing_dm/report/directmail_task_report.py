@@ -5,6 +5,7 @@ from ..engine.tens import in_tens_to_sql
 from ..engine.trial import is_real
 from ..models.delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 from ..models.mixins.directmail_seen import is_administrator
+from ..models.task.directmail_task import UNMEASURED
 from ..models.task.directmail_task_tens import UNTOLD
 
 #: {rate: (field of the numerator, field of the denominator)}. The rate of several tasks is the
@@ -30,7 +31,7 @@ UPLIFT_HELP = (
     "What the people who were mailed did more than the control group leads to expect. Only of email"
     " tasks with a control group and a conversion."
 )
-FIGURES = (*dict(STATES + OUTCOMES), *REACTION_FIELDS, "converted")
+FIGURES = (*dict(STATES + OUTCOMES), *REACTION_FIELDS, "converted", *UNMEASURED)
 
 
 class DirectmailTaskReport(models.Model):
@@ -87,6 +88,10 @@ class DirectmailTaskReport(models.Model):
     unsubscribed_count = fields.Integer("Unsubscribed", readonly=True)
     complained_count = fields.Integer("Reported as spam", readonly=True)
     converted_count = fields.Integer("Converted", readonly=True)
+    unmeasured_open_count = fields.Integer("Delivered, opens not recorded", readonly=True)
+    unmeasured_click_count = fields.Integer("Delivered, clicks not recorded", readonly=True)
+    anonymous_open_count = fields.Integer("Anonymous opens", readonly=True)
+    anonymous_click_count = fields.Integer("Anonymous clicks", readonly=True)
     open_base = fields.Integer("Delivered, opens recorded", readonly=True)
     click_base = fields.Integer("Delivered, clicks recorded", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
@@ -111,15 +116,15 @@ class DirectmailTaskReport(models.Model):
         "Opened %",
         readonly=True,
         aggregator="avg",
-        help="Share of delivered mails that people opened. Opens by machines and email tasks that"
-        " do not record opens are left out.",
+        help="Share of delivered mails that people opened. Opens by machines, and people and email"
+        " tasks whose opens are not recorded, are left out.",
     )
     click_rate = fields.Float(
         "Clicked %",
         readonly=True,
         aggregator="avg",
-        help="Share of delivered mails that people clicked in. Clicks by machines and email tasks"
-        " that do not record clicks are left out.",
+        help="Share of delivered mails that people clicked in. Clicks by machines, and people and"
+        " email tasks whose clicks are not recorded, are left out.",
     )
     unsubscribe_rate = fields.Float(
         "Unsubscribed %",
@@ -164,8 +169,12 @@ class DirectmailTaskReport(models.Model):
                            t.revenue, c.currency_id, counted.*,
                            %(conversions)s AS uplift_conversions,
                            %(amount)s AS uplift_revenue,
-                           CASE WHEN t.track_opens THEN delivered_count ELSE 0 END AS open_base,
-                           CASE WHEN t.track_clicks THEN delivered_count ELSE 0 END AS click_base
+                           CASE WHEN t.track_opens AND t.nobody_measured IS NOT TRUE
+                                THEN delivered_count - unmeasured_open_count
+                                ELSE 0 END AS open_base,
+                           CASE WHEN t.track_clicks AND t.nobody_measured IS NOT TRUE
+                                THEN delivered_count - unmeasured_click_count
+                                ELSE 0 END AS click_base
                       FROM directmail_task t
                       JOIN res_company c ON c.id = t.company_id
                       JOIN LATERAL (

@@ -150,6 +150,8 @@ class DirectmailErasure(models.TransientModel):
         people = self._get_people()
         # sudo(): `_get_people` checked the right to read the contacts.
         optouts = self.env["directmail.optout"].sudo().browse(sorted(people.find_optouts(self.env)))
+        consents = self.env["directmail.consent"].sudo()
+        consents = consents.browse(sorted(people.find_consents(self.env)))
         members = self.env["directmail.audience.member"].sudo()
         audiences = members.search([("partner_id", "in", people.partner_ids)]).audience_id
         return {
@@ -167,6 +169,20 @@ class DirectmailErasure(models.TransientModel):
                     "feedback": optout.feedback or "",
                 }
                 for optout in optouts
+            ],
+            "consents": [
+                {
+                    "purpose": consent.purpose,
+                    "answer": consent.answer,
+                    "answered_on": str(consent.recorded_at),
+                    "origin": consent.origin,
+                    "text_shown": consent.text or "",
+                    "text_version": consent.text_version or "",
+                    "language": consent.lang or "",
+                    "ip_address": consent.ip or "",
+                    "program": consent.user_agent or "",
+                }
+                for consent in consents
             ],
             "uploaded_lists": [self._export_row(row) for row in self._get_rows(people)],
             "audiences": sorted(

@@ -30,6 +30,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     today_count = fields.Integer("Today", readonly=True)
     days = fields.Integer(readonly=True)
     held = fields.Text("Held back", readonly=True)
+    unmeasured = fields.Text("Measuring", readonly=True)
     sources = fields.Text("Source of the addresses", compute="_compute_sources")
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
     headline = fields.Char(compute="_compute_texts")
@@ -84,6 +85,7 @@ class DirectmailTaskEstimate(models.TransientModel):
                     )
                     for fate in stopped
                 ],
+                "unmeasured": self._describe_measuring(task.sudo(), fates, tens),
                 "held": "\n".join(
                     task._count_fate(fate, self._format(held[fate], tens))
                     for fate in sorted(held, key=lambda fate: fate.held_until)
@@ -91,6 +93,20 @@ class DirectmailTaskEstimate(models.TransientModel):
             }
         )
         return estimate.with_env(self.env)
+
+    @api.model
+    def _describe_measuring(self, task, fates, tens):
+        """Return of whom opens are not recorded and why, as sentences; False of nobody.
+
+        :param fates: an `engine.plan.Estimate`; of a planned task a dict
+        """
+        unmeasured = getattr(fates, "unmeasured", 0)
+        if not unmeasured:
+            return False
+        told = [task._say_unmeasured(unmeasured, fates.unclicked, tens)]
+        if warning := task._warn_of_templates(unmeasured):
+            told.append(warning)
+        return "\n".join(told)
 
     @api.depends("mail_count", "queue_count", "today_count", "days", "line_ids.people")
     def _compute_texts(self):

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, LazyTranslate
 
 from ...engine.family import FAILED_TEMPORARILY
+from ...engine.measuring import CLICKS_ONLY
 from ...engine.person import PERSON
 from ...engine.versions import LETTERS
 
@@ -31,8 +32,15 @@ RESULT_CONDITIONS = {
     "opened": SQL("opened_at IS NOT NULL"),
     "clicked": SQL("clicked_at IS NOT NULL"),
     # A mail that was not delivered could not be opened. No outcome yet counts as delivered.
-    "not_opened": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND opened_at IS NULL"),
-    "not_clicked": SQL("COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"),
+    # Who is not measured did not necessarily leave it unopened.
+    "not_opened": SQL(
+        "COALESCE(outcome, 'delivered') = 'delivered' AND opened_at IS NULL AND measuring IS NULL"
+    ),
+    "not_clicked": SQL(
+        "COALESCE(outcome, 'delivered') = 'delivered' AND clicked_at IS NULL"
+        " AND (measuring IS NULL OR measuring = %s)",
+        CLICKS_ONLY,
+    ),
     "converted": SQL("converted_at IS NOT NULL"),
 }
 #: {result of an email task: the people with this result, in words}
@@ -124,6 +132,16 @@ class DirectmailAudienceLine(models.Model):
                 env._(
                     "The recipients of the email task %s are no longer stored. Choose another email"
                     " task, or remove the line.",
+                    task.name,
+                )
+            )
+        # sudo() as above: only whether anything was recorded is told.
+        if task.sudo()._is_nobody_recorded(self.task_result):
+            raise UserError(
+                env._(
+                    "Opens and clicks of the email task %s are not recorded, because its template"
+                    " was approved before links and tracking pixel had variables of their own."
+                    " Choose another result, or remove the line.",
                     task.name,
                 )
             )

@@ -130,9 +130,10 @@ class DirectmailDataTable(models.Model):
     def _select_present(self, company_id):
         """Return SQL that looks up the present state of the record of a row named `people`.
 
-        It selects one row (partner_id, email, is_there) if the record with `people.res_model` and
-        `people.res_id` exists and is not archived, else none. If several data tables have an
-        address of the record, `people.email` is preferred, else that of the first table is used.
+        It selects one row (partner_id, email, is_there, country_id) if the record with
+        `people.res_model` and `people.res_id` exists and is not archived, else none. If several
+        data tables have an address of the record, `people.email` is preferred, else that of the
+        first table is used.
 
         It reads with all rights: the owner's rights were checked when the task's people were
         selected.
@@ -154,18 +155,23 @@ class DirectmailDataTable(models.Model):
             if find_model(self.env, table.model_name) is not None
             and not is_technical(table.model_name)
         ]
-        nobody = SQL("SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email WHERE FALSE")
+        nobody = SQL(
+            "SELECT 0 AS number, NULL::int AS partner_id, NULL::text AS email,"
+            " NULL::int AS country_id WHERE FALSE"
+        )
         return SQL(
-            """SELECT known.partner_id, known.email, TRUE AS is_there FROM (%s) AS known
+            """SELECT known.partner_id, known.email, TRUE AS is_there, known.country_id
+                 FROM (%s) AS known
                 ORDER BY known.email IS NOT DISTINCT FROM people.email DESC, known.number
                 LIMIT 1""",
             SQL(" UNION ALL ").join([nobody, *found]),
         )
 
     def _select_one(self, number):
-        """Return this table's part of `_select_present`: SQL (number, partner_id, email).
+        """Return this table's part of `_select_present`.
 
         :param int number: the table's place in the order of tables
+        :return: SQL (number, partner_id, email, country_id)
         """
         self.ensure_one()
         model = self._get_model(self.env).with_context(active_test=True)
@@ -176,7 +182,11 @@ class DirectmailDataTable(models.Model):
         email = self._email_to_sql(model, query)
         query.add_where(SQL("people.res_model = %s", self.model_name))
         query.add_where(SQL("%s = people.res_id", SQL.identifier(query.table, "id")))
-        return query.select(SQL("%s", number), partner, SQL("(%s)::text", email))
+        country = SQL("NULL::int")
+        field = model._fields.get("country_id")
+        if field and field.store and field.comodel_name == "res.country":
+            country = model._field_to_sql(query.table, "country_id", query)
+        return query.select(SQL("%s", number), partner, SQL("(%s)::text", email), country)
 
     @api.model
     def _select_readable(self, env, people):

@@ -1,11 +1,13 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, format_datetime
+from odoo.tools import SQL, format_datetime, html2plaintext
 
 from ...clock.spans import SPANS
+from ...engine.content import get_database_uuid, make_tokens
 from ...engine.dispatcher import CANNOT_DECRYPT
 from ...engine.events import Fact
 from ...engine.fatigue import COUNTED
+from ...engine.measuring import erase_reactions
 from ...engine.versions import LETTERS
 from ...privacy.address import spell
 from ...privacy.machines import TOO_SOON, is_machine
@@ -26,6 +28,12 @@ OUTCOMES = [
     ("failed", "Failed"),
     ("invalid", "Invalid address"),
     ("spam", "Spam"),
+]
+#: What is not recorded of a person: see `engine.measuring`.
+MEASURING = [
+    ("no", "Opens and clicks"),
+    ("clicks", "Opens"),
+    ("withdrawn", "Opens and clicks since a refusal"),
 ]
 #: States after a call to DirectMail: readers who may not see everybody are shown these deliveries.
 #: The other states may depend on another user's excluded audience. "sending" is not among them: a
@@ -138,6 +146,14 @@ class DirectmailDelivery(models.Model):
         help="The group in which the person is compared, whatever happens to the mail later. Empty"
         " for people who could not be mailed when the email task started.",
     )
+    # Decided by the plan and again by the claim, as `engine.measuring` says; a refusal after the
+    # mail was sent makes it "withdrawn".
+    measuring = fields.Selection(
+        MEASURING,
+        "Not recorded",
+        readonly=True,
+        help="Empty if opens and clicks of this person are recorded.",
+    )
     outcome = fields.Selection(OUTCOMES, "Delivery result", readonly=True)
     code = fields.Char("DirectMail's code", readonly=True)
     message = fields.Char("DirectMail's answer", readonly=True)
@@ -204,6 +220,8 @@ class DirectmailDelivery(models.Model):
     _held_index = models.Index(
         "(task_id, fatigue_rule, not_before) WHERE state = 'waiting' AND fatigue_rule IS NOT NULL"
     )
+    # Of whom opens or clicks are not recorded, and how many.
+    _unmeasured_index = models.Index("(task_id, measuring) WHERE measuring IS NOT NULL")
     event_ids = fields.One2many("directmail.event", "delivery_id", "Events", readonly=True)
 
     def init(self):
@@ -321,6 +339,62 @@ class DirectmailDelivery(models.Model):
             ],
             soon=self.account_id.is_trial,
         )
+
+    def _get_tokens(self):
+        """Return {variable: token} of the mail's own links and pixel, as of now."""
+        self.ensure_one()
+        master_key = self.env["directmail.keyring"]._get_master_key()
+        return make_tokens(master_key, get_database_uuid(self.env), self)
+
+    # === CONSENT TO BEING MEASURED === #
+
+    def _get_measuring_answer(self):
+        """Return the recipient's latest answer about being measured: "yes", "no" or False."""
+        self.ensure_one()
+        return self.env["directmail.consent"]._get_answer(self.company_id, self.address_key)
+
+    def _answer_measuring(self, answer, **proof):
+        """Record the recipient's answer about being measured, effective at once.
+
+        :param str answer: "yes" or "no"
+        :param proof: values of further fields of `directmail.consent`
+        """
+        self.ensure_one()
+        if self.account_id.is_trial:  # An answer to a trial must not count for real mails.
+            return
+        # sudo(): the token in the request proves that the address is the caller's.
+        delivery = self.sudo()
+        person = {
+            "address_key": delivery.address_key,
+            "email": not delivery.email_encrypted and delivery.email,
+            "email_encrypted": delivery.email_encrypted,
+            "partner_id": delivery.partner_id.id,
+        }
+        delivery.env["directmail.consent"]._add(
+            delivery.company_id, person, answer, "page", delivery_id=delivery.id, **proof
+        )
+
+    def _get_measuring_text(self):
+        """Return the question about being measured as the recipient's page shows it."""
+        self.ensure_one()
+        # sudo(): every recipient may see the text and the company's name.
+        view = self.env["ir.ui.view"].sudo()
+        page = view._render_template(
+            "email_marketing_dm.recipient_measuring",
+            {"company": self.company_id, "token": "", "answer": False, "erased": True},
+        )
+        return html2plaintext(page, include_references=False).strip()
+
+    def _erase_reactions(self):
+        """Delete the recorded opens and clicks of the recipient; see `erase_reactions`."""
+        self.ensure_one()
+        if self.account_id.is_trial or not self.address_key:
+            return
+        self.env.flush_all()
+        erase_reactions(self.env, self.company_id.id, self.address_key)
+        self.env.invalidate_all()
+
+    # === OPT-OUTS === #
 
     def _unsubscribe(self, origin, scope="company"):
         """Record an opt-out of the recipient, effective at once and in running tasks too.

@@ -7,7 +7,7 @@ from odoo import api, fields, models
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from ...engine import events
+from ...engine import events, measuring
 from ...privacy.address import normalise, scrub
 from ...privacy.machines import is_machine
 
@@ -110,7 +110,8 @@ class DirectmailEvent(models.Model):
         :rtype: int
         """
         new = events.insert(self.env, facts)
-        if new:
+        # Opens and clicks that were counted anonymously are not among the new ones.
+        if new or any(fact.source == "own" for fact in facts):
             self._wake_cron(soon)
         return new
 
@@ -163,6 +164,8 @@ class DirectmailEvent(models.Model):
                     companies -= company
                 if not cron._commit_progress(int(applied < BATCH)):
                     return
+        retrying(lambda: measuring.count_anonymous(self.env), self.env)
+        cron._commit_progress()
         if events.find_companies(self.env):
             # Facts that failed, came in meanwhile, or wait for their delivery's answer.
             # sudo(): the cron calls this, not a user.
@@ -194,6 +197,7 @@ class DirectmailEvent(models.Model):
         """Apply all facts of a company, for a user who waits for the result."""
         while self._apply_batch(company) == BATCH:
             pass
+        measuring.count_anonymous(self.env)
 
     @api.model
     def _make_pushed(self, account, pushed, *, company_id=None, master_key=None):

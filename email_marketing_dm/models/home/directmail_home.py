@@ -144,8 +144,10 @@ class DirectmailHome(models.AbstractModel):
                 "state": labels[task.state],
                 "sent": task.sent_count,
                 "delivered": task.delivered_count,
-                "open_rate": _divide(task.opened_count, task.delivered_count, task.track_opens),
-                "click_rate": _divide(task.clicked_count, task.delivered_count, task.track_clicks),
+                "open_rate": _divide(task.opened_count, task._get_base("opened"), task.track_opens),
+                "click_rate": _divide(
+                    task.clicked_count, task._get_base("clicked"), task.track_clicks
+                ),
             }
             for task in tasks
         ]

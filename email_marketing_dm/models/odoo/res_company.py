@@ -5,6 +5,11 @@ from odoo.addons.base.models.res_partner import _tz_get
 
 from .prefetch import PREFETCH
 
+ANSWERS = [("yes", "Opens and clicks are recorded"), ("no", "They are not recorded")]
+#: France and its overseas territories with country codes of their own, where opens may be measured
+#: only with consent.
+FRANCE = ("FR", "GP", "MQ", "GF", "RE", "YT", "PM", "BL", "MF", "WF", "PF", "NC", "TF")
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
@@ -17,6 +22,22 @@ class ResCompany(models.Model):
         "Time zone of RFM and AIPL models",
         prefetch=PREFETCH,
         help="Empty: that of each model's owner.",
+    )
+
+    # What people who were not asked mean for measuring opens and clicks: see `engine.measuring`.
+    directmail_measuring_default = fields.Selection(
+        ANSWERS, "Elsewhere", default="yes", prefetch=PREFETCH
+    )
+    directmail_measuring_unknown = fields.Selection(
+        ANSWERS, "Country unknown", default="yes", prefetch=PREFETCH
+    )
+    # Codes of countries, separated by commas.
+    directmail_unmeasured_countries = fields.Char(default=",".join(FRANCE), prefetch=PREFETCH)
+    directmail_unasked_clicks = fields.Selection(
+        [("anonymous", "Count them anonymously"), ("recorded", "Record them")],
+        "Their clicks",
+        default="anonymous",
+        prefetch=PREFETCH,
     )
 
     @api.constrains("directmail_models_hour")

@@ -17,6 +17,21 @@ class ResConfigSettings(models.TransientModel):
     directmail_models_tz = fields.Selection(
         related="company_id.directmail_models_tz", readonly=False
     )
+    directmail_measuring_default = fields.Selection(
+        related="company_id.directmail_measuring_default", readonly=False
+    )
+    directmail_measuring_unknown = fields.Selection(
+        related="company_id.directmail_measuring_unknown", readonly=False
+    )
+    directmail_unasked_clicks = fields.Selection(
+        related="company_id.directmail_unasked_clicks", readonly=False
+    )
+    directmail_unmeasured_country_ids = fields.Many2many(
+        "res.country",
+        string="Countries without measuring",
+        compute="_compute_directmail_unmeasured",
+        inverse="_inverse_directmail_unmeasured",
+    )
     directmail_user_ids = fields.Many2many(
         "res.users", string="DirectMail users", compute="_compute_directmail_users"
     )
@@ -33,6 +48,19 @@ class ResConfigSettings(models.TransientModel):
             settings.directmail_account_ids = self.env["directmail.account"].search(
                 [("company_id", "=", settings.company_id.id)]
             )
+
+    @api.depends("company_id")
+    def _compute_directmail_unmeasured(self):
+        for settings in self:
+            codes = (settings.company_id.directmail_unmeasured_countries or "").split(",")
+            settings.directmail_unmeasured_country_ids = self.env["res.country"].search(
+                [("code", "in", codes)]
+            )
+
+    def _inverse_directmail_unmeasured(self):
+        for settings in self:
+            codes = settings.directmail_unmeasured_country_ids.mapped("code")
+            settings.company_id.directmail_unmeasured_countries = ",".join(sorted(codes)) or False
 
     @api.depends("company_id")
     def _compute_directmail_users(self):

@@ -83,6 +83,12 @@ class ResPartner(models.Model):
         groups=GROUP_USER,
         help="In the company's first AIPL model. Empty: in none of its stages.",
     )
+    directmail_measuring = fields.Selection(
+        [("yes", "Yes"), ("no", "No"), ("not_asked", "Not asked")],
+        "Opens and clicks may be recorded",
+        compute="_compute_directmail_measuring",
+        groups=GROUP_USER,
+    )
     directmail_audience_count = fields.Integer(
         "Audiences", compute="_compute_directmail_audience_count", groups=GROUP_USER
     )
@@ -228,6 +234,47 @@ class ResPartner(models.Model):
             ),
         )
         return SQL.identifier(result_alias, results._group_field)
+
+    # === CONSENT === #
+
+    @api.depends_context("company")
+    def _compute_directmail_measuring(self):
+        consents = self.env["directmail.consent"]
+        for partner in self:
+            answers = {
+                consents._get_answer(self.env.company, person["address_key"])
+                for person in consents._find_person(partner._origin)
+            }
+            # Of several addresses, a refusal counts for what is shown.
+            partner.directmail_measuring = next(
+                (answer for answer in ("no", "yes") if answer in answers), "not_asked"
+            )
+
+    def action_directmail_measuring_yes(self):
+        """Record that these people have consented to being measured."""
+        return self._answer_directmail_measuring("yes")
+
+    def action_directmail_measuring_no(self):
+        """Record that these people refuse to be measured."""
+        return self._answer_directmail_measuring("no")
+
+    def _answer_directmail_measuring(self, answer):
+        for partner in self:
+            self.env["directmail.consent"]._answer_for(partner, answer)
+        self.invalidate_recordset(["directmail_measuring"])
+        return True
+
+    def action_view_directmail_consents(self):
+        """Open the answers of the contact."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_consent_action"
+        )
+        return {
+            **action,
+            "domain": [("partner_id", "=", self.id), ("company_id", "=", self.env.company.id)],
+        }
 
     # === AUDIENCES === #
 

@@ -6,6 +6,7 @@ from . import (
     directmail_task_conversion,
     directmail_task_effectiveness,
     directmail_task_family,
+    directmail_task_measuring,
     directmail_task_tens,
     directmail_task_uplift,
     directmail_task_estimate,

@@ -33,6 +33,9 @@ PAUSE_REASONS = [
     ("owner", "New owner"),
 ]
 
+#: Counters about people who are not measured, beside those of REACTION_FIELDS.
+UNMEASURED = ("unmeasured_open", "unmeasured_click", "anonymous_open", "anonymous_click")
+
 
 class DirectmailTask(models.Model):
     _name = "directmail.task"
@@ -223,6 +226,12 @@ class DirectmailTask(models.Model):
     clicked_count = fields.Integer("Clicked", compute="_compute_counts")
     unsubscribed_count = fields.Integer("Unsubscribed", compute="_compute_counts")
     complained_count = fields.Integer("Reported as spam", compute="_compute_counts")
+    # Delivered mails to people of whom opens or clicks are not recorded, and what is counted of all
+    # of these people together: see `engine.measuring`.
+    unmeasured_open_count = fields.Integer(compute="_compute_counts")
+    unmeasured_click_count = fields.Integer(compute="_compute_counts")
+    anonymous_open_count = fields.Integer(compute="_compute_counts")
+    anonymous_click_count = fields.Integer(compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts")
     editable = fields.Selection(
         [("all", "Everything"), ("content", "Content only"), ("none", "Nothing")],
@@ -252,6 +261,8 @@ class DirectmailTask(models.Model):
             for name in (*dict(STATES + OUTCOMES), *REACTION_FIELDS):
                 count = counts.get((task._origin.id, name), 0)
                 task[f"{name}_count"] = task._tell_state(name, count) if told_in_tens else count
+            for name in UNMEASURED:
+                task[f"{name}_count"] = counts.get((task._origin.id, name), 0)
             task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
             # Percentage of the people who are not suppressed whose mail was handed over.
             to_mail = task.people_count - task.suppressed_count

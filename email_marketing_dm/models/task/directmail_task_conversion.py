@@ -7,6 +7,7 @@ from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ...engine.clock import to_local
+from ...engine.measuring import CLICKS_ONLY
 from ...engine.people_models import Today
 from ...engine.privacy import is_erased
 from ...engine.trial import is_real
@@ -371,10 +372,13 @@ class DirectmailTask(models.Model):
         return SQL(
             """CASE %(kind)s
                     WHEN 'click' THEN %(d)s.clicked_at
-                    WHEN 'open' THEN COALESCE(%(d)s.opened_at, %(d)s.clicked_at)
+                    WHEN 'open' THEN COALESCE(%(d)s.opened_at,
+                        CASE WHEN %(d)s.measuring IS DISTINCT FROM %(clicks)s
+                             THEN %(d)s.clicked_at END)
                     ELSE CASE WHEN %(d)s.outcome = 'delivered'
                               THEN COALESCE(%(d)s.sent_at, %(d)s.outcome_at) END
                END""",
             d=delivery,
             kind=kind,
+            clicks=CLICKS_ONLY,
         )

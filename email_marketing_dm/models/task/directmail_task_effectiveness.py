@@ -45,7 +45,8 @@ class DirectmailTask(models.Model):
         """Return the data of the *Effectiveness* widget on the task's form.
 
         :return: dict with `funnel`, `totals`, `hours`, `links`, `reasons`, `failures`,
-            `unsubscribes`, `removed`, `hidden` (number of people whom the user may not see) and
+            `unsubscribes`, `removed`, `measuring` (sentences about people who are not measured),
+            `hidden` (number of people whom the user may not see) and
             `in_tens` (whether reasons are rounded to tens); a row has a label, a number, and the
             `value` with which `action_view_part` opens the people it counts
         :rtype: dict
@@ -68,6 +69,7 @@ class DirectmailTask(models.Model):
             "unsubscribes": task._label_unsubscribes(counted["unsubscribes"]),
             "removed": bool(task.details_removed_at),
             "in_tens": self.told_in_tens,
+            "measuring": task._explain_measuring(counted["totals"]),
             "hidden": 0 if task.details_removed_at else self._count_hidden(),
         }
 
@@ -126,8 +128,14 @@ class DirectmailTask(models.Model):
                           count(*) FILTER (WHERE opened_at IS NOT NULL OR machine_open_count > 0
                                               OR machine_click_count > 0) AS opened_any,
                           count(*) FILTER (WHERE clicked_at IS NOT NULL
-                                              OR machine_click_count > 0) AS clicked_any
+                                              OR machine_click_count > 0) AS clicked_any,
+                          count(*) FILTER (WHERE measuring IS NOT NULL AND state IN %s)
+                              AS unmeasured,
+                          count(*) FILTER (WHERE measuring = 'clicks' AND state IN %s)
+                              AS only_clicks
                      FROM directmail_delivery WHERE task_id = %s""",
+                HANDED_OVER,
+                HANDED_OVER,
                 self.id,
             )
         )
@@ -207,8 +215,14 @@ class DirectmailTask(models.Model):
     # === LABELS === #
 
     def _get_funnel(self, counted):
+        """Return the steps of the funnel; `base` is what the percentage of a step refers to."""
         counts = {name: self[f"{name}_count"] for name, _base in FUNNEL}
-        recorded = {"opened": self.track_opens, "clicked": self.track_clicks}
+        # sudo(): the caller has checked that the user may read the task.
+        task = self.sudo()
+        recorded = {
+            "opened": self.track_opens and not task._is_nobody_recorded("opened"),
+            "clicked": self.track_clicks and not task._is_nobody_recorded("clicked"),
+        }
         known = {
             **dict.fromkeys(("delivered", "opened", "clicked"), self.has_results),
             "converted": bool(self.conversion_at),
@@ -227,7 +241,7 @@ class DirectmailTask(models.Model):
                     "text": self.told_in_tens and name == "people" and self.people_text,
                     # Opens and clicks of machines included; else the same as `count`.
                     "any": counted["totals"].get(f"{name}_any", counts[name]),
-                    "base": counts[base] if base else counts[name],
+                    "base": self._get_base(name, counts[base]) if base else counts[name],
                     "base_label": base
                     and self._fields[f"{base}_count"]._description_string(self.env),
                     "recorded": recorded.get(name, True),

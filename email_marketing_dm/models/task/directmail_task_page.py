@@ -80,13 +80,13 @@ class DirectmailTask(models.Model):
 
     @api.depends("counter_ids.value", "results_at")
     def _compute_rates(self):
-        """Compute the rates of opened and clicked mails, as shares of the delivered ones."""
+        """Compute the rates of opened and clicked mails, as shares of those of `_get_base`."""
         for task in self:
             known = (*dict(OUTCOMES), *REACTION_FIELDS)
             task.has_results = bool(task.results_at) or any(task[f"{n}_count"] for n in known)
-            delivered = task.delivered_count
-            task.open_rate = task.opened_count / delivered if delivered else 0
-            task.click_rate = task.clicked_count / delivered if delivered else 0
+            opens, clicks = task._get_base("opened"), task._get_base("clicked")
+            task.open_rate = task.opened_count / opens if opens else 0
+            task.click_rate = task.clicked_count / clicks if clicks else 0
 
     # === NAME AND CALENDAR === #
 

@@ -6,6 +6,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, formatLang
 
+from ...content.placeholders import OWN_VARIABLES
 from ...directmail.answers import verdict_of_code
 from ...directmail.behaviors import find_suspect
 from ...directmail.errors import DirectMailError
@@ -384,6 +385,9 @@ class DirectmailTask(models.Model):
                 variable["name"]
                 for variable in template.variables or ()
                 if variable["where"] == "subject"
+            ),
+            own_names=frozenset(
+                name for name in OWN_VARIABLES if "{%s}" % name in (template.submitted_text or "")
             ),
         )
 

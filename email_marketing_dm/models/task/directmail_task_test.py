@@ -454,12 +454,12 @@ class DirectmailTask(models.Model):
             sums = [Sums(r["mailed"], r["revenue"], r["squares"], r["cubes"]) for r in rows]
             verdict = decide_means(sums)
         else:
-            verdict = decide_rates([(row[figure], row["mailed"]) for row in rows])
+            verdict = decide_rates([(row[figure], self._get_version_base(row)) for row in rows])
         winner = None if verdict.winner is None else letters[verdict.winner]
         self.verdict = {
             "criterion": self.test_criterion,
             "values": {
-                letter: row[figure] / row["mailed"] if row["mailed"] else None
+                letter: row[figure] / base if (base := self._get_version_base(row)) else None
                 for letter, row in zip(letters, rows, strict=True)
             },
             "winner": winner,

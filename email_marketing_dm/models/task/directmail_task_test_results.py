@@ -7,7 +7,7 @@ from ...engine import versions
 from ...statistics.power import find_smallest_difference
 from ...statistics.rates import get_interval
 from .directmail_task_test import COUNTED_BY
-from .directmail_task_version import FIGURES
+from .directmail_task_version import BASES, FIGURES
 
 #: {criterion: column of deliveries with the moment that the curve shows}
 MOMENTS = {
@@ -82,10 +82,11 @@ class DirectmailTask(models.Model):
         :param dict row: figures as of `engine.versions.count_versions`
         """
         template, figure = version._get_template(), COUNTED_BY[self.test_criterion]
-        rate = row[figure] / row["mailed"] if row["mailed"] else None
+        base = self._get_version_base(row)
+        rate = row[figure] / base if base else None
         low = high = None
-        if row["mailed"] and figure != "revenue":
-            low, high = get_interval(row[figure], row["mailed"])
+        if base and figure != "revenue":
+            low, high = get_interval(row[figure], base)
         return {
             "letter": version.letter,
             "id": version.id,
@@ -115,6 +116,20 @@ class DirectmailTask(models.Model):
 
     # === COUNTING === #
 
+    def _get_version_base(self, row):
+        """Return the number of people that the rate of a version is a share of.
+
+        For opens and clicks, without the people of whom they are not recorded.
+
+        :param dict row: figures as of `engine.versions.count_versions`
+        """
+        name = {"opens": "open_base", "clicks": "click_base"}.get(self.test_criterion)
+        # Figures that were stored before 19.0.1.9.0 have no bases.
+        if name not in row:
+            return row["mailed"]
+        # Who clicked before a refusal counts, but is not in the base any more.
+        return max(row[name], row[COUNTED_BY[self.test_criterion]])
+
     def _get_counted_test(self):
         """Return the figures of a planned test, as of before the details were removed."""
         if self.details_removed_at:
@@ -122,7 +137,7 @@ class DirectmailTask(models.Model):
         return self._count_test()
 
     def _make_empty_test(self):
-        nobody = dict.fromkeys((*FIGURES, "revenue"), 0)
+        nobody = dict.fromkeys((*FIGURES, *BASES, "revenue"), 0)
         return {
             "versions": dict.fromkeys(self.version_ids.mapped("letter"), nobody),
             "rest": {"people": 0, "waiting": 0, "sent": 0},
@@ -157,7 +172,9 @@ class DirectmailTask(models.Model):
             point = {"hour": hour + 1}
             for letter, row in counted.items():
                 totals[letter] += found.get((hour, letter), 0)
-                point[letter] = totals[letter] / row["mailed"] if row["mailed"] else 0
+                point[letter] = (
+                    totals[letter] / base if (base := self._get_version_base(row)) else 0
+                )
             curve.append(point)
         return curve
 
@@ -433,12 +450,14 @@ class DirectmailTask(models.Model):
         # sudo(): email tasks of other users count too; only a rate over all of them is told.
         counters = self.env["directmail.task.counter"].sudo()
         domain = [("task_id.account_id", "=", account.id), ("task_id.finished_at", ">=", since)]
+        without = {"opened": "unmeasured_open", "clicked": "unmeasured_click"}.get(name, "")
         if name == "converted":
             domain.append(("task_id.conversion_table_id", "!=", False))
         rows = counters._read_group(
-            [*domain, ("name", "in", ("delivered", name))], ["name"], ["value:sum"]
+            [*domain, ("name", "in", ("delivered", name, without))], ["name"], ["value:sum"]
         )
         counts = dict(rows)
-        if counts.get("delivered", 0) < USUAL_MAILS or not counts.get(name):
+        base = counts.get("delivered", 0) - counts.get(without, 0)
+        if base < USUAL_MAILS or not counts.get(name):
             return USUAL_RATES[self.test_criterion]
-        return min(counts[name] / counts["delivered"], 0.9)
+        return min(counts[name] / base, 0.9)

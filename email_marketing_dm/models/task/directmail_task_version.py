@@ -6,6 +6,8 @@ from ..template.directmail_template_content import CONTENT, split_content
 
 #: figures that `directmail.task._store_figures` writes
 FIGURES = ("assigned", "mailed", "delivered", "opened", "clicked", "converted")
+#: further ones: of the mailed people, those whose opens or clicks are recorded
+BASES = ("open_base", "click_base")
 
 
 class DirectmailTaskVersion(models.Model):
@@ -22,7 +24,7 @@ class DirectmailTaskVersion(models.Model):
     _rec_name = "letter"
     _template_paths = ("template_id", "task_id.template_id")
     _guarded_fields = frozenset(
-        (*(f"{name}_count" for name in FIGURES), "family_content_id", "revenue")
+        (*(f"{name}_count" for name in FIGURES), *BASES, "family_content_id", "revenue")
     )
 
     task_id = fields.Many2one(
@@ -48,6 +50,8 @@ class DirectmailTaskVersion(models.Model):
     is_winner = fields.Boolean("Winner", compute="_compute_is_winner")
     assigned_count = fields.Integer("Assigned", readonly=True, copy=False)
     mailed_count = fields.Integer("Mailed", readonly=True, copy=False)
+    open_base = fields.Integer("Mailed, opens recorded", readonly=True, copy=False)
+    click_base = fields.Integer("Mailed, clicks recorded", readonly=True, copy=False)
     delivered_count = fields.Integer("Delivered", readonly=True, copy=False)
     opened_count = fields.Integer("Opened", readonly=True, copy=False)
     clicked_count = fields.Integer("Clicked", readonly=True, copy=False)

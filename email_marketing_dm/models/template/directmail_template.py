@@ -12,7 +12,7 @@ from ...content.filling import assemble
 from ...content.identity import make_content_mark
 from ...content.languages import find_script_language, is_right_to_left
 from ...content.lengths import count_units, cut_units
-from ...content.placeholders import compile_content
+from ...content.placeholders import OWN_VARIABLES, compile_content
 from ...content.preflight_mail import ERROR
 from ...directmail import const
 from ...directmail.const import SENDER_NAME_MAX, SUBJECT_MAX
@@ -271,7 +271,9 @@ class DirectmailTemplate(models.Model):
             framed=True,
             compacted=True,
             public_url=self._get_public_url(),
-            links=self._get_links(),
+            links=SPECIAL_LINKS,
+            tracked=self._get_tracked_links(),
+            has_pixel=True,
             language=self._get_language(body),
         )
         return self._add_pixel(compiled)
@@ -291,10 +293,6 @@ class DirectmailTemplate(models.Model):
             if code and (code == self.lang or is_right_to_left(code) == bool(by_letters)):
                 return code
         return ""
-
-    def _get_links(self):
-        """Return {address in the body: path on this server}; the person's token is appended."""
-        return SPECIAL_LINKS | self._get_tracked_links()
 
     def _get_public_url(self):
         return (self.account_id.public_url or "").rstrip("/")
@@ -463,4 +461,5 @@ class DirectmailTemplate(models.Model):
         # `reader`: the preview shows only values that the current user may read.
         uploads = self.env["directmail.upload"]._get_shown(company)
         filled = template.new(vals)._get_values([person], self.env.user, uploads)[person.id]
-        return template, subject, text, {**filled, "Token": PREVIEW_TOKEN}
+        own = {name: PREVIEW_TOKEN for name in OWN_VARIABLES if "{%s}" % name in (text or "")}
+        return template, subject, text, {**filled, **own}

@@ -1,15 +1,16 @@
 import logging
+import re
 from dataclasses import replace
 
 from lxml import html
 from markupsafe import Markup
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ...content.lengths import cut_units
 from ...content.mail_links import get_title, iter_links
-from ...content.placeholders import TOKEN
+from ...content.placeholders import CLICK_TOKEN, OPEN_TOKEN, TOKEN
 from ...content.sameness import find_difference, is_same
 from ...directmail import const
 from ...directmail.errors import DirectMailError
@@ -19,6 +20,8 @@ from .directmail_template import SPECIAL_LINKS
 _logger = logging.getLogger(__name__)
 
 PIXEL = '<img src="%s/directmail/open/{%s}" width="1" height="1" alt="">'
+# The pixel and tracked links of a text that was compiled before 19.0.1.9.0.
+_OLD_TRACKING = re.compile(r"(/directmail/(?:(open/)|click/\d+/\d+/)){%s}" % TOKEN)
 # Number of links that are tracked in one mail; further links stay as they are.
 LINKS_MAX = 100
 
@@ -32,6 +35,13 @@ class DirectmailTemplate(models.Model):
     )
 
     # Number of submissions: `_take_over` ignores listings from before the last one.
+    needs_new_review = fields.Boolean(
+        "To be submitted again",
+        compute="_compute_needs_new_review",
+        store=True,
+        help="Links and tracking pixel were approved without variables of their own, so that they"
+        " identify each recipient.",
+    )
     submission = fields.Integer(readonly=True, copy=False)
     submitted_by_id = fields.Many2one("res.users", "Submitted by", readonly=True, copy=False)
     # [{"url": "https://...", "title": "..."}]; the index is the link's number in `submitted_text`.
@@ -39,6 +49,11 @@ class DirectmailTemplate(models.Model):
     stored_subject = fields.Char(readonly=True, copy=False)
     stored_text = fields.Text(readonly=True, copy=False)
     submitted_sender_name = fields.Char(readonly=True, copy=False)
+
+    @api.depends("submitted_text")
+    def _compute_needs_new_review(self):
+        for template in self:
+            template.needs_new_review = bool(_OLD_TRACKING.search(template.submitted_text or ""))
 
     # === ACTIONS === #
 
@@ -57,6 +72,33 @@ class DirectmailTemplate(models.Model):
             if not confirmed and (dialog := template._open_gone()):
                 return dialog
             template._submit()
+        return True
+
+    def action_submit_again(self):
+        """Submit approved templates for another review, with variables for links and pixel.
+
+        The content stays the same. Email tasks that are pending wait for the review; templates
+        of email tasks that are sending or paused are left as they are until these have ended.
+
+        :raise UserError: if none of them can be submitted
+        """
+        is_busy = False
+        todo = self.filtered(lambda one: one.needs_new_review and one.state == "approved")
+        for template in todo:
+            template.check_access("write")
+            if template._get_tasks("sending", "paused"):
+                is_busy = True
+                todo -= template
+                continue
+            template._get_tasks("done", "cancelled", "failed")._keep_unmeasured()
+            template._submit()
+        if is_busy and not todo:
+            raise UserError(
+                self.env._(
+                    "Email tasks with this template are being sent or paused. Submit the template"
+                    " again when they have ended."
+                )
+            )
         return True
 
     def action_edit(self):
@@ -188,10 +230,14 @@ class DirectmailTemplate(models.Model):
         :rtype: dict
         :raise UserError: with all findings of level ERROR, a line each
         """
-        if self.state == "lapsed":
-            # Exactly the approved text, because the online view of sent mails shows it.
+        if self.state in ("lapsed", "approved"):
+            # Exactly the approved text, because the online view of sent mails shows it; but links
+            # and pixel get the variables that tell who may be measured.
+            text = _OLD_TRACKING.sub(_name_variable, self.submitted_text or "")
             return {
-                name: self[name] for name in ("submitted_subject", "submitted_text", "variables")
+                "submitted_subject": self.submitted_subject,
+                "submitted_text": text,
+                "variables": self.variables,
             }
         compiled = self._compile()
         return {
@@ -290,7 +336,7 @@ class DirectmailTemplate(models.Model):
 
     def _add_pixel(self, compiled):
         """Return compiled content with the tracking pixel at the end of its body."""
-        pixel = PIXEL % (self._get_public_url(), TOKEN)
+        pixel = PIXEL % (self._get_public_url(), OPEN_TOKEN)
         text, end, rest = compiled.text.rpartition("</body>")
         return replace(compiled, text=text + pixel + end + rest if end else compiled.text + pixel)
 
@@ -419,6 +465,11 @@ class DirectmailTemplate(models.Model):
         labels = {"-": self.env._("Before:"), "+": self.env._("Now:")}
         rows = [Markup("<li><b>%s</b> %s</li>") % (labels[sign], piece) for sign, piece in found]
         return Markup("<ul>%s</ul>") % Markup().join(rows) if rows else Markup()
+
+
+def _name_variable(match):
+    """Return the address of a pixel or link (`_OLD_TRACKING`) with its own variable."""
+    return "%s{%s}" % (match[1], OPEN_TOKEN if match[2] else CLICK_TOKEN)
 
 
 def _has_content(remote, content):

@@ -1,0 +1,218 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.tools import SQL
+
+from ...engine import measuring
+from ...engine.seen import seen_contact
+from ...groups import GROUP_USER
+from ...privacy.address import normalise
+from ..mixins.directmail_seen import is_administrator
+
+#: Version of the text that recipients see beside the answers, to be raised with each change of it.
+TEXT_VERSION = "1"
+AGENT_MAX = 250
+
+
+class DirectmailConsent(models.Model):
+    """An answer of a person to the question what a company may do; rows are only added.
+
+    A person's latest answer counts, per company and purpose. People are identified by their address
+    key, so that the answer remains when the contact is deleted. Erasure takes out everything that
+    names the person, but keeps the answer under the key: without it, a person who refused would be
+    measured again.
+    """
+
+    _name = "directmail.consent"
+    _description = "Consent"
+    _inherit = ["directmail.seen", "directmail.guarded"]
+    _log_access = False
+    _order = "recorded_at desc, id desc"
+    _rec_name = "email"
+    _guarded_fields = frozenset(
+        (
+            "company_id",
+            "address_key",
+            "email",
+            "email_encrypted",
+            "partner_id",
+            "purpose",
+            "answer",
+            "recorded_at",
+            "origin",
+            "user_id",
+            "delivery_id",
+            "text",
+            "text_version",
+            "lang",
+            "ip",
+            "user_agent",
+        )
+    )
+
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    address_key = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
+    # Only of people who are mailed at an address in clear.
+    email = fields.Char("Address", readonly=True)
+    # The address as encrypted. After the master key is lost, it is used to recompute `address_key`.
+    email_encrypted = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    partner_id = fields.Many2one(
+        "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    purpose = fields.Selection(
+        [("measuring", "Measuring opens and clicks")], required=True, readonly=True
+    )
+    answer = fields.Selection([("yes", "Yes"), ("no", "No")], required=True, readonly=True)
+    recorded_at = fields.Datetime("Answered on", required=True, readonly=True)
+    origin = fields.Selection(
+        [
+            ("page", "Recipient's page"),
+            ("contact", "Entered on the contact"),
+            ("import", "Import"),
+            ("api", "Other program"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    user_id = fields.Many2one("res.users", "Entered by", readonly=True, ondelete="set null")
+    delivery_id = fields.Many2one(
+        "directmail.delivery", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    text = fields.Text("Text shown", readonly=True)
+    text_version = fields.Char("Version of the text", readonly=True)
+    lang = fields.Char("Language", readonly=True)
+    ip = fields.Char("IP address", readonly=True)
+    user_agent = fields.Char("Program", readonly=True)
+
+    # The latest answer of a person, read from the index only.
+    _latest_index = models.Index(
+        "(company_id, purpose, address_key, recorded_at DESC, id DESC) INCLUDE (answer)"
+    )
+
+    @api.model
+    def _seen_to_sql(self, alias, query=None):
+        """Override: an answer follows the rights to its contact.
+
+        Answers without a contact are for administrators.
+        """
+        return SQL(
+            "CASE WHEN %s.partner_id IS NULL THEN %s ELSE %s END",
+            alias,
+            SQL("TRUE") if is_administrator(self.env) else SQL("FALSE"),
+            seen_contact(self.env, SQL("%s.partner_id", alias)),
+        )
+
+    def _add(self, company, person, answer, origin, **proof):
+        """Add an answer about measuring; it counts at once, also for mails that were sent before.
+
+        :param company: the `res.company` that asked
+        :param dict person: values of address_key, email, email_encrypted and partner_id
+        :param str answer: a value of the field `answer`
+        :param str origin: a value of the field `origin`
+        :param proof: values of further fields
+        :return: the new record
+        """
+        # sudo(): nobody may create answers; callers have checked the token or the rights to the
+        # contact.
+        self = self.sudo()
+        self.env.flush_all()
+        [(moment,)] = self.env.execute_query(SQL("SELECT clock_timestamp() AT TIME ZONE 'UTC'"))
+        consent = self.create(
+            {
+                **person,
+                **proof,
+                "company_id": company.id,
+                "purpose": measuring.PURPOSE,
+                "answer": answer,
+                "origin": origin,
+                "recorded_at": moment.replace(microsecond=0),
+            }
+        )
+        consent.flush_recordset()
+        measuring.record_withdrawal(self.env, company.id, person["address_key"], answer)
+        self.env["directmail.delivery"].invalidate_model(["measuring"])
+        return consent
+
+    @api.model
+    def _get_answer(self, company, key):
+        """Return the latest answer of a person about measuring: "yes", "no", or False.
+
+        :param str key: address key
+        """
+        # sudo(): the caller has proved the right to know this person's answer.
+        latest = self.sudo().search(
+            [
+                ("company_id", "=", company.id),
+                ("purpose", "=", measuring.PURPOSE),
+                ("address_key", "=", key),
+            ],
+            limit=1,
+        )
+        return latest.answer
+
+    @api.model
+    def _find_person(self, partner):
+        """Return a contact's values of address_key, email, email_encrypted and partner_id.
+
+        :return: [{...}], one for each of the contact's addresses: in clear and encrypted
+        :rtype: list[dict]
+        """
+        # sudo() to compute the address key: callers have checked the rights to the contact.
+        partner = partner.sudo()
+        people = []
+        if email := normalise(partner.email_normalized or ""):
+            key = self.env["directmail.keyring"]._get_master_key().address_key(email)
+            people.append({"address_key": key, "email": email})
+        if key := partner.email_encrypted_key:
+            people.append({"address_key": key, "email_encrypted": partner.email_encrypted})
+        return [{**person, "partner_id": partner.id} for person in people]
+
+    @api.model
+    def _answer_for(self, partner, answer):
+        """Add a contact's answer that a user was told.
+
+        :param partner: a `res.partner` that the user may change
+        :param str answer: a value of the field `answer`
+        :raise AccessError: without the right to change the contact, or to this app
+        """
+        if not self.env.user.has_group(GROUP_USER):
+            raise AccessError(
+                self.env._("Only users of Email Marketing with DirectMail can record consents.")
+            )
+        partner.check_access("write")
+        consents = self.sudo()
+        for person in self._find_person(partner):
+            consents |= self._add(
+                self.env.company, person, answer, "contact", user_id=self.env.user.id
+            )
+        return consents
+
+
+class DirectmailAnonymousHit(models.Model):
+    """An open or click of nobody in particular, until `engine.measuring` adds it to the counters.
+
+    Without a time: the order of rows would tell of a task with few mails who opened it when.
+    """
+
+    _name = "directmail.anonymous.hit"
+    _description = "Anonymous Open or Click"
+    _log_access = False
+
+    task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
+    kind = fields.Selection([("open", "Open"), ("click", "Click")], required=True, readonly=True)
+    machine = fields.Boolean(readonly=True)
+
+    def _record(self, task, kind, machine):
+        """Insert a hit that named the task only.
+
+        :param str kind: "open" or "click"
+        :param bool machine: whether it looks like a machine's
+        """
+        self.env.cr.execute(
+            SQL(
+                "INSERT INTO directmail_anonymous_hit (task_id, kind, machine) VALUES (%s, %s, %s)",
+                task.id,
+                kind,
+                machine,
+            )
+        )
+        self.env["directmail.event"]._wake_cron(task.account_id.is_trial)
