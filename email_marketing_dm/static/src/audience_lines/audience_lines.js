@@ -5,12 +5,12 @@ import {useService} from "@web/core/utils/hooks";
 import {formatInteger} from "@web/views/fields/formatters";
 import {X2ManyField, x2ManyField} from "@web/views/fields/x2many/x2many_field";
 
-// Somebody who types or drags is left to finish first.
+// Milliseconds without a change until counting begins: the user may still be typing or dragging.
 const PAUSE_MS = 400;
 
 /**
- * The lines of an audience, with how many people each of them finds. The figures are counted by the
- * server for the form as it stands, saved or not, one line after the other; the page never waits.
+ * The lines of an audience, with the number of people that each line finds. The server counts for
+ * the form as it is shown, saved or not, one line after the other. The form can be used meanwhile.
  */
 export class AudienceLines extends X2ManyField {
     static template = "email_marketing_dm.AudienceLines";
@@ -18,7 +18,7 @@ export class AudienceLines extends X2ManyField {
     setup() {
         super.setup();
         this.orm = useService("orm");
-        // `whole` is null while nothing is known of the form as it stands.
+        // `whole` is the answer of `count_all`; null until the form as it is shown was counted.
         this.counts = useState({lines: {}, whole: null, first: null});
         useSubEnv({audienceCounts: this.counts});
         this.round = 0;
@@ -36,9 +36,9 @@ export class AudienceLines extends X2ManyField {
         return this.props.record.data[this.props.name].records;
     }
 
-    /** A text that changes whenever the figures may. */
+    /** A text that changes with everything that can change the figures. */
     get fingerprint() {
-        // The commands do not say when they change; the values of the lines do, to whoever read them.
+        // `_getCommands` is not reactive. Reading the values subscribes this component to them.
         const read = (line) =>
             Object.values(line.data).forEach((value) => value?.records?.forEach(read));
         this.records.forEach(read);
@@ -47,8 +47,8 @@ export class AudienceLines extends X2ManyField {
     }
 
     /**
-     * What the server has to be told about the lines. The list is asked and not the audience, which
-     * hears of a line only when the line's dialog is saved.
+     * The lines as commands for the server. They are taken from the list, because the audience's own
+     * changes contain a line only after the line's dialog was saved.
      */
     get commands() {
         return this.list._getCommands({withReadonly: true});
@@ -58,7 +58,7 @@ export class AudienceLines extends X2ManyField {
         clearTimeout(this.timer);
         const round = ++this.round;
         this.counts.first = this.records[0]?.id;
-        // The figures so far are those of another form.
+        // The figures were counted before the change.
         this.counts.lines = {};
         this.counts.whole = null;
         this.timer = setTimeout(() => this.count(round), PAUSE_MS);

@@ -41,7 +41,7 @@ registry.category("fields").add("directmail_line_count", {
     supportedTypes: ["integer"],
 });
 
-/** How a line joins those above. The first has none above. */
+/** The operator of a line; the first line shows "start with", because no line is above it. */
 export class LineOperator extends SelectionField {
     setup() {
         super.setup();

@@ -131,8 +131,8 @@ const getLeft = (steps) =>
 /**
  * Show the bubbles of what is left to do, by Odoo's tours.
  *
- * A tour that is started by hand switches on the tours of all apps for the user. That is undone at
- * once, so a page that is loaded anew ends this tour, and no other tour begins.
+ * Starting a tour by hand enables the tours of all apps for the user. This is undone at once, so
+ * that no other tour begins. It also means that loading the page anew ends this tour.
  *
  * @param {Object} services - `orm` and `tour_service`
  * @param {Boolean} enabled - whether the user has tours switched on
@@ -152,9 +152,9 @@ export async function showFirstCampaign({orm, tour_service}, enabled, {steps, tr
 }
 
 /**
- * Whether the bubbles wait at a step of Home that was done in another way than they showed.
+ * Whether the tour waits for a step of Home that was done in another way than the bubbles show.
  *
- * *Try it out*, for example, connects the company without the form that they lead to.
+ * For example, *Try it out* does the step "Connect" without the form to which the bubbles lead.
  *
  * @param {Object[]} steps - Home's steps
  */

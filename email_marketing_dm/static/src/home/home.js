@@ -40,7 +40,7 @@ export class DirectmailHome extends Component {
         this.state.data = await this.orm.call("directmail.home", "get_home", []);
     }
 
-    /** The sections with rows; once mails were sent, also the empty ones, with a sentence. */
+    /** The sections that have rows; without steps, also empty sections, which have a sentence. */
     get sections() {
         const {attention, progress, health, steps} = this.state.data;
         const sections = [
@@ -67,7 +67,7 @@ export class DirectmailHome extends Component {
         );
     }
 
-    /** Whether the user can do what is left, so that it can be shown. */
+    /** Whether "Show me how" is offered: an account is connected, or the user may do that. */
     get canShowHow() {
         const [connect] = this.state.data.steps;
         return connect.state === "done" || Boolean(connect.action);
@@ -104,7 +104,7 @@ export class DirectmailHome extends Component {
         });
     }
 
-    /** Archives the trial with its templates and email tasks, which nobody needs any more. */
+    /** Archive the trial with its templates and email tasks. */
     async endTrial() {
         await this.orm.call("directmail.account", "action_end_trial", [
             this.state.data.trial.id,

@@ -7,13 +7,13 @@ import {registry} from "@web/core/registry";
 import {DesignSelector} from "../design_selector/design_selector";
 import {useDebounced} from "@web/core/utils/timing";
 
-/** What is in the editor right now; its record only knows it when the editor loses the focus. */
+/** Event with the editor's HTML, which the record gets only when the editor loses the focus. */
 export const BODY_TYPED = "DIRECTMAIL_BODY_TYPED";
 const PAUSE = 700; // milliseconds without a key
 
 /**
- * The mail builder, which tells the preflight what is being written, and shows the code to
- * everybody, not only in developer mode.
+ * The mail builder. It triggers BODY_TYPED for the preflight while somebody writes, and offers the
+ * code view to all users, not only in developer mode.
  */
 export class DirectmailBodyField extends MassMailingHtmlField {
     static components = {
@@ -49,7 +49,7 @@ export class DirectmailBodyField extends MassMailingHtmlField {
         };
     }
 
-    /** Set fields that are empty, as what somebody has written stays. */
+    /** Set the fields that are empty. Texts that the user has entered stay. */
     async fillEmpty(values) {
         const {record} = this.props;
         const empty = Object.entries(values).filter(

@@ -21,7 +21,7 @@ const COLORS = {
     clicked: "#7c5cbf",
 };
 
-/** What came of the mails of the last weeks: figures, a trend, the latest tasks, health. */
+/** Results of the email tasks of a period: figures, trend, latest tasks, health of the senders. */
 export class DirectmailOverview extends Component {
     static template = "email_marketing_dm.Overview";
     static components = {Layout};
@@ -61,7 +61,7 @@ export class DirectmailOverview extends Component {
         await this.load();
     }
 
-    /** The cards on top: label, what it is measured by, and the same of the period before. */
+    /** The cards at the top: label, help, value, number, and change since the period before. */
     get cards() {
         const {now, before} = this.state.data;
         const rate = (name, label, help, figure) => ({

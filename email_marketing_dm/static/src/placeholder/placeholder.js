@@ -76,7 +76,7 @@ export class PlaceholderSelector extends ModelFieldSelectorPopover {
         }
     }
 
-    /** Show all fields, with the cursor in the search: the button that had the focus goes. */
+    /** Show all fields and focus the search, because the focused button disappears. */
     showAll(ev) {
         const {page} = this.state;
         page.isShort = false;
@@ -88,7 +88,7 @@ export class PlaceholderSelector extends ModelFieldSelectorPopover {
             .focus();
     }
 
-    /** Leave Enter to the button: the popover would choose the field that is marked. */
+    /** Leave Enter on the button to the button: super() would select the highlighted field. */
     async onInputKeydown(ev) {
         if (ev.key !== "Enter" || !ev.target.matches(".o_directmail_all_fields")) {
             await super.onInputKeydown(ev);
@@ -102,8 +102,9 @@ DynamicPlaceholderPopover.components = {
 };
 
 /**
- * Odoo offers a handful of fields to users who may not write QWeb. Our placeholders are none: each
- * names one field, and the server reads it with the rights of whoever wrote and sends the mail.
+ * Odoo offers only a few fields to users who may not write QWeb. In our mails all fields are offered,
+ * because a placeholder is no QWeb: it names one field, which the server reads with the rights that
+ * the author of the mail and the owner of the email task have in common.
  */
 patch(DynamicPlaceholderPopover.prototype, {
     async _loadAllowedExpressions() {
@@ -128,7 +129,7 @@ patch(DynamicPlaceholderPopover.prototype, {
         if (!this.isOurs) {
             return super.filter(fieldDef, path);
         }
-        // The first name is computed from the name, so it can't be searched for.
+        // The first name is not stored, so it is not searchable, which the picker requires.
         return (
             super.filter(
                 fieldDef.name === "directmail_first_name"

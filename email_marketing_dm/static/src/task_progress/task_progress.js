@@ -23,8 +23,8 @@ const BAD = ["failed", "invalid", "spam", "refused", "unknown"];
 
 /**
  * Progress, rate, time left and figures of an email task, kept up to date while mails go out.
- * The form is loaded again when the task changes its state, so that its buttons fit, and now and then
- * when figures have changed, so that those around here say the same.
+ * The form is loaded again when the state of the task has changed, because its buttons depend on
+ * the state, and every RELOAD milliseconds while figures change, because the form shows them too.
  */
 export class TaskProgress extends Component {
     static template = "email_marketing_dm.TaskProgress";
@@ -72,7 +72,7 @@ export class TaskProgress extends Component {
         });
     }
 
-    /** Whether the figures still move: also after a pause or a cancellation, mails under way end. */
+    /** Whether figures still change: calls under way end after a pause or cancellation, too. */
     get isMoving() {
         if (!this.state.progress) {
             return false;
@@ -83,7 +83,7 @@ export class TaskProgress extends Component {
         return this.isRunning || Boolean(isEnding);
     }
 
-    /** How fast it goes and how long it takes; empty while nothing goes out. */
+    /** Speed and remaining time as text; empty while no mails are sent. */
     get pace() {
         const {progress, rate} = this.state;
         if (progress.state !== "sending" || rate < 0.05) {
@@ -158,7 +158,7 @@ export class TaskProgress extends Component {
                 [taskId],
             ]);
         } catch {
-            // Out of reach for a moment: the next look tells.
+            // The server did not answer: `look` tries again.
             return;
         }
         if (this.destroyed || this.taskId !== taskId) {
@@ -183,11 +183,11 @@ export class TaskProgress extends Component {
         }
     }
 
-    /** Work out how many mails a second left the queue lately, in this state. */
+    /** Set `state.rate`: mails per second that left the queue within WINDOW, in the same state. */
     measure(before) {
         const {state, people} = this.state.progress;
-        // A pause is no working time, and before the plan there was nobody to be mailed.
-        // People who are told in tens are not always as many.
+        // Begin anew after a pause, and after the plan, before which there are no people. A rounded
+        // number of people may change without a plan.
         const isOther = !this.state.progress.told_in_tens && before?.people !== people;
         if (state !== "sending" || before?.state !== state || isOther) {
             this.samples = [];

@@ -9,7 +9,7 @@ export class Thumbnail extends Component {
 
     get url() {
         const {resModel, resId, data} = this.props.record;
-        // a changed template is another address, so that no card shows what was
+        // The address changes with the template, so that browsers don't show a cached preview.
         const version = data.write_date ? data.write_date.ts : "";
         return `/directmail/thumbnail/${resModel.split(".").pop()}/${resId}?unique=${version}`;
     }

@@ -35,7 +35,7 @@ export class UploadProgress extends Component {
         this.uploadId = null;
     }
 
-    /** Look now and again for as long as this upload is being matched. */
+    /** Read the progress now, and again every PAUSE milliseconds while the upload is running. */
     async follow(record) {
         this.stop();
         this.state.progress = null;
@@ -52,7 +52,7 @@ export class UploadProgress extends Component {
                 [uploadId],
             ]);
         } catch {
-            // Out of reach for a moment: the next look tells.
+            // The server did not answer: the next call tries again.
         }
         if (this.uploadId !== uploadId) {
             return;
