@@ -1,7 +1,7 @@
 """The spans of time in which fatigue control counts a person's messages.
 
-An entry here is one more row of limits: its column on the settings' page, the reason of those whom
-it holds back and the figures of a contact come from this table.
+Each entry of `SPANS` is a row of limits: the settings page, the reason of suppressed people, the
+figures of a contact and the shortest retention of details are made from this table.
 """
 
 from datetime import timedelta
@@ -11,10 +11,9 @@ from typing import NamedTuple
 class Span(NamedTuple):
     """A span of time that ends now.
 
-    :ivar length: how long it is
-    :ivar label: its name (a term: the fields that show it are translated)
-    :ivar emails: why somebody was held back who had enough emails in it
-    :ivar messages: the same, of all messages
+    :ivar label: its name; translated as the label of a selection, like the other texts
+    :ivar emails: label of the limit on email tasks, as the reason of a suppressed person
+    :ivar messages: label of the limit on all messages, as the reason of a suppressed person
     """
 
     length: timedelta

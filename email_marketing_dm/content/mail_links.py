@@ -25,7 +25,7 @@ _OWN = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"/+(?:[a-z]{2}(?:[_-][a-z]+)?/+)?r/+(?P<code>[^/]+)/*", re.IGNORECASE)
-# Opening such a page may already do what it is for.
+# Opening such a page may already unsubscribe or confirm.
 _ACTION = re.compile(
     r"unsubscri|opt[-_]?(?:out|in)\b|confirm|abmeld|abbestell|desinscri|désinscri|desuscri|darse-de-baja|"
     r"退订|退訂|取消订阅|配信停止",
@@ -124,7 +124,8 @@ def _find_target(
 def tidy(address: str) -> str:
     """Return an address as it is opened, as in `Target.url`; "" for one that can't be opened.
 
-    That is one of another protocol, with a user, with an invalid host or port, or too long.
+    Not opened: another protocol than http and https, a user name, an invalid host or port, or more
+    characters than URL_MAX.
     """
     try:
         parts = urlsplit(address.strip())

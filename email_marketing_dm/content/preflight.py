@@ -284,7 +284,7 @@ def _has_word(text: str, word: str) -> bool:
 
 
 def demo_text(mail: Mail, page: Page) -> Iterator[Finding]:
-    """What a design only shows as an example must be filled in: products, prices, codes, dates."""
+    """Examples of a design must be replaced: products, prices, codes, dates."""
     level = WARNING if mail.test_mode else ERROR
     unchanged = [
         words
@@ -304,7 +304,7 @@ def demo_text(mail: Mail, page: Page) -> Iterator[Finding]:
 
 
 def _find_blanks(mail: Mail, page: Page) -> Iterator[str]:
-    """Yield what one of Odoo's themes only shows as an example, until it is marked as KEPT."""
+    """Yield the example texts of Odoo's themes that are not marked as KEPT."""
     if not mail.theme_blanks:
         return
     for node in page.source.iter("*"):

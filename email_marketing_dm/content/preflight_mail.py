@@ -34,7 +34,7 @@ _SHARING_HOSTS = (
     "facebook.com", "fb.com", "fb.me", "weixin.qq.com", "qq.com", "pan.baidu.com", "dropbox.com",
     "drive.google.com", "wetransfer.com", "mega.nz", "1drv.ms",
 )  # fmt: skip
-#: what must be changed in Odoo's themes: codes, and words in brackets such as "[city]"
+#: example texts in Odoo's themes: codes, and words in brackets such as "[city]"
 BLANK = re.compile(r"[A-Z]{2,}[0-9]+|\[[^\[\]\n]{2,40}\]")
 #: why a recipient gets a mail, in the languages of our footers
 WHY = re.compile(
@@ -89,9 +89,9 @@ class Mail:
     :ivar source: the HTML that repairs change, if it is not ``body``
     :ivar own_urls: other addresses of this server than ``public_url``
     :ivar has_website: whether this server shows a website to visitors, not the log-in page
-    :ivar demo_texts: what the designs say in their paragraphs of class FILL, in all languages
-    :ivar theme_blanks: what must be changed in Odoo's themes (BLANK), in all languages
-    :ivar demo_phrases: what designs say where data is missing, in all languages
+    :ivar demo_texts: texts of the designs' paragraphs of class FILL, in all languages
+    :ivar theme_blanks: example texts in Odoo's themes (BLANK), in all languages
+    :ivar demo_phrases: texts of designs in place of missing data, in all languages
     :ivar picture_sizes: {address in the body: bytes} of the pictures that this server stores
     :ivar to_china: whether some recipients are in mainland China
     """

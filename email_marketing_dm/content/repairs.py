@@ -125,6 +125,7 @@ def shorten_subject(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def shorten_sender_name(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Cut a sender name to the length that DirectMail accepts."""
     return replace(draft, sender_name=_cut(draft.sender_name, const.SENDER_NAME_MAX))
 
 
@@ -135,6 +136,7 @@ def use_headline(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def use_company_name(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
+    """Take the company's name, cut to the length that DirectMail accepts, as the sender name."""
     return replace(draft, sender_name=_cut(phrases.company, const.SENDER_NAME_MAX).strip())
 
 
@@ -265,7 +267,7 @@ def enlarge_text(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def keep_texts(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
-    """Take example texts of a design or theme for the user's own: they were read and are right."""
+    """Take the marks off example texts, so that they are not reported: the user has checked them."""
     root, finish = _parse(draft.body)
     for node in root.find_class(FILL):
         node.set("class", " ".join(word for word in node.classes if word != FILL))

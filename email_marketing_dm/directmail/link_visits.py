@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Opens the pages that a mail links to, to find out which of them do not answer.
 
-A user types the addresses, so the rules of `outside` hold for each address on the way to a page:
-only public addresses, without cookies, log-in or proxy. Nothing of a page is kept, and an answer
-is one of few words, so that nobody can explore other hosts with it.
+A user types the addresses, so the rules of `outside` apply to each address on the way to a page:
+only public addresses, without cookies, log-in or proxy. No content of a page is kept. The result of
+a visit is only one of the answers below, so that users can't explore other hosts with it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ REDIRECTS_MAX = 5
 THREADS = 8
 # Trackers, Odoo's among them, don't count visits by programs that call themselves bots.
 AGENT = "Mozilla/5.0 (compatible; OdooLinkBot/1.0)"
-# What sites answer to programs where people see the page: 405 and 406 refuse its way of asking,
-# 503 and 999 are those of shops and networks.
+# Statuses with which sites refuse programs, although people see the page: 405 and 406 refuse the
+# method or headers of the request; shops send 503, social networks 999.
 _REFUSALS = (401, 402, 403, 405, 406, 407, 429, 451, 503, 999)
 
 

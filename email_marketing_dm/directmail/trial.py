@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The emulator of a trial: where it listens, and how Odoo makes sure that it is the emulator.
 
-A trial calls no other address than this one, so that no account can make the server call another
-service. Whatever answers there has to know the answer to a nonce before anything is sent to it.
+A trial calls only this address, so that no account can make the server call another service. Before
+a trial sends anything to the service that listens there, the service has to sign a nonce.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ PORT = 8825
 PATH = "/.well-known/directmail-emulator"
 COMMAND = "python -m directmail_emulator"
 NAME = "directmail-emulator"
-#: of the emulator's accounts; no secret at all, it signs calls within this machine
+#: AccessKey secret of all accounts of the emulator; not secret, because calls stay on this machine
 SECRET = "emulator-secret"
 SECONDS = 2  # for the answer
 
 
 @dataclass(frozen=True)
 class Guest:
-    """Who greets the emulator, and where its simulated recipients find the links of mails.
+    """The Odoo database that introduces itself to the emulator by `greet`.
+
+    The emulator's simulated recipients follow the links in mails at `server_url`.
 
     :ivar key: AccessKey ID of the account in the emulator, from `make_key`
     :ivar public_url: what the links in mails begin with

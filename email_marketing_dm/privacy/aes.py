@@ -7,11 +7,11 @@ AES-128 with the key's 16 characters taken as ASCII bytes, the result as hex dig
   additional data. A value that was changed is not decrypted.
 - ECB with PKCS#7 padding, as the tools of Quick Audience and MySQL's ``AES_ENCRYPT`` do it. It
   shows which values are equal.
-- CBC with PKCS#7 padding, its IV (16 bytes) in front. No longer offered: whoever changes the IV and
-  learns whether the value can still be decrypted finds out the address, sign by sign. So only
-  values are decrypted that the caller knows from before: see `list_cbc_digests`.
+- CBC with PKCS#7 padding, its IV (16 bytes) in front. No longer offered: a user who changes the IV
+  and sees whether the value can still be decrypted could find out the address character by
+  character. So only CBC values are decrypted that the caller knows: see `list_cbc_digests`.
 
-Nothing here raises or returns an error that holds what was decrypted.
+No exception contains decrypted text.
 """
 
 import base64
@@ -102,7 +102,7 @@ class AesKey:
     def read_address(self, value: str | None, is_known: IsKnown | None = None) -> str | None:
         """Return the normalised address behind a value, or None where there is none.
 
-        A known CBC value is read whatever the mode is, so that a company can go on to another one.
+        A known CBC value is read in any mode, so that a company can change to another mode.
 
         :param is_known: tells of a CBC value's SHA-256, 64 hex digits, whether it may be
             decrypted; without it no CBC value is
@@ -135,9 +135,9 @@ class AesKey:
 
 
 def list_cbc_digests(value: str | None) -> list[str]:
-    """Return what `AesKey.read_address` asks of a value, if it can be one in CBC.
+    """Return the digests that `AesKey.read_address` passes to `is_known` for a value.
 
-    A value has several where its digits can be read in more than one way.
+    Several if the value can be read as hex digits and as Base64; none if it can't be CBC.
 
     :return: SHA-256s in 64 hex digits
     """
@@ -153,7 +153,7 @@ def _digest(data: bytes) -> str:
 
 
 def _decode(value: str) -> Iterator[bytes]:
-    """Yield what a value may stand for in bytes: as it stands, then as a database's literal."""
+    """Yield the bytes that a value may encode: read as it is, then as a literal of a database."""
     if len(value) > VALUE_MAX:
         return
     text = _SPACE.sub("", value)  # MySQL's TO_BASE64 breaks lines
@@ -166,7 +166,7 @@ def _decode(value: str) -> Iterator[bytes]:
 
 
 def _decode_plain(text: str) -> Iterator[bytes]:
-    """Yield what hex digits, then Base64, stand for."""
+    """Yield the bytes of a text read as hex digits, then as Base64."""
     if _HEX.fullmatch(text):
         yield bytes.fromhex(text)
     text = text.rstrip("=").translate(_URLSAFE)
@@ -178,7 +178,7 @@ def _decode_plain(text: str) -> Iterator[bytes]:
 
 
 def make_fingerprint(text: str, salt: str) -> str:
-    """Return 64 hex digits by which the same key is known again, slow to compute on purpose.
+    """Return 64 hex digits that are equal for the same key; slow to compute, against guessing.
 
     Independent of the master key, so that the key can be entered again after that one was lost.
 
