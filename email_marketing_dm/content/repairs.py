@@ -267,7 +267,7 @@ def enlarge_text(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
 
 
 def keep_texts(draft: Draft, phrases: Phrases, public_url: str) -> Draft:
-    """Take the marks off example texts, so that they are not reported: the user has checked them."""
+    """Mark example texts as checked by the user, so that they are not reported any more."""
     root, finish = _parse(draft.body)
     for node in root.find_class(FILL):
         node.set("class", " ".join(word for word in node.classes if word != FILL))

@@ -2,7 +2,7 @@
 """The emulator of a trial: where it listens, and how Odoo makes sure that it is the emulator.
 
 A trial calls only this address, so that no account can make the server call another service. Before
-a trial sends anything to the service that listens there, the service has to sign a nonce.
+a trial sends anything to the service that listens there, it has to return the hash of a nonce.
 """
 
 from __future__ import annotations

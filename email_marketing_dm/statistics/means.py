@@ -22,7 +22,7 @@ _UNKNOWN = Interval(-math.inf, math.inf)
 
 
 class Sums(NamedTuple):
-    """What is known of the amounts of a group of people; who bought nothing has the amount 0.
+    """Sums over the amounts of a group of people; people who bought nothing have the amount 0.
 
     :ivar people: number of people
     :ivar total: sum of the amounts

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What a test can see with so many people, and how many it needs."""
+"""The smallest difference that a test can find with its people, and the people that it needs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .checks import check_rate, check_share
 from .rates import get_quantile
 from .verdict import get_chance
 
-# From so many expected successes, Fisher's test is replaced by its normal approximation.
+# From this number of successes on, Fisher's test is replaced by its normal approximation.
 _MANY = 400
-# Outcomes further than so many standard deviations from the expected one are left out.
+# Outcomes more than this number of standard deviations from the expected one are left out.
 _REACH = 6
 
 
@@ -94,8 +94,10 @@ def find_needed_people(
 def _get_power(
     rate: float, better: float, people: int, versions: int, get_limit: Callable[[int], int]
 ) -> float:
-    """Sum the chance of each outcome of the better version, times that of all others being below
-    the limit where the decision names it as winner.
+    """Return the chance that the better version is named as winner.
+
+    Sums the chance of each of its outcomes, times the chance that all other versions have few
+    enough successes for the decision to name it (`get_limit`).
     """
     first, others = _get_distribution(people, rate)
     total, below = 0.0, []
@@ -112,8 +114,10 @@ def _get_power(
 
 
 def _get_limits(people: int, alpha: float) -> Callable[[int], int]:
-    """Return a function: successes of the better version -> most successes of another one from
-    which it still is told, -1 if from none.
+    """Return a function from the successes of the better version to a limit.
+
+    The limit is the largest number of successes of another version at which the two are told
+    apart; -1 if there is none.
     """
     z = get_quantile(1 - alpha)
 

@@ -11,7 +11,7 @@ from .checks import check_counts, check_share
 
 
 class Interval(NamedTuple):
-    """Where the true value is, with the confidence that was asked for.
+    """An interval that contains the true value with the level of confidence asked for.
 
     :ivar low: its lower end
     :ivar high: its upper end

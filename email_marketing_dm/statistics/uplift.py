@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What the mails brought about: people who were mailed against those of their control group."""
+"""The effect of mails: a comparison of people who were mailed with their control group."""
 
 from __future__ import annotations
 

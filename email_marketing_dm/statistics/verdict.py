@@ -13,14 +13,14 @@ from .rates import Interval, get_difference
 
 
 class Verdict(NamedTuple):
-    """What a test says.
+    """The result of a test.
 
     :ivar winner: index of the version that is better than every other one, None if none is
     :ivar best: index of the version with the highest value
     :ivar rival: index of the version that is hardest to tell from the best one
     :ivar difference: by how much the best one is better than the rival; it includes zero unless
         there is a winner
-    :ivar chance: the most often that identical versions have a best one so far ahead, from 0 to 1
+    :ivar chance: upper bound of the chance, 0 to 1, that identical versions differ as much by luck
     """
 
     winner: int | None
