@@ -104,7 +104,7 @@ class DirectmailAccount(models.Model):
         :raise UserError: every template at DirectMail is needed, or unknown to this database
         """
         self.ensure_one()
-        if any(template._free_place(client) for _rank, template in self._get_spare_templates()):
+        if any(template._free_slot(client) for _rank, template in self._get_spare_templates()):
             return
         raise UserError(
             self.env._(
@@ -114,7 +114,7 @@ class DirectmailAccount(models.Model):
             )
         )
 
-    def _free_ended_places(self):
+    def _free_ended_slots(self):
         """Delete spare templates of rank 0 and 1, and others while TEMPLATES_MANY are exceeded.
 
         :raise UserError: the call to DirectMail fails
@@ -125,6 +125,6 @@ class DirectmailAccount(models.Model):
         freed = [template for rank, template in spare if rank <= 1]
         freed += [template for rank, template in spare if rank > 1][: max(0, surplus - len(freed))]
         if freed:
-            done = self._call(lambda client: [template._free_place(client) for template in freed])
+            done = self._call(lambda client: [template._free_slot(client) for template in freed])
             # sudo(): the review cron calls this, not a user.
             self.sudo().template_count = max(0, self.template_count - sum(done))

@@ -157,12 +157,12 @@ class DirectmailAudience(models.Model):
             ),
         ]
 
-    def _let_go(self):
+    def _prepare_unlink(self):
         """Override: take the audiences out of email tasks that are over, and log their names there.
 
         The remaining tasks are over: `_get_using` names the others, which stop the deletion.
         """
-        res = super()._let_go()
+        res = super()._prepare_unlink()
         # sudo(): tasks of other users may use the audience, and lines are guarded; `unlink` has
         # checked that the user may delete it.
         for audience in self.sudo():

@@ -27,7 +27,7 @@ class DirectmailUsed(models.AbstractModel):
         """
         return []
 
-    def _let_go(self):
+    def _prepare_unlink(self):
         """Hook before these records are deleted: `_check_unused` has passed."""
 
     @api.depends(lambda self: ("active",) if "active" in self._fields else ())
@@ -42,7 +42,7 @@ class DirectmailUsed(models.AbstractModel):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
         self._check_unused()
-        self._let_go()
+        self._prepare_unlink()
 
     def _check_unused(self):
         """Refuse to delete records that are in use.

@@ -105,7 +105,7 @@ class DirectmailTask(models.Model):
                 raise UserError(
                     self.env._("The scheduled time has passed. Enter a new time, or send now.")
                 )
-            task._go("pending")
+            task._proceed("pending")
             # sudo(): write access to the task was checked above; it only times the next poll.
             task._get_templates().sudo()._schedule_review_check()
         return True if tasks or not self else self._say_sent()
@@ -169,7 +169,7 @@ class DirectmailTask(models.Model):
                 task._check_ready()
             # With changed content, no earlier refusal counts: a limit of 1 resets them all.
             task._settle_refusals(1 if changed else task.account_id.refusal_limit)
-            task._go("pending" if changed else "sending")
+            task._proceed("pending" if changed else "sending")
         return True
 
     def _settle_refusals(self, limit):
@@ -294,7 +294,7 @@ class DirectmailTask(models.Model):
             },
         }
 
-    def _go(self, state):
+    def _proceed(self, state):
         """Set the state, clear what stopped the task, and trigger sending.
 
         :param str state: "pending" or "sending"

@@ -20,7 +20,7 @@ from ...engine.content import Person
 from ...groups import GROUP_ADMIN
 from .mail_body import MailBody
 
-# Fields that determine the submitted content: see `_check_editable` and `_says_anew`.
+# Fields that determine the submitted content: see `_check_editable` and `_changes_content`.
 TEMPLATE_CONTENT_FIELDS = (
     "subject", "sender_name", "preview_text", "body_arch", "body_html", "account_id",
     "lang",
@@ -208,7 +208,7 @@ class DirectmailTemplate(models.Model):
         # sudo(): super() checked the right to write; `content_user_id` is guarded.
         rewritten.sudo().content_user_id = self.env.user
         if is_archived:
-            self._give_back_places()
+            self._trigger_slot_release()
         return res
 
     # === ACTIONS === #

@@ -85,9 +85,9 @@ class DirectmailTemplate(models.Model):
         """
         if self.env.user._is_superuser():
             return self.browse()
-        return self.filtered(lambda template: template._says_anew(vals))
+        return self.filtered(lambda template: template._changes_content(vals))
 
-    def _says_anew(self, vals):
+    def _changes_content(self, vals):
         """Return whether vals change a field in TEMPLATE_CONTENT_FIELDS.
 
         :param dict vals: values of any fields

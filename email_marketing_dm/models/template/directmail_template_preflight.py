@@ -88,7 +88,7 @@ class DirectmailTemplate(models.Model):
         """
         vals = {name: values[name] for name in _DRAFT_FIELDS if name in values}
         self.env["directmail.account"].browse(vals.get("account_id") or []).check_access("read")
-        author = self.env.user if self._says_anew(vals) else self.content_user_id
+        author = self.env.user if self._changes_content(vals) else self.content_user_id
         vals |= {"user_id": self.user_id.id or self.env.uid, "content_user_id": author.id}
         return self.new(vals, origin=self or None)
 

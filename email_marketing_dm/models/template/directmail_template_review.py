@@ -58,7 +58,7 @@ class DirectmailTemplate(models.Model):
         self.check_access("write")
         for account in self.account_id:
             account._check_can_call()
-            self._take_over(account, self._ask(account))
+            self._apply_listing(account, self._ask(account))
         for template in self.filtered(lambda template: template.state == "approved"):
             template._compare()
         return True
@@ -75,12 +75,12 @@ class DirectmailTemplate(models.Model):
             if account._is_armed():
                 try:
                     listing = self._ask(account)
-                    # Commit and invalidate: `_take_over` must see what users changed during the
+                    # Commit and invalidate: `_apply_listing` must see what users changed during the
                     # call to DirectMail.
                     self.env["ir.cron"]._commit_progress()
                     self.env.invalidate_all()
-                    retrying(partial(self._take_over, account, listing), self.env)
-                    account._free_ended_places()
+                    retrying(partial(self._apply_listing, account, listing), self.env)
+                    account._free_ended_slots()
                 except UserError as error:
                     _logger.warning("Templates of %s can't be asked about: %s", account.name, error)
                     self._get_followed(account)._schedule_review_check()
@@ -107,7 +107,7 @@ class DirectmailTemplate(models.Model):
         return Listing({row.template_id: row for row in rows}, submissions)
 
     @api.model
-    def _take_over(self, account, listing):
+    def _apply_listing(self, account, listing):
         """Update the account's templates from a listing.
 
         :param Listing listing: of `_ask`
@@ -360,7 +360,7 @@ class DirectmailTemplate(models.Model):
                 )
             )
 
-    def _give_back_places(self):
+    def _trigger_slot_release(self):
         """Trigger `_cron_review`, which deletes archived templates at DirectMail."""
         if any(self.mapped("remote_ref")):
             # sudo(): `write` has checked the rights; users may not read crons.
@@ -382,7 +382,7 @@ class DirectmailTemplate(models.Model):
             parts.append(self.env._("%s email tasks that you can't see", hidden))
         return format_list(self.env, parts)
 
-    def _free_place(self, client):
+    def _free_slot(self, client):
         """Delete the template at DirectMail to free its slot; here it lapses with reason "freed".
 
         In a transaction of its own: if the caller's transaction fails later, the lapse must stay,

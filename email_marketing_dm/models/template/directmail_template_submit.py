@@ -34,7 +34,6 @@ class DirectmailTemplate(models.Model):
         ("stored_subject", "stored_text", "submitted_links", "submitted_sender_name")
     )
 
-    # Number of submissions: `_take_over` ignores listings from before the last one.
     needs_new_review = fields.Boolean(
         "To be submitted again",
         compute="_compute_needs_new_review",
@@ -42,6 +41,7 @@ class DirectmailTemplate(models.Model):
         help="Links and tracking pixel were approved without variables of their own, so that they"
         " identify each recipient.",
     )
+    # Number of submissions: `_apply_listing` ignores listings from before the last one.
     submission = fields.Integer(readonly=True, copy=False)
     submitted_by_id = fields.Many2one("res.users", "Submitted by", readonly=True, copy=False)
     # [{"url": "https://...", "title": "..."}]; the index is the link's number in `submitted_text`.

@@ -298,7 +298,7 @@ class TestFollowUp(FollowUpMixin, DirectmailCommon):
     def _plan_paused(self, follow_up):
         """Plan a follow-up without sending anything."""
         follow_up._check_ready()
-        follow_up._go("pending")
+        follow_up._proceed("pending")
         self.assertTrue(start_task(follow_up.sudo()))
         follow_up.action_pause()
         return follow_up

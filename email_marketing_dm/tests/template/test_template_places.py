@@ -39,7 +39,7 @@ class TestTemplatePlaces(ReviewCommon):
             self.enter_registry_test_mode(),
             patch.object(type(template), "try_lock_for_update", lambda records: records.browse()),
         ):
-            self.assertFalse(self.account._call(template.sudo()._free_place))
+            self.assertFalse(self.account._call(template.sudo()._free_slot))
         self.assertEqual(self._remote_names(), [template.remote_name])
         self.assertEqual(template.state, "approved")
 
@@ -47,7 +47,7 @@ class TestTemplatePlaces(ReviewCommon):
         template = self._make_template()
         text = template.submitted_text
         with self.enter_registry_test_mode():
-            self.account._call(template.sudo()._free_place)
+            self.account._call(template.sudo()._free_slot)
         self.assertEqual((template.state, template.remote_ref), ("lapsed", False))
         template.action_submit()
         self.emulator.approve(template.remote_ref)
@@ -67,7 +67,7 @@ class TestTemplatePlaces(ReviewCommon):
             spare.side_effect = lambda account: [(3, templates[1]), (3, templates[2])]
             self.account.sudo().template_count = 91
             with self.enter_registry_test_mode():
-                self.account._free_ended_places()
+                self.account._free_ended_slots()
         self.assertEqual([t.state for t in templates], ["approved", "lapsed", "approved"])
         self.assertEqual(self.account.template_count, 90)
 

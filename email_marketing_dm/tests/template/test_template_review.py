@@ -92,7 +92,7 @@ class TestTemplateReview(ReviewCommon):
         template.action_edit()
         template.subject = "Another subject"
         template.action_submit()
-        template._take_over(self.account, older)
+        template._apply_listing(self.account, older)
         self.assertEqual(template.state, "in_review")
         template.action_check_review()
         self.assertEqual(template.state, "in_review", "DirectMail reviews the newer text")
