@@ -8,6 +8,8 @@ from .download import PAGE, make_csv_response
 
 
 class DirectmailAudience(http.Controller):
+    """Serves the people of an audience as a file."""
+
     @http.route(
         "/directmail/audience/<int:audience_id>/people.csv",
         type="http",

@@ -6,6 +6,8 @@ from .download import make_csv_response
 
 
 class DirectmailOptout(http.Controller):
+    """Serves opt-outs as a file."""
+
     @http.route("/directmail/optouts.csv", type="http", auth="user", methods=["GET"], readonly=True)
     def optouts(self):
         """Download the opt-outs of all companies that the administrator is a member of."""

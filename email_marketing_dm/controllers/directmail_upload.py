@@ -5,6 +5,8 @@ from .download import PAGE, make_csv_response
 
 
 class DirectmailUpload(http.Controller):
+    """Serves the IDs of an upload that matched no contact as a file."""
+
     @http.route(
         "/directmail/upload/<int:upload_id>/unmatched.csv",
         type="http",

@@ -56,7 +56,7 @@ def render_page(delivery, stage, **values):
 def add_online_footer(delivery, html):
     """Return the HTML of a mail with logo, name and address of its company at the end.
 
-    A mail that says the address itself is returned as it is.
+    A mail that contains the address already is returned unchanged.
     """
     company = delivery.company_id
     # sudo(): every recipient may know the company's address.
@@ -70,8 +70,8 @@ def add_online_footer(delivery, html):
 
 
 def _render(delivery, template, values):
-    # sudo(): the public user reads no views and no contacts. The template shows nothing but
-    # `values` and what every visitor may know of the company: its name, logo and address.
+    # sudo(): the public user may read neither views nor contacts. The template shows only `values`
+    # and the company's name, logo and address, which are public.
     view = request.env(su=True, context=delivery.env.context)["ir.ui.view"]
     partner = values.get("company") and values["company"].sudo().partner_id
     known = partner and (partner.street or partner.city)

@@ -78,8 +78,8 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
                       FROM keyed
                 )
                 SELECT reason, count(*),
-                       -- An address in clear is no duplicate of an encrypted one here: whoever
-                       -- counts could find out an address by trying.
+                       -- An address in clear does not count as a duplicate of an encrypted one:
+                       -- users could find out an encrypted address by counting guesses.
                        count(DISTINCT usable_key)
                            FILTER (WHERE reason IS NULL AND email_encrypted IS NULL)
                        + count(DISTINCT usable_key)

@@ -66,7 +66,7 @@ class DirectmailFatigueStatus(models.TransientModel):
         return status.with_env(self.env)
 
     def _read_history(self, partner, rules, at):
-        """Return [(moment, kind, name)] of the messages of the last 30 days, latest first.
+        """Return [(moment, kind, name)] of the messages of the longest span, latest first.
 
         Messages of all users are included; the name is None if the user may not read the task or
         mailing. Deliveries to other people at the same address are included only if the user may
@@ -115,6 +115,8 @@ class DirectmailFatigueStatus(models.TransientModel):
 
 
 class DirectmailFatigueStatusLine(models.TransientModel):
+    """The number of messages in one span, with its limits."""
+
     _name = "directmail.fatigue.status.line"
     _description = "Messages to a Contact in a Time Span"
 
@@ -129,6 +131,8 @@ class DirectmailFatigueStatusLine(models.TransientModel):
 
 
 class DirectmailFatigueStatusHistory(models.TransientModel):
+    """One of the latest messages to the contact."""
+
     _name = "directmail.fatigue.status.history"
     _description = "Message to a Contact"
     _order = "at desc, id"

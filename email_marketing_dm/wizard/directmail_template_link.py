@@ -8,6 +8,8 @@ from ..groups import GROUP_ADMIN
 
 
 class DirectmailTemplate(models.Model):
+    """Offer the dialog below for a template that DirectMail's API does not accept."""
+
     _inherit = "directmail.template"
 
     def _offer_link(self, error):

@@ -18,6 +18,11 @@ _LIMITS = frozenset(("daily_quota", "quota_reserve", "threads"))
 
 
 class DirectmailAccount(models.Model):
+    """A DirectMail account of a company: how it is called, its limits, and its sending cron.
+
+    Each account has a cron of its own (`cron_id`), so that accounts send side by side.
+    """
+
     _name = "directmail.account"
     _description = "DirectMail Account"
     _inherit = [
@@ -336,6 +341,7 @@ class DirectmailAccount(models.Model):
         return self.env["directmail.rekey.start"].action_open()
 
     def action_deactivate(self):
+        """Make the account a draft, so that nothing is sent with it until it is activated."""
         self.check_access("write")
         # sudo(): writing was checked above; `state` is guarded.
         self.sudo().write({"state": "draft", "state_message": False})

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 
 
 class DirectmailAccount(models.Model):
-    """What follows the activation of an account."""
+    """Whether an active account was used yet: its form then leads to the next step."""
 
     _inherit = "directmail.account"
 

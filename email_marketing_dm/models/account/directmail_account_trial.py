@@ -115,7 +115,7 @@ class DirectmailAccount(models.Model):
 
     @api.model
     def _is_emulator_running(self, public_url=None):
-        """Tell whether the emulator answers on this server; it learns where its mails' links lead.
+        """Tell whether the emulator answers on this server, and tell it where links in mails lead.
 
         :param str public_url: of the account; by default that of Odoo
         """

@@ -19,6 +19,12 @@ PURCHASES = ("sale_orders", "pos_orders", "invoices")
 
 
 class DirectmailAudience(models.Model):
+    """People that an ordered list of lines selects, private to their owner or public.
+
+    A refresh (`directmail_audience_refresh.py`) evaluates the lines with the owner's rights and
+    stores the people as `directmail.audience.member`.
+    """
+
     _name = "directmail.audience"
     _description = "Audience"
     _inherit = [
@@ -203,6 +209,7 @@ class DirectmailAudience(models.Model):
     # === ACTIONS === #
 
     def action_view_members(self):
+        """Show the members."""
         return self._get_members_action(self.env._("People"), [])
 
     def action_view_entered(self):
@@ -222,6 +229,7 @@ class DirectmailAudience(models.Model):
         return action
 
     def action_view_sizes(self):
+        """Show the number of members after each refresh."""
         self.ensure_one()
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -248,10 +256,12 @@ class DirectmailAudience(models.Model):
         }
 
     def action_share(self):
+        """Let colleagues in the same company use the audience."""
         self.write({"visibility": "public"})
         return True
 
     def action_make_private(self):
+        """Let only the owner choose the audience; email tasks that use it go on to do so."""
         self.write({"visibility": "private"})
         return True
 

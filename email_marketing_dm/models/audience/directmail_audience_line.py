@@ -15,9 +15,9 @@ class DirectmailAudienceLine(models.Model):
     A kind is a value of `kind`, its fields, and methods that are found by name: ``_select_<kind>``
     and ``_describe_<kind>``, and where needed ``_get_fields_<kind>``, ``_finds_others_<kind>`` and
     ``_finds_once_<kind>``.
-    Each of the kinds `task`, `aipl`, `rfm` and `upload` has a file with all of this. The fields of
-    the other kinds are here, their descriptions are in `directmail_audience_line_sentence.py` and
-    their SQL is in `directmail_audience_line_select.py`.
+    Each of the kinds `task`, `aipl`, `rfm` and `upload` has a file with its fields and methods. The
+    fields of `table`, `list`, `audience` and `group` are here, their descriptions are in
+    `directmail_audience_line_sentence.py` and their SQL is in `directmail_audience_line_select.py`.
     """
 
     _name = "directmail.audience.line"

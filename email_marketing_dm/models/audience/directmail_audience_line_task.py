@@ -146,8 +146,8 @@ class DirectmailAudienceLine(models.Model):
                 )
             )
         if self.task_result == "control" and task.told_in_tens:
-            # Who is in it was not suppressed for another reason, which only administrators may see
-            # here: see `directmail.delivery._seen_to_sql`.
+            # People in the control group were not suppressed for another reason. Of this task, only
+            # administrators may know that: see `directmail.delivery._seen_to_sql`.
             raise UserError(
                 env._(
                     "The email task %s includes people whom you may not see, so only an"

@@ -97,7 +97,7 @@ class DirectmailAudience(models.Model):
     def write(self, vals):
         result = super().write(vals)
         if "user_id" in vals:
-            self._mark_changed()  # the people are those whom the new owner may see
+            self._mark_changed()  # the rights of the new owner select the people
         if SCHEDULE & vals.keys():
             self._wake_cron()
         return result

@@ -172,8 +172,8 @@ class DirectmailFatigue(models.Model):
     def _update_exemption(self):
         """Suspend the exemption if its audiences have more than `EXEMPT_MAX` people, or restore it.
 
-        Administrators are notified by an activity. Nobody stays exempt: which `EXEMPT_MAX` of the
-        people should is not known.
+        Administrators are notified by an activity. A suspended exemption exempts nobody, because it
+        is not known which `EXEMPT_MAX` of the people are meant.
         """
         for fatigue in self:
             number = fatigue._count_exempt()

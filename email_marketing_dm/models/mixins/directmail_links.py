@@ -81,10 +81,10 @@ class DirectmailLinks(models.AbstractModel):
                             lines._check_form_links(command[-1])
 
     # === NAMES === #
-    # The three ways on which Odoo reads the name behind a many2one with all rights.
+    # In these three methods, Odoo reads the display names behind a many2one with all rights.
 
     def _read_format(self, fnames, load="_classic_read"):
-        """Override: `read` names nothing that the user may not read."""
+        """Override: replace display names that the user may not read, in results of `read`."""
         rows = super()._read_format(fnames, load)
         if load != "_classic_read":
             return rows
@@ -96,7 +96,7 @@ class DirectmailLinks(models.AbstractModel):
         return rows
 
     def web_read(self, specification):
-        """Override: neither do lists and forms."""
+        """Override: replace display names that the user may not read, in lists and forms."""
         rows = super().web_read(specification)
         for name in filter(self._is_link_of_ours, specification):
             if "display_name" not in specification[name].get("fields", ()):
@@ -112,7 +112,7 @@ class DirectmailLinks(models.AbstractModel):
 
     @api.model
     def _web_read_group_groupby_formatter(self, groupby_spec, values):
-        """Override: neither do the headings of groups."""
+        """Override: replace display names that the user may not read, in headings of groups."""
         formatter = super()._web_read_group_groupby_formatter(groupby_spec, values)
         if not self._is_link_of_ours(groupby_spec):
             return formatter

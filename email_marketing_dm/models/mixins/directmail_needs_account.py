@@ -26,7 +26,7 @@ class DirectmailNeedsAccount(models.AbstractModel):
 
     @api.model
     def get_empty_list_help(self, help_message):
-        """Override: let one start from an empty list.
+        """Override: add buttons to begin with to the text of an empty list.
 
         The web client caches the text, so it does not depend on whether an account is active.
         """

@@ -34,7 +34,7 @@ class DirectmailScheduled(models.AbstractModel):
 
     @api.model
     def _run_due(self):
-        """Recompute the records that are due: what the cron does.
+        """Recompute the records that are due; called by the cron.
 
         An unexpected error is logged and written to `_error_field`; the next record follows.
         """

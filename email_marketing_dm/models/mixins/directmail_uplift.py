@@ -9,7 +9,7 @@ from ...statistics.uplift import Group, compare
 
 
 class DirectmailUplift(models.AbstractModel):
-    """Sentences about what mails brought about: see `statistics.uplift`."""
+    """Texts about the uplift of mails: see `statistics.uplift`."""
 
     _name = "directmail.uplift"
     _description = "Uplift"
@@ -32,7 +32,7 @@ class DirectmailUplift(models.AbstractModel):
 
     @api.model
     def _describe(self, uplift, currency):
-        """Return what is to say about an uplift.
+        """Return the texts about an uplift.
 
         :param uplift: of `_compare`
         :param currency: of the amounts

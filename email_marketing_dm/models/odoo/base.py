@@ -4,6 +4,8 @@ from ...lists.identifiers import safe_cell
 
 
 class Base(models.AbstractModel):
+    """Exports of this addon's models contain no cells that a spreadsheet runs as a formula."""
+
     _inherit = "base"
 
     def export_data(self, fields_to_export):

@@ -67,6 +67,7 @@ class CrmLead(models.Model):
             lead.directmail_audience_count = len(audiences)
 
     def action_view_directmail_audiences(self):
+        """Show the user's audiences that contain the lead or its contact."""
         self.ensure_one()
         person = Domain("res_model", "=", self._name) & Domain("res_id", "=", self.id)
         if self.partner_id:

@@ -2,7 +2,7 @@ from odoo import models
 
 
 class MailActivity(models.Model):
-    """Activities are moved only to those of our records on which their mover may make some."""
+    """Move activities only to records of this addon on which the user may create activities."""
 
     _inherit = "mail.activity"
 

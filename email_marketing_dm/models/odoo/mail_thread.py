@@ -28,9 +28,9 @@ class MailThread(models.AbstractModel):
         ]
 
     def _notify_thread_by_email(self, message, recipients_data, **kwargs):
-        """Override: of a trial no mail leaves this server, not even one to a colleague.
+        """Override: send no emails about trials, not even to colleagues.
 
-        The message is in the chatter all the same, and users who are online see it at once.
+        The message is in the chatter, and users who are online see it at once.
         """
         if self._name.startswith("directmail.") and any(self._get_trials()):
             return True

@@ -12,6 +12,8 @@ FRANCE = ("FR", "GP", "MQ", "GF", "RE", "YT", "PM", "BL", "MF", "WF", "PF", "NC"
 
 
 class ResCompany(models.Model):
+    """The time at which a company's RFM and AIPL models are computed each day."""
+
     _inherit = "res.company"
 
     directmail_models_hour = fields.Float(

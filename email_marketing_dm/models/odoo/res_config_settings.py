@@ -4,7 +4,7 @@ from ...groups import GROUP_ADMIN, GROUP_DOWNLOAD, GROUP_USER
 
 
 class ResConfigSettings(models.TransientModel):
-    """The app *DirectMail* of the settings: what is set where, and who has which right."""
+    """The app *DirectMail* of the settings: links to all settings, and the users by right."""
 
     _inherit = "res.config.settings"
 

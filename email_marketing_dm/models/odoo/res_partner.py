@@ -289,5 +289,6 @@ class ResPartner(models.Model):
             partner.directmail_audience_count = counts.get(partner, 0)
 
     def action_view_directmail_audiences(self):
+        """Show the user's audiences that contain the contact."""
         self.ensure_one()
         return self.env["directmail.audience"]._get_action_of_person([("partner_id", "=", self.id)])

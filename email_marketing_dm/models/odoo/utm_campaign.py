@@ -2,6 +2,8 @@ from odoo import api, fields, models
 
 
 class UtmCampaign(models.Model):
+    """Campaigns show the uplift of their email tasks."""
+
     _inherit = "utm.campaign"
 
     directmail_uplift_text = fields.Char("Uplift", compute="_compute_directmail_uplift")

@@ -38,6 +38,12 @@ UNMEASURED = ("unmeasured_open", "unmeasured_click", "anonymous_open", "anonymou
 
 
 class DirectmailTask(models.Model):
+    """An email task: one sending of a mail to the people of some audiences.
+
+    This file has the fields of the form, the counts, and what may still be changed. Each other file
+    `directmail_task_<concern>.py` extends the model by one concern.
+    """
+
     _name = "directmail.task"
     _description = "Email Task"
     _inherit = [

@@ -6,7 +6,7 @@ from ..delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS
 
 
 class DirectmailTask(models.Model):
-    """What a task's page says beside its fields: people, settings, rates, time, what is missing."""
+    """Computed texts of a task's page, and the list of what is missing before *Send*."""
 
     _inherit = "directmail.task"
 
@@ -175,9 +175,9 @@ class DirectmailTask(models.Model):
         return template._explain_missing_lender(self.user_id)
 
     def _find_problems(self):
-        """Return what is missing as `_find_missing`, and what stops *Send* only later otherwise.
+        """Return the entries of `_find_missing`, and further problems that would stop *Send*.
 
-        That is a mail that can't be submitted for review, and a scheduled time in the past.
+        These are a mail that can't be submitted for review, and a scheduled time in the past.
         """
         missing = self._find_missing()
         for template in self._get_templates().filtered(self._submits_template):

@@ -51,7 +51,7 @@ class DirectmailTask(models.Model):
         return self.finished_at or (self.state in ("paused", "failed") and self.paused_at)
 
     def _has_just_stopped(self):
-        """Return whether the looks of LOOK_AFTER at the task's results are due or still to come."""
+        """Return whether the task stopped so recently that imports of LOOK_AFTER may be due."""
         last = self._get_last_moment()
         return bool(last) and last > fields.Datetime.now() - timedelta(minutes=max(LOOK_AFTER) + 1)
 

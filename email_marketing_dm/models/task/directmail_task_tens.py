@@ -139,7 +139,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if self.env["directmail.aes.key"]._is_in_use(self.sudo().company_id):
             return True
-        # People of a family are left out who may be those of a colleague.
+        # A follow-up leaves out people of other tasks of its family, which may be a colleague's.
         family = self._get_family() - self
         if any(task.in_tens or task.user_id != self.env.user for task in family):
             return True

@@ -160,9 +160,9 @@ class DirectmailTaskVersion(models.Model):
         }
 
     def action_remove(self):
-        """Go on without this version; without the last but one, there is no test any more.
+        """Remove this version. If only one version would be left, the A/B test ends.
 
-        Without version A, the next version becomes the mail of the task.
+        If version A is removed, the next version becomes the mail of the task.
 
         :raise UserError: if the task has started
         """
@@ -199,7 +199,7 @@ class DirectmailTaskVersion(models.Model):
         return self.task_id.template_id if self.letter == "A" else self.template_id
 
     def _get_content(self):
-        """Return what tells versions apart, for a comparison."""
+        """Return the content, to compare versions by it."""
         template = self._get_template()
         return tuple((template[name] or "").strip() for name in CONTENT if name != "body_arch")
 

@@ -41,6 +41,12 @@ PREVIEW_TOKEN = "preview"
 
 
 class DirectmailTemplate(models.Model):
+    """A mail that DirectMail has to approve before email tasks can send it.
+
+    This file has the content and its compilation. Each other file
+    `directmail_template_<concern>.py` extends the model by one concern.
+    """
+
     _name = "directmail.template"
     _description = "Email Template"
     _inherit = [

@@ -6,7 +6,7 @@ STARTS = 4  # designs shown in the empty list
 
 
 class DirectmailTemplate(models.Model):
-    """How a first template begins, and what follows an approved one."""
+    """Designs to begin with in an empty list of templates, and the button *New email task*."""
 
     _inherit = "directmail.template"
 
