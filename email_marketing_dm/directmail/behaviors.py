@@ -109,7 +109,10 @@ BEHAVIORS = (
     Behavior(
         "missing_parameter",
         "How does DirectMail report a missing parameter?",
-        {"MissingParameter": "As MissingParameter", "Missing{name}": "As Missing and its name"},
+        {
+            "MissingParameter": "As MissingParameter",
+            "Missing{name}": "As “Missing” and the parameter's name",
+        },
         "MissingParameter",
     ),
     # Content of the mails
@@ -194,7 +197,7 @@ BEHAVIORS = (
         "How does DirectMail report that the quota is used up?",
         {
             "InvalidSendMail.Spam": "Like content that DirectMail takes for spam",
-            "InvalidQuota.Exceeded": "As a quota that is exceeded",
+            "InvalidQuota.Exceeded": "As an exceeded quota",
         },
         "InvalidSendMail.Spam",
     ),

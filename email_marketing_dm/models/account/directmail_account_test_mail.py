@@ -162,7 +162,7 @@ class DirectmailTestMail(models.Model):
         "directmail.seed.address",
         "Seed address",
         ondelete="set null",
-        help="Empty: the address of a colleague.",
+        help="It is empty if the test mail went to a colleague.",
     )
     state = fields.Selection(
         [

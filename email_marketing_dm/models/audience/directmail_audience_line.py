@@ -87,11 +87,12 @@ class DirectmailAudienceLine(models.Model):
     min_amount = fields.Float(
         "Minimum total amount",
         help="The minimum sum of the amounts of a person's matching records, in the company's"
-        " currency. 0: any amount.",
+        " currency. With 0, any amount counts.",
     )
     within_days = fields.Integer(
         "Period (days)",
-        help="Only records dated within this many days count, including today. 0: any date.",
+        help="Only records dated within this many days count, including today. With 0, records of"
+        " any date count.",
     )
     source_id = fields.Many2one(
         "directmail.audience",

@@ -34,8 +34,8 @@ class DirectmailControl(models.Model):
         "Global control group (%)",
         tracking=True,
         help="This percentage of all people gets no email task of this company, except"
-        " notifications. It shows what all email tasks together bring about. Usual are 1 to 10"
-        " percent. Leave it at 0 to mail everybody.",
+        " notifications. It shows what all email tasks together bring about. 1 to 10 percent are"
+        " usual. Leave it at 0 to mail everybody.",
     )
     shuffle = fields.Integer("Number of draws", readonly=True, copy=False)
     shuffled_at = fields.Datetime("Drawn on", readonly=True, copy=False)

@@ -23,7 +23,7 @@ class ResCompany(models.Model):
         _tz_get,
         "Time zone of RFM and AIPL models",
         prefetch=PREFETCH,
-        help="Empty: that of each model's owner.",
+        help="If it is empty, the time zone of each model's owner is used.",
     )
 
     # What people who were not asked mean for measuring opens and clicks: see `engine.measuring`.

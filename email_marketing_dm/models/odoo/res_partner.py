@@ -73,7 +73,8 @@ class ResPartner(models.Model):
         compute="_compute_directmail_rfm_type",
         search="_search_directmail_rfm_type",
         groups=GROUP_USER,
-        help="In the company's first RFM model. Empty: bought nothing in its period.",
+        help="The contact's type in the company's first RFM model. It is empty if the contact"
+        " bought nothing in the period of the model.",
     )
     directmail_aipl_stage = fields.Selection(
         STAGES,
@@ -81,7 +82,8 @@ class ResPartner(models.Model):
         compute="_compute_directmail_aipl_stage",
         search="_search_directmail_aipl_stage",
         groups=GROUP_USER,
-        help="In the company's first AIPL model. Empty: in none of its stages.",
+        help="The contact's stage in the company's first AIPL model. It is empty if the contact is"
+        " in none of its stages.",
     )
     directmail_measuring = fields.Selection(
         [("yes", "Yes"), ("no", "No"), ("not_asked", "Not asked")],

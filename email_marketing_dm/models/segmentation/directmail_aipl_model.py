@@ -77,11 +77,13 @@ class DirectmailAiplCondition(models.Model):
     min_count = fields.Integer("Minimum number of records", required=True, default=1)
     min_amount = fields.Monetary(
         "Minimum total amount",
-        help="The minimum sum of the amounts of a contact's matching records. 0: any amount.",
+        help="The minimum sum of the amounts of a contact's matching records. With 0, any"
+        " amount counts.",
     )
     days = fields.Integer(
         "Period (days)",
-        help="Only records dated within this many days count, including today. 0: any date.",
+        help="Only records dated within this many days count, including today. With 0, records of"
+        " any date count.",
     )
     summary = fields.Char(compute="_compute_summary")
 
@@ -326,7 +328,12 @@ class DirectmailAiplHistory(models.Model):
         "directmail.aipl.model", "AIPL model", required=True, readonly=True, ondelete="cascade",
         index=True,
     )  # fmt: skip
-    stage = fields.Selection(STAGES, readonly=True, help="Empty: no longer in any stage.")
+    stage = fields.Selection(
+        STAGES, readonly=True, help="It is empty if the contacts are no longer in any stage."
+    )
     previous_stage = fields.Selection(
-        STAGES, "Stage on the day before", readonly=True, help="Empty: in no stage before that day."
+        STAGES,
+        "Stage on the day before",
+        readonly=True,
+        help="It is empty if the contacts were in no stage on the day before.",
     )

@@ -360,8 +360,14 @@ class DirectmailRfmHistory(models.Model):
         index=True,
     )  # fmt: skip
     customer_type = fields.Selection(
-        TYPES, "Customer type", readonly=True, help="Empty: no longer a customer."
+        TYPES,
+        "Customer type",
+        readonly=True,
+        help="It is empty if the contacts are no longer customers.",
     )
     previous_customer_type = fields.Selection(
-        TYPES, "Type on the day before", readonly=True, help="Empty: a new customer."
+        TYPES,
+        "Type on the day before",
+        readonly=True,
+        help="It is empty if the contacts are new customers.",
     )
