@@ -4,6 +4,7 @@ from . import (
     directmail_account_public_address,
     directmail_account_database,
     directmail_account_credentials,
+    directmail_account_permissions,
     directmail_account_trial,
     directmail_account_behaviors,
     directmail_account_events,

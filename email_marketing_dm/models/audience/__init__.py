@@ -1,6 +1,7 @@
 from . import (
     directmail_audience,
     directmail_audience_refresh,
+    directmail_audience_count,
     directmail_audience_line,
     directmail_audience_line_select,
     directmail_audience_line_sentence,

@@ -8,7 +8,7 @@ from odoo.tools import SQL
 
 from ..common import DirectmailCommon
 
-REFRESH = "odoo.addons.email_marketing_dm.models.audience.directmail_audience_refresh"
+COUNT = "odoo.addons.email_marketing_dm.models.audience.directmail_audience_count"
 CONNECTION = "odoo.addons.email_marketing_dm.models.account.directmail_account_connection"
 
 
@@ -105,7 +105,7 @@ class TestAudienceLife(DirectmailCommon):
         self.env["ir.config_parameter"].set_param("email_marketing_dm.count_timeout", "0.001")
         audience = self._make_audience(self.ann)
         slow = SQL("SELECT pg_sleep(0.05) FROM generate_series(1, 12345)")
-        with patch(f"{REFRESH}.select_people", return_value=slow):
+        with patch(f"{COUNT}.select_people", return_value=slow):
             whole = audience.count_all({})
         self.assertTrue(whole["about"])
         self.assertEqual(whole["people"], 12000, "it does not look as if somebody had counted")
