@@ -34,8 +34,7 @@ def get_quantile(level: float) -> float:
 def get_student_quantile(level: float, degrees: float) -> float:
     """Return Student's quantile for an interval of a level: `get_quantile` for few observations.
 
-    By the first two terms of an expansion, exact to 1 % from six degrees of freedom at usual
-    levels.
+    By two terms of an expansion, exact to 1 % up to 95 % from six degrees of freedom.
 
     :raise ValueError: if the level is not between 0 and 1
     """

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.server.common.runs_versions import DECISIONS, run_versions
+from tests.server.common.runs_versions import DECISIONS, plan_twice, run_versions
 
 SEED = int(os.environ.get("SEED", "1"))
 PEOPLE, KILLS = 1500, 1
@@ -20,3 +20,12 @@ def test_versions_and_a_control_group_survive_kills_and_a_restore(shop, way):
     assert states["sent"] == run.books.mailed
     assert states["suppressed"] == run.sizes["control"]
     assert states["sent"] + states.get("not_sent", 0) == PEOPLE - run.sizes["control"]
+
+
+def test_a_restored_database_plans_alike(shop):
+    """The dump is older than the plan: nothing but the hash can make the second plan the first."""
+    first, second = plan_twice(shop, 200, "again")
+    assert len(first) == 200
+    assert {version for version, _is_rest, _reason in first.values()} == {"A", "B", "C", None}
+    assert "control_group" in {reason for _version, _is_rest, reason in first.values()}
+    assert second == first

@@ -56,8 +56,8 @@ def run_versions(shop, people, kills, seed, way="winner", group="versions"):
     the decision, and then decide at the same moment, while a user chooses a version.
 
     :param kills: how often both servers die before the decision, and how often after it
-    :param way: key of `DECISIONS`: people click one version more; nobody clicks, and the user is
-        first; or nobody clicks, and the rest is split evenly
+    :param way: key of `DECISIONS`: people click one version more; or nobody clicks, and the user is
+        first, or the rest is split evenly
     """
     random = Random(seed)
     shop.stop_importing()
@@ -87,6 +87,29 @@ def run_versions(shop, people, kills, seed, way="winner", group="versions"):
     sizes = Counter(_get_group(task, key) for key in before)
     wrong += _find_unbalanced(sizes, people)
     return VersionsRun(shop.check(task, people), sizes, done, wrong)
+
+
+def plan_twice(shop, people, group):
+    """Plan a test, lose the database, restore a dump from before the plan, and plan it again.
+
+    Nobody is mailed, because the account's quota is reserved.
+
+    :return: the people of both plans, as {address key: (version, whether in the rest, reason)}
+    """
+    shop.server.query("UPDATE directmail_account SET quota_reserve = daily_quota")
+    task, _letters = _make_test(shop, group, people)
+    plans = []
+    with tempfile.NamedTemporaryFile() as dump:
+        _dump(shop, dump)
+        for _number in range(2):
+            shop.act(task, "send")
+            shop.wait(task, "sending")
+            plans.append(_read_people(shop, task))
+            shop.server.kill()
+            _restore(shop, dump)
+            shop.server.start()
+            shop.admin.call("directmail.account", "action_activate", [[shop.account]])
+    return plans
 
 
 def _make_test(shop, group, people):
@@ -168,19 +191,29 @@ def is_test_group_out(shop, task):
 
 def _lose_and_restore(shop):
     """Dump the database, drop it, and restore the dump under the same name."""
-    name, environment = shop.server.database, shop.server.environment
-    shop.server.kill()
     with tempfile.NamedTemporaryFile() as dump:
-
-        def run(program, *arguments, **options):
-            command = [postgres.binaries() / program, *arguments]
-            subprocess.run(command, check=True, env=environment, **options)
-
-        run("pg_dump", "-Fc", name, stdout=dump)
-        run("dropdb", "--force", name)
-        run("createdb", name)
-        run("pg_restore", "-d", name, "--no-owner", dump.name)
+        shop.server.kill()
+        _dump(shop, dump)
+        _restore(shop, dump)
     shop.server.start()
+
+
+def _dump(shop, dump):
+    _run(shop, "pg_dump", "-Fc", shop.server.database, stdout=dump)
+
+
+def _restore(shop, dump):
+    """Drop the database of a server that is dead, and make it again from a dump."""
+    name = shop.server.database
+    _run(shop, "dropdb", "--force", name)
+    _run(shop, "createdb", name)
+    _run(shop, "pg_restore", "-d", name, "--no-owner", dump.name)
+
+
+def _run(shop, program, *arguments, **options):
+    """Run a program of PostgreSQL."""
+    command = [postgres.binaries() / program, *arguments]
+    subprocess.run(command, check=True, env=shop.server.environment, **options)
 
 
 def let_hours_pass(shop, task):
