@@ -51,7 +51,9 @@ class DirectmailTaskReport(models.Model):
     task_id = fields.Many2one("directmail.task", "Email task", readonly=True)
     date = fields.Datetime("Started", readonly=True)
     state = fields.Selection(
-        selection=lambda self: self.env["directmail.task"]._fields["state"].selection,
+        selection=lambda self: (
+            self.env["directmail.task"]._fields["state"]._description_selection(self.env)
+        ),
         readonly=True,
     )
     company_id = fields.Many2one("res.company", readonly=True)

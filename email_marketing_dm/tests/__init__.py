@@ -81,6 +81,7 @@ from .odoo import (
     test_record_rules,
     test_rights_owner,
     test_seen,
+    test_selections,
     test_settings,
     test_tour,
     test_views,

@@ -14,7 +14,7 @@ class DirectmailRamPolicy(models.TransientModel):
     account_id = fields.Many2one(
         "directmail.account", required=True, readonly=True, ondelete="cascade"
     )
-    sending = fields.Boolean(default=True, readonly=True)
+    sending = fields.Boolean("Send emails", default=True, readonly=True)
     templates = fields.Boolean("Submit templates for review", default=True)
     results = fields.Boolean("Import delivery results", default=True)
     lists = fields.Boolean("Import unsubscribes, complaints and invalid addresses", default=True)

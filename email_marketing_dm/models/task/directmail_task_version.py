@@ -43,7 +43,9 @@ class DirectmailTaskVersion(models.Model):
         " or change the subject or the text here: your changes are saved as a new template.",
     )
     template_state = fields.Selection(
-        lambda self: self.env["directmail.template"]._fields["state"].selection,
+        lambda self: (
+            self.env["directmail.template"]._fields["state"]._description_selection(self.env)
+        ),
         "Review",
         compute="_compute_template_state",
     )

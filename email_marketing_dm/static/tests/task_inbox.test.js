@@ -24,7 +24,8 @@ class Task extends models.Model {
             subject: "Spring is here",
             sender_name: "azure",
             preview_text: "Twelve colors",
-            body_html: "<style>p {color: red}</style><p>Dear  friend,</p><p>hello</p>",
+            body_html:
+                "<style>p {color: red}</style><p>Dear  friend,</p><p>hello<br>you</p>",
         },
         {id: 2},
     ];

@@ -4,6 +4,8 @@ import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 // An inbox shows about this many characters of the text beside the subject.
 const BEGINNING = 140;
+/** Elements that begin a line of their own: their texts are words of their own. */
+const BLOCKS = "br, div, h1, h2, h3, h4, h5, h6, hr, img, li, p, td, th";
 
 /** The line of a mail in the recipient's inbox: sender, subject and how the mail begins. */
 export class TaskInbox extends Component {
@@ -50,6 +52,10 @@ export function getText(html) {
     const {body} = new DOMParser().parseFromString(html, "text/html");
     for (const hidden of body.querySelectorAll("style, script, title")) {
         hidden.remove();
+    }
+    for (const block of body.querySelectorAll(BLOCKS)) {
+        block.before(" ");
+        block.after(" ");
     }
     return body.textContent.replace(/\s+/g, " ").trim().slice(0, BEGINNING);
 }
