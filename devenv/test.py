@@ -20,15 +20,18 @@ from .run import bytecode, environment
 UNIT = ("tests/unit", "tests/emulator")
 #: run apart from the others: they have commands of their own (make torture)
 NOT_PYTEST = ("tests/torture",)
-#: files of other tests that take longest, the longest first: see `all_jobs`
+#: files of other tests that take longest side by side, the longest first: see `all_jobs`
 LONG = (
-    "test_rights",
     "test_pages",
+    "test_rights",
     "test_faults",
     "test_platform",
+    "test_findings",
     "test_presets",
-    "test_commands",
     "test_template_look",
+    "test_commands",
+    "test_guided_tour",
+    "test_keyboard",
     "test_turns",
     "test_kill",
 )
