@@ -29,14 +29,6 @@ PATIENCE = 300
 WATCH_LOCK = STATE / "locks" / "postgres-watch"
 #: for clusters of checkouts in root's own folders, where the server's user cannot go
 ELSEWHERE = Path("/var/tmp")
-#: settings of the private server while tests run, see `hasty`
-HASTY = {
-    # a copy of a database takes half a second instead of three
-    "fsync": "off",
-    "full_page_writes": "off",
-    # Tests read a handful of rows: PostgreSQL compiles a statement for longer than it then runs.
-    "jit": "off",
-}
 #: a socket's path may have 107 bytes; the name of PostgreSQL's own is 15 of them
 LONGEST_FOLDER = 90
 
@@ -207,7 +199,7 @@ def start():
         if not is_running() or not wait_for_answer():
             launch()
             # a test run that was killed has not done it
-            set_hasty(False)
+            set_fsync(True)
         watch_in_background()
 
 
@@ -280,28 +272,28 @@ def launch():
 
 @contextlib.contextmanager
 def hasty():
-    """Let the private server hurry while tests run.
+    """Let the private server not wait for the disk while tests run.
 
-    Only a power cut loses anything, so benchmarks and databases of one's own are served as usual
-    again afterwards.
+    A copy of a database takes half a second instead of three. Only a power cut loses anything, so
+    benchmarks and databases of one's own are served as usual again afterwards.
     """
     if is_external():
         yield
         return
     start()
-    set_hasty(True)
+    set_fsync(False)
     try:
         yield
     finally:
         start()
-        set_hasty(False)
+        set_fsync(True)
 
 
-def set_hasty(wanted):
-    """Give the running private server the settings of `HASTY`, or its usual ones again."""
-    for name, value in HASTY.items():
-        query(f"ALTER SYSTEM SET {name} = {value}" if wanted else f"ALTER SYSTEM RESET {name}")
-    query("SELECT pg_reload_conf()")
+def set_fsync(wanted):
+    """Switch whether the running private server waits for the disk."""
+    change = "RESET fsync" if wanted else "SET fsync = off"
+    for statement in (f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()"):
+        query(statement)
 
 
 def stop():
