@@ -9,6 +9,8 @@ from directmail_emulator.testing import Emulator
 
 from ..models.delivery.directmail_delivery import REACTION_FIELDS
 
+#: seconds that only end what hangs: other tests may keep the processors busy meanwhile
+PATIENCE = 300
 ACCESS_KEY_ID = "LTAIEMULATOR"
 ACCESS_KEY_SECRET = "emulator-secret"
 BODY = """
@@ -49,6 +51,9 @@ def make_user(env, login, groups):
 class DirectmailMixin:
     """A real emulator in a process of its own, an active account, a user and an administrator."""
 
+    #: of requests and threads that wait for the test's one transaction, one after the other
+    test_cursor_lock_timeout = PATIENCE
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -59,7 +64,7 @@ class DirectmailMixin:
         cls.user = make_user(cls.env, "dm_user", "email_marketing_dm.group_user")
         cls.other = make_user(cls.env, "dm_other", "email_marketing_dm.group_user")
         # It only ends what hangs: a mail without an answer in time would be unknown.
-        cls.env["ir.config_parameter"].set_param("email_marketing_dm.read_timeout", "120")
+        cls.env["ir.config_parameter"].set_param("email_marketing_dm.read_timeout", str(PATIENCE))
         cls.account = cls._make_account()
         cls.account.action_activate()
         cls.sender = cls.account.sender_ids.filtered("ready")[0]

@@ -1,7 +1,6 @@
 from odoo.tests import HttpCase, common
 
-#: seconds that only end what hangs: other tests may keep the processors busy meanwhile
-PATIENCE = 300
+from .common import PATIENCE
 
 
 class PatientBrowser(common.ChromeBrowser):
@@ -25,6 +24,9 @@ class PatientHttpCase(HttpCase):
 
     A step of a tour has its own, see ``static/tests/tours/patience.js``.
     """
+
+    #: of a page's requests, which wait for the test's one transaction, one after the other
+    test_cursor_lock_timeout = PATIENCE
 
     @classmethod
     def setUpClass(cls):
