@@ -233,10 +233,12 @@ def versions():
     a part of it.
     """
     for way in DECISIONS:
-        people = VERSIONS_PEOPLE if way == "winner" else min(VERSIONS_PEOPLE, PEOPLE)
+        people, kills = VERSIONS_PEOPLE, VERSIONS_KILLS
+        if way != "winner":
+            people, kills = min(people, PEOPLE), kills // 2
         with open_shop(f"versions_{way}") as shop:
             begin = time.monotonic()
-            run = run_versions(shop, people, VERSIONS_KILLS, SEED, way)
+            run = run_versions(shop, people, kills, SEED, way)
         print(
             f"versions, {way}: {people} people, {run.kills} kills of both servers beside those in"
             f" the decision, {time.monotonic() - begin:.0f} s, {dict(sorted(run.sizes.items()))},"
@@ -246,8 +248,7 @@ def versions():
         suppressed = run.books.states.get("suppressed", 0)
         complaints = [
             *run.wrong,
-            *["a part of the task was over before its last kill"]
-            * (run.kills != 2 * VERSIONS_KILLS),
+            *["a part of the task was over before its last kill"] * (run.kills != 2 * kills),
             *[f"{suppressed} are suppressed"] * (suppressed != run.sizes["control"]),
         ]
         yield run.books, [f"{way}: {complaint}" for complaint in complaints]

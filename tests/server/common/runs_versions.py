@@ -67,7 +67,7 @@ def run_versions(shop, people, kills, seed, way="winner", group="versions"):
     with Pair(shop) as pair:
         shop.act(task, "send")
         done = _kill_both(pair, task, kills, random, lambda: is_test_group_out(shop, task))
-    shop.import_results(task, seconds=PATIENCE)
+    shop.import_results(task, seconds=PATIENCE + people / 50)
     before = _read_people(shop, task)
     _lose_and_restore(shop)
     wrong = ["the restored database assigns otherwise"] * (_read_people(shop, task) != before)
@@ -79,7 +79,7 @@ def run_versions(shop, people, kills, seed, way="winner", group="versions"):
         wrong += decide(shop, pair, task, random, by_hand=way == "hand")
         done += _kill_both(pair, task, kills, random, lambda: shop.state(task) == "done")
     shop.emulator.clear_faults()
-    shop.import_results(task, seconds=PATIENCE)
+    shop.import_results(task, seconds=PATIENCE + people / 50)
     wrong += find_wrong_decision(shop, task, *DECISIONS[way])
     wrong += _find_wrong_before(task, before)
     wrong += _find_wrong_after(task, before, _read_people(shop, task), DECISIONS[way][0])

@@ -313,7 +313,7 @@ class Shop:
 
         def is_known():
             self.emulator.flush_outcomes()
-            self.read_results(task)
+            self.read_results(task, max(seconds, PATIENCE))
             return not until_known or not self.count_rows(task).get("unknown")
 
         wait_until(is_known, lambda: f"unknown mails stay: {self.count_rows(task)}", None, seconds)
@@ -328,10 +328,12 @@ class Shop:
         wait = self.seconds["unknown_wait_seconds"] + 1
         wait_until(lambda: not self.server.query(young, task, wait))
 
-    def read_results(self, task):
+    def read_results(self, task, seconds=PATIENCE):
         """Press *Check results*, and let the cron that it wakes read what is left.
 
         Where that cron is switched off, press again until nothing is left.
+
+        :param seconds: how long at most: a press reads the results of some thousand mails
         """
         left = """SELECT 1 FROM directmail_poll WHERE task_id = %s AND "end" IS NOT NULL
                    UNION ALL SELECT 1 FROM directmail_event_pending"""
@@ -351,7 +353,7 @@ class Shop:
             self.server.wake_crons()
 
         if not press():
-            wait_until(is_read, "the results are not read to their end", go_on)
+            wait_until(is_read, "the results are not read to their end", go_on, seconds)
 
     def mend(self, task):
         """What an administrator and the user do after DirectMail refused the account."""
