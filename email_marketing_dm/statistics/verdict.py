@@ -21,6 +21,8 @@ class Verdict(NamedTuple):
     :ivar difference: by how much the best one is better than the rival; it includes zero unless
         there is a winner
     :ivar chance: upper bound of the chance, 0 to 1, that identical versions differ as much by luck
+    :ivar worse: indices of the versions that the best one is told from. Corrected for the number of
+        pairs (Bonferroni): of identical versions, in at most 5 % of all tests one is in it
     """
 
     winner: int | None
@@ -28,6 +30,7 @@ class Verdict(NamedTuple):
     rival: int
     difference: Interval
     chance: float
+    worse: tuple[int, ...] = ()
 
 
 def decide_rates(versions: Sequence[tuple[int, int]], alpha: float = 0.05) -> Verdict:
@@ -132,8 +135,15 @@ def _make_verdict(
     low = get_interval(1 - alpha).low
     high = get_interval(1 - alpha / (len(chances) - 1)).high
     if chances[rival] <= alpha and low > 0:
-        return Verdict(best, best, rival, Interval(low, high), chances[rival])
-    return Verdict(None, best, rival, Interval(min(low, 0.0), high), chances[rival])
+        worse = tuple(index for index in range(len(chances)) if index != best)
+        return Verdict(best, best, rival, Interval(low, high), chances[rival], worse)
+    limit = alpha / math.comb(len(chances), 2)
+    worse = tuple(
+        index
+        for index, chance in enumerate(chances)
+        if index not in (best, rival) and chance <= limit
+    )
+    return Verdict(None, best, rival, Interval(min(low, 0.0), high), chances[rival], worse)
 
 
 def _check(versions: Sequence[object], alpha: float) -> None:

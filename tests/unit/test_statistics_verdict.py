@@ -58,6 +58,21 @@ def test_a_winner_beats_every_other_version():
     assert decide_rates([(620, 20_000), (480, 20_000), (600, 20_000)]).winner is None
 
 
+def test_versions_that_are_visibly_worse_are_named():
+    verdict = decide_rates([(0, 500), (40, 500), (42, 500)])
+    assert (verdict.winner, verdict.best, verdict.rival, verdict.worse) == (None, 2, 1, (0,))
+    assert decide_rates([(40, 500), (0, 500)]).worse == (1,)
+    assert decide_rates([(40, 500), (41, 500), (42, 500)]).worse == ()
+
+
+@pytest.mark.parametrize("versions", [3, 5])
+def test_of_identical_versions_one_is_rarely_called_worse(versions):
+    draw, rounds = numpy.random.default_rng(versions), 1000
+    tests = draw.binomial(150, 0.3, (rounds, versions)).tolist()
+    found = sum(bool(decide_rates([(number, 150) for number in test]).worse) for test in tests)
+    assert found <= 0.05 * rounds
+
+
 def test_without_a_winner_zero_is_included():
     """Newcombe's interval alone would begin above zero here, and contradict the verdict."""
     verdict = decide_rates([(5, 200), (0, 200)])

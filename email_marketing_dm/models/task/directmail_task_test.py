@@ -469,6 +469,7 @@ class DirectmailTask(models.Model):
             "low": verdict.difference.low if math.isfinite(verdict.difference.low) else None,
             "high": verdict.difference.high if math.isfinite(verdict.difference.high) else None,
             "chance": verdict.chance,
+            "worse": [letters[index] for index in verdict.worse],
         }
         self._conclude(winner)
 
@@ -484,7 +485,9 @@ class DirectmailTask(models.Model):
         elif not has_rest:
             self.compared_at = fields.Datetime.now()
         elif self.test_undecided == "a":
-            self._settle("A", "policy")
+            # Version A may be visibly worse than two others that can't be told apart.
+            is_worse = "A" in self.verdict["worse"]
+            self._settle(self.verdict["best"] if is_worse else "A", "policy")
         elif self.test_undecided == "split":
             self._settle(None, "policy")
         else:
@@ -511,8 +514,9 @@ class DirectmailTask(models.Model):
         if letter:
             versions.release(self.env, self.id, letter)
         else:
-            letters = "".join(self.version_ids.mapped("letter"))
-            versions.release_evenly(self.env, self.id, letters)
+            worse = (self.verdict or {}).get("worse", ())
+            letters = [one for one in self.version_ids.mapped("letter") if one not in worse]
+            versions.release_evenly(self.env, self.id, "".join(letters))
         self.env["directmail.delivery"].invalidate_model(["is_rest", "not_before", "version"])
         self.account_id._trigger_sending()
 

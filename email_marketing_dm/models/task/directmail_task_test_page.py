@@ -1,21 +1,26 @@
+import math
+from datetime import timedelta
+
+from babel.dates import format_timedelta
+
 from odoo import api, fields, models
-from odoo.tools import LazyTranslate, formatLang
+from odoo.tools import LazyTranslate, babel_locale_parse, formatLang, get_lang
 
 _lt = LazyTranslate(__name__)
 #: {criterion: what people outside of the test group get}
 DECISIONS = {
     "clicks": _lt(
-        "%s hours after the last of these mails, all others get the version that more people click."
+        "%s after the last of these mails, all others get the version that more people click."
     ),
     "opens": _lt(
-        "%s hours after the last of these mails, all others get the version that more people open."
+        "%s after the last of these mails, all others get the version that more people open."
     ),
     "conversions": _lt(
-        "%s hours after the last of these mails, all others get the version after which more people"
+        "%s after the last of these mails, all others get the version after which more people"
         " convert."
     ),
     "revenue": _lt(
-        "%s hours after the last of these mails, all others get the version with the most revenue"
+        "%s after the last of these mails, all others get the version with the most revenue"
         " per mail."
     ),
 }
@@ -84,16 +89,27 @@ class DirectmailTask(models.Model):
         if not self._may_have_rest():
             sentences.append(
                 self.env._(
-                    "%(hours)s hours after the last mail, the versions are compared by:"
-                    " %(criterion)s.",
-                    hours=self.test_hours,
+                    "%(hours)s after the last mail, the versions are compared by: %(criterion)s.",
+                    hours=self._say_test_hours(),
                     criterion=self._say_criterion(),
                 )
             )
         else:
             words = self.env._(DECISIONS[self.test_criterion])
-            sentences += [words % self.test_hours, self.env._(UNDECIDED[self.test_undecided])]
+            sentences += [
+                words % self._say_test_hours(),
+                self.env._(UNDECIDED[self.test_undecided]),
+            ]
         return " ".join(sentences)
+
+    def _say_test_hours(self):
+        """Return the time until the decision, such as "1 hour" or "24 hours"."""
+        return format_timedelta(
+            timedelta(hours=self.test_hours),
+            granularity="hour",
+            threshold=math.inf,
+            locale=babel_locale_parse(get_lang(self.env).code),
+        )
 
     def _describe_test_group(self):
         number = len(self.version_ids)

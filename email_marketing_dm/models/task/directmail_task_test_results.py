@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.tools import formatLang
+from odoo.tools import format_list, formatLang
 
 from ...engine import versions
 from ...statistics.power import find_smallest_difference
@@ -44,7 +44,8 @@ class DirectmailTask(models.Model):
             format, or None), `winner`, `winner_by`, `sentence`, `advice`, `currency_id`;
             `versions`: [{letter, id, name, subject, sender_name, preview, changed, template_id,
             template_state, assigned, mailed, delivered, opened, clicked, converted, revenue, rate,
-            low, high, is_winner}], empty without a test, `assigned` None where figures are rounded;
+            low, high, is_winner, is_chosen: also without being better}], empty without a test,
+            `assigned` None where figures are rounded;
             `rest`: {people, waiting, sent}; `curve`: [{hour, letter: rate so far}] by hours since
             the start; `power`: as `_get_power`
         :rtype: dict
@@ -105,6 +106,7 @@ class DirectmailTask(models.Model):
             "low": low,
             "high": high,
             "is_winner": version.is_winner,
+            "is_chosen": version._is_chosen(),
         }
 
     def _tell_rest(self, rest):
@@ -267,6 +269,14 @@ class DirectmailTask(models.Model):
             values |= self._say_rates(verdict)
         if verdict["winner"]:
             return self._say_winner(verdict["criterion"], values)
+        if worse := verdict.get("worse"):
+            return self.env._(
+                "There is no visible difference between the best versions. %(criterion)s: %(best)s"
+                " %(best_value)s, %(rival)s %(rival_value)s. The true difference may be between"
+                " %(low)s and %(high)s (95 %%). Visibly worse: %(worse)s.",
+                **values,
+                worse=format_list(self.env, worse),
+            )
         return self.env._(
             "There is no visible difference. %(criterion)s: %(best)s %(best_value)s, %(rival)s"
             " %(rival_value)s. The true difference may be between %(low)s and %(high)s (95 %%).",
@@ -324,6 +334,8 @@ class DirectmailTask(models.Model):
     def _say_next(self):
         """Return what happens with the rest after the decision, or "" if there is no rest."""
         if self.winner_by == "policy" and not self.winner:
+            if (self.verdict or {}).get("worse"):
+                return self.env._("The rest is split evenly between the other versions.")
             return self.env._("The rest is split evenly between the versions.")
         if self.winner_by and self._may_have_rest():
             return self.env._("The rest gets version %s.", self.winner)

@@ -77,10 +77,11 @@ class DirectmailTaskVersion(models.Model):
         for version in self:
             version.template_state = version._get_template().state
 
-    @api.depends("task_id.winner", "letter")
+    @api.depends("task_id.winner", "task_id.winner_by", "letter")
     def _compute_is_winner(self):
+        """Only the test finds a winner; a user or the setting may choose any version."""
         for version in self:
-            version.is_winner = bool(version.letter) and version.task_id.winner == version.letter
+            version.is_winner = version._is_chosen() and version.task_id.winner_by == "test"
 
     @api.constrains("letter", "template_id", "task_id")
     def _check_template(self):
@@ -194,6 +195,11 @@ class DirectmailTaskVersion(models.Model):
         return True
 
     # === BUSINESS === #
+
+    def _is_chosen(self):
+        """Return whether the rest of the people gets this version."""
+        self.ensure_one()
+        return bool(self.letter) and self.task_id.winner == self.letter
 
     def _get_template(self):
         """Return the template that the version sends; version A sends that of the task."""

@@ -88,6 +88,19 @@ test("while mails go out, the figures follow and the pace is shown", async () =>
     );
 });
 
+test("nobody says how long it takes while others wait for a decision", async () => {
+    freezeTime();
+    let waiting = 5000;
+    await mountTask(() => ({
+        ...PROGRESS,
+        rest_waits: true,
+        counts: [{...PROGRESS.counts[0], value: waiting}],
+    }));
+    waiting = 4960;
+    await waitMs(2000);
+    expect(".o_directmail_pace").toHaveText("20 mails per second");
+});
+
 test("a paused task has no pace", async () => {
     let waiting = 5000;
     await mountTask(() => ({

@@ -290,6 +290,7 @@ test("the winner is named, and can't be chosen again", async () => {
             ...WAITING,
             state: "decided",
             winner: "B",
+            winner_by: "test",
             sentence: "B is better.",
             advice: "Everybody else gets it.",
             versions: [first, {...second, is_winner: true}],
@@ -302,6 +303,23 @@ test("the winner is named, and can't be chosen again", async () => {
     expect(".o_directmail_verdict").toHaveClass("alert-success");
     expect(`${card("B")} .badge`).toHaveText("Winner");
     expect("button:contains(Choose this version)").toHaveCount(0);
+});
+
+test("a version that somebody chose is no winner", async () => {
+    const [first, second] = WAITING.versions;
+    await mountTask(
+        {
+            ...WAITING,
+            state: "decided",
+            winner: "B",
+            winner_by: "hand",
+            sentence: "Ada chose version B.",
+            versions: [first, {...second, is_chosen: true}],
+        },
+        2
+    );
+    expect(".o_directmail_verdict").toHaveClass("alert-info");
+    expect(`${card("B")} .badge`).toHaveText("Chosen");
 });
 
 test("a click on People opens those of the version", async () => {

@@ -47,6 +47,8 @@ class TestVersionsPage(VersionsMixin, DirectmailCommon):
                 "Everybody gets one of the 2 versions, equally many each. 24 hours after the last"
                 " mail, the versions are compared by: Opens.",
             )
+            form.test_hours = 1
+            self.assertIn("1 hour after the last mail", form.test_summary)
 
     def test_what_the_test_can_see_follows_the_settings(self):
         task = self._make_test("Summer is here")
@@ -135,6 +137,16 @@ class TestVersionsPage(VersionsMixin, DirectmailCommon):
                 self._start(task)
                 task.sudo().compared_at = fields.Datetime.now()
                 self.assertEqual(task.test_state, state)
+
+    def test_a_version_that_was_chosen_is_no_winner(self):
+        task = self._make_test("Summer is here")
+        self._start(task)
+        self.assertTrue(task.get_progress()["rest_waits"])
+        task.action_choose_version("B")
+        told = task.get_test_results()["versions"]
+        self.assertEqual([row["is_winner"] for row in told], [False, False])
+        self.assertEqual([row["is_chosen"] for row in told], [False, True])
+        self.assertFalse(task.get_progress()["rest_waits"])
 
     def test_the_people_of_a_version(self):
         task = self._make_test("Summer is here")

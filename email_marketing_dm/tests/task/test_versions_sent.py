@@ -237,6 +237,24 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self.assertFalse(any(rest.mapped("is_rest")))
         self.assertEqual(task.sent_count, len(self.people))
 
+    def test_a_version_that_is_visibly_worse_is_not_sent(self):
+        for undecided, letters in (("a", {"B"}), ("split", {"B", "C"})):
+            task = self._send(
+                f"One {undecided}", f"Two {undecided}", test_share=80, test_undecided=undecided
+            )
+            self._react(task, B=60, C=60)  # everybody
+            rest = self._get_deliveries(task).filtered("is_rest")
+            self._make_out(task)
+            self._run_cron()
+            rest.invalidate_recordset()
+            self.assertEqual(task.winner_by, "policy")
+            self.assertEqual(task.verdict["worse"], ["A"])
+            self.assertIn("Visibly worse: A.", task._say_verdict())
+            self.assertTrue(rest)
+            self.assertLessEqual(set(rest.mapped("version")), letters)
+            self.assertEqual(task.winner, "B" if undecided == "a" else False)
+            self.assertFalse(any(task.version_ids.mapped("is_winner")))
+
     def test_without_a_difference_the_owner_is_asked(self):
         task = self._send("One", test_undecided="ask")
         self._make_out(task)

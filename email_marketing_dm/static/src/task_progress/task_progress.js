@@ -91,6 +91,9 @@ export class TaskProgress extends Component {
         }
         const minutes = this.waiting / rate / 60;
         const speed = formatFloat(rate, {digits: [16, rate < 10 ? 1 : 0]});
+        if (progress.rest_waits) {
+            return _t("%(speed)s mails per second", {speed});
+        }
         if (minutes <= 1) {
             return _t("%(speed)s mails per second, less than a minute left", {speed});
         }

@@ -121,10 +121,10 @@ export class TaskVersions extends TaskFigures {
 
     get curveText() {
         return {
-            clicks: _t("Clicked, by hours after the mail"),
-            opens: _t("Opened, by hours after the mail"),
-            conversions: _t("Converted, by hours after the mail"),
-            revenue: _t("Revenue per mail, by hours after the mail"),
+            clicks: _t("Clicked, by hours since the start"),
+            opens: _t("Opened, by hours since the start"),
+            conversions: _t("Converted, by hours since the start"),
+            revenue: _t("Revenue per mail, by hours since the start"),
         }[this.state.data.criterion];
     }
 

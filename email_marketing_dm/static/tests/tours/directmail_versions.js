@@ -55,7 +55,7 @@ registry.category("web_tour.tours").add("directmail_versions_choose", {
             trigger: ".modal-footer .btn-primary:contains(Choose version B)",
             run: "click",
         },
-        {trigger: `body:not(:has(.modal)) ${card("B")} .badge:contains(Winner)`},
+        {trigger: `body:not(:has(.modal)) ${card("B")} .badge:contains(Chosen)`},
         {trigger: ".o_directmail_verdict:contains(B)"},
     ],
 });
