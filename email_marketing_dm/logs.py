@@ -1,4 +1,8 @@
 import logging
+import re
+
+# In the address of a tracking pixel or a tracked link, before the token.
+_TRACKED = re.compile(r"(/directmail/(?:open|click/\d+/\d+)/)[\w-]+")
 
 
 class WithoutArguments(logging.Filter):
@@ -16,4 +20,22 @@ class WithoutArguments(logging.Filter):
         return True
 
 
+class WithoutTokens(logging.Filter):
+    """Replaces the token of pixels and tracked links in the log of requests by "...".
+
+    The token names the recipient, who may have refused to be measured after the mail was sent.
+    """
+
+    def filter(self, record):
+        if isinstance(record.args, tuple) and any(
+            isinstance(value, str) and "/directmail/" in value for value in record.args
+        ):
+            record.args = tuple(
+                _TRACKED.sub(r"\1...", value) if isinstance(value, str) else value
+                for value in record.args
+            )
+        return True
+
+
+logging.getLogger("werkzeug").addFilter(WithoutTokens())
 logging.getLogger("odoo.service.model").addFilter(WithoutArguments())

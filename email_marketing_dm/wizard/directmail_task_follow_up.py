@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import formatLang
 
+from ..engine.measuring import UNRECORDED
 from ..models.task.directmail_task_family import FOLLOW_UP_NAMES, FOLLOWED, GOT_IT
 
 
@@ -68,7 +69,8 @@ class DirectmailTaskFollowUp(models.TransientModel):
 
         :param int task_id: of the task that is followed up
         :param str people: a value of FOLLOWED
-        :return: {"people": number, "text": the number as text}, or {"error": why there are none}
+        :return: {"people": number, "text": the number as text, "note": who is left out}, or
+            {"error": why there are none}
         :rtype: dict
         """
         task = self.env["directmail.task"].browse(task_id)
@@ -94,7 +96,36 @@ class DirectmailTaskFollowUp(models.TransientModel):
         return {
             "people": number,
             "text": self.env._("about %s", text) if told["about"] else text,
+            "note": self._explain_left_out(task, people),
         }
+
+    @api.model
+    def _explain_left_out(self, task, people):
+        """Return how many people are left out because they are not measured; "" if none.
+
+        :param str people: a value of FOLLOWED
+        """
+        unrecorded = UNRECORDED.get({"not_opened": "open", "not_clicked": "click"}.get(people))
+        if not unrecorded:
+            return ""
+        # sudo(): reading the task was checked; its mails that went out are counted exactly.
+        number = (
+            self.env["directmail.delivery"]
+            .sudo()
+            .search_count(
+                [
+                    ("task_id", "=", task.id),
+                    ("state", "=", "sent"),
+                    ("measuring", "in", unrecorded),
+                ]
+            )
+        )
+        if not number:
+            return ""
+        return self.env._(
+            "Left out, because they have not consented to being measured: %s",
+            formatLang(self.env, number, digits=0),
+        )
 
     @api.model
     def _make_lines(self, task, people):

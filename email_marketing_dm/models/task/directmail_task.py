@@ -234,7 +234,7 @@ class DirectmailTask(models.Model):
     complained_count = fields.Integer("Reported as spam", compute="_compute_counts")
     # Delivered mails to people of whom opens or clicks are not recorded, and what is counted of all
     # of these people together: see `engine.measuring`.
-    unmeasured_open_count = fields.Integer(compute="_compute_counts")
+    unmeasured_open_count = fields.Integer("Opens not recorded", compute="_compute_counts")
     unmeasured_click_count = fields.Integer(compute="_compute_counts")
     anonymous_open_count = fields.Integer(compute="_compute_counts")
     anonymous_click_count = fields.Integer(compute="_compute_counts")

@@ -105,6 +105,7 @@ class DirectmailTask(models.Model):
         """
         if not self.sent_count:
             return False
+        unmeasured = self.unmeasured_open_count
         return format_list(
             self.env,
             [
@@ -113,7 +114,7 @@ class DirectmailTask(models.Model):
                     label=self._fields[name]._description_string(self.env),
                     count=formatLang(self.env, self[name], digits=0),
                 )
-                for name in DESCRIBED
+                for name in (*DESCRIBED, *(["unmeasured_open_count"] * bool(unmeasured)))
             ],
         )
 

@@ -289,7 +289,11 @@ class TestMeasuring(MeasuringCommon):
             audience.action_refresh()
             self.assertEqual(audience.member_ids.partner_id, people, result)
         wizard = self.env["directmail.task.follow.up"].with_user(self.user)
-        self.assertEqual(wizard.count_people(task.id, "not_opened")["people"], 1)
+        told = wizard.count_people(task.id, "not_opened")
+        self.assertEqual(told["people"], 1)
+        self.assertTrue(told["note"].endswith("measured: 2"), told["note"])
+        self.assertFalse(wizard.count_people(task.id, "opened").get("note"))
+        self.assertIn("Opens not recorded: 2", task._describe_results())
         self._answer(self.dan, "no")
         self.assertEqual(wizard.count_people(task.id, "not_opened")["people"], 0)
 

@@ -79,9 +79,9 @@ class TestTracking(DirectmailMixin, PatientHttpCase):
     def test_what_is_submitted(self):
         text = self.template.submitted_text
         base = f"https://www.example.com/directmail/click/{self.template.id}"
-        self.assertEqual(text.count(base + "/0/{Token}"), 2)
-        self.assertIn(base + "/1/{Token}", text)
-        self.assertIn("https://www.example.com/directmail/open/{Token}", text)
+        self.assertEqual(text.count(base + "/0/{ClickToken}"), 2)
+        self.assertIn(base + "/1/{ClickToken}", text)
+        self.assertIn("https://www.example.com/directmail/open/{OpenToken}", text)
         self.assertIn("https://www.example.com/directmail/unsubscribe/{Token}", text)
         self.assertIn('src="https://www.example.com/web/image/1"', text)
         for untouched in ("mailto:a@example.com", 'href="#top"', "tel:+651"):
@@ -113,8 +113,8 @@ class TestTracking(DirectmailMixin, PatientHttpCase):
         )
         self.assertEqual(links[0]["url"], "https://shop.example.com/spring?a=1&b=2")
         text, base = template.submitted_text, "https://www.example.com/directmail"
-        self.assertEqual(text.count(f"{base}/click/{template.id}/0/{{Token}}"), 2)
-        self.assertEqual(text.count(f"{base}/click/{template.id}/1/{{Token}}"), 1)
+        self.assertEqual(text.count(f"{base}/click/{template.id}/0/{{ClickToken}}"), 2)
+        self.assertEqual(text.count(f"{base}/click/{template.id}/1/{{ClickToken}}"), 1)
         self.assertEqual(text.count(f"{base}/unsubscribe/{{Token}}"), 2)
         self.assertEqual(text.count(f"{base}/view/{{Token}}"), 2)
         self.assertIn(settings, text)

@@ -1,0 +1,223 @@
+"""Who has not consented to being measured leaves no trace by opening a mail or following a link.
+
+A task is sent by a real server to 30 people, 9 of them in France, who were not asked. Everybody
+opens and clicks. Then everything that was stored is searched for signs of the nine, and an hour later one
+of the others withdraws.
+"""
+
+import base64
+import json
+import re
+import subprocess
+
+import pytest
+import requests
+
+from tests.server.common.odoo_server import wait_until
+
+PEOPLE, FRENCH = 30, 9
+AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {mark} Safari/604.1"
+MARK = "quokka"  # in the user agent of those who are not measured
+WITHDRAWN = "wombat"  # in that of the person who withdraws, from then on
+BODY = """<div><p>Dear <t t-out="object.name">friend</t>,</p>
+<p><a href="https://shop.example.com/spring">Our spring collection</a> is here.</p>
+<p>Azure Interior, 1 Orchard Road, Singapore. You get this mail because you are our customer.
+<a href="/unsubscribe_from_list">Unsubscribe</a></p></div>"""
+PUBLIC = "https://www.example.com"
+
+
+@pytest.fixture(scope="module")
+def task(shop):
+    """A finished task; everybody has opened it and followed its link."""
+    shop.root.call("ir.config_parameter", "set_param", ["email_marketing_dm.machine_seconds", "0"])
+    shop.body = BODY
+    shop.template = shop.make_template()
+    shop.review(shop.template)
+    shop.add_people("measured", PEOPLE)
+    shop.server.query(
+        """UPDATE res_partner SET country_id = (SELECT id FROM res_country WHERE code = 'FR')
+            WHERE email = ANY(%s)""",
+        [address(number) for number in range(1, FRENCH + 1)],
+    )
+    task = shop.make_task("measured")
+    shop.act(task, "send")
+    shop.wait(task, "done")
+    for number in range(1, PEOPLE + 1):
+        hit(shop, task, number, MARK if number <= FRENCH else f"person{number}")
+    shop.import_results(task)
+    settle(shop, task, opened=PEOPLE - FRENCH, anonymous=FRENCH)
+    return task
+
+
+def address(number):
+    return f"p-measured-{number}@customer.example"
+
+
+def read_mail(shop, task, number):
+    """Return (path of the pixel, path of the link, token of the recipient) in a person's mail."""
+    [row] = [
+        row for row in shop.emulator.ledger(tag=shop.tag(task)) if row["to"] == address(number)
+    ]
+    text = shop.emulator.mail(row["env_id"])["html"]
+    [pixel] = re.findall(rf"{PUBLIC}(/directmail/open/[\w-]+)", text)
+    [link] = re.findall(rf"{PUBLIC}(/directmail/click/[\w/-]+)", text)
+    [token] = re.findall(r"/directmail/unsubscribe/([\w-]+)", text)
+    return pixel, link, token
+
+
+def call(shop, path, mark, **data):
+    with requests.Session() as http:
+        http.trust_env = False
+        return http.request(
+            "POST" if data else "GET",
+            shop.server.url + path,
+            data=data or None,
+            headers={"User-Agent": AGENT.format(mark=mark)},
+            allow_redirects=False,
+            timeout=30,
+        )
+
+
+def hit(shop, task, number, mark):
+    pixel, link, _token = read_mail(shop, task, number)
+    assert call(shop, pixel, mark).status_code == 200
+    followed = call(shop, link, mark)
+    assert followed.headers["Location"].startswith("https://shop.example.com/spring?")
+
+
+def read_figures(shop, task):
+    return shop.user.read(
+        "directmail.task",
+        task,
+        "opened_count",
+        "clicked_count",
+        "anonymous_open_count",
+        "anonymous_click_count",
+    )
+
+
+def settle(shop, task, opened, anonymous):
+    """Wait until all hits are in the task's figures; they never exceed what is expected."""
+
+    def is_there():
+        found = read_figures(shop, task)
+        return found["opened_count"] + found["anonymous_open_count"] >= opened + anonymous and (
+            found["clicked_count"] + found["anonymous_click_count"] >= opened + anonymous
+        )
+
+    wait_until(is_there, between=shop.server.wake_crons)
+
+
+def count_facts(shop, task):
+    return shop.server.query(
+        """SELECT d.email, e.kind, count(*)
+             FROM directmail_event e JOIN directmail_delivery d ON d.id = e.delivery_id
+            WHERE d.task_id = %s AND e.kind IN ('open', 'click') GROUP BY 1, 2 ORDER BY 1, 2""",
+        task,
+    )
+
+
+def dump(shop):
+    return subprocess.run(
+        ["pg_dump", "--data-only", shop.server.database],
+        env=shop.server.environment, capture_output=True, check=True,
+    ).stdout.decode("utf-8", "replace")  # fmt: skip
+
+
+def test_one_template_and_one_review(shop, task):
+    sent = shop.emulator.ledger(tag=shop.tag(task))
+    assert len(sent) == PEOPLE
+    assert len({row["template_id"] for row in sent}) == 1
+    [template] = [
+        row for row in shop.emulator.templates() if str(row["id"]) == str(sent[0]["template_id"])
+    ]
+    assert "{OpenToken}" in template["text"] and "{ClickToken}" in template["text"]
+    calls = shop.emulator.calls()
+    assert calls["CreateTemplate", "ok"] == 2, "the shop's first template, and this one"
+    assert not [action for action, _answer in calls if action == "ModifyTemplate"]
+
+
+def test_the_french_share_pixel_and_link(shop, task):
+    mails = [read_mail(shop, task, number) for number in range(1, PEOPLE + 1)]
+    assert len({mail[:2] for mail in mails[:FRENCH]}) == 1
+    assert len({mail[:2] for mail in mails}) == 1 + PEOPLE - FRENCH
+    assert len({mail[2] for mail in mails}) == PEOPLE
+
+
+def test_figures(shop, task):
+    found = read_figures(shop, task)
+    assert (found["opened_count"], found["clicked_count"]) == (PEOPLE - FRENCH,) * 2
+    assert (found["anonymous_open_count"], found["anonymous_click_count"]) == (FRENCH, FRENCH)
+    report = shop.user.read("directmail.task.report", task, "open_rate", "click_rate")
+    assert (report["open_rate"], report["click_rate"]) == (1, 1)
+
+
+def test_nothing_is_stored_of_them(shop, task):
+    facts = count_facts(shop, task)
+    assert len(facts) == 2 * (PEOPLE - FRENCH)
+    french = {address(number) for number in range(1, FRENCH + 1)}
+    assert not french & {email for email, _kind, _count in facts}
+    rows = shop.server.query(
+        """SELECT count(*) FROM directmail_delivery
+            WHERE task_id = %s AND email = ANY(%s) AND measuring = 'no'
+              AND COALESCE(opened_at, clicked_at) IS NULL
+              AND COALESCE(open_count, 0) + COALESCE(click_count, 0)
+                  + COALESCE(machine_open_count, 0) + COALESCE(machine_click_count, 0) = 0""",
+        task,
+        list(french),
+    )
+    assert rows == [(FRENCH,)]
+    assert MARK not in dump(shop)
+    log = shop.server.log.read_text(errors="replace")
+    assert "/directmail/open/" in log, "the search finds what is there"
+    assert MARK not in log
+    for number in range(1, FRENCH + 1):
+        assert read_mail(shop, task, number)[2] not in log
+    # The tables of anonymous hits are emptied into the counters.
+    assert shop.server.query("SELECT count(*) FROM directmail_anonymous_hit") == [(0,)]
+
+
+def test_exports_tell_nothing_of_them(shop, task):
+    domain = [("task_id", "=", task), ("email", "in", [address(n) for n in range(1, FRENCH + 1)])]
+    names = ["opened_at", "clicked_at", "open_count", "click_count", "event_ids", "partner_id"]
+    rows = shop.user.call("directmail.delivery", "search_read", [domain, names])
+    assert len(rows) == FRENCH
+    assert not [row for row in rows if any(row[name] for name in names[:4])]
+    people = [row["partner_id"][0] for row in rows]
+    wizard = shop.admin.call("directmail.erasure", "create", [{"partner_ids": [(6, 0, people)]}])
+    shop.admin.call("directmail.erasure", "action_export", [[wizard]])
+    file = shop.admin.read("directmail.erasure", wizard, "file")["file"]
+    told = json.loads(base64.b64decode(file))
+    assert len(told["mails"]) == FRENCH
+    for mail in told["mails"]:
+        assert not mail["opened_at"] and not mail["clicked_at"]
+        assert not [one for one in mail["what_happened"] if one["what"] in ("open", "click")]
+
+
+def test_withdrawal_an_hour_later(shop, task):
+    """The last person withdraws; their mail, whose pixel names them, records nothing more."""
+    shop.server.query(
+        """UPDATE directmail_delivery SET claimed_at = claimed_at - interval '1 hour',
+                  sent_at = sent_at - interval '1 hour' WHERE task_id = %s RETURNING id""",
+        task,
+    )
+    before = count_facts(shop, task)
+    _pixel, _link, token = read_mail(shop, task, PEOPLE)
+    answer = call(shop, f"/directmail/unsubscribe/{token}/measuring", "page", answer="no")
+    assert answer.status_code == 200
+    for _time in range(3):
+        hit(shop, task, PEOPLE, WITHDRAWN)
+    settle(shop, task, opened=PEOPLE - FRENCH, anonymous=FRENCH + 3)
+    assert count_facts(shop, task) == before
+    found = read_figures(shop, task)
+    assert (found["opened_count"], found["clicked_count"]) == (PEOPLE - FRENCH,) * 2
+    assert (found["anonymous_open_count"], found["anonymous_click_count"]) == (FRENCH + 3,) * 2
+    assert WITHDRAWN not in dump(shop)
+    log = shop.server.log.read_text(errors="replace")
+    assert WITHDRAWN not in log
+    opened = [line for line in log.splitlines() if re.search(r"/directmail/(open|click)/", line)]
+    assert not [line for line in opened if token in line], "no request names who made it"
+    # The answer is kept, with its proof.
+    assert shop.server.query(
+        "SELECT answer, origin, email FROM directmail_consent WHERE text IS NOT NULL"
+    ) == [("no", "page", address(PEOPLE))]
