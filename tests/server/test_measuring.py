@@ -1,7 +1,7 @@
 """Who has not consented to being measured leaves no trace by opening a mail or following a link.
 
 A task is sent by a real server to 30 people, 9 of them in France, who were not asked. Everybody
-opens and clicks. Then everything that was stored is searched for signs of the nine, and an hour later one
+opens and clicks. Then all that was stored is searched for signs of the nine, and an hour later one
 of the others withdraws.
 """
 
