@@ -201,17 +201,26 @@ class Browser:
 
     def drag(self, start, end):
         """Press the mouse at one point (x, y) of the page, move to another and let it go."""
-        for kind, (x, y), buttons in (
-            ("mouseMoved", start, 0),
-            ("mousePressed", start, 1),
-            *(("mouseMoved", between(start, end, part / 10), 1) for part in range(1, 11)),
-            ("mouseReleased", end, 0),
-        ):
-            button = "none" if kind == "mouseMoved" and not buttons else "left"
-            self._send(
-                "Input.dispatchMouseEvent",
-                type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1,
-            )  # fmt: skip
+        self.hold(*start)
+        for part in range(1, 11):
+            self._move_mouse("mouseMoved", *between(start, end, part / 10), buttons=1)
+        self.release(*end)
+
+    def hold(self, x, y):
+        """Move the mouse to a point of the page and press its left button."""
+        self._move_mouse("mouseMoved", x, y, buttons=0)
+        self._move_mouse("mousePressed", x, y, buttons=1)
+
+    def release(self, x, y):
+        """Let go of the button that `hold` has pressed."""
+        self._move_mouse("mouseReleased", x, y, buttons=0)
+
+    def _move_mouse(self, kind, x, y, buttons):
+        button = "none" if kind == "mouseMoved" and not buttons else "left"
+        self._send(
+            "Input.dispatchMouseEvent",
+            type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1,
+        )  # fmt: skip
 
     def point_and_click(self, selector, frame=None):
         """Move the mouse to the middle of what a selector finds first, and click.
