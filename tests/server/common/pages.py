@@ -1,7 +1,7 @@
 """Pages of the web client in a real browser: opens each and reports what is wrong with it.
 
-What is wrong: a serious or critical fault by axe-core, something that lies off the screen, an error
-in the console. Pages are opened within the client, which takes a third of a second instead of two.
+What is wrong: a serious or critical fault by axe-core, something that lies off the screen, a label
+that is cut off, an error in the console. Pages are opened within the client, which takes a third of a second instead of two.
 """
 
 import json
@@ -156,6 +156,30 @@ OFF_SCREEN = """
             + `[${Math.round(left)} to ${Math.round(right)}, ${element.scrollWidth} wide]`;
     });
 """
+#: what must be read whole: labels and buttons, and on a phone the cells of our lists. A phone's
+#: buttons are at least 24 pixels high (WCAG 2.2)
+CUT_OFF = """
+    const [around, isPhone] = %s;
+    const scope = %s;
+    const whole = ["button", "a.btn", "label", ".badge", ".modal-title"];
+    if (isPhone) {
+        whole.push(".o_directmail .o_data_cell", ".o_directmail thead th .min-w-0");
+    }
+    const isOurs = (element) => element.checkVisibility({visibilityProperty: true})
+        && !element.closest([...around, ".visually-hidden", ".o_tag"].join(", "));
+    const isCut = (element) => element.clientWidth > 1
+        && ["hidden", "clip"].includes(getComputedStyle(element).overflowX)
+        && element.scrollWidth > element.clientWidth + 1;
+    const describe = (element) => element.outerHTML.slice(0, 160);
+    const found = [...scope.querySelectorAll(whole.join(", "))]
+        .filter((element) => isOurs(element) && isCut(element))
+        .map((element) => `cut off: ${element.innerText} ${describe(element)}`);
+    const buttons = isPhone ? [...scope.querySelectorAll(".o_directmail .btn")] : [];
+    const low = buttons.filter(
+        (button) => isOurs(button) && button.getBoundingClientRect().height < 24
+    );
+    return [...found, ...low.map((button) => `low button: ${describe(button)}`)];
+"""
 #: which of the nodes of `OF_ODOO` and `AROUND` are on a page, and faulty
 KNOWN = """
     const [around, ofOdoo] = %s;
@@ -186,7 +210,7 @@ class Pages:
     """
 
     def __init__(self, browser, url, login, password):
-        self._browser = browser
+        self._browser, self._size = browser, "window"
         browser.resize(*SIZES["window"])
         browser.log_in(url, login, password)
         self._prepare()
@@ -197,6 +221,7 @@ class Pages:
 
     def resize(self, size):
         """Show pages from now on as in a window, or on a phone."""
+        self._size = size
         self._browser.resize(*SIZES[size])
         small = "true" if size == "phone" else "false"
         self._browser.wait(f"() => odoo.__WOWL_DEBUG__.root.env.isSmall === {small}")
@@ -221,7 +246,11 @@ class Pages:
 
     def _find_faults_of_tab(self):
         faults = self._browser.run(AXE % (json.dumps([AROUND, OF_ODOO]), SCOPE))
-        return {*faults, *self._browser.run(OFF_SCREEN % (json.dumps(MAY_SCROLL), SCOPE))}
+        return {
+            *faults,
+            *self._browser.run(OFF_SCREEN % (json.dumps(MAY_SCROLL), SCOPE)),
+            *self._browser.run(CUT_OFF % (json.dumps([AROUND, self._size == "phone"]), SCOPE)),
+        }
 
     def find_known(self):
         """Return what the page that is open shows of `AROUND` and, faulty, of `OF_ODOO`."""
