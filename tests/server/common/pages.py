@@ -1,15 +1,16 @@
 """Pages of the web client in a real browser: opens each and reports what is wrong with it.
 
 What is wrong: a serious or critical fault by axe-core, something that lies off the screen, a label
-that is cut off, an error in the console. Pages are opened within the client, which takes a third of a second instead of two.
+that is cut off, an error in the console. Pages are opened within the client, which takes a third of
+a second instead of two.
 """
 
 import json
 
 from devenv import node
 
-#: (width, height) of a window and of a phone
-SIZES = {"window": (1280, 900), "phone": (390, 844)}
+#: (width, height) of a window, a large screen and a phone
+SIZES = {"window": (1280, 900), "screen": (1920, 1080), "phone": (390, 844)}
 #: parts of the web client around our pages; all of their nodes are Odoo's own
 AROUND = (
     ".o_control_panel_navigation",  # search, pager, switch of views
