@@ -40,6 +40,23 @@ def world(shop):
     return World(shop)
 
 
+@pytest.fixture(scope="module")
+def german(shop, world):
+    """The administrator reads German, whose words are the longest."""
+    languages = shop.root.call(
+        "res.lang",
+        "search",
+        [[("code", "=", "de_DE")]],
+        {"context": {"active_test": False}},
+    )
+    installation = shop.root.call(
+        "base.language.install", "create", [{"lang_ids": [(6, 0, languages)]}]
+    )
+    shop.root.call("base.language.install", "lang_install", [[installation]])
+    admin = shop.root.call("res.users", "search", [[("login", "=", "admin")]])
+    shop.root.call("res.users", "write", [admin, {"lang": "de_DE"}])
+
+
 def find_faults(pages, listed, size):
     """Return {page: what is wrong with it} of those with faults."""
     pages.resize(size)
@@ -252,6 +269,7 @@ def list_others(world):
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.usefixtures("german")
 def test_pages(shop, browser, world, size):
     pages = Pages(browser, shop.server.url, "admin", "admin")
     listed = {**list_pages(shop, world, size), **list_dialogs(world), **list_others(world)}
