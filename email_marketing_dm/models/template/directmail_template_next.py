@@ -42,5 +42,5 @@ class DirectmailTemplate(models.Model):
             ' data-context="%s" class="card text-reset">'
             '<span class="o_directmail_thumbnail d-block border-bottom" aria-hidden="true">'
             '<iframe src="/directmail/thumbnail/design/%s" sandbox="" loading="lazy" tabindex="-1"'
-            ' scrolling="no"></iframe></span><span class="d-block p-2">%s</span></a>'
+            ' scrolling="no"></iframe></span><span class="d-block px-1 py-2 small">%s</span></a>'
         ) % (str(context), design.id, design.name)

@@ -44,6 +44,20 @@ class TestViews(TransactionCase):
                     with self.subTest(view=xml_id):
                         self.assertIn("o_directmail", arch.get("class", "").split())
 
+    def test_empty_lists_say_what_to_do(self):
+        """Odoo's own text asks to add records, but most of our lists are filled by other pages."""
+        actions = self.env["ir.actions.act_window"].search([("target", "!=", "new")])
+        ours = {
+            xml_id: self.env["ir.actions.act_window"].browse(action_id)
+            for action_id, xml_id in actions.get_external_id().items()
+            if xml_id.startswith(f"{MODULE}.")
+        }
+        self.assertIn(f"{MODULE}.directmail_task_action", ours)
+        for xml_id, action in ours.items():
+            if {"list", "kanban"} & set(action.view_mode.split(",")):
+                with self.subTest(action=xml_id):
+                    self.assertTrue(action.help)
+
     def test_archived_records_are_found(self):
         """Every model whose records can be archived has the filter *Archived*."""
         models = [
