@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from statistics import NormalDist
 
 from .checks import check_rate, check_share
-from .rates import get_quantile
+from .rates import get_difference, get_quantile
 from .verdict import get_chance
 
 # From this number of successes on, Fisher's test is replaced by its normal approximation.
@@ -41,13 +41,45 @@ def find_smallest_difference(
     def find(better: float) -> float:
         return _get_power(rate, better, people_per_version, versions, get_limit)
 
-    low, high = rate, 1.0
-    if not people_per_version or find(high) < power:
+    return _find_rate(find, rate, power) if people_per_version else None
+
+
+def find_smallest_uplift(
+    rate: float, mailed: int, control: int, power: float = 0.8, level: float = 0.95
+) -> float | None:
+    """Return the rate of mailed people that is told from their control group often enough.
+
+    It is told where the interval of the difference, as `uplift.compare` has it for rates, is above
+    zero. Computed from the distribution of outcomes, as in `find_smallest_difference`.
+
+    :param rate: of the control group
+    :param mailed: number of people who are mailed
+    :param control: number of people in the control group
+    :param power: the share of comparisons in which it has to be told
+    :return: the rate, None if not even a rate of 100 % would be told
+    :raise ValueError: for a rate outside of 0 to 1, or negative numbers of people
+    """
+    check_rate(rate)
+    check_share("power", power)
+    z = get_quantile(level)
+    if not mailed >= 0 or not control >= 0:
+        raise ValueError(f"{mailed} and {control} people can't be compared.")
+    if not mailed or not control:
         return None
-    while high - low > 1e-7 + (high - rate) * 1e-4:
-        middle = (low + high) / 2
-        low, high = (low, middle) if find(middle) >= power else (middle, high)
-    return high
+    if control * rate >= _MANY:
+
+        def find(better: float) -> float:
+            variance = better * (1 - better) / mailed + rate * (1 - rate) / control
+            return NormalDist().cdf((better - rate) / math.sqrt(variance) - z) if variance else 1.0
+
+    else:
+        first, chances = _get_distribution(control, rate)
+        limits = _get_uplift_limits(range(first, first + len(chances)), mailed, control, level)
+
+        def find(better: float) -> float:
+            return _get_uplift_power(better, mailed, limits, chances)
+
+    return _find_rate(find, rate, power)
 
 
 def get_power(
@@ -111,6 +143,53 @@ def _get_power(
         if limit >= 0:
             found += chance * below[min(limit, len(below) - 1)] ** (versions - 1)
     return found
+
+
+def _find_rate(find: Callable[[float], float], rate: float, power: float) -> float | None:
+    """Return the smallest rate above `rate` whose power is reached, None if none has it."""
+    low, high = rate, 1.0
+    if find(high) < power:
+        return None
+    while high - low > 1e-7 + (high - rate) * 1e-4:
+        middle = (low + high) / 2
+        low, high = (low, middle) if find(middle) >= power else (middle, high)
+    return high
+
+
+def _get_uplift_limits(
+    outcomes: Sequence[int], mailed: int, control: int, level: float
+) -> list[int]:
+    """Return for each number of conversions of the control group, in rising order, the fewest of
+    the mailed people that are told from it; `mailed` + 1 if none are.
+    """
+    limits, low = [], -1
+    for converted in outcomes:
+        high = mailed + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            is_told = get_difference(middle, mailed, converted, control, level).low > 0
+            low, high = (low, middle) if is_told else (middle, high)
+        limits.append(high)
+    return limits
+
+
+def _get_uplift_power(
+    better: float, mailed: int, limits: Sequence[int], chances: Sequence[float]
+) -> float:
+    """Sum the chance of each outcome of the control group, times that of the mailed people
+    reaching its limit.
+    """
+    first, outcomes = _get_distribution(mailed, better)
+    total, above = 0.0, [0.0]
+    for chance in reversed(outcomes):
+        total += chance
+        above.append(min(total, 1.0))
+    above.reverse()
+    last = len(outcomes)
+    return sum(
+        chance * above[min(max(limit - first, 0), last)]
+        for limit, chance in zip(limits, chances, strict=True)
+    )
 
 
 def _get_limits(people: int, alpha: float) -> Callable[[int], int]:

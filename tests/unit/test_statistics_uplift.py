@@ -2,9 +2,12 @@
 
 import random
 
+import numpy
 import pytest
+from scipy.stats import binom
 
 from email_marketing_dm.statistics.means import get_mean_difference
+from email_marketing_dm.statistics.power import find_needed_people, find_smallest_uplift
 from email_marketing_dm.statistics.rates import get_difference
 from email_marketing_dm.statistics.uplift import Group, compare
 
@@ -99,3 +102,74 @@ def test_intervals_over_two_tasks_contain_the_truth():
         points = compare(pairs).points
         inside += points.low <= truth <= points.high
     assert 0.93 <= inside / rounds <= 0.975
+
+
+def test_the_smallest_uplift_is_the_comparisons_own_power():
+    """Not simulated: all outcomes of 40 people of a control group and 360 who are mailed."""
+    better = find_smallest_uplift(0.05, 360, 40)
+    power = sum(
+        binom.pmf(control, 40, 0.05) * binom.pmf(mailed, 360, better)
+        for control in range(41)
+        for mailed in range(361)
+        if get_difference(mailed, 360, control, 40).low > 0
+    )
+    assert power == pytest.approx(0.8, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rate", "mailed", "control"),
+    [
+        (0.01, 18_000, 2000),
+        (0.005, 95_000, 5000),
+        (0.1, 500, 500),
+        # Above 400 conversions a formula replaces the outcomes: both sides of that limit agree.
+        (0.039, 90_000, 10_000),
+        (0.041, 90_000, 10_000),
+    ],
+)
+def test_the_smallest_uplift_is_told_in_80_percent(rate, mailed, control):
+    better = find_smallest_uplift(rate, mailed, control)
+    draw, tests = numpy.random.default_rng(19), 1500
+    told = sum(
+        get_difference(int(one), mailed, int(other), control).low > 0
+        for one, other in zip(
+            draw.binomial(mailed, better, tests), draw.binomial(control, rate, tests), strict=True
+        )
+    )
+    assert 0.78 - 0.02 <= told / tests <= 0.82 + 0.02
+
+
+def test_the_smallest_uplift_agrees_with_the_needed_people():
+    """For large groups: as many people as are needed tell the difference 8 times in 10."""
+    people = find_needed_people(0.036, 0.030, 9)
+    better = find_smallest_uplift(0.030, people * 9 // 10, people // 10)
+    assert better == pytest.approx(0.036, abs=0.0002)
+
+
+def test_more_people_show_smaller_uplifts():
+    by_people = [find_smallest_uplift(0.02, 9 * number, number) for number in (50, 500, 10**5)]
+    assert by_people == sorted(by_people, reverse=True) and by_people[-1] > 0.02
+    by_share = [find_smallest_uplift(0.02, 10**4 - n, n) for n in (500, 1000, 5000)]
+    assert by_share == sorted(by_share, reverse=True)
+
+
+def test_control_groups_that_can_show_nothing():
+    assert find_smallest_uplift(0.02, 0, 100) is None
+    assert find_smallest_uplift(0.02, 100, 0) is None
+    assert find_smallest_uplift(0.02, 1, 1) is None
+    assert find_smallest_uplift(1, 1000, 100) is None
+    assert 0 < find_smallest_uplift(0, 9000, 1000) < 0.02
+
+
+@pytest.mark.parametrize(
+    "arguments", [(-0.1, 10, 10), (1.1, 10, 10), (float("nan"), 10, 10), (0.1, 10, 10, 1)]
+)
+def test_impossible_rates_and_powers_are_refused(arguments):
+    with pytest.raises(ValueError, match="must be"):
+        find_smallest_uplift(*arguments)
+
+
+@pytest.mark.parametrize("people", [(-1, 10), (10, -1), (float("nan"), 10)])
+def test_impossible_numbers_of_people_are_refused(people):
+    with pytest.raises(ValueError, match="can't be compared"):
+        find_smallest_uplift(0.1, *people)
