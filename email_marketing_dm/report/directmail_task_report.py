@@ -102,6 +102,8 @@ class DirectmailTaskReport(models.Model):
         "Additional conversions", readonly=True, digits=(16, 1), help=UPLIFT_HELP
     )
     uplift_revenue = fields.Monetary("Additional revenue", readonly=True, help=UPLIFT_HELP)
+    # With the reader's rights: `directmail.task._get_uplift_pair` tells no figures to some readers.
+    uplift_range = fields.Char(related="task_id.uplift_range", related_sudo=False)
     delivery_rate = fields.Float(
         "Delivered %",
         readonly=True,

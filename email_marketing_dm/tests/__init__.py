@@ -95,6 +95,7 @@ from .segmentation import (
 from .task import (
     test_control,
     test_control_global,
+    test_control_power,
     test_conversion,
     test_effectiveness,
     test_engine,
@@ -112,6 +113,7 @@ from .task import (
     test_tens_task,
     test_uplift,
     test_versions,
+    test_versions_compared,
     test_versions_page,
     test_versions_sent,
     test_waiting,

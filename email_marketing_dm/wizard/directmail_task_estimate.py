@@ -20,6 +20,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     line_ids = fields.One2many("directmail.task.estimate.line", "estimate_id", readonly=True)
     people_count = fields.Integer("People in the audiences", readonly=True)
     mail_count = fields.Integer("Will get the mail", readonly=True)
+    control_count = fields.Integer("In the control group", readonly=True)
     quota_left = fields.Integer(
         "Quota left today",
         readonly=True,
@@ -42,6 +43,8 @@ class DirectmailTaskEstimate(models.TransientModel):
     cost = fields.Char(compute="_compute_texts")
     test_summary = fields.Char("A/B test", related="task_id.test_summary")
     test_power = fields.Char("What the A/B test can see", compute="_compute_texts")
+    control_power = fields.Char("What the control group can show", compute="_compute_texts")
+    control_cost = fields.Char("What the control group costs", compute="_compute_texts")
     gone_links = fields.Text("Links to missing pages", compute="_compute_gone_links")
 
     @api.model
@@ -75,6 +78,9 @@ class DirectmailTaskEstimate(models.TransientModel):
                 "in_tens": tens,
                 "people_count": sum(fates.values()),
                 "mail_count": mails,
+                "control_count": sum(
+                    number for fate, number in fates.items() if fate.reason == "control_group"
+                ),
                 "quota_left": left,
                 "queue_count": queue,
                 "today_count": today,
@@ -119,6 +125,9 @@ class DirectmailTaskEstimate(models.TransientModel):
             estimate.cost = estimate._describe_cost()
             estimate.is_scheduled = estimate._is_scheduled()
             estimate.test_power = estimate._describe_power()
+            power = estimate._foresee_control()
+            estimate.control_power = power.get("sentence")
+            estimate.control_cost = power.get("cost")
 
     @api.depends("task_id")
     def _compute_gone_links(self):
@@ -172,6 +181,12 @@ class DirectmailTaskEstimate(models.TransientModel):
         """Return what the task's A/B test can see; False without a test, or once it has begun."""
         task = self.task_id
         return not task.planned_at and task._get_power(self.mail_count)["sentence"]
+
+    def _foresee_control(self):
+        """Return what the task's control group can show: see `_get_control_power`."""
+        if not self.mail_count or not self.control_count:
+            return {}
+        return self.task_id._get_control_power((self.mail_count, self.control_count))
 
     def _is_scheduled(self):
         return bool(self.task_id.scheduled_at) and not self.task_id.planned_at

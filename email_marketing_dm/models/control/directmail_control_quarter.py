@@ -176,7 +176,7 @@ class DirectmailControlQuarter(models.Model):
             pairs = (quarter.sudo().groups or {}).values()
             found = service._compare(pairs)
             told = service._describe(found, quarter.control_id.currency_id)
-            end = date_utils.add(fields.Datetime.to_datetime(quarter.begin), months=3)
+            end = quarter._get_end()
             if end > fields.Datetime.now():
                 told["advice"] = self.env._(
                     "These figures are not final: conversions count until %s.",
@@ -185,3 +185,8 @@ class DirectmailControlQuarter(models.Model):
             quarter.uplift_text = told["text"]
             quarter.uplift_advice = told["advice"]
             quarter.uplift_table = told["table"]
+
+    def _get_end(self):
+        """Return the moment from which conversions don't count any more (naive UTC)."""
+        self.ensure_one()
+        return date_utils.add(fields.Datetime.to_datetime(self.begin), months=3)

@@ -1,11 +1,37 @@
 from math import isfinite
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from odoo import api, models
 from odoo.tools import formatLang
 
+from ...statistics.power import find_smallest_uplift
 from ...statistics.uplift import Group, compare
+
+#: A control group is too small if only more than this times the usual rate would be noticed.
+NOTICEABLE = 2
+#: Shares that are recommended instead of one that is too small, in percent.
+SHARES = (5, 10, 15, 20, 25, 30, 40, 50)
+#: People of control groups from which the usual rate is learned.
+USUAL_PEOPLE = 1000
+
+
+class Foresight(NamedTuple):
+    """What a control group can show, before anybody is mailed.
+
+    :ivar mailed: number of people who are mailed
+    :ivar control: number of people in the control group
+    :ivar better: the smallest rate of the mailed people that would be noticed; None if none is
+    :ivar enough: whether `NOTICEABLE` times the usual rate would be noticed
+    :ivar share: the smallest of `SHARES` with which it would be; None if none is
+    """
+
+    mailed: int
+    control: int
+    better: float | None
+    enough: bool
+    share: int | None
 
 
 class DirectmailUplift(models.AbstractModel):
@@ -29,6 +55,45 @@ class DirectmailUplift(models.AbstractModel):
                 if pair and pair.get("mail") and pair.get("control")
             ]
         )
+
+    @api.model
+    def _foresee(self, mailed, control, rate):
+        """Return what a control group can show.
+
+        :param int mailed: number of people who are mailed
+        :param int control: number of people in the control group
+        :param float rate: share of people who convert without a mail
+        :rtype: Foresight
+        """
+
+        def is_enough(better):
+            return better is not None and better <= NOTICEABLE * rate
+
+        def is_large_enough(percent):
+            held = (mailed + control) * percent // 100
+            return is_enough(find_smallest_uplift(rate, mailed + control - held, held))
+
+        better = find_smallest_uplift(rate, mailed, control)
+        larger = (
+            percent
+            for percent in SHARES
+            if percent * (mailed + control) > 100 * control and is_large_enough(percent)
+        )
+        enough = is_enough(better)
+        return Foresight(mailed, control, better, enough, None if enough else next(larger, None))
+
+    @api.model
+    def _get_usual_rate(self, groups, usual):
+        """Return the share of people who convert without a mail.
+
+        :param groups: values of a `Group` of earlier control groups, latest first
+        :param float usual: the rate to reckon with if they have too few people
+        """
+        people = converted = 0
+        for group in groups:
+            people, converted = people + group[0], converted + group[1]
+        # Without any conversion, no rate could be reckoned with.
+        return min(converted / people, 0.9) if converted and people >= USUAL_PEOPLE else usual
 
     @api.model
     def _describe(self, uplift, currency):
@@ -153,6 +218,17 @@ class DirectmailUplift(models.AbstractModel):
             "<table class='table table-sm w-auto mb-2'><thead><tr><td></td>%s</tr></thead>"
             "<tbody>%s</tbody></table>"
         ) % (titles, body)
+
+    def _say_range(self, uplift):
+        """Return the difference in percentage points, with its interval, as a short text."""
+        digits = _get_digits(min(map(abs, uplift.points)))
+        difference, low, high = (
+            formatLang(self.env, 100 * value, digits=digits)
+            for value in (uplift.rate - uplift.base, *uplift.points)
+        )
+        return self.env._(
+            "%(difference)s (%(low)s to %(high)s)", difference=difference, low=low, high=high
+        )
 
     def _say_percent(self, rate):
         return f"{formatLang(self.env, 100 * rate, digits=_get_digits(rate))} %"

@@ -16,7 +16,10 @@ from . import (
     directmail_task_run,
     directmail_task_test,
     directmail_task_test_results,
+    directmail_task_control_power,
     directmail_task_version,
+    directmail_task_version_report,
     directmail_task_test_page,
+    directmail_task_campaign,
     directmail_task_actions,
 )

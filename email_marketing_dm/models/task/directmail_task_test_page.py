@@ -134,18 +134,6 @@ class DirectmailTaskVersion(models.Model):
     _inherit = "directmail.task.version"
 
     template_write_date = fields.Datetime("Template changed", related="template_id.write_date")
-    open_rate = fields.Float("Opened %", compute="_compute_rates")
-    click_rate = fields.Float("Clicked %", compute="_compute_rates")
-
-    @api.depends("mailed_count", "open_base", "click_base", "opened_count", "clicked_count")
-    def _compute_rates(self):
-        for version in self:
-            # Tests that were counted before 19.0.1.9.0 have no bases.
-            is_old = not (version.open_base or version.click_base)
-            opens = version.mailed_count if is_old else version.open_base
-            clicks = version.mailed_count if is_old else version.click_base
-            version.open_rate = version.opened_count / opens if opens else 0
-            version.click_rate = version.clicked_count / clicks if clicks else 0
 
     def action_open_task(self):
         """Open the email task of the version."""

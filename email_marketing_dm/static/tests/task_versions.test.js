@@ -305,19 +305,27 @@ test("the winner is named, and can't be chosen again", async () => {
     expect("button:contains(Choose this version)").toHaveCount(0);
 });
 
-test("a version that somebody chose is no winner", async () => {
-    const [first, second] = WAITING.versions;
-    await mountTask(
-        {
-            ...WAITING,
-            state: "decided",
-            winner: "B",
-            winner_by: "hand",
-            sentence: "Ada chose version B.",
-            versions: [first, {...second, is_chosen: true}],
-        },
-        2
-    );
+test("a version that the rest gets without a visible difference is no winner", async () => {
+    const decided = {
+        ...WAITING,
+        state: "decided",
+        winner: "A",
+        sentence: "No difference.",
+    };
+    await mountTask({...decided, winner_by: "policy"}, 2);
+    expect(".o_directmail_verdict").toHaveClass("alert-info");
+    expect(`${card("A")} .badge`).toHaveText("Sent to the rest");
+    expect(`${card("B")} .badge`).toHaveCount(0);
+});
+
+test("a version that a user chose is no winner", async () => {
+    const decided = {
+        ...WAITING,
+        state: "decided",
+        winner: "B",
+        sentence: "Mei chose B.",
+    };
+    await mountTask({...decided, winner_by: "hand"}, 2);
     expect(".o_directmail_verdict").toHaveClass("alert-info");
     expect(`${card("B")} .badge`).toHaveText("Chosen");
 });

@@ -156,6 +156,19 @@ export class TaskVersions extends TaskFigures {
         }[name];
     }
 
+    /** Of the version that the rest gets: whether the test, a user or the setting says so. */
+    outcome({letter}) {
+        const {winner, winner_by} = this.state.data;
+        if (letter !== winner) {
+            return null;
+        }
+        return {
+            test: {text: _t("Winner"), color: "text-bg-success"},
+            hand: {text: _t("Chosen"), color: "text-bg-info"},
+            policy: {text: _t("Sent to the rest"), color: "text-bg-light border"},
+        }[winner_by];
+    }
+
     rejectedText(version) {
         return _t(
             "DirectMail has rejected version %s. The test starts when all of its versions are approved.",
