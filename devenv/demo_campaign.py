@@ -158,14 +158,73 @@ class Campaign:
             time.sleep(0.5)
         self.collect_results(task)
 
-    def wait_until_sent(self):
+    def make_control(self, test):
+        """As the administrator: a task with a control group, in a campaign with an A/B test.
+
+        :return: ids of the task and of the campaign
+        """
+        admin = demo_server.User(self._url, "admin", "admin")
+        [orders] = admin.call(
+            "directmail.data.table", "search", [("preset", "=", "sale_orders")], limit=1
+        )
+        campaign = admin.create("utm.campaign", title="The first harvest")
+        self._user.call("directmail.task", "write", [test], {"campaign_id": campaign})
+        task = admin.call(
+            "directmail.task",
+            "copy",
+            [self.task],
+            {
+                "name": "Spring letter, with a control group",
+                "campaign_id": campaign,
+                "control_share": 20,
+                "conversion_table_id": orders,
+                "user_id": admin.id,
+            },
+        )[0]
+        return task, campaign
+
+    def run_control(self, task, mailed, control):
+        """Send a task with a control group, and let so many people of each group buy something."""
+        admin = demo_server.User(self._url, "admin", "admin")
+        # The frequency limits of the pictures leave nobody for a third mail in a week.
+        admin.call("directmail.task", "write", [task], {"ignore_fatigue": True})
+        admin.call("directmail.task", "action_send", [task])
+        self.wait_until_sent(task)
+        self.collect_results(task)
+        [product] = admin.call("product.product", "search", [("sale_ok", "=", True)], limit=1)
+        for group, number in (("mail", mailed), ("control", control)):
+            people = admin.call(
+                "directmail.delivery",
+                "search_read",
+                [
+                    ("task_id", "=", task),
+                    ("assignment", "=", group),
+                    ("partner_id", "!=", False),
+                ],
+                ["partner_id"],
+                limit=number,
+            )
+            line = (0, 0, {"product_id": product, "product_uom_qty": 2})
+            bought = admin.call(
+                "sale.order",
+                "create",
+                [
+                    {"partner_id": person["partner_id"][0], "order_line": [line]}
+                    for person in people
+                ],
+            )
+            admin.call("sale.order", "action_confirm", bought)
+        admin.call("directmail.task", "action_count_conversions", [task])
+
+    def wait_until_sent(self, task=None):
         """Wait while Odoo's own cron sends."""
+        task = task or self.task
         end = time.monotonic() + SEND_SECONDS
         told = time.monotonic()
         while time.monotonic() < end:
             found = self._user.read(
                 "directmail.task",
-                self.task,
+                task,
                 "state",
                 "state_message",
                 "sent_count",

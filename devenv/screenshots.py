@@ -160,7 +160,8 @@ class Photographer:
         self._save("task-before")
         self._browser.click("button[name=action_open_estimate]", ".modal-body .o_form_view")
         self._save("estimate")
-        self._take_test()
+        test = self._take_test()
+        self._take_control(test)
         self._open("directmail_task_action", campaign.task)
         self._save("task-after")
         self._browser.click("button[name=action_view_deliveries]", ".o_group_header")
@@ -189,7 +190,7 @@ class Photographer:
         self._describe()
 
     def _take_test(self):
-        """An A/B test before it is sent, and with its results."""
+        """An A/B test before it is sent, and with its results. :return: its id"""
         task = self._campaign.make_test()
         for name in ("versions", "versions-results"):
             self._open("directmail_task_action", task, ".o_directmail_version iframe")
@@ -197,6 +198,24 @@ class Photographer:
             self._save(name)
             if name == "versions":
                 self._campaign.run_test(task)
+        return task
+
+    def _take_control(self, test):
+        """A control group before it is sent, and the page of its campaign, as an administrator."""
+        from . import demo_data
+
+        task, campaign = self._campaign.make_control(test)
+        self._browser.log_in(self._url, "admin", "admin")
+        self._open("directmail_task_action", task)
+        self._browser.click(".o_notebook .nav-link[name=settings]", "[name=control_share]")
+        self._browser.run("document.querySelector('[name=control_share]').scrollIntoView();")
+        self._save("control")
+        self._campaign.run_control(task, 90, 9)
+        self._browser.open(
+            f"{self._url}/odoo/action-utm.utm_campaign_action/{campaign}", ".o_form_view"
+        )
+        self._save("campaign")
+        self._browser.log_in(self._url, "marketing", demo_data.PASSWORD)
 
     def _describe(self):
         """Copy pictures into the addon's description and take its banner, which shows one."""

@@ -254,6 +254,8 @@ def list_others(world):
             "method": "action_open",
             "id": world.records["directmail.task.version"],
         },
+        "control group": {"action": {**form, "res_model": "directmail.task"}, "id": world.control},
+        "campaign": {"action": {**form, "res_model": "utm.campaign"}, "id": world.campaign},
         "draft": {"action": {**form, "res_model": "directmail.task"}, "id": world.draft},
         "scheduled": {"action": {**form, "res_model": "directmail.task"}, "id": world.scheduled},
         "upload of a file": {

@@ -40,6 +40,7 @@ class World:
         self._match_list()
         self._run_tasks()
         self._run_test()
+        self._compare_groups()
         self._unsubscribe()
         self._test_template()
         self._set_limits()
@@ -147,6 +148,30 @@ class World:
             shop.server.wake_crons,
         )
 
+    def _compare_groups(self):
+        """A control group before it is sent, one with figures, and a campaign of tests."""
+        shop = self._shop
+        self.campaign = shop.root.call("utm.campaign", "create", [{"title": "Spring and summer"}])
+        self.control = shop.make_task("guests", name="Spring letter with a control group")
+        table = self.records["directmail.data.table"]
+        shop.server.query(
+            "UPDATE directmail_task SET control_share = 10, conversion_table_id = %s WHERE id = %s",
+            table,
+            self.control,
+        )
+        shop.server.query(
+            """UPDATE directmail_task SET control_share = 10, conversion_table_id = %s,
+                      uplift_groups = '{"mail": [9000, 340, 10000, 500000, 30000000],
+                                        "control": [1000, 21, 700, 40000, 3000000]}'
+                WHERE id = %s""",
+            table,
+            self.done,
+        )
+        tasks = [self.done, self.test, self.tested]
+        shop.server.query(
+            "UPDATE directmail_task SET campaign_id = %s WHERE id = ANY(%s)", self.campaign, tasks
+        )
+
     def get_time(self, later):
         """Return the time from now, in UTC as fields have it."""
         [(found,)] = self._shop.server.query(
@@ -192,6 +217,8 @@ class World:
         self.records["directmail.control"] = admin.call("directmail.control", "action_open")[
             "res_id"
         ]
+        values = {"share": 10}
+        admin.call("directmail.control", "write", [[self.records["directmail.control"]], values])
 
 
 def encode(text):
