@@ -82,7 +82,7 @@ def get_outcomes(people, rate):
 
 def simulate_revenue(draw, tests):
     shares = {}
-    for versions in (2, 3):
+    for versions in tests:
         for people, bought, spread in (
             (300, 0.02, 0.7),
             (2000, 0.005, 1.0),
@@ -92,10 +92,10 @@ def simulate_revenue(draw, tests):
             (20_000, 0.02, 1.2),
         ):
             wrong = 0
-            for _test in range(tests):
+            for _test in range(tests[versions]):
                 groups = [buy(draw, people, bought, spread) for _version in range(versions)]
                 wrong += decide_means(groups).winner is not None
-            shares[versions] = max(shares.get(versions, 0), 100 * wrong / tests)
+            shares[versions] = max(shares.get(versions, 0), 100 * wrong / tests[versions])
     return shares
 
 
@@ -126,15 +126,19 @@ def main():
             for groups in EXACT
         ),
     )
-    tests *= REVENUE_TIMES
-    revenue = simulate_revenue(draw, tests)
+    # Three versions have a winner less often, because it must beat both others.
+    numbers = {2: REVENUE_TIMES * tests, 3: tests}
+    revenue = simulate_revenue(draw, numbers)
     return good & report(
         "ab_false_winner_revenue",
         max(revenue.values()),
         "<=",
         GOAL,
-        f"% of {tests:,} tests by revenue per person, highest of 6 kinds of orders",
-        *(f"{versions} versions: at most {share:.2f} %" for versions, share in revenue.items()),
+        "% of tests by revenue per person, highest of 6 kinds of orders",
+        *(
+            f"{versions} versions, {numbers[versions]:,} tests: at most {share:.2f} %"
+            for versions, share in revenue.items()
+        ),
     )
 
 
