@@ -18,6 +18,7 @@ TARGET = FOLDER / f"{ADDON}.pot"
 COMPLETE = ("de", "zh_CN")
 #: ends of the places with terms that recipients read on our pages and as personal values
 RECIPIENT_PLACES = (
+    ".recipient_measuring",
     ".unsubscribe_page",
     "/engine/values.py",
     "/models/template/directmail_design.py",

@@ -34,7 +34,9 @@ class ResCompany(models.Model):
         ANSWERS, "Country unknown", default="yes", prefetch=PREFETCH
     )
     # Codes of countries, separated by commas.
-    directmail_unmeasured_countries = fields.Char(default=",".join(FRANCE), prefetch=PREFETCH)
+    directmail_unmeasured_countries = fields.Char(
+        "Countries without measuring", default=",".join(FRANCE), prefetch=PREFETCH
+    )
     directmail_unasked_clicks = fields.Selection(
         [("anonymous", "Count them anonymously"), ("recorded", "Record them")],
         "Their clicks",

@@ -235,9 +235,9 @@ class DirectmailTask(models.Model):
     # Delivered mails to people of whom opens or clicks are not recorded, and what is counted of all
     # of these people together: see `engine.measuring`.
     unmeasured_open_count = fields.Integer("Opens not recorded", compute="_compute_counts")
-    unmeasured_click_count = fields.Integer(compute="_compute_counts")
-    anonymous_open_count = fields.Integer(compute="_compute_counts")
-    anonymous_click_count = fields.Integer(compute="_compute_counts")
+    unmeasured_click_count = fields.Integer("Clicks not recorded", compute="_compute_counts")
+    anonymous_open_count = fields.Integer("Opens counted anonymously", compute="_compute_counts")
+    anonymous_click_count = fields.Integer("Clicks counted anonymously", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts")
     editable = fields.Selection(
         [("all", "Everything"), ("content", "Content only"), ("none", "Nothing")],
