@@ -5,6 +5,7 @@ from odoo.tools import SQL, date_utils, format_datetime
 
 from ...engine import uplift
 from ...engine.people_models import Today
+from ...engine.trial import is_real
 from ...groups import GROUP_ADMIN
 from ..task.directmail_task_conversion import FOLLOW_LONGER
 
@@ -117,7 +118,32 @@ class DirectmailControl(models.Model):
                 end,
             )
         )
-        return {str(draw): self._read_draw(draw, start, end) for (draw,) in draws}
+        return {
+            str(draw): self._read_draw(draw, start, self._get_draw_end(draw, end))
+            for (draw,) in draws
+        }
+
+    def _get_draw_end(self, draw, end):
+        """Return until when a draw is compared (naive UTC), at most until `end`.
+
+        From the first email task on that held back other people, or nobody, both groups are mailed.
+        """
+        tasks = SQL(
+            """FROM directmail_task t
+              WHERE t.company_id = %s AND t.is_notification IS NOT TRUE AND %s""",
+            self.company_id.id,
+            is_real(SQL("t.account_id")),
+        )
+        [(other,)] = self.env.execute_query(
+            SQL(
+                """SELECT min(planned_at) %(tasks)s AND control_shuffle IS DISTINCT FROM %(draw)s
+                      AND planned_at > (SELECT max(planned_at) %(tasks)s
+                                           AND control_shuffle = %(draw)s)""",
+                tasks=tasks,
+                draw=draw,
+            )
+        )
+        return min(other, end) if other else end
 
     def _read_draw(self, draw, start, end):
         """Return the groups of a draw, with their conversions from `start` to `end`."""

@@ -286,6 +286,24 @@ class TestQuarter(UpliftMixin, DirectmailCommon):
         self.assertEqual(groups["mail"][0], 40 - len(before))
         self.assertEqual(groups.get("control", [0])[0], len(after))
 
+    def test_a_draw_ends_when_an_email_task_holds_back_others(self):
+        first = self._send()
+        held = self._deliveries(first, ("assignment", "=", "global")).partner_id
+        for change in ("notification", "draw"):
+            if change == "draw":
+                self.control.sudo().shuffled_at -= timedelta(days=31)
+                self.control.action_shuffle()
+            later = self._send(is_notification=change == "notification")
+            self.assertEqual(later.control_shuffle, {"notification": 0, "draw": 2}[change])
+            # The tests may run at any day of a quarter.
+            later.sudo().planned_at = first.planned_at + timedelta(minutes=10)
+            self._win(held[0], 5, first.planned_at + timedelta(minutes=5))
+            self._win(held[1], 7, first.planned_at + timedelta(minutes=20))
+            with freeze_time(fields.Datetime.now() + timedelta(minutes=30)):
+                self.control.action_count()
+            groups = self.control.quarter_ids.sudo().groups["1"]
+            self.assertEqual(groups["control"][1], {"notification": 2, "draw": 1}[change])
+
     def test_notifications_and_tasks_before_it_do_not_count(self):
         self.control.share = 0
         self._send()
