@@ -114,7 +114,9 @@ from .task import (
     test_uplift,
     test_versions,
     test_versions_compared,
+    test_versions_family,
     test_versions_page,
+    test_versions_review,
     test_versions_sent,
     test_waiting,
 )

@@ -40,6 +40,14 @@ class VersionsMixin(DirectmailMixin):
         task.action_send()
         self.assertTrue(start_task(task.sudo()), task.state_message)
 
+    def _send(self, *subjects, **vals):
+        """Send the test group of a test."""
+        task = self._make_test(*subjects, **vals)
+        self._approve(task)
+        task.action_send()
+        self._run_cron()
+        return task
+
     def _get_deliveries(self, task):
         return self.env["directmail.delivery"].search([("task_id", "=", task.id)])
 

@@ -1,10 +1,8 @@
 from collections import Counter
-from datetime import timedelta
 from unittest.mock import patch
 
-from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import freeze_time, tagged
+from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ...engine import claim, versions
@@ -19,14 +17,6 @@ from ..common_versions import VersionsMixin
 @tagged("post_install", "-at_install")
 class TestVersionsSent(VersionsMixin, DirectmailCommon):
     """A/B tests from the plan to the decision."""
-
-    def _send(self, *subjects, **vals):
-        """Send the test group of a test."""
-        task = self._make_test(*subjects, **vals)
-        self._approve(task)
-        task.action_send()
-        self._run_cron()
-        return task
 
     def _assign(self, task_id, group, people):
         """Return Counter {(version, is_rest): people} of so many imagined people."""
@@ -390,170 +380,6 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
     def test_a_draft_has_nothing_to_choose(self):
         with self.assertRaisesRegex(UserError, "after the A/B test has started"):
             self._make_test("One").action_choose_version("B")
-
-    # === REVIEW === #
-
-    def _reject(self, *subjects, **vals):
-        task = self._make_test(*subjects, **vals)
-        task.action_send()
-        [template] = task.version_ids[1].template_id
-        self.emulator.reject(template.remote_ref, "Too loud")
-        for other in task.version_ids[2:].template_id:
-            self.emulator.approve(other.remote_ref)
-        task._get_templates().action_check_review()
-        return task
-
-    def test_a_test_starts_when_all_versions_are_approved(self):
-        task = self._make_test("One")
-        task.action_send()
-        self._run_cron()
-        self.assertEqual((task.state, task.planned_at), ("pending", False))
-        self._approve(task)
-        self._run_cron()
-        self.assertEqual(task.state, "sending")
-
-    def test_the_owner_is_asked_about_a_rejected_version(self):
-        task = self._reject("One")
-        self._run_cron()
-        self.assertEqual((task.state, task.planned_at), ("pending", False))
-        self.assertIn("rejected version B", task.waiting_for)
-        self.assertIn("Too loud", task.waiting_for)
-        self.assertTrue(task.activity_ids)
-
-    def test_a_test_goes_on_without_a_rejected_version(self):
-        task = self._reject("One", "Two")
-        task.version_ids[1].action_remove()
-        self.assertFalse(task.activity_ids)
-        self._run_cron()
-        self.assertEqual(task.state, "sending")
-        self.assertEqual(set(self._get_deliveries(task).mapped("version")), {"A", "C", False})
-
-    def test_a_rejected_version_is_corrected(self):
-        task = self._reject("One")
-        task.version_ids[1].subject = "One, quietly"
-        self.assertEqual(task.version_ids[1].template_state, "in_review")
-        self.assertFalse(task.activity_ids)
-        self.assertNotIn("rejected", task.waiting_for)
-        self._approve(task)
-        self._run_cron()
-        self.assertEqual(task.state, "sending")
-
-    def test_version_a_is_corrected_shortly_before_the_time(self):
-        at = fields.Datetime.now() + timedelta(minutes=12)
-        task = self._make_test("One", send_type="scheduled", scheduled_at=at)
-        task.template_id = self._make_template(approved=False)
-        task.action_send()
-        self.emulator.reject(task.template_id.remote_ref, "Too loud")
-        task._get_templates().action_check_review()
-        self.assertIn("rejected version A", task.waiting_for)
-        with freeze_time(at - timedelta(minutes=5)):
-            with self.assertRaisesRegex(UserError, "within ten minutes"):
-                task.subject = "Quiet"
-            task.version_ids[0].subject = "Quiet"
-        self.assertEqual(task.template_id.subject, "Quiet")
-        self.assertEqual(task.template_id.state, "in_review")
-
-    def test_templates_of_versions_keep_their_slots(self):
-        task = self._make_test("One")
-        self._approve(task)
-        account = self.account.sudo()
-        spare = [template for _rank, template in account._get_spare_templates()]
-        self.assertNotIn(task.version_ids.template_id, spare)
-        task.action_send()
-        task.action_cancel()
-        task.sudo().finished_at = fields.Datetime.now() - timedelta(days=2)
-        ranks = {template: rank for rank, template in account._get_spare_templates()}
-        self.assertEqual(ranks[task.version_ids.template_id.sudo()], 1)
-
-    # === FAMILY === #
-
-    def _follow(self, task, people, **vals):
-        wizard = (
-            self.env["directmail.task.follow.up"]
-            .with_user(self.user)
-            .create({"task_id": task.id, "people": people, **vals})
-        )
-        return task.browse(wizard.action_create()["res_id"])
-
-    def test_a_follow_up_sends_the_winner_to_whom_it_has_not_reached(self):
-        task = self._send("One", test_share=50)
-        task.action_choose_version("B")
-        self._run_cron()
-        self.assertEqual(task.state, "done")
-        deliveries = self._get_deliveries(task)
-        failed = {letter: deliveries.filtered(lambda d, v=letter: d.version == v)[0]
-                  for letter in "AB"}  # fmt: skip
-        for delivery in failed.values():
-            delivery.sudo().write({"outcome": "failed", "code": "SmtpMfFreq"})
-        self.env.flush_all()
-        follow_up = self._follow(task, "failed_temporarily", mail="same")
-        self.assertFalse(follow_up.version_ids)
-        self.assertEqual(follow_up.template_id, task.version_ids[1].template_id)
-        with self.assertRaisesRegex(UserError, "follow-up can't have an A/B test"):
-            follow_up.action_add_version()
-        follow_up.action_send()
-        self._run_cron()
-        self.assertEqual(
-            set(self._get_deliveries(follow_up).mapped("state")), {"sent"}, follow_up.state_message
-        )
-        self.assertEqual(len(self._get_subjects(follow_up)), 2)
-
-    def test_a_follow_up_leaves_out_whom_the_winner_reached(self):
-        task = self._send("One", test_share=50)
-        task.action_choose_version("B")
-        self._run_cron()
-        follow_up = self._follow(task, "failed_temporarily", mail="same")
-        follow_up.audience_ids = self.audience
-        follow_up.action_send()
-        self._run_cron()
-        by_version = self._get_deliveries(task).grouped("version")
-        got = self._get_subjects(follow_up)
-        self.assertEqual(set(got), set(by_version["A"].mapped("email")))
-        reasons = Counter(self._get_deliveries(follow_up).mapped("reason"))
-        self.assertEqual(reasons["family"], len(by_version["B"]))
-        # A second try of the first task needs no ticket for version A, and has one for B.
-        again = by_version["A"][0] | by_version["B"][0]
-        again.sudo().write({"state": "waiting", "claimed_at": False})
-        task.sudo().state = "sending"
-        self.env.flush_all()
-        self._run_cron()
-        self.assertEqual(again.mapped("state"), ["sent", "sent"])
-
-    def test_a_second_try_after_a_change_compares_each_version_with_the_family(self):
-        """A follow-up sent `other`, which version A sends now; B's new content is nobody's yet."""
-        task = self._send("One", test_share=100)
-        other = self._make_template(name="Other", subject="Other")
-        follow_up = self._follow(task, "not_clicked", mail="template", template_id=other.id)
-        follow_up.audience_ids = self.audience
-        follow_up.action_send()
-        self._run_cron()
-        self.assertEqual(follow_up.sent_count, len(self.people))
-        by_version = self._get_deliveries(task).grouped("version")
-        again = by_version["A"][0] | by_version["B"][0]
-        again.sudo().write({"state": "waiting", "claimed_at": False})
-        task.sudo().state = "sending"
-        task.action_pause()
-        task.template_id = other
-        task.version_ids[1].template_id = self._make_template(name="Third", subject="Third")
-        task.action_resume()
-        self._run_cron()
-        self.assertEqual(
-            [(row.state, row.reason) for row in again], [("suppressed", "family"), ("sent", False)]
-        )
-        self.assertEqual(self._get_subjects(task)[again[1].email], "Third")
-        # A follow-up with the content of today's version B leaves out whom B was sent to.
-        third = self._follow(
-            task,
-            "failed_temporarily",
-            mail="template",
-            template_id=task.version_ids[1].template_id.id,
-        )
-        third.audience_ids = self.audience
-        third.action_send()
-        self._run_cron()
-        fates = self._get_deliveries(third).grouped(lambda row: row.reason or row.state)
-        self.assertEqual(set(fates["family"].mapped("email")), set(by_version["B"].mapped("email")))
-        self.assertEqual(set(fates["sent"].mapped("email")), set(by_version["A"].mapped("email")))
 
     # === LATER === #
 
