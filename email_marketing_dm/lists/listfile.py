@@ -16,6 +16,7 @@ from datetime import datetime, time
 from typing import IO, TYPE_CHECKING, Any
 
 from .encodings import REPLACED, codec, decode, guess_encoding
+from .errors import ListError
 
 if TYPE_CHECKING:
     from .workbook import Sheet
@@ -51,21 +52,6 @@ _MARKUP = (
     (re.compile(r"\s*<(\?xml|[a-z][\w:.-]*\s+xmlns)", re.I), "xml"),
     (re.compile(r"\s*BEGIN:VCARD", re.I), "vcard"),
 )  # fmt: skip
-
-
-class ListError(ValueError):
-    """A file can't be read.
-
-    :ivar code: "empty", "long_line", "long_cell", "columns", "too_large" or "no_sheet"; or the kind
-        of file instead of a list: "old_excel", "protected", "xlsb", "opendocument", "numbers",
-        "strict", "zip", "html", "xml", "vcard", "workbook" (damaged, or none) or "binary"
-    :ivar line: number of the line, from 1, or None
-    """
-
-    def __init__(self, code: str, line: int | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.line = line
 
 
 @dataclass(frozen=True)

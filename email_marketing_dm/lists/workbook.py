@@ -30,7 +30,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.worksheet._reader import WorkSheetParser
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
-from .listfile import ListError
+from .errors import ListError
 
 RowParser = Any  # openpyxl has no types
 CellValue = Any  # None, str, bool, int, float or a date

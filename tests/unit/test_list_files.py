@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from email_marketing_dm.lists.cells import find_addresses
+from email_marketing_dm.lists.errors import ListError
 from email_marketing_dm.lists.identifiers import is_doubtful, read_ids
-from email_marketing_dm.lists.listfile import ListError, detect, list_sheets, read_rows
+from email_marketing_dm.lists.listfile import detect, list_sheets, read_rows
 from email_marketing_dm.tests.common_list_files import cells, main, make_cases
 
 CASES = make_cases()

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
+from email_marketing_dm.lists.errors import ListError
 from email_marketing_dm.lists.identifiers import guess_kind, match_key, read_safe_cell, safe_cell
 from email_marketing_dm.lists.listfile import (
     LINE_MAX,
     Format,
-    ListError,
     detect,
     read_rows,
 )

@@ -16,8 +16,8 @@ from ...lists import listfile
 from ...lists.cells import show
 from ...lists.columns import guess_uses, make_keys
 from ...lists.encodings import REPLACED
+from ...lists.errors import ListError
 from ...lists.identifiers import guess_kind, strip_marks
-from ...lists.listfile import ListError
 
 NUMBER = re.compile(r"[+(]?[0-9][0-9 ()./-]*")
 DIGITS_OF_ID = 6  # a cell with so many digits is an ID and no title
@@ -369,7 +369,7 @@ class DirectmailUpload(models.Model):
         return lambda value: reader.find_key(value, self.company_id.id)[0]
 
     def _explain(self, error):
-        """Return the message of a `listfile.ListError` for the upload's owner."""
+        """Return the message of a `lists.errors.ListError` for the upload's owner."""
         line = error.line or 0
         sentences = {
             "empty": self.env._("The list is empty. Choose another file, or paste some lines."),

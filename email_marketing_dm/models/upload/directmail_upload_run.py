@@ -15,6 +15,7 @@ from ...engine.sql import UNMATCHABLE
 from ...lists import listfile
 from ...lists.cells import find_addresses
 from ...lists.encodings import REPLACED
+from ...lists.errors import ListError
 from ...lists.identifiers import (
     VALUE_MAX,
     international_digits,
@@ -22,7 +23,6 @@ from ...lists.identifiers import (
     read_ids,
     strip_marks,
 )
-from ...lists.listfile import ListError
 from ..mixins.directmail_used import OVER
 from .contact_choices import ContactChoices
 from .directmail_upload_values import CONTACTS, RowReader
