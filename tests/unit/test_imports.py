@@ -41,6 +41,20 @@ def test_imports(path):
         assert name.startswith(IMPORTERS.get(path.name, ())) or not name.startswith(SDK)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.parent.name != "directmail"],
+    ids=lambda path: f"{path.parent.name}/{path.name}",
+)
+def test_the_other_packages_know_only_the_limits_of_directmail(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 2:
+            if node.module == "directmail":
+                assert {alias.name for alias in node.names} == {"const"}
+            else:
+                assert node.module == "directmail.const" or "directmail" not in node.module
+
+
 def test_packages_without_odoo_are_complete():
     """A new package that imports no Odoo is listed, so that it is checked like the others."""
     packages = {path.parent for path in ADDON.glob("*/__init__.py")}
