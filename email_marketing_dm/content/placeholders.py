@@ -130,7 +130,7 @@ def compile_content(
     targets = {href: (path, TOKEN) for href, path in links.items()}
     targets |= {href: (path, CLICK_TOKEN) for href, path in (tracked or {}).items()}
     body = _Body(frame(source) if framed else source, base, targets, names, problems)
-    text = body.compile(compacted, Page(_title_of(subject), language) if framed else None)
+    text = body.compile(compacted, PageHead(_title_of(subject), language) if framed else None)
     filled_subject = _compile_subject(subject or "", names, problems)
     count = len(names.variables) + has_pixel
     count += sum("{%s}" % name in text for name in (TOKEN, CLICK_TOKEN))
@@ -173,7 +173,7 @@ def with_preview(body_html: str, preview_text: OdooText) -> str:
 
 
 @dataclass(frozen=True)
-class Page:
+class PageHead:
     """The title of a page, in plain text, and its language, by Odoo's code."""
 
     title: str
@@ -290,7 +290,7 @@ class _Body:
             mark += "q"
         self._open, self._close, self._name, self._end = (f"{mark}{x}x" for x in "ocne")
 
-    def compile(self, compacted: bool, page: Page | None = None) -> str:
+    def compile(self, compacted: bool, page: PageHead | None = None) -> str:
         """Return the body's text for DirectMail.
 
         :param page: title and language of a whole document, which keeps its own if it has them
@@ -315,7 +315,7 @@ class _Body:
         text = text.replace(self._open, "&#123;").replace(self._close, "&#125;")
         return text.replace(self._name, "{").replace(self._end, "}")
 
-    def _describe_page(self, root: html.HtmlElement, page: Page) -> None:
+    def _describe_page(self, root: html.HtmlElement, page: PageHead) -> None:
         """Add language, direction and title to a document that has none."""
         language, rtl = name_language(page.language), is_right_to_left(page.language)
         if language and "lang" not in root.attrib:

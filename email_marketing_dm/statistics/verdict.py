@@ -12,7 +12,7 @@ from .means import Sums, get_mean_difference, get_null_difference
 from .rates import Interval, get_difference
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """The result of a test.
 
     :ivar winner: index of the version that is better than every other one, None if none is
@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
     worse: tuple[int, ...] = ()
 
 
-def decide_rates(versions: Sequence[tuple[int, int]], alpha: float = 0.05) -> Verdict:
+def decide_rates(versions: Sequence[tuple[int, int]], alpha: float = 0.05) -> Decision:
     """Decide by rates, such as clicks.
 
     The best version wins if Fisher's exact test (both directions: the smaller tail, doubled)
@@ -63,10 +63,10 @@ def decide_rates(versions: Sequence[tuple[int, int]], alpha: float = 0.05) -> Ve
     def get_interval(level: float) -> Interval:
         return get_difference(*versions[best], *versions[rival], level)
 
-    return _make_verdict(best, rival, get_interval, chances, alpha)
+    return _make_decision(best, rival, get_interval, chances, alpha)
 
 
-def decide_means(versions: Sequence[Sums], alpha: float = 0.05) -> Verdict:
+def decide_means(versions: Sequence[Sums], alpha: float = 0.05) -> Decision:
     """Decide by means, such as revenue per mail.
 
     As `decide_rates`, with the interval of `get_mean_difference`. The chance is one minus the
@@ -83,7 +83,7 @@ def decide_means(versions: Sequence[Sums], alpha: float = 0.05) -> Verdict:
     def get_interval(level: float) -> Interval:
         return get_mean_difference(versions[best], versions[rival], level)
 
-    return _make_verdict(best, rival, get_interval, chances, alpha)
+    return _make_decision(best, rival, get_interval, chances, alpha)
 
 
 def get_chance(successes_a: int, people_a: int, successes_b: int, people_b: int) -> float:
@@ -124,26 +124,26 @@ def _get_rival(best: int, chances: Sequence[float], values: Sequence[float]) -> 
     return max(others, key=lambda index: (chances[index], values[index]))
 
 
-def _make_verdict(
+def _make_decision(
     best: int,
     rival: int,
     get_interval: Callable[[float], Interval],
     chances: Sequence[float],
     alpha: float,
-) -> Verdict:
+) -> Decision:
     """Make test and interval agree: a winner needs both, else the interval includes zero."""
     low = get_interval(1 - alpha).low
     high = get_interval(1 - alpha / (len(chances) - 1)).high
     if chances[rival] <= alpha and low > 0:
         worse = tuple(index for index in range(len(chances)) if index != best)
-        return Verdict(best, best, rival, Interval(low, high), chances[rival], worse)
+        return Decision(best, best, rival, Interval(low, high), chances[rival], worse)
     limit = alpha / math.comb(len(chances), 2)
     worse = tuple(
         index
         for index, chance in enumerate(chances)
         if index not in (best, rival) and chance <= limit
     )
-    return Verdict(None, best, rival, Interval(min(low, 0.0), high), chances[rival], worse)
+    return Decision(None, best, rival, Interval(min(low, 0.0), high), chances[rival], worse)
 
 
 def _check(versions: Sequence[object], alpha: float) -> None:
