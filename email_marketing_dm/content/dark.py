@@ -15,7 +15,7 @@ import tinycss2
 from lxml import etree, html
 from tinycss2.color3 import RGBA, parse_color
 
-Node = Any  # tinycss2 has no types
+Node = Any  # tinycss2 has no types, and lxml's are not those of its HTML elements
 
 BASE = 21.247  # lightness of #333333, which white becomes
 MIDDLE = 50.0  # backgrounds above are light, texts below are dark
@@ -86,7 +86,7 @@ def get_dark(color: RGBA, kind: str) -> str:
     """
     lightness, green_red, blue_yellow = _to_lab(color)
     keeps = {TEXT: lightness >= MIDDLE, BACKGROUND: lightness <= MIDDLE, LINE: False}[kind]
-    rgb = (color.red, color.green, color.blue)
+    rgb: tuple[float, ...] = (color.red, color.green, color.blue)
     if not keeps:
         inverted = (100 - lightness) * (100 - BASE) / 100 + BASE
         rgb = _from_lab(inverted, green_red, blue_yellow)
@@ -105,7 +105,7 @@ def _add_defaults(root: html.HtmlElement) -> None:
         get_dark(parse_color(name), kind)
         for name, kind in (("#fff", BACKGROUND), ("#000", TEXT), ("#00e", TEXT))
     )
-    head = root.find("head")
+    head: Node = root.find("head")
     if head is None:
         head = etree.Element("head")
         root.insert(0, head)
@@ -162,7 +162,7 @@ def _darken_token(token: Node, kind: str | None) -> str:
     color = parse_color(token) if kind else None
     if kind and isinstance(color, RGBA) and color.alpha:
         return get_dark(color, kind)
-    return token.serialize()
+    return str(token.serialize())
 
 
 def _to_lab(color: RGBA) -> tuple[float, float, float]:
