@@ -449,6 +449,12 @@ class DirectmailTask(models.Model):
                 " to mail other people.",
                 self.name,
             )
+        if names & {"track_clicks", "track_opens"} and self.version_ids and not self.winner_by:
+            return self.env._(
+                "What is recorded can't be changed before the A/B test of %s is decided, because"
+                " its versions are compared by it.",
+                self.name,
+            )
         # sudo(): exact, as `sending_count` may be rounded for the user; only whether 0 is told.
         if self.sudo().sending_count:
             return self.env._("The last mails are still being sent. Try again in a minute.")

@@ -4,9 +4,9 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
-from odoo.tools import format_datetime
 
 from ...engine import versions
+from ...engine.clock import describe_moment
 from ...engine.versions import LETTERS, TestGroup
 from ...statistics.means import Sums
 from ...statistics.verdict import decide_means, decide_rates
@@ -370,7 +370,7 @@ class DirectmailTask(models.Model):
             return ""
         return self.env._(
             "The rest of the people waits for the decision of the A/B test at %s.",
-            format_datetime(self.env, self.verdict_at, dt_format="short"),
+            describe_moment(self.env, self.verdict_at, self.env.user.tz),
         )
 
     # === DECISION === #

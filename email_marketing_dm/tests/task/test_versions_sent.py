@@ -330,6 +330,8 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self._run_cron()
         self.assertFalse(task.compared_at)
         self.assertIn("paused", task.get_test_results()["advice"])
+        with self.assertRaisesRegex(UserError, "before the A/B test of .* is decided"):
+            task.with_user(task.user_id).track_clicks = False
         task.action_resume()
         self._run_cron()
         self.assertEqual(task.winner_by, "policy")

@@ -47,9 +47,10 @@ export class TaskVersions extends TaskFigures {
     }
 
     get mayAdd() {
-        const {origin_id, subject, template_id} = this.props.record.data;
+        const {origin_id, state, subject, template_id} = this.props.record.data;
         return (
             this.isEditable &&
+            state !== "pending" &&
             (template_id || subject) &&
             !origin_id &&
             this.versions.length < MOST_VERSIONS
@@ -403,6 +404,7 @@ registry.category("view_widgets").add("directmail_task_versions", {
         {name: "origin_id", type: "many2one", relation: "directmail.task"},
         {name: "own_content", type: "boolean"},
         {name: "planned_at", type: "datetime"},
+        {name: "state", type: "selection"},
         {name: "subject", type: "char"},
         {name: "template_id", type: "many2one", relation: "directmail.template"},
         {name: "template_state", type: "selection"},
