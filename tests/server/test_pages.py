@@ -258,6 +258,10 @@ def list_others(world):
         "campaign": {"action": {**form, "res_model": "utm.campaign"}, "id": world.campaign},
         "draft": {"action": {**form, "res_model": "directmail.task"}, "id": world.draft},
         "scheduled": {"action": {**form, "res_model": "directmail.task"}, "id": world.scheduled},
+        "findings": {
+            "action": {**form, "res_model": "directmail.template"},
+            "id": world.findings,
+        },
         "upload of a file": {
             "action": {**form, "res_model": "directmail.upload"},
             "id": world.upload_list(),

@@ -157,8 +157,8 @@ OFF_SCREEN = """
             + `[${Math.round(left)} to ${Math.round(right)}, ${element.scrollWidth} wide]`;
     });
 """
-#: what must be read whole: labels and buttons, and on a phone the cells of our lists. A phone's
-#: buttons are at least 24 pixels high (WCAG 2.2)
+#: what must be read whole: labels and buttons, and on a phone the cells of our lists. No text has
+#: room for one word in a line only. A phone's buttons are at least 24 pixels high (WCAG 2.2)
 CUT_OFF = """
     const [around, isPhone] = %s;
     const scope = %s;
@@ -175,6 +175,11 @@ CUT_OFF = """
     const found = [...scope.querySelectorAll(whole.join(", "))]
         .filter((element) => isOurs(element) && isCut(element))
         .map((element) => `cut off: ${element.innerText} ${describe(element)}`);
+    const texts = [...scope.querySelectorAll("a, button, p, span, td, th, label")];
+    const squeezed = texts.filter((element) => isOurs(element)
+        && element.innerText.length > 20
+        && element.clientWidth && element.clientHeight > 4 * element.clientWidth);
+    found.push(...squeezed.map((element) => `squeezed: ${describe(element)}`));
     const buttons = isPhone ? [...scope.querySelectorAll(".o_directmail .btn")] : [];
     const low = buttons.filter(
         (button) => isOurs(button) && button.getBoundingClientRect().height < 24

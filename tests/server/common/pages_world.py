@@ -43,6 +43,7 @@ class World:
         self._compare_groups()
         self._unsubscribe()
         self._test_template()
+        self._write_badly()
         self._set_limits()
 
     def _create(self, user, model, values):
@@ -201,6 +202,24 @@ class World:
         )
         [self.records["directmail.design"], *_others] = shop.user.call(
             "directmail.design", "search", [[]]
+        )
+
+    def _write_badly(self):
+        """A template with findings, one of which has a long button."""
+        body = "<p>Hello</p>"
+        self.findings = self._shop.user.call(
+            "directmail.template",
+            "create",
+            [
+                {
+                    "name": "Sale",
+                    "account_id": self._shop.account,
+                    "subject": "FREE!!! BUY NOW!!!",
+                    "sender_name": "Azure",
+                    "body_arch": body,
+                    "body_html": body,
+                }
+            ],
         )
 
     def _set_limits(self):
