@@ -24,7 +24,7 @@ export class DirectmailHome extends Component {
         this.stateLabels = {
             done: _t("Done"),
             now: _t("Next"),
-            waiting: _t("Waiting"),
+            waiting: _t("Waiting for others"),
             later: _t("Later"),
         };
         onWillStart(() => this.load());

@@ -7,7 +7,7 @@
 const CLICKABLE =
     "a, button, input, label, summary, [role=button], [role=tab], .o_kanban_record, .o_data_row";
 const PAGE = ".modal, .o_action";
-const OURS = "[class*='o_directmail']";
+const OURS = "[class*='o_directmail'], [class*='o_email_marketing_dm']";
 const HELD_STILL = 5; // px that a hand moves while it clicks
 
 let pressed = null; // {target, pointer, x, y} from the press of the left button until its click
