@@ -200,7 +200,9 @@ KNOWN = """
 """
 TABS = """
     const tabs = [...document.querySelectorAll(".o_notebook .nav-link")];
-    return tabs.filter((tab) => !tab.classList.contains("active")).map((tab) => tab.name);
+    // tabs of the mail builder have no names
+    return tabs.filter((tab) => tab.name && !tab.classList.contains("active"))
+        .map((tab) => tab.name);
 """
 OPEN_TAB = """
     document.querySelector(`.o_notebook .nav-link[name=${%s}]`).click();
