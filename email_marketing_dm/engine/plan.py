@@ -83,6 +83,7 @@ def select_judged(env, task, at=None):
             "CASE WHEN COALESCE(fixed.reason, eligibility.reason) IS NULL THEN %s END",
             get_measuring(measuring, answers["answer"], SQL("fixed.country_id")),
         )
+    # OFFSET 0 keeps the planner from copying the reason to each place where `judged` is used.
     return SQL(
         """%(got)s %(excluded)s %(addressed)s, ranked AS (
             SELECT *, row_number() OVER (PARTITION BY address_key, flaw
@@ -104,6 +105,7 @@ def select_judged(env, task, at=None):
                    CASE WHEN fixed.reason IS NULL THEN eligibility.held_until END AS held_until,
                    %(measured)s AS measuring
               FROM fixed %(join_answers)s CROSS JOIN %(eligibility)s AS eligibility
+             OFFSET 0
         )""",
         addressed=addressed_people(
             env, context, task_rules, task.audience_ids, lenders=task.lenders

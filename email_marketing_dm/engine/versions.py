@@ -64,10 +64,12 @@ def assign_versions(task_id, group):
         )
     is_held = SQL("reason IS NULL AND assigned.is_rest")
     return {
+        # OFFSET 0 keeps the planner from copying the hash to each place where `place` is used.
         "assigned": SQL(
             """CROSS JOIN LATERAL (
                     SELECT CASE WHEN COALESCE(reason, '') NOT IN %(outside)s
                                 THEN %(hash)s END AS place
+                    OFFSET 0
                ) AS hashed
                CROSS JOIN (SELECT %(share)s AS share) AS test
                CROSS JOIN LATERAL (
