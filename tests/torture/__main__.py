@@ -242,7 +242,7 @@ def versions():
         print(
             f"versions, {way}: {people} people, {run.kills} kills of both servers beside those in"
             f" the decision, {time.monotonic() - begin:.0f} s, {dict(sorted(run.sizes.items()))},"
-            f" {run.books}",
+            f" {run.books}, complaints: {run.wrong}",
             flush=True,
         )
         suppressed = run.books.states.get("suppressed", 0)
