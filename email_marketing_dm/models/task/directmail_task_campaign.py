@@ -72,6 +72,7 @@ class DirectmailTask(models.Model):
     def action_open(self):
         """Open the page of the task."""
         self.ensure_one()
+        self.check_access("read")
         return {
             "type": "ir.actions.act_window",
             "res_model": self._name,
