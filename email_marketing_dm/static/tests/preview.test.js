@@ -148,7 +148,7 @@ test("a click shows the mail as wide as on a phone, another as on a desktop", as
     await clickPreview();
     expect.verifySteps(['"Hello" of template 1 for a contact']);
     expect(".o_directmail_preview_stage").not.toHaveClass("o_phone");
-    await contains(".o_directmail_preview button:contains(Phone)").click();
+    await contains(".o_directmail_preview button:contains(Mobile)").click();
     expect(".o_directmail_preview_stage").toHaveClass("o_phone");
     await contains(".o_directmail_preview button:contains(Desktop)").click();
     expect(".o_directmail_preview_stage").not.toHaveClass("o_phone");

@@ -27,6 +27,13 @@ class Task extends models.Model {
     origin_id = fields.Many2one({relation: "directmail.task"});
     own_content = fields.Boolean();
     planned_at = fields.Datetime();
+    state = fields.Selection({
+        selection: [
+            ["draft", "Draft"],
+            ["pending", "Pending"],
+        ],
+        default: "draft",
+    });
     subject = fields.Char();
     template_id = fields.Many2one({relation: "directmail.template"});
     template_state = fields.Selection({
@@ -41,6 +48,7 @@ class Task extends models.Model {
         {id: 2, name: "Summer", editable: "none", planned_at: "2026-03-01 10:00:00"},
         {id: 3, name: "Again", editable: "all", subject: "Hello", origin_id: 2},
         {id: 4, name: "Empty", editable: "all"},
+        {id: 5, name: "Soon", editable: "all", subject: "Hello", state: "pending"},
     ];
 }
 
@@ -149,13 +157,11 @@ test("what was typed is saved before a version is made of it", async () => {
     expect.verifySteps(["saved Hello, Ada", "action_add_version 1"]);
 });
 
-test("follow-ups, mails that are out and tasks without a mail offer no version", async () => {
-    await mountTask(NONE, 3);
-    expect(".o_directmail_add_version").toHaveCount(0);
-    await mountTask(NONE, 2);
-    expect(".o_directmail_add_version").toHaveCount(0);
-    await mountTask(NONE, 4);
-    expect(".o_directmail_add_version").toHaveCount(0);
+test("follow-ups, tasks that were sent or wait for their time, and tasks without a mail offer no version", async () => {
+    for (const id of [2, 3, 4, 5]) {
+        await mountTask(NONE, id);
+        expect(".o_directmail_add_version").toHaveCount(0);
+    }
 });
 
 test("before sending, each version shows its mail and its review", async () => {
