@@ -61,7 +61,7 @@ registry.category("web_tour.tours").add("directmail_template_write", {
         {trigger: ".o_directmail_preflight:not(:has([data-code='shouting']))"},
         {trigger: ".o_directmail_preview_button", run: "click"},
         {trigger: ".o_directmail_preview_subject:contains('Now or never')"},
-        {trigger: ".o_directmail_preview button:contains('Phone')", run: "click"},
+        {trigger: ".o_directmail_preview button:contains('Mobile')", run: "click"},
         {trigger: ".o_directmail_preview .o_phone iframe"},
         {trigger: ".modal-header .btn-close", run: "click"},
         {trigger: "body:not(:has(.modal))"},
