@@ -45,6 +45,7 @@ class World:
         self._test_template()
         self._write_badly()
         self._set_limits()
+        self._refuse_measuring()
 
     def _create(self, user, model, values):
         self.records[model] = number = user.call(model, "create", [values])
@@ -238,6 +239,16 @@ class World:
         ]
         values = {"share": 10}
         admin.call("directmail.control", "write", [[self.records["directmail.control"]], values])
+
+    def _refuse_measuring(self):
+        """Make a contact who does not want opens and clicks to be recorded."""
+        root = self._shop.root
+        person = {"name": "Pia", "email": "pia@example.com"}
+        [partner] = root.call("res.partner", "create", [[person]])
+        root.call("res.partner", "action_directmail_measuring_no", [[partner]])
+        [self.records["directmail.consent"]] = root.call(
+            "directmail.consent", "search", [[("partner_id", "=", partner)]]
+        )
 
 
 def encode(text):
