@@ -198,7 +198,9 @@ class DirectmailAnonymousHit(models.Model):
     _log_access = False
 
     task_id = fields.Many2one("directmail.task", required=True, readonly=True, ondelete="cascade")
-    kind = fields.Selection([("open", "Opened"), ("click", "Clicked")], required=True, readonly=True)
+    kind = fields.Selection(
+        [("open", "Opened"), ("click", "Clicked")], required=True, readonly=True
+    )
     machine = fields.Boolean(readonly=True)
 
     def _record(self, task, kind, machine):
