@@ -66,13 +66,7 @@ class DirectmailControl(models.Model):
         :param found: a `directmail.uplift` `Foresight`
         :param float rate: share of people who convert in a quarter without mails
         """
-        say = self.env["directmail.uplift"]._say_percent
-        values = {
-            "control": formatLang(self.env, found.control, digits=0),
-            "mailed": formatLang(self.env, found.mailed, digits=0),
-            "usual": say(rate),
-            "better": say(found.better or 0),
-        }
+        values = self.env["directmail.uplift"]._get_foreseen_numbers(found, rate)
         if found.enough:
             return self.env._(
                 "With %(control)s contacts in the control group and %(mailed)s others, a"

@@ -83,6 +83,19 @@ class DirectmailUplift(models.AbstractModel):
         return Foresight(mailed, control, better, enough, None if enough else next(larger, None))
 
     @api.model
+    def _get_foreseen_numbers(self, found, rate):
+        """Return the numbers for a sentence about a `Foresight`, as texts by placeholder.
+
+        :param float rate: share of people who convert without the mail
+        """
+        return {
+            "control": formatLang(self.env, found.control, digits=0),
+            "mailed": formatLang(self.env, found.mailed, digits=0),
+            "usual": self._say_percent(rate),
+            "better": self._say_percent(found.better or 0),
+        }
+
+    @api.model
     def _get_usual_rate(self, groups, usual):
         """Return the share of people who convert without a mail.
 

@@ -241,6 +241,10 @@ class ResPartner(models.Model):
 
     @api.depends_context("company")
     def _compute_directmail_measuring(self):
+        if self.env["directmail.keyring"]._find_problem():
+            # Answers are found by address keys. Contacts must open without the master key, too.
+            self.directmail_measuring = False
+            return
         consents = self.env["directmail.consent"]
         for partner in self:
             answers = {

@@ -68,13 +68,7 @@ class DirectmailTask(models.Model):
         :param found: a `directmail.uplift` `Foresight`
         :param float rate: share of people who convert without the mail
         """
-        say = self.env["directmail.uplift"]._say_percent
-        values = {
-            "control": formatLang(self.env, found.control, digits=0),
-            "mailed": formatLang(self.env, found.mailed, digits=0),
-            "usual": say(rate),
-            "better": say(found.better or 0),
-        }
+        values = self.env["directmail.uplift"]._get_foreseen_numbers(found, rate)
         if found.enough:
             return self.env._(
                 "With %(control)s people in the control group and %(mailed)s who are mailed, a"
@@ -112,12 +106,14 @@ class DirectmailTask(models.Model):
         Those of the account's email tasks of the last USUAL_DAYS with the same conversion.
         """
         since = fields.Datetime.now() - timedelta(days=USUAL_DAYS)
-        # sudo(): email tasks of other users count too; only a rate over all of them is told.
+        # sudo(): email tasks of other users count too; only a rate over all of them is told. Those
+        # whose figures are rounded are left out: a single one could be all there is.
         tasks = self.sudo().search(
             [
                 ("account_id", "=", self.account_id._origin.id),
                 ("conversion_table_id", "=", self.conversion_table_id.id),
                 ("control_share", ">", 0),
+                ("in_tens", "=", False),
                 ("planned_at", ">=", since),
             ],
             order="planned_at desc",

@@ -2,19 +2,21 @@ import random
 import re
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ...engine.content import ANONYMOUS_KIND, get_database_uuid
 from ...engine.events import Fact
 from ...privacy.tokens import make_token
 from ..common import BODY, DirectmailMixin, make_user, start_task
+from ..common_http import PatientHttpCase
+from ..common_key import KeyMixin
 
 PERSON = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Safari/604.1"}
 LINK = '<p><a href="https://shop.example.com/spring">The collection</a></p>'
 
 
-class MeasuringCommon(DirectmailMixin, HttpCase):
+class MeasuringCommon(KeyMixin, DirectmailMixin, PatientHttpCase):
     """A template with a tracked link, and people of several countries."""
 
     @classmethod
@@ -208,6 +210,14 @@ class TestMeasuring(MeasuringCommon):
         row = self._by_person(task)[self.dan]
         self.assertEqual((row.measuring, row.open_count), (False, 2))
         self.assertEqual(self.dan.directmail_measuring, "yes")
+
+    def test_contacts_open_without_the_master_key(self):
+        self._answer(self.dan, "no")
+        with self._on_server_with():
+            contact = self.dan.with_user(self.user)
+            [values] = contact.web_read({"name": {}, "directmail_measuring": {}})
+            self.assertFalse(values["directmail_measuring"])
+        self.assertEqual(self.dan.directmail_measuring, "no")
 
     def test_what_was_recorded_can_be_erased(self):
         task = self._send(self.cat + self.dan)

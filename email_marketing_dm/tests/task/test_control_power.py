@@ -100,6 +100,11 @@ class TestControlPower(UpliftMixin, DirectmailCommon):
         earlier.uplift_groups = {"mail": mailed, "control": [900, 60, 0.0, 0.0, 0.0]}
         task.invalidate_recordset()
         self.assertIn("conversions of 0.50 % to", task.control_power, "too few people")
+        earlier.uplift_groups = {"mail": mailed, "control": [2000, 60, 0.0, 0.0, 0.0]}
+        earlier.in_tens = True
+        task.invalidate_recordset()
+        self.assertIn("conversions of 0.50 % to", task.control_power, "its figures are rounded")
+        earlier.in_tens = False
         other = self.table.copy({"name": "Others"})
         earlier.uplift_groups = {"mail": mailed, "control": [2000, 60, 0.0, 0.0, 0.0]}
         earlier.conversion_table_id = other
