@@ -1,5 +1,6 @@
 """Each fault, and what the SDK makes of it: the rows of the table of exceptions."""
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -16,9 +17,12 @@ from requests.exceptions import ConnectionError, ConnectTimeout, ReadTimeout
 from tests.emulator.common.calls import Account, post, refused
 
 
+@contextlib.contextmanager
 def impatient(account):
-    account.sdk = account.client(read_timeout=400, connect_timeout=400)
-    return account
+    """Inside, calls of the account give up after 0.4 s: for faults that answer much later."""
+    patient, account.sdk = account.sdk, account.client(read_timeout=400, connect_timeout=400)
+    yield account
+    account.sdk = patient
 
 
 def context_of(error):
@@ -33,9 +37,9 @@ def accepted(account):
 
 @pytest.mark.parametrize("kind, kept", [("hang", 1), ("close", 1), ("reset", 1)])
 def test_accepted_without_an_answer(account, faulty, kind, kept):
-    impatient(account)
     faulty(kind, times=1)
-    error = context_of(refused(account.send))
+    with impatient(account):
+        error = context_of(refused(account.send))
     assert isinstance(error, ReadTimeout if kind == "hang" else ConnectionError)
     if kind != "hang":
         assert "ProtocolError" in repr(error.args[0])
@@ -45,9 +49,9 @@ def test_accepted_without_an_answer(account, faulty, kind, kept):
 
 @pytest.mark.parametrize("kind", ["hang", "close", "reset"])
 def test_the_same_without_accepting(account, faulty, kind):
-    impatient(account)
     faulty(kind, times=1, accept=False)
-    assert context_of(refused(account.send)) is not None
+    with impatient(account):
+        assert context_of(refused(account.send)) is not None
     assert accepted(account) == 0
 
 
@@ -120,9 +124,9 @@ def test_a_slow_answer(account, faulty):
     begin = time.monotonic()
     assert account.send().env_id
     assert time.monotonic() - begin > 0.3
-    impatient(account)
-    faulty("slow", delay=0.8)
-    assert isinstance(context_of(refused(account.send, to="ben@example.org")), ReadTimeout)
+    faulty("slow", delay=5)
+    with impatient(account):
+        assert isinstance(context_of(refused(account.send, to="ben@example.org")), ReadTimeout)
     assert accepted(account) == 2
 
 
@@ -141,11 +145,11 @@ def test_faults_that_spoil_an_answer_without_accepting(account, faulty):
 
 def test_an_answer_in_drops_outlasts_the_read_timeout(account, faulty):
     """The read timeout is per read, so a trickle takes longer than it allows."""
-    impatient(account)
-    faulty("trickle", delay=0.02)
+    account.sdk = account.client(read_timeout=2000)
+    faulty("trickle", delay=0.05)
     begin = time.monotonic()
     assert account.send().env_id
-    assert time.monotonic() - begin > 0.8
+    assert time.monotonic() - begin > 2
 
 
 def test_an_answer_cut_in_the_middle(account, faulty):
@@ -193,19 +197,20 @@ def test_clearing_other_faults_leaves_the_listener_alone(directmail):
 
 def test_refusing_ends_by_itself(directmail):
     account = Account(directmail)
+    before = listening_socket(directmail.endpoint)
     directmail.set_fault("refuse", delay=0.2)
-    refused(account.send)
     deadline = time.monotonic() + 60
-    while not listening_socket(directmail.endpoint):
+    while listening_socket(directmail.endpoint) in (before, []):
         assert time.monotonic() < deadline, "it goes on refusing"
         time.sleep(0.02)
     assert account.send().env_id
 
 
 def test_connections_that_nobody_accepts(directmail):
-    account = impatient(Account(directmail))
+    account = Account(directmail)
     directmail.set_fault("connect_stall", delay=60)
-    assert isinstance(context_of(refused(account.send)), ConnectTimeout)
+    with impatient(account):
+        assert isinstance(context_of(refused(account.send)), ConnectTimeout)
     directmail.clear_faults()
     assert account.send().env_id and len(account.ledger()) == 1
 
@@ -303,8 +308,8 @@ def test_a_hanging_call_does_not_hold_up_the_end(directmail):
     account = Account(directmail)
     directmail.set_fault("hang")
     host, _colon, port = account.endpoint.rpartition(":")
-    impatient(account)
-    refused(account.send)
+    with impatient(account):
+        refused(account.send)
     process = directmail._process
     with socket.create_connection((host, int(port))):
         directmail.restart()

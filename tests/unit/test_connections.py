@@ -20,9 +20,14 @@ def quick(monkeypatch):
     monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
 
 
-def make_client(endpoint, protocol="http"):
+def make_client(endpoint, protocol="http", timeout=60):
     return DirectMailClient(
-        endpoint, "ak", "secret-of-ak", protocol=protocol, connect_timeout=1, read_timeout=0.5
+        endpoint,
+        "ak",
+        "secret-of-ak",
+        protocol=protocol,
+        connect_timeout=timeout,
+        read_timeout=timeout,
     )
 
 
@@ -66,7 +71,7 @@ def test_a_management_call_after_a_pause_reaches_directmail(server, way):
 def test_a_connection_that_dies_in_use_leaves_the_mail_unknown(server, way):
     """The rule's other side: where the request may have been read it is not sent again."""
     with Nat(server.endpoint, way=way) as nat:
-        client = make_client(nat.endpoint)
+        client = make_client(nat.endpoint, timeout=2)
         client.send(MAIL)
         nat.forget()
         assert client.send(MAIL).verdict is Verdict.UNKNOWN

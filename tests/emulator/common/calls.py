@@ -51,8 +51,8 @@ class Account:
                     "endpoint": self.endpoint,
                     "protocol": "http",
                     "security_token": token,
-                    "read_timeout": 10000,
-                    "connect_timeout": 2000,
+                    "read_timeout": 60000,
+                    "connect_timeout": 60000,
                     **changes,
                 }
             )
@@ -192,7 +192,7 @@ def post(account, action, query=None, body=b"", **details):
     """Send a signed request past the SDK; returns the requests answer."""
     with requests.Session() as session:
         session.trust_env = False
-        return session.send(signed_request(account, action, query, body, **details), timeout=20)
+        return session.send(signed_request(account, action, query, body, **details), timeout=60)
 
 
 def raw_exchange(endpoint, data, timeout=5):
