@@ -100,6 +100,9 @@ class _Connection(HTTPConnection):
         """
         parts, self._parts = self._parts, []
         before = self._count_bytes() if parts else None
+        if hasattr(self, "_response_options"):
+            # urllib3 2 sets the read timeout in its own getresponse(); 1.26 has set it by now.
+            self.sock.settimeout(self.timeout)
         if parts:
             self._write(b"".join(parts), before)
         if before:

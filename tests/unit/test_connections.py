@@ -79,6 +79,19 @@ def test_a_connection_that_dies_in_use_leaves_the_mail_unknown(server, way):
     assert len(server.requests) == 1
 
 
+def test_an_answer_on_a_kept_connection_may_take_the_read_timeout(protocol):
+    """An answer that comes later than a connection may take is no unknown mail."""
+    server, scheme = protocol
+    client = DirectMailClient(
+        server.endpoint, "ak", "s", protocol=scheme, connect_timeout=0.5, read_timeout=60
+    )
+    accepted = srv.answer({"RequestId": "1", "EnvId": "1"})
+    server.script = [accepted, srv.stall(1.5, accepted)]
+    assert client.send(MAIL).verdict is Verdict.ACCEPTED
+    assert client.send(MAIL).verdict is Verdict.ACCEPTED
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize("step", [srv.cut, srv.reset], ids=["close", "reset"])
 def test_a_server_that_read_the_request_is_not_asked_again(protocol, step):
     server, scheme = protocol

@@ -150,12 +150,12 @@ def cut_inside_body(connection, _request):
     return "close"
 
 
-def stall(seconds):
-    """Answer nothing for so long, then close."""
+def stall(seconds, then=None):
+    """Answer nothing for so long, then take the step ``then``, or close."""
 
-    def step(_connection, _request):
+    def step(connection, request):
         time.sleep(seconds)
-        return "close"
+        return then(connection, request) if then else "close"
 
     return step
 
