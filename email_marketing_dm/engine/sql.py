@@ -234,28 +234,35 @@ def count_changes(changed, writer, marks=()):
         with the number to add
     :rtype: SQL
     """
+    sums = SQL("").join(
+        SQL(", sum(%(mark)s) AS %(mark)s", mark=SQL.identifier(mark)) for mark in marks
+    )
     extra = SQL("").join(
         SQL(
-            " UNION ALL SELECT task_id, %s, %s FROM %s WHERE %s != 0",
+            " UNION ALL SELECT task_id, %s, %s FROM kinds WHERE %s != 0",
             mark,
             SQL.identifier(mark),
-            changed,
             SQL.identifier(mark),
         )
         for mark in marks
     )
+    # Grouped first, so that the changed rows are read once and not for each counter.
     return SQL(
-        """transitions AS (
-            SELECT task_id, old_state AS name, -1 AS value FROM %(changed)s
+        """kinds AS (
+            SELECT task_id, old_state, new_state, old_outcome, new_outcome, count(*) AS value
+                   %(sums)s
+              FROM %(changed)s GROUP BY task_id, old_state, new_state, old_outcome, new_outcome
+        ), transitions AS (
+            SELECT task_id, old_state AS name, -value AS value FROM kinds
              WHERE old_state IS DISTINCT FROM new_state AND old_state IS NOT NULL
             UNION ALL
-            SELECT task_id, new_state, 1 FROM %(changed)s
+            SELECT task_id, new_state, value FROM kinds
              WHERE old_state IS DISTINCT FROM new_state
             UNION ALL
-            SELECT task_id, old_outcome, -1 FROM %(changed)s
+            SELECT task_id, old_outcome, -value FROM kinds
              WHERE old_outcome IS DISTINCT FROM new_outcome AND old_outcome IS NOT NULL
             UNION ALL
-            SELECT task_id, new_outcome, 1 FROM %(changed)s
+            SELECT task_id, new_outcome, value FROM kinds
              WHERE old_outcome IS DISTINCT FROM new_outcome AND new_outcome IS NOT NULL
             %(extra)s
         ), counted AS (
@@ -265,6 +272,7 @@ def count_changes(changed, writer, marks=()):
                 ON CONFLICT (task_id, writer, name)
                 DO UPDATE SET value = c.value + EXCLUDED.value
         )""",
+        sums=sums,
         changed=changed,
         writer=writer,
         extra=extra,
