@@ -413,6 +413,9 @@ async def page(request):
     return web.FileResponse(STATIC / "page.html")
 
 
-@routes.get("/static/{name:page\\.(?:css|js)}")
+@routes.get("/static/{name:[a-z]+\\.(?:css|js)}")
 async def static(request):
-    return web.FileResponse(STATIC / request.match_info["name"])
+    path = STATIC / request.match_info["name"]
+    if not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(path)

@@ -422,8 +422,9 @@ def test_the_page_and_a_mail_in_its_frame(emulator):
     env_id = account.send(html_body="<p>Hi</p><script>alert(1)</script>").env_id
     page = requests.get(emulator.admin + "/", timeout=PATIENCE)
     assert page.status_code == 200 and "DirectMail" in page.text
-    for name in ("page.css", "page.js"):
-        assert requests.get(f"{emulator.admin}/static/{name}", timeout=PATIENCE).status_code == 200
+    for name, status in (("page.css", 200), ("page.js", 200), ("parts.js", 200), ("none.js", 404)):
+        answer = requests.get(f"{emulator.admin}/static/{name}", timeout=PATIENCE)
+        assert answer.status_code == status
     body = requests.get(f"{emulator.admin}/api/inbox/{env_id}/body", timeout=PATIENCE)
     assert "<p>Hi</p>" in body.text
     policy = body.headers["Content-Security-Policy"]
