@@ -3,6 +3,7 @@ from odoo.tools import SQL
 
 from ..engine.tens import in_tens_to_sql
 from ..engine.trial import is_real
+from ..models.account.directmail_sender_guard import COMPLAINTS_WARNED, INVALID_WARNED
 from ..models.delivery.directmail_delivery import OUTCOMES, REACTION_FIELDS, STATES
 from ..models.mixins.directmail_seen import is_administrator
 from ..models.task.directmail_task import UNMEASURED
@@ -21,8 +22,6 @@ RATES = {
 }
 HEALTH_DAYS = 30
 HEALTH_MINIMUM = 200  # sent mails; rates of fewer are not judged
-COMPLAINTS_WARNING, COMPLAINTS_DANGER = 0.001, 0.003
-BOUNCES_WARNING, BOUNCES_DANGER = 0.02, 0.05
 TENS_HELP = (
     "If an email task includes people whom you may not see, the number of people who got no mail is"
     " rounded down to tens."
@@ -313,8 +312,9 @@ class DirectmailTaskReport(models.Model):
     def _get_health(self):
         """Rate each sender address by the tasks of the last `HEALTH_DAYS` days.
 
-        The limits on complaints are those of Gmail and Yahoo: below 0.1 % is good, 0.3 % must
-        never be reached. The limits on invalid addresses are usual among mail providers.
+        The limits are those of the company, with which `directmail.sender._guard` pauses tasks. At
+        first they are those of Gmail and Yahoo for complaints (below 0.1 % is good, 0.3 % must
+        never be reached), and usual ones for invalid addresses.
 
         :return: dicts with id, sender (its name), delivered, complaint_rate, bounce_rate, level
             ('success', 'warning', 'danger' or 'muted') and advice
@@ -328,7 +328,7 @@ class DirectmailTaskReport(models.Model):
         )
         health = []
         for sender, sent, delivered, complaints, bounces in rows:
-            level, advice = self._judge(sent, complaints, bounces)
+            level, advice = self._judge(sender.company_id, sent, complaints, bounces)
             health.append(
                 {
                     "id": sender.id,
@@ -342,30 +342,33 @@ class DirectmailTaskReport(models.Model):
             )
         return health
 
-    def _judge(self, sent, complaints, bounces):
+    def _judge(self, company, sent, complaints, bounces):
         """Return (level, advice) of a sender address.
 
+        :param company: the `res.company` of the limits
         :param int sent: the number of mails sent
         :param complaints, bounces: rates, 0 to 1
         """
         if sent < HEALTH_MINIMUM:
             return "muted", self.env._("Too few mails to judge.")
-        if complaints >= COMPLAINTS_DANGER:
+        complaint_limit = company.directmail_complaint_limit / 100
+        invalid_limit = company.directmail_invalid_limit / 100
+        if complaints >= complaint_limit:
             return "danger", self.env._(
                 "Too many people report these mails as spam, and mailbox providers may block the"
                 " sender. Only mail people who asked for it and opened a mail recently."
             )
-        if bounces >= BOUNCES_DANGER:
+        if bounces >= invalid_limit:
             return "danger", self.env._(
                 "Too many addresses do not exist. Remove them from your audiences before you send"
                 " again, and check where they came from."
             )
-        if complaints >= COMPLAINTS_WARNING:
+        if complaints >= complaint_limit * COMPLAINTS_WARNED:
             return "warning", self.env._(
                 "More people than usual report these mails as spam. Send less often, and make the"
                 " unsubscribe link easy to find."
             )
-        if bounces >= BOUNCES_WARNING:
+        if bounces >= invalid_limit * INVALID_WARNED:
             return "warning", self.env._(
                 "More addresses than usual do not exist. Have old lists checked before you mail"
                 " them."

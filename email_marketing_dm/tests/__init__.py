@@ -5,6 +5,7 @@ from .account import (
     test_company,
     test_company_search,
     test_first_contact,
+    test_guard,
     test_public_pages,
     test_trial,
     test_trial_people,

@@ -110,6 +110,8 @@ class DirectmailEvent(models.Model):
         :rtype: int
         """
         new = events.insert(self.env, facts)
+        # The guard of the sender address must see a complaint before many more mails are out.
+        soon = soon or any(fact.kind == "complaint" for fact in facts)
         # Opens and clicks that were counted anonymously are not among the new ones.
         if new or any(fact.source == "own" for fact in facts):
             self._wake_cron(soon)
@@ -162,7 +164,10 @@ class DirectmailEvent(models.Model):
                     applied = 0
                 if applied < BATCH:
                     companies -= company
-                if not cron._commit_progress(int(applied < BATCH)):
+                left = cron._commit_progress(int(applied < BATCH))
+                if applied:
+                    self._guard(company)
+                if not left:
                     return
         retrying(lambda: measuring.count_anonymous(self.env), self.env)
         cron._commit_progress()
@@ -193,10 +198,19 @@ class DirectmailEvent(models.Model):
         self.env.invalidate_all()
         return applied
 
+    def _guard(self, company):
+        """Pause tasks whose mails are complained about too often; log an error with that."""
+        try:
+            retrying(lambda: self.env["directmail.sender"]._guard(company), self.env)
+        except Exception:
+            self.env.cr.rollback()
+            _logger.exception("The sender addresses of company %s can't be guarded", company.id)
+
     def _apply_all(self, company):
         """Apply all facts of a company, for a user who waits for the result."""
         while self._apply_batch(company) == BATCH:
             pass
+        self.env["directmail.sender"]._guard(company)
         measuring.count_anonymous(self.env)
 
     @api.model

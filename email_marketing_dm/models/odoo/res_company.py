@@ -44,6 +44,33 @@ class ResCompany(models.Model):
         prefetch=PREFETCH,
     )
 
+    # When email tasks are paused: see `directmail.sender._guard`.
+    directmail_guard = fields.Boolean(
+        "Pause email tasks automatically", default=True, prefetch=PREFETCH
+    )
+    directmail_complaint_limit = fields.Float(
+        "Limit of spam reports (%)", default=0.3, digits=(5, 2), prefetch=PREFETCH
+    )
+    directmail_invalid_limit = fields.Float(
+        "Limit of invalid addresses (%)", default=5.0, digits=(5, 2), prefetch=PREFETCH
+    )
+    directmail_guard_minimum = fields.Integer(
+        "Fewest mails judged", default=1000, prefetch=PREFETCH
+    )
+
+    @api.constrains(
+        "directmail_complaint_limit", "directmail_invalid_limit", "directmail_guard_minimum"
+    )
+    def _check_directmail_guard(self):
+        for company in self:
+            limits = (company.directmail_complaint_limit, company.directmail_invalid_limit)
+            if not all(0 < limit <= 100 for limit in limits):
+                raise ValidationError(
+                    self.env._("The limits must be more than 0 and at most 100 percent.")
+                )
+            if company.directmail_guard_minimum < 1:
+                raise ValidationError(self.env._("At least one mail must be judged."))
+
     @api.constrains("directmail_models_hour")
     def _check_directmail_models_hour(self):
         if any(not 0 <= company.directmail_models_hour < 24 for company in self):

@@ -17,6 +17,16 @@ class ResConfigSettings(models.TransientModel):
     directmail_models_tz = fields.Selection(
         related="company_id.directmail_models_tz", readonly=False
     )
+    directmail_guard = fields.Boolean(related="company_id.directmail_guard", readonly=False)
+    directmail_complaint_limit = fields.Float(
+        related="company_id.directmail_complaint_limit", readonly=False
+    )
+    directmail_invalid_limit = fields.Float(
+        related="company_id.directmail_invalid_limit", readonly=False
+    )
+    directmail_guard_minimum = fields.Integer(
+        related="company_id.directmail_guard_minimum", readonly=False
+    )
     directmail_measuring_default = fields.Selection(
         related="company_id.directmail_measuring_default", readonly=False
     )

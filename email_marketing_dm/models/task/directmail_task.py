@@ -31,6 +31,7 @@ PAUSE_REASONS = [
     ("account", "Account stopped"),
     ("content", "Mails can't be created"),
     ("owner", "New owner"),
+    ("guard", "Too many complaints or invalid addresses"),
 ]
 
 #: Counters about people who are not measured, beside those of REACTION_FIELDS.

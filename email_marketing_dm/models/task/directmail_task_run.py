@@ -90,6 +90,8 @@ class DirectmailTask(models.Model):
         message = self.account_id.sudo()._explain_public_url()
         if message:
             raise PauseTask("account", message)
+        if message := self.sender_id._find_guard_stop():
+            raise PauseTask("guard", message)
         self._check_template()
         if any(template._compare() for template in self._get_templates()):
             return False  # `_compare` let the template lapse, which paused this task

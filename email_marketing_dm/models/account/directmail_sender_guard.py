@@ -1,0 +1,222 @@
+from collections import namedtuple
+
+from odoo import api, fields, models
+from odoo.tools import SQL, formatLang
+
+#: Figures and limits are about email tasks that started in so many days.
+DAYS = 30
+#: From these parts of a limit on, the owners of sending tasks are warned.
+COMPLAINTS_WARNED, INVALID_WARNED = 1 / 3, 2 / 5
+#: Counters of `directmail.task.counter` that the guard reads. `_accept_figures` copies them under
+#: names with this prefix.
+COUNTED = ("delivered", "failed", "invalid", "spam", "complained")
+ACCEPTED = "guard_"
+_RISE = {False: 0, "warning": 1, "danger": 2}
+
+Figures = namedtuple("Figures", "delivered known invalid complained")
+Figures.__doc__ = """Numbers of mails of a sender address since the last decision to go on.
+
+:ivar delivered: mails that were delivered
+:ivar known: mails whose outcome is known
+:ivar invalid: mails to addresses that do not exist
+:ivar complained: mails that were reported as spam
+"""
+
+
+class DirectmailSender(models.Model):
+    """Guard of a sender address: pauses its tasks when too many people complain.
+
+    Mailbox providers block senders whose mails are reported as spam too often, or that mail many
+    addresses that do not exist. The job that applies events calls `_guard`, and each task looks
+    before it starts. If the owner of a paused task goes on, the figures so far are accepted, and
+    count no more.
+    """
+
+    _inherit = "directmail.sender"
+
+    guard_level = fields.Selection(
+        [("warning", "Warning"), ("danger", "Limit exceeded")],
+        "Complaints and invalid addresses",
+        readonly=True,
+        copy=False,
+    )
+
+    # === ACTIONS === #
+
+    def action_view_troubles(self):
+        """Open the mails of the last DAYS days that were reported as spam or had no mailbox."""
+        self.ensure_one()
+        self.check_access("read")
+        since = fields.Datetime.subtract(fields.Datetime.now(), days=DAYS)
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Complaints and invalid addresses"),
+            "res_model": "directmail.delivery",
+            "view_mode": "list,kanban,form",
+            "domain": [
+                ("task_id.sender_id", "=", self.id),
+                ("task_id.planned_at", ">=", fields.Datetime.to_string(since)),
+                "|",
+                ("outcome", "=", "invalid"),
+                ("complained_at", "!=", False),
+            ],
+            "context": {"group_by": ["task_id"]},
+        }
+
+    # === BUSINESS === #
+
+    @api.model
+    def _guard(self, company):
+        """Pause the sending tasks of sender addresses beyond a limit; warn owners before.
+
+        :param company: a `res.company`
+        """
+        if not company.directmail_guard:
+            return
+        # sudo(): the job that applies events calls this; tasks of all owners are concerned.
+        tasks = self.env["directmail.task"].sudo()
+        sending = tasks.search([("company_id", "=", company.id), ("state", "=", "sending")])
+        for sender, of_sender in sending.grouped("sender_id").items():
+            if sender.account_id.is_trial:
+                continue
+            figures = sender._read_figures()
+            level = sender._get_guard_level(figures)
+            has_risen = _RISE[level] > _RISE[sender.guard_level]
+            if level != sender.guard_level:
+                sender.guard_level = level
+            for task in of_sender if level == "danger" or has_risen else tasks:
+                task = task.with_context(lang=task.user_id.lang)
+                text = sender.with_env(task.env)._explain_guard(figures)
+                if level == "danger":
+                    task._pause("guard", text)
+                else:
+                    task._tell_owner(text, "warning")
+
+    def _find_guard_stop(self):
+        """Return why no task may start with this sender address now, and what to do; "" if it may.
+
+        :rtype: str
+        """
+        self.ensure_one()
+        # sudo(): figures of all tasks of the sender; the callers' tasks use it.
+        sender = self.sudo()
+        if not sender.company_id.directmail_guard or sender.account_id.is_trial:
+            return ""
+        figures = sender._read_figures()
+        if sender._get_guard_level(figures) != "danger":
+            return ""
+        return sender._explain_guard(figures)
+
+    def _accept_figures(self):
+        """Let the figures so far count no more, because a user goes on in spite of them."""
+        self.ensure_one()
+        # sudo(): callers have checked that the user may write a task of the sender.
+        self.sudo().guard_level = False
+        self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_task_counter AS c (task_id, writer, name, value)
+                   SELECT t.id, 'guard', %(prefix)s || f.name, sum(f.value)
+                     FROM directmail_task t JOIN directmail_task_counter f ON f.task_id = t.id
+                    WHERE t.sender_id = %(sender)s AND f.name = ANY(%(names)s)
+                      AND t.planned_at >= now() AT TIME ZONE 'UTC' - %(days)s * interval '1 day'
+                    GROUP BY t.id, f.name
+                       ON CONFLICT (task_id, writer, name)
+                       DO UPDATE SET value = EXCLUDED.value""",
+                prefix=ACCEPTED,
+                sender=self.id,
+                names=list(COUNTED),
+                days=DAYS,
+            )
+        )
+
+    def _read_figures(self):
+        """Return the sender's figures as `Figures`: of tasks that started in the last DAYS days."""
+        self.ensure_one()
+        self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT replace(f.name, %(prefix)s, ''),
+                          sum(CASE WHEN starts_with(f.name, %(prefix)s)
+                                   THEN -f.value ELSE f.value END)
+                     FROM directmail_task t JOIN directmail_task_counter f ON f.task_id = t.id
+                    WHERE t.sender_id = %(sender)s AND f.name = ANY(%(names)s)
+                      AND t.planned_at >= now() AT TIME ZONE 'UTC' - %(days)s * interval '1 day'
+                    GROUP BY 1""",
+                prefix=ACCEPTED,
+                sender=self.id,
+                names=[*COUNTED, *(ACCEPTED + name for name in COUNTED)],
+                days=DAYS,
+            )
+        )
+        counts = {name: int(value) for name, value in rows}
+        return Figures(
+            delivered=counts.get("delivered", 0),
+            known=sum(counts.values()) - counts.get("complained", 0),
+            invalid=counts.get("invalid", 0),
+            complained=counts.get("complained", 0),
+        )
+
+    def _get_guard_level(self, figures):
+        """Return "danger" beyond a limit of the company, "warning" near it, or False."""
+        company = self.company_id
+        if figures.known < company.directmail_guard_minimum:
+            return False
+        complaints = _get_percent(figures.complained, figures.delivered)
+        invalid = _get_percent(figures.invalid, figures.known)
+        limits = (company.directmail_complaint_limit, company.directmail_invalid_limit)
+        if complaints >= limits[0] or invalid >= limits[1]:
+            return "danger"
+        near = complaints >= limits[0] * COMPLAINTS_WARNED or invalid >= limits[1] * INVALID_WARNED
+        return "warning" if near else False
+
+    def _explain_guard(self, figures):
+        """Return what is too high, in percent, and what to do."""
+        company = self.company_id
+        complaints = _get_percent(figures.complained, figures.delivered)
+        invalid = _get_percent(figures.invalid, figures.known)
+        limit = company.directmail_complaint_limit
+        is_complaints = complaints >= limit or (
+            complaints >= limit * COMPLAINTS_WARNED and invalid < company.directmail_invalid_limit
+        )
+        if not is_complaints:
+            limit = company.directmail_invalid_limit
+        share = complaints if is_complaints else invalid
+        said = {
+            "share": formatLang(self.env, share, digits=2),
+            "limit": formatLang(self.env, limit, digits=2),
+            "sender": self.email,
+            "days": DAYS,
+        }
+        if is_complaints and share >= limit:
+            return self.env._(
+                "%(share)s %% of the people who got mails from %(sender)s in the last %(days)s days"
+                " reported them as spam. The limit is %(limit)s %%. Mailbox providers may block the"
+                " sender address. Look at who complained, and mail only people who asked for it."
+                " Then press Resume or Cancel.",
+                **said,
+            )
+        if is_complaints:
+            return self.env._(
+                "%(share)s %% of the people who got mails from %(sender)s in the last %(days)s days"
+                " reported them as spam. At %(limit)s %%, the email tasks of this sender address"
+                " are paused.",
+                **said,
+            )
+        if share >= limit:
+            return self.env._(
+                "%(share)s %% of the mails from %(sender)s in the last %(days)s days went to"
+                " addresses that do not exist. The limit is %(limit)s %%. Check where the addresses"
+                " came from, and remove old ones from the audience. Then press Resume or Cancel.",
+                **said,
+            )
+        return self.env._(
+            "%(share)s %% of the mails from %(sender)s in the last %(days)s days went to addresses"
+            " that do not exist. At %(limit)s %%, the email tasks of this sender address are"
+            " paused.",
+            **said,
+        )
+
+
+def _get_percent(part, whole):
+    return 100 * part / whole if whole > 0 else 0

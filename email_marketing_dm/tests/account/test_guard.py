@@ -1,0 +1,158 @@
+from odoo import fields
+from odoo.exceptions import ValidationError
+
+from ..common import DirectmailCommon
+from ..common_events import EventsMixin
+
+
+class TestGuard(EventsMixin, DirectmailCommon):
+    """Sender addresses about which too many people complain pause their email tasks."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.people = cls._make_people("guard-1@example.com", "guard-2@example.com")
+        cls.audience = cls._make_audience(cls.people)
+        cls.template = cls._make_template()
+        cls.company = cls.account.company_id.sudo()
+
+    def _sending(self, sender=None, **figures):
+        """Make a task that is being sent, with these figures so far."""
+        task = self._make_task(self.audience, self.template, sender_id=(sender or self.sender).id)
+        task.sudo().write({"planned_at": fields.Datetime.now(), "state": "sending"})
+        self._count(task, **figures)
+        return task
+
+    def _count(self, task, **figures):
+        counters = self.env["directmail.task.counter"]
+        for name, value in figures.items():
+            of_name = counters.search([("task_id", "=", task.id), ("name", "=", name)])
+            if of_name:
+                of_name.value += value
+            else:
+                counters.create(
+                    {"task_id": task.id, "writer": "events", "name": name, "value": value}
+                )
+
+    def _guard(self):
+        self.env.flush_all()
+        self.env["directmail.sender"]._guard(self.company)
+
+    def _notes(self, task):
+        return task.message_ids.filtered(
+            lambda message: "example.com" in message.body and "%" in message.body
+        )
+
+    def test_too_many_complaints_pause_the_tasks_of_the_sender(self):
+        first = self._sending(delivered=990, complained=2)
+        second = self._sending(delivered=10)
+        self._guard()
+        self.assertEqual((first + second).mapped("state"), ["sending"] * 2)
+        self._count(second, complained=1)
+        self._guard()
+        self.assertEqual((first + second).mapped("state"), ["paused"] * 2)
+        self.assertEqual(first.pause_reason, "guard")
+        self.assertIn("0.30 % of the people", first.state_message)
+        self.assertIn(self.sender.email, first.state_message)
+        self.assertEqual(first.activity_ids.user_id, self.user)
+
+    def test_other_sender_addresses_go_on(self):
+        other = self.sender.sudo().copy({"email": "guarded@mail.example.com"})
+        task = self._sending(other, delivered=2000)
+        self._sending(delivered=2000, complained=20)
+        self._guard()
+        self.assertEqual(task.state, "sending")
+
+    def test_too_many_invalid_addresses_pause_the_tasks(self):
+        task = self._sending(delivered=951, invalid=49)
+        self._guard()
+        self.assertEqual(task.state, "sending")
+        self._count(task, invalid=2)
+        self._guard()
+        self.assertEqual((task.state, task.pause_reason), ("paused", "guard"))
+        self.assertIn("addresses that do not exist", task.state_message)
+
+    def test_a_few_mails_are_not_judged(self):
+        task = self._sending(delivered=999, complained=50)
+        self._guard()
+        self.assertEqual(task.state, "sending")
+        self.company.directmail_guard_minimum = 500
+        self._guard()
+        self.assertEqual(task.state, "paused")
+
+    def test_owners_are_warned_once_before(self):
+        task = self._sending(delivered=10_000, complained=12)
+        self._guard()
+        self._guard()
+        self.assertEqual((task.state, len(self._notes(task))), ("sending", 1))
+        self.assertEqual(self.sender.guard_level, "warning")
+        self.assertIn("0.12 %", self._notes(task).body)
+        self._count(task, delivered=90_000)
+        self._guard()
+        self.assertFalse(self.sender.guard_level)
+
+    def test_who_goes_on_is_stopped_again_by_new_complaints_only(self):
+        task = self._sending(delivered=1000, complained=5)
+        self._guard()
+        task.with_user(self.user).action_resume()
+        self._guard()
+        self.assertEqual(task.state, "sending")
+        self._count(task, delivered=999)
+        self._guard()
+        self.assertEqual(task.state, "sending")
+        self._count(task, delivered=1, complained=3)
+        self._guard()
+        self.assertEqual(task.state, "paused")
+
+    def test_no_other_task_starts_until_its_owner_decides(self):
+        self._sending(delivered=1000, complained=5)
+        task = self._make_task(self.audience, self.template)
+        task.action_send()
+        self._run_cron()
+        self.assertEqual((task.state, task.pause_reason), ("paused", "guard"))
+        self.assertFalse(task.planned_at)
+        task.action_send()
+        self._run_cron()
+        self.assertEqual(task.state, "done")
+
+    def test_old_tasks_do_not_count(self):
+        old = self._sending(delivered=1000, complained=50)
+        old.sudo().planned_at = fields.Datetime.subtract(fields.Datetime.now(), days=31)
+        task = self._sending(delivered=1000)
+        self._guard()
+        self.assertEqual(task.state, "sending")
+
+    def test_an_administrator_can_turn_it_off(self):
+        self.company.directmail_guard = False
+        task = self._sending(delivered=1000, complained=50)
+        self._guard()
+        self.assertEqual(task.state, "sending")
+        new = self._make_task(self.audience, self.template)
+        new.action_send()
+        self._run_cron()
+        self.assertEqual(new.state, "done")
+
+    def test_limits_that_make_no_sense_are_refused(self):
+        for values in (
+            {"directmail_complaint_limit": 0},
+            {"directmail_invalid_limit": 101},
+            {"directmail_guard_minimum": 0},
+        ):
+            with self.assertRaises(ValidationError):
+                self.company.write(values)
+
+    def test_the_event_job_guards_and_shows_who_complained(self):
+        self.company.directmail_guard_minimum = 2
+        first, second = self._send("guard-3@example.com", "guard-4@example.com")
+        task = self._sending()
+        self._tell(first, "delivered")
+        self._tell(second, "delivered", 1)
+        self._tell(first, "complaint", 2)
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref("email_marketing_dm.ir_cron_directmail_events").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual((task.state, task.pause_reason), ("paused", "guard"))
+        action = self.sender.with_user(self.user).action_view_troubles()
+        found = self.env["directmail.delivery"].with_user(self.user).search(action["domain"])
+        self.assertEqual(found, first)
