@@ -167,14 +167,27 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class DnsRecord:
+    """A DNS record of a sending domain.
+
+    ``kind``: "SPF", "MX", "DKIM" or "DMARC". ``host`` is below the domain, "@" for the domain
+    itself. ``seen`` is what DirectMail found, "" if nothing, and of DKIM, which it does not tell.
+    ``state``: "verified", "not_verified" or "" (not told).
+    """
+
+    kind: str
+    host: str
+    wanted: str
+    seen: str
+    state: str
+
+
+@dataclass(frozen=True)
 class DomainRecords:
-    """The DNS checks of a sending domain; each is "verified", "not_verified" or "" (not told)."""
+    """The DNS checks of a sending domain. ``ownership``: see ``state`` of `DnsRecord`."""
 
     ownership: str
-    spf: str
-    mx: str
-    dkim: str
-    dmarc: str
+    records: tuple[DnsRecord, ...]
 
     @classmethod
     def from_wire(cls, row: Row) -> DomainRecords:
@@ -183,12 +196,23 @@ class DomainRecords:
         def check(name: str) -> str:
             return DOMAIN_CHECK_STATUS.get(as_int(row.get(name), -1), "")
 
+        def record(kind: str, host: str, wanted: str, seen: str, state: str) -> DnsRecord:
+            return DnsRecord(
+                kind,
+                as_text(row.get(host)) or "@",
+                as_text(row.get(wanted)),
+                as_text(row.get(seen)),
+                check(state),
+            )
+
         return cls(
             ownership=check("DomainStatus"),
-            spf=check("SpfAuthStatus"),
-            mx=check("MxAuthStatus"),
-            dkim=check("DkimAuthStatus"),
-            dmarc=check("DmarcAuthStatus"),
+            records=(
+                record("SPF", "", "SpfRecordV2", "DnsSpf", "SpfAuthStatus"),
+                record("MX", "", "MxRecord", "DnsMx", "MxAuthStatus"),
+                record("DKIM", "DkimRR", "DkimPublicKey", "", "DkimAuthStatus"),
+                record("DMARC", "DmarcHostRecord", "DmarcRecord", "DnsDmarc", "DmarcAuthStatus"),
+            ),
         )
 
 

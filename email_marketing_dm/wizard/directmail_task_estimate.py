@@ -34,6 +34,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     unmeasured = fields.Text("Measuring", readonly=True)
     sources = fields.Text("Source of the addresses", compute="_compute_sources")
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
+    dmarc_warning = fields.Char(compute="_compute_texts")
     headline = fields.Char(compute="_compute_texts")
     send_label = fields.Char(compute="_compute_texts")
     is_scheduled = fields.Boolean(compute="_compute_texts")
@@ -119,6 +120,7 @@ class DirectmailTaskEstimate(models.TransientModel):
         for estimate in self:
             estimate.sum_table = estimate._render_sum()
             estimate.headline = estimate._describe_people()
+            estimate.dmarc_warning = estimate.task_id.sender_id._warn_of_dmarc(estimate.mail_count)
             estimate.send_label = estimate._label_send()
             estimate.plan = estimate._describe_plan()
             estimate.duration = estimate._describe_duration()

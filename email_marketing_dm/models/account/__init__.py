@@ -13,6 +13,7 @@ from . import (
     directmail_account_send,
     directmail_account_next,
     directmail_sender,
+    directmail_sender_domain,
     directmail_sender_guard,
     directmail_first_contact_step,
     directmail_first_contact,

@@ -259,24 +259,16 @@ class DirectmailFirstContactStep(models.Model):
         return "failed" if vital else "warning", sentences, "Forbidden.RAM"
 
     def _run_domain(self):
-        name = (self.contact_id.sender_id.email or "").partition("@")[2]
-        client = self.account_id._get_client()
-        found = next((row for row in client.list_domains() if row.name == name), None)
-        if not found:
+        sender = self.contact_id.sender_id
+        name = sender._get_domain()
+        if not sender._read_domain(self.account_id._get_client()):
             return "warning", self.env._("DirectMail does not list the domain %s.", name)
-        records = client.describe_domain(found.domain_id)
-        checks = {
-            "SPF": records.spf,
-            "MX": records.mx,
-            "DKIM": records.dkim,
-            "DMARC": records.dmarc,
-        }
-        bad = [label for label, state in checks.items() if state != "verified"]
+        bad = [row["kind"] for row in sender.dns_records if row["state"] != "verified"]
         if not bad:
             return "ok", self.env._("SPF, MX, DKIM and DMARC of %s are verified.", name)
         return "warning", self.env._(
             "Not verified for %(domain)s: %(records)s. Mailbox providers may reject or hide your"
-            " mail. Add the records that DirectMail's console shows for this domain.",
+            " mail. Add the DNS records that the page of the sender address shows.",
             domain=name,
             records=format_list(self.env, bad),
         )

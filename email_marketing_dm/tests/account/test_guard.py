@@ -1,7 +1,7 @@
 from odoo import fields
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, ValidationError
 
-from ..common import DirectmailCommon
+from ..common import ACCESS_KEY_ID, DirectmailCommon
 from ..common_events import EventsMixin
 
 
@@ -156,3 +156,24 @@ class TestGuard(EventsMixin, DirectmailCommon):
         action = self.sender.with_user(self.user).action_view_troubles()
         found = self.env["directmail.delivery"].with_user(self.user).search(action["domain"])
         self.assertEqual(found, first)
+
+    def test_dns_records_are_read_and_missing_dmarc_is_said_before_sending(self):
+        domain = self.sender._get_domain()
+        self.emulator.configure_account(ACCESS_KEY_ID, domains=[{"name": domain, "dmarc": False}])
+        with self.assertRaises(AccessError):
+            self.sender.with_user(self.user).action_check_domain()
+        self.sender.with_user(self.admin).action_check_domain()
+        self.assertTrue(self.sender.dns_checked_at)
+        states = {row["kind"]: row["state"] for row in self.sender.dns_records}
+        self.assertEqual((states["SPF"], states["DMARC"]), ("verified", "not_verified"))
+        self.assertIn("_dmarc.", self.sender.dns_table)
+        task = self._make_task(self.audience, self.template)
+        estimate = self.env["directmail.task.estimate"]._make(task, True).sudo()
+        self.assertFalse(estimate.dmarc_warning)
+        estimate.mail_count = 5001
+        self.assertIn(domain, estimate.dmarc_warning)
+
+    def test_a_domain_that_directmail_does_not_list_is_said(self):
+        sender = self.sender.sudo().copy({"email": "news@elsewhere.example.net"})
+        action = sender.with_user(self.admin).action_check_domain()
+        self.assertIn("elsewhere.example.net", action["params"]["message"])

@@ -1,0 +1,96 @@
+from dataclasses import asdict
+
+from odoo import api, fields, models
+
+#: Above so many mails a day, Gmail, Yahoo and Microsoft require a DMARC record.
+BULK = 5000
+
+
+class DirectmailSender(models.Model):
+    """DNS records of a sender address's domain, as DirectMail checks them.
+
+    They are read when an administrator asks for it, and by *First contact*.
+    """
+
+    _inherit = "directmail.sender"
+
+    dns_checked_at = fields.Datetime("DNS records checked", readonly=True, copy=False)
+    # A list of `directmail.records.DnsRecord` as dicts.
+    dns_records = fields.Json(readonly=True, copy=False)
+    dns_table = fields.Html("DNS records", compute="_compute_dns_table", sanitize=False)
+
+    @api.depends("dns_records")
+    @api.depends_context("lang")
+    def _compute_dns_table(self):
+        for sender in self:
+            sender.dns_table = sender.dns_records and self.env["ir.qweb"]._render(
+                "email_marketing_dm.directmail_sender_dns",
+                {"domain": sender._get_domain(), "records": sender.dns_records},
+            )
+
+    # === ACTIONS === #
+
+    def action_check_domain(self):
+        """Read the domain's DNS records from DirectMail.
+
+        :raise UserError: if DirectMail can't be asked, or does not know the domain
+        """
+        self.ensure_one()
+        self.account_id.check_access("write")
+        if not self.account_id._call(self._read_domain):
+            return self.account_id._notify(
+                self.env._("DirectMail does not list the domain %s.", self._get_domain()),
+                "warning",
+            )
+        return True
+
+    # === BUSINESS === #
+
+    def _get_domain(self):
+        """Return the domain of the address, "" if there is none. :rtype: str"""
+        return (self.email or "").partition("@")[2]
+
+    def _read_domain(self, client):
+        """Store what DirectMail finds in the domain's DNS, for all its addresses of the account.
+
+        :param client: a `directmail.client.DirectMailClient`
+        :return: whether DirectMail lists the domain
+        :raise DirectMailError: if a call fails
+        """
+        self.ensure_one()
+        domain = self._get_domain()
+        found = next((row for row in client.list_domains() if row.name == domain), None)
+        if not found:
+            return False
+        # sudo(): senders are copies of what DirectMail has; callers may write the account.
+        senders = self.sudo().search(
+            [("account_id", "=", self.account_id.id), ("email", "=ilike", f"%@{domain}")]
+        )
+        senders.write(
+            {
+                "dns_checked_at": fields.Datetime.now(),
+                "dns_records": [
+                    asdict(record) for record in client.describe_domain(found.domain_id).records
+                ],
+            }
+        )
+        return True
+
+    def _warn_of_dmarc(self, mails):
+        """Return what it means that DMARC is missing for so many mails, or "".
+
+        :param int mails: of an email task
+        """
+        self.ensure_one()
+        missing = any(
+            row["kind"] == "DMARC" and row["state"] == "not_verified"
+            for row in self.dns_records or ()
+        )
+        if not missing or mails <= BULK:
+            return ""
+        return self.env._(
+            "The domain %s has no DMARC record. Gmail, Yahoo and Microsoft may reject the mails of"
+            " senders who mail more than 5,000 people a day without one. Ask an administrator to"
+            " add the record that the page of the sender address shows.",
+            self._get_domain(),
+        )
