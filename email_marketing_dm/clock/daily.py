@@ -117,7 +117,7 @@ def local_day(moment: datetime, tz: ZoneName) -> date:
 
 def day_start(day: date, tz: ZoneName) -> datetime:
     """Return the moment at which a day begins in ``tz``, also if a clock change skips midnight."""
-    return _moment(day, time(), tz)
+    return get_moment(day, time(), tz)
 
 
 def next_daily(after: datetime, hour: float, tz: ZoneName) -> datetime:
@@ -130,14 +130,14 @@ def next_daily(after: datetime, hour: float, tz: ZoneName) -> datetime:
     """
     hours, minutes = divmod(round(hour * 60), 60)
     day = local_day(after, tz)
-    moment = _moment(day, time(hours, minutes), tz)
+    moment = get_moment(day, time(hours, minutes), tz)
     while moment <= after:
         day += timedelta(days=1)
-        moment = _moment(day, time(hours, minutes), tz)
+        moment = get_moment(day, time(hours, minutes), tz)
     return moment
 
 
-def _moment(day: date, clock: time, tz: ZoneName) -> datetime:
+def get_moment(day: date, clock: time, tz: ZoneName) -> datetime:
     """Return the moment (naive UTC) at which ``tz`` shows a date and time."""
     # fold is 0: of a time that comes twice the first; a skipped one is moved forward by the change.
     local = datetime.combine(day, clock, get_zone(tz))
