@@ -27,6 +27,10 @@ _IS_FREE = SQL(
 )
 
 
+#: Content mark of the runs of a recurring task that mails nobody twice, whatever their contents.
+RUNS = "runs"
+
+
 def take_content(env, family_id, mark):
     """Return the id of a content of a family, and lock it until the end of the transaction.
 

@@ -101,6 +101,7 @@ from .task import (
     test_effectiveness,
     test_engine,
     test_follow_up,
+    test_recurring,
     test_task,
     test_task_content,
     test_task_estimate,

@@ -39,6 +39,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     send_label = fields.Char(compute="_compute_texts")
     is_scheduled = fields.Boolean(compute="_compute_texts")
     scheduled_at = fields.Datetime("Starts", related="task_id.scheduled_at")
+    repeat_next = fields.Text("Next runs", related="task_id.repeat_next")
     plan = fields.Char("Daily quota", compute="_compute_texts")
     duration = fields.Char(compute="_compute_texts")
     cost = fields.Char(compute="_compute_texts")
@@ -195,6 +196,8 @@ class DirectmailTaskEstimate(models.TransientModel):
 
     def _label_send(self):
         number = formatLang(self.env, self.mail_count, digits=0)
+        if self.task_id.send_type == "repeat":
+            return self.env._("Start repeating")
         if self._is_scheduled():
             if self.in_tens:
                 return self.env._("Schedule")

@@ -142,6 +142,7 @@ class DirectmailAccount(models.Model):
             [
                 ("account_id", "=", self.id),
                 ("state", "=", "pending"),
+                ("send_type", "!=", "repeat"),
                 ("template_id.state", "=", "approved"),
                 ("version_ids", "not any", UNREADY),
                 "|",

@@ -145,7 +145,11 @@ class DirectmailAccount(models.Model):
         if not self.is_trial:
             return True
         is_running = self._is_emulator_running(self.public_url)
-        unfinished = [("account_id", "=", self.id), ("state", "in", ("pending", "sending"))]
+        unfinished = [
+            ("account_id", "=", self.id),
+            ("state", "in", ("pending", "sending")),
+            ("send_type", "!=", "repeat"),
+        ]
         is_awaited = not is_running and self.env["directmail.task"].search_count(unfinished, 1)
         account = self.with_context(lang=self.company_id.partner_id.lang)
         message = account._explain_no_emulator() if is_awaited else False

@@ -21,5 +21,7 @@ from . import (
     directmail_task_version_report,
     directmail_task_test_page,
     directmail_task_campaign,
+    directmail_task_recurring,
+    directmail_task_recurring_run,
     directmail_task_actions,
 )

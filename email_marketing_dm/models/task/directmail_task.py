@@ -32,6 +32,7 @@ PAUSE_REASONS = [
     ("content", "Mails can't be created"),
     ("owner", "New owner"),
     ("guard", "Too many complaints or invalid addresses"),
+    ("run", "A run could not start"),
 ]
 
 #: Counters about people who are not measured, beside those of REACTION_FIELDS.
@@ -50,6 +51,7 @@ class DirectmailTask(models.Model):
     _inherit = [
         "directmail.owned",
         "directmail.of.company",
+        "directmail.scheduled",
         "directmail.key.problem",
         "directmail.needs.account",
         "directmail.used",
@@ -174,7 +176,11 @@ class DirectmailTask(models.Model):
         " sent once more with the same message ID.",
     )
     send_type = fields.Selection(
-        [("now", "As soon as approved"), ("scheduled", "At a scheduled time")],
+        [
+            ("now", "As soon as approved"),
+            ("scheduled", "At a scheduled time"),
+            ("repeat", "Repeatedly"),
+        ],
         "When",
         required=True,
         default="now",
@@ -323,7 +329,7 @@ class DirectmailTask(models.Model):
 
     @api.onchange("send_type")
     def _onchange_send_type(self):
-        if self.send_type == "now":
+        if self.send_type != "scheduled":
             self.scheduled_at = False
 
     @api.model_create_multi
@@ -343,6 +349,7 @@ class DirectmailTask(models.Model):
         planned = self.browse()
         if vals.get("ignore_fatigue"):
             self._check_may_ignore_fatigue()
+        self._check_send_type(vals)
         if not self.env.su:
             for task in self:
                 task._check_editable(set(vals))
@@ -362,6 +369,7 @@ class DirectmailTask(models.Model):
         self._follow_conversion(vals)
         if vals.get("state") in STOPPED:
             self._schedule_results()
+        self._follow_rhythm(vals)
         if {"ignore_fatigue", "not_after"} & set(vals):
             self.sudo()._release_held()
         self.filtered(lambda task: task.user_id != owners[task])._ask_new_owner()
@@ -369,9 +377,12 @@ class DirectmailTask(models.Model):
 
     def copy_data(self, default=None):
         self._check_copyable(default or {})
-        # `scheduled_at` is not copied, so `send_type` can't stay "scheduled".
-        default = {"send_type": "now", **(default or {})}
+        default = default or {}
         vals_list = super().copy_data(default)
+        for task, vals in zip(self, vals_list, strict=True):
+            # `scheduled_at` is not copied, so `send_type` can't stay "scheduled".
+            if "send_type" not in default and task.send_type == "scheduled":
+                vals["send_type"] = "now"
         if "name" not in default:
             for task, vals in zip(self, vals_list, strict=True):
                 vals["name"] = self.env._("%s (copy)", task.name)

@@ -34,6 +34,8 @@ class DirectmailTask(models.Model):
             return self._open_missing(missing)
         if self.account_id._offers_first_contact():
             return self._open_offer()
+        if self.send_type == "repeat":
+            return self._open_estimate(self.env._("Start repeating"), may_send=True)
         if self.scheduled_at and not self.planned_at:
             return self._open_estimate(self.env._("Schedule the mails"), may_send=True)
         return self._open_estimate(self.env._("Send the mails"), may_send=True)
@@ -114,7 +116,7 @@ class DirectmailTask(models.Model):
         """Send now what was paused before its start, for example as too late."""
         for task in self:
             task.check_access("write")
-            if task.state != "paused" or task.planned_at:
+            if task.state != "paused" or task.planned_at or task.send_type == "repeat":
                 raise UserError(self.env._("%s is not waiting for a decision.", task.name))
             task.write({"send_type": "now", "scheduled_at": False})
         return self.action_send()
@@ -131,12 +133,18 @@ class DirectmailTask(models.Model):
         return True
 
     def action_pause(self):
-        """Pause the tasks; calls to DirectMail that are under way finish within seconds."""
+        """Pause the tasks; calls to DirectMail that are under way finish within seconds.
+
+        A recurring task makes no runs while it is paused.
+        """
         self.check_access("write")
         self._lock()
         # sudo(): writing was checked above; `state` is guarded.
         self.filtered(
-            lambda task: task.state == "sending" or (task.state == "pending" and task.planned_at)
+            lambda task: (
+                task.state == "sending"
+                or (task.state == "pending" and (task.planned_at or task.send_type == "repeat"))
+            )
         ).sudo().write({"state": "paused", "pause_reason": "user", "state_message": False})
         return True
 
@@ -305,6 +313,8 @@ class DirectmailTask(models.Model):
         # sudo(): callers have checked that the user may write the task; `state` is guarded.
         self.sudo().write({"state": state, "state_message": False, "pause_reason": False})
         self._close_activities()
+        if self.send_type == "repeat":
+            return
         at = self.scheduled_at if state == "pending" and not self.planned_at else None
         self.account_id._trigger_sending(at or None)
 

@@ -8,6 +8,7 @@ from odoo.tools import SQL
 
 from ...directmail.failures import failure_kind
 from ..delivery.directmail_delivery import HANDED_OVER, OUTCOMES, REACTION_FIELDS, STATES
+from ..mixins.directmail_used import OVER
 from .directmail_task_tens import UNTOLD
 
 # Steps of the funnel: (counter, counter that its percentage is based on).
@@ -427,6 +428,10 @@ class DirectmailTask(models.Model):
                     "|",
                     ("details_removed_at", "=", False),
                     ("delivery_ids", "!=", False),
+                    # Recurring tasks that mail nobody twice need the people of their runs.
+                    "|",
+                    ("recurring_id.repeat_people", "!=", "new"),
+                    ("recurring_id.state", "in", OVER),
                 ]
             )
         return outdated

@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import LazyTranslate, groupby
 
 from ...engine import family
+from ...engine.family import RUNS
 
 _lt = LazyTranslate(__name__)
 #: People that a follow-up may be for: values of `directmail.task.follow.up.people`.
@@ -144,6 +145,8 @@ class DirectmailTask(models.Model):
 
         :param template: the `directmail.template` with the content; by default the task's own
         """
+        if self._mails_new_people():
+            return tuple((task.id, None) for task in self._get_earlier_runs())
         mark = (template or self.template_id)._get_content_mark()
         return tuple(
             (task.id, letter)
@@ -172,7 +175,12 @@ class DirectmailTask(models.Model):
         :raise UserError: if the family's people can't be told any more
         """
         self.ensure_one()
+        if self._mails_new_people():
+            return self._take_runs()
         first = self._get_family()[:1]
+        if first.send_type == "repeat":
+            # A follow-up of a run: a run that starts at the same moment fails and is retried.
+            family.take_content(self.env, first.id, RUNS)
         if first.details_removed_at:
             raise UserError(
                 self.env._(
@@ -185,7 +193,7 @@ class DirectmailTask(models.Model):
         self.env.flush_all()
         content_id, is_new = family.take_content(self.env, first.id, mark)
         # Versions are retaken together, and some of them may have been sent unchanged.
-        is_sent = first != self or self.version_ids
+        is_sent = first.send_type != "repeat" and (first != self or self.version_ids)
         if is_new and is_sent and mark in first._get_content_marks():
             letters = first._get_letters_of(mark) if first.version_ids else None
             if letters == [] or (letters is None and mark != first.template_id._get_content_mark()):

@@ -97,7 +97,7 @@ class DirectmailTask(models.Model):
 
     @api.depends(
         "state", "scheduled_at", "template_id.state", "version_ids.template_id.state",
-        "account_id.state", "verdict_at",
+        "account_id.state", "verdict_at", "next_run_at", "send_type",
     )  # fmt: skip
     @api.depends_context("uid", "tz")
     def _compute_waiting_for(self):
@@ -123,6 +123,10 @@ class DirectmailTask(models.Model):
             return waiting
         if account.is_trial and account.state_message:
             return account.state_message
+        if self.send_type == "repeat":
+            return self.next_run_at and self.env._(
+                "Next run: %s", self._describe_run_moment(self.next_run_at)
+            )
         if not self.planned_at and self.scheduled_at and self.scheduled_at > fields.Datetime.now():
             zone = str(self.env.tz)
             return self.env._(
@@ -171,6 +175,9 @@ class DirectmailTask(models.Model):
         return until if until and soon < until < HELD else None
 
     def _fail(self, message):
+        if self._is_unstarted_run():
+            self._give_up_run(message)
+            return
         self.write({"state": "failed", "state_message": message, "pause_reason": False})
         self._tell_owner(
             message, "danger", self.env._("Email task failed: fix it and send it again")
@@ -182,6 +189,9 @@ class DirectmailTask(models.Model):
         :param str reason: a value of PAUSE_REASONS
         :param str message: for `state_message` and the owner
         """
+        if reason != "owner" and self._is_unstarted_run():
+            self._give_up_run(message, stops=reason != "too_late")
+            return
         self.write({"state": "paused", "pause_reason": reason, "state_message": message})
         self._tell_owner(
             message, "warning", self.env._("Email task paused: decide how to continue")

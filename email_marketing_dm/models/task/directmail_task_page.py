@@ -95,10 +95,10 @@ class DirectmailTask(models.Model):
         """Suggest the template's name, or the subject, until the user enters a name."""
         self.name = self.name or self.template_id.name or self.subject
 
-    @api.depends("planned_at", "scheduled_at")
+    @api.depends("next_run_at", "planned_at", "scheduled_at")
     def _compute_calendar_at(self):
         for task in self:
-            task.calendar_at = task.planned_at or task.scheduled_at
+            task.calendar_at = task.planned_at or task.scheduled_at or task.next_run_at
 
     def _inverse_calendar_at(self):
         """Schedule tasks that were moved in the calendar, or created there.
@@ -107,6 +107,10 @@ class DirectmailTask(models.Model):
         """
         for task in self:
             moment = task.calendar_at
+            if task.send_type == "repeat":
+                raise UserError(
+                    self.env._("%s repeats. Open it to change when its mails are sent.", task.name)
+                )
             if moment and moment <= fields.Datetime.now():
                 raise UserError(
                     self.env._("Mails can't be scheduled in the past. Choose a later time.")
@@ -196,6 +200,8 @@ class DirectmailTask(models.Model):
                     ),
                 )
             )
+        if self.send_type == "repeat" and (problem := self._find_end_problem()):
+            missing.append(("repeat_end", problem))
         return missing
 
     def _open_missing(self, missing):

@@ -36,6 +36,10 @@ class PauseTask(UserError):
         self.reason = reason
 
 
+class NobodyToMail(UserError):
+    """Raised if a task would mail nobody; a recurring task then waits for its next run."""
+
+
 def _step(method):
     """Make a method a step of a task's start: it returns False if the task can't go on.
 
@@ -56,6 +60,11 @@ def _step(method):
                 return method(self)
         except PauseTask as error:
             self._pause(error.reason, error.args[0])
+        except NobodyToMail as error:
+            if self.recurring_id:
+                self._give_up_run(error.args[0], stops=False)
+            else:
+                self._fail(error.args[0])
         except UserError as error:
             if self._is_passing(error):
                 _logger.warning("Email task %s is tried again: %s", self.id, error)
@@ -195,7 +204,7 @@ class DirectmailTask(models.Model):
         self.in_tens = self.with_env(self._get_owner_env())._mixes_in_others()
         if self.in_tens:
             self._mark_lists()
-        if self.origin_id:
+        if self.origin_id or self._mails_new_people():
             self._keep_content(self._take_content(self.template_id))
             self.env.flush_all()
         people = plan.insert_deliveries(self.env, self._get_task_plan())
@@ -204,7 +213,7 @@ class DirectmailTask(models.Model):
         # list is in another user's audience. So the task goes on, and ends by `_may_end`.
         is_told = not self.in_tens or not people
         if is_told and not people.get("waiting") and not self._get_held_back():
-            raise UserError(self._explain_nobody(people))
+            raise NobodyToMail(self._explain_nobody(people))
         self._check_test_group()
         self.mailing_list_ids = self._get_mailing_lists()
         # sudo(): lists of colleagues count, too, if the task may use an audience made of them.
@@ -225,6 +234,11 @@ class DirectmailTask(models.Model):
                 "Everybody in the audience who can be mailed is in a control group. Choose a larger"
                 " audience, or a smaller share for the control group, then send again."
             )
+        if self._mails_new_people():
+            return self.env._(
+                "Nobody new: all people in the audience were mailed by an earlier run, have no"
+                " usable address or have unsubscribed."
+            )
         if self.origin_id:
             return self.env._(
                 "Nobody in the audience can be mailed: they already got this mail, have no usable"
@@ -237,16 +251,18 @@ class DirectmailTask(models.Model):
 
     def _finish(self):
         self.write({"state": "done", "finished_at": fields.Datetime.now()})
-        self._tell_owner(
-            self.env._(
-                "The email task is done. Submitted to DirectMail: %(sent)s. Suppressed:"
-                " %(suppressed)s. Unknown: %(unknown)s.",
-                sent=formatLang(self.env, self.sent_count + self.refused_count, digits=0),
-                suppressed=self._say_count("suppressed"),
-                unknown=formatLang(self.env, self.unknown_count, digits=0),
-            ),
-            "success",
+        message = self.env._(
+            "The email task is done. Submitted to DirectMail: %(sent)s. Suppressed:"
+            " %(suppressed)s. Unknown: %(unknown)s.",
+            sent=formatLang(self.env, self.sent_count + self.refused_count, digits=0),
+            suppressed=self._say_count("suppressed"),
+            unknown=formatLang(self.env, self.unknown_count, digits=0),
         )
+        if self.recurring_id:
+            # Nobody waits for the end of a run: a notification every hour would be too many.
+            self._post_note(message)
+        else:
+            self._tell_owner(message, "success")
 
     def _on_review(self, template):
         """React to the review of the template these tasks send, or to its lapse.
@@ -257,7 +273,8 @@ class DirectmailTask(models.Model):
         """
         now = fields.Datetime.now()
         # sudo(): DirectMail or an administrator decided; tasks of all owners follow.
-        for task in self.sudo():
+        # Recurring tasks first: a run that is given up finds its recurring task stopped already.
+        for task in self.sudo().sorted(lambda task: task.send_type != "repeat"):
             task = task.with_context(lang=task.user_id.lang)
             if template.state == "approved":
                 if task.planned_at or (task.scheduled_at or now) <= now:
