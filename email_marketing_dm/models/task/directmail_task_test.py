@@ -158,6 +158,13 @@ class DirectmailTask(models.Model):
                     "A follow-up can't have an A/B test. Test the versions in a new email task."
                 )
             )
+        if self.send_type == "repeat" or self.recurring_id:
+            raise UserError(
+                self.env._(
+                    "An email task that repeats can't have an A/B test. Test the versions in an"
+                    " email task that is sent once."
+                )
+            )
         if len(self.version_ids) + more > len(LETTERS):
             raise UserError(self.env._("An A/B test can have at most %s versions.", len(LETTERS)))
 

@@ -6,6 +6,18 @@ const openMenu = (xmlid, title) => [
     {trigger: `[data-menu-xmlid="email_marketing_dm.${xmlid}"]`, run: "click"},
     {trigger: `.o_last_breadcrumb_item:contains("${title}")`},
 ];
+const openTasks = () => [
+    ...stepUtils.goToAppSteps("email_marketing_dm.directmail_menu_root"),
+    {
+        trigger: "[data-menu-xmlid='email_marketing_dm.directmail_task_menu']",
+        run: "click",
+    },
+    {
+        trigger: "[data-menu-xmlid='email_marketing_dm.directmail_task_all_menu']",
+        run: "click",
+    },
+    {trigger: ".o_last_breadcrumb_item:contains('Email tasks')"},
+];
 const fill = (name, value) => ({
     trigger: `.o_field_widget[name="${name}"] :is(input, textarea)`,
     run: `edit ${value}`,
@@ -74,7 +86,7 @@ registry.category("web_tour.tours").add("directmail_send", {
         {trigger: ".o_kanban_record:contains('Tour template')", run: "click"},
         press("action_check_review"),
         seeState("approved"),
-        ...openMenu("directmail_task_menu", "Email tasks"),
+        ...openTasks(),
         {trigger: ".o_list_button_add", run: "click"},
         fill("name", "Tour task"),
         {
@@ -108,7 +120,7 @@ registry.category("web_tour.tours").add("directmail_send", {
 
 registry.category("web_tour.tours").add("directmail_results", {
     steps: () => [
-        ...openMenu("directmail_task_menu", "Email tasks"),
+        ...openTasks(),
         {trigger: ".o_data_cell:contains('Tour task')", run: "click"},
         seeState("done"),
         press("action_import_results"),
