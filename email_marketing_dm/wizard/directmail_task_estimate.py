@@ -170,6 +170,11 @@ class DirectmailTaskEstimate(models.TransientModel):
     def _describe_people(self):
         """Return how many people will get the mail, as a sentence."""
         number = formatLang(self.env, self.mail_count, digits=0)
+        if self.task_id.send_type == "repeat":
+            return self.env._(
+                "If a run started now, this number of people would get its mail: %s",
+                self._tell(self.mail_count),
+            )
         if self.in_tens:
             if not self.mail_count:
                 return self.env._("Only a few people or nobody would get this mail.")

@@ -9,7 +9,7 @@ from odoo.addons.base.models.res_partner import _tz_get
 from ...clock.recurrence import Rhythm
 from ...engine.clock import describe_moment
 
-#: the weekdays' fields, from Monday on; the widget "week_days" needs these names
+#: the fields of the weekdays, from Monday on
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: when a recurring task runs
 RHYTHM_FIELDS = {
@@ -91,14 +91,14 @@ class DirectmailTask(models.Model):
             ("all", "Everybody in the audience"),
             ("new", "Only people not mailed by an earlier run"),
         ],
-        "Mail",
+        "Recipients",
         default="all",
         help="Everybody: people who stay in the audience get a mail of every run. Only people not"
         " mailed by an earlier run: everybody gets one mail, for example to welcome new members,"
         " even if the template is changed between the runs.",
     )
     repeat_refreshed = fields.Boolean(
-        "Skip if nothing is new",
+        "Skip if not refreshed",
         help="Skips a run if none of its audiences was refreshed after the previous run was"
         " started.",
     )
