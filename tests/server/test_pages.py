@@ -257,6 +257,7 @@ def list_others(world):
         "control group": {"action": {**form, "res_model": "directmail.task"}, "id": world.control},
         "campaign": {"action": {**form, "res_model": "utm.campaign"}, "id": world.campaign},
         "draft": {"action": {**form, "res_model": "directmail.task"}, "id": world.draft},
+        "recurring": {"action": {**form, "res_model": "directmail.task"}, "id": world.recurring},
         "scheduled": {"action": {**form, "res_model": "directmail.task"}, "id": world.scheduled},
         "findings": {
             "action": {**form, "res_model": "directmail.template"},

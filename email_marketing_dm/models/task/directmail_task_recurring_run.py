@@ -229,6 +229,10 @@ class DirectmailTask(models.Model):
         """End the task if no run comes any more."""
         if self.state == "pending" and self._find_end_problem():
             self._end_repeating()
+            here = self.with_context(lang=self.user_id.lang)
+            here._tell_owner(
+                here.env._("The email task has ended: its last run was made."), "success"
+            )
 
     def _end_repeating(self):
         # sudo(): callers have checked the right to write the task; the fields are guarded.

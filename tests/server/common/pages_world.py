@@ -112,6 +112,10 @@ class World:
             scheduled_at=self.get_time("12 days"),
         )
         shop.act(self.scheduled, "send")
+        self.recurring = shop.make_task(
+            "guests", name="Every Monday: news for our guests", send_type="repeat"
+        )
+        self._repeat()
         self.done = shop.make_task("guests", name="Winter letter")
         shop.act(self.done, "send")
         shop.wait(self.done, "done")
@@ -124,6 +128,22 @@ class World:
         [self.records["directmail.delivery"], *_others] = shop.user.call(
             "directmail.delivery", "search", [[("task_id", "=", self.done)]]
         )
+
+    def _repeat(self):
+        """A run that was made, and one that was skipped."""
+        shop = self._shop
+        shop.act(self.recurring, "send")
+        shop.act(self.recurring, "run_now")
+        shop.server.query(
+            """INSERT INTO directmail_task_run (recurring_id, moment, is_made, note)
+               VALUES (%s, now() AT TIME ZONE 'UTC' - interval '7 days', FALSE,
+                       'Skipped, because the server was not running in time.')""",
+            self.recurring,
+        )
+        [(run,)] = shop.server.query(
+            "SELECT id FROM directmail_task WHERE recurring_id = %s", self.recurring
+        )
+        shop.wait(run, "done")
 
     def _run_test(self):
         """An A/B test before it is sent, and one whose test group has been mailed."""
