@@ -128,15 +128,11 @@ class Campaign:
             [self.task],
             {"name": "Spring letter: two subjects", "test_share": 50},
         )[0]
-        self._user.call("directmail.task", "action_add_version", [task])
-        [_first, second] = self._user.call(
-            "directmail.task.version", "search", [("task_id", "=", task)], order="letter"
-        )
-        self._user.call(
+        self._user.create(
             "directmail.task.version",
-            "write",
-            [second],
-            {"subject": "Only this week: spring tea 🍃"},
+            task_id=task,
+            letter="B",
+            subject="Only this week: spring tea 🍃",
         )
         return task
 

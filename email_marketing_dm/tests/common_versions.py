@@ -21,10 +21,10 @@ class VersionsMixin(DirectmailMixin):
         return task
 
     def _add(self, task, **vals):
+        """Add a version as the dialog of *Add a version* does."""
         action = task.action_add_version()
-        version = self.env[action["res_model"]].with_user(self.user).browse(action["res_id"])
-        version.write(vals)
-        return version
+        versions = self.env[action["res_model"]].with_user(self.user)
+        return versions.browse(versions.with_context(**action["context"]).create(vals).id)
 
     def _approve(self, task):
         """Submit and approve the templates of all versions."""

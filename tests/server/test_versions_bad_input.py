@@ -50,8 +50,9 @@ def test_versions_that_do_not_fit(shop):
     assert "belongs to another DirectMail account" in told
     told = refuse(shop, "directmail.task.version", "create", [{"task_id": task, "letter": "B"}])
     assert "each version only once" in told
-    for _number in range(3):
-        shop.act(task, "add_version")
+    for letter in "CDE":
+        values = {"task_id": task, "letter": letter}
+        shop.user.call("directmail.task.version", "create", [[values]])
     assert "at most 5 versions" in refuse(shop, "directmail.task", "action_add_version", [task])
     assert "has no mail of its own yet" in refuse(shop, "directmail.task", "action_send", [task])
     assert shop.read(task, "account_id")["account_id"][0] == shop.account

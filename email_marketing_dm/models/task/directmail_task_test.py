@@ -121,7 +121,7 @@ class DirectmailTask(models.Model):
     # === ACTIONS === #
 
     def action_add_version(self):
-        """Add a version, the first time A and B, and open its form.
+        """Open the form of a new version; saving it the first time makes version A, too.
 
         :raise UserError: if the task can't have another version
         """
@@ -139,11 +139,16 @@ class DirectmailTask(models.Model):
                 self.env._("Choose the template or write the mail first. It becomes version A.")
             )
         self._check_versions_addable(1)
-        if not self.version_ids:
-            self.version_ids.create({"task_id": self.id, "letter": "A"})
-        letters = self.version_ids.mapped("letter")
+        letters = ["A", *self.version_ids.mapped("letter")]
         free = next(letter for letter in LETTERS if letter not in letters)
-        return self.version_ids.create({"task_id": self.id, "letter": free}).action_open()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Version %s", free),
+            "res_model": "directmail.task.version",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {"default_task_id": self.id, "default_letter": free},
+        }
 
     def _check_versions_addable(self, more=0):
         """Refuse versions of a task that is under way, of a follow-up, or one too many.

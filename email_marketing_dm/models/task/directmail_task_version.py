@@ -107,6 +107,7 @@ class DirectmailTaskVersion(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        self._make_first_versions(vals_list)
         split = [split_content(vals) for vals in vals_list]
         versions = super().create([vals for _content, vals in split])
         for version, (content, _vals) in zip(versions, split, strict=True):
@@ -210,6 +211,21 @@ class DirectmailTaskVersion(models.Model):
         """Return the content, to compare versions by it."""
         template = self._get_template()
         return tuple((template[name] or "").strip() for name in CONTENT if name != "body_arch")
+
+    @api.model
+    def _make_first_versions(self, vals_list):
+        """Make the mails of tasks that get their first versions version A.
+
+        :param vals_list: as of `create`
+        """
+        context = self.env.context
+        letters = {}
+        for vals in vals_list:
+            task = vals.get("task_id") or context.get("default_task_id")
+            letters.setdefault(task, set()).add(vals.get("letter", context.get("default_letter")))
+        for task in self.env["directmail.task"].browse(letters).exists():
+            if "A" not in letters[task.id] and not task.version_ids:
+                self.create({"task_id": task.id, "letter": "A"})
 
     def _check_place(self, vals):
         """Refuse to make a version another one, or one of another email task.

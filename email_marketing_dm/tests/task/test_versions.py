@@ -4,7 +4,7 @@ from psycopg2.errors import CheckViolation
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
 from ..common import DirectmailCommon
@@ -23,6 +23,24 @@ class TestVersions(VersionsMixin, DirectmailCommon):
         self.assertEqual(second.template_id.name, "Spring mailing, version B")
         self.assertEqual(second.template_id.task_id, task)
         self.assertEqual(self.template.subject, "Spring is here, {{ object.name }}")
+
+    def test_nothing_is_left_of_a_version_that_was_not_saved(self):
+        task = self._make_task(self.audience, self.template)
+        for letter in "BC":
+            action = task.action_add_version()
+            self.assertEqual(action["name"], f"Version {letter}")
+            versions = self.env[action["res_model"]].with_user(self.user)
+            form = Form(versions.with_context(**action["context"]))
+            self.assertEqual(form.subject, self.template.subject)
+            self.assertEqual(form.sender_name, self.template.sender_name)
+            form.subject = f"Summer {letter}"
+            saved = task.version_ids
+            self.assertEqual(len(saved), 0 if letter == "B" else 2)
+            form.save()
+        self.assertEqual(task.version_ids.mapped("letter"), ["A", "B", "C"])
+        self.assertEqual(task.version_ids.mapped("subject")[1:], ["Summer B", "Summer C"])
+        with self.assertRaisesRegex(AccessError, "write"):
+            task.with_user(self.other).action_add_version()
 
     def test_the_mail_of_version_a_is_that_of_the_task(self):
         task = self._make_test("Summer is here")
@@ -181,9 +199,7 @@ class TestVersions(VersionsMixin, DirectmailCommon):
         task = self._make_test("One", "Two")
         with self.assertRaisesRegex(UserError, "Press Remove"):
             task.version_ids[0].unlink()
-        task.version_ids.unlink()
-        for letter in "BC":
-            task.version_ids.create({"task_id": task.id, "letter": letter, "subject": letter})
+        task.version_ids[0].sudo().unlink()
         with self.assertRaisesRegex(UserError, "has no version A"):
             task.action_send()
 

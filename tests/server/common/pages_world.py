@@ -153,12 +153,8 @@ class World:
             for what in ("subjects", "offers")
         )
         for task in (self.test, self.tested):
-            shop.user.call("directmail.task", "action_add_version", [[task]])
-            version = shop.user.call(
-                "directmail.task.version", "search", [[("task_id", "=", task)]]
-            )[-1]
-            values = {"subject": "Only this week: news for you"}
-            shop.user.call("directmail.task.version", "write", [[version], values])
+            values = {"task_id": task, "letter": "B", "subject": "Only this week: news for you"}
+            [version] = shop.user.call("directmail.task.version", "create", [[values]])
         self.records["directmail.task.version"] = version
         template = shop.user.read("directmail.task.version", version, "template_id")
         shop.act(self.tested, "send")
