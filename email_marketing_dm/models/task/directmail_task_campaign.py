@@ -1,8 +1,6 @@
 from odoo import api, fields, models
 from odoo.tools import formatLang
 
-from .directmail_task_test import COUNTED_BY
-
 
 class DirectmailTask(models.Model):
     """What the page of a campaign and the report show of a task: its A/B test, its uplift."""
@@ -20,7 +18,7 @@ class DirectmailTask(models.Model):
 
     @api.depends(
         "compared_at", "details_removed_at", "planned_at", "state", "test_undecided", "verdict",
-        "verdict_at", "version_ids.mailed_count", "winner", "winner_by",
+        "verdict_at", "version_ids.changed_at", "version_ids.mailed_count", "winner", "winner_by",
     )  # fmt: skip
     @api.depends_context("lang")
     def _compute_test_result(self):
@@ -41,10 +39,8 @@ class DirectmailTask(models.Model):
             criterion, values = self.verdict["criterion"], self.verdict["values"]
         elif self.winner_by:
             # Chosen by hand before the comparison: the figures of that moment, or later ones.
-            figure = COUNTED_BY[criterion]
-            name = figure if figure == "revenue" else f"{figure}_count"
             values = {
-                version.letter: version[name] / version.mailed_count
+                version.letter: version._get_stored_rate(criterion)
                 for version in self.version_ids
                 if version.mailed_count
             }

@@ -10,7 +10,7 @@ from ...engine.clock import describe_moment
 from ...engine.versions import LETTERS, TestGroup
 from ...statistics.means import Sums
 from ...statistics.verdict import decide_means, decide_rates
-from .directmail_task_version import FIGURES
+from .directmail_task_version import BASES, FIGURES
 
 #: {criterion: figure of a version that it counts}
 COUNTED_BY = {
@@ -537,7 +537,7 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         self.env.flush_all()
         counted = versions.count_versions(self.env, self.id)
-        nobody = dict.fromkeys((*FIGURES, "revenue", "squares", "cubes"), 0)
+        nobody = dict.fromkeys((*FIGURES, *BASES, "revenue", "squares", "cubes"), 0)
         return {letter: counted.get(letter, nobody) for letter in self.version_ids.mapped("letter")}
 
     def _store_figures(self):
@@ -552,6 +552,7 @@ class DirectmailTask(models.Model):
         for version in self.sudo().version_ids:
             row = counted[version.letter]
             figures = {f"{name}_count": row[name] for name in FIGURES}
+            figures |= {name: row[name] for name in BASES}
             if self.in_tens:
                 # It would tell who is a duplicate of a person whom the owner may not see.
                 figures["assigned_count"] = 0

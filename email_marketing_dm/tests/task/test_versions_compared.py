@@ -70,8 +70,8 @@ class TestVersionsCompared(VersionsMixin, DirectmailCommon):
 
     def test_rates_over_several_versions_are_those_of_their_sums(self):
         versions = self._decide().version_ids + self._decide().version_ids
-        versions[:2].sudo().write({"mailed_count": 1000, "clicked_count": 10})
-        versions[2:].sudo().write({"mailed_count": 10, "clicked_count": 5})
+        versions[:2].sudo().write({"mailed_count": 1000, "click_base": 1000, "clicked_count": 10})
+        versions[2:].sudo().write({"mailed_count": 10, "click_base": 10, "clicked_count": 5})
         self.env.flush_all()
         report = self.env["directmail.task.version"].with_user(self.user)
         rows = report._read_group(
