@@ -18,6 +18,7 @@ from . import (
     directmail_task_test_results,
     directmail_task_control_power,
     directmail_task_version,
+    directmail_task_version_change,
     directmail_task_version_report,
     directmail_task_test_page,
     directmail_task_campaign,

@@ -355,7 +355,9 @@ class DirectmailTask(models.Model):
                 task._check_editable(set(vals))
             if TASK_CONTENT_FIELDS & set(vals):
                 planned = self.filtered("planned_at")
+        before = self._get_sent_state(vals)
         res = super().write(vals)
+        self._note_changes(before)
         # `action_resume` then sends the task through `_prepare` again, which checks and compares
         # the template before the remaining mails go out. sudo(): `content_changed` is guarded.
         planned.sudo().content_changed = True

@@ -372,8 +372,9 @@ class DirectmailTask(models.Model):
         """
         if not self.version_ids or self.winner_by or self.sending_count or not self.waiting_count:
             return ""
-        if self.compared_at and "problem" in (self.verdict or {}):
-            return f"{self._say_verdict()} {self._say_next()}"
+        has_problem = "problem" in (self.verdict or {})
+        if self.compared_at and (has_problem or self._get_changed_versions()):
+            return self._say_decision()
         if self.compared_at:
             return self.env._(
                 "The A/B test shows no visible difference. Choose the version that the rest gets."
@@ -447,14 +448,21 @@ class DirectmailTask(models.Model):
         self.compared_at = fields.Datetime.now()
         asks = self._get_test_state() == "asked"
         self._tell_owner(
-            f"{self._say_verdict()} {self._say_next()}".strip(),
+            self._say_decision(),
             "warning",
             asks and self.env._("A/B test without figures: choose a version"),
         )
 
     def _asks_if_undecided(self):
-        """Return whether a user chooses what the rest gets, if the test names no winner."""
-        return self.test_undecided == "ask" or "problem" in (self.verdict or {})
+        """Return whether a user chooses what the rest gets, if the test names no winner.
+
+        It names none if the content of a version was changed after some of its mails were sent.
+        """
+        return (
+            self.test_undecided == "ask"
+            or "problem" in (self.verdict or {})
+            or bool(self._get_changed_versions())
+        )
 
     def _compare_versions(self):
         """Compare the versions once, and do with the rest what follows from it."""
@@ -488,11 +496,17 @@ class DirectmailTask(models.Model):
     def _conclude(self, winner):
         """Send the rest what the comparison or the setting says, and tell the owner.
 
+        Nothing is sent by itself if a version was changed during the test: its figures are not
+        those of the mail that the rest would get.
+
         :param str winner: letter of the version that is better than all others; None without one
         """
         has_rest = bool(versions.count_rest(self.env, self.id)["people"])
         ask = False
-        if winner:
+        if self._get_changed_versions():
+            self.compared_at = fields.Datetime.now()
+            ask = has_rest and self.env._("A version was changed in the A/B test: choose a version")
+        elif winner:
             self._settle(winner, "test")
         elif not has_rest:
             self.compared_at = fields.Datetime.now()
@@ -505,8 +519,7 @@ class DirectmailTask(models.Model):
         else:
             self.compared_at = fields.Datetime.now()
             ask = self.env._("A/B test without a visible difference: choose a version")
-        message = f"{self._say_verdict()} {self._say_next()}".strip()
-        self._tell_owner(message, "warning" if ask else "success", ask)
+        self._tell_owner(self._say_decision(), "warning" if ask else "success", ask)
 
     def _settle(self, letter, by):
         """Record the decision and release the rest.

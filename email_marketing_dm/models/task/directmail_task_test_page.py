@@ -74,7 +74,7 @@ class DirectmailTask(models.Model):
 
     @api.depends(
         "compared_at", "details_removed_at", "planned_at", "state", "test_undecided",
-        "verdict", "verdict_at", "version_ids", "winner_by",
+        "verdict", "verdict_at", "version_ids.changed_at", "winner_by",
     )  # fmt: skip
     def _compute_test_state(self):
         for task in self:

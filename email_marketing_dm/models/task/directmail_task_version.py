@@ -50,7 +50,10 @@ class DirectmailTaskVersion(models.Model):
         compute="_compute_template_state",
     )
     is_winner = fields.Boolean("Winner", compute="_compute_is_winner")
-    assigned_count = fields.Integer("Assigned", readonly=True, copy=False)
+    # 0 where figures are rounded to tens: lists and files have `assigned_text`.
+    assigned_count = fields.Integer(
+        "Number of assigned people", readonly=True, copy=False, exportable=False
+    )
     mailed_count = fields.Integer("Mailed", readonly=True, copy=False)
     open_base = fields.Integer("Mailed, opens recorded", readonly=True, copy=False)
     click_base = fields.Integer("Mailed, clicks recorded", readonly=True, copy=False)
@@ -125,7 +128,9 @@ class DirectmailTaskVersion(models.Model):
                 version._check_changeable(set(vals))
             if "template_id" in vals:
                 planned = self.filtered("task_id.planned_at")
+        before = self._get_sent_contents() if "template_id" in vals else {}
         res = super().write(vals)
+        self._note_changes(before)
         # As for the task's own template: the task is compared again before it goes on.
         # sudo(): `_check_changeable` was passed; the field is guarded.
         planned.task_id.sudo().content_changed = True

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import freeze_time, tagged
 
 from ..common import DirectmailCommon
@@ -10,7 +10,7 @@ from ..common_versions import VersionsMixin
 
 @tagged("post_install", "-at_install")
 class TestVersionsReview(VersionsMixin, DirectmailCommon):
-    """Reviews of the versions of an A/B test, and rejected versions."""
+    """Reviews of the versions of an A/B test, rejected versions, and changes after the start."""
 
     def _reject(self, *subjects, **vals):
         task = self._make_test(*subjects, **vals)
@@ -83,3 +83,107 @@ class TestVersionsReview(VersionsMixin, DirectmailCommon):
         task.sudo().finished_at = fields.Datetime.now() - timedelta(days=2)
         ranks = {template: rank for rank, template in account._get_spare_templates()}
         self.assertEqual(ranks[task.version_ids.template_id.sudo()], 1)
+
+    # === CHANGES DURING THE TEST === #
+
+    def _pause_half_way(self, waiting, *subjects, **vals):
+        """Return a paused test in which so many people of version B still wait."""
+        task = self._send(*subjects, **vals)
+        mailed = self._get_deliveries(task).filtered(lambda row: row.version == "B")
+        mailed[:waiting].sudo().write({"state": "waiting", "claimed_at": False})
+        task.sudo().write({"state": "sending", "verdict_at": False})
+        task.action_pause()
+        return task, len(mailed) - waiting
+
+    def test_a_version_that_was_changed_during_the_test_is_not_sent_by_itself(self):
+        task, mailed = self._pause_half_way(3, "One")
+        second = task.version_ids[1]
+        self.assertIn("If you change a version now", task.get_test_results()["advice"])
+        second.subject = "Other"
+        self.assertTrue(second.changed_at)
+        self.assertEqual(second.changed_after, mailed)
+        told = f"Version B was changed on .*, after {mailed} of its mails had been sent"
+        self.assertRegex(task.get_test_results()["sentence"], told)
+        self.assertRegex(task.message_ids[0].body, told)
+        task.action_resume()
+        self._approve(task)
+        self._run_cron()
+        self.assertEqual(sorted(self._get_subjects(task).values()).count("Other"), 3)
+        self.assertIn("sends none to the rest", task.get_test_results()["advice"])
+        self._react(task, B=mailed + 3)
+        self._make_out(task)
+        self._run_cron()
+        self.assertTrue(task.compared_at)
+        self.assertFalse(task.winner or task.winner_by or any(task.version_ids.mapped("is_winner")))
+        self.assertEqual(task.test_state, "asked")
+        sentence = task.get_test_results()["sentence"]
+        self.assertRegex(sentence, f"^B is better: .* {told}")
+        self.assertRegex(task.test_result, told)
+        self.assertRegex(task.waiting_for, f"{told}.*Choose the version that the rest gets")
+        self.assertTrue(task.activity_ids)
+        rest = self._get_deliveries(task).filtered("is_rest")
+        self.assertEqual(set(rest.mapped("state")), {"waiting"})
+        task.action_choose_version("B")
+        self._run_cron()
+        self.assertEqual((task.state, task.winner_by), ("done", "hand"))
+        self.assertRegex(task.get_test_results()["sentence"], told)
+        self.assertEqual(set(rest.mapped("state")), {"sent"})
+
+    def test_every_way_to_change_a_version_during_the_test_is_noticed(self):
+        task, mailed = self._pause_half_way(3, "One", test_share=100)
+        first, second = task.version_ids
+        template = second.template_id
+        second.template_id = self._make_template(name="Third", subject="Third")
+        self.assertEqual(second.changed_after, mailed)
+        self.assertFalse(first.changed_at)
+        second.template_id = template
+        self.assertFalse(second.changed_at, "no mail has the content in between")
+        self.assertIn("content of its mails again", task.message_ids[0].body)
+        # Another template with the same content changes nothing.
+        second.template_id = self._make_template(name="Same", subject="One")
+        self.assertFalse(second.changed_at)
+        task.subject = "Another spring"
+        self.assertTrue(first.changed_at)
+        with self.assertRaisesRegex(UserError, "has been submitted"):
+            template.subject = "Written directly"
+        with self.assertRaisesRegex(UserError, "can't be changed"):
+            task.account_id = self._make_account(name="Other")
+        with self.assertRaisesRegex(AccessError, "can't be set directly"):
+            self._make_test("Draft").version_ids[1].changed_after = 7
+        with self.assertRaises(AccessError):
+            second.with_user(self.other).subject = "Not mine"
+
+    def test_a_change_that_all_versions_share_keeps_the_test_fair(self):
+        task, _mailed = self._pause_half_way(3, "One")
+        task.reply_to = task.reply_to
+        self.assertNotIn("all versions", task.message_ids[0].body)
+        task.reply_to = "service@example.com"
+        self.assertIn("It is the same for all versions", task.message_ids[0].body)
+        self.assertFalse(any(task.version_ids.mapped("changed_at")))
+
+    def test_the_same_content_after_another_review_is_no_change(self):
+        task, mailed = self._pause_half_way(3, "One")
+        second = task.version_ids[1]
+        second.template_id.sudo()._lapse("deleted")
+        with self.assertRaisesRegex(UserError, "deleted in DirectMail's console"):
+            task.action_resume()
+        second.template_id.action_submit()
+        self.emulator.reject(second.template_id.remote_ref, "Too loud")
+        second.template_id.action_check_review()
+        self.assertFalse(second.changed_at)
+        second.subject = "One, quietly"
+        self.assertEqual(second.changed_after, mailed)
+
+    def test_a_change_that_no_figure_can_mix_is_not_told(self):
+        task = self._make_test("One")
+        self._start(task)
+        task.action_pause()
+        task.version_ids[1].subject = "Before the first mail"
+        self.assertFalse(task.version_ids[1].changed_at)
+        task, _mailed = self._pause_half_way(3, "Two")
+        task.action_choose_version("B")
+        task.subject = "Nobody of version A waits"
+        self.assertFalse(task.version_ids[0].changed_at)
+        task.version_ids[1].subject = "Three people of version B wait"
+        self.assertTrue(task.version_ids[1].changed_at)
+        self.assertEqual(task.test_state, "decided")
