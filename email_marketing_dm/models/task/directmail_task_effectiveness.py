@@ -215,6 +215,16 @@ class DirectmailTask(models.Model):
 
     # === LABELS === #
 
+    def _get_known_figures(self):
+        """Return {name of a figure: whether any results of it have been read}.
+
+        Figures that are not in it are always known.
+        """
+        return {
+            **dict.fromkeys(("delivered", "opened", "clicked"), self.has_results),
+            **dict.fromkeys(("converted", "revenue"), bool(self.conversion_at)),
+        }
+
     def _get_funnel(self, counted):
         """Return the steps of the funnel; `base` is what the percentage of a step refers to."""
         counts = {name: self[f"{name}_count"] for name, _base in FUNNEL}
@@ -224,10 +234,7 @@ class DirectmailTask(models.Model):
             "opened": self.track_opens and not task._is_nobody_recorded("opened"),
             "clicked": self.track_clicks and not task._is_nobody_recorded("clicked"),
         }
-        known = {
-            **dict.fromkeys(("delivered", "opened", "clicked"), self.has_results),
-            "converted": bool(self.conversion_at),
-        }
+        known = self._get_known_figures()
         steps = []
         for name, base in FUNNEL:
             if name == "converted" and not self.conversion_table_id:

@@ -43,9 +43,10 @@ class DirectmailTask(models.Model):
             for the decision, "asked": for a user, "decided"), `criterion`, `verdict_at` (UTC, ISO
             format, or None), `winner`, `winner_by`, `sentence`, `advice`, `currency_id`;
             `versions`: [{letter, id, name, subject, sender_name, preview, changed, template_id,
-            template_state, assigned, mailed, delivered, opened, clicked, converted, revenue, rate,
-            low, high, is_winner, is_chosen: also without being better}], empty without a test,
-            `assigned` None where figures are rounded;
+            template_state, assigned, mailed, delivered, opened, clicked, converted, revenue,
+            unknown: names of figures that are not known yet, rate, low, high, is_winner, is_chosen:
+            also without being better}], empty without a test, `assigned` None where figures are
+            rounded, `rate` None where it is not known yet;
             `rest`: {people, waiting, sent}; `curve`: [{hour, letter: rate so far}] by hours since
             the start; `power`: as `_get_power`
         :rtype: dict
@@ -84,10 +85,17 @@ class DirectmailTask(models.Model):
         """
         template, figure = version._get_template(), COUNTED_BY[self.test_criterion]
         base = self._get_version_base(row)
-        rate = row[figure] / base if base else None
-        low = high = None
-        if base and figure != "revenue":
-            low, high = get_interval(row[figure], base)
+        unknown = [
+            name
+            for name, is_known in self._get_known_figures().items()
+            if not (is_known or row[name])
+        ]
+        rate = low = high = None
+        # The result of the comparison names the rates, whatever was known then.
+        if base and (figure not in unknown or self.compared_at):
+            rate = row[figure] / base
+            if figure != "revenue":
+                low, high = get_interval(row[figure], base)
         return {
             "letter": version.letter,
             "id": version.id,
@@ -101,6 +109,8 @@ class DirectmailTask(models.Model):
             **{name: row[name] for name in FIGURES},
             # The number of people who got no mail may be known rounded only.
             "assigned": None if self.told_in_tens else row["assigned"],
+            # A 0 before the first results would look like a result.
+            "unknown": unknown,
             "revenue": row["revenue"],
             "rate": rate,
             "low": low,
@@ -210,6 +220,13 @@ class DirectmailTask(models.Model):
             return ""
         if state == "draft":
             return self._describe_test()
+        return " ".join(filter(None, (self._say_stage(state), self._say_changes())))
+
+    def _say_stage(self, state):
+        """Return the sentence about where a test that has started stands.
+
+        :param str state: as of `_get_test_state`
+        """
         if state == "running":
             return self.env._("The test group is being mailed.")
         if state == "waiting":
@@ -229,9 +246,20 @@ class DirectmailTask(models.Model):
         """
         if not self.version_ids:
             return ""
+        if self.state == "paused" and not self.compared_at and self.sent_count:
+            return self.env._(
+                "The email task is paused, so nothing is decided. Press Resume to continue. If you"
+                " change a version now, its figures mix two contents, and the A/B test sends no"
+                " version to the rest by itself."
+            )
         if self.state == "paused":
             return self.env._(
                 "The email task is paused, so nothing is decided. Press Resume to continue."
+            )
+        if state in ("running", "waiting") and self._get_changed_versions():
+            return self.env._(
+                "Because a version was changed, the A/B test sends none to the rest by itself. Wait"
+                " for the comparison, then choose one."
             )
         if state in ("running", "waiting"):
             return self.env._(
@@ -330,6 +358,11 @@ class DirectmailTask(models.Model):
             " of tests.",
             **values,
         )
+
+    def _say_decision(self):
+        """Return result, changes during the test and what happens with the rest, as sentences."""
+        sentences = (self._say_verdict(), self._say_changes(), self._say_next())
+        return " ".join(filter(None, sentences))
 
     def _say_next(self):
         """Return what happens with the rest after the decision, or "" if there is no rest."""

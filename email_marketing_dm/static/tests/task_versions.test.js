@@ -21,6 +21,7 @@ class Task extends models.Model {
     editable = fields.Selection({
         selection: [
             ["all", "Everything"],
+            ["content", "Content only"],
             ["none", "Nothing"],
         ],
     });
@@ -31,6 +32,7 @@ class Task extends models.Model {
         selection: [
             ["draft", "Draft"],
             ["pending", "Pending"],
+            ["paused", "Paused"],
         ],
         default: "draft",
     });
@@ -49,6 +51,13 @@ class Task extends models.Model {
         {id: 3, name: "Again", editable: "all", subject: "Hello", origin_id: 2},
         {id: 4, name: "Empty", editable: "all"},
         {id: 5, name: "Soon", editable: "all", subject: "Hello", state: "pending"},
+        {
+            id: 6,
+            name: "Paused",
+            editable: "content",
+            planned_at: "2026-03-01 10:00:00",
+            state: "paused",
+        },
     ];
 }
 
@@ -80,6 +89,7 @@ const version = (letter, values) => ({
     clicked: 50,
     converted: null,
     revenue: 0,
+    unknown: [],
     rate: 0.025,
     low: 0.019,
     high: 0.033,
@@ -259,6 +269,38 @@ test("a version without mails has no rate yet", async () => {
     const none = {mailed: 0, rate: null, low: null, high: null};
     await mountTask({...WAITING, versions: [version("A"), version("B", none)]}, 2);
     expect(queryAllTexts(".o_directmail_rate_value")).toEqual(["2.5 %"]);
+});
+
+test("before the first results nothing looks like a result", async () => {
+    const unknown = {
+        rate: null,
+        low: null,
+        high: null,
+        delivered: 0,
+        opened: 0,
+        clicked: 0,
+        unknown: ["delivered", "opened", "clicked", "converted"],
+    };
+    const both = [version("A", unknown), version("B", unknown)];
+    await mountTask({...WAITING, versions: both, curve: []}, 2);
+    expect(".o_directmail_rate").toHaveCount(0);
+    expect(`${card("A")} [data-figure=mailed]`).toHaveText("2,000");
+    for (const name of ["delivered", "opened", "clicked"]) {
+        expect(`${card("A")} [data-figure=${name}]`).toHaveText("not known yet");
+    }
+});
+
+test("a version of a paused test is changed after a warning", async () => {
+    await mountTask(WAITING, 2);
+    expect(`${card("B")} button:contains(Change)`).toHaveCount(0);
+    await mountTask(WAITING, 6);
+    await contains(`${card("B")} button:contains(Change):last`).click();
+    expect(".modal-body").toHaveText(
+        /version B that were sent: 2,000\. .* sends no version to the rest by itself/
+    );
+    expect.verifySteps([]);
+    await contains(".modal-footer .btn-primary").click();
+    expect.verifySteps(["action_open 66", "opened"]);
 });
 
 test("the curve has a line for each version", async () => {

@@ -81,7 +81,13 @@ class TestTensTask(SeenMixin, DirectmailCommon):
             "results": task.get_effectiveness(),
             "test": task.get_test_results(),
             "versions": task.version_ids.read(
-                ["assigned_count", "mailed_count", "delivered_count", "clicked_count"]
+                [
+                    "assigned_count",
+                    "assigned_text",
+                    "mailed_count",
+                    "delivered_count",
+                    "clicked_count",
+                ]
             ),
             "decision": task.read(["verdict_at", "compared_at", "winner", "waiting_for"]),
             "estimate": estimate.read(["people_count", "mail_count", "sum_table", "cost"]),

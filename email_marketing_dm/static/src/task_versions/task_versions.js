@@ -57,6 +57,13 @@ export class TaskVersions extends TaskFigures {
         );
     }
 
+    /** Whether the content of versions may be changed: a paused test may be corrected. */
+    get mayChange() {
+        return this.isDraft
+            ? this.isEditable
+            : this.props.record.data.editable !== "none";
+    }
+
     get mayRemove() {
         return this.isEditable && this.isDraft;
     }
@@ -133,9 +140,9 @@ export class TaskVersions extends TaskFigures {
         return this.state.data.criterion === "revenue";
     }
 
-    /** Versions whose first mails are out, so that there are rates. */
+    /** Versions whose first mails are out and have results, so that there are rates. */
     get rated() {
-        return this.versions.filter((version) => version.mailed);
+        return this.versions.filter(({mailed, rate}) => mailed && rate !== null);
     }
 
     get hasCurve() {
@@ -223,7 +230,10 @@ export class TaskVersions extends TaskFigures {
             .map(([name, label]) => ({
                 name,
                 label,
-                text: formatInteger(version[name]),
+                text: version.unknown.includes(name)
+                    ? _t("not known yet")
+                    : formatInteger(version[name]),
+                isUnknown: version.unknown.includes(name),
             }));
         if (version.revenue) {
             const text = this.formatMoney(version.revenue);
@@ -333,8 +343,25 @@ export class TaskVersions extends TaskFigures {
         return this.call("directmail.task", "action_add_version");
     }
 
+    /** Ask before a change mixes two contents in the figures of a test that has started. */
+    change(version) {
+        if (this.isDraft || this.state.data.state === "decided" || !version.mailed) {
+            return this.openContent(version);
+        }
+        return this.dialog.add(ConfirmationDialog, {
+            title: _t("Change version %s?", version.letter),
+            body: _t(
+                "Mails of version %(letter)s that were sent: %(count)s. If you change it, its figures mix two contents, and the A/B test sends no version to the rest by itself: you choose one.",
+                {letter: version.letter, count: formatInteger(version.mailed)}
+            ),
+            confirmLabel: this.buttonLabel("change", version),
+            confirm: () => this.openContent(version),
+            cancel: () => {},
+        });
+    }
+
     /** Version A is the mail of the page; the others have a dialog. */
-    async change(version) {
+    async openContent(version) {
         if (version.letter === "A") {
             const {own_content} = this.props.record.data;
             return focusField(own_content ? "subject" : "template_id");
