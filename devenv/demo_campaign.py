@@ -185,8 +185,8 @@ class Campaign:
         # The frequency limits of the pictures leave nobody for a third mail in a week.
         admin.call("directmail.task", "write", [task], {"ignore_fatigue": True})
         admin.call("directmail.task", "action_send", [task])
-        self.wait_until_sent(task)
-        self.collect_results(task)
+        self.wait_until_sent(task, admin)
+        self.collect_results(task, admin)
         [product] = admin.call("product.product", "search", [("sale_ok", "=", True)], limit=1)
         for group, number in (("mail", mailed), ("control", control)):
             people = admin.call(
@@ -212,13 +212,13 @@ class Campaign:
             admin.call("sale.order", "action_confirm", bought)
         admin.call("directmail.task", "action_count_conversions", [task])
 
-    def wait_until_sent(self, task=None):
-        """Wait while Odoo's own cron sends."""
-        task = task or self.task
+    def wait_until_sent(self, task=None, user=None):
+        """Wait while Odoo's own cron sends a task, by default the campaign's, that a user reads."""
+        task, user = task or self.task, user or self._user
         end = time.monotonic() + SEND_SECONDS
         told = time.monotonic()
         while time.monotonic() < end:
-            found = self._user.read(
+            found = user.read(
                 "directmail.task",
                 task,
                 "state",
@@ -236,13 +236,13 @@ class Campaign:
             time.sleep(0.5)
         raise SetupError(f"the email task is not done after {SEND_SECONDS} s")
 
-    def collect_results(self, task=None):
+    def collect_results(self, task=None, user=None):
         """Ask for results until every mail that was sent has one, or the time is up."""
-        task = task or self.task
+        task, user = task or self.task, user or self._user
         end = time.monotonic() + RESULT_SECONDS
         while time.monotonic() < end:
-            self._user.call("directmail.task", "action_import_results", [task])
-            left = self._user.call(
+            user.call("directmail.task", "action_import_results", [task])
+            left = user.call(
                 "directmail.delivery",
                 "search_count",
                 [("task_id", "=", task), ("state", "=", "sent"), ("outcome", "=", False)],
