@@ -278,9 +278,12 @@ def read_error(method, params):
     if method == "Runtime.exceptionThrown":
         details = params["exceptionDetails"]
         return details.get("exception", {}).get("description") or details["text"]
-    if method == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
+    if method == "Runtime.consoleAPICalled":
         values = (said.get("value") or said.get("description", "") for said in params["args"])
-        return " ".join(map(str, values))
+        text = " ".join(map(str, values))
+        # Odoo shows a plain text field instead of a widget that it does not know.
+        if params["type"] in ("error", "assert") or text.startswith("Missing widget"):
+            return text
     if method == "Log.entryAdded" and params["entry"]["level"] == "error":
         entry = params["entry"]
         return f"{entry['text']} {entry.get('url', '')}".strip()
