@@ -77,7 +77,7 @@ class DirectmailHome(models.AbstractModel):
             ),
             self._find(
                 tasks,
-                [("state", "=", "draft"), ("template_id.state", "=", "approved")],
+                self._get_ready_domain(),
                 self._describe_draft,
                 self.env._("All drafts with an approved template"),
             ),
@@ -234,12 +234,24 @@ class DirectmailHome(models.AbstractModel):
         return Domain.TRUE if self._is_admin() else Domain("user_id", "=", self.env.uid)
 
     @api.model
+    def _get_ready_domain(self):
+        """Return the domain of drafts whose mails are approved, also those of an A/B test."""
+        changed = Domain("letter", "!=", "A") & Domain("template_id.state", "!=", "approved")
+        return (
+            Domain("state", "=", "draft")
+            & Domain("template_id.state", "=", "approved")
+            & Domain("version_ids", "not any", changed)
+        )
+
+    @api.model
     def _get_unused_domain(self):
+        """Return the domain of approved templates that neither a task nor a version sends."""
         since = fields.Datetime.subtract(fields.Datetime.now(), days=UNSENT_DAYS)
         return (
             Domain("state", "=", "approved")
             & Domain("reviewed_at", ">=", since)
             & Domain("task_ids", "=", False)
+            & Domain("version_ids", "=", False)
         )
 
     def _describe_stopped(self, task):

@@ -143,6 +143,7 @@ class DirectmailTemplate(models.Model):
         "directmail.task", "Created for", readonly=True, copy=False, index="btree_not_null"
     )
     task_ids = fields.One2many("directmail.task", "template_id", "Email tasks")
+    version_ids = fields.One2many("directmail.task.version", "template_id", "Versions")
     is_mine = fields.Boolean(compute="_compute_is_mine")
 
     @api.model

@@ -160,6 +160,18 @@ class TestHomeSections(HomeCommon):
         self.assertEqual(self._rows("attention", self.other), [])
         self.assertEqual(len(self._rows("attention", self.admin)), 1)
 
+    def test_an_ab_test_needs_attention_when_all_of_its_mails_are_approved(self):
+        task = self._make_task(self.audience, self.template, test_share=50)
+        task.action_add_version()
+        version = task.version_ids.filtered(lambda version: version.letter == "B")
+        version.subject = "Only this week"
+        self.assertEqual(self._rows("attention"), [])
+        template = version.template_id
+        template.action_submit()
+        self.emulator.approve(template.remote_ref)
+        template.action_check_review()
+        self.assertEqual(self._rows("attention"), [("directmail.task", task.id, "Ready to send")])
+
     def test_rejected_templates_need_their_owner(self):
         self.template.sudo().write({"state": "rejected", "review_comment": "No address."})
         [row] = self._get_home()["attention"]["rows"]
