@@ -31,7 +31,7 @@ class DirectmailControl(models.Model):
                 found = self.env["directmail.uplift"]._foresee(people - held, held, rate)
                 control.power = control._say_power(found, rate)
                 control.cost = self.env._(
-                    "Its cost: about %s contacts get no email task.",
+                    "Contacts who get no email task because of it: about %s.",
                     formatLang(self.env, found.control, digits=0),
                 )
                 control.is_large = found.enough
@@ -69,27 +69,27 @@ class DirectmailControl(models.Model):
         values = self.env["directmail.uplift"]._get_foreseen_numbers(found, rate)
         if found.enough:
             return self.env._(
-                "With %(control)s contacts in the control group and %(mailed)s others, a"
+                "Contacts in the control group: %(control)s; others: %(mailed)s. A"
                 " difference in conversions of %(usual)s to %(better)s in a quarter would be"
                 " noticed 8 times in 10; smaller ones will look like no difference.",
                 **values,
             )
         if found.better is None:
             sentence = self.env._(
-                "With %(control)s contacts in the control group and %(mailed)s others, no"
+                "Contacts in the control group: %(control)s; others: %(mailed)s. No"
                 " difference in conversions would be noticed in a quarter.",
                 **values,
             )
         else:
             sentence = self.env._(
-                "With %(control)s contacts in the control group and %(mailed)s others, only a"
+                "Contacts in the control group: %(control)s; others: %(mailed)s. Only a"
                 " large difference in conversions would be noticed in a quarter: %(usual)s to"
                 " %(better)s.",
                 **values,
             )
         if found.share:
             advice = self.env._(
-                "With a control group of %s %%, twice as many conversions would be noticed.",
+                "With a control group of %s%%, twice as many conversions would be noticed.",
                 found.share,
             )
         else:

@@ -1,10 +1,11 @@
+import re
 from math import isfinite
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from odoo import api, models
-from odoo.tools import formatLang
+from odoo.tools import babel_locale_parse, formatLang, get_lang
 
 from ...statistics.power import find_smallest_uplift
 from ...statistics.uplift import Group, compare
@@ -140,19 +141,19 @@ class DirectmailUplift(models.AbstractModel):
         if uplift.points.low > 0:
             return self.env._(
                 "With the mail %(mailed)s converted, without it %(control)s: the mail added"
-                " %(low)s to %(high)s percentage points (95 %% certain).",
+                " %(low)s to %(high)s percentage points (95%% certain).",
                 **values,
             )
         if uplift.points.high < 0:
             values |= self._say_points(-uplift.points.high, -uplift.points.low)
             return self.env._(
                 "With the mail %(mailed)s converted, without it %(control)s: the mail cost %(low)s"
-                " to %(high)s percentage points (95 %% certain).",
+                " to %(high)s percentage points (95%% certain).",
                 **values,
             )
         return self.env._(
             "With the mail %(mailed)s converted, without it %(control)s. The difference may be"
-            " luck: the true one is between %(low)s and %(high)s percentage points (95 %%"
+            " luck: the true one is between %(low)s and %(high)s percentage points (95%%"
             " certain).",
             **values,
         )
@@ -209,7 +210,7 @@ class DirectmailUplift(models.AbstractModel):
         if all(map(isfinite, uplift.amounts)):
             rows.append(
                 (
-                    self.env._("Difference in revenue per person (95 % certain)"),
+                    self.env._("Difference in revenue per person (95% certain)"),
                     self.env._(
                         "%(low)s to %(high)s",
                         low=formatLang(self.env, uplift.amounts.low, currency_obj=currency),
@@ -244,7 +245,10 @@ class DirectmailUplift(models.AbstractModel):
         )
 
     def _say_percent(self, rate):
-        return f"{formatLang(self.env, 100 * rate, digits=_get_digits(rate))} %"
+        """Return a percentage as the user's language writes it: 3.8%, in German 3,8 %."""
+        number = formatLang(self.env, 100 * rate, digits=_get_digits(rate))
+        locale = babel_locale_parse(get_lang(self.env).code)
+        return re.sub("[#,.0]+", number, locale.percent_formats[None].pattern)
 
     def _say_points(self, low, high):
         """Return both ends of an interval in percentage points, with the same digits."""

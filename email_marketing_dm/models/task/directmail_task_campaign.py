@@ -13,7 +13,7 @@ class DirectmailTask(models.Model):
         "Uplift (points)",
         compute="_compute_uplift_range",
         help="By how many percentage points more of the mailed people converted than of the control"
-        " group, and where the true difference is (95 % certain).",
+        " group, and where the true difference is (95% certain).",
     )
 
     @api.depends(

@@ -57,7 +57,7 @@ class DirectmailTask(models.Model):
                 raise ValidationError(
                     self.env._(
                         "A follow-up has the same control group as the first email task: people"
-                        " in the control group of %(task)s (%(share)s %%) get none of its"
+                        " in the control group of %(task)s (%(share)s%%) get none of its"
                         " follow-ups.",
                         task=first.name,
                         share=first.control_share,

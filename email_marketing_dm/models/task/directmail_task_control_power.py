@@ -54,7 +54,7 @@ class DirectmailTask(models.Model):
         service, rate = self.env["directmail.uplift"], self._get_control_rate()
         found = service._foresee(*counts, rate)
         cost = self.env._(
-            "Its cost: about %s people who could be mailed get nothing.",
+            "People who could be mailed but get nothing because of it: about %s.",
             formatLang(self.env, found.control, digits=0),
         )
         if not self.conversion_table_id:
@@ -71,26 +71,26 @@ class DirectmailTask(models.Model):
         values = self.env["directmail.uplift"]._get_foreseen_numbers(found, rate)
         if found.enough:
             return self.env._(
-                "With %(control)s people in the control group and %(mailed)s who are mailed, a"
+                "People in the control group: %(control)s; people who are mailed: %(mailed)s. A"
                 " difference in conversions of %(usual)s to %(better)s would be noticed 8 times in"
                 " 10; smaller ones will look like no difference.",
                 **values,
             )
         if found.better is None:
             sentence = self.env._(
-                "With %(control)s people in the control group and %(mailed)s who are mailed, no"
+                "People in the control group: %(control)s; people who are mailed: %(mailed)s. No"
                 " difference in conversions would be noticed.",
                 **values,
             )
         else:
             sentence = self.env._(
-                "With %(control)s people in the control group and %(mailed)s who are mailed, only a"
-                " large difference in conversions would be noticed: %(usual)s to %(better)s.",
+                "People in the control group: %(control)s; people who are mailed: %(mailed)s. Only"
+                " a large difference in conversions would be noticed: %(usual)s to %(better)s.",
                 **values,
             )
         if found.share:
             advice = self.env._(
-                "With a control group of %s %%, twice as many conversions would be noticed.",
+                "With a control group of %s%%, twice as many conversions would be noticed.",
                 found.share,
             )
         else:

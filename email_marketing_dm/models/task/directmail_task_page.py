@@ -67,7 +67,7 @@ class DirectmailTask(models.Model):
             self.env._("Opens are not recorded"): not self.track_opens,
             self.env._("Clicks are not recorded"): not self.track_clicks,
             self.env._("Notification"): self.is_notification,
-            self.env._("Control group: %s %%", self.control_share): self.control_share,
+            self.env._("Control group: %s%%", self.control_share): self.control_share,
             self.env._("Ignores fatigue control"): self.ignore_fatigue,
             self.env._("Mails that were not sent are sent again"): self.not_sent_policy == "again",
             self.env._("Conversion: %s", self.conversion_table_id.name): self.conversion_table_id,

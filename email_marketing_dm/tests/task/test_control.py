@@ -219,7 +219,7 @@ class TestControl(ControlMixin, DirectmailCommon):
 
     def test_the_summary_names_the_control_group(self):
         task = self._make_task(self.audience, self.template, control_share=10)
-        self.assertIn("Control group: 10 %", task.settings_summary)
+        self.assertIn("Control group: 10%", task.settings_summary)
 
 
 @tagged("post_install", "-at_install")

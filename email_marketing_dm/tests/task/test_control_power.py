@@ -25,21 +25,22 @@ class TestControlPower(UpliftMixin, DirectmailCommon):
         task = self._make_draft(100_000)
         self.assertEqual(
             task.control_power,
-            "With 10,000 people in the control group and 90,000 who are mailed, a difference in"
-            " conversions of 0.50 % to 0.74 % would be noticed 8 times in 10; smaller ones will"
+            "People in the control group: 10,000; people who are mailed: 90,000. A difference in"
+            " conversions of 0.50% to 0.74% would be noticed 8 times in 10; smaller ones will"
             " look like no difference.",
         )
         self.assertEqual(
-            task.control_cost, "Its cost: about 10,000 people who could be mailed get nothing."
+            task.control_cost,
+            "People who could be mailed but get nothing because of it: about 10,000.",
         )
         self.assertTrue(task.control_is_large)
 
     def test_a_small_one_recommends_a_share_that_is_large_enough(self):
         task = self._make_draft(20_000, control_share=5)
-        self.assertIn("With 1,000 people in the control group", task.control_power)
-        self.assertIn("only a large difference", task.control_power)
+        self.assertIn("People in the control group: 1,000;", task.control_power)
+        self.assertIn("Only a large difference", task.control_power)
         self.assertIn(
-            "With a control group of 15 %, twice as many conversions would be noticed.",
+            "With a control group of 15%, twice as many conversions would be noticed.",
             task.control_power,
         )
         self.assertFalse(task.control_is_large)
@@ -52,27 +53,27 @@ class TestControlPower(UpliftMixin, DirectmailCommon):
         self.assertIn("Count conversions for more days", task.control_power)
         self.assertNotIn("With a control group of", task.control_power)
         task = self._make_draft(2)
-        self.assertIn("no difference in conversions would be noticed", task.control_power)
+        self.assertIn("No difference in conversions would be noticed", task.control_power)
 
     def test_it_follows_the_form_before_it_is_saved(self):
         task = self._make_draft(40, control_share=0)
         self.assertFalse(task.control_power)
         with Form(task) as form:
             form.control_share = 50
-            self.assertIn("With 20 people in the control group", form.control_power)
-            self.assertIn("about 20 people", form.control_cost)
+            self.assertIn("People in the control group: 20;", form.control_power)
+            self.assertIn(": about 20.", form.control_cost)
 
     def test_without_a_conversion_only_the_cost_is_told(self):
         task = self._make_draft(40, conversion_table_id=False)
         self.assertFalse(task.control_power)
-        self.assertIn("about 4 people", task.control_cost)
+        self.assertIn(": about 4.", task.control_cost)
 
     def test_an_audience_that_was_never_refreshed_leads_to_the_estimate(self):
         task = self._make_draft(0)
         self.assertIn("Press Estimate", task.control_power)
         self.assertFalse(task.control_cost)
         self.audience.action_refresh()
-        self.assertIn("With 4 people in the control group", task.control_power)
+        self.assertIn("People in the control group: 4;", task.control_power)
 
     def test_a_task_that_has_started_promises_nothing(self):
         task = self._send_as_seller()
@@ -85,31 +86,38 @@ class TestControlPower(UpliftMixin, DirectmailCommon):
         estimate = self.env[action["res_model"]].browse(action["res_id"]).with_user(self.seller)
         [line] = estimate.line_ids.filtered(lambda line: line.name == "Control group")
         self.assertIn(
-            f"With {line.people} people in the control group and {estimate.mail_count} who are",
+            f"People in the control group: {line.people}; people who are mailed:"
+            f" {estimate.mail_count}.",
             estimate.control_power,
         )
-        self.assertIn(f"about {line.people} people", estimate.control_cost)
-        self.assertIn("people who could be mailed get nothing", estimate.control_cost)
+        self.assertIn("People who could be mailed but get nothing", estimate.control_cost)
+        self.assertIn(f": about {line.people}.", estimate.control_cost)
+
+    def test_percentages_are_written_as_in_the_users_language(self):
+        for code, text in (("en_US", "3.8%"), ("de_DE", "3,8\u00a0%"), ("zh_CN", "3.8%")):
+            self.env["res.lang"]._activate_lang(code)
+            uplift = self.env["directmail.uplift"].with_context(lang=code)
+            self.assertEqual(uplift._say_percent(0.038), text)
 
     def test_the_usual_rate_is_that_of_earlier_control_groups(self):
         earlier = self._send_as_seller()
         mailed = [20_000, 900, 0.0, 0.0, 0.0]
         earlier.uplift_groups = {"mail": mailed, "control": [2000, 60, 0.0, 0.0, 0.0]}
         task = self._make_draft(100_000)
-        self.assertIn("conversions of 3.0 % to", task.control_power)
+        self.assertIn("conversions of 3.0% to", task.control_power)
         earlier.uplift_groups = {"mail": mailed, "control": [900, 60, 0.0, 0.0, 0.0]}
         task.invalidate_recordset()
-        self.assertIn("conversions of 0.50 % to", task.control_power, "too few people")
+        self.assertIn("conversions of 0.50% to", task.control_power, "too few people")
         earlier.uplift_groups = {"mail": mailed, "control": [2000, 60, 0.0, 0.0, 0.0]}
         earlier.in_tens = True
         task.invalidate_recordset()
-        self.assertIn("conversions of 0.50 % to", task.control_power, "its figures are rounded")
+        self.assertIn("conversions of 0.50% to", task.control_power, "its figures are rounded")
         earlier.in_tens = False
         other = self.table.copy({"name": "Others"})
         earlier.uplift_groups = {"mail": mailed, "control": [2000, 60, 0.0, 0.0, 0.0]}
         earlier.conversion_table_id = other
         task.invalidate_recordset()
-        self.assertIn("conversions of 0.50 % to", task.control_power, "another conversion")
+        self.assertIn("conversions of 0.50% to", task.control_power, "another conversion")
 
     def test_an_ab_test_reckons_without_the_control_group(self):
         task = self._make_draft(1000, control_share=0)
@@ -143,13 +151,13 @@ class TestGlobalControlPower(UpliftMixin, DirectmailCommon):
                 ]
             )
         )
-        self.assertIn(f"With {people // 2} contacts in the control group", self.control.power)
-        self.assertIn(f"about {people // 2} contacts get no email task", self.control.cost)
+        self.assertIn(f"Contacts in the control group: {people // 2};", self.control.power)
+        self.assertIn(f"get no email task because of it: about {people // 2}.", self.control.cost)
         self.assertIn("The company has too few contacts", self.control.power)
         self.assertFalse(self.control.is_large)
         self._make_people("foreign@example.com", company_id=self._make_company().id)
         self.control.invalidate_recordset()
-        self.assertIn(f"With {people // 2} contacts in the control group", self.control.power)
+        self.assertIn(f"Contacts in the control group: {people // 2};", self.control.power)
 
     def _make_company(self):
         return self.env["res.company"].create({"name": "Another company"})

@@ -135,7 +135,7 @@ class TestUplift(UpliftMixin, DirectmailCommon):
         self._count(task)
         with freeze_time(fields.Datetime.now() + timedelta(days=12)):
             task.invalidate_recordset()
-            self.assertIn("With the mail 100.0 % converted, without it 0.0", task.uplift_text)
+            self.assertIn("With the mail 100.0% converted, without it 0.0", task.uplift_text)
             self.assertIn("additional conversions", task.uplift_advice)
             self.assertIn("Control group", task.uplift_table)
 
