@@ -44,6 +44,18 @@ class BaseModuleUninstall(models.TransientModel):
                 "directmail.task"
             ].sudo().search_count([("state", "in", ("pending", "sending", "paused"))])
 
+    def _get_models(self):
+        """Override: leave out our abstract models, which have no records to lose."""
+        return (
+            super()
+            ._get_models()
+            .filtered(
+                lambda model: (
+                    not (model.model.startswith("directmail.") and self.env[model.model]._abstract)
+                )
+            )
+        )
+
     def action_uninstall(self):
         """Override: if chosen, put the addresses of opt-outs on Odoo's blacklist first.
 

@@ -24,13 +24,13 @@ class DirectmailSender(models.Model):
     )
     frozen = fields.Boolean(readonly=True)
     domain_healthy = fields.Boolean("Healthy domain", readonly=True)
-    reply_address = fields.Char(readonly=True)
+    reply_address = fields.Char("Reply address", readonly=True)
     reply_verified = fields.Boolean(
         "Verified reply address",
         readonly=True,
         help="Whether DirectMail has verified the reply address. Otherwise it is not used.",
     )
-    daily_limit = fields.Integer(readonly=True)
+    daily_limit = fields.Integer("Daily limit", readonly=True)
     daily_used = fields.Integer("Used today", readonly=True)
     ready = fields.Boolean(
         compute="_compute_ready",

@@ -74,7 +74,7 @@ class DirectmailAesKey(models.Model):
     fingerprint_salt = fields.Char(groups=fields.NO_ACCESS)
     # Marks values that were read with this key and mode; nothing about the key follows from it.
     reference = fields.Char(groups=fields.NO_ACCESS)
-    entered_at = fields.Datetime("Entered", readonly=True)
+    entered_at = fields.Datetime("Entered on", readonly=True)
     is_usable = fields.Boolean(compute="_compute_is_usable", compute_sudo=True)
     # Id of the last contact whose address `_cron_read_addresses` has read with the key.
     position = fields.Integer(groups=fields.NO_ACCESS)

@@ -63,6 +63,7 @@ class DirectmailAiplCondition(models.Model):
     stage_order = fields.Integer(compute="_compute_stage_order", store=True)
     data_table_id = fields.Many2one(
         "directmail.data.table",
+        "Data table",
         domain="[('partner_path', '!=', False), ('usable', '=', True),"
         " ('company_id', 'in', [company_id, False])]",
         ondelete="set null",

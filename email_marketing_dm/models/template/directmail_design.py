@@ -37,7 +37,7 @@ class DirectmailDesign(models.Model):
     sequence = fields.Integer(default=10)
     description = fields.Char(translate=True)
     subject = fields.Char(translate=True)
-    preview_text = fields.Char(translate=True)
+    preview_text = fields.Char("Preview text", translate=True)
     body_arch = MailBody(
         "Body",
         translate=html_translate,

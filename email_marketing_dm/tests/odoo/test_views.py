@@ -74,6 +74,23 @@ class TestViews(TransactionCase):
                 domain = Domain(safe_eval(filters[0]))
                 self.assertEqual(list(domain), [("active", "=", False)])
 
+    def test_labels_are_no_names_of_fields(self):
+        """A label that Odoo makes of a field's name is in capitals, unlike our own ones."""
+        shown = 0
+        for view_type in ("form", "list"):
+            for xml_id, arch in self._read_views(view_type):
+                model = self.env.ref(xml_id).model
+                for node in arch.xpath("/*[not(@position)]//field[not(ancestor::field)]"):
+                    is_hidden = "1" in (node.get("invisible"), node.get("column_invisible"))
+                    field = self.env[model]._fields.get(node.get("name"))
+                    if is_hidden or node.get("string") or node.get("nolabel") or not field:
+                        continue
+                    shown += 1
+                    made = field.name.removesuffix("_ids").removesuffix("_id").replace("_", " ")
+                    with self.subTest(view=xml_id, field=field.name):
+                        self.assertFalse(" " in made and field.string == made.title())
+        self.assertGreater(shown, 100)
+
     def test_lists_leave_their_room_to_texts(self):
         """A percentage has one digit and a width: without one, it grows with the window."""
         found = [

@@ -157,14 +157,16 @@ OFF_SCREEN = """
             + `[${Math.round(left)} to ${Math.round(right)}, ${element.scrollWidth} wide]`;
     });
 """
-#: what must be read whole: labels and buttons, and on a phone the cells of our lists. No text has
-#: room for one word in a line only. A phone's buttons are at least 24 pixels high (WCAG 2.2)
+#: what must be read whole: labels, buttons, names and column titles of our lists, and on a phone
+#: all of their cells. No text has room for one word in a line only. A phone's buttons are at least
+#: 24 pixels high (WCAG 2.2), and those of the head keep their text in one line, in Chinese, too
 CUT_OFF = """
     const [around, isPhone] = %s;
     const scope = %s;
     const whole = ["button", "a.btn", "label", ".badge", ".modal-title"];
+    whole.push(".o_directmail td[name=name]", ".o_directmail thead th .min-w-0");
     if (isPhone) {
-        whole.push(".o_directmail .o_data_cell", ".o_directmail thead th .min-w-0");
+        whole.push(".o_directmail .o_data_cell");
     }
     const isOurs = (element) => element.checkVisibility({visibilityProperty: true})
         && !element.closest([...around, ".visually-hidden", ".o_tag"].join(", "));
@@ -184,7 +186,14 @@ CUT_OFF = """
     const low = buttons.filter(
         (button) => isOurs(button) && button.getBoundingClientRect().height < 24
     );
-    return [...found, ...low.map((button) => `low button: ${describe(button)}`)];
+    found.push(...low.map((button) => `low button: ${describe(button)}`));
+    const heads = isPhone
+        ? [...scope.querySelectorAll(".o_action.o_directmail .o_control_panel .btn")]
+        : [];
+    const broken = heads.filter(
+        (button) => isOurs(button) && getComputedStyle(button).whiteSpace !== "nowrap"
+    );
+    return [...found, ...broken.map((button) => `may break: ${describe(button)}`)];
 """
 #: which of the nodes of `OF_ODOO` and `AROUND` are on a page, and faulty
 KNOWN = """
