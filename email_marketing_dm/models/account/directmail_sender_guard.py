@@ -190,29 +190,29 @@ class DirectmailSender(models.Model):
         }
         if is_complaints and share >= limit:
             return self.env._(
-                "%(share)s %% of the people who got mails from %(sender)s in the last %(days)s days"
-                " reported them as spam. The limit is %(limit)s %%. Mailbox providers may block the"
+                "%(share)s%% of the people who got mails from %(sender)s in the last %(days)s days"
+                " reported them as spam. The limit is %(limit)s%%. Mailbox providers may block the"
                 " sender address. Look at who complained, and mail only people who asked for it."
                 " Then press Resume or Cancel.",
                 **said,
             )
         if is_complaints:
             return self.env._(
-                "%(share)s %% of the people who got mails from %(sender)s in the last %(days)s days"
-                " reported them as spam. At %(limit)s %%, the email tasks of this sender address"
+                "%(share)s%% of the people who got mails from %(sender)s in the last %(days)s days"
+                " reported them as spam. At %(limit)s%%, the email tasks of this sender address"
                 " are paused.",
                 **said,
             )
         if share >= limit:
             return self.env._(
-                "%(share)s %% of the mails from %(sender)s in the last %(days)s days went to"
-                " addresses that do not exist. The limit is %(limit)s %%. Check where the addresses"
+                "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to"
+                " addresses that do not exist. The limit is %(limit)s%%. Check where the addresses"
                 " came from, and remove old ones from the audience. Then press Resume or Cancel.",
                 **said,
             )
         return self.env._(
-            "%(share)s %% of the mails from %(sender)s in the last %(days)s days went to addresses"
-            " that do not exist. At %(limit)s %%, the email tasks of this sender address are"
+            "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to addresses"
+            " that do not exist. At %(limit)s%%, the email tasks of this sender address are"
             " paused.",
             **said,
         )

@@ -308,7 +308,8 @@ class DirectmailTask(models.Model):
         :param str state: "pending" or "sending"
         """
         self.ensure_one()
-        if self.pause_reason == "guard" and self.sender_id._find_guard_stop():
+        # A recurring task is stopped by a run that may not start.
+        if self.pause_reason in ("guard", "run") and self.sender_id._find_guard_stop():
             self.sender_id._accept_figures()
         # sudo(): callers have checked that the user may write the task; `state` is guarded.
         self.sudo().write({"state": state, "state_message": False, "pause_reason": False})

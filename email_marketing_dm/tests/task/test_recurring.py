@@ -73,6 +73,22 @@ class TestRecurring(DirectmailCommon):
     def _join(self):
         return self._make_people("new@customer.example", ref="repeat")
 
+    def test_who_resumes_after_complaints_gets_the_next_runs(self):
+        task = self._start()
+        run = self._repeat(task)
+        self.account.company_id.sudo().directmail_guard_minimum = 2
+        self.env["directmail.task.counter"].create(
+            [
+                {"task_id": run.id, "writer": "events", "name": name, "value": 2}
+                for name in ("delivered", "complained")
+            ]
+        )
+        self.assertFalse(self._repeat(task), "the sender address is over its limit")
+        self.assertEqual((task.state, task.pause_reason), ("paused", "run"))
+        self.assertIn("reported them as spam", task.state_message)
+        task.action_resume()
+        self.assertEqual(self._repeat(task).state, "done")
+
     # === RUNS === #
 
     def test_each_run_mails_everybody_and_has_its_figures(self):
