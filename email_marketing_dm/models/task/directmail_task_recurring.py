@@ -36,7 +36,7 @@ class DirectmailTask(models.Model):
     """
 
     _inherit = "directmail.task"
-    _guarded_fields = frozenset(("next_run_at", "recurring_id", "run_ids"))
+    _guarded_fields = frozenset(("last_run_at", "next_run_at", "recurring_id", "run_ids"))
 
     recurring_id = fields.Many2one(
         "directmail.task",
@@ -113,7 +113,7 @@ class DirectmailTask(models.Model):
     repeat_summary = fields.Char("Repeats", compute="_compute_repeat_summary")
     repeat_next = fields.Text("Next runs", compute="_compute_repeat_next")
     run_count = fields.Integer("Number of made runs", compute="_compute_runs")
-    last_run_at = fields.Datetime("Latest run", compute="_compute_runs")
+    last_run_at = fields.Datetime("Latest run", readonly=True, copy=False)
     runs_sent_count = fields.Integer("Sent by all runs", compute="_compute_runs")
     runs_delivered_count = fields.Integer("Delivered by all runs", compute="_compute_runs")
     runs_opened_count = fields.Integer("Opened in all runs", compute="_compute_runs")
@@ -146,9 +146,9 @@ class DirectmailTask(models.Model):
         rows = self.env["directmail.task.run"]._read_group(
             [("recurring_id", "in", self.ids), ("is_made", "=", True)],
             ["recurring_id"],
-            ["__count", "moment:max"],
+            ["__count"],
         )
-        made = {task.id: row for task, *row in rows}
+        made = {task.id: count for task, count in rows}
         runs = self.with_context(active_test=False)._read_group(
             [("recurring_id", "in", self.ids)], ["recurring_id"], ["id:array_agg"]
         )
@@ -156,7 +156,7 @@ class DirectmailTask(models.Model):
         # sudo(): counters of tasks that the reader may see; none of SUMS is ever rounded.
         counters = self.env["directmail.task.counter"].sudo()
         for task in self:
-            task.run_count, task.last_run_at = made.get(task._origin.id, (0, False))
+            task.run_count = made.get(task._origin.id, 0)
             sums = counters._read_group(
                 [("task_id", "in", runs.get(task._origin.id, ())), ("name", "in", list(SUMS))],
                 ["name"],

@@ -211,6 +211,9 @@ class DirectmailTask(models.Model):
             run._check_lines()
         run._proceed("pending")
         row.write({"task_id": run.id, "is_made": True})
+        # Updates the row: a transaction that waits for the lock of `_lock` must not go on, because
+        # it does not see this run.
+        self.last_run_at = moment
 
     def _name_run(self, moment):
         """Return the name of a run, with its date; every hour, with its time, too."""
