@@ -278,6 +278,16 @@ class TestRecurring(DirectmailCommon):
         with self.assertRaisesRegex(UserError, "later day"):
             task.action_send()
 
+    def test_a_run_that_waited_too_long_is_skipped(self):
+        task = self._start()
+        self._let_due(task)
+        run = task.run_ids.task_id
+        run.sudo().scheduled_at = fields.Datetime.now() - timedelta(hours=25)
+        self._run_cron()
+        self.assertFalse(run.exists())
+        self.assertIn("scheduled time", task.run_ids.note)
+        self.assertEqual((task.state, task.run_count), ("pending", 0))
+
     # === STOPS === #
 
     def test_an_owner_without_rights_stops_it(self):
