@@ -162,9 +162,9 @@ class TestHomeSections(HomeCommon):
 
     def test_an_ab_test_needs_attention_when_all_of_its_mails_are_approved(self):
         task = self._make_task(self.audience, self.template, test_share=50)
-        task.action_add_version()
-        version = task.version_ids.filtered(lambda version: version.letter == "B")
-        version.subject = "Only this week"
+        action = task.action_add_version()
+        versions = self.env["directmail.task.version"].with_user(self.user)
+        version = versions.with_context(**action["context"]).create({"subject": "Only this week"})
         self.assertEqual(self._rows("attention"), [])
         template = version.template_id
         template.action_submit()

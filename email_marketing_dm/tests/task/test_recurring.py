@@ -83,7 +83,7 @@ class TestRecurring(DirectmailCommon):
                 for name in ("delivered", "complained")
             ]
         )
-        self.assertFalse(self._repeat(task), "the sender address is over its limit")
+        self.assertFalse(self._repeat(task).exists(), "the sender address is over its limit")
         self.assertEqual((task.state, task.pause_reason), ("paused", "run"))
         self.assertIn("reported them as spam", task.state_message)
         task.action_resume()
@@ -398,7 +398,9 @@ class TestRecurring(DirectmailCommon):
         with self.assertRaisesRegex(UserError, "A/B test"):
             task.action_add_version()
         test = self._make(send_type="now")
-        test.action_add_version()
+        action = test.action_add_version()
+        versions = self.env["directmail.task.version"].with_user(self.user)
+        versions.with_context(**action["context"]).create({"subject": "Only this week"})
         with self.assertRaisesRegex(ValidationError, "A/B test"):
             test.send_type = "repeat"
 
