@@ -144,7 +144,8 @@ class Photographer:
         self._save("fatigue")
 
         self._browser.log_in(self._url, "marketing", demo_data.PASSWORD)
-        self._open("directmail_audience_action", campaign.audience)
+        counted = ".o_directmail_people"
+        self._open("directmail_audience_action", campaign.audience, counted)
         self._save("audience")
         for name in ("rfm", "aipl"):
             [model] = user.call(f"directmail.{name}.model", "search", [], limit=1)
