@@ -221,35 +221,76 @@ def _is_refused(env, company_id):
     )
 
 
-def record_withdrawal(env, company_id, key, answer):
-    """Bring the mails that a person got before in line with a new answer.
+def is_refused(delivery):
+    """Return SQL that tells whether the person of a delivery refuses to be measured by now.
+
+    For what is built on opens and clicks that did *not* happen: `measuring` of a mail that was
+    claimed at the moment of the refusal may not tell it.
+
+    :param SQL delivery: its table's alias
+    """
+    return SQL(
+        """COALESCE((SELECT o.answer = 'no' FROM directmail_consent o
+                     WHERE o.company_id = %(d)s.company_id AND o.purpose = %(purpose)s
+                       AND o.address_key = %(d)s.address_key
+                     ORDER BY o.recorded_at DESC, o.id DESC LIMIT 1), FALSE)""",
+        d=delivery,
+        purpose=PURPOSE,
+    )
+
+
+def record_withdrawal(env, company_id, keys, answer):
+    """Bring the mails that people got before in line with a new answer.
 
     After a refusal nothing more is recorded of them (`WITHDRAWN`); a later consent ends that.
 
+    :param SQL keys: address keys of the people: "(a, b)" or "(SELECT ...)"
     :param str answer: "yes" or "no"
     """
     if answer == "no":
-        _refuse_clicks(env, company_id, key)
+        _refuse_waiting(env, company_id, keys)
+        _refuse_clicks(env, company_id, keys)
     env.cr.execute(
         SQL(
             """UPDATE directmail_delivery SET measuring = %s
-                WHERE company_id = %s AND address_key = %s
+                WHERE company_id = %s AND address_key IN %s
                   AND state IN ('sending', 'unknown', 'sent') AND %s""",
             WITHDRAWN if answer == "no" else None,
             company_id,
-            key,
+            keys,
             SQL("measuring IS NULL") if answer == "no" else SQL("measuring = %s", WITHDRAWN),
         )
     )
 
 
-def _refuse_clicks(env, company_id, key):
-    """Rule out the clicks in earlier mails to a person who was not asked when they were sent."""
+def _refuse_waiting(env, company_id, keys):
+    """Rule out opens and clicks in mails that wait, which the claim decides again.
+
+    Updates rows that are right already, too: of a refusal and a claim that do not see each other,
+    one fails with a conflict and is retried, so that the mail is either claimed as refused or
+    found by `record_withdrawal` as *sending*.
+    """
+    env.cr.execute(
+        SQL(
+            """UPDATE directmail_delivery d SET measuring = %s
+                 FROM directmail_task t
+                WHERE t.company_id = %s AND t.state NOT IN ('draft', 'done', 'cancelled')
+                  AND d.task_id = t.id AND d.address_key IN %s
+                  AND d.state = 'waiting' AND d.state != 'suppressed'""",
+            NOTHING,
+            company_id,
+            keys,
+        )
+    )
+
+
+def _refuse_clicks(env, company_id, keys):
+    """Rule out the clicks in earlier mails to people who were not asked when they were sent."""
     env.cr.execute(
         SQL(
             """WITH changed AS (
                    UPDATE directmail_delivery SET measuring = %s
-                    WHERE company_id = %s AND address_key = %s AND measuring = %s
+                    WHERE company_id = %s AND address_key IN %s AND measuring = %s
                       AND state IN ('sending', 'unknown', 'sent')
                 RETURNING task_id, outcome
                )
@@ -260,7 +301,7 @@ def _refuse_clicks(env, company_id, key):
                    DO UPDATE SET value = c.value + EXCLUDED.value""",
             NOTHING,
             company_id,
-            key,
+            keys,
             CLICKS_ONLY,
         )
     )
@@ -335,6 +376,32 @@ def erase_reactions(env, company_id, key):
         )
     )
     return rows[0][0]
+
+
+def drop_erased(env, company_id, last):
+    """Delete pending opens and clicks of people who had theirs erased, and count them anonymously.
+
+    `erase_reactions` does not see a fact whose transaction had not ended by then.
+
+    :param int last: highest id of a fact: see `engine.events.find_batch`
+    """
+    env.cr.execute(
+        SQL(
+            """WITH dropped AS (
+                   DELETE FROM directmail_event e
+                    USING directmail_event_pending o, directmail_delivery d
+                    WHERE o.company_id = %s AND o.id <= %s AND e.id = o.id
+                      AND e.kind IN ('open', 'click') AND d.id = e.delivery_id
+                      AND d.measuring = %s AND d.state != 'sending'
+                RETURNING d.task_id, e.kind, e.machine, e.source
+               )
+               INSERT INTO directmail_anonymous_hit (task_id, kind, machine)
+               SELECT task_id, kind, COALESCE(machine, FALSE) FROM dropped WHERE source = 'own'""",
+            company_id,
+            last,
+            NOTHING,
+        )
+    )
 
 
 def count_anonymous(env):

@@ -29,6 +29,7 @@ from .audience import (
 from .consent import (
     test_erasure,
     test_measuring,
+    test_measuring_people,
     test_optout_file,
     test_recipient_pages,
     test_unsubscribe_link,

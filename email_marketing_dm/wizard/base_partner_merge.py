@@ -16,7 +16,10 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
 
     @api.model
     def _update_foreign_keys(self, src_partners, dst_partner):
-        """Override: delete duplicate rows of ONCE_EACH first, and move `directmail.audience.pick`.
+        """Override: delete duplicate rows of ONCE_EACH first, move `directmail.audience.pick`.
+
+        Answers to questions about consent are carried to all addresses: see
+        `directmail.consent._merge`.
 
         If moving one row violates a unique index, Odoo deletes all rows of the merged contacts in
         the table. They would then be missing in an excluded audience, and the person be mailed.
@@ -37,6 +40,7 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
                     kept=dst_partner.id,
                 )
             )
+        self.env["directmail.consent"]._merge(src_partners, dst_partner)
         # sudo(): the merge concerns the picks of all users; `super()` moves rows of all, too.
         self.env["directmail.audience.pick"].sudo()._move(src_partners, dst_partner)
         return super()._update_foreign_keys(src_partners, dst_partner)

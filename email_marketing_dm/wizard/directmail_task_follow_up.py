@@ -2,9 +2,9 @@ from contextlib import closing
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import formatLang
+from odoo.tools import SQL, formatLang
 
-from ..engine.measuring import UNRECORDED
+from ..engine.measuring import UNRECORDED, is_refused
 from ..models.task.directmail_task_family import FOLLOW_UP_NAMES, FOLLOWED, GOT_IT
 
 
@@ -108,16 +108,14 @@ class DirectmailTaskFollowUp(models.TransientModel):
         unrecorded = UNRECORDED.get({"not_opened": "open", "not_clicked": "click"}.get(people))
         if not unrecorded:
             return ""
-        # sudo(): reading the task was checked; its mails that went out are counted exactly.
-        number = (
-            self.env["directmail.delivery"]
-            .sudo()
-            .search_count(
-                [
-                    ("task_id", "=", task.id),
-                    ("state", "=", "sent"),
-                    ("measuring", "in", unrecorded),
-                ]
+        # Reading the task was checked; its mails that went out are counted exactly.
+        [(number,)] = self.env.execute_query(
+            SQL(
+                """SELECT count(*) FROM directmail_delivery d
+                    WHERE task_id = %s AND state = 'sent' AND (measuring IN %s OR %s)""",
+                task.id,
+                unrecorded,
+                is_refused(SQL.identifier("d")),
             )
         )
         if not number:

@@ -3,11 +3,12 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, LazyTranslate
 
 from ...engine.family import FAILED_TEMPORARILY
-from ...engine.measuring import CLICKS_ONLY
+from ...engine.measuring import CLICKS_ONLY, is_refused
 from ...engine.person import PERSON
 from ...engine.versions import LETTERS
 
 _lt = LazyTranslate(__name__)
+DELIVERY = SQL.identifier("directmail_delivery")
 RESULTS = [
     ("delivered", "Delivered"),
     ("failed", "Failed"),
@@ -161,7 +162,9 @@ class DirectmailAudienceLine(models.Model):
                 "SELECT %s FROM directmail_delivery m WHERE task_id = %s AND %s AND %s %s",
                 PERSON,
                 task.id,
-                get_result_condition(self.task_result, self.link_id.id, self.task_version),
+                get_result_condition(
+                    self.task_result, self.link_id.id, self.task_version, SQL.identifier("m")
+                ),
                 self._may_see_bare(task.env["directmail.delivery"], "task_id", task),
                 # A deleted contact's delivery looks like a bare address: do not mail the address.
                 SQL()
@@ -192,13 +195,14 @@ class DirectmailAudienceLine(models.Model):
         )
 
 
-def get_result_condition(result, link_id=False, version=False):
+def get_result_condition(result, link_id=False, version=False, delivery=DELIVERY):
     """Return the condition on rows of `directmail_delivery` that have a result.
 
     :param str result: one of `RESULT_CONDITIONS`, "control" for the task's control group, or
         "planned" for all deliveries
     :param int link_id: of the `directmail.link` that people clicked; False: any
     :param str version: letter of the version that people were sent; False: any
+    :param SQL delivery: the table's alias
     :rtype: SQL
     """
     where = SQL("version = %s", version) if version else SQL("TRUE")
@@ -213,4 +217,6 @@ def get_result_condition(result, link_id=False, version=False):
                        WHERE link_id = %s AND kind = 'click' AND machine IS NOT TRUE)""",
             link_id,
         )
+    if result in ("not_opened", "not_clicked"):
+        condition = SQL("%s AND NOT %s", condition, is_refused(delivery))
     return SQL("state = 'sent' AND %s AND %s", condition, where)

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 
 from ...engine import measuring
 from ...engine.seen import seen_contact
+from ...engine.sql import UNMATCHABLE
 from ...groups import GROUP_USER
 from ...privacy.address import normalise
 from ..mixins.directmail_seen import is_administrator
@@ -11,6 +12,10 @@ from ..mixins.directmail_seen import is_administrator
 #: Version of the text that recipients see beside the answers, to be raised with each change of it.
 TEXT_VERSION = "1"
 AGENT_MAX = 250
+#: The latest answer counts for each combination of these.
+SUBJECT = ("company_id", "purpose")
+#: Who answered; the other columns are copied to another address of the same person.
+PERSON = ("address_key", "email", "email_encrypted", "partner_id")
 
 
 class DirectmailConsent(models.Model):
@@ -128,7 +133,8 @@ class DirectmailConsent(models.Model):
             }
         )
         consent.flush_recordset()
-        measuring.record_withdrawal(self.env, company.id, person["address_key"], answer)
+        keys = SQL("%s", (person["address_key"],))
+        measuring.record_withdrawal(self.env, company.id, keys, answer)
         self.env["directmail.delivery"].invalidate_model(["measuring"])
         return consent
 
@@ -165,6 +171,89 @@ class DirectmailConsent(models.Model):
         if key := partner.email_encrypted_key:
             people.append({"address_key": key, "email_encrypted": partner.email_encrypted})
         return [{**person, "partner_id": partner.id} for person in people]
+
+    @api.model
+    def _merge(self, merged, kept):
+        """Make the latest answer of contacts that become one count for all of their addresses.
+
+        The answer is copied with its time and proof to each address whose own latest answer is
+        another one, or that has none: otherwise a person who refused would be measured again at
+        the other address. Called before the rows of merged contacts are moved to the kept one.
+
+        :param merged: `res.partner` records that are about to be deleted
+        :param kept: the `res.partner` that stays
+        """
+        # sudo(): merging checked the rights to the contacts; answers of all companies count.
+        self = self.sudo()
+        self.env.flush_all()
+        partners = merged | kept
+        people = {}
+        # Contacts can be merged without the master key, too: then by their answers' addresses.
+        if not self.env["directmail.keyring"]._find_problem():
+            for partner in partners:
+                for person in self._find_person(partner):
+                    people[person["address_key"]] = person
+        for consent in self.search([("partner_id", "in", partners.ids)]):
+            if not consent.address_key.startswith(UNMATCHABLE):
+                people.setdefault(
+                    consent.address_key, {name: consent[name] or None for name in PERSON}
+                )
+        if not people:
+            return
+        copied = [
+            field.name
+            for field in self._fields.values()
+            if field.store and field.column_type and field.name not in ("id", *PERSON)
+        ]
+        rows = self.env.execute_query(
+            SQL(
+                """WITH people (address_key, email, email_encrypted) AS (VALUES %(people)s),
+                   answers AS MATERIALIZED (
+                       SELECT * FROM directmail_consent
+                        WHERE partner_id = ANY(%(partners)s)
+                           OR address_key IN (SELECT address_key FROM people)
+                   ), latest AS (
+                       SELECT DISTINCT ON (%(subject)s) * FROM answers
+                        ORDER BY %(subject)s, recorded_at DESC, id DESC
+                   ), own AS (
+                       SELECT DISTINCT ON (%(subject)s, address_key) * FROM answers
+                        ORDER BY %(subject)s, address_key, recorded_at DESC, id DESC
+                   )
+                   INSERT INTO directmail_consent (%(person)s, %(copied)s)
+                   SELECT people.address_key, people.email, people.email_encrypted, %(kept)s,
+                          %(values)s
+                     FROM latest CROSS JOIN people
+                    WHERE NOT EXISTS (
+                          SELECT FROM own
+                           WHERE own.address_key = people.address_key
+                             AND own.answer = latest.answer AND %(same)s)
+                RETURNING company_id, purpose, address_key, answer""",
+                people=SQL(", ").join(
+                    SQL(
+                        "(%s::varchar, %s::varchar, %s::varchar)",
+                        key,
+                        person.get("email"),
+                        person.get("email_encrypted"),
+                    )
+                    for key, person in people.items()
+                ),
+                partners=partners.ids,
+                subject=SQL(", ").join(map(SQL.identifier, SUBJECT)),
+                same=SQL(" AND ").join(
+                    SQL("%s = %s", SQL.identifier("own", name), SQL.identifier("latest", name))
+                    for name in SUBJECT
+                ),
+                person=SQL(", ").join(map(SQL.identifier, PERSON)),
+                copied=SQL(", ").join(map(SQL.identifier, copied)),
+                kept=kept.id,
+                values=SQL(", ").join(SQL.identifier("latest", name) for name in copied),
+            )
+        )
+        self.invalidate_model()
+        for company_id, purpose, key, answer in rows:
+            if purpose == measuring.PURPOSE:
+                measuring.record_withdrawal(self.env, company_id, SQL("%s", (key,)), answer)
+        self.env["directmail.delivery"].invalidate_model(["measuring"])
 
     @api.model
     def _answer_for(self, partner, answer):

@@ -188,6 +188,7 @@ class DirectmailEvent(models.Model):
         if last is None:
             return 0
         events.match_strays(self.env, company.id, last)
+        measuring.drop_erased(self.env, company.id, last)
         events.flag_bursts(self.env, company.id, last)
         self.env["directmail.event.count"]._count_facts(company, last)
         self.env["link.tracker.click"]._copy_events(company, last)
