@@ -378,6 +378,73 @@ def erase_reactions(env, company_id, key):
     return rows[0][0]
 
 
+def import_answers(env, upload_id, company_id, answer, key, contacts, proof):
+    """Insert an answer for each person of an upload, and bring their earlier mails in line.
+
+    Not for people whose latest answer is the same, nor "yes" for those who have refused.
+
+    :param str answer: "yes" or "no"
+    :param SQL key: the address key of a contact `p`, from its address in clear
+    :param SQL contacts: ids of the contacts for whom answers may be added
+    :param dict proof: {column of `directmail_consent`: value} of all answers
+    :return: [(number of answers inserted, number of people who have refused)]
+    """
+    columns = SQL(", ").join(map(SQL.identifier, proof))
+    [(added, refused, keys)] = env.execute_query(
+        SQL(
+            """WITH lines AS MATERIALIZED (
+                   SELECT * FROM directmail_upload_line
+                    WHERE upload_id = %(upload)s AND status IN ('matched', 'created', 'bare')
+               ), found AS (
+                   SELECT address_key, email, email_encrypted, NULL::int AS partner_id
+                     FROM lines WHERE status = 'bare'
+                    UNION ALL
+                   SELECT %(key)s, p.email_normalized, NULL, p.id
+                     FROM lines JOIN res_partner p ON p.id = lines.partner_id
+                    WHERE p.email_normalized IS NOT NULL AND p.id IN %(contacts)s
+                    UNION ALL
+                   SELECT p.email_encrypted_key, NULL, p.email_encrypted, p.id
+                     FROM lines JOIN res_partner p ON p.id = lines.partner_id
+                    WHERE p.email_encrypted_key IS NOT NULL AND p.id IN %(contacts)s
+               ), people AS MATERIALIZED (
+                   SELECT DISTINCT ON (address_key) * FROM found
+                    WHERE left(address_key, 1) != %(unmatchable)s
+                    ORDER BY address_key, partner_id
+               ), judged AS MATERIALIZED (
+                   SELECT people.*, (SELECT o.answer FROM directmail_consent o
+                                      WHERE o.company_id = %(company)s AND o.purpose = %(purpose)s
+                                        AND o.address_key = people.address_key
+                                      ORDER BY o.recorded_at DESC, o.id DESC LIMIT 1) AS latest
+                     FROM people
+               ), added AS (
+                   INSERT INTO directmail_consent (company_id, purpose, origin, answer, recorded_at,
+                          address_key, email, email_encrypted, partner_id, %(columns)s)
+                   SELECT %(company)s, %(purpose)s, 'import', %(answer)s,
+                          date_trunc('second', clock_timestamp() AT TIME ZONE 'UTC'),
+                          address_key, email, email_encrypted, partner_id, %(values)s
+                     FROM judged
+                    WHERE latest IS NULL OR latest = 'yes' AND %(answer)s = 'no'
+                RETURNING address_key
+               )
+               SELECT (SELECT count(*) FROM added),
+                      (SELECT count(*) FROM judged WHERE latest = 'no' AND %(answer)s = 'yes'),
+                      (SELECT COALESCE(array_agg(address_key), '{}') FROM added)""",
+            upload=upload_id,
+            key=key,
+            contacts=contacts,
+            unmatchable=UNMATCHABLE,
+            company=company_id,
+            purpose=PURPOSE,
+            columns=columns,
+            answer=answer,
+            values=SQL(", ").join(SQL("%s", value) for value in proof.values()),
+        )
+    )
+    if keys and answer == "no":
+        record_withdrawal(env, company_id, SQL("(SELECT unnest(%s))", keys), answer)
+    return [(added, refused)]
+
+
 def drop_erased(env, company_id, last):
     """Delete pending opens and clicks of people who had theirs erased, and count them anonymously.
 

@@ -9,10 +9,13 @@ import base64
 import json
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import requests
 
+from devenv.run import environment
 from tests.server.common.odoo_server import wait_until
 
 PEOPLE, FRENCH = 30, 9
@@ -221,3 +224,23 @@ def test_withdrawal_an_hour_later(shop, task):
     assert shop.server.query(
         "SELECT answer, origin, email FROM directmail_consent WHERE text IS NOT NULL"
     ) == [("no", "page", address(PEOPLE))]
+
+
+def test_refusal_and_claim_at_once(shop, task):
+    """Of two transactions that do not see each other one is repeated; the mail is a refused one."""
+    other = shop.make_task("measured")
+    shop.server.stop()
+    script = (Path(__file__).parent / "common" / "runs_refusal.py").read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "odoo", "shell", "-d", shop.server.database, "--no-http",
+         "--log-level=error"],
+        input=script.replace("TASK = 0", f"TASK = {other}"), text=True, capture_output=True,
+        cwd="/tmp", env=environment(),
+    )  # fmt: skip
+    [line] = [line for line in done.stdout.splitlines() if "RESULT" in line] or [done.stderr]
+    found = json.loads(line.partition("RESULT")[2])
+    assert found == {
+        "conflict": True,
+        "states": ["sending", "sending"],
+        "measuring": ["no", "withdrawn"],
+    }

@@ -4,7 +4,7 @@ from odoo.tools import SQL
 
 from ...engine import measuring
 from ...engine.seen import seen_contact
-from ...engine.sql import UNMATCHABLE
+from ...engine.sql import UNMATCHABLE, address_key
 from ...groups import GROUP_USER
 from ...privacy.address import normalise
 from ..mixins.directmail_seen import is_administrator
@@ -171,6 +171,36 @@ class DirectmailConsent(models.Model):
         if key := partner.email_encrypted_key:
             people.append({"address_key": key, "email_encrypted": partner.email_encrypted})
         return [{**person, "partner_id": partner.id} for person in people]
+
+    @api.model
+    def _import_answers(self, upload, contacts, answer, **proof):
+        """Add an answer about measuring for each person of an uploaded list, in one statement.
+
+        None is added for people who have this answer already. "yes" is not added for people who
+        have refused: the list may be older than their refusal.
+
+        :param upload: a `directmail.upload` that is matched
+        :param contacts: query of the `res.partner` whom the uploader may change
+        :param str answer: a value of the field `answer`
+        :param proof: values of further fields
+        :return: (number of answers added, number of people who have refused)
+        :rtype: tuple[int, int]
+        """
+        # sudo(): nobody may create answers; the caller selects the contacts by the owner's rights.
+        self = self.sudo()
+        self.env.flush_all()
+        master_key = self.env["directmail.keyring"]._get_master_key()
+        [(added, refused)] = measuring.import_answers(
+            self.env,
+            upload.id,
+            upload.company_id.id,
+            answer,
+            address_key(master_key, SQL("p.email_normalized")),
+            contacts.subselect(),
+            proof,
+        )
+        self.env.invalidate_all()
+        return added, refused
 
     @api.model
     def _merge(self, merged, kept):

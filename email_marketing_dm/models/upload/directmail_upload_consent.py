@@ -1,9 +1,12 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import format_date
 
 from .directmail_upload import ANSWER_FIELDS
 
+#: of the question about being measured, to be raised with each change of it
+TEXT_VERSION = "1"
 #: lists that may not be mailed
 REFUSED = "bought"
 SOURCES = [
@@ -24,7 +27,15 @@ class DirectmailUpload(models.Model):
     """
 
     _inherit = "directmail.upload"
-    _guarded_fields = frozenset(("consent_user_id", "consent_at", "consent_text"))
+    _guarded_fields = frozenset(
+        (
+            "consent_user_id",
+            "consent_at",
+            "consent_text",
+            "consent_recorded_count",
+            "consent_refused_count",
+        )
+    )
 
     consent_source = fields.Selection(
         SOURCES,
@@ -42,6 +53,21 @@ class DirectmailUpload(models.Model):
     consent_at = fields.Datetime("Answered on", readonly=True, copy=False)
     # The question and the answer in the language in which the user read them.
     consent_text = fields.Char(readonly=True, copy=False)
+    consent_measuring = fields.Selection(
+        [
+            ("unasked", "They were not asked"),
+            ("yes", "Yes, all of them agreed"),
+            ("no", "No, all of them refused"),
+        ],
+        "Did they agree to their opens and clicks being recorded?",
+        default="unasked",
+        copy=False,
+        help="The answer is stored for each person when the list is matched. A person who has"
+        " refused stays refused, whatever you answer here.",
+    )
+    consent_recorded_count = fields.Integer("Answers recorded", readonly=True, copy=False)
+    # People for whom "yes" was not stored, because they have refused.
+    consent_refused_count = fields.Integer("Refusals that stay in force", readonly=True, copy=False)
     consent_summary = fields.Char("Source of the addresses", compute="_compute_consent_summary")
 
     @api.depends("consent_source", "consent_note", "consent_user_id", "consent_at")
@@ -87,6 +113,31 @@ class DirectmailUpload(models.Model):
                 }
             )
 
+    def _record_answers(self):
+        """Store the answer about being measured for each person of the list, with its proof.
+
+        As the owner: of contacts, only for those whom the owner may change.
+        """
+        self.ensure_one()
+        if self.consent_measuring not in ("yes", "no"):
+            return
+        user = self.consent_user_id or self.user_id
+        shown = self.with_context(lang=user.lang)
+        question = shown._fields["consent_measuring"]
+        labels = dict(question._description_selection(shown.env))
+        contacts = self._get_owner_env()["res.partner"]
+        may_change = contacts.env["ir.rule"]._compute_domain("res.partner", "write")
+        recorded, refused = self.env["directmail.consent"]._import_answers(
+            self,
+            contacts._search(Domain.TRUE if may_change is None else Domain(may_change)),
+            self.consent_measuring,
+            user_id=user.id,
+            lang=user.lang or None,
+            text=f"{question._description_string(shown.env)} {labels[self.consent_measuring]}",
+            text_version=TEXT_VERSION,
+        )
+        self.write({"consent_recorded_count": recorded, "consent_refused_count": refused})
+
     def _check_consent(self):
         """Check that the question was answered, and that the people may be mailed.
 
@@ -105,6 +156,16 @@ class DirectmailUpload(models.Model):
                     "People on bought, rented or collected lists did not agree to get your emails,"
                     " so the list can't be used. DirectMail can block accounts that mail such"
                     " lists, and many countries forbid it."
+                )
+            )
+        if self.consent_measuring in ("yes", "no") and not self.env["res.partner"].has_access(
+            "write"
+        ):
+            raise UserError(
+                self.env._(
+                    "You may not change contacts, so you can't record whether they agreed to being"
+                    " measured. Choose “They were not asked”, or ask an administrator for the right"
+                    " to change contacts."
                 )
             )
         if self.consent_source == "other" and not (self.consent_note or "").strip():

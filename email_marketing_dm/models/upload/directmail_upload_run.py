@@ -333,6 +333,7 @@ class DirectmailUpload(models.Model):
         """Set the upload to done, with its counts, unless it was cancelled meanwhile."""
         if not self._lock_running():
             return
+        self._record_answers()
         counts = dict(
             self.env.execute_query(
                 SQL(

@@ -1,12 +1,14 @@
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from ...engine.plan import insert_deliveries
 from ..common import start_task
+from ..common_upload import UploadMixin
 from .test_measuring import PERSON, MeasuringCommon
 
 
 @tagged("post_install", "-at_install")
-class TestMeasuringPeople(MeasuringCommon):
+class TestMeasuringPeople(UploadMixin, MeasuringCommon):
     """Answers of people at the moment of a claim, merged, re-keyed, erased and uploaded."""
 
     def _refuse_unseen(self, task, person):
@@ -193,6 +195,70 @@ class TestMeasuringPeople(MeasuringCommon):
             # The person is asked again: their own answer counts.
             self._answer(self.cat, "yes")
             self.assertFalse(self._count_unmeasured(self.people)["m2@example.com"])
+
+    # === UPLOADS === #
+
+    def _import(self, text, answer, user=None, **vals):
+        return self._upload(text, user, consent_measuring=answer, **vals)
+
+    def _get_answers(self, **conditions):
+        return self.env["directmail.consent"].search(
+            [(name, "=", value) for name, value in conditions.items()], order="email, id"
+        )
+
+    def test_an_upload_records_refusals(self):
+        """Of contacts and bare addresses, once each, with the uploader's answer as proof."""
+        earlier = self._send(self.dan)
+        text = "m3@example.com\nM3@example.com\nbare@example.com\nm2@example.com\n"
+        upload = self._import(text, "no")
+        self.assertEqual((upload.state, upload.consent_recorded_count), ("done", 3))
+        answers = self._get_answers(origin="import")
+        self.assertEqual(
+            [(row.email, row.partner_id, row.answer) for row in answers],
+            [
+                ("bare@example.com", self.env["res.partner"], "no"),
+                ("m2@example.com", self.cat, "no"),
+                ("m3@example.com", self.dan, "no"),
+            ],
+        )
+        self.assertEqual(answers.user_id, self.user)
+        self.assertEqual(
+            set(answers.mapped("text")),
+            {"Did they agree to their opens and clicks being recorded? No, all of them refused"},
+        )
+        self.assertEqual(self._by_person(earlier)[self.dan].measuring, "withdrawn")
+        self._expect_measured(self.dan, False)
+        self._import(text, "no")
+        self.assertEqual(len(self._get_answers(origin="import")), 3, "nothing new")
+
+    def test_an_upload_does_not_undo_a_refusal(self):
+        self._answer(self.dan, "no")
+        self._answer(self.cat, "yes")
+        upload = self._import("m0@example.com\nm2@example.com\nm3@example.com\n", "yes")
+        self.assertEqual((upload.consent_recorded_count, upload.consent_refused_count), (1, 1))
+        self.assertEqual(self._get_answers(origin="import").partner_id, self.ann)
+        self._expect_measured(self.ann, True)
+        self._expect_measured(self.dan, False)
+
+    def test_an_upload_of_people_who_were_not_asked(self):
+        upload = self._upload("m3@example.com\nbare@example.com\n")
+        self.assertEqual((upload.consent_measuring, upload.state), ("unasked", "done"))
+        self.assertFalse(self._get_answers())
+
+    def test_an_upload_answers_for_contacts_that_its_owner_may_change(self):
+        """They may be read by everybody here, but written by none except those of France."""
+        self.env["ir.rule"].create(
+            {
+                "name": "Only France",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": "[('country_id.code', '=', 'FR')]",
+                "perm_read": False,
+            }
+        )
+        self._import("m0@example.com\nm3@example.com\n", "no")
+        self.assertEqual(self._get_answers(origin="import").partner_id, self.ann)
+        with self.assertRaisesRegex(UserError, "You may not change contacts"):
+            self._import("m3@example.com\n", "yes", self.other)
 
     # === ERASURE === #
 
