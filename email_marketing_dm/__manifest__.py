@@ -62,6 +62,7 @@
         "views/task/directmail_task_version_views.xml",
         "wizard/directmail_optout_import_views.xml",
         "views/consent/directmail_optout_views.xml",
+        "views/consent/directmail_purpose_views.xml",
         "views/consent/directmail_consent_views.xml",
         "wizard/base_module_uninstall_views.xml",
         "views/delivery/directmail_event_views.xml",

@@ -6,6 +6,7 @@ from odoo.http import request
 from ..content.filling import assemble
 from ..engine.content import Person
 from ..models.consent.directmail_consent import AGENT_MAX, TEXT_VERSION
+from ..models.consent.directmail_consent_mailing import TOPICS_VERSION
 from .pages import LostKeyLink, add_online_footer, get_language, make_unavailable, render_page
 from .tokens import find_delivery
 
@@ -18,6 +19,11 @@ VIEW_HEADERS = [
 FEEDBACK_MAX = 2000
 DIGITS_MAX = 20
 SCOPES = ("company", "sender", "all")
+
+
+def _is_number(value):
+    # int() raises ValueError for a string of more than 4,300 digits.
+    return value.isdecimal() and len(value) < DIGITS_MAX
 
 
 class DirectmailRecipient(http.Controller):
@@ -89,8 +95,7 @@ class DirectmailRecipient(http.Controller):
         """Store the reason and the feedback that the recipient gave for unsubscribing."""
         delivery = self._get_delivery(token)
         reasons = delivery.env["mailing.subscription.optout"]
-        # int() raises ValueError for a string of more than 4,300 digits.
-        number = int(reason) if reason.isdecimal() and len(reason) < DIGITS_MAX else 0
+        number = int(reason) if _is_number(reason) else 0
         chosen = reasons.browse(number).exists()
         delivery._explain_unsubscription(scope, chosen, feedback[:FEEDBACK_MAX])
         return self._render_page(delivery, token, "thanks", scope=scope)
@@ -142,6 +147,40 @@ class DirectmailRecipient(http.Controller):
         return self._render_page(delivery, token, "measuring", erased=answer == "erase")
 
     @http.route(
+        "/directmail/unsubscribe/<string:token>/topics",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        sitemap=False,
+        recipient_parameters=("token",),
+    )
+    def choose_topics(self, token):
+        """Record which topics the recipient wants.
+
+        The fields "shown" and "topic" occur several times, once for each topic that the page
+        showed and that was ticked.
+        """
+        delivery = self._get_delivery(token)
+        asked = request.httprequest
+        if not delivery.address_key or delivery._has_left_all():
+            return self._render_page(delivery, token, "ask")
+        shown, ticked = (
+            {int(value) for value in asked.form.getlist(name) if _is_number(value)}
+            for name in ("shown", "topic")
+        )
+        delivery._answer_topics(
+            shown,
+            ticked,
+            text_version=TOPICS_VERSION,
+            lang=delivery.env.lang,
+            ip=asked.remote_addr,
+            user_agent=(asked.headers.get("User-Agent") or "")[:AGENT_MAX],
+        )
+        return self._render_page(delivery, token, "topics")
+
+    @http.route(
         "/directmail/view/<string:token>",
         type="http",
         auth="public",
@@ -181,6 +220,7 @@ class DirectmailRecipient(http.Controller):
             token=token,
             scope=scope if scope in SCOPES else "company",
             can_undo=stage == "done" and delivery._can_undo(),
+            topics=delivery._get_topics(),
             asks_measuring=bool(delivery.address_key),
             answer=delivery.address_key and delivery._get_measuring_answer(),
             **values,

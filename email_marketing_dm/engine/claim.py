@@ -11,6 +11,7 @@ from .exclusion import is_excluded
 from .family import has_got
 from .fatigue import Eligibility, TaskRules
 from .fatigue_rules import make_rules, select_settings
+from .mailing_consent import select_purpose
 from .measuring import find_answer, get_measuring, select_rules
 from .measuring import make_rules as make_measuring_rules
 from .people import current_addresses
@@ -290,7 +291,7 @@ def _read_turn(env, context):
                                      FROM directmail_task_exclude_audience_rel
                                     WHERE directmail_task_id = t.id) AS except_ids,
                              NULLIF(t.family_content_id, 0) AS content_id,
-                             %(control)s AS control,
+                             %(control)s AS control, %(mailing)s AS mailing,
                              (SELECT jsonb_object_agg(letter, family_content_id)
                                 FROM directmail_task_version
                                WHERE task_id = t.id AND family_content_id > 0)
@@ -305,6 +306,7 @@ def _read_turn(env, context):
             settings=select_settings(SQL("a.company_id")),
             measuring=select_rules(SQL("a.company_id")),
             control=select_groups(SQL("t")),
+            mailing=select_purpose(SQL("t")),
             capacity=_select_capacity(env, context),
             account=context.account_id,
         )

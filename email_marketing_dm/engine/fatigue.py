@@ -13,6 +13,7 @@ from ..clock.spans import LONGEST
 from .control import get_control_reason
 from .fatigue_rules import FatigueRules, find_sms_models
 from .idn import other_spelling
+from .mailing_consent import get_mailing_reason
 from .sql import changing_reason
 
 # Condition on deliveries that count as sent. It must read exactly as in the partial indexes of
@@ -23,8 +24,8 @@ COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 TaskRules = namedtuple(
     "TaskRules",
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
-    " except_ids content_id control version_contents",
-    defaults=(None, None, None),
+    " except_ids content_id control version_contents mailing",
+    defaults=(None, None, None, None),
 )
 TaskRules.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
@@ -42,6 +43,7 @@ TaskRules.__doc__ = """The properties of a task that decide whether its people m
 :ivar control: its control groups: see `engine.control.select_groups`; None without any
 :ivar version_contents: {letter: the same of a version}, instead of `content_id`; None if no
     follow-up sends the content of a version
+:ivar mailing: the rules of its purpose: see `engine.mailing_consent.select_purpose`; None without
 """
 
 
@@ -63,7 +65,7 @@ class Eligibility:
     def select(self, person):
         """Return SQL of a lateral subquery that tells whether one person may be mailed.
 
-        :param SQL person: name of a row with partner_id, email and address_key
+        :param SQL person: name of a row with partner_id, email, address_key and country_id
         :return: one row (reason varchar, fatigue_rule varchar, held_until timestamp). With a
             `reason` the person gets no mail; with `held_until` the mail waits until then;
             `fatigue_rule` is the rule that decided either
@@ -113,6 +115,9 @@ class Eligibility:
             SQL("%s::int", self.task.sender_id),
             self.task.lists,
         )
+        if self.task.mailing:
+            topic = get_mailing_reason(self.task.mailing, self.task.company_id, person)
+            reason = SQL("COALESCE(%s, %s)", reason, topic)
         if self.task.not_after and self.at > self.task.not_after:
             return SQL("COALESCE(%s, 'too_late')", reason)
         return reason

@@ -72,7 +72,7 @@ class People:
         return [row[0] for row in env.execute_query(self._select(SQL("id"), OPTOUTS))]
 
     def find_consents(self, env):
-        """Return the ids of their answers about being measured."""
+        """Return the ids of their answers about being mailed and measured."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), CONSENTS))]
 
     def find_rows(self, env):
@@ -129,7 +129,8 @@ class People:
         env.cr.execute(
             SQL(
                 """UPDATE directmail_consent SET partner_id = NULL, email = NULL,
-                          email_encrypted = NULL, delivery_id = NULL, ip = NULL, user_agent = NULL
+                          email_encrypted = NULL, delivery_id = NULL, ip = NULL, user_agent = NULL,
+                          note = NULL
                     WHERE %s AND %s""",
                 self._is_about(),
                 CONSENTS.is_of(self.company_ids),

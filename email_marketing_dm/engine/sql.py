@@ -165,7 +165,7 @@ def changing_reason(email, key, company, sender, lists=()):
     )
 
 
-def unverifiable(email, key, company):
+def unverifiable(email, key, company, optouts=None):
     """Return SQL that tells whether an opt-out with a marked key may belong to this person.
 
     After a loss of the master key, some opt-outs can't be recomputed, and their keys begin with
@@ -177,13 +177,18 @@ def unverifiable(email, key, company):
     :param SQL email: the normalised address (text), null where it is encrypted
     :param SQL key: its address key
     :param SQL company: the sending company's id
+    :param SQL optouts: table and condition of other refusals with marked keys, instead of opt-outs
     :rtype: SQL
     """
+    marked = SQL(
+        "directmail_optout WHERE company_id = %s AND left(address_key, 1) = %s",
+        company,
+        UNMATCHABLE,
+    )
     return SQL(
         """(COALESCE(left(%(key)s, 1) = %(unmatchable)s, FALSE) OR CASE (
                 SELECT max(CASE WHEN email_encrypted IS NULL THEN 2 ELSE 1 END)
-                  FROM directmail_optout
-                 WHERE company_id = %(company)s AND left(address_key, 1) = %(unmatchable)s)
+                  FROM %(marked)s)
             WHEN 1 THEN %(email)s IS NULL
             WHEN 2 THEN NOT EXISTS (
                 SELECT 1 FROM directmail_delivery known
@@ -195,6 +200,7 @@ def unverifiable(email, key, company):
         key=key,
         unmatchable=UNMATCHABLE,
         company=company,
+        marked=optouts or marked,
     )
 
 

@@ -28,6 +28,7 @@ from .audience import (
 )
 from .consent import (
     test_erasure,
+    test_mailing_consent,
     test_measuring,
     test_measuring_people,
     test_optout_file,

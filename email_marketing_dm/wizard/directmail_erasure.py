@@ -173,9 +173,11 @@ class DirectmailErasure(models.TransientModel):
             "consents": [
                 {
                     "purpose": consent.purpose,
+                    "topic": consent.purpose_id.name or "",
                     "answer": consent.answer,
                     "answered_on": str(consent.recorded_at),
                     "origin": consent.origin,
+                    "note": consent.note or "",
                     "text_shown": consent.text or "",
                     "text_version": consent.text_version or "",
                     "language": consent.lang or "",

@@ -1,5 +1,7 @@
 from . import (
+    directmail_purpose,
     directmail_consent,
+    directmail_consent_mailing,
     directmail_optout,
     directmail_optout_file,
     directmail_unsubscribe_request,

@@ -41,11 +41,13 @@ class DirectmailConsent(models.Model):
             "email_encrypted",
             "partner_id",
             "purpose",
+            "purpose_id",
             "answer",
             "recorded_at",
             "origin",
             "user_id",
             "delivery_id",
+            "note",
             "text",
             "text_version",
             "lang",
@@ -64,13 +66,31 @@ class DirectmailConsent(models.Model):
         "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
     )
     purpose = fields.Selection(
-        [("measuring", "Measuring opens and clicks")], required=True, readonly=True
+        [("measuring", "Measuring opens and clicks"), ("mailing", "Getting mail")],
+        "About",
+        required=True,
+        readonly=True,
     )
-    answer = fields.Selection([("yes", "Yes"), ("no", "No")], required=True, readonly=True)
+    purpose_id = fields.Many2one(
+        "directmail.purpose",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="If it is empty, an answer about getting mail is about all mail of the company.",
+    )
+    answer = fields.Selection(
+        [("yes", "Yes"), ("no", "No"), ("withdrawn", "Withdrawn"), ("confirmed", "Confirmed")],
+        required=True,
+        readonly=True,
+    )
     recorded_at = fields.Datetime("Answered on", required=True, readonly=True)
     origin = fields.Selection(
         [
             ("page", "Recipient's page"),
+            ("form", "Sign-up form"),
+            ("one_click", "Unsubscribe button of the mail program"),
+            ("directmail", "Unsubscribed at DirectMail"),
+            ("complaint", "Reported as spam"),
             ("contact", "Entered on the contact"),
             ("import", "Import"),
             ("api", "Other program"),
@@ -82,6 +102,7 @@ class DirectmailConsent(models.Model):
     delivery_id = fields.Many2one(
         "directmail.delivery", readonly=True, index="btree_not_null", ondelete="set null"
     )
+    note = fields.Char("Where it comes from", readonly=True)
     text = fields.Text("Text shown", readonly=True)
     text_version = fields.Char("Version of the text", readonly=True)
     lang = fields.Char("Language", readonly=True)
@@ -91,6 +112,11 @@ class DirectmailConsent(models.Model):
     # The latest answer of a person, read from the index only.
     _latest_index = models.Index(
         "(company_id, purpose, address_key, recorded_at DESC, id DESC) INCLUDE (answer)"
+    )
+    # The same about being mailed for a purpose, as `engine.mailing_consent` reads it.
+    _mailing_index = models.Index(
+        "(company_id, COALESCE(purpose_id, 0), address_key, recorded_at DESC, id DESC)"
+        " INCLUDE (answer) WHERE purpose = 'mailing'"
     )
 
     @api.model

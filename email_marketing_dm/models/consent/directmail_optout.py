@@ -188,6 +188,20 @@ class DirectmailOptout(models.Model):
 
         :param int last: the highest id of an event to apply, see `engine.events.find_batch`
         """
+        wishes = SQL(
+            """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.email_encrypted,
+                      d.partner_id, d.task_id,
+                      COALESCE(d.address_key, e.address_key) AS address_key
+                 FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
+                 LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
+                WHERE o.company_id = %s AND o.id <= %s
+                  AND e.source != 'own'
+                  AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
+                  AND COALESCE(d.address_key, e.address_key) IS NOT NULL AND %s""",
+            company.id,
+            last,
+            is_real(SQL("e.account_id")),
+        )
         rows = self.env.execute_query(
             SQL(
                 """WITH wishes AS (%(wishes)s), changed AS (%(insert)s), revoked AS (
@@ -200,20 +214,7 @@ class DirectmailOptout(models.Model):
                                    AND later.occurred_at > w.occurred_at))
                 )
                 SELECT DISTINCT email FROM wishes WHERE kind = 'complaint' AND email IS NOT NULL""",
-                wishes=SQL(
-                    """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.email_encrypted,
-                              d.partner_id, d.task_id,
-                              COALESCE(d.address_key, e.address_key) AS address_key
-                         FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
-                         LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
-                        WHERE o.company_id = %s AND o.id <= %s
-                          AND e.source != 'own'
-                          AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
-                          AND COALESCE(d.address_key, e.address_key) IS NOT NULL AND %s""",
-                    company.id,
-                    last,
-                    is_real(SQL("e.account_id")),
-                ),
+                wishes=wishes,
                 insert=self._make_insert(
                     (*OF_DELIVERY, "origin", "occurred_at"),
                     SQL(
@@ -241,6 +242,7 @@ class DirectmailOptout(models.Model):
                 revocable=REVOCABLE,
             )
         )
+        self.env["directmail.consent"]._record_optouts(company, wishes)
         self._blacklist([email for (email,) in rows])
         self._insert_bounces(
             SQL(

@@ -49,8 +49,8 @@ REACTION_FIELDS = {
 # Decided by the plan, and again by the claim just before the mail is sent. Where: "excluded" in
 # `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.current_addresses`;
 # "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "family" in
-# `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; the control groups in
-# `engine.control`; the others in `engine.fatigue.Eligibility`.
+# `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; "topic_refused" and
+# "not_agreed" in `engine.mailing_consent`; the control groups in `engine.control`; the others in `engine.fatigue.Eligibility`.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("gone", "No longer a contact"),
@@ -66,6 +66,8 @@ REASONS = [
     ("left_list", "Left the mailing list"),
     ("complained", "Reported an earlier mail as spam"),
     ("bounced", "Address does not exist"),
+    ("topic_refused", "Refused this topic"),
+    ("not_agreed", "Has not agreed to this topic"),
     ("fatigue", "Frequency limit reached"),
     ("quiet", "Quiet time"),
     ("too_late", "Sending deadline passed"),
@@ -364,15 +366,24 @@ class DirectmailDelivery(models.Model):
             return
         # sudo(): the token in the request proves that the address is the caller's.
         delivery = self.sudo()
-        person = {
-            "address_key": delivery.address_key,
-            "email": not delivery.email_encrypted and delivery.email,
-            "email_encrypted": delivery.email_encrypted,
-            "partner_id": delivery.partner_id.id,
-        }
         delivery.env["directmail.consent"]._add(
-            delivery.company_id, person, answer, "page", delivery_id=delivery.id, **proof
+            delivery.company_id,
+            delivery._get_consent_person(),
+            answer,
+            "page",
+            delivery_id=delivery.id,
+            **proof,
         )
+
+    def _get_consent_person(self):
+        """Return the recipient as `directmail.consent` stores them; see `_add` there."""
+        self.ensure_one()
+        return {
+            "address_key": self.address_key,
+            "email": not self.email_encrypted and self.email,
+            "email_encrypted": self.email_encrypted,
+            "partner_id": self.partner_id.id,
+        }
 
     def _get_measuring_text(self):
         """Return the question about being measured as the recipient's page shows it."""
@@ -407,6 +418,8 @@ class DirectmailDelivery(models.Model):
         if not self.account_id.is_trial:  # The unsubscription from a trial is only a figure.
             sender = self.task_id.sender_id if scope == "sender" else None
             optout = self.env["directmail.optout"]._record(self, origin, sender)
+            if not sender:
+                self.env["directmail.consent"]._record_optout(self, origin)
             if scope == "all" and self.email:
                 optout._blacklist([self.email])
         self._record_fact("unsubscribe")
@@ -452,7 +465,10 @@ class DirectmailDelivery(models.Model):
         self.ensure_one()
         if not self._can_undo():
             return False
-        self._get_own_optouts().unlink()
+        optouts = self._get_own_optouts()
+        if optouts.filtered(lambda optout: not optout.sender_id):
+            self.env["directmail.consent"]._record_optout(self, "page", "yes")
+        optouts.unlink()
         return True
 
     def _get_own_optouts(self):

@@ -12,6 +12,7 @@ from . import (
     directmail_task_estimate,
     directmail_task_owner,
     directmail_task_page,
+    directmail_task_purpose,
     directmail_task_results,
     directmail_task_run,
     directmail_task_test,

@@ -11,8 +11,8 @@ STOPPED = ("done", "cancelled", "paused", "failed")
 # Fields that choose the people: the plan (`planned_at`) freezes them.
 PEOPLE_FIELDS = {
     "account_id", "address_form", "audience_ids", "control_share", "exclude_audience_ids",
-    "is_notification", "notification_counts", "test_criterion", "test_hours", "test_people",
-    "test_share", "test_undecided", "use_as_is", "version_ids",
+    "is_notification", "notification_counts", "purpose_id", "test_criterion", "test_hours",
+    "test_people", "test_share", "test_undecided", "use_as_is", "version_ids",
 }  # fmt: skip
 # Fields of the mail's content and envelope: fixed while mails are being sent.
 TASK_CONTENT_FIELDS = {

@@ -49,7 +49,7 @@ class DirectmailTask(models.Model):
     @api.depends(
         "use_as_is", "address_form", "address_type", "reply_to", "not_after", "track_opens",
         "track_clicks", "not_sent_policy", "is_notification", "ignore_fatigue", "campaign_id",
-        "conversion_table_id", "control_share",
+        "conversion_table_id", "control_share", "purpose_id",
     )  # fmt: skip
     @api.depends_context("uid", "lang", "tz")
     def _compute_settings_summary(self):
@@ -67,6 +67,7 @@ class DirectmailTask(models.Model):
             self.env._("Opens are not recorded"): not self.track_opens,
             self.env._("Clicks are not recorded"): not self.track_clicks,
             self.env._("Notification"): self.is_notification,
+            self.env._("Topic: %s", self.purpose_id.name): self.purpose_id,
             self.env._("Control group: %s%%", self.control_share): self.control_share,
             self.env._("Ignores fatigue control"): self.ignore_fatigue,
             self.env._("Mails that were not sent are sent again"): self.not_sent_policy == "again",

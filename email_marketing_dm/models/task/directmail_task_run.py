@@ -382,6 +382,7 @@ class DirectmailTask(models.Model):
             # sudo(): nobody may read the field; it only finds the tickets of the task.
             content_id=self.sudo().family_content_id or None,
             control=self._get_control_groups(),
+            mailing=self._get_purpose_rules(),
         )
 
     def _get_mail_content(self, letter):

@@ -1,0 +1,187 @@
+from odoo import api, models
+from odoo.exceptions import AccessError
+from odoo.tools import SQL
+
+from ...engine import mailing_consent
+from ...groups import GROUP_USER
+
+#: Version of the text of the topics' form, to be raised with each change of it.
+TOPICS_VERSION = "1"
+#: {origin of an opt-out: origin of its record}; an address that does not exist says nothing.
+ORIGINS = {
+    "one_click": "one_click",
+    "page": "page",
+    "directmail": "directmail",
+    "complaint": "complaint",
+}
+
+
+class DirectmailConsent(models.Model):
+    """Answers about being mailed: for a topic, or for all mail of a company."""
+
+    _inherit = "directmail.consent"
+
+    def _add_mailing(self, purpose, person, answer, origin, **proof):
+        """Add an answer about being mailed for a topic; it counts at once, in running tasks too.
+
+        Who has confirmed and says *yes* once more has still confirmed: nothing is added then.
+
+        :param purpose: a `directmail.purpose`
+        :param dict person: values of address_key, email, email_encrypted and partner_id
+        :param str answer: a value of the field `answer`
+        :param str origin: a value of the field `origin`
+        :param proof: values of further fields
+        :return: the new record, or none
+        """
+        purpose.ensure_one()
+        if answer == "yes" and self._get_mailing_answer(purpose, person["address_key"]) == (
+            "confirmed"
+        ):
+            return self.browse()
+        return self._insert_mailing(
+            purpose.company_id, person, answer, origin, purpose_id=purpose.id, **proof
+        )
+
+    def _insert_mailing(self, company, person, answer, origin, **values):
+        # sudo(): nobody may create answers; callers have checked the token or the rights to the
+        # contact.
+        self = self.sudo()
+        self.env.flush_all()
+        [(moment,)] = self.env.execute_query(SQL("SELECT clock_timestamp() AT TIME ZONE 'UTC'"))
+        consent = self.create(
+            {
+                **person,
+                **values,
+                "company_id": company.id,
+                "purpose": mailing_consent.PURPOSE,
+                "answer": answer,
+                "origin": origin,
+                "recorded_at": moment.replace(microsecond=0),
+            }
+        )
+        consent.flush_recordset()
+        return consent
+
+    @api.model
+    def _get_mailing_answer(self, purpose, key):
+        """Return a person's answer about a topic that counts now: a value of `answer`, or False.
+
+        :param purpose: a `directmail.purpose`
+        :param str key: address key
+        """
+        # The caller has proved the right to know this person's answer.
+        self.env["directmail.consent"].flush_model()
+        [(answer,)] = self.env.execute_query(
+            SQL(
+                "SELECT %s",
+                mailing_consent.find_answer(
+                    SQL("%s", purpose.sudo().company_id.id), SQL("%s", purpose.id), SQL("%s", key)
+                ),
+            )
+        )
+        return answer or False
+
+    @api.model
+    def _answer_mailing_for(self, partner, purpose, answer, note):
+        """Add a contact's answer about a topic that a user was told.
+
+        :param partner: a `res.partner` that the user may change
+        :param purpose: a `directmail.purpose` that the user may read
+        :param str answer: "yes" or "no"; a *no* after an agreement is stored as "withdrawn"
+        :param str note: where the answer comes from
+        :return: the new records
+        :raise AccessError: without the right to change the contact, or to this app
+        """
+        if not self.env.user.has_group(GROUP_USER):
+            raise AccessError(
+                self.env._("Only users of Email Marketing with DirectMail can record consents.")
+            )
+        partner.check_access("write")
+        purpose.check_access("read")
+        consents = self.sudo()
+        for person in self._find_person(partner):
+            consents |= self._add_mailing(
+                purpose,
+                person,
+                self._say_withdrawn(purpose, person["address_key"], answer),
+                "contact",
+                user_id=self.env.user.id,
+                note=note,
+            )
+        return consents
+
+    @api.model
+    def _say_withdrawn(self, purpose, key, answer):
+        """Return "withdrawn" for a *no* of a person who has agreed; else the answer itself."""
+        before = self._get_mailing_answer(purpose, key)
+        agreed = before in mailing_consent.AGREEMENTS
+        return "withdrawn" if answer == "no" and agreed else answer
+
+    # === OPT-OUTS === #
+    # An opt-out from all mail of a company is a record, too; `directmail.optout` is what stops the
+    # mails.
+
+    def _record_optout(self, delivery, origin, answer="withdrawn"):
+        """Add that a recipient leaves all mail of the company, or undoes it ("yes").
+
+        :param delivery: a `directmail.delivery` with an address key
+        :param str origin: of the opt-out
+        """
+        # sudo(): the token or the event proves the request.
+        delivery = delivery.sudo()
+        if origin not in ORIGINS or not delivery.address_key:
+            return
+        latest = self.sudo().search(
+            [
+                ("company_id", "=", delivery.company_id.id),
+                ("purpose", "=", mailing_consent.PURPOSE),
+                ("purpose_id", "=", False),
+                ("address_key", "=", delivery.address_key),
+            ],
+            limit=1,
+        )
+        # Asking twice changes nothing.
+        if latest.answer != answer:
+            self._insert_mailing(
+                delivery.company_id,
+                delivery._get_consent_person(),
+                answer,
+                ORIGINS[origin],
+                delivery_id=delivery.id,
+            )
+
+    @api.model
+    def _record_optouts(self, company, wishes):
+        """Add what events tell about leaving all mail of a company, after the opt-outs changed.
+
+        :param SQL wishes: selects kind and address_key of the events
+        """
+        self.flush_model()
+        latest = SQL(
+            """(SELECT c.answer FROM directmail_consent c
+                 WHERE c.company_id = %s AND c.purpose = 'mailing'
+                   AND COALESCE(c.purpose_id, 0) = 0 AND c.address_key = w.address_key
+                 ORDER BY c.recorded_at DESC, c.id DESC LIMIT 1)""",
+            company.id,
+        )
+        self.env.cr.execute(
+            SQL(
+                """WITH wishes AS (%(wishes)s)
+                   INSERT INTO directmail_consent (company_id, address_key, email,
+                          email_encrypted, partner_id, purpose, answer, recorded_at, origin)
+                   SELECT %(company)s, w.address_key, o.email, o.email_encrypted, o.partner_id,
+                          'mailing', CASE WHEN o.id IS NULL THEN 'yes' ELSE 'withdrawn' END,
+                          date_trunc('second', COALESCE(o.occurred_at, now() AT TIME ZONE 'UTC')),
+                          COALESCE(o.origin, 'directmail')
+                     FROM (SELECT DISTINCT address_key FROM wishes) AS w
+                LEFT JOIN directmail_optout o ON o.company_id = %(company)s
+                      AND o.address_key = w.address_key AND o.sender_id IS NULL
+                    WHERE CASE WHEN o.id IS NULL THEN %(latest)s = 'withdrawn'
+                               ELSE o.origin IN ('directmail', 'complaint')
+                                AND %(latest)s IS DISTINCT FROM 'withdrawn' END""",
+                wishes=wishes,
+                company=company.id,
+                latest=latest,
+            )
+        )
+        self.invalidate_model()

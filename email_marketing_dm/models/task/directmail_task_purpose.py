@@ -1,0 +1,44 @@
+from odoo import fields, models
+
+from ...engine.mailing_consent import read_purpose
+
+
+class DirectmailTask(models.Model):
+    """The topic of a task: people who refused it, or have not agreed to it, get no mail."""
+
+    _inherit = "directmail.task"
+
+    purpose_id = fields.Many2one(
+        "directmail.purpose",
+        "Topic",
+        check_company=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        tracking=True,
+        default=lambda self: self._get_default_purpose(),
+        help="Who may be mailed follows the topic's rule and what people have answered about it."
+        " Without a topic everybody is mailed who has not unsubscribed.",
+    )
+
+    def _get_default_purpose(self):
+        """Return the only topic of the company, or that of the user's latest task."""
+        topics = self.env["directmail.purpose"].search(
+            [("company_id", "=", self.env.company.id)], limit=2
+        )
+        if len(topics) < 2:
+            return topics
+        latest = self.search(
+            [("create_uid", "=", self.env.uid), ("company_id", "=", self.env.company.id)],
+            order="id desc",
+            limit=1,
+        )
+        return latest.purpose_id.filtered("active")
+
+    def _get_purpose_rules(self):
+        """Return the rules of the task's topic: see `engine.mailing_consent.select_purpose`."""
+        self.ensure_one()
+        # As in `_get_control_groups`, only what is read.
+        self.flush_recordset(["purpose_id", "is_notification"])
+        self.env["directmail.purpose"].flush_model()
+        self.env["directmail.consent"].flush_model()
+        return read_purpose(self.env, self.id)
