@@ -193,7 +193,7 @@ class DirectmailSender(models.Model):
                 "%(share)s%% of the people who got mails from %(sender)s in the last %(days)s days"
                 " reported them as spam. The limit is %(limit)s%%. Mailbox providers may block the"
                 " sender address. Look at who complained, and mail only people who asked for it."
-                " Then press Resume or Cancel.",
+                " Then resume or cancel the email task.",
                 **said,
             )
         if is_complaints:
@@ -207,7 +207,7 @@ class DirectmailSender(models.Model):
             return self.env._(
                 "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to"
                 " addresses that do not exist. The limit is %(limit)s%%. Check where the addresses"
-                " came from, and remove old ones from the audience. Then press Resume or Cancel.",
+                " came from, and remove old ones from the audience. Then resume or cancel the email task.",
                 **said,
             )
         return self.env._(

@@ -35,9 +35,7 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         cls.template = cls._make_template()
         cls.people = cls._make_people(*(f"c{number}@example.com" for number in range(PEOPLE)))
         cls.countries = cls.env.ref("base.de") + cls.env.ref("base.ca") + cls.env.ref("base.sg")
-        cls.persons = {
-            partner: cls.consents._find_person(partner)[0] for partner in cls.people
-        }
+        cls.persons = {partner: cls.consents._find_person(partner)[0] for partner in cls.people}
 
     def _plan(self, people=None, **vals):
         task = self._make_task(
@@ -215,9 +213,7 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
                 )
             with self.assertRaises(AccessError):
                 self.offers.with_user(outsider).read(["name"])
-        reader = make_user(
-            self.env, "reader", "base.group_user,email_marketing_dm.group_user"
-        )
+        reader = make_user(self.env, "reader", "base.group_user,email_marketing_dm.group_user")
         with self.assertRaises(AccessError):
             self.consents.with_user(reader)._answer_mailing_for(
                 ann.with_user(reader), self.offers.with_user(reader), "yes", ""
