@@ -28,7 +28,7 @@ class DirectmailHome(models.AbstractModel):
 
         :return: "steps" (see `_get_steps`; empty once an email task that the user may see has
             started), "trial" (see `_get_trial`), "notice" (without an active account: what to do
-            about it, else ""),
+            about it, else ""), "reviews" (see `_get_reviews`),
             "attention", "progress" and "health" (sections: see `_make_section`; "health" is empty
             for marketers), "results" (see `_get_results`)
         :rtype: dict
@@ -42,6 +42,7 @@ class DirectmailHome(models.AbstractModel):
             "steps": [] if has_started else self._get_steps(),
             "trial": self._get_trial(),
             "notice": self._explain_no_account() if has_started else "",
+            "reviews": self._get_reviews(),
             "attention": self._get_attention(),
             "progress": self._get_progress(),
             "results": self._get_results(),

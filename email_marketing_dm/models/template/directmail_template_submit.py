@@ -41,6 +41,9 @@ class DirectmailTemplate(models.Model):
         help="Links and tracking pixel were approved without variables of their own, so that they"
         " identify each recipient.",
     )
+    open_task_ids = fields.Many2many(
+        "directmail.task", compute="_compute_open_tasks", string="Email tasks with this template"
+    )
     # Number of submissions: `_apply_listing` ignores listings from before the last one.
     submission = fields.Integer(readonly=True, copy=False)
     submitted_by_id = fields.Many2one("res.users", "Submitted by", readonly=True, copy=False)
@@ -54,6 +57,19 @@ class DirectmailTemplate(models.Model):
     def _compute_needs_new_review(self):
         for template in self:
             template.needs_new_review = bool(_OLD_TRACKING.search(template.submitted_text or ""))
+
+    @api.depends("needs_new_review", "state")
+    @api.depends_context("uid")
+    def _compute_open_tasks(self):
+        """Find the user's open tasks of templates that have to be submitted again."""
+        for template in self:
+            tasks = self.env["directmail.task"]
+            if template.needs_new_review and template.state == "approved" and template._origin:
+                open_states = ("draft", "pending", "sending", "paused")
+                tasks = tasks.search(
+                    [("state", "in", open_states), *template._origin._get_use_domain()]
+                )
+            template.open_task_ids = tasks
 
     # === ACTIONS === #
 

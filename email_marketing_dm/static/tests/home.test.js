@@ -173,3 +173,27 @@ test("the first step may have a second button", async () => {
     await contains("li button:contains(Try it out)").click();
     expect.verifySteps(["email_marketing_dm.trial"]);
 });
+
+test("templates that need another review are submitted by one button", async () => {
+    const reviews = {
+        ids: [3, 4],
+        templates: [
+            {id: 3, name: "Spring"},
+            {id: 4, name: "Summer"},
+        ],
+        more_templates: false,
+        tasks: [{id: 9, name: "Sale", state: "Draft"}],
+        more_tasks: false,
+    };
+    onRpc("directmail.template", "action_submit_again", ({args}) => {
+        expect.step(`submit ${args[0]}`);
+        return true;
+    });
+    await mountHome({reviews});
+    expect("[data-section=reviews]").toHaveText(/Some templates need another review/);
+    await contains("[data-section=reviews] button:contains(Sale)").click();
+    expect.verifySteps(["directmail.task 9"]);
+    await contains("[data-section=reviews] button:contains(Submit again)").click();
+    await contains(".modal .btn-primary").click();
+    expect.verifySteps(["submit 3,4"]);
+});

@@ -419,6 +419,22 @@ class TestMeasuring(MeasuringCommon):
         self.assertFalse(self._get_facts(task))
         self.assertEqual(task.anonymous_open_count, 5)
 
+    def test_home_lists_templates_to_submit_again(self):
+        template = self._make_old(self.template)
+        draft = self._make_task(self._make_audience(self.people), template)
+        home = self.env["directmail.home"]
+        self.assertFalse(home.with_user(self.other).get_home()["reviews"], "of another user")
+        for user in (self.user, self.admin):
+            reviews = home.with_user(user).get_home()["reviews"]
+            self.assertEqual(reviews["ids"], template.ids)
+            self.assertEqual([task["id"] for task in reviews["tasks"]], draft.ids)
+        self.assertEqual(template.open_task_ids, draft)
+        self.assertFalse(template.with_user(self.other).open_task_ids, "they may not read it")
+        # What the page calls.
+        template.browse(reviews["ids"]).with_user(self.user).action_submit_again()
+        self.assertFalse(home.with_user(self.user).get_home()["reviews"])
+        self.assertFalse(template.open_task_ids)
+
     def test_old_template_without_such_people(self):
         task = self._send(self.cat + self.dan, self._make_old(self.template))
         self._hit(task, self.dan)

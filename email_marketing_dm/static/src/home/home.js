@@ -1,6 +1,7 @@
 import {Component, onMounted, onWillStart, useState} from "@odoo/owl";
 import {deserializeDateTime, formatDate} from "@web/core/l10n/dates";
 import {_t} from "@web/core/l10n/translation";
+import {ConfirmationDialog} from "@web/core/confirmation_dialog/confirmation_dialog";
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
 import {Layout} from "@web/search/layout";
@@ -18,6 +19,7 @@ export class DirectmailHome extends Component {
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
+        this.dialog = useService("dialog");
         this.tourService = useService("tour_service");
         this.state = useState({data: null});
         this.display = {controlPanel: {}};
@@ -101,6 +103,24 @@ export class DirectmailHome extends Component {
             res_model: model,
             res_id: id,
             views: [[false, "form"]],
+        });
+    }
+
+    /** Submit the templates that need another review, once the user has confirmed it. */
+    submitAgain() {
+        this.dialog.add(ConfirmationDialog, {
+            title: _t("Submit again"),
+            body: _t(
+                "DirectMail reviews the same content again, with variables of their own for links and tracking pixel. Pending email tasks with these templates wait for the review; templates of email tasks that are being sent or paused can be submitted when these have ended. Continue?"
+            ),
+            confirmLabel: _t("Submit again"),
+            confirm: async () => {
+                await this.orm.call("directmail.template", "action_submit_again", [
+                    this.state.data.reviews.ids,
+                ]);
+                await this.load();
+            },
+            cancel: () => {},
         });
     }
 
