@@ -19,6 +19,7 @@ COMPLETE = ("de", "zh_CN")
 #: ends of the places with terms that recipients read on our pages and as personal values
 RECIPIENT_PLACES = (
     ".recipient_measuring",
+    ".recipient_topics",
     ".unsubscribe_page",
     "/engine/values.py",
     "/models/template/directmail_design.py",

@@ -49,6 +49,8 @@
         "views/template/directmail_template_views.xml",
         "views/delivery/directmail_delivery_views.xml",
         "wizard/directmail_audience_add_views.xml",
+        "wizard/directmail_consent_answer_views.xml",
+        "report/directmail_consent_proof.xml",
         "wizard/directmail_erasure_views.xml",
         "wizard/directmail_fatigue_status_views.xml",
         "wizard/directmail_rekey_start_views.xml",

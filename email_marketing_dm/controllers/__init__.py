@@ -1,5 +1,6 @@
 from . import (
     directmail_audience,
+    directmail_consent,
     directmail_events,
     directmail_here,
     directmail_optout,

@@ -1,1 +1,1 @@
-from . import directmail_task_report
+from . import directmail_consent_proof, directmail_task_report

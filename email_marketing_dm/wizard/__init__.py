@@ -1,4 +1,5 @@
 from . import directmail_audience_add, directmail_task_estimate
+from . import directmail_consent_answer
 from . import directmail_erasure
 from . import directmail_fatigue_status
 from . import directmail_template_link, directmail_template_test

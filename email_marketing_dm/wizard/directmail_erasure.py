@@ -170,22 +170,7 @@ class DirectmailErasure(models.TransientModel):
                 }
                 for optout in optouts
             ],
-            "consents": [
-                {
-                    "purpose": consent.purpose,
-                    "topic": consent.purpose_id.name or "",
-                    "answer": consent.answer,
-                    "answered_on": str(consent.recorded_at),
-                    "origin": consent.origin,
-                    "note": consent.note or "",
-                    "text_shown": consent.text or "",
-                    "text_version": consent.text_version or "",
-                    "language": consent.lang or "",
-                    "ip_address": consent.ip or "",
-                    "program": consent.user_agent or "",
-                }
-                for consent in consents
-            ],
+            "consents": consents._export_proof(),
             "uploaded_lists": [self._export_row(row) for row in self._get_rows(people)],
             "audiences": sorted(
                 set(audiences.filtered(lambda a: a.company_id in self.env.companies).mapped("name"))

@@ -129,6 +129,10 @@ def list_dialogs(world):
             "action": f"{ADDON}.audience_existing_res_partner",
             "context": people,
         },
+        "directmail.consent.answer": {
+            "action": f"{ADDON}.directmail_consent_answer_action",
+            "context": people,
+        },
         "directmail.erasure": {"action": f"{ADDON}.directmail_erasure_action", "context": people},
         "directmail.fatigue.status": {
             "model": "res.partner",

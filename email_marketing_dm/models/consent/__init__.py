@@ -2,6 +2,7 @@ from . import (
     directmail_purpose,
     directmail_consent,
     directmail_consent_mailing,
+    directmail_consent_proof,
     directmail_optout,
     directmail_optout_file,
     directmail_unsubscribe_request,

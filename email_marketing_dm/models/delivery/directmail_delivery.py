@@ -50,7 +50,8 @@ REACTION_FIELDS = {
 # `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.current_addresses`;
 # "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "family" in
 # `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; "topic_refused" and
-# "not_agreed" in `engine.mailing_consent`; the control groups in `engine.control`; the others in `engine.fatigue.Eligibility`.
+# "not_agreed" in `engine.mailing_consent`; the control groups in `engine.control`; the others in
+# `engine.fatigue.Eligibility`.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("gone", "No longer a contact"),

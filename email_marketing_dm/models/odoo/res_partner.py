@@ -282,6 +282,13 @@ class ResPartner(models.Model):
             "domain": [("partner_id", "=", self.id), ("company_id", "=", self.env.company.id)],
         }
 
+    def action_export_directmail_consents(self):
+        """Download the answers of the contact with their proof."""
+        self.ensure_one()
+        self.check_access("read")
+        url = f"/directmail/consents/{self.id}.json"
+        return {"type": "ir.actions.act_url", "url": url, "target": "download"}
+
     # === AUDIENCES === #
 
     def _compute_directmail_audience_count(self):

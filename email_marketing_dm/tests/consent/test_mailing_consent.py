@@ -171,12 +171,14 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
 
     def test_notices_and_tasks_without_a_topic_are_as_before(self):
         self.offers.rule = "confirmed"
-        ann = self.people[0]
+        ann, bob = self.people[:2]
         self._answer(ann, "no")
+        self.consents._add_mailing(self.offers, self.persons[bob], "confirmed", "form")
         for values in ({"purpose_id": False}, {"is_notification": True}):
             with self.subTest(values):
                 self.assertEqual(self._get_fates(self._plan(ann, **values)), {ann: "waiting"})
-        self.assertEqual(self._get_fates(self._plan(ann)), {ann: "topic_refused"})
+        fates = self._get_fates(self._plan(ann + bob))
+        self.assertEqual(fates, {ann: "topic_refused", bob: "waiting"})
 
     def test_a_refusal_that_cannot_be_matched(self):
         """It may be anybody's: nobody without an answer is mailed."""
@@ -224,10 +226,43 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         foreign = self.env["directmail.purpose"].create({"name": "X", "company_id": other.id})
         with self.assertRaises(AccessError):
             self._answer(ann, "yes", foreign)
+        dialog = {
+            "partner_id": ann.id,
+            "purpose_id": self.offers.id,
+            "answer": "no",
+            "note": "Fair",
+        }
+        dialogs = self.env["directmail.consent.answer"]
+        dialogs.with_user(self.user).create(dialog).action_record()
+        found = self.consents.search([("partner_id", "=", ann.id)])
+        self.assertEqual((found.answer, found.note, found.user_id), ("no", "Fair", self.user))
+        with self.assertRaises(AccessError):
+            dialogs.with_user(reader).create(dialog).action_record()
         with self.assertRaises(AccessError):
             self.consents.with_user(self.user).create(
                 {"answer": "yes", "purpose": "mailing", "purpose_id": self.offers.id}
             )
+
+    def test_proof(self):
+        """As PDF and JSON, with the rights to the contact."""
+        ann = self.people[0]
+        self._answer(ann, "yes")
+        html, _kind = (
+            self.env["ir.actions.report"]
+            .with_user(self.user)
+            ._render_qweb_html("email_marketing_dm.consent_proof", ann.ids)
+        )
+        for text in (b"Offers", b"Yes", b"By telephone", self.user.name.encode()):
+            self.assertIn(text, html)
+        self.user.password = "proof-of-consent"
+        self.authenticate(self.user.login, "proof-of-consent")
+        url = ann.with_user(self.user).action_export_directmail_consents()["url"]
+        [answer] = self.url_open(url).json()["answers"]
+        told = [answer[name] for name in ("topic", "answer", "origin", "note", "entered_by")]
+        self.assertEqual(told, ["Offers", "yes", "contact", "By telephone", self.user.name])
+        make_user(self.env, "stranger", "base.group_user").password = "proof-of-consent"
+        self.authenticate("stranger", "proof-of-consent")
+        self.assertEqual(self.url_open(url).status_code, 404)
 
     # === PAGE === #
 
@@ -275,7 +310,7 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self._choose(page, self.news)
         self._choose(page, self.news)
         self.assertEqual(
-            self._read_answers(ann), [("Offers", "no", "page"), ("News", "confirmed", "page")]
+            self._read_answers(ann), [("News", "confirmed", "page"), ("Offers", "no", "page")]
         )
         proof = self.consents.search([("partner_id", "=", ann.id)], limit=1)
         self.assertIn("Once <b>a</b> month", proof.text)

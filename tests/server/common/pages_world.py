@@ -262,6 +262,9 @@ class World:
         person = {"name": "Pia", "email": "pia@example.com"}
         [partner] = root.call("res.partner", "create", [[person]])
         root.call("res.partner", "action_directmail_measuring_no", [[partner]])
+        [self.records["directmail.purpose"]] = root.call(
+            "directmail.purpose", "create", [[{"name": "Offers"}]]
+        )
         [self.records["directmail.consent"]] = root.call(
             "directmail.consent", "search", [[("partner_id", "=", partner)]]
         )
