@@ -207,7 +207,8 @@ class DirectmailSender(models.Model):
             return self.env._(
                 "%(share)s%% of the mails from %(sender)s in the last %(days)s days went to"
                 " addresses that do not exist. The limit is %(limit)s%%. Check where the addresses"
-                " came from, and remove old ones from the audience. Then resume or cancel the email task.",
+                " came from, and remove old ones from the audience. Then resume or cancel the email"
+                " task.",
                 **said,
             )
         return self.env._(
