@@ -6,7 +6,9 @@ from tests.server.common.odoo_server import OdooServer, RpcError, connect, wait_
 from tests.server.common.shop import PASSWORD
 
 PEOPLE = 20
-DUE = "UPDATE directmail_task SET next_run_at = now() AT TIME ZONE 'UTC' - %s::interval WHERE id = %s"
+DUE = (
+    "UPDATE directmail_task SET next_run_at = now() AT TIME ZONE 'UTC' - %s::interval WHERE id = %s"
+)
 ROWS = "SELECT count(*), count(task_id) FROM directmail_task_run WHERE recurring_id = %s"
 RUNS = "SELECT id FROM directmail_task WHERE recurring_id = %s ORDER BY id"
 BLOCKED = """SELECT count(*) FROM pg_locks
