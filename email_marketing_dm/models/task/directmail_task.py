@@ -18,6 +18,7 @@ PEOPLE_FIELDS = {
 TASK_CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
+RECORDED_FIELDS = {"track_clicks", "track_opens"}
 TIME_FIELDS = {"calendar_at", "scheduled_at", "send_type"}
 # A pending task can't be changed any more this long before `scheduled_at`.
 LOCK_BEFORE = timedelta(minutes=10)
@@ -288,7 +289,8 @@ class DirectmailTask(models.Model):
     @api.depends("state", "scheduled_at", "planned_at", "counter_ids.value")
     def _compute_editable(self):
         for task in self:
-            if task._explain_lock(TASK_CONTENT_FIELDS):
+            # What is recorded may be locked although the mail can be corrected: `_explain_fixed`.
+            if task._explain_lock(TASK_CONTENT_FIELDS - RECORDED_FIELDS):
                 task.editable = "none"
             else:
                 task.editable = "content" if task._explain_lock(PEOPLE_FIELDS) else "all"
@@ -463,7 +465,7 @@ class DirectmailTask(models.Model):
                 " to mail other people.",
                 self.name,
             )
-        if names & {"track_clicks", "track_opens"} and self.version_ids and not self.winner_by:
+        if names & RECORDED_FIELDS and self.version_ids and not self.winner_by:
             return self.env._(
                 "What is recorded can't be changed before the A/B test of %s is decided, because"
                 " its versions are compared by it.",

@@ -98,6 +98,7 @@ class TestVersionsReview(VersionsMixin, DirectmailCommon):
     def test_a_version_that_was_changed_during_the_test_is_not_sent_by_itself(self):
         task, mailed = self._pause_half_way(3, "One")
         second = task.version_ids[1]
+        self.assertEqual(task.editable, "content")
         self.assertIn("If you change a version now", task.get_test_results()["advice"])
         second.subject = "Other"
         self.assertTrue(second.changed_at)
