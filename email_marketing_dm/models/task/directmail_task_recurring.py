@@ -2,7 +2,7 @@ from datetime import time
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import format_date, format_list, format_time, formatLang
+from odoo.tools import SQL, format_date, format_list, format_time, formatLang
 
 from odoo.addons.base.models.res_partner import _tz_get
 
@@ -152,17 +152,24 @@ class DirectmailTask(models.Model):
         runs = self.with_context(active_test=False)._read_group(
             [("recurring_id", "in", self.ids)], ["recurring_id"], ["id:array_agg"]
         )
-        runs = {task.id: numbers for task, numbers in runs}
-        # sudo(): counters of tasks that the reader may see; none of SUMS is ever rounded.
-        counters = self.env["directmail.task.counter"].sudo()
-        for task in self:
-            task.run_count = made.get(task._origin.id, 0)
-            sums = counters._read_group(
-                [("task_id", "in", runs.get(task._origin.id, ())), ("name", "in", list(SUMS))],
-                ["name"],
-                ["value:sum"],
+        # Only counters of tasks that the reader may see; none of SUMS is ever rounded.
+        numbers = [number for _task, numbers in runs for number in numbers]
+        self.env["directmail.task.counter"].flush_model(["name", "task_id", "value"])
+        sums = self.env.execute_query(
+            SQL(
+                """SELECT t.recurring_id, c.name, sum(c.value)::bigint
+                     FROM directmail_task t JOIN directmail_task_counter c ON c.task_id = t.id
+                    WHERE t.id = ANY(%s) AND c.name = ANY(%s) GROUP BY 1, 2""",
+                numbers,
+                list(SUMS),
             )
-            task.update({**dict.fromkeys(SUMS.values(), 0), **{SUMS[n]: v for n, v in sums}})
+        )
+        found = {(number, SUMS[name]): value for number, name, value in sums}
+        for task in self:
+            number = task._origin.id
+            task.run_count = made.get(number, 0)
+            for name in SUMS.values():
+                task[name] = found.get((number, name), 0)
 
     # === CHECKS === #
 
