@@ -57,6 +57,12 @@ class DirectmailTask(models.Model):
         task = self.sudo()
         counted = task._get_counted_test() if task.planned_at else task._make_empty_test()
         state = task._get_test_state()
+        # A figure of one version tells that those of the others are known, too.
+        unknown = [
+            name
+            for name, is_known in self._get_known_figures().items()
+            if not is_known and not any(row[name] for row in counted["versions"].values())
+        ]
         # With the reader's rights: figures of audiences may be rounded or hidden.
         power = self._get_power()
         return {
@@ -69,7 +75,7 @@ class DirectmailTask(models.Model):
             "advice": power["sentence"] if state == "draft" else task._say_advice(state),
             "currency_id": task.currency_id.id,
             "versions": [
-                self._describe_version(version, counted["versions"][version.letter])
+                self._describe_version(version, counted["versions"][version.letter], unknown)
                 for version in task.version_ids
             ],
             "rest": self._tell_rest(counted["rest"]),
@@ -77,19 +83,15 @@ class DirectmailTask(models.Model):
             "power": power,
         }
 
-    def _describe_version(self, version, row):
+    def _describe_version(self, version, row, unknown):
         """Return an entry of `versions` of `get_test_results`, with the reader's roundings.
 
         :param version: as superuser
         :param dict row: figures as of `engine.versions.count_versions`
+        :param list unknown: names of figures that are not known yet
         """
         template, figure = version._get_template(), COUNTED_BY[self.test_criterion]
         base = self._get_version_base(row)
-        unknown = [
-            name
-            for name, is_known in self._get_known_figures().items()
-            if not (is_known or row[name])
-        ]
         rate = low = high = None
         # The result of the comparison names the rates, whatever was known then.
         if base and (figure not in unknown or self.compared_at):
@@ -246,7 +248,8 @@ class DirectmailTask(models.Model):
         """
         if not self.version_ids:
             return ""
-        if self.state == "paused" and not self.compared_at and self.sent_count:
+        is_changed = bool(self._get_changed_versions())
+        if self.state == "paused" and self.sent_count and not (self.compared_at or is_changed):
             return self.env._(
                 "The email task is paused, so nothing is decided. Press Resume to continue. If you"
                 " change a version now, its figures mix two contents, and the A/B test sends no"
@@ -256,7 +259,7 @@ class DirectmailTask(models.Model):
             return self.env._(
                 "The email task is paused, so nothing is decided. Press Resume to continue."
             )
-        if state in ("running", "waiting") and self._get_changed_versions():
+        if state in ("running", "waiting") and is_changed:
             return self.env._(
                 "Because a version was changed, the A/B test sends none to the rest by itself. Wait"
                 " for the comparison, then choose one."

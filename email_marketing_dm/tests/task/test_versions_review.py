@@ -106,6 +106,7 @@ class TestVersionsReview(VersionsMixin, DirectmailCommon):
         told = f"Version B was changed on .*, after {mailed} of its mails had been sent"
         self.assertRegex(task.get_test_results()["sentence"], told)
         self.assertRegex(task.message_ids[0].body, told)
+        self.assertNotIn("If you change", task.get_test_results()["advice"])
         task.action_resume()
         self._approve(task)
         self._run_cron()
