@@ -27,7 +27,7 @@ class DirectmailControl(models.Model):
         help="What people should do, for example place an order. The records are read with the"
         " access rights of the owner.",
     )
-    conversion_error = fields.Text(readonly=True, copy=False)
+    conversion_error = fields.Text("Conversion error", readonly=True, copy=False)
     quarter_ids = fields.One2many(
         "directmail.control.quarter", "control_id", "Quarters", groups=GROUP_ADMIN
     )

@@ -46,7 +46,7 @@ class DirectmailTask(models.Model):
     )
     conversion_days = fields.Integer("Within (days)", required=True, default=7)
     conversion_at = fields.Datetime("Conversions as of", readonly=True, copy=False)
-    conversion_error = fields.Text(readonly=True, copy=False)
+    conversion_error = fields.Text("Conversion error", readonly=True, copy=False)
     currency_id = fields.Many2one(related="company_id.currency_id")
     converted_count = fields.Integer("Converted", compute="_compute_converted_count")
     revenue = fields.Monetary(readonly=True, copy=False)

@@ -76,14 +76,17 @@ class TestViews(TransactionCase):
 
     def test_labels_are_no_names_of_fields(self):
         """A label that Odoo makes of a field's name is in capitals, unlike our own ones."""
+        paths = {
+            "form": "//group/field[not(@invisible='1')] | //label[@for][not(@string)]",
+            "list": "/list/field[not(@column_invisible)]",
+        }
         shown = 0
-        for view_type in ("form", "list"):
+        for view_type, path in paths.items():
             for xml_id, arch in self._read_views(view_type):
-                model = self.env.ref(xml_id).model
-                for node in arch.xpath("/*[not(@position)]//field[not(ancestor::field)]"):
-                    is_hidden = "1" in (node.get("invisible"), node.get("column_invisible"))
-                    field = self.env[model]._fields.get(node.get("name"))
-                    if is_hidden or node.get("string") or node.get("nolabel") or not field:
+                fields = self.env[self.env.ref(xml_id).model]._fields
+                for node in arch.xpath(path):
+                    field = fields.get(node.get("for") or node.get("name"))
+                    if not field or node.get("string") or node.get("nolabel"):
                         continue
                     shown += 1
                     made = field.name.removesuffix("_ids").removesuffix("_id").replace("_", " ")
