@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from devenv import database as databases
+from devenv.common import ADDON
 from devenv.run import environment
 from tests.server.common.odoo_server import wait_until
 
@@ -27,6 +29,16 @@ BODY = """<div><p>Dear <t t-out="object.name">friend</t>,</p>
 <p>Azure Interior, 1 Orchard Road, Singapore. You get this mail because you are our customer.
 <a href="/unsubscribe_from_list">Unsubscribe</a></p></div>"""
 PUBLIC = "https://www.example.com"
+# What 19.0.1.9.0 added.
+NEW_TABLES = ("directmail_consent", "directmail_anonymous_hit")
+NEW_COLUMNS = {
+    "directmail_delivery": ["measuring"],
+    "directmail_task": ["nobody_measured"],
+    "directmail_task_version": ["open_base", "click_base"],
+    "directmail_template": ["needs_new_review"],
+    "res_company": ["directmail_measuring_default", "directmail_measuring_unknown",
+                    "directmail_unmeasured_countries", "directmail_unasked_clicks"],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +256,84 @@ def test_refusal_and_claim_at_once(shop, task):
         "states": ["sending", "sending"],
         "measuring": ["no", "withdrawn"],
     }
+
+
+def put_back(shop):
+    """Give the database the tables of 19.0.1.8.0, and templates as it compiled them."""
+    views = shop.server.query(
+        "SELECT table_name FROM information_schema.views WHERE table_name LIKE 'directmail%'"
+    )
+    for (view,) in views:  # updating the addon makes them anew
+        shop.server.query(f'DROP VIEW "{view}" CASCADE')
+    for table in NEW_TABLES:
+        shop.server.query(f'DROP TABLE "{table}" CASCADE')
+    for table, columns in NEW_COLUMNS.items():
+        drops = ", ".join(f'DROP COLUMN "{column}" CASCADE' for column in columns)
+        shop.server.query(f'ALTER TABLE "{table}" {drops}')
+    shop.server.query(
+        r"""UPDATE directmail_template
+               SET submitted_text = regexp_replace(submitted_text, '\{(Open|Click)Token\}',
+                                                   '{Token}', 'g'),
+                   stored_text = regexp_replace(stored_text, '\{(Open|Click)Token\}',
+                                                '{Token}', 'g')"""
+    )
+    # Their text at DirectMail is another one here, so it is sent as the body.
+    shop.server.query("UPDATE directmail_account SET content_mode = 'body'")
+    shop.server.query(
+        "UPDATE ir_module_module SET latest_version = '19.0.1.8.0' WHERE name = %s",
+        ADDON,
+    )
+
+
+def test_upgrade_with_a_running_task(shop, task):
+    """Nothing is lost, the running task records nobody, and the template is reviewed again."""
+    shop.server.stop()
+    [(running,)] = shop.server.query("SELECT id FROM directmail_task WHERE state = 'sending'")
+    shop.server.query(
+        """UPDATE res_partner SET country_id = (SELECT id FROM res_country WHERE code = 'FR')
+            WHERE email = ANY(%s)""",
+        [address(number) for number in range(1, FRENCH + 1)],
+    )
+    # The calls of the mails that were claimed are over.
+    shop.server.query(
+        """UPDATE directmail_delivery SET lease_until = now() - interval '1 minute'
+            WHERE state = 'sending'"""
+    )
+    kept = """SELECT (SELECT count(*) FROM directmail_delivery),
+                     (SELECT count(*) FROM directmail_delivery WHERE opened_at IS NOT NULL),
+                     (SELECT count(*) FROM directmail_event),
+                     (SELECT count(*) FROM directmail_link),
+                     (SELECT sum(value) FROM directmail_task_counter)"""
+    before = shop.server.query(kept)
+    put_back(shop)
+    databases.install(shop.server.database, "-u", [ADDON], "measuring-upgrade")
+    assert shop.server.query(kept) == before
+    assert shop.server.query(
+        "SELECT count(*) FROM res_company WHERE directmail_unmeasured_countries NOT LIKE 'FR,%'"
+    ) == [(0,)]
+    template = shop.template
+    shop.server.start()
+    found = shop.user.read("directmail.template", template, "needs_new_review", "state")
+    assert (found["needs_new_review"], found["state"]) == (True, "approved")
+    reviews = shop.user.call("directmail.home", "get_home")["reviews"]
+    assert template in reviews["ids"]
+    shop.let_account_run()
+    shop.wait(running, "done")
+    rows = shop.server.query(
+        """SELECT measuring, count(*) FROM directmail_delivery
+            WHERE task_id = %s AND state = 'sent' GROUP BY 1 ORDER BY 1""",
+        running,
+    )
+    unmeasured = dict(rows)["no"]
+    assert unmeasured >= FRENCH - 2 and sum(dict(rows).values()) == PEOPLE - 2
+    for number in (FRENCH, PEOPLE - 1):
+        hit(shop, running, number, "later")
+    settle(shop, running, opened=0, anonymous=2)
+    assert count_facts(shop, running) == []
+    shop.user.call("directmail.template", "action_submit_again", [[template]])
+    shop.review(template)
+    found = shop.user.read("directmail.template", template, "needs_new_review", "state")
+    assert (found["needs_new_review"], found["state"]) == (False, "approved")
+    assert shop.user.read("directmail.task", running, "nobody_measured")["nobody_measured"]
+    reviews = shop.user.call("directmail.home", "get_home")["reviews"]
+    assert template not in reviews["ids"], "only the shop's first template is left"

@@ -12,7 +12,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.service.model import retrying
 from odoo.tools import mute_logger
 
-from odoo.addons.email_marketing_dm.engine import claim, plan
+from odoo.addons.email_marketing_dm.engine import claim
 
 TASK = 0  # replaced by the caller
 
@@ -38,11 +38,10 @@ def refuse(env, row):
 
 def main(env):
     registry, task = env.registry, env["directmail.task"].browse(TASK)
-    task._refresh_audiences()
+    task.audience_ids.action_refresh()
     task.audience_ids.member_ids.partner_id.country_id = False  # everybody is measured
-    env.flush_all()
-    plan.insert_deliveries(env, task._get_task_plan())
-    task.write({"state": "sending", "planned_at": env.cr.now()})
+    task.action_send()
+    assert task._prepare() and task._launch(), task.state_message
     env.cr.commit()
     rows = env["directmail.delivery"].search([("task_id", "=", TASK)], order="id", limit=2)
     first, second = rows
