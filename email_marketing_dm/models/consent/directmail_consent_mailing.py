@@ -154,34 +154,39 @@ class DirectmailConsent(models.Model):
     def _record_optouts(self, company, wishes):
         """Add what events tell about leaving all mail of a company, after the opt-outs changed.
 
-        :param SQL wishes: selects kind and address_key of the events
+        A later `subscribe` undoes what an earlier `unsubscribe` recorded, as for opt-outs.
+
+        :param SQL wishes: selects kind, occurred_at and address_key of the events
         """
         self.flush_model()
-        latest = SQL(
-            """(SELECT c.answer FROM directmail_consent c
-                 WHERE c.company_id = %s AND c.purpose = 'mailing'
-                   AND COALESCE(c.purpose_id, 0) = 0 AND c.address_key = w.address_key
-                 ORDER BY c.recorded_at DESC, c.id DESC LIMIT 1)""",
-            company.id,
-        )
         self.env.cr.execute(
             SQL(
                 """WITH wishes AS (%(wishes)s)
                    INSERT INTO directmail_consent (company_id, address_key, email,
                           email_encrypted, partner_id, purpose, answer, recorded_at, origin)
-                   SELECT %(company)s, w.address_key, o.email, o.email_encrypted, o.partner_id,
-                          'mailing', CASE WHEN o.id IS NULL THEN 'yes' ELSE 'withdrawn' END,
-                          date_trunc('second', COALESCE(o.occurred_at, now() AT TIME ZONE 'UTC')),
+                   SELECT %(company)s, w.address_key, COALESCE(o.email, latest.email),
+                          COALESCE(o.email_encrypted, latest.email_encrypted),
+                          COALESCE(o.partner_id, latest.partner_id), 'mailing',
+                          CASE WHEN o.id IS NULL THEN 'yes' ELSE 'withdrawn' END,
+                          date_trunc('second', COALESCE(o.occurred_at, w.subscribed_at)),
                           COALESCE(o.origin, 'directmail')
-                     FROM (SELECT DISTINCT address_key FROM wishes) AS w
+                     FROM (SELECT address_key, max(occurred_at)
+                                  FILTER (WHERE kind = 'subscribe') AS subscribed_at
+                             FROM wishes GROUP BY address_key) AS w
                 LEFT JOIN directmail_optout o ON o.company_id = %(company)s
                       AND o.address_key = w.address_key AND o.sender_id IS NULL
-                    WHERE CASE WHEN o.id IS NULL THEN %(latest)s = 'withdrawn'
+                LEFT JOIN LATERAL (
+                          SELECT c.* FROM directmail_consent c
+                           WHERE c.company_id = %(company)s AND c.purpose = 'mailing'
+                             AND COALESCE(c.purpose_id, 0) = 0 AND c.address_key = w.address_key
+                           ORDER BY c.recorded_at DESC, c.id DESC LIMIT 1) AS latest ON TRUE
+                    WHERE CASE WHEN o.id IS NULL
+                               THEN w.subscribed_at IS NOT NULL AND latest.answer = 'withdrawn'
+                                AND latest.origin = 'directmail'
                                ELSE o.origin IN ('directmail', 'complaint')
-                                AND %(latest)s IS DISTINCT FROM 'withdrawn' END""",
+                                AND latest.answer IS DISTINCT FROM 'withdrawn' END""",
                 wishes=wishes,
                 company=company.id,
-                latest=latest,
             )
         )
         self.invalidate_model()

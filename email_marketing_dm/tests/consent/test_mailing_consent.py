@@ -264,6 +264,20 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self.authenticate("stranger", "proof-of-consent")
         self.assertEqual(self.url_open(url).status_code, 404)
 
+    def test_erasure_keeps_the_answer_under_the_key(self):
+        ann, bob = self.people[:2]
+        self._answer(ann, "no")
+        self._answer(bob, "yes")
+        dialogs = self.env["directmail.erasure"].with_user(self.admin)
+        dialogs.create({"partner_ids": [(6, 0, ann.ids)]}).action_erase()
+        self.env.invalidate_all()
+        kept = self.consents.search([("answer", "=", "no"), ("purpose", "=", "mailing")])
+        self.assertEqual(kept.address_key, self.persons[ann]["address_key"])
+        self.assertFalse(kept.partner_id or kept.email or kept.note)
+        self.assertEqual(
+            self._get_fates(self._plan(ann + bob)), {ann: "topic_refused", bob: "waiting"}
+        )
+
     # === PAGE === #
 
     def _open(self, partner):

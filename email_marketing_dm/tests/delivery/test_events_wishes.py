@@ -33,6 +33,11 @@ class TestWishes(EventsMixin, DirectmailCommon):
         self._apply()
         for delivery, (order, last) in zip(deliveries, cases, strict=True):
             self.assertEqual(bool(self._get_optout(delivery)), last == 3, order)
+            answers = self.env["directmail.consent"].search(
+                [("partner_id", "=", delivery.partner_id.id)]
+            )
+            self.assertEqual(answers[:1].answer == "withdrawn", last == 3, order)
+            self.assertLessEqual(set(answers.mapped("purpose")), {"mailing"})
 
     def test_complaint(self):
         """It stops every company's mails to a plain address, and no subscription undoes it."""
@@ -41,6 +46,8 @@ class TestWishes(EventsMixin, DirectmailCommon):
         self._tell(delivery, "subscribe", 20)
         self._apply()
         self.assertEqual(self._get_optout(delivery).origin, "complaint")
+        answer = self.env["directmail.consent"].search([("email", "=", "angry@example.com")])
+        self.assertEqual((answer.answer, answer.origin), ("withdrawn", "complaint"))
         self.assertEqual(self.task.complained_count, 1)
         self.assertTrue(self.env["mail.blacklist"].search([("email", "=", "angry@example.com")]))
 
