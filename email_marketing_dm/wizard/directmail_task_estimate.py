@@ -34,7 +34,7 @@ class DirectmailTaskEstimate(models.TransientModel):
     unmeasured = fields.Text("Measuring", readonly=True)
     sources = fields.Text("Source of the addresses", compute="_compute_sources")
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
-    dmarc_warning = fields.Char(compute="_compute_texts")
+    dmarc_warning = fields.Char("DMARC warning", compute="_compute_texts")
     headline = fields.Char(compute="_compute_texts")
     send_label = fields.Char(compute="_compute_texts")
     is_scheduled = fields.Boolean(compute="_compute_texts")

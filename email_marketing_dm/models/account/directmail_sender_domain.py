@@ -16,7 +16,7 @@ class DirectmailSender(models.Model):
 
     dns_checked_at = fields.Datetime("DNS records checked", readonly=True, copy=False)
     # A list of `directmail.records.DnsRecord` as dicts.
-    dns_records = fields.Json(readonly=True, copy=False)
+    dns_records = fields.Json("DNS records (data)", readonly=True, copy=False)
     dns_table = fields.Html("DNS records", compute="_compute_dns_table", sanitize=False)
 
     @api.depends("dns_records")

@@ -1,6 +1,7 @@
 from collections import namedtuple
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL, formatLang
 
 #: Figures and limits are about email tasks that started in so many days.
@@ -48,18 +49,15 @@ class DirectmailSender(models.Model):
         self.ensure_one()
         self.check_access("read")
         since = fields.Datetime.subtract(fields.Datetime.now(), days=DAYS)
+        domain = Domain("task_id.sender_id", "=", self.id)
+        domain &= Domain("task_id.planned_at", ">=", fields.Datetime.to_string(since))
+        domain &= Domain("outcome", "=", "invalid") | Domain("complained_at", "!=", False)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Complaints and invalid addresses"),
             "res_model": "directmail.delivery",
             "view_mode": "list,kanban,form",
-            "domain": [
-                ("task_id.sender_id", "=", self.id),
-                ("task_id.planned_at", ">=", fields.Datetime.to_string(since)),
-                "|",
-                ("outcome", "=", "invalid"),
-                ("complained_at", "!=", False),
-            ],
+            "domain": list(domain),
             "context": {"group_by": ["task_id"]},
         }
 
