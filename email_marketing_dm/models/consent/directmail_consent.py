@@ -13,7 +13,7 @@ from ..mixins.directmail_seen import is_administrator
 TEXT_VERSION = "1"
 AGENT_MAX = 250
 #: The latest answer counts for each combination of these.
-SUBJECT = ("company_id", "purpose")
+SUBJECT = ("company_id", "purpose", "purpose_id")
 #: Who answered; the other columns are copied to another address of the same person.
 PERSON = ("address_key", "email", "email_encrypted", "partner_id")
 
@@ -279,10 +279,16 @@ class DirectmailConsent(models.Model):
                    SELECT people.address_key, people.email, people.email_encrypted, %(kept)s,
                           %(values)s
                      FROM latest CROSS JOIN people
+                    CROSS JOIN LATERAL (SELECT CASE
+                          -- Confirmed is what a mailbox has confirmed itself.
+                          WHEN latest.answer = 'confirmed'
+                           AND latest.address_key != people.address_key
+                          THEN 'yes' ELSE latest.answer END AS answer) AS said
                     WHERE NOT EXISTS (
                           SELECT FROM own
-                           WHERE own.address_key = people.address_key
-                             AND own.answer = latest.answer AND %(same)s)
+                           WHERE own.address_key = people.address_key AND %(same)s
+                             AND (own.answer = said.answer
+                                  OR own.answer = 'confirmed' AND said.answer = 'yes'))
                 RETURNING company_id, purpose, address_key, answer""",
                 people=SQL(", ").join(
                     SQL(
@@ -296,13 +302,20 @@ class DirectmailConsent(models.Model):
                 partners=partners.ids,
                 subject=SQL(", ").join(map(SQL.identifier, SUBJECT)),
                 same=SQL(" AND ").join(
-                    SQL("%s = %s", SQL.identifier("own", name), SQL.identifier("latest", name))
+                    SQL(
+                        "%s IS NOT DISTINCT FROM %s",
+                        SQL.identifier("own", name),
+                        SQL.identifier("latest", name),
+                    )
                     for name in SUBJECT
                 ),
                 person=SQL(", ").join(map(SQL.identifier, PERSON)),
                 copied=SQL(", ").join(map(SQL.identifier, copied)),
                 kept=kept.id,
-                values=SQL(", ").join(SQL.identifier("latest", name) for name in copied),
+                values=SQL(", ").join(
+                    SQL.identifier("said" if name == "answer" else "latest", name)
+                    for name in copied
+                ),
             )
         )
         self.invalidate_model()

@@ -371,3 +371,30 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self.assertEqual(self._read_answers(ann), [*answers, ("all", "yes", "page")])
         self.assertEqual(self.consents._get_mailing_answer(self.offers, key), "yes")
         self.assertEqual(self._get_fates(self._plan(ann)), {ann: "waiting"})
+
+    # === MERGING === #
+
+    def test_merging_contacts_keeps_the_answers_about_each_topic(self):
+        """A confirmation is that of one mailbox; at another it counts as an agreement."""
+        gone, kept = self.people[:2]
+        self.consents._add_mailing(self.offers, self.persons[gone], "confirmed", "page")
+        self._answer(gone, "no", self.news)
+        self._answer(kept, "yes", self.news)
+        self.env.cr.execute(
+            """UPDATE directmail_consent SET recorded_at = recorded_at - interval '1 day'
+                WHERE partner_id = %s""",
+            [kept.id],
+        )
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((gone + kept).ids, kept)
+        self.env.invalidate_all()
+        keys = [self.persons[partner]["address_key"] for partner in (gone, kept)]
+        self.assertEqual(
+            [self.consents._get_mailing_answer(self.offers, key) for key in keys],
+            ["confirmed", "yes"],
+        )
+        self.assertEqual(
+            [self.consents._get_mailing_answer(self.news, key) for key in keys], ["no", "no"]
+        )
+        notes = self.consents.search([("partner_id", "=", kept.id)]).mapped("note")
+        self.assertIn("By telephone", notes)
