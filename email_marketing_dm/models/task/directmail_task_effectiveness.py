@@ -437,6 +437,8 @@ class DirectmailTask(models.Model):
                     ("delivery_ids", "!=", False),
                     # Recurring tasks that mail nobody twice need the people of their runs.
                     "|",
+                    "|",
+                    ("recurring_id", "=", False),
                     ("recurring_id.repeat_people", "!=", "new"),
                     ("recurring_id.state", "in", OVER),
                 ]

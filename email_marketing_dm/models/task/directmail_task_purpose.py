@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.tools.sql import column_exists, create_column
 
 from ...engine.mailing_consent import read_purpose
 
@@ -19,6 +20,15 @@ class DirectmailTask(models.Model):
         help="Who may be mailed follows the topic's rule and what people have answered about it."
         " Without a topic everybody is mailed who has not unsubscribed.",
     )
+
+    def _auto_init(self):
+        """Add the column without the default: tasks of before have no topic.
+
+        The default would search topics, whose table is made later.
+        """
+        if not column_exists(self.env.cr, self._table, "purpose_id"):
+            create_column(self.env.cr, self._table, "purpose_id", "int4")
+        return super()._auto_init()
 
     def _get_default_purpose(self):
         """Return the only topic of the company, or that of the user's latest task."""
