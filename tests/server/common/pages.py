@@ -60,13 +60,14 @@ MAY_SCROLL = (
     ".settings_tab",
     ".ribbon",
 )
-#: what every page needs once: a count of the requests under way, and no animations, in which
+#: what every page needs once: the requests under way, and no animations, in which
 #: colors are between two others
 PREPARE = """
     const { rpcBus } = odoo.loader.modules.get("@web/core/network/rpc");
-    window.pages = { under_way: 0 };
-    rpcBus.addEventListener("RPC:REQUEST", () => { window.pages.under_way += 1; });
-    rpcBus.addEventListener("RPC:RESPONSE", () => { window.pages.under_way -= 1; });
+    // By their numbers: some requests were sent before this, and an abort tells of its end again.
+    window.pages = { under_way: new Set() };
+    rpcBus.addEventListener("RPC:REQUEST", ({ detail }) => pages.under_way.add(detail.data.id));
+    rpcBus.addEventListener("RPC:RESPONSE", ({ detail }) => pages.under_way.delete(detail.data.id));
     const style = document.createElement("style");
     const still = "transition: none !important; animation: none !important";
     style.textContent = `*, *::before, *::after {${still}}`;
@@ -76,7 +77,7 @@ PREPARE = """
         const observer = new MutationObserver(() => { changed = performance.now(); });
         observer.observe(document.body, {subtree: true, childList: true, attributes: true});
         const end = performance.now() + 20000;
-        while (window.pages.under_way || performance.now() - changed < 100) {
+        while (window.pages.under_way.size || performance.now() - changed < 100) {
             if (performance.now() > end) {
                 break;
             }
