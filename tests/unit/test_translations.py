@@ -21,6 +21,7 @@ CATALOGUES = {path.stem: polib.pofile(path) for path in sorted((ADDON / "i18n").
 SAME_IN_CHINESE = {
     "%(answer)s: %(details)s",
     "%(list)s: %(answer)s",
+    "%(name)s, %(date)s",
     "AccessKey ID",
     "AccessKey secret",
     "ID",
