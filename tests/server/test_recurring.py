@@ -11,7 +11,9 @@ DUE = (
 )
 ROWS = "SELECT count(*), count(task_id) FROM directmail_task_run WHERE recurring_id = %s"
 RUNS = "SELECT id FROM directmail_task WHERE recurring_id = %s ORDER BY id"
-SENDING = "UPDATE ir_cron SET active = %s WHERE id IN (SELECT cron_id FROM directmail_account)"
+# An inactive job takes no trigger, so that it is due at once when it is active again.
+SENDING = """UPDATE ir_cron SET active = %s, nextcall = now() AT TIME ZONE 'UTC'
+              WHERE id IN (SELECT cron_id FROM directmail_account)"""
 BLOCKED = """SELECT count(*) FROM pg_locks
               WHERE relation = 'directmail_task_run'::regclass AND NOT granted"""
 
