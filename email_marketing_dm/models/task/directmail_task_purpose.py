@@ -1,5 +1,5 @@
 from odoo import fields, models
-from odoo.tools.sql import column_exists, create_column
+from odoo.tools.sql import column_exists, create_column, table_exists
 
 from ...engine.mailing_consent import read_purpose
 
@@ -22,12 +22,13 @@ class DirectmailTask(models.Model):
     )
 
     def _auto_init(self):
-        """Add the column without the default: tasks of before have no topic.
+        """Add the column without the default to a table of before, whose tasks have no topic.
 
         The default would search topics, whose table is made later.
         """
-        if not column_exists(self.env.cr, self._table, "purpose_id"):
-            create_column(self.env.cr, self._table, "purpose_id", "int4")
+        cr, table = self.env.cr, self._table
+        if table_exists(cr, table) and not column_exists(cr, table, "purpose_id"):
+            create_column(cr, table, "purpose_id", "int4")
         return super()._auto_init()
 
     def _get_default_purpose(self):
