@@ -26,6 +26,16 @@ def _is_number(value):
     return value.isdecimal() and len(value) < DIGITS_MAX
 
 
+def _get_proof(delivery):
+    """Return what is stored with an answer of a recipient: language, address and program."""
+    asked = request.httprequest
+    return {
+        "lang": delivery.env.lang,
+        "ip": asked.remote_addr,
+        "user_agent": (asked.headers.get("User-Agent") or "")[:AGENT_MAX],
+    }
+
+
 class DirectmailRecipient(http.Controller):
     """Serves the pages that a recipient opens from a mail; the signed token authenticates."""
 
@@ -131,16 +141,13 @@ class DirectmailRecipient(http.Controller):
         delivery = self._get_delivery(token)
         if answer not in ("yes", "no", "erase") or not delivery.address_key:
             return self._render_page(delivery, token, "ask")
-        asked, language = request.httprequest, delivery.env.lang
         if answer != "erase" or delivery._get_measuring_answer() != "no":
             text = delivery._get_measuring_text()
             delivery._answer_measuring(
                 "yes" if answer == "yes" else "no",
                 text=text,
                 text_version=TEXT_VERSION,
-                lang=language,
-                ip=asked.remote_addr,
-                user_agent=(asked.headers.get("User-Agent") or "")[:AGENT_MAX],
+                **_get_proof(delivery),
             )
         if answer == "erase":
             delivery._erase_reactions()
@@ -163,21 +170,13 @@ class DirectmailRecipient(http.Controller):
         showed and that was ticked.
         """
         delivery = self._get_delivery(token)
-        asked = request.httprequest
         if not delivery.address_key or delivery._has_left_all():
             return self._render_page(delivery, token, "ask")
         shown, ticked = (
-            {int(value) for value in asked.form.getlist(name) if _is_number(value)}
+            {int(value) for value in request.httprequest.form.getlist(name) if _is_number(value)}
             for name in ("shown", "topic")
         )
-        delivery._answer_topics(
-            shown,
-            ticked,
-            text_version=TOPICS_VERSION,
-            lang=delivery.env.lang,
-            ip=asked.remote_addr,
-            user_agent=(asked.headers.get("User-Agent") or "")[:AGENT_MAX],
-        )
+        delivery._answer_topics(shown, ticked, text_version=TOPICS_VERSION, **_get_proof(delivery))
         return self._render_page(delivery, token, "topics")
 
     @http.route(

@@ -266,7 +266,8 @@ def record_withdrawal(env, company_id, keys, answer):
 def _refuse_waiting(env, company_id, keys):
     """Rule out opens and clicks in mails that wait, which the claim decides again.
 
-    Updates rows that are right already, too: of a refusal and a claim that do not see each other,
+    "Not suppressed" repeats the condition of `_address_unique`, by which the rows are found. Rows
+    that are right already are updated, too: of a refusal and a claim that do not see each other,
     one fails with a conflict and is retried, so that the mail is either claimed as refused or
     found by `record_withdrawal` as *sending*.
     """
@@ -387,10 +388,12 @@ def import_answers(env, upload_id, company_id, answer, key, contacts, proof):
     :param SQL key: the address key of a contact `p`, from its address in clear
     :param SQL contacts: ids of the contacts for whom answers may be added
     :param dict proof: {column of `directmail_consent`: value} of all answers
-    :return: [(number of answers inserted, number of people who have refused)]
+    :return: (number of answers inserted, number of people who have refused)
+    :rtype: tuple[int, int]
     """
     columns = SQL(", ").join(map(SQL.identifier, proof))
-    [(added, refused, keys)] = env.execute_query(
+    [(before,)] = env.execute_query(SQL("SELECT COALESCE(max(id), 0) FROM directmail_consent"))
+    [(added, refused)] = env.execute_query(
         SQL(
             """WITH lines AS MATERIALIZED (
                    SELECT * FROM directmail_upload_line
@@ -424,11 +427,10 @@ def import_answers(env, upload_id, company_id, answer, key, contacts, proof):
                           address_key, email, email_encrypted, partner_id, %(values)s
                      FROM judged
                     WHERE latest IS NULL OR latest = 'yes' AND %(answer)s = 'no'
-                RETURNING address_key
+                RETURNING id
                )
                SELECT (SELECT count(*) FROM added),
-                      (SELECT count(*) FROM judged WHERE latest = 'no' AND %(answer)s = 'yes'),
-                      (SELECT COALESCE(array_agg(address_key), '{}') FROM added)""",
+                      (SELECT count(*) FROM judged WHERE latest = 'no' AND %(answer)s = 'yes')""",
             upload=upload_id,
             key=key,
             contacts=contacts,
@@ -440,9 +442,16 @@ def import_answers(env, upload_id, company_id, answer, key, contacts, proof):
             values=SQL(", ").join(SQL("%s", value) for value in proof.values()),
         )
     )
-    if keys and answer == "no":
-        record_withdrawal(env, company_id, SQL("(SELECT unnest(%s))", keys), answer)
-    return [(added, refused)]
+    if added and answer == "no":
+        keys = SQL(
+            """(SELECT address_key FROM directmail_consent
+                 WHERE id > %s AND company_id = %s AND purpose = %s AND answer = 'no')""",
+            before,
+            company_id,
+            PURPOSE,
+        )
+        record_withdrawal(env, company_id, keys, answer)
+    return added, refused
 
 
 def drop_erased(env, company_id, last):

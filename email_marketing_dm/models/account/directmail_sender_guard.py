@@ -82,7 +82,9 @@ class DirectmailSender(models.Model):
             has_risen = _RISE[level] > _RISE[sender.guard_level]
             if level != sender.guard_level:
                 sender.guard_level = level
-            for task in of_sender if level == "danger" or has_risen else tasks:
+            if level != "danger" and not has_risen:
+                continue
+            for task in of_sender:
                 task = task.with_context(lang=task.user_id.lang)
                 text = sender.with_env(task.env)._explain_guard(figures)
                 if level == "danger":

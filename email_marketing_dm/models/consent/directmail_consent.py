@@ -216,7 +216,7 @@ class DirectmailConsent(models.Model):
         self = self.sudo()
         self.env.flush_all()
         master_key = self.env["directmail.keyring"]._get_master_key()
-        [(added, refused)] = measuring.import_answers(
+        result = measuring.import_answers(
             self.env,
             upload.id,
             upload.company_id.id,
@@ -226,7 +226,7 @@ class DirectmailConsent(models.Model):
             proof,
         )
         self.env.invalidate_all()
-        return added, refused
+        return result
 
     @api.model
     def _merge(self, merged, kept):

@@ -7,13 +7,9 @@ from ...groups import GROUP_USER
 
 #: Version of the text of the topics' form, to be raised with each change of it.
 TOPICS_VERSION = "1"
-#: {origin of an opt-out: origin of its record}; an address that does not exist says nothing.
-ORIGINS = {
-    "one_click": "one_click",
-    "page": "page",
-    "directmail": "directmail",
-    "complaint": "complaint",
-}
+#: Origins of opt-outs that are recorded, under the same names. An address that does not exist says
+#: nothing about what a person wants.
+ORIGINS = ("one_click", "page", "directmail", "complaint")
 
 
 class DirectmailConsent(models.Model):
@@ -146,7 +142,7 @@ class DirectmailConsent(models.Model):
                 delivery.company_id,
                 delivery._get_consent_person(),
                 answer,
-                ORIGINS[origin],
+                origin,
                 delivery_id=delivery.id,
             )
 

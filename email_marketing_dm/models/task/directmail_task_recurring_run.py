@@ -297,7 +297,7 @@ class DirectmailTask(models.Model):
     def _take_runs(self):
         """Lock what the runs of the recurring task have sent, before people get tickets.
 
-        All contents count as one: whoever was mailed by a run is not mailed by a later one.
+        All contents count as one, so that a person who was mailed by a run gets no later one.
 
         :return: the id of that content
         :raise UserError: if the people can't be told any more
