@@ -79,9 +79,8 @@ class DirectmailSender(models.Model):
     def _warn_of_dmarc(self, mails):
         """Return what it means that DMARC is missing for so many mails, or "".
 
-        :param int mails: of an email task
+        :param int mails: of an email task, which may have no sender address yet
         """
-        self.ensure_one()
         missing = any(
             row["kind"] == "DMARC" and row["state"] == "not_verified"
             for row in self.dns_records or ()

@@ -75,7 +75,7 @@ class DirectmailSender(models.Model):
         tasks = self.env["directmail.task"].sudo()
         sending = tasks.search([("company_id", "=", company.id), ("state", "=", "sending")])
         for sender, of_sender in sending.grouped("sender_id").items():
-            if sender.account_id.is_trial:
+            if not sender or sender.account_id.is_trial:
                 continue
             figures = sender._read_figures()
             level = sender._get_guard_level(figures)
@@ -97,7 +97,6 @@ class DirectmailSender(models.Model):
 
         :rtype: str
         """
-        self.ensure_one()
         # sudo(): figures of all tasks of the sender; the callers' tasks use it.
         sender = self.sudo()
         if not sender.company_id.directmail_guard or sender.account_id.is_trial:

@@ -175,6 +175,14 @@ class TestGuard(EventsMixin, DirectmailCommon):
         estimate.mail_count = 5001
         self.assertIn(domain, estimate.dmarc_warning)
 
+    def test_an_email_task_without_a_sender_address_can_be_estimated(self):
+        task = self._make_task(self.audience, self.template, sender_id=False)
+        task.sudo().sender_id = False
+        action = task.action_open_estimate()
+        estimate = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertFalse(estimate.dmarc_warning)
+        self.assertTrue(estimate.headline)
+
     def test_a_domain_that_directmail_does_not_list_is_said(self):
         sender = self.sender.sudo().copy({"email": "news@elsewhere.example.net"})
         action = sender.with_user(self.admin).action_check_domain()
