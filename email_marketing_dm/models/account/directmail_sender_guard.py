@@ -12,6 +12,7 @@ COMPLAINTS_WARNED, INVALID_WARNED = 1 / 3, 2 / 5
 #: names with this prefix.
 COUNTED = ("delivered", "failed", "invalid", "spam", "complained")
 ACCEPTED = "guard_"
+LEVELS = [("warning", "Warning"), ("danger", "Limit exceeded")]
 _RISE = {False: 0, "warning": 1, "danger": 2}
 
 Figures = namedtuple("Figures", "delivered known invalid complained")
@@ -36,11 +37,20 @@ class DirectmailSender(models.Model):
     _inherit = "directmail.sender"
 
     guard_level = fields.Selection(
-        [("warning", "Warning"), ("danger", "Limit exceeded")],
-        "Complaints and invalid addresses",
-        readonly=True,
-        copy=False,
+        LEVELS, "Complaints and invalid addresses", compute="_compute_guard_level"
     )
+    # Level of which `_guard` told the owners last, so that they are warned once.
+    guard_told = fields.Selection(
+        LEVELS, "Last level told", readonly=True, copy=False, groups=fields.NO_ACCESS
+    )
+
+    def _compute_guard_level(self):
+        for sender in self:
+            # sudo(): who sees the sender may know whether its limits are exceeded, but no figure.
+            stored = sender._origin.sudo()
+            sender.guard_level = stored._is_guarded() and stored._get_guard_level(
+                stored._read_figures()
+            )
 
     # === ACTIONS === #
 
@@ -69,19 +79,17 @@ class DirectmailSender(models.Model):
 
         :param company: a `res.company`
         """
-        if not company.directmail_guard:
-            return
         # sudo(): the job that applies events calls this; tasks of all owners are concerned.
         tasks = self.env["directmail.task"].sudo()
         sending = tasks.search([("company_id", "=", company.id), ("state", "=", "sending")])
         for sender, of_sender in sending.grouped("sender_id").items():
-            if not sender or sender.account_id.is_trial:
+            if not sender._is_guarded():
                 continue
             figures = sender._read_figures()
             level = sender._get_guard_level(figures)
-            has_risen = _RISE[level] > _RISE[sender.guard_level]
-            if level != sender.guard_level:
-                sender.guard_level = level
+            has_risen = _RISE[level] > _RISE[sender.guard_told]
+            if level != sender.guard_told:
+                sender.guard_told = level
             if level != "danger" and not has_risen:
                 continue
             for task in of_sender:
@@ -92,6 +100,10 @@ class DirectmailSender(models.Model):
                 else:
                     task._tell_owner(text, "warning")
 
+    def _is_guarded(self):
+        """Return whether the limits apply; not to trials, nor without a sender address."""
+        return bool(self.company_id.directmail_guard and not self.account_id.is_trial)
+
     def _find_guard_stop(self):
         """Return why no task may start with this sender address now, and what to do; "" if it may.
 
@@ -99,7 +111,7 @@ class DirectmailSender(models.Model):
         """
         # sudo(): figures of all tasks of the sender; the callers' tasks use it.
         sender = self.sudo()
-        if not sender.company_id.directmail_guard or sender.account_id.is_trial:
+        if not sender._is_guarded():
             return ""
         figures = sender._read_figures()
         if sender._get_guard_level(figures) != "danger":
@@ -110,7 +122,7 @@ class DirectmailSender(models.Model):
         """Let the figures so far count no more, because a user goes on in spite of them."""
         self.ensure_one()
         # sudo(): callers have checked that the user may write a task of the sender.
-        self.sudo().guard_level = False
+        self.sudo().guard_told = False
         self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
         self.env.cr.execute(
             SQL(

@@ -39,6 +39,7 @@ class TestGuard(EventsMixin, DirectmailCommon):
     def _guard(self):
         self.env.flush_all()
         self.env["directmail.sender"]._guard(self.company)
+        self.env.invalidate_all()
 
     def _notes(self, task):
         return task.message_ids.filtered(
@@ -119,10 +120,13 @@ class TestGuard(EventsMixin, DirectmailCommon):
 
     def test_old_tasks_do_not_count(self):
         old = self._sending(delivered=1000, complained=50)
+        self.env.flush_all()
+        self.assertEqual(self.sender.guard_level, "danger")
         old.sudo().planned_at = fields.Datetime.subtract(fields.Datetime.now(), days=31)
         task = self._sending(delivered=1000)
         self._guard()
         self.assertEqual(task.state, "sending")
+        self.assertFalse(self.sender.guard_level)
 
     def test_an_administrator_can_turn_it_off(self):
         self.company.directmail_guard = False
