@@ -253,7 +253,8 @@ def settle_refusals(env, task_id, limit, was_asked):
     If at least `limit` people are in doubt, the refusals concerned the task: `refusals` and
     `refused_at` are emptied, so that these people are tried like all others. If fewer are in doubt,
     `refusals` is raised to `ASKED` if the pause asked the owner about them, so that the next
-    refusal counts as the person's own if other mails of the task were accepted.
+    refusal counts as the person's own if other mails of the task were accepted. These people keep
+    their place behind all others. Nobody waits out the delay of an UNDECIDED answer any more.
 
     :param int limit: see `directmail.account.refusal_limit`; 1 if the content was changed
     :param bool was_asked: whether the task was paused because of refusals
@@ -265,7 +266,9 @@ def settle_refusals(env, task_id, limit, was_asked):
                      WHERE task_id = %(task)s AND state IN ('waiting', 'sending') AND refusals > 0)
                UPDATE directmail_delivery d
                   SET refusals = CASE WHEN NOT is_tasks THEN GREATEST(refusals, %(least)s) END,
-                      refused_at = CASE WHEN NOT is_tasks THEN refused_at END
+                      refused_at = CASE WHEN NOT is_tasks THEN refused_at END,
+                      not_before = CASE WHEN NOT is_tasks THEN
+                          LEAST(d.not_before, now() AT TIME ZONE 'UTC') END
                  FROM doubted WHERE d.id = doubted.id
             RETURNING d.id""",
             task=task_id,

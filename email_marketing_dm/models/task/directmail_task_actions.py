@@ -184,9 +184,9 @@ class DirectmailTask(models.Model):
         """Update the refused people of a paused task: see `engine.doubts.settle_refusals`."""
         self.ensure_one()
         deliveries = self.env["directmail.delivery"]
-        deliveries.flush_model(["task_id", "state", "refusals", "refused_at"])
+        deliveries.flush_model(["task_id", "state", "refusals", "refused_at", "not_before"])
         settle_refusals(self.env, self.id, limit, was_asked=self.pause_reason == "refused")
-        deliveries.invalidate_model(["refusals", "refused_at"])
+        deliveries.invalidate_model(["refusals", "refused_at", "not_before"])
 
     def action_cancel(self):
         """Cancel the tasks; deliveries that were handed over stay on record."""

@@ -352,6 +352,8 @@ class TestEngine(DirectmailCommon):
         self.assertIn("Something.New What is this?", log.output[0])
         self.assertEqual((task.state, task.waiting_count), ("paused", 3))
         self.assertIn("Something.New", task.state_message)
+        # As after an answer that came while the pause was decided.
+        task.delivery_ids[0].not_before = fields.Datetime.now() + timedelta(minutes=1)
         self.emulator.clear_faults()
         task.action_resume()
         self._run_cron()
