@@ -216,6 +216,9 @@ def _check_old_data(server, admin):
     assert server.query("SELECT count(*) FROM directmail_delivery WHERE task_id = %s AND state ="
                         " 'sent'", task) == [(3,)]  # fmt: skip
     assert server.query("SELECT email FROM directmail_optout") == [("gone@list.example",)]
+    assert server.query("SELECT email, purpose, answer, origin FROM directmail_consent") == [
+        ("gone@list.example", "mailing", "withdrawn", "page")
+    ]
     # The facts speak of a delivery, and those that were not applied still wait.
     assert server.query("SELECT count(*), count(delivery_id), count(DISTINCT kind)"
                         " FROM directmail_event") == [(3, 3, 1)]  # fmt: skip

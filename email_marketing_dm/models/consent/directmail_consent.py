@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 from ...engine import measuring
+from ...engine.consent_import import UploadedPeople, import_agreements, import_measuring
 from ...engine.seen import seen_contact
 from ...engine.sql import UNMATCHABLE, address_key
 from ...groups import GROUP_USER
@@ -199,15 +200,16 @@ class DirectmailConsent(models.Model):
         return [{**person, "partner_id": partner.id} for person in people]
 
     @api.model
-    def _import_answers(self, upload, contacts, answer, **proof):
-        """Add an answer about measuring for each person of an uploaded list, in one statement.
+    def _import_answers(self, upload, contacts, answer, purpose=None, **proof):
+        """Add an answer for each person of an uploaded list, in one statement.
 
-        None is added for people who have this answer already. "yes" is not added for people who
-        have refused: the list may be older than their refusal.
+        None is added for people who have this answer already, nor an agreement for those who have
+        refused: the list may be older than their refusal.
 
         :param upload: a `directmail.upload` that is matched
         :param contacts: query of the `res.partner` whom the uploader may change
         :param str answer: a value of the field `answer`
+        :param purpose: the `directmail.purpose` that the answer is about; measuring by default
         :param proof: values of further fields
         :return: (number of answers added, number of people who have refused)
         :rtype: tuple[int, int]
@@ -216,15 +218,16 @@ class DirectmailConsent(models.Model):
         self = self.sudo()
         self.env.flush_all()
         master_key = self.env["directmail.keyring"]._get_master_key()
-        result = measuring.import_answers(
-            self.env,
+        people = UploadedPeople(
             upload.id,
             upload.company_id.id,
-            answer,
             address_key(master_key, SQL("p.email_normalized")),
             contacts.subselect(),
-            proof,
         )
+        if purpose:
+            result = import_agreements(self.env, people, purpose.id, answer, proof)
+        else:
+            result = import_measuring(self.env, people, answer, proof)
         self.env.invalidate_all()
         return result
 

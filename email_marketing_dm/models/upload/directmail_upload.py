@@ -55,7 +55,13 @@ SETTING_FIELDS = HEAD_FIELDS | {
 }
 
 #: the answer to where the people come from, see `directmail_upload_consent.py`
-ANSWER_FIELDS = {"consent_source", "consent_note", "consent_measuring"}
+ANSWER_FIELDS = {
+    "consent_source",
+    "consent_note",
+    "consent_measuring",
+    "consent_mailing",
+    "consent_purpose_ids",
+}
 #: settings that `_read_head` guesses from the first rows, unless the caller of `create` or `write`
 #: gave a value
 GUESSED = ("encoding", "has_header", "id_kind", "separator", "sheet_id")

@@ -3,6 +3,7 @@ from odoo.fields import Datetime
 from odoo.tests import Form, freeze_time, tagged
 
 from ..common import DirectmailCommon
+from ..common_encrypted import ALICE
 from ..common_upload import UploadMixin
 
 
@@ -107,3 +108,86 @@ class TestUploadConsent(UploadMixin, DirectmailCommon):
         audience.action_share()
         theirs = audience.with_user(self.other)
         self.assertFalse(theirs.line_ids.upload_consent)
+
+    # === TOPICS === #
+
+    def _make_topic(self, name="Offers", **vals):
+        self.user.group_ids += self.env.ref("base.group_partner_manager")
+        return self.env["directmail.purpose"].create(
+            {"name": name, "company_id": self.account.company_id.id, "rule": "opt_in", **vals}
+        )
+
+    def _answer(self, email, topic):
+        key = self.env["directmail.keyring"]._get_master_key().address_key(email)
+        return self.env["directmail.consent"]._get_mailing_answer(topic, key)
+
+    @staticmethod
+    def _agree(answer, *topics, **vals):
+        ids = [topic.id for topic in topics]
+        return {"consent_mailing": answer, "consent_purpose_ids": [(6, 0, ids)], **vals}
+
+    def test_agreements_of_a_list_count_for_its_topics(self):
+        offers, news = self._make_topic(), self._make_topic("News")
+        self._make_people("ann@example.com")
+        upload = self._start(
+            **self._agree("yes", offers), consent_source="event", consent_note="Spring fair"
+        )
+        self._run_matching()
+        self.assertEqual((upload.consent_agreed_count, upload.consent_kept_count), (1, 0))
+        self.assertEqual(self._answer("ann@example.com", offers), "yes")
+        self.assertFalse(self._answer("ann@example.com", news))
+        consent = self.env["directmail.consent"].search([("purpose_id", "=", offers.id)])
+        self.assertEqual((consent.origin, consent.user_id), ("import", self.user))
+        for word in ("agree to get emails", "Yes, all of them agreed", "Offers"):
+            self.assertIn(word, consent.text)
+        self.assertIn("Spring fair", consent.note)
+
+    def test_confirmed_agreements_need_their_proof(self):
+        offers = self._make_topic()
+        with self.assertRaisesRegex(UserError, "where the proof is"):
+            self._start(**self._agree("confirmed", offers), consent_source="signup")
+        self._make_people("ann@example.com")
+        for answer in ("yes", "confirmed", "yes"):
+            self._start(
+                **self._agree(answer, offers),
+                consent_source="signup",
+                consent_note="Confirmed at our old newsletter tool, which keeps the proof",
+            )
+            self._run_matching()
+        self.assertEqual(self._answer("ann@example.com", offers), "confirmed")
+        self.assertEqual(
+            self.env["directmail.consent"].search_count([("purpose_id", "=", offers.id)]), 2
+        )
+
+    def test_a_list_does_not_undo_what_a_person_said(self):
+        offers, news = self._make_topic(), self._make_topic("News")
+        people = self._make_people("ann@example.com", "bob@example.com", "cy@example.com")
+        consents = self.env["directmail.consent"]
+        [ann] = consents._find_person(people[0])
+        consents._add_mailing(offers, ann, "no", "page")
+        [bob] = consents._find_person(people[1])
+        self.env["directmail.optout"].create(
+            {"company_id": self.account.company_id.id, "origin": "page", **bob}
+        )
+        upload = self._upload(
+            "ann@example.com\nbob@example.com\ncy@example.com\n",
+            **self._agree("yes", offers, news),
+        )
+        self.assertEqual((upload.consent_agreed_count, upload.consent_kept_count), (3, 3))
+        self.assertEqual(self._answer("ann@example.com", offers), "no")
+        self.assertEqual(self._answer("ann@example.com", news), "yes")
+        self.assertFalse(self._answer("bob@example.com", offers))
+        self.assertEqual(self._answer("cy@example.com", offers), "yes")
+
+    def test_encrypted_people_of_a_list_agree_too(self):
+        offers = self._make_topic()
+        self._enter_key()
+        upload = self._upload(f"{ALICE}\n", id_kind="encrypted", **self._agree("yes", offers))
+        self.assertEqual(upload.consent_agreed_count, 1)
+        consent = self.env["directmail.consent"].search([("purpose_id", "=", offers.id)])
+        self.assertFalse(consent.email)
+        self.assertTrue(consent.sudo().email_encrypted)
+
+    def test_topics_must_be_chosen(self):
+        with self.assertRaisesRegex(UserError, "Choose the topics"):
+            self._start(consent_mailing="yes", consent_source="signup")
