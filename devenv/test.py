@@ -37,6 +37,8 @@ LONG = (
 )
 #: so many jobs have the addon's tests
 ADDON_PARTS = 2
+#: the Odoo, and the plugin of pytest, in which the addon's tests run
+KEPT_CACHES = "devenv.kept_caches"
 #: what stands before the paths of a job of `all_jobs`
 JOB, NATIVE = "job", "native"
 #: the closing line of Odoo's own runner
@@ -66,7 +68,8 @@ def addon_pytest(*paths):
     """The addon's tests with pytest-odoo, browser tours included."""
     require_browser()
     with database.temporary("test") as name:
-        arguments = [f"--odoo-database={name}", "--odoo-http", "--odoo-log-level=error"]
+        arguments = ["-p", KEPT_CACHES, f"--odoo-database={name}", "--odoo-http"]
+        arguments.append("--odoo-log-level=error")
         return run_pytest([*arguments, *(paths or [ADDON])], ODOO_RC=STATE / "odoo.conf")
 
 
@@ -91,7 +94,7 @@ def run_native(name, paths):
     """Run test files with Odoo's own runner on a database. :return: as `run_pytest`"""
     tags = ",".join(f"/{path}" for path in paths)
     command = [
-        sys.executable, "-m", "odoo", "-d", name, f"--test-tags={tags}", "--stop-after-init",
+        sys.executable, "-m", KEPT_CACHES, "-d", name, f"--test-tags={tags}", "--stop-after-init",
         f"--http-port={free_port()}", "--max-cron-threads=0", "--log-level=warn",
         "--log-handler=odoo.tests:INFO", f"--log-handler=odoo.addons.{ADDON}.tests:INFO",
     ]  # fmt: skip
