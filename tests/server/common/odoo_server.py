@@ -107,7 +107,7 @@ class OdooServer:
 
     :param int crons: how many cron threads; 0 for none
     :param dict environment: further variables, for example another PostgreSQL
-    :param str program: the module to run, for an Odoo that lacks something
+    :param str program: the module to run: an Odoo with quick passwords, or one that lacks something
     :param bool filtered: find the database by its name among those of PostgreSQL, which costs a
         connection for each request of somebody unknown; else only this database is served
     :param Path addons: a folder of further addons
@@ -120,7 +120,7 @@ class OdooServer:
         database,
         crons=2,
         environment=None,
-        program="odoo",
+        program="tests.server.common.odoo_quick_passwords",
         filtered=True,
         debug=(),
         addons=None,

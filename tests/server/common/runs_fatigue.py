@@ -32,7 +32,7 @@ class Race:
 @contextlib.contextmanager
 def open_track(database, gate=True):
     """Two servers with one cron thread each, on one database; a shop with three accounts."""
-    program = "odoo" if gate else "tests.server.common.odoo_without_gate"
+    program = f"tests.server.common.odoo_{'quick_passwords' if gate else 'without_gate'}"
     with (
         Emulator(settings=EMULATOR) as emulator,
         OdooServer(database, crons=1, program=program) as first,
