@@ -123,9 +123,17 @@ def read_fragment(body: OdooText) -> html.HtmlElement:
 
 
 def read_demo_texts(body: OdooText) -> Iterator[str]:
-    """Yield what a design's paragraphs of class FILL say, with single spaces."""
+    """Yield what a design's paragraphs of class FILL say, as `get_demo_key` returns it."""
     for node in read_fragment(body).find_class(FILL):
-        yield " ".join(node.text_content().split())
+        yield get_demo_key(node.text_content())
+
+
+def get_demo_key(text: str) -> str:
+    """Return a text with single spaces, and none before "%".
+
+    Earlier versions of the designs had "40 % off"; templates that were made of them still do.
+    """
+    return " ".join(text.split()).replace(" %", "%")
 
 
 def find_headline(root: html.HtmlElement) -> str:

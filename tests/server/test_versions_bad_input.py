@@ -13,8 +13,8 @@ QUOTA = 10  # of the first day, fewer than the test group
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"test_share": 0}, "between 1 % and 100 %"),
-        ({"test_share": 101}, "between 1 % and 100 %"),
+        ({"test_share": 0}, "between 1% and 100%"),
+        ({"test_share": 101}, "between 1% and 100%"),
         ({"test_people": -1}, "can't be negative"),
         ({"test_hours": 0}, "1 hour to 90 days"),
         ({"test_hours": 2161}, "1 hour to 90 days"),

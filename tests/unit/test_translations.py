@@ -56,6 +56,9 @@ PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sdfr%]|\{\{.*?\|\|\|")
 TAG = re.compile(r"</?\w[^>]*>")
 LETTER = re.compile("[A-Za-z]")
 HAN = re.compile("[\u4e00-\u9fff]")
+#: a number or its placeholder, and a percent sign
+SPACED_PERCENT = re.compile(r"(?:[0-9]|%\(\w+\)s|%s)[ \u00a0]%(?![(\w])")
+JOINED_PERCENT = re.compile(r"(?:[0-9]|%\(\w+\)s|%s)%(?![(\w])")
 
 
 def find_code_terms():
@@ -91,6 +94,36 @@ def test_no_text_stands_in_an_expression():
     sources = {path: path.read_text() for path in ADDON.glob("static/src/**/*.xml")}
     assert len(sources) > 5, "found hardly any template: has the layout changed?"
     assert [path.name for path, text in sources.items() if pattern.search(text)] == []
+
+
+def test_percentages_are_written_as_in_english():
+    terms = find_code_terms()
+    terms |= {
+        text: path.name
+        for place in (
+            "static/src/**/*.xml",
+            "static/designs/*.html",
+            "data/*.xml",
+            "views/**/*.xml",
+        )
+        for path in ADDON.glob(place)
+        for text in re.findall(r">([^<>]+)<", path.read_text())
+    }
+    assert len(terms) > 1000, "found hardly any text: has the layout changed?"
+    # these signs show how a mail shows them
+    signs = "Signs: "
+    assert [term for term in terms if SPACED_PERCENT.search(term) and signs not in term] == []
+
+
+@pytest.mark.parametrize(("code", "wrong"), (("zh_CN", SPACED_PERCENT), ("de", JOINED_PERCENT)))
+def test_percentages_are_written_as_in_the_language(code, wrong):
+    """40% in English and Chinese, 40 % in German."""
+    found = [
+        entry.msgstr
+        for entry in CATALOGUES[code]
+        if wrong.search(entry.msgstr) and not SPACED_PERCENT.search(entry.msgid)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("code", COMPLETE)

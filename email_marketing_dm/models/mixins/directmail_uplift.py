@@ -244,9 +244,14 @@ class DirectmailUplift(models.AbstractModel):
             "%(difference)s (%(low)s to %(high)s)", difference=difference, low=low, high=high
         )
 
-    def _say_percent(self, rate):
-        """Return a percentage as the user's language writes it: 3.8%, in German 3,8 %."""
-        number = formatLang(self.env, 100 * rate, digits=_get_digits(rate))
+    def _say_percent(self, rate, digits=None):
+        """Return a percentage as the user's language writes it: 3.8%, in German 3,8 %.
+
+        :param int digits: after the decimal point, by default as `_get_digits` says
+        """
+        number = formatLang(
+            self.env, 100 * rate, digits=digits or (_get_digits(rate) if rate else 1)
+        )
         locale = babel_locale_parse(get_lang(self.env).code)
         return re.sub("[#,.0]+", number, locale.percent_formats[None].pattern)
 

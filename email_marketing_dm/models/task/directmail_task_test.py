@@ -93,7 +93,7 @@ class DirectmailTask(models.Model):
 
     _test_share_range = models.Constraint(
         "CHECK(test_share BETWEEN 1 AND 100)",
-        "The test group must be between 1 % and 100 % of the people.",
+        "The test group must be between 1% and 100% of the people.",
     )
     _test_people_range = models.Constraint(
         "CHECK(test_people >= 0)", "The number of people in the test group can't be negative."

@@ -122,7 +122,7 @@ class DirectmailTask(models.Model):
         if self.test_share == 100:
             return self.env._("Everybody gets one of the %s versions, equally many each.", number)
         return self.env._(
-            "%(share)s %% of the people get one of the %(versions)s versions, equally many each.",
+            "%(share)s%% of the people get one of the %(versions)s versions, equally many each.",
             share=self.test_share,
             versions=number,
         )

@@ -304,13 +304,13 @@ class DirectmailTask(models.Model):
             return self.env._(
                 "There is no visible difference between the best versions. %(criterion)s: %(best)s"
                 " %(best_value)s, %(rival)s %(rival_value)s. The true difference may be between"
-                " %(low)s and %(high)s (95 %%). Visibly worse: %(worse)s.",
+                " %(low)s and %(high)s (95%%). Visibly worse: %(worse)s.",
                 **values,
                 worse=format_list(self.env, worse),
             )
         return self.env._(
             "There is no visible difference. %(criterion)s: %(best)s %(best_value)s, %(rival)s"
-            " %(rival_value)s. The true difference may be between %(low)s and %(high)s (95 %%).",
+            " %(rival_value)s. The true difference may be between %(low)s and %(high)s (95%%).",
             **values,
         )
 
@@ -337,27 +337,27 @@ class DirectmailTask(models.Model):
         if criterion == "clicks":
             return self.env._(
                 "%(best)s is better: %(best_value)s clicked against %(rival_value)s (difference"
-                " %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at most"
+                " %(low)s to %(high)s, 95%%). Luck alone makes such a difference in at most"
                 " %(chance)s of tests.",
                 **values,
             )
         if criterion == "opens":
             return self.env._(
                 "%(best)s is better: %(best_value)s opened the mail against %(rival_value)s"
-                " (difference %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at"
+                " (difference %(low)s to %(high)s, 95%%). Luck alone makes such a difference in at"
                 " most %(chance)s of tests.",
                 **values,
             )
         if criterion == "conversions":
             return self.env._(
                 "%(best)s is better: %(best_value)s converted against %(rival_value)s (difference"
-                " %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at most"
+                " %(low)s to %(high)s, 95%%). Luck alone makes such a difference in at most"
                 " %(chance)s of tests.",
                 **values,
             )
         return self.env._(
             "%(best)s is better: %(best_value)s per mail against %(rival_value)s (difference"
-            " %(low)s to %(high)s, 95 %%). Luck alone makes such a difference in at most %(chance)s"
+            " %(low)s to %(high)s, 95%%). Luck alone makes such a difference in at most %(chance)s"
             " of tests.",
             **values,
         )
@@ -404,8 +404,7 @@ class DirectmailTask(models.Model):
         }
 
     def _say_percent(self, rate, digits=None):
-        digits = digits or (1 if rate >= 0.01 or not rate else 2)
-        return f"{formatLang(self.env, 100 * rate, digits=digits)} %"
+        return self.env["directmail.uplift"]._say_percent(rate, digits)
 
     def _say_points(self, difference):
         return self.env._("%s points", formatLang(self.env, 100 * difference, digits=2))

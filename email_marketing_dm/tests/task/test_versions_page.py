@@ -27,7 +27,7 @@ class TestVersionsPage(VersionsMixin, DirectmailCommon):
         with Form(task) as form:
             self.assertEqual(
                 form.test_summary,
-                "50 % of the people get one of the 2 versions, equally many each. 24 hours after"
+                "50% of the people get one of the 2 versions, equally many each. 24 hours after"
                 " the last of these mails, all others get the version that more people click. If"
                 " no difference is visible, they get version A.",
             )

@@ -187,7 +187,7 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self.assertEqual(self.emulator.summary(task.tag_name)["duplicates"], 0)
         told = task.get_test_results()
         self.assertEqual(told["state"], "decided")
-        self.assertRegex(told["sentence"], r"^B is better: .* clicked against 0\.0 %")
+        self.assertRegex(told["sentence"], r"^B is better: .* clicked against 0\.0%")
         self.assertEqual([row["is_winner"] for row in told["versions"]], [False, True])
         self.assertEqual(told["rest"]["sent"], len(rest))
         self.assertEqual(told["versions"][1]["clicked"], task.version_ids[1].clicked_count)
@@ -323,7 +323,7 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
             "criterion": "clicks", "values": {"A": 0.0312, "B": 0.0308}, "winner": "A",
             "best": "A", "rival": "B", "low": 0.0001, "high": 0.0007, "chance": 0.01,
         }  # fmt: skip
-        self.assertIn("3.12 % clicked against 3.08 %", task._say_verdict())
+        self.assertIn("3.12% clicked against 3.08%", task._say_verdict())
 
     def test_a_paused_test_is_decided_when_it_goes_on(self):
         task = self._send("One")

@@ -54,7 +54,7 @@ class TestDesign(DirectmailCommon):
         )
         found = template.check_content({})
         errors = {each["code"]: each for each in found if each["level"] == "error"}
-        self.assertIn("up to 40 % off", errors["demo_text"]["details"])
+        self.assertIn("up to 40% off", errors["demo_text"]["details"])
         self.assertIn("https://www.example.com/", errors["link_example"]["details"])
         with self.assertRaisesRegex(UserError, "still an example text"):
             template.action_submit()
@@ -271,7 +271,7 @@ class TestThumbnail(DirectmailMixin, PatientHttpCase):
         page = self.url_open(f"/directmail/thumbnail/template/{template.id}")
         self.assertIn("our spring collection", page.text)
         self.assertIn("sandbox", page.headers["Content-Security-Policy"])
-        self.assertIn("up to 40 %", self.url_open(f"/directmail/thumbnail/design/{design.id}").text)
+        self.assertIn("up to 40%", self.url_open(f"/directmail/thumbnail/design/{design.id}").text)
         for path in (f"template/{foreign.id}", "template/999999", "task/1", "account/1"):
             with self.subTest(path):
                 answer = self.url_open(f"/directmail/thumbnail/{path}")
