@@ -13,6 +13,7 @@ from .lengths import OdooText
 _Parts = tuple[str, str | None, str | None]  # language, country, script
 
 _RIGHT_TO_LEFT = frozenset(("ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"))
+_WITHOUT_SPACES = frozenset(("ja", "zh"))
 
 
 def choose_language(wanted: Iterable[OdooText], spoken: Collection[str]) -> str | None:
@@ -35,6 +36,15 @@ def choose_language(wanted: Iterable[OdooText], spoken: Collection[str]) -> str 
         if near:
             return max(near, key=lambda known: _similarity(asked, _parse(known)))
     return None
+
+
+def join_sentences(language: OdooText, sentences: Iterable[OdooText]) -> str:
+    """Return sentences as one text, without spaces in Chinese and Japanese; skip empty ones.
+
+    :param language: Odoo's code, e.g. "zh_CN"
+    """
+    space = "" if _parse(language or "en_US")[0] in _WITHOUT_SPACES else " "
+    return space.join(str(sentence) for sentence in sentences if sentence)
 
 
 def name_language(code: OdooText) -> str:

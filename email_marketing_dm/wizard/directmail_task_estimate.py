@@ -186,9 +186,13 @@ class DirectmailTaskEstimate(models.TransientModel):
         return self.env._("%s people will get this mail.", number)
 
     def _describe_power(self):
-        """Return what the task's A/B test can see; False without a test, or once it has begun."""
-        task = self.task_id
-        return not task.planned_at and task._get_power(self.mail_count)["sentence"]
+        """Return what the task's A/B test can see.
+
+        False without a test, once it has begun, and when nobody would be mailed.
+        """
+        if self.task_id.planned_at or not self.mail_count:
+            return False
+        return self.task_id._get_power(self.mail_count)["sentence"]
 
     def _foresee_control(self):
         """Return what the task's control group can show: see `_get_control_power`."""

@@ -8,6 +8,7 @@ from odoo.service.model import retrying
 from odoo.tools import format_list
 
 from ..content.filling import assemble
+from ..content.languages import join_sentences
 from ..content.lengths import cut_units
 from ..content.plaintext import TextPart
 from ..directmail.answers import Verdict, verdict_of_code
@@ -348,7 +349,7 @@ class DirectmailTemplateTest(models.TransientModel):
                     "DirectMail refused the test mail to %s.", format_list(self.env, refused)
                 )
             )
-        return " ".join(sentences)
+        return join_sentences(self.env.lang, sentences)
 
     def _explain(self, answer):
         """Return why DirectMail refused a test mail.

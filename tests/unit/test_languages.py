@@ -2,7 +2,7 @@
 
 import pytest
 
-from email_marketing_dm.content.languages import choose_language
+from email_marketing_dm.content.languages import choose_language, join_sentences
 
 SPOKEN = ["en_US", "zh_CN", "zh_TW", "de_DE", "de_CH", "pt_PT", "pt_BR", "sr@Cyrl", "sr@latin"]
 
@@ -35,3 +35,9 @@ def test_choose_language(wanted, chosen):
 def test_a_chinese_reader_gets_the_chinese_there_is():
     assert choose_language(["zh-TW", "en"], ["en_US", "zh_CN"]) == "zh_CN"
     assert choose_language(["de"], []) is None
+
+
+def test_sentences_are_joined_as_the_language_writes_them():
+    assert join_sentences("de_DE", ("Ja.", "", None, "Nein.")) == "Ja. Nein."
+    assert join_sentences("zh_CN", ("是。", "否。")) == "是。否。"
+    assert join_sentences(None, ("Yes.", "No.")) == "Yes. No."

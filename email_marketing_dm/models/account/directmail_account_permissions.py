@@ -1,6 +1,7 @@
 from odoo import api, models
 from odoo.tools import format_list
 
+from ...content.languages import join_sentences
 from ...directmail import permissions
 
 
@@ -60,7 +61,7 @@ class DirectmailAccount(models.Model):
                     format_list(self.env, missing),
                 )
             )
-        return " ".join(sentences)
+        return join_sentences(self.env.lang, sentences)
 
     def _explain_permissions(self, client):
         """Return which operations of `_get_features` can't be called, "" if all can."""

@@ -2,6 +2,7 @@ from datetime import datetime, timedelta, timezone
 
 from odoo import fields, models
 
+from ...content.languages import join_sentences
 from ...directmail import probe
 from ...directmail.answers import Verdict, verdict_of_code
 from ...directmail.behaviors import find_suspect
@@ -200,7 +201,8 @@ class DirectmailFirstContactStep(models.Model):
         self.write(
             {
                 "state": "warning" if told else "ok",
-                "message": " ".join(told) or self.env._("The mail arrived as expected."),
+                "message": join_sentences(self.env.lang, told)
+                or self.env._("The mail arrived as expected."),
                 "ended_at": fields.Datetime.now(),
             }
         )

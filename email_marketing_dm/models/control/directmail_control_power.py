@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import formatLang
 
+from ...content.languages import join_sentences
 from .directmail_control import CONTROL_MAX
 
 #: Share of people who convert in a quarter, to reckon with before a quarter has been counted.
@@ -94,4 +95,4 @@ class DirectmailControl(models.Model):
             )
         else:
             advice = self.env._("The company has too few contacts for a global control group.")
-        return f"{sentence} {advice}"
+        return join_sentences(self.env.lang, (sentence, advice))

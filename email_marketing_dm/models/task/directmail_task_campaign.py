@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import formatLang
 
+from ...content.languages import join_sentences
+
 
 class DirectmailTask(models.Model):
     """What the page of a campaign and the report show of a task: its A/B test, its uplift."""
@@ -29,7 +31,7 @@ class DirectmailTask(models.Model):
             texts = [told._say_test(state)] if state not in (False, "draft") else []
             if state in ("asked", "decided"):
                 texts.append(told._say_advice(state))
-            task.test_result = " ".join(filter(None, texts))
+            task.test_result = join_sentences(told.env.lang, texts)
             task.test_rates = " · ".join(told._list_rates()) if state else False
 
     def _list_rates(self):

@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.tools import formatLang
 
+from ...content.languages import join_sentences
 from .directmail_task_control import CONTROL_MAX
 from .directmail_task_test_results import USUAL_DAYS, USUAL_RATES
 
@@ -98,7 +99,7 @@ class DirectmailTask(models.Model):
                 "Count conversions for more days, use a larger audience, or compare several email"
                 " tasks in a campaign."
             )
-        return f"{sentence} {advice}"
+        return join_sentences(self.env.lang, (sentence, advice))
 
     def _get_control_rate(self):
         """Return the share of people who convert without a mail, by earlier control groups.

@@ -6,6 +6,8 @@ from babel.dates import format_timedelta
 from odoo import api, fields, models
 from odoo.tools import LazyTranslate, babel_locale_parse, formatLang, get_lang
 
+from ...content.languages import join_sentences
+
 _lt = LazyTranslate(__name__)
 #: {criterion: what people outside of the test group get}
 DECISIONS = {
@@ -100,7 +102,7 @@ class DirectmailTask(models.Model):
                 words % self._say_test_hours(),
                 self.env._(UNDECIDED[self.test_undecided]),
             ]
-        return " ".join(sentences)
+        return join_sentences(self.env.lang, sentences)
 
     def _say_test_hours(self):
         """Return the time until the decision, such as "1 hour" or "24 hours"."""

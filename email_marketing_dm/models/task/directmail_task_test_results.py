@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.tools import format_list, formatLang
 
+from ...content.languages import join_sentences
 from ...engine import versions
 from ...statistics.power import find_smallest_difference
 from ...statistics.rates import get_interval
@@ -222,7 +223,7 @@ class DirectmailTask(models.Model):
             return ""
         if state == "draft":
             return self._describe_test()
-        return " ".join(filter(None, (self._say_stage(state), self._say_changes())))
+        return join_sentences(self.env.lang, (self._say_stage(state), self._say_changes()))
 
     def _say_stage(self, state):
         """Return the sentence about where a test that has started stands.
@@ -365,7 +366,7 @@ class DirectmailTask(models.Model):
     def _say_decision(self):
         """Return result, changes during the test and what happens with the rest, as sentences."""
         sentences = (self._say_verdict(), self._say_changes(), self._say_next())
-        return " ".join(filter(None, sentences))
+        return join_sentences(self.env.lang, sentences)
 
     def _say_next(self):
         """Return what happens with the rest after the decision, or "" if there is no rest."""
@@ -429,10 +430,11 @@ class DirectmailTask(models.Model):
         number = len(self.version_ids)
         if number < 2 or self.planned_at:
             return {"sentence": "", "enough": True}
-        if mailable is None:
+        is_estimated = mailable is not None
+        if not is_estimated:
             mailable = int(self._count_mailable() * self._get_share_outside_of_control())
         people = min(self.test_people or int(mailable * self.test_share / 100), mailable)
-        if not people:
+        if not people and not is_estimated:
             return {
                 "sentence": self.env._(
                     "Press Estimate to see what the A/B test can notice with this audience."
@@ -464,7 +466,8 @@ class DirectmailTask(models.Model):
                     " %(usual)s to %(better)s (%(criterion)s).",
                     **values,
                 )
-            return {"sentence": f"{sentence} {advice}", "enough": False}
+            sentence = join_sentences(self.env.lang, (sentence, advice))
+            return {"sentence": sentence, "enough": False}
         sentence = self.env._(
             "With %(people)s people per version a difference of %(usual)s to %(better)s"
             " (%(criterion)s) would be noticed 8 times in 10; smaller ones will look like no"

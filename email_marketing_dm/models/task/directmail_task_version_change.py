@@ -3,6 +3,7 @@ from hashlib import sha256
 from odoo import fields, models
 from odoo.tools import formatLang
 
+from ...content.languages import join_sentences
 from ...engine import versions
 from ...engine.clock import describe_moment
 
@@ -109,7 +110,9 @@ class DirectmailTask(models.Model):
 
     def _say_changes(self):
         """Return the sentences about changes of versions during the test; "" without any."""
-        return " ".join(version._say_change() for version in self._get_changed_versions())
+        return join_sentences(
+            self.env.lang, (version._say_change() for version in self._get_changed_versions())
+        )
 
     def _get_sent_state(self, names):
         """Return what a change of these fields may alter about started tests: see `_note_changes`.

@@ -5,6 +5,8 @@ import json
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ...content.languages import join_sentences
+
 STATUSES = [
     ("new", "Not matched yet"),
     ("matched", "Contact found"),
@@ -91,7 +93,9 @@ class DirectmailUploadLine(models.Model):
     @api.depends_context("lang")
     def _compute_problem_text(self):
         for line in self:
-            line.problem_text = " ".join(map(self._explain_problem, line.problems or []))
+            line.problem_text = join_sentences(
+                self.env.lang, map(self._explain_problem, line.problems or [])
+            )
 
     @api.model
     def _explain_problem(self, problem):

@@ -158,9 +158,10 @@ OFF_SCREEN = """
             + `[${Math.round(left)} to ${Math.round(right)}, ${element.scrollWidth} wide]`;
     });
 """
-#: what must be read whole: labels, buttons, names and column titles of our lists, and on a phone
-#: all of their cells. No text has room for one word in a line only. A phone's buttons are at least
-#: 24 pixels high (WCAG 2.2), and those of the head keep their text in one line, in Chinese, too
+#: what must be read whole: labels, buttons, examples in empty fields, names and column titles of
+#: our lists, and on a phone all of their cells. No text has room for one word in a line only. A
+#: phone's buttons are at least 24 pixels high (WCAG 2.2). Buttons of the head keep their text in
+#: one line, in Chinese, too
 CUT_OFF = """
     const [around, isPhone] = %s;
     const scope = %s;
@@ -178,6 +179,16 @@ CUT_OFF = """
     const found = [...scope.querySelectorAll(whole.join(", "))]
         .filter((element) => isOurs(element) && isCut(element))
         .map((element) => `cut off: ${element.innerText} ${describe(element)}`);
+    const context = document.createElement("canvas").getContext("2d");
+    const isPlaceholderCut = (input) => {
+        const style = getComputedStyle(input);
+        context.font = style.font;
+        const paddings = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+        return context.measureText(input.placeholder).width > input.clientWidth - paddings + 1;
+    };
+    const empty = [...scope.querySelectorAll("input[placeholder]:placeholder-shown")];
+    found.push(...empty.filter((input) => isOurs(input) && isPlaceholderCut(input))
+        .map((input) => `cut off: ${input.placeholder} ${describe(input)}`));
     const texts = [...scope.querySelectorAll("a, button, p, span, td, th, label")];
     const squeezed = texts.filter((element) => isOurs(element)
         && element.innerText.length > 20
@@ -188,9 +199,7 @@ CUT_OFF = """
         (button) => isOurs(button) && button.getBoundingClientRect().height < 24
     );
     found.push(...low.map((button) => `low button: ${describe(button)}`));
-    const heads = isPhone
-        ? [...scope.querySelectorAll(".o_action.o_directmail .o_control_panel .btn")]
-        : [];
+    const heads = [...scope.querySelectorAll(".o_action.o_directmail .o_control_panel .btn")];
     const broken = heads.filter(
         (button) => isOurs(button) && getComputedStyle(button).whiteSpace !== "nowrap"
     );
