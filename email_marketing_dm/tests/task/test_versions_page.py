@@ -84,6 +84,18 @@ class TestVersionsPage(VersionsMixin, DirectmailCommon):
         self.assertIn("one of the 2 versions", estimate.test_summary)
         self.assertIn("people per version", estimate.test_power)
 
+    def test_the_estimate_does_not_ask_to_press_estimate(self):
+        task = self._make_test("Summer is here")
+        task.test_share = 1
+        action = task.action_open_estimate()
+        estimate = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertIn("With 0 people per version", estimate.test_power)
+        self.audience.line_ids.domain = "[('id', '=', 0)]"
+        action = task.action_open_estimate()
+        estimate = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertFalse(estimate.mail_count)
+        self.assertFalse(estimate.test_power)
+
     def test_the_design_of_a_version_is_that_of_its_own_template(self):
         task = self._make_test("Summer is here")
         chosen = self._make_template(subject="Chosen")
