@@ -74,6 +74,7 @@
         "views/fatigue/directmail_fatigue_views.xml",
         "views/control/directmail_control_views.xml",
         "views/consent/directmail_templates.xml",
+        "views/consent/directmail_letter_templates.xml",
         "views/home/directmail_home_views.xml",
         "views/odoo/res_config_settings_views.xml",
         "views/email_marketing_dm_menus.xml",

@@ -8,6 +8,7 @@ from odoo.tools.mail import html_to_inner_content
 
 from ..content.languages import choose_language
 from ..engine.installed import find_model
+from ..models.consent.directmail_letter import get_postal_line
 from ..models.template.directmail_template_author import LANGUAGE_FIELDS
 from ..privacy.tokens import read_number
 
@@ -73,10 +74,7 @@ def _render(delivery, template, values):
     # sudo(): the public user may read neither views nor contacts. The template shows only `values`
     # and the company's name, logo and address, which are public.
     view = request.env(su=True, context=delivery.env.context)["ir.ui.view"]
-    partner = values.get("company") and values["company"].sudo().partner_id
-    known = partner and (partner.street or partner.city)
-    lines = partner._display_address(without_company=True).splitlines() if known else ()
-    address = ", ".join(line.strip() for line in lines if line.strip())
+    address = get_postal_line(values.get("company") or delivery.env["res.company"])
     return view._render_template(
         template, {**values, "lang": delivery.env.lang, "address": address}
     )

@@ -1,4 +1,5 @@
 from . import (
+    directmail_letter,
     directmail_purpose,
     directmail_consent,
     directmail_consent_mailing,
