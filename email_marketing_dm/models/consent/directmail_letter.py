@@ -1,5 +1,7 @@
 from odoo import api, models
 
+from ...directmail.endpoints import TRIAL
+
 MAIL_CRON = "mail.ir_cron_mail_scheduler_action"
 LETTER = "email_marketing_dm.letter"
 #: Tell mail programs not to answer automatically (RFC 3834 and Exchange).
@@ -100,7 +102,7 @@ class DirectmailLetter(models.AbstractModel):
         account = account.search(
             [
                 ("company_id", "=", company.id),
-                ("is_trial", "=", False),
+                ("connection", "!=", TRIAL),
                 ("public_url", "!=", False),
             ],
             limit=1,
