@@ -20,8 +20,11 @@ COMPLETE = ("de", "zh_CN")
 RECIPIENT_PLACES = (
     ".recipient_measuring",
     ".recipient_topics",
+    ".signup_fields",
+    ".signup_page",
     ".unsubscribe_page",
     "/engine/values.py",
+    "/models/consent/directmail_signup.py",
     "/models/template/directmail_design.py",
 )
 CREATED = "POT-Creation-Date"

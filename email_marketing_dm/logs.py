@@ -1,8 +1,8 @@
 import logging
 import re
 
-# In the address of a tracking pixel or a tracked link, before the token.
-_TRACKED = re.compile(r"(/directmail/(?:open|click/\d+/\d+)/)[\w-]+")
+# In the address of a tracking pixel, a tracked link or a confirmation, before the token.
+_TRACKED = re.compile(r"(/directmail/(?:open|click/\d+/\d+|signup/confirm)/)[\w-]+")
 
 
 class WithoutArguments(logging.Filter):
@@ -21,9 +21,10 @@ class WithoutArguments(logging.Filter):
 
 
 class WithoutTokens(logging.Filter):
-    """Replaces the token of pixels and tracked links in the log of requests by "...".
+    """Replaces the token of pixels, tracked links and confirmations in the log of requests.
 
-    The token names the recipient, who may have refused to be measured after the mail was sent.
+    A pixel's or link's token names the recipient, who may have refused to be measured after the
+    mail was sent. Who has the token of a confirmation can confirm the sign-up.
     """
 
     def filter(self, record):

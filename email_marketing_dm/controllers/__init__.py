@@ -5,6 +5,7 @@ from . import (
     directmail_here,
     directmail_optout,
     directmail_recipient,
+    directmail_signup,
     directmail_thumbnail,
     directmail_tracking,
     directmail_upload,

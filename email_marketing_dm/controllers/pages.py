@@ -51,7 +51,7 @@ def render_page(delivery, stage, **values):
     :param str stage: which text of the template `PAGE` to show
     :param values: further values for the template
     """
-    return _render(delivery, PAGE, {"stage": stage, **values})
+    return render_template(delivery, PAGE, {"stage": stage, **values})
 
 
 def add_online_footer(delivery, html):
@@ -65,12 +65,18 @@ def add_online_footer(delivery, html):
     text = " ".join(html_to_inner_content(html).split())
     if partner.street and all(part in text for part in (partner.street, partner.city or "")):
         return html
-    footer = str(_render(delivery, ONLINE_FOOTER, {"company": company}))
+    footer = str(render_template(delivery, ONLINE_FOOTER, {"company": company}))
     end = max((match.start() for match in _BODY_END.finditer(html)), default=len(html))
     return html[:end] + footer + html[end:]
 
 
-def _render(delivery, template, values):
+def render_template(delivery, template, values):
+    """Return a template as HTML, in the language of the record's context.
+
+    :param delivery: a `directmail.delivery`, or another record in the visitor's language
+    :param str template: xml id
+    :param dict values: for the template; with `company`, its postal address is added as `address`
+    """
     # sudo(): the public user may read neither views nor contacts. The template shows only `values`
     # and the company's name, logo and address, which are public.
     view = request.env(su=True, context=delivery.env.context)["ir.ui.view"]

@@ -130,7 +130,7 @@ class People:
             SQL(
                 """UPDATE directmail_consent SET partner_id = NULL, email = NULL,
                           email_encrypted = NULL, delivery_id = NULL, ip = NULL, user_agent = NULL,
-                          note = NULL
+                          confirmation_ip = NULL, note = NULL
                     WHERE %s AND %s""",
                 self._is_about(),
                 CONSENTS.is_of(self.company_ids),

@@ -33,6 +33,7 @@ from .consent import (
     test_measuring_people,
     test_optout_file,
     test_recipient_pages,
+    test_signup,
     test_unsubscribe_link,
 )
 from .data_table import (

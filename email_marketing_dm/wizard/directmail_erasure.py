@@ -96,6 +96,7 @@ class DirectmailErasure(models.TransientModel):
         self._get_rows(people).upload_id._forget_content()
         self.env.flush_all()
         people.erase(self.env)
+        self._get_signups().unlink()
         self.env.invalidate_all()
         self.write({"done": True, "file": False})
         return self._reopen()
@@ -145,6 +146,11 @@ class DirectmailErasure(models.TransientModel):
         rows = self.env["directmail.upload.line"].sudo()
         return rows.browse(sorted(people.find_rows(self.env)))
 
+    def _get_signups(self):
+        # `_get_people` checked the right to read the contacts.
+        signups = self.env["directmail.signup"]
+        return signups._find_of(self.partner_ids._origin, self.env.companies)
+
     def _export(self):
         """Return the stored data as a dict of JSON types; moments are in UTC."""
         people = self._get_people()
@@ -171,6 +177,7 @@ class DirectmailErasure(models.TransientModel):
                 for optout in optouts
             ],
             "consents": consents._export_proof(),
+            "sign_ups": self._get_signups()._export_data(),
             "uploaded_lists": [self._export_row(row) for row in self._get_rows(people)],
             "audiences": sorted(
                 set(audiences.filtered(lambda a: a.company_id in self.env.companies).mapped("name"))

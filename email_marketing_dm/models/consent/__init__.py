@@ -6,5 +6,7 @@ from . import (
     directmail_consent_proof,
     directmail_optout,
     directmail_optout_file,
+    directmail_signup_form,
+    directmail_signup,
     directmail_unsubscribe_request,
 )

@@ -54,6 +54,8 @@ class DirectmailConsent(models.Model):
             "lang",
             "ip",
             "user_agent",
+            "asked_at",
+            "confirmation_ip",
         )
     )
 
@@ -109,6 +111,9 @@ class DirectmailConsent(models.Model):
     lang = fields.Char("Language", readonly=True)
     ip = fields.Char("IP address", readonly=True)
     user_agent = fields.Char("Program", readonly=True)
+    # Of an agreement that was confirmed by mail: the columns above are of the request.
+    asked_at = fields.Datetime("Signed up on", readonly=True)
+    confirmation_ip = fields.Char("IP address of the confirmation", readonly=True)
 
     # The latest answer of a person, read from the index only.
     _latest_index = models.Index(

@@ -32,6 +32,8 @@ class DirectmailConsent(models.Model):
                 "language": consent.lang or "",
                 "ip_address": consent.ip or "",
                 "program": consent.user_agent or "",
+                "signed_up_on": str(consent.asked_at or ""),
+                "confirmed_from_ip_address": consent.confirmation_ip or "",
             }
             for consent in self
         ]

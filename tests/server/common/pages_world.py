@@ -1,8 +1,11 @@
 """Records for a look at every page of the addon: of each model some, in the states that matter."""
 
 import base64
+import re
 
-from tests.server.common.odoo_server import wait_until
+import requests
+
+from tests.server.common.odoo_server import PATIENCE, wait_until
 
 #: matched, created, a duplicate, one without a contact
 LIST = "Email,Name\np-guests-1@customer.example,Ada\nP-guests-1@customer.example,Ada\nnobody,Bob\n"
@@ -46,6 +49,7 @@ class World:
         self._write_badly()
         self._set_limits()
         self._refuse_measuring()
+        self._sign_up()
 
     def _create(self, user, model, values):
         self.records[model] = number = user.call(model, "create", [values])
@@ -268,6 +272,21 @@ class World:
         [self.records["directmail.consent"]] = root.call(
             "directmail.consent", "search", [[("partner_id", "=", partner)]]
         )
+
+    def _sign_up(self):
+        """As a visitor, with a form on another website."""
+        root = self._shop.root
+        values = {"name": "Newsletter", "purpose_ids": [self.records["directmail.purpose"]]}
+        [form] = root.call("directmail.signup.form", "create", [[values]])
+        self.records["directmail.signup.form"] = form
+        [read] = root.call("directmail.signup.form", "read", [[form], ["token", "snippet"]])
+        [version] = re.findall(r'name="version" value="(\w+)"', read["snippet"])
+        requests.post(
+            f"{self._shop.server.url}/directmail/signup/{read['token']}",
+            {"email": "zoe@customer.example", "lang": "en_US", "version": version},
+            timeout=PATIENCE,
+        ).raise_for_status()
+        [self.records["directmail.signup"]] = root.call("directmail.signup", "search", [[]])
 
 
 def encode(text):

@@ -1,0 +1,409 @@
+import re
+from datetime import timedelta
+from html import unescape
+
+from odoo import fields
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import tagged
+
+from ...engine.sql import UNMATCHABLE
+from ...models.consent import directmail_signup
+from ..common import make_user
+from ..common_encrypted import ALICE, EncryptedMixin
+from ..common_http import PatientHttpCase
+
+ELSEWHERE = "198.51.100.7"  # an address for documents, which does not count as a network
+ZOE = "zoe@example.com"
+
+
+@tagged("post_install", "-at_install")
+class TestSignup(EncryptedMixin, PatientHttpCase):
+    """People sign up on a public form and confirm it by mail."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.admin = make_user(cls.env, "dm_admin", "email_marketing_dm.group_admin")
+        cls.user = make_user(cls.env, "dm_user", "email_marketing_dm.group_user")
+        cls.company = cls.env.company
+        cls.company.write({"street": "Rue du Bac 7", "city": "Paris"})
+        cls.offers, cls.news, cls.foreign = cls.env["directmail.purpose"].create(
+            [{"name": name} for name in ("Offers", "News", "Other form")]
+        )
+        cls.tag = cls.env["res.partner.category"].create({"name": "Newsletter"})
+        cls.form = (
+            cls.env["directmail.signup.form"]
+            .with_user(cls.admin)
+            .create(
+                {
+                    "name": "Website",
+                    "purpose_ids": (cls.offers + cls.news).ids,
+                    "asks_name": True,
+                    "tag_ids": cls.tag.ids,
+                }
+            )
+            .sudo()
+        )
+        cls.signups = cls.env["directmail.signup"]
+        cls.consents = cls.env["directmail.consent"]
+        cls.path = f"/directmail/signup/{cls.form.token}"
+        cls.before = cls.consents.search([])
+
+    def _send(self, email=ZOE, path=None, **data):
+        values = {
+            "email": email,
+            "version": self.form._get_version(),
+            "lang": "en_US",
+            "topic": str(self.offers.id),
+            **data,
+        }
+        response = self.url_open(path or self.path, values)
+        self.env.invalidate_all()
+        return response
+
+    def _ask(self):
+        """Run the scheduled action, and return the mails that it puts into Odoo's queue."""
+        before = self.env["mail.mail"].search([])
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref(directmail_signup.CRON).method_direct_trigger()
+        self.env.invalidate_all()
+        return self.env["mail.mail"].search([]) - before
+
+    def _read_link(self, mail):
+        [link] = re.findall(r'href="[^"]*(/directmail/signup/confirm/[^"]+)"', mail.body_html)
+        return link
+
+    def _confirm(self, link):
+        response = self.url_open(link, {"sure": "yes"}, allow_redirects=False)
+        self.env.invalidate_all()
+        return response
+
+    def _sign_up(self, email=ZOE, **data):
+        self._send(email, **data)
+        return self._confirm(self._read_link(self._ask()))
+
+    def _get_new_consents(self):
+        return self.consents.search([], order="id") - self.before
+
+    def _get_signups(self):
+        return self.signups.search([("form_id", "=", self.form.id)], order="id")
+
+    # === SIGNING UP AND CONFIRMING === #
+
+    def test_signing_up(self):
+        page = self.url_open(self.path).text
+        self.assertIn('<form method="post"', page)
+        self.assertNotIn("checked", page, "a box that was ticked before is no consent")
+        self.assertIn("Rue du Bac 7", page)
+        answer = self._send(name="Zoë", lang="en_US")
+        self.assertIn("Please check your inbox", answer.text)
+        mail = self._ask()
+        self.assertEqual((mail.email_to, mail.state), (ZOE, "outgoing"))
+        self.assertIn("Rue du Bac 7", mail.body_html)
+        self.assertNotIn("Zoë", mail.body_html, "others could be made to get what one enters")
+        self.assertIn("auto-generated", mail.headers)
+        self.assertTrue(mail.auto_delete)
+        link = self._read_link(mail)
+        self.assertIn("<button", self.url_open(link).text)
+        self.assertFalse(self._get_new_consents(), "mail scanners follow links")
+        self.assertFalse(self.env["res.partner"].search([("email", "=", ZOE)]))
+        asked_at = self._get_signups().asked_at
+        self.assertIn("You are signed up", self._confirm(link).text)
+        consent = self._get_new_consents()
+        partner = self.env["res.partner"].search([("email", "=", ZOE)])
+        self.assertEqual((partner.name, partner.company_id), ("Zoë", self.company))
+        self.assertEqual(partner.category_id, self.tag)
+        self.assertEqual((consent.partner_id, consent.email), (partner, ZOE))
+        self.assertEqual((consent.answer, consent.origin), ("confirmed", "form"))
+        self.assertEqual((consent.purpose_id, consent.lang), (self.offers, "en_US"))
+        self.assertEqual(consent.text, self.form._get_text())
+        self.assertIn("I would like to get emails", consent.text)
+        self.assertEqual(consent.text_version, self.form._get_version())
+        self.assertEqual((consent.ip, consent.confirmation_ip), ("127.0.0.1", "127.0.0.1"))
+        self.assertIn("python", consent.user_agent)
+        self.assertEqual(consent.asked_at, asked_at)
+        [proof] = consent._export_proof()
+        self.assertEqual(proof["signed_up_on"], str(asked_at))
+        self.assertEqual((self.form.signup_count, self.form.confirmed_count), (1, 1))
+        signup = self._get_signups()
+        self.assertFalse(signup.ip or signup.text or signup.user_agent, "the consent has them")
+        action = self.form.with_user(self.admin).action_open_signups()
+        self.assertEqual(self.signups.search(action["domain"]).partner_id, partner)
+
+    def test_confirming_again_changes_nothing(self):
+        self._send()
+        link = self._read_link(self._ask())
+        answers = {self._confirm(link).text for _attempt in range(3)}
+        self.assertEqual(len(answers), 1)
+        self.assertEqual(len(self._get_new_consents()), 1)
+        self.assertEqual(self.env["res.partner"].search_count([("email", "=", ZOE)]), 1)
+        self.assertIn("You are signed up", self.url_open(link).text)
+
+    def test_forged_and_old_links(self):
+        self._send()
+        link = self._read_link(self._ask())
+        for forged in (
+            link[:-1],
+            link[:-1] + link[-1].swapcase() + "Y",
+            f"{link}x",
+            self.path.replace("up/", "up/confirm/"),
+        ):
+            with self.subTest(forged):
+                self.assertEqual(self._confirm(forged).status_code, 404)
+        old = fields.Datetime.now() - directmail_signup.KEEP - timedelta(hours=1)
+        self._get_signups().asked_at = old
+        self.env.flush_all()
+        response = self._confirm(link)
+        self.assertEqual(response.status_code, 404)
+        self.assertIn("please sign up again", response.text)
+        self.assertFalse(self._get_new_consents())
+        self.signups._gc_unconfirmed()
+        self.assertFalse(self._get_signups())
+        self.assertEqual((self.form.signup_count, self.form.confirmed_count), (1, 0))
+        self._sign_up()
+        self.signups._gc_unconfirmed()
+        self.assertEqual((self.form.signup_count, self.form.confirmed_count), (2, 1))
+
+    def test_a_known_person(self):
+        """The contact is found, of this company rather than of all; nothing of it is changed."""
+        shared, other, own = self.env["res.partner"].create(
+            [
+                {"name": "Shared", "email": "Zoe@Example.com"},
+                {
+                    "name": "Other",
+                    "email": ZOE,
+                    "company_id": self.env["res.company"].create({"name": "Other"}).id,
+                },
+                {"name": "Own", "email": f"Z <{ZOE}>", "company_id": self.company.id},
+            ]
+        )
+        self._sign_up(name="Mallory")
+        self.assertEqual(self._get_new_consents().partner_id, own)
+        self.assertEqual((own.name, own.email), ("Own", f"Z <{ZOE}>"))
+        self.assertFalse(shared.category_id + other.category_id)
+        self.assertEqual(len(self.env["res.partner"].search([("email_normalized", "=", ZOE)])), 3)
+
+    def test_an_encrypted_person(self):
+        """Their address, as entered, is stored nowhere once they have confirmed."""
+        self._enter_key()
+        partner = self._make_encrypted(ALICE)
+        self._run_reading()
+        self._sign_up("alice@example.com")
+        consent = self._get_new_consents()
+        self.assertEqual(consent.partner_id, partner)
+        self.assertEqual((consent.email, consent.email_encrypted), (False, ALICE))
+        self.assertEqual(consent.address_key, partner.email_encrypted_key)
+        self.assertFalse(self._get_signups().email)
+        self.assertFalse(self.env["res.partner"].search([("email", "ilike", "alice@example.com")]))
+
+    def test_after_an_optout(self):
+        """Confirming undoes what people did on our pages, and nothing else."""
+        key = self.env["directmail.keyring"]._get_master_key().address_key(ZOE)
+        for origin, stays in (("page", False), ("one_click", False), ("complaint", True)):
+            with self.subTest(origin):
+                optout = self.env["directmail.optout"].create(
+                    {
+                        "company_id": self.company.id,
+                        "address_key": key,
+                        "email": ZOE,
+                        "origin": origin,
+                    }
+                )
+                self._get_signups().unlink()
+                self.env.flush_all()
+                answer = self._sign_up().text
+                self.assertEqual(bool(optout.exists()), stays)
+                self.assertEqual("Your address is blocked" in answer, stays)
+
+    # === WHAT MUST NOT GET IN OR OUT === #
+
+    def test_no_answer_tells_who_is_known(self):
+        self._sign_up("known@example.com")
+        left, listed = "left@example.com", "listed@example.com"
+        self._sign_up(left)
+        self.env["directmail.optout"].create(
+            {
+                "company_id": self.company.id,
+                "address_key": self._get_new_consents()[-1].address_key,
+                "origin": "complaint",
+            }
+        )
+        self.env["mail.blacklist"].create({"email": listed})
+        answers, costs = set(), set()
+        # What Odoo caches is read now.
+        self.signups._sign_up(self.form, ZOE, "", self.offers, ip=ELSEWHERE)
+        for email in ("known@example.com", left, listed, "nobody@example.com", "known@example.com"):
+            response = self._send(email)
+            headers = {name: response.headers[name] for name in response.headers if name != "Date"}
+            answers.add((response.status_code, response.content, str(headers)))
+            self.env.flush_all()
+            before = self.env.cr.sql_log_count
+            self.signups._sign_up(self.form, email, "", self.offers, ip=ELSEWHERE)
+            self.env.flush_all()
+            costs.add(self.env.cr.sql_log_count - before)
+        self.assertEqual(len(answers), 1)
+        self.assertEqual(len(costs), 1, "as many statements for everybody")
+
+    def test_what_is_entered(self):
+        """Neither line breaks nor long values nor further fields nor other topics get in."""
+        token = "x" * 40
+        self._send(
+            ZOE,
+            name="Zoë\r\nBcc: <all@example.com>\x00" + "x" * 500,
+            topic=[str(self.offers.id), str(self.foreign.id), "1'--"],
+            token=token,
+            state="confirmed",
+            partner_id="1",
+        )
+        signup = self._get_signups()
+        self.assertEqual((signup.state, signup.purpose_ids), ("new", self.offers))
+        self.assertTrue(signup.name.startswith("Zoë Bcc:"))
+        self.assertEqual(len(signup.name), directmail_signup.NAME_MAX)
+        self.assertNotEqual(signup.token, token)
+        for email in (
+            "zoe@example.com\r\nBcc: all@example.com",
+            "zoe@example.com,all@example.com",
+            "Zoe <zoe@example.com>",
+            f"{'z' * 300}@example.com",
+            "zoe",
+            "",
+        ):
+            with self.subTest(email):
+                answer = self._send(email)
+                self.assertEqual(answer.status_code, 200)
+                self.assertIn("This is not an email address", answer.text)
+        self.assertIn("at least one topic", self._send(topic=str(self.foreign.id)).text)
+        self.assertEqual(self._get_signups(), signup)
+        script = self._send('"><script>@x', name='"><script>').text
+        self.assertNotIn("<script>", script)
+
+    def test_programs_fill_in_the_hidden_field(self):
+        answer = self._send(homepage="https://spam.example.com")
+        self.assertEqual(answer.text, self._send().text)
+        self.assertEqual(len(self._get_signups()), 1)
+
+    def test_mails_to_one_address_are_few(self):
+        def ask(minutes):
+            for signup in self._get_signups().filtered("mailed_at"):
+                signup.mailed_at -= timedelta(minutes=minutes)
+            self._send()
+            return len(self._ask())
+
+        self.assertEqual([ask(0), ask(1), ask(10), ask(1), ask(10), ask(60)], [1, 0, 1, 0, 1, 0])
+        self.assertEqual(ask(24 * 60), 1)
+        states = self._get_signups().mapped("state")
+        self.assertEqual(states, ["asked", "skipped"] * 3 + ["asked"])
+
+    def test_floods(self):
+        self.patch(directmail_signup, "PER_HOUR", 5)
+        self.patch(directmail_signup, "PER_HOUR_AND_NETWORK", 2)
+
+        def sign_up(ip):
+            return self.signups._sign_up(self.form, ZOE, "", self.offers, ip=ip)
+
+        # One of a network that is the same up to /64, and private addresses: those of a proxy.
+        addresses = ("2a00:1:2:3::1", "2a00:1:2:3::2", "2a00:1:2:3::3", "2a00:1:2:4::1")
+        self.assertEqual([sign_up(ip) for ip in addresses], [True, True, False, True])
+        self.assertEqual([sign_up("10.0.0.1") for _number in range(3)], [True, True, False])
+        response = self._send("other@example.com")
+        self.assertEqual(response.status_code, 429)
+        self.assertIn("Please try again later", response.text)
+        self._get_signups().asked_at = fields.Datetime.now() - timedelta(hours=1)
+        self.env.flush_all()
+        self.assertEqual(self._send("other@example.com").status_code, 200)
+
+    # === THE FORM === #
+
+    def test_people_agree_to_the_text_that_they_saw(self):
+        version = self.form._get_version()
+        self.form.consent_text = "I agree to everything."
+        self.env.flush_all()
+        answer = self._send(version=version).text
+        self.assertIn("The text of this form has changed", answer)
+        self.assertIn("I agree to everything.", answer)
+        self.assertIn(ZOE, answer, "nothing has to be entered again")
+        self.assertFalse(self._get_signups())
+
+    def test_language(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.form.with_context(lang="de_DE").title = "Anmeldung"
+        self.offers.with_context(lang="de_DE").name = "Angebote"
+        self.env.flush_all()
+        german = self.form.with_context(lang="de_DE")
+        self.assertNotEqual(german._get_version(), self.form._get_version())
+        page = self.url_open(self.path, headers={"Accept-Language": "de-AT"}).text
+        self.assertIn('<html lang="de-DE">', page)
+        self.assertIn("Anmeldung", page)
+        self.assertIn("Angebote", page)
+        self._send(version=german._get_version(), lang="de_DE")
+        self.assertEqual(self._get_signups().lang, "de_DE")
+        link = self._read_link(self._ask())
+        self.assertIn('<html lang="de-DE">', self.url_open(link).text)
+        self._confirm(link)
+        consent = self._get_new_consents()
+        self.assertIn("Angebote", consent.text)
+        self.assertEqual((consent.lang, consent.partner_id.lang), ("de_DE", "de_DE"))
+
+    def test_snippet(self):
+        """The HTML for other websites is the form itself, and works."""
+        snippet = self.form.snippet
+        self.assertNotIn("<script", snippet)
+        [action] = re.findall(r'action="([^"]+)"', snippet)
+        self.assertEqual(action, self.form.page_url)
+        self.assertTrue(action.endswith(self.path))
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', snippet))
+        self.assertIn("Please check your inbox", self._send(**hidden).text)
+
+    def test_one_topic_is_not_asked_for(self):
+        self.form.purpose_ids = self.news
+        self.form.redirect_url = "https://www.example.com/thanks"
+        self.env.flush_all()
+        self.assertNotIn('name="topic"', self.url_open(self.path).text)
+        response = self._sign_up(topic="")
+        self.assertEqual(response.headers["Location"], "https://www.example.com/thanks")
+        self.assertEqual(self._get_new_consents().purpose_id, self.news)
+        with self.assertRaises(ValidationError):
+            self.form.redirect_url = "javascript:alert(1)"
+
+    def test_a_closed_form(self):
+        for close in (self.form.action_archive, (self.offers + self.news).action_archive):
+            close()
+            self.env.flush_all()
+            for response in (self.url_open(self.path), self._send()):
+                self.assertEqual(response.status_code, 404)
+                self.assertIn("The form does not exist any more", unescape(response.text))
+            self.form.action_unarchive()
+        self.assertFalse(self._get_signups())
+
+    def test_rights(self):
+        self._send()
+        self._send("bare@example.com")
+        self._ask()
+        self._get_signups()[0]._confirm(ELSEWHERE)
+        signups = self._get_signups()
+        form = self.form.with_user(self.user)
+        self.assertEqual(form.read(["title", "confirmed_count"])[0]["confirmed_count"], 1)
+        self.assertEqual(self.signups.with_user(self.user).search([]), signups[0])
+        self.assertEqual(self.signups.with_user(self.admin).search([]), signups.sorted("id"))
+        with self.assertRaises(AccessError):
+            form.title = "Mine"
+        with self.assertRaises(AccessError):
+            signups[0].with_user(self.user).unlink()
+        with self.assertRaises(AccessError):
+            signups[1].with_user(self.admin).state = "confirmed"
+
+    def test_data_of_a_contact(self):
+        """Contained in the export, deleted by the erasure; the consent stays under its key."""
+        self._sign_up()
+        partner = self._get_new_consents().partner_id
+        self._send()
+        wizard = self.env["directmail.erasure"].with_user(self.admin)
+        wizard = wizard.create({"partner_ids": partner.ids})
+        states = [row["state"] for row in wizard._export()["sign_ups"]]
+        self.assertCountEqual(states, ["new", "confirmed"])
+        wizard.action_erase()
+        self.assertFalse(self._get_signups())
+        consent = self._get_new_consents()
+        self.assertFalse(consent.email or consent.ip or consent.confirmation_ip)
+        self.assertFalse(consent.address_key.startswith(UNMATCHABLE))
