@@ -75,6 +75,7 @@
         "views/fatigue/directmail_fatigue_views.xml",
         "views/control/directmail_control_views.xml",
         "views/consent/directmail_templates.xml",
+        "views/consent/directmail_preference_templates.xml",
         "views/consent/directmail_letter_templates.xml",
         "views/consent/directmail_signup_templates.xml",
         "views/home/directmail_home_views.xml",

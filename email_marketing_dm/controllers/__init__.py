@@ -4,6 +4,7 @@ from . import (
     directmail_events,
     directmail_here,
     directmail_optout,
+    directmail_preference,
     directmail_recipient,
     directmail_signup,
     directmail_thumbnail,

@@ -8,7 +8,7 @@ from ..engine.content import Person
 from ..models.consent.directmail_consent import AGENT_MAX, TEXT_VERSION
 from ..models.consent.directmail_consent_mailing import TOPICS_VERSION
 from .pages import LostKeyLink, add_online_footer, get_language, make_unavailable, render_page
-from .tokens import find_delivery
+from .tokens import find_delivery, find_recipient
 
 # Users write the mail's HTML and it is served from Odoo's own origin, so forbid scripts and forms.
 VIEW_HEADERS = [
@@ -21,31 +21,65 @@ DIGITS_MAX = 20
 SCOPES = ("company", "sender", "all")
 
 
-def _is_number(value):
+def is_number(value):
     # int() raises ValueError for a string of more than 4,300 digits.
     return value.isdecimal() and len(value) < DIGITS_MAX
 
 
-def _get_proof(delivery):
+def get_recipient(token):
+    """Return the `directmail.recipient` that a token was made for, in the recipient's language.
+
+    :raise NotFound: for a token that this database did not make
+    """
+    recipient = find_recipient(token)
+    return recipient.with_context(lang=get_language(recipient))
+
+
+def get_proof(recipient):
     """Return what is stored with an answer of a recipient: language, address and program."""
     asked = request.httprequest
     return {
-        "lang": delivery.env.lang,
+        "lang": recipient.env.lang,
         "ip": asked.remote_addr,
         "user_agent": (asked.headers.get("User-Agent") or "")[:AGENT_MAX],
     }
 
 
+def render_recipient(recipient, token, stage, scope="company", **values):
+    """Return the recipients' page as HTML.
+
+    :param recipient: a `directmail.recipient` that the token proves
+    :param str stage: which text is on top, see the template `PAGE`
+    :param str scope: what the recipient unsubscribed from
+    :param values: further values for the template
+    """
+    # sudo(): only whether there are several sender addresses.
+    several = recipient.sudo()._get_delivery().account_id.sender_ids.filtered("ready")
+    # Erasure empties `address_key`, so there is no address to unsubscribe any more.
+    known = bool(recipient.address_key)
+    return render_page(
+        recipient,
+        stage if known else "unknown",
+        company=recipient.company_id,
+        sender=recipient._get_sender() if len(several) > 1 else None,
+        reasons=recipient.env["mailing.subscription.optout"].search([]),
+        token=token,
+        scope=scope if scope in SCOPES else "company",
+        can_undo=stage == "done" and recipient._can_undo(),
+        topics=recipient._get_topics(),
+        preferences=known and recipient._get_preferences(),
+        gets_mail=known and not recipient._has_left_all(),
+        asks_measuring=known,
+        answer=known and recipient._get_measuring_answer(),
+        **values,
+    )
+
+
 class DirectmailRecipient(http.Controller):
-    """Serves the pages that a recipient opens from a mail; the signed token authenticates."""
+    """Serves the pages that a recipient opens from a mail; the signed token authenticates.
 
-    def _get_delivery(self, token):
-        """Return the delivery that a token was made for, in the recipient's language.
-
-        :raise NotFound: for a token that this database did not make
-        """
-        delivery = find_delivery(token)
-        return delivery.with_context(lang=get_language(delivery))
+    `DirectmailPreference` serves the other sections of the same page.
+    """
 
     @http.route(
         "/directmail/unsubscribe/<string:token>",
@@ -58,7 +92,7 @@ class DirectmailRecipient(http.Controller):
     )
     def unsubscribe_page(self, token):
         """Show the button; mail scanners follow links, so a GET must not unsubscribe (RFC 8058)."""
-        return self._render_page(self._get_delivery(token), token, "ask")
+        return render_recipient(get_recipient(token), token, "ask")
 
     @http.route(
         "/directmail/unsubscribe/<string:token>",
@@ -75,7 +109,7 @@ class DirectmailRecipient(http.Controller):
         one_click = post.get("List-Unsubscribe") == "One-Click"
         scope = post.get("scope") if post.get("scope") in SCOPES else "company"
         try:
-            delivery = self._get_delivery(token)
+            recipient = get_recipient(token)
         except (LostKeyLink, ServiceUnavailable) as error:
             # sudo() because the public user may not write. The request is only stored: it takes
             # effect once a server with the right key has verified the token. Return the response
@@ -87,9 +121,9 @@ class DirectmailRecipient(http.Controller):
                 if isinstance(error, LostKeyLink)
                 else make_unavailable(requests.env, kept)
             )
-        if delivery.address_key:
-            delivery._unsubscribe("one_click" if one_click else "page", scope)
-        return self._render_page(delivery, token, "done", scope=scope)
+        if recipient.address_key:
+            recipient._unsubscribe("one_click" if one_click else "page", scope)
+        return render_recipient(recipient, token, "done", scope=scope)
 
     @http.route(
         "/directmail/unsubscribe/<string:token>/reason",
@@ -103,12 +137,12 @@ class DirectmailRecipient(http.Controller):
     )
     def explain(self, token, reason="", feedback="", scope="company"):
         """Store the reason and the feedback that the recipient gave for unsubscribing."""
-        delivery = self._get_delivery(token)
-        reasons = delivery.env["mailing.subscription.optout"]
-        number = int(reason) if _is_number(reason) else 0
+        recipient = get_recipient(token)
+        reasons = recipient.env["mailing.subscription.optout"]
+        number = int(reason) if is_number(reason) else 0
         chosen = reasons.browse(number).exists()
-        delivery._explain_unsubscription(scope, chosen, feedback[:FEEDBACK_MAX])
-        return self._render_page(delivery, token, "thanks", scope=scope)
+        recipient._explain_unsubscription(scope, chosen, feedback[:FEEDBACK_MAX])
+        return render_recipient(recipient, token, "thanks", scope=scope)
 
     @http.route(
         "/directmail/unsubscribe/<string:token>/undo",
@@ -122,9 +156,9 @@ class DirectmailRecipient(http.Controller):
     )
     def undo(self, token):
         """Undo an unsubscription made on our own pages, unless `_can_undo` says no."""
-        delivery = self._get_delivery(token)
-        undone = delivery._undo_unsubscription()
-        return self._render_page(delivery, token, "undone" if undone else "stopped")
+        recipient = get_recipient(token)
+        undone = recipient._undo_unsubscription()
+        return render_recipient(recipient, token, "undone" if undone else "stopped")
 
     @http.route(
         "/directmail/unsubscribe/<string:token>/measuring",
@@ -138,20 +172,20 @@ class DirectmailRecipient(http.Controller):
     )
     def measure(self, token, answer=""):
         """Record whether the recipient may be measured; "erase" also deletes what was recorded."""
-        delivery = self._get_delivery(token)
-        if answer not in ("yes", "no", "erase") or not delivery.address_key:
-            return self._render_page(delivery, token, "ask")
-        if answer != "erase" or delivery._get_measuring_answer() != "no":
-            text = delivery._get_measuring_text()
-            delivery._answer_measuring(
+        recipient = get_recipient(token)
+        if answer not in ("yes", "no", "erase") or not recipient.address_key:
+            return render_recipient(recipient, token, "ask")
+        if answer != "erase" or recipient._get_measuring_answer() != "no":
+            text = recipient._get_measuring_text()
+            recipient._answer_measuring(
                 "yes" if answer == "yes" else "no",
                 text=text,
                 text_version=TEXT_VERSION,
-                **_get_proof(delivery),
+                **get_proof(recipient),
             )
         if answer == "erase":
-            delivery._erase_reactions()
-        return self._render_page(delivery, token, "measuring", erased=answer == "erase")
+            recipient._erase_reactions()
+        return render_recipient(recipient, token, "measuring", erased=answer == "erase")
 
     @http.route(
         "/directmail/unsubscribe/<string:token>/topics",
@@ -169,15 +203,15 @@ class DirectmailRecipient(http.Controller):
         The fields "shown" and "topic" occur several times, once for each topic that the page
         showed and that was ticked.
         """
-        delivery = self._get_delivery(token)
-        if not delivery.address_key or delivery._has_left_all():
-            return self._render_page(delivery, token, "ask")
+        recipient = get_recipient(token)
+        if not recipient.address_key or recipient._has_left_all():
+            return render_recipient(recipient, token, "ask")
         shown, ticked = (
-            {int(value) for value in request.httprequest.form.getlist(name) if _is_number(value)}
+            {int(value) for value in request.httprequest.form.getlist(name) if is_number(value)}
             for name in ("shown", "topic")
         )
-        delivery._answer_topics(shown, ticked, text_version=TOPICS_VERSION, **_get_proof(delivery))
-        return self._render_page(delivery, token, "topics")
+        recipient._answer_topics(shown, ticked, text_version=TOPICS_VERSION, **get_proof(recipient))
+        return render_recipient(recipient, token, "topics")
 
     @http.route(
         "/directmail/view/<string:token>",
@@ -193,7 +227,8 @@ class DirectmailRecipient(http.Controller):
 
         The company's logo, name and address follow the mail.
         """
-        delivery = self._get_delivery(token)
+        delivery = find_delivery(token)
+        delivery = delivery.with_context(lang=get_language(delivery))
         template = delivery.task_id._get_version_template(delivery.version)
         person = Person(
             delivery.id,
@@ -206,21 +241,3 @@ class DirectmailRecipient(http.Controller):
         values = delivery.task_id._get_values(delivery.version, [person])[person.id]
         html = assemble(template.submitted_text or "", {**values, **delivery._get_tokens()})
         return request.make_response(add_online_footer(delivery, html), headers=VIEW_HEADERS)
-
-    def _render_page(self, delivery, token, stage, scope="company", **values):
-        several = delivery.account_id.sender_ids.filtered("ready")
-        return render_page(
-            delivery,
-            # Erasure empties `address_key`, so there is no address to unsubscribe any more.
-            stage if delivery.address_key else "unknown",
-            company=delivery.company_id,
-            sender=delivery.task_id.sender_id if len(several) > 1 else None,
-            reasons=delivery.env["mailing.subscription.optout"].search([]),
-            token=token,
-            scope=scope if scope in SCOPES else "company",
-            can_undo=stage == "done" and delivery._can_undo(),
-            topics=delivery._get_topics(),
-            asks_measuring=bool(delivery.address_key),
-            answer=delivery.address_key and delivery._get_measuring_answer(),
-            **values,
-        )

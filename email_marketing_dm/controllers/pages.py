@@ -23,21 +23,23 @@ class LostKeyLink(NotFound):
     """The link may be genuine, but the master key that it was signed with is lost."""
 
 
-def get_language(delivery):
+def get_language(recipient):
     """Return the code of the language for a recipient's page.
 
-    The first installed language among: that of the contact, or of the source record (a lead, say)
-    if there is no contact; those of the browser; that of the company.
+    The first installed language among: the one that the recipient chose there; that of the contact,
+    or of the source record (a lead, say) if there is no contact; those of the browser; that of the
+    company.
 
-    :param delivery: a `directmail.delivery` with all rights, empty if the recipient is unknown
+    :param recipient: a `directmail.recipient` with all rights, empty if the recipient is unknown
     """
-    env = delivery.env
-    person = delivery.partner_id
+    env = recipient.env
+    person, delivery = recipient.partner_id, recipient._get_delivery()
     source = find_model(env, delivery.res_model)
     if not person and source is not None:
         person = source.browse(delivery.res_id).exists()
-    company = delivery.company_id or env.company
+    company = recipient.company_id or env.company
     wanted = (
+        recipient._get_preference().lang,
         *(person[name] for name in LANGUAGE_FIELDS if person and name in person._fields),
         *request.httprequest.accept_languages.values(),
         company.partner_id.lang,

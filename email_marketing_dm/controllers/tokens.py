@@ -25,6 +25,14 @@ def find_mail(token):
     return delivery, task
 
 
+def find_recipient(token):
+    """Return the `directmail.recipient` of a link in a mail, with all rights.
+
+    :raise NotFound, ServiceUnavailable: as `find_delivery`
+    """
+    return find_delivery(token)
+
+
 def find_delivery(token):
     """Return the delivery that a token in a mail's link names, with all rights.
 

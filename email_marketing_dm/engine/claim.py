@@ -15,6 +15,7 @@ from .mailing_consent import select_purpose
 from .measuring import find_answer, get_measuring, select_rules
 from .measuring import make_rules as make_measuring_rules
 from .people import current_addresses
+from .preferences import select_wishes
 from .readdress import readdress
 from .sql import count_changes
 
@@ -292,6 +293,7 @@ def _read_turn(env, context):
                                     WHERE directmail_task_id = t.id) AS except_ids,
                              NULLIF(t.family_content_id, 0) AS content_id,
                              %(control)s AS control, %(mailing)s AS mailing,
+                             %(wishes)s AS wishes,
                              (SELECT jsonb_object_agg(letter, family_content_id)
                                 FROM directmail_task_version
                                WHERE task_id = t.id AND family_content_id > 0)
@@ -307,6 +309,7 @@ def _read_turn(env, context):
             measuring=select_rules(SQL("a.company_id")),
             control=select_groups(SQL("t")),
             mailing=select_purpose(SQL("t")),
+            wishes=select_wishes(SQL("t")),
             capacity=_select_capacity(env, context),
             account=context.account_id,
         )

@@ -14,6 +14,7 @@ from .control import get_control_reason
 from .fatigue_rules import FatigueRules, find_sms_models
 from .idn import other_spelling
 from .mailing_consent import get_mailing_reason
+from .preferences import get_wish_reason
 from .sql import changing_reason
 
 # Condition on deliveries that count as sent. It must read exactly as in the partial indexes of
@@ -24,8 +25,8 @@ COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 TaskRules = namedtuple(
     "TaskRules",
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
-    " except_ids content_id control version_contents mailing",
-    defaults=(None, None, None, None),
+    " except_ids content_id control version_contents mailing wishes",
+    defaults=(None, None, None, None, None),
 )
 TaskRules.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
@@ -44,6 +45,7 @@ TaskRules.__doc__ = """The properties of a task that decide whether its people m
 :ivar version_contents: {letter: the same of a version}, instead of `content_id`; None if no
     follow-up sends the content of a version
 :ivar mailing: the rules of its purpose: see `engine.mailing_consent.select_purpose`; None without
+:ivar wishes: whether preferences of recipients can hold back its mails: see `engine.preferences`
 """
 
 
@@ -75,13 +77,16 @@ class Eligibility:
         control = get_control_reason(self.task.control, SQL("%s.address_key", person))
         if not self.rules:
             return SQL(
-                """LATERAL (SELECT COALESCE(%s, %s) AS reason, NULL::varchar AS fatigue_rule,
+                """LATERAL (SELECT COALESCE(%s, %s, %s) AS reason, NULL::varchar AS fatigue_rule,
                                    NULL::timestamp AS held_until)""",
                 basic,
+                self._wish_reason(person, SQL("%s::timestamp", self.at)),
                 control,
             )
         rests, rest = self._rest(person)
-        moment = SQL("COALESCE(rest.until, %s)", self.at) if rests else SQL("%s", self.at)
+        moment = SQL("%s::timestamp", self.at)
+        if rests:
+            moment = SQL("COALESCE(rest.until, %s)", moment)
         return SQL(
             """LATERAL (
                 SELECT final.reason,
@@ -93,7 +98,7 @@ class Eligibility:
                  CROSS JOIN LATERAL (%(rest)s) AS rest
                  CROSS JOIN LATERAL (%(caps)s) AS caps
                  CROSS JOIN LATERAL (
-                    SELECT COALESCE(%(basic)s, CASE
+                    SELECT COALESCE(%(basic)s, %(wish)s, CASE
                         WHEN rest.drops OR rest.until > %(latest)s::timestamp THEN 'quiet'
                         WHEN caps.rule IS NOT NULL AND NOT exempt.yes THEN 'fatigue'
                     END, %(control)s) AS reason
@@ -103,6 +108,7 @@ class Eligibility:
             rest=rest,
             caps=self._caps(person, moment),
             basic=basic,
+            wish=self._wish_reason(person, moment),
             control=control,
             latest=self.task.not_after,
         )
@@ -121,6 +127,10 @@ class Eligibility:
         if self.task.not_after and self.at > self.task.not_after:
             return SQL("COALESCE(%s, 'too_late')", reason)
         return reason
+
+    def _wish_reason(self, person, moment):
+        # Also for exempt people: a company's exemption does not override a person's own wish.
+        return get_wish_reason(self.task, person, moment, SQL(COUNTED))
 
     def _exempt(self, person):
         rules = self.rules

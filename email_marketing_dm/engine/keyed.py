@@ -19,6 +19,7 @@ SAMPLE = 1000
 _KEYED = (
     SQL("directmail_optout"),
     SQL("directmail_consent"),
+    SQL("directmail_preference"),
     SQL("directmail_account WHERE access_key_secret_sealed IS NOT NULL"),
     # Covers the address keys of contacts too: they exist only where there is an AES key.
     SQL("directmail_aes_key WHERE fingerprint IS NOT NULL"),
@@ -80,6 +81,7 @@ def _compare_addresses(env, key):
                  FROM (SELECT address_key = %(key)s AS same FROM (
                            SELECT email, address_key FROM directmail_optout
                            UNION ALL SELECT email, address_key FROM directmail_consent
+                           UNION ALL SELECT email, address_key FROM directmail_preference
                            UNION ALL (SELECT email, address_key FROM directmail_delivery
                                        ORDER BY id LIMIT %(sample)s)
                            UNION ALL (SELECT email, address_key FROM directmail_delivery

@@ -27,6 +27,7 @@ class PersonTable(NamedTuple):
 DELIVERIES = PersonTable("directmail_delivery")
 OPTOUTS = PersonTable("directmail_optout")
 CONSENTS = PersonTable("directmail_consent")
+PREFERENCES = PersonTable("directmail_preference")
 ROWS = PersonTable("directmail_upload_line", ("upload_id", "directmail_upload"))
 
 
@@ -75,6 +76,10 @@ class People:
         """Return the ids of their answers about being mailed and measured."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), CONSENTS))]
 
+    def find_preferences(self, env):
+        """Return the ids of their preferences: fewer mails, a pause, the language."""
+        return [row[0] for row in env.execute_query(self._select(SQL("id"), PREFERENCES))]
+
     def find_rows(self, env):
         """Return the ids of their rows in uploaded lists."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), ROWS))]
@@ -89,9 +94,9 @@ class People:
         """Erase these people from the stored rows; the tasks' counters stay.
 
         Deliveries and events lose the person, address and messages; members, rows of uploads with
-        their values, scores and stages are deleted. Opt-outs and answers about being measured
-        lose the person and the address but keep the address key, because without it the people
-        would be mailed or measured again.
+        their values, preferences, scores and stages are deleted. Opt-outs and answers about being
+        mailed or measured lose the person and the address but keep the address key, because
+        without it the people would be mailed or measured again.
 
         The caller has applied the pending events: they find their delivery by the address key that
         is erased. The caller flushes before, and invalidates after.
@@ -124,6 +129,21 @@ class People:
                     WHERE %s AND %s""",
                 self._is_about(),
                 OPTOUTS.is_of(self.company_ids),
+            )
+        )
+        env.cr.execute(
+            SQL(
+                "DELETE FROM directmail_preference WHERE %s AND %s",
+                self._is_about(),
+                PREFERENCES.is_of(self.company_ids),
+            )
+        )
+        env.cr.execute(
+            SQL(
+                """DELETE FROM directmail_consent
+                    WHERE purpose NOT IN ('measuring', 'mailing') AND %s AND %s""",
+                self._is_about(),
+                CONSENTS.is_of(self.company_ids),
             )
         )
         env.cr.execute(

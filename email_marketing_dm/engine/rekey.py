@@ -32,6 +32,7 @@ CHUNK = 5000
 TABLES = (
     "directmail_optout",
     "directmail_consent",
+    "directmail_preference",
     "directmail_event",
     "directmail_delivery",
     "directmail_audience_member",
@@ -124,6 +125,8 @@ def convert_chunk(env, rekey, table, after):
     targets = _select_targets(rekey, table, chunk, _read_encrypted(env, rekey, table, chunk))
     if table == "directmail_optout":
         _merge_optouts(env, targets)
+    if table == "directmail_preference":
+        _merge_preferences(env, targets)
     [(done, left)] = env.execute_query(
         SQL(
             """WITH targets AS MATERIALIZED (%(targets)s), changed AS (
@@ -301,6 +304,24 @@ def _merge_optouts(env, targets):
                      FROM claimants
                )
                DELETE FROM directmail_optout WHERE id IN (SELECT id FROM ranked WHERE place > 1)""",
+            targets,
+        )
+    )
+
+
+def _merge_preferences(env, targets):
+    """Delete preferences that would become duplicates, except the latest: as `_merge_optouts`."""
+    env.cr.execute(
+        SQL(
+            """WITH targets AS MATERIALIZED (%s), ranked AS (
+                   SELECT w.id, row_number() OVER (
+                              PARTITION BY company_id, COALESCE(t.target, w.address_key)
+                              ORDER BY w.write_date DESC, w.id DESC) AS place
+                     FROM directmail_preference w LEFT JOIN targets t ON t.id = w.id
+                    WHERE t.id IS NOT NULL OR w.address_key IN (SELECT target FROM targets)
+               )
+               DELETE FROM directmail_preference
+                WHERE id IN (SELECT id FROM ranked WHERE place > 1)""",
             targets,
         )
     )

@@ -32,6 +32,7 @@ from .consent import (
     test_measuring,
     test_measuring_people,
     test_optout_file,
+    test_preferences,
     test_recipient_pages,
     test_signup,
     test_unsubscribe_link,

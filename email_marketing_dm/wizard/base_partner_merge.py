@@ -18,8 +18,8 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
     def _update_foreign_keys(self, src_partners, dst_partner):
         """Override: delete duplicate rows of ONCE_EACH first, move `directmail.audience.pick`.
 
-        Answers to questions about consent are carried to all addresses: see
-        `directmail.consent._merge`.
+        Answers to questions about consent, and preferences, are carried to other addresses: see
+        `_merge` of `directmail.consent` and `directmail.preference`.
 
         If moving one row violates a unique index, Odoo deletes all rows of the merged contacts in
         the table. They would then be missing in an excluded audience, and the person be mailed.
@@ -41,6 +41,7 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
                 )
             )
         self.env["directmail.consent"]._merge(src_partners, dst_partner)
+        self.env["directmail.preference"]._merge(src_partners, dst_partner)
         # sudo(): the merge concerns the picks of all users; `super()` moves rows of all, too.
         self.env["directmail.audience.pick"].sudo()._move(src_partners, dst_partner)
         return super()._update_foreign_keys(src_partners, dst_partner)

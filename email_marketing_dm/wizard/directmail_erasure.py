@@ -158,6 +158,8 @@ class DirectmailErasure(models.TransientModel):
         optouts = self.env["directmail.optout"].sudo().browse(sorted(people.find_optouts(self.env)))
         consents = self.env["directmail.consent"].sudo()
         consents = consents.browse(sorted(people.find_consents(self.env)))
+        preferences = self.env["directmail.preference"].sudo()
+        preferences = preferences.browse(sorted(people.find_preferences(self.env)))
         members = self.env["directmail.audience.member"].sudo()
         audiences = members.search([("partner_id", "in", people.partner_ids)]).audience_id
         return {
@@ -178,6 +180,7 @@ class DirectmailErasure(models.TransientModel):
             ],
             "consents": consents._export_proof(),
             "sign_ups": self._get_signups()._export_data(),
+            "preferences": preferences._export(),
             "uploaded_lists": [self._export_row(row) for row in self._get_rows(people)],
             "audiences": sorted(
                 set(audiences.filtered(lambda a: a.company_id in self.env.companies).mapped("name"))

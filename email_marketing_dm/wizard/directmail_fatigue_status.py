@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from ..clock.spans import SPANS
 from ..engine.fatigue import select_history
 from ..engine.fatigue_rules import read_rules
+from ..models.consent.directmail_preference import CAP_LABELS
 from ..models.fatigue.directmail_fatigue import SPAN_LABELS
 from ..models.people_context import PEOPLE_CONTEXT
 from ..privacy.address import normalise
@@ -20,6 +21,9 @@ class DirectmailFatigueStatus(models.TransientModel):
 
     partner_id = fields.Many2one("res.partner", "Contact", required=True, readonly=True)
     company_id = fields.Many2one("res.company", required=True, readonly=True)
+    # What the contact asked for on the recipients' page.
+    cap = fields.Selection(CAP_LABELS, "Wants", readonly=True)
+    paused_until = fields.Datetime("Emails paused until", readonly=True)
     line_ids = fields.One2many("directmail.fatigue.status.line", "status_id", readonly=True)
     history_ids = fields.One2many("directmail.fatigue.status.history", "status_id", readonly=True)
 
@@ -56,6 +60,7 @@ class DirectmailFatigueStatus(models.TransientModel):
             {
                 "partner_id": partner.id,
                 "company_id": company.id,
+                **self._read_preference(partner, company, at),
                 "line_ids": [fields.Command.create(line) for line in lines],
                 "history_ids": [
                     fields.Command.create({"at": when, "kind": kind, "name": name})
@@ -64,6 +69,20 @@ class DirectmailFatigueStatus(models.TransientModel):
             }
         )
         return status.with_env(self.env)
+
+    def _read_preference(self, partner, company, at):
+        """Return {"cap", "paused_until"} of a contact's addresses, in clear or encrypted.
+
+        :param datetime at: only pauses that last longer count (naive UTC)
+        """
+        found = self.env["directmail.preference"].sudo()  # as in `_make`
+        for person in self.env["directmail.consent"]._find_person(partner):
+            found |= found._find(company, person["address_key"])
+        pauses = [until for until in found.mapped("paused_until") if until and until > at]
+        return {
+            "cap": next(filter(None, found.mapped("cap")), False),
+            "paused_until": max(pauses, default=False),
+        }
 
     def _read_history(self, partner, rules, at):
         """Return [(moment, kind, name)] of the messages of the longest span, latest first.

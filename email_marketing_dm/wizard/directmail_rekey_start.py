@@ -102,6 +102,7 @@ class DirectmailRekeyStart(models.TransientModel):
         labels = {
             "directmail_optout": self.env._("Opt-outs"),
             "directmail_consent": self.env._("Consents"),
+            "directmail_preference": self.env._("Preferences of recipients"),
             "directmail_delivery": self.env._("Mails"),
             "directmail_audience_member": self.env._("People in audiences without a contact"),
             "directmail_upload_line": self.env._("Rows of uploads without a contact"),

@@ -1,6 +1,7 @@
 from . import (
     directmail_letter,
     directmail_purpose,
+    directmail_preference,
     directmail_consent,
     directmail_consent_mailing,
     directmail_consent_proof,

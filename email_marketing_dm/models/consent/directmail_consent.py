@@ -44,6 +44,7 @@ class DirectmailConsent(models.Model):
             "purpose",
             "purpose_id",
             "answer",
+            "value",
             "recorded_at",
             "origin",
             "user_id",
@@ -69,7 +70,14 @@ class DirectmailConsent(models.Model):
         "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
     )
     purpose = fields.Selection(
-        [("measuring", "Measuring opens and clicks"), ("mailing", "Getting mail")],
+        [
+            ("measuring", "Measuring opens and clicks"),
+            ("mailing", "Getting mail"),
+            # Changes of `directmail.preference`.
+            ("frequency", "Number of emails"),
+            ("pause", "Pause of emails"),
+            ("language", "Language of emails"),
+        ],
         "About",
         required=True,
         readonly=True,
@@ -86,6 +94,9 @@ class DirectmailConsent(models.Model):
         required=True,
         readonly=True,
     )
+    # What was chosen, of answers with more than yes and no; withdrawn: the choice ended.
+    value = fields.Char(readonly=True)
+    choice = fields.Char(compute="_compute_choice")
     recorded_at = fields.Datetime("Answered on", required=True, readonly=True)
     origin = fields.Selection(
         [
@@ -125,6 +136,13 @@ class DirectmailConsent(models.Model):
         " INCLUDE (answer) WHERE purpose = 'mailing'"
     )
 
+    @api.depends("purpose", "value")
+    @api.depends_context("lang", "tz")
+    def _compute_choice(self):
+        preferences = self.env["directmail.preference"]
+        for consent in self:
+            consent.choice = preferences._describe_value(consent.purpose, consent.value)
+
     @api.model
     def _seen_to_sql(self, alias, query=None):
         """Override: an answer follows the rights to its contact.
@@ -148,6 +166,23 @@ class DirectmailConsent(models.Model):
         :param proof: values of further fields
         :return: the new record
         """
+        consent = self._insert(
+            company, person, measuring.PURPOSE, answer=answer, origin=origin, **proof
+        )
+        keys = SQL("%s", (person["address_key"],))
+        measuring.record_withdrawal(consent.env, company.id, keys, answer)
+        self.env["directmail.delivery"].invalidate_model(["measuring"])
+        return consent
+
+    def _insert(self, company, person, purpose, **values):
+        """Add an answer, at the current time.
+
+        :param company: the `res.company` that asked
+        :param dict person: values of address_key, email, email_encrypted and partner_id
+        :param str purpose: a value of the field `purpose`
+        :param values: values of further fields
+        :return: the new record, with all rights
+        """
         # sudo(): nobody may create answers; callers have checked the token or the rights to the
         # contact.
         self = self.sudo()
@@ -156,18 +191,13 @@ class DirectmailConsent(models.Model):
         consent = self.create(
             {
                 **person,
-                **proof,
+                **values,
                 "company_id": company.id,
-                "purpose": measuring.PURPOSE,
-                "answer": answer,
-                "origin": origin,
+                "purpose": purpose,
                 "recorded_at": moment.replace(microsecond=0),
             }
         )
         consent.flush_recordset()
-        keys = SQL("%s", (person["address_key"],))
-        measuring.record_withdrawal(self.env, company.id, keys, answer)
-        self.env["directmail.delivery"].invalidate_model(["measuring"])
         return consent
 
     @api.model
@@ -274,8 +304,10 @@ class DirectmailConsent(models.Model):
                 """WITH people (address_key, email, email_encrypted) AS (VALUES %(people)s),
                    answers AS MATERIALIZED (
                        SELECT * FROM directmail_consent
-                        WHERE partner_id = ANY(%(partners)s)
-                           OR address_key IN (SELECT address_key FROM people)
+                        -- Other purposes follow `directmail.preference`, see its `_merge`.
+                        WHERE purpose IN ('measuring', 'mailing')
+                          AND (partner_id = ANY(%(partners)s)
+                               OR address_key IN (SELECT address_key FROM people))
                    ), latest AS (
                        SELECT DISTINCT ON (%(subject)s) * FROM answers
                         ORDER BY %(subject)s, recorded_at DESC, id DESC

@@ -39,24 +39,9 @@ class DirectmailConsent(models.Model):
         )
 
     def _insert_mailing(self, company, person, answer, origin, **values):
-        # sudo(): nobody may create answers; callers have checked the token or the rights to the
-        # contact.
-        self = self.sudo()
-        self.env.flush_all()
-        [(moment,)] = self.env.execute_query(SQL("SELECT clock_timestamp() AT TIME ZONE 'UTC'"))
-        consent = self.create(
-            {
-                **person,
-                **values,
-                "company_id": company.id,
-                "purpose": mailing_consent.PURPOSE,
-                "answer": answer,
-                "origin": origin,
-                "recorded_at": moment.replace(microsecond=0),
-            }
+        return self._insert(
+            company, person, mailing_consent.PURPOSE, answer=answer, origin=origin, **values
         )
-        consent.flush_recordset()
-        return consent
 
     @api.model
     def _get_mailing_answer(self, purpose, key):
@@ -117,33 +102,33 @@ class DirectmailConsent(models.Model):
     # An opt-out from all mail of a company is a record, too; `directmail.optout` is what stops the
     # mails.
 
-    def _record_optout(self, delivery, origin, answer="withdrawn"):
+    def _record_optout(self, recipient, origin, answer="withdrawn"):
         """Add that a recipient leaves all mail of the company, or undoes it ("yes").
 
-        :param delivery: a `directmail.delivery` with an address key
+        :param recipient: a `directmail.recipient` with an address key
         :param str origin: of the opt-out
         """
         # sudo(): the token or the event proves the request.
-        delivery = delivery.sudo()
-        if origin not in ORIGINS or not delivery.address_key:
+        recipient = recipient.sudo()
+        if origin not in ORIGINS or not recipient.address_key:
             return
         latest = self.sudo().search(
             [
-                ("company_id", "=", delivery.company_id.id),
+                ("company_id", "=", recipient.company_id.id),
                 ("purpose", "=", mailing_consent.PURPOSE),
                 ("purpose_id", "=", False),
-                ("address_key", "=", delivery.address_key),
+                ("address_key", "=", recipient.address_key),
             ],
             limit=1,
         )
         # Asking twice changes nothing.
         if latest.answer != answer:
             self._insert_mailing(
-                delivery.company_id,
-                delivery._get_consent_person(),
+                recipient.company_id,
+                recipient._get_consent_person(),
                 answer,
                 origin,
-                delivery_id=delivery.id,
+                delivery_id=recipient._get_delivery().id,
             )
 
     @api.model

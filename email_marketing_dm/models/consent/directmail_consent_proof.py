@@ -24,6 +24,7 @@ class DirectmailConsent(models.Model):
                 "purpose": consent.purpose,
                 "topic": consent.purpose_id.name or "",
                 "answer": consent.answer,
+                "choice": consent.value or "",
                 "answered_on": str(consent.recorded_at),
                 "origin": consent.origin,
                 "note": consent.note or "",

@@ -136,31 +136,33 @@ class DirectmailOptout(models.Model):
             conflict=conflict,
         )
 
-    def _record(self, delivery, origin, sender=None):
-        """Create the opt-out of a delivery's recipient, unless there is one.
+    def _record(self, recipient, origin, sender=None):
+        """Create the opt-out of a recipient, unless there is one.
 
         An existing opt-out is updated if its origin is "bounce", which administrators delete when
         the mailbox works again, or "directmail", which a later event `subscribe` would delete.
 
-        :param delivery: a `directmail.delivery` record
+        :param recipient: a `directmail.recipient`: a delivery, or a link to the preferences
         :param str origin: a value of the field `origin`
         :param sender: the `directmail.sender` to opt out from; by default the whole company
-        :return: the opt-out; empty for a delivery without an address key
+        :return: the opt-out; empty for a recipient without an address key
         """
         # sudo(): nobody has the right to create opt-outs; the event or the token proves the
         # request.
-        self, delivery = self.sudo(), delivery.sudo()
+        self, recipient = self.sudo(), recipient.sudo()
         self.flush_model()
         self.env.cr.execute(
             self._make_insert(
                 (*OF_DELIVERY, "sender_id", "origin", "occurred_at"),
                 SQL(
-                    """SELECT %s, %s::int, %s, now() AT TIME ZONE 'UTC' FROM directmail_delivery
+                    """SELECT company_id, address_key, email, email_encrypted, partner_id, %s::int,
+                              %s::int, %s, now() AT TIME ZONE 'UTC' FROM %s
                         WHERE id = %s AND address_key IS NOT NULL""",
-                    join_columns(OF_DELIVERY),
+                    recipient._get_delivery().task_id.id or None,
                     (sender and sender.id) or None,
                     origin,
-                    delivery.id,
+                    SQL.identifier(recipient._table),
+                    recipient.id,
                 ),
                 SQL(
                     """DO UPDATE SET origin = EXCLUDED.origin, task_id = EXCLUDED.task_id,
@@ -172,8 +174,8 @@ class DirectmailOptout(models.Model):
         )
         return self.search(
             [
-                ("company_id", "=", delivery.company_id.id),
-                ("address_key", "=", delivery.address_key),
+                ("company_id", "=", recipient.company_id.id),
+                ("address_key", "=", recipient.address_key),
                 ("sender_id", "=", (sender and sender.id) or False),
             ]
         )

@@ -1,15 +1,12 @@
 from odoo import api, fields, models
-from odoo.fields import Domain
-from odoo.tools import SQL, format_datetime, html2plaintext
+from odoo.tools import SQL, format_datetime
 
 from ...clock.spans import SPANS
 from ...engine.content import get_database_uuid, make_tokens
 from ...engine.dispatcher import CANNOT_DECRYPT
 from ...engine.events import Fact
 from ...engine.fatigue import COUNTED
-from ...engine.measuring import erase_reactions
 from ...engine.versions import LETTERS
-from ...privacy.address import spell
 from ...privacy.machines import TOO_SOON, is_machine
 from ..mixins.directmail_seen import is_administrator
 
@@ -50,8 +47,8 @@ REACTION_FIELDS = {
 # `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.current_addresses`;
 # "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "family" in
 # `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; "topic_refused" and
-# "not_agreed" in `engine.mailing_consent`; the control groups in `engine.control`; the others in
-# `engine.fatigue.Eligibility`.
+# "not_agreed" in `engine.mailing_consent`; "paused" and "less_often" in `engine.preferences`; the
+# control groups in `engine.control`; the others in `engine.fatigue.Eligibility`.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("gone", "No longer a contact"),
@@ -69,6 +66,8 @@ REASONS = [
     ("bounced", "Address does not exist"),
     ("topic_refused", "Refused this topic"),
     ("not_agreed", "Has not agreed to this topic"),
+    ("paused", "The recipient has paused emails"),
+    ("less_often", "The recipient wants fewer emails"),
     ("fatigue", "Frequency limit reached"),
     ("quiet", "Quiet time"),
     ("too_late", "Sending deadline passed"),
@@ -88,7 +87,6 @@ FATIGUE_RULES = [
     ("hours", "Do-not-disturb hours"),
     ("period", "Quiet period"),
 ]
-OWN_PAGES = ("one_click", "page")  # values of `directmail.optout.origin`
 
 
 class CopiedMany2one(fields.Many2one):
@@ -111,7 +109,7 @@ class DirectmailDelivery(models.Model):
 
     _name = "directmail.delivery"
     _description = "Delivery"
-    _inherit = ["directmail.person"]
+    _inherit = ["directmail.person", "directmail.recipient"]
     _log_access = False
     # Of the people of a task, an order that only `_page_index` has. Ordered by id, PostgreSQL would
     # read the primary key from its beginning, that is, all earlier tasks.
@@ -343,152 +341,12 @@ class DirectmailDelivery(models.Model):
             soon=self.account_id.is_trial,
         )
 
+    def _get_delivery(self):
+        """Override: the mail is the record itself."""
+        return self
+
     def _get_tokens(self):
         """Return {variable: token} of the mail's own links and pixel, as of now."""
         self.ensure_one()
         master_key = self.env["directmail.keyring"]._get_master_key()
         return make_tokens(master_key, get_database_uuid(self.env), self)
-
-    # === CONSENT TO BEING MEASURED === #
-
-    def _get_measuring_answer(self):
-        """Return the recipient's latest answer about being measured: "yes", "no" or False."""
-        self.ensure_one()
-        return self.env["directmail.consent"]._get_answer(self.company_id, self.address_key)
-
-    def _answer_measuring(self, answer, **proof):
-        """Record the recipient's answer about being measured, effective at once.
-
-        :param str answer: "yes" or "no"
-        :param proof: values of further fields of `directmail.consent`
-        """
-        self.ensure_one()
-        if self.account_id.is_trial:  # An answer to a trial must not count for real mails.
-            return
-        # sudo(): the token in the request proves that the address is the caller's.
-        delivery = self.sudo()
-        delivery.env["directmail.consent"]._add(
-            delivery.company_id,
-            delivery._get_consent_person(),
-            answer,
-            "page",
-            delivery_id=delivery.id,
-            **proof,
-        )
-
-    def _get_consent_person(self):
-        """Return the recipient as `directmail.consent` stores them; see `_add` there."""
-        self.ensure_one()
-        return {
-            "address_key": self.address_key,
-            "email": not self.email_encrypted and self.email,
-            "email_encrypted": self.email_encrypted,
-            "partner_id": self.partner_id.id,
-        }
-
-    def _get_measuring_text(self):
-        """Return the question about being measured as the recipient's page shows it."""
-        self.ensure_one()
-        # sudo(): every recipient may see the text and the company's name.
-        view = self.env["ir.ui.view"].sudo()
-        page = view._render_template(
-            "email_marketing_dm.recipient_measuring",
-            {"company": self.company_id, "token": "", "answer": False, "erased": True},
-        )
-        return html2plaintext(page, include_references=False).strip()
-
-    def _erase_reactions(self):
-        """Delete the recorded opens and clicks of the recipient; see `erase_reactions`."""
-        self.ensure_one()
-        if self.account_id.is_trial or not self.address_key:
-            return
-        self.env.flush_all()
-        erase_reactions(self.env, self.company_id.id, self.address_key)
-        self.env.invalidate_all()
-
-    # === OPT-OUTS === #
-
-    def _unsubscribe(self, origin, scope="company"):
-        """Record an opt-out of the recipient, effective at once and in running tasks too.
-
-        :param str origin: a value of `directmail.optout.origin`
-        :param str scope: "company": no mail from this company; "sender": none from this sender
-            address; "all": no mailing of any company, Odoo's own included (Odoo's blacklist)
-        """
-        self.ensure_one()
-        if not self.account_id.is_trial:  # The unsubscription from a trial is only a figure.
-            sender = self.task_id.sender_id if scope == "sender" else None
-            optout = self.env["directmail.optout"]._record(self, origin, sender)
-            if not sender:
-                self.env["directmail.consent"]._record_optout(self, origin)
-            if scope == "all" and self.email:
-                optout._blacklist([self.email])
-        self._record_fact("unsubscribe")
-
-    def _explain_unsubscription(self, scope, reason, feedback):
-        """Write reason and feedback to the opt-out that `_unsubscribe` recorded.
-
-        :param str scope: "sender": the opt-out from this sender address; else the company's
-        :param reason: a `mailing.subscription.optout`, or empty
-        :param str feedback: text that the recipient entered
-        """
-        self.ensure_one()
-        sender = self.task_id.sender_id if scope == "sender" else self.env["directmail.sender"]
-        optouts = self._get_own_optouts().filtered(lambda optout: optout.sender_id == sender)
-        optouts.write({"reason_id": reason.id, "feedback": feedback.strip() or False})
-
-    def _can_undo(self):
-        """Return whether the recipient gets mail again once opt-outs from our pages are deleted.
-
-        False if there is an opt-out of another origin (complaint, bounce, reported by DirectMail),
-        or an entry on Odoo's blacklist: other companies rely on it, and who wanted it is unknown.
-        """
-        self.ensure_one()
-        # sudo(): the token in the request proves that the address is the caller's.
-        delivery = self.sudo()
-        if not delivery.address_key or delivery.account_id.is_trial:
-            return False
-        address = Domain("address_key", "=", delivery.address_key)
-        company = Domain("company_id", "=", delivery.company_id.id)
-        others = address & company & Domain("origin", "not in", OWN_PAGES)
-        listed = address | Domain("email", "in", list(spell(delivery.email or "")))
-        return not (
-            delivery.env["directmail.optout"].search_count(others, limit=1)
-            or delivery.env["mail.blacklist"].search_count(listed, limit=1)
-        )
-
-    def _undo_unsubscription(self):
-        """Delete the recipient's opt-outs from our own pages, if `_can_undo`.
-
-        :return: whether they were deleted
-        :rtype: bool
-        """
-        self.ensure_one()
-        if not self._can_undo():
-            return False
-        optouts = self._get_own_optouts()
-        if optouts.filtered(lambda optout: not optout.sender_id):
-            self.env["directmail.consent"]._record_optout(self, "page", "yes")
-        optouts.unlink()
-        return True
-
-    def _get_own_optouts(self):
-        """Return the recipient's opt-outs from this company that were made on our own pages.
-
-        None for a mail of a trial, which must not change what a real mail brought about.
-        """
-        # sudo(): as in `_can_undo`.
-        delivery = self.sudo()
-        if not delivery.address_key or delivery.account_id.is_trial:
-            return self.env["directmail.optout"].sudo()
-        return (
-            self.env["directmail.optout"]
-            .sudo()
-            .search(
-                [
-                    ("address_key", "=", delivery.address_key),
-                    ("company_id", "=", delivery.company_id.id),
-                    ("origin", "in", OWN_PAGES),
-                ]
-            )
-        )

@@ -9,6 +9,9 @@ from . import (
     directmail_seen,
     directmail_key_problem,
     directmail_person,
+    directmail_recipient,
+    directmail_recipient_topics,
+    directmail_recipient_preferences,
     directmail_scheduled,
     directmail_uplift,
 )

@@ -2,6 +2,7 @@ from odoo import fields, models
 from odoo.tools.sql import column_exists, create_column, table_exists
 
 from ...engine.mailing_consent import read_purpose
+from ...engine.preferences import read_wishes
 
 
 class DirectmailTask(models.Model):
@@ -53,3 +54,10 @@ class DirectmailTask(models.Model):
         self.env["directmail.purpose"].flush_model()
         self.env["directmail.consent"].flush_model()
         return read_purpose(self.env, self.id)
+
+    def _has_wishes(self):
+        """Return whether preferences of recipients can hold back mails of the task."""
+        self.ensure_one()
+        self.flush_recordset(["company_id", "is_notification"])
+        self.env["directmail.preference"].flush_model()
+        return read_wishes(self.env, self.id)

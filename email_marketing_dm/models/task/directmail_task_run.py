@@ -383,6 +383,7 @@ class DirectmailTask(models.Model):
             content_id=self.sudo().family_content_id or None,
             control=self._get_control_groups(),
             mailing=self._get_purpose_rules(),
+            wishes=self._has_wishes(),
         )
 
     def _get_mail_content(self, letter):

@@ -21,6 +21,8 @@ SPANS = {
     "week": timedelta(days=7),
     "month": timedelta(days=30),
 }
+# What recipients can ask for: at most one mail in so many calendar days.
+CAPS = {"week": 7, "fortnight": 14, "month": 28}
 STATES = ("sent", "sent", "sent", "sending", "unknown", "refused", "not_sent", "waiting")
 # Days on which clocks are set somewhere, and ordinary ones.
 DAYS = ("2026-03-28", "2026-03-29", "2026-10-24", "2026-10-25", "2026-11-01", "2026-12-31")
@@ -41,6 +43,7 @@ class TestFatigueOracle(FatigueCommon):
         for number in range(ROUNDS):
             at = self._draw_settings(random)
             history = self._draw_history(random, at)
+            self._draw_wishes(random, at)
             found = self._judge(at)
             for person in self.people:
                 expected = self._judge_plainly(person, at, history)
@@ -56,6 +59,7 @@ class TestFatigueOracle(FatigueCommon):
         self.assertLessEqual(spans | {None, "hours", "period"}, rules)
         self.assertIn((None, "hours", True), seen)
         self.assertIn(("quiet", "period", False), seen)
+        self.assertLessEqual({"paused", "less_often"}, {reason for reason, _rule, _held in seen})
 
     def _prepare(self):
         random = Random(1)
@@ -76,6 +80,7 @@ class TestFatigueOracle(FatigueCommon):
         small = self._make_audience(self.people[:5], visibility="public")
         small.action_refresh()
         self.exempt = small
+        self.other_company = self.env["res.company"].create({"name": "Other"})
 
     # === DRAWING === #
 
@@ -146,7 +151,9 @@ class TestFatigueOracle(FatigueCommon):
         for person in self.people:
             for _n in range(random.choice((0, 1, 2, 3, 6))):
                 # At the very edge of a window as often as anywhere.
-                span = random.choice([*SPANS.values()])
+                span = random.choice(
+                    [*SPANS.values(), *(timedelta(days=days) for days in CAPS.values())]
+                )
                 age = span * random.choice((1, random.random(), random.random() * 1.5))
                 moment = (at - age).replace(microsecond=0)
                 kind = random.choice(("email", "email", "email", "mailing", "sms"))
@@ -197,6 +204,31 @@ class TestFatigueOracle(FatigueCommon):
                 found.setdefault(owner, []).append((number, kind, key, contact, *others))
         return found
 
+    def _draw_wishes(self, random, at):
+        """Write preferences of some people: caps, pauses and rows that say neither."""
+        self.env.cr.execute(SQL("DELETE FROM directmail_preference"))
+        self._wishes = {}
+        some = random.sample(list(self.people), random.choice((0, 30, PEOPLE)))
+        for person in some:
+            pause = timedelta(minutes=random.choice((0, 1, -1, random.randint(-600, 1500))))
+            self._wishes[person] = (
+                random.choice((None, *CAPS)),
+                random.choice((None, None, None, at + pause)),
+            )
+        rows = [
+            (self.account.company_id.id, self.keys[person.id], *wish)
+            for person, wish in self._wishes.items()
+        ]
+        # Of another company, and of nobody.
+        rows += [(self.other_company.id, self.keys[self.people[1].id], "week", None)]
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_preference (company_id, address_key, cap, paused_until)
+                   VALUES %s""",
+                SQL(", ").join(SQL("%s", row) for row in rows),
+            )
+        )
+
     # === JUDGING === #
 
     def _judge(self, at):
@@ -214,9 +246,12 @@ class TestFatigueOracle(FatigueCommon):
         latest = self.task.not_after
         if latest and at > latest:
             return "too_late", None, None
-        if self.fatigue.exempt_audience_ids and person in self.people[:5]:
+        exempt = self.fatigue.exempt_audience_ids and person in self.people[:5]
+        rest = None if exempt else self._rest_plainly(person, at)
+        if wish := self._find_wish(person, (rest and rest[1]) or at, history):
+            return wish, None, None
+        if exempt:
             return None, None, None
-        rest = self._rest_plainly(person, at)
         if rest and (rest[1] is None or (latest and rest[1] > latest)):
             return "quiet", rest[0], None
         moment = rest[1] if rest else at
@@ -224,6 +259,27 @@ class TestFatigueOracle(FatigueCommon):
         if rule:
             return "fatigue", rule, None
         return None, rest and rest[0], rest and rest[1]
+
+    def _find_wish(self, person, moment, history):
+        """Return why the person does not want a mail at a moment, by days of the account's zone."""
+        cap, until = self._wishes.get(person, (None, None))
+        if until and until > moment:
+            return "paused"
+        zone = ZoneInfo(self.account.tz)
+
+        def day(when):
+            return when.replace(tzinfo=timezone.utc).astimezone(zone).date()
+
+        key = self.keys[person.id]
+        got = [
+            day(when)
+            for _number, kind, whose, _contact, state, when, counts in history.get(key, ())
+            if kind == "email" and whose == key and counts
+            if state in ("sent", "sending", "unknown")
+        ]
+        if cap and any(day(moment) - when < timedelta(days=CAPS[cap]) for when in got):
+            return "less_often"
+        return None
 
     def _find_limit(self, person, moment, history):
         emails, others = [], []

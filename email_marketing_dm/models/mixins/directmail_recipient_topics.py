@@ -4,21 +4,21 @@ from odoo.tools import html2plaintext
 from ...engine.mailing_consent import AGREEMENTS
 
 
-class DirectmailDelivery(models.Model):
+class DirectmailRecipient(models.AbstractModel):
     """The topics that a recipient chooses on the page behind the unsubscribe link."""
 
-    _inherit = "directmail.delivery"
+    _inherit = "directmail.recipient"
 
     def _has_left_all(self):
         """Return whether the recipient gets no mail of the company, whatever topics they want."""
         self.ensure_one()
         # sudo(): the token in the request proves that the address is the caller's.
-        delivery = self.sudo()
+        recipient = self.sudo()
         return bool(
-            delivery.env["directmail.optout"].search_count(
+            recipient.env["directmail.optout"].search_count(
                 [
-                    ("company_id", "=", delivery.company_id.id),
-                    ("address_key", "=", delivery.address_key),
+                    ("company_id", "=", recipient.company_id.id),
+                    ("address_key", "=", recipient.address_key),
                     ("sender_id", "=", False),
                 ],
                 limit=1,
@@ -56,11 +56,11 @@ class DirectmailDelivery(models.Model):
     def _is_wanted(self, purpose):
         """Return whether the topic is ticked: agreed to, or not refused where that is the rule."""
         # sudo(): as in `_has_left_all`.
-        delivery = self.sudo()
-        answer = self.env["directmail.consent"]._get_mailing_answer(purpose, delivery.address_key)
+        recipient = self.sudo()
+        answer = self.env["directmail.consent"]._get_mailing_answer(purpose, recipient.address_key)
         if answer:
             return answer in AGREEMENTS
-        return purpose._get_rule(delivery.partner_id.country_id) == "not_refused"
+        return purpose._get_rule(recipient.partner_id.country_id) == "not_refused"
 
     def _answer_topics(self, shown, ticked, **proof):
         """Record the recipient's choice of topics, effective at once.
@@ -73,22 +73,22 @@ class DirectmailDelivery(models.Model):
         :param proof: values of further fields of `directmail.consent`
         """
         self.ensure_one()
-        if self.account_id.is_trial:  # An answer to a trial must not count for real mails.
+        if self._is_trial():  # An answer to a trial must not count for real mails.
             return
         # sudo(): as in `_has_left_all`.
-        delivery = self.sudo()
-        text = delivery._get_topics_text()
-        consents = delivery.env["directmail.consent"]
-        for purpose in delivery._find_topics().filtered(lambda purpose: purpose.id in shown):
-            if delivery._is_wanted(purpose) == (purpose.id in ticked):
+        recipient = self.sudo()
+        text = recipient._get_topics_text()
+        consents = recipient.env["directmail.consent"]
+        for purpose in recipient._find_topics().filtered(lambda purpose: purpose.id in shown):
+            if recipient._is_wanted(purpose) == (purpose.id in ticked):
                 continue
             answer = "confirmed" if purpose.id in ticked else "no"
             consents._add_mailing(
                 purpose,
-                delivery._get_consent_person(),
-                consents._say_withdrawn(purpose, delivery.address_key, answer),
+                recipient._get_consent_person(),
+                consents._say_withdrawn(purpose, recipient.address_key, answer),
                 "page",
-                delivery_id=delivery.id,
+                delivery_id=recipient._get_delivery().id,
                 text=text,
                 **proof,
             )
