@@ -24,6 +24,7 @@
         "data/directmail_rfm_score_data.xml",
         "wizard/directmail_key_replace_views.xml",
         "wizard/directmail_ram_policy_views.xml",
+        "wizard/directmail_sender_warm_up_views.xml",
         "wizard/directmail_trial_views.xml",
         "views/account/directmail_account_views.xml",
         "views/account/directmail_first_contact_views.xml",

@@ -5,6 +5,7 @@ from collections import namedtuple
 from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
+from .allowance import Rooms, give_back
 from .clock import beijing_day
 from .control import select_groups
 from .exclusion import is_excluded
@@ -41,7 +42,7 @@ Capacity.__doc__ = """How many mails an account may send now.
     longer come
 """
 
-Turn = namedtuple("Turn", "capacity rules measuring at tasks")
+Turn = namedtuple("Turn", "capacity rules measuring at tasks limited")
 Turn.__doc__ = """What `claim` decides by, read in one statement.
 
 :ivar Capacity capacity: of the account
@@ -50,6 +51,7 @@ Turn.__doc__ = """What `claim` decides by, read in one statement.
 :ivar datetime at: the database's time (naive UTC), so that all servers judge by one clock
 :ivar tasks: [(task id, `fatigue.TaskRules`)] of the account's tasks that are *sending*, in the
     order in which they are served
+:ivar limited: ids of their sender addresses that have a warm-up or are braked: see `allowance`
 """
 
 # State of a delivery after its answer.
@@ -65,6 +67,8 @@ STATE_OF_VERDICT = {
     Verdict.RETRY_LATER: "waiting",
     Verdict.THROTTLED: "waiting",
 }
+# States after an answer that tells that DirectMail did not send the mail.
+RETURNED = ("waiting", "refused")
 # Seconds until a refused mail is tried again. 0 sets `not_before` to now: the mail is free at once,
 # but `FREE_AT` sorts it behind all mails that were not tried yet.
 DELAYS = {
@@ -153,12 +157,16 @@ def write_answers(env, account_id, token, answers):
                 WHERE d.id = answer.id AND o.id = d.id AND d.claim_token = %(token)s
                   AND d.state IN ('sending', 'unknown')
             RETURNING d.task_id, o.state AS old_state, d.state AS new_state,
-                      o.outcome AS old_outcome, d.outcome AS new_outcome""",
+                      o.outcome AS old_outcome, d.outcome AS new_outcome,
+                      o.claimed_at AS old_claimed_at""",
             values=values,
             token=token,
             moment=moment,
         ),
         first=GATE,
+        more=give_back()
+        if any(STATE_OF_VERDICT[answer.verdict] in RETURNED for _id, answer in answers)
+        else None,
     )
 
 
@@ -184,7 +192,7 @@ def expire_leases(env, account_id):
     )
 
 
-def _apply(env, account_id, changed, result=None, first=None, ctes=None, also=None):
+def _apply(env, account_id, changed, result=None, first=None, ctes=None, also=None, more=None):
     """Run an UPDATE of deliveries; count its changes, and its mails against the day's quota.
 
     All of it is one round trip to the database. After each round trip this thread must get the GIL
@@ -195,6 +203,7 @@ def _apply(env, account_id, changed, result=None, first=None, ctes=None, also=No
     :param SQL first: a statement to run before the UPDATE
     :param SQL ctes: CTEs that `changed` and `also` refer to, each followed by a comma
     :param SQL also: "UNION ALL SELECT ...", with further rows to return
+    :param SQL more: a comma and further CTEs, which read the CTE `changed`
     """
     return env.execute_query(
         SQL(
@@ -207,9 +216,10 @@ def _apply(env, account_id, changed, result=None, first=None, ctes=None, also=No
                           FROM changed) changed
                 HAVING sum(mails) != 0
                     ON CONFLICT (account_id, day) DO UPDATE SET used = u.used + EXCLUDED.used
-            )
+            ) %(more)s
             SELECT %(result)s FROM changed %(also)s""",
             first=first or SQL(),
+            more=more or SQL(),
             ctes=ctes or SQL(),
             also=also or SQL(),
             changed=changed,
@@ -298,9 +308,11 @@ def _read_turn(env, context):
                                 FROM directmail_task_version
                                WHERE task_id = t.id AND family_content_id > 0)
                                  AS version_contents,
+                             COALESCE(s.warmup_on, FALSE) OR COALESCE(s.is_braked, FALSE)
+                                 AS is_limited,
                              row_number() OVER (
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
-                        FROM directmail_task t
+                        FROM directmail_task t LEFT JOIN directmail_sender s ON s.id = t.sender_id
                        WHERE t.account_id = a.id AND t.state = 'sending'
                       ) AS task ON TRUE
                 WHERE a.id = %(account)s
@@ -319,7 +331,8 @@ def _read_turn(env, context):
     rules = make_rules(env, context.people, account["account_company_id"], account["settings"])
     tasks = [(row["task_id"], _pick(TaskRules, row)) for row in rows if row["task_id"]]
     measuring = make_measuring_rules(account["measuring"])
-    return Turn(_pick(Capacity, account), rules, measuring, account["at"], tasks)
+    limited = {row["sender_id"] for row in rows if row["is_limited"]}
+    return Turn(_pick(Capacity, account), rules, measuring, account["at"], tasks, limited)
 
 
 def _pick(kind, row):
@@ -367,16 +380,21 @@ def claim(env, context, token, limit, lease):
     limit = min(limit, places, quota) if state == "active" else 0
     claimed = []
     looked_at = 0
+    rooms = Rooms(env, turn)
     for task_id, rules in turn.tasks:
         eligibility, pick = Eligibility(env, rules, turn.rules, turn.at), limit
-        while len(claimed) < limit and looked_at < LOOK_MAX:
+        most = rooms.get_most(rules.sender_id, len(claimed), limit)
+        before = len(claimed)
+        # After *not after*, nobody is claimed, and people who wait for a room are suppressed.
+        is_over = bool(limit and rules.not_after and turn.at > rules.not_after)
+        while (len(claimed) < most or is_over) and looked_at < LOOK_MAX:
             rows = _claim_from(
                 env,
                 context,
                 (eligibility, turn.measuring),
                 task_id,
                 token,
-                limit - len(claimed),
+                most - len(claimed),
                 pick,
                 lease,
             )
@@ -390,6 +408,8 @@ def claim(env, context, token, limit, lease):
                 _apply(env, context.account_id, changed)
             # Grow: where many people in a row may not be mailed, small picks would be slow.
             pick = min(4 * pick, PICK_MAX)
+        rooms.take(rules.sender_id, len(claimed) - before)
+    rooms.write()
     return claimed
 
 

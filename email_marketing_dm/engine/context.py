@@ -109,6 +109,7 @@ class SenderContext:
     :ivar stop_account: (env, the Answer that stops it)
     :ivar pause_task: (env, task id, the Answer that pauses it)
     :ivar save_summary: (env, what DirectMail told about the account)
+    :ivar wake_events: (env) -> None; has the facts that came in applied soon
     """
 
     claims: ClaimContext
@@ -122,3 +123,4 @@ class SenderContext:
     stop_account: Callable[[Environment, Answer], None]
     pause_task: Callable[[Environment, int, Answer], None]
     save_summary: Callable[[Environment, AccountSummary], None]
+    wake_events: Callable[[Environment], None]

@@ -21,6 +21,7 @@ from ..directmail.pool import CallPool
 from ..directmail.throttle import AdaptiveRate
 from ..privacy.address import scrub
 from . import claim
+from .allowance import find_braked
 from .content import MailBuilder
 from .doubts import NO_ANSWER, Doubts
 
@@ -175,7 +176,7 @@ class Dispatcher:
         :param int number: of mails that the last claim looked for, in vain
         """
         if number:
-            return self._wait_for_leases(deadline)
+            return self._wait_for_results(deadline) or self._wait_for_leases(deadline)
         time.sleep(min(self.rate.delay(), deadline.get_left()))
         return True
 
@@ -386,6 +387,26 @@ class Dispatcher:
 
         self._stopped = bool(stops)
         self._transact(react)
+
+    def _wait_for_results(self, deadline):
+        """Wait up to 0.5 s if mails wait for results of mails sent before: see `allowance`.
+
+        :param Deadline deadline: of the run
+        :return: whether they do, so that another claim may find mails
+        :rtype: bool
+        """
+
+        def look(env, _attempt):
+            if not find_braked(env, self.account_id):
+                return False
+            self.context.wake_events(env)
+            env.flush_all()
+            return True
+
+        if not self._transact(look):
+            return False
+        time.sleep(min(0.5, deadline.get_left()))
+        return True
 
     def _wait_for_leases(self, deadline):
         """Wait up to 0.5 s if leases of *sending* deliveries will end before the deadline.

@@ -18,6 +18,9 @@ from .sql import count_changes, prepare_for_many
 from .tens import in_tens
 from .versions import TestGroup, assign_versions
 
+#: Whoever opened or clicked a mail of the last so many days is engaged.
+ENGAGED_DAYS = 90
+
 
 class Estimate(dict):
     """{`Fate`: number of people}, and of how many opens are not recorded.
@@ -51,6 +54,7 @@ class TaskPlan:
     :ivar context: how to find people and addresses
     :ivar got_from: the other tasks of the family that sent the same content: see `engine.family`
     :ivar test_group: of its A/B test
+    :ivar engaged_first: whether people who opened or clicked lately are mailed first
     """
 
     task_id: int
@@ -62,6 +66,7 @@ class TaskPlan:
     context: PeopleContext
     got_from: tuple[tuple[int, str | None], ...] = ()
     test_group: TestGroup | None = None
+    engaged_first: bool = False
 
 
 def select_judged(env, task, at=None):
@@ -143,7 +148,7 @@ def insert_deliveries(env, task):
                        %(fatigue_rule)s, %(held_until)s, %(uncounted)s, %(assignment)s, measuring
                        %(values)s
                   FROM judged %(assigned)s
-                 ORDER BY partner_id, res_model, res_id
+                 ORDER BY %(first)s partner_id, res_model, res_id
                 RETURNING id, address_key, task_id, NULL AS old_state, state AS new_state,
                           NULL AS old_outcome, NULL AS new_outcome
             ), %(tickets)s %(counted)s
@@ -156,10 +161,28 @@ def insert_deliveries(env, task):
             assignment=get_assignment(task.rules.control, SQL.identifier("reason")),
             tickets=take_tickets(task.rules.content_id),
             counted=count_changes(SQL.identifier("changed"), "user"),
+            first=_rank_engaged(task) if task.engaged_first else SQL(),
             **assign_versions(task.task_id, task.test_group),
         )
     )
     return dict(rows)
+
+
+def _rank_engaged(task):
+    """Return SQL that sorts people who opened or clicked a mail lately first, the latest on top.
+
+    Claims take deliveries in the order of their ids.
+    """
+    return SQL(
+        """CASE WHEN reason IS NULL THEN (
+               SELECT max(GREATEST(d.opened_at, d.clicked_at)) FROM directmail_delivery d
+                WHERE d.company_id = %s AND d.address_key = judged.address_key
+                  AND d.state IN ('sending', 'unknown', 'sent')
+                  AND d.claimed_at > now() AT TIME ZONE 'UTC' - %s * interval '1 day')
+           END DESC NULLS LAST,""",
+        task.rules.company_id,
+        ENGAGED_DAYS,
+    )
 
 
 def estimate(env, task, at=None, mark=None):

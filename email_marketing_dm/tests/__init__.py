@@ -9,6 +9,7 @@ from .account import (
     test_public_pages,
     test_trial,
     test_trial_people,
+    test_warm_up,
 )
 from .audience import (
     test_audience,

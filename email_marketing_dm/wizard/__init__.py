@@ -10,4 +10,5 @@ from . import directmail_optout_import
 from . import base_module_uninstall, base_partner_merge
 from . import directmail_first_contact_offer
 from . import directmail_key_replace, directmail_ram_policy
+from . import directmail_sender_warm_up
 from . import directmail_trial

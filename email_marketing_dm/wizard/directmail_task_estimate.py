@@ -6,6 +6,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime, formatLang
 
+from ..models.account.directmail_sender_warm_up import START
+
 
 class DirectmailTaskEstimate(models.TransientModel):
     """Estimate of a task: recipients, duration and cost. The task is not changed."""
@@ -31,6 +33,9 @@ class DirectmailTaskEstimate(models.TransientModel):
     today_count = fields.Integer("Today", readonly=True)
     days = fields.Integer(readonly=True)
     held = fields.Text("Held back", readonly=True)
+    warm_up = fields.Text("Warm-up", readonly=True)
+    warm_up_days = fields.Integer(readonly=True)
+    warm_up_offer = fields.Char(compute="_compute_texts")
     unmeasured = fields.Text("Measuring", readonly=True)
     sources = fields.Text("Source of the addresses", compute="_compute_sources")
     sum_table = fields.Html("People", compute="_compute_texts", sanitize=False)
@@ -73,8 +78,14 @@ class DirectmailTaskEstimate(models.TransientModel):
         queue = task.sudo()._count_ahead()
         today = min(mails, max(0, left - queue))
         later = queue + mails - min(queue + mails, left)
+        sender, foreseen = task.sudo().sender_id, None
+        if mails and sender.warmup_on:
+            ahead = task.sudo()._count_ahead(sender)
+            foreseen = sender._foresee(ahead + mails, (left, daily))
         estimate = self.sudo().create(
             {
+                "warm_up": foreseen and sender.with_env(self.env)._describe_foreseen(foreseen),
+                "warm_up_days": len(foreseen or ()),
                 "task_id": task.id,
                 "may_send": may_send,
                 "in_tens": tens,
@@ -122,6 +133,9 @@ class DirectmailTaskEstimate(models.TransientModel):
             estimate.sum_table = estimate._render_sum()
             estimate.headline = estimate._describe_people()
             estimate.dmarc_warning = estimate.task_id.sender_id._warn_of_dmarc(estimate.mail_count)
+            estimate.warm_up_offer = (
+                estimate.mail_count > START and estimate.task_id.sender_id._offer_warm_up()
+            )
             estimate.send_label = estimate._label_send()
             estimate.plan = estimate._describe_plan()
             estimate.duration = estimate._describe_duration()
@@ -240,8 +254,9 @@ class DirectmailTaskEstimate(models.TransientModel):
     def _describe_duration(self):
         if not self.mail_count or not self.days:
             return False
-        if self.days > 1:
-            return self.env._("%s days", self.days)
+        days = max(self.days, self.warm_up_days)
+        if days > 1:
+            return self.env._("%s days", days)
         # The mails of `queue_count` go out first, at the same rate.
         mails = self.queue_count + self.mail_count
         minutes = ceil(mails / self.task_id.account_id.rate_limit / 60)

@@ -5,7 +5,13 @@ import os
 import pytest
 
 from tests.server.common.odoo_server import OdooServer
-from tests.server.common.runs_sending import THREADS, count_most, run_collision, run_overlap
+from tests.server.common.runs_sending import (
+    THREADS,
+    count_most,
+    run_collision,
+    run_overlap,
+    run_warm_up,
+)
 from tests.server.common.shop import Shop
 
 SEED = int(os.environ.get("SEED", "1"))
@@ -32,6 +38,16 @@ def test_two_servers_and_three_accounts(shop):
         books = branch.check(task, people)
         assert books.ok and books.states == {"sent": people}, books
         assert count_most(branch, branch.account) <= THREADS
+
+
+def test_two_servers_and_two_tasks_keep_to_one_warm_up(shop):
+    people = 60
+    tasks, days = run_warm_up(shop, people, 25)
+
+    assert days == [25, 75, 120]
+    for task in tasks:
+        books = shop.check(task, people)
+        assert books.ok and books.states == {"sent": people}, books
 
 
 def test_pause_resume_and_results_while_mails_go_out(shop):

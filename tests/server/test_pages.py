@@ -154,6 +154,11 @@ def list_dialogs(world):
             "id": account,
         },
         "directmail.rekey.start": {"action": f"{ADDON}.directmail_rekey_start_action"},
+        "directmail.sender.warm.up": {
+            "model": "directmail.sender",
+            "method": "action_warm_up",
+            "id": records["directmail.sender"],
+        },
         "directmail.task.estimate": {
             "model": "directmail.task",
             "method": "action_open_estimate",

@@ -71,6 +71,8 @@ class DirectmailAccount(models.Model):
             self.env["ir.cron"]._commit_progress()
             return
         retrying(account._warn_of_expiry, self.env)
+        # sudo(): the account's cron calls this, not a user.
+        retrying(lambda: self.env["directmail.sender"].sudo()._end_warm_ups(account), self.env)
         self.env["ir.cron"]._commit_progress()
         account._start_due_tasks()
         if not account._send(since):
@@ -270,14 +272,20 @@ class DirectmailAccount(models.Model):
         minute, and calls it once more in vain if its time is up.
         """
         self.ensure_one()
-        [(free, free_at, lease_until)] = self.env.execute_query(
+        spent = self._get_spent_senders()
+        [(free, free_at, lease_until, is_spent, not_after)] = self.env.execute_query(
             SQL(
                 # The LATERAL subquery is one index lookup per task, however many people wait.
-                """SELECT bool_or(first.free_at <= now() AT TIME ZONE 'UTC'),
+                """SELECT bool_or(first.free_at <= now() AT TIME ZONE 'UTC'
+                                  AND (t.sender_id = ANY(%(spent)s::int[])) IS NOT TRUE),
                           min(NULLIF(first.free_at, '-infinity'))
                               FILTER (WHERE first.free_at < %(held)s),
                           (SELECT min(lease_until) FROM directmail_delivery
-                            WHERE account_id = %(account)s AND state = 'sending')
+                            WHERE account_id = %(account)s AND state = 'sending'),
+                          bool_or(t.sender_id = ANY(%(spent)s::int[])),
+                          -- People who then still wait for the warm-up are suppressed.
+                          min(t.not_after) FILTER (WHERE t.sender_id = ANY(%(spent)s::int[])
+                              AND t.not_after >= now() AT TIME ZONE 'UTC')
                      FROM directmail_task t CROSS JOIN LATERAL (
                           SELECT %(free_at)s AS free_at FROM directmail_delivery
                            WHERE task_id = t.id AND state = 'waiting'
@@ -286,6 +294,7 @@ class DirectmailAccount(models.Model):
                 account=self.id,
                 free_at=FREE_AT,
                 held=HELD,
+                spent=list(spent),
             )
         )
         if free and self._get_capacity().quota:
@@ -294,6 +303,8 @@ class DirectmailAccount(models.Model):
             times = [self._get_next_day()]
         else:
             times = [free_at]
+        if is_spent:
+            times += [min(spent.values()), not_after and not_after + timedelta(seconds=1)]
         emptied = self._get_emptied_tasks()
         times += [lease_until, *(task._get_latest_end() for task in emptied)]
         times += self.env["directmail.task"]._get_open_tests(self).mapped("verdict_at")
@@ -301,6 +312,15 @@ class DirectmailAccount(models.Model):
             # sudo(): the account's cron calls this, not a user.
             self.sudo().cron_id._trigger([moment for moment in times if moment])
         self.env["ir.cron"]._commit_progress(remaining=0)
+
+    def _get_spent_senders(self):
+        """Return {sender id: when it may send again} of those whose warm-up is spent for today."""
+        self.ensure_one()
+        # sudo(): the account's cron calls this, not a user.
+        senders = self.env["directmail.sender"].sudo()
+        senders = senders.search([("account_id", "=", self.id), ("warmup_on", "=", True)])
+        spent = {sender.id: sender._get_spent_until() for sender in senders}
+        return {sender_id: until for sender_id, until in spent.items() if until}
 
     def _get_next_day(self):
         """Return when DirectMail's next day begins: 00:01 in Beijing, as naive UTC."""
@@ -401,6 +421,7 @@ class DirectmailAccount(models.Model):
                 stop_account=stop_account,
                 pause_task=pause_task,
                 save_summary=save_summary,
+                wake_events=_wake_events,
             )
         )
 
@@ -443,6 +464,10 @@ class DirectmailAccount(models.Model):
 def _find_fingerprint(env):
     host = env["directmail.keyring"]._find_host_key()
     return host and host.fingerprint
+
+
+def _wake_events(env):
+    env["directmail.event"]._wake_cron(soon=True)
 
 
 def _read_content(env, task_id, letter):

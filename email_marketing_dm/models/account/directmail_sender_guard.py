@@ -8,6 +8,8 @@ from odoo.tools import SQL, formatLang
 DAYS = 30
 #: From these parts of a limit on, the owners of sending tasks are warned.
 COMPLAINTS_WARNED, INVALID_WARNED = 1 / 3, 2 / 5
+#: Fewer mails with known results brake nothing.
+BRAKE_MINIMUM = 50
 #: Counters of `directmail.task.counter` that the guard reads. `_accept_figures` copies them under
 #: names with this prefix.
 COUNTED = ("delivered", "failed", "invalid", "spam", "complained")
@@ -43,6 +45,9 @@ class DirectmailSender(models.Model):
     guard_told = fields.Selection(
         LEVELS, "Last level told", readonly=True, copy=False, groups=fields.NO_ACCESS
     )
+
+    # Whether sending waits for the results of mails that were sent before: see `_brakes`.
+    is_braked = fields.Boolean(readonly=True, copy=False, groups=fields.NO_ACCESS)
 
     def _compute_guard_level(self):
         for sender in self:
@@ -88,8 +93,9 @@ class DirectmailSender(models.Model):
             figures = sender._read_figures()
             level = sender._get_guard_level(figures)
             has_risen = _RISE[level] > _RISE[sender.guard_told]
-            if level != sender.guard_told:
-                sender.guard_told = level
+            brakes = sender._brakes(figures)
+            if (level, brakes) != (sender.guard_told, sender.is_braked):
+                sender.write({"guard_told": level, "is_braked": brakes})
             if level != "danger" and not has_risen:
                 continue
             for task in of_sender:
@@ -99,6 +105,23 @@ class DirectmailSender(models.Model):
                     task._pause("guard", text)
                 else:
                     task._tell_owner(text, "warning")
+
+    def _brakes(self, figures):
+        """Return whether sending may run only a few mails ahead of the results: `engine.allowance`.
+
+        Near a limit, also before there are enough mails to judge. Otherwise many mails would be
+        out before the results arrive that exceed the limit. Not without pushed events, because
+        fetched results come every ten minutes.
+        """
+        if figures.known < BRAKE_MINIMUM or not self._is_near_limit(figures):
+            return False
+        since = fields.Datetime.subtract(fields.Datetime.now(), days=1)
+        pushed = [
+            ("account_id", "=", self.account_id.id),
+            ("name", "=", "push"),
+            ("last_at", ">=", since),
+        ]
+        return bool(self.env["directmail.event.count"].search_count(pushed, limit=1))
 
     def _is_guarded(self):
         """Return whether the limits apply; not to trials, nor without a sender address."""
@@ -122,7 +145,7 @@ class DirectmailSender(models.Model):
         """Let the figures so far count no more, because a user goes on in spite of them."""
         self.ensure_one()
         # sudo(): callers have checked that the user may write a task of the sender.
-        self.sudo().guard_told = False
+        self.sudo().write({"guard_told": False, "is_braked": False})
         self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
         self.env.cr.execute(
             SQL(
@@ -178,8 +201,17 @@ class DirectmailSender(models.Model):
         limits = (company.directmail_complaint_limit, company.directmail_invalid_limit)
         if complaints >= limits[0] or invalid >= limits[1]:
             return "danger"
-        near = complaints >= limits[0] * COMPLAINTS_WARNED or invalid >= limits[1] * INVALID_WARNED
-        return "warning" if near else False
+        return "warning" if self._is_near_limit(figures) else False
+
+    def _is_near_limit(self, figures):
+        """Return whether owners are to be warned, if there are enough mails to judge."""
+        company = self.company_id
+        complaints = _get_percent(figures.complained, figures.delivered)
+        invalid = _get_percent(figures.invalid, figures.known)
+        return (
+            complaints >= company.directmail_complaint_limit * COMPLAINTS_WARNED
+            or invalid >= company.directmail_invalid_limit * INVALID_WARNED
+        )
 
     def _explain_guard(self, figures):
         """Return what is too high, in percent, and what to do."""

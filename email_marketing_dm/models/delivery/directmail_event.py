@@ -19,9 +19,10 @@ BATCH = 20_000
 GRACE, RETRY = timedelta(seconds=10), timedelta(minutes=1)
 #: {database: minute (naive UTC) for which this process has triggered the cron}
 _woken = {}
-#: Facts of trials are applied at once, at most once in so many seconds for each process, because
-#: somebody is watching. {database: when this process may trigger the cron again}
-SOON_SECONDS = 5
+#: Facts of trials are applied at once, because somebody is watching, and so are complaints, because
+#: the guard must see them; at most once in so many seconds for each process.
+#: {database: when this process may trigger the cron again}
+SOON_SECONDS = 2
 _woken_soon = {}
 MESSAGE_MAX = 250
 

@@ -90,10 +90,12 @@ class DirectmailTask(models.Model):
         mark = self._compute_mark() if tens else None
         return plan.estimate(self.env, self._get_task_plan(), at, mark)
 
-    def _count_ahead(self):
+    def _count_ahead(self, sender=None):
         """Return how many mails of other sending tasks get the account's quota before this task.
 
         Numbers of tasks with `in_tens` are rounded to tens each.
+
+        :param sender: a `directmail.sender`; count only its tasks
         """
         self.ensure_one()
         [(ahead,)] = self.env.execute_query(
@@ -104,12 +106,15 @@ class DirectmailTask(models.Model):
                              JOIN directmail_task t ON t.id = c.task_id
                             WHERE t.account_id = %(account)s AND t.state = 'sending'
                               AND c.name = 'waiting' AND t.id != %(task)s
-                              AND t.priority >= %(priority)s
+                              AND t.priority >= %(priority)s AND %(of_sender)s
                             GROUP BY t.id) AS ahead""",
                 told=in_tens_to_sql(SQL("waiting"), SQL("tens_mark"), UNTOLD["waiting"]),
                 account=self.account_id.id,
                 task=self.id,
                 priority=self.priority,
+                of_sender=SQL("TRUE")
+                if sender is None
+                else SQL("t.sender_id IS NOT DISTINCT FROM %s::int", sender.id or None),
             )
         )
         return ahead

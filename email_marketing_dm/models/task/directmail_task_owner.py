@@ -139,6 +139,13 @@ class DirectmailTask(models.Model):
                 "Today's quota is used up. Sending continues after midnight in Beijing, at %s.",
                 format_datetime(self.env, account._get_next_day(), dt_format="short"),
             )
+        if self.planned_at and (until := self.sender_id.sudo()._get_spent_until()):
+            return self.env._(
+                "The warm-up of %(sender)s allows no more mails today. Sending continues at"
+                " %(time)s.",
+                sender=self.sender_id.email,
+                time=describe_moment(self.env, until, account.tz),
+            )
         if not self.planned_at:
             return self.env._("The recipients are being selected. Sending starts in a moment.")
         if self.told_in_tens:

@@ -362,6 +362,8 @@ class DirectmailTask(models.Model):
             context=PEOPLE_CONTEXT,
             got_from=self._get_got_from(),
             test_group=self._get_test_group(),
+            # sudo(): users may not read the settings of the sender address's warm-up.
+            engaged_first=self.sender_id.sudo().warmup_on,
         )
 
     def _get_task_rules(self):

@@ -278,6 +278,61 @@ def run_overlap(shop, people, branches=2, crons=4):
     return tasks
 
 
+def run_warm_up(shop, people, start):
+    """Send two tasks of a sender address that warms up, with two servers, until all mails are out.
+
+    Some calls are refused and tried again, and days pass as soon as nothing is sent any more.
+
+    :return: (tasks, mails that DirectMail has accepted after each day)
+    """
+    shop.admin.call("directmail.sender.warm.up", "action_start", [[
+        shop.admin.call("directmail.sender.warm.up", "create", [
+            {"sender_id": shop.sender, "start": start, "growth": 100, "end": 100 * people}
+        ])
+    ]])  # fmt: skip
+    shop.emulator.set_fault("slow", action="SingleSendMail", delay=LATENCY)
+    shop.emulator.set_fault("throttle", action="SingleSendMail", times=6, retry_after=200)
+    tasks = [shop.make_task(f"warm{number}", people) for number in range(2)]
+    days = []
+    with OdooServer(shop.server.database, shop.server.crons, shop.server.environment) as second:
+        for task in tasks:
+            shop.act(task, "send")
+        while not all(shop.state(task) == "done" for task in tasks):
+            before = days[-1] if days else 0
+            limit = start * 2 ** len(days)
+            goal = min(before + limit, 2 * people)
+            wait_until(
+                lambda goal=goal: _count_accepted(shop, tasks) >= goal,
+                lambda: f"nothing is sent: {_count_accepted(shop, tasks)} after {days}",
+                shop.server.wake_crons,
+            )
+            for server in (shop.server, second):
+                shop.let_account_run(server)
+            days.append(_count_accepted(shop, tasks))
+            assert len(days) < 20, days
+            _pass_a_day(shop)
+            shop.let_account_run()
+    shop.emulator.clear_faults()
+    return tasks, days
+
+
+def _pass_a_day(shop):
+    """Let today's mails of the warm-up be those of yesterday."""
+    shop.server.query(
+        """DELETE FROM directmail_sender_usage
+            WHERE day < (SELECT max(day) FROM directmail_sender_usage)"""
+    )
+    shop.server.query(
+        """UPDATE directmail_sender_usage SET day = day - 1,
+                  starts_at = starts_at - interval '1 day'"""
+    )
+    shop.server.query("UPDATE directmail_sender SET warmup_since = warmup_since - 1")
+
+
+def _count_accepted(shop, tasks):
+    return sum(shop.emulator.summary(shop.tag(task))["accepted"] for task in tasks)
+
+
 @dataclass(frozen=True)
 class Collision:
     """What met in one task: how often it was paused, results were read, events were pushed."""
