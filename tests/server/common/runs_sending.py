@@ -285,6 +285,12 @@ def run_warm_up(shop, people, start):
 
     :return: (tasks, mails that DirectMail has accepted after each day)
     """
+    # Mails that other tests have sent today would count.
+    shop.server.query(
+        """UPDATE directmail_delivery SET claimed_at = claimed_at - interval '2 days'
+            WHERE account_id = %s""",
+        shop.account,
+    )
     shop.admin.call("directmail.sender.warm.up", "action_start", [[
         shop.admin.call("directmail.sender.warm.up", "create", [
             {"sender_id": shop.sender, "start": start, "growth": 100, "end": 100 * people}
@@ -297,10 +303,9 @@ def run_warm_up(shop, people, start):
     with OdooServer(shop.server.database, shop.server.crons, shop.server.environment) as second:
         for task in tasks:
             shop.act(task, "send")
-        while not all(shop.state(task) == "done" for task in tasks):
-            before = days[-1] if days else 0
+        while not days or days[-1] < 2 * people:
             limit = start * 2 ** len(days)
-            goal = min(before + limit, 2 * people)
+            goal = min(sum(days[-1:]) + limit, 2 * people)
             wait_until(
                 lambda goal=goal: _count_accepted(shop, tasks) >= goal,
                 lambda: f"nothing is sent: {_count_accepted(shop, tasks)} after {days}",
@@ -309,9 +314,11 @@ def run_warm_up(shop, people, start):
             for server in (shop.server, second):
                 shop.let_account_run(server)
             days.append(_count_accepted(shop, tasks))
-            assert len(days) < 20, days
             _pass_a_day(shop)
-            shop.let_account_run()
+            if days[-1] < 2 * people:
+                shop.server.make_due(shop.get_cron())
+        for task in tasks:
+            shop.wait(task, "done")
     shop.emulator.clear_faults()
     return tasks, days
 
