@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, format_list
 
 from ...engine.seen import seen_contact
 from ...privacy.address import normalise, spell
@@ -196,9 +196,10 @@ class DirectmailSignup(models.Model):
             signup.env._("Please confirm: emails from %s", company.name),
             [
                 signup.env._(
-                    "Somebody entered this address to get emails from %s. If it was you, please"
-                    " confirm it:",
-                    company.name,
+                    "Somebody signed up with this address for emails from %(company)s: %(topics)s."
+                    " If it was you, please confirm it.",
+                    company=company.name,
+                    topics=format_list(signup.env, signup.purpose_ids.mapped("name")),
                 )
             ],
             (signup.env._("Confirm"), self._get_confirm_url()),

@@ -76,6 +76,7 @@ class DirectmailSignupForm(models.Model):
         help="Paste it into a page of your website. Copy it again after you change the form: until"
         " then, people who use the old form have to check and send it again.",
     )
+    has_sender = fields.Boolean(compute="_compute_has_sender")
     # Sign-ups that were deleted because nobody confirmed them.
     expired_count = fields.Integer(readonly=True, copy=False)
     signup_count = fields.Integer("Sign-ups", compute="_compute_counts")
@@ -103,7 +104,12 @@ class DirectmailSignupForm(models.Model):
     )
     def _compute_snippet(self):
         for form in self:
-            form.snippet = form._origin and form._render_fields(action=form.page_url)
+            form.snippet = form._origin and form._render_fields(form.page_url, is_embedded=True)
+
+    @api.depends("company_id")
+    def _compute_has_sender(self):
+        for form in self:
+            form.has_sender = bool(form.company_id.email)
 
     @api.depends("expired_count")
     def _compute_counts(self):
@@ -186,7 +192,8 @@ class DirectmailSignupForm(models.Model):
         """Return the form element as HTML, which works on any page and without JavaScript.
 
         :param str action: address that the form is sent to
-        :param values: what was entered before, and `error`: why it was not taken
+        :param values: what was entered before; `error`: why it was not taken; `is_embedded`:
+            whether the title and the introduction are part of it
         """
         self.ensure_one()
         # sudo(): visitors may not read views; the template shows what is meant for them.
@@ -199,7 +206,9 @@ class DirectmailSignupForm(models.Model):
         return {
             "form": self,
             "action": action,
-            "lang": self.env.lang or "en_US",
+            # `lang` is a name of QWeb's own.
+            "form_lang": self.env.lang or "en_US",
+            "is_embedded": False,
             "version": self._get_version(),
             "topics": self._get_topics(),
             "email": "",

@@ -101,6 +101,7 @@ class TestSignup(EncryptedMixin, PatientHttpCase):
         mail = self._ask()
         self.assertEqual((mail.email_to, mail.state), (ZOE, "outgoing"))
         self.assertIn("Rue du Bac 7", mail.body_html)
+        self.assertIn(": Offers.", mail.body_html)
         self.assertNotIn("Zoë", mail.body_html, "others could be made to get what one enters")
         self.assertIn("auto-generated", mail.headers)
         self.assertTrue(mail.auto_delete)
@@ -353,6 +354,8 @@ class TestSignup(EncryptedMixin, PatientHttpCase):
         self.assertEqual(action, self.form.page_url)
         self.assertTrue(action.endswith(self.path))
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', snippet))
+        self.assertEqual(hidden["lang"], "en_US")
+        self.assertIn(self.form.title, snippet, "it is part of the text that is proved")
         self.assertIn("Please check your inbox", self._send(**hidden).text)
 
     def test_one_topic_is_not_asked_for(self):
