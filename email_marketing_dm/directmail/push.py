@@ -84,6 +84,7 @@ class PushedEvent:
         "subscribe", "complaint", or "other"
     :ivar token: the mail's header X-User-Notify-Mid, else the local part of its Message-ID
     :ivar address: the recipient's, not normalized
+    :ivar esp: mailbox provider of the recipient, perhaps a domain
     """
 
     event_id: str
@@ -96,6 +97,7 @@ class PushedEvent:
     code: str
     message: str
     user_agent: str
+    esp: str = ""
 
 
 def verify(
@@ -183,6 +185,7 @@ def _read_event(row: object) -> PushedEvent:
         code=as_text(data.get("failed_type") or data.get("err_code")),
         message=as_text(data.get("err_msg")),
         user_agent=as_text(data.get("user_agent")),
+        esp=as_text(data.get("esp")),
     )
 
 

@@ -12,6 +12,8 @@ WEAKEST_FIRST = ("failed", "invalid", "spam", "delivered")
 REACTIONS = ("opened", "clicked", "unsubscribed", "complained")
 #: Counters of delivered mails to people of whom opens or clicks are not recorded.
 UNMEASURED = tuple(f"unmeasured_{kind}" for kind in RULED_OUT)
+#: Stands between the name of a counter and a mailbox provider.
+BY = "@"
 # Clicks on BURST_LINKS different links of a mail within BURST_SECONDS are a machine's, because mail
 # scanners follow all links at once.
 BURST_LINKS = 3
@@ -20,11 +22,12 @@ BURST_SECONDS = 10
 #: One fact. It names its mail by ``delivery_id``, or by ``task_id`` and ``address_key``, or (kinds
 #: unsubscribe, subscribe, complaint and listed) by ``address_key`` alone. ``occurred_at`` is naive
 #: UTC. Copies of a fact have the same ``fingerprint``; None if each arrival is a separate fact.
+#: ``provider`` is a name of `privacy.providers`.
 Fact = namedtuple(
     "Fact",
     "kind source occurred_at company_id account_id delivery_id task_id address_key machine"
-    " link_id code message fingerprint",
-    defaults=(None,) * 8,
+    " link_id code message fingerprint provider",
+    defaults=(None,) * 9,
 )
 
 
@@ -44,7 +47,7 @@ def insert(env, facts):
     values = SQL(", ").join(
         SQL(
             "(%s, %s, %s::timestamp, %s, %s::int, %s::int, %s::int, %s, %s::boolean, %s::int, %s,"
-            " %s, %s)",
+            " %s, %s, %s)",
             *fact,
         )
         for fact in facts
@@ -58,11 +61,11 @@ def insert(env, facts):
                SELECT v.kind, v.source, v.occurred_at, v.company_id, v.account_id, m.id AS mail_id,
                       CASE WHEN m.id IS NULL AND v.kind NOT IN ('open', 'click')
                            THEN v.address_key END AS address_key,
-                      v.machine, v.link_id, v.code, v.message, v.fingerprint,
+                      v.machine, v.link_id, v.code, v.message, v.fingerprint, v.provider,
                       m.task_id, %(unrecorded)s AS is_unrecorded
                  FROM (VALUES %(values)s) AS v (kind, source, occurred_at, company_id, account_id,
                        delivery_id, task_id, address_key, machine, link_id, code, message,
-                       fingerprint)
+                       fingerprint, provider)
                  LEFT JOIN directmail_delivery named
                    ON named.id = v.delivery_id AND named.account_id = v.account_id
                  LEFT JOIN directmail_delivery keyed
@@ -77,10 +80,10 @@ def insert(env, facts):
                 WHERE is_unrecorded AND source = 'own'
                ), arrived AS (INSERT INTO directmail_event
                       (kind, source, occurred_at, company_id, account_id, delivery_id, address_key,
-                       machine, link_id, code, message, fingerprint)
+                       machine, link_id, code, message, fingerprint, provider)
                SELECT kind, source, LEAST(occurred_at, clock_timestamp() AT TIME ZONE 'UTC'),
                       company_id, account_id, mail_id, address_key, machine, link_id, code, message,
-                      fingerprint
+                      fingerprint, provider
                  FROM given WHERE NOT is_unrecorded
                    ON CONFLICT (fingerprint) DO NOTHING
             RETURNING id, company_id)
@@ -271,7 +274,7 @@ def apply_facts(env, company_id, last):
                  GROUP BY delivery_id
             ), facts AS (
                 SELECT o.id, o.state, o.outcome, o.opened_at, o.clicked_at, o.unsubscribed_at,
-                       o.complained_at, l.kind, l.occurred_at, l.code, l.message,
+                       o.complained_at, l.kind, l.occurred_at, l.code, l.message, l.provider,
                        m.delivery_id IS NOT NULL AS marked,
                        o.measuring,
                        -- Also a click shows that the mail was opened, which may not be recorded.
@@ -312,16 +315,16 @@ def apply_facts(env, company_id, last):
                   FROM facts f
                  WHERE d.id = f.id AND (f.newer OR f.marked OR d.state != 'sent')
              RETURNING d.id, d.task_id, f.state AS old_state, d.state AS new_state,
-                       f.outcome AS old_outcome, d.outcome AS new_outcome, %(marks)s,
+                       f.outcome AS old_outcome, d.outcome AS new_outcome, f.provider, %(marks)s,
                        %(unmeasured)s
-            ), %(counted)s
+            ), %(counted)s, %(by_provider)s
             SELECT (SELECT count(*) FROM picked),
                    ARRAY(SELECT id FROM changed WHERE new_outcome = 'invalid'
                             AND old_outcome IS DISTINCT FROM new_outcome)""",
             picked=open_facts(
                 SQL(
                     "e.id, e.delivery_id, e.kind, e.occurred_at, e.code, e.message,"
-                    " e.machine IS TRUE AS machine"
+                    " e.machine IS TRUE AS machine, e.provider"
                 ),
                 company_id,
                 last=last,
@@ -351,9 +354,44 @@ def apply_facts(env, company_id, last):
                 for kind, values in RULED_OUT.items()
             ),
             counted=count_changes(SQL("changed"), "events", (*REACTIONS, *UNMEASURED)),
+            by_provider=_count_by_provider(),
         )
     )
     return result
+
+
+def _count_by_provider():
+    """Return a CTE that counts outcomes and complaints by mailbox provider, for the guard.
+
+    Names of these counters end in `BY` and the provider. Only events of deliveries name the
+    provider, so that of a complaint is that of its mail.
+
+    :rtype: SQL
+    """
+    return SQL(
+        """by_provider AS (
+            INSERT INTO directmail_task_counter AS c (task_id, writer, name, value)
+            SELECT task_id, 'providers', name || %(by)s || provider, sum(value)
+              FROM (SELECT task_id, new_outcome AS name, provider, count(*) AS value
+                      FROM changed WHERE provider IS NOT NULL
+                       AND old_outcome IS DISTINCT FROM new_outcome GROUP BY 1, 2, 3
+                     UNION ALL
+                    SELECT task_id, old_outcome, provider, -count(*)
+                      FROM changed WHERE provider IS NOT NULL AND old_outcome IS NOT NULL
+                       AND old_outcome IS DISTINCT FROM new_outcome GROUP BY 1, 2, 3
+                     UNION ALL
+                    SELECT task_id, 'complained', COALESCE(provider, (
+                               SELECT provider FROM directmail_event e
+                                WHERE e.delivery_id = changed.id AND provider IS NOT NULL LIMIT 1)),
+                           1
+                      FROM changed WHERE complained = 1) kinds
+             WHERE provider IS NOT NULL
+             GROUP BY task_id, name, provider HAVING sum(value) != 0
+                ON CONFLICT (task_id, writer, name)
+                DO UPDATE SET value = c.value + EXCLUDED.value
+        )""",
+        by=BY,
+    )
 
 
 def _rank(outcome):

@@ -196,8 +196,8 @@ class DirectmailSender(models.Model):
         company = self.company_id
         if figures.known < company.directmail_guard_minimum:
             return False
-        complaints = _get_percent(figures.complained, figures.delivered)
-        invalid = _get_percent(figures.invalid, figures.known)
+        complaints = get_percent(figures.complained, figures.delivered)
+        invalid = get_percent(figures.invalid, figures.known)
         limits = (company.directmail_complaint_limit, company.directmail_invalid_limit)
         if complaints >= limits[0] or invalid >= limits[1]:
             return "danger"
@@ -206,22 +206,30 @@ class DirectmailSender(models.Model):
     def _is_near_limit(self, figures):
         """Return whether owners are to be warned, if there are enough mails to judge."""
         company = self.company_id
-        complaints = _get_percent(figures.complained, figures.delivered)
-        invalid = _get_percent(figures.invalid, figures.known)
+        complaints = get_percent(figures.complained, figures.delivered)
+        invalid = get_percent(figures.invalid, figures.known)
         return (
             complaints >= company.directmail_complaint_limit * COMPLAINTS_WARNED
             or invalid >= company.directmail_invalid_limit * INVALID_WARNED
         )
 
+    def _is_about_complaints(self, figures):
+        """Return whether complaints are too high, rather than invalid addresses."""
+        company = self.company_id
+        complaints = get_percent(figures.complained, figures.delivered)
+        invalid = get_percent(figures.invalid, figures.known)
+        limit = company.directmail_complaint_limit
+        return complaints >= limit or (
+            complaints >= limit * COMPLAINTS_WARNED and invalid < company.directmail_invalid_limit
+        )
+
     def _explain_guard(self, figures):
         """Return what is too high, in percent, and what to do."""
         company = self.company_id
-        complaints = _get_percent(figures.complained, figures.delivered)
-        invalid = _get_percent(figures.invalid, figures.known)
+        complaints = get_percent(figures.complained, figures.delivered)
+        invalid = get_percent(figures.invalid, figures.known)
         limit = company.directmail_complaint_limit
-        is_complaints = complaints >= limit or (
-            complaints >= limit * COMPLAINTS_WARNED and invalid < company.directmail_invalid_limit
-        )
+        is_complaints = self._is_about_complaints(figures)
         if not is_complaints:
             limit = company.directmail_invalid_limit
         share = complaints if is_complaints else invalid
@@ -262,5 +270,6 @@ class DirectmailSender(models.Model):
         )
 
 
-def _get_percent(part, whole):
+def get_percent(part, whole):
+    """Return a part in percent, 0 of nothing."""
     return 100 * part / whole if whole > 0 else 0

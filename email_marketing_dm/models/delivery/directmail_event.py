@@ -10,6 +10,7 @@ from odoo.tools import SQL
 from ...engine import events, measuring
 from ...privacy.address import normalise, scrub
 from ...privacy.machines import is_machine
+from ...privacy.providers import get_provider
 
 _logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_events"
@@ -81,6 +82,8 @@ class DirectmailEvent(models.Model):
     link_id = fields.Many2one(
         "directmail.link", readonly=True, index="btree_not_null", ondelete="set null"
     )
+    # A name of `privacy.providers`, which only pushed events have.
+    provider = fields.Char("Mailbox provider", readonly=True)
     code = fields.Char(readonly=True)
     message = fields.Char(readonly=True)
     fingerprint = fields.Char(readonly=True, groups=fields.NO_ACCESS)
@@ -248,6 +251,7 @@ class DirectmailEvent(models.Model):
                 task_id=None if delivery_id else tasks.get(event.tag),
                 machine=is_machine(event.user_agent) if event.user_agent else None,
                 code=event.code or None,
+                provider=get_provider(event.esp) or None,
                 message=event.message if event.kind != "other" else event.type,
                 # DirectMail pushes an event again with the same `event_id`.
                 fingerprint=self._get_fingerprint("push", account.id, event.event_id),

@@ -163,6 +163,39 @@ class TestGuard(EventsMixin, DirectmailCommon):
         found = self.env["directmail.delivery"].with_user(self.user).search(action["domain"])
         self.assertEqual(found, first)
 
+    def test_the_worst_mailbox_provider_is_named(self):
+        mails = self._send(*[f"guard-{i}@example.com" for i in range(5, 9)])
+        task = mails[0].task_id.sudo()
+        for number, mail in enumerate(mails):
+            provider = "Gmail" if number % 2 else "Other"
+            self._tell(mail, "delivered", provider=provider)
+        self._tell(mails[1], "complaint", 1)
+        self._tell(mails[3], "invalid", 2, provider="Gmail")
+        self._apply()
+        counts = self.env["directmail.task.counter"].search(
+            [("task_id", "=", task.id), ("writer", "=", "providers")]
+        )
+        self.assertEqual(
+            {count.name: count.value for count in counts},
+            {
+                "delivered@Gmail": 1,
+                "invalid@Gmail": 1,
+                "complained@Gmail": 1,
+                "delivered@Other": 2,
+            },
+        )
+        table = self.sender.with_user(self.admin).provider_table
+        self.assertIn("Gmail", table)
+        self.assertIn("100.00%", table)
+        self.assertIn("Other providers", table)
+        with self.assertRaises(AccessError):
+            self.sender.with_user(self.user).read(["provider_table"])
+        counts.filtered(lambda count: count.name == "delivered@Gmail").value = 300
+        counts.filtered(lambda count: count.name == "delivered@Other").value = 700
+        paused = self._sending(delivered=1000, complained=3)
+        self._guard()
+        self.assertIn("highest share is Gmail: 0.33%", paused.state_message)
+
     def test_dns_records_are_read_and_missing_dmarc_is_said_before_sending(self):
         domain = self.sender._get_domain()
         self.emulator.configure_account(ACCESS_KEY_ID, domains=[{"name": domain, "dmarc": False}])
