@@ -245,10 +245,10 @@ test("of a rejected version, the owner decides", async () => {
 
 test("rates and their ranges are drawn on one scale", async () => {
     await mountTask(WAITING, 2);
-    expect(queryAllTexts(".o_directmail_rate_value")).toEqual(["2.5 %", "4.0 %"]);
+    expect(queryAllTexts(".o_directmail_rate_value")).toEqual(["2.5%", "4.0%"]);
     expect(queryAllTexts(".o_directmail_rate_text")).toEqual([
-        "1.9 % to 3.3 %",
-        "3.2 % to 4.9 %",
+        "1.9% to 3.3%",
+        "3.2% to 4.9%",
     ]);
     const places = ["A", "B"].map((letter) => {
         const {left, width} = queryOne(
@@ -268,7 +268,7 @@ test("rates and their ranges are drawn on one scale", async () => {
 test("a version without mails has no rate yet", async () => {
     const none = {mailed: 0, rate: null, low: null, high: null};
     await mountTask({...WAITING, versions: [version("A"), version("B", none)]}, 2);
-    expect(queryAllTexts(".o_directmail_rate_value")).toEqual(["2.5 %"]);
+    expect(queryAllTexts(".o_directmail_rate_value")).toEqual(["2.5%"]);
 });
 
 test("before the first results nothing looks like a result", async () => {

@@ -5,9 +5,10 @@ import {ConfirmationDialog} from "@web/core/confirmation_dialog/confirmation_dia
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
 import {Layout} from "@web/search/layout";
-import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
+import {formatInteger} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 import {session} from "@web/session";
+import {formatPercent} from "../percent/percent";
 import {isFirstCampaignStuck, showFirstCampaign} from "./first_campaign_tour";
 
 /** The first page of the app: the steps to the first campaign, then what is going on. */
@@ -84,9 +85,7 @@ export class DirectmailHome extends Component {
     }
 
     formatRate(value) {
-        return value === false
-            ? "–"
-            : formatPercentage(value, {digits: [16, 1], trailingZeros: true});
+        return value === false ? "–" : formatPercent(value);
     }
 
     formatInteger(value) {

@@ -6,13 +6,9 @@ import {registry} from "@web/core/registry";
 import {user} from "@web/core/user";
 import {useService} from "@web/core/utils/hooks";
 import {Layout} from "@web/search/layout";
-import {
-    formatFloat,
-    formatInteger,
-    formatMonetary,
-    formatPercentage,
-} from "@web/views/fields/formatters";
+import {formatFloat, formatInteger, formatMonetary} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
+import {formatPercent} from "../percent/percent";
 
 const COLORS = {
     sent: "#9aa5b1",
@@ -120,7 +116,7 @@ export class DirectmailOverview extends Component {
     }
 
     formatRate(value, digits = 1) {
-        return formatPercentage(value, {digits: [16, digits], trailingZeros: true});
+        return formatPercent(value, digits);
     }
 
     labelComplaints(row) {

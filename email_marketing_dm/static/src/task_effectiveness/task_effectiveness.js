@@ -2,7 +2,8 @@ import {deserializeDateTime, toLocaleDateTimeString} from "@web/core/l10n/dates"
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {user} from "@web/core/user";
-import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
+import {formatInteger} from "@web/views/fields/formatters";
+import {formatPercent} from "../percent/percent";
 import {TaskFigures} from "../task_figures/task_figures";
 
 const HOURS_SHOWN = 72;
@@ -105,7 +106,7 @@ export class TaskEffectiveness extends TaskFigures {
     }
 
     formatPercent(value) {
-        return formatPercentage(value, {digits: [16, 1], trailingZeros: true});
+        return formatPercent(value);
     }
 
     /** The first hours after the mail. */

@@ -1,6 +1,7 @@
 import {_t} from "@web/core/l10n/translation";
 import {ConfirmationDialog} from "@web/core/confirmation_dialog/confirmation_dialog";
-import {formatFloat, formatInteger, formatMonetary} from "@web/views/fields/formatters";
+import {formatInteger, formatMonetary} from "@web/views/fields/formatters";
+import {formatPercent} from "../percent/percent";
 import {fillIn} from "../task_inbox/task_inbox";
 import {focusField} from "../task_missing/task_missing";
 import {TaskFigures} from "../task_figures/task_figures";
@@ -249,7 +250,7 @@ export class TaskVersions extends TaskFigures {
     formatRate(value) {
         return this.isRevenue
             ? this.formatMoney(value)
-            : `${formatFloat(value * 100, {digits: [16, value < 0.01 ? 2 : 1]})} %`;
+            : formatPercent(value, value && value < 0.01 ? 2 : 1);
     }
 
     /** Whether the range of a rate is known; that of revenue is not. */
