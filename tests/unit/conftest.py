@@ -10,6 +10,8 @@ from tests.unit.common.scripted_server import ScriptedServer
 # How long an example takes says how busy this machine is, nothing else.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
+#: seconds; it only ends what hangs
+PATIENCE = 60
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +30,22 @@ def server():
 
 @pytest.fixture
 def client(server):
-    """The real client with the real SDK, pointed at ``server``; patient for a third of a second."""
+    """The real client with the real SDK, pointed at ``server``."""
+    return make_client(server, PATIENCE)
+
+
+@pytest.fixture
+def impatient(server):
+    """The same, for a server that never answers: no answer can come within a third of a second."""
+    return make_client(server, 0.3)
+
+
+def make_client(server, read_timeout):
     return DirectMailClient(
-        server.endpoint, "ak", "secret-of-ak", protocol="http", connect_timeout=1, read_timeout=0.3
+        server.endpoint,
+        "ak",
+        "secret-of-ak",
+        protocol="http",
+        connect_timeout=PATIENCE,
+        read_timeout=read_timeout,
     )

@@ -320,7 +320,6 @@ def test_kinds_of_refusal(client, server, status, code, kind, unknown):
     "step, kind",
     [
         (srv.cut, "unreachable"),
-        (srv.stall(0.7), "unreachable"),
         (srv.raw(502, b"<html>"), "not_directmail"),
         (srv.answer([1]), "not_directmail"),
         (srv.answer({}), "not_directmail"),
@@ -338,9 +337,15 @@ def test_how_long_to_wait(client, server):
     assert error_of(client.list_tags).retry_after == 1.5
 
 
-def test_an_error_shows_no_parameters(client, server):
-    server.script = [srv.stall(0.7)]
-    error = error_of(client.create_tag, "private-name")
+def test_no_answer_in_time(impatient, server):
+    server.script = [srv.say_nothing]
+    error = error_of(impatient.create_tag, "t")
+    assert (error.kind, error.sent_unknown) == ("unreachable", True)
+
+
+def test_an_error_shows_no_parameters(impatient, server):
+    server.script = [srv.say_nothing]
+    error = error_of(impatient.create_tag, "private-name")
     shown = f"{error} {error.message} {error!r} {error.__cause__}"
     assert "private-name" not in shown
     assert error.__suppress_context__

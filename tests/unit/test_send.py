@@ -180,7 +180,6 @@ def test_a_retry_after_of_zero_is_none(client, server):
 @pytest.mark.parametrize(
     "step",
     [
-        srv.stall(0.7),
         srv.cut,
         srv.reset,
         srv.cut_inside_body,
@@ -206,6 +205,13 @@ def test_no_proper_answer_is_unknown(client, server, step):
     answer = client.send(MAIL)
     assert answer.verdict is Verdict.UNKNOWN
     assert answer.code
+    assert len(server.requests) == 1, "a send must never be repeated"
+
+
+def test_no_answer_in_time_is_unknown(impatient, server):
+    server.script = [srv.say_nothing]
+    answer = impatient.send(MAIL)
+    assert (answer.verdict, answer.code) == (Verdict.UNKNOWN, "ReadTimeout")
     assert len(server.requests) == 1, "a send must never be repeated"
 
 
@@ -281,16 +287,27 @@ def test_an_untrusted_certificate_sent_nothing(tmp_path):
     assert "CERTIFICATE_VERIFY_FAILED" in answer.message
 
 
-@pytest.mark.parametrize("step", [srv.cut, srv.reset, srv.stall(0.7), srv.cut_inside_body])
+@pytest.mark.parametrize("step", [srv.cut, srv.reset, srv.cut_inside_body])
 def test_trouble_after_the_tls_handshake_is_unknown(tmp_path, monkeypatch, step):
     context, certificate = srv.self_signed(tmp_path)
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     with srv.ScriptedServer(context) as server:
-        client = DirectMailClient(server.endpoint, "ak", "s", read_timeout=0.3)
+        client = DirectMailClient(server.endpoint, "ak", "s")
         server.script = [server.script[0], step]
         assert client.send(MAIL).verdict is Verdict.ACCEPTED
         assert client.send(MAIL).verdict is Verdict.UNKNOWN
         assert len(server.requests) == 2
+
+
+def test_no_answer_in_time_after_the_tls_handshake_is_unknown(tmp_path, monkeypatch):
+    context, certificate = srv.self_signed(tmp_path)
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    with srv.ScriptedServer(context) as server:
+        client = DirectMailClient(server.endpoint, "ak", "s", connect_timeout=60, read_timeout=0.3)
+        server.script = [srv.say_nothing]
+        answer = client.send(MAIL)
+        assert (answer.verdict, answer.code) == (Verdict.UNKNOWN, "ReadTimeout")
+        assert len(server.requests) == 1
 
 
 def test_an_error_the_caller_is_handling_is_not_ours(client, server):

@@ -150,14 +150,20 @@ def cut_inside_body(connection, _request):
     return "close"
 
 
-def stall(seconds, then=None):
-    """Answer nothing for so long, then take the step ``then``, or close."""
+def stall(seconds, then):
+    """Answer nothing for so long, then take the step ``then``."""
 
     def step(connection, request):
         time.sleep(seconds)
-        return then(connection, request) if then else "close"
+        return then(connection, request)
 
     return step
+
+
+def say_nothing(connection, _request):
+    """Answer nothing until the client has gone."""
+    connection.rfile.read()
+    return "close"
 
 
 def self_signed(tmp_path):
