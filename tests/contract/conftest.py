@@ -6,8 +6,8 @@ import devenv.without_odoo  # noqa: F401
 from directmail_emulator.testing import Emulator
 from email_marketing_dm.directmail.client import DirectMailClient
 
-CONNECT_TIMEOUT = 0.5
-READ_TIMEOUT = 0.5
+#: seconds; it only ends what hangs
+PATIENCE = 60
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def connect(emulator, account):
     """Makes clients of the account."""
 
     def connect(secret=account[1], **options):
-        options = {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, **options}
+        options = {"connect_timeout": PATIENCE, "read_timeout": PATIENCE, **options}
         return DirectMailClient(emulator.endpoint, account[0], secret, protocol="http", **options)
 
     return connect
@@ -56,7 +56,7 @@ def connect(emulator, account):
 
 @pytest.fixture
 def client(connect):
-    """A client of the account, patient for half a second."""
+    """A client of the account, which waits for an answer as long as it takes."""
     return connect()
 
 

@@ -120,9 +120,7 @@ def test_tags(client):
 
 
 @pytest.mark.parametrize("size, in_body", [(1_000, False), (150_000, False), (900_000, True)])
-def test_a_templates_text_comes_back_to_the_letter(
-    client, connect, emulator, account, size, in_body
-):
+def test_a_templates_text_comes_back_to_the_letter(client, emulator, account, size, in_body):
     emulator.configure_account(
         account[0],
         settings={
@@ -130,7 +128,6 @@ def test_a_templates_text_comes_back_to_the_letter(
             "rules": {"stored_text": "exact", "returns_nickname": True},
         },
     )
-    client = connect(read_timeout=10)
     line = "<p style=\"color:'red'\">Grüße, {Name} &amp; +1% — 你好 😀\t~*</p>\r\n"
     text = line * (size // len(line.encode()))
     template_id = client.create_template("Big", "Hi {Name}", "Example", text, in_body=in_body)
@@ -300,8 +297,9 @@ CASES += [(kind, "yes") for kind in ON_CALLS if kind not in REFUSALS]
 
 @pytest.mark.parametrize("kind, accept", CASES)
 def test_no_fault_makes_us_say_not_sent_of_what_was_accepted(
-    client, emulator, account, kind, accept
+    connect, emulator, account, kind, accept
 ):
+    client = connect(read_timeout=3) if kind == "hang" else connect()
     list(client.list_tags())  # a connection that was used before
     emulator.set_fault(
         kind, action="SingleSendMail", account=account[0], accept=accept, delay=0.001, times=1
@@ -359,15 +357,14 @@ def test_an_answer_in_an_odd_shape_is_read_or_refused(client, emulator, kind, qu
 
 
 @pytest.mark.parametrize("kind", faults.LISTENER_KINDS)
-def test_nobody_at_the_door(client, emulator, account, kind):
+def test_nobody_at_the_door(connect, emulator, account, kind):
     emulator.set_fault(kind, delay=1.5)
-    answer = client.send(MAIL)
+    answer = connect(connect_timeout=0.5).send(MAIL)
     assert answer.verdict is not Verdict.UNKNOWN
     assert accepted(emulator, account) == (answer.verdict is Verdict.ACCEPTED)
 
 
-def test_thirty_two_threads_and_every_seventh_answer_lost(connect, emulator, account):
-    client = connect(read_timeout=3)
+def test_thirty_two_threads_and_every_seventh_answer_lost(client, emulator, account):
     emulator.set_fault("close", action="SingleSendMail", account=account[0], rate=1 / 7)
     verdicts = {}
     lock = threading.Lock()
