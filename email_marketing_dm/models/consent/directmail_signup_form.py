@@ -135,6 +135,7 @@ class DirectmailSignupForm(models.Model):
     def action_open_signups(self):
         """Open the people who have signed up, the confirmed ones first."""
         self.ensure_one()
+        self.check_access("read")
         return {
             **self.env["ir.actions.actions"]._for_xml_id(
                 "email_marketing_dm.directmail_signup_action"
@@ -146,6 +147,7 @@ class DirectmailSignupForm(models.Model):
     def action_open_page(self):
         """Open the public page in a new window."""
         self.ensure_one()
+        self.check_access("read")
         return {"type": "ir.actions.act_url", "url": self.page_url, "target": "new"}
 
     # === THE PUBLIC PAGE === #
