@@ -1,7 +1,9 @@
 from datetime import timedelta
 
+from babel.dates import format_skeleton
+
 from odoo import api, fields, models
-from odoo.tools import format_date, formatLang
+from odoo.tools import babel_locale_parse, format_date, formatLang, get_lang
 
 from ...clock.daily import day_start, local_day
 from ...clock.warm_up import LONGEST, WarmUp, foresee, get_limits
@@ -25,8 +27,8 @@ class DirectmailSender(models.Model):
 
     warmup_on = fields.Boolean("Warm-up", readonly=True, copy=False)
     warmup_start = fields.Integer("First day", readonly=True, copy=False)
-    warmup_growth = fields.Integer("Growth per day", readonly=True, copy=False)
-    warmup_end = fields.Integer("Ends at", readonly=True, copy=False)
+    warmup_growth = fields.Integer("Growth per day (%)", readonly=True, copy=False)
+    warmup_end = fields.Integer("No limit from", readonly=True, copy=False)
     warmup_since = fields.Date("Warm-up since", readonly=True, copy=False)
     warmup_ended = fields.Date("Warm-up ended", readonly=True, copy=False)
     warmup_today = fields.Char("Today", compute="_compute_warmup_plan")
@@ -208,7 +210,8 @@ class DirectmailSender(models.Model):
             return self.env._("Today")
         if day == today + timedelta(days=1):
             return self.env._("Tomorrow")
-        return format_date(self.env, day, date_format="EEE d MMM")
+        # Month, day and weekday in the order of the reader's language, without the year.
+        return format_skeleton("MMMEd", day, locale=babel_locale_parse(get_lang(self.env).code))
 
     def _offer_warm_up(self):
         """Return why a warm-up is advisable, or False."""

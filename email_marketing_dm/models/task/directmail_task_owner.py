@@ -146,6 +146,12 @@ class DirectmailTask(models.Model):
                 sender=self.sender_id.email,
                 time=describe_moment(self.env, until, account.tz),
             )
+        if self.planned_at and self.state == "sending" and self.sender_id.sudo().is_braked:
+            return self.env._(
+                "The complaints or invalid addresses of %s are near a limit, so mails are sent as"
+                " the results of earlier mails arrive.",
+                self.sender_id.email,
+            )
         if not self.planned_at:
             return self.env._("The recipients are being selected. Sending starts in a moment.")
         if self.told_in_tens:
