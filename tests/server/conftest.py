@@ -33,6 +33,6 @@ def server(database):
 
 
 @pytest.fixture(scope="module")
-def shop(server, emulator):
+def shop(server, emulator, request):
     """An active account, an approved template, an administrator and a marketing user."""
-    return Shop(server, emulator)
+    return Shop(server, emulator, **getattr(request.module, "SECONDS", {}))

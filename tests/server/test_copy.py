@@ -4,15 +4,16 @@ import pytest
 
 from devenv import database as databases
 from tests.server.common.odoo_server import OdooServer, wait_until
-from tests.server.common.shop import refusal
+from tests.server.common.shop import SHORT, refusal
 
 PEOPLE = 300
+SECONDS = SHORT
 
 
 @pytest.fixture(scope="module")
 def running_task(shop):
     """A task of which some mails are out and some are not, and whose server was killed."""
-    shop.emulator.set_fault("slow", action="SingleSendMail", delay=0.05)
+    shop.set_pace(5)
     task = shop.make_task("copied", PEOPLE)
     shop.act(task, "send")
     shop.wait_sent(task, 20)
@@ -34,8 +35,8 @@ def test_a_copy_sends_nothing_and_the_original_goes_on(shop, emulator, running_t
     finally:
         databases.drop(name)
 
-    emulator.clear_faults()
     shop.server.start()
+    shop.set_pace()
     shop.wait(running_task, "done")
     shop.import_results(running_task)
     books = shop.check(running_task, PEOPLE)

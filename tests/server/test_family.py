@@ -1,8 +1,10 @@
 """Follow-ups: nobody gets the same content twice, by concurrent starts or kills."""
 
 from tests.server.common.runs_family import OTHERS, run_family
+from tests.server.common.shop import SHORT
 
 PEOPLE, JOINED = 100, 600
+SECONDS = SHORT
 
 
 def test_two_follow_ups_start_at_once_and_both_servers_die(shop):

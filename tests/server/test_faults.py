@@ -7,8 +7,10 @@ import pytest
 from directmail_emulator.nat import WAYS
 from tests.server.common.odoo_server import RpcError, wait_until
 from tests.server.common.runs_sending import FAULTS, THREADS, run_fault, run_idle
+from tests.server.common.shop import SHORT
 
 PEOPLE = 150
+SECONDS = SHORT
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ NEXT_TEMPORARY = {"access_key_id": "STS.next", "secret": "next-secret", "token":
 
 @pytest.fixture
 def slow(shop, emulator):
-    """DirectMail takes its time, so that the task is under way while the key changes."""
+    """The task takes its time, so that it is under way while the key changes."""
     emulator.set_fault("slow", action="SingleSendMail", delay=0.3)
-    shop.admin.call("directmail.account", "write", [[shop.account], {"rate_limit": 30}])
+    shop.set_pace(5)
     yield
     emulator.clear_faults()
 
@@ -42,11 +42,12 @@ def test_a_key_is_replaced_and_the_old_one_revoked_while_a_task_goes_out(shop, s
     replace(shop, FIRST)
     task = shop.make_task("replaced", PEOPLE)
     shop.act(task, "send")
-    shop.wait_sent(task, 40)
+    shop.wait_sent(task, 20)
 
     replace(shop, SECOND)
     allow(shop, SECOND)  # without waiting for the minute that the dialog asks for
     assert shop.state(task) == "sending"
+    shop.set_pace()
     assert shop.wait(task, "done", "paused") == "done", shop.read(task, "state_message")
 
     books = shop.check(task, PEOPLE)
@@ -63,7 +64,7 @@ def test_a_temporary_key_that_ends_pauses_the_task_until_a_new_one_is_entered(sh
     replace(shop, TEMPORARY)
     task = shop.make_task("temporary", PEOPLE)
     shop.act(task, "send")
-    shop.wait_sent(task, 40)
+    shop.wait_sent(task, 20)
 
     allow(shop, {**TEMPORARY, "expires": time.time() - 1})
     shop.wait(task, "paused")
@@ -75,6 +76,7 @@ def test_a_temporary_key_that_ends_pauses_the_task_until_a_new_one_is_entered(sh
 
     allow(shop, NEXT_TEMPORARY)
     replace(shop, NEXT_TEMPORARY)
+    shop.set_pace()
     shop.mend(task)
     shop.wait(task, "done")
     books = shop.check(task, PEOPLE)

@@ -3,8 +3,10 @@
 import os
 
 from tests.server.common.runs_sending import THREADS, run_kills, unknown_ids
+from tests.server.common.shop import SHORT
 
 SEED = int(os.environ.get("SEED", "1"))
+SECONDS = SHORT
 
 
 def test_kills_leave_nobody_out_and_mail_nobody_twice(shop):

@@ -5,9 +5,11 @@ import os
 import pytest
 
 from tests.server.common.runs_versions import DECISIONS, plan_twice, run_versions
+from tests.server.common.shop import SHORT
 
 SEED = int(os.environ.get("SEED", "1"))
 PEOPLE, KILLS = 1500, 1
+SECONDS = SHORT
 
 
 @pytest.mark.parametrize("way", DECISIONS)

@@ -43,7 +43,7 @@ from tests.server.common.runs_sending import (
     unknown_ids,
 )
 from tests.server.common.runs_versions import DECISIONS, run_versions
-from tests.server.common.shop import EMULATOR, Books, Shop
+from tests.server.common.shop import EMULATOR, SHORT, Books, Shop
 
 from .cluster import Cluster
 
@@ -70,7 +70,7 @@ def open_shop(name, cluster=None, crons=2):
             Emulator(settings=EMULATOR) as emulator,
             OdooServer(database, crons, environment) as server,
         ):
-            yield Shop(server, emulator)
+            yield Shop(server, emulator, **SHORT)
     finally:
         databases.drop(database)
 

@@ -20,9 +20,11 @@ STATES = (
 USER_ERRORS = ("UserError", "ValidationError", "AccessError", "MasterKeyProblem")
 OUTCOMES = ("delivered", "failed", "invalid", "spam")
 COUNTERS = [f"{name}_count" for name in (*STATES, *OUTCOMES)]
-# Short waits, so that what takes minutes in production takes seconds here. A lease must be longer
-# than the longest call.
-SECONDS = {"lease_seconds": 6, "read_timeout": 3, "unknown_wait_seconds": 1}
+#: Waits that only end what hangs: a call that takes longer makes its mail unknown.
+PATIENT = {"lease_seconds": 600, "read_timeout": PATIENCE, "unknown_wait_seconds": 1}
+#: The `SECONDS` of modules that kill servers or lose answers, and then wait until a lease or a call
+#: runs out. A lease must be longer than the longest call.
+SHORT = {"lease_seconds": 15, "read_timeout": 10}
 EMULATOR = {
     "throttle": {"operations": {"SingleSendMail": "0", "DescAccountSummary": "0"}},
     "outcomes": {"follow_links": False},
@@ -43,7 +45,7 @@ class Shop:
     def __init__(self, server, emulator, activate=True, body=BODY, **seconds):
         self.server, self.emulator, self.body = server, emulator, body
         self.root = root = server.login("admin", "admin")
-        self.seconds = {**SECONDS, **seconds}
+        self.seconds = {**PATIENT, **seconds}
         for name, value in self.seconds.items():
             root.call(
                 "ir.config_parameter", "set_param", [f"email_marketing_dm.{name}", str(value)]
@@ -116,6 +118,14 @@ class Shop:
             {"context": {"no_reset_password": True}},
         )
         return self.server.login(login, PASSWORD)
+
+    def set_pace(self, rate=100):
+        """Let so many mails a second go out, by default as many as at first.
+
+        A test that needs a task under way can't be too late when the whole task takes much longer
+        than what the test does meanwhile, also on a busy machine.
+        """
+        self.admin.call("directmail.account", "write", [[self.account], {"rate_limit": rate}])
 
     def activate(self):
         """Activate the account, find its sender and have a template approved."""
