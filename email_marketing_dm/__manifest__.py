@@ -61,6 +61,7 @@
         "wizard/directmail_task_generate_views.xml",
         "views/task/directmail_task_views.xml",
         "views/task/directmail_task_recurring_views.xml",
+        "views/series/directmail_series_views.xml",
         "views/task/directmail_task_report_views.xml",
         "views/task/directmail_task_version_views.xml",
         "wizard/directmail_optout_import_views.xml",

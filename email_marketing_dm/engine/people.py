@@ -122,7 +122,7 @@ def is_anybody_addressed(env, context, rules, audience_ids):
     return found
 
 
-def current_addresses(env, context, rules, planned=False):
+def current_addresses(env, context, rules, planned=False, carried=("lender_id",)):
     """Return CTEs ending in `addressed`: the address at which each row of `people` is mailed now.
 
     The CTE `people`, which the caller defines, has the columns of a person and `is_contact`:
@@ -139,18 +139,19 @@ def current_addresses(env, context, rules, planned=False):
     :param rules: the `fatigue.TaskRules` of the task
     :param bool planned: whether `people` are rows of `directmail_delivery`. `addressed` then has
         their `id`, and `moved`: whether the person or the address differs from the planned one
+    :param carried: names of the columns that are copied from `people` before planning
     :rtype: SQL
     """
     records = context.select_records(env, rules.company_id) if rules.has_records else None
     return SQL(
         "found AS (%s), keyed AS (%s), addressed AS (%s)",
-        _select_found(rules, records, planned),
+        _select_found(rules, records, planned, carried),
         _select_keyed(context.get_master_key(env), planned),
-        _select_addressed(planned),
+        _select_addressed(planned, carried),
     )
 
 
-def _select_found(rules, records, planned):
+def _select_found(rules, records, planned, carried):
     """Return the CTE `found`: who each row of `people` is now, and what the source has as address.
 
     Columns: partner_id, res_model and res_id of the present person; typed, the address as it stands
@@ -158,7 +159,7 @@ def _select_found(rules, records, planned):
     unchecked; encrypted_key, the address key of `email_encrypted`, null if it can't be decrypted;
     absent, the reason if `typed` is null; gone, whether the person was archived or deleted;
     country_id, where the person lives, null if it is unknown. Before
-    planning also lender_id; of deliveries also id and the four columns that `keyed` and
+    planning also `carried`; of deliveries also id and the four columns that `keyed` and
     `addressed` compare.
 
     :param SQL records: see `PeopleContext.select_records`; None if all people are contacts or bare
@@ -219,7 +220,7 @@ def _select_found(rules, records, planned):
                people.email_encrypted AS encrypted_before, people.address_key AS key_before"""
         )
         if planned
-        else SQL("people.lender_id"),
+        else SQL(", ").join(SQL.identifier("people", column) for column in carried),
         source=source,
     )
 
@@ -250,7 +251,7 @@ def _select_keyed(master_key, planned):
     )
 
 
-def _select_addressed(planned):
+def _select_addressed(planned, carried):
     """Return the CTE `addressed`: see `current_addresses`."""
     moved = SQL(
         """id, address_key IS DISTINCT FROM key_before
@@ -270,5 +271,5 @@ def _select_addressed(planned):
              FROM keyed""",
         mailed=in_ascii(SQL("email")),
         gone=GONE,
-        copied=moved if planned else SQL("lender_id"),
+        copied=moved if planned else SQL(", ").join(map(SQL.identifier, carried)),
     )

@@ -14,6 +14,7 @@ from .fatigue_rules import read_rules
 from .measuring import NOTHING, get_measuring, is_everybody_measured, join_answers
 from .measuring import read_rules as read_measuring_rules
 from .people import Lenders, addressed_people
+from .series import carry_entries, entered_people, get_earlier_mails
 from .sql import count_changes, prepare_for_many
 from .tens import in_tens
 from .versions import TestGroup, assign_versions
@@ -55,6 +56,9 @@ class TaskPlan:
     :ivar got_from: the other tasks of the family that sent the same content: see `engine.family`
     :ivar test_group: of its A/B test
     :ivar engaged_first: whether people who opened or clicked lately are mailed first
+    :ivar entry_ids: of a step of a series: ids of the `directmail.series.entry` records that get
+        the mail, instead of the people of audiences; None otherwise
+    :ivar earlier_ids: of a step of a series: ids of the tasks that send it, this one included
     """
 
     task_id: int
@@ -67,13 +71,16 @@ class TaskPlan:
     got_from: tuple[tuple[int, str | None], ...] = ()
     test_group: TestGroup | None = None
     engaged_first: bool = False
+    entry_ids: list[int] | None = None
+    earlier_ids: tuple[int, ...] = ()
 
 
 def select_judged(env, task, at=None):
     """Return CTEs ending in `judged`: each person of the task, and whether to mail them.
 
     A person who gets no mail is a row with a reason, so that no person of the audiences is missing.
-    `measuring` of people who get one tells whether their opens and clicks may be recorded.
+    `measuring` of people who get one tells whether their opens and clicks may be recorded. Of a
+    step of a series, `judged` also has `series_entry_id`.
 
     :param TaskPlan task: of the task
     :param datetime at: the moment to decide for (naive UTC); by default the database's now
@@ -97,14 +104,14 @@ def select_judged(env, task, at=None):
               FROM addressed
         ), fixed AS (
             SELECT ranked.partner_id, ranked.res_model, ranked.res_id, email, email_encrypted,
-                   ranked.address_key, lender_id, country_id, CASE
+                   ranked.address_key, lender_id, country_id %(carried)s, CASE
                 %(is_excluded)s
                 WHEN flaw IS NOT NULL THEN flaw
                 WHEN copy > 1 THEN 'duplicate' %(is_got)s END AS reason
               FROM ranked %(join_excluded)s %(join_got)s
         ), judged AS (
             SELECT fixed.partner_id, fixed.res_model, fixed.res_id, fixed.email,
-                   fixed.email_encrypted, fixed.address_key, fixed.lender_id,
+                   fixed.email_encrypted, fixed.address_key, fixed.lender_id %(carried)s,
                    COALESCE(fixed.reason, eligibility.reason) AS reason,
                    CASE WHEN fixed.reason IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
                    CASE WHEN fixed.reason IS NULL THEN eligibility.held_until END AS held_until,
@@ -112,18 +119,31 @@ def select_judged(env, task, at=None):
               FROM fixed %(join_answers)s CROSS JOIN %(eligibility)s AS eligibility
              OFFSET 0
         )""",
-        addressed=addressed_people(
-            env, context, task_rules, task.audience_ids, lenders=task.lenders
-        ),
+        addressed=_select_people(env, task),
+        carried=carry_entries(task.entry_ids),
         # For equal address keys, the encrypted address comes first and the one in clear is the
         # duplicate. The other way round, a list of guessed addresses would reveal encrypted ones.
         encrypted_first=SQL("email_encrypted IS NULL,") if task_rules.has_records else SQL(),
         eligibility=Eligibility(env, task_rules, rules, at or now).select(SQL("fixed")),
         **get_exclusion(env, context, task_rules, SQL("ranked")),
-        **get_family(task.got_from, SQL("ranked")),
+        **_select_got(task),
         measured=measured,
         join_answers=answers["join_answers"],
     )
+
+
+def _select_people(env, task):
+    """Return CTEs ending in `addressed`: the people of the task and their addresses."""
+    if task.entry_ids is not None:
+        return entered_people(env, task.context, task.rules, task.entry_ids, task.lenders)
+    return addressed_people(env, task.context, task.rules, task.audience_ids, lenders=task.lenders)
+
+
+def _select_got(task):
+    """Return the parts of the statement that find people who got the mail: see `get_family`."""
+    if task.entry_ids is not None:
+        return get_earlier_mails(task.earlier_ids, SQL("ranked"))
+    return get_family(task.got_from, SQL("ranked"))
 
 
 def insert_deliveries(env, task):
@@ -141,12 +161,12 @@ def insert_deliveries(env, task):
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
                         email_encrypted, address_key, is_contact, lender_id, state, reason,
                         fatigue_rule, not_before, uncounted, assignment, measuring
-                        %(columns)s)
+                        %(carried)s %(columns)s)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
                        email_encrypted, address_key, partner_id IS NOT NULL, lender_id,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
                        %(fatigue_rule)s, %(held_until)s, %(uncounted)s, %(assignment)s, measuring
-                       %(values)s
+                       %(carried)s %(values)s
                   FROM judged %(assigned)s
                  ORDER BY %(first)s partner_id, res_model, res_id
                 RETURNING id, address_key, task_id, NULL AS old_state, state AS new_state,
@@ -158,6 +178,7 @@ def insert_deliveries(env, task):
             account=task.account_id,
             company=task.rules.company_id,
             uncounted=task.uncounted,
+            carried=carry_entries(task.entry_ids),
             assignment=get_assignment(task.rules.control, SQL.identifier("reason")),
             tickets=take_tickets(task.rules.content_id),
             counted=count_changes(SQL.identifier("changed"), "user"),

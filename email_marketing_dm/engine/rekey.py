@@ -36,6 +36,7 @@ TABLES = (
     "directmail_event",
     "directmail_delivery",
     "directmail_audience_member",
+    "directmail_series_entry",
     "directmail_upload_line",
     "mail_blacklist",
     "res_partner",

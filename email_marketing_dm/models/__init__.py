@@ -9,6 +9,7 @@ from . import audience
 from . import segmentation
 from . import template
 from . import task
+from . import series
 from . import delivery
 from . import fatigue
 from . import control

@@ -98,6 +98,7 @@ from .segmentation import (
     test_rfm,
     test_rfm_use,
 )
+from .series import test_series
 from .task import (
     test_control,
     test_control_global,

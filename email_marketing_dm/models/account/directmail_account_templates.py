@@ -70,7 +70,7 @@ class DirectmailAccount(models.Model):
             .filtered(lambda template: template.state != "in_review")
         )
         using = templates._get_tasks("draft", "pending", "sending", "paused", "failed")
-        needed = using._get_templates()
+        needed = using._get_templates() | self.env["directmail.series"]._get_live_templates(self)
         newer = dict(
             templates._read_group(
                 [("origin_id", "in", templates.ids), ("state", "=", "approved")],

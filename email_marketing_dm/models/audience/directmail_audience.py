@@ -157,6 +157,7 @@ class DirectmailAudience(models.Model):
         lines = archived_too.env["directmail.audience.line"].search([("source_id", "in", self.ids)])
         return [
             archived_too.env["directmail.task"].search(tasks & Domain("state", "not in", OVER)),
+            archived_too.env["directmail.series"].search([("audience_id", "in", self.ids)]),
             lines.audience_id - self,
             archived_too.env["directmail.fatigue"].search(
                 [("exempt_audience_ids", "in", self.ids)]
@@ -316,8 +317,12 @@ class DirectmailAudience(models.Model):
         self._wait_for_owner()
 
     def _on_refreshed(self):
-        """Update fatigue control's exemption, whose number of people may have changed."""
+        """Update fatigue control's exemption, and let people enter the series of the audience."""
         self.ensure_one()
+        # sudo(): series of all users that have the audience go on.
+        series = self.env["directmail.series"].sudo()
+        if series.search_count([("audience_id", "=", self.id), ("state", "=", "running")], limit=1):
+            series._wake()
         # sudo(): marketing users may not read fatigue control; a refresh, which was allowed before,
         # updates a number there.
         exempting = (

@@ -126,6 +126,8 @@ class DirectmailDelivery(models.Model):
     )
     # Owner of the audience that the person came from: see `engine.people._get_lender`.
     lender_id = CopiedMany2one("res.users", readonly=True, groups=fields.NO_ACCESS)
+    # Of the mails of a series, whose entries are never deleted before their deliveries are over.
+    series_entry_id = CopiedMany2one("directmail.series.entry", "Entry in a series", readonly=True)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     fatigue_rule = fields.Selection(
@@ -223,6 +225,7 @@ class DirectmailDelivery(models.Model):
     )
     # Of whom opens or clicks are not recorded, and how many.
     _unmeasured_index = models.Index("(task_id, measuring) WHERE measuring IS NOT NULL")
+    _entry_index = models.Index("(series_entry_id) WHERE series_entry_id IS NOT NULL")
     event_ids = fields.One2many("directmail.event", "delivery_id", "Events", readonly=True)
 
     def init(self):

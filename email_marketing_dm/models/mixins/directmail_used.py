@@ -86,6 +86,7 @@ class DirectmailUsed(models.AbstractModel):
         patterns = {
             "directmail.task": lambda name: self.env._("email task “%s”", name),
             "directmail.audience": lambda name: self.env._("audience “%s”", name),
+            "directmail.series": lambda name: self.env._("series “%s”", name),
             "directmail.fatigue": lambda name: self.env._("fatigue control of %s", name),
             "directmail.control": lambda name: name,
             "directmail.rfm.model": lambda name: self.env._("RFM model “%s”", name),

@@ -25,5 +25,6 @@ from . import (
     directmail_task_campaign,
     directmail_task_recurring,
     directmail_task_recurring_run,
+    directmail_task_series,
     directmail_task_actions,
 )

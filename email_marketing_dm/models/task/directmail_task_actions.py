@@ -124,6 +124,7 @@ class DirectmailTask(models.Model):
     def action_withdraw(self):
         """Set tasks that have not started back to draft."""
         self.check_access("write")
+        self._check_no_step()
         self._lock()
         for task in self:
             task._check_editable()
@@ -191,6 +192,7 @@ class DirectmailTask(models.Model):
     def action_cancel(self):
         """Cancel the tasks; deliveries that were handed over stay on record."""
         self.check_access("write")
+        self._check_no_step()
         self._lock()
         for task in self.filtered(
             lambda task: task.state in ON_ITS_WAY or (task.state == "failed" and task.planned_at)
@@ -316,6 +318,7 @@ class DirectmailTask(models.Model):
         self._close_activities()
         if self.send_type == "repeat":
             return
+        self._wake_series()
         at = self.scheduled_at if state == "pending" and not self.planned_at else None
         self.account_id._trigger_sending(at or None)
 
@@ -329,7 +332,8 @@ class DirectmailTask(models.Model):
         :raise UserError: for the first problem, with what to do about it
         """
         self._check_settings()
-        if not self.planned_at:  # A planned task has its deliveries.
+        # A planned task has its deliveries, and one of a series gets them later.
+        if not self.planned_at and not self.series_step_id:
             self._check_people()
         for template in self._get_templates().filtered(self._submits_template):
             template._submit()

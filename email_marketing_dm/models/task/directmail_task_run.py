@@ -117,7 +117,9 @@ class DirectmailTask(models.Model):
         :return: whether the task is sending
         :rtype: bool
         """
-        if not self.planned_at:
+        if not self.planned_at and self.series_step_id:
+            self._open_month()
+        elif not self.planned_at:
             if not self.use_as_is:
                 self._refresh_audiences()
             self._check_refreshed()
@@ -127,6 +129,7 @@ class DirectmailTask(models.Model):
             self._retake_content()
         self._make_links()
         self.write({"state": "sending", "state_message": False, "content_changed": False})
+        self._wake_series()
         return True
 
     def _is_passing(self, error):
@@ -215,6 +218,10 @@ class DirectmailTask(models.Model):
         if is_told and not people.get("waiting") and not self._get_held_back():
             raise NobodyToMail(self._explain_nobody(people))
         self._check_test_group()
+        self._freeze()
+
+    def _freeze(self):
+        """Store what the plan was made with; set `planned_at`."""
         self.mailing_list_ids = self._get_mailing_lists()
         # sudo(): lists of colleagues count, too, if the task may use an audience made of them.
         task = self.sudo()
@@ -258,7 +265,7 @@ class DirectmailTask(models.Model):
             suppressed=self._say_count("suppressed"),
             unknown=formatLang(self.env, self.unknown_count, digits=0),
         )
-        if self.recurring_id:
+        if self.recurring_id or self.series_step_id:
             # Nobody waits for the end of a run: a notification every hour would be too many.
             self._post_note(message)
         else:

@@ -113,6 +113,8 @@ class DirectmailTask(models.Model):
         :rtype: bool
         """
         self.ensure_one()
+        if self._is_month_open():
+            return False
         if not self.in_tens or self._get_latest_end() <= fields.Datetime.now():
             return True
         # sudo(): exact numbers, whatever the user's rights; only whether to end is told.
@@ -121,7 +123,7 @@ class DirectmailTask(models.Model):
 
     def _get_latest_end(self):
         """Return when a task of which nobody waits any more ends at the latest (naive UTC)."""
-        return self.planned_at + KEPT_OPEN
+        return self._get_month_end() if self._is_month_open() else self.planned_at + KEPT_OPEN
 
     def _estimates_in_tens(self):
         """Return whether an estimate for the current user is rounded to tens."""

@@ -1,0 +1,137 @@
+from odoo import api, fields, models
+from odoo.tools import SQL, format_datetime
+
+from ..mixins.directmail_seen import is_administrator
+
+ENTRY_STATES = [
+    ("inside", "Inside"),
+    ("finished", "Finished"),
+    ("called_off", "Called off"),
+]
+# Decided by `clock.steps.Path`, and "stopped" by a user who ends a series.
+ENTRY_REASONS = [
+    ("too_late", "Too late for a mail"),
+    ("not_mailed", "A mail could not be sent"),
+    ("stopped", "The series was stopped"),
+]
+
+
+class DirectmailSeriesEntry(models.Model):
+    """A person in a series: where they stand. Written in bulk by `engine.series`.
+
+    No unique index includes `partner_id`: when contacts are merged, Odoo deletes rows that would
+    violate one. So `contact_number` keeps the id of the contact who entered.
+    """
+
+    _name = "directmail.series.entry"
+    _description = "Person in a Series"
+    _inherit = ["directmail.person"]
+    _log_access = False
+    _order = "id desc"
+
+    series_id = fields.Many2one(
+        "directmail.series", "Series", required=True, readonly=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    run = fields.Integer(required=True, readonly=True, default=1)
+    contact_number = fields.Integer(readonly=True, groups=fields.NO_ACCESS)
+    state = fields.Selection(ENTRY_STATES, required=True, readonly=True)
+    reason = fields.Selection(ENTRY_REASONS, "Why called off", readonly=True)
+    step_id = fields.Many2one(
+        "directmail.series.step", "At step", readonly=True, ondelete="restrict"
+    )
+    # Not a foreign key: retention deletes deliveries.
+    delivery_id = fields.Integer("Mail of the step", readonly=True, groups=fields.NO_ACCESS)
+    mailed_at = fields.Datetime("Mail planned", readonly=True)
+    due_at = fields.Datetime("Next look", readonly=True)
+    entered_at = fields.Datetime("Entered", readonly=True)
+    ended_at = fields.Datetime("Ended", readonly=True)
+    mail_ids = fields.One2many("directmail.delivery", "series_entry_id", "Mails", readonly=True)
+    history = fields.Text("What happened", compute="_compute_history")
+    prospect = fields.Text("What comes next", compute="_compute_prospect")
+
+    _contact_unique = models.UniqueIndex(
+        "(series_id, contact_number, run) WHERE contact_number IS NOT NULL"
+    )
+    _record_unique = models.UniqueIndex(
+        "(series_id, res_model, res_id, run) WHERE contact_number IS NULL AND res_id IS NOT NULL"
+    )
+    _address_unique = models.UniqueIndex(
+        "(series_id, address_key, run) WHERE contact_number IS NULL AND res_id IS NULL"
+    )
+    _due_index = models.Index("(series_id, due_at) WHERE state = 'inside'")
+    _partner_index = models.Index("(series_id, partner_id)")
+    _state_index = models.Index("(series_id, state, step_id, reason)")
+    _step_index = models.Index("(step_id) WHERE step_id IS NOT NULL")
+
+    @api.model
+    def _bare_to_sql(self, alias):
+        """Override: the owner of the audience sees its addresses, and administrators do."""
+        if is_administrator(self.env):
+            return SQL("TRUE")
+        return SQL(
+            """EXISTS (SELECT FROM directmail_series s
+                         JOIN directmail_audience a ON a.id = s.audience_id
+                        WHERE s.id = %s.series_id AND a.user_id = %s)""",
+            alias,
+            self.env.uid,
+        )
+
+    @api.depends("state", "reason", "entered_at", "ended_at", "mail_ids.state")
+    @api.depends_context("lang", "tz", "uid")
+    def _compute_history(self):
+        """Tell what happened to the person, a line each, with the reason for each missing mail."""
+        states = dict(self._fields["state"]._description_selection(self.env))
+        reasons = dict(self._fields["reason"]._description_selection(self.env))
+        mailed = dict(
+            self.env["directmail.delivery"]._fields["state"]._description_selection(self.env)
+        )
+        for entry in self:
+            lines = [(entry.entered_at, self.env._("Entered"))]
+            for mail in entry.mail_ids.sorted("id"):
+                text = mailed[mail.state]
+                if mail.explanation:
+                    text = self.env._("%(state)s: %(reason)s", state=text, reason=mail.explanation)
+                step = mail.task_id.series_step_id
+                lines.append((mail.sent_at, f"{step.display_name}: {text}"))
+            if entry.state == "called_off":
+                text = self.env._(
+                    "%(state)s: %(reason)s",
+                    state=states[entry.state],
+                    reason=reasons.get(entry.reason, ""),
+                )
+                lines.append((entry.ended_at, text))
+            elif entry.state == "finished":
+                lines.append((entry.ended_at, states[entry.state]))
+            entry.history = "\n".join(
+                f"{format_datetime(self.env, moment, dt_format='short')}: {text}"
+                if moment
+                else text
+                for moment, text in lines
+            )
+
+    @api.depends("state", "step_id", "due_at")
+    @api.depends_context("lang", "tz")
+    def _compute_prospect(self):
+        """Tell which steps are ahead of the person, a line each."""
+        for entry in self:
+            if entry.state != "inside":
+                entry.prospect = False
+                continue
+            steps = entry.series_id.step_ids
+            # A removed step has none after it.
+            place = list(steps).index(entry.step_id) if entry.step_id in steps else len(steps)
+            entry.prospect = "\n".join(
+                entry._describe_ahead(step, step == entry.step_id) for step in steps[place:]
+            )
+
+    def _describe_ahead(self, step, is_present):
+        """Return a line about a step ahead of the person; the present one with its moment."""
+        if not is_present:
+            return step.summary
+        if step.kind == "mail" and self.mailed_at:
+            return self.env._("%s (being sent)", step.summary)
+        moment = format_datetime(self.env, self.due_at, dt_format="short")
+        if step.kind == "wait":
+            return self.env._("%(step)s (until %(moment)s)", step=step.summary, moment=moment)
+        return self.env._("%(step)s (due %(moment)s)", step=step.summary, moment=moment)

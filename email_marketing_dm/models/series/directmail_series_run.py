@@ -1,0 +1,346 @@
+import logging
+from functools import partial
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.service.model import retrying
+from odoo.tools import SQL
+
+from ...clock.daily import local_day
+from ...clock.steps import Path
+from ...engine import series as engine
+from ...engine.claim import lock_gate
+
+_logger = logging.getLogger(__name__)
+CRON = "email_marketing_dm.ir_cron_directmail_series"
+#: Most people whom one transaction advances.
+BATCH = 5000
+
+
+class DirectmailSeries(models.Model):
+    """Start, end and advance of a series.
+
+    Each batch of people is one transaction, which locks the gate of claims and the series, plans
+    mails and lets people stand at their next step. So whatever is killed, nobody is lost or gets a
+    step twice, and of several servers one advances a series at a time.
+    """
+
+    _inherit = "directmail.series"
+
+    # === ACTIONS === #
+
+    def action_start(self):
+        """Start the series: from now on people enter.
+
+        :raise UserError: with all that is missing, a line each
+        """
+        for series in self:
+            series.check_access("write")
+            series._lock()
+            if series.state != "draft":
+                raise UserError(self.env._("%s was started already.", series.name))
+            if series.owner_pending and series.user_id == self.env.user:
+                series._end_waiting()
+            series._check_taken_over()
+            if missing := series._find_missing():
+                raise UserError("\n".join(missing))
+            task = self.env["directmail.task"].new(
+                {"account_id": series.account_id.id, "audience_ids": series.audience_id.ids}
+            )
+            if problem := series._find_rounding_problem(task):
+                raise UserError(problem)
+            # sudo(): writing was checked above; the fields are guarded.
+            series.sudo()._start()
+        return True
+
+    def action_pause(self):
+        """Pause the series: nobody enters or goes on, and mails that wait are not sent."""
+        self.check_access("write")
+        self._lock()
+        # sudo(): writing was checked above; the fields are guarded.
+        for series in self.sudo().filtered(lambda one: one.state in ("running", "closing")):
+            series._stop_advancing(False)
+        return True
+
+    def action_resume(self):
+        """Continue the series; people whose mail became due too long ago are called off."""
+        self._resume()
+        return True
+
+    def action_resume_late(self):
+        """Continue the series; people whose mail became due meanwhile get it now."""
+        self._resume(late=True)
+        return True
+
+    def action_close(self):
+        """Let nobody enter any more; people who are inside go on to the end."""
+        self.check_access("write")
+        self._lock()
+        # sudo(): writing was checked above; `state` is guarded.
+        for series in self.sudo():
+            if series.state == "running":
+                series.state = "closing"
+            elif series.state == "paused":
+                series.resume_to = "closing"
+        self._wake()
+        return True
+
+    def action_stop(self):
+        """End the series at once; people who are inside get no further mail."""
+        self.check_access("write")
+        self._lock()
+        # sudo(): writing was checked above; the fields are guarded.
+        for series in self.sudo().filtered(
+            lambda one: one.state in ("running", "closing", "paused")
+        ):
+            engine.call_off(self.env, series.id, "stopped", fields.Datetime.now())
+            self.env.invalidate_all()
+            series.write(
+                {"state": "ended", "ended_at": fields.Datetime.now(), "state_message": False}
+            )
+            series._close_activities()
+            series._get_open_tasks().action_cancel()
+        return True
+
+    # === BUSINESS === #
+
+    def _start(self):
+        self.ensure_one()
+        is_new = self.entry == "new"
+        self.write(
+            {
+                "state": "running",
+                "started_at": fields.Datetime.now(),
+                "state_message": False,
+                "last_member_id": is_new and engine.find_last_member(self.env, self.audience_id.id),
+                "last_refresh_id": is_new
+                and engine.find_last_refresh(self.env, self.audience_id.id),
+            }
+        )
+        # Made now, so that a missing tag or right is seen at once, and templates keep their slots.
+        for step in self.step_ids.filtered(lambda step: step.kind == "mail"):
+            step._get_month_task()
+        self._wake()
+
+    def _resume(self, late=False):
+        """Continue paused series.
+
+        :param bool late: whether to forgive that people are late for their mail
+        :raise UserError: if one can't go on, with what to do
+        """
+        self.check_access("write")
+        self._lock()
+        for series in self.filtered(lambda one: one.state == "paused"):
+            if series.owner_pending and series.user_id == self.env.user:
+                series._end_waiting()
+            series._check_taken_over()
+            if missing := series._find_missing():
+                raise UserError("\n".join(missing))
+            if late:
+                self.env.flush_all()
+                engine.forgive(self.env, series.id, fields.Datetime.now())
+                self.env.invalidate_all()
+            # sudo(): writing was checked above; the fields are guarded.
+            series = series.sudo()
+            series.write({"state": series.resume_to or "running", "state_message": False})
+            series._close_activities()
+            series._get_open_tasks().filtered(
+                lambda task: task.state == "paused" and task.pause_reason in ("user", "owner")
+            ).action_resume()
+        self._wake()
+
+    def _stop_advancing(self, message):
+        """Pause the series and its email tasks.
+
+        :param message: why, for the owner, who is then asked; False if a user paused it
+        """
+        self.write(
+            {
+                "resume_to": self.state if self.state != "paused" else self.resume_to,
+                "state": "paused",
+                "state_message": message,
+            }
+        )
+        self._get_open_tasks().action_pause()
+        if message:
+            self._tell_owner(
+                message, "warning", self.env._("Series paused: decide how to continue")
+            )
+
+    def _get_open_tasks(self):
+        """Return the email tasks of the steps that are not over, as superuser."""
+        tasks = self.step_ids.sudo().task_ids
+        return tasks.filtered(lambda task: task.state not in ("draft", "done", "cancelled"))
+
+    def _get_month(self):
+        """Return the first day of the present month in the account's time zone."""
+        self.ensure_one()
+        return local_day(fields.Datetime.now(), self.account_id.tz).replace(day=1)
+
+    def _lock(self):
+        """Lock the series' rows: nobody is advanced meanwhile. See `directmail.task._lock`."""
+        self.flush_recordset()
+        self.env.execute_query(
+            SQL(
+                "SELECT id FROM directmail_series WHERE id IN %s ORDER BY id FOR NO KEY UPDATE",
+                tuple(self.ids) or (0,),
+            )
+        )
+
+    @api.model
+    def _wake(self, at=None):
+        """Let the cron run.
+
+        :param datetime at: when (naive UTC); by default now
+        """
+        # sudo(): users may not read crons. A run checks by itself what is due.
+        self.env.ref(CRON).sudo()._trigger(at)
+
+    # === CRON === #
+
+    @api.model
+    def _cron_advance(self):
+        """Let people enter, plan the mails that are due and move people to their next steps."""
+        if not self.env["ir.module.module"]._is_directmail_upgraded():
+            return
+        if self.env["directmail.keyring"]._find_problem():
+            return
+        for series_id in engine.find_due_series(self.env, fields.Datetime.now()):
+            series = self.browse(series_id)
+            while series._try_to_advance():
+                if not self.env["ir.cron"]._commit_progress(1):
+                    self._wake()
+                    return
+            self.env["ir.cron"]._commit_progress(1)
+        if moment := engine.find_next_due(self.env, fields.Datetime.now()):
+            self._wake(moment)
+
+    def _try_to_advance(self):
+        """Advance a batch of people; an error pauses this series, not the others.
+
+        :return: whether there may be more to do
+        """
+        self.env["ir.cron"]._commit_progress()
+        try:
+            return retrying(self._advance, self.env)
+        except UserError as error:
+            message = error.args[0]
+        except Exception:
+            _logger.exception("The series %s can't be advanced", self.id)
+            message = self.env._(
+                "An unexpected error occurred. Ask an administrator to check the server log."
+            )
+        self.env.cr.rollback()
+        retrying(partial(self._give_up, message), self.env)
+        return False
+
+    def _give_up(self, message):
+        self._lock()
+        self.invalidate_recordset()
+        if self.state in ("running", "closing"):
+            owner = self.user_id
+            self.with_context(lang=owner.lang, tz=owner.tz)._stop_advancing(message)
+
+    def _advance(self):
+        """Let people enter, and advance a batch of those who are due.
+
+        :return: whether there may be more to do
+        """
+        # First of all: nobody claims mails meanwhile, which may move people to other addresses.
+        lock_gate(self.env)
+        if not engine.lock_series(self.env, self.id):
+            return False
+        self.env.invalidate_all()
+        owner = self.user_id
+        self = self.with_context(lang=owner.lang, tz=owner.tz)
+        self._check_taken_over()
+        at = fields.Datetime.now()
+        path = Path(step._as_step() for step in self.step_ids)
+        if self.state == "running":
+            self._let_enter(path, at)
+        tasks = self._get_sending_tasks(at)
+        stopped = [step.id for step in self.step_ids if step.kind == "mail" and step not in tasks]
+        due = engine.read_due(self.env, self.id, at, BATCH, stopped)
+        self._move(path, tasks, due, at)
+        if self.state == "closing" and not due:
+            self._end_if_empty()
+        return bool(due)
+
+    def _let_enter(self, path, at):
+        """Let the people enter who entered the audience since it was read last.
+
+        :param clock.steps.Path path: of the series
+        :param datetime at: now (naive UTC)
+        """
+        audience = self.audience_id
+        last_refresh = engine.find_last_refresh(self.env, audience.id)
+        if self.last_refresh_id == last_refresh:
+            return
+        engine.enter(
+            self.env,
+            engine.Entering(
+                self.id,
+                self.company_id.id,
+                audience.id,
+                self.last_member_id,
+                at,
+                path.enter(at),
+            ),
+        )
+        self.write(
+            {
+                "last_refresh_id": last_refresh,
+                "last_member_id": engine.find_last_member(self.env, audience.id),
+            }
+        )
+        self.env.flush_all()
+
+    def _get_sending_tasks(self, at):
+        """Return {step: its email task}, of the steps that can plan mails now.
+
+        The task of a month is made when the first person is due in it.
+
+        :param datetime at: now (naive UTC)
+        """
+        found = {}
+        due = engine.find_due_steps(self.env, self.id, at)
+        for step in self.step_ids.filtered(lambda step: step.kind == "mail" and step.id in due):
+            if (task := step._get_month_task()).state == "sending":
+                found[step] = task
+        self.env.flush_all()
+        return found
+
+    def _move(self, path, tasks, due, at):
+        """Plan mails of people who are due, and let the others stand at their next step.
+
+        :param clock.steps.Path path: of the series
+        :param tasks: as of `_get_sending_tasks`
+        :param due: list of `engine.series.Due`
+        :param datetime at: now (naive UTC)
+        """
+        places, to_mail = [], {}
+        for number, step_id, due_at, mail in due:
+            place = path.advance(step_id, due_at, mail, at)
+            if place is None:
+                to_mail.setdefault(step_id, []).append(number)
+            else:
+                places.append((number, place, bool(mail) and place.step_id == step_id))
+        engine.move(self.env, places)
+        for step, task in tasks.items():
+            if numbers := to_mail.get(step.id):
+                task._plan_entries(numbers)
+                engine.remember_mails(self.env, task.id, numbers, at)
+        if to_mail:
+            self.account_id._trigger_sending()
+        self.env.invalidate_all()
+
+    def _end_if_empty(self):
+        """End a series that lets people finish, if nobody is inside any more."""
+        if self.inside_count:
+            return
+        self.write({"state": "ended", "ended_at": fields.Datetime.now()})
+        # Its email tasks end when their account's cron runs.
+        self.account_id._trigger_sending()
+        self._tell_owner(
+            self.env._("The series has ended: everybody who was inside has finished."), "success"
+        )
