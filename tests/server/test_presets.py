@@ -1,5 +1,7 @@
 """Every data table that comes with an app, with the app installed and records in it."""
 
+import re
+
 import pytest
 
 from devenv import database as databases
@@ -162,3 +164,20 @@ def test_a_preset_opened_to_marketing_users(stranger, records, preset):
     records.admin.call("directmail.data.table", "write", [[table], values])
     found = _find_people(stranger, preset)
     assert found == records.addresses(preset, ["recent", "old"])
+
+
+def test_a_sign_up_form_becomes_a_block_of_the_website(server, records):
+    """An administrator puts the form among the blocks of the website's editor."""
+    admin = records.admin
+    topic = admin.call("directmail.purpose", "create", [{"name": "Offers"}])
+    values = {"name": "Our news", "purpose_ids": [(6, 0, [topic])]}
+    form = admin.call("directmail.signup.form", "create", [values])
+    names = ["token", "has_website"]
+    read = admin.read("directmail.signup.form", form, *names)
+    assert read["has_website"]
+    admin.call("directmail.signup.form", "action_add_to_website", [[form]])
+    blocks = admin.call("ir.ui.view", "render_public_asset", ["website.snippets"])
+    [custom] = re.findall(r'<snippets id="snippet_custom".*?</snippets>', blocks, re.DOTALL)
+    assert 'name="Our news"' in custom
+    assert f'/directmail/signup/{read["token"]}"' in custom
+    assert "<form" in custom

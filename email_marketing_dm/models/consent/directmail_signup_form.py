@@ -1,12 +1,18 @@
 import hashlib
 import secrets
 
+from markupsafe import Markup
+
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from ...content.languages import choose_language
 
 FIELDS = "email_marketing_dm.signup_fields"
+BLOCK = "email_marketing_dm.signup_block"
+#: The template of the blocks in the editor of `website`, and the block that ours is a variant of.
+BLOCKS, VARIANT_OF = "website.snippets", "s_text_block"
+THUMBNAIL = "/website/static/src/img/snippets_thumbs/s_text_block.svg"
 TOKEN_BYTES = 12
 VERSION_LENGTH = 8
 
@@ -77,6 +83,7 @@ class DirectmailSignupForm(models.Model):
         " then, people who use the old form have to check and send it again.",
     )
     has_sender = fields.Boolean(compute="_compute_has_sender")
+    has_website = fields.Boolean(compute="_compute_has_website")
     # Sign-ups that were deleted because nobody confirmed them.
     expired_count = fields.Integer(readonly=True, copy=False)
     signup_count = fields.Integer("Sign-ups", compute="_compute_counts")
@@ -110,6 +117,10 @@ class DirectmailSignupForm(models.Model):
     def _compute_has_sender(self):
         for form in self:
             form.has_sender = bool(form.company_id.email)
+
+    @api.depends_context("uid")
+    def _compute_has_website(self):
+        self.has_website = "website" in self.env and self.env["ir.ui.view"].has_access("create")
 
     @api.depends("expired_count")
     def _compute_counts(self):
@@ -149,6 +160,31 @@ class DirectmailSignupForm(models.Model):
         self.ensure_one()
         self.check_access("read")
         return {"type": "ir.actions.act_url", "url": self.page_url, "target": "new"}
+
+    def action_add_to_website(self):
+        """Add the form to the custom blocks of the website's editor, as it is now.
+
+        :raise AccessError: without the right to change the form, or views of the website
+        """
+        self.ensure_one()
+        self.check_access("write")
+        views = self.env["ir.ui.view"]
+        views.check_access("create")
+        if "website" not in self.env:
+            raise UserError(self.env._("Install the app Website first."))
+        # sudo(): users may not read views; the template shows the form, which they may change.
+        block = views.sudo()._render_template(BLOCK, {"fields": Markup(self.snippet)})
+        name = views.save_snippet(self.name, block, BLOCKS, VARIANT_OF, THUMBNAIL)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._(
+                    "The block %s is now among the custom blocks of the website's editor.", name
+                ),
+            },
+        }
 
     # === THE PUBLIC PAGE === #
     # The environment's language is that of the visitor.
