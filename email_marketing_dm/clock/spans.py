@@ -34,9 +34,9 @@ SPANS = {
 }
 
 #: What a recipient can ask for on the page behind the unsubscribe link: code -> at most one mail in
-#: so many calendar days. Days instead of hours: a newsletter that goes out every Tuesday at ten has
-#: to reach a recipient who wants one mail a week, even if it was a few minutes later the week
-#: before. Four weeks instead of a month: between two months' first days there may be only 28 days.
+#: so many calendar days. Days, not hours: a newsletter that goes out every Tuesday at ten must
+#: reach a recipient who wants one mail a week, even if it was a few minutes later the week before.
+#: Four weeks instead of a month: between two months' first days there may be only 28 days.
 CAPS = {"week": 7, "fortnight": 14, "month": 28}
 
 #: codes, the longest span first: of several limits that are hit, the first is named

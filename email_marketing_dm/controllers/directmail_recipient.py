@@ -65,7 +65,7 @@ def render_recipient(recipient, token, stage, scope="company", **values):
         reasons=recipient.env["mailing.subscription.optout"].search([]),
         token=token,
         scope=scope if scope in SCOPES else "company",
-        can_undo=stage == "done" and recipient._can_undo(),
+        can_undo=stage in ("done", "preferences") and recipient._can_undo(),
         topics=recipient._get_topics(),
         preferences=known and recipient._get_preferences(),
         gets_mail=known and not recipient._has_left_all(),
@@ -73,6 +73,13 @@ def render_recipient(recipient, token, stage, scope="company", **values):
         answer=known and recipient._get_measuring_answer(),
         **values,
     )
+
+
+def render_start(recipient, token):
+    """Return the page as it is before the recipient did anything, as HTML."""
+    # Only the link in a mail says *Unsubscribe*.
+    stage = "ask" if recipient._get_delivery() else "preferences"
+    return render_recipient(recipient, token, stage)
 
 
 class DirectmailRecipient(http.Controller):
@@ -92,7 +99,7 @@ class DirectmailRecipient(http.Controller):
     )
     def unsubscribe_page(self, token):
         """Show the button; mail scanners follow links, so a GET must not unsubscribe (RFC 8058)."""
-        return render_recipient(get_recipient(token), token, "ask")
+        return render_start(get_recipient(token), token)
 
     @http.route(
         "/directmail/unsubscribe/<string:token>",
@@ -174,7 +181,7 @@ class DirectmailRecipient(http.Controller):
         """Record whether the recipient may be measured; "erase" also deletes what was recorded."""
         recipient = get_recipient(token)
         if answer not in ("yes", "no", "erase") or not recipient.address_key:
-            return render_recipient(recipient, token, "ask")
+            return render_start(recipient, token)
         if answer != "erase" or recipient._get_measuring_answer() != "no":
             text = recipient._get_measuring_text()
             recipient._answer_measuring(
@@ -205,7 +212,7 @@ class DirectmailRecipient(http.Controller):
         """
         recipient = get_recipient(token)
         if not recipient.address_key or recipient._has_left_all():
-            return render_recipient(recipient, token, "ask")
+            return render_start(recipient, token)
         shown, ticked = (
             {int(value) for value in request.httprequest.form.getlist(name) if is_number(value)}
             for name in ("shown", "topic")

@@ -101,6 +101,15 @@ def make_dead_link(delivery, token=None):
     return NotFound(response=_make_answer(nobody, "dead", 404))
 
 
+def make_expired(link):
+    """Return the 404 exception for a link that was asked for and is no longer valid.
+
+    :param link: a `directmail.preference.link`, empty if it is deleted already
+    """
+    nobody = link.env["directmail.delivery"].browse()
+    return NotFound(response=_make_answer(nobody, "expired", 404, company=link.company_id))
+
+
 def make_unavailable(env, kept=False):
     """Return the 503 response of a server that can't verify tokens with its master key.
 

@@ -4,7 +4,8 @@ from odoo.http import request
 
 from ..engine.content import read_anonymous_token, read_delivery_token
 from ..exceptions import MasterKeyProblem
-from .pages import make_dead_link, make_unavailable
+from ..models.consent.directmail_preference_link import COMPANY_KIND, LINK_KIND
+from .pages import make_dead_link, make_expired, make_unavailable
 
 
 def find_mail(token):
@@ -26,11 +27,29 @@ def find_mail(token):
 
 
 def find_recipient(token):
-    """Return the `directmail.recipient` of a link in a mail, with all rights.
+    """Return the `directmail.recipient` of a link in a mail or in a letter, with all rights.
 
-    :raise NotFound, ServiceUnavailable: as `find_delivery`
+    :raise NotFound, ServiceUnavailable: as `find_delivery`, and for a link that is too old
     """
-    return find_delivery(token)
+    env, _master_key = _get_key()
+    links = env["directmail.preference.link"]
+    number = links._read_token(LINK_KIND, token)
+    if number is None:
+        return find_delivery(token)
+    link = links.browse(number).exists()
+    if not link or not link._is_valid():
+        raise make_expired(link)
+    return link
+
+
+def find_company(token):
+    """Return the company on whose page people ask for their link; empty for another token.
+
+    :raise ServiceUnavailable: as `find_delivery`
+    """
+    env, _master_key = _get_key()
+    number = env["directmail.preference.link"]._read_token(COMPANY_KIND, token)
+    return env["res.company"].browse(number or 0).exists()
 
 
 def find_delivery(token):

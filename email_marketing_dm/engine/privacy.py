@@ -140,6 +140,13 @@ class People:
         )
         env.cr.execute(
             SQL(
+                "DELETE FROM directmail_preference_link WHERE %s AND %s",
+                self._is_about(),
+                PersonTable("directmail_preference_link").is_of(self.company_ids),
+            )
+        )
+        env.cr.execute(
+            SQL(
                 """DELETE FROM directmail_consent
                     WHERE purpose NOT IN ('measuring', 'mailing') AND %s AND %s""",
                 self._is_about(),

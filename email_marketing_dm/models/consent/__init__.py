@@ -2,6 +2,7 @@ from . import (
     directmail_letter,
     directmail_purpose,
     directmail_preference,
+    directmail_preference_link,
     directmail_consent,
     directmail_consent_mailing,
     directmail_consent_proof,

@@ -165,7 +165,7 @@ class DirectmailPreference(models.Model):
     def _merge(self, merged, kept):
         """Carry the preferences of contacts that become one to the addresses of the kept contact.
 
-        Per company and field the latest one counts, for addresses without their own preference.
+        Per company the latest one counts, for addresses without a preference of their own.
         The rows of the merged contacts stay with their addresses.
 
         :param merged: `res.partner` records that are about to be deleted

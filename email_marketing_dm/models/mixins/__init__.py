@@ -12,6 +12,7 @@ from . import (
     directmail_recipient,
     directmail_recipient_topics,
     directmail_recipient_preferences,
+    directmail_recipient_data,
     directmail_scheduled,
     directmail_uplift,
 )

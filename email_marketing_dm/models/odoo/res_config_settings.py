@@ -42,6 +42,9 @@ class ResConfigSettings(models.TransientModel):
         compute="_compute_directmail_unmeasured",
         inverse="_inverse_directmail_unmeasured",
     )
+    directmail_preferences_url = fields.Char(
+        "Page of preferences", compute="_compute_directmail_preferences_url"
+    )
     directmail_user_ids = fields.Many2many(
         "res.users", string="DirectMail users", compute="_compute_directmail_users"
     )
@@ -57,6 +60,16 @@ class ResConfigSettings(models.TransientModel):
         for settings in self:
             settings.directmail_account_ids = self.env["directmail.account"].search(
                 [("company_id", "=", settings.company_id.id)]
+            )
+
+    @api.depends("company_id")
+    def _compute_directmail_preferences_url(self):
+        # Settings must open without the master key, too.
+        is_known = not self.env["directmail.keyring"]._find_problem()
+        links = self.env["directmail.preference.link"]
+        for settings in self:
+            settings.directmail_preferences_url = is_known and links._get_company_url(
+                settings.company_id
             )
 
     @api.depends("company_id")

@@ -1,3 +1,4 @@
+import re
 from datetime import datetime, timedelta
 
 from odoo import fields
@@ -7,6 +8,7 @@ from odoo.tools import SQL
 
 from ...engine import plan
 from ...engine.content import TOKEN_KIND, get_database_uuid
+from ...models.consent.directmail_preference_link import CRON, PER_IP
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, make_user, start_task
 from ..common_http import PatientHttpCase
@@ -28,7 +30,8 @@ class TestPreferences(DirectmailMixin, PatientHttpCase):
             "ann@example.com", "bob@example.com", "cat@example.com"
         )
         cls.persons = {
-            partner: cls.consents._find_person(partner)[0] for partner in cls.ann + cls.bob
+            partner: cls.consents._find_person(partner)[0]
+            for partner in cls.ann + cls.bob + cls.cat
         }
 
     def _plan(self, people, **vals):
@@ -202,6 +205,128 @@ class TestPreferences(DirectmailMixin, PatientHttpCase):
         text = self._post(f"{page}/language", lang="de_DE")
         self.assertIn('<html lang="de-DE"', text)
         self.assertEqual(self.ann.lang, "en_US", "the link is of another address")
+
+    # === WHAT IS KNOWN === #
+
+    def test_what_is_known(self):
+        """Of this address in this company, and nothing internal."""
+        page = self._open(self.ann)
+        task = self._plan(self.ann + self.bob)
+        task.name = "Internal name"
+        self._run_cron()
+        self._import_results(task)
+        self._post(f"{page}/frequency", cap="week")
+        other = self.env["res.company"].create({"name": "Other"})
+        self.preferences._set(other, self.persons[self.ann], "cap", "month")
+        known = self.url_open(f"{page}/data.json").json()
+        self.assertEqual(known["address"], "ann@example.com")
+        self.assertEqual(len(known["mails"]), 2)
+        self.assertEqual([mail["subject"] for mail in known["mails"]], ["Spring is here, …"] * 2)
+        self.assertTrue(known["mails"][0]["delivered"] and known["mails"][0]["sent_on"])
+        self.assertEqual([answer["choice"] for answer in known["answers"]], ["week"])
+        self.assertEqual([row["number_of_emails"] for row in known["preferences"]], ["week"])
+        text = self.url_open(f"{page}/data").text
+        self.assertIn("At most one email a week", text)
+        self.assertIn("Emails that you got", text)
+        for told in (text, str(known)):
+            for hidden in ("bob@example.com", "Internal name", self.user.name):
+                self.assertNotIn(hidden, told)
+
+    # === A LINK WITHOUT A MAIL === #
+
+    def _ask_for_link(self, email, **data):
+        url = self.env["directmail.preference.link"]._get_company_url(self.company)
+        path = url[url.index("/directmail/") :]
+        return self._post(path, email=email, **data)
+
+    def _write_letters(self):
+        """Run the cron, and return the mails in Odoo's queue that it made."""
+        before = self.env["mail.mail"].search([])
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref(CRON).method_direct_trigger()
+        self.env.invalidate_all()
+        return self.env["mail.mail"].search([]) - before
+
+    def _read_link(self, letter):
+        return re.search(r'href="[^"]*(/directmail/preferences/[^"]+)"', letter.body_html)[1]
+
+    def test_link(self):
+        """It opens the same page, and holds for a day."""
+        self._plan(self.ann)
+        self._run_cron()
+        self.ann.lang = "de_DE"
+        url = self.env["directmail.preference.link"]._get_company_url(self.company)
+        path = url[url.index("/directmail/") :]
+        self.assertIn('type="email"', self.url_open(path).text)
+        self._ask_for_link(" Ann@Example.com ")
+        letter = self._write_letters()
+        self.assertEqual(letter.email_to, "ann@example.com")
+        path = self._read_link(letter)
+        page = path.replace("/preferences/", "/unsubscribe/")
+        text = self.url_open(path).text
+        self.assertIn('<html lang="de-DE"', text)
+        for form in ("/frequency", "/pause", "/language", "/measuring", "/data"):
+            self.assertIn(f"{page}{form}", text)
+        self._post(f"{page}/frequency", cap="week")
+        self.assertEqual(self._judge(self.ann), "less_often")
+        self._post(page, scope="company")
+        optout = self.env["directmail.optout"].search([("partner_id", "=", self.ann.id)])
+        self.assertEqual((optout.origin, optout.email), ("page", "ann@example.com"))
+        self.assertEqual(self._judge(self.ann), "opted_out")
+        self._post(f"{page}/reason", feedback="Too many")
+        self.assertEqual(optout.feedback, "Too many")
+        self.assertIn(f"{page}/undo", self.url_open(path).text)
+        self._post(f"{page}/undo")
+        self.assertFalse(optout.exists())
+        self.assertEqual(len(self.url_open(f"{page}/data.json").json()["mails"]), 1)
+        link = self.env["directmail.preference.link"].search([])
+        link.requested_at -= timedelta(days=1, minutes=1)
+        self.env.flush_all()
+        for expired in (path, page, f"{page}/data.json"):
+            self.assertEqual(self.url_open(expired).status_code, 404)
+        self.env["directmail.preference.link"]._gc_links()
+        self.assertFalse(link.exists())
+
+    def test_the_answer_does_not_tell_who_is_known(self):
+        """Nor what is stored: until the cron has run, all requests look alike."""
+        self._plan(self.ann + self.bob)
+        self._run_cron()
+        self.preferences._set(
+            self.company,
+            {"address_key": self.persons[self.cat]["address_key"], "email_encrypted": "secret"},
+            "cap",
+            "week",
+        )
+        self.assertEqual(
+            len(
+                {
+                    self._ask_for_link(address)
+                    for address in (
+                        "ann@example.com", "cat@example.com", "nobody@example.com", "nonsense",
+                        "ann@example.com", "x@example.com\nBcc: y@example.com", "x" * 300,
+                    )
+                }
+            ),
+            1,
+        )  # fmt: skip
+        self._ask_for_link("bob@example.com", website="https://spam.example")
+        links = self.env["directmail.preference.link"].search([])
+        self.assertEqual(len(links), 3, "one of each address, none of what is no address")
+        self.assertFalse(any(links.mapped("email")))
+        letter = self._write_letters()
+        self.assertEqual(letter.mapped("email_to"), ["ann@example.com"])
+        self.assertEqual(links.mapped("email"), ["ann@example.com", False, False])
+
+    def test_floods(self):
+        """Per address, and per address of the request."""
+        links = self.env["directmail.preference.link"]
+        for number in range(PER_IP + 5):
+            links._request(self.company, f"x{number}@example.com", "en_US", "192.0.2.1")
+        self.assertEqual(links.search_count([]), PER_IP)
+        for ip in ("192.0.2.2", "192.0.2.3"):
+            links._request(self.company, "ann@example.com", "en_US", ip)
+        self.assertEqual(links.search_count([]), PER_IP + 1)
 
     # === WHO, AND WHAT BECOMES OF IT === #
 
