@@ -18,13 +18,25 @@ TARGET = FOLDER / f"{ADDON}.pot"
 COMPLETE = ("de", "zh_CN")
 #: ends of the places with terms that recipients read on our pages and as personal values
 RECIPIENT_PLACES = (
+    ".recipient_frequency",
+    ".recipient_known",
+    ".recipient_language",
     ".recipient_measuring",
+    ".recipient_pause",
+    ".recipient_request",
+    ".recipient_saved",
+    ".recipient_scopes",
     ".recipient_topics",
     ".signup_fields",
     ".signup_page",
     ".unsubscribe_page",
+    ".selection__directmail_preference__cap__fortnight",
+    ".selection__directmail_preference__cap__month",
+    ".selection__directmail_preference__cap__week",
     "/engine/values.py",
     "/models/consent/directmail_signup.py",
+    "/models/consent/directmail_preference_link.py",
+    "/models/mixins/directmail_recipient_data.py",
     "/models/template/directmail_design.py",
 )
 CREATED = "POT-Creation-Date"

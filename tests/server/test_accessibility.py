@@ -52,6 +52,35 @@ def check(browser, stage):
         assert browser.run(FITS), f"{stage} is wider than {width} pixels"
 
 
+def test_preferences(server, shop, browser, token):
+    """What recipients choose and see, and the page on which they ask for their link."""
+    browser.open(f"{server.url}/directmail/preferences/{token}", "main")
+    check(browser, "preferences")
+    for section, wanted in (
+        ("frequency", "form.quiet"),
+        ("pause", "input[name=until]"),
+        ("language", "main:has(select) form.quiet"),
+    ):
+        if section != "language":
+            browser.run(f"document.querySelector('form[action$={section}] [type=radio]').click()")
+        elif not browser.run("return !!document.querySelector('select')"):
+            continue
+        browser.click(f"form[action$={section}] button", wanted)
+        check(browser, section)
+    browser.open(f"{server.url}/directmail/unsubscribe/{token}/data", "ul.records")
+    check(browser, "known")
+    [settings] = shop.root.call("res.config.settings", "create", [[{}]])
+    [values] = shop.root.call(
+        "res.config.settings", "read", [[settings], ["directmail_preferences_url"]]
+    )
+    path = values["directmail_preferences_url"].partition("/directmail/")[2]
+    browser.open(f"{server.url}/directmail/{path}", "input[type=email]")
+    check(browser, "request")
+    browser.run("document.querySelector('#email').value = 'nobody@example.com'")
+    browser.click("button[type=submit]", "main:not(:has(form))")
+    check(browser, "requested")
+
+
 def test_unsubscribing(server, browser, token):
     """The page is shown in its company's name, through all its stages."""
     browser.open(f"{server.url}/directmail/unsubscribe/{token}", "main")
