@@ -46,7 +46,8 @@ class DirectmailSenderWarmUp(models.TransientModel):
     def _compute_settings(self):
         """Suggest the recommended settings, or those of the running warm-up from today on."""
         for dialog in self:
-            # sudo(): `action_start` checks that the user may write the account.
+            dialog.sender_id.check_access("read")
+            # sudo(): the user may read the sender address, and so its limit of today.
             sender = dialog.sender_id.sudo()
             allowance = sender._read_allowance() if sender else None
             dialog.start = allowance.limit if allowance else START

@@ -377,7 +377,9 @@ class DirectmailAccount(models.Model):
         """
         # sudo(): users may not read crons. A run checks by itself what may be sent.
         for account in self.sudo():
-            account.cron_id._trigger(at)
+            # Without its cron an account sends nothing.
+            if account.cron_id:
+                account.cron_id._trigger(at)
 
     def _notify(self, message, kind):
         return {

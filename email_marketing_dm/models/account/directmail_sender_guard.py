@@ -89,6 +89,7 @@ class DirectmailSender(models.Model):
         sending = tasks.search([("company_id", "=", company.id), ("state", "=", "sending")])
         for sender, of_sender in sending.grouped("sender_id").items():
             if not sender._is_guarded():
+                sender.filtered("is_braked").is_braked = False
                 continue
             figures = sender._read_figures()
             level = sender._get_guard_level(figures)

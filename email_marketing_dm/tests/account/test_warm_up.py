@@ -89,6 +89,14 @@ class TestWarmUp(DirectmailCommon):
         self.assertEqual(first.state, "done")
         self.assertSumRule(second)
 
+    def test_one_can_be_ended_without_a_cron(self):
+        account = self.account.sudo().copy({"name": "New", "connection": "test"})
+        sender = self.sender_sudo.copy({"account_id": account.id, "email": "new@example.com"})
+        sender.warmup_on = True
+        account.cron_id = False
+        sender.with_user(self.admin).action_end_warm_up()
+        self.assertFalse(sender.warmup_on)
+
     def test_other_sender_addresses_are_not_limited(self):
         self._warm_up()
         other = self.sender_sudo.copy({"email": "calm@mail.example.com"})
@@ -216,6 +224,11 @@ class TestWarmUp(DirectmailCommon):
         self.env["directmail.sender"]._guard(company)
         self.assertTrue(self.sender_sudo.is_braked)
         self.assertIn("near a limit", task.waiting_for)
+        company.directmail_guard = False
+        self.env["directmail.sender"]._guard(company)
+        self.assertFalse(self.sender_sudo.is_braked, "the guard is off")
+        company.directmail_guard = True
+        self.env["directmail.sender"]._guard(company)
         self.env.flush_all()
         self.assertEqual(len(self._claim()), 1)
         self.assertEqual(self._claim(), [])
