@@ -181,7 +181,7 @@ class Rooms:
         if sender_id in self.taken:
             self.taken[sender_id] += number
 
-    def write(self):
+    def count(self):
         """Count what was taken toward the warm-ups."""
         counts = {key: (self.allowances[key], number) for key, number in self.taken.items()}
         count_claimed(self.env, counts, self.zone)

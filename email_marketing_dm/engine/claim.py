@@ -409,7 +409,7 @@ def claim(env, context, token, limit, lease):
             # Grow: where many people in a row may not be mailed, small picks would be slow.
             pick = min(4 * pick, PICK_MAX)
         rooms.take(rules.sender_id, len(claimed) - before)
-    rooms.write()
+    rooms.count()
     return claimed
 
 
