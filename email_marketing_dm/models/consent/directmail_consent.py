@@ -84,6 +84,7 @@ class DirectmailConsent(models.Model):
     )
     purpose_id = fields.Many2one(
         "directmail.purpose",
+        "Topic",
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",

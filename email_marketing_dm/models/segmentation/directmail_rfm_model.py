@@ -293,7 +293,7 @@ class DirectmailRfmSegment(models.Model):
     )  # fmt: skip
     currency_id = fields.Many2one(related="rfm_model_id.currency_id")
     customer_type = fields.Selection(TYPES, "Customer type", required=True, readonly=True)
-    meaning = fields.Char("Buying behavior", compute="_compute_meaning")
+    meaning = fields.Char("Behavior", compute="_compute_meaning")
     amount = fields.Monetary(readonly=True)
     purchases = fields.Integer(readonly=True)
     amount_per_person = fields.Monetary(compute="_compute_per_person", aggregator=None)
