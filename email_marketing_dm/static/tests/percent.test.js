@@ -1,22 +1,26 @@
-import {expect, test} from "@odoo/hoot";
+import {beforeEach, expect, test} from "@odoo/hoot";
 import {patchWithCleanup} from "@web/../tests/web_test_helpers";
 import {localization} from "@web/core/l10n/localization";
 import {user} from "@web/core/user";
 import {formatPercent} from "@email_marketing_dm/percent/percent";
 
+function read(lang, decimalPoint, thousandsSep) {
+    patchWithCleanup(localization, {decimalPoint, thousandsSep, grouping: [3, 0]});
+    patchWithCleanup(user, {
+        get lang() {
+            return lang;
+        },
+    });
+}
+
+beforeEach(() => read("en-US", ".", ","));
+
 test("a percentage is written as in the user's language", () => {
-    const say = (lang, decimalPoint) => {
-        patchWithCleanup(user, {
-            get lang() {
-                return lang;
-            },
-        });
-        patchWithCleanup(localization, {decimalPoint});
-        return formatPercent(0.038);
-    };
-    expect(say("en-US", ".")).toBe("3.8%");
-    expect(say("zh-CN", ".")).toBe("3.8%");
-    expect(say("de-DE", ",")).toBe("3,8\u00a0%");
+    expect(formatPercent(0.038)).toBe("3.8%");
+    read("zh-CN", ".", ",");
+    expect(formatPercent(0.038)).toBe("3.8%");
+    read("de-DE", ",", ".");
+    expect(formatPercent(0.038)).toBe("3,8\u00a0%");
 });
 
 test("a percentage has as many digits as are asked for", () => {
