@@ -44,6 +44,7 @@ class World:
         self._run_tasks()
         self._run_test()
         self._compare_groups()
+        self._follow_series()
         self._unsubscribe()
         self._test_template()
         self._write_badly()
@@ -193,6 +194,37 @@ class World:
         shop.server.query(
             "UPDATE directmail_task SET campaign_id = %s WHERE id = ANY(%s)", self.campaign, tasks
         )
+
+    def _follow_series(self):
+        """A series with three steps, and a person who waits at the second one."""
+        shop = self._shop
+        steps = [{"template_id": shop.template}, {"kind": "wait"}, {"template_id": shop.template}]
+        values = {
+            "name": "Welcome to our new guests",
+            "account_id": shop.account,
+            "sender_id": shop.sender,
+            "audience_id": self.audience,
+            "step_ids": [(0, 0, {"sequence": n, **step}) for n, step in enumerate(steps)],
+        }
+        series = self._create(shop.user, "directmail.series", values)
+        [(step,)] = shop.server.query(
+            "SELECT id FROM directmail_series_step WHERE series_id = %s AND kind = 'wait'", series
+        )
+        self.records["directmail.series.step"] = step
+        # Companies with an AES key, as this one, can't start a series.
+        shop.server.query("UPDATE directmail_series SET state = 'running' WHERE id = %s", series)
+        [(entry,)] = shop.server.query(
+            """INSERT INTO directmail_series_entry (series_id, company_id, run, contact_number,
+                      partner_id, state, step_id, entered_at, due_at)
+               SELECT id, company_id, 1, %s, %s, 'inside', %s, now() AT TIME ZONE 'UTC',
+                      now() AT TIME ZONE 'UTC' + interval '1 day'
+                 FROM directmail_series WHERE id = %s RETURNING id""",
+            self.partner,
+            self.partner,
+            step,
+            series,
+        )
+        self.records["directmail.series.entry"] = entry
 
     def get_time(self, later):
         """Return the time from now, in UTC as fields have it."""
