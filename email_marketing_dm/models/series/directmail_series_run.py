@@ -169,6 +169,7 @@ class DirectmailSeries(models.Model):
 
     def _get_open_tasks(self):
         """Return the email tasks of the steps that are not over, as superuser."""
+        # sudo(): callers have checked the right to write the series, or are the cron.
         tasks = self.step_ids.sudo().task_ids
         return tasks.filtered(lambda task: task.state not in ("draft", "done", "cancelled"))
 
