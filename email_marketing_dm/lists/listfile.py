@@ -29,6 +29,8 @@ Row = list[str]
 HEAD = 64 * 1024  # bytes that detect() looks at
 LINE_MAX = 1_000_000  # characters
 ROW_MAX = 2_000_000  # characters; an unclosed quote turns the rest of the file into one row
+#: Letters of a cell. `csv` has the same limit by default, but Odoo sets a far higher one.
+CELL_MAX = 128 * 1024
 COLUMNS_MAX = 500
 WORKBOOK_ROWS_MAX = 1_048_576  # Excel's limit
 SEPARATORS = ",;\t|"
@@ -168,6 +170,8 @@ def _read_csv(
         else:
             rows = csv.reader(lines(), delimiter=form.separator, skipinitialspace=True)
         for row in rows:
+            if length > CELL_MAX and any(len(cell) > CELL_MAX for cell in row):
+                raise ListError("long_cell", number)
             length = 0
             row = _strip_row(row)
             if len(row) > COLUMNS_MAX:

@@ -75,7 +75,8 @@ class DirectmailFatigueStatus(models.TransientModel):
 
         :param datetime at: only pauses that last longer count (naive UTC)
         """
-        found = self.env["directmail.preference"].sudo()  # as in `_make`
+        # sudo(): `_make` has checked the right to read the contact.
+        found = self.env["directmail.preference"].sudo()
         for person in self.env["directmail.consent"]._find_person(partner):
             found |= found._find(company, person["address_key"])
         pauses = [until for until in found.mapped("paused_until") if until and until > at]

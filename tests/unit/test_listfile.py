@@ -139,8 +139,13 @@ def test_ten_megabytes_on_one_line():
     assert peak < 8 * LINE_MAX
 
 
-def test_quote_that_is_never_closed():
-    assert refused(b'a@example.com\n"' + b"b@example.com\n" * 100_000).code == "long_cell"
+@pytest.mark.parametrize("limit", (128 * 1024, 500 * 1024**2), ids=("of csv", "of Odoo"))
+def test_quote_that_is_never_closed(limit):
+    before = csv.field_size_limit(limit)
+    try:
+        assert refused(b'a@example.com\n"' + b"b@example.com\n" * 100_000).code == "long_cell"
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_too_many_columns():

@@ -20,6 +20,9 @@ CATALOGUES = {path.stem: polib.pofile(path) for path in sorted((ADDON / "i18n").
 # Names that a Chinese reader knows as they are. Odoo's own export leaves them empty.
 SAME_IN_CHINESE = {
     "%(answer)s: %(details)s",
+    "%(day)s: %(mails)s",
+    "%(state)s: %(reason)s",
+    "%(step)s: %(problem)s",
     "%(list)s: %(answer)s",
     "%(name)s, %(date)s",
     "AccessKey ID",

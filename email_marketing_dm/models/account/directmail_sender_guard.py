@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, formatLang
 
+from ...content.languages import join_sentences
+
 #: Figures and limits are about email tasks that started in so many days.
 DAYS = 30
 #: From these parts of a limit on, the owners of sending tasks are warned.
@@ -225,7 +227,11 @@ class DirectmailSender(models.Model):
         )
 
     def _explain_guard(self, figures):
-        """Return what is too high, in percent, and what to do."""
+        """Return what is too high, in percent, at which mailbox provider, and what to do."""
+        provider = self._explain_worst_provider(self._is_about_complaints(figures))
+        return join_sentences(self.env.lang, (self._explain_limit(figures), provider))
+
+    def _explain_limit(self, figures):
         company = self.company_id
         complaints = get_percent(figures.complained, figures.delivered)
         invalid = get_percent(figures.invalid, figures.known)

@@ -86,10 +86,11 @@ class DirectmailSender(models.Model):
             for provider, found in counts.items()
         }
 
-    def _explain_guard(self, figures):
-        """Override: name the mailbox provider with the highest share."""
-        text = super()._explain_guard(figures)
-        is_complaints = self._is_about_complaints(figures)
+    def _explain_worst_provider(self, is_complaints):
+        """Return a sentence with the mailbox provider that has the highest share; empty without.
+
+        :param bool is_complaints: whether of complaints, rather than of invalid addresses
+        """
         shares = {
             provider: get_percent(found.complained, found.delivered)
             if is_complaints
@@ -99,13 +100,9 @@ class DirectmailSender(models.Model):
         }
         worst = max(shares, key=shares.get, default=None)
         if not worst or not shares[worst]:
-            return text
-        return (
-            text
-            + " "
-            + self.env._(
-                "The mailbox provider with the highest share is %(provider)s: %(share)s%%.",
-                provider=self._name_provider(worst),
-                share=formatLang(self.env, shares[worst], digits=2),
-            )
+            return ""
+        return self.env._(
+            "The mailbox provider with the highest share is %(provider)s: %(share)s%%.",
+            provider=self._name_provider(worst),
+            share=formatLang(self.env, shares[worst], digits=2),
         )

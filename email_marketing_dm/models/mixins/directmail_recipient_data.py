@@ -94,11 +94,9 @@ class DirectmailRecipient(models.AbstractModel):
         :rtype: list
         """
         known = self._get_known()
+        mails = [(mail["subject"], self._describe_mail(mail)) for mail in known["mails"]]
         sections = [
-            (
-                self.env._("Emails that you got"),
-                [(mail["subject"], self._describe_mail(mail)) for mail in known["mails"]],
-            ),
+            (self.env._("Emails that you got"), mails),
             (
                 self.env._("Your answers and choices"),
                 [self._describe_answer(answer) for answer in known["answers"]],
@@ -129,14 +127,13 @@ class DirectmailRecipient(models.AbstractModel):
         lines = [self.env._("Sent on %s", self._format(mail["sent_on"]))]
         if mail["delivered"]:
             lines.append(self.env._("Delivered"))
-        for name, text in (
-            ("opened_on", self.env._("First opened on %s")),
-            ("clicked_on", self.env._("First clicked on %s")),
-            ("unsubscribed_on", self.env._("Unsubscribed on %s")),
-            ("reported_as_spam_on", self.env._("Reported as spam on %s")),
-        ):
-            if mail[name]:
-                lines.append(text % self._format(mail[name]))
+        texts = {
+            "opened_on": self.env._("First opened on %s"),
+            "clicked_on": self.env._("First clicked on %s"),
+            "unsubscribed_on": self.env._("Unsubscribed on %s"),
+            "reported_as_spam_on": self.env._("Reported as spam on %s"),
+        }
+        lines += [text % self._format(mail[name]) for name, text in texts.items() if mail[name]]
         return lines
 
     def _describe_answer(self, answer):
