@@ -58,7 +58,6 @@ class DirectmailSeries(models.Model):
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     audience_id = fields.Many2one(
         "directmail.audience",
-        "Audience",
         context={"active_test": False},
         index="btree_not_null",
         ondelete="restrict",

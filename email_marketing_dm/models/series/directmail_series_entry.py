@@ -30,7 +30,7 @@ class DirectmailSeriesEntry(models.Model):
     _order = "id desc"
 
     series_id = fields.Many2one(
-        "directmail.series", "Series", required=True, readonly=True, ondelete="cascade"
+        "directmail.series", required=True, readonly=True, ondelete="cascade"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     run = fields.Integer(required=True, readonly=True, default=1)

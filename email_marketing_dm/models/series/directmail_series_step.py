@@ -32,9 +32,7 @@ class DirectmailSeriesStep(models.Model):
     _inherit = ["directmail.of.company"]
     _order = "series_id, sequence, id"
 
-    series_id = fields.Many2one(
-        "directmail.series", "Series", required=True, index=True, ondelete="cascade"
-    )
+    series_id = fields.Many2one("directmail.series", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="series_id.company_id", store=True)
     account_id = fields.Many2one(related="series_id.account_id")
     series_state = fields.Selection(related="series_id.state")
