@@ -10,6 +10,7 @@ class DirectmailSenderWarmUp(models.TransientModel):
 
     _name = "directmail.sender.warm.up"
     _description = "Warm-up of a Sender Address"
+    _inherit = ["directmail.links"]
     _rec_name = "sender_id"
 
     sender_id = fields.Many2one(
