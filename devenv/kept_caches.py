@@ -1,8 +1,8 @@
 """Odoo with tests that keep the entries of `ormcache` which a test has not made invalid.
 
 Odoo empties all caches after each test and each class, so that every test looks up access rights,
-rules, menus and compiled pages anew: a fifth of the time of the addon's tests. An entry is valid as
-long as Odoo does not clear its cache. So, at the end of a test, after its changes are rolled back:
+rules, menus and compiled pages anew: an eighth of all statements of the addon's tests. An entry is
+valid as long as Odoo does not clear its cache. So, when the changes of a test are rolled back:
 
 - a cache that was not cleared meanwhile is kept as it is;
 - a cache that was cleared is put back to what it was when the test began.
