@@ -181,10 +181,33 @@ class DirectmailErasure(models.TransientModel):
             "consents": consents._export_proof(),
             "sign_ups": self._get_signups()._export_data(),
             "preferences": preferences._export(),
+            "series": [self._export_entry(row) for row in self._get_entries(people)],
             "uploaded_lists": [self._export_row(row) for row in self._get_rows(people)],
             "audiences": sorted(
                 set(audiences.filtered(lambda a: a.company_id in self.env.companies).mapped("name"))
             ),
+        }
+
+    def _get_entries(self, people):
+        # sudo(): `_get_people` checked the right to read the contacts.
+        entries = self.env["directmail.series.entry"].sudo()
+        return entries.search(
+            [
+                "|",
+                ("partner_id", "in", people.partner_ids),
+                ("address_key", "in", people.keys),
+                ("company_id", "in", people.company_ids),
+            ]
+        )
+
+    @api.model
+    def _export_entry(self, entry):
+        return {
+            "series": entry.series_id.name,
+            "entered": str(entry.entered_at),
+            "state": entry.state,
+            "reason": entry.reason or "",
+            "ended": str(entry.ended_at or ""),
         }
 
     @api.model

@@ -1,3 +1,5 @@
+import base64
+import json
 from datetime import timedelta
 
 from odoo import fields
@@ -110,6 +112,23 @@ class TestSeries(DirectmailCommon):
         self._go_on(days=9)
         self.assertEqual(series.step_ids.mapped("sent_count"), [2, 0, 2])
         self.assertEqual(series.state, "running")
+
+    def test_the_data_of_a_person_in_a_series_are_exported_and_erased(self):
+        series = self._start()
+        self._go_on()
+        person = self.people[0]
+        wizard = (
+            self.env["directmail.erasure"]
+            .with_user(self.admin)
+            .with_context(active_model="res.partner", active_ids=person.ids)
+            .create({})
+        )
+        wizard.action_export()
+        [told] = json.loads(base64.b64decode(wizard.file))["series"]
+        self.assertEqual((told["series"], told["state"]), ("Welcome", "inside"))
+        wizard.action_erase()
+        self.env.invalidate_all()
+        self.assertEqual(series.entry_ids.partner_id, self.people[1])
 
     def test_from_now_on_those_in_the_audience_before_get_nothing(self):
         series = self._start(entry="new")
