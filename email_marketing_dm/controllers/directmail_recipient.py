@@ -77,8 +77,9 @@ def render_recipient(recipient, token, stage, scope="company", **values):
 
 def render_start(recipient, token):
     """Return the page as it is before the recipient did anything, as HTML."""
-    # Only the link in a mail says *Unsubscribe*.
-    stage = "ask" if recipient._get_delivery() else "preferences"
+    # Only the link in a mail says *Unsubscribe*, and only as long as there is something to end.
+    asks = recipient._get_delivery() and not recipient._has_left_all()
+    stage = "ask" if asks else "preferences"
     return render_recipient(recipient, token, stage)
 
 

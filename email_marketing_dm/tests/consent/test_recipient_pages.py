@@ -58,6 +58,15 @@ class TestRecipientPages(DirectmailMixin, PatientHttpCase):
         self.url_open(f"/directmail/unsubscribe/{self.token}", {"sure": "yes"})
         self.assertEqual(self._get_new_optouts().origin, "page")
 
+    def test_who_has_unsubscribed_is_not_asked_again(self):
+        page = self.url_open(f"/directmail/unsubscribe/{self.token}").text
+        self.assertIn("Unsubscribe?", page)
+        self.url_open(f"/directmail/unsubscribe/{self.token}", {"sure": "yes"})
+        page = self.url_open(f"/directmail/unsubscribe/{self.token}").text
+        self.assertNotIn("Unsubscribe?", page)
+        self.assertIn("You are unsubscribed", page)
+        self.assertIn("Get emails again", page)
+
     def test_view_online(self):
         response = self.url_open(f"/directmail/view/{self.token}")
         self.assertIn("Zoë &lt;script&gt;", response.text)
