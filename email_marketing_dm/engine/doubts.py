@@ -253,8 +253,9 @@ def settle_refusals(env, task_id, limit, was_asked):
     If at least `limit` people are in doubt, the refusals concerned the task: `refusals` and
     `refused_at` are emptied, so that these people are tried like all others. If fewer are in doubt,
     `refusals` is raised to `ASKED` if the pause asked the owner about them, so that the next
-    refusal counts as the person's own if other mails of the task were accepted. These people keep
-    their place behind all others. Nobody waits out the delay of an UNDECIDED answer any more.
+    refusal counts as the person's own if other mails of the task were accepted. All of them keep
+    their place behind people who were not tried yet, but nobody waits out the delay of an UNDECIDED
+    answer any more.
 
     :param int limit: see `directmail.account.refusal_limit`; 1 if the content was changed
     :param bool was_asked: whether the task was paused because of refusals
@@ -267,8 +268,7 @@ def settle_refusals(env, task_id, limit, was_asked):
                UPDATE directmail_delivery d
                   SET refusals = CASE WHEN NOT is_tasks THEN GREATEST(refusals, %(least)s) END,
                       refused_at = CASE WHEN NOT is_tasks THEN refused_at END,
-                      not_before = CASE WHEN NOT is_tasks THEN
-                          LEAST(d.not_before, now() AT TIME ZONE 'UTC') END
+                      not_before = LEAST(d.not_before, now() AT TIME ZONE 'UTC')
                  FROM doubted WHERE d.id = doubted.id
             RETURNING d.id""",
             task=task_id,
