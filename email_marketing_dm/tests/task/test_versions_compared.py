@@ -35,7 +35,7 @@ class TestVersionsCompared(VersionsMixin, DirectmailCommon):
         told = campaign.with_user(self.user)
         self.assertEqual(told.directmail_test_ids, decided + draft)
         self.assertIn("B is better", decided.test_result)
-        self.assertRegex(decided.test_rates, r"^A:\s\d+\.\d\s% · B:\s\d+\.\d\s%$")
+        self.assertRegex(decided.test_rates, r"^A:\s\d+\.\d% · B:\s\d+\.\d%$")
         self.assertEqual((decided.test_state, decided.winner), ("decided", "B"))
         self.assertFalse(draft.test_result)
         self.assertFalse(draft.test_rates)
