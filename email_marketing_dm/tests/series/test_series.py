@@ -63,11 +63,16 @@ class TestSeries(DirectmailCommon):
         return series
 
     def _advance(self, **ago):
-        """Run the cron of series, after moving people's moments back by so much."""
+        """Run the cron of series, after moving people's moments back by so much.
+
+        And a minute more: the cron's present has no fractions of seconds, but a moment after a mail
+        that was sent in this very second has.
+        """
         self.env.flush_all()
         if ago:
             self.env.cr.execute(
-                "UPDATE directmail_series_entry SET due_at = due_at - %s", [timedelta(**ago)]
+                "UPDATE directmail_series_entry SET due_at = due_at - %s",
+                [timedelta(**ago) + timedelta(minutes=1)],
             )
         with self.enter_registry_test_mode():
             self.env.ref(CRON).method_direct_trigger()
