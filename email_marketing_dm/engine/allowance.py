@@ -159,7 +159,7 @@ def count_claimed(env, claimed, zone):
 class Rooms:
     """How many mails the sender addresses of a turn may still claim.
 
-    :param claim.Turn turn: of the account
+    :param turn.Turn turn: of the account
     """
 
     def __init__(self, env, turn):

@@ -15,7 +15,7 @@ from odoo.tools import SQL
 
 from ..directmail.answers import Verdict
 from ..directmail.errors import DirectMailError
-from .claim import read_capacity
+from .turn import read_capacity
 
 _logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from .sql import count_changes, prepare_for_many
 from .tens import in_tens
 from .versions import TestGroup, assign_versions
 
-#: Whoever opened or clicked a mail of the last so many days is engaged.
+#: People who opened or clicked a mail of the last so many days count as engaged.
 ENGAGED_DAYS = 90
 
 

@@ -8,10 +8,11 @@ from odoo.service.model import retrying
 from odoo.tools import SQL, config
 
 from ...directmail.const import BEIJING
-from ...engine.claim import FREE_AT, expire_leases, read_capacity
+from ...engine.claim import FREE_AT, expire_leases
 from ...engine.content import MailBuilder, get_database_uuid
 from ...engine.context import ClaimContext, MailContext, SenderContext
 from ...engine.dispatcher import LEASE_SECONDS, Dispatcher, is_passing
+from ...engine.turn import read_capacity
 from ...engine.versions import HELD
 from ..people_context import PEOPLE_CONTEXT
 
@@ -388,7 +389,7 @@ class DirectmailAccount(models.Model):
     # What an account hands to the engine, which calls no model itself.
 
     def _get_capacity(self):
-        """Return how many mails the account may send now, as `engine.claim.Capacity`."""
+        """Return how many mails the account may send now, as `engine.turn.Capacity`."""
         self.ensure_one()
         self.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
         return read_capacity(self.env, self._make_claim_context())

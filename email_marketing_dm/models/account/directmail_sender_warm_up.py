@@ -215,6 +215,7 @@ class DirectmailSender(models.Model):
 
     def _offer_warm_up(self):
         """Return why a warm-up is advisable, or False."""
+        # sudo(): who sees the sender address may know whether its account is a trial.
         if self.warmup_on or not self.ready or self.account_id.sudo().is_trial:
             return False
         # sudo(): only the time of the last mails is told, not the email task.

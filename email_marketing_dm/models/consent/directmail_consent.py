@@ -4,11 +4,9 @@ from odoo.tools import SQL
 
 from ...engine import measuring
 from ...engine.consent_import import UploadedPeople, import_agreements, import_measuring
-from ...engine.seen import seen_contact
 from ...engine.sql import UNMATCHABLE, address_key
 from ...groups import GROUP_USER
 from ...privacy.address import normalise
-from ..mixins.directmail_seen import is_administrator
 
 #: Version of the text that recipients see beside the answers, to be raised with each change of it.
 TEXT_VERSION = "1"
@@ -143,19 +141,6 @@ class DirectmailConsent(models.Model):
         preferences = self.env["directmail.preference"]
         for consent in self:
             consent.choice = preferences._describe_value(consent.purpose, consent.value)
-
-    @api.model
-    def _seen_to_sql(self, alias, query=None):
-        """Override: an answer follows the rights to its contact.
-
-        Answers without a contact are for administrators.
-        """
-        return SQL(
-            "CASE WHEN %s.partner_id IS NULL THEN %s ELSE %s END",
-            alias,
-            SQL("TRUE") if is_administrator(self.env) else SQL("FALSE"),
-            seen_contact(self.env, SQL("%s.partner_id", alias)),
-        )
 
     def _add(self, company, person, answer, origin, **proof):
         """Add an answer about measuring; it counts at once, also for mails that were sent before.

@@ -93,7 +93,7 @@ class DirectmailLetter(models.AbstractModel):
         """Return the address at which people reach this Odoo, without a slash at the end.
 
         The public address of the company's account, else that of Odoo. Never the host of the
-        request: whoever sends the request chooses that one.
+        request, which the sender of the request can choose.
 
         :rtype: str
         """

@@ -3,9 +3,6 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.tools import SQL, format_datetime
 
-from ...engine.seen import seen_contact
-from ..mixins.directmail_seen import is_administrator
-
 #: How often a recipient wants mail; the codes are those of `clock.spans.CAPS`.
 CAP_LABELS = [
     ("week", "At most one email a week"),
@@ -62,19 +59,6 @@ class DirectmailPreference(models.Model):
     )
     # Tells each claim at once that nobody wants fewer mails.
     _wish_index = models.Index("(company_id) WHERE cap IS NOT NULL OR paused_until IS NOT NULL")
-
-    @api.model
-    def _seen_to_sql(self, alias, query=None):
-        """Override: a preference follows the rights to its contact.
-
-        Preferences without a contact are for administrators.
-        """
-        return SQL(
-            "CASE WHEN %s.partner_id IS NULL THEN %s ELSE %s END",
-            alias,
-            SQL("TRUE") if is_administrator(self.env) else SQL("FALSE"),
-            seen_contact(self.env, SQL("%s.partner_id", alias)),
-        )
 
     @api.model
     def _find(self, company, key):

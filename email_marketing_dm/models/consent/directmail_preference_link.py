@@ -7,6 +7,7 @@ from ...content.languages import choose_language
 from ...engine.content import get_database_uuid
 from ...engine.trial import is_real
 from ...privacy.address import normalise
+from ...privacy.networks import find_network
 from ...privacy.tokens import make_token, read_token
 
 CRON = "email_marketing_dm.ir_cron_directmail_preference_link"
@@ -15,7 +16,7 @@ LINK_KIND, COMPANY_KIND = "p", "c"
 VALID = timedelta(days=1)
 # Anybody can make `_request` write rows: limit them.
 EACH_MINUTES = 10  # one link for an address in this time
-PER_IP, PER_COMPANY = 20, 1000  # requests in an hour
+PER_NETWORK, PER_COMPANY = 20, 1000  # requests in an hour; see `find_network`
 
 
 class DirectmailPreferenceLink(models.Model):
@@ -44,7 +45,7 @@ class DirectmailPreferenceLink(models.Model):
         "res.partner", "Contact", readonly=True, index="btree_not_null", ondelete="set null"
     )
     lang = fields.Char("Language", readonly=True)
-    ip = fields.Char("IP address", readonly=True)
+    network = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     requested_at = fields.Datetime(required=True, readonly=True)
     handled = fields.Boolean(readonly=True)
 
@@ -91,15 +92,15 @@ class DirectmailPreferenceLink(models.Model):
         self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_preference_link
-                          (company_id, address_key, lang, ip, requested_at)
-                   SELECT %(company)s, %(key)s, %(lang)s, %(ip)s, now() AT TIME ZONE 'UTC'
+                          (company_id, address_key, lang, network, requested_at)
+                   SELECT %(company)s, %(key)s, %(lang)s, %(network)s, now() AT TIME ZONE 'UTC'
                     WHERE NOT EXISTS (
                           SELECT FROM directmail_preference_link
                            WHERE company_id = %(company)s AND address_key = %(key)s
                              AND requested_at > now() AT TIME ZONE 'UTC' - %(each)s)
-                      AND %(per_ip)s > (
+                      AND %(per_network)s > (
                           SELECT count(*) FROM directmail_preference_link
-                           WHERE ip = %(ip)s
+                           WHERE network = %(network)s
                              AND requested_at > now() AT TIME ZONE 'UTC' - interval '1 hour')
                       AND %(per_company)s > (
                           SELECT count(*) FROM directmail_preference_link
@@ -108,9 +109,9 @@ class DirectmailPreferenceLink(models.Model):
                 company=company.id,
                 key=self.env["directmail.keyring"]._get_master_key().address_key(address),
                 lang=lang,
-                ip=ip,
+                network=find_network(ip),
                 each=timedelta(minutes=EACH_MINUTES),
-                per_ip=PER_IP,
+                per_network=PER_NETWORK,
                 per_company=PER_COMPANY,
             )
         )

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 #: What people need to have answered before they are mailed: see `engine.mailing_consent`.
 RULES = [
@@ -48,3 +48,9 @@ class DirectmailPurpose(models.Model):
         """
         self.ensure_one()
         return self.strict_rule if country in self.strict_country_ids else self.rule
+
+    @api.model
+    def _find_only(self):
+        """Return the topic of the current company if it has one only, else none."""
+        topics = self.search([("company_id", "=", self.env.company.id)], limit=2)
+        return topics if len(topics) == 1 else topics.browse()

@@ -1,14 +1,12 @@
 import secrets
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, format_list
 
-from ...engine.seen import seen_contact
 from ...privacy.address import normalise, spell
-from ..mixins.directmail_seen import is_administrator
+from ...privacy.networks import find_network
 
 CRON = "email_marketing_dm.ir_cron_directmail_signup"
 KEEP = timedelta(days=7)  # until an unconfirmed sign-up is deleted
@@ -17,7 +15,7 @@ TOKEN_BYTES = 24
 BATCH = 100
 # Anybody can send the form, with anybody's address: limit what it stores and which mails it sends.
 PER_HOUR = 1000  # sign-ups of one form
-PER_HOUR_AND_NETWORK = 60  # sign-ups that come from one place, see `_find_network`
+PER_HOUR_AND_NETWORK = 60  # sign-ups that come from one place, see `find_network`
 PAUSE = timedelta(minutes=10)  # between two mails of a company to one address
 PER_DAY = 3  # mails of a company to one address that nobody confirms
 #: What is only needed until `directmail.consent` has it.
@@ -99,16 +97,6 @@ class DirectmailSignup(models.Model):
     _email_index = models.Index("(email, mailed_at) WHERE email IS NOT NULL")
     _new_index = models.Index("(id) WHERE state = 'new'")
 
-    @api.model
-    def _seen_to_sql(self, alias, query=None):
-        """Override: a sign-up follows the rights to its contact; without one, administrators'."""
-        return SQL(
-            "CASE WHEN %s.partner_id IS NULL THEN %s ELSE %s END",
-            alias,
-            SQL("TRUE") if is_administrator(self.env) else SQL("FALSE"),
-            seen_contact(self.env, SQL("%s.partner_id", alias)),
-        )
-
     # === SIGNING UP === #
 
     @api.model
@@ -128,7 +116,7 @@ class DirectmailSignup(models.Model):
         """
         # sudo(): visitors may sign up without any right.
         self = self.sudo()
-        network = _find_network(proof.get("ip"))
+        network = find_network(proof.get("ip"))
         if self._is_flooded(form, network):
             return False
         self.create(
@@ -373,18 +361,3 @@ class DirectmailSignup(models.Model):
             }
             for signup in self
         ]
-
-
-def _find_network(ip):
-    """Return the network that a request comes from: an IPv4 address, or a /64 of IPv6.
-
-    Empty for a private address: all requests come from it if Odoo is behind a proxy and does not
-    know (`proxy_mode`), and one visitor would use up the sign-ups of all.
-    """
-    try:
-        address = ip_address(ip or "")
-    except ValueError:
-        return False
-    if not address.is_global:
-        return False
-    return str(ip_network((address, 32 if address.version == 4 else 64), strict=False))

@@ -4,7 +4,7 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ...engine.seen import prepare_to_look
+from ...engine.seen import prepare_to_look, seen_contact
 from ...groups import GROUP_ADMIN
 
 
@@ -28,11 +28,19 @@ class DirectmailSeen(models.AbstractModel):
     def _seen_to_sql(self, alias, query=None):
         """Return the SQL condition that the current user may see the person of a row.
 
+        Here: a row follows the rights to its contact (`partner_id`), and one without a contact is
+        for administrators.
+
         :param SQL alias: of the table of this model
         :param Query query: the query with the condition, to which joins may be added; optional
         :rtype: SQL
         """
-        raise NotImplementedError
+        return SQL(
+            "CASE WHEN %s.partner_id IS NULL THEN %s ELSE %s END",
+            alias,
+            SQL("TRUE") if is_administrator(self.env) else SQL("FALSE"),
+            seen_contact(self.env, SQL("%s.partner_id", alias)),
+        )
 
     @api.model
     def _get_seen_domain(self):

@@ -89,7 +89,7 @@ class DirectmailSeries(models.Model):
         check_company=True,
         index="btree_not_null",
         ondelete="restrict",
-        default=lambda self: self._get_default_purpose(),
+        default=lambda self: self.env["directmail.purpose"]._find_only(),
         help="Who may be mailed follows the topic's rule and what people have answered about it."
         " Without a topic everybody is mailed who has not unsubscribed.",
     )
@@ -165,13 +165,6 @@ class DirectmailSeries(models.Model):
     def _onchange_account_id(self):
         if self.sender_id.account_id != self.account_id:
             self.sender_id = self.account_id.sender_ids.filtered("ready")[:1]
-
-    def _get_default_purpose(self):
-        """Return the only topic of the company."""
-        topics = self.env["directmail.purpose"].search(
-            [("company_id", "=", self.env.company.id)], limit=2
-        )
-        return topics if len(topics) == 1 else topics.browse()
 
     # === CHECKS === #
 

@@ -122,7 +122,8 @@ class DirectmailSeriesStep(models.Model):
     def _compute_problem(self):
         """Tell why the step can't plan mails at the moment."""
         for step in self:
-            # sudo(): readers of the series see why it does not go on, whoever owns the task.
+            # sudo(): readers of the series see why it does not go on, also if they may not read the
+            # email task.
             task = step.sudo().task_ids.sorted("series_month")[-1:]
             problem = task.state in ("paused", "failed") and task.state_message
             if step.kind == "mail" and step.series_state in ("running", "closing"):

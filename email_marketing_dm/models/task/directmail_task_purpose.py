@@ -34,11 +34,8 @@ class DirectmailTask(models.Model):
 
     def _get_default_purpose(self):
         """Return the only topic of the company, or that of the user's latest task."""
-        topics = self.env["directmail.purpose"].search(
-            [("company_id", "=", self.env.company.id)], limit=2
-        )
-        if len(topics) < 2:
-            return topics
+        if only := self.env["directmail.purpose"]._find_only():
+            return only
         latest = self.search(
             [("create_uid", "=", self.env.uid), ("company_id", "=", self.env.company.id)],
             order="id desc",

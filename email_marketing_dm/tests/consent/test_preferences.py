@@ -8,7 +8,7 @@ from odoo.tools import SQL
 
 from ...engine import plan
 from ...engine.content import TOKEN_KIND, get_database_uuid
-from ...models.consent.directmail_preference_link import CRON, PER_IP
+from ...models.consent.directmail_preference_link import CRON, PER_NETWORK
 from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, make_user, start_task
 from ..common_http import PatientHttpCase
@@ -319,14 +319,17 @@ class TestPreferences(DirectmailMixin, PatientHttpCase):
         self.assertEqual(links.mapped("email"), ["ann@example.com", False, False])
 
     def test_floods(self):
-        """Per address, and per address of the request."""
+        """Per address, and per network of the request, but not for all visitors behind a proxy."""
         links = self.env["directmail.preference.link"]
-        for number in range(PER_IP + 5):
-            links._request(self.company, f"x{number}@example.com", "en_US", "192.0.2.1")
-        self.assertEqual(links.search_count([]), PER_IP)
-        for ip in ("192.0.2.2", "192.0.2.3"):
+        for number in range(PER_NETWORK + 5):
+            links._request(self.company, f"x{number}@example.com", "en_US", "9.9.9.9")
+        self.assertEqual(links.search_count([]), PER_NETWORK)
+        for ip in ("2620:fe::9", "149.112.112.112"):
             links._request(self.company, "ann@example.com", "en_US", ip)
-        self.assertEqual(links.search_count([]), PER_IP + 1)
+        self.assertEqual(links.search_count([]), PER_NETWORK + 1)
+        for number in range(PER_NETWORK + 5):
+            links._request(self.company, f"y{number}@example.com", "en_US", "10.0.0.1")
+        self.assertEqual(links.search_count([]), 2 * PER_NETWORK + 6)
 
     # === WHO, AND WHAT BECOMES OF IT === #
 
