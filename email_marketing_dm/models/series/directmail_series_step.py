@@ -1,8 +1,10 @@
 from datetime import time, timedelta
 
+from babel.units import format_unit
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL, format_list, format_time
+from odoo.tools import SQL, babel_locale_parse, format_list, format_time, get_lang
 
 from ...clock.recurrence import Rhythm
 from ...clock.steps import Step
@@ -283,20 +285,19 @@ class DirectmailSeriesStep(models.Model):
             return self.env._("End")
         if self._find_setting_problem():
             return self.env._("Wait")
-        units = dict(self._fields["wait_unit"]._description_selection(self.env))
-        values = {"number": self.wait_number, "unit": units[self.wait_unit]}
+        locale = babel_locale_parse(get_lang(self.env).code)
+        unit = f"duration-{self.wait_unit}"
+        values = {"duration": format_unit(self.wait_number, unit, locale=locale)}
         if self.wait_until == "no":
-            return self.env._("Wait: %(number)s %(unit)s", **values)
+            return self.env._("Wait: %(duration)s", **values)
         clock = time(*divmod(round(self.wait_hour * 60), 60))
         values["time"] = format_time(self.env, clock, time_format="short")
         values["zone"] = self.series_id.tz
         if self.wait_until == "hour":
-            return self.env._("Wait: %(number)s %(unit)s, then until %(time)s (%(zone)s)", **values)
+            return self.env._("Wait: %(duration)s, then until %(time)s (%(zone)s)", **values)
         names = [self._fields[n]._description_string(self.env) for n in WEEKDAYS if self[n]]
         values["days"] = format_list(self.env, names, "or")
-        return self.env._(
-            "Wait: %(number)s %(unit)s, then until %(days)s, %(time)s (%(zone)s)", **values
-        )
+        return self.env._("Wait: %(duration)s, then until %(days)s, %(time)s (%(zone)s)", **values)
 
     def _get_wait(self):
         return timedelta(**{UNITS[self.wait_unit]: self.wait_number})

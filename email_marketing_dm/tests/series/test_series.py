@@ -308,6 +308,17 @@ class TestSeries(DirectmailCommon):
                 {"step_ids": [fields.Command.create({"kind": "wait"}) for _number in range(18)]}
             )
 
+    def test_waits_are_told_in_the_readers_words(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        steps = self._make(
+            {"template_id": self.first.id},
+            {"kind": "wait"},
+            {"kind": "wait", "wait_number": 2, "wait_unit": "hour"},
+        ).step_ids
+        self.assertEqual(steps[1:].mapped("summary"), ["Wait: 1 day", "Wait: 2 hours"])
+        german = steps[1:].with_context(lang="de_DE").mapped("summary")
+        self.assertEqual(german, ["Warten: 1 Tag", "Warten: 2 Stunden"])
+
     def test_whose_series_it_is(self):
         series = self._start()
         self._advance()
