@@ -353,6 +353,7 @@ class DirectmailTask(models.Model):
             self._check_may_ignore_fatigue()
         self._check_send_type(vals)
         if not self.env.su:
+            self._check_archivable(vals)
             for task in self:
                 task._check_editable(set(vals))
             if TASK_CONTENT_FIELDS & set(vals):

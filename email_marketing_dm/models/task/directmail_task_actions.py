@@ -189,6 +189,21 @@ class DirectmailTask(models.Model):
         settle_refusals(self.env, self.id, limit, was_asked=self.pause_reason == "refused")
         deliveries.invalidate_model(["refusals", "refused_at", "not_before"])
 
+    def _check_archivable(self, vals):
+        """Refuse to archive a task that is on its way; one that repeats is paused then.
+
+        :param dict vals: values to be written
+        :raise UserError: with what to do
+        """
+        for task in self if vals.get("active") is False else ():
+            if task.state in ON_ITS_WAY and task.send_type != "repeat":
+                raise UserError(
+                    self.env._(
+                        "%s has not ended. Wait until it has, or cancel it, then archive it.",
+                        task.name,
+                    )
+                )
+
     def action_cancel(self):
         """Cancel the tasks; deliveries that were handed over stay on record."""
         self.check_access("write")

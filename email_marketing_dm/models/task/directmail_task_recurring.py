@@ -173,7 +173,7 @@ class DirectmailTask(models.Model):
 
     # === CHECKS === #
 
-    @api.constrains("send_type", "version_ids", *RHYTHM_FIELDS, "repeat_late")
+    @api.constrains("origin_id", "send_type", "version_ids", *RHYTHM_FIELDS, "repeat_late")
     def _check_rhythm(self):
         for task in self.filtered(lambda task: task.send_type == "repeat"):
             if problem := task._find_rhythm_problem():
@@ -183,6 +183,13 @@ class DirectmailTask(models.Model):
                     self.env._(
                         "An email task with an A/B test can't repeat. Remove the versions, or send"
                         " it once."
+                    )
+                )
+            if task.origin_id:
+                raise ValidationError(
+                    self.env._(
+                        "A follow-up can't repeat: nobody would get a second mail from it. Send it"
+                        " once, or make another email task that repeats."
                     )
                 )
 

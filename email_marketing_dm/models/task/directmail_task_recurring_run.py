@@ -8,6 +8,7 @@ from odoo.fields import Domain
 from odoo.service.model import retrying
 from odoo.tools import format_date, format_datetime
 
+from ...clock.daily import local_day
 from ...engine import family
 from ...engine.clock import describe_moment
 
@@ -227,6 +228,10 @@ class DirectmailTask(models.Model):
                 self.env, fields.Datetime.context_timestamp(self.with_context(tz=tz), moment).date()
             )
         return self.env._("%(name)s, %(date)s", name=self.name, date=date)
+
+    def _is_same_day(self, one, other):
+        """Tell whether two moments (naive UTC) are on one day in the task's time zone."""
+        return local_day(one, self.repeat_tz) == local_day(other, self.repeat_tz)
 
     def _end_after_last_run(self):
         """End the task if no run comes any more."""

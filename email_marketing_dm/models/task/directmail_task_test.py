@@ -19,6 +19,8 @@ COUNTED_BY = {
     "conversions": "converted",
     "revenue": "revenue",
 }
+#: States of a task in which its test is not decided (any more).
+TEST_STOPPED = ("cancelled", "failed")
 #: Hours until the decision of a test by opens or clicks: most reactions have come by then.
 HOURS = 24
 
@@ -185,10 +187,12 @@ class DirectmailTask(models.Model):
         self.invalidate_recordset()
         if letter not in self.version_ids.mapped("letter"):
             raise UserError(self.env._("%s has no such version any more.", self.name))
-        if not self.planned_at or self.state == "cancelled":
+        if not self.planned_at:
             raise UserError(self.env._("A version can be chosen after the A/B test has started."))
         if self.winner_by:
             raise UserError(self._say_decided_before())
+        if self.state == "cancelled" or self._get_test_state() == "stopped":
+            raise UserError(self._say_stopped())
         # sudo(): write access was checked above; the fields are guarded.
         task = self.sudo()
         task.winner_user_id = self.env.user
@@ -321,6 +325,9 @@ class DirectmailTask(models.Model):
             self._close_activities()
             # sudo(): callers have checked write access; the field is guarded by the view only.
             self.sudo().state_message = False
+            templates = [version._get_template() for version in self.version_ids]
+            for template in [one for one in templates if one.state == "rejected"][:1]:
+                self.sudo()._ask_about_rejected(template)
             self.account_id._trigger_sending()
 
     def _get_test_group(self):
@@ -403,7 +410,8 @@ class DirectmailTask(models.Model):
 
         Not paused ones: their decision waits until they go on. A task without a rest may be done.
         """
-        return self.search(
+        # Tests that were archived under an earlier version are decided, too.
+        return self.with_context(active_test=False).search(
             [
                 ("account_id", "=", account.id),
                 ("state", "in", ("sending", "done")),

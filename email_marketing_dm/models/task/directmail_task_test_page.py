@@ -49,6 +49,7 @@ class DirectmailTask(models.Model):
             ("waiting", "Waiting"),
             ("asked", "Your decision"),
             ("decided", "Decided"),
+            ("stopped", "Stopped"),
         ],
         "A/B test",
         compute="_compute_test_state",

@@ -7,7 +7,7 @@ from ...content.languages import join_sentences
 from ...engine import versions
 from ...statistics.power import find_smallest_difference
 from ...statistics.rates import get_interval
-from .directmail_task_test import COUNTED_BY
+from .directmail_task_test import COUNTED_BY, TEST_STOPPED
 from .directmail_task_version import BASES, FIGURES
 
 #: {criterion: column of deliveries with the moment that the curve shows}
@@ -41,8 +41,8 @@ class DirectmailTask(models.Model):
         amount per mail, without an interval. Opens and clicks of machines don't count.
 
         :return: dict with `state` ("draft", "running": the test group is being mailed, "waiting":
-            for the decision, "asked": for a user, "decided"), `criterion`, `verdict_at` (UTC, ISO
-            format, or None), `winner`, `winner_by`, `sentence`, `advice`, `currency_id`;
+            for the decision, "asked": for a user, "decided", "stopped"), `criterion`, `verdict_at`
+            (UTC, ISO format, or None), `winner`, `winner_by`, `sentence`, `advice`, `currency_id`;
             `versions`: [{letter, id, name, subject, sender_name, preview, changed, template_id,
             template_state, assigned, mailed, delivered, opened, clicked, converted, revenue,
             unknown: names of figures that are not known yet, rate, low, high, is_winner, is_chosen:
@@ -205,6 +205,8 @@ class DirectmailTask(models.Model):
         if self.compared_at or self.details_removed_at:
             is_open = self._asks_if_undecided() and self.state not in ("done", "cancelled")
             return "asked" if is_open else "decided"
+        if self.state in TEST_STOPPED:
+            return "stopped"
         return "waiting" if self.verdict_at else "running"
 
     # === SENTENCES === #
@@ -230,6 +232,8 @@ class DirectmailTask(models.Model):
 
         :param str state: as of `_get_test_state`
         """
+        if state == "stopped":
+            return self._say_stopped()
         if state == "running":
             return self.env._("The test group is being mailed.")
         if state == "waiting":
@@ -242,14 +246,25 @@ class DirectmailTask(models.Model):
             )
         return self._say_verdict()
 
+    def _say_stopped(self):
+        """Return why the test is not decided."""
+        if self.state == "cancelled":
+            return self.env._("The email task was cancelled before the A/B test was decided.")
+        return self.env._(
+            "The email task has failed, so the A/B test is not decided. Correct the mail, then send"
+            " the email task again."
+        )
+
     def _say_advice(self, state):
         """Return what the reader of a started test can do, or "".
 
         :param str state: as of `_get_test_state`
         """
-        if not self.version_ids:
+        if not self.version_ids or state == "stopped":
             return ""
         is_changed = bool(self._get_changed_versions())
+        if self.state == "paused" and self.winner_by:
+            return self.env._("The email task is paused. Press Resume to continue.")
         if self.state == "paused" and self.sent_count and not (self.compared_at or is_changed):
             return self.env._(
                 "The email task is paused, so nothing is decided. Press Resume to continue. If you"
@@ -265,6 +280,8 @@ class DirectmailTask(models.Model):
                 "Because a version was changed, the A/B test sends none to the rest by itself. Wait"
                 " for the comparison, then choose one."
             )
+        if state in ("running", "waiting") and not self._may_have_rest():
+            return self.env._("Wait for the comparison: an early lead is often luck.")
         if state in ("running", "waiting"):
             return self.env._(
                 "Wait for the decision: an early lead is often luck. You can also choose a version"
@@ -374,6 +391,8 @@ class DirectmailTask(models.Model):
             if (self.verdict or {}).get("worse"):
                 return self.env._("The rest is split evenly between the other versions.")
             return self.env._("The rest is split evenly between the versions.")
+        if self.winner_by and self.state == "cancelled":
+            return self.env._("The email task was cancelled, so waiting mails are not sent.")
         if self.winner_by and self._may_have_rest():
             return self.env._("The rest gets version %s.", self.winner)
         if not self.winner_by and self._asks_if_undecided() and self._may_have_rest():

@@ -4,7 +4,7 @@ from datetime import timedelta
 from psycopg2.errors import UniqueViolation
 
 from odoo import fields
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -170,6 +170,14 @@ class TestFollowUp(FollowUpMixin, DirectmailCommon):
         self.assertEqual(task.search(task.action_view_follow_ups()["domain"]), follow_up)
         third = self._follow(self._send(follow_up), "not_opened", mail="subject", subject="Third")
         self.assertEqual((third.origin_id, third.family_id), (follow_up, task))
+
+    def test_a_follow_up_does_not_repeat(self):
+        """Each run would mail the same people once more."""
+        task = self._make_done()
+        self._join()
+        follow_up = self._follow(task, "joined", mail="same")
+        with self.assertRaisesRegex(ValidationError, "follow-up can't repeat"):
+            follow_up.send_type = "repeat"
 
     def test_who_joined_since_gets_the_same_mail(self):
         task = self._make_done()

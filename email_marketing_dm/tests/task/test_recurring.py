@@ -124,6 +124,21 @@ class TestRecurring(DirectmailCommon):
         self.assertEqual(task.runs_delivered_count, 2)
         self.assertEqual(task.action_view_runs()["domain"], [("recurring_id", "=", task.id)])
 
+    def test_a_daily_task_runs_again(self):
+        """Two runs on one day are told apart by their times."""
+        task = self._make_daily(-1)
+        task.action_run_now()
+        self._run_cron()
+        task.run_ids.sudo().moment -= timedelta(minutes=1)
+        task.action_run_now()
+        self._run_cron()
+        runs = task.run_ids.task_id
+        self.assertEqual(runs.mapped("state"), ["done", "done"])
+        self.assertEqual(len(set(runs.mapped("name"))), 2)
+        task.run_ids.sudo()[0].moment -= timedelta(days=3)
+        task.run_ids.sudo()[1].moment -= timedelta(days=5)
+        self.assertEqual(self._repeat(task).state, "done")
+
     def test_nobody_twice_where_only_new_people_are_mailed(self):
         """Whatever the later runs send, and a run that has nobody to mail is no failure."""
         task = self._start(repeat_people="new")

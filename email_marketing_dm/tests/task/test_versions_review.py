@@ -47,6 +47,17 @@ class TestVersionsReview(VersionsMixin, DirectmailCommon):
         self.assertEqual(task.state, "sending")
         self.assertEqual(set(self._get_deliveries(task).mapped("version")), {"A", "C", False})
 
+    def test_the_owner_is_asked_about_each_rejected_version(self):
+        task = self._make_test("One", "Two")
+        task.action_send()
+        for template in task.version_ids[1:].template_id:
+            self.emulator.reject(template.remote_ref, "Too loud")
+        task._get_templates().action_check_review()
+        task.version_ids[1].action_remove()
+        self.assertIn("rejected version C", task.waiting_for)
+        self.assertEqual(len(task.activity_ids), 1)
+        self.assertIn("version C", task.activity_ids.note)
+
     def test_a_rejected_version_is_corrected(self):
         task = self._reject("One")
         task.version_ids[1].subject = "One, quietly"

@@ -346,8 +346,29 @@ class TestVersionsSent(VersionsMixin, DirectmailCommon):
         self._make_out(task)
         self._run_cron()
         self.assertFalse(task.compared_at)
-        with self.assertRaisesRegex(UserError, "after the A/B test has started"):
+        found = task.get_test_results()
+        self.assertEqual((found["state"], found["advice"]), ("stopped", ""))
+        self.assertIn("was cancelled before", found["sentence"])
+        with self.assertRaisesRegex(UserError, "was cancelled before"):
             task.action_choose_version("B")
+
+    def test_a_test_that_was_chosen_and_cancelled_promises_nothing(self):
+        task = self._send("One")
+        task.action_pause()
+        task.action_choose_version("B")
+        self.assertIn("Press Resume", task.get_test_results()["advice"])
+        self.assertNotIn("nothing is decided", task.get_test_results()["advice"])
+        task.action_cancel()
+        self.assertIn("waiting mails are not sent", task.get_test_results()["advice"])
+
+    def test_a_test_on_its_way_is_not_archived(self):
+        task = self._send("One")
+        with self.assertRaisesRegex(UserError, "has not ended"):
+            task.action_archive()
+        task.sudo().active = False  # as under an earlier version
+        self._make_out(task)
+        self._run_cron()
+        self.assertTrue(task.compared_at)
 
     # === BY HAND === #
 

@@ -90,6 +90,7 @@ export class TaskVersions extends TaskFigures {
             waiting: {text: _t("Waiting for the decision"), color: "text-bg-info"},
             asked: {text: _t("Your decision"), color: "text-bg-warning"},
             decided: {text: _t("Decided"), color: "text-bg-success"},
+            stopped: {text: _t("Stopped"), color: "text-bg-secondary"},
         }[this.state.data.state];
     }
 
