@@ -16,7 +16,7 @@ help:
 	@echo "make shell   Odoo's Python shell on a database of your own (DB=name)"
 	@echo "make bench   side-by-side figures (ONLY=name, SCALE=people)"
 	@echo "make torture the long reliability runs (ONLY=name, SEED=number)"
-	@echo "make screenshots  take the documentation's pictures again"
+	@echo "make screenshots  take the documentation's pictures again (ONLY=audience, consent or series)"
 	@echo "make rights  try what every role may do, and write docs/rights.md"
 	@echo "make terms   export the addon's terms, and bring the translations in step"
 	@echo "make docs    build the documentation as one site with a search (.devenv/site/index.html)"
@@ -53,7 +53,7 @@ endif
 
 ifneq ($(wildcard devenv/screenshots.py),)
 screenshots: setup
-	@$(PYTHON) -m devenv.screenshots
+	@ONLY=$(ONLY) $(PYTHON) -m devenv.screenshots
 endif
 
 ifneq ($(wildcard tests/torture/__main__.py),)

@@ -16,8 +16,8 @@ from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.runtime import RuntimeOptions
 
 import devenv.without_odoo  # noqa: F401
-from email_marketing_dm.directmail.client import _send_request
 from email_marketing_dm.directmail.records import Mail
+from email_marketing_dm.directmail.transport import _send_request
 
 
 def main():

@@ -1,6 +1,7 @@
 """How long a refresh takes, as a ratio to the same people chosen and kept by hand-written SQL.
 
-Each kind of line, and a mix of five; into an empty audience, and again where people are already.
+Each kind of line, with and without a limit, and a mix of five; into an empty audience, and again
+where people are already.
 The figures are the highest ratios. The refresh runs as it does for a user: rights of the owner,
 diff with the members before, sizes, count of usable addresses. By hand the people are chosen and
 kept, and those who enter and leave are counted; the rest is left out.
@@ -112,16 +113,27 @@ def prepare(env, name):
     """Make the audiences. :return: {kind: `Pair`}"""
     from odoo import fields
 
-    from ._audiences import BY_HAND, audience_lines, make_audience, make_owner, make_task
+    from ._audiences import (
+        BY_HAND,
+        audience_lines,
+        make_audience,
+        make_history,
+        make_owner,
+        make_task,
+        move_line,
+    )
 
     owner = make_owner(env)
     countries = env["res.country"].search([], order="id", limit=10).ids
     other = make_audience(env, owner, "Other", [{"domain": "[('is_company', '=', True)]"}])
-    other._refresh()
-    # by hand nobody refreshes the other audience, so neither does the benchmark
-    other.sudo().user_id = env.ref("base.user_admin")
-    other.visibility = "public"
+    seed = make_audience(env, owner, "Seed", [{"domain": "[('city', '=like', 'City 1%')]"}])
+    for source in (other, seed):
+        source._refresh()
+        # by hand nobody refreshes the other audience, so neither does the benchmark
+        source.sudo().user_id = env.ref("base.user_admin")
+        source.visibility = "public"
     task = make_task(env, owner)
+    make_history(env, task)
     env.cr.execute(BY_HAND_TABLE)
     now = fields.Datetime.now()
     today = now.replace(hour=0, minute=0, second=0)
@@ -131,18 +143,28 @@ def prepare(env, name):
             WHERE date_order BETWEEN %s AND %s""",
         [now, now + timedelta(hours=2)],
     )
+    # Opens of people there are not recorded, so nothing is known of their engagement.
+    codes = (env.company.directmail_unmeasured_countries or "").split(",")
+    unmeasured = env["res.country"].search([("code", "in", codes)]).ids
+    moved = move_line(env)
     values = {
-        "countries": tuple(countries), "other": other.id, "task": task.id,
+        "aipl": moved["aipl_model_id"], "moved": now.date() - timedelta(days=30),
+        "unmeasured": unmeasured,
+        "countries": tuple(countries), "other": other.id, "seed": seed.id, "task": task.id,
         "first": today - timedelta(days=364), "month": today - timedelta(days=29),
         "end": now,
     }  # fmt: skip
     kinds = {}
-    for kind, lines in audience_lines(env, countries, other.id, task.id).items():
+    lines_of = audience_lines(env, countries, other.id, task.id, seed.id)
+    for kind, lines in {**lines_of, "moved": [moved]}.items():
         audience = make_audience(env, owner, kind, lines)
         kinds[kind] = Pair(env, name, audience, BY_HAND[kind], values)
         kinds[kind].compare()
     env.cr.commit()
-    vacuum(name, "directmail_audience_member", "directmail_delivery")
+    vacuum(
+        name, "directmail_audience_member", "directmail_delivery", "directmail_aipl_contact",
+        "directmail_aipl_move",
+    )  # fmt: skip
     return kinds
 
 
@@ -151,7 +173,8 @@ class Pair:
 
     def __init__(self, env, name, audience, select, values):
         self._env, self._name, self._audience, self._select = env, name, audience, select
-        self._values = {**values, "audience": audience.id}
+        salt = f"line/{audience.line_ids[:1].id}/"
+        self._values = {**values, "audience": audience.id, "salt": salt}
 
     def sides(self, again=False):
         """:return: (function that refreshes, the same by hand), each returns seconds"""

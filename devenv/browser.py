@@ -134,6 +134,10 @@ class Browser:
             mobile=False,
         )
 
+    def set_zone(self, zone):
+        """Show times as in a time zone, such as "Asia/Singapore"."""
+        self._send("Emulation.setTimezoneOverride", timezoneId=zone)
+
     def _send(self, method, **parameters):
         """Send a command and return its result; of the events in between, errors are kept."""
         self._number += 1

@@ -31,6 +31,7 @@ COMPANIES = 60
 BUYERS = 90
 QUOTATIONS = 30  # how many of their orders are not confirmed
 PASSWORD = "marketing"
+MOVEMENT_DAYS = 30  # over which customers move between types and stages
 
 #: why the product must hold people back -> how many there are
 HELD_BACK = {
@@ -327,12 +328,15 @@ class Seeder:
             order.date_order = now - timedelta(days=self.chance.triangular(0, 400, 60))
 
     def make_models(self):
-        """Sort the customers into types and stages, as they will be every night."""
+        """Sort the customers into types and stages, as they will be every night.
+
+        And as they were a month ago, so that there is movement to see.
+        """
         tables = self.env["directmail.data.table"]
         orders = tables.search([("preset", "=", "sale_orders")])
         leads = tables.search([("preset", "=", "leads")])
         admin = self.env.ref("base.user_admin").id
-        self.env["directmail.rfm.model"].create(
+        rfm = self.env["directmail.rfm.model"].create(
             {
                 "name": "Tea shop customers",
                 "user_id": admin,
@@ -342,9 +346,9 @@ class Seeder:
                 "tz": "Asia/Singapore",
                 "hour": 3,
             }
-        )._compute_results()
+        )
         offered = [("expected_revenue", ">=", 4000)]
-        self.env["directmail.aipl.model"].create(
+        aipl = self.env["directmail.aipl.model"].create(
             {
                 "name": "From first contact to regular",
                 "user_id": admin,
@@ -356,7 +360,12 @@ class Seeder:
                             "min_count": 3, "min_amount": 200}),
                 ],
             }
-        )._compute_results()  # fmt: skip
+        )  # fmt: skip
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        for model in (rfm, aipl):
+            # Yesterday, too: the figures of who entered and left compare with the day before.
+            for days in (MOVEMENT_DAYS, 1, 0):
+                model._compute_results(now - timedelta(days=days))
 
     def make_leads(self, partners):
         stages = self.env["crm.stage"].search([])
@@ -372,7 +381,7 @@ class Seeder:
             }
             for number in range(1, 31)
         ]
-        self.env["crm.lead"].create(
+        leads = self.env["crm.lead"].create(
             [
                 {
                     **values,
@@ -383,6 +392,14 @@ class Seeder:
                 for values in known + unknown
             ]
         )
+        # The ORM does not write `create_date`: two thirds were there before the last month.
+        self.env.flush_all()
+        self.env.cr.execute(
+            """UPDATE crm_lead SET create_date = create_date - (id %% 90) * interval '1 day'
+                WHERE id IN %s""",
+            [tuple(leads.ids)],
+        )
+        leads.invalidate_recordset()
 
 
 def read_answer(said):

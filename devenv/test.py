@@ -43,6 +43,8 @@ KEPT_CACHES = "devenv.kept_caches"
 JOB, NATIVE = "job", "native"
 #: the closing line of Odoo's own runner
 CLOSING = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests when loading")
+#: what `KEPT_CACHES` says in the end
+COUNTED = re.compile(r"^the files have (\d+) tests$")
 #: how it says that a test failed: the module and the name
 BROKEN = re.compile(r" ERROR \S+ (?:odoo\.addons\.)?(\S+): (?:FAIL|ERROR): (.+)")
 
@@ -91,16 +93,20 @@ def run_pytest(arguments, **variables):
 
 
 def run_native(name, paths):
-    """Run test files with Odoo's own runner on a database. :return: as `run_pytest`"""
+    """Run test files with Odoo's own runner on a database.
+
+    :return: whether all passed and none was skipped, how many ran, and how many the files have
+    """
     tags = ",".join(f"/{path}" for path in paths)
     command = [
         sys.executable, "-m", KEPT_CACHES, "-d", name, f"--test-tags={tags}", "--stop-after-init",
         f"--http-port={free_port()}", "--max-cron-threads=0", "--log-level=warn",
         "--log-handler=odoo.tests:INFO", f"--log-handler=odoo.addons.{ADDON}.tests:INFO",
     ]  # fmt: skip
-    skipped, failed, closing = [], [], None
+    skipped, failed, closing, counted = [], [], None, None
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment(), text=True, errors="replace",
+        command, cwd=ROOT, env={**environment(), "DEVENV_COUNTED": " ".join(paths)}, text=True,
+        errors="replace",
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process, jobs.cleaning_up(process):  # fmt: skip
         for line in process.stdout:
@@ -111,6 +117,7 @@ def run_native(name, paths):
             if broken := BROKEN.search(line):
                 failed.append(" ".join(broken.groups()))
             closing = CLOSING.search(line) or closing
+            counted = COUNTED.search(line) or counted
     for line in skipped:
         print(f"skipped, which counts as a failure: {line}", end="", flush=True)
     for name in failed:
@@ -118,7 +125,8 @@ def run_native(name, paths):
     ran = int(closing.group(3)) if closing else 0
     if not ran:
         print("no test was run, which counts as a failure", flush=True)
-    return process.returncode == 0 and ran > 0 and not skipped, ran
+    passed = process.returncode == 0 and ran > 0 and not skipped
+    return passed, ran, int(counted.group(1)) if counted else 0
 
 
 def is_shown(line):
@@ -140,28 +148,17 @@ def free_port():
 
 
 def addon_native(*paths):
-    """Run test files of the addon with Odoo's own runner; pytest must find the same tests in them.
+    """Run test files of the addon with Odoo's own runner, which must run all tests in them.
 
-    A test file that ``tests/__init__.py`` forgets is seen by pytest only.
+    It does not see a test file that ``tests/__init__.py`` forgets.
     """
     require_browser()
     with database.temporary("test") as name:
-        found = collect_pytest(name, paths)
-        passed, ran = run_native(name, paths)
-    print(f"pytest finds {found} tests, Odoo's own runner ran {ran}", flush=True)
+        passed, ran, found = run_native(name, paths)
+    print(f"the files have {found} tests, Odoo's own runner ran {ran}", flush=True)
     if found != ran:
         print("is a file missing in tests/__init__.py, or a class not post_install?", flush=True)
     return passed and found == ran
-
-
-def collect_pytest(name, paths):
-    """Return how many tests pytest finds in files of the addon, with Odoo on this database."""
-    arguments = [f"--odoo-database={name}", "--odoo-log-level=error", "--collect-only", "-qq"]
-    command = [sys.executable, "-m", "pytest", *arguments, *paths]
-    found = subprocess.run(
-        command, cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE, check=False
-    ).stdout
-    return sum(int(number) for number in re.findall(r"^\S+\.py: (\d+)$", found, re.MULTILINE))
 
 
 def split_addon(parts):
@@ -263,8 +260,9 @@ def print_summary(results):
 
 def command():
     """Run the tests asked for and close with one line for each stage or job."""
-    # the servers and emulators of tests inherit it
-    os.environ.update(postgres.environment() | bytecode())
+    # The servers and emulators of tests inherit it. Python parses each line of a traceback that it
+    # marks with ^, and Odoo writes one for each call that it refuses: two thirds of the time of it.
+    os.environ.update(postgres.environment() | bytecode() | {"PYTHONNODEBUGRANGES": "1"})
     jobs.obey_signals()
     what, *paths = sys.argv[1:] or [""]
     if what == NATIVE:

@@ -18,6 +18,7 @@ TARGET = FOLDER / f"{ADDON}.pot"
 COMPLETE = ("de", "zh_CN")
 #: ends of the places with terms that recipients read on our pages and as personal values
 RECIPIENT_PLACES = (
+    ".recipient_data",
     ".recipient_frequency",
     ".recipient_known",
     ".recipient_language",
@@ -27,6 +28,8 @@ RECIPIENT_PLACES = (
     ".recipient_saved",
     ".recipient_scopes",
     ".recipient_topics",
+    ".recipient_undo",
+    ".recipient_unconfirmed",
     ".signup_fields",
     ".signup_page",
     ".unsubscribe_page",
@@ -35,6 +38,7 @@ RECIPIENT_PLACES = (
     ".selection__directmail_preference__cap__week",
     "/engine/values.py",
     "/models/consent/directmail_signup.py",
+    "/models/consent/directmail_signup_form.py",
     "/models/consent/directmail_preference_link.py",
     "/models/mixins/directmail_recipient_data.py",
     "/models/template/directmail_design.py",

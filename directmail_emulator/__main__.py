@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 from . import __version__, trial
 from .config import Config
@@ -51,6 +52,11 @@ def parse_arguments(arguments=None):
         metavar="PID",
         help="stop when this process, which must be the parent, is gone",
     )
+    parser.add_argument(
+        "--detached",
+        action="store_true",
+        help="with --parent: go on in a process that is no child of its own (Linux)",
+    )
     parser.add_argument("--version", action="version", version=__version__)
     options = parser.parse_args(arguments)
     if options.config:
@@ -78,29 +84,56 @@ def region_ports(pairs):
     return ports
 
 
-async def serve(arguments, config, directory):
-    """Run until a signal or the parent's end."""
-    from .server import Server
+async def serve(arguments, directory):
+    """Run until a signal or the parent's end.
 
-    server = Server(
-        config,
-        directory,
-        port=arguments.port,
-        admin_port=arguments.admin_port,
-        region_ports=region_ports(arguments.region_port),
-    )
-    stopped = asyncio.Event()
+    With a parent, SIGUSR1 starts over as `directmail_emulator.testing.Emulator.renew` says.
+    """
+    stopped, renewed = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    ports = {"port": arguments.port, "admin_port": arguments.admin_port}
+    ports["region_ports"] = region_ports(arguments.region_port)
+    tasks = []
+    if arguments.parent:
+        loop.add_signal_handler(signal.SIGUSR1, renewed.set)
+        if arguments.detached:
+            # readable when that process has ended
+            loop.add_reader(os.pidfd_open(arguments.parent), stopped.set)
+        else:
+            tasks.append(loop.create_task(watch_parent(arguments.parent, stopped)))
+    while not stopped.is_set():
+        await serve_once(arguments, directory, ports, stopped, renewed)
+        if renewed.is_set():
+            renewed.clear()
+            forget(directory)
+            ports = {}  # nobody goes on with a connection of before
+    for task in tasks:
+        task.cancel()
+
+
+async def serve_once(arguments, directory, ports, *events):
+    """Run until one of the events is set.
+
+    :raises ConfigError: when the configuration can't be used
+    """
+    from .server import Server
+
+    server = Server(load_config(arguments), directory, **ports)
     ready = await server.start()
     print(trial.TEXT.format(**ready) if arguments.trial else json.dumps(ready), flush=True)
-    if arguments.parent:
-        watch = loop.create_task(watch_parent(arguments.parent, stopped))
-    await stopped.wait()
-    if arguments.parent:
-        watch.cancel()
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
     await server.stop()
+
+
+def forget(directory):
+    """Delete all data; the key that signs pushes stays."""
+    for path in Path(directory).glob("emulator.sqlite*"):
+        path.unlink()
 
 
 async def watch_parent(pid, stopped):
@@ -112,15 +145,16 @@ async def watch_parent(pid, stopped):
 
 def main(arguments=None):
     arguments = parse_arguments(arguments)
+    if arguments.detached and os.fork():
+        return 0
     from .store import StoreError
 
     try:
-        config = load_config(arguments)
         if arguments.data:
-            asyncio.run(serve(arguments, config, arguments.data))
+            asyncio.run(serve(arguments, arguments.data))
         else:
             with tempfile.TemporaryDirectory(prefix="directmail-emulator-") as directory:
-                asyncio.run(serve(arguments, config, directory))
+                asyncio.run(serve(arguments, directory))
     except (ConfigError, StoreError, OSError) as error:
         print(f"directmail_emulator: {error}", file=sys.stderr)
         if getattr(error, "errno", None) == errno.EADDRINUSE and arguments.trial:

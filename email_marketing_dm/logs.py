@@ -1,8 +1,10 @@
 import logging
 import re
 
-# In the address of a tracking pixel, a tracked link or a confirmation, before the token.
-_TRACKED = re.compile(r"(/directmail/(?:open|click/\d+/\d+|signup/confirm)/)[\w-]+")
+# In the address of a tracking pixel, a tracked link or a page of a recipient, before the token.
+_TOKEN = re.compile(
+    r"(/directmail/(?:open|click/\d+/\d+|signup/confirm|preferences|unsubscribe|view)/)[\w-]+"
+)
 
 
 class WithoutArguments(logging.Filter):
@@ -21,10 +23,11 @@ class WithoutArguments(logging.Filter):
 
 
 class WithoutTokens(logging.Filter):
-    """Replaces the token of pixels, tracked links and confirmations in the log of requests.
+    """Replaces the token of pixels, tracked links and recipients' pages in the log of requests.
 
     A pixel's or link's token names the recipient, who may have refused to be measured after the
-    mail was sent. Who has the token of a confirmation can confirm the sign-up.
+    mail was sent. Who has the token of a confirmation can confirm the sign-up, and who has that of
+    a recipient's page can change what the recipient chose, and may see what is stored.
     """
 
     def filter(self, record):
@@ -32,7 +35,7 @@ class WithoutTokens(logging.Filter):
             isinstance(value, str) and "/directmail/" in value for value in record.args
         ):
             record.args = tuple(
-                _TRACKED.sub(r"\1...", value) if isinstance(value, str) else value
+                _TOKEN.sub(r"\1...", value) if isinstance(value, str) else value
                 for value in record.args
             )
         return True

@@ -16,6 +16,8 @@ INLINE = re.compile(r"\{\{(.+?)(\|\|\|\s*(.*?))?\}\}")
 
 #: the path of a placeholder for a column of uploaded lists; the column's key follows
 COLUMN_PREFIX = "directmail_upload."
+#: the path of a placeholder for the record for which a series starts; see `split_record_path`
+RECORD_PREFIX = "directmail_record."
 _LONGEST = 500
 _FORMATS = {"format_datetime": "datetime", "format_date": "date"}
 
@@ -58,6 +60,23 @@ def parse_expression(expression: str, default: str = "") -> Placeholder | None:
         value_format, node = _formatted(node)
     path = _path(node)
     return Placeholder(path, (fallback or default).strip(), value_format) if path else None
+
+
+def make_record_path(model: str, path: str = "") -> str:
+    """Return the path of a placeholder for a field of the record for which a series starts.
+
+    :param model: of the record; its dots become two underscores
+    :param path: dotted path of fields, from the record
+    """
+    return ".".join(filter(None, (RECORD_PREFIX + model.replace(".", "__"), path)))
+
+
+def split_record_path(path: str) -> tuple[str, str] | None:
+    """Return (model, path from its record) of what `make_record_path` made; None of other paths."""
+    if not path.startswith(RECORD_PREFIX):
+        return None
+    model, _dot, rest = path.removeprefix(RECORD_PREFIX).partition(".")
+    return model.replace("__", "."), rest
 
 
 def _formatted(call: ast.Call) -> tuple[str, ast.expr | None]:

@@ -20,7 +20,13 @@ from lxml import etree, html
 
 from ..directmail.const import BUILT_IN_VARIABLES, VARIABLES_MAX
 from .compaction import compact
-from .expressions import COLUMN_PREFIX, INLINE, Placeholder, parse_expression
+from .expressions import (
+    COLUMN_PREFIX,
+    INLINE,
+    Placeholder,
+    parse_expression,
+    split_record_path,
+)
 from .filling import CONTROLS, LINE_BREAKS, VARIABLE
 from .icons import describe_icons
 from .languages import is_right_to_left, name_language
@@ -213,6 +219,8 @@ class _Names:
 
     def _free_name(self, path: str, where: Where) -> str:
         """Return an unused name of letters only, made from a field's path."""
+        if of_record := split_record_path(path):
+            path = f"record.{of_record[1]}"
         # Columns of uploaded lists may have titles in any script.
         path = re.sub("[^A-Za-z0-9_.]", "_", path.removeprefix(COLUMN_PREFIX))
         words = [

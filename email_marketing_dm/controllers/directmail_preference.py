@@ -14,7 +14,7 @@ from .directmail_recipient import (
     render_recipient,
     render_start,
 )
-from .pages import get_language, render_page
+from .pages import HTML, get_language, render_page
 from .tokens import find_company
 
 #: Version of the texts of the sections, to be raised with each change of them.
@@ -57,7 +57,7 @@ class DirectmailPreference(http.Controller):
     def limit(self, token, cap=None):
         """Set how often the recipient wants mail; an empty `cap` ends the limit."""
         recipient = get_recipient(token)
-        if not recipient.address_key or cap not in ("", *CAPS):
+        if not recipient._can_prefer() or cap not in ("", *CAPS):
             return render_start(recipient, token)
         before = recipient._get_preferences()["cap"]
         recipient._limit_emails(cap, **_get_section_proof(recipient, "frequency"))
@@ -79,7 +79,7 @@ class DirectmailPreference(http.Controller):
         moment = _read_moment(until or "")
         if is_number(weeks) and int(weeks) in PAUSES:
             moment = fields.Datetime.now() + timedelta(weeks=int(weeks))
-        if not recipient.address_key or not moment and until != "":
+        if not recipient._can_prefer() or not moment and until != "":
             return render_start(recipient, token)
         before = recipient._get_preferences()["resumes_at"]
         recipient._pause(moment, **_get_section_proof(recipient, "pause"))
@@ -115,15 +115,52 @@ class DirectmailPreference(http.Controller):
         recipient_parameters=("token",),
     )
     def show_known(self, token):
-        """Show what the company has stored about the recipient."""
+        """Show what the company has stored about the recipient, to who reads the address's mail.
+
+        Others may have the link of a mail, too: the page then offers to mail another link.
+        """
         recipient = get_recipient(token)
-        return render_page(
+        if not recipient._reads_mailbox():
+            return self._render_data(recipient, token, "data")
+        return self._render_data(
             recipient,
-            "known" if recipient.address_key else "unknown",
-            company=recipient.company_id,
-            token=token,
+            token,
+            "known",
             known=recipient._describe_known() if recipient.address_key else [],
             own_address=not recipient.email_encrypted and recipient.email,
+        )
+
+    @http.route(
+        "/directmail/unsubscribe/<string:token>/data",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        sitemap=False,
+        recipient_parameters=("token",),
+    )
+    def ask_for_known(self, token):
+        """Mail a link that shows what is stored to the address that got the mail."""
+        recipient = get_recipient(token)
+        if not recipient._can_get_link():
+            return self._render_data(recipient, token, "data")
+        request.env["directmail.preference.link"]._request(
+            recipient.company_id,
+            recipient.email,
+            recipient.env.lang,
+            request.httprequest.remote_addr,
+        )
+        return self._render_data(recipient, token, "data_sent")
+
+    def _render_data(self, recipient, token, stage, **values):
+        return render_page(
+            recipient,
+            stage if recipient.address_key else "unknown",
+            company=recipient.company_id,
+            token=token,
+            can_get_link=recipient._can_get_link(),
+            **values,
         )
 
     @http.route(
@@ -136,8 +173,11 @@ class DirectmailPreference(http.Controller):
         recipient_parameters=("token",),
     )
     def export_known(self, token):
-        """Download what the company has stored about the recipient."""
+        """Download what the company has stored about the recipient; see `show_known`."""
         recipient = get_recipient(token)
+        if not recipient._reads_mailbox():
+            page = self._render_data(recipient, token, "data")
+            return request.make_response(page, headers=HTML, status=403)
         known = recipient._get_known() if recipient.address_key else {}
         return request.make_response(
             json.dumps(known, ensure_ascii=False, indent=2),

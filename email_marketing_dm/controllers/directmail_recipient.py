@@ -5,9 +5,16 @@ from odoo.http import request
 
 from ..content.filling import assemble
 from ..engine.content import Person
-from ..models.consent.directmail_consent import AGENT_MAX, TEXT_VERSION
-from ..models.consent.directmail_consent_mailing import TOPICS_VERSION
-from .pages import LostKeyLink, add_online_footer, get_language, make_unavailable, render_page
+from ..models.consent.directmail_consent import TEXT_VERSION
+from ..models.consent.directmail_consent_mailing import OPTOUT_VERSION, TOPICS_VERSION
+from .pages import (
+    LostKeyLink,
+    add_online_footer,
+    get_language,
+    get_program,
+    make_unavailable,
+    render_page,
+)
 from .tokens import find_delivery, find_recipient
 
 # Users write the mail's HTML and it is served from Odoo's own origin, so forbid scripts and forms.
@@ -37,11 +44,10 @@ def get_recipient(token):
 
 def get_proof(recipient):
     """Return what is stored with an answer of a recipient: language, address and program."""
-    asked = request.httprequest
     return {
         "lang": recipient.env.lang,
-        "ip": asked.remote_addr,
-        "user_agent": (asked.headers.get("User-Agent") or "")[:AGENT_MAX],
+        "ip": request.httprequest.remote_addr,
+        "user_agent": get_program(),
     }
 
 
@@ -66,7 +72,10 @@ def render_recipient(recipient, token, stage, scope="company", **values):
         token=token,
         scope=scope if scope in SCOPES else "company",
         can_undo=stage in ("done", "preferences") and recipient._can_undo(),
+        may_undo=recipient._may_undo(),
         topics=recipient._get_topics(),
+        reads_mailbox=recipient._reads_mailbox(),
+        can_get_link=recipient._can_get_link(),
         preferences=known and recipient._get_preferences(),
         gets_mail=known and not recipient._has_left_all(),
         asks_measuring=known,
@@ -123,14 +132,19 @@ class DirectmailRecipient(http.Controller):
             # effect once a server with the right key has verified the token. Return the response
             # instead of raising it, because raising would roll the stored request back.
             requests = request.env["directmail.unsubscribe.request"].sudo()
-            kept = requests._keep(token, scope, one_click)
+            address = request.httprequest.remote_addr
+            kept = requests._keep(token, scope, one_click, address, get_program())
             return (
                 error.response
                 if isinstance(error, LostKeyLink)
                 else make_unavailable(requests.env, kept)
             )
         if recipient.address_key:
-            recipient._unsubscribe("one_click" if one_click else "page", scope)
+            origin, proof = "one_click", get_proof(recipient)
+            if not one_click:
+                origin, text = "page", recipient._get_scope_text(scope)
+                proof |= {"text": text, "text_version": OPTOUT_VERSION}
+            recipient._unsubscribe(origin, scope, **proof)
         return render_recipient(recipient, token, "done", scope=scope)
 
     @http.route(
@@ -160,12 +174,18 @@ class DirectmailRecipient(http.Controller):
         csrf=False,
         save_session=False,
         sitemap=False,
-        recipient_parameters=("token",),
+        recipient_parameters=("token", "mistake"),
     )
-    def undo(self, token):
+    def undo(self, token, mistake=""):
         """Undo an unsubscription made on our own pages, unless `_can_undo` says no."""
         recipient = get_recipient(token)
-        undone = recipient._undo_unsubscription()
+        if not recipient._may_undo():
+            return render_start(recipient, token)
+        undone = recipient._undo_unsubscription(
+            text=recipient._get_undo_text(bool(mistake)),
+            text_version=OPTOUT_VERSION,
+            **get_proof(recipient),
+        )
         return render_recipient(recipient, token, "undone" if undone else "stopped")
 
     @http.route(
@@ -219,7 +239,36 @@ class DirectmailRecipient(http.Controller):
             for name in ("shown", "topic")
         )
         recipient._answer_topics(shown, ticked, text_version=TOPICS_VERSION, **get_proof(recipient))
+        asked = recipient._find_unconfirmed().filtered(lambda topic: topic.id in shown & ticked)
+        if asked and not recipient._reads_mailbox():
+            recipient._ask_to_confirm(request.httprequest.remote_addr)
+            return render_recipient(recipient, token, "unconfirmed", asked=asked.mapped("name"))
         return render_recipient(recipient, token, "topics")
+
+    @http.route(
+        "/directmail/unsubscribe/<string:token>/topics/confirm",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        sitemap=False,
+        recipient_parameters=("token",),
+    )
+    def confirm_topics(self, token):
+        """Record that the recipient confirms the topics in the fields "topic".
+
+        Only the holder of a link that was mailed to the address on request can do that.
+        """
+        recipient = get_recipient(token)
+        if not recipient.address_key or not recipient._reads_mailbox():
+            return render_start(recipient, token)
+        values = request.httprequest.form.getlist("topic")
+        numbers = {int(value) for value in values if is_number(value)}
+        proof = {"text_version": TOPICS_VERSION, **get_proof(recipient)}
+        if not recipient._confirm_topics(numbers, **proof):
+            return render_start(recipient, token)
+        return render_recipient(recipient, token, "confirmed")
 
     @http.route(
         "/directmail/view/<string:token>",

@@ -4,9 +4,14 @@ from odoo import http
 from odoo.http import request
 
 from ..exceptions import MasterKeyProblem
-from ..models.consent.directmail_consent import AGENT_MAX
 from ..privacy.address import normalise
-from .pages import HTML, make_unavailable, render_template
+from .pages import (
+    HTML,
+    get_accepted_languages,
+    get_program,
+    make_unavailable,
+    render_template,
+)
 
 PAGE = "email_marketing_dm.signup_page"
 BUSY = 429
@@ -27,12 +32,7 @@ def _render(form, stage, status=200, company=None, **values):
 
 
 def _with_language(form, *wanted):
-    accepted = request.httprequest.accept_languages.values()
-    return form.with_context(lang=form._choose_lang(*wanted, *accepted))
-
-
-def _get_program():
-    return (request.httprequest.headers.get("User-Agent") or "")[:AGENT_MAX]
+    return form.with_context(lang=form._choose_lang(*wanted, *get_accepted_languages()))
 
 
 class DirectmailSignup(http.Controller):
@@ -98,7 +98,7 @@ class DirectmailSignup(http.Controller):
                 chosen,
                 lang=form.env.lang,
                 ip=request.httprequest.remote_addr,
-                user_agent=_get_program(),
+                user_agent=get_program(),
                 text=form._get_text(),
                 text_version=form._get_version(),
             )
@@ -132,7 +132,10 @@ class DirectmailSignup(http.Controller):
     def confirm_page(self, token):
         """Show the button; mail scanners follow links, so a GET must not confirm."""
         signup = self._get_signup(token)
-        stage = "confirmed" if signup.state == "confirmed" else "confirm"
+        try:
+            stage = signup._find_outcome() if signup.state == "confirmed" else "confirm"
+        except MasterKeyProblem:
+            return make_unavailable(signup.env)
         return _render(signup.form_id, stage, token=token, signup=signup)
 
     @http.route(
@@ -149,9 +152,9 @@ class DirectmailSignup(http.Controller):
         """Record the confirmation."""
         signup = self._get_signup(token)
         try:
-            gets_mail = signup._confirm(request.httprequest.remote_addr)
+            outcome = signup._confirm(request.httprequest.remote_addr)
         except MasterKeyProblem:
             return make_unavailable(signup.env)
-        if gets_mail and signup.form_id.redirect_url:
+        if outcome == "confirmed" and signup.form_id.redirect_url:
             return request.redirect(signup.form_id.redirect_url, local=False)
-        return _render(signup.form_id, "confirmed" if gets_mail else "blocked", signup=signup)
+        return _render(signup.form_id, outcome, signup=signup)

@@ -8,13 +8,16 @@ from odoo.tools.mail import html_to_inner_content
 
 from ..content.languages import choose_language
 from ..engine.installed import find_model
+from ..models.consent.directmail_consent import AGENT_MAX
 from ..models.consent.directmail_letter import get_postal_line
 from ..models.template.directmail_template_author import LANGUAGE_FIELDS
+from ..privacy.entered import clean_line
 from ..privacy.tokens import read_number
 
 PAGE = "email_marketing_dm.unsubscribe_page"
 ONLINE_FOOTER = "email_marketing_dm.online_footer"
 RETRY_SECONDS = 120
+LANGUAGES_MAX = 20  # of a browser
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 
@@ -41,10 +44,25 @@ def get_language(recipient):
     wanted = (
         recipient._get_preference().lang,
         *(person[name] for name in LANGUAGE_FIELDS if person and name in person._fields),
-        *request.httprequest.accept_languages.values(),
+        *get_accepted_languages(),
         company.partner_id.lang,
     )
     return choose_language(wanted, [code for code, _name in env["res.lang"].get_installed()])
+
+
+def get_accepted_languages():
+    """Return the codes of the languages that the browser asks for, the most wanted first.
+
+    Reading a code takes time, and a request may have thousands of them.
+
+    :rtype: list[str]
+    """
+    return list(request.httprequest.accept_languages.values())[:LANGUAGES_MAX]
+
+
+def get_program():
+    """Return the name of the program that sent the request, as it calls itself. :rtype: str"""
+    return clean_line(request.httprequest.headers.get("User-Agent"), AGENT_MAX)
 
 
 def render_page(delivery, stage, **values):

@@ -15,7 +15,7 @@ def count_people(env, people, timeout):
     :param float timeout: seconds after which PostgreSQL cancels the query
     :raise QueryCanceled: after the timeout; the caller must roll back to a savepoint
     """
-    with _limited(env, timeout):
+    with limited(env, timeout):
         env.cr.execute(SQL("SELECT count(*) FROM (%s) people", people), log_exceptions=False)
         return env.cr.fetchone()[0]
 
@@ -45,7 +45,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
     :return: {reason, or None for the people who can be mailed: number of people}
     :raise QueryCanceled: as in `count_people`
     """
-    with _limited(env, timeout):
+    with limited(env, timeout):
         env.cr.execute(
             SQL(
                 """WITH people AS (%(people)s), found AS (
@@ -118,7 +118,7 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
 
 
 @contextmanager
-def _limited(env, seconds):
+def limited(env, seconds):
     """Set `statement_timeout` for the block; after an error, the caller's rollback resets it."""
     prepare_for_many(env)
     env.cr.execute(SQL("SET LOCAL statement_timeout = %s", int(seconds * 1000)))

@@ -13,6 +13,7 @@ from .fatigue import Eligibility
 from .measuring import find_answer, get_measuring
 from .people import current_addresses
 from .readdress import readdress
+from .series_exits import get_exit_reason
 from .sql import count_changes
 from .turn import read_turn
 
@@ -325,7 +326,8 @@ def _claim_from(env, context, rules, task_id, token, limit, pick, lease):
                      ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
                ), %(addressed)s, judged AS MATERIALIZED (
                     SELECT addressed.id, flaw IS NULL AND moved AS moved,
-                           COALESCE(flaw, %(excluded)s, %(got)s, eligibility.reason) AS reason,
+                           COALESCE(flaw, %(excluded)s, %(exit)s, %(got)s,
+                                    eligibility.reason) AS reason,
                            CASE WHEN flaw IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
                            CASE WHEN flaw IS NULL THEN eligibility.held_until END AS held_until,
                            %(measuring)s AS measuring,
@@ -353,6 +355,7 @@ def _claim_from(env, context, rules, task_id, token, limit, pick, lease):
                 SQL("addressed.country_id"),
             ),
             excluded=is_excluded(task_rules, SQL("addressed")),
+            exit=get_exit_reason(task_rules.exits, SQL("addressed"), SQL("addressed.id")),
             got=has_got(task_rules, SQL("addressed")),
             # Merging contacts can leave two deliveries of one contact in a task. Where limits count
             # by contact, claim one of them per statement, so that the limits see the first mail

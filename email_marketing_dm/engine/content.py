@@ -110,7 +110,9 @@ class MailBuilder:
 
     def _make(self, content, row, address, values):
         context = self.context
-        tokens = make_tokens(context.master_key, context.database_id, row)
+        tokens = make_tokens(
+            context.master_key, context.database_id, row.id, row.task_id, row.measuring
+        )
         own = {name: tokens[name] for name in content.own_names}
         return self.make(content, tokens[TOKEN], address, {**values, **own})
 
@@ -202,20 +204,22 @@ def get_database_uuid(env):
     return hashlib.sha256(f"{uuid}/{installation}".encode()).hexdigest()
 
 
-def make_tokens(master_key, database_id, row):
+def make_tokens(master_key, database_id, delivery_id, task_id, measuring):
     """Return {name of `OWN_VARIABLES`: token} of one person's mail.
 
     Links to the recipient's pages always name the person. Pixel and tracked links name the task
     only, if `measuring` rules out that the person's opens or clicks are recorded.
 
-    :param row: has id, task_id and measuring of a `directmail.delivery`
+    :param int delivery_id: id of the `directmail.delivery`
+    :param int task_id: id of its `directmail.task`
+    :param str measuring: value of `directmail.delivery.measuring`, or empty
     """
-    own = make_token(master_key, database_id, TOKEN_KIND, row.id)
+    own = make_token(master_key, database_id, TOKEN_KIND, delivery_id)
     tokens = dict.fromkeys(OWN_VARIABLES, own)
-    if row.measuring:
-        shared = make_token(master_key, database_id, ANONYMOUS_KIND, row.task_id)
+    if measuring:
+        shared = make_token(master_key, database_id, ANONYMOUS_KIND, task_id)
         for name, kind in ((OPEN_TOKEN, "open"), (CLICK_TOKEN, "click")):
-            if row.measuring in UNRECORDED[kind]:
+            if measuring in UNRECORDED[kind]:
                 tokens[name] = shared
     return tokens
 

@@ -68,9 +68,13 @@ def insert(env, facts):
                        fingerprint, provider)
                  LEFT JOIN directmail_delivery named
                    ON named.id = v.delivery_id AND named.account_id = v.account_id
-                 LEFT JOIN directmail_delivery keyed
-                   ON v.delivery_id IS NULL AND keyed.task_id = v.task_id
-                  AND keyed.address_key = v.address_key AND keyed.state != 'suppressed'
+                 -- Only runs of a series mail an address again in a task.
+                 LEFT JOIN LATERAL (
+                      SELECT k.id FROM directmail_delivery k
+                       WHERE v.delivery_id IS NULL AND k.task_id = v.task_id
+                         AND k.address_key = v.address_key AND k.state != 'suppressed'
+                       ORDER BY COALESCE(k.claimed_at <= v.occurred_at, FALSE) DESC, k.id DESC
+                       LIMIT 1) keyed ON TRUE
                  LEFT JOIN directmail_delivery m ON m.id = COALESCE(named.id, keyed.id)
                 WHERE v.fingerprint IS NULL OR NOT EXISTS (
                       SELECT 1 FROM directmail_event e WHERE e.fingerprint = v.fingerprint)
@@ -98,6 +102,41 @@ def insert(env, facts):
     return len(rows)
 
 
+def assign_tasks(env, facts, task_ids):
+    """Return facts with the task that has mailed their address, of several that share a tag.
+
+    Tasks of a step of a series share one: see `directmail.task._get_first_of_month`. If several
+    have mailed it, the latest mail before the fact counts, as in `insert`.
+
+    :param facts: a list of `Fact`; only those of one of the tasks are changed
+    :param task_ids: ids of the tasks that share the tag
+    """
+    theirs = [(number, fact) for number, fact in enumerate(facts) if fact.task_id in task_ids]
+    if not theirs or len(task_ids) < 2:
+        return facts
+    rows = env.execute_query(
+        SQL(
+            """SELECT v.number, found.task_id
+                 FROM unnest(%s::int[], %s::varchar[], %s::timestamp[])
+                      AS v (number, address_key, occurred_at)
+                CROSS JOIN LATERAL (
+                      SELECT k.task_id FROM directmail_delivery k
+                       WHERE k.task_id = ANY(%s) AND k.address_key = v.address_key
+                         AND k.state != 'suppressed'
+                       ORDER BY COALESCE(k.claimed_at <= v.occurred_at, FALSE) DESC, k.id DESC
+                       LIMIT 1) found""",
+            [number for number, _fact in theirs],
+            [fact.address_key for _number, fact in theirs],
+            [fact.occurred_at for _number, fact in theirs],
+            list(task_ids),
+        )
+    )
+    found = dict(rows)
+    return [
+        fact._replace(task_id=found.get(number, fact.task_id)) for number, fact in enumerate(facts)
+    ]
+
+
 def find_companies(env):
     """Return the ids of the companies with pending facts, oldest fact first."""
     rows = env.execute_query(
@@ -114,29 +153,21 @@ def find_batch(env, company_id, limit):
 
     :param int limit: maximum number of facts
     """
-    picked = open_facts(SQL("e.id"), company_id, limit=limit)
-    [(last,)] = env.execute_query(SQL("SELECT max(id) FROM (%s) picked", picked))
-    return last
-
-
-def open_facts(columns, company_id, last=None, limit=None):
-    """Return SQL of a company's pending facts (e) with their deliveries (d), oldest first.
-
-    Facts about *sending* deliveries are left out: see `find_batch`.
-
-    :param SQL columns: the columns to select
-    :param int last: highest id of a fact
-    """
-    return SQL(
-        """SELECT %s
-             FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
-             LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
-            WHERE o.company_id = %s AND d.state IS DISTINCT FROM 'sending' %s ORDER BY o.id %s""",
-        columns,
-        company_id,
-        SQL("AND o.id <= %s", last) if last is not None else SQL(),
-        SQL("LIMIT %s", limit) if limit is not None else SQL(),
+    [(last,)] = env.execute_query(
+        # The pending facts lead: a plan that begins with all facts would read each of them.
+        SQL(
+            """SELECT max(id)
+                 FROM (SELECT o.id FROM directmail_event_pending o
+                        WHERE o.company_id = %s AND NOT EXISTS (
+                              SELECT FROM directmail_event e
+                                JOIN directmail_delivery d ON d.id = e.delivery_id
+                               WHERE e.id = o.id AND d.state = 'sending')
+                        ORDER BY o.id LIMIT %s) picked""",
+            company_id,
+            limit,
+        )
     )
+    return last
 
 
 def match_strays(env, company_id, last):
@@ -241,6 +272,9 @@ def flag_bursts(env, company_id, last):
 def apply_facts(env, company_id, last):
     """Apply the pending facts of a batch to the deliveries, and remove them from the queue.
 
+    They are counted in `directmail.event.count` by account and source, and those without a delivery
+    as "stray".
+
     The outcome is that of the latest fact. Of opens, clicks, unsubscriptions and complaints the
     first moment is kept; opens and clicks are counted too. A fact about an *unknown* mail proves
     that it was sent. So each fact counts once, and the result does not depend on their order.
@@ -251,9 +285,16 @@ def apply_facts(env, company_id, last):
     """
     [result] = env.execute_query(
         SQL(
-            """WITH picked AS MATERIALIZED (%(picked)s
+            """WITH picked AS MATERIALIZED (
+                SELECT e.id, e.account_id, e.source, e.delivery_id, e.kind, e.occurred_at, e.code,
+                       e.message, e.machine IS TRUE AS machine, e.provider
+                  FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
+                  LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
+                 WHERE o.company_id = %(company)s AND o.id <= %(last)s
+                   AND d.state IS DISTINCT FROM 'sending'
             ), taken AS (
                 DELETE FROM directmail_event_pending o USING picked WHERE o.id = picked.id
+            ), received AS (%(received)s
             ), latest AS (
                 SELECT DISTINCT ON (delivery_id) * FROM picked
                  WHERE delivery_id IS NOT NULL AND kind IN %(outcomes)s
@@ -321,14 +362,9 @@ def apply_facts(env, company_id, last):
             SELECT (SELECT count(*) FROM picked),
                    ARRAY(SELECT id FROM changed WHERE new_outcome = 'invalid'
                             AND old_outcome IS DISTINCT FROM new_outcome)""",
-            picked=open_facts(
-                SQL(
-                    "e.id, e.delivery_id, e.kind, e.occurred_at, e.code, e.message,"
-                    " e.machine IS TRUE AS machine, e.provider"
-                ),
-                company_id,
-                last=last,
-            ),
+            company=company_id,
+            last=last,
+            received=_count_received(),
             outcomes=WEAKEST_FIRST,
             rank=_rank(SQL("kind")),
             new_rank=_rank(SQL("l.kind")),
@@ -358,6 +394,19 @@ def apply_facts(env, company_id, last):
         )
     )
     return result
+
+
+def _count_received():
+    return SQL(
+        """INSERT INTO directmail_event_count AS c (account_id, name, value, last_at)
+           SELECT account_id, name, count(*), now() AT TIME ZONE 'UTC'
+             FROM picked CROSS JOIN LATERAL (VALUES
+                  (source), (CASE WHEN delivery_id IS NULL THEN 'stray' END)) n (name)
+            WHERE account_id IS NOT NULL AND name IS NOT NULL
+            GROUP BY account_id, name
+               ON CONFLICT (account_id, name) DO UPDATE
+              SET value = c.value + EXCLUDED.value, last_at = EXCLUDED.last_at"""
+    )
 
 
 def _count_by_provider():

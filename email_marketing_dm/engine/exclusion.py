@@ -93,26 +93,33 @@ def is_excluded(rules, person):
     """
     if not rules.except_ids:
         return SQL("NULL")
-    member = SQL(
-        "FROM directmail_audience_member m WHERE m.audience_id = ANY(%s)", rules.except_ids
-    )
+    return SQL("CASE WHEN %s THEN 'excluded' END", is_in(rules.except_ids, person))
+
+
+def is_in(audience_ids, person):
+    """Return SQL that tells whether a person is in one of some audiences: see `is_excluded`.
+
+    :param audience_ids: a list of ids
+    :param SQL person: name of a row with the columns of a person
+    :rtype: SQL
+    """
+    member = SQL("FROM directmail_audience_member m WHERE m.audience_id = ANY(%s)", audience_ids)
     contact = SQL(
         """FROM res_partner c JOIN directmail_audience_member m
              ON m.partner_id = c.id AND m.audience_id = ANY(%s) WHERE""",
-        rules.except_ids,
+        audience_ids,
     )
     return SQL(
-        """CASE WHEN EXISTS (SELECT %(member)s AND m.partner_id = %(person)s.partner_id)
-                  OR EXISTS (SELECT %(member)s AND m.partner_id IS NULL
-                                AND m.res_model = %(person)s.res_model
-                                AND m.res_id = %(person)s.res_id)
-                  OR EXISTS (SELECT %(member)s AND m.address_key = %(person)s.address_key
-                                AND (m.email_encrypted IS NOT NULL
-                                     OR %(person)s.email_encrypted IS NULL))
-                  OR EXISTS (SELECT %(contact)s c.email_normalized = %(person)s.email)
-                  OR EXISTS (SELECT %(contact)s %(other_spelling)s)
-                  OR EXISTS (SELECT %(contact)s c.email_encrypted_key = %(person)s.address_key)
-                THEN 'excluded' END""",
+        """(EXISTS (SELECT %(member)s AND m.partner_id = %(person)s.partner_id)
+            OR EXISTS (SELECT %(member)s AND m.partner_id IS NULL
+                          AND m.res_model = %(person)s.res_model
+                          AND m.res_id = %(person)s.res_id)
+            OR EXISTS (SELECT %(member)s AND m.address_key = %(person)s.address_key
+                          AND (m.email_encrypted IS NOT NULL
+                               OR %(person)s.email_encrypted IS NULL))
+            OR EXISTS (SELECT %(contact)s c.email_normalized = %(person)s.email)
+            OR EXISTS (SELECT %(contact)s %(other_spelling)s)
+            OR EXISTS (SELECT %(contact)s c.email_encrypted_key = %(person)s.address_key))""",
         member=member,
         contact=contact,
         person=person,

@@ -8,7 +8,7 @@ import pytz
 from odoo.fields import Datetime
 from odoo.tools import SQL
 
-from ..clock.quiet import country_zones, quiet_clock
+from ..clock.quiet import Hours, QuietTimes, country_zones, quiet_clock
 from ..clock.spans import LONGEST
 from .control import get_control_reason
 from .fatigue_rules import FatigueRules, find_sms_models
@@ -25,13 +25,15 @@ COUNTED = "state IN ('sending', 'unknown', 'sent') AND uncounted IS NOT TRUE"
 TaskRules = namedtuple(
     "TaskRules",
     "company_id sender_id is_free not_after zone lists is_encrypted aes_reference has_records"
-    " except_ids content_id control version_contents mailing wishes",
-    defaults=(None, None, None, None, None),
+    " except_ids content_id control version_contents mailing wishes"
+    " exits hours",
+    defaults=(None, None, None, None, None, None, None),
 )
 TaskRules.__doc__ = """The properties of a task that decide whether its people may be mailed.
 
 :ivar int sender_id: of its `directmail.sender`, or None
-:ivar is_free: whether the task is exempt from limits and quiet times
+:ivar is_free: whether the task is exempt from limits and quiet times: a notification, or one that
+    ignores fatigue control
 :ivar not_after: the last moment at which its mails may be sent (naive UTC), or None
 :ivar zone: name of the time zone of the account
 :ivar lists: ids of the mailing lists whose opt-outs count
@@ -46,14 +48,19 @@ TaskRules.__doc__ = """The properties of a task that decide whether its people m
     follow-up sends the content of a version
 :ivar mailing: the rules of its purpose: see `engine.mailing_consent.select_purpose`; None without
 :ivar wishes: whether preferences of recipients can hold back its mails: see `engine.preferences`
+:ivar exits: what calls off its series: see `engine.series_exits.select_exits`; None if nothing does
+:ivar hours: [first, last] minute of the recipient's local day between which its series may mail;
+    None for the whole day
 """
 
 
 class Eligibility:
     """Decides for each person of a task whether a mail may go out at a moment.
 
-    If quiet times hold a mail until later, the limits are applied as of that later moment: a limit
-    that will still be reached then stops the mail now; one whose window will have passed does not.
+    The hours of a series are quiet times, too, but by the recipient's zone whatever the company's
+    setting, and for everybody. If quiet times hold a mail until later, the limits are applied as of
+    that later moment: a limit that will still be reached then stops the mail now; one whose window
+    will have passed does not.
 
     :param TaskRules task: of the task
     :param FatigueRules rules: of its company; ignored if the task `is_free`
@@ -63,6 +70,7 @@ class Eligibility:
     def __init__(self, env, task, rules, at):
         self.env, self.task, self.at = env, task, at
         self.rules = FatigueRules(rules.company_id) if task.is_free else rules
+        self.trust_contact_tz = rules.trust_contact_tz
 
     def select(self, person):
         """Return SQL of a lateral subquery that tells whether one person may be mailed.
@@ -75,37 +83,53 @@ class Eligibility:
         """
         basic = self._basic_reason(person)
         control = get_control_reason(self.task.control, SQL("%s.address_key", person))
+        window = self._find_window(person)
+        # In both statements, OFFSET 0 keeps the planner from copying `final.reason` to each place
+        # where it is used.
         if not self.rules:
             return SQL(
-                """LATERAL (SELECT COALESCE(%s, %s, %s) AS reason, NULL::varchar AS fatigue_rule,
-                                   NULL::timestamp AS held_until)""",
+                """LATERAL (
+                    SELECT final.reason,
+                           CASE WHEN final.reason IS NULL AND series.until IS NOT NULL
+                                THEN 'series_hours' END::varchar AS fatigue_rule,
+                           CASE WHEN final.reason IS NULL THEN series.until END AS held_until
+                      FROM (SELECT COALESCE(%s, %s, %s) AS reason OFFSET 0) AS final
+                     CROSS JOIN LATERAL (SELECT %s AS until) AS series
+                )""",
                 basic,
                 self._wish_reason(person, SQL("%s::timestamp", self.at)),
                 control,
+                window,
             )
         rests, rest = self._rest(person)
         moment = SQL("%s::timestamp", self.at)
-        if rests:
-            moment = SQL("COALESCE(rest.until, %s)", moment)
+        if rests or self.task.hours:
+            moment = SQL("COALESCE(GREATEST(rest.until, series.until), %s)", moment)
         return SQL(
             """LATERAL (
                 SELECT final.reason,
                        CASE WHEN final.reason = 'fatigue' THEN caps.rule
-                            WHEN final.reason = 'quiet' OR final.reason IS NULL THEN rest.rule
+                            WHEN final.reason = 'quiet' THEN rest.rule
+                            WHEN final.reason IS NULL THEN COALESCE(rest.rule, CASE
+                                WHEN series.until IS NOT NULL THEN 'series_hours' END)
                        END AS fatigue_rule,
-                       CASE WHEN final.reason IS NULL THEN rest.until END AS held_until
+                       CASE WHEN final.reason IS NULL
+                            THEN GREATEST(rest.until, series.until) END AS held_until
                   FROM (%(exempt)s) AS exempt
                  CROSS JOIN LATERAL (%(rest)s) AS rest
+                 CROSS JOIN LATERAL (SELECT %(window)s AS until) AS series
                  CROSS JOIN LATERAL (%(caps)s) AS caps
                  CROSS JOIN LATERAL (
                     SELECT COALESCE(%(basic)s, %(wish)s, CASE
                         WHEN rest.drops OR rest.until > %(latest)s::timestamp THEN 'quiet'
                         WHEN caps.rule IS NOT NULL AND NOT exempt.yes THEN 'fatigue'
                     END, %(control)s) AS reason
+                    OFFSET 0
                  ) AS final
             )""",
             exempt=self._exempt(person),
             rest=rest,
+            window=window,
             caps=self._caps(person, moment),
             basic=basic,
             wish=self._wish_reason(person, moment),
@@ -114,6 +138,10 @@ class Eligibility:
         )
 
     def _basic_reason(self, person):
+        """Return SQL of a reason that fatigue control and the recipient's wishes don't change.
+
+        Opt-outs and lists, the topic, and the task's deadline.
+        """
         reason = changing_reason(
             SQL("%s.email", person),
             SQL("%s.address_key", person),
@@ -133,6 +161,7 @@ class Eligibility:
         return get_wish_reason(self.task, person, moment, SQL(COUNTED))
 
     def _exempt(self, person):
+        """Return SQL of one row (yes boolean): whether limits and quiet times spare the person."""
         rules = self.rules
         if not (rules.exempt_partners or rules.exempt_keys or rules.exempt_encrypted):
             return SQL("SELECT FALSE AS yes")
@@ -162,20 +191,9 @@ class Eligibility:
         default = clock.rest(account_zone, self.at)
         found = SQL("%s::jsonb", json.dumps(_as_json(default)))
         if self.rules.by_recipient:
-            countries = self._rest_by_country(clock)
-            own = self._rest_by_zone(clock) if self.rules.trust_contact_tz else {}
-            if not default and not any(countries.values()) and not any(own.values()):
+            found = self._rest_by_recipient(clock, person)
+            if not found:
                 return nobody
-            found = SQL(
-                """(SELECT COALESCE(%(own)s::jsonb -> p.tz,
-                                    %(countries)s::jsonb -> p.country_id::text, %(default)s)
-                      FROM (SELECT 1) AS one
-                 LEFT JOIN res_partner p ON p.id = %(person)s.partner_id)""",
-                own=json.dumps(own),
-                countries=json.dumps(countries),
-                default=found,
-                person=person,
-            )
         elif not default:
             return nobody
         return True, SQL(
@@ -184,6 +202,34 @@ class Eligibility:
                  FROM (SELECT CASE WHEN NOT exempt.yes THEN %s END AS rest) AS found""",
             found,
         )
+
+    def _rest_by_recipient(self, clock, person):
+        """Return SQL of the rest as JSON in a person's time zone; None if nobody rests now."""
+        default = clock.rest(self.task.zone, self.at)
+        countries = self._rest_by_country(clock)
+        own = self._rest_by_zone(clock) if self.trust_contact_tz else {}
+        if not default and not any(countries.values()) and not any(own.values()):
+            return None
+        return SQL(
+            """(SELECT COALESCE(%(own)s::jsonb -> p.tz,
+                                %(countries)s::jsonb -> p.country_id::text, %(default)s::jsonb)
+                  FROM (SELECT 1) AS one
+             LEFT JOIN res_partner p ON p.id = %(person)s.partner_id)""",
+            own=json.dumps(own),
+            countries=json.dumps(countries),
+            default=json.dumps(_as_json(default)),
+            person=person,
+        )
+
+    def _find_window(self, person):
+        """Return SQL of the moment until which the hours of a series hold a mail, or null."""
+        nobody = SQL("NULL::timestamp")
+        if not self.task.hours:
+            return nobody
+        first, last = self.task.hours
+        clock = quiet_clock(QuietTimes(hours=(Hours(last, first),)))
+        found = self._rest_by_recipient(clock, person)
+        return SQL("(%s ->> 1)::timestamp", found) if found else nobody
 
     def _rest_by_country(self, clock):
         """Return {country id: rest as JSON or None} of the countries with a single time."""

@@ -24,10 +24,12 @@ class Limit:
 
     @property
     def window(self):
+        """The length of the span in which messages are counted, as `SPANS` has it."""
         return SPANS[self.code.partition("_")[2]].length
 
     @property
     def is_global(self):
+        """Whether Odoo's own mailings and SMS count, too, not only our emails."""
         return self.code.startswith("global")
 
 

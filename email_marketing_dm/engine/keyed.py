@@ -27,6 +27,7 @@ _KEYED = (
     SQL("directmail_event WHERE address_key IS NOT NULL"),
     SQL("directmail_upload_line WHERE address_key IS NOT NULL"),
     SQL("directmail_audience_member WHERE address_key IS NOT NULL"),
+    SQL("directmail_audience_stay WHERE address_key IS NOT NULL"),
     SQL("directmail_series_entry WHERE address_key IS NOT NULL"),
 )
 _SEALED = (

@@ -1,8 +1,12 @@
 """Consent to be mailed: whether a person may be mailed for a task's purpose now.
 
+A purpose (`directmail.purpose`) is what users call a topic. The field `purpose` of
+`directmail.consent` is something else: what an answer is about, here "mailing"; its `purpose_id` is
+the topic.
+
 A person's latest answer about the purpose in `directmail.consent` decides, by the purpose's rule
-for the country where they live. The plan, the estimate and claims use this one fragment. Opt-outs
-come before it, whatever was answered.
+for the country where they live; of several rules for a country, the strictest counts. The plan,
+the estimate and claims use this one fragment. Opt-outs come before it, whatever was answered.
 """
 
 from odoo.tools import SQL
@@ -13,6 +17,8 @@ from .sql import UNMATCHABLE, unverifiable
 PURPOSE = "mailing"
 #: Answers with which people are not mailed, and with which they have agreed.
 REFUSALS, AGREEMENTS = ("no", "withdrawn"), ("yes", "confirmed")
+#: Rules of purposes, in the order in which those for a country are tried.
+STRICTEST_FIRST = ("confirmed", "opt_in", "not_refused")
 
 
 def select_purpose(task):
@@ -21,16 +27,26 @@ def select_purpose(task):
     Null without a purpose, and for notifications, which are no advertising.
 
     :param SQL task: name of a row of `directmail_task`
-    :return: SQL of {"id", "rule", "countries", "strict_rule", "has_answers", "has_unmatched"}; the
-        last two tell whether anybody was asked, and whether a refusal can't be matched since the
-        master key was lost
+    :return: SQL of {"id", "rule", "countries", "has_answers", "has_unmatched"}: `countries` is
+        {rule: [country id]} or null, the last two tell whether anybody was asked, and whether a
+        refusal can't be matched since the master key was lost
     """
     return SQL(
         """(SELECT json_build_object(
-                   'id', p.id, 'rule', p.rule, 'strict_rule', p.strict_rule,
-                   'countries', ARRAY(
-                       SELECT res_country_id FROM directmail_purpose_res_country_rel
-                        WHERE directmail_purpose_id = p.id),
+                   'id', p.id, 'rule', p.rule, 'countries', (
+                       SELECT json_object_agg(rule, countries) FROM (
+                           SELECT r.rule, array_agg(DISTINCT country) AS countries
+                             FROM directmail_purpose_rule r CROSS JOIN LATERAL (
+                                  SELECT c.res_country_id
+                                    FROM directmail_purpose_rule_res_country_rel c
+                                   WHERE c.directmail_purpose_rule_id = r.id
+                                   UNION ALL
+                                  SELECT m.res_country_id
+                                    FROM directmail_purpose_rule_res_country_group_rel g
+                                    JOIN res_country_res_country_group_rel m
+                                      ON m.res_country_group_id = g.res_country_group_id
+                                   WHERE g.directmail_purpose_rule_id = r.id) AS named (country)
+                            WHERE r.purpose_id = p.id GROUP BY r.rule) AS by_rule),
                    'has_answers', EXISTS (SELECT FROM %(answers)s),
                    'has_unmatched', EXISTS (SELECT FROM %(unmatched)s))
               FROM directmail_purpose p
@@ -78,18 +94,29 @@ def get_mailing_reason(rules, company_id, person):
                      OR asked.rule = 'confirmed' AND asked.answer IS DISTINCT FROM 'confirmed'
                    THEN 'not_agreed'
                    %(unverified)s END
-              FROM (SELECT %(answer)s AS answer, CASE
-                           WHEN %(person)s.country_id = ANY(%(countries)s::int[])
-                           THEN %(strict_rule)s ELSE %(rule)s END AS rule
-                    OFFSET 0) AS asked)""",
+              FROM (SELECT %(answer)s AS answer, %(rule)s AS rule OFFSET 0) AS asked)""",
         refusals=REFUSALS,
         unverified=unverified,
         answer=answer,
-        person=person,
-        countries=rules["countries"],
-        strict_rule=rules["strict_rule"],
-        rule=rules["rule"],
+        rule=_get_rule(rules, SQL("%s.country_id", person)),
     )
+
+
+def _get_rule(rules, country):
+    """Return SQL of the rule for a person who lives in a country.
+
+    :param rules: see `select_purpose`
+    :param SQL country: its id, null if it is unknown
+    """
+    by_rule = rules["countries"] or {}
+    cases = [
+        SQL("WHEN %s = ANY(%s) THEN %s", country, by_rule[rule], rule)
+        for rule in STRICTEST_FIRST
+        if rule in by_rule
+    ]
+    if not cases:
+        return SQL("%s", rules["rule"])
+    return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), rules["rule"])
 
 
 def find_answer(company, purpose, key):
@@ -106,13 +133,18 @@ def find_answer(company, purpose, key):
     columns = SQL("o.answer, o.recorded_at, o.id")
     latest = SQL("ORDER BY o.recorded_at DESC, o.id DESC LIMIT 1")
     return SQL(
-        """(SELECT CASE WHEN topic.answer IN %(agreements)s AND whole.answer IN %(refusals)s
-                         AND (whole.recorded_at, whole.id) > (topic.recorded_at, topic.id)
-                        THEN NULL ELSE topic.answer END
+        # CASE looks up the answer about all mail only for people who have agreed.
+        """(SELECT CASE WHEN topic.answer IN %(agreements)s
+                        THEN CASE WHEN (
+                             SELECT whole.answer IN %(refusals)s
+                                    AND (whole.recorded_at, whole.id)
+                                        > (topic.recorded_at, topic.id)
+                               FROM (SELECT %(columns)s FROM %(about_all)s
+                                        AND o.address_key = %(key)s %(latest)s) AS whole)
+                             THEN NULL ELSE topic.answer END
+                        ELSE topic.answer END
               FROM (SELECT %(columns)s FROM %(about_topic)s
-                       AND o.address_key = %(key)s %(latest)s) AS topic
-              LEFT JOIN (SELECT %(columns)s FROM %(about_all)s
-                            AND o.address_key = %(key)s %(latest)s) AS whole ON TRUE)""",
+                       AND o.address_key = %(key)s %(latest)s) AS topic)""",
         agreements=AGREEMENTS,
         refusals=REFUSALS,
         columns=columns,

@@ -8,16 +8,18 @@ from .idn import in_ascii, is_international
 from .sql import UNMATCHABLE, address_key
 
 
-def match_lines(env, owner_env, master_key, upload_id, id_kind):
+def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None):
     """Match the new lines of an upload with contacts, and set each line's status and person.
 
     Of several lines for a person, the first counts and the others are duplicates. Of several
-    contacts with the same ID, the one with the lowest id is taken.
+    contacts with the same ID, the one with the lowest id is taken; of those with the same value of
+    `match_field`, none is.
 
     :param env: whose transaction is written
     :param owner_env: the owner's environment; only contacts that the owner may read are found
     :param master_key: the data's `privacy.keys.MasterKey`
     :param str id_kind: of the upload
+    :param str match_field: of the upload, if `id_kind` is "field"
     :raise AccessError: if the owner may not read contacts, or the field with the ID
     """
     is_address = id_kind in ("email", "encrypted")
@@ -26,9 +28,10 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind):
         SQL(
             """WITH contacts (id, key) AS (%(contacts)s),
                oldest AS (
-                    SELECT key, min(id) AS id FROM contacts WHERE key IS NOT NULL GROUP BY key
+                    SELECT key, %(holder)s AS id, count(*) > 1 AS is_several
+                      FROM contacts WHERE key IS NOT NULL GROUP BY key
                ), found AS (
-                    SELECT l.id, l.match_key, l.value, oldest.id AS partner_id,
+                    SELECT l.id, l.match_key, l.value, oldest.id AS partner_id, oldest.is_several,
                            row_number() OVER (
                                PARTITION BY COALESCE('contact ' || oldest.id, l.match_key)
                                ORDER BY l.number) AS copy
@@ -50,7 +53,9 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind):
                   SET partner_id = judged.partner_id, status = judged.status,
                       reason = CASE WHEN judged.status = 'unmatched' THEN COALESCE(
                           l.reason,
-                          CASE WHEN %(is_address)s THEN 'doubtful' ELSE 'unknown' END) END,
+                          CASE WHEN %(is_address)s THEN 'doubtful'
+                               WHEN judged.is_several THEN 'several'
+                               ELSE 'unknown' END) END,
                       email = CASE WHEN is_bare AND NOT %(is_encrypted)s
                                    THEN judged.match_key END,
                       email_encrypted = CASE WHEN is_bare AND %(is_encrypted)s
@@ -60,7 +65,10 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind):
                                          ELSE %(key)s END
                  FROM (SELECT *, status IN ('bare', 'unreadable') AS is_bare FROM judged) judged
                 WHERE l.id = judged.id""",
-            contacts=_select_contacts(id_kind, owner_env),
+            contacts=select_contacts(id_kind, owner_env, match_field),
+            holder=SQL("CASE WHEN count(*) = 1 THEN min(id) END")
+            if id_kind == "field"
+            else SQL("min(id)"),
             upload=upload_id,
             is_address=is_address,
             is_doubtful=SQL("match_key ~ %s", DOUBTFUL_PATTERN)
@@ -73,13 +81,14 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind):
     )
 
 
-def _select_contacts(kind, env):
+def select_contacts(kind, env, match_field=None):
     """Return SQL of (id, match key) of the contacts that the user of `env` may read.
 
     An encrypted address matches only contacts whose encrypted address it is. Matching contacts
     that have the same address in clear would reveal the encrypted address.
 
     :param str kind: `id_kind` of the upload
+    :param str match_field: name of the text field with the IDs, if the kind is "field"
     """
     partners = env["res.partner"]
     query = partners._search([])
@@ -111,8 +120,9 @@ def _select_contacts(kind, env):
         key = SQL.identifier(table, "email_encrypted_key")
     elif kind == "contact":
         key = SQL("%s::text", contact_id)
-    elif kind == "reference":
-        key = SQL("NULLIF(btrim(%s), '')", column("ref"))
+    elif kind in ("reference", "field"):
+        # raises AccessError unless the user may read the field
+        key = SQL("NULLIF(btrim(%s), '')", column(match_field if kind == "field" else "ref"))
     elif kind in ("md5", "sha256"):
         # An internationalized domain may have been hashed as typed or in ASCII, so offer both.
         address = column("email_normalized")

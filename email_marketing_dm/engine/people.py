@@ -18,6 +18,8 @@ GONE = "gone"
 Lenders = namedtuple("Lenders", "task_owner_id owner_ids")
 Lenders.__doc__ = """Whose people a task mails: see `directmail.delivery.lender_id`.
 
+Not the users of `directmail.template._get_lenders`, whose rights the values of placeholders need.
+
 :ivar int task_owner_id: the user who owns the task
 :ivar owner_ids: ids of the users who own the task's audiences, each once
 """

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from ..clock.daily import DAY, day_start, local_day
 from .clock import to_local
+from .people_moves import write_moves
 
 #: Customer types by (R is high, F is high, M is high) read as a binary number: 0 none, 7 all three.
 RFM_TYPES = (
@@ -19,6 +20,8 @@ RFM_TYPES = (
     "general_value",
     "high_value",
 )
+#: A hundred years. Dates of 740,000 days ago can't be calculated.
+MOST_DAYS = 36_500
 #: Stages from the lowest to the highest.
 AIPL_STAGES = ("a", "i", "p", "l")
 
@@ -36,6 +39,7 @@ class Today:
 
     @property
     def day(self) -> date:
+        """The calendar day of `now` in the time zone."""
         return local_day(self.now, self.tz)
 
     def end(self, is_date):
@@ -49,8 +53,11 @@ class Today:
         return self.day + DAY if is_date else self.now + timedelta(seconds=1)
 
     def begin(self, days, is_date):
-        """Return the first date or moment (naive UTC) of the last `days` days, today included."""
-        first = self.day - (days - 1) * DAY
+        """Return the first date or moment (naive UTC) of the last `days` days, today included.
+
+        More than `MOST_DAYS` count as so many.
+        """
+        first = self.day - (min(days, MOST_DAYS) - 1) * DAY
         return first if is_date else day_start(first, self.tz)
 
     def within(self, days, is_date):
@@ -101,6 +108,32 @@ def rfm_scores(facts, today, period, bands, is_date):
         customer_type
     """
     purchase = SQL("f.amount >= 0 OR f.amount IS NULL")
+    bought = SQL(
+        """SELECT f.partner_id,
+                  %(last_date)s AS last_date,
+                  count(*) FILTER (WHERE %(purchase)s) AS frequency,
+                  round(COALESCE(sum(f.amount), 0), %(decimals)s) AS monetary
+             FROM (%(facts)s) f
+            WHERE f.partner_id IS NOT NULL AND %(within)s
+            GROUP BY f.partner_id
+           HAVING count(*) FILTER (WHERE %(purchase)s) > 0""",
+        last_date=today.local_date(SQL("max(f.date) FILTER (WHERE %s)", purchase), is_date),
+        purchase=purchase,
+        decimals=bands.decimals,
+        facts=facts,
+        within=today.within(period, is_date),
+    )
+    return score_customers(bought, today.day, bands)
+
+
+def score_customers(bought, day, bands):
+    """Return CTEs ending in `fresh`: the scores and the type of each customer.
+
+    :param SQL bought: selects partner_id, last_date, frequency and monetary, one row per customer
+    :param date day: recency is counted up to it
+    :param Bands bands: the thresholds of the scores
+    :return: SQL; columns as those of `rfm_scores`
+    """
     high = [
         SQL("(s.%s >= %s)::int", name, SQL("%s::numeric", value) if value is not None else average)
         for name, value, average in zip(
@@ -111,16 +144,7 @@ def rfm_scores(facts, today, period, bands, is_date):
         )
     ]
     return SQL(
-        """bought AS (
-            SELECT f.partner_id,
-                   %(last_date)s AS last_date,
-                   count(*) FILTER (WHERE %(purchase)s) AS frequency,
-                   round(COALESCE(sum(f.amount), 0), %(decimals)s) AS monetary
-              FROM (%(facts)s) f
-             WHERE f.partner_id IS NOT NULL AND %(within)s
-             GROUP BY f.partner_id
-            HAVING count(*) FILTER (WHERE %(purchase)s) > 0
-        ), scored AS MATERIALIZED (
+        """bought AS (%(bought)s), scored AS MATERIALIZED (
             SELECT *,
                    CASE WHEN %(day)s - last_date <= %(r3)s THEN 3
                         WHEN %(day)s - last_date <= %(r2)s THEN 2 ELSE 1 END AS r_score,
@@ -136,12 +160,8 @@ def rfm_scores(facts, today, period, bands, is_date):
                    (%(types)s::varchar[])[1 + 4 * %(r)s + 2 * %(f)s + %(m)s] AS customer_type
               FROM scored s CROSS JOIN baseline
         )""",
-        last_date=today.local_date(SQL("max(f.date) FILTER (WHERE %s)", purchase), is_date),
-        purchase=purchase,
-        decimals=bands.decimals,
-        facts=facts,
-        within=today.within(period, is_date),
-        day=SQL("%s::date", today.day),
+        bought=bought,
+        day=SQL("%s::date", day),
         r3=bands.recency[0],
         r2=bands.recency[1],
         f3=bands.frequency[0],
@@ -243,14 +263,15 @@ def read_moves(rows, sums):
     ]
 
 
-def replace_results(table, owner, owner_id, columns, sums, fresh, keep_previous):
+def replace_results(groups, day, columns, sums, fresh, keep_previous):
     """Return SQL that replaces a model's results by the rows of `fresh`, and counts the moves.
 
-    Only rows that differ are written, because most people do not change from day to day.
+    Only rows that differ are written, because most people do not change from day to day. People
+    whose group changed get a row among the moves, except by the first computation.
 
-    :param str table: table of the results, with one row per (owner, partner_id)
-    :param str owner: the column of `table` with the id of the RFM or AIPL model
-    :param int owner_id: id of the RFM or AIPL model
+    :param engine.people_moves.Groups groups: the tables of the results, with one row per (owner,
+        partner_id), and of the moves
+    :param date day: the day on which people moved
     :param columns: names of the columns of `fresh` besides partner_id. The last one is the person's
         group; the column `previous_` + its name holds the group of the day before
     :param sums: names of the columns that are summed per group
@@ -270,7 +291,7 @@ def replace_results(table, owner, owner_id, columns, sums, fresh, keep_previous)
     }[keep_previous]
     return SQL(
         """WITH %(fresh)s, merged AS MATERIALIZED (
-            SELECT f.*, %(was)s AS was, s.id AS old_id,
+            SELECT f.*, %(was)s AS was, s.id AS old_id, s.%(group)s AS had,
                    s.id IS NOT NULL AND (%(old)s) IS DISTINCT FROM (%(new)s, %(was)s) AS changed
               FROM fresh f
               LEFT JOIN %(table)s s ON s.%(owner)s = %(owner_id)s AND s.partner_id = f.partner_id
@@ -283,15 +304,17 @@ def replace_results(table, owner, owner_id, columns, sums, fresh, keep_previous)
         ), gone AS (
             DELETE FROM %(table)s s WHERE s.%(owner)s = %(owner_id)s
                AND NOT EXISTS (SELECT FROM merged m WHERE m.old_id = s.id)
-        )
+            RETURNING s.partner_id, s.%(group)s
+        )%(moves)s
         SELECT was, %(group)s, %(sums)s FROM merged GROUP BY 1, 2""",
         fresh=fresh,
         was=was,
         old=SQL(", ").join([SQL("s.%s", name) for name in [*names, previous]]),
         new=SQL(", ").join([SQL("f.%s", name) for name in names]),
-        table=SQL.identifier(table),
-        owner=SQL.identifier(owner),
-        owner_id=owner_id,
+        table=SQL.identifier(groups.results),
+        owner=SQL.identifier(groups.owner),
+        owner_id=groups.owner_id,
+        moves=SQL() if keep_previous == "same" else SQL(", %s", write_moves(groups, day)),
         set=SQL(", ").join([SQL("%s = m.%s", name, name) for name in names]),
         names=SQL(", ").join(names),
         previous=previous,

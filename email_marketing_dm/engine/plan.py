@@ -14,7 +14,8 @@ from .fatigue_rules import read_rules
 from .measuring import NOTHING, get_measuring, is_everybody_measured, join_answers
 from .measuring import read_rules as read_measuring_rules
 from .people import Lenders, addressed_people
-from .series import carry_entries, entered_people, get_earlier_mails
+from .series_exits import get_exit_reason
+from .series_plan import carry_entries, entered_people, get_delivery_columns, get_earlier_mails
 from .sql import count_changes, prepare_for_many
 from .tens import in_tens
 from .versions import TestGroup, assign_versions
@@ -80,7 +81,7 @@ def select_judged(env, task, at=None):
 
     A person who gets no mail is a row with a reason, so that no person of the audiences is missing.
     `measuring` of people who get one tells whether their opens and clicks may be recorded. Of a
-    step of a series, `judged` also has `series_entry_id`.
+    step of a series, `judged` also has `series_entry_id` and `series_run`.
 
     :param TaskPlan task: of the task
     :param datetime at: the moment to decide for (naive UTC); by default the database's now
@@ -98,7 +99,7 @@ def select_judged(env, task, at=None):
     # OFFSET 0 keeps the planner from copying the reason to each place where `judged` is used.
     return SQL(
         """%(got)s %(excluded)s %(addressed)s, ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY address_key, flaw
+            SELECT *, row_number() OVER (PARTITION BY address_key, flaw %(per_run)s
                                          ORDER BY %(encrypted_first)s
                                                   partner_id, res_model, res_id, email) AS copy
               FROM addressed
@@ -121,11 +122,12 @@ def select_judged(env, task, at=None):
         )""",
         addressed=_select_people(env, task),
         carried=carry_entries(task.entry_ids),
+        per_run=SQL() if task.entry_ids is None else SQL(", series_run"),
         # For equal address keys, the encrypted address comes first and the one in clear is the
         # duplicate. The other way round, a list of guessed addresses would reveal encrypted ones.
         encrypted_first=SQL("email_encrypted IS NULL,") if task_rules.has_records else SQL(),
         eligibility=Eligibility(env, task_rules, rules, at or now).select(SQL("fixed")),
-        **get_exclusion(env, context, task_rules, SQL("ranked")),
+        **_select_excluded(env, task),
         **_select_got(task),
         measured=measured,
         join_answers=answers["join_answers"],
@@ -137,6 +139,22 @@ def _select_people(env, task):
     if task.entry_ids is not None:
         return entered_people(env, task.context, task.rules, task.entry_ids, task.lenders)
     return addressed_people(env, task.context, task.rules, task.audience_ids, lenders=task.lenders)
+
+
+def _select_excluded(env, task):
+    """Return the parts of the statement that find people who are left out: see `get_exclusion`.
+
+    A step of a series has no *Except* audiences; what calls off the series leaves people out.
+    """
+    person = SQL("ranked")
+    if task.entry_ids is None:
+        return get_exclusion(env, task.context, task.rules, person)
+    reason = get_exit_reason(task.rules.exits, person)
+    return {
+        "excluded": SQL(),
+        "join_excluded": SQL(),
+        "is_excluded": SQL("WHEN %(reason)s IS NOT NULL THEN %(reason)s", reason=reason),
+    }
 
 
 def _select_got(task):
@@ -161,12 +179,12 @@ def insert_deliveries(env, task):
                        (task_id, account_id, company_id, partner_id, res_model, res_id, email,
                         email_encrypted, address_key, is_contact, lender_id, state, reason,
                         fatigue_rule, not_before, uncounted, assignment, measuring
-                        %(carried)s %(columns)s)
+                        %(entry_columns)s %(columns)s)
                 SELECT %(task)s, %(account)s, %(company)s, partner_id, res_model, res_id, email,
                        email_encrypted, address_key, partner_id IS NOT NULL, lender_id,
                        CASE WHEN reason IS NULL THEN 'waiting' ELSE 'suppressed' END, reason,
                        %(fatigue_rule)s, %(held_until)s, %(uncounted)s, %(assignment)s, measuring
-                       %(carried)s %(values)s
+                       %(entry_values)s %(values)s
                   FROM judged %(assigned)s
                  ORDER BY %(first)s partner_id, res_model, res_id
                 RETURNING id, address_key, task_id, NULL AS old_state, state AS new_state,
@@ -178,11 +196,11 @@ def insert_deliveries(env, task):
             account=task.account_id,
             company=task.rules.company_id,
             uncounted=task.uncounted,
-            carried=carry_entries(task.entry_ids),
             assignment=get_assignment(task.rules.control, SQL.identifier("reason")),
             tickets=take_tickets(task.rules.content_id),
             counted=count_changes(SQL.identifier("changed"), "user"),
             first=_rank_engaged(task) if task.engaged_first else SQL(),
+            **get_delivery_columns(task.entry_ids),
             **assign_versions(task.task_id, task.test_group),
         )
     )

@@ -1,7 +1,8 @@
 """Preferences of recipients: fewer mails, or none until a day; see `directmail.preference`.
 
 They are the recipient's own and hold for all mails except notifications, whatever the company's
-fatigue control says. The plan, the estimate and claims use this one fragment.
+fatigue control says. The plan, the estimate and claims use this one fragment. In names, a wish is a
+preference that can hold back mails: all but the language.
 """
 
 from odoo.tools import SQL

@@ -28,6 +28,7 @@ DELIVERIES = PersonTable("directmail_delivery")
 OPTOUTS = PersonTable("directmail_optout")
 CONSENTS = PersonTable("directmail_consent")
 PREFERENCES = PersonTable("directmail_preference")
+PREFERENCE_LINKS = PersonTable("directmail_preference_link")
 ROWS = PersonTable("directmail_upload_line", ("upload_id", "directmail_upload"))
 
 
@@ -80,6 +81,11 @@ class People:
         """Return the ids of their preferences: fewer mails, a pause, the language."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), PREFERENCES))]
 
+    def find_emails(self, env):
+        """Return the addresses in clear to which links were mailed that they asked for."""
+        links = self._select(SQL("email"), PREFERENCE_LINKS)
+        return [email for (email,) in env.execute_query(links) if email]
+
     def find_rows(self, env):
         """Return the ids of their rows in uploaded lists."""
         return [row[0] for row in env.execute_query(self._select(SQL("id"), ROWS))]
@@ -103,6 +109,12 @@ class People:
         """
         deliveries = tuple(self.find_deliveries(env)) or (0,)
         env.cr.execute(SQL("DELETE FROM directmail_family_mail WHERE id IN %s", deliveries))
+        env.cr.execute(
+            SQL(
+                "DELETE FROM directmail_unsubscribe_request WHERE delivery_number IN %s",
+                deliveries,
+            )
+        )
         env.cr.execute(
             SQL(
                 """UPDATE directmail_delivery
@@ -142,7 +154,7 @@ class People:
             SQL(
                 "DELETE FROM directmail_preference_link WHERE %s AND %s",
                 self._is_about(),
-                PersonTable("directmail_preference_link").is_of(self.company_ids),
+                PREFERENCE_LINKS.is_of(self.company_ids),
             )
         )
         env.cr.execute(
@@ -163,7 +175,8 @@ class People:
                 CONSENTS.is_of(self.company_ids),
             )
         )
-        # A further row of a person without a contact has no address key, only the same ID.
+        # A duplicate row of an upload has no address key if its person has no contact: its
+        # `match_key` is that of the row with the address key.
         env.cr.execute(
             SQL(
                 """DELETE FROM directmail_upload_line
@@ -171,29 +184,38 @@ class People:
                 self._select(SQL("upload_id, match_key"), ROWS),
             )
         )
-        for tables, condition in ((self.members, self._is_about()), (self.scores, self._is_them())):
-            for table in tables:
-                env.cr.execute(
-                    SQL(
-                        "DELETE FROM %s WHERE %s AND %s",
-                        SQL.identifier(table.name),
-                        condition,
-                        table.is_of(self.company_ids),
-                    )
+        conditions = [(table, self._is_about_in(table)) for table in self.members]
+        conditions += [(table, self._is_them()) for table in self.scores]
+        for table, condition in conditions:
+            env.cr.execute(
+                SQL(
+                    "DELETE FROM %s WHERE %s AND %s",
+                    SQL.identifier(table.name),
+                    condition,
+                    table.is_of(self.company_ids),
                 )
+            )
 
     def _select(self, columns, table):
         return SQL(
             "SELECT %s FROM %s WHERE %s AND %s",
             columns,
             SQL.identifier(table.name),
-            self._is_about(),
+            self._is_about_in(table),
             table.is_of(self.company_ids),
         )
 
+    def _is_about_in(self, table):
+        """Return `_is_about` for a table; a row of an upload may also name them in `match_keys`."""
+        if table != ROWS:
+            return self._is_about()
+        ids = [str(number) for number in self.partner_ids]
+        return SQL("(%s OR match_keys @> ANY(%s::jsonb[]))", self._is_about(), ids)
+
     def _is_about(self):
-        """Return SQL of the condition that a row with the columns of a person is about them."""
+        """Return SQL of the condition that a row's contact or address key is one of theirs."""
         return SQL("(%s OR address_key IN %s)", self._is_them(), tuple(self.keys) or ("",))
 
     def _is_them(self):
+        """Return SQL of the condition that a row's contact is one of theirs."""
         return SQL("partner_id IN %s", tuple(self.partner_ids) or (0,))

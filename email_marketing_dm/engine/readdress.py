@@ -27,9 +27,10 @@ def readdress(env, context, rules, task_id, ids):
     :param rules: the `fatigue.TaskRules` of the task
     :param ids: of waiting deliveries with the state `claim.MOVED`, which the caller has locked
     :return: an UPDATE of deliveries, as for `claim._apply`. A delivery is suppressed as 'duplicate'
-        if another delivery of the task has its new address or contact, and as 'excluded' if the
-        task excludes its new address or contact. A duplicate of a person of a control group leaves
-        the comparison, so that no address is in both groups
+        if another delivery of the task, or of the same step and run of a series, has its new
+        address or contact, and as 'excluded' if the task excludes its new address or contact.
+        A duplicate of a person of a control group leaves the comparison, so that no address is in
+        both groups
     :rtype: SQL
     """
     people, looked_at = [], []
@@ -63,16 +64,19 @@ def readdress(env, context, rules, task_id, ids):
              FROM (
                 SELECT moved.*, is_held_out,
                        CASE WHEN id = ANY(%(excluded)s) THEN 'excluded'
-                       WHEN row_number() OVER (PARTITION BY address_key ORDER BY id) > 1
+                       WHEN row_number() OVER (PARTITION BY address_key, (
+                                SELECT COALESCE(x.series_run, 1) FROM directmail_delivery x
+                                 WHERE x.id = moved.id) ORDER BY id) > 1
                        OR EXISTS (
                             SELECT FROM directmail_delivery o
-                             WHERE o.task_id = %(task)s AND o.address_key = moved.address_key
-                               AND o.state != 'suppressed')
+                             WHERE o.task_id = ANY(%(tasks)s)
+                               AND o.address_key = moved.address_key
+                               AND o.state != 'suppressed' AND %(same_run)s)
                        OR EXISTS (
                             SELECT FROM directmail_delivery o
-                             WHERE o.partner_id = moved.partner_id AND o.task_id = %(task)s
+                             WHERE o.partner_id = moved.partner_id AND o.task_id = ANY(%(tasks)s)
                                AND o.state != 'suppressed' AND o.id != moved.id
-                               AND (o.id < moved.id OR o.id NOT IN %(ids)s))
+                               AND (o.id < moved.id OR o.id NOT IN %(ids)s) AND %(same_run)s)
                        OR is_held_out
                        THEN 'duplicate' END AS reason
                   FROM (VALUES %(moved)s) AS moved (id, partner_id, res_model, res_id, email,
@@ -82,8 +86,13 @@ def readdress(env, context, rules, task_id, ids):
             WHERE d.id = new.id
         RETURNING d.task_id, 'waiting' AS old_state, d.state AS new_state,
                   d.outcome AS old_outcome, d.outcome AS new_outcome""",
-        task=task_id,
+        tasks=_find_tasks(env, task_id),
         ids=tuple(row[0] for row in moved),
+        # The mail of an earlier run of a series is no duplicate.
+        same_run=SQL(
+            """COALESCE(o.series_run, 1) = (SELECT COALESCE(x.series_run, 1)
+                                              FROM directmail_delivery x WHERE x.id = moved.id)"""
+        ),
         excluded=list(excluded),
         is_held_out=_is_held_out(rules, task_id),
         moved=SQL(", ").join(
@@ -91,6 +100,20 @@ def readdress(env, context, rules, task_id, ids):
             for row in moved
         ),
     )
+
+
+def _find_tasks(env, task_id):
+    """Return the ids of the tasks whose mails count as the same: of a series, all of the step."""
+    rows = env.execute_query(
+        SQL(
+            """SELECT %(task)s UNION
+               SELECT o.id FROM directmail_task t
+                 JOIN directmail_task o ON o.series_step_id = t.series_step_id
+                WHERE t.id = %(task)s""",
+            task=task_id,
+        )
+    )
+    return [row[0] for row in rows]
 
 
 def _is_held_out(rules, task_id):

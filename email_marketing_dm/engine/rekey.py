@@ -36,6 +36,7 @@ TABLES = (
     "directmail_event",
     "directmail_delivery",
     "directmail_audience_member",
+    "directmail_audience_stay",
     "directmail_series_entry",
     "directmail_upload_line",
     "mail_blacklist",
@@ -256,8 +257,9 @@ def _keep_encrypted(env, table, chunk):
 def _read_encrypted(env, rekey, table, chunk):
     """Return SQL VALUES (id, address key) of a chunk's rows with a readable encrypted address."""
     company = {
-        "directmail_audience_member": SQL(
-            "(SELECT company_id FROM directmail_audience a WHERE a.id = audience_id)"
+        **dict.fromkeys(
+            ("directmail_audience_member", "directmail_audience_stay"),
+            SQL("(SELECT company_id FROM directmail_audience a WHERE a.id = audience_id)"),
         ),
         "directmail_upload_line": SQL(
             "(SELECT company_id FROM directmail_upload u WHERE u.id = upload_id)"

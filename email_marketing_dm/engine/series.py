@@ -4,22 +4,26 @@ The caller has locked the row of the series, so that no other server advances it
 What a step does with a person is decided by `clock.steps`.
 """
 
+import json
 from collections import namedtuple
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from odoo.tools import SQL
 
 from ..clock.steps import SOONEST, Mail, Place
-from .people import current_addresses
 from .person import PERSON
+from .series_exits import is_exit_due
+from .sql import index_lookups
 
-Due = namedtuple("Due", "id step_id due_at mail")
+Due = namedtuple("Due", "id step_id due_at mail passed", defaults=(None,))
 Due.__doc__ = """A person who is due.
 
 :ivar id: of the entry
 :ivar step_id: None if the step was removed
 :ivar clock.steps.Mail mail: of this step; None if none was planned
+:ivar passed: ids of the steps that they have passed, if the order was changed while they were
+    inside; None otherwise
 """
 
 
@@ -29,6 +33,9 @@ class Entering(NamedTuple):
     :ivar after_id: only members with a higher id enter
     :ivar at: when they enter (naive UTC)
     :ivar clock.steps.Place place: where they stand
+    :ivar again_after: how long after entering people may enter again who are not inside; None:
+        never
+    :ivar is_planned: whether the caller plans the mail of `place` for all who enter
     """
 
     series_id: int
@@ -37,13 +44,29 @@ class Entering(NamedTuple):
     after_id: int
     at: datetime
     place: Place
+    again_after: timedelta | None = None
+    is_planned: bool = False
+
+
+class Entered(NamedTuple):
+    """What `enter` has read and done.
+
+    :ivar last_id: the highest id of the members that were read; None if there were none
+    :ivar is_last: whether these were all
+    :ivar entry_ids: ids of the entries that were inserted
+    """
+
+    last_id: int | None
+    is_last: bool
+    entry_ids: list[int]
 
 
 def find_due_series(env, at):
     """Return the ids of the running series that have something to do, in one statement.
 
-    These are series with people who are due, whose audience was refreshed since it was read, or
-    that only wait for their last people and have none.
+    These are series with people who are due or were put in by hand, whose audience was refreshed
+    since it was read, that start on a date which has come, whose hours were changed, or that only
+    wait for their last people and have none.
     """
     rows = env.execute_query(
         SQL(
@@ -52,29 +75,42 @@ def find_due_series(env, at):
                       EXISTS (SELECT FROM directmail_series_entry e
                                WHERE e.series_id = s.id AND e.state = 'inside'
                                  AND e.due_at <= %s)
-                   OR s.state = 'running' AND s.last_refresh_id < %s
+                   OR s.state = 'running' AND s.start_kind = 'audience' AND s.last_refresh_id < %s
+                   OR s.state = 'running' AND s.next_start_at <= %s
+                   OR s.held_from_id > 0
+                   OR s.state = 'running' AND EXISTS (
+                               SELECT FROM directmail_series_request r WHERE r.series_id = s.id)
+                   OR %s
                    OR s.state = 'closing' AND NOT EXISTS (
                               SELECT FROM directmail_series_entry e
                                WHERE e.series_id = s.id AND e.state = 'inside'))
                 ORDER BY s.id""",
             at,
             _select_last_refresh(SQL("s.audience_id")),
+            at,
+            is_exit_due(SQL("s")),
         )
     )
     return [row[0] for row in rows]
 
 
 def find_next_due(env, at):
-    """Return when the next person of a running series is due who is not due yet (naive UTC)."""
+    """Return when a running series has something to do next, later than now (naive UTC).
+
+    That is when the next person is due, or when the series starts for further people.
+    """
     [(moment,)] = env.execute_query(
         SQL(
             # The LATERAL subquery is one index lookup per series, however many people are inside.
-            """SELECT min(first.due_at) FROM directmail_series s CROSS JOIN LATERAL (
+            """SELECT min(LEAST(first.due_at, CASE WHEN s.state = 'running' AND s.next_start_at > %s
+                                                   THEN s.next_start_at END))
+                 FROM directmail_series s LEFT JOIN LATERAL (
                       SELECT due_at FROM directmail_series_entry
                        WHERE series_id = s.id AND state = 'inside'
                          AND due_at > %s
-                       ORDER BY due_at LIMIT 1) first
+                       ORDER BY due_at LIMIT 1) first ON TRUE
                 WHERE s.state IN ('running', 'closing')""",
+            at,
             at,
         )
     )
@@ -92,6 +128,13 @@ def lock_series(env, series_id):
                 series_id,
             )
         )
+    )
+
+
+def touch(env, series_id):
+    """Update the row of a series without a change: who locks it with an older snapshot fails."""
+    env.cr.execute(
+        SQL("UPDATE directmail_series SET started_at = started_at WHERE id = %s", series_id)
     )
 
 
@@ -120,40 +163,118 @@ def find_last_member(env, audience_id):
     return last
 
 
-def enter(env, entering):
-    """Insert entries of the members who enter.
+def enter(env, entering, limit):
+    """Insert entries of the members who enter, of a batch of members.
 
-    A unique index on the number of the contact, the record or the address lets each person enter
-    once. Contacts that were merged keep their entries, and the merged contact enters no more.
+    A unique index on the number of the contact, the record or the address, and `run`, which counts
+    how often a person has entered, lets each person enter once per run. Contacts that were merged
+    keep their entries, and the merged contact enters as one who was inside.
+
+    With `is_planned`, entries have the ids of deliveries that the plan is going to insert, and
+    stand as after `remember_mails`: each entry is written once.
 
     :param Entering entering: who enters
+    :param int limit: how many members are read
+    :rtype: Entered
     """
     place = entering.place
-    env.cr.execute(
-        SQL(
-            """INSERT INTO directmail_series_entry
-                      (series_id, company_id, run, contact_number, %(person)s,
-                       state, step_id, due_at, entered_at, ended_at)
-               SELECT %(series)s, %(company)s, 1, partner_id, %(person)s,
-                      %(state)s, %(step)s, %(due)s, %(at)s, %(ended)s
-                 FROM directmail_audience_member m
-                WHERE m.audience_id = %(audience)s AND m.id > %(after)s
-                  AND (m.partner_id IS NULL OR NOT EXISTS (
-                       SELECT FROM directmail_series_entry e
-                        WHERE e.series_id = %(series)s AND e.partner_id = m.partner_id))
-                ORDER BY m.id
-                   ON CONFLICT DO NOTHING""",
-            series=entering.series_id,
-            company=entering.company_id,
-            audience=entering.audience_id,
-            after=entering.after_id,
-            person=PERSON,
-            at=entering.at,
-            state=place.state,
-            step=place.step_id,
-            due=None if place.step_id is None else place.due_at,
-            ended=place.due_at if place.step_id is None else None,
+    before, may_enter = _select_entering(entering)
+    with index_lookups(env):
+        [(number, last_id, entry_ids)] = env.execute_query(
+            SQL(
+                """WITH members AS MATERIALIZED (
+                       SELECT * FROM directmail_audience_member
+                        WHERE audience_id = %(audience)s AND id > %(after)s
+                        ORDER BY id LIMIT %(limit)s
+                   ), entered AS (
+                       INSERT INTO directmail_series_entry
+                              (series_id, company_id, run, contact_number, %(person)s, state,
+                               step_id, due_at, entered_at, ended_at, delivery_id, mailed_at)
+                       SELECT %(series)s, %(company)s, COALESCE(before.run, 0) + 1, partner_id,
+                              %(person)s, %(state)s, %(step)s, %(due)s, %(at)s, %(ended)s,
+                              %(delivery)s, %(mailed)s
+                         FROM members m %(before)s WHERE (%(may_enter)s) ORDER BY m.id
+                           ON CONFLICT DO NOTHING
+                    RETURNING id
+                   )
+                   SELECT count(*), max(id), ARRAY(SELECT id FROM entered) FROM members""",
+                **_get_standing(entering),
+                series=entering.series_id,
+                company=entering.company_id,
+                audience=entering.audience_id,
+                after=entering.after_id,
+                limit=limit,
+                person=PERSON,
+                at=entering.at,
+                state=place.state,
+                step=place.step_id,
+                before=before,
+                may_enter=may_enter,
+            )
         )
+    return Entered(last_id, number < limit, entry_ids)
+
+
+def _select_entering(entering):
+    """Return how often a member `m` has entered, as a join `before`, and whether they may now."""
+    if entering.again_after is not None:
+        return find_earlier_runs(entering.series_id), SQL(
+            "before.run IS NULL OR NOT before.inside AND before.entered_at <= %s",
+            entering.at - entering.again_after,
+        )
+    return (
+        SQL("CROSS JOIN (SELECT NULL::int AS run) before"),
+        SQL(
+            # Always true for those who are no contacts. With OFFSET, it is one look-up for each
+            # member of the batch, never a join that reads everybody who has entered.
+            """NOT EXISTS (
+               SELECT FROM directmail_series_entry e
+                WHERE e.series_id = %s AND e.partner_id = m.partner_id OFFSET 0)""",
+            entering.series_id,
+        ),
+    )
+
+
+def _get_standing(entering):
+    """Return the parts of the statement that let people stand at a place, perhaps with a mail."""
+    place = entering.place
+    if entering.is_planned:
+        return {
+            "due": SQL("%s", entering.at + SOONEST),
+            "ended": SQL("NULL"),
+            "delivery": SQL("nextval('directmail_delivery_id_seq')"),
+            "mailed": SQL("%s", entering.at),
+        }
+    return {
+        "due": SQL("%s", None if place.step_id is None else place.due_at),
+        "ended": SQL("%s", place.due_at if place.step_id is None else None),
+        "delivery": SQL("NULL"),
+        "mailed": SQL("NULL"),
+    }
+
+
+def find_earlier_runs(series_id):
+    """Return a LATERAL join, `before`: how often a person `m` has entered a series, and when last.
+
+    One look-up each by the merged or original contact, the record and the address.
+    """
+    entries = SQL(
+        "SELECT run, state, entered_at FROM directmail_series_entry e WHERE e.series_id = %s AND",
+        series_id,
+    )
+    return SQL(
+        """LEFT JOIN LATERAL (
+            SELECT max(run) AS run, bool_or(state = 'inside') AS inside,
+                   max(entered_at) AS entered_at
+              FROM (%(entries)s e.partner_id = m.partner_id
+                    UNION ALL %(entries)s e.contact_number = m.partner_id
+                    UNION ALL %(entries)s m.partner_id IS NULL AND e.contact_number IS NULL
+                           AND e.res_model = m.res_model AND e.res_id = m.res_id
+                    UNION ALL %(entries)s m.partner_id IS NULL AND m.res_id IS NULL
+                           AND e.contact_number IS NULL AND e.res_id IS NULL
+                           AND e.address_key = m.address_key) AS e
+           ) before ON TRUE""",
+        entries=entries,
     )
 
 
@@ -178,10 +299,10 @@ def read_due(env, series_id, at, limit, stopped=()):
     """
     rows = env.execute_query(
         SQL(
-            """SELECT e.id, e.step_id, e.due_at, e.delivery_id, d.state, e.mailed_at,
+            """SELECT e.id, e.step_id, e.due_at, e.passed, e.delivery_id, d.state, e.mailed_at,
                       COALESCE(d.sent_at, CASE WHEN d.state IN ('sent', 'unknown')
                                                THEN d.claimed_at END),
-                      d.not_before
+                      d.not_before, d.reason
                  FROM directmail_series_entry e
                  LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
                 WHERE e.series_id = %s AND e.state = 'inside'
@@ -195,8 +316,14 @@ def read_due(env, series_id, at, limit, stopped=()):
         )
     )
     return [
-        Due(number, step_id, due_at, Mail(*mail) if delivery_id else None)
-        for number, step_id, due_at, delivery_id, *mail in rows
+        Due(
+            number,
+            step_id,
+            due_at,
+            Mail(*mail) if delivery_id else None,
+            None if passed is None else frozenset(map(int, passed)),
+        )
+        for number, step_id, due_at, passed, delivery_id, *mail in rows
     ]
 
 
@@ -219,9 +346,92 @@ def move(env, places):
                              %s::boolean[])
                       AS new (id, step_id, moment, state, reason, stays)
                 WHERE e.id = new.id""",
-            *map(list, zip(*((one, *place, stays) for one, place, stays in places), strict=True)),
+            *map(
+                list, zip(*((one, *place[:4], stays) for one, place, stays in places), strict=True)
+            ),
         )
     )
+    if passed := [(one, place.passed) for one, place, _stays in places if place.passed]:
+        env.cr.execute(
+            SQL(
+                """UPDATE directmail_series_entry e SET passed = e.passed || new.passed
+                     FROM unnest(%s::int[], %s::jsonb[]) AS new (id, passed) WHERE e.id = new.id""",
+                [one for one, _ids in passed],
+                [_as_json(ids) for _one, ids in passed],
+            )
+        )
+
+
+# Changes of the order of steps: `passed` has the steps to which a person has come, as {id: true}.
+# While it is NULL, these are their step and those before it.
+
+
+def _as_json(step_ids):
+    return json.dumps(dict.fromkeys(step_ids, True))
+
+
+def keep_passed(env, path):
+    """Keep which steps people inside have passed, before the order of the steps is changed.
+
+    Of those who were inside at an earlier change, it is known already.
+
+    :param clock.steps.Path path: of the series, in the present order
+    """
+    numbers = [step.id for step in path.steps]
+    env.cr.execute(
+        SQL(
+            """UPDATE directmail_series_entry e SET passed = new.passed
+                 FROM unnest(%s::int[], %s::jsonb[]) AS new (step_id, passed)
+                WHERE e.step_id = new.step_id AND e.state = 'inside' AND e.passed IS NULL""",
+            numbers,
+            [_as_json([*path.get_before(number), number]) for number in numbers],
+        )
+    )
+
+
+def pass_added(env, path, step_id):
+    """Let people pass a step that was added before theirs; others come to it.
+
+    :param clock.steps.Path path: of the series, with the added step
+    """
+    before = [step_id, *path.get_before(step_id)]
+    behind = [step.id for step in path.steps if step.id not in before]
+    env.cr.execute(
+        SQL(
+            """UPDATE directmail_series_entry
+                  SET passed = CASE WHEN step_id = ANY(%(behind)s) THEN passed || %(step)s::jsonb
+                                    ELSE passed - %(key)s END
+                WHERE step_id = ANY(%(all)s) AND state = 'inside' AND passed IS NOT NULL""",
+            behind=behind,
+            step=_as_json([step_id]),
+            key=str(step_id),
+            all=[step.id for step in path.steps],
+        )
+    )
+
+
+def count_passed(env, path, step_ids):
+    """Return {step id: how many people inside have passed the step, or are there}.
+
+    :param clock.steps.Path path: of the series
+    :param step_ids: of which steps
+    """
+    rows = env.execute_query(
+        SQL(
+            """SELECT wanted.id, count(*)
+                 FROM unnest(%s::int[], %s::jsonb[]) AS place (step_id, passed)
+                 JOIN directmail_series_entry e ON e.step_id = place.step_id
+                  AND e.state = 'inside'
+                 JOIN unnest(%s::int[]) AS wanted (id)
+                   ON wanted.id = e.step_id
+                   OR jsonb_exists(COALESCE(e.passed, place.passed), wanted.id::text)
+                GROUP BY 1""",
+            [step.id for step in path.steps],
+            [_as_json(path.get_before(step.id)) for step in path.steps],
+            list(step_ids),
+        )
+    )
+    return dict(rows)
 
 
 def remember_mails(env, task_id, entry_ids, at):
@@ -244,6 +454,20 @@ def remember_mails(env, task_id, entry_ids, at):
     )
 
 
+def count_waiting(env, series_id):
+    """Return how many mails of a series wait in email tasks that are being sent."""
+    [(number,)] = env.execute_query(
+        SQL(
+            """SELECT count(*) FROM directmail_series_step s
+                 JOIN directmail_task t ON t.series_step_id = s.id AND t.state = 'sending'
+                 JOIN directmail_delivery d ON d.task_id = t.id AND d.state = 'waiting'
+                WHERE s.series_id = %s""",
+            series_id,
+        )
+    )
+    return number
+
+
 def call_off(env, series_id, reason, at):
     """Call off the series for everybody inside."""
     env.cr.execute(
@@ -260,7 +484,20 @@ def call_off(env, series_id, reason, at):
 
 
 def forgive(env, series_id, at):
-    """Let people whose mail became due in the past be due now, so that none of them is late."""
+    """Let people whose mail became due in the past be due now, so that none of them is late.
+
+    Nor is a mail that was planned and waits to be sent.
+    """
+    env.cr.execute(
+        SQL(
+            """UPDATE directmail_series_entry e SET mailed_at = %(at)s
+                 FROM directmail_delivery d
+                WHERE e.series_id = %(series)s AND e.state = 'inside' AND d.id = e.delivery_id
+                  AND d.state = 'waiting' AND e.mailed_at < %(at)s""",
+            series=series_id,
+            at=at,
+        )
+    )
     env.cr.execute(
         SQL(
             """UPDATE directmail_series_entry SET due_at = %(at)s
@@ -272,54 +509,14 @@ def forgive(env, series_id, at):
     )
 
 
-# The parts of the plan's statement for a step of a series: see `engine.plan`.
-
-
-def entered_people(env, context, rules, entry_ids, lenders):
-    """Return CTEs ending in `addressed`: the people of some entries, at their present addresses.
-
-    :param PeopleContext context: how to find people and addresses
-    :param rules: the `fatigue.TaskRules` of the task
-    :param lenders: the `people.Lenders` of the task, which has one audience
-    :return: SQL; `addressed` also has `series_entry_id`
-    :rtype: SQL
-    """
-    return SQL(
-        """people AS (
-            SELECT %s, contact_number IS NOT NULL AS is_contact, %s::int AS lender_id,
-                   id AS series_entry_id
-              FROM directmail_series_entry WHERE id = ANY(%s)
-        ), %s""",
-        PERSON,
-        lenders.owner_ids[0] if lenders.owner_ids else None,
-        list(entry_ids),
-        current_addresses(env, context, rules, carried=("lender_id", "series_entry_id")),
+def let_go_on(env, step_ids, at):
+    """Let the people be due who are at steps that were removed, unless their mail is under way."""
+    env.cr.execute(
+        SQL(
+            """UPDATE directmail_series_entry SET due_at = %(at)s
+                WHERE step_id = ANY(%(steps)s) AND state = 'inside' AND delivery_id IS NULL
+                  AND due_at > %(at)s""",
+            steps=list(step_ids),
+            at=at,
+        )
     )
-
-
-def carry_entries(entry_ids):
-    """Return the column that leads from a person to the entry; empty outside of a series."""
-    return SQL() if entry_ids is None else SQL(", series_entry_id")
-
-
-def get_earlier_mails(task_ids, person):
-    """Return the parts of the plan's statement that find the addresses that got the step's mail.
-
-    :param task_ids: ids of the tasks that send the step, each for a month
-    :param SQL person: name of a row with the column address_key
-    :return: as `engine.family.get_family`
-    :rtype: dict
-    """
-    return {
-        "got": SQL(),
-        # By `_address_unique`: one lookup for each month of the step.
-        "join_got": SQL(
-            """LEFT JOIN LATERAL (
-                    SELECT d.address_key FROM directmail_delivery d
-                     WHERE d.task_id = ANY(%s) AND d.address_key = %s.address_key
-                       AND d.state != 'suppressed' LIMIT 1) got ON TRUE""",
-            list(task_ids),
-            person,
-        ),
-        "is_got": SQL("WHEN got.address_key IS NOT NULL THEN 'family'"),
-    }

@@ -1,5 +1,7 @@
 """SQL fragments that the plan, the claim and the audience counts share."""
 
+import contextlib
+
 from odoo.tools import SQL
 
 from ..directmail.const import ADDRESS_MAX
@@ -59,6 +61,18 @@ def set_pads(env, master_key):
         "SELECT set_config(%s, %s, TRUE), set_config(%s, %s, TRUE)",
         (inner, inner_pad.hex(), outer, outer_pad.hex()),
     )
+
+
+@contextlib.contextmanager
+def index_lookups(env):
+    """Plan the statements within with index scans, for those that fill the table they look up in.
+
+    PostgreSQL plans them for the table as it is before. If that is empty, and a nightly VACUUM has
+    noted so, it would read the whole table again for each row that the statement adds.
+    """
+    env.cr.execute(SQL("SET LOCAL enable_seqscan = off"))
+    yield
+    env.cr.execute(SQL("SET LOCAL enable_seqscan TO DEFAULT"))
 
 
 def _name_settings(master_key):

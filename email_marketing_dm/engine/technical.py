@@ -8,6 +8,7 @@ content to other users.
 import re
 from fnmatch import fnmatchcase
 
+from odoo.fields import Domain
 from odoo.tools import OrderedSet
 
 #: {pattern of model names: content of these models}
@@ -36,6 +37,9 @@ TECHNICAL_MODELS = {
     # Audience lines of their own kinds select these, and check the owner's rights on them.
     "directmail.*": "what this app itself keeps",
 }
+#: Models that match `TECHNICAL_MODELS`, but are made to be read as data tables. What a row says
+#: depends on the email tasks that its reader may read.
+ABOUT_PEOPLE = frozenset(("directmail.contact.engagement",))
 #: {technical model: names of its fields that paths and filters may name}
 TOLD_FIELDS = {"res.users": frozenset(("id", "name", "display_name"))}
 #: Pattern of names of fields that hold a secret, on any model.
@@ -43,8 +47,10 @@ SECRET = re.compile(r"(^|_)(password|passwd|token|secret|otp|api_?key|private_?k
 
 
 def is_technical(name):
-    """Tell whether a model's name matches `TECHNICAL_MODELS`."""
-    return any(fnmatchcase(name, pattern) for pattern in TECHNICAL_MODELS)
+    """Tell whether a model's name matches `TECHNICAL_MODELS`, and is not among `ABOUT_PEOPLE`."""
+    return name not in ABOUT_PEOPLE and any(
+        fnmatchcase(name, pattern) for pattern in TECHNICAL_MODELS
+    )
 
 
 def check_told(model, field):
@@ -94,8 +100,8 @@ def check_named(model, field, value):
 
 def get_technical_domain():
     """Return a filter on `ir.model` for the models that can be data tables."""
-    return [
-        ("transient", "=", False),
-        ("abstract", "=", False),
-        *(("model", "not =like", pattern.replace("*", "%")) for pattern in TECHNICAL_MODELS),
-    ]
+    plain = Domain.AND(
+        Domain("model", "not =like", pattern.replace("*", "%")) for pattern in TECHNICAL_MODELS
+    )
+    stored = Domain("transient", "=", False) & Domain("abstract", "=", False)
+    return list(stored & (plain | Domain("model", "in", sorted(ABOUT_PEOPLE))))

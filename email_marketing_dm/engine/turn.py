@@ -12,6 +12,7 @@ from .mailing_consent import select_purpose
 from .measuring import make_rules as make_measuring_rules
 from .measuring import select_rules
 from .preferences import select_wishes
+from .series_exits import select_exits, select_hours
 
 Capacity = namedtuple("Capacity", "state places budget quota has_expired")
 Capacity.__doc__ = """How many mails an account may send now.
@@ -111,7 +112,8 @@ def read_turn(env, context):
                                     WHERE directmail_task_id = t.id) AS except_ids,
                              NULLIF(t.family_content_id, 0) AS content_id,
                              %(control)s AS control, %(mailing)s AS mailing,
-                             %(wishes)s AS wishes,
+                             %(wishes)s AS wishes, %(exits)s AS exits,
+                             %(hours)s AS hours,
                              (SELECT jsonb_object_agg(letter, family_content_id)
                                 FROM directmail_task_version
                                WHERE task_id = t.id AND family_content_id > 0)
@@ -122,6 +124,10 @@ def read_turn(env, context):
                                  ORDER BY t.priority DESC, t.planned_at, t.id) AS place
                         FROM directmail_task t LEFT JOIN directmail_sender s ON s.id = t.sender_id
                        WHERE t.account_id = a.id AND t.state = 'sending'
+                         -- A thousand steps of series may be sending, and nobody wait at most.
+                         AND (t.series_step_id IS NULL OR EXISTS (
+                              SELECT FROM directmail_delivery d
+                               WHERE d.task_id = t.id AND d.state = 'waiting'))
                       ) AS task ON TRUE
                 WHERE a.id = %(account)s
                 ORDER BY task.place""",
@@ -130,6 +136,8 @@ def read_turn(env, context):
             control=select_groups(SQL("t")),
             mailing=select_purpose(SQL("t")),
             wishes=select_wishes(SQL("t")),
+            exits=select_exits(SQL("t.series_step_id")),
+            hours=select_hours(SQL("t.series_step_id")),
             capacity=_select_capacity(env, context),
             account=context.account_id,
         )

@@ -3,7 +3,8 @@
 A path leads from a record to the value: ``city``, ``parent_id.name``. It begins at the record of
 the person who gets the mail. That record's own fields may be read with all rights, because they are
 sent to that person only. Records behind a relation are about others, so they are read only if all
-of the users of a `ValueReader` may read them.
+of the users of a `ValueReader` may read them. The same holds for a record that is not the person's
+own, such as the order for which a series starts.
 """
 
 from odoo.exceptions import AccessError
@@ -118,7 +119,7 @@ class ValueReader:
         """Tell whether a path that begins at a model can be a placeholder for all of the users."""
         return not any(find_obstacle(env[model], path) for env in self._envs)
 
-    def get_texts(self, records, path, value_format=""):
+    def get_texts(self, records, path, value_format="", is_own=True):
         """Return {record id: text} of a path for records of one model, with one read per step.
 
         A text is empty, or its record missing, if there is no value or not all of the users may
@@ -126,10 +127,17 @@ class ValueReader:
         opportunities, is empty unless it is the same for all of the users.
 
         :param value_format: "date" to write a moment without its time
+        :param is_own: whether the records are the people's own; others are left out unless all of
+            the users may read them
         """
         *steps, name = path.split(".")
-        ends = self._see(records, self._envs[-1])
+        if is_own:
+            ends = self._see(records, self._envs[-1])
+        else:
+            ends = {record.id: record for record in self._filter(records, self._envs)}
         for step in steps:
+            if not ends:
+                return {}
             allowed = self._get_allowed(ends.values(), step)
             # sudo() follows the relation; `allowed` has the records that all users may read.
             ends = {

@@ -9,7 +9,9 @@ from .cells import DOUBTFUL_PATTERN, clean, find_addresses, show
 from .encodings import REPLACED
 
 #: kinds of ID; the user interface has a label for each
-KINDS = ("contact", "reference", "external", "email", "encrypted", "phone", "md5", "sha256")
+KINDS = (
+    "contact", "reference", "external", "email", "encrypted", "phone", "md5", "sha256", "field",
+)  # fmt: skip
 VALUE_MAX = 1024  # characters of an ID that are kept
 
 _NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")  # some spreadsheets write 12 as 12.0

@@ -11,7 +11,11 @@ class ConsentProof(models.AbstractModel):
     def _get_report_values(self, docids, data=None):
         """Return the values of the report's template."""
         partners = self.env["res.partner"].browse(docids)
-        consents = self.env["directmail.consent"]._find_proofs(partners)
+        consents = self.env["directmail.consent"]
+        partners.check_access("read")
+        for partner in partners:
+            consents._adopt(partner, self.env.companies)
+        consents = consents._find_proofs(partners)
         return {
             "docs": partners,
             "consents": {

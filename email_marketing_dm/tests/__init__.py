@@ -14,12 +14,15 @@ from .account import (
 from .audience import (
     test_audience,
     test_audience_add,
+    test_audience_composition,
     test_audience_download,
     test_audience_life,
     test_audience_line_models,
     test_audience_lines,
     test_audience_oracle,
+    test_audience_quick,
     test_audience_refresh,
+    test_audience_snapshots,
     test_audience_sources,
     test_excluded,
     test_mailing_list,
@@ -33,6 +36,7 @@ from .consent import (
     test_measuring,
     test_measuring_people,
     test_optout_file,
+    test_preference_links,
     test_preferences,
     test_recipient_pages,
     test_signup,
@@ -95,10 +99,19 @@ from .odoo import (
 from .segmentation import (
     test_aipl,
     test_models_oracle,
+    test_moves,
     test_rfm,
+    test_rfm_preview,
     test_rfm_use,
 )
-from .series import test_series
+from .series import (
+    test_series,
+    test_series_change,
+    test_series_encrypted,
+    test_series_record,
+    test_series_rules,
+    test_series_start,
+)
 from .task import (
     test_control,
     test_control_global,
@@ -153,6 +166,7 @@ from .upload import (
     test_upload_columns,
     test_upload_consent,
     test_upload_files,
+    test_upload_keys,
     test_upload_life,
     test_upload_people,
 )

@@ -5,7 +5,7 @@ from odoo import fields
 from odoo.tests import TransactionCase, freeze_time, new_test_user
 from odoo.tools import config, file_path
 
-from directmail_emulator.testing import Emulator
+from directmail_emulator.testing import Emulator, EmulatorError
 
 from ..models.delivery.directmail_delivery import REACTION_FIELDS
 
@@ -42,14 +42,49 @@ def start_task(task):
     return task._prepare() and task._launch()
 
 
+#: emulators that no class uses now; they end with this process
+idle_emulators = []
+
+
+def take_emulator():
+    """Return an emulator without data, of a process that another class may have used before."""
+    return idle_emulators.pop() if idle_emulators else Emulator(detached=True).start()
+
+
+def give_back(emulator):
+    """Let the next class have an emulator, with nothing left in it."""
+    try:
+        idle_emulators.append(emulator.renew())
+    except EmulatorError:  # a fault has ended it
+        emulator.stop()
+
+
 def make_user(env, login, groups):
     """Make a user as `new_test_user` does, but write no invitation, which would take longer."""
     user = new_test_user(env, login, groups, context={"no_reset_password": True})
     return user.with_env(env)
 
 
+def make_users(env, **groups):
+    """Make several users in half the time that `make_user` takes one by one.
+
+    :param groups: the name of one group for each login
+    """
+    values = [
+        {
+            "name": f"{login} ({group})",
+            "login": login,
+            "password": login.ljust(8, "x"),
+            "email": "d.d@example.com",
+            "group_ids": [fields.Command.set(env.ref(group).ids)],
+        }
+        for login, group in groups.items()
+    ]
+    return env["res.users"].with_context(no_reset_password=True).create(values).with_env(env)
+
+
 class DirectmailMixin:
-    """A real emulator in a process of its own, an active account, a user and an administrator."""
+    """A real emulator, an active account, a user and an administrator."""
 
     #: of requests and threads that wait for the test's one transaction, one after the other
     test_cursor_lock_timeout = PATIENCE
@@ -57,12 +92,14 @@ class DirectmailMixin:
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.emulator = Emulator()
-        cls.emulator.start()
-        cls.addClassCleanup(cls.emulator.stop)
-        cls.admin = make_user(cls.env, "dm_admin", "email_marketing_dm.group_admin")
-        cls.user = make_user(cls.env, "dm_user", "email_marketing_dm.group_user")
-        cls.other = make_user(cls.env, "dm_other", "email_marketing_dm.group_user")
+        cls.emulator = take_emulator()
+        cls.addClassCleanup(give_back, cls.emulator)
+        cls.admin, cls.user, cls.other = make_users(
+            cls.env,
+            dm_admin="email_marketing_dm.group_admin",
+            dm_user="email_marketing_dm.group_user",
+            dm_other="email_marketing_dm.group_user",
+        )
         # It only ends what hangs: a mail without an answer in time would be unknown.
         cls.env["ir.config_parameter"].set_param("email_marketing_dm.read_timeout", str(PATIENCE))
         cls.account = cls._make_account()

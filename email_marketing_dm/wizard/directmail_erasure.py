@@ -10,10 +10,13 @@ from ..privacy.address import normalise
 
 PERSON = "directmail.person"
 DELIVERY = "directmail.delivery"
-# Results per contact, which RFM and AIPL models compute again from Odoo's records.
-SCORES = ("directmail.rfm.customer", "directmail.aipl.contact")
+# Results per contact, which RFM and AIPL models compute again from Odoo's records, and their moves.
+MOVES = ("directmail.rfm.move", "directmail.aipl.move")
+SCORES = ("directmail.rfm.customer", "directmail.aipl.contact", *MOVES)
+# Contacts who were put into a series and have not entered yet.
+REQUESTS = ("directmail.series.request",)
 # Fields that lead to the record with the company, in models without a stored company_id.
-PARENTS = ("audience_id", "upload_id", "rfm_model_id", "aipl_model_id")
+PARENTS = ("audience_id", "upload_id", "rfm_model_id", "aipl_model_id", "series_id")
 UNDER_WAY = ("waiting", "sending")
 MOMENTS = (
     "sent_at",
@@ -92,9 +95,15 @@ class DirectmailErasure(models.TransientModel):
         # Pending events find their delivery by the address key that is erased.
         for company in self.env.companies:
             self.env["directmail.event"]._apply_all(company)
+        # sudo(): so do requests to unsubscribe that waited for the master key; the cron that
+        # applies them has all rights, too.
+        requests = self.env["directmail.unsubscribe.request"].sudo()
+        while requests._apply_some():
+            continue
         # The uploaded files contain these people, too.
         self._get_rows(people).upload_id._forget_content()
         self.env.flush_all()
+        self._get_letters(people).unlink()
         people.erase(self.env)
         self._get_signups().unlink()
         self.env.invalidate_all()
@@ -118,7 +127,7 @@ class DirectmailErasure(models.TransientModel):
             sorted(keys),
             self.env.companies.ids,
             members=[self._get_table(name) for name in self._get_member_models()],
-            scores=[self._get_table(name) for name in SCORES],
+            scores=[self._get_table(name) for name in (*SCORES, *REQUESTS)],
         )
 
     def _get_member_models(self):
@@ -151,6 +160,15 @@ class DirectmailErasure(models.TransientModel):
         signups = self.env["directmail.signup"]
         return signups._find_of(self.partner_ids._origin, self.env.companies)
 
+    def _get_letters(self, people):
+        """Return the app's own emails to these contacts that wait in Odoo's queue or failed."""
+        # sudo(): `_get_people` checked the right to read the contacts.
+        emails = self.partner_ids._origin.sudo().mapped("email_normalized")
+        emails = {email for email in map(normalise, filter(None, emails)) if email}
+        emails.update(filter(None, self._get_signups().mapped("email")))
+        emails.update(people.find_emails(self.env))
+        return self.env["directmail.letter"]._find_to(emails, self.env.companies)
+
     def _export(self):
         """Return the stored data as a dict of JSON types; moments are in UTC."""
         people = self._get_people()
@@ -162,6 +180,9 @@ class DirectmailErasure(models.TransientModel):
         preferences = preferences.browse(sorted(people.find_preferences(self.env)))
         members = self.env["directmail.audience.member"].sudo()
         audiences = members.search([("partner_id", "in", people.partner_ids)]).audience_id
+        # sudo(): `_get_people` checked the right to read the contacts.
+        stays = self.env["directmail.audience.stay"].sudo()
+        audiences |= stays.search([("partner_id", "in", people.partner_ids)]).audience_id
         return {
             "people": [
                 {"name": partner.display_name, "email": partner.email or ""}
@@ -182,6 +203,9 @@ class DirectmailErasure(models.TransientModel):
             "sign_ups": self._get_signups()._export_data(),
             "preferences": preferences._export(),
             "series": [self._export_entry(row) for row in self._get_entries(people)],
+            "moves": [
+                self._export_move(move) for name in MOVES for move in self._get_moves(name, people)
+            ],
             "uploaded_lists": [self._export_row(row) for row in self._get_rows(people)],
             "audiences": sorted(
                 set(audiences.filtered(lambda a: a.company_id in self.env.companies).mapped("name"))
@@ -200,6 +224,26 @@ class DirectmailErasure(models.TransientModel):
             ]
         )
 
+    def _get_moves(self, name, people):
+        # sudo(): `_get_people` checked the right to read the contacts.
+        moves = self.env[name].sudo()
+        return moves.search(
+            [
+                ("partner_id", "in", people.partner_ids),
+                (f"{moves._owner_field}.company_id", "in", people.company_ids),
+            ]
+        )
+
+    @api.model
+    def _export_move(self, move):
+        groups = dict(move._fields[move._group_field]._description_selection(self.env))
+        return {
+            "model": move[move._owner_field].name,
+            "day": str(move.date),
+            "before": groups.get(move[f"previous_{move._group_field}"], ""),
+            "after": groups.get(move[move._group_field], ""),
+        }
+
     @api.model
     def _export_entry(self, entry):
         return {
@@ -207,6 +251,7 @@ class DirectmailErasure(models.TransientModel):
             "entered": str(entry.entered_at),
             "state": entry.state,
             "reason": entry.reason or "",
+            "conditions": entry.checks or [],
             "ended": str(entry.ended_at or ""),
         }
 

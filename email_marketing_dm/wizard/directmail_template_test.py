@@ -33,7 +33,7 @@ class DirectmailTemplateTest(models.TransientModel):
 
     _name = "directmail.template.test"
     _description = "Send a Test of an Email Template"
-    _inherit = ["directmail.links"]
+    _inherit = ["directmail.links", "directmail.test.recipients"]
     _rec_name = "template_id"
 
     template_id = fields.Many2one(
@@ -41,31 +41,7 @@ class DirectmailTemplateTest(models.TransientModel):
     )
     account_id = fields.Many2one(related="template_id.account_id")
     company_id = fields.Many2one(related="template_id.company_id")
-    user_ids = fields.Many2many(
-        "res.users",
-        string="Colleagues",
-        domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
-        default=lambda self: self.env.user,
-        help="Users of this company whose email address has a domain that an administrator"
-        " allows for tests.",
-    )
-    # Shows archived addresses, so that `_find_seed_problem` reports them.
-    seed_ids = fields.Many2many(
-        "directmail.seed.address",
-        string="Seed addresses",
-        domain="[('company_id', '=', company_id), ('active', '=', True)]",
-        context={"active_test": False},
-        help="Mailboxes at Gmail, Outlook and other providers that an administrator keeps for"
-        " tests.",
-    )
     problem = fields.Char(compute="_compute_problem")
-    partner_id = fields.Many2one(
-        "res.partner",
-        "Placeholder values from",
-        default=lambda self: self.env.user.partner_id,
-        help="The contact whose name and other values the placeholders show. If it is empty, they"
-        " show their default values.",
-    )
     sender_id = fields.Many2one(
         "directmail.sender",
         "Sender address",

@@ -100,6 +100,27 @@ def test_it_ends_with_its_parent(tmp_path):
     assert gone(int(ended.stdout))
 
 
+def test_detached_it_is_no_child_and_ends_with_the_process_nevertheless(tmp_path):
+    script = (
+        "from directmail_emulator.testing import Emulator; import os, signal\n"
+        "e = Emulator(detached=True).start(); e.restart(); e.renew()\n"
+        "children = open(f'/proc/self/task/{os.getpid()}/children').read().split()\n"
+        "print(e.pid, len(children), e.summary()['accepted'], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=PATIENCE,
+    )
+    pid, children, accepted = ended.stdout.split()
+    assert (children, accepted) == ("0", "0"), ended.stderr
+    assert gone(int(pid))
+
+
 def test_it_ends_with_the_interpreter(tmp_path):
     script = (
         "from directmail_emulator.testing import Emulator\n"
@@ -160,6 +181,29 @@ def test_stop_may_come_twice_and_start_brings_back(tmp_path):
     assert running.start().endpoint == endpoint
     assert running.get("/api/accounts/LTAIKEPT")["access_key_id"] == "LTAIKEPT"
     running.stop()
+
+
+def test_renewed_it_has_forgotten_everything(directmail_factory):
+    running = directmail_factory(settings={"limits": {"subject": 300}})
+    pid, endpoint, admin = running.pid, running.endpoint, running.admin
+    running.create_account("LTAIGONE", "s", region="ap-southeast-1")
+    Account(running, "LTAIEMULATOR", "emulator-secret").send()
+    running.set_fault("close")
+    running.change_settings({"outcomes": {"seed": 7}})
+    running.advance_clock(3600)
+    fresh = directmail_factory(settings={"limits": {"subject": 300}})
+    running.renew()
+    assert running.pid == pid and alive(pid)
+    assert running.endpoint != endpoint and running.admin != admin
+    for path in ("/api/settings", "/api/faults", "/api/calls", "/api/ledger", "/api/events"):
+        assert running.get(path) == fresh.get(path), path
+    status = running.get("/api/status")
+    assert status["clock_offset"] == 0
+    assert status["accounts"] == fresh.get("/api/status")["accounts"]
+    assert Account(running, "LTAIEMULATOR", "emulator-secret").send().env_id
+    running.kill()
+    with pytest.raises(EmulatorError, match="has ended"):
+        running.renew()
 
 
 # Configuration

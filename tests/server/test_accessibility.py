@@ -1,13 +1,16 @@
-"""Recipients' pages by the rules of WCAG 2.1 AA, as axe-core checks them in a real browser."""
+"""Recipients' and visitors' whole way in a real browser, by the rules of WCAG 2.1 AA."""
 
+import contextlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
 from devenv import node
 from devenv.browser import Browser
+from tests.server.common.odoo_server import PATIENCE, open_connection, wait_until
 
 #: (width, height) of a phone and of a window
 SIZES = ((390, 844), (1280, 900))
@@ -43,6 +46,34 @@ def token(shop, emulator):
     return re.search(r"/directmail/unsubscribe/([\w-]+)", html)[1]
 
 
+def find_link(server, cron="preference_link", page="preferences"):
+    """Return the token in the latest letter that was asked for."""
+    [(cron,)] = server.query(
+        "SELECT res_id FROM ir_model_data WHERE name = %s", f"ir_cron_directmail_{cron}"
+    )
+    server.let_cron_run(cron)
+    rows = server.query(
+        "SELECT body_html FROM mail_mail WHERE body_html LIKE %s ORDER BY id DESC",
+        f"%/directmail/{page}/%",
+    )
+    return re.search(rf"/directmail/{page}/([\w-]+)", rows[0][0])[1]
+
+
+@pytest.fixture(scope="module")
+def topics(shop):
+    values = [{"name": name, "rule": "confirmed"} for name in ("Tea letter", "Offers")]
+    return shop.root.call("directmail.purpose", "create", [values])
+
+
+@pytest.fixture(scope="module")
+def form_url(server, shop, topics):
+    """The address of a sign-up form that an administrator made."""
+    values = {"name": "Website", "purpose_ids": topics, "asks_name": True}
+    [form] = shop.root.call("directmail.signup.form", "create", [[values]])
+    read = shop.root.read("directmail.signup.form", form, "token")
+    return f"{server.url}/directmail/signup/{read['token']}"
+
+
 def check(browser, stage):
     """Fail where the page that is open breaks a rule or is wider than the screen."""
     browser.run(node.AXE.read_text())
@@ -67,7 +98,11 @@ def test_preferences(server, shop, browser, token):
             continue
         browser.click(f"form[action$={section}] button", wanted)
         check(browser, section)
-    browser.open(f"{server.url}/directmail/unsubscribe/{token}/data", "ul.records")
+    browser.open(f"{server.url}/directmail/unsubscribe/{token}/data", "form[action$=data]")
+    check(browser, "data")
+    browser.click("button[type=submit]", "main:not(:has(form))")
+    check(browser, "data_sent")
+    browser.open(f"{server.url}/directmail/unsubscribe/{find_link(server)}/data", "ul.records")
     check(browser, "known")
     [settings] = shop.root.call("res.config.settings", "create", [[{}]])
     [values] = shop.root.call(
@@ -81,6 +116,90 @@ def test_preferences(server, shop, browser, token):
     check(browser, "requested")
 
 
+def test_signing_up(server, browser, form_url, topics):
+    """From the form to a contact who has confirmed."""
+    browser.open(form_url, "form")
+    check(browser, "sign-up")
+    browser.run("document.querySelector('input[name=email]').value = 'zoe@customer.example';")
+    browser.click("button[type=submit]", "[role=alert]")
+    check(browser, "no topic was chosen")
+    browser.run(
+        f"""document.querySelector("input[name=email]").value = "zoe@customer.example";
+            document.querySelector("input[name=name]").value = "Zoe";
+            document.querySelector("input[name=topic][value='{topics[0]}']").click();"""
+    )
+    browser.click("button[type=submit]", "main:not(:has(form))")
+    check(browser, "sent")
+    token = find_link(server, "signup", "signup/confirm")
+    browser.open(f"{server.url}/directmail/signup/confirm/{token}", "form")
+    check(browser, "confirm")
+    browser.click("button[type=submit]", "main:not(:has(form))")
+    check(browser, "confirmed")
+    found = server.query(
+        """SELECT p.name, p.email_normalized, c.purpose_id, c.answer, c.origin
+             FROM directmail_consent c JOIN res_partner p ON p.id = c.partner_id
+            WHERE c.origin = 'form'"""
+    )
+    assert found == [("Zoe", "zoe@customer.example", topics[0], "confirmed", "form")]
+
+
+def test_confirming_topics(server, browser, token, topics):
+    """A tick on the page behind a mail asks for a confirmation by another mail."""
+    # The address got a link just before, and gets none in the next ten minutes.
+    server.query(
+        "UPDATE directmail_preference_link SET requested_at = requested_at - '1 h'::interval"
+    )
+    browser.open(f"{server.url}/directmail/preferences/{token}", "form[action$=topics]")
+    browser.run(f"document.querySelector(\"input[name=topic][value='{topics[0]}']\").click()")
+    browser.click("form[action$=topics] button", "main:has(h1 ~ ul)")
+    check(browser, "unconfirmed")
+    link = find_link(server)
+    browser.open(f"{server.url}/directmail/preferences/{link}", "form[action$=confirm]")
+    check(browser, "confirm topics")
+    browser.click("form[action$=confirm] button", "main:not(:has(form[action$=confirm]))")
+    check(browser, "confirmed topics")
+    answers = "SELECT answer FROM directmail_consent WHERE origin = 'page' AND purpose = 'mailing'"
+    assert server.query(f"{answers} ORDER BY id") == [("yes",), ("confirmed",)]
+
+
+def test_confirming_at_the_same_time(server, form_url, topics):
+    """Who clicks twice gets no error; two sign-ups of one person make one contact."""
+    with requests.Session() as http, ThreadPoolExecutor(4) as pool:
+        http.trust_env = False
+        version = re.search(
+            r'name="version" value="(\w+)"', http.get(form_url, timeout=PATIENCE).text
+        )
+        values = {"email": "ann@customer.example", "version": version[1], "topic": topics[1]}
+        for _sign_up in range(2):
+            http.post(form_url, values, timeout=PATIENCE).raise_for_status()
+        tokens = server.query(
+            "SELECT token FROM directmail_signup WHERE email = %s", values["email"]
+        )
+        urls = [f"{server.url}/directmail/signup/confirm/{token}" for (token,) in tokens]
+
+        def confirm(url):
+            return requests.post(url, timeout=PATIENCE, proxies={"http": ""}).status_code
+
+        with contextlib.closing(open_connection(server.database, server.environment)) as other:
+            other.autocommit = False
+            with other.cursor() as cursor:
+                cursor.execute(
+                    "SELECT 1 FROM directmail_signup WHERE token = %s FOR UPDATE", tokens[0]
+                )
+            first = pool.submit(confirm, urls[0])
+            waiting = """SELECT 1 FROM pg_stat_activity
+                          WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+            wait_until(lambda: first.done() or server.query(waiting))
+            others = [pool.submit(confirm, url) for url in (urls[0], urls[1])]
+            other.rollback()
+        assert [one.result() for one in (first, *others)] == [200] * 3
+    found = server.query("SELECT id FROM res_partner WHERE email_normalized = %s", values["email"])
+    assert len(found) == 1
+    assert server.query(
+        "SELECT answer FROM directmail_consent WHERE partner_id = %s", found[0][0]
+    ) == [("confirmed",)] * 2  # fmt: skip
+
+
 def test_unsubscribing(server, browser, token):
     """The page is shown in its company's name, through all its stages."""
     browser.open(f"{server.url}/directmail/unsubscribe/{token}", "main")
@@ -90,7 +209,7 @@ def test_unsubscribing(server, browser, token):
         check(browser, stage)
 
 
-@pytest.mark.parametrize("path", ("unsubscribe", "view"))
+@pytest.mark.parametrize("path", ("unsubscribe", "view", "preferences", "signup", "signup/confirm"))
 def test_a_link_that_does_not_work(server, browser, path):
     browser.open(f"{server.url}/directmail/{path}/nobody", "main")
     check(browser, f"a dead link to {path}")

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from directmail_emulator.testing import ACCESS_KEY_ID, ACCESS_KEY_SECRET
-from tests.server.common.odoo_server import free_port
+from tests.server.common.odoo_server import free_port, wait_until
 from tests.server.common.shop import BODY, refusal
 
 TECHNICAL = (
@@ -147,8 +147,11 @@ def test_directmail_out_of_reach_when_the_task_starts(shop, emulator):
     try:
         shop.act(task, "send")
         shop.wait(task, "pending")
-        while not (said := shop.read(task, "state_message")["state_message"]):
-            shop.server.wake_crons()
+        said = wait_until(
+            lambda: shop.read(task, "state_message")["state_message"],
+            "the task does not say why it waits",
+            shop.server.wake_crons,
+        )
         check_sentence(said, "can't be reached")
         assert shop.count_rows(task) == {}
     finally:
@@ -163,7 +166,7 @@ def test_directmail_out_of_reach_when_the_task_starts(shop, emulator):
         cron,
     )
     assert retry and retry.total_seconds() <= 60
-    shop.root.call("ir.cron", "method_direct_trigger", [[cron]])
+    shop.root.run_cron(cron)
     send_to_the_end(shop, task, 3)
 
 

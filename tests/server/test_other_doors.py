@@ -82,7 +82,7 @@ def owner(shop):
 
 @pytest.fixture(scope="module")
 def callers(shop, owner):
-    shop._make_user(shop.root, "dm_other", "group_user")
+    shop.make_user("dm_other", "group_user")
     return {login: Caller(shop.server, login) for login in ("dm_user", "dm_other", "dm_admin")}
 
 

@@ -129,10 +129,16 @@ def list_dialogs(world):
             "action": f"{ADDON}.audience_existing_res_partner",
             "context": people,
         },
+        "directmail.audience.comparison": {
+            "model": "directmail.audience",
+            "method": "action_view_composition",
+            "id": records["directmail.audience"],
+        },
         "directmail.consent.answer": {
             "action": f"{ADDON}.directmail_consent_answer_action",
             "context": people,
         },
+        "directmail.engagement": {"action": f"{ADDON}.directmail_engagement_action"},
         "directmail.erasure": {"action": f"{ADDON}.directmail_erasure_action", "context": people},
         "directmail.fatigue.status": {
             "model": "res.partner",
@@ -159,6 +165,14 @@ def list_dialogs(world):
             "method": "action_warm_up",
             "id": records["directmail.sender"],
         },
+        "directmail.series.audience": {
+            "action": f"{ADDON}.directmail_series_audience_action",
+            "context": {"default_name": "Interest to Purchase"},
+        },
+        "directmail.series.put": {
+            "action": f"{ADDON}.directmail_series_put_action",
+            "context": people,
+        },
         "directmail.task.estimate": {
             "model": "directmail.task",
             "method": "action_open_estimate",
@@ -177,6 +191,10 @@ def list_dialogs(world):
         "directmail.template.link": {
             "action": f"{ADDON}.directmail_template_link_action",
             "context": {"default_template_id": template, "active_id": template},
+        },
+        "directmail.series.try": {
+            "action": f"{ADDON}.directmail_series_try_action",
+            "context": {"default_series_id": world.records["directmail.series"]},
         },
         "directmail.template.test": {
             "action": f"{ADDON}.directmail_template_test_action",
@@ -268,6 +286,10 @@ def list_others(world):
         "draft": {"action": {**form, "res_model": "directmail.task"}, "id": world.draft},
         "recurring": {"action": {**form, "res_model": "directmail.task"}, "id": world.recurring},
         "scheduled": {"action": {**form, "res_model": "directmail.task"}, "id": world.scheduled},
+        "step of a series": {
+            "action": {**form, "res_model": "directmail.series.step"},
+            "id": world.records["directmail.series.step"],
+        },
         "findings": {
             "action": {**form, "res_model": "directmail.template"},
             "id": world.findings,

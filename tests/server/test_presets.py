@@ -110,7 +110,9 @@ def test_every_preset_is_there(marketer):
     found = marketer.call(
         "directmail.data.table", "search_read", [[("preset", "!=", False)], ["preset", "usable"]]
     )
-    assert {row["preset"]: row["usable"] for row in found} == dict.fromkeys(PRESETS, True)
+    # That of engagement is about emails: see `test_audience_quick.py` of the addon.
+    everything = dict.fromkeys((*PRESETS, "engagement"), True)
+    assert {row["preset"]: row["usable"] for row in found} == everything
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -164,6 +166,30 @@ def test_a_preset_opened_to_marketing_users(stranger, records, preset):
     records.admin.call("directmail.data.table", "write", [[table], values])
     found = _find_people(stranger, preset)
     assert found == records.addresses(preset, ["recent", "old"])
+
+
+def test_the_ready_made_cart_leads_to_the_shop(marketer, records):
+    """The series starts for carts of the shop, shows them, and its button opens their page."""
+    admin = records.admin
+    [orders] = admin.call("ir.model", "search", [[("model", "=", "sale.order")]])
+    paths = {"partner_path": "partner_id", "date_field": "date_order"}
+    values = {"name": "Carts", "model_id": orders, **paths}
+    table = admin.call("directmail.data.table", "create", [values])
+    [company] = admin.call("res.company", "search", [[]])
+    admin.call("res.company", "write", [[company], {"website": "https://shop.example"}])
+    account = admin.call("directmail.account", "create", [{"name": "Account"}])
+    series = marketer.call("directmail.series", "create", [{"account_id": account}])
+    context = {"context": {"ready_made": "cart"}}
+    marketer.call("directmail.series", "action_use_ready_made", [[series]], context)
+    read = marketer.read("directmail.series", series, "start_table_id", "start_domain")
+    assert read["start_table_id"][0] == table
+    assert "('website_id', '!=', False)" in read["start_domain"]
+    names = [("name", "in", ("Cart 1: still interested?", "Cart 2: a last reminder"))]
+    mails = marketer.call("directmail.template", "search_read", [names, ["body_html"]])
+    for mail in mails:
+        assert 'href="https://shop.example/shop/cart"' in mail["body_html"]
+        assert "object.directmail_record.sale__order.amount_total" in mail["body_html"]
+    assert len(mails) == 2
 
 
 def test_a_sign_up_form_becomes_a_block_of_the_website(server, records):

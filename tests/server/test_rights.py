@@ -19,13 +19,19 @@ from tests.server.common.rights_tries import (
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
-#: Of the whole server, or the same for everybody.
-WITHOUT_COMPANY = ("directmail.design", "directmail.rekey", "directmail.rfm.score")
+#: Of the whole server, the same for everybody, or made of what the reader may see.
+WITHOUT_COMPANY = (
+    "directmail.contact.engagement",
+    "directmail.design",
+    "directmail.rekey",
+    "directmail.rfm.score",
+)
 #: Dialogs that belong to no company: whoever opens one sees their own.
 DIALOGS = (
     "directmail.erasure",
     "directmail.optout.import",
     "directmail.rekey.start",
+    "directmail.series.put",
     "directmail.trial",
 )
 #: Without it the key would be whatever earlier tests have left on this machine.

@@ -13,6 +13,8 @@ WAITING = """SELECT count(*) FROM directmail_series_entry e
               WHERE e.series_id = %s AND s.kind = 'wait'"""
 STATES = """SELECT state, count(*) FROM directmail_series_entry
              WHERE series_id = %s GROUP BY state ORDER BY state"""
+CANDIDATES = """SELECT record_id FROM directmail_series_candidate
+                 WHERE series_id = %s ORDER BY record_id"""
 TASKS = """SELECT t.tag_name, t.state FROM directmail_task t
              JOIN directmail_series_step s ON s.id = t.series_step_id
             WHERE s.series_id = %s ORDER BY s.sequence"""
@@ -35,7 +37,7 @@ def test_a_kill_and_two_servers_mail_everybody_once(shop):
         assert len(mailed) == len(set(mailed)) == PEOPLE
 
 
-def start(shop, group):
+def start(shop, group, **vals):
     """Start a series of two mails with a day between them, for everybody in an audience."""
     shop.add_people(group, PEOPLE)
     audience = shop.make_audience(group)
@@ -52,6 +54,7 @@ def start(shop, group):
                 "audience_id": audience,
                 "entry": "all",
                 "step_ids": [(0, 0, {"sequence": n, **step}) for n, step in enumerate(steps)],
+                **vals,
             }
         ],
     )
@@ -132,7 +135,7 @@ def advance_at_once(shop, second):
                 "name": "Advance",
                 "model_id": model,
                 "state": "code",
-                "code": "model._cron_advance()",
+                "code": "model.sudo()._cron_advance()",  # as the cron's user does
             }
         ],
     )
@@ -153,3 +156,61 @@ def advance_at_once(shop, second):
         cursor.execute("COMMIT")
         for run in runs:
             run.result()
+
+
+def test_records_that_are_committed_late_start_a_series(shop):
+    """A record is dated by the begin of its transaction, which others have overtaken."""
+    shop.add_people("calm", 2)
+    late, prompt = shop.root.call("res.partner", "search", [[("ref", "=", "calm")]])
+    series = start(
+        shop,
+        "record",
+        start_kind="record",
+        start_table_id=shop.user.call(
+            "directmail.data.table", "search", [[("preset", "=", "contacts")]]
+        )[0],
+        audience_id=False,
+        start_domain="[('ref', '=', 'won')]",
+    )
+    set_cron(shop, True)
+    with connect(shop.server.database, shop.server.environment) as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(
+            """UPDATE res_partner SET ref = 'won', write_date = now() AT TIME ZONE 'UTC'
+                WHERE id = %s""",
+            [late],
+        )
+        shop.root.call("res.partner", "write", [[prompt], {"ref": "won"}])
+        let_advance(shop, lambda: find_entered(shop, series) == [prompt])
+        cursor.execute("COMMIT")
+    let_advance(shop, lambda: find_entered(shop, series) == sorted([late, prompt]))
+
+
+def test_a_change_of_a_related_record_starts_a_series(shop):
+    """PostgreSQL's statistics of the related table tell it; the record itself is not changed."""
+    shop.add_people("abroad", 2)
+    people = shop.root.call("res.partner", "search", [[("ref", "=", "abroad")]])
+    [country] = shop.root.call("res.country", "search", [[("code", "=", "FJ")]])
+    series = start(
+        shop,
+        "related",
+        start_kind="record",
+        start_table_id=shop.user.call(
+            "directmail.data.table", "search", [[("preset", "=", "contacts")]]
+        )[0],
+        audience_id=False,
+        start_domain="[('ref', '=', 'abroad'), ('country_id.phone_code', '=', 9679)]",
+    )
+    set_cron(shop, True)
+    shop.root.call("res.partner", "write", [people[:1], {"country_id": country}])
+    let_advance(shop, lambda: shop.server.query(CANDIDATES, series) == [(people[0],)])
+    assert find_entered(shop, series) == []
+    shop.root.call("res.country", "write", [[country], {"phone_code": 9679}])
+    let_advance(shop, lambda: find_entered(shop, series) == people[:1])
+
+
+def find_entered(shop, series):
+    rows = shop.server.query(
+        "SELECT partner_id FROM directmail_series_entry WHERE series_id = %s ORDER BY 1", series
+    )
+    return [row[0] for row in rows]

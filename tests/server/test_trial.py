@@ -36,7 +36,7 @@ def port():
     assert re.search(rf"running at 127\.0\.0\.1:{port}\.", said), said
     yield port
     emulator.terminate()
-    emulator.communicate(timeout=20)
+    emulator.communicate(timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,6 @@ def test_a_campaign_of_a_trial_comes_alive(server):
     wait_until(
         lambda: admin.read("directmail.template", template, "state")["state"] == "approved",
         "the template is not approved",
-        seconds=30,
     )
     [sender] = admin.call("directmail.sender", "search", [[("account_id", "=", account)]])
     task = admin.call(

@@ -1,8 +1,8 @@
 """``python -m tests.torture``: the long forms of the runs in ``tests/server``.
 
 Prints per run one line ``TORTURE <name> duplicates=… lost=… unknown=… ok|broken seed=…``.
-Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS, EVENTS, EXAMPLES, APPS and
-VERSIONS_PEOPLE change the size.
+Environment: SEED repeats a run, ONLY=name runs one, PEOPLE, KILLS, EVENTS, EXAMPLES, APPS,
+SERIES_PEOPLE and VERSIONS_PEOPLE change the size.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import time
 import traceback
 from pathlib import Path
 
+from benchmarks._dispatch import unlimit
 from devenv import database as databases
 from directmail_emulator.nat import WAYS
 from directmail_emulator.testing import Emulator
@@ -42,6 +43,7 @@ from tests.server.common.runs_sending import (
     run_overlap,
     unknown_ids,
 )
+from tests.server.common.runs_series import run_series
 from tests.server.common.runs_versions import DECISIONS, run_versions
 from tests.server.common.shop import EMULATOR, SHORT, Books, Shop
 
@@ -55,6 +57,8 @@ FAULT_PEOPLE = min(PEOPLE, 1000)
 OTHER_KILLS = 5
 VERSIONS_PEOPLE = int(os.environ.get("VERSIONS_PEOPLE") or 100_000)
 VERSIONS_KILLS = min(KILLS, 10)
+SERIES_PEOPLE = int(os.environ.get("SERIES_PEOPLE") or 100_000)
+SERIES_KILLS = min(KILLS, 30)
 MODEL_EXAMPLES = int(os.environ.get("EXAMPLES") or 300)
 
 
@@ -254,6 +258,28 @@ def versions():
         yield run.books, [f"{way}: {complaint}" for complaint in complaints]
 
 
+def series():
+    """A series of two mails on two servers that are killed; some people can't be mailed."""
+    with open_shop("series") as shop:
+        unlimit(shop)
+        begin = time.monotonic()
+        run = run_series(shop, SERIES_PEOPLE, SERIES_KILLS, SEED)
+    print(
+        f"series: {SERIES_PEOPLE} people, {run.kills} kills, {time.monotonic() - begin:.0f} s,"
+        f" {run.books}",
+        flush=True,
+    )
+    # Each kill leaves at most as many unknown mails as calls were under way.
+    most = THREADS * SERIES_KILLS
+    yield (
+        run.books,
+        [
+            *["the series was over before the last kill"] * (run.kills < SERIES_KILLS),
+            *[f"{run.books.unknown} unknown are more than {most}"] * (run.books.unknown > most),
+        ],
+    )
+
+
 def model():
     """The random model of tasks, with many more examples."""
     return run_examples("task/test_task_model.py")
@@ -391,6 +417,7 @@ RUNS = (
     collision,
     fatigue,
     versions,
+    series,
     model,
     subset,
     facts_pushed,

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(path for package in PACKAGES for path in (ADDON / package).glob("*.py"))
 SDK = ("alibabacloud", "darabonba", "Tea")
 #: {file: prefixes of the SDK's packages that it may import}
-IMPORTERS = {"client.py": SDK, "server_credentials.py": ("alibabacloud_credentials",)}
+IMPORTERS = {"transport.py": SDK, "server_credentials.py": ("alibabacloud_credentials",)}
 #: files that load the SDK or open connections: only the client and models that make it load them
-TRANSPORT = ("client", "connections", "server_credentials")
+TRANSPORT = ("client", "connections", "server_credentials", "transport")
 
 
 def imported(path):

@@ -1,8 +1,12 @@
 """What of Odoo's caches outlives a test of the addon."""
 
+from hypothesis.internal.conjecture import providers
+
+from odoo.tools import lru
 from odoo.tools.lru import LRU
 
-from devenv.kept_caches import KeptCaches
+from devenv.kept_caches import KeptCaches, spare_odoo
+from email_marketing_dm.privacy import tokens
 
 
 def make_caches():
@@ -75,3 +79,11 @@ def test_nothing_is_left_of_a_class_that_changes_models():
     kept.forget()
     kept.restore()
     assert not any(map(dict, caches.values()))
+
+
+def test_hypothesis_reads_files_of_the_addon_and_not_of_odoo(monkeypatch):
+    monkeypatch.setattr(providers, "is_local_module_file", providers.is_local_module_file)
+    assert providers.is_local_module_file(lru.__file__)
+    spare_odoo()
+    assert providers.is_local_module_file(tokens.__file__)
+    assert not providers.is_local_module_file(lru.__file__)

@@ -7,6 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
+from email_marketing_dm.content.expressions import (
+    make_record_path,
+    parse_expression,
+    split_record_path,
+)
 from email_marketing_dm.content.filling import assemble, body_value, html_value, plain_value
 from email_marketing_dm.content.placeholders import compile_content
 from email_marketing_dm.directmail.const import BUILT_IN_VARIABLES
@@ -412,3 +417,25 @@ def test_lines_of_a_value_are_lines_in_a_body(value, in_body):
 def test_assemble_puts_each_value_in_once():
     values = {"A": "{B}", "B": "b \\1 $1", "D": 5}
     assert assemble("{A}{B}{C}{D}{ A }{A1}{{B}}", values) == "{B}b \\1 $1{C}5{ A }{A1}{b \\1 $1}"
+
+
+# Records for which a series starts --------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["sale.order", "crm.lead", "event", "x_studio.my_model"])
+@pytest.mark.parametrize("path", ["", "name", "partner_id.name"])
+def test_paths_of_records_name_their_model(model, path):
+    made = make_record_path(model, path)
+    assert split_record_path(made) == (model, path)
+    assert parse_expression(f"object.{made}").path == made
+
+
+def test_other_paths_are_not_of_records():
+    assert split_record_path("name") is None
+    assert split_record_path("directmail_upload.name") is None
+
+
+def test_fields_of_contact_and_record_are_two_variables():
+    fields = ("directmail_record.sale__order.name", "name")
+    body = "".join(f'<t t-out="object.{path}">-</t>' for path in fields)
+    assert [one["name"] for one in compiled(body).variables] == ["RecordName", "Name"]

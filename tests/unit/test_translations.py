@@ -20,10 +20,14 @@ CATALOGUES = {path.stem: polib.pofile(path) for path in sorted((ADDON / "i18n").
 # Names that a Chinese reader knows as they are. Odoo's own export leaves them empty.
 SAME_IN_CHINESE = {
     "%(answer)s: %(details)s",
+    "%(audience)s, %(moment)s",
+    "%(audience)s: %(value)s",
+    "%(column)s: %(number)s",
     "%(day)s: %(mails)s",
     "%(state)s: %(reason)s",
     "%(step)s: %(problem)s",
     "%(list)s: %(answer)s",
+    "%(moment)s: %(event)s",
     "%(name)s, %(date)s",
     "AccessKey ID",
     "AccessKey secret",
@@ -59,6 +63,8 @@ PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sdfr%]|\{\{.*?\|\|\|")
 TAG = re.compile(r"</?\w[^>]*>")
 LETTER = re.compile("[A-Za-z]")
 HAN = re.compile("[\u4e00-\u9fff]")
+#: what follows the words with which a text tells somebody to use a button
+PRESSED = re.compile(r"\b[Pp]ress ([A-Z][\w ]*)")
 #: a number or its placeholder, and a percent sign
 SPACED_PERCENT = re.compile(r"(?:[0-9]|%\(\w+\)s|%s)[ \u00a0]%(?![(\w])")
 JOINED_PERCENT = re.compile(r"(?:[0-9]|%\(\w+\)s|%s)%(?![(\w])")
@@ -193,6 +199,41 @@ def test_positional_placeholders_need_no_order():
 @pytest.mark.parametrize("code", CATALOGUES)
 def test_tags_are_kept(code):
     assert find_changed(CATALOGUES[code], TAG) == []
+
+
+def read(text):
+    """Return what is seen of a term: no tags, and one space between words."""
+    return " ".join(TAG.sub("", text).split())
+
+
+def find_misnamed(catalogue):
+    """Return (label, term) where a text tells to press a button that has another name."""
+    labels = {read(entry.msgid): read(entry.msgstr) for entry in catalogue}
+    found = []
+    for entry in catalogue:
+        for named in PRESSED.findall(read(entry.msgid)):
+            words = named.split()
+            starts = (" ".join(words[:number]) for number in range(len(words), 0, -1))
+            label = next((start for start in starts if start in labels), None)
+            if label and labels[label] not in read(entry.msgstr):
+                found.append((label, entry.msgid))
+    return found
+
+
+@pytest.mark.parametrize("code", sorted(COMPLETE))
+def test_texts_name_buttons_as_the_buttons_do(code):
+    assert find_misnamed(CATALOGUES[code]) == []
+
+
+def test_a_misnamed_button_is_found():
+    button = polib.POEntry(msgid="Back to draft", msgstr="Zurück auf Entwurf")
+    texts = [
+        polib.POEntry(
+            msgid="Press Back to draft first.", msgstr=f"Klicken Sie zuerst auf „{name}“."
+        )
+        for name in ("Zurück zum Entwurf", "Zurück auf Entwurf")
+    ]
+    assert find_misnamed([button, *texts]) == [("Back to draft", "Press Back to draft first.")]
 
 
 def make_catalogue(*entries):

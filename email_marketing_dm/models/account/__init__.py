@@ -11,6 +11,7 @@ from . import (
     directmail_account_templates,
     directmail_account_test_mail,
     directmail_account_send,
+    directmail_account_contexts,
     directmail_account_next,
     directmail_sender,
     directmail_sender_domain,
@@ -19,5 +20,6 @@ from . import (
     directmail_sender_warm_up,
     directmail_first_contact_step,
     directmail_first_contact,
+    directmail_first_contact_mail,
     directmail_first_contact_step_mail,
 )

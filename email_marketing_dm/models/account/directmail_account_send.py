@@ -9,12 +9,8 @@ from odoo.tools import SQL, config
 
 from ...directmail.const import BEIJING
 from ...engine.claim import FREE_AT, expire_leases
-from ...engine.content import MailBuilder, get_database_uuid
-from ...engine.context import ClaimContext, MailContext, SenderContext
-from ...engine.dispatcher import LEASE_SECONDS, Dispatcher, is_passing
-from ...engine.turn import read_capacity
+from ...engine.dispatcher import is_passing
 from ...engine.versions import HELD
-from ..people_context import PEOPLE_CONTEXT
 
 _logger = logging.getLogger(__name__)
 # Longest run outside a cron; Odoo gives a cron about ten seconds.
@@ -224,14 +220,19 @@ class DirectmailAccount(models.Model):
     def _get_emptied_tasks(self):
         """Return the sending tasks without a waiting or sending delivery."""
         self.ensure_one()
-        deliveries = self.env["directmail.delivery"]
-        return self.env["directmail.task"].search(
-            [("account_id", "=", self.id), ("state", "=", "sending")]
-        ).filtered(
-            lambda task: not deliveries.search_count(
-                [("task_id", "=", task.id), ("state", "in", ("waiting", "sending"))], limit=1
+        self.env["directmail.task"].flush_model(["account_id", "state"])
+        self.env["directmail.delivery"].flush_model(["state", "task_id"])
+        # One statement for all: series keep many tasks sending of which nobody waits.
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT id FROM directmail_task t
+                    WHERE account_id = %s AND state = 'sending' AND NOT EXISTS (
+                          SELECT FROM directmail_delivery
+                           WHERE task_id = t.id AND state IN ('waiting', 'sending'))""",
+                self.id,
             )
-        )  # fmt: skip
+        )
+        return self.env["directmail.task"].browse(row[0] for row in rows)
 
     def _finish_tasks(self):
         """Finish the tasks of `_get_finished_tasks`."""
@@ -311,7 +312,8 @@ class DirectmailAccount(models.Model):
         times += self.env["directmail.task"]._get_open_tests(self).mapped("verdict_at")
         if any(times):
             # sudo(): the account's cron calls this, not a user.
-            self.sudo().cron_id._trigger([moment for moment in times if moment])
+            # A set: the email tasks of series all end with their month.
+            self.sudo().cron_id._trigger(list({moment for moment in times if moment}))
         self.env["ir.cron"]._commit_progress(remaining=0)
 
     def _get_spent_senders(self):
@@ -384,103 +386,6 @@ class DirectmailAccount(models.Model):
         )
         for task in tasks:
             task._pause("account", message)
-
-    # === ENGINE === #
-    # What an account hands to the engine, which calls no model itself.
-
-    def _get_capacity(self):
-        """Return how many mails the account may send now, as `engine.turn.Capacity`."""
-        self.ensure_one()
-        self.flush_model(["state", "threads", "daily_quota", "quota_reserve"])
-        return read_capacity(self.env, self._make_claim_context())
-
-    def _make_dispatcher(self):
-        """Return a run of this account's sender, as `engine.dispatcher.Dispatcher`."""
-        self.ensure_one()
-        # Read before the client is made, so that a key replaced in between counts as replaced.
-        credentials = self._get_credentials_mark()
-
-        def stop_account(env, answer):
-            self.with_env(env)._on_refused(answer, credentials)
-
-        def pause_task(env, task_id, answer):
-            env["directmail.task"].browse(task_id)._on_refused(answer)
-
-        def save_summary(env, summary):
-            self.with_env(env)._read_summary(summary)
-
-        return Dispatcher(
-            SenderContext(
-                claims=self._make_claim_context(),
-                mails=self._make_mail_context(),
-                client=self._get_client(),
-                open_cursor=self.env.registry.cursor,
-                threads=self.threads,
-                lease=self._get_seconds("lease_seconds", LEASE_SECONDS),
-                rate_limit=self.rate_limit,
-                refusal_limit=self.refusal_limit,
-                stop_account=stop_account,
-                pause_task=pause_task,
-                save_summary=save_summary,
-                wake_events=_wake_events,
-            )
-        )
-
-    def _make_mail_builder(self):
-        """Return the maker of this account's mails, as `engine.content.MailBuilder`."""
-        return MailBuilder(self._make_mail_context())
-
-    def _make_claim_context(self):
-        self.ensure_one()
-        return ClaimContext(self.id, PEOPLE_CONTEXT, _find_fingerprint)
-
-    def _make_mail_context(self):
-        self.ensure_one()
-        return MailContext(
-            company_id=self.company_id.id,
-            master_key=self.env["directmail.keyring"]._get_master_key(),
-            database_id=get_database_uuid(self.env),
-            public_url=(self.public_url or "").rstrip("/"),
-            content_mode=self.content_mode,
-            # Read once per run: behaviors that First contact finds out later apply to the next run.
-            behaviors=self._get_behaviors(),
-            unsubscribe=self._get_unsubscribe_options(),
-            read_content=_read_content,
-            read_values=_read_values,
-            make_reader=partial(_make_reader, self.company_id.id),
-        )
-
-    def _get_unsubscribe_options(self):
-        """Return the fields of a `directmail.records.Mail` for DirectMail's own unsubscribe link.
-
-        :rtype: dict
-        """
-        self.ensure_one()
-        return {
-            "unsubscribe_link": "" if self.unsubscribe_link == "auto" else self.unsubscribe_link,
-            "unsubscribe_filter": self.unsubscribe_filter,
-        }
-
-
-def _find_fingerprint(env):
-    host = env["directmail.keyring"]._find_host_key()
-    return host and host.fingerprint
-
-
-def _wake_events(env):
-    env["directmail.event"]._wake_cron(soon=True)
-
-
-def _read_content(env, task_id, letter):
-    return env["directmail.task"].browse(task_id)._get_mail_content(letter)
-
-
-def _read_values(env, task_id, letter, people):
-    return env["directmail.task"].browse(task_id)._get_mail_values(letter, people)
-
-
-def _make_reader(company_id, env):
-    return env["directmail.aes.key"]._get_reader(env["res.company"].browse(company_id))
 
 
 class DirectmailUsage(models.Model):

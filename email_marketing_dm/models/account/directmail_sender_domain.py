@@ -2,7 +2,7 @@ from dataclasses import asdict
 
 from odoo import api, fields, models
 
-#: Above so many mails a day, Gmail, Yahoo and Microsoft require a DMARC record.
+#: Mails a day above which Gmail, Yahoo and Microsoft require a DMARC record.
 BULK = 5000
 
 
@@ -33,7 +33,9 @@ class DirectmailSender(models.Model):
     def action_check_domain(self):
         """Read the domain's DNS records from DirectMail.
 
-        :raise UserError: if DirectMail can't be asked, or does not know the domain
+        A domain that DirectMail does not list is reported in a notification.
+
+        :raise UserError: if the call of DirectMail fails
         """
         self.ensure_one()
         self.account_id.check_access("write")
@@ -51,7 +53,7 @@ class DirectmailSender(models.Model):
         return (self.email or "").partition("@")[2]
 
     def _read_domain(self, client):
-        """Store what DirectMail finds in the domain's DNS, for all its addresses of the account.
+        """Store the DNS records that DirectMail finds, in all senders of the account and domain.
 
         :param client: a `directmail.client.DirectMailClient`
         :return: whether DirectMail lists the domain
@@ -77,7 +79,7 @@ class DirectmailSender(models.Model):
         return True
 
     def _warn_of_dmarc(self, mails):
-        """Return what it means that DMARC is missing for so many mails, or "".
+        """Return a warning that the domain has no DMARC record for this number of mails, or "".
 
         :param int mails: of an email task, which may have no sender address yet
         """

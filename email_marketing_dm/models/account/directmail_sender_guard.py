@@ -74,6 +74,8 @@ class DirectmailSender(models.Model):
             "name": self.env._("Complaints and invalid addresses"),
             "res_model": "directmail.delivery",
             "view_mode": "list,kanban,form",
+            # Of an action without a record, the client reads no default.
+            "mobile_view_mode": "kanban",
             "domain": list(domain),
             "context": {"group_by": ["task_id"]},
         }

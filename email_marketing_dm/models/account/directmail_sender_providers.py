@@ -89,6 +89,8 @@ class DirectmailSender(models.Model):
     def _explain_worst_provider(self, is_complaints):
         """Return a sentence with the mailbox provider that has the highest share; empty without.
 
+        Nothing is said if that is OTHER, which stands for many providers.
+
         :param bool is_complaints: whether of complaints, rather than of invalid addresses
         """
         shares = {
@@ -99,7 +101,7 @@ class DirectmailSender(models.Model):
             if found.known >= PROVIDER_MINIMUM
         }
         worst = max(shares, key=shares.get, default=None)
-        if not worst or not shares[worst]:
+        if not worst or worst == OTHER or not shares[worst]:
             return ""
         return self.env._(
             "The mailbox provider with the highest share is %(provider)s: %(share)s%%.",

@@ -1,13 +1,11 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Command, Domain
-from odoo.tools import SQL
 
 from ...clock.daily import get_region_name
 from ...engine.audience import select_people, visible_contacts
 from ...engine.people import has_others_than_contacts
 from ...groups import GROUP_ADMIN, GROUP_DOWNLOAD
-from ..mixins.directmail_seen import is_administrator
 from ..mixins.directmail_used import OVER
 from .directmail_audience_line import DEPTH_MAX
 
@@ -47,6 +45,7 @@ class DirectmailAudience(models.Model):
             "next_refresh_at",
             "people_count",
             "refresh_error",
+            "refresh_seconds",
             "refreshed_at",
             "size_ids",
             "usable_count",
@@ -154,10 +153,14 @@ class DirectmailAudience(models.Model):
         tasks = Domain("audience_ids", "in", self.ids) | Domain(
             "exclude_audience_ids", "in", self.ids
         )
-        lines = archived_too.env["directmail.audience.line"].search([("source_id", "in", self.ids)])
+        lines = archived_too.env["directmail.audience.line"].search(
+            Domain("source_id", "in", self.ids) | Domain("snapshot_id.audience_id", "in", self.ids)
+        )
         return [
             archived_too.env["directmail.task"].search(tasks & Domain("state", "not in", OVER)),
-            archived_too.env["directmail.series"].search([("audience_id", "in", self.ids)]),
+            archived_too.env["directmail.series"].search(
+                self.env["directmail.series"]._get_using_domain(self)
+            ),
             lines.audience_id - self,
             archived_too.env["directmail.fatigue"].search(
                 [("exempt_audience_ids", "in", self.ids)]
@@ -288,7 +291,9 @@ class DirectmailAudience(models.Model):
         """Return the audiences that the lines use as sources, lines in groups included."""
         # sudo() to read which audiences the lines use, seen or not; their members are not read.
         lines = self.env["directmail.audience.line"].sudo()
-        return lines.search([("audience_id", "in", self.ids), ("kind", "=", "audience")]).source_id
+        return lines.search(
+            [("audience_id", "in", self.ids), ("kind", "in", ("audience", "similar"))]
+        ).source_id
 
     def _has_others_than_contacts(self):
         """Tell whether some members are records of other models or bare addresses."""
@@ -321,7 +326,8 @@ class DirectmailAudience(models.Model):
         self.ensure_one()
         # sudo(): series of all users that have the audience go on.
         series = self.env["directmail.series"].sudo()
-        if series.search_count([("audience_id", "=", self.id), ("state", "=", "running")], limit=1):
+        runs = Domain("state", "in", ("running", "closing"))
+        if series.search_count(series._get_following_domain(self) & runs, limit=1):
             series._wake()
         # sudo(): marketing users may not read fatigue control; a refresh, which was allowed before,
         # updates a number there.
@@ -420,18 +426,12 @@ class DirectmailAudienceMember(models.Model):
 
     _name = "directmail.audience.member"
     _description = "Audience Member"
-    _inherit = ["directmail.person"]
+    _inherit = ["directmail.audience.person"]
     _log_access = False
     _order = "id"
 
-    audience_id = fields.Many2one(
-        "directmail.audience", required=True, readonly=True, ondelete="cascade"
-    )
-    partner_id = fields.Many2one(index=True, ondelete="cascade")
     entered_at = fields.Datetime("Member since", readonly=True)
-    shown_email = fields.Char("Email", compute="_compute_shown_email", compute_sudo=True)
     lang = fields.Selection(related="partner_id.lang")
-    country_id = fields.Many2one(related="partner_id.country_id")
 
     _record_index = models.Index("(res_model, res_id) WHERE partner_id IS NULL")
     # Sending looks up each mail's address among the members of the task's excluded audiences.
@@ -439,23 +439,6 @@ class DirectmailAudienceMember(models.Model):
     # When contacts are merged, our override of `base.partner.merge.automatic.wizard` deletes the
     # second row of one audience. Odoo would delete all rows of the merged contacts instead.
     _person_unique = models.Constraint("UNIQUE(audience_id, partner_id)")
-
-    @api.model
-    def _bare_to_sql(self, alias):
-        """Override: the audience's owner, who added the address, and administrators see it."""
-        if is_administrator(self.env):
-            return SQL("TRUE")
-        return SQL(
-            "EXISTS (SELECT FROM directmail_audience a WHERE a.id = %s.audience_id"
-            " AND a.user_id = %s)",
-            alias,
-            self.env.uid,
-        )
-
-    @api.depends("partner_id.email", "email")
-    def _compute_shown_email(self):
-        for member in self:
-            member.shown_email = member.partner_id.email if member.partner_id else member.email
 
 
 class DirectmailAudienceSize(models.Model):

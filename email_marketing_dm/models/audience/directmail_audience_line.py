@@ -15,9 +15,11 @@ class DirectmailAudienceLine(models.Model):
     A kind is a value of `kind`, its fields, and methods that are found by name: ``_select_<kind>``
     and ``_describe_<kind>``, and where needed ``_get_fields_<kind>``, ``_finds_others_<kind>`` and
     ``_finds_once_<kind>``.
-    Each of the kinds `task`, `aipl`, `rfm` and `upload` has a file with its fields and methods. The
-    fields of `table`, `list`, `audience` and `group` are here, their descriptions are in
-    `directmail_audience_line_sentence.py` and their SQL is in `directmail_audience_line_select.py`.
+    Each of the kinds `task`, `aipl`, `rfm`, `upload`, `engagement`, `similar` and `snapshot` has a
+    file with its fields and methods. The fields of `table`, `list`, `audience` and `group` are
+    here, their descriptions are in `directmail_audience_line_sentence.py` and their SQL is in
+    `directmail_audience_line_select.py`. `directmail_audience_line_limit.py` lets lines of nearly
+    all kinds take only some of their people.
     """
 
     _name = "directmail.audience.line"
@@ -218,7 +220,7 @@ class DirectmailAudienceLine(models.Model):
         ]
         return (
             "audience_id", "kind", "table_id", "domain", "min_count", "min_amount", "within_days",
-            "source_id", *fields_of_kinds,
+            "source_id", "limit_count", "limit_by", *fields_of_kinds,
         )  # fmt: skip
 
     def _check_rights(self):

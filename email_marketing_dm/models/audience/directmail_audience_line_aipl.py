@@ -3,9 +3,11 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import format_list
 
+from .directmail_audience_line_move import MOVE_FIELDS
+
 
 class DirectmailAudienceLine(models.Model):
-    """The kind `aipl`: contacts in some stages of an AIPL model."""
+    """The kind `aipl`: contacts in some stages of an AIPL model, or who moved between them."""
 
     _inherit = "directmail.audience.line"
 
@@ -19,6 +21,15 @@ class DirectmailAudienceLine(models.Model):
         ondelete="restrict",
         check_company=True,
     )
+    aipl_by = fields.Selection(
+        [("stage", "Stage"), ("move", "Movement")], "Select contacts by", default="stage"
+    )
+    aipl_before_ids = fields.Many2many(
+        "directmail.aipl.segment",
+        "directmail_audience_line_aipl_before",
+        string="From stages",
+        ondelete="restrict",
+    )
     aipl_segment_ids = fields.Many2many(
         "directmail.aipl.segment",
         "directmail_audience_line_aipl_segment",
@@ -28,12 +39,16 @@ class DirectmailAudienceLine(models.Model):
 
     @api.model
     def _get_fields_aipl(self):
-        return ("aipl_model_id", "aipl_segment_ids")
+        return ("aipl_model_id", "aipl_by", "aipl_before_ids", "aipl_segment_ids", *MOVE_FIELDS)
 
     def _select_aipl(self, env):
         if not self.aipl_model_id:
             raise UserError(
                 env._("The AIPL model of a line was removed. Choose another, or remove the line.")
+            )
+        if self._selects_moves():
+            return self._select_move(
+                env, self.aipl_model_id, self.aipl_before_ids, self.aipl_segment_ids
             )
         stages = self.aipl_model_id._check_own_segments(self.aipl_segment_ids)
         if not stages:
@@ -48,6 +63,10 @@ class DirectmailAudienceLine(models.Model):
         if not model:
             return self.env._("Deleted AIPL model")
         # sudo(): readers of a line see the names of its model and stages, no contacts.
+        if self._selects_moves():
+            return self._describe_move(
+                model.sudo(), self.aipl_before_ids.sudo(), self.aipl_segment_ids.sudo()
+            )
         return self.env._(
             "In %(model)s: %(groups)s",
             model=model.sudo().display_name,

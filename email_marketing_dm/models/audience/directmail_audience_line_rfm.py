@@ -5,7 +5,7 @@ from odoo.tools import format_list
 
 
 class DirectmailAudienceLine(models.Model):
-    """The kind `rfm`: contacts with some customer types or scores in an RFM model."""
+    """The kind `rfm`: contacts with some types or scores in an RFM model, or who moved."""
 
     _inherit = "directmail.audience.line"
 
@@ -20,7 +20,15 @@ class DirectmailAudienceLine(models.Model):
         check_company=True,
     )
     rfm_by = fields.Selection(
-        [("type", "Customer type"), ("score", "Scores")], "Select by", default="type"
+        [("type", "Customer type"), ("score", "Scores"), ("move", "Movement")],
+        "Select by",
+        default="type",
+    )
+    rfm_before_ids = fields.Many2many(
+        "directmail.rfm.segment",
+        "directmail_audience_line_rfm_before",
+        string="From types",
+        ondelete="restrict",
     )
     rfm_segment_ids = fields.Many2many(
         "directmail.rfm.segment",
@@ -35,14 +43,20 @@ class DirectmailAudienceLine(models.Model):
         help="Customers with at least one of these scores are selected.",
     )
 
+    # MOVE_FIELDS are missing here: `_get_fields_aipl` has them, and `_get_checked_fields` joins the
+    # fields of all kinds.
     @api.model
     def _get_fields_rfm(self):
-        return ("rfm_model_id", "rfm_by", "rfm_segment_ids", "rfm_score_ids")
+        return ("rfm_model_id", "rfm_by", "rfm_before_ids", "rfm_segment_ids", "rfm_score_ids")
 
     def _select_rfm(self, env):
         if not self.rfm_model_id:
             raise UserError(
                 env._("The RFM model of a line was removed. Choose another, or remove the line.")
+            )
+        if self._selects_moves():
+            return self._select_move(
+                env, self.rfm_model_id, self.rfm_before_ids, self.rfm_segment_ids
             )
         return self.rfm_model_id._select_people(env, self._get_rfm_domain(env))
 
@@ -72,6 +86,10 @@ class DirectmailAudienceLine(models.Model):
         if not model:
             return self.env._("Deleted RFM model")
         # sudo(): readers of a line see the names of its model, types and scores, no customers.
+        if self._selects_moves():
+            return self._describe_move(
+                model.sudo(), self.rfm_before_ids.sudo(), self.rfm_segment_ids.sudo()
+            )
         chosen = self.rfm_score_ids if self.rfm_by == "score" else self.rfm_segment_ids
         return self.env._(
             "In %(model)s: %(groups)s",

@@ -12,7 +12,7 @@ CONTACTS = frozenset(("contact",))
 EVERYBODY = frozenset(("contact", "record", "address", "encrypted"))
 SUBSCRIPTION = "mailing.subscription"
 #: models whose records stand for subscribers of Odoo's mailing lists
-READERS = ("mailing.contact", SUBSCRIPTION)
+SUBSCRIBERS = ("mailing.contact", SUBSCRIPTION)
 
 
 class DirectmailAudienceLine(models.Model):
@@ -40,6 +40,9 @@ class DirectmailAudienceLine(models.Model):
             if not lines:
                 raise UserError(self.env._("A group has no lines. Add some, or remove the group."))
             return Line(line.operator, lines=lines)
+        if line._is_limited():
+            people = line._select_limited(env)
+            return Line(line.operator, people, None, line._get_sorts(), True, True)
         where = line._get_where(env)
         return Line(
             line.operator,
@@ -86,10 +89,10 @@ class DirectmailAudienceLine(models.Model):
     def _finds_visible_only(self, env):
         """Tell whether the line's SQL already excludes contacts that the owner may not see.
 
-        It does for a table whose rows are the contacts, unless the table is open to marketing users
-        (`is_open`): such a table is not read with the owner's rights.
+        It does for similar contacts, and for a table whose rows are the contacts, unless the table
+        is open to marketing users (`is_open`): such a table is not read with the owner's rights.
         """
-        return (
+        return self.kind == "similar" or (
             self.kind in ("table", "list")
             and self.table_id.partner_path == "id"
             and not self.table_id.with_env(env)._get_setting().is_open
@@ -305,6 +308,8 @@ class DirectmailAudienceLine(models.Model):
                 found |= line.child_ids._get_taking_lines(seen)
             elif line.kind == "audience":
                 found |= line.source_id._get_taking_lines(seen)
+            elif line.kind == "snapshot":
+                found |= line.snapshot_id.audience_id._get_taking_lines(seen)
             else:
                 found |= line
         return found
@@ -314,12 +319,12 @@ class DirectmailAudienceLine(models.Model):
         # sudo(): see `directmail.audience._get_mailing_lists`.
         lists = self.env["mailing.list"].sudo()
         for line in self.filtered(lambda line: line.kind in ("table", "list")):
-            if line.table_id.model_name in READERS:
+            if line.table_id.model_name in SUBSCRIBERS:
                 lists |= line._get_lists_of_table()
         return lists
 
     def _get_lists_of_table(self):
-        """Return the lists that the filter of a line on `READERS` names; all, if it names none."""
+        """Return the lists that a line's filter on `SUBSCRIBERS` names; all, if it names none."""
         table, subscriptions = self.table_id, self.env[SUBSCRIPTION].sudo()
         try:
             domain = table._get_base_domain()
@@ -335,7 +340,7 @@ class DirectmailAudienceLine(models.Model):
 
 
 def _named_lists(model, domain):
-    """Yield domains on `mailing.subscription` for the lists that a filter on `READERS` names.
+    """Yield domains on `mailing.subscription` for the lists that a filter on `SUBSCRIBERS` names.
 
     Negative conditions are skipped: they name lists whose subscribers are not wanted.
     """
@@ -351,7 +356,7 @@ def _named_lists(model, domain):
                 yield Domain(path, operator, condition.value)
                 break
         else:
-            if fields[-1].comodel_name in READERS and operator.rstrip("!").endswith("any"):
+            if fields[-1].comodel_name in SUBSCRIBERS and operator.rstrip("!").endswith("any"):
                 yield from _named_lists(model.env[fields[-1].comodel_name], condition.value)
 
 

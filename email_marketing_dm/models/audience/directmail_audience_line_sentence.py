@@ -41,7 +41,7 @@ COMBINATIONS = {
 class DirectmailAudienceLine(models.Model):
     """`sentence` describes a line in words.
 
-    A kind adds its own by a method `_describe_<kind>`.
+    A kind adds its words by a method `_describe_<kind>`.
     """
 
     _inherit = "directmail.audience.line"
@@ -55,7 +55,8 @@ class DirectmailAudienceLine(models.Model):
     def _compute_sentence(self):
         for line in self:
             describe = getattr(line, f"_describe_{line.kind}", None)
-            line.sentence = describe() if describe else line._get_kind_label()
+            words = describe() if describe else line._get_kind_label()
+            line.sentence = line._describe_limit(words)
 
     def _get_kind_label(self):
         return dict(self._fields["kind"]._description_selection(self.env)).get(self.kind, "")

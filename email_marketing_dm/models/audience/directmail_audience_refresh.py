@@ -1,12 +1,14 @@
+import time
 from datetime import timedelta
 from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
-from odoo.tools import format_list
+from odoo.tools import format_list, formatLang
 
 from ...clock.daily import local_day, next_daily
+from ...clock.hourly import count_hours
 from ...engine.audience_members import count_usable, replace_members
 from ...engine.sql import prepare_for_many
 from ...exceptions import BusyError
@@ -36,6 +38,7 @@ class DirectmailAudience(models.Model):
     refresh_every = fields.Selection(
         [
             ("manual", "Manually"),
+            ("hourly", "Every hour"),
             ("daily", "Every day"),
             ("weekly", "Every week"),
             ("monthly", "Every month"),
@@ -44,7 +47,8 @@ class DirectmailAudience(models.Model):
         required=True,
         default="manual",
         help="How often the audience is refreshed automatically. Email tasks also refresh their"
-        " audiences before they start.",
+        " audiences before they start. An audience whose refresh takes more than a minute is"
+        " refreshed less often than every hour.",
     )
     refresh_hour = fields.Float("Time of day", default=3.0, help="In the owner's time zone.")
     refresh_weekday = fields.Selection(WEEKDAYS, "Weekday", default="0")
@@ -56,6 +60,8 @@ class DirectmailAudience(models.Model):
     next_refresh_at = fields.Datetime(
         "Next refresh", compute="_compute_next_refresh_at", store=True, index="btree_not_null"
     )
+    refresh_seconds = fields.Float("Duration of the last refresh", readonly=True, copy=False)
+    refresh_pace = fields.Char(compute="_compute_refresh_pace")
     # Set by `_mark_changed` and reset by a refresh. Not a date: whether a change came before or
     # after a refresh could not be told from the dates of two transactions.
     lines_changed = fields.Boolean("Lines changed", readonly=True, copy=False)
@@ -74,6 +80,23 @@ class DirectmailAudience(models.Model):
         now = fields.Datetime.now()
         for audience in self:
             audience.next_refresh_at = audience._get_next_refresh(now)
+
+    @api.depends("refresh_every", "refresh_seconds")
+    @api.depends_context("lang")
+    def _compute_refresh_pace(self):
+        """Explain why an audience is refreshed less often than every hour; else False."""
+        for audience in self:
+            hours = audience._get_hours()
+            audience.refresh_pace = (
+                audience.refresh_every == "hourly"
+                and hours > 1
+                and self.env._(
+                    "The last refresh took %(minutes)s minutes, so the audience is refreshed every"
+                    " %(hours)s hours instead of every hour.",
+                    minutes=formatLang(self.env, audience._get_seconds_of_refresh() / 60, digits=1),
+                    hours=hours,
+                )
+            )
 
     @api.depends("refreshed_at", "lines_changed")
     def _compute_is_changed(self):
@@ -100,12 +123,24 @@ class DirectmailAudience(models.Model):
         self.ensure_one()
         if not self.active or self.refresh_every == "manual":
             return False
+        if self.refresh_every == "hourly":
+            return after + timedelta(hours=self._get_hours())
         # sudo() reads only the time zone of the owner.
         tz = self.sudo().user_id.tz or "UTC"
         moment = next_daily(after, self.refresh_hour, tz)
         while not self._is_refresh_day(local_day(moment, tz)):
             moment = next_daily(moment, self.refresh_hour, tz)
         return moment
+
+    def _get_seconds_of_refresh(self):
+        """Return how long the last refresh took, of the sources that are refreshed with it, too."""
+        # sudo() reads durations of sources of the same owner.
+        return sum(self.sudo()._sources_first().mapped("refresh_seconds"))
+
+    def _get_hours(self):
+        """Return after how many hours an hourly audience is refreshed again."""
+        self.ensure_one()
+        return count_hours(self._get_seconds_of_refresh())
 
     def _is_refresh_day(self, day):
         if self.refresh_every == "weekly":
@@ -252,7 +287,13 @@ class DirectmailAudience(models.Model):
 
     def _choose_people(self):
         """Replace the members of one audience and its counts; on failure set `refresh_error`."""
+        begin, hours = time.monotonic(), self._get_hours()
         counts = self._try_to(self._replace_members)
+        # Stored of failures, too: an audience that fails after minutes costs as much.
+        self.refresh_seconds = time.monotonic() - begin
+        if self.next_refresh_at and self.refresh_every == "hourly" and self._get_hours() > hours:
+            self.next_refresh_at = self._get_next_refresh(fields.Datetime.now())
+            self._wake_cron()
         if counts is None:
             return
         now = self.env.cr.now()

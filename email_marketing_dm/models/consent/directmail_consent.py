@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...engine import measuring
@@ -7,6 +8,7 @@ from ...engine.consent_import import UploadedPeople, import_agreements, import_m
 from ...engine.sql import UNMATCHABLE, address_key
 from ...groups import GROUP_USER
 from ...privacy.address import normalise
+from ..mixins.directmail_seen import is_administrator
 
 #: Version of the text that recipients see beside the answers, to be raised with each change of it.
 TEXT_VERSION = "1"
@@ -106,6 +108,7 @@ class DirectmailConsent(models.Model):
             ("complaint", "Reported as spam"),
             ("contact", "Entered on the contact"),
             ("import", "Import"),
+            ("order", "Order"),
             ("api", "Other program"),
         ],
         required=True,
@@ -161,7 +164,7 @@ class DirectmailConsent(models.Model):
         return consent
 
     def _insert(self, company, person, purpose, **values):
-        """Add an answer, at the current time.
+        """Add an answer, at the current time unless `values` has `recorded_at`.
 
         :param company: the `res.company` that asked
         :param dict person: values of address_key, email, email_encrypted and partner_id
@@ -177,10 +180,10 @@ class DirectmailConsent(models.Model):
         consent = self.create(
             {
                 **person,
+                "recorded_at": moment.replace(microsecond=0),
                 **values,
                 "company_id": company.id,
                 "purpose": purpose,
-                "recorded_at": moment.replace(microsecond=0),
             }
         )
         consent.flush_recordset()
@@ -267,17 +270,7 @@ class DirectmailConsent(models.Model):
         self = self.sudo()
         self.env.flush_all()
         partners = merged | kept
-        people = {}
-        # Contacts can be merged without the master key, too: then by their answers' addresses.
-        if not self.env["directmail.keyring"]._find_problem():
-            for partner in partners:
-                for person in self._find_person(partner):
-                    people[person["address_key"]] = person
-        for consent in self.search([("partner_id", "in", partners.ids)]):
-            if not consent.address_key.startswith(UNMATCHABLE):
-                people.setdefault(
-                    consent.address_key, {name: consent[name] or None for name in PERSON}
-                )
+        people = self._find_addresses(partners)
         if not people:
             return
         copied = [
@@ -349,6 +342,54 @@ class DirectmailConsent(models.Model):
             if purpose == measuring.PURPOSE:
                 measuring.record_withdrawal(self.env, company_id, SQL("%s", (key,)), answer)
         self.env["directmail.delivery"].invalidate_model(["measuring"])
+
+    @api.model
+    def _adopt(self, partner, companies):
+        """Give a contact the answers of its addresses that were given before it was a contact.
+
+        They came with an uploaded list, for example. Not what an erasure has left of answers, nor
+        those of an encrypted address for a contact in clear: who guesses it must not learn of it.
+        For the same reason, users give a contact nothing, unless they are administrators.
+
+        :param partner: the `res.partner`; the caller has checked the right to read it
+        :param companies: the `res.company` records whose answers are meant
+        :raise AccessError: without the right to this app
+        """
+        self.check_access("read")
+        if not (self.env.su or is_administrator(self.env)):
+            return
+        if self.env["directmail.keyring"]._find_problem():
+            return
+        # sudo(): see above; the address, by which they are found, is the contact's own.
+        consents = self.sudo()
+        theirs = Domain.OR(
+            Domain("address_key", "=", person["address_key"])
+            & Domain("email" if "email" in person else "email_encrypted", "!=", False)
+            for person in consents._find_person(partner)
+        )
+        consents.search(
+            theirs
+            & Domain("partner_id", "=", False)
+            & Domain("company_id", "in", (partner.sudo().company_id or companies).ids)
+        ).write({"partner_id": partner.id})
+
+    @api.model
+    def _find_addresses(self, partners):
+        """Return {address key: values as of `_find_person`} of contacts, also of their answers.
+
+        Without the master key, which it takes to compute keys, only those of their answers.
+        """
+        people = {}
+        if not self.env["directmail.keyring"]._find_problem():
+            for partner in partners:
+                for person in self._find_person(partner):
+                    people[person["address_key"]] = person
+        for consent in self.search([("partner_id", "in", partners.ids)]):
+            if not consent.address_key.startswith(UNMATCHABLE):
+                people.setdefault(
+                    consent.address_key, {name: consent[name] or None for name in PERSON}
+                )
+        return people
 
     @api.model
     def _answer_for(self, partner, answer):

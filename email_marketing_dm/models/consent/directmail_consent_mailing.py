@@ -3,10 +3,13 @@ from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 from ...engine import mailing_consent
+from ...engine.sql import UNMATCHABLE
 from ...groups import GROUP_USER
 
 #: Version of the text of the topics' form, to be raised with each change of it.
-TOPICS_VERSION = "1"
+TOPICS_VERSION = "2"
+#: The same of the texts with which recipients unsubscribe and undo it.
+OPTOUT_VERSION = "1"
 #: Origins of opt-outs that are recorded, under the same names. An address that does not exist says
 #: nothing about what a person wants.
 ORIGINS = ("one_click", "page", "directmail", "complaint")
@@ -63,17 +66,39 @@ class DirectmailConsent(models.Model):
         return answer or False
 
     @api.model
-    def _answer_mailing_for(self, partner, purpose, answer, note):
-        """Add a contact's answer about a topic that a user was told.
+    def _find_mailing(self, purpose, key):
+        """Return the latest answer of a person about a topic, with all rights; empty without one.
+
+        :param purpose: a `directmail.purpose`
+        :param str key: address key
+        """
+        # sudo(): the caller has proved the right to know this person's answer.
+        return self.sudo().search(
+            [
+                ("company_id", "=", purpose.sudo().company_id.id),
+                ("purpose", "=", mailing_consent.PURPOSE),
+                ("purpose_id", "=", purpose.id),
+                ("address_key", "=", key),
+            ],
+            limit=1,
+        )
+
+    @api.model
+    def _answer_mailing_for(self, partner, purpose, answer, note, origin="contact", **proof):
+        """Add a contact's answer about a topic that a user or another program was given.
 
         :param partner: a `res.partner` that the user may change
         :param purpose: a `directmail.purpose` that the user may read
-        :param str answer: "yes" or "no"; a *no* after an agreement is stored as "withdrawn"
+        :param str answer: "yes", "confirmed" or "no"; a *no* after an agreement is stored as
+            "withdrawn"
         :param str note: where the answer comes from
+        :param str origin: a value of the field `origin`
+        :param proof: values of further fields
         :return: the new records
         :raise AccessError: without the right to change the contact, or to this app
         """
-        if not self.env.user.has_group(GROUP_USER):
+        # Automation rules run with all rights, as the salesperson or customer of an order, say.
+        if not (self.env.su or self.env.user.has_group(GROUP_USER)):
             raise AccessError(
                 self.env._("Only users of Email Marketing with DirectMail can record consents.")
             )
@@ -85,9 +110,10 @@ class DirectmailConsent(models.Model):
                 purpose,
                 person,
                 self._say_withdrawn(purpose, person["address_key"], answer),
-                "contact",
+                origin,
                 user_id=self.env.user.id,
                 note=note,
+                **proof,
             )
         return consents
 
@@ -102,33 +128,39 @@ class DirectmailConsent(models.Model):
     # An opt-out from all mail of a company is a record, too; `directmail.optout` is what stops the
     # mails.
 
-    def _record_optout(self, recipient, origin, answer="withdrawn"):
+    def _record_optout(self, recipient, origin, answer="withdrawn", **proof):
         """Add that a recipient leaves all mail of the company, or undoes it ("yes").
+
+        Asking twice changes nothing. Who has agreed to a topic in between, on a sign-up form, and
+        leaves again has said something new.
 
         :param recipient: a `directmail.recipient` with an address key
         :param str origin: of the opt-out
+        :param proof: values of further fields
         """
         # sudo(): the token or the event proves the request.
         recipient = recipient.sudo()
         if origin not in ORIGINS or not recipient.address_key:
             return
-        latest = self.sudo().search(
+        answers = self.sudo().search(
             [
                 ("company_id", "=", recipient.company_id.id),
                 ("purpose", "=", mailing_consent.PURPOSE),
-                ("purpose_id", "=", False),
                 ("address_key", "=", recipient.address_key),
-            ],
-            limit=1,
+            ]
         )
-        # Asking twice changes nothing.
-        if latest.answer != answer:
+        # The latest answers about all mail and about topics, the newest first.
+        whole = answers.filtered(lambda consent: not consent.purpose_id)[:1]
+        newer = answers[: answers.ids.index(whole.id)] if whole else answers
+        agreed = newer.filtered(lambda consent: consent.answer in mailing_consent.AGREEMENTS)
+        if whole.answer != answer or (agreed and answer == "withdrawn"):
             self._insert_mailing(
                 recipient.company_id,
                 recipient._get_consent_person(),
                 answer,
                 origin,
                 delivery_id=recipient._get_delivery().id,
+                **proof,
             )
 
     @api.model
@@ -165,9 +197,56 @@ class DirectmailConsent(models.Model):
                                THEN w.subscribed_at IS NOT NULL AND latest.answer = 'withdrawn'
                                 AND latest.origin = 'directmail'
                                ELSE o.origin IN ('directmail', 'complaint')
-                                AND latest.answer IS DISTINCT FROM 'withdrawn' END""",
+                                AND (latest.answer IS DISTINCT FROM 'withdrawn'
+                                     -- As in `_record_optout`.
+                                     OR EXISTS (
+                                        SELECT FROM directmail_consent c
+                                         WHERE c.company_id = %(company)s
+                                           AND c.purpose = 'mailing'
+                                           AND c.address_key = w.address_key
+                                           AND c.answer IN %(agreements)s
+                                           AND c.recorded_at > latest.recorded_at
+                                           AND c.recorded_at <= o.occurred_at)) END""",
                 wishes=wishes,
                 company=company.id,
+                agreements=mailing_consent.AGREEMENTS,
+            )
+        )
+        self.invalidate_model()
+
+    @api.model
+    def _record_imported_optouts(self, companies):
+        """Add those opt-outs from all mail that this transaction imported, dated as in the file.
+
+        An agreement that is younger still counts.
+
+        :param companies: the `res.company` records whose opt-outs were imported
+        """
+        self.flush_model()
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO directmail_consent (company_id, address_key, email,
+                          email_encrypted, partner_id, purpose, answer, recorded_at, origin,
+                          user_id)
+                   SELECT o.company_id, o.address_key, o.email, o.email_encrypted, o.partner_id,
+                          'mailing', 'withdrawn', date_trunc('second', o.occurred_at), o.origin,
+                          %(user)s
+                     FROM directmail_optout o
+                    WHERE o.company_id = ANY(%(companies)s) AND o.sender_id IS NULL
+                      -- Others were not entered by this user.
+                      AND o.write_date = now() AT TIME ZONE 'UTC'
+                      AND o.origin IN %(origins)s AND left(o.address_key, 1) != %(unmatchable)s
+                      AND NOT EXISTS (
+                          SELECT FROM directmail_consent c
+                           WHERE c.company_id = o.company_id AND c.purpose = 'mailing'
+                             AND COALESCE(c.purpose_id, 0) = 0
+                             AND c.address_key = o.address_key
+                             AND c.recorded_at >= date_trunc('second', o.occurred_at))
+                    ORDER BY o.id""",
+                user=self.env.uid,
+                companies=companies.ids,
+                origins=ORIGINS,
+                unmatchable=UNMATCHABLE,
             )
         )
         self.invalidate_model()

@@ -1,9 +1,12 @@
-from odoo import api, models
+from datetime import timedelta
+
+from odoo import api, fields, models
 
 from ...directmail.endpoints import TRIAL
 
 MAIL_CRON = "mail.ir_cron_mail_scheduler_action"
 LETTER = "email_marketing_dm.letter"
+FAILED_SINCE = timedelta(days=7)  # of failed emails that are told
 #: Tell mail programs not to answer automatically (RFC 3834 and Exchange).
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
@@ -80,6 +83,47 @@ class DirectmailLetter(models.AbstractModel):
         )
         self.env.ref(MAIL_CRON)._trigger()
         return mail
+
+    @api.model
+    def _has_failed(self, company):
+        """Return whether an email of a company could not be sent in the last days."""
+        # sudo(): who reads the company's forms may know this, but not to whom the email was.
+        return bool(
+            self.env["mail.mail"]
+            .sudo()
+            .search_count(
+                [
+                    ("state", "=", "exception"),
+                    ("headers", "=", repr(HEADERS)),
+                    ("record_company_id", "=", company.id),
+                    ("create_date", ">", fields.Datetime.now() - FAILED_SINCE),
+                ],
+                limit=1,
+            )
+        )
+
+    @api.model
+    def _find_to(self, emails, companies):
+        """Return the emails of companies to addresses that are in the queue or have failed.
+
+        With all rights: the caller has checked that the user may know of these people.
+
+        :param emails: normalised addresses
+        :param companies: `res.company` records
+        :return: `mail.mail` records
+        """
+        # sudo(): see above.
+        return (
+            self.env["mail.mail"]
+            .sudo()
+            .search(
+                [
+                    ("headers", "=", repr(HEADERS)),
+                    ("record_company_id", "in", companies.ids),
+                    ("email_to", "in", list(emails)),
+                ]
+            )
+        )
 
     @api.model
     def _get_sender(self, company):

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL, formatLang
 
 from ...engine.idn import may_be_written_otherwise
+from ...engine.mailing_consent import AGREEMENTS
 from ...engine.seen import seen_contact
 from ...engine.sql import UNMATCHABLE
 from ...engine.trial import is_real
@@ -140,7 +141,9 @@ class DirectmailOptout(models.Model):
         """Create the opt-out of a recipient, unless there is one.
 
         An existing opt-out is updated if its origin is "bounce", which administrators delete when
-        the mailbox works again, or "directmail", which a later event `subscribe` would delete.
+        the mailbox works again, or "directmail", which a later event `subscribe` would delete. It
+        keeps its date: otherwise the link of a forwarded mail could renew the day in which it
+        undoes an unsubscription (`_may_undo` of `directmail.recipient`).
 
         :param recipient: a `directmail.recipient`: a delivery, or a link to the preferences
         :param str origin: a value of the field `origin`
@@ -165,8 +168,7 @@ class DirectmailOptout(models.Model):
                     recipient.id,
                 ),
                 SQL(
-                    """DO UPDATE SET origin = EXCLUDED.origin, task_id = EXCLUDED.task_id,
-                                     occurred_at = EXCLUDED.occurred_at
+                    """DO UPDATE SET origin = EXCLUDED.origin, task_id = EXCLUDED.task_id
                         WHERE o.origin IN %s""",
                     REPLACED,
                 ),
@@ -308,6 +310,65 @@ class DirectmailOptout(models.Model):
                 SQL("DO NOTHING"),
             )
         )
+
+    @api.model
+    def _merge(self, merged, kept):
+        """Make opt-outs of contacts that become one count for all of their addresses.
+
+        Otherwise a person who has unsubscribed would get mail at the other address. Not where they
+        have agreed to get mail at that address since, nor if an address just does not exist.
+
+        :param merged: `res.partner` records that are about to be deleted
+        :param kept: the `res.partner` that stays
+        """
+        # sudo(): merging checked the rights to the contacts; opt-outs of all companies count.
+        self = self.sudo()
+        self.env.flush_all()
+        partners = merged | kept
+        people = self.env["directmail.consent"].sudo()._find_addresses(partners)
+        if not people:
+            return
+        copied = ("company_id", "task_id", "sender_id", "origin", "reason_id", "occurred_at")
+        self.env.cr.execute(
+            self._make_insert(
+                ("address_key", "email", "email_encrypted", "partner_id", *copied),
+                SQL(
+                    """SELECT DISTINCT ON (people.address_key, o.company_id, o.sender_id)
+                              people.*, %(kept)s::int, %(copied)s
+                         FROM directmail_optout o
+                        CROSS JOIN (VALUES %(people)s)
+                              AS people (address_key, email, email_encrypted)
+                        WHERE o.origin != 'bounce'
+                          AND (o.partner_id = ANY(%(partners)s) OR o.address_key = ANY(%(keys)s))
+                          AND NOT EXISTS (
+                              SELECT FROM directmail_consent c
+                               WHERE c.company_id = o.company_id AND c.purpose = 'mailing'
+                                 AND c.address_key = people.address_key
+                                 AND c.answer IN %(agreements)s
+                                 AND c.recorded_at > o.occurred_at)
+                        ORDER BY people.address_key, o.company_id, o.sender_id, o.occurred_at""",
+                    kept=kept.id,
+                    copied=SQL(", ").join(SQL.identifier("o", name) for name in copied),
+                    people=SQL(", ").join(
+                        SQL(
+                            "(%s::varchar, %s::varchar, %s::varchar)",
+                            key,
+                            person.get("email"),
+                            person.get("email_encrypted"),
+                        )
+                        for key, person in people.items()
+                    ),
+                    partners=partners.ids,
+                    keys=list(people),
+                    agreements=AGREEMENTS,
+                ),
+                SQL(
+                    """DO UPDATE SET origin = EXCLUDED.origin, occurred_at = EXCLUDED.occurred_at
+                        WHERE o.origin = 'bounce'"""
+                ),
+            )
+        )
+        self.invalidate_model()
 
     @api.model
     def _blacklist(self, emails):

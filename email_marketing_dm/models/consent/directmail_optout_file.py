@@ -90,6 +90,7 @@ class DirectmailOptout(models.Model):
                 chunk = []
         if chunk:
             reader.counts["new"] += self._insert_rows(chunk)
+        self.env["directmail.consent"]._record_imported_optouts(companies)
         self.invalidate_model()
         return reader.counts
 
@@ -120,7 +121,8 @@ class DirectmailOptout(models.Model):
                         replaced=REPLACED,
                     ),
                     SQL(
-                        """DO UPDATE SET origin = EXCLUDED.origin
+                        """DO UPDATE SET origin = EXCLUDED.origin,
+                                  write_uid = EXCLUDED.write_uid, write_date = EXCLUDED.write_date
                             WHERE o.origin IN %(replaced)s
                               AND EXCLUDED.origin NOT IN %(replaced)s""",
                         replaced=REPLACED,

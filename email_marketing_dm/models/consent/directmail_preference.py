@@ -149,30 +149,37 @@ class DirectmailPreference(models.Model):
     def _merge(self, merged, kept):
         """Carry the preferences of contacts that become one to the addresses of the kept contact.
 
-        Per company the latest one counts, for addresses without a preference of their own.
-        The rows of the merged contacts stay with their addresses.
+        Per company and preference the latest one counts, unless an address has its own. The rows
+        of the merged contacts stay with their addresses.
 
         :param merged: `res.partner` records that are about to be deleted
         :param kept: the `res.partner` that stays
         """
         # sudo(): merging checked the rights to the contacts; preferences of all companies count.
         self = self.sudo()
-        found = self.search([("partner_id", "in", merged.ids)], order="write_date desc, id desc")
-        if not found or self.env["directmail.keyring"]._find_problem():
+        if self.env["directmail.keyring"]._find_problem():
             return
-        for person in self.env["directmail.consent"]._find_person(kept):
+        consents = self.env["directmail.consent"]
+        # A row of an address that became a contact later has no contact.
+        keys = [
+            person["address_key"] for partner in merged for person in consents._find_person(partner)
+        ]
+        found = self.search(
+            ["|", ("partner_id", "in", merged.ids), ("address_key", "in", keys)],
+            order="write_date desc, id desc",
+        )
+        for person in found and consents._find_person(kept):
             for company in found.company_id:
-                if self._find(company, person["address_key"]):
-                    continue
-                latest = found.filtered(lambda row, company=company: row.company_id == company)[0]
-                names = [name for name in PURPOSES if latest[name]]
-                self.create(
-                    {
-                        **person,
-                        "company_id": company.id,
-                        **{name: latest[name] for name in names},
-                    }
-                )
+                own = self._find(company, person["address_key"])
+                rows = found.filtered(lambda row, company=company: row.company_id == company)
+                values = {}
+                for name in PURPOSES:
+                    if not own[name] and (latest := rows.filtered(name)[:1]):
+                        values[name] = latest[name]
+                if own:
+                    own.write(values)
+                else:
+                    self.create({**person, "company_id": company.id, **values})
 
     @api.autovacuum
     def _gc_ended(self):

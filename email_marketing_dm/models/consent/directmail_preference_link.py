@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.tools import SQL
+from odoo.tools import SQL, format_list
 
 from ...content.languages import choose_language
 from ...engine.content import get_database_uuid
@@ -16,6 +16,7 @@ LINK_KIND, COMPANY_KIND = "p", "c"
 VALID = timedelta(days=1)
 # Anybody can make `_request` write rows: limit them.
 EACH_MINUTES = 10  # one link for an address in this time
+PER_DAY = 5  # links for an address
 PER_NETWORK, PER_COMPANY = 20, 1000  # requests in an hour; see `find_network`
 
 
@@ -48,6 +49,8 @@ class DirectmailPreferenceLink(models.Model):
     network = fields.Char(readonly=True, groups=fields.NO_ACCESS)
     requested_at = fields.Datetime(required=True, readonly=True)
     handled = fields.Boolean(readonly=True)
+    # Asked for by a tick of a topic that needs a confirmation, and not by a person.
+    confirms = fields.Boolean(readonly=True)
 
     _open_index = models.Index("(id) WHERE handled IS NOT TRUE")
 
@@ -69,12 +72,22 @@ class DirectmailPreferenceLink(models.Model):
         key = self.env["directmail.keyring"]._get_master_key()
         return read_token(key, get_database_uuid(self.env), kind, token)
 
+    def _reads_mailbox(self):
+        """Override: the link is mailed to the address on request, and valid for a day only."""
+        return self._is_valid()
+
+    def _lock_for_confirming(self):
+        """Override: no-op UPDATE, with which a concurrent one conflicts, so that it is retried."""
+        self.env.cr.execute(
+            SQL("UPDATE directmail_preference_link SET handled = handled WHERE id = %s", self.id)
+        )
+
     def _is_valid(self):
         """Return whether the link can still be used."""
         return bool(self.email and self.requested_at > fields.Datetime.now() - VALID)
 
     @api.model
-    def _request(self, company, email, lang, ip):
+    def _request(self, company, email, lang, ip, confirms=False):
         """Store that somebody asked for a link; the cron writes to the address if it is known.
 
         Nothing is stored for what can't be an address, or above one of the limits.
@@ -83,6 +96,7 @@ class DirectmailPreferenceLink(models.Model):
         :param str email: as typed
         :param str lang: code of the language of the page
         :param str ip: address of the request
+        :param bool confirms: whether the link is for confirming topics
         """
         # sudo(): a visitor calls this, who may neither write nor read crons.
         self = self.sudo()
@@ -92,12 +106,17 @@ class DirectmailPreferenceLink(models.Model):
         self.env.cr.execute(
             SQL(
                 """INSERT INTO directmail_preference_link
-                          (company_id, address_key, lang, network, requested_at)
-                   SELECT %(company)s, %(key)s, %(lang)s, %(network)s, now() AT TIME ZONE 'UTC'
+                          (company_id, address_key, lang, network, confirms, requested_at)
+                   SELECT %(company)s, %(key)s, %(lang)s, %(network)s, %(confirms)s,
+                          now() AT TIME ZONE 'UTC'
                     WHERE NOT EXISTS (
                           SELECT FROM directmail_preference_link
                            WHERE company_id = %(company)s AND address_key = %(key)s
                              AND requested_at > now() AT TIME ZONE 'UTC' - %(each)s)
+                      AND %(per_day)s > (
+                          SELECT count(*) FROM directmail_preference_link
+                           WHERE company_id = %(company)s AND address_key = %(key)s
+                             AND requested_at > now() AT TIME ZONE 'UTC' - interval '1 day')
                       AND %(per_network)s > (
                           SELECT count(*) FROM directmail_preference_link
                            WHERE network = %(network)s
@@ -110,7 +129,9 @@ class DirectmailPreferenceLink(models.Model):
                 key=self.env["directmail.keyring"]._get_master_key().address_key(address),
                 lang=lang,
                 network=find_network(ip),
+                confirms=confirms,
                 each=timedelta(minutes=EACH_MINUTES),
+                per_day=PER_DAY,
                 per_network=PER_NETWORK,
                 per_company=PER_COMPANY,
             )
@@ -131,15 +152,27 @@ class DirectmailPreferenceLink(models.Model):
         self.handled = True
         self.flush_recordset()
         found = self._find_known()
-        if not found:
+        if not found or self._is_repeated():
             return
-        self.email, self.partner_id = found
+        email, self.partner_id = found
+        topics = self.confirms and self._find_unconfirmed()
+        if self.confirms and not topics:  # They were refused meanwhile, or confirmed.
+            return
+        self.email = email
         installed = [code for code, _name in self.env["res.lang"].get_installed()]
         wanted = (self._get_preference().lang, self.partner_id.lang, self.lang)
         env = self.with_context(lang=choose_language(wanted, installed)).env
         company = self.company_id
         base = env["directmail.letter"]._get_base_url(company)
-        token = self._make_token(LINK_KIND, self.id)
+        url = f"{base}/directmail/preferences/{self._make_token(LINK_KIND, self.id)}"
+        valid = env._(
+            "The link is valid for 24 hours. Anybody who has it can change your choices and"
+            " see what is stored about you, so please don't forward it."
+        )
+        if topics:
+            names = format_list(env, topics.with_env(env).mapped("name"))
+            self._queue_question(env, names, url, valid)
+            return
         env["directmail.letter"]._queue(
             company,
             self.email,
@@ -147,15 +180,64 @@ class DirectmailPreferenceLink(models.Model):
             [
                 env._(
                     "You asked for the link to your email preferences at %s. You can choose which"
-                    " emails you get and how often, take a break, or unsubscribe.",
+                    " emails you get and how often, take a break, unsubscribe, and see what is"
+                    " stored about you.",
                     company.name,
                 )
             ],
-            (env._("Open my preferences"), f"{base}/directmail/preferences/{token}"),
+            (env._("Open my preferences"), url),
             [
-                env._("The link is valid for 24 hours. Anybody who has it can change your choice."),
+                valid,
                 env._("If you did not ask for this email, you can ignore it. Nothing has changed."),
             ],
+        )
+
+    def _queue_question(self, env, topics, url, valid):
+        """Put the email into Odoo's queue that asks to confirm topics.
+
+        :param env: with the language of the person
+        :param str topics: their names in this language
+        :param str valid: sentence about how long the link is valid
+        """
+        company = self.company_id
+        env["directmail.letter"]._queue(
+            company,
+            self.email,
+            env._("Please confirm: emails from %s", company.name),
+            [
+                env._(
+                    "Somebody chose emails from %(company)s about %(topics)s, on the page behind"
+                    " the link in an email to this address. If it was you, please confirm it.",
+                    company=company.name,
+                    topics=topics,
+                )
+            ],
+            (env._("Confirm"), url),
+            [
+                valid,
+                env._(
+                    "If it was not you, you don't have to do anything: without a confirmation, you"
+                    " will get no emails about this."
+                ),
+            ],
+        )
+
+    def _is_repeated(self):
+        """Return whether the address got a link just before.
+
+        Concurrent requests don't see each other in `_request`; the cron writes one after the other.
+        """
+        just_before = self.requested_at - timedelta(minutes=EACH_MINUTES)
+        return bool(
+            self.search_count(
+                [
+                    ("company_id", "=", self.company_id.id),
+                    ("address_key", "=", self.address_key),
+                    ("email", "!=", False),
+                    ("requested_at", ">", just_before),
+                ],
+                limit=1,
+            )
         )
 
     def _find_known(self):

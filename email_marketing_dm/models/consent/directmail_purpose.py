@@ -1,4 +1,7 @@
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ...engine.mailing_consent import STRICTEST_FIRST
 
 #: What people need to have answered before they are mailed: see `engine.mailing_consent`.
 RULES = [
@@ -28,15 +31,15 @@ class DirectmailPurpose(models.Model):
         default=True,
         help="The page behind the unsubscribe link shows the topic to all recipients.",
     )
-    rule = fields.Selection(RULES, "Who may be mailed", required=True, default="not_refused")
-    strict_country_ids = fields.Many2many(
-        "res.country",
-        string="Countries with another rule",
-        help="People who live there are mailed by the rule below. People whose country is unknown"
-        " are mailed by the rule above.",
+    rule = fields.Selection(
+        RULES,
+        "Who may be mailed",
+        required=True,
+        default="not_refused",
+        help="For people in countries without another rule, and people whose country is unknown.",
     )
-    strict_rule = fields.Selection(
-        RULES, "Who may be mailed there", required=True, default="confirmed"
+    country_rule_ids = fields.One2many(
+        "directmail.purpose.rule", "purpose_id", "Countries with another rule", copy=True
     )
 
     def _get_rule(self, country):
@@ -47,10 +50,51 @@ class DirectmailPurpose(models.Model):
         :rtype: str
         """
         self.ensure_one()
-        return self.strict_rule if country in self.strict_country_ids else self.rule
+        found = self.country_rule_ids.filtered(lambda rule: country in rule._get_countries())
+        rules = found.mapped("rule")
+        return next((code for code in STRICTEST_FIRST if code in rules), self.rule)
 
     @api.model
     def _find_only(self):
         """Return the topic of the current company if it has one only, else none."""
         topics = self.search([("company_id", "=", self.env.company.id)], limit=2)
         return topics if len(topics) == 1 else topics.browse()
+
+
+class DirectmailPurposeRule(models.Model):
+    """Who may be mailed for a topic in some countries; of several rules, the strictest counts."""
+
+    _name = "directmail.purpose.rule"
+    _description = "Rule of a Topic for Countries"
+    _inherit = ["directmail.of.company"]
+    _company_path = "purpose_id.company_id"
+    _order = "id"
+    _rec_name = "rule"
+
+    purpose_id = fields.Many2one(
+        "directmail.purpose", required=True, index=True, ondelete="cascade"
+    )
+    # restrict: a rule that lost its countries would let people be mailed by the topic's own rule.
+    country_ids = fields.Many2many("res.country", string="Countries", ondelete="restrict")
+    country_group_ids = fields.Many2many(
+        "res.country.group",
+        string="Country groups",
+        ondelete="restrict",
+        help="The rule is for the countries that are in the group at the moment of the decision.",
+    )
+    rule = fields.Selection(RULES, "Who may be mailed there", required=True, default="confirmed")
+
+    # With `purpose_id`, which each new rule has: Odoo checks only fields that are given.
+    @api.constrains("purpose_id", "country_ids", "country_group_ids")
+    def _check_countries(self):
+        if any(not (rule.country_ids or rule.country_group_ids) for rule in self):
+            raise ValidationError(
+                self.env._(
+                    "A rule for countries needs at least one country or country group. Enter one,"
+                    " or delete the rule."
+                )
+            )
+
+    def _get_countries(self):
+        """Return the `res.country` records that the rule is for."""
+        return self.country_ids | self.country_group_ids.country_ids

@@ -1,3 +1,4 @@
+import re
 import secrets
 from datetime import timedelta
 
@@ -5,7 +6,9 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, format_list
 
+from ...engine.mailing_consent import AGREEMENTS
 from ...privacy.address import normalise, spell
+from ...privacy.entered import clean_line
 from ...privacy.networks import find_network
 
 CRON = "email_marketing_dm.ir_cron_directmail_signup"
@@ -18,6 +21,8 @@ PER_HOUR = 1000  # sign-ups of one form
 PER_HOUR_AND_NETWORK = 60  # sign-ups that come from one place, see `find_network`
 PAUSE = timedelta(minutes=10)  # between two mails of a company to one address
 PER_DAY = 3  # mails of a company to one address that nobody confirms
+# An address with a tag ("zoe+x@example.com") counts as the one without: many providers deliver
+# both to the same mailbox.
 #: What is only needed until `directmail.consent` has it.
 PROOF = ("name", "text", "text_version", "ip", "user_agent", "network")
 
@@ -80,7 +85,7 @@ class DirectmailSignup(models.Model):
     )
     purpose_ids = fields.Many2many("directmail.purpose", string="Topics", readonly=True)
     name = fields.Char(readonly=True)
-    lang = fields.Char("Language", readonly=True)
+    lang = fields.Selection("_selection_lang", "Language", readonly=True)
     text = fields.Text("Text shown", readonly=True)
     text_version = fields.Char("Version of the text", readonly=True)
     ip = fields.Char("IP address", readonly=True)
@@ -95,7 +100,12 @@ class DirectmailSignup(models.Model):
     _form_index = models.Index("(form_id, asked_at)")
     _network_index = models.Index("(network, asked_at) WHERE network IS NOT NULL")
     _email_index = models.Index("(email, mailed_at) WHERE email IS NOT NULL")
+    _asked_index = models.Index("(company_id, mailed_at) WHERE state = 'asked'")
     _new_index = models.Index("(id) WHERE state = 'new'")
+
+    @api.model
+    def _selection_lang(self):
+        return self.env["directmail.template"]._selection_lang()
 
     # === SIGNING UP === #
 
@@ -124,7 +134,7 @@ class DirectmailSignup(models.Model):
                 "form_id": form.id,
                 "company_id": form.company_id.id,
                 "email": email,
-                "name": " ".join(name.split())[:NAME_MAX],
+                "name": clean_line(name, NAME_MAX),
                 "purpose_ids": purposes.ids,
                 "asked_at": fields.Datetime.now(),
                 "token": secrets.token_urlsafe(TOKEN_BYTES),
@@ -164,13 +174,12 @@ class DirectmailSignup(models.Model):
         self.ensure_one()
         now = fields.Datetime.now()
         before = self.search(
-            [
-                ("company_id", "=", self.company_id.id),
-                ("email", "=", self.email),
-                ("state", "=", "asked"),
-                ("mailed_at", ">", now - timedelta(days=1)),
-            ],
+            Domain("company_id", "=", self.company_id.id)
+            & Domain("state", "=", "asked")
+            & Domain("mailed_at", ">", now - timedelta(days=1))
+            & self._of_same_mailbox(),
             order="mailed_at desc",
+            limit=PER_DAY,
         )
         if len(before) >= PER_DAY or (before and before[0].mailed_at > now - PAUSE):
             self.state = "skipped"
@@ -200,6 +209,15 @@ class DirectmailSignup(models.Model):
         )
         self.write({"state": "asked", "mailed_at": now})
 
+    def _of_same_mailbox(self):
+        """Return the domain of sign-ups whose address differs in its tag only."""
+        local, _at, host = self.email.partition("@")
+        name = local.partition("+")[0] or local
+        escaped = re.sub(r"([\\%_])", r"\\\1", name)
+        return Domain("email", "=", f"{name}@{host}") | Domain(
+            "email", "=like", f"{escaped}+%@{host}"
+        )
+
     def _get_confirm_url(self):
         base_url = self.env["directmail.letter"]._get_base_url(self.company_id)
         return f"{base_url}/directmail/signup/confirm/{self.token}"
@@ -228,14 +246,13 @@ class DirectmailSignup(models.Model):
         The person becomes a contact of the company, unless there is one with this address.
 
         :param str ip: address of the request that confirms
-        :return: whether the person gets mail; False if the address is blocked for another reason
-            than an unsubscription on our own pages
-        :rtype: bool
+        :return: see `_find_outcome`
+        :rtype: str
         """
         self.ensure_one()
-        self.lock_for_update()
+        self._lock_mailbox()
         if self.state == "confirmed":
-            return True
+            return self._find_outcome()
         key = self.env["directmail.keyring"]._get_master_key().address_key(self.email)
         partner = self._find_partner(key) or self._make_partner()
         partner.category_id |= self.form_id.tag_ids
@@ -244,8 +261,9 @@ class DirectmailSignup(models.Model):
             person["email"] = self.email
         else:
             person["email_encrypted"] = partner.email_encrypted
-        gets_mail = self._lift_optouts(key)
-        for purpose in self.purpose_ids:
+        self._lift_optouts(key)
+        self.env["directmail.consent"]._adopt(partner, self.company_id)
+        for purpose in self._get_agreed():
             self.env["directmail.consent"]._add_mailing(
                 purpose,
                 person,
@@ -269,7 +287,52 @@ class DirectmailSignup(models.Model):
                 "confirmed_at": fields.Datetime.now(),
             }
         )
-        return gets_mail
+        return self._find_outcome()
+
+    def _find_outcome(self):
+        """Return what became of a confirmed sign-up.
+
+        :return: "confirmed": the person gets mail; "blocked": not, for another reason than an
+            unsubscription on our own pages; "left": the person unsubscribed or refused the topics
+            since, or the address is not stored any more
+        :rtype: str
+        :raise MasterKeyProblem: if this server has not the master key of the data
+        """
+        self.ensure_one()
+        key = self.partner_id.email_encrypted_key
+        if self.email:
+            key = self.env["directmail.keyring"]._get_master_key().address_key(self.email)
+        if not key:
+            return "left"
+        recipient = self._get_recipient(key)
+        if not recipient._can_undo():
+            return "blocked"
+        consents = self.env["directmail.consent"]
+        agreed = any(
+            consents._get_mailing_answer(purpose, key) in AGREEMENTS
+            for purpose in self._get_agreed()
+        )
+        return "left" if recipient._has_left_all() or not agreed else "confirmed"
+
+    def _get_agreed(self):
+        """Return the topics that the person ticked, also those that were archived since."""
+        return self.with_context(active_test=False).purpose_ids
+
+    def _lock_mailbox(self):
+        """Make confirmations of one address wait for each other; those that waited are retried.
+
+        Who clicks twice would get an error from `lock_for_update`, and who confirms two sign-ups
+        at the same time would become two contacts.
+        """
+        self.env.cr.execute(
+            SQL(
+                """SELECT id FROM directmail_signup
+                    WHERE id = %s OR company_id = %s AND email = %s ORDER BY id FOR UPDATE""",
+                self.id,
+                self.company_id.id,
+                self.email or None,
+            )
+        )
 
     def _find_partner(self, key):
         """Return the contact of the company, or of all companies, with the address.
@@ -297,17 +360,17 @@ class DirectmailSignup(models.Model):
     def _lift_optouts(self, key):
         """Delete opt-outs from our own pages: the person wants to get mail again.
 
-        :return: whether the person gets mail, see `_can_undo` of `directmail.delivery`
-        :rtype: bool
+        None if that would bring no mail, see `_can_undo` of `directmail.recipient`.
         """
-        # A recipient without a mail: nothing is stored of it.
-        recipient = self.env["directmail.delivery"].new(
+        recipient = self._get_recipient(key)
+        if recipient._can_undo():
+            recipient._get_own_optouts().unlink()
+
+    def _get_recipient(self, key):
+        """Return a `directmail.recipient` without a mail: nothing is stored of it."""
+        return self.env["directmail.delivery"].new(
             {"company_id": self.company_id.id, "address_key": key, "email": self.email}
         )
-        if not recipient._can_undo():
-            return False
-        recipient._get_own_optouts().unlink()
-        return True
 
     # === DELETION === #
 

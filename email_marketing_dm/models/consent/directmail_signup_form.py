@@ -83,6 +83,7 @@ class DirectmailSignupForm(models.Model):
         " then, people who use the old form have to check and send it again.",
     )
     has_sender = fields.Boolean(compute="_compute_has_sender")
+    has_failed_letters = fields.Boolean(compute="_compute_has_failed_letters")
     has_website = fields.Boolean(compute="_compute_has_website")
     # Sign-ups that were deleted because nobody confirmed them.
     expired_count = fields.Integer(readonly=True, copy=False)
@@ -118,6 +119,12 @@ class DirectmailSignupForm(models.Model):
         for form in self:
             form.has_sender = bool(form.company_id.email)
 
+    @api.depends("company_id")
+    def _compute_has_failed_letters(self):
+        letters = self.env["directmail.letter"]
+        for form in self:
+            form.has_failed_letters = letters._has_failed(form.company_id)
+
     @api.depends_context("uid")
     def _compute_has_website(self):
         self.has_website = "website" in self.env and self.env["ir.ui.view"].has_access("create")
@@ -143,6 +150,34 @@ class DirectmailSignupForm(models.Model):
             form.signup_count = form.expired_count + counts.get(form._origin, 0)
             form.confirmed_count = confirmed.get(form._origin, 0)
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        forms = super().create(vals_list)
+        forms._translate_defaults()
+        return forms
+
+    def _translate_defaults(self):
+        """Fill texts that are still the default in all installed languages.
+
+        Odoo stores a default in the language of who creates the form, and visitors of all
+        languages would read that one.
+        """
+        written = self._get_default_texts()
+        for code, _name in self.env["res.lang"].get_installed():
+            if code == (self.env.lang or "en_US"):
+                continue
+            forms = self.with_context(lang=code)
+            translated = forms._get_default_texts()
+            for name, text in written.items():
+                forms.browse(self.filtered(lambda form, n=name, t=text: form[n] == t).ids).write(
+                    {name: translated[name]}
+                )
+
+    @api.model
+    def _get_default_texts(self):
+        """Return {field: default} in the environment's language."""
+        return {name: self._fields[name].default(self) for name in ("title", "consent_text")}
+
     def action_open_signups(self):
         """Open the people who have signed up, the confirmed ones first."""
         self.ensure_one()
@@ -153,6 +188,34 @@ class DirectmailSignupForm(models.Model):
             ),
             "domain": [("form_id", "=", self.id)],
             "context": {"search_default_confirmed": self.env.context.get("only_confirmed")},
+        }
+
+    def action_new_audience(self):
+        """Open a new audience of the contacts with the tags of confirmed people.
+
+        :raise UserError: without tags
+        """
+        self.ensure_one()
+        self.check_access("read")
+        if not self.tag_ids:
+            raise UserError(
+                self.env._(
+                    "The form gives confirmed people no tag, so an audience can't find them. Enter"
+                    " one under Tags of confirmed people first."
+                )
+            )
+        # With all tags: people who have only one of them need not have signed up here.
+        domain = [("category_id", "in", tag.ids) for tag in self.tag_ids]
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "directmail.audience",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "context": {
+                "default_name": self.name,
+                "default_company_id": self.company_id.id,
+                "default_line_ids": [(0, 0, {"domain": repr(domain)})],
+            },
         }
 
     def action_open_page(self):

@@ -33,13 +33,16 @@ class DirectmailUnsubscribeRequest(models.Model):
     scope = fields.Char(required=True, readonly=True)
     one_click = fields.Boolean(readonly=True)
     received_at = fields.Datetime(required=True, readonly=True)
+    # Proof of the request.
+    ip = fields.Char("IP address", readonly=True)
+    user_agent = fields.Char("Program", readonly=True)
     # Fingerprint of the master key that failed to verify the token, which is not tried again.
     tried_fingerprint = fields.Char(readonly=True)
 
     _token_unique = models.UniqueIndex("(token)")
 
     @api.model
-    def _keep(self, token, scope, one_click):
+    def _keep(self, token, scope, one_click, ip=None, user_agent=None):
         """Store a request with a token that can't be verified, if it may be genuine.
 
         It may be, if the token's number is the id of a delivery that was claimed, and none of the
@@ -48,6 +51,8 @@ class DirectmailUnsubscribeRequest(models.Model):
         :param str token: the token as received
         :param str scope: as in `directmail.delivery._unsubscribe`
         :param bool one_click: whether a mail program's button sent the request
+        :param str ip: address of the request
+        :param str user_agent: name of the program that sent the request
         :return: whether the request is stored
         :rtype: bool
         """
@@ -57,8 +62,9 @@ class DirectmailUnsubscribeRequest(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """INSERT INTO directmail_unsubscribe_request
-                          (token, delivery_number, scope, one_click, received_at)
-                   SELECT %(token)s, id, %(scope)s, %(one_click)s, now() AT TIME ZONE 'UTC'
+                          (token, delivery_number, scope, one_click, ip, user_agent, received_at)
+                   SELECT %(token)s, id, %(scope)s, %(one_click)s, %(ip)s, %(user_agent)s,
+                          now() AT TIME ZONE 'UTC'
                      FROM directmail_delivery
                     WHERE id = %(number)s AND claimed_at IS NOT NULL
                       AND (SELECT count(*) FROM directmail_unsubscribe_request
@@ -70,6 +76,8 @@ class DirectmailUnsubscribeRequest(models.Model):
                 token=token,
                 scope=scope,
                 one_click=one_click,
+                ip=ip or None,
+                user_agent=user_agent or None,
                 number=number,
                 each=PER_DELIVERY,
                 most=MOST,
@@ -128,7 +136,13 @@ class DirectmailUnsubscribeRequest(models.Model):
             self.tried_fingerprint = key.fingerprint
             return
         if delivery.address_key:
-            delivery._unsubscribe("one_click" if self.one_click else "page", self.scope)
+            delivery._unsubscribe(
+                "one_click" if self.one_click else "page",
+                self.scope,
+                recorded_at=self.received_at.replace(microsecond=0),
+                ip=self.ip,
+                user_agent=self.user_agent,
+            )
         self.unlink()
 
 

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import LazyTranslate
 
 from ...engine.installed import get_model
@@ -210,7 +211,7 @@ class DirectmailDataTable(models.Model):
             )
 
     def _get_using(self):
-        """Override: audiences with a line on the tables, models, and what measures conversion.
+        """Override: audiences with a line on the tables, models, series and measures of conversion.
 
         As superuser, for `_check_unused` and `_check_decided`.
         """
@@ -224,6 +225,10 @@ class DirectmailDataTable(models.Model):
             env["directmail.aipl.condition"].search(mine).aipl_model_id,
             env["directmail.task"].search([("conversion_table_id", "in", self.ids)]),
             env["directmail.control"].search([("conversion_table_id", "in", self.ids)]),
+            env["directmail.series"].search(
+                Domain("start_table_id", "in", self.ids)
+                | Domain("conversion_table_id", "in", self.ids)
+            ),
         ]
 
     def _get_audiences(self):

@@ -119,6 +119,12 @@ PRESETS = {
         "date_field": "create_date",
         "domain": "[('state', '!=', 'cancel')]",
     },
+    "engagement": {
+        "name": _lt("Engagement with emails"),
+        "model": "directmail.contact.engagement",
+        "partner_path": "partner_id",
+        "date_field": "last_activity",
+    },
 }
 
 #: {`default_target` of `directmail.audience.add`: name of the action}

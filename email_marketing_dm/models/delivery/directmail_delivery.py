@@ -8,6 +8,7 @@ from ...engine.events import Fact
 from ...engine.fatigue import COUNTED
 from ...engine.versions import LETTERS
 from ...privacy.machines import TOO_SOON, is_machine
+from ..copied_many2one import CopiedMany2one
 from ..mixins.directmail_seen import is_administrator
 
 STATES = [
@@ -44,13 +45,19 @@ REACTION_FIELDS = {
     "complained": "complained_at",
 }
 # Decided by the plan, and again by the claim just before the mail is sent. Where: "excluded" in
-# `engine.exclusion`; "gone" to "cannot_decrypt" in `engine.people.current_addresses`;
-# "duplicate" in `engine.plan`, and in `engine.readdress` for a changed address; "family" in
-# `engine.family`; "blacklisted" to "bounced" in `engine.sql.changing_reason`; "topic_refused" and
-# "not_agreed" in `engine.mailing_consent`; "paused" and "less_often" in `engine.preferences`; the
-# control groups in `engine.control`; the others in `engine.fatigue.Eligibility`.
+# `engine.exclusion`; "series_left" to "series_record" in `engine.series_exits`; "gone" to
+# "cannot_decrypt" in `engine.people.current_addresses`; "duplicate" in `engine.plan`, and in
+# `engine.readdress` for a changed address; "family" in `engine.family`; "blacklisted" to "bounced"
+# in `engine.sql.changing_reason`; "topic_refused" and "not_agreed" in `engine.mailing_consent`,
+# which also decides "unverifiable"; "paused" and "less_often" in `engine.preferences`; the control
+# groups in `engine.control`; the others in `engine.fatigue.Eligibility`. `engine.series_exits` also
+# decides "too_late", for mails of a series. The order is about that in which reasons are checked:
+# `engine.plan.select_judged` and `engine.claim._claim_from` have the exact one.
 REASONS = [
     ("excluded", "In an excluded audience"),
+    ("series_left", "Left the audience of the series"),
+    ("series_exit", "In an audience that calls off the series"),
+    ("series_record", "The record of the series no longer matches"),
     ("gone", "No longer a contact"),
     ("no_address", "No email address"),
     ("no_encrypted_address", "No encrypted email address"),
@@ -86,18 +93,8 @@ FATIGUE_RULES = [
     *((f"global_{code}", span.messages) for code, span in SPANS.items()),
     ("hours", "Do-not-disturb hours"),
     ("period", "Quiet period"),
+    ("series_hours", "Hours of the series"),
 ]
-
-
-class CopiedMany2one(fields.Many2one):
-    """Many2one without a foreign key, copied from the task for record rules and indexes.
-
-    The task's own foreign key keeps the record from being deleted. A second check for each inserted
-    delivery would take a large part of the plan's time.
-    """
-
-    def update_db_foreign_key(self, model, column):
-        pass
 
 
 class DirectmailDelivery(models.Model):
@@ -128,6 +125,8 @@ class DirectmailDelivery(models.Model):
     lender_id = CopiedMany2one("res.users", readonly=True, groups=fields.NO_ACCESS)
     # Of the mails of a series, whose entries are never deleted before their deliveries are over.
     series_entry_id = CopiedMany2one("directmail.series.entry", "Entry in a series", readonly=True)
+    # How often the person had entered the series by then; empty outside of a series.
+    series_run = fields.Integer(readonly=True, groups=fields.NO_ACCESS)
     state = fields.Selection(STATES, required=True, readonly=True)
     reason = fields.Selection(REASONS, "Why suppressed", readonly=True)
     fatigue_rule = fields.Selection(
@@ -187,7 +186,10 @@ class DirectmailDelivery(models.Model):
     # In the company's currency.
     conversion_amount = fields.Float("Revenue", digits=(16, 2), readonly=True)
     explanation = fields.Char(compute="_compute_explanation")
-    _address_unique = models.UniqueIndex("(task_id, address_key) WHERE state != 'suppressed'")
+    # Once per address; in a series, once per address and run.
+    _address_unique = models.UniqueIndex(
+        "(task_id, address_key, COALESCE(series_run, 1)) WHERE state != 'suppressed'"
+    )
     # The order of claims, as `engine.claim.FREE_AT`: held mails come last, so a claim stops before
     # it reads them.
     _waiting_index = models.Index(
@@ -352,4 +354,10 @@ class DirectmailDelivery(models.Model):
         """Return {variable: token} of the mail's own links and pixel, as of now."""
         self.ensure_one()
         master_key = self.env["directmail.keyring"]._get_master_key()
-        return make_tokens(master_key, get_database_uuid(self.env), self)
+        return make_tokens(
+            master_key,
+            get_database_uuid(self.env),
+            self.id,
+            self.task_id.id,
+            self.measuring,
+        )

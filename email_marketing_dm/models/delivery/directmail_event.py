@@ -194,7 +194,6 @@ class DirectmailEvent(models.Model):
         events.match_strays(self.env, company.id, last)
         measuring.drop_erased(self.env, company.id, last)
         events.flag_bursts(self.env, company.id, last)
-        self.env["directmail.event.count"]._count_facts(company, last)
         self.env["link.tracker.click"]._copy_events(company, last)
         self.env["directmail.optout"]._import_facts(company, last)
         applied, invalid = events.apply_facts(self.env, company.id, last)
@@ -237,8 +236,8 @@ class DirectmailEvent(models.Model):
                 ["tag_name"],
                 order="id desc",
             )
-            tasks = {task.tag_name: task.id for task in rows}
-        return [
+            tasks = rows.grouped("tag_name")
+        facts = [
             self._make_fact(
                 account,
                 "push",
@@ -248,7 +247,7 @@ class DirectmailEvent(models.Model):
                 master_key=master_key,
                 address=event.address,
                 delivery_id=delivery_id,
-                task_id=None if delivery_id else tasks.get(event.tag),
+                task_id=None if delivery_id or event.tag not in tasks else tasks[event.tag].ids[-1],
                 machine=is_machine(event.user_agent) if event.user_agent else None,
                 code=event.code or None,
                 provider=get_provider(event.esp) or None,
@@ -258,6 +257,9 @@ class DirectmailEvent(models.Model):
             )
             for event, delivery_id in pushed
         ]
+        for sharing in tasks.values():
+            facts = events.assign_tasks(self.env, facts, sharing.ids)
+        return facts
 
     @api.model
     def _make_fact(
@@ -322,8 +324,8 @@ class DirectmailEventPending(models.Model):
 class DirectmailEventCount(models.Model):
     """Number of facts per account and name, and the moment of the last one (`last_at`).
 
-    Names are the sources of facts, "stray" for facts without a delivery, and others that callers of
-    `_add` count.
+    Names are the sources of facts and "stray" for facts without a delivery (`engine.events`), and
+    others that callers of `_add` count.
     """
 
     _name = "directmail.event.count"
@@ -349,26 +351,5 @@ class DirectmailEventCount(models.Model):
                 account.id,
                 name,
                 value,
-            )
-        )
-
-    def _count_facts(self, company, last):
-        """Add the facts that are about to be applied, by source, and those without a delivery.
-
-        :param company: a `res.company`
-        :param int last: id of the last `directmail.event` of the batch
-        """
-        facts = events.open_facts(SQL("e.account_id, e.source, e.delivery_id"), company.id, last)
-        self.env.cr.execute(
-            SQL(
-                """INSERT INTO directmail_event_count AS c (account_id, name, value, last_at)
-                   SELECT account_id, name, count(*), now() AT TIME ZONE 'UTC'
-                     FROM (%s) f CROSS JOIN LATERAL (VALUES
-                          (source), (CASE WHEN delivery_id IS NULL THEN 'stray' END)) n (name)
-                    WHERE account_id IS NOT NULL AND name IS NOT NULL
-                    GROUP BY account_id, name
-                       ON CONFLICT (account_id, name) DO UPDATE
-                      SET value = c.value + EXCLUDED.value, last_at = EXCLUDED.last_at""",
-                facts,
             )
         )

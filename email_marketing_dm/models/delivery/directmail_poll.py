@@ -11,6 +11,7 @@ from odoo.tools import formatLang
 from ...directmail.const import BLOCK_REPORTED, BLOCK_UNSUBSCRIBED, WINDOW_DAYS
 from ...directmail.errors import DirectMailError
 from ...engine.clock import describe_moment
+from ...engine.events import assign_tasks
 from ...privacy.address import scrub
 from ...privacy.keys import WrongKeyError
 
@@ -116,8 +117,7 @@ class DirectmailPoll(models.Model):
         try:
             for page, following in self._pages(client, place):
                 calls -= 1
-                facts = [fact for row in page.rows if (fact := self._make_fact(master_key, row))]
-                self.env["directmail.event"]._receive(facts)
+                self.env["directmail.event"]._receive(self._make_facts(master_key, page.rows))
                 place = following and master_key.encrypt(following)
                 self.write({"position": place, "rows_read": self.rows_read + len(page.rows)})
                 if not following:
@@ -229,8 +229,33 @@ class DirectmailPoll(models.Model):
         pages = client.list_blocked(block, begin, end, next_token=place)
         return ((page, page.next_token) for page in pages)
 
+    def _make_facts(self, master_key, rows):
+        """Return rows of a page as `engine.events.Fact`, of the tasks that mailed the addresses.
+
+        :param master_key: a `privacy.keys.MasterKey`
+        """
+        events = self.env["directmail.event"]
+        made = [fact for row in rows if (fact := self._make_fact(master_key, row))]
+        tasks = self.task_id._get_sharing_tag()
+        facts = assign_tasks(self.env, [fact for fact, _when in made], tasks.ids)
+        return [
+            fact._replace(
+                fingerprint=events._get_fingerprint(
+                    "poll",
+                    self.account_id.id,
+                    fact.task_id or False,
+                    fact.address_key,
+                    fact.kind,
+                    when,
+                )
+            )
+            for fact, (_fact, when) in zip(facts, made, strict=True)
+        ]
+
     def _make_fact(self, master_key, row):
-        """Return a row as `engine.events.Fact`; None if it has no status yet or no valid address.
+        """Return (`engine.events.Fact` of a row, moment for its fingerprint).
+
+        None if the row has no status yet or no valid address.
 
         :param master_key: a `privacy.keys.MasterKey`
         """
@@ -259,9 +284,7 @@ class DirectmailPoll(models.Model):
             return None
         # Without a time in the row, `occurred_at` is the time of reading: keep it out of the
         # fingerprint, so that the row is the same fact whenever it is read.
-        when = fact.occurred_at if moment else ""
-        parts = (self.account_id.id, self.task_id.id, fact.address_key, kind, when)
-        return fact._replace(fingerprint=events._get_fingerprint("poll", *parts))
+        return fact, fact.occurred_at if moment else ""
 
     def _get_message(self):
         """Return the error of the last attempt, or the number of rows read; False if neither."""

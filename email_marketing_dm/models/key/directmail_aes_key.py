@@ -119,6 +119,7 @@ class DirectmailAesKey(models.Model):
         records = super().create(vals_list)
         if "cbc" in records.mapped("mode"):
             records._refuse_cbc()
+        self.env["directmail.series"]._on_key_entered(records.company_id)
         return records
 
     def write(self, vals):

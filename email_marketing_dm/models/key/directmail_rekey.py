@@ -35,7 +35,7 @@ class DirectmailRekey(models.Model):
     from_fingerprint = fields.Char("Old master key", required=True, readonly=True)
     to_fingerprint = fields.Char("New master key", required=True, readonly=True)
     started_at = fields.Datetime("Started", required=True, readonly=True)
-    finished_at = fields.Datetime("Finished", readonly=True)
+    finished_at = fields.Datetime("Finished on", readonly=True)
     # Transactions that began before this moment may not see `next_fingerprint`.
     seen_at = fields.Datetime(readonly=True)
     # Index of the current table in `engine.rekey.TABLES`, and id of its last row that is done.

@@ -1,4 +1,6 @@
 from . import (
+    directmail_about_contact,
+    directmail_conversion,
     directmail_guarded,
     directmail_needs_account,
     directmail_notifying,
@@ -14,5 +16,6 @@ from . import (
     directmail_recipient_preferences,
     directmail_recipient_data,
     directmail_scheduled,
+    directmail_test_recipients,
     directmail_uplift,
 )

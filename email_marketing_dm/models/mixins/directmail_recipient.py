@@ -1,4 +1,7 @@
-from odoo import models
+import re
+from datetime import timedelta
+
+from odoo import fields, models
 from odoo.fields import Domain
 from odoo.tools import html2plaintext
 
@@ -6,6 +9,7 @@ from ...engine.measuring import erase_reactions
 from ...privacy.address import spell
 
 OWN_PAGES = ("one_click", "page")  # values of `directmail.optout.origin`
+MISTAKE = timedelta(days=1)  # in which the link of a mail undoes an unsubscription
 
 
 class DirectmailRecipient(models.AbstractModel):
@@ -74,13 +78,18 @@ class DirectmailRecipient(models.AbstractModel):
 
     def _get_measuring_text(self):
         """Return the question about being measured as the recipient's page shows it."""
+        return self._render_text(
+            "email_marketing_dm.recipient_measuring", answer=False, erased=True
+        )
+
+    def _render_text(self, template, **values):
+        """Return a part of the recipient's page as text, as the recipient sees it."""
         self.ensure_one()
         # sudo(): every recipient may see the text and the company's name.
         view = self.env["ir.ui.view"].sudo()
-        page = view._render_template(
-            "email_marketing_dm.recipient_measuring",
-            {"company": self.company_id, "token": "", "answer": False, "erased": True},
-        )
+        page = view._render_template(template, {"company": self.company_id, "token": "", **values})
+        # Of the tags of a heading, `html2plaintext` would leave stars.
+        page = re.sub(r"<(/?)h2\b", r"<\1p", str(page))
         return html2plaintext(page, include_references=False).strip()
 
     def _erase_reactions(self):
@@ -94,19 +103,20 @@ class DirectmailRecipient(models.AbstractModel):
 
     # === OPT-OUTS === #
 
-    def _unsubscribe(self, origin, scope="company"):
+    def _unsubscribe(self, origin, scope="company", **proof):
         """Record an opt-out of the recipient, effective at once and in running tasks too.
 
         :param str origin: a value of `directmail.optout.origin`
         :param str scope: "company": no mail from this company; "sender": none from this sender
             address; "all": no mailing of any company, Odoo's own included (Odoo's blacklist)
+        :param proof: values of further fields of `directmail.consent`
         """
         self.ensure_one()
         if not self._is_trial():  # The unsubscription from a trial is only a figure.
             sender = self._get_sender() if scope == "sender" else None
             optout = self.env["directmail.optout"]._record(self, origin, sender)
             if not sender:
-                self.env["directmail.consent"]._record_optout(self, origin)
+                self.env["directmail.consent"]._record_optout(self, origin, **proof)
             if scope == "all" and self.email:
                 optout._blacklist([self.email])
         if delivery := self._get_delivery():
@@ -144,20 +154,55 @@ class DirectmailRecipient(models.AbstractModel):
             or recipient.env["mail.blacklist"].search_count(listed, limit=1)
         )
 
-    def _undo_unsubscription(self):
-        """Delete the recipient's opt-outs from our own pages, if `_can_undo`.
+    def _may_undo(self):
+        """Return whether the holder of the token may delete opt-outs from our own pages.
 
+        Later than `MISTAKE` it takes a link that was mailed to the address on request, because a
+        mail's link is forwarded with it. An earlier opt-out from one sender address stays, and does
+        not keep a later one from being undone.
+        """
+        self.ensure_one()
+        optouts = self._get_own_optouts()
+        recent = self._get_undoable()
+        return not optouts or bool(recent) and all(one.sender_id for one in optouts - recent)
+
+    def _get_undoable(self):
+        """Return those of `_get_own_optouts` that the holder of the token may delete."""
+        optouts = self._get_own_optouts()
+        if self._reads_mailbox():
+            return optouts
+        begin = fields.Datetime.now() - MISTAKE
+        return optouts.filtered(lambda one: one.occurred_at and one.occurred_at > begin)
+
+    def _undo_unsubscription(self, **proof):
+        """Delete the recipient's opt-outs from our own pages, if `_can_undo` and `_may_undo`.
+
+        :param proof: values of further fields of `directmail.consent`
         :return: whether they were deleted
         :rtype: bool
         """
         self.ensure_one()
-        if not self._can_undo():
+        if not self._can_undo() or not self._may_undo():
             return False
-        optouts = self._get_own_optouts()
+        optouts = self._get_undoable()
         if optouts.filtered(lambda optout: not optout.sender_id):
-            self.env["directmail.consent"]._record_optout(self, "page", "yes")
+            self.env["directmail.consent"]._record_optout(self, "page", "yes", **proof)
         optouts.unlink()
         return True
+
+    def _get_scope_text(self, scope):
+        """Return the question what to unsubscribe from, with the chosen answer, as text.
+
+        :param str scope: see `_unsubscribe`
+        """
+        return self._render_text("email_marketing_dm.recipient_scopes", chosen=scope)
+
+    def _get_undo_text(self, mistake):
+        """Return the text with which the page offers to undo an unsubscription.
+
+        :param bool mistake: whether it stood on the page that follows the unsubscription
+        """
+        return self._render_text("email_marketing_dm.recipient_undo", mistake=mistake)
 
     def _get_own_optouts(self):
         """Return the recipient's opt-outs from this company that were made on our own pages.

@@ -17,6 +17,20 @@ class DirectmailRecipient(models.AbstractModel):
 
     _inherit = "directmail.recipient"
 
+    def _reads_mailbox(self):
+        """Return whether the token proves that its holder reads the mail of the address.
+
+        False for a mail: it may be forwarded, and its links stay valid. To be overridden by the
+        model of what is mailed to the address on request.
+        """
+        return False
+
+    def _can_get_link(self):
+        """Return whether a link that is valid for a day can be mailed to the recipient."""
+        self.ensure_one()
+        is_plain = bool(self.address_key and self.email and not self.email_encrypted)
+        return is_plain and not self._is_trial()
+
     def _get_known(self):
         """Return what is stored under the address key in the company, as values for JSON.
 

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields, models
-from odoo.tools import format_date, html2plaintext
+from odoo.tools import format_date
 
 #: Numbers of weeks for which a recipient can pause emails.
 PAUSES = (2, 4, 8, 12)
@@ -46,6 +46,10 @@ class DirectmailRecipient(models.AbstractModel):
     def _get_languages(self):
         """Return [(code, name)] of the languages that the recipient can choose."""
         return self.env["res.lang"].get_installed()
+
+    def _can_prefer(self):
+        """Return whether the recipient gets mail at all, of which they can want less."""
+        return bool(self.address_key) and not self._has_left_all()
 
     def _limit_emails(self, cap, **proof):
         """Set how often the recipient wants mail.
@@ -100,14 +104,6 @@ class DirectmailRecipient(models.AbstractModel):
 
         :param str section: "frequency", "pause" or "language"
         """
-        self.ensure_one()
-        # sudo(): every recipient may see the text and the company's name.
-        page = (
-            self.env["ir.ui.view"]
-            .sudo()
-            ._render_template(
-                f"email_marketing_dm.recipient_{section}",
-                {"company": self.company_id, "token": "", "preferences": self._get_preferences()},
-            )
+        return self._render_text(
+            f"email_marketing_dm.recipient_{section}", preferences=self._get_preferences()
         )
-        return html2plaintext(page, include_references=False).strip()

@@ -22,7 +22,7 @@ class DirectmailUsed(models.AbstractModel):
     def _get_using(self):
         """Return the records that use these. Models override it.
 
-        :return: list of recordsets, as superuser, of the models in `_describe_users`
+        :return: list of recordsets, as superuser, of the models in `_describe_using`
         :rtype: list
         """
         return []
@@ -50,16 +50,16 @@ class DirectmailUsed(models.AbstractModel):
         :raise UserError: naming the using records; those the user may not read are only counted
         """
         for record in self:
-            # Records that are deleted in the same call don't count as users.
-            # sudo(): records of all users count; `_describe_users` names only those that the
+            # Records that are deleted in the same call don't keep each other.
+            # sudo(): records of all users count; `_describe_using` names only those that the
             # current user may read.
-            users = [
+            using = [
                 found - self if found._name == self._name else found
                 for found in record.sudo()._get_using()
             ]
-            if not any(users):
+            if not any(using):
                 continue
-            values = {"record": record.display_name, "users": self._describe_users(users)}
+            values = {"record": record.display_name, "users": self._describe_using(using)}
             if "active" in self._fields:
                 raise UserError(
                     self.env._(
@@ -78,10 +78,10 @@ class DirectmailUsed(models.AbstractModel):
             )
 
     @api.model
-    def _describe_users(self, users):
+    def _describe_using(self, using):
         """Return the names of records as text; those the user may not read are only counted.
 
-        :param users: list of recordsets, from `_get_using`
+        :param using: list of recordsets, from `_get_using`
         """
         patterns = {
             "directmail.task": lambda name: self.env._("email task “%s”", name),
@@ -93,7 +93,7 @@ class DirectmailUsed(models.AbstractModel):
             "directmail.aipl.model": lambda name: self.env._("AIPL model “%s”", name),
         }
         parts, hidden = [], 0
-        for records in users:
+        for records in using:
             seen = records.with_env(self.env)._filtered_access("read")
             hidden += len(records) - len(seen)
             parts += [patterns[records._name](record.display_name) for record in seen]

@@ -1,9 +1,11 @@
 from . import (
     res_partner,
+    res_partner_engagement,
     crm_lead,
     res_company,
     res_config_settings,
     base,
+    ir_actions_server,
     ir_cron,
     ir_http,
     ir_module_module,

@@ -54,6 +54,10 @@ class IrModuleModule(models.Model):
         """Override: translate the names of presets, which code creates, into new languages."""
         res = super()._load_module_terms(modules, langs, overwrite)
         if MODULE in modules and self._is_directmail_upgraded():
+            # Odoo forgets its cached languages when one is activated, before that is committed. A
+            # cron or another request may have cached the ones of before since then.
+            self.env.registry.clear_cache("stable")
+            self.env.cr.postcommit.add(lambda: self.env.registry.clear_cache("stable"))
             # sudo(): super() has loaded a language, which needs the rights of an administrator.
             self.env["directmail.data.table"].sudo()._translate_names(langs)
         return res

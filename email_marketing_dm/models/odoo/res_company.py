@@ -25,6 +25,13 @@ class ResCompany(models.Model):
         prefetch=PREFETCH,
         help="If it is empty, the time zone of each model's owner is used.",
     )
+    directmail_moves_months = fields.Integer(
+        "Keep the movement of contacts for (months)",
+        default=24,
+        prefetch=PREFETCH,
+        help="For so long RFM and AIPL models keep who moved from one type or stage to another."
+        " Older moves are deleted every day.",
+    )
 
     # What people who were not asked mean for measuring opens and clicks: see `engine.measuring`.
     directmail_measuring_default = fields.Selection(
@@ -70,6 +77,13 @@ class ResCompany(models.Model):
                 )
             if company.directmail_guard_minimum < 1:
                 raise ValidationError(self.env._("At least one mail must be judged."))
+
+    @api.constrains("directmail_moves_months")
+    def _check_directmail_moves_months(self):
+        if any(not 1 <= company.directmail_moves_months <= 120 for company in self):
+            raise ValidationError(
+                self.env._("The movement of contacts can be kept for 1 to 120 months.")
+            )
 
     @api.constrains("directmail_models_hour")
     def _check_directmail_models_hour(self):

@@ -17,6 +17,9 @@ class ResConfigSettings(models.TransientModel):
     directmail_models_tz = fields.Selection(
         related="company_id.directmail_models_tz", readonly=False
     )
+    directmail_moves_months = fields.Integer(
+        related="company_id.directmail_moves_months", readonly=False
+    )
     directmail_guard = fields.Boolean(related="company_id.directmail_guard", readonly=False)
     directmail_complaint_limit = fields.Float(
         related="company_id.directmail_complaint_limit", readonly=False

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists, create_column
@@ -8,6 +8,8 @@ from ...content.names import get_first_name
 from ...engine.idn import create_function, international_index
 from ...engine.sql import usable_contacts_index
 from ...groups import GROUP_USER
+from ...privacy.entered import clean_line
+from ..mixins.directmail_recipient_topics import PROOF
 from ..segmentation.directmail_aipl_model import STAGES
 from ..segmentation.directmail_rfm_model import TYPES
 from .prefetch import PREFETCH
@@ -17,6 +19,8 @@ GROUPS = {
     "directmail_rfm_type": "directmail.rfm.model",
     "directmail_aipl_stage": "directmail.aipl.model",
 }
+#: characters of the note with an answer that another program records
+NOTE_MAX = 250
 
 
 class ResPartner(models.Model):
@@ -274,6 +278,7 @@ class ResPartner(models.Model):
         """Open the answers of the contact."""
         self.ensure_one()
         self.check_access("read")
+        self.env["directmail.consent"]._adopt(self, self.env.company)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "email_marketing_dm.directmail_consent_action"
         )
@@ -286,8 +291,66 @@ class ResPartner(models.Model):
         """Download the answers of the contact with their proof."""
         self.ensure_one()
         self.check_access("read")
+        # The page behind the address is read-only.
+        self.env["directmail.consent"]._adopt(self, self.env.companies)
         url = f"/directmail/consents/{self.id}.json"
         return {"type": "ir.actions.act_url", "url": url, "target": "download"}
+
+    def directmail_record_answer(self, topic, answer, note, source="api", proof=None):
+        """Record what these contacts answered about a topic to another program.
+
+        For calls from outside, and for server actions, for example when an order is confirmed.
+
+        :param int topic: id of a `directmail.purpose`
+        :param str answer: "yes", "no", or "confirmed": by email, and `note` says where the proof is
+        :param str note: where the answer comes from, for example the number of the order
+        :param str source: "api" or "order"
+        :param dict proof: what is known of the request: text, text_version, lang, ip, user_agent
+        :return: the number of answers that were recorded; none of *yes* after *confirmed*
+        :rtype: int
+        :raise AccessError: without the right to change the contacts, or to this app
+        :raise UserError: an argument is invalid, or a contact has no address
+        """
+        consents = self.env["directmail.consent"]
+        consents.check_access("read")
+        self.check_access("write")
+        proof = proof or {}
+        if (
+            not isinstance(proof, dict)
+            or not set(proof) <= set(PROOF)
+            or answer not in ("yes", "no", "confirmed")
+            or source not in ("api", "order")
+            or not (isinstance(note, str) and note.strip())
+            or not all(isinstance(value, str) for value in proof.values())
+        ):
+            raise UserError(
+                self.env._(
+                    "The answer must be yes, no or confirmed, and the source api or order. A note"
+                    " must say where the answer comes from. The proof may only contain the texts"
+                    " %s.",
+                    ", ".join(PROOF),
+                )
+            )
+        purpose = self.env["directmail.purpose"]
+        if isinstance(topic, int):
+            purpose = purpose.search([("id", "=", topic)])
+        if not purpose:
+            raise UserError(self.env._("This topic does not exist."))
+        count = 0
+        for partner in self:
+            if not consents._find_person(partner):
+                raise UserError(self.env._("%s has no email address.", partner.display_name))
+            count += len(
+                consents._answer_mailing_for(
+                    partner,
+                    purpose,
+                    answer,
+                    clean_line(note, NOTE_MAX),
+                    source,
+                    **{name: value.replace("\0", "") for name, value in proof.items()},
+                )
+            )
+        return count
 
     # === AUDIENCES === #
 

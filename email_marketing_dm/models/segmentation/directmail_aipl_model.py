@@ -18,6 +18,7 @@ class DirectmailAiplModel(models.Model):
     _guarded_fields = frozenset(
         (
             *("people_count", "computed_at", "computed_on", "compute_error", "next_run_at"),
+            "moves_since",
             "segment_ids",
         )
     )
@@ -25,6 +26,8 @@ class DirectmailAiplModel(models.Model):
     _result_columns = ("stage",)
     _segment_model = "directmail.aipl.segment"
     _history_model = "directmail.aipl.history"
+    _move_model = "directmail.aipl.move"
+    _flow_model = "directmail.aipl.flow"
     _line_field = "aipl_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_aipl"
 
@@ -43,6 +46,15 @@ class DirectmailAiplModel(models.Model):
             today,
             self.currency_id.decimal_places,
         )
+
+    def _get_move_vals(self, before, after):
+        return {
+            "kind": "aipl",
+            "aipl_model_id": self.id,
+            "aipl_by": "move",
+            "aipl_before_ids": [Command.set(before.ids)],
+            "aipl_segment_ids": [Command.set(after.ids)],
+        }
 
 
 class DirectmailAiplCondition(models.Model):
@@ -338,3 +350,38 @@ class DirectmailAiplHistory(models.Model):
         readonly=True,
         help="It is empty if the contacts were in no stage on the day before.",
     )
+
+
+class DirectmailAiplMove(models.Model):
+    """A contact who moved from one stage to another on a day."""
+
+    _name = "directmail.aipl.move"
+    _description = "AIPL Move"
+    _inherit = ["directmail.people.move"]
+    _log_access = False
+    _owner_field = "aipl_model_id"
+    _group_field = "stage"
+
+    aipl_model_id = fields.Many2one(
+        "directmail.aipl.model", "AIPL model", required=True, readonly=True, ondelete="cascade"
+    )
+    stage = fields.Selection(STAGES, readonly=True)
+    previous_stage = fields.Selection(STAGES, "Stage before", readonly=True)
+
+    _day_unique = models.Constraint("UNIQUE(partner_id, aipl_model_id, date)")
+    _date_index = models.Index("(aipl_model_id, date)")
+
+
+class DirectmailAiplFlow(models.Model):
+    """A contact with their stages at the ends of two days."""
+
+    _name = "directmail.aipl.flow"
+    _description = "AIPL Contact Between Two Days"
+    _inherit = ["directmail.people.flow"]
+    _auto = False
+    _owner_field = "aipl_model_id"
+    _group_field = "stage"
+
+    aipl_model_id = fields.Many2one("directmail.aipl.model", "AIPL model", readonly=True)
+    stage = fields.Selection(STAGES, "Stage after", readonly=True)
+    previous_stage = fields.Selection(STAGES, "Stage before", readonly=True)

@@ -37,6 +37,7 @@ class DirectmailPeopleModel(models.AbstractModel):
             "compute_error",
             "computed_at",
             "computed_on",
+            "moves_since",
             "next_run_at",
             "people_count",
         )
@@ -278,12 +279,13 @@ class DirectmailPeopleModel(models.AbstractModel):
         raise NotImplementedError
 
     def _replace_results(self, today):
-        """Replace results, segments and today's history.
+        """Replace results, segments and today's history, and store who moved.
 
         :return: the number of people in the model
         :rtype: int
         """
         results = self.env[self._result_model]
+        day = self._get_move_day(today)
         fresh = self._select_fresh(today)
         if not self.computed_on:
             mode = "same"
@@ -292,16 +294,17 @@ class DirectmailPeopleModel(models.AbstractModel):
         self.env.flush_all()
         rows = self.env.execute_query(
             replace_results(
-                results._table,
-                results._owner_field,
-                self.id,
+                self._get_groups(),
+                day,
                 self._result_columns,
                 self._result_sums,
                 fresh,
                 mode,
             )
         )
+        self._note_moves(day)
         results.invalidate_model()
+        self.env[self._move_model].invalidate_model()
         moves = read_moves(rows, self._result_sums)
         # sudo(): results are written by the addon only; `_compute_results` says who may start this.
         left = self.env[self._history_model].sudo()._write_day(self, today.day, moves)

@@ -1,24 +1,20 @@
-import functools
 from collections import defaultdict
 
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.fields import Domain
 
 from ...engine.people_models import Move
-
-#: The contact may be read. Archived contacts count: they stay until the model is computed again.
-VISIBLE = Domain("partner_id", "any", Domain("active", "in", [True, False]))
 
 
 class DirectmailPeopleResult(models.AbstractModel):
     """A contact in a group of an RFM or AIPL model. Written only in bulk, by SQL.
 
-    Only users who may read the contact can read the row. A record rule can't check this, because
-    its domain is evaluated as superuser.
+    Archived contacts stay until the model is computed again.
     """
 
     _name = "directmail.people.result"
     _description = "Contact in a Model"
+    _inherit = ["directmail.about.contact"]
     _log_access = False
     _rec_name = "partner_id"
     #: names of the fields with the RFM or AIPL model, and with the group
@@ -30,28 +26,6 @@ class DirectmailPeopleResult(models.AbstractModel):
     )
     email = fields.Char(related="partner_id.email")
     country_id = fields.Many2one(related="partner_id.country_id")
-
-    @api.model
-    def _search(self, domain, *args, bypass_access=False, **kwargs):
-        if not self.env.su and not bypass_access:
-            domain = Domain(domain) & VISIBLE
-        return super()._search(domain, *args, bypass_access=bypass_access, **kwargs)
-
-    def _check_access(self, operation):
-        refused = super()._check_access(operation)
-        if self.env.su or not any(self._ids) or (refused and refused[0] == self):
-            return refused
-        # sudo() reads which contacts these are; the rights to them are the user's.
-        contacts = self.sudo().partner_id.with_env(self.env)
-        hidden = contacts - contacts._filtered_access("read")
-        forbidden = self.sudo().filtered(lambda result: result.partner_id.id in hidden._ids)
-        if not forbidden:
-            return refused
-        rules = self.env["ir.rule"]
-        if refused:
-            forbidden |= refused[0].sudo()
-        forbidden = forbidden.with_env(self.env)
-        return forbidden, functools.partial(rules._make_access_error, operation, forbidden)
 
 
 class DirectmailPeopleSegment(models.AbstractModel):
@@ -116,18 +90,7 @@ class DirectmailPeopleSegment(models.AbstractModel):
         """Open a new audience with one line, which selects the people of this group."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "email_marketing_dm.directmail_audience_action"
-        )
-        return {
-            **action,
-            "views": [(False, "form")],
-            "view_mode": "form",
-            "context": {
-                "default_name": self.display_name,
-                "default_line_ids": [fields.Command.create(self._get_line_vals())],
-            },
-        }
+        return self._get_owner()._open_new_audience(self.display_name, self._get_line_vals())
 
     def _get_line_vals(self):
         """Return the values of a `directmail.audience.line` that selects this group."""

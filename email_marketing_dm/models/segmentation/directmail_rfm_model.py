@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
 from ...engine.people_models import Bands, rfm_scores
@@ -29,6 +29,7 @@ class DirectmailRfmModel(models.Model):
     _guarded_fields = frozenset(
         (
             *("people_count", "computed_at", "computed_on", "compute_error", "next_run_at"),
+            "moves_since",
             *("r_average", "f_average", "m_average", "segment_ids"),
         )
     )
@@ -45,6 +46,8 @@ class DirectmailRfmModel(models.Model):
     _result_sums = ("monetary", "frequency", "r_score", "f_score", "m_score")
     _segment_model = "directmail.rfm.segment"
     _history_model = "directmail.rfm.history"
+    _move_model = "directmail.rfm.move"
+    _flow_model = "directmail.rfm.flow"
     _line_field = "rfm_model_id"
     _cron = "email_marketing_dm.ir_cron_directmail_rfm"
 
@@ -187,6 +190,71 @@ class DirectmailRfmModel(models.Model):
             total = sum(move.sums[f"{metric}_score"] for move in moves)
             self[f"{metric}_average"] = total / people if people else 0
         return super()._write_segments(moves, left)
+
+    # === GRID === #
+
+    def get_grid(self):
+        """Return how many customers have which three scores, and their amounts.
+
+        The figures count all customers in the model, as those of `segment_ids` do.
+
+        :return: {"currency_id", "cells": list of {"r", "f", "m", "people", "amount"}}; combinations
+            of scores that nobody has are left out
+        :rtype: dict
+        """
+        self.ensure_one()
+        self.check_access("read")
+        # sudo(): the right to read the model was just checked; only figures are told.
+        rows = self.env["directmail.rfm.customer"].sudo()._read_group(
+            [("rfm_model_id", "=", self.id)],
+            ["r_score", "f_score", "m_score"],
+            ["__count", "monetary:sum"],
+        )  # fmt: skip
+        return {
+            "currency_id": self.currency_id.id,
+            "cells": [
+                dict(zip(("r", "f", "m", "people", "amount"), row, strict=True)) for row in rows
+            ],
+        }
+
+    def action_view_cell(self, r=3, f=3, m=3):
+        """Open the customers with three scores, from 1 to 3."""
+        self.ensure_one()
+        action = self._open("directmail.rfm.customer")
+        action["domain"] += [("r_score", "=", r), ("f_score", "=", f), ("m_score", "=", m)]
+        return action
+
+    def action_new_audience_of_cell(self, r=3, f=3, m=3):
+        """Open a new audience of the customers with three scores: one line for each score."""
+        self.ensure_one()
+        self.check_access("read")
+        scores = self.env["directmail.rfm.score"].search(
+            Domain.OR(
+                Domain("metric", "=", metric) & Domain("score", "=", score)
+                for metric, score in (("r", r), ("f", f), ("m", m))
+            )
+        )
+        lines = [
+            {
+                "kind": "rfm",
+                "rfm_model_id": self.id,
+                "rfm_by": "score",
+                "rfm_score_ids": [Command.set(score.ids)],
+                "operator": "and",
+                "sequence": number,
+            }
+            for number, score in enumerate(scores)
+        ]
+        return self._open_new_audience(", ".join(scores.mapped("display_name")), *lines)
+
+    def _get_move_vals(self, before, after):
+        return {
+            "kind": "rfm",
+            "rfm_model_id": self.id,
+            "rfm_by": "move",
+            "rfm_before_ids": [Command.set(before.ids)],
+            "rfm_segment_ids": [Command.set(after.ids)],
+        }
 
 
 class DirectmailRfmScore(models.Model):
@@ -371,3 +439,38 @@ class DirectmailRfmHistory(models.Model):
         readonly=True,
         help="It is empty if the contacts are new customers.",
     )
+
+
+class DirectmailRfmMove(models.Model):
+    """A customer who moved from one type to another on a day."""
+
+    _name = "directmail.rfm.move"
+    _description = "RFM Move"
+    _inherit = ["directmail.people.move"]
+    _log_access = False
+    _owner_field = "rfm_model_id"
+    _group_field = "customer_type"
+
+    rfm_model_id = fields.Many2one(
+        "directmail.rfm.model", "RFM model", required=True, readonly=True, ondelete="cascade"
+    )
+    customer_type = fields.Selection(TYPES, "Customer type", readonly=True)
+    previous_customer_type = fields.Selection(TYPES, "Type before", readonly=True)
+
+    _day_unique = models.Constraint("UNIQUE(partner_id, rfm_model_id, date)")
+    _date_index = models.Index("(rfm_model_id, date)")
+
+
+class DirectmailRfmFlow(models.Model):
+    """A customer with their types at the ends of two days."""
+
+    _name = "directmail.rfm.flow"
+    _description = "RFM Customer Between Two Days"
+    _inherit = ["directmail.people.flow"]
+    _auto = False
+    _owner_field = "rfm_model_id"
+    _group_field = "customer_type"
+
+    rfm_model_id = fields.Many2one("directmail.rfm.model", "RFM model", readonly=True)
+    customer_type = fields.Selection(TYPES, "Type after", readonly=True)
+    previous_customer_type = fields.Selection(TYPES, "Type before", readonly=True)

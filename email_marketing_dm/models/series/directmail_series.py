@@ -7,6 +7,9 @@ from odoo.addons.base.models.res_partner import _tz_get
 
 from .directmail_series_step import STEPS_MAX
 
+#: Hours between which a series mails people: see `directmail_series_pace.py`.
+HOURS_FIELDS = {"hour_from", "hour_to", "hours_on"}
+
 SERIES_STATES = [
     ("draft", "Draft"),
     ("running", "Running"),
@@ -16,8 +19,10 @@ SERIES_STATES = [
 ]
 #: Fields that can be changed only before the start.
 FIXED_FIELDS = {
-    "account_id", "address_type", "audience_id", "entry", "purpose_id", "sender_id", "step_ids",
-    "tz", "user_id",
+    "account_id", "address_form", "address_type", "audience_id", "entry", "exit_audience_ids",
+    "exit_left", "purpose_id", "reentry", "reentry_days", "sender_id", "start_date_path",
+    "start_days", "start_domain", "start_event", "start_exit", "start_hour", "start_kind",
+    "start_per", "start_side", "start_table_id", "start_unchanged", "start_yearly", "tz", "user_id",
 }  # fmt: skip
 
 
@@ -33,6 +38,7 @@ class DirectmailSeries(models.Model):
     _inherit = [
         "directmail.owned",
         "directmail.of.company",
+        "directmail.conversion",
         "directmail.needs.account",
         "mail.thread",
     ]
@@ -43,7 +49,7 @@ class DirectmailSeries(models.Model):
          "state", "state_message")
     )  # fmt: skip
 
-    name = fields.Char(required=True, tracking=True)
+    name = fields.Char(required=True, tracking=True, default=lambda self: self._get_default_name())
     active = fields.Boolean(default=True)
     user_id = fields.Many2one(
         "res.users", "Owner", required=True, index=True, default=lambda self: self.env.user
@@ -62,15 +68,16 @@ class DirectmailSeries(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
-        help="People enter the series when they enter this audience, at its next refresh.",
+        help="People enter the series when they enter this audience, at its next refresh. If the"
+        " series starts in another way, only people enter who are in the audience since its last"
+        " refresh.",
     )
     entry = fields.Selection(
         [("new", "From now on"), ("all", "Everybody who is in it today, too")],
         "Who enters",
         required=True,
         default="new",
-        help="From now on: only people who enter the audience after the start of the series."
-        " Nobody enters a series twice.",
+        help="From now on: only people who enter the audience after the start of the series.",
     )
     sender_id = fields.Many2one(
         "directmail.sender", "Sender address", ondelete="restrict", check_company=True
@@ -113,14 +120,14 @@ class DirectmailSeries(models.Model):
     resume_to = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS)
     state_message = fields.Text("What happened", readonly=True, copy=False)
     started_at = fields.Datetime("Started", readonly=True, copy=False)
-    ended_at = fields.Datetime("Ended", readonly=True, copy=False)
+    ended_at = fields.Datetime("Ended on", readonly=True, copy=False)
     # Of the audience: the `directmail.audience.size` of the refresh that was read last, and the
     # highest member then.
     last_refresh_id = fields.Integer(readonly=True, copy=False)
     last_member_id = fields.Integer(readonly=True, copy=False)
     step_ids = fields.One2many("directmail.series.step", "series_id", "Steps", copy=True)
     entry_ids = fields.One2many("directmail.series.entry", "series_id", "People", readonly=True)
-    entered_count = fields.Integer("Entered", compute="_compute_figures")
+    entered_count = fields.Integer("Entered so far", compute="_compute_figures")
     inside_count = fields.Integer("Inside", compute="_compute_figures")
     finished_count = fields.Integer("Finished", compute="_compute_figures")
     called_off_count = fields.Integer("Called off", compute="_compute_figures")
@@ -146,13 +153,14 @@ class DirectmailSeries(models.Model):
                 series.inside_count + series.finished_count + series.called_off_count
             )
 
-    @api.depends("audience_id.refresh_every", "state")
+    @api.depends("audience_id.refresh_every", "start_kind", "state")
     @api.depends_context("lang")
     def _compute_refresh_notice(self):
         for series in self:
             # sudo(): users of a public audience see how often it is refreshed.
             audience = series.audience_id.sudo()
-            if audience and audience.refresh_every == "manual" and series.state != "ended":
+            is_manual = audience and audience.refresh_every == "manual"
+            if is_manual and series.start_kind == "audience" and series.state != "ended":
                 series.refresh_notice = self.env._(
                     "This audience is refreshed manually. Nobody enters the series until somebody"
                     " refreshes it. To let people enter every day, let the audience be refreshed"
@@ -185,14 +193,40 @@ class DirectmailSeries(models.Model):
             if len(series.step_ids) > STEPS_MAX:
                 raise UserError(self.env._("A series can have at most %s steps.", STEPS_MAX))
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        all_series = super().create(vals_list)
+        for series, vals in zip(all_series, vals_list, strict=True):
+            series._on_start_changed(vals)
+            series._follow_conversion(vals)
+        return all_series
+
     def write(self, vals):
         if not self.env.su:
             self._check_not_started(vals)
         owners = {series: series.user_id for series in self}
-        res = super().write(vals)
+        is_hours = bool(HOURS_FIELDS & vals.keys())
+        hours = {series: series._get_hours() for series in self} if is_hours else {}
+        if "step_ids" in vals:
+            self.step_ids._lock_started()
+            orders = {series: series.step_ids.sorted("sequence") for series in self}
+            res = super(DirectmailSeries, self._write_together()).write(vals)
+            self._on_steps_written(orders)
+        else:
+            res = super().write(vals)
+        self._on_start_changed(vals)
+        self._follow_conversion(vals)
+        if "daily_limit" in vals:
+            self._wake()
+        if is_hours:
+            self._on_hours_changed(hours)
         for series in self.filtered(lambda series: series.user_id != owners[series]):
-            # sudo(): an administrator appointed the owner, whom `directmail.owned` has asked.
-            series._get_open_tasks().write({"user_id": series.user_id.id})
+            # sudo(): an administrator appointed the owner, whom `directmail.owned` has asked. Email
+            # tasks that are over, too: their conversions are counted with the owner's rights.
+            tasks = series._get_all_steps().sudo().task_ids
+            tasks.filtered(lambda task: not task.details_removed_at).write(
+                {"user_id": series.user_id.id}
+            )
         return res
 
     def _check_not_started(self, vals):
@@ -211,18 +245,28 @@ class DirectmailSeries(models.Model):
                 continue
             raise UserError(
                 self.env._(
-                    "%s was started, so only its name can be changed. Pause it to change its owner."
-                    " Duplicate it to make other changes.",
+                    "%s was started, so only its name, hours, daily limit, conversion and steps can"
+                    " be changed. Pause it to change its owner. Duplicate it to make other"
+                    " changes.",
                     series.name,
                 )
             )
 
     def copy_data(self, default=None):
+        for series in self:
+            series._check_copyable(default or {})
         vals_list = super().copy_data(default)
         if "name" not in (default or {}):
             for series, vals in zip(self, vals_list, strict=True):
                 vals["name"] = self.env._("%s (copy)", series.name)
         return vals_list
+
+    def copy(self, default=None):
+        copies = super().copy(default)
+        if "step_ids" not in (default or {}):
+            for series, twin in zip(self, copies, strict=True):
+                series.step_ids._copy_references(twin.step_ids)
+        return copies
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_started(self):
@@ -238,14 +282,13 @@ class DirectmailSeries(models.Model):
     def _find_missing(self):
         """Return all that a series lacks before it can start, as texts."""
         self.ensure_one()
-        missing = []
-        if not self.audience_id:
-            missing.append(self.env._("Choose the audience whose people enter the series."))
-        # sudo(): only whether the chosen audience was refreshed is told.
-        elif not self.audience_id.sudo().refreshed_at:
-            missing.append(
-                self.env._("The audience has never been refreshed. Open it and press Refresh.")
-            )
+        missing = [
+            self._find_audience_problem(),
+            self._find_start_problem(),
+            self._find_hours_problem(),
+            self._find_exit_problem(),
+            *self._find_decider_problems(),
+        ]
         if not self.step_ids.filtered(lambda step: step.kind == "mail"):
             missing.append(self.env._("Add at least one step that sends a mail."))
         for step in self.step_ids:
@@ -259,18 +302,6 @@ class DirectmailSeries(models.Model):
         task = self.env["directmail.task"].new({"account_id": self.account_id.id})
         missing.append(task._find_account_problem())
         return [text for text in missing if text]
-
-    def _find_rounding_problem(self, task):
-        """Return why figures would have to be rounded to tens and what to do, or None.
-
-        :param task: an email task with the audience of the series
-        """
-        if not task.with_env(self._get_owner_env())._mixes_in_others():
-            return None
-        return self.env._(
-            "A series can't use this audience: it has encrypted addresses or people whom the owner"
-            " of the series may not see, or the company has an AES key. Use an email task instead."
-        )
 
     # === ACTIONS === #
 
@@ -313,11 +344,10 @@ class DirectmailSeries(models.Model):
                 [
                     ("series_id.account_id", "=", account.id),
                     ("series_id.state", "in", ("running", "closing", "paused")),
-                    ("template_id", "!=", False),
                 ]
             )
         )
-        return steps.template_id
+        return steps.template_id | steps.next_template_id
 
     def _has_others_than_contacts(self, entry_ids):
         """Return whether some of these people entered without being a contact.
@@ -347,7 +377,9 @@ class DirectmailSeries(models.Model):
             "use_as_is": True,
             "template_id": step.template_id.id,
             "sender_id": self.sender_id.id,
+            "address_form": self.address_form,
             "address_type": self.address_type,
             "purpose_id": self.purpose_id.id,
             "send_type": "now",
+            **self._prepare_conversion(),
         }

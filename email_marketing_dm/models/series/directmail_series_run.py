@@ -7,8 +7,9 @@ from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ...clock.daily import local_day
-from ...clock.steps import Path
+from ...clock.steps import Path, Place
 from ...engine import series as engine
+from ...engine import series_checks as checks
 from ...engine.claim import lock_gate
 
 _logger = logging.getLogger(__name__)
@@ -44,11 +45,7 @@ class DirectmailSeries(models.Model):
             series._check_taken_over()
             if missing := series._find_missing():
                 raise UserError("\n".join(missing))
-            task = self.env["directmail.task"].new(
-                {"account_id": series.account_id.id, "audience_ids": series.audience_id.ids}
-            )
-            if problem := series._find_rounding_problem(task):
-                raise UserError(problem)
+            series._check_exact()
             # sudo(): writing was checked above; the fields are guarded.
             series.sudo()._start()
         return True
@@ -78,6 +75,13 @@ class DirectmailSeries(models.Model):
         self._lock()
         # sudo(): writing was checked above; `state` is guarded.
         for series in self.sudo():
+            if series.state == "running" or (
+                series.state == "paused" and series.resume_to != "closing"
+            ):
+                # Who was put in before still enters.
+                self.env.flush_all()
+                series._let_requested_enter(series._make_path(), fields.Datetime.now())
+                self.env.invalidate_all()
             if series.state == "running":
                 series.state = "closing"
             elif series.state == "paused":
@@ -99,6 +103,7 @@ class DirectmailSeries(models.Model):
                 {"state": "ended", "ended_at": fields.Datetime.now(), "state_message": False}
             )
             series._close_activities()
+            series._forget_candidates()
             series._get_open_tasks().action_cancel()
         return True
 
@@ -106,7 +111,7 @@ class DirectmailSeries(models.Model):
 
     def _start(self):
         self.ensure_one()
-        is_new = self.entry == "new"
+        is_new = self.start_kind == "audience" and self.entry == "new"
         self.write(
             {
                 "state": "running",
@@ -115,8 +120,10 @@ class DirectmailSeries(models.Model):
                 "last_member_id": is_new and engine.find_last_member(self.env, self.audience_id.id),
                 "last_refresh_id": is_new
                 and engine.find_last_refresh(self.env, self.audience_id.id),
+                **self._prepare_starts(fields.Datetime.now()),
             }
         )
+        self.step_ids._fix_checked_mail()
         # Made now, so that a missing tag or right is seen at once, and templates keep their slots.
         for step in self.step_ids.filtered(lambda step: step.kind == "mail"):
             step._get_month_task()
@@ -136,17 +143,27 @@ class DirectmailSeries(models.Model):
             series._check_taken_over()
             if missing := series._find_missing():
                 raise UserError("\n".join(missing))
+            series._check_exact()
             if late:
+                now = fields.Datetime.now()
+                # sudo(): writing was checked above. People are read with the owner's rights.
+                series.sudo()._let_missed_enter(now)
                 self.env.flush_all()
-                engine.forgive(self.env, series.id, fields.Datetime.now())
+                engine.forgive(self.env, series.id, now)
                 self.env.invalidate_all()
             # sudo(): writing was checked above; the fields are guarded.
             series = series.sudo()
+            if series.start_kind == "record" and series.start_exit:
+                # The account's cron may run before that of series, and send mails that wait.
+                self.env.flush_all()
+                series._call_off_changed(fields.Datetime.now())
             series.write({"state": series.resume_to or "running", "state_message": False})
             series._close_activities()
             series._get_open_tasks().filtered(
                 lambda task: task.state == "paused" and task.pause_reason in ("user", "owner")
             ).action_resume()
+            # Their templates are approved by now: `_find_missing`.
+            series.step_ids._go_on()
         self._wake()
 
     def _stop_advancing(self, message):
@@ -167,10 +184,16 @@ class DirectmailSeries(models.Model):
                 message, "warning", self.env._("Series paused: decide how to continue")
             )
 
+    def _make_unsaved_task(self):
+        """Return an unsaved email task of a step, which knows all audiences of the series."""
+        return self.env["directmail.task"].new(
+            {"account_id": self.account_id.id, "series_step_id": self.step_ids[0].id}
+        )
+
     def _get_open_tasks(self):
         """Return the email tasks of the steps that are not over, as superuser."""
         # sudo(): callers have checked the right to write the series, or are the cron.
-        tasks = self.step_ids.sudo().task_ids
+        tasks = self._get_all_steps().sudo().task_ids
         return tasks.filtered(lambda task: task.state not in ("draft", "done", "cancelled"))
 
     def _get_month(self):
@@ -197,6 +220,19 @@ class DirectmailSeries(models.Model):
         # sudo(): users may not read crons. A run checks by itself what is due.
         self.env.ref(CRON).sudo()._trigger(at)
 
+    @api.model
+    def _wake_within(self, now, at):
+        """Let the cron run at a moment, unless it is to run before.
+
+        Else each run that somebody has caused would cause one a minute for ever.
+        """
+        # sudo(): as `_wake`.
+        triggers = self.env["ir.cron.trigger"].sudo()
+        cron = self.env.ref(CRON)
+        found = [("cron_id", "=", cron.id), ("call_at", ">", now), ("call_at", "<=", at)]
+        if not triggers.search_count(found, limit=1):
+            self._wake(at)
+
     # === CRON === #
 
     @api.model
@@ -206,6 +242,7 @@ class DirectmailSeries(models.Model):
             return
         if self.env["directmail.keyring"]._find_problem():
             return
+        self._look_at_records()
         for series_id in engine.find_due_series(self.env, fields.Datetime.now()):
             series = self.browse(series_id)
             while series._try_to_advance():
@@ -216,14 +253,15 @@ class DirectmailSeries(models.Model):
         if moment := engine.find_next_due(self.env, fields.Datetime.now()):
             self._wake(moment)
 
-    def _try_to_advance(self):
+    def _try_to_advance(self, advance=None):
         """Advance a batch of people; an error pauses this series, not the others.
 
+        :param advance: does it, instead of `_advance`
         :return: whether there may be more to do
         """
         self.env["ir.cron"]._commit_progress()
         try:
-            return retrying(self._advance, self.env)
+            return retrying(advance or self._advance, self.env)
         except UserError as error:
             message = error.args[0]
         except Exception:
@@ -255,29 +293,51 @@ class DirectmailSeries(models.Model):
         owner = self.user_id
         self = self.with_context(lang=owner.lang, tz=owner.tz)
         self._check_taken_over()
+        if self._waits_for_addresses():
+            return False
+        self._check_deciders()
         at = fields.Datetime.now()
-        path = Path(step._as_step() for step in self.step_ids)
+        path = self._make_path()
+        more_people = False
         if self.state == "running":
-            self._let_enter(path, at)
+            more_people = self._let_enter(path, at)
+            self._let_others_enter(path, at)
+        more_held = self._free_held(at)
+        more_exits = self._call_off_exits(at)
         tasks = self._get_sending_tasks(at)
-        stopped = [step.id for step in self.step_ids if step.kind == "mail" and step not in tasks]
+        room = self._get_room(at)
+        stopped = [
+            step.id
+            for step in self.step_ids
+            if step.kind == "mail" and (step not in tasks or room == 0)
+        ]
         due = engine.read_due(self.env, self.id, at, BATCH, stopped)
-        self._move(path, tasks, due, at)
+        self._move(path, tasks, due, at, room)
         if self.state == "closing" and not due:
             self._end_if_empty()
-        return bool(due)
+        return more_people or more_held or more_exits or bool(due)
+
+    def _make_path(self):
+        """Return the steps of the series, also removed ones, as `clock.steps.Path`."""
+        return Path(step._as_step() for step in self._get_all_steps())
 
     def _let_enter(self, path, at):
-        """Let the people enter who entered the audience since it was read last.
+        """Let a batch of the people enter who entered the audience since it was read last.
+
+        A mail that is due at once is planned at once.
 
         :param clock.steps.Path path: of the series
         :param datetime at: now (naive UTC)
+        :return: whether further people are to enter
         """
+        if self.start_kind != "audience":
+            return False
         audience = self.audience_id
         last_refresh = engine.find_last_refresh(self.env, audience.id)
         if self.last_refresh_id == last_refresh:
-            return
-        engine.enter(
+            return False
+        task = self._get_entry_task(path, at)
+        entered = engine.enter(
             self.env,
             engine.Entering(
                 self.id,
@@ -286,15 +346,54 @@ class DirectmailSeries(models.Model):
                 self.last_member_id,
                 at,
                 path.enter(at),
+                self._get_again_after(),
+                bool(task),
             ),
+            BATCH,
         )
-        self.write(
-            {
-                "last_refresh_id": last_refresh,
-                "last_member_id": engine.find_last_member(self.env, audience.id),
-            }
-        )
+        if task and entered.entry_ids:
+            self._plan(task, entered.entry_ids, at)
+            self.account_id._trigger_sending()
+        values = {"last_refresh_id": last_refresh} if entered.is_last else {}
+        self.write({"last_member_id": entered.last_id or self.last_member_id, **values})
         self.env.flush_all()
+        return not entered.is_last
+
+    def _get_entry_task(self, path, at):
+        """Return the email task of people who enter now, if it can plan their mail at once.
+
+        It is made when the first person is due in a month, by `_get_sending_tasks`.
+
+        :return: the task; None if people wait at their first step
+        """
+        place = path.enter(at)
+        if place.step_id is None or path.advance(*place[:2], None, at) is not None:
+            return None
+        # Of a limited number of mails, those first who have waited longest; with a warm-up, those
+        # who are engaged: `read_due` and the plan sort them.
+        # sudo(): users may not read the settings of the sender address's warm-up.
+        if self.daily_limit or self.sender_id.sudo().warmup_on:
+            return None
+        task = self.step_ids.browse(place.step_id)._find_month_task()
+        return task if task.state == "sending" else None
+
+    def _plan(self, task, entry_ids, at):
+        """Plan the mails of people with a task of their step.
+
+        The series is called off for contacts whom the owner may not see any more.
+
+        :return: ids of the entries whose mail is planned
+        :raise RuntimeError: if some get no delivery, so that nobody stands at a mail without one
+        """
+        unseen = self._find_unseen(entry_ids)
+        place = Place(None, at, "called_off", "not_seen")
+        engine.move(self.env, [(number, place, False) for number in unseen])
+        seen = [number for number in entry_ids if number not in unseen]
+        planned = task._plan_entries(seen) if seen else {}
+        if sum(planned.values()) != len(seen):
+            raise RuntimeError(f"{planned} of {len(seen)} people have a delivery")
+        self._count_planned(planned.get("waiting", 0), at)
+        return seen
 
     def _get_sending_tasks(self, at):
         """Return {step: its email task}, of the steps that can plan mails now.
@@ -311,17 +410,21 @@ class DirectmailSeries(models.Model):
         self.env.flush_all()
         return found
 
-    def _move(self, path, tasks, due, at):
+    def _move(self, path, tasks, due, at, room=None):
         """Plan mails of people who are due, and let the others stand at their next step.
 
         :param clock.steps.Path path: of the series
         :param tasks: as of `_get_sending_tasks`
         :param due: list of `engine.series.Due`
         :param datetime at: now (naive UTC)
+        :param int room: how many mails may be planned; the other people keep waiting
         """
         places, to_mail = [], {}
-        for number, step_id, due_at, mail in due:
-            place = path.advance(step_id, due_at, mail, at)
+        met = self._judge_checks(due, at)
+        for number, step_id, due_at, mail, passed in due:
+            place = path.advance(step_id, due_at, mail, at, met.get(number), passed)
+            if place is None and room is not None and sum(map(len, to_mail.values())) >= room:
+                continue
             if place is None:
                 to_mail.setdefault(step_id, []).append(number)
             else:
@@ -329,17 +432,36 @@ class DirectmailSeries(models.Model):
         engine.move(self.env, places)
         for step, task in tasks.items():
             if numbers := to_mail.get(step.id):
-                task._plan_entries(numbers)
-                engine.remember_mails(self.env, task.id, numbers, at)
+                seen = self._plan(task, numbers, at)
+                engine.remember_mails(self.env, task.id, seen, at)
         if to_mail:
             self.account_id._trigger_sending()
         self.env.invalidate_all()
+
+    def _judge_checks(self, due, at):
+        """Decide the conditions of the people who are due at one, and store the answers.
+
+        :param due: as in `_move`
+        :param datetime at: now (naive UTC)
+        :return: {entry id: whether the condition is met, or None}
+        """
+        met = {}
+        for step in self.step_ids.filtered(lambda step: step.kind == "check"):
+            if numbers := [person.id for person in due if person.step_id == step.id]:
+                check = step._as_check()
+                if check.audience_id:
+                    self._check_exact()
+                answers = checks.judge(self.env, check, numbers)
+                checks.remember(self.env, step.id, answers, at)
+                met |= answers
+        return met
 
     def _end_if_empty(self):
         """End a series that lets people finish, if nobody is inside any more."""
         if self.inside_count:
             return
         self.write({"state": "ended", "ended_at": fields.Datetime.now()})
+        self._forget_candidates()
         # Its email tasks end when their account's cron runs.
         self.account_id._trigger_sending()
         self._tell_owner(

@@ -3,7 +3,7 @@ from datetime import time, timedelta
 from babel.units import format_unit
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.tools import SQL, babel_locale_parse, format_list, format_time, get_lang
 
 from ...clock.recurrence import Rhythm
@@ -15,6 +15,8 @@ STEPS_MAX = 20
 WAIT_MAX = 366
 #: Longest lateness of a mail, in hours.
 LATE_MAX = 24 * 31
+#: States of a series that was started and has not ended.
+STARTED = ("running", "closing", "paused")
 UNITS = {"minute": "minutes", "hour": "hours", "day": "days"}
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: {field of a step: counter of the step's email tasks}
@@ -34,14 +36,16 @@ class DirectmailSeriesStep(models.Model):
     _inherit = ["directmail.of.company"]
     _order = "series_id, sequence, id"
 
-    series_id = fields.Many2one("directmail.series", required=True, index=True, ondelete="cascade")
+    series_id = fields.Many2one(
+        "directmail.series", "Email series", required=True, index=True, ondelete="cascade"
+    )
     company_id = fields.Many2one(related="series_id.company_id", store=True)
     account_id = fields.Many2one(related="series_id.account_id")
     series_state = fields.Selection(related="series_id.state")
     sequence = fields.Integer(default=10)
     number = fields.Integer("Step", compute="_compute_number")
     kind = fields.Selection(
-        [("mail", "Send a mail"), ("wait", "Wait"), ("end", "End")],
+        [("mail", "Send a mail"), ("wait", "Wait"), ("check", "Only if"), ("end", "End")],
         required=True,
         default="mail",
     )
@@ -63,7 +67,7 @@ class DirectmailSeriesStep(models.Model):
     late_hours = fields.Integer(
         "Too late after (hours)",
         default=24,
-        help="If the mail can't be planned within this time, for example because the server was"
+        help="If the mail can't be sent within this time, for example because the server was"
         " down, the series ends for the person with the reason “Too late for a mail”.",
     )
     wait_number = fields.Integer("Wait for", default=1)
@@ -85,7 +89,7 @@ class DirectmailSeriesStep(models.Model):
     sat = fields.Boolean("Saturday")
     sun = fields.Boolean("Sunday")
     task_ids = fields.One2many("directmail.task", "series_step_id", "Email tasks")
-    summary = fields.Char("Does", compute="_compute_summary")
+    summary = fields.Char("Action", compute="_compute_summary")
     problem = fields.Char("Stopped", compute="_compute_problem")
     inside_count = fields.Integer("Here now", compute="_compute_figures")
     sent_count = fields.Integer("Sent", compute="_compute_figures")
@@ -101,19 +105,24 @@ class DirectmailSeriesStep(models.Model):
             steps = step.series_id.step_ids.sorted("sequence")
             step.number = list(steps).index(step) + 1 if step in steps else len(steps) + 1
 
-    @api.depends("number", "template_id.name", "kind")
+    @api.depends("active", "number", "template_id.name", "kind")
     @api.depends_context("lang")
     def _compute_display_name(self):
         kinds = dict(self._fields["kind"]._description_selection(self.env))
         for step in self:
-            step.display_name = self.env._(
-                "Step %(number)s, %(name)s",
-                number=step.number,
-                name=step.template_id.name or kinds.get(step.kind, ""),
+            name = step.template_id.name or kinds.get(step.kind, "")
+            step.display_name = (
+                self.env._("Step %(number)s, %(name)s", number=step.number, name=name)
+                if step.active
+                else self.env._("Removed step, %s", name)
             )
 
-    @api.depends("kind", "template_id.name", "wait_number", "wait_unit", "wait_until", "wait_hour",
-                 *WEEKDAYS)  # fmt: skip
+    @api.depends(
+        "kind", "template_id.name", "wait_number", "wait_unit", "wait_until", "wait_hour",
+        "check_kind", "check_audience_id.name", "check_step_id.template_id.name",
+        "check_otherwise", "check_goto_id.number", "check_figures", "number", "series_state",
+        *WEEKDAYS,
+    )  # fmt: skip
     @api.depends_context("lang")
     def _compute_summary(self):
         for step in self:
@@ -124,10 +133,11 @@ class DirectmailSeriesStep(models.Model):
     def _compute_problem(self):
         """Tell why the step can't plan mails at the moment."""
         for step in self:
-            # sudo(): readers of the series see why it does not go on, also if they may not read the
-            # email task.
-            task = step.sudo().task_ids.sorted("series_month")[-1:]
-            problem = task.state in ("paused", "failed") and task.state_message
+            # Readers of the series see why it does not go on, also if they may not read the task.
+            stopped = step._get_open_tasks().filtered(
+                lambda task: task.state in ("paused", "failed")
+            )
+            problem = stopped[-1:].state_message
             if step.kind == "mail" and step.series_state in ("running", "closing"):
                 if not problem and step.template_id.state != "approved":
                     problem = step.template_id._explain_state()
@@ -172,16 +182,23 @@ class DirectmailSeriesStep(models.Model):
             if problem := step._find_setting_problem():
                 raise ValidationError(problem)
 
-    @api.constrains("template_id")
+    @api.constrains("next_template_id", "template_id")
     def _check_template_account(self):
         for step in self:
-            if step.template_id and step.template_id.account_id != step.account_id:
+            templates = step.template_id | step.next_template_id
+            if templates.account_id - step.account_id:
                 raise ValidationError(
                     self.env._(
                         "The template belongs to another DirectMail account. Choose a template of"
                         " the account of the series."
                     )
                 )
+
+    @api.constrains("next_template_id")
+    def _check_next_record(self):
+        for step in self.filtered("next_template_id"):
+            if problem := step._explain_record(step.next_template_id):
+                raise ValidationError(problem)
 
     def _find_setting_problem(self):
         """Return what is wrong with the settings of the step and what to do, or None."""
@@ -203,39 +220,36 @@ class DirectmailSeriesStep(models.Model):
             return self.env._("Choose at least one weekday.")
         return None
 
-    def _check_changeable(self):
-        """Refuse to change the steps of a series that was started.
-
-        :raise UserError: with what to do
-        """
-        for step in self:
-            if step.series_id.state != "draft":
-                raise UserError(
-                    self.env._(
-                        "The steps of %s can't be changed because it was started. Duplicate it,"
-                        " then change the copy.",
-                        step.series_id.name,
-                    )
-                )
-
     @api.model_create_multi
     def create(self, vals_list):
-        steps = super().create(vals_list)
+        steps = super().create(self._place_added(vals_list))
         steps._check_changeable()
         steps.series_id._check_number_of_steps()
+        steps._on_added()
         return steps
 
     def write(self, vals):
-        self._check_changeable()
+        if not self.env.su:
+            self._check_changeable(vals)
+            self._lock_started()
+        if "sequence" in vals:
+            self._before_moved(vals["sequence"])
         res = super().write(vals)
+        if "sequence" in vals:
+            self._on_moved()
         if "series_id" in vals:
-            self._check_changeable()
+            self._check_changeable(vals)
             self.series_id._check_number_of_steps()
+        if "next_template_id" in vals:
+            self.filtered(lambda step: step.series_id.state in STARTED)._take_text()
         return res
 
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_started(self):
+    def unlink(self):
+        """Delete steps; those of a started series are kept as removed, for the people there."""
         self._check_changeable()
+        started = self.filtered(lambda step: step.series_id.state in STARTED)
+        started._remove()
+        return super(DirectmailSeriesStep, self - started).unlink()
 
     # === ACTIONS === #
 
@@ -283,6 +297,8 @@ class DirectmailSeriesStep(models.Model):
             return self.env._("Send “%s”", self.template_id.name or self.env._("no template yet"))
         if self.kind == "end":
             return self.env._("End")
+        if self.kind == "check":
+            return self._describe_check()
         if self._find_setting_problem():
             return self.env._("Wait")
         locale = babel_locale_parse(get_lang(self.env).code)
@@ -320,28 +336,49 @@ class DirectmailSeriesStep(models.Model):
             until=until,
             late=timedelta(hours=self.late_hours),
             ends=self.if_not_mailed == "end",
+            otherwise=self._get_otherwise(),
+            unknown=self.check_unknown == "go_on",
+            is_removed=not self.active,
         )
 
     def _find_problem(self):
         """Return why a step can't be started and what to do, or None."""
         if problem := self._find_setting_problem():
             return problem
+        if self.kind == "check":
+            return self._find_check_problem()
         if self.kind != "mail":
             return None
         if not self.template_id:
             return self.env._("Choose the template to send.")
         if self.template_id.state != "approved":
             return self.template_id._explain_state()
-        return self.template_id._explain_missing_lender(self.series_id.user_id) or None
+        return (
+            self.template_id._explain_missing_lender(self.series_id.user_id)
+            or self._explain_record(self.template_id)
+            or None
+        )
+
+    def _explain_record(self, template):
+        """Return why mails of the series can't show the records that a template names, or ""."""
+        series = self.series_id
+        return template._explain_record(series._get_record_model(), series.user_id)
 
     def _get_month_task(self):
         """Return the email task that sends the step in the present month; make it if needed."""
+        return self._find_month_task() or self._make_task(self.series_id._get_month())
+
+    def _find_month_task(self):
+        """Return the email task that sends the step in the present month; empty without one."""
         self.ensure_one()
-        series = self.series_id
-        month = series._get_month()
         tasks = self.env["directmail.task"].with_context(active_test=False)
-        found = tasks.search([("series_step_id", "=", self.id), ("series_month", "=", month)])
-        return found or self._make_task(month)
+        return tasks.search(
+            [
+                ("series_step_id", "=", self.id),
+                ("series_month", "=", self.series_id._get_month()),
+                ("series_replaced", "=", False),
+            ]
+        )
 
     def _make_task(self, month):
         """Make the email task of a month with the rights of the owner, and let it start.

@@ -18,11 +18,11 @@ PEOPLE_FIELDS = {
 TASK_CONTENT_FIELDS = {
     "address_type", "reply_to", "sender_id", "template_id", "track_clicks", "track_opens",
 }  # fmt: skip
+# Of TASK_CONTENT_FIELDS: which reactions are recorded. A/B tests compare versions by them.
 RECORDED_FIELDS = {"track_clicks", "track_opens"}
 TIME_FIELDS = {"calendar_at", "scheduled_at", "send_type"}
 # A pending task can't be changed any more this long before `scheduled_at`.
 LOCK_BEFORE = timedelta(minutes=10)
-# Values of `pause_reason`.
 PAUSE_REASONS = [
     ("user", "Paused by a user"),
     ("too_late", "Scheduled time missed"),
@@ -52,6 +52,7 @@ class DirectmailTask(models.Model):
     _inherit = [
         "directmail.owned",
         "directmail.of.company",
+        "directmail.conversion",
         "directmail.scheduled",
         "directmail.key.problem",
         "directmail.needs.account",
@@ -217,7 +218,7 @@ class DirectmailTask(models.Model):
         " of other people, and of those who got no mail for each reason, is rounded down to tens.",
     )
     planned_at = fields.Datetime("Started", readonly=True, copy=False)
-    finished_at = fields.Datetime("Finished", readonly=True, copy=False)
+    finished_at = fields.Datetime("Finished on", readonly=True, copy=False)
     content_changed = fields.Boolean(readonly=True, copy=False)
     quota_told_on = fields.Date("Last quota notification", readonly=True, copy=False)
     results_at = fields.Datetime("Results as of", readonly=True, copy=False)
@@ -240,13 +241,13 @@ class DirectmailTask(models.Model):
     clicked_count = fields.Integer("Clicked", compute="_compute_counts")
     unsubscribed_count = fields.Integer("Unsubscribed", compute="_compute_counts")
     complained_count = fields.Integer("Reported as spam", compute="_compute_counts")
-    # Delivered mails to people of whom opens or clicks are not recorded, and what is counted of all
-    # of these people together: see `engine.measuring`.
+    # Delivered mails to people whose opens or clicks are not recorded, and the opens and clicks of
+    # such people, which are counted without the person: see `engine.measuring`.
     unmeasured_open_count = fields.Integer("Opens not recorded", compute="_compute_counts")
     unmeasured_click_count = fields.Integer("Clicks not recorded", compute="_compute_counts")
     anonymous_open_count = fields.Integer("Opens counted anonymously", compute="_compute_counts")
     anonymous_click_count = fields.Integer("Clicks counted anonymously", compute="_compute_counts")
-    progress = fields.Float(compute="_compute_counts")
+    progress = fields.Integer(compute="_compute_counts")
     editable = fields.Selection(
         [("all", "Everything"), ("content", "Content only"), ("none", "Nothing")],
         compute="_compute_editable",
@@ -278,10 +279,11 @@ class DirectmailTask(models.Model):
             for name in UNMEASURED:
                 task[f"{name}_count"] = counts.get((task._origin.id, name), 0)
             task.people_count = sum(task[f"{name}_count"] for name, _label in STATES)
-            # Percentage of the people who are not suppressed whose mail was handed over.
+            # Percentage of the people who are not suppressed whose mail was handed over, rounded
+            # down: 100 means all.
             to_mail = task.people_count - task.suppressed_count
             left = task.waiting_count + task.sending_count + task.cancelled_count
-            task.progress = 100 * (1 - left / to_mail) if to_mail else 0
+            task.progress = 100 * (to_mail - left) // to_mail if to_mail else 0
             if told_in_tens and task.state not in ("done", "cancelled"):
                 # Rounded figures may show 0 waiting while a few people still wait.
                 task.progress = min(task.progress, 99)
@@ -289,7 +291,7 @@ class DirectmailTask(models.Model):
     @api.depends("state", "scheduled_at", "planned_at", "counter_ids.value")
     def _compute_editable(self):
         for task in self:
-            # What is recorded may be locked although the mail can be corrected: `_explain_fixed`.
+            # RECORDED_FIELDS may be locked while the mail can be corrected: `_explain_fixed`.
             if task._explain_lock(TASK_CONTENT_FIELDS - RECORDED_FIELDS):
                 task.editable = "none"
             else:

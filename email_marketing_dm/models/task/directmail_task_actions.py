@@ -452,8 +452,11 @@ class DirectmailTask(models.Model):
                 )
 
     def _get_all_audiences(self):
+        """Return the audiences that decide about people, also of its series, as sudo records."""
         audiences = self._read_all_audiences()
-        return audiences["audience_ids"] | audiences["exclude_audience_ids"]
+        # sudo(): as in `_read_all_audiences`.
+        of_series = self.sudo().series_id._get_all_audiences()
+        return audiences["audience_ids"] | audiences["exclude_audience_ids"] | of_series
 
     def _explain_audience(self, audience, reason):
         return UserError(

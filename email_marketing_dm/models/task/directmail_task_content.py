@@ -194,7 +194,10 @@ class DirectmailTask(models.Model):
 
         :raise UserError: if DirectMail can't be called, or every tag is in use
         """
-        name = f"{self._get_tag_prefix()}{self.id}"
+        prefix, name = self._get_tag_prefix(), self.tag_name or ""
+        # Results of mails that were sent are read by the tag that they have.
+        if not name.startswith(prefix):
+            name = f"{prefix}{self._get_first_of_month().id}"
 
         def push(client):
             if client.find_tag(name):
@@ -231,7 +234,8 @@ class DirectmailTask(models.Model):
         :rtype: int
         """
         prefix = self._get_tag_prefix()
-        # {task id: tag id}. Tag names end in the task id; the lowest is the oldest.
+        # {task id: tag id}. Tag names end in the id of the first task that uses them; the lowest is
+        # the oldest.
         tags = {
             int(tag.name.removeprefix(prefix)): tag.tag_id
             for tag in client.list_tags()
@@ -240,6 +244,8 @@ class DirectmailTask(models.Model):
         since = fields.Datetime.now() - timedelta(days=FOLLOW_DAYS)
         # sudo(): the cron calls this; a tag of any owner's task may be needed.
         tasks = self.sudo().browse(sorted(tags)).exists()
+        # Those that share a tag: see `_get_first_of_month`.
+        tasks |= self.sudo().search([("tag_name", "in", [f"{prefix}{number}" for number in tags])])
         needed = tasks.filtered(
             lambda task: (
                 task.state not in ("done", "cancelled")
@@ -247,7 +253,8 @@ class DirectmailTask(models.Model):
                 or task.finished_at >= since
             )
         )
-        free = [number for number in sorted(tags) if number not in set(needed.ids)]
+        kept = {task.tag_name for task in needed} | {f"{prefix}{task.id}" for task in needed}
+        free = [number for number in sorted(tags) if f"{prefix}{number}" not in kept]
         for number in free[:FREED_AT_ONCE]:
             client.delete_tag(tags[number])
         return len(free[:FREED_AT_ONCE])

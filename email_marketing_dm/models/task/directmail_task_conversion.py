@@ -11,6 +11,7 @@ from ...engine.measuring import CLICKS_ONLY
 from ...engine.people_models import Today
 from ...engine.privacy import is_erased
 from ...engine.trial import is_real
+from ..mixins.directmail_conversion import CONVERSION_FIELDS
 
 _logger = logging.getLogger(__name__)
 
@@ -28,23 +29,6 @@ class DirectmailTask(models.Model):
 
     _inherit = "directmail.task"
 
-    conversion_table_id = fields.Many2one(
-        "directmail.data.table",
-        "Counts as conversion",
-        domain=[("usable", "=", True), ("date_field", "!=", False)],
-        index="btree_not_null",
-        ondelete="restrict",
-        check_company=True,
-        help="What people should do after they get the mail, for example place an order. The"
-        " records are read with the access rights of the email task's owner.",
-    )
-    conversion_from = fields.Selection(
-        [("click", "After a click"), ("open", "After an open"), ("delivery", "After delivery")],
-        "When does it count?",
-        required=True,
-        default="click",
-    )
-    conversion_days = fields.Integer("Within (days)", required=True, default=7)
     conversion_at = fields.Datetime("Conversions as of", readonly=True, copy=False)
     conversion_error = fields.Text("Conversion error", readonly=True, copy=False)
     currency_id = fields.Many2one(related="company_id.currency_id")
@@ -54,11 +38,6 @@ class DirectmailTask(models.Model):
         "Revenue per mail",
         compute="_compute_revenue_per_mail",
         help="Revenue divided by the number of delivered mails.",
-    )
-
-    _conversion_days_range = models.Constraint(
-        "CHECK(conversion_days BETWEEN 1 AND 90)",
-        "Conversions can be counted within 1 to 90 days after the mail.",
     )
 
     @api.depends("counter_ids.value")
@@ -98,12 +77,28 @@ class DirectmailTask(models.Model):
         """
         if "conversion_table_id" in vals:
             self._check_conversion_rights()
-        if {"conversion_table_id", "conversion_from", "conversion_days"} & vals.keys():
+        if CONVERSION_FIELDS & vals.keys():
+            self._check_conversion_is_own()
             self.filtered("conversion_table_id")._wait_for_owner()
             # Replace figures counted with the old settings; without a table they become 0.
             # sudo(): `write` has checked the rights, counting writes guarded fields.
             for task in self.sudo().filtered("planned_at"):
                 task._count_conversions(keep_erased=False)
+
+    def _check_conversion_is_own(self):
+        """Refuse to change what counts for one email task of a series: its figures are added up.
+
+        :raise UserError: with where to change it
+        """
+        for task in () if self.env.su else self.filtered("series_step_id"):
+            raise UserError(
+                self.env._(
+                    "%(task)s sends a step of the series %(series)s. Choose in the series what"
+                    " counts as a conversion.",
+                    task=task.name,
+                    series=task.series_id.name,
+                )
+            )
 
     def _check_conversion_rights(self):
         """Refuse a table that the current user may not read, even if the task's owner may.
@@ -127,6 +122,7 @@ class DirectmailTask(models.Model):
     @api.model
     def _cron_count_conversions(self):
         """Count conversions of every planned task whose window is open, a task a transaction."""
+        self.env["directmail.series"]._pass_on_conversion()
         tasks = self.search(
             [
                 ("conversion_table_id", "!=", False),
@@ -192,11 +188,14 @@ class DirectmailTask(models.Model):
         nothing matches: it resets all conversions.
 
         :raise AccessError: if the owner may not read the data table any more
-        :raise UserError: if the data table can't be used any more
+        :raise UserError: if the data table can't be used any more, or the owner has not agreed yet
         """
         table = self.conversion_table_id
         nothing = SQL("SELECT NULL, NULL, NULL LIMIT 0")
         is_counted = table and self.planned_at and not self.account_id.is_trial
+        if is_counted:
+            # An email task of a series has no request of its own to a new owner.
+            self.series_id._check_taken_over()
         matched = self._match_conversions(table) if is_counted else nothing
         kept = is_erased(SQL.identifier("o")) if keep_erased and is_counted else SQL("FALSE")
         return SQL(

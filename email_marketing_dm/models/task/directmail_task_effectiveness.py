@@ -359,10 +359,10 @@ class DirectmailTask(models.Model):
 
         :return: state, waiting_for, state_message: as the form's fields; people (number); to_mail
             (number of people who are not suppressed) and to_mail_text; progress (percent of
-            to_mail); rate_limit (mails a second); rest_waits (whether people wait for the decision
-            of an A/B test, however fast others are mailed); told_in_tens; counts: [{name, label,
-            value, text}] of STATES, OUTCOMES and REACTION_FIELDS without zeros. The texts replace
-            rounded numbers, and are false for exact ones
+            to_mail, rounded down); rate_limit (mails a second); rest_waits (whether people wait for
+            the decision of an A/B test, however fast others are mailed); told_in_tens; counts:
+            [{name, label, value, text}] of STATES, OUTCOMES and REACTION_FIELDS without zeros. The
+            texts replace rounded numbers, and are false for exact ones
         :rtype: dict
         """
         self.ensure_one()

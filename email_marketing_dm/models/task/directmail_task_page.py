@@ -177,7 +177,11 @@ class DirectmailTask(models.Model):
         is_submitted = self.state != "pending" and self._submits_template(template)
         if not is_submitted and template.state not in ("in_review", "approved"):
             return template._explain_state()
-        return template._explain_missing_lender(self.user_id)
+        # sudo(): the model of the records for which the task's own series starts.
+        about = self.sudo().series_id._get_record_model()
+        return template._explain_missing_lender(self.user_id) or template._explain_record(
+            about, self.user_id
+        )
 
     def _find_problems(self):
         """Return the entries of `_find_missing`, and further problems that would stop *Send*.

@@ -125,6 +125,7 @@ class DirectmailTask(models.Model):
             self._check_refreshed()
             self._check_exclusions()
             self._plan()
+            self._take_snapshots()
         else:
             self._retake_content()
         self._make_links()
@@ -219,6 +220,12 @@ class DirectmailTask(models.Model):
             raise NobodyToMail(self._explain_nobody(people))
         self._check_test_group()
         self._freeze()
+
+    def _take_snapshots(self):
+        """Keep who is in the audiences that keep a snapshot at each email task."""
+        # sudo(): a colleague's public audience may be mailed, and says itself what is kept of it.
+        for audience in self.sudo().audience_ids.filtered("keeps_snapshots"):
+            audience._take_snapshot(self)
 
     def _freeze(self):
         """Store what the plan was made with; set `planned_at`."""
@@ -393,6 +400,9 @@ class DirectmailTask(models.Model):
             control=self._get_control_groups(),
             mailing=self._get_purpose_rules(),
             wishes=self._has_wishes(),
+            # sudo(): the owner of the series, whose task it is, chose the audiences.
+            exits=self.sudo().series_id._get_exits(),
+            hours=self.sudo().series_id._get_hours(),
         )
 
     def _get_mail_content(self, letter):
@@ -439,4 +449,6 @@ class DirectmailTask(models.Model):
         # sudo(): see `_plan`, which has stored the lists.
         uploads = self.sudo().upload_ids
         template = self._get_version_template(letter)
-        return template._get_values(people, self.user_id, uploads)
+        # sudo(): only the ids; the template reads the records with the rights of their readers.
+        records = self.sudo().series_id._get_records_of_mails([person.id for person in people])
+        return template._get_values(people, self.user_id, uploads, records)

@@ -15,7 +15,7 @@ class DirectmailTask(models.Model):
     """
 
     _inherit = "directmail.task"
-    _guarded_fields = frozenset(("series_month", "series_step_id"))
+    _guarded_fields = frozenset(("series_month", "series_replaced", "series_step_id"))
 
     series_step_id = fields.Many2one(
         "directmail.series.step",
@@ -29,10 +29,42 @@ class DirectmailTask(models.Model):
     )
     series_id = fields.Many2one(related="series_step_id.series_id")
     series_month = fields.Date("Month", readonly=True, copy=False)
+    # Whether the step has got a new text since, whose mails another task of the month sends.
+    series_replaced = fields.Boolean(readonly=True, copy=False)
 
     _series_unique = models.UniqueIndex(
-        "(series_step_id, series_month) WHERE series_step_id IS NOT NULL"
+        "(series_step_id, series_month)"
+        " WHERE series_step_id IS NOT NULL AND series_replaced IS NOT TRUE"
     )
+
+    def _get_first_of_month(self):
+        """Return the first task of the same step and month, whose tag later ones use, or the task.
+
+        Each new text of a step has a task, but DirectMail has room for 100 tags only.
+        """
+        self.ensure_one()
+        if not self.series_step_id:
+            return self
+        # sudo(): which task is the first one does not depend on who asks.
+        tasks = self.sudo().with_context(active_test=False)
+        return tasks.search(
+            [
+                ("series_step_id", "=", self.series_step_id.id),
+                ("series_month", "=", self.series_month),
+            ],
+            order="id",
+            limit=1,
+        )
+
+    def _get_sharing_tag(self):
+        """Return the tasks that use the tag of this one at DirectMail, itself included."""
+        if not self.series_step_id or not self.tag_name:
+            return self
+        # sudo(): results of all of them are read together, whoever asks.
+        tasks = self.sudo().with_context(active_test=False)
+        return tasks.search(
+            [("series_step_id", "=", self.series_step_id.id), ("tag_name", "=", self.tag_name)]
+        )
 
     def _open_month(self):
         """Make the task ready for deliveries, instead of a plan.
@@ -44,17 +76,27 @@ class DirectmailTask(models.Model):
             raise UserError(problem)
         self._check_refreshed()
         self._freeze()
+        self.series_id._restrict(self)
+        if self.series_id.only_admins:
+            self._tell_in_tens()
+
+    def _tell_in_tens(self):
+        """Round the figures for all readers but administrators, as those of other email tasks."""
+        self.in_tens = True
+        self._mark_lists()
 
     def _plan_entries(self, entry_ids):
         """Insert the deliveries of people who are due at the task's step.
 
         :param entry_ids: ids of `directmail.series.entry` records of the step
+        :return: {state: number of people}
+        :rtype: dict
         """
         self.ensure_one()
         tasks = self.with_context(active_test=False)
         earlier = tasks.search([("series_step_id", "=", self.series_step_id.id)])
         of_all = self._get_task_plan()
-        plan.insert_deliveries(
+        return plan.insert_deliveries(
             self.env,
             plan.TaskPlan(
                 **{
@@ -74,12 +116,28 @@ class DirectmailTask(models.Model):
         self.ensure_one()
         if not self.series_step_id or self.series_id.state in ("draft", "ended"):
             return False
+        if self.series_replaced or not self.series_step_id.active:
+            return False
         return self.series_month == self.series_id._get_month()
 
     def _get_month_end(self):
         """Return when the month of the task is over (naive UTC)."""
         following = (self.series_month + timedelta(days=31)).replace(day=1)
         return day_start(following, self.account_id.tz)
+
+    def _drop(self):
+        """Cancel stopped tasks of steps that were removed, with the mails that wait there."""
+        for task in self:
+            task._cancel_waiting()
+            task.write(
+                {
+                    "state": "cancelled",
+                    "pause_reason": False,
+                    "state_message": False,
+                    "finished_at": fields.Datetime.now(),
+                }
+            )
+            task._close_activities()
 
     def _check_no_step(self):
         """Refuse what would end a task without its series.

@@ -115,9 +115,9 @@ class DirectmailTask(models.Model):
         )
 
     def _get_sent_state(self, names):
-        """Return what a change of these fields may alter about started tests: see `_note_changes`.
+        """Return contents and shared settings of started tests before a write: see `_note_changes`.
 
-        :param names: names of the fields that are written
+        :param names: names of the fields that are written, `template_id` or some of SHARED
         :return: ({version A: content}, {task: values of SHARED})
         :rtype: tuple
         """
@@ -131,7 +131,7 @@ class DirectmailTask(models.Model):
         return contents, shared
 
     def _note_changes(self, before):
-        """Record what was changed about started tests.
+        """Record changes of a content, and post changes of shared settings, of started tests.
 
         :param tuple before: as of `_get_sent_state` before the change
         """

@@ -69,7 +69,7 @@ class DirectmailDesign(models.Model):
 
     @api.readonly
     def get_content(self):
-        """Return what a new mail takes from this design.
+        """Return the values of a new template that begins with this design.
 
         :return: {"name", "subject", "preview_text", "sender_name", "body_arch"}
         :rtype: dict
@@ -105,13 +105,13 @@ class DirectmailDesign(models.Model):
 
     @api.model
     def _get_demo_phrases(self):
-        """Return what designs say instead of a missing address, in every installed language."""
+        """Return the texts that stand for a missing address, in every installed language."""
         languages = [code for code, _name in self.env["res.lang"].get_installed()]
         return tuple({self.with_context(lang=code)._get_example_address() for code in languages})
 
     @api.model
     def _get_demo_texts(self):
-        """Return what the addon's designs show as an example, in every installed language.
+        """Return the example texts of the addon's designs, in every installed language.
 
         Designs of a company have the company's own texts.
 

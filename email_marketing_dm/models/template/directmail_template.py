@@ -467,6 +467,9 @@ class DirectmailTemplate(models.Model):
         }
         # `reader`: the preview shows only values that the current user may read.
         uploads = self.env["directmail.upload"]._get_shown(company)
-        filled = template.new(vals)._get_values([person], self.env.user, uploads)[person.id]
+        records = self._find_samples(variables, person, company)
+        filled = template.new(vals)._get_values([person], self.env.user, uploads, records)[
+            person.id
+        ]
         own = {name: PREVIEW_TOKEN for name in OWN_VARIABLES if "{%s}" % name in (text or "")}
         return template, subject, text, {**filled, **own}

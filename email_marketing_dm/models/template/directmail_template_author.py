@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 
-from ...content.expressions import COLUMN_PREFIX
+from ...content.expressions import COLUMN_PREFIX, split_record_path
 from ...content.filling import body_value, html_value, plain_value
 from ...content.names import get_first_name
 from ...engine.installed import find_model
@@ -102,6 +102,9 @@ class DirectmailTemplate(models.Model):
     def _get_lenders(self, reader=None):
         """Return the users who must all be allowed to read a placeholder's value, `reader` last.
 
+        They lend their rights to the mail. `engine.people.Lenders` are others: the owners of the
+        audiences, who lend their people.
+
         :param reader: a further `res.users`, such as the owner of the email task
         """
         return self.user_id | self.content_user_id | (reader or self.user_id.browse())
@@ -118,7 +121,7 @@ class DirectmailTemplate(models.Model):
         template, company = self.sudo(), self.sudo().company_id
         contacts = self.env["res.partner"]
         if not any(
-            needs_rights(contacts, each["path"])
+            split_record_path(each["path"]) or needs_rights(contacts, each["path"])
             for each in template.variables or ()
             if not each["path"].startswith(COLUMN_PREFIX)
         ):
@@ -157,8 +160,13 @@ class DirectmailTemplate(models.Model):
         """
         if path.startswith(COLUMN_PREFIX):
             return ""
-        contacts = self.env["res.partner"]
-        found = (find_obstacle(contacts.with_user(user), path) for user in self._get_lenders())
+        records = self.env["res.partner"]
+        if of_record := split_record_path(path):
+            model_name, path = of_record
+            records = find_model(self.env, model_name)
+            if records is None or not path:
+                return "unreadable"
+        found = (find_obstacle(records.with_user(user), path) for user in self._get_lenders())
         return next(filter(None, found), "")
 
     def _describe_path(self, path):
@@ -170,9 +178,11 @@ class DirectmailTemplate(models.Model):
         if path.startswith(COLUMN_PREFIX):
             columns = self.env["directmail.upload.column"]
             return columns._describe_key(path.removeprefix(COLUMN_PREFIX))
+        if split_record_path(path):
+            return self._describe_record_path(path)
         return describe_path(self.env["res.partner"].with_user(self.user_id), path)
 
-    def _get_values(self, people, reader=None, uploads=None):
+    def _get_values(self, people, reader=None, uploads=None, records=None):
         """Return the values of the template's variables for each person.
 
         A value comes from the contact; of a person without one, from the source record (such as a
@@ -187,16 +197,24 @@ class DirectmailTemplate(models.Model):
         :param reader: the `res.users` for `_get_lenders`: owner of the email task, or reader of the
             preview
         :param uploads: the `directmail.upload`s whose rows have values for these people
+        :param records: {person.id: record that the person's mail is about}, all of one model
         :return: {person.id: {variable: text}}, escaped for the variable's place
         :rtype: dict
         """
         self.ensure_one()
         variables = self.variables or []
-        found = {}
-        for records, lang, numbers in self._get_records(people):
-            texts = self._read_texts(variables, records, lang, reader)
+        found, langs = {}, {}
+        for own, lang, numbers in self._get_records(people):
+            texts = self._read_texts(variables, own, lang, reader)
             found |= {person: (texts, number) for person, number in numbers.items()}
+            langs |= dict.fromkeys(numbers, lang)
         rows = self._read_rows(variables, people, uploads)
+        if records:
+            about = self._read_record_texts(variables, records, langs, reader)
+            rows = {
+                person.id: {**rows.get(person.id, {}), **about.get(person.id, {})}
+                for person in people
+            }
         values = {}
         for person in people:
             texts, number = found.get(person.id, ({}, None))
@@ -204,7 +222,9 @@ class DirectmailTemplate(models.Model):
             values[person.id] = {
                 variable["name"]: _escape(
                     variable,
-                    texts.get(_key(variable), {}).get(number) or in_row.get(variable["path"]),
+                    texts.get(_key(variable), {}).get(number)
+                    or in_row.get(_key(variable))
+                    or in_row.get(variable["path"]),
                 )
                 for variable in variables
             }
@@ -266,7 +286,7 @@ class DirectmailTemplate(models.Model):
         values = ValueReader(self._get_lenders(reader), company, self.account_id.tz, lang)
         texts = {}
         for path, value_format in dict.fromkeys(map(_key, variables)):
-            if path.startswith(COLUMN_PREFIX):
+            if path.startswith(COLUMN_PREFIX) or split_record_path(path):
                 continue
             if records._name == "res.partner":
                 # Raises KeyError if the field is gone: no mail is better than mails without it.

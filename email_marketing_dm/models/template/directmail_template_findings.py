@@ -105,8 +105,8 @@ class DirectmailTemplate(models.Model):
             "unreadable": (
                 self.env._("A placeholder can't be filled in:"),
                 self.env._(
-                    "Contacts don't have this field, or the owner or the person who last changed"
-                    " the content may not read it. Choose another field."
+                    "There is no such field, or the owner or the person who last changed the"
+                    " content may not read it. Choose another field."
                 ),
             ),
             "through_many": (

@@ -184,6 +184,7 @@ class DirectmailTemplate(models.Model):
             ask = self.env._("Rejected: correct it and submit it again")
         self._tell_owner(message, kind, ask)
         waiting._on_review(self)
+        self.env["directmail.series"]._on_review(self)
 
     def _lapse(self, reason, difference=""):
         """Record that DirectMail no longer has the template as it was approved.

@@ -7,8 +7,6 @@ from ...lists import listfile
 from ..mixins.directmail_used import OVER
 from .directmail_upload_line import PEOPLE
 
-#: values of `id_kind` whose IDs are addresses, so that they can be mailed without a contact
-ADDRESS_KINDS = ("email", "encrypted")
 HEAD_FIELDS = {"encoding", "file", "has_header", "pasted", "separator", "sheet_id", "source"}
 #: fields that `_finish` sets
 COUNTS = (
@@ -49,7 +47,10 @@ SETTING_FIELDS = HEAD_FIELDS | {
     "column_id",
     "company_id",
     "contact_update",
+    "different_action",
     "id_kind",
+    "key_ids",
+    "match_field",
     "unknown_action",
     "user_id",
 }
@@ -158,6 +159,7 @@ class DirectmailUpload(models.Model):
             ("reference", "Contact's reference"),
             ("contact", "Contact's ID in Odoo"),
             ("external", "External ID"),
+            ("field", "Another field of contacts"),
         ],
         "Type of ID",
         required=True,
@@ -186,7 +188,7 @@ class DirectmailUpload(models.Model):
         index=True,
     )
     message = fields.Text(readonly=True, copy=False)
-    finished_at = fields.Datetime("Finished", readonly=True, copy=False)
+    finished_at = fields.Datetime("Finished on", readonly=True, copy=False)
     row_count = fields.Integer("Rows", readonly=True, copy=False)
     matched_count = fields.Integer("Contacts found", readonly=True, copy=False)
     created_count = fields.Integer("Contacts created", readonly=True, copy=False)
@@ -309,7 +311,7 @@ class DirectmailUpload(models.Model):
                     self.env._(
                         "The list is used by %s. Its values are needed until these email tasks are"
                         " done or cancelled. Upload the list again to match it in another way.",
-                        self._describe_users([tasks]),
+                        self._describe_using([tasks]),
                     )
                 )
             if not upload._has_content():
@@ -318,7 +320,8 @@ class DirectmailUpload(models.Model):
                 )
             # sudo(): as in `action_start`; rows are written by the addon only.
             upload.sudo()._forget_lines()
-            upload.sudo().write({"state": "draft", "message": False, **dict.fromkeys(COUNTS, 0)})
+            counts = {**dict.fromkeys(COUNTS, 0), "key_counts": False}
+            upload.sudo().write({"state": "draft", "message": False, **counts})
             # `_finish` has dropped the first rows.
             upload._read_head(detect=False)
         return True
@@ -337,6 +340,7 @@ class DirectmailUpload(models.Model):
         figure = self.env.context.get("figure", "people")
         statuses = PEOPLE if figure in ("people", "problem") else (figure,)
         action["domain"].append(("status", "in", statuses))
+        action["context"] = {"several_ids": bool(self.key_ids)}
         if figure == "problem":
             action["domain"].append(("problems", "!=", False))
         return action
@@ -408,6 +412,8 @@ class DirectmailUpload(models.Model):
             raise UserError(self.env._("Choose the column that holds the IDs."))
         self._check_columns()
         self._check_consent()
+        self._check_match_field()
+        self._check_keys()
         if self.id_kind == "encrypted":
             # sudo() reads only whether the company's key is usable.
             key = self.env["directmail.aes.key"].sudo()
@@ -439,7 +445,7 @@ class DirectmailUpload(models.Model):
                 )
 
     def _creates_contacts(self):
-        return self.id_kind in ADDRESS_KINDS and self.unknown_action == "create"
+        return self._has_addresses() and self.unknown_action == "create"
 
     def _forget_content(self):
         """Delete the files and texts, and what was read from them; the rows stay."""

@@ -37,16 +37,18 @@ class DirectmailUpload(models.Model):
 
     _inherit = "directmail.upload"
 
-    @api.depends("preview", "column_id")
+    @api.depends("preview", "column_id", "key_ids.column_id")
     def _compute_preview_html(self):
         cell = Markup('<td class="%s">%s</td>')
         for upload in self:
             preview = upload.preview or {}
-            chosen = upload.column_id.number if upload.column_id else preview.get("chosen")
+            chosen = {*(upload.column_id | upload.key_ids.column_id).mapped("number")}
+            if not upload.column_id:
+                chosen.add(preview.get("chosen"))
 
             def row(cells, chosen=chosen):
                 return Markup("<tr>%s</tr>") % Markup("").join(
-                    cell % ("table-info" if number == chosen else "", text)
+                    cell % ("table-info" if number in chosen else "", text)
                     for number, text in enumerate(cells)
                 )
 
@@ -288,7 +290,7 @@ class DirectmailUpload(models.Model):
         known = {(column.number, column.name): column.use for column in upload.column_ids}
         samples = [[cell[:SAMPLE_CELL] for cell in cells if cell] for cells in body]
         uses, keys = guess_uses(titles, samples), make_keys(titles)
-        upload.column_ids.unlink()
+        old = upload.column_ids
         made = (
             self.env["directmail.upload.column"]
             .sudo()
@@ -306,6 +308,8 @@ class DirectmailUpload(models.Model):
                 ]
             )
         )
+        upload._keep_keys(made.browse() if detect else made)
+        old.unlink()
         if chosen is None:
             chosen, kind = self._guess(body)
             if kind and "id_kind" not in given:

@@ -18,6 +18,8 @@ STATUSES = [
 ]
 REASONS = [
     ("unknown", "No contact has this ID"),
+    ("several", "Several contacts have this ID"),
+    ("different", "The IDs in this row belong to different contacts"),
     ("no_at", "This is not an email address: it has no @"),
     ("invalid", "This is not an email address"),
     ("unclear", "It is not clear where the address begins or ends"),
@@ -57,6 +59,18 @@ class DirectmailUploadLine(models.Model):
     # The ID in a normalised form, or the address key of an encrypted address. NULL if the cell
     # can't be an ID of the chosen kind; `reason` says why.
     match_key = fields.Char(readonly=True, groups=fields.NO_ACCESS)
+    # [[rank of a `Key`, its match key]] of a row with several IDs, until it is matched. Then
+    # `match_key` is a text that all rows of the same person have, and here are ids of contacts who
+    # have the IDs of a row that is not matched: see `engine.privacy`.
+    match_keys = fields.Json(readonly=True, groups=fields.NO_ACCESS)
+    # Rows are deleted with the columns: only those of drafts, which have no rows, are read again.
+    column_id = fields.Many2one(
+        "directmail.upload.column",
+        "Matched by",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="cascade",
+    )
     status = fields.Selection(STATUSES, required=True, readonly=True)
     reason = fields.Selection(REASONS, readonly=True)
     # {key of a column: value}, for placeholders
@@ -141,8 +155,8 @@ class DirectmailUploadLine(models.Model):
     def _copy_in(self, rows):
         """Insert rows with COPY, which is much faster than `create`.
 
-        :param rows: tuples of upload id, row number, ID, match key (or None), reason (or None),
-            and the values of `kept_values`, `contact_values` and `problems`
+        :param rows: tuples of upload id, row number, ID, match key (or None), reason (or None), and
+            the values of `match_keys`, `kept_values`, `contact_values` and `problems`
         """
         buffer = io.StringIO()
         writer = csv.writer(buffer)
@@ -163,7 +177,7 @@ class DirectmailUploadLine(models.Model):
         # only NULL may be written as one: a match key or an ID is never an empty text.
         self.env.cr.copy_expert(
             "COPY directmail_upload_line (upload_id, number, value, match_key, reason, status,"
-            " kept_values, contact_values, problems) FROM STDIN WITH (FORMAT csv)",
+            " match_keys, kept_values, contact_values, problems) FROM STDIN WITH (FORMAT csv)",
             buffer,
         )
 

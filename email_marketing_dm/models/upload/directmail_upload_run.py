@@ -11,6 +11,7 @@ from odoo.tools import SQL
 from odoo.addons.phone_validation.tools.phone_validation import phone_format
 
 from ...engine.match import match_lines
+from ...engine.match_keys import match_rows
 from ...engine.sql import UNMATCHABLE
 from ...lists import listfile
 from ...lists.cells import find_addresses
@@ -20,7 +21,6 @@ from ...lists.identifiers import (
     VALUE_MAX,
     international_digits,
     phone_digits,
-    read_ids,
     strip_marks,
 )
 from ..mixins.directmail_used import OVER
@@ -192,7 +192,14 @@ class DirectmailUpload(models.Model):
             self._read_chunk(reader, progress)
         elif progress.step == "match":
             master_key = self.env["directmail.keyring"]._get_master_key()
-            match_lines(self.env, self._get_owner_env(), master_key, self.id, self.id_kind)
+            owner_env = self._get_owner_env()
+            self._check_match_field(owner_env)
+            keys, skips_different = self._get_keys(), self.different_action == "skip"
+            if len(keys) > 1:
+                match_rows(self.env, owner_env, master_key, self.id, keys, skips_different)
+            else:
+                kind, match_field = self.id_kind, self.match_field
+                match_lines(self.env, owner_env, master_key, self.id, kind, match_field)
             self.env["directmail.upload.line"].invalidate_model()
             self._drop_values()
             progress.step = "update"
@@ -207,8 +214,7 @@ class DirectmailUpload(models.Model):
 
     def _read_chunk(self, reader, progress):
         """Copy the IDs of the next `CHUNK` rows into `directmail.upload.line`."""
-        make_key = self._get_key_maker()
-        column = self.column_id.number
+        keys = self._get_keys()
         lines, number = [], progress.rows
         counts = dict.fromkeys(("empty", "extra", "beside", "replaced"), 0)
         chunk = reader.take(progress.position, CHUNK)
@@ -216,15 +222,13 @@ class DirectmailUpload(models.Model):
             if not any(row):
                 continue  # blank rows have no number
             number += 1
-            cell = row[column] if column < len(row) else ""
-            found = read_ids(self.id_kind, cell, make_key)
+            found = self._read_row(row, keys)
             others = reader.values.read_row(row)
-            lines += [(self.id, number, one.text, one.key, one.flaw, *others) for one in found]
+            lines += [(self.id, number, *one, *others) for one in found]
             counts["empty"] += not found
             counts["extra"] += max(0, len(found) - 1)
             counts["replaced"] += any(REPLACED in text for text in row)
-            if self.id_kind == "email":
-                counts["beside"] += self._count_beside(row, column, found)
+            counts["beside"] += self._count_beside(row, keys)
         vals = {"rows": number}
         vals |= {name: progress[name] + count for name, count in counts.items()}
         if len(chunk) < CHUNK:
@@ -235,22 +239,27 @@ class DirectmailUpload(models.Model):
         progress.write(vals)
 
     @staticmethod
-    def _count_beside(row, column, found):
-        """Return how many cells of other columns hold an address that is not in ``found``."""
-        cells = [cell for number, cell in enumerate(row) if number != column and "@" in cell]
-        known = {one.key for one in found}
+    def _count_beside(row, keys):
+        """Return how many cells of other columns hold an address that is not in those of IDs."""
+        if all(key.kind != "email" for key in keys):
+            return 0
+        used = {key.number for key in keys}
+        cells = [cell for number, cell in enumerate(row) if number not in used and "@" in cell]
+        if not cells:
+            return 0
+        known = {one.key for key in keys if key.kind == "email" for one in key.find_ids(row)}
         return sum(
             any(one.address and one.address not in known for one in find_addresses(cell))
             for cell in cells
         )
 
-    def _get_key_maker(self):
+    def _get_key_maker(self, kind):
         """Return the function from an ID to its match key, or None for `identifiers.match_key`.
 
         Encrypted addresses are decrypted with the company's AES key; a value that can't be
         decrypted gets a key that begins with `UNMATCHABLE`. Phone numbers get a country code.
         """
-        kind, country = self.id_kind, self.company_id.country_id
+        country = self.company_id.country_id
         if kind == "encrypted":
             reader = self.env["directmail.aes.key"]._get_reader(self.company_id)
             master_key = self.env["directmail.keyring"]._get_master_key()
@@ -356,6 +365,7 @@ class DirectmailUpload(models.Model):
                 "replaced_count": progress.replaced,
                 "updated_count": progress.updated,
                 "problem_count": self._count_problems(),
+                "key_counts": self._count_keys(),
                 # Only needed to choose settings; `action_restart` reads the first rows again.
                 "preview": False,
                 **counts,

@@ -28,9 +28,9 @@ TEXT_FIELDS = {
 
 
 class RowReader:
-    """Reads the values of a list's other columns, row by row.
+    """Reads the values of a list's columns besides that of the IDs, row by row.
 
-    :param upload: whose columns are read
+    :param upload: the `directmail.upload` with the columns
     :param ContactChoices choices: of the owner
     """
 
@@ -67,7 +67,7 @@ class RowReader:
 
 
 class DirectmailUpload(models.Model):
-    """The values of the other columns: kept with the row, or written to its contact.
+    """The values of columns besides that of the IDs: kept with the row, or written to its contact.
 
     `kept_values` of a row fill the placeholders of columns. `contact_values` are for fields of the
     contact, and are emptied once they are written. Of people without a contact they stay, and fill
@@ -149,7 +149,11 @@ class DirectmailUpload(models.Model):
     # === ROWS === #
 
     def _drop_values(self):
-        """Drop the values of rows whose person is in no audience, and those nobody asked for."""
+        """Empty the values of rows that no audience can use, whose `status` is not in `PEOPLE`.
+
+        If contacts are not updated (`contact_update` is "keep"), also empty the `contact_values` of
+        matched rows.
+        """
         self.env.cr.execute(
             SQL(
                 """UPDATE directmail_upload_line

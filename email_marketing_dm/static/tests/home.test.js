@@ -113,7 +113,7 @@ test("a row opens its record, and a link all of them", async () => {
 });
 
 test("a sending task shows its progress", async () => {
-    const sending = row({level: "info", label: "Sending", progress: 42.7});
+    const sending = row({level: "info", label: "Sending", progress: 42});
     await mountHome({progress: {rows: [sending], links: []}});
     expect("section [role='progressbar']").toHaveAttribute("aria-valuenow", "42");
 });

@@ -1,5 +1,12 @@
-import {advanceTime, beforeEach, describe, expect, test} from "@odoo/hoot";
-import {queryOne, waitFor} from "@odoo/hoot-dom";
+import {
+    advanceTime,
+    animationFrame,
+    beforeEach,
+    describe,
+    expect,
+    test,
+} from "@odoo/hoot";
+import {queryOne, waitFor, waitUntil} from "@odoo/hoot-dom";
 import {
     contains,
     defineModels,
@@ -144,4 +151,69 @@ test("everybody can open the code, also outside the developer mode", async () =>
     expect(await waitFor("textarea.o_codeview", PATIENCE)).toHaveValue(
         /Built of blocks/
     );
+});
+
+const HELD = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=#held";
+
+/** Let no mail be inlined that contains the picture `HELD`, until the function that is returned. */
+function holdPicture() {
+    const held = [];
+    function HeldImage() {
+        const image = document.createElement("img");
+        Object.defineProperty(image, "src", {
+            set: (src) => {
+                if (src === HELD) {
+                    held.push(image);
+                } else {
+                    image.setAttribute("src", src);
+                }
+            },
+        });
+        return image;
+    }
+    patchWithCleanup(window, {Image: HeldImage});
+    return async () => {
+        await waitUntil(() => held.length, PATIENCE);
+        return () => held.forEach((image) => image.dispatchEvent(new Event("load")));
+    };
+}
+
+test("a fix is undone for good while the builder is still preparing the mail", async () => {
+    const waitForBuilder = holdPicture();
+    onRpc("directmail.template", "check_content", ({args}) =>
+        args[1].body_arch.includes(HELD)
+            ? []
+            : [
+                  {
+                      code: "no_footer",
+                      level: "error",
+                      title: "No footer",
+                      why: "Reviewers refuse it.",
+                      details: [],
+                      fix: "add_footer",
+                      fix_label: "Add a footer",
+                  },
+              ]
+    );
+    onRpc("directmail.template", "repair_content", ({args}) => ({
+        body_arch: args[1].body_arch.replace(
+            "customer",
+            `customer <img src="${HELD}">`
+        ),
+    }));
+    await mountTemplate(1);
+    await contains("button:contains(Add a footer)").click();
+    const goOn = await waitForBuilder();
+    await contains(".o_directmail_undo button").click();
+    await animationFrame();
+    goOn();
+    const read = (name) => String(bodyField.props.record.data[name]);
+    await waitUntil(
+        () =>
+            read("body_html").includes("Dear customer") &&
+            !read("body_html").includes(HELD),
+        PATIENCE
+    );
+    expect(read("body_arch")).not.toInclude(HELD);
+    expect(":iframe img").toHaveCount(0);
 });

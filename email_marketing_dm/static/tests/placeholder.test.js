@@ -56,16 +56,26 @@ class Person extends models.Model {
 }
 
 defineMailModels();
-defineModels([Template, Other, Person]);
+
+class Order extends models.Model {
+    _name = "order";
+
+    total = fields.Float({string: "Grand total"});
+}
+
+defineModels([Template, Other, Person, Order]);
 
 let uploadColumns = [];
+let recordModels = [];
 
 beforeEach(() => {
     // a plain marketing user, to whom Odoo offers the names only
     onRpc("has_group", () => false);
     onRpc("mail_allowed_qweb_expressions", () => ["object.name"]);
     onRpc("directmail.upload.column", "get_placeholders", () => uploadColumns);
+    onRpc("directmail.data.table", "get_record_placeholders", () => recordModels);
     uploadColumns = [];
+    recordModels = [];
 });
 
 async function openPlaceholders(resModel) {
@@ -135,6 +145,20 @@ test("columns of uploaded lists follow the usual fields", async () => {
     await contains(".o_model_field_selector_popover button.btn-primary").click();
     expect("[name=subject] input").toHaveValue(
         /\{\{object\.directmail_upload\.优惠码\}\}/
+    );
+});
+
+test("a record of a series opens its fields", async () => {
+    recordModels = [
+        {path: "directmail_record.order", label: "Order (record)", model: "order"},
+    ];
+    await openPlaceholders("directmail.template");
+    expect(names()).toBe("First name, Nickname, Company, Town, Order (record)");
+    await contains(item("Order (record)")).click();
+    await contains(item("Grand total")).click();
+    await contains(".o_model_field_selector_popover button.btn-primary").click();
+    expect("[name=subject] input").toHaveValue(
+        /\{\{object\.directmail_record\.order\.total\}\}/
     );
 });
 

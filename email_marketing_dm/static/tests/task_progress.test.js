@@ -14,8 +14,10 @@ import {
     models,
     mountView,
     onRpc,
+    patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import {defineMailModels} from "@mail/../tests/mail_test_helpers";
+import {user} from "@web/core/user";
 
 describe.current.tags("desktop");
 
@@ -36,7 +38,7 @@ const PROGRESS = {
     people: 8000,
     to_mail: 7500,
     to_mail_text: false,
-    progress: 33.9,
+    progress: 33,
     told_in_tens: false,
     counts: [
         {name: "waiting", label: "Waiting", value: 5000, text: false},
@@ -70,6 +72,16 @@ test("a task shows full percents, its people and its figures", async () => {
     expect("[data-figure=waiting]").toHaveText(/5,000\s*Waiting/);
     expect("[data-figure=delivered]").toHaveClass("text-success");
     expect("[data-figure=failed]").toHaveClass("text-danger");
+});
+
+test("the percentage is written as in the user's language", async () => {
+    patchWithCleanup(user, {
+        get lang() {
+            return "de-DE";
+        },
+    });
+    await mountTask(() => PROGRESS);
+    expect(".o_directmail_summary").toHaveText(/Progress: 33\s%\. People/);
 });
 
 test("while mails go out, the figures follow and the pace is shown", async () => {

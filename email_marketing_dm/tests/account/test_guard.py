@@ -160,6 +160,7 @@ class TestGuard(EventsMixin, DirectmailCommon):
         self.env.invalidate_all()
         self.assertEqual((task.state, task.pause_reason), ("paused", "guard"))
         action = self.sender.with_user(self.user).action_view_troubles()
+        self.assertEqual(action["mobile_view_mode"], "kanban", "a phone shows cards")
         found = self.env["directmail.delivery"].with_user(self.user).search(action["domain"])
         self.assertEqual(found, first)
 
@@ -195,6 +196,11 @@ class TestGuard(EventsMixin, DirectmailCommon):
         paused = self._sending(delivered=1000, complained=3)
         self._guard()
         self.assertIn("highest share is Gmail: 0.33%", paused.state_message)
+        gmail = counts.filtered(lambda count: count.name == "complained@Gmail")
+        gmail.name = "complained@Other"
+        self.env.flush_all()
+        sentence = self.sender.sudo()._explain_worst_provider(is_complaints=True)
+        self.assertFalse(sentence, "All other providers together are no provider.")
 
     def test_dns_records_are_read_and_missing_dmarc_is_said_before_sending(self):
         domain = self.sender._get_domain()

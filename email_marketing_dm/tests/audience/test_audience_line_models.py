@@ -184,6 +184,23 @@ class TestAudienceLineModels(ModelsCommon):
             self.assertEqual(audience.name, figure.display_name)
             self.assertEqual(self._people(audience), people)
 
+    def test_grid_of_scores(self):
+        """Each cell opens its customers, and an audience of them."""
+        user = new_test_user(self.env, "dm_fresh", f"{GROUP_USER},{ALL_LEADS}")
+        rfm = self._as(user, self.rfm)
+        cells = {(c["r"], c["f"], c["m"]): c for c in rfm.get_grid()["cells"]}
+        self.assertEqual(sum(cell["people"] for cell in cells.values()), 3)
+        self.assertEqual(cells[3, 3, 3]["amount"], 2500)
+        for scores, person in (((3, 3, 3), self.ann), ((1, 1, 1), self.bob), ((2, 1, 2), self.cid)):
+            self.assertEqual(cells[scores]["people"], 1)
+            shown = rfm.action_view_cell(*scores)
+            found = self.env[shown["res_model"]].with_user(user).search(shown["domain"])
+            self.assertEqual(found.partner_id, person)
+            action = rfm.action_new_audience_of_cell(*scores)
+            audience = self.env["directmail.audience"].with_user(user)
+            audience = audience.with_context(**action["context"]).create({})
+            self.assertEqual(self._people(audience), person)
+
     def test_open_table_that_does_not_tell_the_amount(self):
         fields = self.env["ir.model.fields"].search(
             [("model", "=", "crm.lead"), ("name", "in", ("date_closed", "partner_id"))]

@@ -3,6 +3,7 @@ import json
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from ..common import DirectmailCommon, start_task
 from ..common_upload import UploadMixin
@@ -62,6 +63,57 @@ class TestErasure(DirectmailCommon):
         self.assertEqual([task.people_count, task.sent_count, task.delivered_count], counts)
         self.assertSumRule(task)
         self.assertEqual(task.audience_ids.sudo().member_ids.partner_id, ben)
+
+    def test_no_table_has_the_address_after_erasing(self):
+        """Only answers and opt-outs keep the key, without which the person is mailed again."""
+        task, anna = self._send(), self.people[0]
+        delivery = task.delivery_ids.filtered(lambda d: d.partner_id == anna).sudo()
+        links, company = self.env["directmail.preference.link"], delivery.company_id
+        delivery._unsubscribe("page", ip="198.51.100.7")
+        delivery._answer_measuring("no", ip="198.51.100.7")
+        delivery._limit_emails("month")
+        links._request(company, delivery.email, "en_US", "127.0.0.1")
+        links.search([("address_key", "=", delivery.address_key)])._write_letter()
+        form = self.env["directmail.signup.form"].create(
+            {"name": "Website", "company_id": company.id}
+        )
+        self.env["directmail.signup"]._sign_up(
+            form, delivery.email, "Anna", form.purpose_ids, ip="198.51.100.7"
+        )
+        key, email = delivery.address_key, delivery.email
+        self.assertGreater(
+            self._find_tables(email),
+            {
+                "directmail_preference",
+                "directmail_preference_link",
+                "directmail_signup",
+                "mail_mail",
+            },
+        )
+        self._open(anna).action_erase()
+        self.assertEqual(self._find_tables(email), set())
+        self.assertEqual(self._find_tables("198.51.100.7"), set())
+        self.assertEqual(self._find_tables(key), {"directmail_optout", "directmail_consent"})
+
+    def _find_tables(self, text):
+        """Return the names of tables of this app, and of Odoo's outgoing emails, with a text."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            """SELECT relname FROM pg_class WHERE relkind = 'r' AND (
+                      relname LIKE 'directmail%%' OR relname IN ('mail_mail', 'mail_message'))"""
+        )
+        found = set()
+        for (name,) in self.env.cr.fetchall():
+            [(count,)] = self.env.execute_query(
+                SQL(
+                    "SELECT count(*) FROM %s AS t WHERE strpos(t::text, %s) > 0",
+                    SQL.identifier(name),
+                    text,
+                )
+            )
+            if count:
+                found.add(name)
+        return found
 
     def test_an_erased_contact_who_had_unsubscribed_is_not_mailed_again(self):
         first = self._send()

@@ -2,16 +2,18 @@ from collections import Counter
 from datetime import datetime, timedelta
 from random import Random
 
-from odoo.exceptions import AccessError
+from psycopg2.errors import ForeignKeyViolation
+
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from ...engine import plan
 from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...engine.sql import UNMATCHABLE
 from ...models.consent.directmail_purpose import RULES
 from ...privacy.tokens import make_token
-from ..common import DirectmailMixin, make_user, start_task
+from ..common import DirectmailMixin, make_user, run_migration, start_task
 from ..common_http import PatientHttpCase
 
 ROUNDS, PEOPLE = 30, 40
@@ -35,6 +37,12 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         cls.template = cls._make_template()
         cls.people = cls._make_people(*(f"c{number}@example.com" for number in range(PEOPLE)))
         cls.countries = cls.env.ref("base.de") + cls.env.ref("base.ca") + cls.env.ref("base.sg")
+        cls.groups = cls.env["res.country.group"].create(
+            [
+                {"name": "Far", "country_ids": [(6, 0, (cls.countries - cls.countries[0]).ids)]},
+                {"name": "Large", "country_ids": [(6, 0, (cls.countries - cls.countries[2]).ids)]},
+            ]
+        )
         cls.persons = {partner: cls.consents._find_person(partner)[0] for partner in cls.people}
 
     def _plan(self, people=None, **vals):
@@ -65,13 +73,7 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         """Draw rules, countries and answers; return {partner: [(time, purpose, answer)]}."""
         rules = [rule for rule, _label in RULES]
         self.offers.write(
-            {
-                "rule": random.choice(rules),
-                "strict_rule": random.choice(rules),
-                "strict_country_ids": [
-                    (6, 0, random.sample(self.countries.ids, random.randrange(3)))
-                ],
-            }
+            {"rule": random.choice(rules), "country_rule_ids": self._draw_country_rules(random)}
         )
         self.env.cr.execute(SQL("DELETE FROM directmail_consent"))
         self.env.invalidate_all()
@@ -103,6 +105,26 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self.env.flush_all()
         return drawn
 
+    def _draw_country_rules(self, random):
+        """Return commands for up to three rules of countries, groups or both, which overlap."""
+        commands = [(5, 0)]
+        for _rule in range(random.randrange(4)):
+            countries = random.sample(self.countries.ids, random.randrange(3))
+            groups = random.sample(self.groups.ids, random.randrange(0 if countries else 1, 3))
+            values = {"rule": random.choice(RULES)[0], "country_ids": [(6, 0, countries)]}
+            commands.append((0, 0, {**values, "country_group_ids": [(6, 0, groups)]}))
+        return commands
+
+    def _get_plain_rule(self, country):
+        found = [
+            rule.rule
+            for rule in self.offers.country_rule_ids
+            if country in rule.country_ids
+            or any(country in group.country_ids for group in rule.country_group_ids)
+        ]
+        strict = {"not_refused": 0, "opt_in": 1, "confirmed": 2}
+        return max(found, key=strict.get) if found else self.offers.rule
+
     def _judge_plainly(self, partner, answers):
         """Return the reason why the person gets no mail, by the words of the guide."""
         answer, agreed = None, None
@@ -114,8 +136,7 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
                 answer = None if said in ("no", "withdrawn") else agreed
         if answer in ("no", "withdrawn"):
             return "topic_refused"
-        strict = partner.country_id and partner.country_id in self.offers.strict_country_ids
-        rule = self.offers.strict_rule if strict else self.offers.rule
+        rule = self._get_plain_rule(partner.country_id)
         enough = {
             "not_refused": (None, "yes", "confirmed"),
             "opt_in": ("yes", "confirmed"),
@@ -151,7 +172,7 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         fates = {fate.reason: count for fate, count in task._count_fates().items()}
         self.assertEqual(fates, dict(Counter(wanted.values())))
         # Everybody is planned; then the answers change before the claim.
-        self.offers.write({"rule": "not_refused", "strict_country_ids": [(5, 0)]})
+        self.offers.write({"rule": "not_refused", "country_rule_ids": [(5, 0)]})
         self.env.cr.execute(SQL("DELETE FROM directmail_consent"))
         self.env.invalidate_all()
         task.action_send()
@@ -166,6 +187,79 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self._run_cron()
         self.assertEqual(self._get_fates(task), wanted)
         self.assertSumRule(task)
+
+    def test_the_strictest_rule_for_a_country_counts(self):
+        """A group of countries has those that are in it now."""
+        ann = self.people[0]
+        ann.country_id = self.countries[1]
+        self._answer(ann, "yes")
+        group = self.groups[0]
+        self.offers.country_rule_ids = [
+            (0, 0, {"country_ids": [(6, 0, self.countries.ids)], "rule": "not_refused"}),
+            (0, 0, {"country_group_ids": [(6, 0, group.ids)], "rule": "confirmed"}),
+            (0, 0, {"country_ids": [(6, 0, self.countries.ids)], "rule": "opt_in"}),
+        ]
+        self.assertEqual(self.offers._get_rule(self.countries[1]), "confirmed")
+        everybody = ann + self.people[1]
+        self.assertEqual(self._get_fates(self._plan(everybody))[ann], "not_agreed")
+        group.country_ids -= self.countries[1]
+        self.assertEqual(self.offers._get_rule(self.countries[1]), "opt_in")
+        self.assertEqual(self._get_fates(self._plan(everybody))[ann], "waiting")
+        copied = self.offers.copy().country_rule_ids
+        self.assertEqual(copied.mapped("rule"), ["not_refused", "confirmed", "opt_in"])
+
+    def test_a_rule_without_countries(self):
+        with self.assertRaises(ValidationError):
+            self.offers.country_rule_ids = [(0, 0, {"rule": "opt_in"})]
+        other = self.env["res.company"].create({"name": "Other"})
+        foreign = self.env["directmail.purpose"].create({"name": "X", "company_id": other.id})
+        values = {"country_ids": [(6, 0, self.countries.ids)]}
+        rule = self.env["directmail.purpose.rule"].create({**values, "purpose_id": foreign.id})
+        for user in (self.user, self.admin):
+            rules = rule.with_user(user)
+            with self.assertRaises(AccessError):
+                rules.read(["rule"])
+            with self.assertRaises(AccessError):
+                rules.create({**values, "purpose_id": foreign.id})
+        own = rule.with_user(self.admin).create({**values, "purpose_id": self.offers.id})
+        with self.assertRaises(AccessError):
+            own.with_user(self.user).rule = "opt_in"
+
+    def test_a_country_group_with_a_rule_stays(self):
+        """Without it, people would be mailed by the topic's own, less strict rule."""
+        group = self.groups[0]
+        command = (0, 0, {"country_group_ids": [(6, 0, group.ids)], "rule": "confirmed"})
+        self.offers.write({"rule": "not_refused", "country_rule_ids": [(5, 0), command]})
+        self.env.flush_all()
+        with (
+            self.assertRaises(ForeignKeyViolation),
+            mute_logger("odoo.sql_db"),
+            self.env.cr.savepoint(),
+        ):
+            group.unlink()
+        self.env.invalidate_all()
+        self.assertEqual(self.offers._get_rule(self.countries[1]), "confirmed")
+
+    def test_countries_of_earlier_versions(self):
+        """Until 19.0.1.11.0 a topic had one rule for some countries."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            """DROP TABLE IF EXISTS directmail_purpose_res_country_rel;
+               CREATE TABLE directmail_purpose_res_country_rel
+                      (directmail_purpose_id integer, res_country_id integer);
+               ALTER TABLE directmail_purpose ADD COLUMN strict_rule varchar;
+               UPDATE directmail_purpose SET strict_rule = 'opt_in'"""
+        )
+        for country in self.countries[:2]:
+            self.env.cr.execute(
+                "INSERT INTO directmail_purpose_res_country_rel VALUES (%s, %s)",
+                [self.offers.id, country.id],
+            )
+        run_migration(self.env.cr, "19.0.1.13.0/post-purpose_rules.py")
+        self.env.invalidate_all()
+        self.assertEqual(self.offers.country_rule_ids.country_ids, self.countries[:2])
+        self.assertEqual(self.offers.country_rule_ids.rule, "opt_in")
+        self.assertFalse(self.news.country_rule_ids)
 
     # === WHAT COUNTS === #
 
@@ -264,6 +358,87 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self.authenticate("stranger", "proof-of-consent")
         self.assertEqual(self.url_open(url).status_code, 404)
 
+    def test_answers_from_before_an_address_was_a_contact(self):
+        new, theirs = self._make_people("new@example.com", "theirs@example.com")
+        other = self.env["res.company"].create({"name": "Other"})
+        theirs.company_id = other
+        people = {partner: self.consents._find_person(partner)[0] for partner in new + theirs}
+        bare = [{**person, "partner_id": False} for person in people.values()]
+        for person in bare:
+            self.consents._add_mailing(self.offers, person, "yes", "import")
+        erased = self.consents._add_mailing(self.news, bare[0], "no", "page")
+        erased.email = False
+        proofs = {}
+        for user in (self.user, self.admin):
+            new.with_user(user).action_export_directmail_consents()
+            proofs[user] = self.consents.with_user(user)._find_proofs(new.with_user(user))
+        self.assertFalse(proofs[self.user], "anybody can make a contact of an address they guess")
+        found = proofs[self.admin]
+        self.assertEqual((found.purpose_id, found.partner_id), (self.offers, new))
+        self.assertEqual(self.consents.with_user(self.user)._find_proofs(new), found)
+        new.with_user(self.admin).action_view_directmail_consents()
+        self.assertFalse(erased.partner_id, "an erasure is not undone")
+        theirs.action_view_directmail_consents()
+        rows = self.consents.search([("email", "=", "theirs@example.com")])
+        self.assertFalse(rows.partner_id, "the answer to this company is not that one's")
+
+    def test_who_guesses_an_encrypted_address_does_not_get_its_answers(self):
+        guessed = self._make_people("guessed@example.com")
+        [person] = self.consents._find_person(guessed)
+        encrypted = {"address_key": person["address_key"], "email_encrypted": "secret"}
+        row = self.consents._add_mailing(self.offers, encrypted, "yes", "import")
+        for user in (self.user, self.admin):
+            mine = guessed.with_user(user)
+            mine.action_export_directmail_consents()
+            mine.action_view_directmail_consents()
+            self.assertFalse(row.partner_id)
+            self.assertFalse(self.consents.with_user(user)._find_proofs(mine))
+
+    def test_other_programs_record_answers(self):
+        ann, bob = self.people[:2].with_user(self.user)
+        record, topic = (ann + bob).directmail_record_answer, self.offers.id
+        proof = {"text": "I want offers", "text_version": "7", "ip": "198.51.100.7"}
+        self.assertEqual(record(topic, "yes", "Order\nSO1", "order", proof), 2)
+        self.assertEqual(record(topic, "confirmed", "Shop, link of May 2"), 2)
+        self.assertEqual(record(topic, "yes", "Order SO2", "order"), 0, "they have confirmed")
+        self.assertEqual(ann.directmail_record_answer(topic, "no", "Shop"), 1)
+        rows = self.consents.search([("partner_id", "=", ann.id)], order="id")
+        self.assertEqual(
+            [(row.answer, row.origin, row.user_id) for row in rows],
+            [
+                ("yes", "order", self.user),
+                ("confirmed", "api", self.user),
+                ("withdrawn", "api", self.user),
+            ],
+        )
+        self.assertEqual((rows[0].note, rows[0].text_version), ("Order SO1", "7"))
+        for wrong in (
+            (topic, "withdrawn", "x"),
+            (topic, "yes", " "),
+            (topic, "yes", None),
+            (topic, "yes", "x", "page"),
+            (topic, "yes", "x", "api", {"answer": "no"}),
+            (topic, "yes", "x", "api", {"ip": 7}),
+            (topic, "yes", "x", "api", "junk"),
+            (0, "yes", "x"),
+            ("x", "yes", "x"),
+            ([topic], "yes", "x"),
+        ):
+            with self.subTest(wrong), self.assertRaises(UserError):
+                record(*wrong)
+        with self.assertRaises(UserError):
+            self._make_people(False).with_user(self.user).directmail_record_answer(
+                topic, "yes", "x"
+            )
+        outsider = make_user(self.env, "outsider", "base.group_partner_manager")
+        with self.assertRaises(AccessError):
+            ann.with_user(outsider).directmail_record_answer(topic, "yes", "x")
+        with self.assertRaises(AccessError):
+            ann.with_user(outsider).action_export_directmail_consents()
+        # As an automation rule does when a salesperson without the app confirms an order.
+        of_rule = ann.with_user(outsider).sudo()
+        self.assertEqual(of_rule.directmail_record_answer(topic, "yes", "Order SO3", "order"), 1)
+
     def test_erasure_keeps_the_answer_under_the_key(self):
         ann, bob = self.people[:2]
         self._answer(ann, "no")
@@ -324,7 +499,7 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self._choose(page, self.news)
         self._choose(page, self.news)
         self.assertEqual(
-            self._read_answers(ann), [("News", "confirmed", "page"), ("Offers", "no", "page")]
+            self._read_answers(ann), [("News", "yes", "page"), ("Offers", "no", "page")]
         )
         proof = self.consents.search([("partner_id", "=", ann.id)], limit=1)
         self.assertIn("Once <b>a</b> month", proof.text)
@@ -371,6 +546,52 @@ class TestMailingConsent(DirectmailMixin, PatientHttpCase):
         self.assertEqual(self._read_answers(ann), [*answers, ("all", "yes", "page")])
         self.assertEqual(self.consents._get_mailing_answer(self.offers, key), "yes")
         self.assertEqual(self._get_fates(self._plan(ann)), {ann: "waiting"})
+        _agreed, left, undone = self.consents.search([("partner_id", "=", ann.id)], order="id")
+        for consent in left + undone:
+            self.assertTrue(consent.ip and consent.user_agent and consent.text_version)
+            self.assertEqual(consent.lang, "en_US")
+        self.assertIn("Which emails should we stop sending you?", left.text)
+        self.assertIn(f"Marketing emails from {self.company.name}", left.text)
+        self.assertNotIn("All mailings", left.text, "only what was chosen")
+        self.assertIn("Get emails again", undone.text)
+
+    def test_leaving_by_one_click_and_undoing_a_mistake(self):
+        ann = self.people[0]
+        page = self._open(ann)
+        self.url_open(page, {"List-Unsubscribe": "One-Click"})
+        self.assertNotIn('name="mistake"', self.url_open(page).text)
+        done = self.url_open(page, {"scope": "company"}).text
+        self.assertIn('name="mistake"', done)
+        self.assertIn("Keep my subscription", done)
+        self.url_open(f"{page}/undo", {"mistake": "yes"})
+        self.env.invalidate_all()
+        left, undone = self.consents.search([("partner_id", "=", ann.id)], order="id")
+        self.assertEqual((left.origin, undone.origin), ("one_click", "page"))
+        self.assertTrue(left.ip and left.user_agent)
+        self.assertFalse(left.text, "a mail program shows its own text")
+        self.assertIn("Was it a mistake?", undone.text)
+
+    def test_leaving_again_after_signing_up_again_is_recorded(self):
+        ann = self.people[0]
+        page = self._open(ann)
+        for _attempt in range(2):
+            self.url_open(page, {"sure": "yes"})
+        # As a confirmed sign-up does.
+        self.env["directmail.optout"].search([("partner_id", "=", ann.id)]).unlink()
+        self.consents._add_mailing(self.offers, self.persons[ann], "confirmed", "form")
+        for _attempt in range(2):
+            self.url_open(page, {"sure": "yes"})
+        self.env.invalidate_all()
+        self.assertEqual(
+            self._read_answers(ann),
+            [
+                ("all", "withdrawn", "page"),
+                ("Offers", "confirmed", "form"),
+                ("all", "withdrawn", "page"),
+            ],
+        )
+        key = self.persons[ann]["address_key"]
+        self.assertFalse(self.consents._get_mailing_answer(self.offers, key))
 
     # === MERGING === #
 

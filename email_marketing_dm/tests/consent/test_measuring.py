@@ -143,6 +143,16 @@ class TestMeasuring(MeasuringCommon):
             guessed = shared[:position] + other + shared[position + 1 :]
             self.assertEqual(self.url_open(f"/directmail/open/{guessed}").status_code, 404)
 
+    def test_a_mail_without_measuring_can_be_viewed_online(self):
+        task = self._send()
+        for person in self.people:
+            with self.subTest(person.email):
+                pixel, link, token = self._read_mail(task, person)
+                page = self.url_open(f"/directmail/view/{token}")
+                self.assertEqual(page.status_code, 200)
+                self.assertIn(f'{pixel}"', page.text)
+                self.assertIn(f'{link}"', page.text)
+
     def test_nothing_is_recorded_of_people_without_consent(self):
         task = self._send()
         for person in self.people:

@@ -73,6 +73,25 @@ class TestOptoutFile(KeyMixin, EncryptedMixin, DirectmailMixin, PatientHttpCase)
         self.assertEqual(self._get_all(), before)
         self.assertIn("Rows read: 3. New opt-outs: 0.", self._import(content))
         self.assertEqual(self._get_all(), before)
+        [answer] = self.env["directmail.consent"].search([("purpose", "=", "mailing")])
+        self.assertEqual((answer.email, answer.answer), ("ann@example.com", "withdrawn"))
+        self.assertEqual((answer.origin, answer.user_id), ("page", self.admin))
+        optout = self.optouts.search([("email", "=", "ann@example.com")])
+        self.assertEqual(answer.recorded_at, optout.occurred_at)
+
+    def test_only_what_the_file_brought_is_entered_by_who_imports_it(self):
+        content = self._export().content
+        self.optouts.search([]).unlink()
+        # Recorded when they left; they reported our mail as spam since, which dates the opt-out.
+        self._insert("dan@example.com", origin="complaint")
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE directmail_optout SET write_date = write_date - interval '1 day'"
+        )
+        self.env.invalidate_all()
+        self._import(content)
+        answers = self.env["directmail.consent"].search([("purpose", "=", "mailing")])
+        self.assertEqual(answers.mapped("email"), ["ann@example.com"])
 
     def test_a_file_with_nul(self):
         company = self.account.company_id.name

@@ -1,4 +1,4 @@
-import re
+import logging
 from datetime import datetime, timedelta
 
 from odoo import fields
@@ -7,69 +7,17 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ...engine import plan
-from ...engine.content import TOKEN_KIND, get_database_uuid
-from ...models.consent.directmail_preference_link import CRON, PER_NETWORK
+from ...engine.content import get_database_uuid
+from ...logs import WithoutTokens
 from ...privacy.tokens import make_token
-from ..common import DirectmailMixin, make_user, start_task
+from ..common import make_user
 from ..common_http import PatientHttpCase
+from ..common_preferences import PreferencesMixin
 
 
 @tagged("post_install", "-at_install")
-class TestPreferences(DirectmailMixin, PatientHttpCase):
+class TestPreferences(PreferencesMixin, PatientHttpCase):
     """What recipients choose on their page, and who gets mail by it."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.company = cls.account.company_id
-        cls.preferences = cls.env["directmail.preference"]
-        cls.consents = cls.env["directmail.consent"]
-        cls.env["res.lang"]._activate_lang("de_DE")
-        cls.template = cls._make_template()
-        cls.ann, cls.bob, cls.cat = cls._make_people(
-            "ann@example.com", "bob@example.com", "cat@example.com"
-        )
-        cls.persons = {
-            partner: cls.consents._find_person(partner)[0]
-            for partner in cls.ann + cls.bob + cls.cat
-        }
-
-    def _plan(self, people, **vals):
-        task = self._make_task(self._make_audience(people), self.template)
-        task.with_user(self.admin).write(vals)
-        task.action_send()
-        start_task(task.sudo())
-        return task
-
-    def _get_fates(self, task):
-        self.env.invalidate_all()
-        return {row.partner_id: row.reason or row.state for row in task.sudo().delivery_ids}
-
-    def _judge(self, partner, **vals):
-        """Return what a new task plans for a person; a task that would mail nobody fails."""
-        return self._get_fates(self._plan(partner + self.cat, **vals))[partner]
-
-    def _get_page(self, delivery):
-        key = self.env["directmail.keyring"]._get_master_key()
-        token = make_token(key, get_database_uuid(self.env), TOKEN_KIND, delivery.sudo().id)
-        return f"/directmail/unsubscribe/{token}"
-
-    def _open(self, partner):
-        """Send a task to a person, and return the address of their page."""
-        return self._get_page(self._plan(partner).sudo().delivery_ids)
-
-    def _post(self, url, **data):
-        response = self.url_open(url, {"sure": "yes", **data})
-        self.assertEqual(response.status_code, 200)
-        self.env.invalidate_all()
-        return response.text
-
-    def _find(self, partner):
-        return self.preferences._find(self.company, self.persons[partner]["address_key"])
-
-    def _read_answers(self, partner):
-        rows = self.consents.search([("partner_id", "=", partner.id)], order="id")
-        return [(row.purpose, row.answer, row.value) for row in rows]
 
     # === FEWER MAILS === #
 
@@ -183,12 +131,23 @@ class TestPreferences(DirectmailMixin, PatientHttpCase):
             self.assertEqual(self.url_open(f"{forged}/{path}", {"cap": "week"}).status_code, 404)
             self.assertEqual(self.url_open(f"{page}/{path}").status_code, 405)
 
+    def test_the_proof_has_the_text_as_it_is_read(self):
+        self._post(f"{self._open(self.ann)}/frequency", cap="week")
+        proof = self.consents.search([("partner_id", "=", self.ann.id)])
+        self.assertTrue(proof.text.startswith("Get fewer emails\n"), proof.text)
+
     def test_who_left_is_not_asked(self):
         page = self._open(self.ann)
         self._post(page, scope="company")
         text = self.url_open(page).text
         self.assertNotIn("Get fewer emails", text)
         self.assertNotIn("Take a break", text)
+        # From a page that was open before.
+        for path, data in (("frequency", {"cap": "week"}), ("pause", {"weeks": "2"})):
+            text = self._post(f"{page}/{path}", **data)
+            self.assertIn("You are unsubscribed", text)
+            self.assertNotIn("by themselves", text)
+        self.assertFalse(self._find(self.ann))
 
     # === LANGUAGE === #
 
@@ -218,118 +177,83 @@ class TestPreferences(DirectmailMixin, PatientHttpCase):
         self._post(f"{page}/frequency", cap="week")
         other = self.env["res.company"].create({"name": "Other"})
         self.preferences._set(other, self.persons[self.ann], "cap", "month")
-        known = self.url_open(f"{page}/data.json").json()
+        link = self._open_link("ann@example.com")
+        known = self.url_open(f"{link}/data.json").json()
         self.assertEqual(known["address"], "ann@example.com")
         self.assertEqual(len(known["mails"]), 2)
         self.assertEqual([mail["subject"] for mail in known["mails"]], ["Spring is here, …"] * 2)
         self.assertTrue(known["mails"][0]["delivered"] and known["mails"][0]["sent_on"])
         self.assertEqual([answer["choice"] for answer in known["answers"]], ["week"])
         self.assertEqual([row["number_of_emails"] for row in known["preferences"]], ["week"])
-        text = self.url_open(f"{page}/data").text
+        text = self.url_open(f"{link}/data").text
         self.assertIn("At most one email a week", text)
         self.assertIn("Emails that you got", text)
         for told in (text, str(known)):
             for hidden in ("bob@example.com", "Internal name", self.user.name):
                 self.assertNotIn(hidden, told)
 
-    # === A LINK WITHOUT A MAIL === #
-
-    def _ask_for_link(self, email, **data):
-        url = self.env["directmail.preference.link"]._get_company_url(self.company)
-        path = url[url.index("/directmail/") :]
-        return self._post(path, email=email, **data)
-
-    def _write_letters(self):
-        """Run the cron, and return the mails in Odoo's queue that it made."""
-        before = self.env["mail.mail"].search([])
-        self.env.flush_all()
-        with self.enter_registry_test_mode():
-            self.env.ref(CRON).method_direct_trigger()
-        self.env.invalidate_all()
-        return self.env["mail.mail"].search([]) - before
-
-    def _read_link(self, letter):
-        return re.search(r'href="[^"]*(/directmail/preferences/[^"]+)"', letter.body_html)[1]
-
-    def test_link(self):
-        """It opens the same page, and holds for a day."""
-        self._plan(self.ann)
+    def test_a_forwarded_mail_shows_nothing_that_is_stored(self):
+        """Only a link that is mailed to the address on request does, for a day."""
+        page = self._open(self.ann)
         self._run_cron()
-        self.ann.lang = "de_DE"
-        url = self.env["directmail.preference.link"]._get_company_url(self.company)
-        path = url[url.index("/directmail/") :]
-        self.assertIn('type="email"', self.url_open(path).text)
-        self._ask_for_link(" Ann@Example.com ")
-        letter = self._write_letters()
-        self.assertEqual(letter.email_to, "ann@example.com")
-        path = self._read_link(letter)
-        page = path.replace("/preferences/", "/unsubscribe/")
-        text = self.url_open(path).text
-        self.assertIn('<html lang="de-DE"', text)
-        for form in ("/frequency", "/pause", "/language", "/measuring", "/data"):
-            self.assertIn(f"{page}{form}", text)
         self._post(f"{page}/frequency", cap="week")
-        self.assertEqual(self._judge(self.ann), "less_often")
-        self._post(page, scope="company")
-        optout = self.env["directmail.optout"].search([("partner_id", "=", self.ann.id)])
-        self.assertEqual((optout.origin, optout.email), ("page", "ann@example.com"))
-        self.assertEqual(self._judge(self.ann), "opted_out")
-        self._post(f"{page}/reason", feedback="Too many")
-        self.assertEqual(optout.feedback, "Too many")
-        self.assertIn(f"{page}/undo", self.url_open(path).text)
-        self._post(f"{page}/undo")
-        self.assertFalse(optout.exists())
-        self.assertEqual(len(self.url_open(f"{page}/data.json").json()["mails"]), 1)
-        link = self.env["directmail.preference.link"].search([])
-        link.requested_at -= timedelta(days=1, minutes=1)
-        self.env.flush_all()
-        for expired in (path, page, f"{page}/data.json"):
-            self.assertEqual(self.url_open(expired).status_code, 404)
-        self.env["directmail.preference.link"]._gc_links()
-        self.assertFalse(link.exists())
-
-    def test_the_answer_does_not_tell_who_is_known(self):
-        """Nor what is stored: until the cron has run, all requests look alike."""
-        self._plan(self.ann + self.bob)
-        self._run_cron()
-        self.preferences._set(
-            self.company,
-            {"address_key": self.persons[self.cat]["address_key"], "email_encrypted": "secret"},
-            "cap",
-            "week",
-        )
-        self.assertEqual(
-            len(
-                {
-                    self._ask_for_link(address)
-                    for address in (
-                        "ann@example.com", "cat@example.com", "nobody@example.com", "nonsense",
-                        "ann@example.com", "x@example.com\nBcc: y@example.com", "x" * 300,
-                    )
-                }
-            ),
-            1,
-        )  # fmt: skip
-        self._ask_for_link("bob@example.com", website="https://spam.example")
-        links = self.env["directmail.preference.link"].search([])
-        self.assertEqual(len(links), 3, "one of each address, none of what is no address")
-        self.assertFalse(any(links.mapped("email")))
+        self.assertIn(f"{page}/data", self.url_open(page).text)
+        for path, status in ((f"{page}/data", 200), (f"{page}/data.json", 403)):
+            response = self.url_open(path)
+            self.assertEqual(response.status_code, status)
+            self.assertIn("Emails are often forwarded", response.text)
+            self.assertIn("Send me the link", response.text)
+            for stored in ("ann@example.com", "At most one email", "Spring is here", "127.0.0.1"):
+                self.assertNotIn(stored, response.text)
+        answers = {self._post(f"{page}/data") for _attempt in range(3)}
+        self.assertEqual(len(answers), 1)
+        self.assertIn("Check your inbox", answers.pop())
         letter = self._write_letters()
-        self.assertEqual(letter.mapped("email_to"), ["ann@example.com"])
-        self.assertEqual(links.mapped("email"), ["ann@example.com", False, False])
+        self.assertEqual(letter.mapped("email_to"), ["ann@example.com"], "once in ten minutes")
+        link = self._read_link(letter).replace("/preferences/", "/unsubscribe/")
+        self.assertIn("Emails that you got", self.url_open(f"{link}/data").text)
+        self.assertIn("Emails that you got", self.url_open(f"{link}/data").text, "until it ends")
+        # The token of a mail is no token of a link, nor is one of another number or kind.
+        number = self.env["directmail.preference.link"].search([]).id
+        key, uuid = self.env["directmail.keyring"]._get_master_key(), get_database_uuid(self.env)
+        for forged in (
+            link[:-1] + ("A" if link[-1] != "A" else "B"),
+            "/directmail/unsubscribe/" + make_token(key, uuid, "p", number + 1),
+            "/directmail/unsubscribe/" + make_token(key, uuid, "c", number),
+        ):
+            with self.subTest(forged):
+                response = self.url_open(f"{forged}/data.json")
+                self.assertEqual(response.status_code, 404)
+                self.assertNotIn("ann@example.com", response.text)
+        self.env["directmail.preference.link"].search([]).requested_at -= timedelta(days=1)
+        self.env.flush_all()
+        for path in (f"{link}/data", f"{link}/data.json"):
+            self.assertEqual(self.url_open(path).status_code, 404)
 
-    def test_floods(self):
-        """Per address, and per network of the request, but not for all visitors behind a proxy."""
-        links = self.env["directmail.preference.link"]
-        for number in range(PER_NETWORK + 5):
-            links._request(self.company, f"x{number}@example.com", "en_US", "9.9.9.9")
-        self.assertEqual(links.search_count([]), PER_NETWORK)
-        for ip in ("2620:fe::9", "149.112.112.112"):
-            links._request(self.company, "ann@example.com", "en_US", ip)
-        self.assertEqual(links.search_count([]), PER_NETWORK + 1)
-        for number in range(PER_NETWORK + 5):
-            links._request(self.company, f"y{number}@example.com", "en_US", "10.0.0.1")
-        self.assertEqual(links.search_count([]), 2 * PER_NETWORK + 6)
+    def test_an_encrypted_address_gets_no_link(self):
+        """It must not stand in Odoo's outgoing mail: people ask the company."""
+        page = self._open(self.ann)
+        self._run_cron()
+        self.company.sudo().email = "privacy@example.com"
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE directmail_delivery SET email_encrypted = 'secret' WHERE address_key = %s",
+                self.persons[self.ann]["address_key"],
+            )
+        )
+        self.env.invalidate_all()
+        for text in (self.url_open(f"{page}/data").text, self._post(f"{page}/data")):
+            self.assertIn("privacy@example.com", text)
+            self.assertNotIn("Send me the link", text)
+        self.assertFalse(self.env["directmail.preference.link"].search([]))
+
+    def test_the_log_has_no_tokens(self):
+        for path in ("preferences", "unsubscribe", "view", "open", "signup/confirm"):
+            line = f"GET /directmail/{path}/AbC-_9/data HTTP/1.1"
+            record = logging.LogRecord("x", logging.INFO, "", 1, "%s %s", (line, 200), None)
+            self.assertTrue(WithoutTokens().filter(record))
+            self.assertNotIn("AbC-_9", record.getMessage())
 
     # === WHO, AND WHAT BECOMES OF IT === #
 
@@ -360,6 +284,82 @@ class TestPreferences(DirectmailMixin, PatientHttpCase):
         self.assertEqual(self._judge(self.bob), "less_often")
         self.bob.email = "new@example.com"
         self.assertEqual(self._judge(self.bob), "waiting")
+
+    def test_merging_carries_each_preference(self):
+        """The address of the kept contact has one of them, two merged contacts the others."""
+        until = fields.Datetime.now().replace(microsecond=0) + timedelta(weeks=2)
+        dan = self._make_people("dan@example.com")
+        [person] = self.consents._find_person(dan)
+        for whose, name, value in (
+            (self.persons[self.ann], "cap", "month"),
+            (self.persons[self.ann], "lang", "de_DE"),
+            # Chosen on a page before the address became a contact.
+            ({**person, "partner_id": False}, "paused_until", until),
+            (self.persons[self.bob], "lang", "en_US"),
+        ):
+            self.preferences._set(self.company, whose, name, value)
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((self.ann + self.bob + dan).ids, self.bob)
+        self.env.invalidate_all()
+        kept = self._find(self.bob)
+        self.assertEqual((kept.cap, kept.paused_until, kept.lang), ("month", until, "en_US"))
+
+    def test_merging_carries_opt_outs(self):
+        """Who left gets no mail at the other address, unless they agreed there since."""
+        for partner in self.ann + self.bob:
+            self._post(self._open(partner), scope="company")
+        self.env.cr.execute(
+            "UPDATE directmail_optout SET occurred_at = occurred_at - interval '1 day'"
+        )
+        self.env.invalidate_all()
+        dan, eve, fay = self._make_people("dan@example.com", "eve@example.com", "fay@example.com")
+        [person] = self.consents._find_person(eve)
+        topic = self.env["directmail.purpose"].create(
+            {"name": "News", "company_id": self.company.id}
+        )
+        self.consents._add_mailing(topic, person, "confirmed", "form")
+        [person] = self.consents._find_person(fay)
+        self.env["directmail.optout"].create(
+            {**person, "company_id": self.company.id, "origin": "bounce"}
+        )
+        wizard = self.env["base.partner.merge.automatic.wizard"]
+        wizard.create({})._merge((self.ann + dan + fay).ids, dan)
+        wizard.create({})._merge((self.bob + eve).ids, eve)
+        self.env.invalidate_all()
+        optouts = self.env["directmail.optout"].search([])
+        told = {(optout.email, optout.origin, optout.partner_id) for optout in optouts}
+        self.assertEqual(
+            told,
+            {
+                ("ann@example.com", "page", dan),
+                ("dan@example.com", "page", dan),
+                ("fay@example.com", "page", dan),
+                ("bob@example.com", "page", eve),
+            },
+        )
+        self.assertEqual([self._judge(dan), self._judge(eve)], ["opted_out", "waiting"])
+
+    def test_merging_carries_an_opt_out_that_an_agreement_did_not_lift(self):
+        """An agreement after the opt-out, as of an order, counts at its own address only."""
+        self._post(self._open(self.ann), scope="company")
+        self.env.cr.execute(
+            "UPDATE directmail_optout SET occurred_at = occurred_at - interval '1 day'"
+        )
+        self.env.invalidate_all()
+        topic = self.env["directmail.purpose"].create(
+            {"name": "News", "company_id": self.company.id}
+        )
+        self.consents._add_mailing(topic, self.persons[self.ann], "yes", "order")
+        dan = self._make_people("dan@example.com")
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((self.ann + dan).ids, dan)
+        self.env.invalidate_all()
+        optouts = self.env["directmail.optout"].search([])
+        self.assertEqual(
+            {(optout.email, optout.partner_id) for optout in optouts},
+            {("ann@example.com", dan), ("dan@example.com", dan)},
+        )
+        self.assertEqual(self._judge(dan), "opted_out")
 
     def test_export_and_erasure(self):
         self.preferences._set(self.company, self.persons[self.ann], "cap", "month")

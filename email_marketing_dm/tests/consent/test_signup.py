@@ -3,7 +3,7 @@ from datetime import timedelta
 from html import unescape
 
 from odoo import fields
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
 from ...engine.sql import UNMATCHABLE
@@ -217,6 +217,70 @@ class TestSignup(EncryptedMixin, PatientHttpCase):
                 self.assertEqual(bool(optout.exists()), stays)
                 self.assertEqual("Your address is blocked" in answer, stays)
 
+    def test_from_the_form_to_the_contact(self):
+        self.start_tour("/odoo", "directmail_sign_up", login="dm_admin")
+        form = self.env["directmail.signup.form"].search([("name", "=", "Tour form")])
+        self.assertEqual(form.purpose_ids, self.offers)
+        self.form = form.sudo()
+        self.path = f"/directmail/signup/{self.form.token}"
+        self.assertIn("You are signed up", self._sign_up().text)
+        url = f"/odoo/action-email_marketing_dm.directmail_signup_form_action/{form.id}"
+        self.start_tour(url, "directmail_sign_up_result", login="dm_admin")
+
+    def test_answers_of_the_address_become_those_of_the_contact(self):
+        key = self.env["directmail.keyring"]._get_master_key().address_key(ZOE)
+        self.consents._add_mailing(self.news, {"address_key": key, "email": ZOE}, "yes", "import")
+        self._sign_up()
+        consents = self._get_new_consents()
+        self.assertEqual(consents.mapped("origin"), ["import", "form"])
+        self.assertEqual(len(consents.partner_id), 1)
+        self.assertTrue(all(consent.partner_id for consent in consents))
+
+    def test_a_used_link_tells_what_counts_now(self):
+        self.form.redirect_url = "https://www.example.com/thanks"
+        self._send()
+        link = self._read_link(self._ask())
+        self.assertEqual(self._confirm(link).status_code, 303)
+        consent = self._get_new_consents()
+        person = self.consents._find_person(consent.partner_id)[0]
+        self.assertIn("You are signed up", self.url_open(link).text)
+
+        def expect(text):
+            self.env.flush_all()
+            answers = [self.url_open(link), self._confirm(link)]
+            self.assertEqual([answer.status_code for answer in answers], [200, 200])
+            for answer in answers:
+                self.assertIn(text, answer.text)
+                self.assertNotIn("You are signed up", answer.text)
+
+        self.consents._add_mailing(self.offers, person, "withdrawn", "page")
+        expect("You are not signed up any more")
+        self.consents._add_mailing(self.offers, person, "confirmed", "page")
+        optout = self.env["directmail.optout"].create(
+            {
+                "company_id": self.company.id,
+                "address_key": consent.address_key,
+                "email": ZOE,
+                "origin": "page",
+            }
+        )
+        expect("You are not signed up any more")
+        optout.origin = "complaint"
+        expect("Your address is blocked")
+        optout.unlink()
+        self._get_signups().write({"email": False, "partner_id": False})
+        expect("You are not signed up any more")
+
+    def test_a_topic_that_was_archived_since(self):
+        """The agreement is recorded, and the page does not say that they have unsubscribed."""
+        self._send()
+        link = self._read_link(self._ask())
+        self.offers.active = False
+        self.env.flush_all()
+        self.assertIn("You are signed up", self._confirm(link).text)
+        self.assertEqual(self._get_new_consents().purpose_id, self.offers)
+        self.assertIn("You are signed up", self.url_open(link).text)
+
     # === WHAT MUST NOT GET IN OR OUT === #
 
     def test_no_answer_tells_who_is_known(self):
@@ -314,6 +378,30 @@ class TestSignup(EncryptedMixin, PatientHttpCase):
         self.env.flush_all()
         self.assertEqual(self._send("other@example.com").status_code, 200)
 
+    def test_tags_lead_to_the_same_mailbox(self):
+        """Many providers deliver them to one mailbox, which must not be flooded by one person."""
+        for email in (ZOE, "zoe+1@example.com", "zoe+2@example.com", "z%e+1@example.com"):
+            self._send(email)
+        self.assertCountEqual(self._ask().mapped("email_to"), [ZOE, "z%e+1@example.com"])
+        for email in ("z_e@example.com", "zoey@example.com", "zoe@example.org"):
+            self._send(email)
+        self.assertEqual(len(self._ask()), 3, "these are other mailboxes")
+
+    def test_invisible_characters(self):
+        """They would reverse or hide what lists and proofs show after them."""
+        self._send(name="\u202eZo\u200bë\x07 \u2066Li\u200dn")
+        self.assertEqual(self._get_signups().name, "Zoë Li\u200dn")
+        self._send("other@example.com", name="\u2066\u200d\u202e")
+        self.assertFalse(self._get_signups()[-1].name)
+
+    def test_thousands_of_languages(self):
+        """Only the first ones are read: each of them takes time."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        few, many = (",".join(["xx"] * number + ["de-DE"]) for number in (5, 5000))
+        for languages, shown in ((few, "de-DE"), (many, "en-US")):
+            page = self.url_open(self.path, headers={"Accept-Language": languages}).text
+            self.assertIn(f'<html lang="{shown}">', page)
+
     # === THE FORM === #
 
     def test_people_agree_to_the_text_that_they_saw(self):
@@ -338,13 +426,30 @@ class TestSignup(EncryptedMixin, PatientHttpCase):
         self.assertIn("Anmeldung", page)
         self.assertIn("Angebote", page)
         self._send(version=german._get_version(), lang="de_DE")
-        self.assertEqual(self._get_signups().lang, "de_DE")
+        signup = self._get_signups()
+        self.assertEqual(signup.lang, "de_DE")
+        [shown] = signup.export_data(["lang"])["datas"]
+        self.assertEqual(shown, ["German / Deutsch"], "users don't read codes")
         link = self._read_link(self._ask())
         self.assertIn('<html lang="de-DE">', self.url_open(link).text)
         self._confirm(link)
         consent = self._get_new_consents()
         self.assertIn("Angebote", consent.text)
         self.assertEqual((consent.lang, consent.partner_id.lang), ("de_DE", "de_DE"))
+
+    def test_default_texts_are_in_all_languages(self):
+        """Visitors read what they agree to in the language of the page."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        forms = self.env["directmail.signup.form"].with_user(self.admin)
+        values = {"name": "New", "purpose_ids": self.news.ids}
+        form, own = forms.create([values, {**values, "title": "Tea letter"}])
+        for name in ("title", "consent_text"):
+            self.assertNotEqual(form.with_context(lang="de_DE")[name], form[name])
+        self.assertIn(self.company.name, form.with_context(lang="de_DE").consent_text)
+        self.assertEqual(own.with_context(lang="de_DE").title, "Tea letter")
+        german = forms.with_context(lang="de_DE").create(values)
+        self.assertEqual(german.with_context(lang="en_US").title, form.title)
+        self.assertEqual(german.title, form.with_context(lang="de_DE").title)
 
     def test_snippet(self):
         """The HTML for other websites is the form itself, and works."""
@@ -396,17 +501,56 @@ class TestSignup(EncryptedMixin, PatientHttpCase):
         with self.assertRaises(AccessError):
             signups[1].with_user(self.admin).state = "confirmed"
 
+    def test_an_audience_of_confirmed_people(self):
+        self._sign_up()
+        action = self.form.with_user(self.user).action_new_audience()
+        audiences = self.env["directmail.audience"].with_user(self.user)
+        audience = audiences.with_context(**action["context"]).create({})
+        audience.action_refresh()
+        self.assertEqual(audience.name, self.form.name)
+        self.assertEqual(audience.member_ids.partner_id, self._get_new_consents().partner_id)
+        other = self.env["res.partner.category"].create({"name": "Another"})
+        self.form.tag_ids += other
+        action = self.form.with_user(self.user).action_new_audience()
+        audience = audiences.with_context(**action["context"]).create({})
+        audience.action_refresh()
+        self.assertFalse(audience.member_ids, "They have one of the tags only.")
+        self.assertEqual(action["context"]["default_company_id"], self.form.company_id.id)
+        self.form.tag_ids = False
+        with self.assertRaises(UserError):
+            self.form.with_user(self.user).action_new_audience()
+
+    def test_failed_emails_are_told(self):
+        """Otherwise nobody who made the form knows why no one confirms."""
+        self._send()
+        mail = self._ask()
+        self.assertFalse(self.form.has_failed_letters)
+        mail.state = "exception"
+        self.form.invalidate_recordset()
+        self.assertTrue(self.form.with_user(self.user).has_failed_letters)
+        other = self.env["res.company"].create({"name": "Other"})
+        self.assertFalse(self.env["directmail.letter"]._has_failed(other))
+
     def test_data_of_a_contact(self):
         """Contained in the export, deleted by the erasure; the consent stays under its key."""
         self._sign_up()
         partner = self._get_new_consents().partner_id
         self._send()
+        self._ask()
+        self.signups._sign_up(self.form, ZOE, "", self.offers)
+        letters = self.env["mail.mail"].search([("email_to", "=", ZOE)])
+        self.assertEqual(len(letters), 2)
+        letters[0].state = "exception"
         wizard = self.env["directmail.erasure"].with_user(self.admin)
         wizard = wizard.create({"partner_ids": partner.ids})
         states = [row["state"] for row in wizard._export()["sign_ups"]]
-        self.assertCountEqual(states, ["new", "confirmed"])
+        self.assertCountEqual(states, ["new", "asked", "confirmed"])
+        self._send("other@example.com")
+        other = self._ask()
         wizard.action_erase()
-        self.assertFalse(self._get_signups())
+        self.assertEqual(self._get_signups().email, "other@example.com")
+        self.assertFalse(letters.exists(), "they name the address, and would reach it")
+        self.assertTrue(other.exists())
         consent = self._get_new_consents()
         self.assertFalse(consent.email or consent.ip or consent.confirmation_ip)
         self.assertFalse(consent.address_key.startswith(UNMATCHABLE))

@@ -1,4 +1,5 @@
 import itertools
+from datetime import timedelta
 
 from odoo import fields
 from odoo.tests import tagged
@@ -50,6 +51,31 @@ class TestWishes(EventsMixin, DirectmailCommon):
         self.assertEqual((answer.answer, answer.origin), ("withdrawn", "complaint"))
         self.assertEqual(self.task.complained_count, 1)
         self.assertTrue(self.env["mail.blacklist"].search([("email", "=", "angry@example.com")]))
+
+    def test_leaving_again_after_agreeing_is_recorded_once(self):
+        [delivery] = self._send("a@example.com")
+        consents = self.env["directmail.consent"]
+        whose = [("email", "=", "a@example.com")]
+        self._tell(delivery, "unsubscribe", 10)
+        self._apply()
+        left = consents.search(whose)
+        topic = self.env["directmail.purpose"].create(
+            {"name": "News", "company_id": delivery.company_id.id}
+        )
+        agreed = consents._add_mailing(topic, delivery._get_consent_person(), "confirmed", "form")
+        self.env.cr.execute(
+            "UPDATE directmail_consent SET recorded_at = %s WHERE id = %s",
+            [left.recorded_at + timedelta(seconds=5), agreed.id],
+        )
+        self.env.invalidate_all()
+        for _attempt in range(2):
+            self._tell(delivery, "complaint", 20)
+            self._apply()
+        answers = consents.search(whose, order="recorded_at, id")
+        self.assertEqual(
+            [(answer.answer, answer.origin) for answer in answers],
+            [("withdrawn", "directmail"), ("confirmed", "form"), ("withdrawn", "complaint")],
+        )
 
     def test_wish_that_names_no_mail(self):
         """DirectMail's lists say who, not which mail: it is the person's latest before."""

@@ -75,6 +75,32 @@ class TestLostKeyPages(KeyMixin, DirectmailMixin, PatientHttpCase):
         self.assertFalse(self.requests.search([]))
         optout = self.optouts.search([])
         self.assertEqual((optout.origin, optout.email), ("one_click", "zoe@example.com"))
+        consent = self.env["directmail.consent"].search([("email", "=", "zoe@example.com")])
+        self.assertEqual((consent.answer, consent.ip), ("withdrawn", "127.0.0.1"))
+        self.assertIn("python", consent.user_agent)
+
+    def test_the_record_is_dated_when_the_person_asked(self):
+        with self._on_server_with():
+            self.url_open(f"/directmail/unsubscribe/{self.token}", ONE_CLICK)
+        self.env.cr.execute(
+            "UPDATE directmail_unsubscribe_request"
+            " SET received_at = received_at - interval '3 days'"
+        )
+        self.env.invalidate_all()
+        received = self.requests.search([]).received_at
+        self._apply()
+        consent = self.env["directmail.consent"].search([("email", "=", "zoe@example.com")])
+        self.assertEqual(consent.recorded_at, received.replace(microsecond=0))
+
+    def test_erasure_applies_a_request_first(self):
+        with self._on_server_with():
+            self.url_open(f"/directmail/unsubscribe/{self.token}", ONE_CLICK)
+        partner, key = self.delivery.partner_id, self.delivery.address_key
+        wizard = self.env["directmail.erasure"].with_user(self.admin)
+        wizard.create({"partner_ids": partner.ids}).action_erase()
+        self.assertFalse(self.requests.search([]))
+        optout = self.optouts.search([])
+        self.assertEqual((optout.address_key, optout.email), (key, False))
 
     def test_the_request_counts_before_the_next_mail(self):
         """With the right key back, the sender may be called before the job that applies it."""

@@ -26,7 +26,7 @@ class TestPlatform(DirectmailCommon):
             for name, model in self.registry.items()
             if not name.startswith("directmail.")
             for field in model._fields.values()
-            if field._module == MODULE and field.store and field.prefetch is True
+            if {*field._modules} == {MODULE} and field.store and field.prefetch is True
         ]
         self.assertFalse(read_along)
 

@@ -5,10 +5,11 @@ from odoo.tools import mute_logger
 
 from ..common import DirectmailMixin
 from ..common_http import PatientHttpCase
+from ..common_series import SeriesMixin
 
 
 @tagged("post_install", "-at_install")
-class TestTour(DirectmailMixin, PatientHttpCase):
+class TestTour(SeriesMixin, DirectmailMixin, PatientHttpCase):
     """The whole path as a plain marketing user walks it, in a real browser."""
 
     def test_one_campaign(self):
@@ -59,3 +60,38 @@ class TestTour(DirectmailMixin, PatientHttpCase):
         url = f"/odoo/action-email_marketing_dm.directmail_audience_action/{audience.id}"
         self.start_tour(url, "directmail_take_over", login="dm_user")
         self.assertFalse(audience.owner_pending)
+
+    def test_series(self):
+        """From a ready-made series to one of the people who are in it."""
+        self.env.company.write({"street": "1 Orchard Road", "city": "Singapore"})
+        self._make_readers()
+        self.start_tour("/odoo", "directmail_series_make", login="dm_user")
+        series = self.env["directmail.series"].search([("user_id", "=", self.user.id)])
+        for template in series.step_ids.template_id.with_user(self.user):
+            template.action_submit()
+            self.emulator.approve(template.remote_ref)
+            template.action_check_review()
+        url = f"/odoo/action-email_marketing_dm.directmail_series_action/{series.id}"
+        self.start_tour(url, "directmail_series_start", login="dm_user")
+        self._run_cron()
+        self._go_on()
+        self.start_tour(url, "directmail_series_people", login="dm_user")
+
+    def test_composition(self):
+        audience = self._make_readers()
+        url = f"/odoo/action-email_marketing_dm.directmail_audience_action/{audience.id}"
+        self.start_tour(url, "directmail_composition", login="dm_user")
+        made = self.env["directmail.audience"].search([("user_id", "=", self.user.id)]) - audience
+        self.assertEqual(made.line_ids[0].source_id, audience)
+        self.assertEqual(made.line_ids[1].domain, "[('is_company', '=', False)]")
+
+    def _make_readers(self):
+        """Make a refreshed audience of two persons and a company."""
+        self._make_people("p0@customer.example", "p1@customer.example", ref="dm-readers")
+        company = self._make_people("office@customer.example", ref="dm-readers")
+        company.write({"name": "Azure", "is_company": True})
+        audience = self._make_audience(
+            None, name="Tour readers", lines=[{"domain": "[('ref', '=', 'dm-readers')]"}]
+        )
+        audience.action_refresh()
+        return audience

@@ -36,6 +36,13 @@ class TestViews(TransactionCase):
                 self.assertNotIn(None, found)
                 self.assertCountEqual(found, set(found))
 
+    def test_each_field_has_a_label_of_its_own(self):
+        """Labels with the same name belong to the first such field; further ones need an id."""
+        for xml_id, arch in self._read_views("form"):
+            with self.subTest(view=xml_id):
+                labelled = [label.get("for") for label in arch.iter("label")]
+                self.assertCountEqual(labelled, set(labelled))
+
     def test_views_have_readable_colors(self):
         """The class `o_directmail` gives them colors with enough contrast (`colors.scss`)."""
         for view_type in ("form", "list", "kanban"):

@@ -6,97 +6,14 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
-from ..common import DirectmailCommon
-
-CRON = "email_marketing_dm.ir_cron_directmail_series"
+from ...models.series import directmail_series_run
+from ..common import run_migration
+from ..common_series import SeriesCommon
 
 
 @tagged("post_install", "-at_install")
-class TestSeries(DirectmailCommon):
+class TestSeries(SeriesCommon):
     """Series: who enters, which mails they get and when, and why somebody gets none."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.people = cls._make_people("p0@customer.example", "p1@customer.example", ref="series")
-        cls.audience = cls._make_audience(None, lines=[{"domain": "[('ref', '=', 'series')]"}])
-        cls.audience.action_refresh()
-        cls.first = cls._make_template(name="Hello")
-        cls.second = cls._make_template(name="Tips")
-
-    def setUp(self):
-        super().setUp()
-        self.emulator.clear_faults()
-
-    def _make(self, *steps, **vals):
-        """Make a series: by default a mail, a day, a mail."""
-        steps = steps or (
-            {"template_id": self.first.id},
-            {"kind": "wait"},
-            {"template_id": self.second.id},
-        )
-        return (
-            self.env["directmail.series"]
-            .with_user(self.user)
-            .create(
-                {
-                    "name": "Welcome",
-                    "account_id": self.account.id,
-                    "audience_id": self.audience.id,
-                    "sender_id": self.sender.id,
-                    "tz": "Europe/Berlin",
-                    "entry": "all",
-                    "step_ids": [
-                        fields.Command.create({"sequence": place, **step})
-                        for place, step in enumerate(steps)
-                    ],
-                    **vals,
-                }
-            )
-        )
-
-    def _start(self, *steps, **vals):
-        """Start a series, and let its email tasks begin."""
-        series = self._make(*steps, **vals)
-        series.action_start()
-        self._run_cron()
-        return series
-
-    def _advance(self, **ago):
-        """Run the cron of series, after moving people's moments back by so much.
-
-        And a minute more: the cron's present has no fractions of seconds, but a moment after a mail
-        that was sent in this very second has.
-        """
-        self.env.flush_all()
-        if ago:
-            self.env.cr.execute(
-                "UPDATE directmail_series_entry SET due_at = due_at - %s",
-                [timedelta(**ago) + timedelta(minutes=1)],
-            )
-        with self.enter_registry_test_mode():
-            self.env.ref(CRON).method_direct_trigger()
-        self.env.invalidate_all()
-
-    def _go_on(self, **ago):
-        """Plan what is due, send it, and look at the mails."""
-        self._advance(**ago)
-        self._run_cron()
-        self._advance(minutes=20)
-
-    def _join(self, *emails):
-        people = self._make_people(*emails, ref="series")
-        self.audience.action_refresh()
-        return people
-
-    def _get_mailed(self, template):
-        mails = self.env["directmail.delivery"].search(
-            [("task_id.series_step_id.template_id", "=", template.id), ("state", "=", "sent")]
-        )
-        return mails.partner_id
-
-    def _get_entry(self, series, person):
-        return series.entry_ids.filtered(lambda entry: entry.partner_id == person)
 
     def test_people_get_one_mail_after_the_other(self):
         series = self._start()
@@ -135,6 +52,61 @@ class TestSeries(DirectmailCommon):
         self.env.invalidate_all()
         self.assertEqual(series.entry_ids.partner_id, self.people[1])
 
+    def test_people_who_left_or_were_merged_get_the_rest_or_nothing(self):
+        """Archived, deleted, encrypted, given to another company, and merged with a contact."""
+        gone, deleted, hidden, secret, merged, twin = self._make_people(
+            *(f"leaver{number}@customer.example" for number in range(6)), ref="series"
+        )
+        self.audience.action_refresh()
+        keep = {"template_id": self.second.id, "if_not_mailed": "go_on"}
+        series = self._start({"template_id": self.first.id}, {"kind": "wait"}, keep).sudo()
+        self._go_on()
+        self.assertEqual(series.inside_count, 8)
+        entries = {
+            person: self._get_entry(series, person)
+            for person in (gone, deleted, hidden, secret, merged, twin)
+        }
+        gone.active = False
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        hidden.company_id = elsewhere
+        secret.write({"email": False, "email_encrypted": "secret"})
+        twin.email = merged.email
+        self.env["base.partner.merge.automatic.wizard"].create({})._merge(
+            [merged.id, twin.id], merged
+        )
+        deleted.unlink()
+        self._go_on(days=1)
+        mails = {
+            person: entry.mail_ids.filtered(lambda mail: mail.task_id.template_id == self.second)
+            for person, entry in entries.items()
+        }
+        self.assertEqual(mails[gone].reason, "gone")
+        self.assertEqual(mails[deleted].reason, "gone")
+        self.assertEqual((entries[hidden].reason, mails[hidden].ids), ("not_seen", []))
+        self.assertEqual(mails[secret].reason, "no_address")
+        # The merged contact has two places, and one mail.
+        both = series.entry_ids.filtered(lambda entry: entry.partner_id == merged)
+        self.assertEqual(len(both), 2)
+        sent = both.mail_ids.filtered(lambda mail: mail.task_id.template_id == self.second)
+        self.assertEqual(sorted(sent.mapped("state")), ["sent", "suppressed"])
+
+    def test_contacts_whom_the_owner_cannot_see_any_more_get_no_mail_when_they_enter(self):
+        [seen] = self._make_people("seen@customer.example", ref="series")
+        series = self._start({"template_id": self.first.id}).sudo()
+        self._go_on()
+        [later] = self._make_people("later@customer.example", ref="series")
+        self.audience.action_refresh()
+        later.company_id = self.env["res.company"].create({"name": "Elsewhere"})
+        self._go_on()
+        self.assertTrue(self._get_entry(series, seen).mail_ids)
+        entry = self._get_entry(series, later)
+        self.assertEqual((entry.reason, entry.mail_ids.ids), ("not_seen", []))
+
+    def test_an_audience_that_calls_off_its_own_series_is_told(self):
+        series = self._make(exit_audience_ids=self.audience.ids)
+        with self.assertRaisesRegex(UserError, "also calls off the series, so nobody would get"):
+            series.action_start()
+
     def test_from_now_on_those_in_the_audience_before_get_nothing(self):
         series = self._start(entry="new")
         self._go_on()
@@ -149,6 +121,77 @@ class TestSeries(DirectmailCommon):
         self.audience.action_refresh()
         self._go_on(days=2)
         self.assertEqual(series.entered_count, 1)
+
+    def test_people_enter_in_batches_and_stand_at_the_mail_that_was_planned(self):
+        self.patch(directmail_series_run, "BATCH", 1)
+        series = self._start()
+        self._advance()
+        self.assertEqual(series.entry_ids.partner_id, self.people)
+        for entry in series.entry_ids.sudo():
+            self.assertEqual(
+                (entry.delivery_id, entry.mail_ids.state), (entry.mail_ids.id, "waiting")
+            )
+            self.assertEqual(entry.mailed_at, entry.entered_at)
+        self._go_on()
+        self.assertEqual(self._get_mailed(self.first), self.people)
+        self.assertEqual(series.step_ids.mapped("inside_count"), [0, 2, 0])
+
+    def test_who_leaves_the_audience_between_two_batches_does_not_enter(self):
+        self.patch(directmail_series_run, "BATCH", 1)
+        series = self._start()
+        advanced = self.env["directmail.series"].browse(series.id)  # as the cron's user does
+        self.assertTrue(advanced._advance())
+        self.assertEqual(series.entry_ids.partner_id, self.people[0])
+        self.people[1].ref = False
+        person = self._join("new@customer.example")
+        self._go_on()
+        self.assertEqual(self._get_mailed(self.first), self.people[0] | person)
+
+    def test_nobody_enters_after_a_pause_in_the_middle_until_it_ends(self):
+        self.patch(directmail_series_run, "BATCH", 1)
+        series = self._start()
+        advanced = self.env["directmail.series"].browse(series.id)  # as the cron's user does
+        advanced._advance()
+        series.action_pause()
+        self._advance()
+        self.assertEqual(series.entry_ids.partner_id, self.people[0])
+        series.action_resume()
+        self._go_on()
+        self.assertEqual(self._get_mailed(self.first), self.people)
+
+    def test_engaged_people_enter_first_during_a_warm_up(self):
+        series = self._start()
+        self._go_on()
+        series.entry_ids.filtered(
+            lambda entry: entry.partner_id == self.people[1]
+        ).mail_ids.sudo().opened_at = fields.Datetime.now()
+        self._start(name="Second")
+        self.sender.sudo().warmup_on = True  # the plan reads it
+        self._advance()
+        mails = self.env["directmail.delivery"].search([("state", "=", "waiting")], order="id")
+        self.assertEqual(mails.partner_id.ids, self.people[::-1].ids)
+
+    def test_an_upgrade_drops_the_foreign_keys_of_copied_columns(self):
+        self.env.flush_all()
+        self.env.cr.execute(
+            """ALTER TABLE directmail_series_entry
+                 ADD CONSTRAINT directmail_series_entry_step_id_fkey
+                     FOREIGN KEY (step_id) REFERENCES directmail_series_step"""
+        )
+        run_migration(self.env.cr, "19.0.1.13.0/pre-series_entries.py")
+        self.env.cr.execute(
+            """SELECT array_agg(conname::text ORDER BY conname) FROM pg_constraint
+                WHERE conrelid = 'directmail_series_entry'::regclass AND contype = 'f'"""
+        )
+        self.assertEqual(
+            self.env.cr.fetchone(),
+            (
+                [
+                    "directmail_series_entry_partner_id_fkey",
+                    "directmail_series_entry_series_id_fkey",
+                ],
+            ),
+        )
 
     def test_all_that_is_missing_is_told_at_once(self):
         template = self._make_template(approved=False, name="Draft")
@@ -237,6 +280,43 @@ class TestSeries(DirectmailCommon):
         self._go_on()
         self.assertEqual(series.entry_ids.mapped("reason"), ["too_late"] * 2)
 
+    def test_mails_that_were_planned_are_not_sent_too_late(self):
+        series = self._start({"template_id": self.first.id, "late_hours": 2})
+        for resume in (series.action_resume, series.action_resume_late):
+            self._join(f"{resume.__name__}@customer.example")
+            self._advance()
+            series.action_pause()
+            self.env.cr.execute(
+                "UPDATE directmail_series_entry SET mailed_at = mailed_at - interval '3 hours'"
+            )
+            self.env.invalidate_all()
+            resume()
+            self._run_cron()
+            self._advance(minutes=20)
+        self.assertEqual(series.entry_ids.mapped("reason").count("too_late"), 3)
+        self.assertEqual(
+            self._get_mailed(self.first).mapped("email"), ["action_resume_late@customer.example"]
+        )
+
+    def test_a_mail_that_is_always_held_ends_as_too_late(self):
+        """The hours of a series and do-not-disturb hours may leave a recipient no minute."""
+        series = self._start({"template_id": self.first.id, "late_hours": 2})
+        self._advance()
+        for days, reasons in ((30, [False] * 2), (2, ["too_late"] * 2)):
+            self.env.cr.execute(
+                "UPDATE directmail_series_entry SET mailed_at = mailed_at - %s * interval '1 day'",
+                [days],
+            )
+            mails = series.step_ids.task_ids.delivery_ids.sudo()
+            mails.write({"not_before": fields.Datetime.now() - timedelta(minutes=1)})
+            self.env.flush_all()
+            if days == 2:
+                self._run_cron()
+                self._advance(minutes=20)
+            self.env.invalidate_all()
+            self.assertEqual(series.entry_ids.mapped("reason"), reasons)
+        self.assertFalse(self._get_mailed(self.first))
+
     def test_ended_with_those_inside(self):
         series = self._start()
         self._go_on()
@@ -275,8 +355,8 @@ class TestSeries(DirectmailCommon):
         for action in (task.action_cancel, task.action_withdraw):
             with self.assertRaisesRegex(UserError, "Pause or end the series"):
                 action()
-        with self.assertRaisesRegex(UserError, "can't be changed because it was started"):
-            series.step_ids[1].wait_number = 3
+        with self.assertRaisesRegex(UserError, "not their kind or conditions"):
+            series.step_ids[1].kind = "end"
         with self.assertRaisesRegex(UserError, "only its name"):
             series.tz = "UTC"
         with self.assertRaisesRegex(UserError, "can't be deleted"):

@@ -59,6 +59,13 @@ class TestTaskStops(DirectmailCommon):
 
     # === CORRECTED HALF-WAY === #
 
+    def test_progress_is_the_same_everywhere_and_100_only_when_all_are_mailed(self):
+        self.account.sudo().threads = 1
+        task = self._start(6)
+        self._refuse("InvalidSendMail.Spam", after=2)
+        self._run_cron()
+        self.assertEqual((task.progress, task.get_progress()["progress"]), (33, 33))
+
     def test_corrected_and_sent_to_the_rest(self):
         self.account.sudo().threads = 1
         task = self._start(4)

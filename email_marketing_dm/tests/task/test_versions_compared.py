@@ -3,13 +3,14 @@ from datetime import timedelta
 from odoo import fields
 from odoo.tests import new_test_user, tagged
 
+from ...engine.measuring import RULED_OUT
 from ..common import DirectmailCommon
 from ..common_versions import VersionsMixin
 
 
 @tagged("post_install", "-at_install")
 class TestVersionsCompared(VersionsMixin, DirectmailCommon):
-    """A/B tests on the page of a campaign, and versions as rows of a report."""
+    """A/B tests on the page of a campaign, and versions as rows of lists and reports."""
 
     def _decide(self, **vals):
         """Return a test of a campaign that version B has won: 24 clicks of about 30 against 1."""
@@ -95,3 +96,62 @@ class TestVersionsCompared(VersionsMixin, DirectmailCommon):
             [(found, number)] = report._read_group(domain, [group], ["__count"])
             self.assertEqual((found, number), (value, 2))
         self.assertEqual(len(report._read_group(domain, ["started_at:month"], ["__count"])), 1)
+
+    def test_lists_have_the_figures_of_the_last_results(self):
+        task = self._send("One", test_share=100)
+        self.assertFalse(any(task.version_ids.mapped("delivered_count")))
+        self._react(task, B=3)
+        self._import_results(task)
+        told = task.get_test_results()["versions"]
+        for version, row in zip(task.version_ids, told, strict=True):
+            for name in ("assigned", "mailed", "delivered", "clicked"):
+                self.assertEqual(version[f"{name}_count"], row[name], name)
+        self.assertEqual(sum(task.version_ids.mapped("delivered_count")), task.delivered_count)
+        self.assertGreaterEqual(task.version_ids[1].clicked_count, 3)
+
+    def test_rates_in_lists_are_of_people_whose_clicks_are_recorded(self):
+        task = self._send("One", test_share=100)
+        self._import_results(task)
+        rows = self._get_deliveries(task).filtered(lambda row: row.version == "B").sudo()
+        rows.clicked_at = False
+        rows[0].measuring = RULED_OUT["click"][0]
+        self._react(task, B=len(rows))
+        rows[0].clicked_at = False
+        task.action_choose_version("B")
+        version = task.version_ids[1]
+        self.assertEqual(version.click_base, len(rows) - 1)
+        self.assertEqual(version.click_rate, 1)
+        self.assertIn("B:\N{NO-BREAK SPACE}100.0", task.test_rates)
+        [group] = version.formatted_read_group([("id", "=", version.id)], [], ["click_rate:avg"])
+        self.assertEqual(group["click_rate:avg"], 1)
+        # Who clicked before a refusal counts on.
+        rows[0].clicked_at = fields.Datetime.now()
+        self.env.flush_all()
+        task.sudo()._store_figures()
+        self.assertEqual((version.clicked_count, version.click_rate), (len(rows), 1))
+
+    def test_figures_are_unknown_before_the_first_results(self):
+        task = self._send("One")
+        told = task.get_test_results()["versions"]
+        self.assertEqual(
+            told[0]["unknown"], ["delivered", "opened", "clicked", "converted", "revenue"]
+        )
+        self.assertEqual({row["rate"] for row in told}, {None})
+        self.assertFalse(any(task.version_ids.mapped("has_results")))
+        self._import_results(task)
+        told = task.get_test_results()["versions"]
+        self.assertEqual(told[0]["unknown"], ["converted", "revenue"])
+        self.assertNotIn(None, [row["rate"] for row in told])
+        self.assertTrue(all(task.version_ids.mapped("has_results")))
+
+    def test_lists_do_not_tell_how_many_were_assigned_where_figures_are_rounded(self):
+        task = self._send("One", test_share=100)
+        self._import_results(task)
+        told = [row["assigned"] for row in task.get_test_results()["versions"]]
+        self.assertEqual(task.version_ids.mapped("assigned_text"), [str(one) for one in told])
+        task.sudo().in_tens = True
+        task.sudo()._store_figures()
+        self.assertEqual(set(task.version_ids.mapped("assigned_text")), {"not shown"})
+        self.assertFalse(any(task.version_ids.mapped("assigned_count")))
+        fields_of = task.version_ids.fields_get(["assigned_count", "assigned_text"])
+        self.assertFalse(fields_of["assigned_count"]["exportable"])

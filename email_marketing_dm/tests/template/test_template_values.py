@@ -29,6 +29,12 @@ class TestTemplateValues(ValuesCommon):
             },
         )
 
+    def test_path_of_several_steps_that_nobody_has(self):
+        eve = self._make_people("eve@example.com")
+        template = self._draft("object.parent_id.country_id.name", "object.name")
+        self.assertEqual(self._preview(template, eve)[0], "-")
+        self.assertEqual(self._sent(template, eve)["eve@example.com"][0], "-")
+
     def test_preview_shows_its_reader_no_more_than_he_may_read(self):
         """Whoever wrote the template may read it, who looks at it may not."""
         self._hide(self.secret, self.other)

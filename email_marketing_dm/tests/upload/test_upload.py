@@ -1,6 +1,6 @@
 import hashlib
 
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from ...lists import listfile
@@ -87,7 +87,52 @@ class TestUpload(UploadMixin, DirectmailCommon):
                 )
                 self.assertEqual(self._get_lines(upload)[0].partner_id, self.ann)
                 self.assertAddsUp(upload)
-        self.assertEqual(set(values) | {"email", "encrypted"}, set(KINDS))
+        self.assertEqual(set(values) | {"email", "encrypted", "field"}, set(KINDS))
+
+    def test_ids_in_any_field_of_contacts(self):
+        """A value that several contacts have identifies none of them."""
+        cat = self._make_people("cat@example.com", "dan@example.com")
+        self.ann.vat, self.bob.vat = " M-1 ", "M-2"
+        cat.vat = "M-3"
+        upload = self._upload("M-1\nM-2\nM-1\nM-3\nM-4\nm-1\n", id_kind="field", match_field="vat")
+        self.assertEqual((upload.state, upload.message), ("done", False))
+        lines = self._get_lines(upload)
+        self.assertEqual(
+            [(line.value, line.status, line.reason) for line in lines],
+            [
+                ("M-1", "matched", False),
+                ("M-2", "matched", False),
+                ("M-1", "duplicate", False),
+                ("M-3", "unmatched", "several"),
+                ("M-4", "unmatched", "unknown"),
+                ("m-1", "unmatched", "unknown"),
+            ],
+        )
+        self.assertEqual(lines[:2].partner_id, self.people)
+        self.assertAddsUp(upload)
+
+    def test_only_fields_that_the_owner_may_read(self):
+        """Neither the uploader's list nor matching as another owner tells of a restricted field."""
+        self.ann.vat = "M-1"
+        self.patch(self.env["res.partner"]._fields["vat"], "groups", "base.group_system")
+        uploads = self.env["directmail.upload"]
+        offered = dict(uploads.with_user(self.user)._selection_match_field())
+        self.assertNotIn("vat", offered)
+        self.assertIn("vat", dict(uploads._selection_match_field()))
+        self.assertIn("website", offered)
+        for name in ("email", "barcode", "email_encrypted", "email_encrypted_key"):
+            self.assertNotIn(name, dict(uploads._selection_match_field()), name)
+        with self.assertRaisesRegex(UserError, "Choose the field"):
+            self._upload("M-1\n", id_kind="field")
+        with self.assertRaisesRegex(AccessError, "may not read the field"):
+            self._upload("M-1\n", id_kind="field", match_field="vat")
+        upload = self._upload("M-1\n", id_kind="field", match_field="website", start=False)
+        upload.sudo().match_field = "vat"
+        upload.sudo().action_start()
+        self._run_matching()
+        self.assertEqual(upload.state, "failed")
+        self.assertIn("may not read the field", upload.message)
+        self.assertFalse(self._get_lines(upload))
 
     def test_encrypted(self):
         with self.assertRaisesRegex(UserError, "AES key of .* is missing"):

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import socket
+import time
 import uuid
 from datetime import datetime, timezone
 from urllib.parse import quote
@@ -128,6 +129,16 @@ def refused(function, *arguments, **fields):
 
 def code_of(function, *arguments, **fields):
     return refused(function, *arguments, **fields).code
+
+
+def days(offset=0):
+    """A Beijing day, so many days from today."""
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 8 * 3600 + offset * 86400))
+
+
+def minute(offset=0):
+    """The minute in Beijing, so many seconds from now."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(time.time() + 8 * 3600 + offset))
 
 
 def runtime(**options):

@@ -20,6 +20,8 @@ CHOOSE = """
     const html = %s || field.themeService.getThemes().get(%s).html;
     await record.update({ body_arch: html, body_html: "" });
 """
+#: the language in which the server writes the page and its themes
+LANGUAGE = """return odoo.loader.modules.get("@web/core/user").user.context.lang;"""
 INLINED = f"{FIELD} return String(record.data.body_html || '');"
 ARCH = f"{FIELD} return String(record.data.body_arch || '');"
 
@@ -34,11 +36,13 @@ class Builder:
     def __init__(self, browser, shop):
         self.browser, self.shop = browser, shop
 
-    def open(self):
-        """Open the form as the marketing user, in the language that this user has by now."""
+    def open(self, login="dm_user", lang="en_US"):
+        """Open the form as a marketing user, whose language is this one."""
         url = self.shop.server.url
-        self.browser.log_in(url, "dm_user", PASSWORD)
+        self.browser.log_in(url, login, PASSWORD)
         self.browser.open(f"{url}/odoo/action-{ACTION}/new", ".o_mail_theme_selector [data-name]")
+        shown = self.browser.run(LANGUAGE)
+        assert shown == lang, f"{login} sees the page in {shown}, not in {lang}"
 
     def get_themes(self):
         """Return the names of Odoo's themes."""

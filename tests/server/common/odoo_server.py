@@ -69,6 +69,42 @@ class Session:
         )
         return result
 
+    def run_cron(self, cron):
+        """Run a cron, as *Run Manually* does, once no thread of the server runs it any more.
+
+        :return: True
+        """
+
+        def is_run():
+            try:
+                self.call("ir.cron", "method_direct_trigger", [[cron]])
+            except RpcError as error:
+                if "already executing" not in str(error):
+                    raise
+                return False
+            return True
+
+        return wait_until(is_run, f"cron {cron} is always being run by others")
+
+    def change_modules(self, model, method, records):
+        """Press a button that installs or uninstalls, once no thread of the server runs a cron.
+
+        :return: the length of the server's log before, without what Odoo says when it refuses that
+        """
+
+        def is_done():
+            before = len(self._server.log.read_text())
+            try:
+                self.call(model, method, [records])
+            except RpcError as error:
+                if "scheduled action" not in str(error):
+                    raise
+                return None
+            return (before,)
+
+        [before] = wait_until(is_done, "crons are always being run", None, PATIENCE, 1)
+        return before
+
     def read(self, model, record_id, *names):
         """Return one record's fields as a dictionary."""
         return self.call(model, "read", [[record_id], list(names)])[0]
@@ -300,16 +336,21 @@ def wait_until(
     """Return what ``is_so()`` returns, once that is true.
 
     :param complaint: what the failure says; a function if that takes a look
-    :param between: function to call before each further look, as `OdooServer.wake_crons`
+    :param between: function to call between two looks, as `OdooServer.wake_crons`, at first before
+        each and then about twice a second: it has several processes do something
     :param float longest_pause: seconds up to which the pauses between the looks grow, from 0.1; for
         what stays true, because a look that asks Odoo takes its time from what is waited for
     """
     deadline, pause = time.monotonic() + seconds, 0.1
+    rest, next_call = 0.1, time.monotonic()
     while not (found := is_so()):
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(complaint() if callable(complaint) else complaint)
-        if between:
+        if between and now >= next_call:
             between()
+            next_call = now + rest
+            rest = min(1.25 * rest, 0.5)
         time.sleep(pause)
         pause = min(1.25 * pause, longest_pause)
     return found

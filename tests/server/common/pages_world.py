@@ -204,6 +204,7 @@ class World:
             "account_id": shop.account,
             "sender_id": shop.sender,
             "audience_id": self.audience,
+            "hours_on": True,
             "step_ids": [(0, 0, {"sequence": n, **step}) for n, step in enumerate(steps)],
         }
         series = self._create(shop.user, "directmail.series", values)

@@ -41,12 +41,18 @@ TEXTS = (
 #: Arguments of public methods that need some.
 ARGUMENTS = {
     "action_choose_version": ["B"],
+    "action_new_audience_of_part": [1, "both"],
+    "action_new_audience_of_trait": ["company_type", "person"],
     "action_view_part": ["reasons"],
+    "action_view_trait": ["company_type", "person"],
     "check_content": [{}],
     "count_all": [{}],
     "count_line": [{}, 0],
     "count_people": [1, "joined"],
+    "directmail_record_answer": [1, "yes", "By telephone"],
+    "get_overlap": [1],
     "preview_content": [{}, False],
+    "preview_types": [{}],
     "repair_content": [{}, "shorten_subject"],
     "shrink_pictures": [{}],
 }
@@ -54,6 +60,8 @@ ARGUMENTS = {
 GIVEN = {"directmail.aes.key": {"key": "0123456789abcDEF"}}
 #: How to make a record of a model of Odoo that gets methods of ours.
 OTHERS = {"base.module.uninstall": {}}
+#: Its row for a contact is made of what its reader may see: the same id in every world.
+ENGAGEMENT = "directmail.contact.engagement"
 #: Definitions that all companies share.
 SHARED = {"directmail.data.table": [("company_id", "=", False)], "directmail.design": []}
 
@@ -163,12 +171,25 @@ class Maker:
 
     def _find_shown(self, model, world):
         """A view's row appears with the record that it is about."""
+        if model._name == ENGAGEMENT:
+            return self._mail(world)
         for name, field in model._fields.items():
             if field.type == "many2one" and field.comodel_name.startswith("directmail."):
                 parent = self.record(field.comodel_name, world)
                 if found := model.sudo().search([(name, "=", parent)], limit=1):
                     return found.id
         return None
+
+    def _mail(self, world):
+        """Let an email task of the world have mailed the contact. :return: its id, as of the row"""
+        task = self.env["directmail.task"].browse(self.record("directmail.task", world)).sudo()
+        self.env.cr.execute(
+            """INSERT INTO directmail_delivery
+                      (task_id, account_id, company_id, partner_id, state, claimed_at)
+               VALUES (%s, %s, %s, %s, 'sent', now() AT TIME ZONE 'UTC')""",
+            [task.id, task.account_id.id, world.company, self.partner.id],
+        )
+        return self.partner.id
 
     def _find_only(self, model, world):
         """There is one for each company, account, ... and somebody else has it already."""

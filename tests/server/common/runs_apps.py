@@ -1,6 +1,5 @@
 """A campaign whose figures must stay the same while apps come and go on a running server."""
 
-import time
 from contextlib import contextmanager
 
 from devenv import database as databases
@@ -13,6 +12,8 @@ from tests.server.common.shop import COUNTERS, EMULATOR, Shop
 PEOPLE, UNSUBSCRIBED = 8, 2
 #: seconds that an app may take to come or go on a busy machine
 PATIENCE = 900
+#: What a cron says that wakes while an app comes or goes, which takes long on a busy machine.
+WAITING = ("because of modules to install/upgrade/remove",)
 
 
 class Campaign:
@@ -89,25 +90,20 @@ class Campaign:
         :param str what: ``install`` or ``uninstall``
         """
         number, _state = self.module(name)
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            before = len(self.server.log.read_text())
-            try:
-                self.shop.root.call("ir.module.module", f"button_immediate_{what}", [[number]])
-                break
-            except RpcError as error:
-                # Odoo refuses while one of its jobs is running, with a warning in the log.
-                if "scheduled action" not in str(error) or time.monotonic() > deadline:
-                    yield f"refused: {error}"
-                    return
-                time.sleep(1)
+        try:
+            before = self.shop.root.change_modules(
+                "ir.module.module", f"button_immediate_{what}", [number]
+            )
+        except RpcError as error:
+            yield f"refused: {error}"
+            return
         if self.module(name)[1] != f"{what}ed":
             yield f"it is {self.module(name)[1]} now"
         log = self.server.log.read_text()[before:]
         if name != ADDON and what == "uninstall":
-            yield from complaints(log, is_fine=is_odoos_own)
+            yield from complaints(log, WAITING, is_fine=is_odoos_own)
         else:
-            yield from complaints(log)
+            yield from complaints(log, WAITING)
 
     def return_to_a_new_installation(self):
         """Uninstall the addon, install it again, and set everything up anew."""

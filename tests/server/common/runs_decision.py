@@ -120,7 +120,7 @@ def _decide_at_once(shop, pair, task, cron, by_hand):
 
     def press(server, job):
         root = server.login("admin", "admin")
-        return root.call("ir.cron", "method_direct_trigger", [[job]])
+        return root.run_cron(job)
 
     def choose(server):
         user = server.login("dm_user", PASSWORD)

@@ -5,7 +5,6 @@
 
 import sqlite3
 import threading
-import time
 from pathlib import Path
 from random import Random
 
@@ -13,6 +12,7 @@ import requests
 
 from directmail_emulator.events import Signer
 from directmail_emulator.testing import ACCESS_KEY_ID
+from tests.server.common.odoo_server import wait_until
 
 BODY = """<html><body><p>Dear <t t-out="object.name">friend</t>,</p>
 <p><a href="https://shop.example.com/spring">Our spring collection</a> is here.</p>
@@ -69,23 +69,26 @@ def prepare(shop, *, push):
 
 
 def run_cron(shop, name):
-    """Run one of our crons, as its own thread would."""
-    _model, cron = shop.root.call(
-        "ir.model.data", "check_object_reference", ["email_marketing_dm", CRONS[name]]
-    )
-    shop.root.call("ir.cron", "method_direct_trigger", [[cron]])
+    """Run one of our crons, switched off or not."""
+    [(cron,)] = shop.server.query("SELECT res_id FROM ir_model_data WHERE name = %s", CRONS[name])
+    shop.root.run_cron(cron)
 
 
 def settle(shop, seconds=600):
     """Let all that is pending at the emulator happen, until no event waits to be pushed."""
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def is_settled():
         shop.emulator.flush_outcomes()
-        status = shop.emulator.get("/api/status")
-        waiting = shop.emulator.events(state="waiting")
-        if not status["pending"] and not waiting:
-            break
-        assert time.monotonic() < deadline, f"{len(waiting)} events wait"
+        pending = shop.emulator.get("/api/status")["pending"]
+        return not pending and not shop.emulator.events(state="waiting")
+
+    wait_until(
+        is_settled,
+        lambda: f"{len(shop.emulator.events(state='waiting'))} events wait",
+        None,
+        seconds,
+        longest_pause=0.5,
+    )
     dead = shop.emulator.events(state="dead")
     assert not dead, dead[0]["error"]
 

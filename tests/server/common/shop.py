@@ -50,8 +50,8 @@ class Shop:
             root.call(
                 "ir.config_parameter", "set_param", [f"email_marketing_dm.{name}", str(value)]
             )
-        self.admin = self._make_user(root, "dm_admin", "group_admin")
-        self.user = self._make_user(root, "dm_user", "group_user")
+        self.admin = self.make_user("dm_admin", "group_admin")
+        self.user = self.make_user("dm_user", "group_user")
         self.account = self._make_account("Emulator", ACCESS_KEY_ID, ACCESS_KEY_SECRET)
         self.sender = self.template = None
         if activate:
@@ -95,8 +95,9 @@ class Shop:
         branch.activate()
         return branch
 
-    def _make_user(self, root, login, group):
-        """Make a user with this one group on top of an ordinary employee's."""
+    def make_user(self, login, group, **values):
+        """Make a user with this one group on top of an ordinary employee's; return a session."""
+        root = self.root
         _model, group_id = root.call(
             "ir.model.data", "check_object_reference", ["email_marketing_dm", group]
         )
@@ -113,6 +114,7 @@ class Shop:
                     "password": PASSWORD,
                     "email": f"{login}@example.com",
                     "group_ids": [(6, 0, [employee, group_id])],
+                    **values,
                 }
             ],
             {"context": {"no_reset_password": True}},

@@ -5,10 +5,16 @@ import {
 import {status} from "@odoo/owl";
 import {registry} from "@web/core/registry";
 import {DesignSelector} from "../design_selector/design_selector";
+import {useBus} from "@web/core/utils/hooks";
 import {useDebounced} from "@web/core/utils/timing";
 
 /** Event with the editor's HTML, which the record gets only when the editor loses the focus. */
 export const BODY_TYPED = "DIRECTMAIL_BODY_TYPED";
+/**
+ * Event that asks for other values of the record, the body among them: `{changes, proms}`. The builder
+ * adds a promise to `proms` that is resolved when the record has them.
+ */
+export const BODY_REPLACED = "DIRECTMAIL_BODY_REPLACED";
 const PAUSE = 700; // milliseconds without a key
 
 /**
@@ -36,6 +42,17 @@ export class DirectmailBodyField extends MassMailingHtmlField {
                 this.props.record.model.bus.trigger(BODY_TYPED, body);
             }
         }, PAUSE);
+        useBus(this.props.record.model.bus, BODY_REPLACED, ({detail}) =>
+            detail.proms.push(this.replaceBody(detail.changes))
+        );
+    }
+
+    /**
+     * Change the record once the inlined body of before is in it, as the theme selector does: it is
+     * made in an iframe that the change replaces, and it would put the body of before back.
+     */
+    replaceBody(changes) {
+        return this.mutex.exec(() => this.props.record.update(changes));
     }
 
     getThemeSelectorConfig() {

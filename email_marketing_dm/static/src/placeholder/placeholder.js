@@ -19,8 +19,8 @@ const USUAL_FIELDS = [
 ];
 
 /**
- * Offers the usual fields and the columns of uploaded lists first; the other fields are found by a
- * search, or shown by a click.
+ * Offers the usual fields, the columns of uploaded lists and the records of series first; the other
+ * fields are found by a search, or shown by a click.
  */
 export class PlaceholderSelector extends ModelFieldSelectorPopover {
     static template = "email_marketing_dm.PlaceholderSelector";
@@ -28,6 +28,7 @@ export class PlaceholderSelector extends ModelFieldSelectorPopover {
         ...ModelFieldSelectorPopover.props,
         usualFields: {type: Array, optional: true},
         uploadColumns: {type: Array, optional: true},
+        recordModels: {type: Array, optional: true},
     };
 
     filter(fieldDefs, path, ...args) {
@@ -44,8 +45,22 @@ export class PlaceholderSelector extends ModelFieldSelectorPopover {
                     type: "char",
                 };
             }
+            for (const record of this.props.recordModels || []) {
+                found[record.path] = {
+                    name: record.path,
+                    string: record.label,
+                    type: "many2one",
+                    relation: record.model,
+                    isRecord: true,
+                };
+            }
         }
         return found;
+    }
+
+    /** A record has no value of its own: show its fields. */
+    selectField(field) {
+        return field.isRecord ? this.followRelation(field) : super.selectField(field);
     }
 
     async loadPages(...args) {
@@ -118,11 +133,22 @@ patch(DynamicPlaceholderPopover.prototype, {
                   "get_placeholders"
               )
             : [];
+        // Only templates can be chosen in series.
+        this.recordModels =
+            currentController?.props.resModel === "directmail.template"
+                ? await this.env.services.orm.call(
+                      "directmail.data.table",
+                      "get_record_placeholders"
+                  )
+                : [];
     },
 
     get usualFields() {
-        const columns = this.uploadColumns.slice(0, COLUMNS_SHOWN);
-        return this.isOurs ? [...USUAL_FIELDS, ...columns.map(({path}) => path)] : [];
+        const others = [
+            ...this.uploadColumns.slice(0, COLUMNS_SHOWN),
+            ...this.recordModels,
+        ];
+        return this.isOurs ? [...USUAL_FIELDS, ...others.map(({path}) => path)] : [];
     },
 
     filter(fieldDef, path) {

@@ -15,7 +15,7 @@ import {useBus, useService} from "@web/core/utils/hooks";
 import {useDebounced} from "@web/core/utils/timing";
 import {useRecordObserver} from "@web/model/relational_model/utils";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
-import {BODY_TYPED} from "../mail_body/mail_body_field";
+import {BODY_REPLACED, BODY_TYPED} from "../mail_body/mail_body_field";
 
 const PAUSE = 400; // milliseconds without a change
 const LOOK_AGAIN = 2000; // milliseconds between two looks at how far the check of links is
@@ -267,13 +267,16 @@ export class Preflight extends Component {
 
     /** Put values into the form; the builder makes the inlined body anew. */
     async change(values) {
+        const {record} = this.props;
         const changes = {...values};
+        const proms = [];
         if (changes.body_arch) {
             changes.body_arch = markup(changes.body_arch);
             changes.body_html = "";
+            record.model.bus.trigger(BODY_REPLACED, {changes, proms});
         }
         this.typed = null;
-        await this.props.record.update(changes);
+        await (proms.length ? Promise.all(proms) : record.update(changes));
     }
 
     async undo() {

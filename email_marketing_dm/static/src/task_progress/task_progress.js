@@ -10,6 +10,7 @@ import {
     onWillUpdateProps,
     useState,
 } from "@odoo/owl";
+import {formatPercent} from "../percent/percent";
 
 const RUNNING = ["pending", "sending"];
 // Milliseconds between two looks: while mails go out, and while little happens.
@@ -47,10 +48,6 @@ export class TaskProgress extends Component {
         return this.state.progress && RUNNING.includes(this.state.progress.state);
     }
 
-    get percent() {
-        return Math.floor(this.state.progress.progress);
-    }
-
     /** Whether there are enough people to say how many of them have been mailed. */
     get hasBar() {
         const {to_mail, to_mail_text, told_in_tens} = this.state.progress;
@@ -67,7 +64,7 @@ export class TaskProgress extends Component {
     /** How much of the task is done, and how many people are to be mailed. */
     get summary() {
         return _t("Progress: %(percent)s. People to mail: %(people)s", {
-            percent: `${this.percent}%`,
+            percent: formatPercent(this.state.progress.progress / 100, 0),
             people: this.people,
         });
     }

@@ -1,0 +1,543 @@
+import json
+
+from psycopg2.errors import QueryCanceled
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Command, Domain
+from odoo.tools import SQL
+
+from ...engine.audience_count import limited
+from ...engine.audience_members import IDENTITY
+from ...engine.person import PERSON_COLUMNS
+from ...engine.traits import (
+    ONLY_A,
+    ONLY_B,
+    count_links,
+    count_overlap,
+    count_traits,
+    join_sides,
+)
+from ...statistics.traits import find_differences
+from .traits import TRAIT_OF, TRAITS
+
+#: Values of a trait that are shown one by one, if it has no fixed order.
+VALUES_MAX = 10
+#: Seconds that one statement on the people of an audience may take.
+PICTURE_TIMEOUT = 60
+TAGS = "res_partner_res_partner_category_rel"
+#: {part of two audiences: operators and sides of the lines that select it}
+PARTS = {
+    "only_a": (("or", "a"), ("except", "b")),
+    "both": (("or", "a"), ("and", "b")),
+    "only_b": (("or", "b"), ("except", "a")),
+}
+
+
+class DirectmailAudience(models.Model):
+    """What an audience is made of, what sets it apart, and its overlap with another one.
+
+    Everything is about the people of the last refresh, counted with the rights of the reader: who
+    may read the audience and sees a contact could count that contact by a line of an own audience,
+    too. Contacts that the reader may not see, and other readers' bare addresses, are left out, so
+    all figures are exact.
+    """
+
+    _inherit = "directmail.audience"
+
+    # === FIGURES === #
+
+    @api.readonly
+    def get_composition(self, snapshot=False):
+        """Count the contacts of the audience by each trait.
+
+        :param snapshot: id of one of its snapshots; False for the people of the last refresh
+        :return: {"people": number of people in the audience; "shown": how many of them are counted
+            here; "hidden": the others; "can_open": whether the reader may list the people;
+            "traits": [{"name", "label", "note": text or False, "rows": [{"value", "label", "count",
+            "share": of ``shown``, "single": whether the row is about one value, "makes_line"}]}]},
+            or {"error": text}
+        :rtype: dict
+        """
+        first = self._get_side(snapshot)
+        env = self._get_company_env(self.env)
+        counted = self._within_time(lambda: self._count_traits(env, first))
+        if "error" in counted:
+            return counted
+        shown = counted["people"][0]
+        counts = {
+            name: {value: sides[0] for value, sides in values.items()}
+            for name, values in counted["traits"].items()
+        }
+        people = first._get_people_count()
+        return {
+            "people": people,
+            "shown": shown,
+            "hidden": max(0, people - shown),
+            "can_open": self._can_list_people(),
+            "traits": [
+                {
+                    "name": trait.name,
+                    "label": trait.get_label(env),
+                    "note": trait.get_note(env),
+                    "rows": self._make_rows(env, trait, counts[trait.name], shown),
+                }
+                for trait in TRAITS
+                if counts.get(trait.name)
+            ],
+        }
+
+    @api.readonly
+    def get_differences(self, other=False, snapshot=False, other_snapshot=False):
+        """Return the traits by which this audience differs most from another, or from all contacts.
+
+        :param other: id of an audience that the reader may read; False for all contacts
+        :param snapshot: id of a snapshot of this audience; False for the last refresh
+        :param other_snapshot: the same of the other audience
+        :return: {"people", "others": numbers of contacts that are compared; "looked": number of
+            traits; "differences": [{"trait", "value", "trait_label", "label", "share", "other",
+            "low", "high": ends of the interval of the difference, "makes_line"}]}, or
+            {"error": text}
+        :rtype: dict
+        """
+        first = self._get_side(snapshot)
+        env = self._get_company_env(self.env)
+        second = self._get_other(other, other_snapshot)
+        counted = self._within_time(lambda: self._count_traits(env, first, second, compare=True))
+        if "error" in counted:
+            return counted
+        named = [
+            (trait, value, labels[value], sides)
+            for trait in TRAITS
+            if trait.name in counted["traits"]
+            for labels in [trait.label_values(env, counted["traits"][trait.name])]
+            for value, sides in counted["traits"][trait.name].items()
+            if value in labels
+        ]
+        # Of two values that exclude each other, the second would only repeat the first.
+        mirrored = [trait.ordered[1:] if len(trait.ordered) == 2 else () for trait, *_rest in named]
+        named = [one for one, twins in zip(named, mirrored, strict=True) if one[1] not in twins]
+        people = counted["people"]
+        found, looked = find_differences([tuple(one[3]) for one in named], tuple(people))
+        return {
+            "people": people[0] + people[1],
+            "others": people[1] + people[2],
+            "looked": looked,
+            "differences": [self._tell(env, *named[one.number][:3], one) for one in found],
+        }
+
+    @api.readonly
+    def get_overlap(self, other, snapshot=False, other_snapshot=False):
+        """Count the people only in this audience, in both, and only in another.
+
+        :param int other: id of an audience that the reader may read
+        :param snapshot, other_snapshot: as in `get_differences`
+        :return: {"only_a", "both", "only_b": numbers of people whom the reader may see; "hidden_a",
+            "hidden_b": numbers of the other people of each audience}, or {"error": text}
+        :rtype: dict
+        """
+        first, second = self._get_side(snapshot), self._get_other(other, other_snapshot)
+        env = self._get_company_env(self.env)
+
+        def count():
+            people = first._select_seen(env), second._select_seen(env)
+            return {"sides": count_overlap(self.env, *people, IDENTITY)}
+
+        counted = self._within_time(count)
+        if "error" in counted:
+            return counted
+        only_a, both, only_b = counted["sides"]
+        return {
+            "only_a": only_a,
+            "both": both,
+            "only_b": only_b,
+            "hidden_a": max(0, first._get_people_count() - only_a - both),
+            "hidden_b": max(0, second._get_people_count() - only_b - both),
+        }
+
+    def _get_side(self, snapshot):
+        """Return what is counted: this audience, or one of its snapshots.
+
+        Both have the methods `_get_people_count`, `_select_contacts`, `_select_seen`,
+        `_make_source_line` and `_get_people_action`.
+
+        :param snapshot: id of a snapshot; False for the people of the last refresh
+        :raise AccessError: if the reader may not read it
+        :raise UserError: for a snapshot of another audience
+        """
+        self.ensure_one()
+        self.check_access("read")
+        if not snapshot:
+            return self
+        kept = self.env["directmail.audience.snapshot"].browse(snapshot).exists()
+        kept.check_access("read")
+        if kept.audience_id != self:
+            raise UserError(self.env._("The snapshot was deleted. Choose another."))
+        return kept
+
+    def _get_other(self, other, snapshot=False):
+        """Return the other side of a comparison, after checking that the reader may compare.
+
+        :param other: id of an audience; False for all contacts, which gives an empty recordset
+        :param snapshot: as in `_get_side`
+        :raise AccessError: for an audience that the reader may not read
+        :raise UserError: for one of another company
+        """
+        if not other:
+            return self.browse()
+        second = self.browse(other)
+        side = second._get_side(snapshot)
+        if second.company_id != self.company_id:
+            raise UserError(
+                self.env._("Audiences can only be compared with audiences of the same company.")
+            )
+        return side
+
+    def _within_time(self, count):
+        """Return what a function counts, or {"error": text} if it takes too long or may not."""
+        timeout = self.env["directmail.account"]._get_seconds("picture_timeout", PICTURE_TIMEOUT)
+        self.env.flush_all()
+        try:
+            with self.env.cr.savepoint(flush=False), limited(self.env, timeout):
+                return count()
+        except QueryCanceled:
+            return {
+                "error": self.env._(
+                    "Counting took longer than %s seconds and was stopped. Try again when the"
+                    " server is less busy.",
+                    int(timeout),
+                )
+            }
+
+    def _count_traits(self, env, first, other=None, compare=False):
+        """Count the contacts of one side, or of two.
+
+        :param env: the reader's, limited to the company of the audiences
+        :param first: an audience or a snapshot: see `_get_side`
+        :param other: the second side; empty for all contacts
+        :param compare: whether there is a second one
+        :return: {"people": as the lists of `engine.traits.count_traits`, "traits": its result}
+        :rtype: dict
+        """
+        traits = [trait for trait in TRAITS if trait.name != "tags"]
+        contacts, query = self._query_contacts(env, first, other, compare)
+        columns = {trait.name: trait.to_sql(contacts, query) for trait in traits}
+        columns = {name: column for name, column in columns.items() if column}
+        side = SQL.identifier("sides", "side")
+        if compare and not other:
+            side = SQL("CASE WHEN %s IS NULL THEN %s ELSE %s END", side, ONLY_B, ONLY_A | ONLY_B)
+        named = [SQL("%s AS %s", column, SQL.identifier(n)) for n, column in columns.items()]
+        select = query.select(SQL("%s AS side", side), *named)
+        counts = count_traits(self.env, select, list(columns))
+        contacts, query = self._query_contacts(env, first, other, compare)
+        number = SQL.identifier(query.table, "id")
+        if self._may_read_tags(contacts):
+            counts["tags"] = count_links(
+                self.env,
+                query.select(SQL("%s AS id", number), SQL("%s AS side", side)),
+                TAGS,
+                "partner_id",
+                "category_id",
+            )
+        everybody = [sum(sides) for sides in zip(*counts["company_type"].values(), strict=True)]
+        return {"people": everybody or [0, 0, 0], "traits": counts}
+
+    @api.model
+    def _may_read_tags(self, contacts):
+        return contacts._has_field_access(contacts._fields["category_id"], "read")
+
+    def _query_contacts(self, env, first, other, compare):
+        """Return (empty `res.partner`, query) of the contacts of both sides whom the reader sees.
+
+        The query has the row ``sides`` with the column ``side``; null for a contact who is only in
+        all contacts.
+        """
+        contacts = env["res.partner"].with_context(active_test=compare and not other)
+        query = contacts._search(Domain.TRUE)
+        sides = join_sides(first._select_contacts(), other._select_contacts() if other else None)
+        query.add_join(
+            "LEFT JOIN" if compare and not other else "JOIN",
+            "sides",
+            SQL("(%s)", sides),
+            SQL(
+                "%s = %s", SQL.identifier("sides", "partner_id"), SQL.identifier(query.table, "id")
+            ),
+        )
+        return contacts, query
+
+    def _select_contacts(self):
+        """Return SQL of the ids of the audience's contacts, seen or not."""
+        return SQL(
+            """SELECT partner_id FROM directmail_audience_member
+                WHERE audience_id = %s AND partner_id IS NOT NULL""",
+            self.id,
+        )
+
+    def _select_seen(self, env):
+        """Return SQL, with the columns of a person, of the audience's people whom a reader sees.
+
+        As for a line over the audience, colleagues' bare addresses are left out.
+
+        :param env: the reader's
+        """
+        members = env["directmail.audience.member"]
+        # sudo() leaves out only the rule that members are listed for the audience's owner: the
+        # reader may use the audience, and `_seen_to_sql` has the reader's rights to each person.
+        query = members.sudo()._search(Domain("audience_id", "=", self.id))
+        query.order = None
+        query.add_where(members._seen_to_sql(SQL.identifier(query.table), query))
+        return query.select(*(SQL.identifier(query.table, column) for column in PERSON_COLUMNS))
+
+    def _get_people_count(self):
+        return self.people_count
+
+    def _get_people_action(self, name, domain):
+        return self._get_members_action(name, domain)
+
+    def _can_list_people(self):
+        """Tell whether the reader may list the members: the owner and administrators may."""
+        return self.is_mine
+
+    # === WORDS === #
+
+    def _make_rows(self, env, trait, counts, shown):
+        """Return the rows of `get_composition` for one trait.
+
+        :param dict counts: {value: number of contacts}
+        :param int shown: the number of all contacts
+        """
+        labels = trait.label_values(env, counts)
+        known = [value for value in counts if value in labels]
+        if trait.ordered:
+            known = [value for value in trait.ordered if value in counts]
+        else:
+            known.sort(key=lambda value: (-counts[value], labels[value]))
+            if len(known) > VALUES_MAX + 1:
+                known = known[:VALUES_MAX]
+        rows = [
+            {
+                "value": value if value is not None else False,
+                "label": labels[value],
+                "count": counts[value],
+                "share": counts[value] / shown,
+                "single": True,
+                "makes_line": bool(trait.make_lines(env, value)),
+            }
+            for value in known
+        ]
+        others = set(counts) - set(known)
+        if others and trait.name != "tags":
+            number = sum(counts[value] for value in others)
+            rows.append(
+                {
+                    "value": False,
+                    "label": env._("%s others", len(others)),
+                    "count": number,
+                    "share": number / shown,
+                    "single": False,
+                    "makes_line": False,
+                }
+            )
+        return rows
+
+    def _tell(self, env, trait, value, label, found):
+        return {
+            "trait": trait.name,
+            "value": value if value is not None else False,
+            "trait_label": trait.get_label(env),
+            "label": label,
+            "share": found.share,
+            "other": found.other_share,
+            "low": found.points.low,
+            "high": found.points.high,
+            "makes_line": bool(trait.make_lines(env, value)),
+        }
+
+    # === ACTIONS === #
+
+    def action_view_composition(self):
+        """Open the page with the composition of the audience."""
+        self.ensure_one()
+        self.check_access("read")
+        return self._open_composition()
+
+    def _open_composition(self, snapshot=None):
+        """Return the action that opens the page, for one of the audience's snapshots or for it."""
+        page = self.env["directmail.audience.comparison"].create(
+            {"audience_id": self.id, "snapshot_id": snapshot and snapshot.id}
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Composition"),
+            "res_model": page._name,
+            "res_id": page.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+        }
+
+    def action_view_trait(self, trait, value, snapshot=False):
+        """Open the people of the audience with a value of a trait.
+
+        :param str trait: name of the trait
+        :param value: as in `get_composition`
+        :param snapshot: as in `get_composition`
+        """
+        side = self._get_side(snapshot)
+        label = self._get_trait_label(trait, value)
+        wanted = json.dumps([self.id, snapshot, trait, value])
+        return side._get_people_action(label, [("trait", "=", wanted)])
+
+    def action_new_audience_of_trait(self, trait, value, snapshot=False):
+        """Open a new audience: the people of this one with a value of a trait.
+
+        :param trait, value, snapshot: as in `action_view_trait`
+        :raise UserError: if no line can select them
+        """
+        side = self._get_side(snapshot)
+        label = self._get_trait_label(trait, value)
+        env = self._get_company_env(self.env)
+        lines = TRAIT_OF[trait].make_lines(env, self._read_value(trait, value))
+        if not lines:
+            raise UserError(self.env._("There is no line that selects these people."))
+        name = self.env._("%(audience)s: %(value)s", audience=side.display_name, value=label)
+        return self._open_new(name, [side._make_source_line(), *lines])
+
+    def action_new_audience_of_part(self, other, part, snapshot=False, other_snapshot=False):
+        """Open a new audience: the people only in this one, in both, or only in another.
+
+        :param int other: id of the other audience
+        :param str part: a key of `PARTS`
+        :param snapshot, other_snapshot: as in `get_differences`
+        """
+        first, second = self._get_side(snapshot), self._get_other(other, other_snapshot)
+        if part not in PARTS or not second:
+            raise UserError(self.env._("Choose an audience to compare with."))
+        names = {"first": first.display_name, "second": second.display_name}
+        name = {
+            "only_a": self.env._("%(first)s without %(second)s", **names),
+            "both": self.env._("%(first)s and %(second)s", **names),
+            "only_b": self.env._("%(second)s without %(first)s", **names),
+        }[part]
+        sides = {"a": first, "b": second}
+        lines = [
+            {**sides[side]._make_source_line(), "operator": operator}
+            for operator, side in PARTS[part]
+        ]
+        return self._open_new(name, lines)
+
+    def _make_source_line(self):
+        """Return values of a line that selects the people of this audience."""
+        return {"operator": "or", "kind": "audience", "source_id": self.id}
+
+    def _open_new(self, name, lines):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "email_marketing_dm.directmail_audience_action_new"
+        )
+        commands = [
+            Command.create({**line, "sequence": number}) for number, line in enumerate(lines)
+        ]
+        return {
+            **action,
+            "views": [(False, "form")],
+            "context": {
+                "default_name": name,
+                "default_company_id": self.company_id.id,
+                "default_line_ids": commands,
+            },
+        }
+
+    def _get_trait_label(self, trait, value):
+        """Return "Country: Germany", after checking that there is such a trait.
+
+        :raise UserError: for an unknown trait or value
+        """
+        if trait not in TRAIT_OF:
+            raise UserError(self.env._("There is no property %s.", trait))
+        found = self._read_value(trait, value)
+        env = self._get_company_env(self.env)
+        labels = TRAIT_OF[trait].label_values(env, [found])
+        if found not in labels:
+            raise UserError(self.env._("Nobody has this value any more. Open the page again."))
+        return f"{TRAIT_OF[trait].get_label(env)}: {labels[found]}"
+
+    def _read_value(self, trait, value):
+        """Return a value as the statement has it, from the JSON of `get_composition`."""
+        if value is False or value is None:
+            return None
+        if not isinstance(value, int | str):
+            raise UserError(self.env._("Nobody has this value any more. Open the page again."))
+        return value
+
+    def _select_with_trait(self, snapshot, name, value):
+        """Return SQL of the ids of the contacts whom the reader sees and who have a value.
+
+        :param snapshot, name, value: as in `action_view_trait`
+        :raise AccessError: if the reader may not read the audience
+        """
+        first = self._get_side(snapshot)
+        env = self._get_company_env(self.env)
+        trait, wanted = TRAIT_OF[name], self._read_value(name, value)
+        contacts, query = self._query_contacts(env, first, None, compare=False)
+        number = SQL.identifier(query.table, "id")
+        if name == "tags" and self._may_read_tags(contacts):
+            # Not NOT IN: see `engine.traits.count_links`.
+            tags = SQL.identifier(TAGS)
+            linked = SQL("SELECT FROM %s link WHERE link.partner_id = %s", tags, number)
+            if wanted is None:
+                query.add_where(SQL("NOT EXISTS (%s)", linked))
+            else:
+                query.add_where(SQL("EXISTS (%s AND link.category_id = %s)", linked, wanted))
+            return query.select(number)
+        column = None if name == "tags" else trait.to_sql(contacts, query)
+        if column is None:
+            raise AccessError(self.env._("You may not see this property of contacts."))
+        query.add_where(SQL("(%s)::text IS NOT DISTINCT FROM %s", column, _to_text(wanted)))
+        return query.select(number)
+
+
+class DirectmailAudienceTrait(models.AbstractModel):
+    """Rows of people that are searched by what the composition of their audience shows."""
+
+    _name = "directmail.audience.trait"
+    _description = "People with Properties"
+
+    trait = fields.Char(
+        compute="_compute_trait",
+        search="_search_trait",
+        help="Only for searches: the people with a value of a property that the composition of"
+        " their audience shows.",
+    )
+
+    def _compute_trait(self):
+        self.trait = False
+
+    @api.model
+    def _search_trait(self, operator, value):
+        """Find people by [id of their audience, of a snapshot or false, name of a trait, value].
+
+        The list is written as JSON.
+        """
+        if operator != "in":
+            return NotImplemented
+        found = Domain.FALSE
+        for text in value:
+            try:
+                number, snapshot, name, wanted = json.loads(text)
+                audience = self.env["directmail.audience"].browse(int(number))
+                if name not in TRAIT_OF:
+                    raise ValueError(name)
+            except (TypeError, ValueError) as error:
+                raise UserError(
+                    self.env._("Nobody has this value any more. Open the page again.")
+                ) from error
+            found |= Domain("partner_id", "in", audience._select_with_trait(snapshot, name, wanted))
+        return found
+
+
+class DirectmailAudienceMember(models.Model):
+    _name = "directmail.audience.member"
+    _inherit = ["directmail.audience.member", "directmail.audience.trait"]
+
+
+def _to_text(value):
+    return None if value is None else str(value)

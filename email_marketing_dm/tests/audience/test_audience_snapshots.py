@@ -1,0 +1,246 @@
+"""Snapshots of an audience: who was in it at a moment."""
+
+import base64
+import json
+import random
+from datetime import timedelta
+
+from psycopg2 import IntegrityError
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import SQL, mute_logger
+
+from ...engine.privacy import People, PersonTable
+from ..common import AudienceCommon, start_task
+
+#: of people without a contact: an address in clear, the same encrypted, records of another model
+OTHERS = (
+    {"email": "bare@example.com", "address_key": "k1"},
+    {"email_encrypted": "00ff", "address_key": "k1"},
+    {"email": "more@example.com", "address_key": "k2"},
+    {"res_model": "crm.lead", "res_id": 7, "email": "lead@example.com", "address_key": "k3"},
+)
+
+
+@tagged("post_install", "-at_install")
+class TestAudienceSnapshots(AudienceCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.audience = cls._make_audience(cls.people[:2], name="Some")
+        cls.audience.action_refresh()
+        cls.stays = cls.env["directmail.audience.stay"]
+
+    def _take(self):
+        self.audience.action_take_snapshot()
+        return self.audience.snapshot_ids[0]
+
+    def _choose(self, *people):
+        ids = [person.id for person in people]
+        self.audience.line_ids.write({"domain": f"[('id', 'in', {ids})]"})
+        self.audience.action_refresh()
+
+    def _people_of(self, snapshot, user=None):
+        action = snapshot.with_user(user or self.user).action_view_people()
+        return self.stays.with_user(user or self.user).search(action["domain"]).partner_id
+
+    def test_random_audiences_are_kept_exactly(self):
+        """After each snapshot that is taken or deleted, all others have the people they had."""
+        draw = random.Random(19)
+        everybody = [{"partner_id": person.id} for person in self.people] + list(OTHERS)
+        kept = {}
+        for _step in range(25):
+            if kept and draw.random() < 0.3:
+                snapshot = draw.choice(list(kept))
+                del kept[snapshot]
+                snapshot.unlink()
+            else:
+                chosen = [one for one in everybody if draw.random() < 0.6]
+                self.env.cr.execute(
+                    SQL(
+                        "DELETE FROM directmail_audience_member WHERE audience_id = %s",
+                        self.audience.id,
+                    )
+                )
+                for person in chosen:
+                    names = SQL(", ").join(map(SQL.identifier, person))
+                    self.env.cr.execute(
+                        SQL(
+                            "INSERT INTO directmail_audience_member (audience_id, %s) VALUES %s",
+                            names,
+                            (self.audience.id, *person.values()),
+                        )
+                    )
+                self.env.invalidate_all()
+                kept[self._take()] = chosen
+            for snapshot, people in kept.items():
+                self.assertEqual(self._rows(snapshot), sorted(map(self._tell, people)))
+        list(kept)[0].browse([one.id for one in kept]).unlink()
+        self.assertFalse(self.stays.sudo().search([("audience_id", "=", self.audience.id)]))
+
+    def _rows(self, snapshot):
+        found = self.stays.sudo().search(snapshot.action_view_people()["domain"])
+        return sorted(
+            self._tell({name: row[name] or None for name in self._columns}) for row in found
+        )
+
+    _columns = ("partner_id", "res_model", "res_id", "email", "email_encrypted")
+
+    def _tell(self, person):
+        values = [person.get(name) for name in self._columns]
+        return [str(getattr(value, "id", value)) for value in values]
+
+    def test_rows_are_written_for_changes_only(self):
+        first = self._take()
+        self.assertEqual((first.people_count, first.entered_count, first.left_count), (2, 2, 0))
+        before = self.stays.sudo().search([]).mapped("id")
+        again = self._take()
+        self.assertEqual((again.people_count, again.entered_count, again.left_count), (2, 0, 0))
+        self.assertEqual(self.stays.sudo().search([]).mapped("id"), before)
+        self._choose(self.bob, self.cat)
+        last = self._take()
+        self.assertEqual((last.entered_count, last.left_count), (1, 1))
+        self.assertEqual(len(self.stays.sudo().search([])), 3)
+        self.assertEqual(self._people_of(first), self.ann + self.bob)
+        self.assertEqual(self._people_of(again), self.ann + self.bob)
+        self.assertEqual(self._people_of(last), self.bob + self.cat)
+
+    def test_an_email_task_keeps_whom_it_was_sent_to(self):
+        task = self._make_task(self.audience)
+        task.action_send()
+        self.assertTrue(start_task(task.sudo()))
+        self.assertFalse(self.audience.snapshot_ids)
+        self.audience.keeps_snapshots = True
+        second = self._make_task(self.audience, task.template_id, name="Second")
+        second.action_send()
+        self.assertTrue(start_task(second.sudo()))
+        snapshot = self.audience.snapshot_ids
+        self.assertEqual(snapshot.task_id, second)
+        self._choose(self.dan)
+        self.assertEqual(self._people_of(snapshot), self.ann + self.bob)
+
+    def test_a_colleague_does_not_learn_the_name_of_an_email_task(self):
+        self.audience.keeps_snapshots = True
+        self.audience.action_share()
+        task = self._make_task(self.audience, name="Secret plan")
+        task.action_send()
+        self.assertTrue(start_task(task.sudo()))
+        asked = {"task_id": {"fields": {"display_name": {}}}}
+        for user, is_told in ((self.user, True), (self.other, False)):
+            [row] = self.audience.snapshot_ids.with_user(user).web_read(asked)
+            self.assertEqual(row["task_id"]["id"], task.id)
+            self.assertEqual(row["task_id"]["display_name"] == task.display_name, is_told)
+
+    def test_a_line_selects_its_people(self):
+        snapshot = self._take()
+        self._choose(self.bob, self.cat)
+        line = {"kind": "snapshot", "snapshot_id": snapshot.id}
+        made = self.assertPeople([line], self.ann, self.bob)
+        self.assertEqual(made.line_ids.sentence, f"People in the snapshot {snapshot.display_name}")
+        self.assertPeople(
+            [self._only(self.bob, self.cat), {**line, "operator": "except"}], self.cat
+        )
+        with self.assertRaisesRegex(UserError, "is used by"):
+            snapshot.unlink()
+        with self.assertRaises(UserError):
+            self.audience.unlink()
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
+            self.env.cr.execute(
+                "DELETE FROM directmail_audience_snapshot WHERE id = %s", [snapshot.id]
+            )
+
+    def test_it_is_compared_as_an_audience(self):
+        snapshot = self._take()
+        self._choose(self.bob, self.cat, self.dan)
+        overlap = self.audience.get_overlap(self.audience.id, False, snapshot.id)
+        self.assertEqual((overlap["only_a"], overlap["both"], overlap["only_b"]), (2, 1, 1))
+        self.assertEqual(self.audience.get_composition(snapshot.id)["shown"], 2)
+        self.assertEqual(self.audience.get_composition()["shown"], 3)
+        compared = self.audience.get_differences(self.audience.id, snapshot.id)
+        self.assertEqual((compared["people"], compared["others"]), (2, 3))
+        action = self.audience.action_view_trait("company_type", "person", snapshot.id)
+        found = self.stays.with_user(self.user).search(action["domain"]).partner_id
+        self.assertEqual(found, self.ann + self.bob)
+        action = self.audience.action_new_audience_of_part(
+            self.audience.id, "only_b", False, snapshot.id
+        )
+        lines = [command[2] for command in action["context"]["default_line_ids"]]
+        self.assertPeople(lines, self.ann)
+        page = self.env["directmail.audience.comparison"].browse(
+            snapshot.action_view_composition()["res_id"]
+        )
+        self.assertEqual((page.audience_id, page.snapshot_id), (self.audience, snapshot))
+        other = self._make_audience(self.cat)
+        other.action_refresh()
+        with self.assertRaises(UserError):
+            other.get_composition(snapshot.id)
+
+    def test_rights(self):
+        snapshot = self._take()
+        with self.assertRaises(AccessError):
+            snapshot.with_user(self.other).action_view_people()
+        self.audience.action_share()
+        theirs = snapshot.with_user(self.other)
+        self.assertEqual(theirs.people_count, 2)
+        self.assertFalse(self._people_of(snapshot, self.other))
+        with self.assertRaises(AccessError):
+            theirs.unlink()
+        with self.assertRaises(AccessError):
+            self.audience.with_user(self.other).action_take_snapshot()
+        with self.assertRaises(AccessError):
+            self.audience.with_user(self.user).snapshot_ids = False
+        lines = [{"kind": "snapshot", "snapshot_id": snapshot.id}]
+        made = self._make_audience(None, user=self.other, lines=lines)
+        made.action_refresh()
+        self.assertEqual(made.sudo().member_ids.partner_id, self.ann + self.bob)
+        self.audience.action_make_private()
+        made.action_refresh()
+        self.assertIn("private", made.refresh_error)
+
+    def test_old_ones_are_deleted(self):
+        old, used, new = self._take(), self._take(), self._take()
+        before = fields.Datetime.now() - timedelta(days=400)
+        (old + used).sudo().write({"taken_at": before})
+        self._make_audience(None, lines=[{"kind": "snapshot", "snapshot_id": used.id}])
+        snapshots = self.env["directmail.audience.snapshot"].sudo()
+        self.audience.snapshot_days = 0
+        snapshots._gc_old()
+        self.assertEqual(self.audience.snapshot_ids, new + used + old)
+        self.audience.snapshot_days = 365
+        snapshots._gc_old()
+        self.assertEqual(self.audience.snapshot_ids, new + used)
+        self.assertEqual(self._people_of(used), self.ann + self.bob)
+
+    def test_an_audience_without_people_of_its_own_moment_has_none(self):
+        with self.assertRaisesRegex(UserError, "never been refreshed"):
+            self._make_audience(self.ann).action_take_snapshot()
+
+    def test_the_export_of_a_contact_names_audiences_with_snapshots_of_it(self):
+        self._take()
+        self._choose(self.bob)
+        wizard = self.env["directmail.erasure"].with_user(self.admin)
+        wizard = wizard.create({"partner_ids": self.ann.ids})
+        wizard.action_export()
+        self.assertIn("Some", json.loads(base64.b64decode(wizard.file))["audiences"])
+
+    def test_contacts_are_erased_merged_and_deleted(self):
+        self._choose(*self.people)
+        snapshot = self._take()
+        table = PersonTable("directmail_audience_stay", ("audience_id", "directmail_audience"))
+        wizard = self.env["directmail.erasure"].with_user(self.admin)
+        self.assertIn("directmail.audience.stay", wizard._get_member_models())
+        self.assertEqual(wizard._get_table("directmail.audience.stay"), table)
+        self.env.flush_all()
+        People([self.ann.id], [], self.env.company.ids, [table], []).erase(self.env)
+        self.env.invalidate_all()
+        self.assertEqual(self._people_of(snapshot), self.people[1:])
+        merge = self.env["base.partner.merge.automatic.wizard"].create({})
+        merge._merge((self.bob + self.cat).ids, self.bob)
+        self.assertEqual(self._people_of(snapshot), self.bob + self.dan)
+        self.assertEqual(self.audience.get_composition(snapshot.id)["shown"], 2)
+        self.assertEqual(self.audience.get_composition(snapshot.id)["hidden"], 0)
+        self.dan.unlink()
+        self.assertEqual(self._people_of(snapshot), self.bob)
+        self.assertEqual(self.audience.get_composition(snapshot.id)["hidden"], 0)

@@ -1,0 +1,543 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tests import freeze_time, tagged
+from odoo.tools import SQL
+
+from ...engine.series_related import find_related_tables
+from ..common import make_user
+from ..common_series import SeriesCommon
+from ..common_values import ValuesCommon, read_texts
+
+LEAD = "object.directmail_record.crm__lead"
+
+
+@tagged("post_install", "-at_install")
+class TestSeriesRecord(SeriesCommon, ValuesCommon):
+    """Values of the record in mails of a series, and conversions after them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.seller_group = cls.env.ref("sales_team.group_sale_salesman_all_leads")
+        cls.user.group_ids += cls.seller_group
+        cls.leads = cls.env["directmail.data.table"].search([("preset", "=", "leads")])
+        cls.won = cls.env["directmail.data.table"].create(
+            {
+                "name": "Leads won",
+                "model_id": cls.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+                "email_path": "email_normalized",
+                "date_field": "date_closed",
+                "amount_field": "expected_revenue",
+                "domain": "[('stage_id.is_won', '=', True)]",
+            }
+        )
+
+    def _approve(self, template):
+        template.action_submit()
+        self.emulator.approve(template.remote_ref)
+        template.action_check_review()
+        return template
+
+    def _start_by_leads(self, template, **vals):
+        vals = {
+            "start_kind": "record",
+            "start_table_id": self.leads.id,
+            "start_domain": "[('name', 'like', 'Cart')]",
+            "audience_id": False,
+            "tz": "UTC",
+            **vals,
+        }
+        return self._start({"template_id": template.id}, **vals)
+
+    def _enter(self, series, records):
+        """Let people enter by records that have just been changed."""
+        since = fields.Datetime.now() - timedelta(minutes=5)
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE %s SET write_date = %s WHERE id = ANY(%s)",
+                SQL.identifier(records._table),
+                since + timedelta(minutes=1),
+                records.ids,
+            )
+        )
+        series.sudo().write({"started_until": since, "next_start_at": since})
+        self._advance()
+
+    def _get_sent(self, series):
+        """Return {address: texts of the placeholders} of the mails of a series."""
+        return {
+            mail["to"]: read_texts(self.emulator.mail(mail["env_id"])["html"])
+            for task in series.step_ids.task_ids
+            for mail in self.emulator.ledger(task.tag_name)
+        }
+
+    # === VALUES OF THE RECORD === #
+
+    def test_mails_show_the_record_in_the_language_of_the_person(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.people[1].lang = "de_DE"
+        template = self._approve(
+            self._draft(
+                f"{LEAD}.name", f"{LEAD}.expected_revenue", f"{LEAD}.date_deadline", "object.name"
+            )
+        )
+        series = self._start_by_leads(template)
+        leads = self.env["crm.lead"].create(
+            [
+                {
+                    "name": f"Cart <{person.id}>",
+                    "partner_id": person.id,
+                    "expected_revenue": 1234.5,
+                    "date_deadline": "2026-02-03",
+                }
+                for person in self.people
+            ]
+        )
+        self._enter(series, leads)
+        self._go_on()
+        self.assertEqual(len(series.entry_ids), 2)
+        sent = self._get_sent(series)
+        name, amount, day, contact = sent["p0@customer.example"]
+        self.assertEqual((name, contact), (f"Cart &lt;{self.people[0].id}&gt;", "Person 0"))
+        self.assertIn("1,234.50", amount)
+        self.assertEqual(day, "02/03/2026")
+        _name, amount, day, _contact = sent["p1@customer.example"]
+        self.assertIn("1.234,50", amount)
+        self.assertEqual(day, "03.02.2026")
+        # A contact and a lead have a name: these are two variables.
+        names = {variable["name"] for variable in template.variables}
+        self.assertLessEqual({"Name", "RecordName", "RecordExpectedRevenue"}, names)
+
+    def test_mails_on_a_date_show_the_record_with_this_date(self):
+        moment = fields.Datetime.now().replace(second=0) - timedelta(minutes=10)
+        series = self._start_by_leads(
+            self._approve(self._draft(f"{LEAD}.name")),
+            start_kind="date",
+            start_date_path="date_deadline",
+            start_hour=moment.hour + moment.minute / 60,
+            start_yearly=False,
+        )
+        self.env["crm.lead"].create(
+            [
+                {"name": f"Cart {days}", "partner_id": person.id, "date_deadline": day}
+                for days, person in enumerate(self.people)
+                for day in [moment.date() - timedelta(days=days)]
+            ]
+        )
+        since = {"started_until": moment - timedelta(hours=1), "next_start_at": moment}
+        series.sudo().write(since)
+        self._go_on()
+        self.assertEqual(self._get_sent(series), {"p0@customer.example": ["Cart 0"]})
+
+    def test_records_that_are_gone_or_hidden_show_the_default(self):
+        template = self._approve(self._draft(f"{LEAD}.name", f"{LEAD}.company_id.name"))
+        series = self._start_by_leads(template, start_exit=False)
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": f"Cart {number}", "partner_id": person.id}
+                for number, person in enumerate(self.people)
+            ]
+        )
+        self._enter(series, leads)
+        leads[0].unlink()
+        self._hide(leads[1], self.user)
+        self._go_on()
+        self.assertEqual(set(map(tuple, self._get_sent(series).values())), {("-", "-")})
+        self.assertEqual(len(self._get_sent(series)), 2)
+
+    def test_a_record_that_became_another_contacts_shows_the_default(self):
+        series = self._start_by_leads(self._approve(self._draft(f"{LEAD}.name")))
+        lead = self.env["crm.lead"].create({"name": "Cart", "partner_id": self.people[0].id})
+        self._enter(series, lead)
+        lead.write({"name": "Cart of somebody else", "partner_id": self.people[1].id})
+        self._go_on()
+        self.assertEqual(self._get_sent(series), {"p0@customer.example": ["-"]})
+
+    def test_templates_of_records_fit_series_of_these_records_only(self):
+        template = self._approve(self._draft(f"{LEAD}.name"))
+        task = self._make_task(self.audience, template)
+        with self.assertRaisesRegex(UserError, "only be used in a series that starts by"):
+            task.action_send()
+        series = self._make({"template_id": template.id})
+        with self.assertRaisesRegex(UserError, "only be used in a series that starts by"):
+            series.action_start()
+        other = self._make({"template_id": template.id})
+        contacts = self.env["directmail.data.table"].search([("preset", "=", "contacts")])
+        other.write({"start_kind": "record", "start_table_id": contacts.id, "audience_id": False})
+        with self.assertRaisesRegex(UserError, "starts by other records"):
+            other.action_start()
+        running = self._start()
+        with self.assertRaisesRegex(ValidationError, "only be used in a series"):
+            running.step_ids[0].next_template_id = template
+        # The words of the draft count before its first review.
+        draft = self._draft(f"{LEAD}.name")
+        with self.assertRaisesRegex(UserError, "only be used in a series"):
+            self._make_task(self.audience, draft).action_send()
+
+    def test_a_new_text_is_not_taken_if_it_names_other_records(self):
+        series = self._start()
+        step = series.step_ids[0]
+        text = self._draft("object.name")
+        step.next_template_id = text
+        text.body_html = self._draft(f"{LEAD}.name").body_html
+        self._approve(text)
+        self.env.invalidate_all()
+        self.assertEqual(step.template_id, self.first)
+        self.assertIn("only be used in a series", step.next_text)
+        self.assertIn("only be used in a series", series.message_ids[0].body)
+
+    def test_fields_that_the_owner_of_the_series_may_not_read_are_refused(self):
+        template = self._approve(self._draft(f"{LEAD}.name"))
+        series = self._make({"template_id": template.id})
+        series.write(
+            {"start_kind": "record", "start_table_id": self.leads.id, "audience_id": False}
+        )
+        self.assertFalse(series.step_ids._find_problem())
+        self.user.group_ids -= self.seller_group
+        self.assertIn("may not read the field", series.step_ids._find_problem())
+        for path in (".name", ".no_such_field", ""):
+            draft = self._draft(LEAD + path)
+            found = draft.check_content({"body_html": draft.body_html})
+            self.assertIn("unreadable", [finding["code"] for finding in found])
+
+    def test_the_preview_shows_the_newest_record_of_the_contact(self):
+        template = self._draft(f"{LEAD}.name")
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": "Old", "partner_id": self.ann.id},
+                {"name": "Ann", "partner_id": self.ann.id},
+                {"name": "Newest", "partner_id": self.people[0].id},
+            ]
+        )
+        self.assertEqual(self._preview(template, self.ann), ["Ann"])
+        self.assertEqual(self._preview(template, self.bob), ["Newest"])
+        # Somebody without a right to leads sees none, and is not offered their fields.
+        blind = make_user(self.env, "blind", "email_marketing_dm.group_user")
+        self.assertEqual(self._preview(template, self.ann, blind), ["-"])
+        tables = self.env["directmail.data.table"]
+        offered = {
+            user: [place["model"] for place in tables.with_user(user).get_record_placeholders()]
+            for user in (self.user, blind)
+        }
+        self.assertIn("crm.lead", offered[self.user])
+        self.assertNotIn("crm.lead", offered[blind])
+        self.assertNotIn("res.partner", offered[self.user])
+        leads[1].unlink()
+        self.assertEqual(self._preview(template, self.ann), ["Old"])
+
+    def test_the_ready_made_cart_shows_number_and_total_of_the_cart(self):
+        company = self.account.company_id.sudo()
+        company.write({"website": "https://azure.example", "street": "1 Road"})
+        self.env["directmail.data.table"].create(
+            {
+                "name": "Carts",
+                "model_id": self.env["ir.model"]._get_id("sale.order"),
+                "partner_path": "partner_id",
+                "date_field": "date_order",
+            }
+        )
+        series = (
+            self.env["directmail.series"]
+            .with_user(self.user)
+            .with_context(ready_made="cart")
+            .create({"account_id": self.account.id, "sender_id": self.sender.id})
+        )
+        series.action_use_ready_made()
+        for template in series.step_ids.template_id:
+            found = template._find(template._compile_content(template.body_html))
+            self.assertFalse([each for each in found if each["level"] == "error"], found)
+            self._approve(template)
+        series.start_unchanged = 0
+        series.action_start()
+        self._run_cron()
+        line = {"name": "Boots", "price_unit": 1234.5, "product_uom_qty": 1, "tax_ids": False}
+        line["product_id"] = self.env["product.product"].create({"name": "Boots"}).id
+        order = self.env["sale.order"].create(
+            {"partner_id": self.people[0].id, "order_line": [fields.Command.create(line)]}
+        )
+        self._enter(series, order)
+        self._go_on()
+        [mail] = self.emulator.ledger(series.step_ids[0].task_ids.tag_name)
+        html = self.emulator.mail(mail["env_id"])["html"]
+        self.assertIn(f"Your cart: number {order.name}, total ", html)
+        self.assertRegex(html, r"total [^<]{0,8}1,234\.50")
+        self.assertEqual(series._get_cart_address(), "https://azure.example")
+        # Who may not read orders gets the texts without them.
+        self.user.group_ids -= self.seller_group
+        self.assertFalse(series._find_cart_values())
+
+    # === RELATED RECORDS === #
+
+    def _start_by_related(self, **vals):
+        domain = "[('name', 'like', 'Cart'), ('partner_id.function', '=', 'vip')]"
+        return self._start_by_leads(self.first, start_domain=domain, **vals)
+
+    def _make_carts(self, people=None):
+        return self.env["crm.lead"].create(
+            [{"name": "Cart", "partner_id": person.id} for person in people or self.people]
+        )
+
+    def _look_again(self, series):
+        """Let a series look as after a change of a table that its filter reads."""
+        self.env.flush_all()
+        series.sudo().related_seen = "before"
+        self._advance()
+
+    def _get_candidates(self, series):
+        """Return the ids of the carts that are candidates of a series, sorted."""
+        found = self.env["directmail.series.candidate"].sudo()
+        ids = found.search([("series_id", "=", series.id)]).mapped("record_id")
+        return (
+            self.env["crm.lead"].search([("id", "in", ids), ("name", "=", "Cart")]).sorted("id").ids
+        )
+
+    def test_a_record_that_matches_after_a_change_of_a_related_one_starts_the_series(self):
+        series = self._start_by_related()
+        old = self._make_carts(self.people[0])
+        carts = self._make_carts()
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_lead SET write_date = write_date - interval '1 day' WHERE id = %s", [old.id]
+        )
+        self._enter(series, carts)
+        self.assertFalse(series.entry_ids)
+        self.assertEqual(series.sudo().related_tables, ["res_partner"])
+        self.assertEqual(self._get_candidates(series), carts.ids)
+        self.people[0].function = "vip"
+        for _time in range(2):
+            self._look_again(series)
+        # Not by a record that was not changed since the start.
+        self.assertEqual(series.entry_ids.partner_id, self.people[0])
+        self.assertEqual(series.sudo().entry_ids.occasion, f"crm.lead,{carts[0].id}")
+        # It is not late, although the record was changed some time ago.
+        self._go_on()
+        self.assertEqual(self._get_mailed(self.first), self.people[0])
+        self.assertEqual(self._get_candidates(series), carts[1].ids)
+        # A record that matches by a change of its own is no candidate any more.
+        self.people[1].function = "vip"
+        self._enter(series, carts)
+        self.assertEqual(series.entry_ids.partner_id, self.people)
+        self.assertFalse(self._get_candidates(series))
+
+    def test_a_change_of_a_related_record_calls_off_mails_that_wait(self):
+        self.people.function = "vip"
+        series = self._start_by_related()
+        self._enter(series, self._make_carts())
+        mails = series.entry_ids.mail_ids
+        self.assertEqual(mails.mapped("state"), ["waiting"] * 2)
+        self.people[0].function = False
+        self._look_again(series)
+        self._run_cron()
+        self.assertEqual(self._get_mailed(self.first), self.people[1])
+        self.assertEqual(self._get_entry(series, self.people[0]).reason, "series_record")
+
+    def test_a_record_that_was_just_changed_is_left_for_its_hours(self):
+        series = self._start_by_related(start_unchanged=4)
+        carts = self._make_carts()
+        since = fields.Datetime.now() - timedelta(hours=9)
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE crm_lead SET write_date = %s", [since + timedelta(hours=1)])
+        series.sudo().write({"started_until": since, "next_start_at": since})
+        self._advance()
+        self.assertEqual(self._get_candidates(series), carts.ids)
+        self.people.function = "vip"
+        carts[1].expected_revenue = 5
+        self._look_again(series)
+        self.assertEqual(series.entry_ids.partner_id, self.people[0])
+
+    def test_a_record_that_got_old_enough_since_the_last_look_starts_the_series(self):
+        series = self._start_by_related(start_unchanged=4)
+        self._advance()  # the first look: the next one at the table of the records is in hours
+        carts = self._make_carts()
+        since = fields.Datetime.now() - timedelta(hours=9)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_lead SET write_date = %s WHERE id = ANY(%s)",
+            [since + timedelta(hours=1), carts.ids],
+        )
+        self.env.invalidate_all()
+        series.sudo().started_until = since
+        self.people[0].function = "vip"
+        self._look_again(series)
+        self.assertEqual(series.entry_ids.partner_id, self.people[0])
+
+    def test_candidates_are_forgotten(self):
+        series = self._start_by_related()
+        carts = self._make_carts()
+        self._enter(series, carts)
+        self.env["directmail.series.candidate"].sudo().search(
+            [("record_id", "=", carts[0].id)]
+        ).changed_at -= timedelta(days=32)
+        self._look_again(series)
+        self.assertEqual(self._get_candidates(series), carts[1].ids)
+        series.action_stop()
+        self.assertFalse(self._get_candidates(series))
+        closing = self._start_by_related()
+        self._enter(closing, carts)
+        self.assertTrue(self._get_candidates(closing))
+        closing.action_close()
+        self._look_again(closing)
+        self.assertFalse(self._get_candidates(closing))
+        # Without a look at the records between the button and the end.
+        ended = self._start_by_related()
+        self._enter(ended, carts)
+        self._advance()
+        self.assertTrue(self._get_candidates(ended))
+        ended.action_close()
+        self._advance()
+        self.assertEqual((ended.state, self._get_candidates(ended)), ("ended", []))
+
+    def test_only_filters_that_read_related_records_have_candidates(self):
+        own = "[('name', '=', 'No cart'), ('partner_id', '!=', 1)]"
+        for series in (
+            self._start_by_leads(self.first, start_domain=own),
+            self._start_by_related(start_event="new"),
+        ):
+            self._enter(series, self._make_carts())
+            self.assertFalse(series.entry_ids)
+            self.assertFalse(self._get_candidates(series))
+
+    def test_which_tables_a_filter_reads(self):
+        leads, users = self.env["crm.lead"].sudo(), self.env["res.users"].sudo()
+        for model, condition, tables in (
+            (leads, ("name", "=", "Cart"), []),
+            (leads, ("partner_id", "=", 1), []),
+            (leads, ("partner_id", "!=", False), []),
+            (leads, ("create_date.month_number", "=", 5), []),
+            (leads, ("partner_id", "ilike", "Ann"), ["res_partner"]),
+            (leads, ("partner_id", "child_of", 1), ["res_partner"]),
+            (leads, ("partner_id.country_id", "=", 1), ["res_partner"]),
+            (leads, ("partner_id.country_id.code", "=", "DE"), ["res_country", "res_partner"]),
+            (leads, ("partner_id", "any", [("country_id.code", "=", "DE")]),
+             ["res_country", "res_partner"]),
+            (leads, ("tag_ids", "in", [1]), ["crm_tag_rel"]),
+            (leads, ("tag_ids.name", "=", "New"), ["crm_tag", "crm_tag_rel"]),
+            (leads, ("stage_id.is_won", "=", True), ["crm_stage"]),
+            (users, ("email", "=", "a@b.example"), ["res_partner"]),
+            (self.env["res.partner"].sudo(), ("child_ids", "=", 1), ["res_partner"]),
+        ):  # fmt: skip
+            with self.subTest(condition):
+                self.assertEqual(find_related_tables(model, Domain([condition])), tables)
+
+    # === CONVERSIONS === #
+
+    def _win(self, person, amount, at):
+        lead = self.env["crm.lead"].create(
+            {"name": "Deal", "partner_id": person.id, "type": "opportunity"}
+        )
+        lead.write({"stage_id": self.env.ref("crm.stage_lead4").id, "expected_revenue": amount})
+        lead.date_closed = at
+
+    def _start_to_count(self, **vals):
+        vals = {"conversion_table_id": self.won.id, "conversion_from": "delivery", **vals}
+        series = self._start(
+            {"template_id": self.first.id},
+            {"kind": "wait"},
+            {"template_id": self.second.id},
+            **vals,
+        )
+        self._go_on()
+        for task in series.step_ids.task_ids:
+            self._import_results(task)
+        return series
+
+    def _count_later(self, series):
+        with freeze_time(fields.Datetime.now() + timedelta(days=2)):
+            series.action_count_conversions()
+
+    def _find_opened(self, action):
+        return self.env[action["res_model"]].search(action["domain"]).partner_id
+
+    def test_conversions_and_revenue_are_counted_per_step_and_in_all(self):
+        series = self._start_to_count()
+        first, _wait, second = series.step_ids
+        now = fields.Datetime.now()
+        self._win(self.people[0], 100, now + timedelta(hours=1))
+        self._win(self.people[0], 20, now + timedelta(hours=2))
+        self._count_later(series)
+        self.assertEqual((series.converted_count, series.revenue), (1, 120))
+        self.assertEqual((first.converted_count, first.revenue), (1, 120))
+        self.assertEqual((second.converted_count, second.revenue), (0, 0))
+        self.assertTrue(series.conversion_at)
+        self.assertEqual(series.mail_step_ids, first | second)
+        self.assertEqual(self._find_opened(series.action_view_converted()), self.people[0])
+        self.assertEqual(self._find_opened(first.action_view_converted()), self.people[0])
+        self.assertFalse(self._find_opened(second.action_view_converted()))
+        # Figures of a step that is removed still count.
+        first.unlink()
+        self.env.invalidate_all()
+        self.assertEqual((series.converted_count, series.revenue), (1, 120))
+        with self.assertRaisesRegex(UserError, "Welcome"):
+            self.won.unlink()
+
+    def test_changed_settings_apply_to_all_email_tasks(self):
+        series = self._start_to_count(conversion_table_id=False)
+        self._win(self.people[0], 100, fields.Datetime.now() + timedelta(hours=1))
+        self._count_later(series)
+        self.assertEqual(series.converted_count, 0)
+        task = series.step_ids[0].task_ids
+        with self.assertRaisesRegex(UserError, "Choose in the series what counts"):
+            task.conversion_table_id = self.won
+        with self.assertRaisesRegex(UserError, "Only its owner"):
+            series.with_user(self.admin).conversion_table_id = self.won
+        series.conversion_table_id = self.won
+        self.assertEqual(series.step_ids.task_ids.conversion_table_id, self.won)
+        self._count_later(series)
+        self.assertEqual((series.converted_count, series.revenue), (1, 100))
+        series.conversion_from = "click"
+        self._count_later(series)
+        self.assertEqual((series.converted_count, series.revenue), (0, 0))
+        series.conversion_table_id = False
+        self.assertFalse(task.conversion_table_id)
+
+    def test_a_new_owner_counts_the_conversions_of_all_mails(self):
+        series = self._start_to_count()
+        tasks = series.step_ids.task_ids
+        # As after the end of the month.
+        tasks.sudo().write({"state": "done", "finished_at": fields.Datetime.now()})
+        self.other.sudo().group_ids += self.seller_group
+        series.action_pause()
+        series.with_user(self.admin).user_id = self.other
+        self.assertEqual(tasks.sudo().user_id, self.other)
+        self._win(self.people[0], 100, fields.Datetime.now() + timedelta(hours=1))
+        # Not with the rights of an owner who has not agreed.
+        self._count_later(series.with_user(self.other))
+        self.assertEqual(series.sudo().converted_count, 0)
+        series = series.with_user(self.other)
+        with self.assertRaisesRegex(UserError, "not agreed"):
+            series.conversion_days = 14
+        series.action_take_over()
+        # Somebody who has left is needed for nothing.
+        self.user.sudo().active = False
+        series.conversion_days = 14
+        self.assertEqual(set(tasks.sudo().mapped("conversion_days")), {14})
+        self._count_later(series)
+        self.assertEqual((series.converted_count, series.revenue), (1, 100))
+
+    def test_mails_go_out_while_conversions_can_not_be_counted(self):
+        self.user.group_ids -= self.seller_group
+        with self.assertRaises(AccessError):
+            self._make(conversion_table_id=self.won.id)
+        self.user.group_ids += self.seller_group
+        series = self._make(conversion_table_id=self.won.id)
+        self.user.group_ids -= self.seller_group
+        series.action_start()
+        self._run_cron()
+        self._go_on()
+        self.assertEqual(self._get_mailed(self.first), self.people)
+        self.assertIn("Leads won", series.conversion_problem)
+        # The month may be over until the right is back.
+        series.step_ids[0].task_ids.sudo().state = "done"
+        self.user.group_ids += self.seller_group
+        self.env.invalidate_all()
+        with self.enter_registry_test_mode():
+            self.env.ref("email_marketing_dm.ir_cron_directmail_conversion").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertFalse(series.conversion_problem)
+        self.assertEqual(series.step_ids.task_ids.conversion_table_id, self.won)
+        self.assertTrue(series.conversion_at)
