@@ -13,6 +13,10 @@ WAITING = """SELECT count(*) FROM directmail_series_entry e
               WHERE e.series_id = %s AND s.kind = 'wait'"""
 STATES = """SELECT state, count(*) FROM directmail_series_entry
              WHERE series_id = %s GROUP BY state ORDER BY state"""
+EVERYBODY = """SELECT series_id, partner_id, state, step_id::varchar FROM directmail_series_entry
+                 UNION ALL
+                SELECT series_id, record_id, 'candidate', changed_at::varchar
+                  FROM directmail_series_candidate ORDER BY 1, 2"""
 CANDIDATES = """SELECT record_id FROM directmail_series_candidate
                  WHERE series_id = %s ORDER BY record_id"""
 TASKS = """SELECT t.tag_name, t.state FROM directmail_task t
@@ -113,7 +117,7 @@ def let_advance(shop, is_reached):
 
     wait_until(
         is_reached,
-        lambda: f"{shop.server.query('SELECT state, step_id FROM directmail_series_entry')}",
+        lambda: f"{shop.server.query(EVERYBODY)}",
         go_on,
     )
 
@@ -203,7 +207,8 @@ def test_a_change_of_a_related_record_starts_a_series(shop):
     )
     set_cron(shop, True)
     shop.root.call("res.partner", "write", [people[:1], {"country_id": country}])
-    let_advance(shop, lambda: shop.server.query(CANDIDATES, series) == [(people[0],)])
+    # Not "==": the other one is a candidate, too, if it was made in the second of the start.
+    let_advance(shop, lambda: (people[0],) in shop.server.query(CANDIDATES, series))
     assert find_entered(shop, series) == []
     shop.root.call("res.country", "write", [[country], {"phone_code": 9679}])
     let_advance(shop, lambda: find_entered(shop, series) == people[:1])
