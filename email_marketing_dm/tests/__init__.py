@@ -16,6 +16,7 @@ from .audience import (
     test_audience_add,
     test_audience_composition,
     test_audience_download,
+    test_audience_engagement,
     test_audience_life,
     test_audience_line_models,
     test_audience_lines,
@@ -34,12 +35,14 @@ from .consent import (
     test_erasure,
     test_mailing_consent,
     test_measuring,
+    test_measuring_oracle,
     test_measuring_people,
     test_optout_file,
     test_preference_links,
     test_preferences,
     test_recipient_pages,
     test_signup,
+    test_topics_page,
     test_unsubscribe_link,
 )
 from .data_table import (
@@ -109,6 +112,7 @@ from .series import (
     test_series_change,
     test_series_encrypted,
     test_series_record,
+    test_series_related,
     test_series_rules,
     test_series_start,
 )

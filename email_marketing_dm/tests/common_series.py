@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
+from odoo.tools import SQL
 
 from .common import DirectmailCommon
 
@@ -96,3 +97,40 @@ class SeriesCommon(SeriesMixin, DirectmailCommon):
 
     def _get_entry(self, series, person):
         return series.entry_ids.filtered(lambda entry: entry.partner_id == person)
+
+
+class SeriesRecordCommon(SeriesCommon):
+    """Series that start by leads, which their owner may read."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.seller_group = cls.env.ref("sales_team.group_sale_salesman_all_leads")
+        cls.user.group_ids += cls.seller_group
+        cls.leads = cls.env["directmail.data.table"].search([("preset", "=", "leads")])
+
+    def _start_by_leads(self, template, **vals):
+        vals = {
+            "start_kind": "record",
+            "start_table_id": self.leads.id,
+            "start_domain": "[('name', 'like', 'Cart')]",
+            "audience_id": False,
+            "tz": "UTC",
+            **vals,
+        }
+        return self._start({"template_id": template.id}, **vals)
+
+    def _enter(self, series, records):
+        """Let people enter by records that have just been changed."""
+        since = fields.Datetime.now() - timedelta(minutes=5)
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE %s SET write_date = %s WHERE id = ANY(%s)",
+                SQL.identifier(records._table),
+                since + timedelta(minutes=1),
+                records.ids,
+            )
+        )
+        series.sudo().write({"started_until": since, "next_start_at": since})
+        self._advance()

@@ -110,7 +110,7 @@ def test_every_preset_is_there(marketer):
     found = marketer.call(
         "directmail.data.table", "search_read", [[("preset", "!=", False)], ["preset", "usable"]]
     )
-    # That of engagement is about emails: see `test_audience_quick.py` of the addon.
+    # That of engagement is about emails: see `test_audience_engagement.py` of the addon.
     everything = dict.fromkeys((*PRESETS, "engagement"), True)
     assert {row["preset"]: row["usable"] for row in found} == everything
 

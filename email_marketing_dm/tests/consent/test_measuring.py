@@ -1,4 +1,3 @@
-import random
 import re
 
 from odoo.exceptions import AccessError, UserError
@@ -8,76 +7,8 @@ from odoo.tools import SQL
 from ...engine.content import ANONYMOUS_KIND, get_database_uuid
 from ...engine.events import Fact
 from ...privacy.tokens import make_token
-from ..common import BODY, DirectmailMixin, make_user, start_task
-from ..common_http import PatientHttpCase
-from ..common_key import KeyMixin
-
-PERSON = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Safari/604.1"}
-LINK = '<p><a href="https://shop.example.com/spring">The collection</a></p>'
-
-
-class MeasuringCommon(KeyMixin, DirectmailMixin, PatientHttpCase):
-    """A template with a tracked link, and people of several countries."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.env["ir.config_parameter"].set_param("email_marketing_dm.machine_seconds", "0")
-        cls.company = cls.env["res.company"].browse(cls.account.company_id.id)
-        # Answers are entered by users who may change contacts.
-        cls.user.group_ids += cls.env.ref("base.group_partner_manager")
-        cls.body = BODY.replace("<div>", f"<div>{LINK}", 1)
-        cls.template = cls._make_template(body_arch=cls.body, body_html=cls.body)
-        cls.france = cls.env.ref("base.fr")
-        cls.people = cls._make_people(*(f"m{number}@example.com" for number in range(4)))
-        cls.ann, cls.bob, cls.cat, cls.dan = cls.people
-        cls.ann.country_id = cls.bob.country_id = cls.france
-        cls.cat.country_id = cls.env.ref("base.sg")
-
-    def _answer(self, person, answer):
-        self.env["directmail.consent"].with_user(self.user)._answer_for(
-            person.with_user(self.user), answer
-        )
-
-    def _send(self, people=None, template=None):
-        """Make a task of some people, and send it to the emulator."""
-        task = self._make_task(
-            self._make_audience(people or self.people), template or self.template
-        )
-        task.action_send()
-        self._run_cron()
-        return task
-
-    def _by_person(self, task):
-        self.env.invalidate_all()
-        return {row.partner_id: row for row in task.sudo().delivery_ids}
-
-    def _read_mail(self, task, person):
-        """Return (address of the pixel, address of the tracked link, token) in a person's mail."""
-        [mail] = [row for row in self.emulator.ledger(task.tag_name) if row["to"] == person.email]
-        text = self.emulator.mail(mail["env_id"])["html"]
-        [pixel] = re.findall(r"/directmail/open/[\w-]+", text)
-        [link] = re.findall(r"/directmail/click/[\w/-]+", text)
-        [token] = re.findall(r"/directmail/unsubscribe/([\w-]+)", text)
-        return pixel, link, token
-
-    def _hit(self, task, person):
-        pixel, link, _token = self._read_mail(task, person)
-        self.assertEqual(self.url_open(pixel, headers=PERSON).status_code, 200)
-        followed = self.url_open(link, headers=PERSON, allow_redirects=False)
-        self.assertTrue(followed.headers["Location"].startswith("https://shop.example.com/spring?"))
-
-    def _apply(self):
-        self.env.invalidate_all()
-        self.env["directmail.event"]._apply_all(self.company)
-        self.env.invalidate_all()
-
-    def _get_facts(self, task):
-        return (
-            self.env["directmail.event"]
-            .search([("delivery_id", "in", task.sudo().delivery_ids.ids)])
-            .filtered(lambda fact: fact.kind in ("open", "click"))
-        )
+from ..common import make_user, start_task
+from ..common_measuring import PERSON, MeasuringCommon
 
 
 @tagged("post_install", "-at_install")
@@ -458,97 +389,6 @@ class TestMeasuring(MeasuringCommon):
         start_task(task.sudo())
         with self.assertRaisesRegex(UserError, "when they have ended"):
             template.action_submit_again()
-
-
-@tagged("post_install", "-at_install")
-class TestMeasuringOracle(MeasuringCommon):
-    """Random answers, rules and countries: all decisions agree with plain Python."""
-
-    def test_oracle(self):
-        seed = random.randrange(10**6)
-        chance = random.Random(seed)
-        codes = ["fr", "sg", "de", "re", None]
-        people = self._make_people(*(f"o{number}@example.com" for number in range(40)))
-        self.env["mail.blacklist"].create({"email": people[0].email})
-        for round_number in range(3):
-            with self.subTest(seed=seed, round=round_number):
-                self._try(chance, people, codes)
-
-    def _try(self, chance, people, codes):
-        company = self.company
-        company.write(
-            {
-                "directmail_measuring_default": chance.choice(["yes", "no"]),
-                "directmail_measuring_unknown": chance.choice(["yes", "no"]),
-                "directmail_unasked_clicks": chance.choice(["anonymous", "recorded"]),
-                "directmail_unmeasured_countries": chance.choice([False, "FR", "FR,RE", "SG"]),
-            }
-        )
-        for person in people:
-            code = chance.choice(codes)
-            person.country_id = code and self.env.ref(f"base.{code}")
-            for answer in chance.choices(["yes", "no"], k=chance.choice([0, 0, 1, 2])):
-                self._answer(person, answer)
-        mailed = people[1:]
-        expected = {person: self._expect(person) for person in mailed}
-        task = self._make_task(self._make_audience(people), self.template)
-        fates = task.sudo()._estimate_people()
-        self.assertEqual(
-            (fates.unmeasured, fates.unclicked),
-            (
-                sum(value is not None for value in expected.values()),
-                sum(value == "no" for value in expected.values()),
-            ),
-        )
-        task.action_send()
-        start_task(task.sudo())
-        rows = self._by_person(task)
-        self.assertFalse(rows[people[0]].measuring, "suppressed")
-        self.assertEqual({p: rows[p].measuring or None for p in mailed}, expected, "plan")
-        # Answers between plan and claim.
-        for person in chance.sample(list(mailed), 10):
-            self._answer(person, chance.choice(["yes", "no"]))
-        expected = {person: self._expect(person) for person in mailed}
-        self._run_cron()
-        rows = self._by_person(task)
-        self.assertEqual({p: rows[p].measuring or None for p in mailed}, expected, "claim")
-        # Refusals after the mails were sent.
-        for person in chance.sample(list(mailed), 10):
-            self._answer(person, "no")
-        rows = self._by_person(task)
-        for person in mailed:
-            rows[person]._record_hit("open", user_agent=PERSON["User-Agent"])
-            rows[person]._record_hit("click", user_agent=PERSON["User-Agent"])
-        self._apply()
-        rows = self._by_person(task)
-        for person in mailed:
-            now = self._expect(person)
-            opens = expected[person] is None and now is None
-            clicks = expected[person] != "no" and now != "no"
-            self.assertEqual(rows[person].open_count, int(opens), "hit")
-            self.assertEqual(rows[person].click_count, int(clicks), "hit")
-        self.assertEqual(
-            task.anonymous_open_count + sum(row.open_count for row in rows.values()), len(mailed)
-        )
-        task.sudo().state = "done"
-
-    def _expect(self, person):
-        """Return the value of `measuring`, in plain Python."""
-        company = self.company
-        answers = self.env["directmail.consent"].search([("partner_id", "=", person.id)])
-        if answers:
-            latest = max(answers, key=lambda one: (one.recorded_at, one.id))
-            return None if latest.answer == "yes" else "no"
-        countries = (company.directmail_unmeasured_countries or "").split(",")
-        if not person.country_id:
-            is_no = company.directmail_measuring_unknown == "no"
-        elif person.country_id.code in countries:
-            is_no = True
-        else:
-            is_no = company.directmail_measuring_default == "no"
-        if not is_no:
-            return None
-        return "clicks" if company.directmail_unasked_clicks == "recorded" else "no"
 
 
 @tagged("post_install", "-at_install")

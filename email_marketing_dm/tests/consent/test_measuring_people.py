@@ -3,8 +3,8 @@ from odoo.tests import tagged
 
 from ...engine.plan import insert_deliveries
 from ..common import start_task
+from ..common_measuring import PERSON, MeasuringCommon
 from ..common_upload import UploadMixin
-from .test_measuring import PERSON, MeasuringCommon
 
 
 @tagged("post_install", "-at_install")
