@@ -259,6 +259,23 @@ class DirectmailAesKey(models.Model):
             self.env.ref(CRON).sudo()._trigger()
 
     @api.model
+    def _find(self, company):
+        """Return the AES key of a company as a sudo record; empty without one."""
+        # sudo(): users may not read keys; callers only tell whether and how the key can be used.
+        return self.sudo().search([("company_id", "=", company.id)])
+
+    @api.model
+    def _find_problem(self, company):
+        """Return why a company's encrypted addresses can't be read and what to do, or None."""
+        if self._find(company).is_usable:
+            return None
+        return self.env._(
+            "Encrypted addresses can't be read because the AES key of %s is missing. Ask an"
+            " administrator to enter it.",
+            company.name,
+        )
+
+    @api.model
     def _is_in_use(self, company):
         """Tell whether a company has an AES key, so that it may have encrypted addresses."""
         # sudo(): users may not read keys; only whether there is one is told.
@@ -267,8 +284,8 @@ class DirectmailAesKey(models.Model):
     @api.model
     def _get_reference(self, company):
         """Return the `reference` of the company's AES key, None without a key."""
-        # sudo(): users may not read keys; the reference does not reveal the key.
-        return self.sudo().search([("company_id", "=", company.id)]).reference or None
+        # The reference does not reveal the key.
+        return self._find(company).reference or None
 
     @api.model
     def _cron_read_addresses(self):

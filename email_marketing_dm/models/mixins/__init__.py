@@ -1,5 +1,6 @@
 from . import (
     directmail_about_contact,
+    directmail_addressing,
     directmail_conversion,
     directmail_guarded,
     directmail_needs_account,

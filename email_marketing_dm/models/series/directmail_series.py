@@ -39,6 +39,7 @@ class DirectmailSeries(models.Model):
         "directmail.owned",
         "directmail.of.company",
         "directmail.conversion",
+        "directmail.addressing",
         "directmail.needs.account",
         "mail.thread",
     ]
@@ -81,14 +82,6 @@ class DirectmailSeries(models.Model):
     )
     sender_id = fields.Many2one(
         "directmail.sender", "Sender address", ondelete="restrict", check_company=True
-    )
-    address_type = fields.Selection(
-        [("random", "Random address"), ("sender", "Sender address")],
-        "Address type",
-        required=True,
-        default="random",
-        help="Random address: DirectMail adds a random part to the sender address, so that bounces"
-        " can be analyzed. Recommended.",
     )
     purpose_id = fields.Many2one(
         "directmail.purpose",

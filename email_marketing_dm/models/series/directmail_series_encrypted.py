@@ -23,15 +23,6 @@ class DirectmailSeries(models.Model):
         help="The series has encrypted addresses or people whom its owner may not see, or the"
         " company has an AES key. So only administrators may own and open it.",
     )
-    address_form = fields.Selection(
-        [("original", "Original"), ("encrypted", "Encrypted")],
-        "Contacts' address",
-        required=True,
-        default="original",
-        help="Original: the email address of each contact. Encrypted: the encrypted address, which"
-        " is decrypted only while the mail is sent and is never shown. Uploaded addresses are used"
-        " as they were uploaded.",
-    )
 
     @api.constrains("only_admins", "user_id")
     def _check_only_admins(self):
@@ -98,36 +89,3 @@ class DirectmailSeries(models.Model):
                 series._check_exact()
             except UserError as error:
                 series._give_up(error.args[0])
-
-    def _find_aes_key(self):
-        """Return the AES key of the company as a sudo record; empty without one."""
-        # sudo(): users may not read AES keys; only whether the key is usable is told.
-        keys = self.env["directmail.aes.key"].sudo()
-        return keys.search([("company_id", "=", self.company_id.id)])
-
-    def _waits_for_addresses(self):
-        """Return whether people wait because the contacts' encrypted addresses are being read.
-
-        That is so for minutes after the key was entered again, or after a contact was saved on a
-        server without the master key. It is no reason to pause the series.
-        """
-        key = self._find_aes_key() if self.address_form == "encrypted" else None
-        return bool(key and key.reading and key.is_usable)
-
-    def _find_key_problem(self):
-        """Return why encrypted addresses can't be read and what to do, or None."""
-        if self.address_form != "encrypted":
-            return None
-        key = self._find_aes_key()
-        if not key.is_usable:
-            return self.env._(
-                "Encrypted addresses can't be read because the AES key of %s is missing. Ask an"
-                " administrator to enter it.",
-                self.company_id.name,
-            )
-        if key.reading:
-            return self.env._(
-                "The AES key has just been entered, and the contacts' addresses are still being"
-                " read. Try again in a few minutes."
-            )
-        return None

@@ -53,6 +53,7 @@ class DirectmailTask(models.Model):
         "directmail.owned",
         "directmail.of.company",
         "directmail.conversion",
+        "directmail.addressing",
         "directmail.scheduled",
         "directmail.key.problem",
         "directmail.needs.account",
@@ -125,27 +126,10 @@ class DirectmailTask(models.Model):
         help="By default, audiences are refreshed just before the mails are sent. Turn this on to"
         " mail the people of the last refresh instead.",
     )
-    address_form = fields.Selection(
-        [("original", "Original"), ("encrypted", "Encrypted")],
-        "Contacts' address",
-        required=True,
-        default="original",
-        help="Original: the email address of each contact. Encrypted: the encrypted address, which"
-        " is decrypted only while the mail is sent and is never shown. Uploaded addresses are used"
-        " as they were uploaded.",
-    )
     template_id = fields.Many2one("directmail.template", index="btree_not_null", check_company=True)
     template_state = fields.Selection(related="template_id.state", string="Review")
     sender_id = fields.Many2one(
         "directmail.sender", "Sender address", ondelete="restrict", check_company=True
-    )
-    address_type = fields.Selection(
-        [("random", "Random address"), ("sender", "Sender address")],
-        "Address type",
-        required=True,
-        default="random",
-        help="Random address: DirectMail adds a random part to the sender address, so that bounces"
-        " can be analyzed. Recommended.",
     )
     track_opens = fields.Boolean(
         "Record opens",

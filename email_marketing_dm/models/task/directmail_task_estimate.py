@@ -278,25 +278,8 @@ class DirectmailTask(models.Model):
         :raise UserError: with what to do about it
         """
         self.ensure_one()
-        # sudo(): users may not read AES keys; only whether the key is usable is told.
-        key = (
-            self.env["directmail.aes.key"].sudo().search([("company_id", "=", self.company_id.id)])
-        )
-        if not key.is_usable:
-            raise UserError(
-                self.env._(
-                    "Encrypted addresses can't be read because the AES key of %s is missing. Ask an"
-                    " administrator to enter it, then send again.",
-                    self.company_id.name,
-                )
-            )
-        if key.reading:
-            raise UserError(
-                self.env._(
-                    "The AES key has just been entered, and the contacts' addresses are still being"
-                    " read. Send again in a few minutes."
-                )
-            )
+        if problem := self._find_key_problem():
+            raise UserError(problem)
         rules, audience_ids = self._get_task_rules(), self.audience_ids.ids
         if not is_anybody_addressed(self.env, PEOPLE_CONTEXT, rules, audience_ids):
             raise UserError(

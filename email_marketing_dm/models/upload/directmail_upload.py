@@ -414,17 +414,10 @@ class DirectmailUpload(models.Model):
         self._check_consent()
         self._check_match_field()
         self._check_keys()
-        if self.id_kind == "encrypted":
-            # sudo() reads only whether the company's key is usable.
-            key = self.env["directmail.aes.key"].sudo()
-            if not key.search([("company_id", "=", self.company_id.id)]).is_usable:
-                raise UserError(
-                    self.env._(
-                        "Encrypted addresses can't be read: the AES key of %s is missing. Ask an"
-                        " administrator to enter it, then try again.",
-                        self.company_id.name,
-                    )
-                )
+        if self.id_kind == "encrypted" and (
+            problem := self.env["directmail.aes.key"]._find_problem(self.company_id)
+        ):
+            raise UserError(problem)
         if self._creates_contacts() and not self.env["res.partner"].has_access("create"):
             raise UserError(
                 self.env._(
