@@ -39,3 +39,20 @@ def person_columns(*kept, alias=None, **values):
 
 #: SQL of all columns, as a table of people has them
 PERSON = person_columns(*PERSON_COLUMNS)
+
+
+def list_addresses(people):
+    """Return SQL of the rows of a VALUES list: address_key, email, email_encrypted.
+
+    :param dict people: {address key: values with, possibly, "email" and "email_encrypted"}
+    :rtype: SQL
+    """
+    return SQL(", ").join(
+        SQL(
+            "(%s::varchar, %s::varchar, %s::varchar)",
+            key,
+            person.get("email"),
+            person.get("email_encrypted"),
+        )
+        for key, person in people.items()
+    )

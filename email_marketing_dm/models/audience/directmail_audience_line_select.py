@@ -149,6 +149,25 @@ class DirectmailAudienceLine(models.Model):
         return self._group_people(facts)
 
     def _select_audience(self, env):
+        source = self._get_source(env)
+        return self._select_readable(
+            env,
+            SQL(
+                "SELECT %s FROM directmail_audience_member m WHERE audience_id = %s AND %s",
+                PERSON,
+                source.id,
+                self._may_see_bare(source.env["directmail.audience.member"], "audience_id", source),
+            ),
+        )
+
+    # === PARTS === #
+
+    def _get_source(self, env):
+        """Return the audience that the line selects people by, in the owner's environment.
+
+        :raise UserError: if it was removed
+        :raise AccessError: if the owner may not read it
+        """
         source = self.source_id.with_env(env)
         if not source:
             raise UserError(
@@ -161,17 +180,7 @@ class DirectmailAudienceLine(models.Model):
                     " audience, or remove the line."
                 )
             )
-        return self._select_readable(
-            env,
-            SQL(
-                "SELECT %s FROM directmail_audience_member m WHERE audience_id = %s AND %s",
-                PERSON,
-                source.id,
-                self._may_see_bare(source.env["directmail.audience.member"], "audience_id", source),
-            ),
-        )
-
-    # === PARTS === #
+        return source
 
     def _get_table_domain(self, env):
         """Return the condition on rows of the data table: the filter, and `within_days`."""

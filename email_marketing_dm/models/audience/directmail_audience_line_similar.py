@@ -99,18 +99,7 @@ class DirectmailAudienceLine(models.Model):
         )
 
     def _select_similar(self, env):
-        source = self.source_id.with_env(env)
-        if not source:
-            raise UserError(
-                env._("The audience of a line was removed. Choose another, or remove the line.")
-            )
-        if not source.has_access("read"):
-            raise AccessError(
-                env._(
-                    "The audience of a line is private and belongs to another user. Choose another"
-                    " audience, or remove the line."
-                )
-            )
+        source = self._get_source(env)
         if self.limit_count < 1:
             raise UserError(env._("Enter how many people the line “Similar to an audience” takes."))
         self._check_traits(env)

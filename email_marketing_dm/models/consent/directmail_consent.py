@@ -5,6 +5,7 @@ from odoo.tools import SQL
 
 from ...engine import measuring
 from ...engine.consent_import import UploadedPeople, import_agreements, import_measuring
+from ...engine.person import list_addresses
 from ...engine.sql import UNMATCHABLE, address_key
 from ...groups import GROUP_USER
 from ...privacy.address import normalise
@@ -309,15 +310,7 @@ class DirectmailConsent(models.Model):
                              AND (own.answer = said.answer
                                   OR own.answer = 'confirmed' AND said.answer = 'yes'))
                 RETURNING company_id, purpose, address_key, answer""",
-                people=SQL(", ").join(
-                    SQL(
-                        "(%s::varchar, %s::varchar, %s::varchar)",
-                        key,
-                        person.get("email"),
-                        person.get("email_encrypted"),
-                    )
-                    for key, person in people.items()
-                ),
+                people=list_addresses(people),
                 partners=partners.ids,
                 subject=SQL(", ").join(map(SQL.identifier, SUBJECT)),
                 same=SQL(" AND ").join(

@@ -3,6 +3,7 @@ from odoo.tools import SQL, formatLang
 
 from ...engine.idn import may_be_written_otherwise
 from ...engine.mailing_consent import AGREEMENTS
+from ...engine.person import list_addresses
 from ...engine.seen import seen_contact
 from ...engine.sql import UNMATCHABLE
 from ...engine.trial import is_real
@@ -349,15 +350,7 @@ class DirectmailOptout(models.Model):
                         ORDER BY people.address_key, o.company_id, o.sender_id, o.occurred_at""",
                     kept=kept.id,
                     copied=SQL(", ").join(SQL.identifier("o", name) for name in copied),
-                    people=SQL(", ").join(
-                        SQL(
-                            "(%s::varchar, %s::varchar, %s::varchar)",
-                            key,
-                            person.get("email"),
-                            person.get("email_encrypted"),
-                        )
-                        for key, person in people.items()
-                    ),
+                    people=list_addresses(people),
                     partners=partners.ids,
                     keys=list(people),
                     agreements=AGREEMENTS,

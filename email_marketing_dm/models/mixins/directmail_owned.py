@@ -224,6 +224,11 @@ class DirectmailOwned(models.AbstractModel):
                     )
                 )
 
+    def _with_owner_language(self):
+        """Return the record in the language and time zone of its owner, who reads its messages."""
+        owner = self.user_id
+        return self.with_context(lang=owner.lang, tz=owner.tz)
+
     def _get_owner_env(self, to_check=False):
         """Return an environment with the owner's rights, limited to the record's company.
 

@@ -277,8 +277,24 @@ class DirectmailSeries(models.Model):
         self._lock()
         self.invalidate_recordset()
         if self.state in ("running", "closing"):
-            owner = self.user_id
-            self.with_context(lang=owner.lang, tz=owner.tz)._stop_advancing(message)
+            self._with_owner_language()._stop_advancing(message)
+
+    def _lock_to_advance(self):
+        """Lock the series, so that no other server advances it, and check that it may advance.
+
+        :return: the series in its owner's language; empty if it has been stopped, or has to wait
+            until addresses are read
+        :raise UserError: with why the series has to be paused
+        """
+        if not engine.lock_series(self.env, self.id):
+            return self.browse()
+        self.env.invalidate_all()
+        series = self._with_owner_language()
+        series._check_taken_over()
+        if series._waits_for_addresses():
+            return self.browse()
+        series._check_deciders()
+        return series
 
     def _advance(self):
         """Let people enter, and advance a batch of those who are due.
@@ -287,15 +303,9 @@ class DirectmailSeries(models.Model):
         """
         # First of all: nobody claims mails meanwhile, which may move people to other addresses.
         lock_gate(self.env)
-        if not engine.lock_series(self.env, self.id):
+        self = self._lock_to_advance()
+        if not self:
             return False
-        self.env.invalidate_all()
-        owner = self.user_id
-        self = self.with_context(lang=owner.lang, tz=owner.tz)
-        self._check_taken_over()
-        if self._waits_for_addresses():
-            return False
-        self._check_deciders()
         at = fields.Datetime.now()
         path = self._make_path()
         more_people = False

@@ -6,7 +6,6 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from ...engine import series_starts as engine
-from ...engine.series import lock_series
 from ...engine.series_related import describe_changes
 
 #: Most hours for which a record has to stay as it is.
@@ -109,15 +108,9 @@ class DirectmailSeries(models.Model):
         :param bool is_own: whether the table was changed; otherwise only the other ones were
         :return: False: there is no more to do
         """
-        if not lock_series(self.env, self.id):
+        self = self._lock_to_advance()
+        if not self:
             return False
-        self.env.invalidate_all()
-        owner = self.user_id
-        self = self.with_context(lang=owner.lang, tz=owner.tz)
-        self._check_taken_over()
-        if self._waits_for_addresses():
-            return False
-        self._check_deciders()
         at = fields.Datetime.now()
         self._watch_related()
         if self.state != "running":

@@ -214,7 +214,7 @@ class DirectmailTask(models.Model):
         """Notify the owners, once a day in Beijing, that the quota is used up until tomorrow."""
         today = datetime.now(BEIJING).date()
         for task in self.filtered(lambda task: task.quota_told_on != today):
-            task = task.with_context(lang=task.user_id.lang, tz=task.user_id.tz)
+            task = task._with_owner_language()
             task.quota_told_on = today
             task._tell_owner(
                 task.env._(

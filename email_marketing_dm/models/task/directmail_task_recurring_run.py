@@ -78,7 +78,7 @@ class DirectmailTask(models.Model):
 
     def _run_when_due(self):
         """Override: make or skip the run that is due; stop the task if that fails unexpectedly."""
-        task = self.with_context(lang=self.user_id.lang, tz=self.user_id.tz)
+        task = self._with_owner_language()
         try:
             retrying(task._repeat, self.env)
         except Exception:
@@ -278,8 +278,7 @@ class DirectmailTask(models.Model):
         self.write({"state": "draft", "state_message": False})
         self.unlink()
         if stops:
-            owner = recurring.user_id
-            recurring.with_context(lang=owner.lang, tz=owner.tz)._stop_repeating(message)
+            recurring._with_owner_language()._stop_repeating(message)
 
     # === NOBODY TWICE === #
 
