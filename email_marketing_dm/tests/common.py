@@ -7,7 +7,9 @@ from odoo.tools import config, file_path
 
 from directmail_emulator.testing import Emulator, EmulatorError
 
+from ..engine.content import TOKEN_KIND, get_database_uuid
 from ..models.delivery.directmail_delivery import REACTION_FIELDS
+from ..privacy.tokens import make_token
 
 #: seconds that only end what hangs: other tests may keep the processors busy meanwhile
 PATIENCE = 300
@@ -219,6 +221,27 @@ class DirectmailMixin:
         """Let every mail of the emulator have its outcome, and import them."""
         self.emulator.flush_outcomes()
         task.action_import_results()
+
+    @classmethod
+    def _get_token(cls, delivery):
+        """Return the token of a mail, which is in the addresses of its recipient's pages."""
+        key = cls.env["directmail.keyring"]._get_master_key()
+        return make_token(key, get_database_uuid(cls.env), TOKEN_KIND, delivery.id)
+
+    @classmethod
+    def _make_won_leads(cls):
+        """Make a data table of won leads, with the date and the expected revenue."""
+        return cls.env["directmail.data.table"].create(
+            {
+                "name": "Leads won",
+                "model_id": cls.env["ir.model"]._get_id("crm.lead"),
+                "partner_path": "partner_id",
+                "email_path": "email_normalized",
+                "date_field": "date_closed",
+                "amount_field": "expected_revenue",
+                "domain": "[('stage_id.is_won', '=', True)]",
+            }
+        )
 
     def assertSumRule(self, task):
         """Everybody planned is in exactly one of the eight states, and the counters agree."""

@@ -1,8 +1,8 @@
 import re
 
-from ..engine.content import TOKEN_KIND, get_database_uuid
+from odoo.tools import SQL
+
 from ..models.consent.directmail_preference_link import CRON
-from ..privacy.tokens import make_token
 from .common import DirectmailMixin, start_task
 
 
@@ -41,9 +41,7 @@ class PreferencesMixin(DirectmailMixin):
         return self._get_fates(self._plan(partner + self.cat, **vals))[partner]
 
     def _get_page(self, delivery):
-        key = self.env["directmail.keyring"]._get_master_key()
-        token = make_token(key, get_database_uuid(self.env), TOKEN_KIND, delivery.sudo().id)
-        return f"/directmail/unsubscribe/{token}"
+        return f"/directmail/unsubscribe/{self._get_token(delivery)}"
 
     def _open(self, partner):
         """Send a task to a person, and return the address of their page."""
@@ -54,6 +52,18 @@ class PreferencesMixin(DirectmailMixin):
         self.assertEqual(response.status_code, 200)
         self.env.invalidate_all()
         return response.text
+
+    def _encrypt_address(self, partner):
+        """Let the mails to a person have an encrypted address; people can write to the company."""
+        self.company.sudo().email = "privacy@example.com"
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE directmail_delivery SET email_encrypted = 'secret' WHERE address_key = %s",
+                self.persons[partner]["address_key"],
+            )
+        )
+        self.env.invalidate_all()
 
     def _find(self, partner):
         return self.preferences._find(self.company, self.persons[partner]["address_key"])

@@ -83,21 +83,26 @@ def test_the_default_account(directmail):
     assert account.send().env_id
 
 
+def run_script(script, folder):
+    """Run a script in a process of its own, and return what it has printed."""
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=PATIENCE,
+    )
+    return ended.stdout
+
+
 def test_it_ends_with_its_parent(tmp_path):
     script = (
         "from directmail_emulator.testing import Emulator; import os, signal\n"
         "e = Emulator().start(); print(e.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=PATIENCE,
-    )
-    assert gone(int(ended.stdout))
+    assert gone(int(run_script(script, tmp_path)))
 
 
 def test_detached_it_is_no_child_and_ends_with_the_process_nevertheless(tmp_path):
@@ -108,16 +113,8 @@ def test_detached_it_is_no_child_and_ends_with_the_process_nevertheless(tmp_path
         "print(e.pid, len(children), e.summary()['accepted'], flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=PATIENCE,
-    )
-    pid, children, accepted = ended.stdout.split()
-    assert (children, accepted) == ("0", "0"), ended.stderr
+    pid, children, accepted = run_script(script, tmp_path).split()
+    assert (children, accepted) == ("0", "0")
     assert gone(int(pid))
 
 

@@ -72,6 +72,13 @@ def start(shop, group, **vals):
     return series
 
 
+def start_by_contacts(shop, group, **vals):
+    """Start such a series for contacts, as soon as they match a filter."""
+    [table] = shop.user.call("directmail.data.table", "search", [[("preset", "=", "contacts")]])
+    values = {"start_kind": "record", "start_table_id": table, "audience_id": False, **vals}
+    return start(shop, group, **values)
+
+
 def set_cron(shop, active):
     shop.server.query("UPDATE ir_cron SET active = %s WHERE id = %s", active, get_cron(shop))
 
@@ -166,14 +173,9 @@ def test_records_that_are_committed_late_start_a_series(shop):
     """A record is dated by the begin of its transaction, which others have overtaken."""
     shop.add_people("calm", 2)
     late, prompt = shop.root.call("res.partner", "search", [[("ref", "=", "calm")]])
-    series = start(
+    series = start_by_contacts(
         shop,
         "record",
-        start_kind="record",
-        start_table_id=shop.user.call(
-            "directmail.data.table", "search", [[("preset", "=", "contacts")]]
-        )[0],
-        audience_id=False,
         start_domain="[('ref', '=', 'won')]",
     )
     set_cron(shop, True)
@@ -195,14 +197,9 @@ def test_a_change_of_a_related_record_starts_a_series(shop):
     shop.add_people("abroad", 2)
     people = shop.root.call("res.partner", "search", [[("ref", "=", "abroad")]])
     [country] = shop.root.call("res.country", "search", [[("code", "=", "FJ")]])
-    series = start(
+    series = start_by_contacts(
         shop,
         "related",
-        start_kind="record",
-        start_table_id=shop.user.call(
-            "directmail.data.table", "search", [[("preset", "=", "contacts")]]
-        )[0],
-        audience_id=False,
         start_domain="[('ref', '=', 'abroad'), ('country_id.phone_code', '=', 9679)]",
     )
     set_cron(shop, True)

@@ -3,9 +3,7 @@ from werkzeug.routing import Map, Rule
 from odoo.tests import tagged
 
 from ...directmail.push import BODY_MAX as EVENT_MAX
-from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.odoo.ir_http import BODY_MAX
-from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
 from ..common_http import PatientHttpCase
 
@@ -21,12 +19,7 @@ class TestPublicPages(DirectmailMixin, PatientHttpCase):
         task = self._make_task(self._make_audience(self._make_people("zoe@example.com")))
         task.action_send()
         start_task(task.sudo())
-        self.token = make_token(
-            self.env["directmail.keyring"]._get_master_key(),
-            get_database_uuid(self.env),
-            TOKEN_KIND,
-            task.sudo().delivery_ids.id,
-        )
+        self.token = self._get_token(task.sudo().delivery_ids)
         self.page = f"/directmail/unsubscribe/{self.token}"
         self.pages = (
             self.page,

@@ -4,9 +4,7 @@ from odoo import fields
 from odoo.tests import TransactionCase, freeze_time, tagged
 from odoo.tools import SQL
 
-from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...engine.events import Fact
-from ...privacy.tokens import make_token
 from ..common import BODY
 from ..common_trial import TrialMixin
 
@@ -225,10 +223,7 @@ class TestTrialPeople(TrialMixin, TransactionCase):
 
     def test_an_unverified_request_is_no_opt_out_either(self):
         task = self._send(self.trial, self._make_people("anna@example.com"))
-        key = self.env["directmail.keyring"]._get_master_key()
-        token = make_token(
-            key, get_database_uuid(self.env), TOKEN_KIND, task.sudo().delivery_ids.id
-        )
+        token = self._get_token(task.sudo().delivery_ids)
         requests = self.env["directmail.unsubscribe.request"].sudo()
         self.env.flush_all()
         self.assertTrue(requests._keep(token, "all", True))

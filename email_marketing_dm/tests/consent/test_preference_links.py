@@ -104,15 +104,7 @@ class TestPreferenceLinks(PreferencesMixin, PatientHttpCase):
         self._post(page, scope="company")
         optout = self.env["directmail.optout"].search([("partner_id", "=", self.ann.id)])
         optout.occurred_at -= timedelta(days=2)
-        self.company.sudo().email = "privacy@example.com"
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                "UPDATE directmail_delivery SET email_encrypted = 'secret' WHERE address_key = %s",
-                self.persons[self.ann]["address_key"],
-            )
-        )
-        self.env.invalidate_all()
+        self._encrypt_address(self.ann)
         text = self.url_open(page).text
         self.assertNotIn("/undo", text)
         self.assertNotIn("Send me the link", text)
@@ -175,15 +167,7 @@ class TestPreferenceLinks(PreferencesMixin, PatientHttpCase):
         self.assertFalse(self._write_letters())
         self.assertEqual(self._read_topic_answers(), ["yes", "yes", "withdrawn"])
         self.env["directmail.preference.link"].search([]).unlink()
-        self.company.sudo().email = "privacy@example.com"
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                "UPDATE directmail_delivery SET email_encrypted = 'secret' WHERE address_key = %s",
-                self.persons[self.ann]["address_key"],
-            )
-        )
-        self.env.invalidate_all()
+        self._encrypt_address(self.ann)
         text = self._post(f"{page}/topics", shown=topic.ids, topic=topic.ids)
         self.assertIn("privacy@example.com", text)
         self.assertFalse(self.env["directmail.preference.link"].search([]))

@@ -234,15 +234,7 @@ class TestPreferences(PreferencesMixin, PatientHttpCase):
         """It must not stand in Odoo's outgoing mail: people ask the company."""
         page = self._open(self.ann)
         self._run_cron()
-        self.company.sudo().email = "privacy@example.com"
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                "UPDATE directmail_delivery SET email_encrypted = 'secret' WHERE address_key = %s",
-                self.persons[self.ann]["address_key"],
-            )
-        )
-        self.env.invalidate_all()
+        self._encrypt_address(self.ann)
         for text in (self.url_open(f"{page}/data").text, self._post(f"{page}/data")):
             self.assertIn("privacy@example.com", text)
             self.assertNotIn("Send me the link", text)

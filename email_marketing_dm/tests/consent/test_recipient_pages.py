@@ -26,12 +26,7 @@ class TestRecipientPages(DirectmailMixin, PatientHttpCase):
         self.task.action_send()
         start_task(self.task.sudo())
         self.delivery = self.task.delivery_ids.sudo()
-        self.token = make_token(
-            self.env["directmail.keyring"]._get_master_key(),
-            get_database_uuid(self.env),
-            TOKEN_KIND,
-            self.delivery.id,
-        )
+        self.token = self._get_token(self.delivery)
         self.optouts = self.env["directmail.optout"].search([])
 
     def _get_new_optouts(self):
@@ -312,12 +307,7 @@ class TestRecipientPages(DirectmailMixin, PatientHttpCase):
         [row] = self.emulator.ledger(tag=task.tag_name)
         mail = self.emulator.mail(row["env_id"])
         delivery = task.sudo().delivery_ids
-        token = make_token(
-            self.env["directmail.keyring"]._get_master_key(),
-            get_database_uuid(self.env),
-            TOKEN_KIND,
-            delivery.id,
-        )
+        token = self._get_token(delivery)
         pages = {
             "mail": mail["html"],
             "view": self.url_open(f"/directmail/view/{token}").text,

@@ -1,7 +1,5 @@
 from odoo.tests import tagged
 
-from ...engine.content import TOKEN_KIND, get_database_uuid
-from ...privacy.tokens import make_token
 from ..common_mailing_consent import MailingConsentCommon
 
 
@@ -12,10 +10,7 @@ class TestTopicsPage(MailingConsentCommon):
     def _open(self, partner):
         """Plan a task for a person, and return the address of their page."""
         task = self._plan(partner, purpose_id=False)
-        key = self.env["directmail.keyring"]._get_master_key()
-        uuid = get_database_uuid(self.env)
-        token = make_token(key, uuid, TOKEN_KIND, task.sudo().delivery_ids.id)
-        return f"/directmail/unsubscribe/{token}"
+        return f"/directmail/unsubscribe/{self._get_token(task.sudo().delivery_ids)}"
 
     def _choose(self, page, *ticked, shown=None):
         shown = self.offers + self.news if shown is None else shown

@@ -19,9 +19,7 @@ from directmail_emulator.events import Signer
 
 from ...controllers import directmail_events
 from ...directmail.push import BODY_MAX, read_events
-from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...models.account import directmail_account_events
-from ...privacy.tokens import make_token
 from ..common import DirectmailMixin, start_task
 from ..common_http import PatientHttpCase
 
@@ -52,8 +50,7 @@ class TestPush(DirectmailMixin, PatientHttpCase):
         self.events = self.env["directmail.event"]
 
     def _make_event(self, delivery, number=1, kind="dm:Deliver:Succeed", **data):
-        key = self.env["directmail.keyring"]._get_master_key()
-        token = make_token(key, get_database_uuid(self.env), TOKEN_KIND, delivery.id)
+        token = self._get_token(delivery)
         return {
             "id": f"event-{number}",
             "type": kind,

@@ -7,8 +7,6 @@ from odoo.tests import new_test_user, tagged
 
 from odoo.addons.http_routing.tests.common import MockRequest
 
-from ...engine.content import TOKEN_KIND, get_database_uuid
-from ...privacy.tokens import make_token
 from ..common import BODY, DirectmailMixin, run_migration, start_task
 from ..common_http import PatientHttpCase
 
@@ -44,12 +42,7 @@ class TestTracking(DirectmailMixin, PatientHttpCase):
                       claimed_at = now() AT TIME ZONE 'UTC' - interval '1 day' WHERE id = %s""",
             [cls.delivery.id],
         )
-        cls.token = make_token(
-            cls.env["directmail.keyring"]._get_master_key(),
-            get_database_uuid(cls.env),
-            TOKEN_KIND,
-            cls.delivery.id,
-        )
+        cls.token = cls._get_token(cls.delivery)
         cls.env.cr.execute(
             """UPDATE directmail_task_counter
                   SET name = 'sent' WHERE task_id = %s AND name = 'waiting'""",

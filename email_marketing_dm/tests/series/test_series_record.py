@@ -18,17 +18,7 @@ class TestSeriesRecord(SeriesRecordCommon, ValuesCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.won = cls.env["directmail.data.table"].create(
-            {
-                "name": "Leads won",
-                "model_id": cls.env["ir.model"]._get_id("crm.lead"),
-                "partner_path": "partner_id",
-                "email_path": "email_normalized",
-                "date_field": "date_closed",
-                "amount_field": "expected_revenue",
-                "domain": "[('stage_id.is_won', '=', True)]",
-            }
-        )
+        cls.won = cls._make_won_leads()
 
     def _approve(self, template):
         template.action_submit()

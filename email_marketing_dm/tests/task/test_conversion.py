@@ -20,17 +20,7 @@ class TestConversion(DirectmailCommon):
             "dm_seller",
             "email_marketing_dm.group_user,sales_team.group_sale_salesman_all_leads",
         )
-        cls.table = cls.env["directmail.data.table"].create(
-            {
-                "name": "Leads won",
-                "model_id": cls.env["ir.model"]._get_id("crm.lead"),
-                "partner_path": "partner_id",
-                "email_path": "email_normalized",
-                "date_field": "date_closed",
-                "amount_field": "expected_revenue",
-                "domain": "[('stage_id.is_won', '=', True)]",
-            }
-        )
+        cls.table = cls._make_won_leads()
         cls.people = cls._make_people(*(f"conversion-{i}@customer.example" for i in range(4)))
         cls.template = cls._make_template()
         cls.now = fields.Datetime.now()

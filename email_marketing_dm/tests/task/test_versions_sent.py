@@ -6,9 +6,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from ...engine import claim, versions
-from ...engine.content import TOKEN_KIND, get_database_uuid
 from ...engine.versions import HELD, TestGroup, assign_versions
-from ...privacy.tokens import make_token
 from ..common import BODY, DirectmailCommon
 from ..common_http import PatientHttpCase
 from ..common_versions import VersionsMixin
@@ -486,8 +484,7 @@ class TestVersionsOnline(VersionsMixin, PatientHttpCase):
         self._approve(task)
         task.action_send()
         self._run_cron()
-        key = self.env["directmail.keyring"]._get_master_key()
         for letter, text in (("A", "spring"), ("B", "summer")):
             delivery = self._get_deliveries(task).filtered(lambda d, v=letter: d.version == v)[0]
-            token = make_token(key, get_database_uuid(self.env), TOKEN_KIND, delivery.id)
+            token = self._get_token(delivery)
             self.assertIn(f"{text} collection", self.url_open(f"/directmail/view/{token}").text)
