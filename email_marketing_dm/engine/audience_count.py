@@ -45,67 +45,9 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
     :return: {reason, or None for the people who can be mailed: number of people}
     :raise QueryCanceled: as in `count_people`
     """
+    judged = _judge_people(people, company, master_key, lists, tens)
     with limited(env, timeout):
-        env.cr.execute(
-            SQL(
-                """WITH people AS (%(people)s), found AS (
-                    SELECT people.partner_id, people.email_encrypted,
-                           CASE WHEN people.partner_id IS NULL THEN people.email
-                                ELSE p.email END AS typed,
-                           %(email)s AS email,
-                           people.address_key
-                      FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
-                ), keyed AS (
-                    SELECT *, CASE WHEN address_key IS NOT NULL THEN address_key
-                                   WHEN %(usable)s THEN %(key)s END AS usable_key
-                      FROM found
-                ), judged AS (
-                    SELECT usable_key, email_encrypted, partner_id, email, CASE
-                        WHEN COALESCE(NULLIF(btrim(typed), ''), email_encrypted) IS NULL
-                            THEN 'no_address'
-                        WHEN usable_key IS NULL AND email_encrypted IS NOT NULL
-                            THEN 'cannot_decrypt'
-                        WHEN usable_key IS NULL THEN 'invalid_address'
-                        WHEN EXISTS (SELECT 1 FROM mail_blacklist b
-                                      WHERE b.email = keyed.email AND b.active)
-                          OR %(international)s AND EXISTS (
-                              SELECT 1 FROM mail_blacklist b
-                               WHERE b.address_key = usable_key AND b.active) THEN 'blacklisted'
-                        WHEN EXISTS (SELECT 1 FROM directmail_optout o
-                                      WHERE o.address_key = usable_key AND o.sender_id IS NULL
-                                        AND o.company_id = %(company)s) THEN 'opted_out'
-                        %(left_list)s END AS reason
-                      FROM keyed
-                )
-                SELECT reason, count(*),
-                       -- An address in clear does not count as a duplicate of an encrypted one:
-                       -- users could find out an encrypted address by counting guesses.
-                       count(DISTINCT usable_key)
-                           FILTER (WHERE reason IS NULL AND email_encrypted IS NULL)
-                       + count(DISTINCT usable_key)
-                           FILTER (WHERE reason IS NULL AND email_encrypted IS NOT NULL),
-                       %(mark)s
-                  FROM judged GROUP BY reason""",
-                people=people,
-                mark=SQL("sum(hashtext(concat_ws('/', partner_id, email, usable_key)))")
-                if tens
-                else SQL("NULL"),
-                email=in_ascii(
-                    SQL(
-                        "(CASE WHEN people.partner_id IS NULL THEN people.email"
-                        " ELSE p.email_normalized END)"
-                    )
-                ),
-                usable=usable_address(SQL("email")),
-                key=address_key(master_key, SQL("email")),
-                company=company.id,
-                international=may_be_written_otherwise(SQL("keyed.email")),
-                left_list=SQL("WHEN %s THEN 'left_list'", left_lists(SQL("keyed.email"), lists))
-                if lists
-                else SQL(),
-            ),
-            log_exceptions=False,
-        )
+        env.cr.execute(judged, log_exceptions=False)
         rows = env.cr.fetchall()
     counts = {reason: count for reason, count, _distinct, _mark in rows}
     for reason, count, distinct, _mark in rows:
@@ -115,6 +57,67 @@ def count_reasons(env, people, company, master_key, timeout, lists=(), tens=Fals
         return counts
     mark = make_mark(master_key, company.id, sum(mark for *_counts, mark in rows))
     return {reason: in_tens(count, mark, reason) for reason, count in counts.items()}
+
+
+def _judge_people(people, company, master_key, lists, tens):
+    """Return SQL (reason, number of people, of different addresses, mark) for `count_reasons`."""
+    return SQL(
+        """WITH people AS (%(people)s), found AS (
+            SELECT people.partner_id, people.email_encrypted,
+                   CASE WHEN people.partner_id IS NULL THEN people.email
+                        ELSE p.email END AS typed,
+                   %(email)s AS email,
+                   people.address_key
+              FROM people LEFT JOIN res_partner p ON p.id = people.partner_id
+        ), keyed AS (
+            SELECT *, CASE WHEN address_key IS NOT NULL THEN address_key
+                           WHEN %(usable)s THEN %(key)s END AS usable_key
+              FROM found
+        ), judged AS (
+            SELECT usable_key, email_encrypted, partner_id, email, CASE
+                WHEN COALESCE(NULLIF(btrim(typed), ''), email_encrypted) IS NULL
+                    THEN 'no_address'
+                WHEN usable_key IS NULL AND email_encrypted IS NOT NULL
+                    THEN 'cannot_decrypt'
+                WHEN usable_key IS NULL THEN 'invalid_address'
+                WHEN EXISTS (SELECT 1 FROM mail_blacklist b
+                              WHERE b.email = keyed.email AND b.active)
+                  OR %(international)s AND EXISTS (
+                      SELECT 1 FROM mail_blacklist b
+                       WHERE b.address_key = usable_key AND b.active) THEN 'blacklisted'
+                WHEN EXISTS (SELECT 1 FROM directmail_optout o
+                              WHERE o.address_key = usable_key AND o.sender_id IS NULL
+                                AND o.company_id = %(company)s) THEN 'opted_out'
+                %(left_list)s END AS reason
+              FROM keyed
+        )
+        SELECT reason, count(*),
+               -- An address in clear does not count as a duplicate of an encrypted one:
+               -- users could find out an encrypted address by counting guesses.
+               count(DISTINCT usable_key)
+                   FILTER (WHERE reason IS NULL AND email_encrypted IS NULL)
+               + count(DISTINCT usable_key)
+                   FILTER (WHERE reason IS NULL AND email_encrypted IS NOT NULL),
+               %(mark)s
+          FROM judged GROUP BY reason""",
+        people=people,
+        mark=SQL("sum(hashtext(concat_ws('/', partner_id, email, usable_key)))")
+        if tens
+        else SQL("NULL"),
+        email=in_ascii(
+            SQL(
+                "(CASE WHEN people.partner_id IS NULL THEN people.email"
+                " ELSE p.email_normalized END)"
+            )
+        ),
+        usable=usable_address(SQL("email")),
+        key=address_key(master_key, SQL("email")),
+        company=company.id,
+        international=may_be_written_otherwise(SQL("keyed.email")),
+        left_list=SQL("WHEN %s THEN 'left_list'", left_lists(SQL("keyed.email"), lists))
+        if lists
+        else SQL(),
+    )
 
 
 @contextmanager

@@ -81,21 +81,6 @@ def write_answers(env, account_id, token, answers):
     if not answers:
         lock_gate(env)
         return
-    values = SQL(", ").join(
-        SQL(
-            "(%s, %s, %s, %s, %s, %s::float, %s, %s)",
-            delivery_id,
-            STATE_OF_VERDICT[answer.verdict],
-            answer.env_id or None,
-            None if answer.verdict == Verdict.ACCEPTED else answer.code or None,
-            None if answer.verdict == Verdict.ACCEPTED else (answer.message or "")[:250] or None,
-            DELAYS.get(answer.verdict),
-            # A refusal counts once: an UNDECIDED person is tried again without counting.
-            answer.verdict == Verdict.DOUBTFUL,
-            len(answers) - place,
-        )
-        for place, (delivery_id, answer) in enumerate(answers)
-    )
     # A microsecond between answers keeps their order: `engine.doubts` counts refusals in a row by
     # `refused_at` and `sent_at`.
     moment = SQL(
@@ -131,7 +116,7 @@ def write_answers(env, account_id, token, answers):
             RETURNING d.task_id, o.state AS old_state, d.state AS new_state,
                       o.outcome AS old_outcome, d.outcome AS new_outcome,
                       o.claimed_at AS old_claimed_at""",
-            values=values,
+            values=_list_answers(answers),
             token=token,
             moment=moment,
         ),
@@ -139,6 +124,25 @@ def write_answers(env, account_id, token, answers):
         more=give_back()
         if any(STATE_OF_VERDICT[answer.verdict] in RETURNED for _id, answer in answers)
         else None,
+    )
+
+
+def _list_answers(answers):
+    """Return SQL of the rows of a VALUES list with the answers: see `write_answers`."""
+    return SQL(", ").join(
+        SQL(
+            "(%s, %s, %s, %s, %s, %s::float, %s, %s)",
+            delivery_id,
+            STATE_OF_VERDICT[answer.verdict],
+            answer.env_id or None,
+            None if answer.verdict == Verdict.ACCEPTED else answer.code or None,
+            None if answer.verdict == Verdict.ACCEPTED else (answer.message or "")[:250] or None,
+            DELAYS.get(answer.verdict),
+            # A refusal counts once: an UNDECIDED person is tried again without counting.
+            answer.verdict == Verdict.DOUBTFUL,
+            len(answers) - place,
+        )
+        for place, (delivery_id, answer) in enumerate(answers)
     )
 
 
@@ -284,9 +288,7 @@ def _claim_from(env, context, rules, task_id, token, limit, pick, lease):
         person has another address by now, or became a contact, is not changed, and its row has
         `MOVED` as the state and no value but the id
     """
-    eligibility, measuring = rules
-    by_contact = eligibility.rules.by_contact
-    task_rules = eligibility.task
+    eligibility, _measuring = rules
     return _apply(
         env,
         context.account_id,
@@ -313,62 +315,69 @@ def _claim_from(env, context, rules, task_id, token, limit, pick, lease):
             at=eligibility.at,
         ),
         SQL("new_state, %s", CLAIMED),
-        ctes=SQL(
-            # A materialized CTE makes LIMIT hold. PostgreSQL may run a subquery once per row of the
-            # join, and with SKIP LOCKED each run would skip the rows that the run before locked and
-            # take further ones.
-            """people AS MATERIALIZED (
-                    SELECT id, partner_id, res_model, res_id, email, email_encrypted, address_key,
-                           is_contact
-                      FROM directmail_delivery
-                     WHERE task_id = %(task)s AND state = 'waiting'
-                       AND %(free_at)s <= now() AT TIME ZONE 'UTC'
-                     ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
-               ), %(addressed)s, judged AS MATERIALIZED (
-                    SELECT addressed.id, flaw IS NULL AND moved AS moved,
-                           COALESCE(flaw, %(excluded)s, %(exit)s, %(got)s,
-                                    eligibility.reason) AS reason,
-                           CASE WHEN flaw IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
-                           CASE WHEN flaw IS NULL THEN eligibility.held_until END AS held_until,
-                           %(measuring)s AS measuring,
-                           row_number() OVER (PARTITION BY %(person)s ORDER BY addressed.id) AS copy
-                      FROM addressed CROSS JOIN %(eligibility)s AS eligibility
-               ), ranked AS (
-                    SELECT *, row_number() OVER (
-                               PARTITION BY reason IS NULL AND held_until IS NULL AND copy = 1
-                               ORDER BY id) AS place
-                      FROM judged WHERE NOT moved
-               ), decided AS (
-                    SELECT *, reason IS NULL AND held_until IS NULL AS goes FROM ranked
-                     WHERE reason IS NOT NULL OR held_until IS NOT NULL
-                        OR (copy = 1 AND place <= %(limit)s)
-               ),""",
-            task=task_id,
-            limit=limit,
-            pick=pick,
-            free_at=FREE_AT,
-            addressed=current_addresses(env, context.people, task_rules, planned=True),
-            eligibility=eligibility.select(SQL("addressed")),
-            measuring=get_measuring(
-                measuring,
-                find_answer(measuring, task_rules.company_id, SQL("addressed.address_key")),
-                SQL("addressed.country_id"),
-            ),
-            excluded=is_excluded(task_rules, SQL("addressed")),
-            exit=get_exit_reason(task_rules.exits, SQL("addressed"), SQL("addressed.id")),
-            got=has_got(task_rules, SQL("addressed")),
-            # Merging contacts can leave two deliveries of one contact in a task. Where limits count
-            # by contact, claim one of them per statement, so that the limits see the first mail
-            # when the second person is looked at.
-            person=SQL("COALESCE(-addressed.partner_id, addressed.id)")
-            if by_contact
-            else SQL("addressed.id"),
-        ),
+        ctes=_judge_next(env, context, rules, task_id, limit, pick),
         also=SQL(
             "UNION ALL SELECT %s, id, %s FROM judged WHERE moved",
             MOVED,
             SQL(", ").join([SQL("NULL")] * (len(Claimed._fields) - 1)),
         ),
+    )
+
+
+def _judge_next(env, context, rules, task_id, limit, pick):
+    """Return the CTEs of `_claim_from`: its next deliveries, and what is `decided` about each."""
+    eligibility, measuring = rules
+    task_rules = eligibility.task
+    return SQL(
+        # A materialized CTE makes LIMIT hold. PostgreSQL may run a subquery once per row of the
+        # join, and with SKIP LOCKED each run would skip the rows that the run before locked and
+        # take further ones.
+        """people AS MATERIALIZED (
+                SELECT id, partner_id, res_model, res_id, email, email_encrypted, address_key,
+                       is_contact
+                  FROM directmail_delivery
+                 WHERE task_id = %(task)s AND state = 'waiting'
+                   AND %(free_at)s <= now() AT TIME ZONE 'UTC'
+                 ORDER BY %(free_at)s, id LIMIT %(pick)s FOR UPDATE SKIP LOCKED
+           ), %(addressed)s, judged AS MATERIALIZED (
+                SELECT addressed.id, flaw IS NULL AND moved AS moved,
+                       COALESCE(flaw, %(excluded)s, %(exit)s, %(got)s,
+                                eligibility.reason) AS reason,
+                       CASE WHEN flaw IS NULL THEN eligibility.fatigue_rule END AS fatigue_rule,
+                       CASE WHEN flaw IS NULL THEN eligibility.held_until END AS held_until,
+                       %(measuring)s AS measuring,
+                       row_number() OVER (PARTITION BY %(person)s ORDER BY addressed.id) AS copy
+                  FROM addressed CROSS JOIN %(eligibility)s AS eligibility
+           ), ranked AS (
+                SELECT *, row_number() OVER (
+                           PARTITION BY reason IS NULL AND held_until IS NULL AND copy = 1
+                           ORDER BY id) AS place
+                  FROM judged WHERE NOT moved
+           ), decided AS (
+                SELECT *, reason IS NULL AND held_until IS NULL AS goes FROM ranked
+                 WHERE reason IS NOT NULL OR held_until IS NOT NULL
+                    OR (copy = 1 AND place <= %(limit)s)
+           ),""",
+        task=task_id,
+        limit=limit,
+        pick=pick,
+        free_at=FREE_AT,
+        addressed=current_addresses(env, context.people, task_rules, planned=True),
+        eligibility=eligibility.select(SQL("addressed")),
+        measuring=get_measuring(
+            measuring,
+            find_answer(measuring, task_rules.company_id, SQL("addressed.address_key")),
+            SQL("addressed.country_id"),
+        ),
+        excluded=is_excluded(task_rules, SQL("addressed")),
+        exit=get_exit_reason(task_rules.exits, SQL("addressed"), SQL("addressed.id")),
+        got=has_got(task_rules, SQL("addressed")),
+        # Merging contacts can leave two deliveries of one contact in a task. Where limits count
+        # by contact, claim one of them per statement, so that the limits see the first mail
+        # when the second person is looked at.
+        person=SQL("COALESCE(-addressed.partner_id, addressed.id)")
+        if eligibility.rules.by_contact
+        else SQL("addressed.id"),
     )
 
 

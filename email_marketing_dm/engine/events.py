@@ -207,33 +207,6 @@ def flag_bursts(env, company_id, last):
     `clicked_at` and `opened_at` are computed again without them.
     """
     applied = SQL("NOT EXISTS (SELECT 1 FROM directmail_event_pending w WHERE w.id = e.id)")
-    changed = SQL(
-        """UPDATE directmail_delivery d
-              SET click_count = COALESCE(d.click_count, 0) - taken.clicks,
-                  machine_click_count = COALESCE(d.machine_click_count, 0) + taken.clicks,
-                  clicked_at = taken.first_click,
-                  opened_at = taken.first_look
-             FROM (SELECT o.id, o.clicked_at, o.opened_at, count(*) AS clicks,
-                          (SELECT min(occurred_at) FROM directmail_event e
-                            WHERE e.delivery_id = o.id AND e.kind = 'click' AND %(applied)s
-                              AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
-                              AS first_click,
-                          (SELECT min(occurred_at) FROM directmail_event e
-                            WHERE e.delivery_id = o.id AND e.kind IN ('open', 'click')
-                              AND o.measuring IS DISTINCT FROM %(clicks_only)s
-                              AND %(applied)s
-                              AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
-                              AS first_look
-                     FROM flagged f JOIN directmail_delivery o ON o.id = f.delivery_id
-                    WHERE f.applied GROUP BY o.id) taken
-            WHERE d.id = taken.id
-        RETURNING d.task_id, NULL AS old_state, NULL AS new_state, NULL AS old_outcome,
-                  NULL AS new_outcome,
-                  (d.clicked_at IS NOT NULL)::int - (taken.clicked_at IS NOT NULL)::int AS clicked,
-                  (d.opened_at IS NOT NULL)::int - (taken.opened_at IS NOT NULL)::int AS opened""",
-        applied=applied,
-        clicks_only=CLICKS_ONLY,
-    )
     env.execute_query(
         SQL(
             """WITH clicked AS (
@@ -263,9 +236,43 @@ def flag_bursts(env, company_id, last):
             span=SQL("%s * interval '1 second'", BURST_SECONDS),
             links=BURST_LINKS,
             applied=applied,
-            changed=changed,
+            changed=_take_back(applied),
             counted=count_changes(SQL("changed"), "events", ("clicked", "opened")),
         )
+    )
+
+
+def _take_back(applied):
+    """Return an UPDATE that takes the clicks in ``flagged`` back from people: see `flag_bursts`.
+
+    :param SQL applied: whether a fact ``e`` was applied
+    """
+    return SQL(
+        """UPDATE directmail_delivery d
+              SET click_count = COALESCE(d.click_count, 0) - taken.clicks,
+                  machine_click_count = COALESCE(d.machine_click_count, 0) + taken.clicks,
+                  clicked_at = taken.first_click,
+                  opened_at = taken.first_look
+             FROM (SELECT o.id, o.clicked_at, o.opened_at, count(*) AS clicks,
+                          (SELECT min(occurred_at) FROM directmail_event e
+                            WHERE e.delivery_id = o.id AND e.kind = 'click' AND %(applied)s
+                              AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
+                              AS first_click,
+                          (SELECT min(occurred_at) FROM directmail_event e
+                            WHERE e.delivery_id = o.id AND e.kind IN ('open', 'click')
+                              AND o.measuring IS DISTINCT FROM %(clicks_only)s
+                              AND %(applied)s
+                              AND e.machine IS NOT TRUE AND e.id != ALL(array_agg(f.id)))
+                              AS first_look
+                     FROM flagged f JOIN directmail_delivery o ON o.id = f.delivery_id
+                    WHERE f.applied GROUP BY o.id) taken
+            WHERE d.id = taken.id
+        RETURNING d.task_id, NULL AS old_state, NULL AS new_state, NULL AS old_outcome,
+                  NULL AS new_outcome,
+                  (d.clicked_at IS NOT NULL)::int - (taken.clicked_at IS NOT NULL)::int AS clicked,
+                  (d.opened_at IS NOT NULL)::int - (taken.opened_at IS NOT NULL)::int AS opened""",
+        applied=applied,
+        clicks_only=CLICKS_ONLY,
     )
 
 
@@ -369,31 +376,41 @@ def apply_facts(env, company_id, last):
             rank=_rank(SQL("kind")),
             new_rank=_rank(SQL("l.kind")),
             old_rank=_rank(SQL("o.outcome")),
-            marks=SQL(", ").join(
-                SQL(
-                    "(f.%(at)s IS NULL AND d.%(at)s IS NOT NULL)::int AS %(mark)s",
-                    at=SQL.identifier(f"{mark}_at"),
-                    mark=SQL.identifier(mark),
-                )
-                for mark in REACTIONS
-            ),
+            marks=_count_first_reactions(),
             clicks=CLICKS_ONLY,
-            unmeasured=SQL(", ").join(
-                SQL(
-                    """CASE WHEN d.measuring IN %s
-                            THEN COALESCE(d.outcome = 'delivered', FALSE)::int
-                                 - COALESCE(f.outcome = 'delivered', FALSE)::int
-                            ELSE 0 END AS %s""",
-                    values,
-                    SQL.identifier(f"unmeasured_{kind}"),
-                )
-                for kind, values in RULED_OUT.items()
-            ),
+            unmeasured=_count_unmeasured(),
             counted=count_changes(SQL("changed"), "events", (*REACTIONS, *UNMEASURED)),
             by_provider=_count_by_provider(),
         )
     )
     return result
+
+
+def _count_first_reactions():
+    """Return SQL of a column for each of REACTIONS: 1 if it is the first of its mail, else 0."""
+    return SQL(", ").join(
+        SQL(
+            "(f.%(at)s IS NULL AND d.%(at)s IS NOT NULL)::int AS %(mark)s",
+            at=SQL.identifier(f"{mark}_at"),
+            mark=SQL.identifier(mark),
+        )
+        for mark in REACTIONS
+    )
+
+
+def _count_unmeasured():
+    """Return SQL of a column for each of UNMEASURED: by how much the counter changes."""
+    return SQL(", ").join(
+        SQL(
+            """CASE WHEN d.measuring IN %s
+                    THEN COALESCE(d.outcome = 'delivered', FALSE)::int
+                         - COALESCE(f.outcome = 'delivered', FALSE)::int
+                    ELSE 0 END AS %s""",
+            values,
+            SQL.identifier(f"unmeasured_{kind}"),
+        )
+        for kind, values in RULED_OUT.items()
+    )
 
 
 def _count_received():

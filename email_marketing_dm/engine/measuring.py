@@ -317,6 +317,12 @@ def erase_reactions(env, company_id, key):
     :return: number of mails of which something was deleted
     :rtype: int
     """
+    _delete_reactions(env, company_id, key)
+    return _move_to_anonymous(env, company_id, key)
+
+
+def _delete_reactions(env, company_id, key):
+    """Delete the events of a person's opens and clicks, and the clicks of link trackers."""
     env.cr.execute(
         SQL(
             """WITH mails AS MATERIALIZED (
@@ -334,6 +340,13 @@ def erase_reactions(env, company_id, key):
             key=key,
         )
     )
+
+
+def _move_to_anonymous(env, company_id, key):
+    """Rule a person's mails out of the rates, and move their figures to the anonymous counts.
+
+    :return: as `erase_reactions`
+    """
     rows = env.execute_query(
         SQL(
             """WITH before AS MATERIALIZED (

@@ -107,6 +107,11 @@ class People:
         The caller has applied the pending events: they find their delivery by the address key that
         is erased. The caller flushes before, and invalidates after.
         """
+        self._erase_mails(env)
+        self._erase_answers(env)
+        self._erase_lists(env)
+
+    def _erase_mails(self, env):
         deliveries = tuple(self.find_deliveries(env)) or (0,)
         env.cr.execute(SQL("DELETE FROM directmail_family_mail WHERE id IN %s", deliveries))
         env.cr.execute(
@@ -134,6 +139,8 @@ class People:
                 tuple(self.company_ids) or (0,),
             )
         )
+
+    def _erase_answers(self, env):
         env.cr.execute(
             SQL(
                 """UPDATE directmail_optout SET partner_id = NULL, email = NULL,
@@ -175,6 +182,8 @@ class People:
                 CONSENTS.is_of(self.company_ids),
             )
         )
+
+    def _erase_lists(self, env):
         # A duplicate row of an upload has no address key if its person has no contact: its
         # `match_key` is that of the row with the address key.
         env.cr.execute(

@@ -51,6 +51,15 @@ def readdress(env, context, rules, task_id, ids):
     moved = [row[:-1] for row in people if not row.flaw]
     excluded = find_excluded(env, context, rules, task_id, moved)
     move(env, rules, [(row[0], row[-1]) for row in moved])
+    return _set_addresses(env, rules, task_id, moved, excluded)
+
+
+def _set_addresses(env, rules, task_id, moved, excluded):
+    """Return the UPDATE of `readdress`.
+
+    :param moved: the first seven values of `_Found` of each delivery without a flaw
+    :param excluded: the ids of those that the task excludes
+    """
     return SQL(
         """UPDATE directmail_delivery d
               SET partner_id = new.partner_id, res_model = new.res_model, res_id = new.res_id,

@@ -86,62 +86,7 @@ def read_turn(env, context):
     is sending.
     """
     env.flush_all()
-    env.cr.execute(
-        SQL(
-            """SELECT capacity.*, statement_timestamp() AT TIME ZONE 'UTC' AS at,
-                      a.company_id AS account_company_id, %(settings)s AS settings,
-                      %(measuring)s AS measuring, task.*
-                 FROM directmail_account a
-                CROSS JOIN LATERAL (%(capacity)s) AS capacity
-                 LEFT JOIN LATERAL (
-                      SELECT t.id AS task_id, t.company_id, t.sender_id,
-                             COALESCE(t.is_notification, FALSE)
-                             OR COALESCE(t.ignore_fatigue, FALSE) AS is_free,
-                             t.not_after, a.tz AS zone,
-                             ARRAY(SELECT mailing_list_id FROM directmail_task_mailing_list_rel
-                                    WHERE directmail_task_id = t.id ORDER BY mailing_list_id)
-                                 AS lists,
-                             t.address_form = 'encrypted' AS is_encrypted,
-                             (SELECT k.reference FROM directmail_aes_key k
-                               WHERE k.company_id = t.company_id) AS aes_reference,
-                             EXISTS (SELECT FROM directmail_delivery d
-                                      WHERE d.task_id = t.id AND d.partner_id IS NULL)
-                                 AS has_records,
-                             ARRAY(SELECT directmail_audience_id
-                                     FROM directmail_task_exclude_audience_rel
-                                    WHERE directmail_task_id = t.id) AS except_ids,
-                             NULLIF(t.family_content_id, 0) AS content_id,
-                             %(control)s AS control, %(mailing)s AS mailing,
-                             %(wishes)s AS wishes, %(exits)s AS exits,
-                             %(hours)s AS hours,
-                             (SELECT jsonb_object_agg(letter, family_content_id)
-                                FROM directmail_task_version
-                               WHERE task_id = t.id AND family_content_id > 0)
-                                 AS version_contents,
-                             COALESCE(s.warmup_on, FALSE) OR COALESCE(s.is_braked, FALSE)
-                                 AS is_limited,
-                             row_number() OVER (
-                                 ORDER BY t.priority DESC, t.planned_at, t.id) AS place
-                        FROM directmail_task t LEFT JOIN directmail_sender s ON s.id = t.sender_id
-                       WHERE t.account_id = a.id AND t.state = 'sending'
-                         -- A thousand steps of series may be sending, and nobody wait at most.
-                         AND (t.series_step_id IS NULL OR EXISTS (
-                              SELECT FROM directmail_delivery d
-                               WHERE d.task_id = t.id AND d.state = 'waiting'))
-                      ) AS task ON TRUE
-                WHERE a.id = %(account)s
-                ORDER BY task.place""",
-            settings=select_settings(SQL("a.company_id")),
-            measuring=select_rules(SQL("a.company_id")),
-            control=select_groups(SQL("t")),
-            mailing=select_purpose(SQL("t")),
-            wishes=select_wishes(SQL("t")),
-            exits=select_exits(SQL("t.series_step_id")),
-            hours=select_hours(SQL("t.series_step_id")),
-            capacity=_select_capacity(env, context),
-            account=context.account_id,
-        )
-    )
+    env.cr.execute(_select_turn(env, context))
     rows = env.cr.dictfetchall()
     account = rows[0]
     rules = make_rules(env, context.people, account["account_company_id"], account["settings"])
@@ -149,6 +94,64 @@ def read_turn(env, context):
     measuring = make_measuring_rules(account["measuring"])
     limited = {row["sender_id"] for row in rows if row["is_limited"]}
     return Turn(_pick(Capacity, account), rules, measuring, account["at"], tasks, limited)
+
+
+def _select_turn(env, context):
+    """Return SQL of the rows of `read_turn`."""
+    return SQL(
+        """SELECT capacity.*, statement_timestamp() AT TIME ZONE 'UTC' AS at,
+                  a.company_id AS account_company_id, %(settings)s AS settings,
+                  %(measuring)s AS measuring, task.*
+             FROM directmail_account a
+            CROSS JOIN LATERAL (%(capacity)s) AS capacity
+             LEFT JOIN LATERAL (
+                  SELECT t.id AS task_id, t.company_id, t.sender_id,
+                         COALESCE(t.is_notification, FALSE)
+                         OR COALESCE(t.ignore_fatigue, FALSE) AS is_free,
+                         t.not_after, a.tz AS zone,
+                         ARRAY(SELECT mailing_list_id FROM directmail_task_mailing_list_rel
+                                WHERE directmail_task_id = t.id ORDER BY mailing_list_id)
+                             AS lists,
+                         t.address_form = 'encrypted' AS is_encrypted,
+                         (SELECT k.reference FROM directmail_aes_key k
+                           WHERE k.company_id = t.company_id) AS aes_reference,
+                         EXISTS (SELECT FROM directmail_delivery d
+                                  WHERE d.task_id = t.id AND d.partner_id IS NULL)
+                             AS has_records,
+                         ARRAY(SELECT directmail_audience_id
+                                 FROM directmail_task_exclude_audience_rel
+                                WHERE directmail_task_id = t.id) AS except_ids,
+                         NULLIF(t.family_content_id, 0) AS content_id,
+                         %(control)s AS control, %(mailing)s AS mailing,
+                         %(wishes)s AS wishes, %(exits)s AS exits,
+                         %(hours)s AS hours,
+                         (SELECT jsonb_object_agg(letter, family_content_id)
+                            FROM directmail_task_version
+                           WHERE task_id = t.id AND family_content_id > 0)
+                             AS version_contents,
+                         COALESCE(s.warmup_on, FALSE) OR COALESCE(s.is_braked, FALSE)
+                             AS is_limited,
+                         row_number() OVER (
+                             ORDER BY t.priority DESC, t.planned_at, t.id) AS place
+                    FROM directmail_task t LEFT JOIN directmail_sender s ON s.id = t.sender_id
+                   WHERE t.account_id = a.id AND t.state = 'sending'
+                     -- A thousand steps of series may be sending, and nobody wait at most.
+                     AND (t.series_step_id IS NULL OR EXISTS (
+                          SELECT FROM directmail_delivery d
+                           WHERE d.task_id = t.id AND d.state = 'waiting'))
+                  ) AS task ON TRUE
+            WHERE a.id = %(account)s
+            ORDER BY task.place""",
+        settings=select_settings(SQL("a.company_id")),
+        measuring=select_rules(SQL("a.company_id")),
+        control=select_groups(SQL("t")),
+        mailing=select_purpose(SQL("t")),
+        wishes=select_wishes(SQL("t")),
+        exits=select_exits(SQL("t.series_step_id")),
+        hours=select_hours(SQL("t.series_step_id")),
+        capacity=_select_capacity(env, context),
+        account=context.account_id,
+    )
 
 
 def _pick(kind, row):

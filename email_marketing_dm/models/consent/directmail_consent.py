@@ -274,12 +274,27 @@ class DirectmailConsent(models.Model):
         people = self._find_addresses(partners)
         if not people:
             return
+        rows = self._copy_answers(people, partners, kept)
+        self.invalidate_model()
+        for company_id, purpose, key, answer in rows:
+            if purpose == measuring.PURPOSE:
+                measuring.record_withdrawal(self.env, company_id, SQL("%s", (key,)), answer)
+        self.env["directmail.delivery"].invalidate_model(["measuring"])
+
+    def _copy_answers(self, people, partners, kept):
+        """Copy the latest answers of contacts to those of their addresses that lack them.
+
+        :param dict people: as of `_find_addresses`
+        :param partners: the `res.partner` records whose answers are copied
+        :param kept: the `res.partner` that the copies are about
+        :return: [(company id, purpose, address key, answer)] of the copies
+        """
         copied = [
             field.name
             for field in self._fields.values()
             if field.store and field.column_type and field.name not in ("id", *PERSON)
         ]
-        rows = self.env.execute_query(
+        return self.env.execute_query(
             SQL(
                 """WITH people (address_key, email, email_encrypted) AS (VALUES %(people)s),
                    answers AS MATERIALIZED (
@@ -330,11 +345,6 @@ class DirectmailConsent(models.Model):
                 ),
             )
         )
-        self.invalidate_model()
-        for company_id, purpose, key, answer in rows:
-            if purpose == measuring.PURPOSE:
-                measuring.record_withdrawal(self.env, company_id, SQL("%s", (key,)), answer)
-        self.env["directmail.delivery"].invalidate_model(["measuring"])
 
     @api.model
     def _adopt(self, partner, companies):

@@ -193,20 +193,7 @@ class DirectmailOptout(models.Model):
 
         :param int last: the highest id of an event to apply, see `engine.events.find_batch`
         """
-        wishes = SQL(
-            """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.email_encrypted,
-                      d.partner_id, d.task_id,
-                      COALESCE(d.address_key, e.address_key) AS address_key
-                 FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
-                 LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
-                WHERE o.company_id = %s AND o.id <= %s
-                  AND e.source != 'own'
-                  AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
-                  AND COALESCE(d.address_key, e.address_key) IS NOT NULL AND %s""",
-            company.id,
-            last,
-            is_real(SQL("e.account_id")),
-        )
+        wishes = self._select_wishes(company, last)
         rows = self.env.execute_query(
             SQL(
                 """WITH wishes AS (%(wishes)s), changed AS (%(insert)s), revoked AS (
@@ -222,21 +209,7 @@ class DirectmailOptout(models.Model):
                 wishes=wishes,
                 insert=self._make_insert(
                     (*OF_DELIVERY, "origin", "occurred_at"),
-                    SQL(
-                        """SELECT DISTINCT ON (address_key) %s,
-                                  CASE kind WHEN 'complaint' THEN kind ELSE %s END, occurred_at
-                             FROM wishes w
-                            WHERE kind = 'complaint' OR kind = 'unsubscribe' AND NOT EXISTS (
-                                  SELECT 1 FROM directmail_event s
-                                    LEFT JOIN directmail_delivery d ON d.id = s.delivery_id
-                                   WHERE s.company_id = w.company_id AND s.kind = 'subscribe'
-                                     AND COALESCE(d.address_key, s.address_key) = w.address_key
-                                     AND s.occurred_at >= w.occurred_at AND %s)
-                            ORDER BY address_key, kind, occurred_at DESC""",
-                        join_columns(OF_DELIVERY),
-                        REVOCABLE,
-                        is_real(SQL("s.account_id")),
-                    ),
+                    self._select_lasting(),
                     SQL(
                         """DO UPDATE SET origin = EXCLUDED.origin,
                                   occurred_at = GREATEST(o.occurred_at, EXCLUDED.occurred_at)
@@ -261,6 +234,46 @@ class DirectmailOptout(models.Model):
                 last,
                 is_real(SQL("a.id")),
             )
+        )
+
+    @api.model
+    def _select_wishes(self, company, last):
+        """Return SQL of the wishes in a company's pending events: see `_import_facts`."""
+        return SQL(
+            """SELECT e.kind, e.occurred_at, e.company_id, d.email, d.email_encrypted,
+                      d.partner_id, d.task_id,
+                      COALESCE(d.address_key, e.address_key) AS address_key
+                 FROM directmail_event_pending o JOIN directmail_event e ON e.id = o.id
+                 LEFT JOIN directmail_delivery d ON d.id = e.delivery_id
+                WHERE o.company_id = %s AND o.id <= %s
+                  AND e.source != 'own'
+                  AND e.kind IN ('unsubscribe', 'subscribe', 'complaint')
+                  AND COALESCE(d.address_key, e.address_key) IS NOT NULL AND %s""",
+            company.id,
+            last,
+            is_real(SQL("e.account_id")),
+        )
+
+    @api.model
+    def _select_lasting(self):
+        """Return SQL of the latest of the `wishes` to get no mail, which nothing has revoked.
+
+        Its columns are those of OF_DELIVERY, the origin and the moment.
+        """
+        return SQL(
+            """SELECT DISTINCT ON (address_key) %s,
+                      CASE kind WHEN 'complaint' THEN kind ELSE %s END, occurred_at
+                 FROM wishes w
+                WHERE kind = 'complaint' OR kind = 'unsubscribe' AND NOT EXISTS (
+                      SELECT 1 FROM directmail_event s
+                        LEFT JOIN directmail_delivery d ON d.id = s.delivery_id
+                       WHERE s.company_id = w.company_id AND s.kind = 'subscribe'
+                         AND COALESCE(d.address_key, s.address_key) = w.address_key
+                         AND s.occurred_at >= w.occurred_at AND %s)
+                ORDER BY address_key, kind, occurred_at DESC""",
+            join_columns(OF_DELIVERY),
+            REVOCABLE,
+            is_real(SQL("s.account_id")),
         )
 
     def _import_bounces(self, delivery_ids):

@@ -52,7 +52,7 @@ REACTION_FIELDS = {
 # which also decides "unverifiable"; "paused" and "less_often" in `engine.preferences`; the control
 # groups in `engine.control`; the others in `engine.fatigue.Eligibility`. `engine.series_exits` also
 # decides "too_late", for mails of a series. The order is about that in which reasons are checked:
-# `engine.plan.select_judged` and `engine.claim._claim_from` have the exact one.
+# `engine.plan.select_judged` and `engine.claim._judge_next` have the exact one.
 REASONS = [
     ("excluded", "In an excluded audience"),
     ("series_left", "Left the audience of the series"),

@@ -107,22 +107,10 @@ class DirectmailTask(models.Model):
     def _get_waiting_for(self):
         """Return what a pending or sending task waits for, as a sentence; False if for nothing."""
         self.ensure_one()
-        # sudo(): readers of the task see times and sums of the account, no other task.
-        account = self.account_id.sudo()
         if self.state not in ("pending", "sending"):
             return False
-        if self.key_problem:
-            return self.env._(
-                "The mails wait for a server with the right master key. No recipient is skipped."
-            )
-        if account.state != "active":
-            return self.env._(
-                "The DirectMail account is not active. An administrator can activate it."
-            )
-        if self.state == "pending" and (waiting := self._explain_review()):
+        if waiting := self._explain_blocked():
             return waiting
-        if account.is_trial and account.state_message:
-            return account.state_message
         if self.send_type == "repeat":
             return self.next_run_at and self.env._(
                 "Next run: %s", self._describe_run_moment(self.next_run_at)
@@ -134,6 +122,28 @@ class DirectmailTask(models.Model):
                 time=format_datetime(self.env, self.scheduled_at, tz=zone, dt_format="short"),
                 zone=zone,
             )
+        return self._explain_limited() or self._explain_people()
+
+    def _explain_blocked(self):
+        """Return what keeps the task from sending, or False: key, account, review or trial."""
+        # sudo(): readers of the task see the state of the account, no other task.
+        account = self.account_id.sudo()
+        if self.key_problem:
+            return self.env._(
+                "The mails wait for a server with the right master key. No recipient is skipped."
+            )
+        if account.state != "active":
+            return self.env._(
+                "The DirectMail account is not active. An administrator can activate it."
+            )
+        if self.state == "pending" and (waiting := self._explain_review()):
+            return waiting
+        return account.is_trial and account.state_message
+
+    def _explain_limited(self):
+        """Return how quota, warm-up or brake of the sender limit the task, or False."""
+        # sudo(): readers of the task see times and sums of the account, no other task.
+        account = self.account_id.sudo()
         if not account._get_capacity().quota:
             return self.env._(
                 "Today's quota is used up. Sending continues after midnight in Beijing, at %s.",
@@ -152,6 +162,10 @@ class DirectmailTask(models.Model):
                 " the results of earlier mails arrive.",
                 self.sender_id.email,
             )
+        return False
+
+    def _explain_people(self):
+        """Return what the people of the task wait for, or False."""
         if not self.planned_at:
             return self.env._("The recipients are being selected. Sending starts in a moment.")
         if self.told_in_tens:
