@@ -186,7 +186,9 @@ class DirectmailRecipient(http.Controller):
             text_version=OPTOUT_VERSION,
             **get_proof(recipient),
         )
-        return render_recipient(recipient, token, "undone" if undone else "stopped")
+        if not undone:
+            return render_recipient(recipient, token, "stopped")
+        return render_recipient(recipient, token, "undone" if mistake else "again")
 
     @http.route(
         "/directmail/unsubscribe/<string:token>/measuring",

@@ -78,8 +78,7 @@ def find_due_series(env, at):
                    OR s.state = 'running' AND s.start_kind = 'audience' AND s.last_refresh_id < %s
                    OR s.state = 'running' AND s.next_start_at <= %s
                    OR s.held_from_id > 0
-                   OR s.state = 'running' AND EXISTS (
-                               SELECT FROM directmail_series_request r WHERE r.series_id = s.id)
+                   OR EXISTS (SELECT FROM directmail_series_request r WHERE r.series_id = s.id)
                    OR %s
                    OR s.state = 'closing' AND NOT EXISTS (
                               SELECT FROM directmail_series_entry e

@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from .exclusion import is_in
 from .measuring import UNRECORDED, has_old_template, is_refused
+from .people import current_addresses
 
 
 class Check(NamedTuple):
@@ -22,11 +23,15 @@ class Check(NamedTuple):
     step_id: int | None
 
 
-def judge(env, check, entry_ids):
+def judge(env, context, rules, check, entry_ids):
     """Return whether people meet the condition of a step.
 
-    Audiences count as of their last refresh. A person who did not get the mail has not opened it.
+    Audiences count as of their last refresh, and a person is in one as for `get_exit_reason`: also
+    by the address at which they are mailed now. A person who did not get the mail has not opened
+    it.
 
+    :param PeopleContext context: how to find people and addresses
+    :param rules: `fatigue.TaskRules` that tell how the people of the series are addressed
     :param Check check: the condition
     :param entry_ids: ids of `directmail.series.entry`
     :return: {entry id: whether; None if it is not known, because opens or clicks of this person may
@@ -34,15 +39,35 @@ def judge(env, check, entry_ids):
     :rtype: dict
     """
     if check.kind in ("in", "not_in"):
+        people = _select_addressed(env, context, rules)
         met = is_in([check.audience_id], SQL("e"))
     else:
+        people = SQL("SELECT * FROM entries")
         met = _has_reacted(check)
     if check.kind.startswith("not_"):
         met = SQL("NOT (%s)", met)
     rows = env.execute_query(
-        SQL("SELECT id, %s FROM directmail_series_entry e WHERE id = ANY(%s)", met, entry_ids)
+        SQL(
+            """WITH entries AS MATERIALIZED (
+                   SELECT * FROM directmail_series_entry WHERE id = ANY(%s)
+               )
+               SELECT id, %s FROM (%s) e""",
+            entry_ids,
+            met,
+            people,
+        )
     )
     return dict(rows)
+
+
+def _select_addressed(env, context, rules):
+    """Return SQL of `entries` with their present contacts and addresses."""
+    return SQL(
+        """WITH people AS (
+               SELECT *, contact_number IS NOT NULL AS is_contact FROM entries
+           ), %s SELECT * FROM addressed""",
+        current_addresses(env, context, rules, carried=("id",)),
+    )
 
 
 def _has_reacted(check):

@@ -54,8 +54,8 @@ def enter(env, starting, path):
         SQL(
             # Runs of a person are numbered, because unique indexes allow each run once.
             """WITH found AS (SELECT * FROM (%(found)s) people %(members)s), numbered AS (
-                SELECT m.*, COALESCE(before.run, 0) AS last_run,
-                       row_number() OVER (PARTITION BY m.partner_id, m.res_model, m.res_id
+                SELECT m.*, GREATEST(COALESCE(before.run, 0), %(address_run)s) AS last_run,
+                       row_number() OVER (PARTITION BY m.partner_id, %(same_person)s
                                               ORDER BY m.moment, m.occasion) AS number
                   FROM found m %(before)s
                  WHERE NOT EXISTS (SELECT FROM directmail_series_entry e
@@ -72,6 +72,7 @@ def enter(env, starting, path):
                 ON CONFLICT DO NOTHING""",
             found=starting.found,
             before=find_earlier_runs(starting.series_id),
+            **_number_by_address(starting),
             may_enter=may_enter,
             members=_among_members(starting.audience_id),
             series=starting.series_id,
@@ -81,6 +82,31 @@ def enter(env, starting, path):
         )
     )
     _place(env, starting.series_id, path)
+
+
+def _number_by_address(starting):
+    """Return the parts of `enter` that number the runs of records `m` without a contact.
+
+    If each record starts the series, those with one address are runs of one person, because an
+    address gets the mail of a step once for each run.
+
+    :return: {"address_run": the last run of the address, "same_person": what people differ in}
+    """
+    record = SQL("m.res_model || ',' || m.res_id")
+    if not starting.each:
+        return {"address_run": SQL("0"), "same_person": record}
+    return {
+        "address_run": SQL(
+            """CASE WHEN m.partner_id IS NULL THEN (
+                    SELECT max(e.run) FROM directmail_series_entry e
+                     WHERE e.series_id = %s AND e.contact_number IS NULL
+                       AND e.address_key = m.address_key) END""",
+            starting.series_id,
+        ),
+        "same_person": SQL(
+            "CASE WHEN m.partner_id IS NULL THEN COALESCE(m.address_key, %s) END", record
+        ),
+    }
 
 
 def _among_members(audience_id):

@@ -184,7 +184,8 @@ class DirectmailSignup(models.Model):
         if len(before) >= PER_DAY or (before and before[0].mailed_at > now - PAUSE):
             self.state = "skipped"
             return
-        signup = self.with_context(lang=self.lang)
+        # Its language may have been switched off since.
+        signup = self.with_context(lang=self.form_id._choose_lang(self.lang))
         company = signup.company_id
         # No text that a visitor entered is in this mail: others could be made to get it.
         signup.env["directmail.letter"]._queue(
@@ -352,7 +353,7 @@ class DirectmailSignup(models.Model):
         values = {
             "name": self.name or self.email,
             "email": self.email,
-            "lang": self.lang,
+            "lang": self.form_id._choose_lang(self.lang),
             "company_id": self.company_id.id,
         }
         return self.env["res.partner"].with_context(mail_create_nosubscribe=True).create(values)

@@ -189,3 +189,6 @@ class DirectmailSeriesStep(models.Model):
             for name in ("check_goto_id", "check_step_id"):
                 if step[name]:
                     copy[name] = copies.get(step[name], False)
+            if step.check_step_id and not copy.check_step_id:
+                # The mail was removed. Without a condition, the copy can't be started.
+                copy.check_kind = False

@@ -85,6 +85,8 @@ class DirectmailSeriesEntry(models.Model):
     _address_unique = models.UniqueIndex(
         "(series_id, address_key, run) WHERE contact_number IS NULL AND res_id IS NULL"
     )
+    # Records without a contact, by address: `engine.series_starts.enter`.
+    _address_index = models.Index("(series_id, address_key) WHERE contact_number IS NULL")
     _occasion_unique = models.UniqueIndex("(series_id, occasion) WHERE occasion IS NOT NULL")
     # The order of `engine.series.read_due`: many people may be due at the same moment.
     _due_index = models.Index("(series_id, due_at, id) WHERE state = 'inside'")

@@ -10,7 +10,10 @@ from ...clock.daily import local_day
 from ...clock.steps import Path, Place
 from ...engine import series as engine
 from ...engine import series_checks as checks
+from ...engine import series_starts as starts
 from ...engine.claim import lock_gate
+from ...engine.fatigue import TaskRules
+from ..people_context import PEOPLE_CONTEXT
 
 _logger = logging.getLogger(__name__)
 CRON = "email_marketing_dm.ir_cron_directmail_series"
@@ -98,6 +101,7 @@ class DirectmailSeries(models.Model):
             lambda one: one.state in ("running", "closing", "paused")
         ):
             engine.call_off(self.env, series.id, "stopped", fields.Datetime.now())
+            starts.delete_requests(self.env, series.id)
             self.env.invalidate_all()
             series.write(
                 {"state": "ended", "ended_at": fields.Datetime.now(), "state_message": False}
@@ -312,6 +316,9 @@ class DirectmailSeries(models.Model):
         if self.state == "running":
             more_people = self._let_enter(path, at)
             self._let_others_enter(path, at)
+        else:
+            # A transaction that put them in may be committed after the one that let nobody enter.
+            self._let_requested_enter(path, at)
         more_held = self._free_held(at)
         more_exits = self._call_off_exits(at)
         tasks = self._get_sending_tasks(at)
@@ -461,10 +468,26 @@ class DirectmailSeries(models.Model):
                 check = step._as_check()
                 if check.audience_id:
                     self._check_exact()
-                answers = checks.judge(self.env, check, numbers)
+                rules = self._get_addressing_rules()
+                answers = checks.judge(self.env, PEOPLE_CONTEXT, rules, check, numbers)
                 checks.remember(self.env, step.id, answers, at)
                 met |= answers
         return met
+
+    def _get_addressing_rules(self):
+        """Return how the people of the series are addressed, as `engine.fatigue.TaskRules`."""
+        return TaskRules(
+            company_id=self.company_id.id,
+            sender_id=None,
+            is_free=True,
+            not_after=None,
+            zone=self.tz,
+            lists=[],
+            is_encrypted=self.address_form == "encrypted",
+            aes_reference=self.env["directmail.aes.key"]._get_reference(self.company_id),
+            has_records=True,
+            except_ids=[],
+        )
 
     def _end_if_empty(self):
         """End a series that lets people finish, if nobody is inside any more."""

@@ -66,7 +66,9 @@ class DirectmailSeries(models.Model):
             return self.env._(
                 "The series %s has not been started. Start it, then put people into it.", self.name
             )
-        if self.state in ("closing", "ended"):
+        # sudo(): nobody may read the field, which tells whether a paused series is closing.
+        is_closing = self.state == "paused" and self.sudo().resume_to == "closing"
+        if is_closing or self.state in ("closing", "ended"):
             return self.env._(
                 "The series %s lets nobody enter any more. Duplicate it and start the copy.",
                 self.name,

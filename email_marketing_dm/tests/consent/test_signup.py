@@ -437,6 +437,20 @@ class TestSignup(EncryptedMixin, PatientHttpCase):
         self.assertIn("Angebote", consent.text)
         self.assertEqual((consent.lang, consent.partner_id.lang), ("de_DE", "de_DE"))
 
+    def test_a_language_that_was_switched_off(self):
+        german = self.env["res.lang"]._activate_lang("de_DE")
+        version = self.form.with_context(lang="de_DE")._get_version()
+        self._send(version=version, lang="de_DE")
+        link = self._read_link(self._ask())
+        self._send("kim@customer.example", version=version, lang="de_DE")
+        self._send("lou@customer.example")
+        self.assertEqual(self._get_signups().mapped("lang"), ["de_DE", "de_DE", "en_US"])
+        german.active = False
+        self.assertEqual(len(self._ask()), 2, "others get their mails, too")
+        self.assertIn("You are signed up", self._confirm(link).text)
+        self.assertEqual(self._get_new_consents().lang, "de_DE")
+        self.assertEqual(self._get_new_consents().partner_id.lang, "en_US")
+
     def test_default_texts_are_in_all_languages(self):
         """Visitors read what they agree to in the language of the page."""
         self.env["res.lang"]._activate_lang("de_DE")

@@ -90,7 +90,9 @@ class TestTopicsPage(MailingConsentCommon):
         self.assertEqual(self._read_answers(ann), answers)
         key = self.persons[ann]["address_key"]
         self.assertFalse(self.consents._get_mailing_answer(self.offers, key))
-        self.url_open(f"{page}/undo", {"sure": "yes"})
+        again = self.url_open(f"{page}/undo", {"sure": "yes"}).text
+        self.assertIn("You get emails again", again)
+        self.assertNotIn("Nothing has changed", again)
         self.env.invalidate_all()
         self.assertEqual(self._read_answers(ann), [*answers, ("all", "yes", "page")])
         self.assertEqual(self.consents._get_mailing_answer(self.offers, key), "yes")

@@ -472,6 +472,19 @@ class TestSeriesRules(SeriesCommon):
         with self.assertRaisesRegex(UserError, "series “Welcome”"):
             buyers.unlink()
 
+    def test_who_is_in_an_audience_by_another_contact_with_the_same_address(self):
+        self._make_people("p1@customer.example", function="bought")
+        buyers = self._make_audience(None, lines=[{"domain": "[('function', '=', 'bought')]"}])
+        buyers.action_refresh()
+        series = self._start(
+            self._check("not_in", check_audience_id=buyers.id),
+            {"template_id": self.first.id},
+        )
+        self._go_on()
+        self._go_on()
+        self.assertEqual(self._get_mailed(self.first), self.people[0])
+        self.assertEqual(series.step_ids[0].not_met_count, 1)
+
     def test_an_audience_that_became_private_is_not_named(self):
         buyers = self._make_audience(self.people[0])
         series = self._make(self._check("in", check_audience_id=buyers.id))
@@ -510,6 +523,9 @@ class TestSeriesRules(SeriesCommon):
         series.action_pause()
         series.action_resume()
         self.assertEqual(series.state, "running")
+        # A duplicate does not ask about another mail instead.
+        with self.assertRaisesRegex(UserError, "Choose the condition"):
+            series.copy().action_start()
 
     def test_what_a_condition_lacks_is_told(self):
         series = self._make(

@@ -98,9 +98,22 @@ class TestSeriesStart(SeriesCommon):
         series.action_resume()
         self._advance()
         self.assertEqual(series.entry_ids.partner_id, self.people[0])
+        series.action_pause()
         series.action_close()
         with self.assertRaisesRegex(UserError, "lets nobody enter"):
             self._open_dialog(self.people, series).action_put()
+        series.action_resume()
+        with self.assertRaisesRegex(UserError, "lets nobody enter"):
+            self._open_dialog(self.people, series).action_put()
+        # An automation rule that began before people were let finish ends after it.
+        requests = self.env["directmail.series.request"].sudo()
+        requests._add(series, self.people[1])
+        self._advance()
+        self.assertEqual(series.entry_ids.partner_id, self.people)
+        self.assertFalse(requests.search([("series_id", "=", series.id)]))
+        requests._add(series, self.people)
+        series.action_stop()
+        self.assertFalse(requests.search([("series_id", "=", series.id)]))
         with self.assertRaisesRegex(UserError, "Choose a series"):
             self._open_dialog(self.people, series.browse()).action_put()
 
@@ -410,6 +423,42 @@ class TestSeriesStart(SeriesCommon):
         self._look_back(series, hours=1)
         self.assertEqual(series.entry_ids.partner_id, self.people)
         self.assertEqual(series.entered_count, 3)
+
+    def test_a_series_starts_for_each_record_of_an_address_without_a_contact(self):
+        series = self._start_by_leads()
+        for number in range(2):
+            self._make_lead(False, email_from="lead@customer.example", name="Cart")
+            self._look_back(series, hours=1)
+            self._run_cron()
+            self.assertEqual(len(self._get_mails(series, "sent")), number + 1)
+        # Two more at once.
+        for _number in range(2):
+            self._make_lead(False, email_from="lead@customer.example", name="Cart")
+        self._make_lead(False, email_from="other@customer.example", name="Cart")
+        self._look_back(series, hours=1)
+        self._run_cron()
+        mails = self._get_mails(series, "sent")
+        self.assertEqual(sorted(mails.series_entry_id.mapped("run")), [1, 1, 2, 3, 4])
+        self.assertEqual(len(mails), 5)
+        self.assertFalse(self._get_mails(series, "suppressed"))
+
+    def test_who_is_in_an_audience_by_a_record_with_the_same_address(self):
+        lead = self._make_lead(False, email_from="P1@customer.example", name="Guest")
+        line = {"table_id": self.leads.id, "domain": f"[('id', 'in', {lead.ids})]"}
+        guests = self._make_audience(None, lines=[line])
+        guests.action_refresh()
+        self.assertFalse(guests.member_ids.partner_id)
+        check = {"kind": "check", "check_kind": "in", "check_audience_id": guests.id}
+        series = self._start_by("hand", check, {"template_id": self.first.id})
+        self._open_dialog(self.people, series).action_put()
+        self._go_on()
+        self._go_on()
+        self.assertEqual(self._get_mailed(self.first), self.people[1])
+
+    def _get_mails(self, series, state):
+        return self.env["directmail.delivery"].search(
+            [("series_entry_id", "in", series.entry_ids.ids), ("state", "=", state)]
+        )
 
     def test_a_record_of_the_same_second_as_the_last_look_is_not_missed(self):
         series = self._start_by_leads()
