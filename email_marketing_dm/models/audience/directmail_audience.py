@@ -205,9 +205,9 @@ class DirectmailAudience(models.Model):
     def copy(self, default=None):
         copies = super().copy(default)
         # sudo(): selected records are guarded; `copy` has checked that the user may read the
-        # audience and create the copy.
+        # audience and create the copy. `_copy_picks` leaves out what the user may not read.
         for audience, copied in zip(self, copies, strict=True):
-            copied.sudo().line_ids._copy_picks(audience.sudo().line_ids)
+            copied.sudo().line_ids._copy_picks(audience.sudo().line_ids, self.env)
         return copies
 
     # === ACTIONS === #

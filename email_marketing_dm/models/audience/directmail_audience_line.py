@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...engine.paths import conditions, read_filter
@@ -267,23 +268,26 @@ class DirectmailAudienceLine(models.Model):
             level = level.child_ids - found
         return found
 
-    def _copy_picks(self, originals):
+    def _copy_picks(self, originals, env):
         """Copy the chosen records of the original lines to these copies, groups included.
 
-        Copies and originals are paired in the order of `sequence`.
+        Copies and originals are paired in the order of `sequence`. Records that the user of ``env``
+        may not read are left out: the copy would tell who was chosen in a colleague's audience.
         """
         for line, original in zip(
             self.sorted("sequence"), originals.sorted("sequence"), strict=True
         ):
-            line.child_ids._copy_picks(original.child_ids)
-            if original.kind == "list":
-                self.env["directmail.audience.pick"]._add(
-                    line,
-                    SQL(
-                        "SELECT res_id FROM directmail_audience_pick WHERE line_id = %s",
-                        original.id,
-                    ),
-                )
+            line.child_ids._copy_picks(original.child_ids, env)
+            if original.kind != "list":
+                continue
+            records = original.table_id._get_model(env).with_context(active_test=False)
+            if not records.has_access("read"):
+                continue  # the table is open: it tells how many records match, but not which
+            picked = SQL(
+                "SELECT res_id FROM directmail_audience_pick WHERE line_id = %s", original.id
+            )
+            readable = records._search(Domain("id", "any", picked))
+            self.env["directmail.audience.pick"]._add(line, readable.select())
 
     # === FILTER === #
 

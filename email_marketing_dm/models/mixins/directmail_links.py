@@ -1,4 +1,6 @@
 from odoo import api, models
+from odoo.fields import Domain
+from odoo.tools import SQL
 
 LINKS = ("many2one", "many2many")
 
@@ -81,7 +83,8 @@ class DirectmailLinks(models.AbstractModel):
                             lines._check_form_links(command[-1])
 
     # === NAMES === #
-    # In these three methods, Odoo reads the display names behind a many2one with all rights.
+    # In these methods, Odoo reads the display names behind a many2one with all rights, or sorts
+    # by them.
 
     def _read_format(self, fnames, load="_classic_read"):
         """Override: replace display names that the user may not read, in results of `read`."""
@@ -125,6 +128,47 @@ class DirectmailLinks(models.AbstractModel):
             return label, domain
 
         return format_group
+
+    def _read_group_format_result(self, rows_dict, lazy_groupby):
+        """Override: replace display names that the user may not read, in results of `read_group`.
+
+        Odoo 19 has replaced that method, but still lets clients call it.
+        """
+        super()._read_group_format_result(rows_dict, lazy_groupby)
+        for name in filter(self._is_link_of_ours, lazy_groupby):
+            hidden = self._find_unreadable(name, [row[name][0] for row in rows_dict if row[name]])
+            for row in rows_dict:
+                if row[name] and row[name][0] in hidden:
+                    row[name] = (row[name][0], self._get_hidden_name())
+
+    def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
+        """Override: sort by records that the user may read; all others stand in the same place.
+
+        Sorted among records with chosen names, the place of a record tells its name.
+        """
+        field = self._fields.get(field_name)
+        if self.env.su or not self._is_link_of_ours(field_name):
+            return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
+        linked = self.env[field.comodel_name]
+        readable = linked.with_context(active_test=False)._search(Domain.TRUE)
+        if linked._order == "id" or not readable.where_clause:
+            return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
+        found = query.make_alias(alias, f"{field_name}__readable")
+        number = SQL.identifier(found, "id")
+        query.add_join(
+            "LEFT JOIN",
+            found,
+            readable.subselect(SQL("%s.*", SQL.identifier(readable.table))),
+            SQL("%s = %s", number, self._field_to_sql(alias, field_name, query)),
+        )
+        query._order_groupby.append(number)
+        if nulls.code == "NULLS FIRST":
+            place = SQL("%s IS NOT NULL", number)
+        else:
+            place = SQL("%s IS NULL %s", number, SQL() if nulls.code else direction)
+        reverse = direction.code == "DESC"
+        order = linked._order_to_sql(linked._order, query, alias=found, reverse=reverse)
+        return SQL("%s, %s", place, order)
 
     @api.model
     def _is_link_of_ours(self, name):

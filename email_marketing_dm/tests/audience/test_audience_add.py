@@ -103,6 +103,22 @@ class TestAudienceAdd(DirectmailCommon):
         copied.action_refresh()
         self.assertEqual(copied.member_ids.partner_id, self.people[:2])
 
+    def test_the_copy_of_a_colleague_does_not_tell_whom_they_may_not_see(self):
+        self.env["ir.rule"].create(
+            {
+                "name": "The first is for one user",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": f"[('id', '!=', {self.people[0].id})]"
+                f" if user.id != {self.user.id} else []",
+            }
+        )
+        audience = self._add(self.people[:2])
+        audience.action_share()
+        copied = audience.with_user(self.other).copy()
+        self.assertEqual(copied.line_ids.pick_count, 1)
+        self.assertEqual(copied.line_ids.pick_ids.mapped("res_id"), self.people[1].ids)
+        self.assertEqual(audience.copy().line_ids.pick_count, 2)
+
     def test_counts(self):
         wizard = self._wizard(self.people[:2])
         self.assertEqual((wizard.selected_count, wizard.matching_count), (2, 3))

@@ -1,5 +1,7 @@
 """A record that somebody may read does not name what they may not read."""
 
+import warnings
+
 from odoo.tests import tagged
 
 from ..common import AudienceCommon
@@ -58,6 +60,12 @@ class TestLinkedNames(AudienceCommon):
                 f"group by {link}",
                 lines.formatted_read_group([("id", "in", lines.ids)], [link], ["__count"]),
             )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # clients may still call it
+                yield (
+                    f"old groups by {link}",
+                    lines.read_group([("id", "in", lines.ids)], ["id"], [link]),
+                )
         yield "groups", optouts.web_read_group([], ["task_id"], ["__count"])
 
     def test_the_owner_reads_the_names(self):
@@ -76,4 +84,33 @@ class TestLinkedNames(AudienceCommon):
         [values] = line.web_read({"source_id": {"fields": {"display_name": {}}}})
         self.assertEqual(
             values["source_id"], {"id": self.private.id, "display_name": "Not visible to you"}
+        )
+
+    def test_the_place_in_a_list_does_not_tell_the_name(self):
+        """Sorted among audiences with chosen names, the place would tell letter by letter."""
+        chosen = [
+            self._make_audience(self.ann, self.other, name=name) for name in ("Layoffs", "Layup")
+        ]
+        lines = self.public.line_ids[0]
+        for source in chosen:
+            line = {"kind": "audience", "source_id": source.id}
+            lines += self._make_audience(None, self.other, lines=[line]).line_ids
+        hidden, first, last = lines
+        wanted = [("id", "in", lines.ids)]
+        seen = lines.browse().with_user(self.other)
+        for order, expected in {
+            "source_id": first + last + hidden,
+            "source_id desc": hidden + last + first,
+            "source_id desc nulls last": last + first + hidden,
+            "source_id nulls first": hidden + first + last,
+        }.items():
+            with self.subTest(order):
+                self.assertEqual(seen.search(wanted, order=order), expected)
+                groups = seen.formatted_read_group(wanted, ["source_id"], ["__count"], order=order)
+                self.assertEqual(
+                    [group["source_id"][0] for group in groups], expected.source_id.ids
+                )
+        self.assertEqual(
+            seen.with_user(self.user).sudo().search(wanted, order="source_id"),
+            first + hidden + last,
         )
