@@ -11,6 +11,7 @@ has locked the audience.
 from odoo.tools import SQL
 
 from .audience_members import IDENTITY
+from .people_models import MOST_DAYS
 from .person import PERSON, PERSON_COLUMNS, person_columns
 
 STAY = SQL("directmail_audience_stay")
@@ -93,16 +94,20 @@ def forget_stays(env, audience_ids):
 
 
 def find_old(env):
-    """Return the ids of snapshots that are older than their audience keeps them, and unused."""
+    """Return the ids of snapshots that are older than their audience keeps them, and unused.
+
+    More than `MOST_DAYS` days count as so many: an earlier date may be none.
+    """
     rows = env.execute_query(
         SQL(
             """SELECT s.id FROM directmail_audience_snapshot s
                  JOIN directmail_audience a ON a.id = s.audience_id
                 WHERE a.snapshot_days > 0
                   AND s.taken_at < now() AT TIME ZONE 'UTC'
-                                   - make_interval(days => a.snapshot_days)
+                                   - make_interval(days => LEAST(a.snapshot_days, %s))
                   AND NOT EXISTS (SELECT FROM directmail_audience_line l
-                                   WHERE l.snapshot_id = s.id)"""
+                                   WHERE l.snapshot_id = s.id)""",
+            MOST_DAYS,
         )
     )
     return [number for (number,) in rows]

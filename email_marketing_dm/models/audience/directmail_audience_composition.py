@@ -219,9 +219,11 @@ class DirectmailAudience(models.Model):
         :return: {"people": as the lists of `engine.traits.count_traits`, "traits": its result}
         :rtype: dict
         """
-        traits = [trait for trait in TRAITS if trait.name != "tags"]
         contacts, query = self._query_contacts(env, first, other, compare)
-        columns = {trait.name: trait.to_sql(contacts, query) for trait in traits}
+        traits = [trait for trait in TRAITS if trait.may_read(contacts)]
+        columns = {
+            trait.name: trait.to_sql(contacts, query) for trait in traits if trait.name != "tags"
+        }
         columns = {name: column for name, column in columns.items() if column}
         side = SQL.identifier("sides", "side")
         if compare and not other:
@@ -231,7 +233,10 @@ class DirectmailAudience(models.Model):
         counts = count_traits(self.env, select, list(columns))
         contacts, query = self._query_contacts(env, first, other, compare)
         number = SQL.identifier(query.table, "id")
-        if self._may_read_tags(contacts):
+        # Each contact has one value of each trait, except for tags.
+        one = next(iter(counts.values()), {})
+        everybody = [sum(sides) for sides in zip(*one.values(), strict=True)]
+        if TRAIT_OF["tags"] in traits:
             counts["tags"] = count_links(
                 self.env,
                 query.select(SQL("%s AS id", number), SQL("%s AS side", side)),
@@ -239,12 +244,7 @@ class DirectmailAudience(models.Model):
                 "partner_id",
                 "category_id",
             )
-        everybody = [sum(sides) for sides in zip(*counts["company_type"].values(), strict=True)]
         return {"people": everybody or [0, 0, 0], "traits": counts}
-
-    @api.model
-    def _may_read_tags(self, contacts):
-        return contacts._has_field_access(contacts._fields["category_id"], "read")
 
     def _query_contacts(self, env, first, other, compare):
         """Return (empty `res.partner`, query) of the contacts of both sides whom the reader sees.
@@ -479,7 +479,8 @@ class DirectmailAudience(models.Model):
         trait, wanted = TRAIT_OF[name], self._read_value(name, value)
         contacts, query = self._query_contacts(env, first, None, compare=False)
         number = SQL.identifier(query.table, "id")
-        if name == "tags" and self._may_read_tags(contacts):
+        may_read = trait.may_read(contacts)
+        if name == "tags" and may_read:
             # Not NOT IN: see `engine.traits.count_links`.
             tags = SQL.identifier(TAGS)
             linked = SQL("SELECT FROM %s link WHERE link.partner_id = %s", tags, number)
@@ -488,7 +489,7 @@ class DirectmailAudience(models.Model):
             else:
                 query.add_where(SQL("EXISTS (%s AND link.category_id = %s)", linked, wanted))
             return query.select(number)
-        column = None if name == "tags" else trait.to_sql(contacts, query)
+        column = trait.to_sql(contacts, query) if may_read else None
         if column is None:
             raise AccessError(self.env._("You may not see this property of contacts."))
         query.add_where(SQL("(%s)::text IS NOT DISTINCT FROM %s", column, _to_text(wanted)))

@@ -27,10 +27,21 @@ class Trait:
 
     :ivar str name: identifies it
     :ivar ordered: its values in the order in which they are shown; without, the most frequent first
+    :ivar fields: names of the fields of contacts that it reads
     """
 
     name = None
     ordered = ()
+    fields = ()
+
+    def may_read(self, contacts):
+        """Tell whether the reader may read `fields`; other traits are shown without this one.
+
+        :param contacts: an empty `res.partner` in the reader's environment
+        """
+        return all(
+            contacts._has_field_access(contacts._fields[name], "read") for name in self.fields
+        )
 
     def get_label(self, env):
         """Return the name of the trait."""
@@ -73,6 +84,7 @@ class FieldTrait(Trait):
     def __init__(self, name, field=None):
         self.name = name
         self._field = field or name
+        self.fields = (self._field,)
 
     def get_label(self, env):
         return env["res.partner"]._fields[self._field]._description_string(env)
@@ -102,6 +114,7 @@ class CompanyTrait(Trait):
 
     name = "company_type"
     ordered = ("company", "person")
+    fields = ("is_company",)
 
     def get_label(self, env):
         return env._("Company or person")
@@ -121,6 +134,7 @@ class TagTrait(Trait):
     """The tags of a contact. It has several values, so `count_links` counts it, not its SQL."""
 
     name = "tags"
+    fields = ("category_id",)
 
     def get_label(self, env):
         return env["res.partner"]._fields["category_id"]._description_string(env)
@@ -140,6 +154,7 @@ class AgeTrait(Trait):
 
     name = "age"
     ordered = tuple(range(len(SPANS) + 1))
+    fields = ("create_date",)
 
     def get_label(self, env):
         return env._("Contact since")

@@ -1,6 +1,7 @@
 """What an audience is made of, what sets it apart, and its overlap with another one."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
@@ -236,6 +237,35 @@ class TestAudienceComposition(AudienceCommon):
                 self.assertEqual(sum(row["count"] for row in trait["rows"]), 14, trait["name"])
         overlap = self.audience.get_overlap(self.second.id)
         self.assertEqual((overlap["only_a"], overlap["both"], overlap["hidden_a"]), (5, 10, 5))
+
+    def test_a_field_that_the_reader_may_not_read_is_left_out(self):
+        """And nothing else: the page and the comparison go on with the other properties."""
+        fields_of = {
+            "country": "country_id",
+            "lang": "lang",
+            "company_type": "is_company",
+            "tags": "category_id",
+            "salesperson": "user_id",
+            "age": "create_date",
+        }
+        names = [trait["name"] for trait in self._read()["traits"]]
+        for name, field in fields_of.items():
+            with self.subTest(name):
+                value = {"company_type": "person", "age": 0, "lang": "en_US"}.get(name, False)
+                wanted = self.audience.action_view_trait(name, value)["domain"]
+                found = self.env["res.partner"]._fields[field]
+                with patch.object(found, "groups", "base.group_system"):
+                    self.env.invalidate_all()
+                    shown = self._read()
+                    self.assertEqual(
+                        [trait["name"] for trait in shown["traits"]],
+                        [other for other in names if other != name],
+                    )
+                    self.assertEqual(shown["shown"], 20)
+                    compared = self.audience.get_differences(self.second.id)
+                    self.assertEqual((compared["people"], compared["others"]), (20, 20))
+                    with self.assertRaises(AccessError):
+                        self.env["directmail.audience.member"].with_user(self.user).search(wanted)
 
     def test_a_colleague_sees_what_a_line_of_theirs_could_count(self):
         with self.assertRaises(AccessError):

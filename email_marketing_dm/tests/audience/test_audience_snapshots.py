@@ -213,6 +213,19 @@ class TestAudienceSnapshots(AudienceCommon):
         self.assertEqual(self.audience.snapshot_ids, new + used)
         self.assertEqual(self._people_of(used), self.ann + self.bob)
 
+    def test_a_very_long_time_keeps_them_and_deletes_those_of_others(self):
+        """Ten million days ago there was no date."""
+        kept, old = self._take(), self._take()
+        other = self._make_audience(self.ann)
+        other.action_refresh()
+        other.action_take_snapshot()
+        before = fields.Datetime.now() - timedelta(days=400)
+        (kept + old + other.snapshot_ids).sudo().write({"taken_at": before})
+        self.audience.snapshot_days = 10_000_000
+        self.env["directmail.audience.snapshot"].sudo()._gc_old()
+        self.assertEqual(self.audience.snapshot_ids, old + kept)
+        self.assertFalse(other.snapshot_ids)
+
     def test_an_audience_without_people_of_its_own_moment_has_none(self):
         with self.assertRaisesRegex(UserError, "never been refreshed"):
             self._make_audience(self.ann).action_take_snapshot()
