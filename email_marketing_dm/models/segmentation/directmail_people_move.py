@@ -181,7 +181,7 @@ class DirectmailPeopleModel(models.AbstractModel):
         segments = {segment[segment._rec_name]: segment for segment in self.segment_ids}
         none = self.segment_ids.browse()
         was, now = segments.get(before, none), segments.get(after, none)
-        is_last = second == self.computed_on
+        is_last = second >= self.computed_on
         name = (
             self.env._("%(before)s to %(after)s", before=was.display_name, after=now.display_name)
             if was and now
@@ -232,17 +232,20 @@ class DirectmailPeopleModel(models.AbstractModel):
     def _find_days(self, since, until):
         """Return two days between which movement is known; None if the model was not computed.
 
+        The second day is later than the first, unless movement is known of one day only.
+
         :param since, until: as in `get_flows`
         :return: (date, date)
         """
         known = self._get_moves_since()
         if not known:
             return None
-        last = self.computed_on
+        last, day = max(self.computed_on, known), relativedelta(days=1)
         second = min(fields.Date.to_date(until) or last, last)
         first = fields.Date.to_date(since) or second - relativedelta(days=FLOW_DAYS)
-        first = max(first, known)
-        return first, max(first, second)
+        # A line of an audience refuses two dates that are the same.
+        first = max(known, min(first, last - day))
+        return first, min(max(second, first + day), last)
 
 
 class DirectmailPeopleMove(models.AbstractModel):

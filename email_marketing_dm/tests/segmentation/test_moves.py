@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from dateutil.relativedelta import relativedelta
 from hypothesis import HealthCheck, given, settings
@@ -193,10 +193,18 @@ class TestMoves(ModelsCommon):
                 kind, before, after, move_span="dates", move_since=since, move_until=until
             )
             self.assertEqual(found, days.find(kind, before, after, since, until))
-            flows = self.aipl.get_flows(str(since), str(until))["flows"]
-            pairs = zip(days.at(since), days.at(until), strict=True)
+            told = self.aipl.get_flows(str(since), str(until))
+            if since < last:
+                self.assertEqual(
+                    (told["since"], told["until"]), (str(since), str(min(until, last)))
+                )
+            shown = (days.at(date.fromisoformat(told[end])) for end in ("since", "until"))
+            pairs = zip(*shown, strict=True)
             self.assertEqual(
-                {(flow["before"] or None, flow["after"] or None): flow["people"] for flow in flows},
+                {
+                    (flow["before"] or None, flow["after"] or None): flow["people"]
+                    for flow in told["flows"]
+                },
                 Counter(pair for pair in pairs if any(pair)),
             )
 
@@ -429,6 +437,31 @@ class TestMoves(ModelsCommon):
             )
             self.env.invalidate_all()
         self.assertIsNone(self._make_aipl({"stage": "a"}, name="New").get_flows())
+
+    def test_days_of_a_flow_that_no_line_could_compare(self):
+        """The same day twice, the second before the first, days to come, days before the first."""
+        self._compute_days("aap---", "iapal-", "i-pal-")
+        aipl = self._as(self.user, self.aipl)
+        first, second, last = (self._day(number) for number in range(3))
+        week = timedelta(days=7)
+        for days, shown in {
+            (second, second): (second, last),
+            (last, last): (second, last),
+            (last, first): (second, last),
+            (last + week, False): (second, last),
+            (last + week, last + 2 * week): (second, last),
+            (first - 2 * week, first - week): (first, second),
+        }.items():
+            with self.subTest(days=days):
+                days = [day and str(day) for day in days]
+                told = aipl.get_flows(*days)
+                self.assertEqual((told["since"], told["until"]), tuple(map(str, shown)))
+                action = aipl.action_new_audience_of_flow("p", "p", *days)
+                audience = self.env["directmail.audience"].with_user(self.user)
+                audience = audience.with_context(**action["context"]).create({})
+                audience.action_refresh()
+                self.assertFalse(audience.refresh_error)
+                self.assertEqual(audience.sudo().member_ids.partner_id, self.people[2])
 
     def test_a_flow_becomes_a_series(self):
         """A ribbon begins a new series, or gives a draft one its audience."""
