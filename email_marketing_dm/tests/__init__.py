@@ -77,6 +77,7 @@ from .key import (
     test_encrypted,
     test_encrypted_cbc,
     test_linked_names,
+    test_refusals,
     test_lost_key_pages,
     test_master_key,
     test_rekey,

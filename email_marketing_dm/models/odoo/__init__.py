@@ -9,6 +9,7 @@ from . import (
     ir_cron,
     ir_http,
     ir_module_module,
+    ir_rule,
     link_tracker_click,
     mail_activity,
     mail_blacklist,
