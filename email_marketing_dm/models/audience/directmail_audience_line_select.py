@@ -87,16 +87,23 @@ class DirectmailAudienceLine(models.Model):
         return self.source_id._has_others_than_contacts()
 
     def _finds_visible_only(self, env):
-        """Tell whether the line's SQL already excludes contacts that the owner may not see.
+        """Tell whether the line's SQL excludes archived contacts, and those hidden from the owner.
 
         It does for similar contacts, and for a table whose rows are the contacts, unless the table
-        is open to marketing users (`is_open`): such a table is not read with the owner's rights.
+        is open to marketing users (`is_open`): such a table is not read with the owner's rights. A
+        filter on `active`, such as *Include archived* in a list, finds archived contacts, too.
         """
-        return self.kind == "similar" or (
-            self.kind in ("table", "list")
-            and self.table_id.partner_path == "id"
-            and not self.table_id.with_env(env)._get_setting().is_open
-        )
+        if self.kind == "similar":
+            return True
+        table = self.table_id
+        if self.kind not in ("table", "list") or table.partner_path != "id":
+            return False
+        if table.with_env(env)._get_setting().is_open:
+            return False
+        domain = table._get_base_domain()
+        if self.kind == "table":
+            domain &= self._get_domain(env)
+        return all(condition.field_expr != "active" for condition in domain.iter_conditions())
 
     def _finds_each_once(self):
         """Tell whether the line returns each contact once. Used only if it finds contacts only.

@@ -339,6 +339,19 @@ class TestAudienceLines(AudienceCommon):
 
     # === WORDS === #
 
+    def test_archived_contacts_are_not_in_an_audience(self):
+        """Not even if the filter includes them, as *Include archived* beside it does."""
+        self.bob.active = False
+        ids = f"('id', 'in', {self.people.ids})"
+        for active in ("('active', 'in', [True, False])", "('active', '!=', None)"):
+            for limit in (0, 3):
+                line = {"domain": f"[{ids}, {active}]", "limit_count": limit}
+                with self.subTest(line):
+                    audience = self.assertPeople([line], self.ann, self.cat, self.dan)
+                    counted = audience.count_all({})
+                    self.assertEqual((counted["people"], counted["mailable"]), (3, 2))
+        self.assertPeople([{"domain": f"[{ids}, ('active', '=', False)]"}])
+
     def test_lines_in_words(self):
         germany = self.env.ref("base.de")
         lines = [
