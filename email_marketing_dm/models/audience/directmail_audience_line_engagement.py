@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, LazyTranslate
@@ -129,14 +129,21 @@ class DirectmailAudienceLine(models.Model):
     def _select_mails(self, env, partner_ids=None, measured_only=False):
         """Return SQL of the mails of the email tasks that the user of ``env`` may read.
 
+        With all rights (`env.su`), those mails count that the same user may read without them. None
+        do for OdooBot: Odoo's mailings search contacts with all rights, by filters that any
+        marketing user may write.
+
         :param list partner_ids: ids of the contacts whose mails are wanted; None: all
         :param bool measured_only: as for `engine.engagement.select_mails`
         :raise AccessError: if the user may read no email tasks
         """
         company = env.company
         # Opens and clicks of a task are told to those who may read the task. Archived ones count.
-        tasks = env["directmail.task"].with_context(active_test=False)
-        tasks = tasks._search(Domain("company_id", "=", company.id))
+        tasks = env(su=False)["directmail.task"].with_context(active_test=False)
+        if env.uid == SUPERUSER_ID or (env.su and not tasks.has_access("read")):
+            tasks = tasks.sudo()._search(Domain.FALSE)  # sudo() finds nothing, for nobody
+        else:
+            tasks = tasks._search(Domain("company_id", "=", company.id))
         for name in ("directmail.consent", "directmail.task", "directmail.template", "res.company"):
             self.env[name].flush_model()
         # sudo() reads the company's rules for measuring, which decide who is left out.

@@ -61,7 +61,8 @@ class ResPartner(models.Model):
 
     @api.depends_context("uid", "company")
     def _compute_directmail_engagement(self):
-        env = self.env.user._get_directmail_env(self.env.company)
+        # Not with all rights, if the caller has them: see `_select_mails`.
+        env = self.env.user._get_directmail_env(self.env.company)(su=self.env.su)
         today = Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
         mails = env["directmail.audience.line"]._select_mails(env, self._origin.ids)
         self.env["directmail.delivery"].flush_model()

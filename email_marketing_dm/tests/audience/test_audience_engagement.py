@@ -1,7 +1,7 @@
 import random
 from datetime import datetime, timedelta
 
-from odoo import fields
+from odoo import SUPERUSER_ID, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -367,6 +367,37 @@ class TestAudienceEngagement(QuickCommon):
         with self.assertRaises(AccessError):
             rows.with_user(employee).search([])
         self.assertNotIn("directmail_engagement_ids", self.people.with_user(employee).fields_get())
+
+    def test_a_mailing_of_odoo_does_not_tell_who_clicked(self):
+        """Its queue searches the recipients with all rights, for users who may see less."""
+        self._send(random.Random(5))
+        mailing = self.env["mailing.mailing"].with_user(self.other).create(
+            {
+                "subject": "Hello",
+                "email_from": "me@example.com",
+                "body_html": "<p>{{ object.directmail_received_count }}</p>",
+                "mailing_model_id": self.env["ir.model"]._get_id("res.partner"),
+                "mailing_domain": "[('directmail_engagement_ids.received_count', '>', 0)]",
+            }
+        )  # fmt: skip
+        person = self.people[HIDDEN]
+        as_queue = mailing.with_user(SUPERUSER_ID)
+        self.assertFalse(as_queue._get_recipients())
+        self.assertEqual(person.with_user(SUPERUSER_ID).directmail_received_count, 0)
+        rows = self.env["directmail.contact.engagement"].with_user(self.other)
+        own = rows.search([]).partner_id
+        self.env.invalidate_all()
+        self.assertEqual(rows.sudo().search([]).partner_id - person, own, "of own email tasks only")
+        self.env.invalidate_all()
+        self.assertLess(own, rows.with_user(self.admin).search([]).partner_id)
+
+    def test_engagement_read_by_other_code(self):
+        """A portal page, say, may read all fields of a contact with all rights."""
+        self._send(random.Random(5))
+        employee = make_user(self.env, "dm_employee_3", "base.group_user")
+        [values] = self.people[0].with_user(employee).sudo().read()
+        self.assertEqual(values["directmail_received_count"], 0)
+        self.assertFalse(values["directmail_engagement"])
 
     def test_data_table_of_engagement_starts_no_series(self):
         """Rows are made for their reader, so there is no moment at which one is new."""
