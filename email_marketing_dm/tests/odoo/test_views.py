@@ -144,6 +144,25 @@ class TestViews(TransactionCase):
                 self.assertCountEqual(keys, set(keys))
                 self.assertFalse(KEYS_OF_ODOO & set(keys))
 
+    def test_cards_in_forms_show_the_figures_of_the_list(self):
+        """On a phone the cards stand for the list, and have the figures that it shows at first."""
+        compared = set()
+        for xml_id, model, arch in self._read_forms():
+            for node in arch.xpath("//field[list][kanban][not(ancestor::field)]"):
+                fields = self.env[model._fields[node.get("name")].comodel_name]._fields
+                figures = {
+                    column.get("name")
+                    for column in node.xpath("list/field[not(@widget='handle')]")
+                    if column.get("optional") != "hide"
+                    and column.get("column_invisible") not in ("1", "True")
+                    and fields[column.get("name")].type in ("integer", "float", "monetary")
+                }
+                cards = {field.get("name") for field in node.xpath("kanban//field")}
+                compared |= {(node.get("name"), figure) for figure in figures}
+                with self.subTest(view=xml_id, field=node.get("name")):
+                    self.assertFalse(figures - cards)
+        self.assertIn(("step_ids", "sent_count"), compared)
+
     def _read_forms(self):
         """Yield (XML id, model, arch with all extensions) of the addon's forms."""
         views = self.env["ir.ui.view"].search([("type", "=", "form"), ("inherit_id", "=", False)])
