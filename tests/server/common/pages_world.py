@@ -250,6 +250,7 @@ class World:
         self.records["directmail.template"] = shop.template
         self.records["directmail.account"] = shop.account
         self.records["directmail.sender"] = shop.sender
+        shop.admin.call("directmail.sender", "action_check_domain", [[shop.sender]])
         shop.admin.call("directmail.account", "action_first_contact", [[shop.account]])
         [self.records["directmail.first.contact"]] = shop.admin.call(
             "directmail.first.contact", "search", [[("account_id", "=", shop.account)]]
