@@ -159,9 +159,10 @@ OFF_SCREEN = """
     });
 """
 #: what must be read whole: labels, buttons, examples in empty fields, names and column titles of
-#: our lists, and on a phone all of their cells. No text has room for one word in a line only. A
-#: phone's buttons are at least 24 pixels high (WCAG 2.2). Buttons of the head keep their text in
-#: one line, in Chinese, too
+#: our lists, and on a phone all of their cells. No text has room for one word in a line only, and
+#: in a window no cell of a list breaks a short text into more than two lines. A phone's buttons are
+#: at least 24 pixels high (WCAG 2.2). Buttons of the head keep their text in one line, in Chinese,
+#: too
 CUT_OFF = """
     const [around, isPhone] = %s;
     const scope = %s;
@@ -194,6 +195,16 @@ CUT_OFF = """
         && element.innerText.length > 20
         && element.clientWidth && element.clientHeight > 4 * element.clientWidth);
     found.push(...squeezed.map((element) => `squeezed: ${describe(element)}`));
+    const countLines = (element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        return new Set([...range.getClientRects()].map(({top}) => Math.round(top))).size;
+    };
+    const cells = [...scope.querySelectorAll(".o_directmail .o_data_cell.text-wrap")];
+    const crowded = cells.filter(
+        (cell) => !isPhone && cell.innerText.length <= 40 && countLines(cell) > 2
+    );
+    found.push(...crowded.map((cell) => `crowded: ${cell.innerText} ${describe(cell)}`));
     const buttons = isPhone ? [...scope.querySelectorAll(".o_directmail .btn")] : [];
     const low = buttons.filter(
         (button) => isOurs(button) && button.getBoundingClientRect().height < 24
