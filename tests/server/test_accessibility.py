@@ -75,12 +75,16 @@ def form_url(server, shop, topics):
 
 
 def check(browser, stage):
-    """Fail where the page that is open breaks a rule or is wider than the screen."""
+    """Fail where the open page breaks a rule, is wider than the screen or has logged an error."""
     browser.run(node.AXE.read_text())
     for width, height in SIZES:
         browser.resize(width, height)
         assert browser.run(AXE) == [], f"{stage}, {width} pixels wide"
         assert browser.run(FITS), f"{stage} is wider than {width} pixels"
+    # Chromium counts a page that is answered with 404, as that of a dead link, among the errors.
+    here = browser.run("return location.href;")
+    assert [error for error in browser.errors if not error.endswith(here)] == [], stage
+    browser.errors.clear()
 
 
 def test_preferences(server, shop, browser, token):
