@@ -243,6 +243,22 @@ class Browser:
         )
         self.drag((x, y), (x, y))
 
+    def set_touch(self, is_on=True):
+        """Let pages that are opened from now on see a screen for fingers, as a phone has."""
+        self._send("Emulation.setTouchEmulationEnabled", enabled=is_on)
+
+    def tap(self, selector):
+        """Touch the middle of what a selector finds first with a finger, shortly."""
+        x, y = self.run(
+            f"""const element = document.querySelector({json.dumps(selector)});
+                element.scrollIntoView({{block: "center"}});
+                await new Promise((resolve) => setTimeout(resolve, 300));
+                const {{x, y, width, height}} = element.getBoundingClientRect();
+                return [x + width / 2, y + height / 2];"""
+        )
+        self._send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self._send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def press(self, key, alt=False):
         """Press a key, as a keyboard does: a letter, or a name such as "Tab" or "ArrowDown"."""
         letter = len(key) == 1
