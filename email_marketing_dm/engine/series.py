@@ -130,10 +130,16 @@ def lock_series(env, series_id):
     )
 
 
-def touch(env, series_id):
-    """Update the row of a series without a change: who locks it with an older snapshot fails."""
+def touch(env, series_ids):
+    """Update rows of series without a change.
+
+    A transaction that locks one of them later, with a snapshot of before, fails and is repeated.
+    """
     env.cr.execute(
-        SQL("UPDATE directmail_series SET started_at = started_at WHERE id = %s", series_id)
+        SQL(
+            "UPDATE directmail_series SET started_at = started_at WHERE id = ANY(%s)",
+            list(series_ids),
+        )
     )
 
 

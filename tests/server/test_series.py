@@ -41,13 +41,13 @@ def test_a_kill_and_two_servers_mail_everybody_once(shop):
         assert len(mailed) == len(set(mailed)) == PEOPLE
 
 
-def start(shop, group, **vals):
-    """Start a series of two mails with a day between them, for everybody in an audience."""
+def make(shop, group, **vals):
+    """Make a series of two mails with a day between them, for everybody in an audience."""
     shop.add_people(group, PEOPLE)
     audience = shop.make_audience(group)
     shop.user.call("directmail.audience", "action_refresh", [[audience]])
     steps = [{"template_id": shop.template}, {"kind": "wait"}, {"template_id": shop.template}]
-    series = shop.user.call(
+    return shop.user.call(
         "directmail.series",
         "create",
         [
@@ -62,6 +62,11 @@ def start(shop, group, **vals):
             }
         ],
     )
+
+
+def start(shop, group, **vals):
+    """Start a series, as `make` makes it, and let its email tasks begin."""
+    series = make(shop, group, **vals)
     set_cron(shop, False)  # so that all cron threads begin only where the test lets them
     shop.user.call("directmail.series", "action_start", [[series]])
     wait_until(

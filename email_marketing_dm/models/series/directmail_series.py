@@ -201,7 +201,7 @@ class DirectmailSeries(models.Model):
         is_hours = bool(HOURS_FIELDS & vals.keys())
         hours = {series: series._get_hours() for series in self} if is_hours else {}
         if "step_ids" in vals:
-            self.step_ids._lock_started()
+            self._lock_for_steps()
             orders = {series: series.step_ids.sorted("sequence") for series in self}
             res = super(DirectmailSeries, self._write_together()).write(vals)
             self._on_steps_written(orders)

@@ -103,6 +103,18 @@ class DirectmailSeries(models.Model):
             lines += step._describe_change()
         return lines + self._describe_moves() + self._describe_pace_change()
 
+    def _lock_for_steps(self):
+        """Lock series whose steps change: nobody is advanced, nor a series started, meanwhile.
+
+        The rows are updated, too: a start or an advance with an older snapshot, which does not have
+        the change, fails and is repeated. The cron leaves out series that it finds locked, so it
+        runs once more.
+        """
+        self._lock()
+        engine.touch(self.env, self.ids)
+        if self.filtered(lambda series: series.state in STARTED):
+            self._wake()
+
     def _check_mails_left(self):
         """Refuse that a started series has no mail any more.
 
@@ -224,15 +236,14 @@ class DirectmailSeriesStep(models.Model):
                     )
                 )
 
-    def _lock_started(self):
-        """Lock the rows of started series, so that nobody is advanced by the steps of before."""
-        if started := self.series_id.filtered(lambda series: series.state in STARTED):
-            started._lock()
+    def _lock_series(self):
+        """Lock the series of the steps, unless the series was locked for all of its steps."""
+        if not self._is_together():
+            self.series_id._lock_for_steps()
 
     def _remove(self):
         """Remove steps of a started series: people pass them, and mails that wait are sent."""
         self.check_access("unlink")
-        self._lock_started()
         # sudo(): deleting was checked above.
         self.sudo().write({"active": False, "next_template_id": False})
         # Nothing would ever send the mails of stopped tasks: people go on without them.
@@ -299,7 +310,7 @@ class DirectmailSeriesStep(models.Model):
         If that task stopped because of the old text, it sends the new one instead.
         """
         for step in self.filtered(lambda step: step.next_template_id.state == "approved"):
-            step._lock_started()
+            step._lock_series()
             # sudo(): callers have checked the right to write the step, or DirectMail decided.
             step = step.sudo()
             new = step.next_template_id

@@ -141,9 +141,9 @@ class DirectmailSeriesStep(models.Model):
 
         :raise UserError: if one is not ready, with what to do
         """
+        self._lock_series()
         added = self.filtered(lambda step: step.series_id.state in STARTED)
         if added and not self._is_together():
-            added._lock_started()
             added._settle()
 
     def _settle(self):

@@ -330,6 +330,10 @@ class DirectmailSeries(models.Model):
         ]
         due = engine.read_due(self.env, self.id, at, BATCH, stopped)
         self._move(path, tasks, due, at, room)
+        if due:
+            # A change of the steps that waits for this transaction would not see in its snapshot
+            # where people stand now: it conflicts with the row of the series and is repeated.
+            engine.touch(self.env, self.ids)
         if self.state == "closing" and not due:
             self._end_if_empty()
         return more_people or more_held or more_exits or bool(due)

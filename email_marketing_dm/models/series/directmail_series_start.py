@@ -115,7 +115,7 @@ class DirectmailSeries(models.Model):
         engine.delete_requests(self.env, self.id)
         # As other starts do, so that a change of the steps' order, which would not see these
         # people in its snapshot, conflicts with the row of the series and is retried.
-        touch(self.env, self.id)
+        touch(self.env, self.ids)
 
     def _make_starting(self, found, each=False):
         """Return who enters, as `engine.series_starts.Starting`.

@@ -231,7 +231,7 @@ class DirectmailSeriesStep(models.Model):
     def write(self, vals):
         if not self.env.su:
             self._check_changeable(vals)
-            self._lock_started()
+            self._lock_series()
         if "sequence" in vals:
             self._before_moved(vals["sequence"])
         res = super().write(vals)
@@ -247,6 +247,7 @@ class DirectmailSeriesStep(models.Model):
     def unlink(self):
         """Delete steps; those of a started series are kept as removed, for the people there."""
         self._check_changeable()
+        self._lock_series()
         started = self.filtered(lambda step: step.series_id.state in STARTED)
         started._remove()
         return super(DirectmailSeriesStep, self - started).unlink()
