@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import formatLang
 
 
 class DirectmailSeriesPut(models.TransientModel):
@@ -49,14 +50,14 @@ class DirectmailSeriesPut(models.TransientModel):
             "Contacts who are put into the series %(series)s: %(count)s. Those who have been in it"
             " before don't enter again.",
             series=series.name,
-            count=len(contacts),
+            count=formatLang(self.env, len(contacts), digits=0),
         )
         if series.reentry != "never":
             message = self.env._(
                 "Contacts who are put into the series %(series)s: %(count)s. Those who are inside"
                 " don't enter a second time.",
                 series=series.name,
-                count=len(contacts),
+                count=formatLang(self.env, len(contacts), digits=0),
             )
         return {
             "type": "ir.actions.client",

@@ -145,13 +145,25 @@ class DirectmailSeriesTry(models.TransientModel):
         entered = [("audience_id", "=", audience.id), ("entered_at", ">", max(since, first))]
         number = members.search_count(entered)
         names = members.search(entered, order="id desc", limit=NAMES).mapped("display_name")
-        text = self.env._(
-            "People who have entered the audience since %(moment)s and are still in it:"
-            " %(number)s. %(names)s",
-            moment=format_datetime(self.env, max(since, first), dt_format="short"),
-            number=formatLang(self.env, number, digits=0),
-            names=format_list(self.env, names) if names else "",
-        ).strip()
+        values = {
+            "moment": format_datetime(self.env, max(since, first), dt_format="short"),
+            "number": formatLang(self.env, number, digits=0),
+            "names": format_list(self.env, names) if names else "",
+        }
+        if number > len(names):
+            shown = formatLang(self.env, len(names), digits=0)
+            text = self.env._(
+                "People who have entered the audience since %(moment)s and are still in it:"
+                " %(number)s. The latest %(shown)s are %(names)s.",
+                shown=shown,
+                **values,
+            )
+        else:
+            text = self.env._(
+                "People who have entered the audience since %(moment)s and are still in it:"
+                " %(number)s. %(names)s",
+                **values,
+            ).strip()
         unknown = self.env._(
             "People who entered and left again in between are not included, because the audience"
             " does not keep them."

@@ -122,8 +122,7 @@ class DirectmailSeriesEntry(models.Model):
                 text = mailed[mail.state]
                 if mail.explanation:
                     text = self.env._("%(state)s: %(reason)s", state=text, reason=mail.explanation)
-                step = mail.task_id.series_step_id
-                lines.append((mail.sent_at, f"{step.display_name}: {text}"))
+                lines.append((mail.sent_at, self._tell(mail.task_id.series_step_id, text)))
             lines += entry._describe_checks()
             # Mails that were not sent have no moment: they keep their places.
             lines = _sort_by_moment(lines)
@@ -137,7 +136,11 @@ class DirectmailSeriesEntry(models.Model):
             elif entry.state == "finished":
                 lines.append((entry.ended_at, states[entry.state]))
             entry.history = "\n".join(
-                f"{format_datetime(self.env, moment, dt_format='short')}: {text}"
+                self.env._(
+                    "%(moment)s: %(event)s",
+                    moment=format_datetime(self.env, moment, dt_format="short"),
+                    event=text,
+                )
                 if moment
                 else text
                 for moment, text in lines
@@ -155,10 +158,14 @@ class DirectmailSeriesEntry(models.Model):
         steps = self.env["directmail.series.step"].browse(step_id for step_id, *_check in checks)
         steps = steps.exists()
         return [
-            (fields.Datetime.to_datetime(at), f"{step.display_name}: {texts[is_met]}")
+            (fields.Datetime.to_datetime(at), self._tell(step, texts[is_met]))
             for step_id, is_met, at in checks
             if (step := steps.browse(step_id)) in steps
         ]
+
+    def _tell(self, step, event):
+        """Return the text of what happened at a step."""
+        return self.env._("%(step)s: %(event)s", step=step.display_name, event=event)
 
     @api.depends("state", "step_id", "due_at")
     @api.depends_context("lang", "tz")

@@ -212,7 +212,8 @@ class DirectmailSeriesStep(models.Model):
             return self.env._("Choose how long the step waits.")
         if self.wait_number < 0 or (self.wait_number == 0 and self.wait_until == "no"):
             return self.env._("Enter how long to wait: at least 1.")
-        if self._get_wait() > timedelta(days=WAIT_MAX):
+        # Not `_get_wait`: a `timedelta` holds no more than a billion days.
+        if self.wait_number > timedelta(days=WAIT_MAX) // timedelta(**{UNITS[self.wait_unit]: 1}):
             return self.env._("A step can wait for at most %s days.", WAIT_MAX)
         if not 0 <= self.wait_hour < 24 - 1 / 120:
             return self.env._("Enter a time between 0:00 and 23:59.")

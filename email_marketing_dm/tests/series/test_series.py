@@ -376,6 +376,8 @@ class TestSeries(SeriesCommon):
             (wait, {"wait_number": 0}),
             (wait, {"wait_number": -1, "wait_until": "hour"}),
             (wait, {"wait_number": 367}),
+            (wait, {"wait_number": 2 * 10**9}),
+            (wait, {"wait_number": 366 * 24 + 1, "wait_unit": "hour"}),
             (wait, {"wait_until": "hour", "wait_hour": 24}),
             (wait, dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), False)
              | {"wait_until": "weekday"}),
@@ -398,6 +400,14 @@ class TestSeries(SeriesCommon):
         self.assertEqual(steps[1:].mapped("summary"), ["Wait: 1 day", "Wait: 2 hours"])
         german = steps[1:].with_context(lang="de_DE").mapped("summary")
         self.assertEqual(german, ["Warten: 1 Tag", "Warten: 2 Stunden"])
+
+    def test_what_happened_is_told_in_the_readers_words(self):
+        self.env["res.lang"]._activate_lang("zh_CN")
+        self.env["ir.module.module"]._load_module_terms(["email_marketing_dm"], ["zh_CN"])
+        series = self._start()
+        self._advance()
+        entry = self._get_entry(series, self.people[0]).with_context(lang="zh_CN")
+        self.assertRegex(entry.history, "^[0-9/]+ [0-9:]+：进入")
 
     def test_whose_series_it_is(self):
         series = self._start()

@@ -373,6 +373,10 @@ class TestSeriesChange(SeriesCommon):
         self.assertIn("still in it: 1.", told)
         self.assertIn(person.display_name, told)
         self.assertIn("left again in between are not included", told)
+        self._join(*(f"more{number}@customer.example" for number in range(10)))
+        told = self._try(series).recent
+        self.assertIn("still in it: 11. The latest 10 are", told)
+        self.assertEqual(told.count("Person"), 10)
         by_hand = self._make(start_kind="hand")
         self.assertIn("only be told for series that start", self._try(by_hand).recent)
 
