@@ -110,66 +110,6 @@ def let_first_mail_be_sent(shop, series):
     shop.server.query(LET_MAILS_BE_LOOKED_AT)
 
 
-@pytest.fixture
-def browser(shop):
-    with Browser() as running:
-        running.set_touch()
-        running.log_in(shop.server.url, "dm_user", PASSWORD)
-        yield running
-
-
-def open_three_mails(shop, browser, *size):
-    """Open a series with people inside, whose steps are a mail, a wait and a mail."""
-    series = start(shop, f"moved on {size[0]} pixels")
-    steps = get_steps(shop, series)
-    browser.resize(*size)
-    address = f"{shop.server.url}/odoo/action-email_marketing_dm.directmail_series_action/{series}"
-    browser.open(address, ".o_directmail_move_up")
-    return series, steps
-
-
-def get_label(browser):
-    """Return the name of the button that has the focus, as a screen reader reads it."""
-    return browser.run("return document.activeElement.getAttribute('aria-label');")
-
-
-def wait_for_notice(browser, text):
-    find = "document.querySelector('[name=change_notice]')?.innerText"
-    browser.wait(f"() => {find}?.includes({json.dumps(text)})")
-
-
-def save(browser):
-    browser.press("s", alt=True)
-    browser.wait(".o_form_saved")
-
-
-def test_a_step_is_moved_by_keys(shop, browser):
-    series, (first, wait, second) = open_three_mails(shop, browser, 1280, 900)
-    browser.run(
-        """const buttons = document.querySelectorAll(".o_directmail_move_up");
-           buttons[buttons.length - 1].focus();"""
-    )
-    assert get_label(browser).startswith("Move up: Send")
-    browser.press("Enter")
-    wait_for_notice(browser, "Step 3, Spring moves to place 2.")
-    assert get_label(browser).startswith("Move up: Send")
-    browser.press("Enter")
-    wait_for_notice(browser, "Step 3, Spring moves to place 1.")
-    # It can't move further.
-    assert get_label(browser).startswith("Move down: Send")
-    assert get_steps(shop, series) == [first, wait, second]
-    save(browser)
-    assert get_steps(shop, series) == [second, first, wait]
-
-
-def test_a_step_is_moved_by_a_finger(shop, browser):
-    series, (first, wait, second) = open_three_mails(shop, browser, 390, 844)
-    browser.tap(".o_kanban_record:nth-child(2) .o_directmail_move_up")
-    wait_for_notice(browser, "Step 2, Wait moves to place 1.")
-    save(browser)
-    assert get_steps(shop, series) == [wait, first, second]
-
-
 def test_a_step_that_is_removed_while_people_come_to_it_keeps_nobody(shop, pool):
     series = start(shop, "removed")
     first, wait, second = get_steps(shop, series)
@@ -272,3 +212,63 @@ def test_a_step_that_loses_its_mail_while_the_series_is_started(shop, pool):
     with pytest.raises(RpcError, match="Choose the template to send"):
         started.result()
     assert shop.user.read("directmail.series", series, "state")["state"] == "draft"
+
+
+@pytest.fixture
+def browser(shop):
+    with Browser() as running:
+        running.set_touch()
+        running.log_in(shop.server.url, "dm_user", PASSWORD)
+        yield running
+
+
+def open_three_mails(shop, browser, *size):
+    """Open a series with people inside, whose steps are a mail, a wait and a mail."""
+    series = start(shop, f"moved on {size[0]} pixels")
+    steps = get_steps(shop, series)
+    browser.resize(*size)
+    address = f"{shop.server.url}/odoo/action-email_marketing_dm.directmail_series_action/{series}"
+    browser.open(address, ".o_directmail_move_up")
+    return series, steps
+
+
+def get_label(browser):
+    """Return the name of the button that has the focus, as a screen reader reads it."""
+    return browser.run("return document.activeElement.getAttribute('aria-label');")
+
+
+def wait_for_notice(browser, text):
+    find = "document.querySelector('[name=change_notice]')?.innerText"
+    browser.wait(f"() => {find}?.includes({json.dumps(text)})")
+
+
+def save(browser):
+    browser.press("s", alt=True)
+    browser.wait(".o_form_saved")
+
+
+def test_a_step_is_moved_by_keys(shop, browser):
+    series, (first, wait, second) = open_three_mails(shop, browser, 1280, 900)
+    browser.run(
+        """const buttons = document.querySelectorAll(".o_directmail_move_up");
+           buttons[buttons.length - 1].focus();"""
+    )
+    assert get_label(browser).startswith("Move up: Send")
+    browser.press("Enter")
+    wait_for_notice(browser, "Step 3, Spring moves to place 2.")
+    assert get_label(browser).startswith("Move up: Send")
+    browser.press("Enter")
+    wait_for_notice(browser, "Step 3, Spring moves to place 1.")
+    # It can't move further.
+    assert get_label(browser).startswith("Move down: Send")
+    assert get_steps(shop, series) == [first, wait, second]
+    save(browser)
+    assert get_steps(shop, series) == [second, first, wait]
+
+
+def test_a_step_is_moved_by_a_finger(shop, browser):
+    series, (first, wait, second) = open_three_mails(shop, browser, 390, 844)
+    browser.tap(".o_kanban_record:nth-child(2) .o_directmail_move_up")
+    wait_for_notice(browser, "Step 2, Wait moves to place 1.")
+    save(browser)
+    assert get_steps(shop, series) == [wait, first, second]
