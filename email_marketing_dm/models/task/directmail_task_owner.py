@@ -171,6 +171,7 @@ class DirectmailTask(models.Model):
         if self.told_in_tens:
             # This text must not depend on whether anybody still waits: see `_may_end`.
             return self.env._("Mails are sent as the quota and quiet times allow.")
+        # sudo(): readers of the task see times and sums of its people, no other task.
         if waiting := self.sudo()._explain_waiting_rest():
             return waiting
         held_until = self.sudo()._get_held_until()
