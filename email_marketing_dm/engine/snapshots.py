@@ -4,8 +4,8 @@ A row of `directmail_audience_stay` says that a person was in all snapshots of a
 snapshot `since_id` to the one before `until_id`, or to the latest one if that is null. A snapshot
 of an audience in which nobody has changed writes no row.
 
-Snapshots are numbered by their ids, which grow with time: the transaction that takes a snapshot
-has locked the audience.
+Snapshots are numbered by their ids, which grow with time: transactions that take or delete
+snapshots of an audience `touch` it first, so that of two at once one is repeated.
 """
 
 from odoo.tools import SQL
@@ -15,6 +15,20 @@ from .people_models import MOST_DAYS
 from .person import PERSON, PERSON_COLUMNS, person_columns
 
 STAY = SQL("directmail_audience_stay")
+
+
+def touch(env, audience_ids):
+    """Update audiences without a change: a transaction with an older view of them conflicts.
+
+    A lock alone would not do: under REPEATABLE READ, who gets it after another transaction's end
+    still does not see the snapshots which that one took or deleted.
+    """
+    env.cr.execute(
+        SQL(
+            "UPDATE directmail_audience SET snapshot_days = snapshot_days WHERE id = ANY(%s)",
+            list(audience_ids),
+        )
+    )
 
 
 def take_snapshot(env, audience_id, number):

@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime, format_list
 
 from ...engine.person import PERSON_COLUMNS
-from ...engine.snapshots import covers, find_old, forget_stays, take_snapshot
+from ...engine.snapshots import covers, find_old, forget_stays, take_snapshot, touch
 from ...exceptions import BusyError
 
 
@@ -81,6 +81,7 @@ class DirectmailAudience(models.Model):
                     audience.name,
                 )
             )
+        touch(self.env, audience.ids)
         snapshot = audience.env["directmail.audience.snapshot"].create(
             {
                 "audience_id": audience.id,
@@ -156,6 +157,7 @@ class DirectmailAudienceSnapshot(models.Model):
     def unlink(self):
         # sudo(): which people are in no snapshot any more does not depend on the user.
         audiences = self.sudo().audience_id.ids
+        touch(self.env, audiences)
         res = super().unlink()
         self.env.flush_all()
         forget_stays(self.env, audiences)

@@ -1,0 +1,93 @@
+# ruff: noqa: F821
+"""Snapshots of an audience, taken and deleted in transactions that do not see each other.
+
+Read by Odoo's shell. Prints RESULT and a JSON object: the number of people in the last snapshot
+after each run.
+"""
+
+import json
+
+from odoo import SUPERUSER_ID, api
+from odoo.fields import Command
+from odoo.service.model import retrying
+from odoo.tools import mute_logger
+
+
+def enter(cursor):
+    return api.Environment(cursor, SUPERUSER_ID, {})
+
+
+def make_audience(env):
+    """Make an audience of two people."""
+    user = env["res.users"].search([("login", "=", "racer")]) or env["res.users"].create(
+        {
+            "name": "Racer",
+            "login": "racer",
+            "group_ids": [Command.set(env.ref("email_marketing_dm.group_user").ids)],
+        }
+    )
+    people = env["res.partner"].create(
+        [{"name": name, "email": f"{name}@x.example"} for name in ("ann", "bob")]
+    )
+    line = {"domain": f"[('id', 'in', {people.ids})]"}
+    audience = (
+        env["directmail.audience"]
+        .with_user(user)
+        .create({"name": "Two people", "line_ids": [Command.create(line)]})
+    )
+    audience.action_refresh()
+    assert audience.people_count == 2, audience.refresh_error
+    env.cr.commit()
+    return audience
+
+
+def meet(env, audience, first, last):
+    """Run two functions; `last` has an older view of the database, as if both began at once.
+
+    :param first, last: called with the audience
+    :return: number of people in the audience's last snapshot
+    """
+    with env.registry.cursor() as late:
+        env_late = enter(late)
+        late.execute("SELECT count(*) FROM directmail_audience_snapshot")
+        with env.registry.cursor() as early:
+            first(audience.with_env(enter(early)))
+        with mute_logger("odoo.sql_db", "odoo.service.model"):
+            retrying(lambda: last(audience.with_env(env_late)), env_late)
+    env.cr.rollback()
+    env.invalidate_all()
+    snapshot = audience.snapshot_ids[0]
+    stays = env["directmail.audience.stay"]
+    return stays.search_count(snapshot.action_view_people()["domain"])
+
+
+def take(audience):
+    audience._take_snapshot()
+
+
+def delete_first(audience):
+    audience.snapshot_ids[-1].unlink()
+
+
+def delete_old(audience):
+    """Delete snapshots of more than a year ago, as the daily clean-up does."""
+    audience.env["directmail.audience.snapshot"]._gc_old()
+
+
+def main(env):
+    found = {}
+    for name, first, last in (
+        ("two are taken", take, take),
+        ("deleted while another is taken", take, delete_first),
+        ("taken while the one before is deleted", delete_first, take),
+        ("cleaned up while another is taken", take, delete_old),
+    ):
+        audience = make_audience(env)
+        if name != "two are taken":
+            audience._take_snapshot().sudo().taken_at = "2020-01-01"
+            env.cr.commit()
+        found[name] = meet(env, audience, first, last)
+    return found
+
+
+print("RESULT", json.dumps(main(env)))
