@@ -403,7 +403,12 @@ class DirectmailAudience(models.Model):
         """
         # With all rights: a line may use a colleague's audience. Callers use the lists' values in
         # mails to the people in them only.
-        return self._get_taking_lines().filtered(lambda line: line.kind == "upload").upload_id
+        lines, seen = self._get_taking_lines(), self.browse()
+        # The lists of a snapshot's audience may have values of its people.
+        while audiences := lines.snapshot_id.audience_id - seen:
+            seen |= audiences
+            lines |= audiences._get_taking_lines()
+        return lines.filtered(lambda line: line.kind == "upload").upload_id
 
     # === AUDIENCES === #
 

@@ -324,8 +324,6 @@ class DirectmailAudienceLine(models.Model):
                 found |= line.child_ids._get_taking_lines(seen)
             elif line.kind == "audience":
                 found |= line.source_id._get_taking_lines(seen)
-            elif line.kind == "snapshot":
-                found |= line.snapshot_id.audience_id._get_taking_lines(seen)
             else:
                 found |= line
         return found
@@ -333,7 +331,7 @@ class DirectmailAudienceLine(models.Model):
     def _get_mailing_lists(self):
         """Return the mailing lists from which these lines take people."""
         # sudo(): see `directmail.audience._get_mailing_lists`.
-        lists = self.env["mailing.list"].sudo()
+        lists = self.snapshot_id.sudo().mailing_list_ids
         for line in self.filtered(lambda line: line.kind in ("table", "list")):
             if line.table_id.model_name in SUBSCRIBERS:
                 lists |= line._get_lists_of_table()

@@ -88,6 +88,7 @@ class DirectmailAudience(models.Model):
                 "taken_at": self.env.cr.now(),
                 "task_id": task and task.id,
                 "people_count": audience.people_count,
+                "mailing_list_ids": audience._get_mailing_lists().ids,
             }
         )
         self.env.flush_all()
@@ -124,6 +125,17 @@ class DirectmailAudienceSnapshot(models.Model):
         "Left", readonly=True, help="People who were in the snapshot before and not in this one."
     )
     line_ids = fields.One2many("directmail.audience.line", "snapshot_id", "Lines")
+    # From which the people were chosen: who leaves them is not mailed, whatever the audience's
+    # lines are by then.
+    mailing_list_ids = fields.Many2many(
+        "mailing.list",
+        "directmail_audience_snapshot_list_rel",
+        "snapshot_id",
+        "list_id",
+        readonly=True,
+        context={"active_test": False},
+        groups=fields.NO_ACCESS,
+    )
 
     @api.depends("audience_id", "taken_at")
     @api.depends_context("lang", "tz")

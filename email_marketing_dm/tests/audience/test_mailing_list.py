@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
-from ..common import DirectmailCommon, start_task
+from ..common import DirectmailCommon, run_migration, start_task
 
 
 @tagged("post_install", "-at_install")
@@ -140,6 +140,36 @@ class TestMailingList(DirectmailCommon):
         self.assertFalse(outer._get_mailing_lists())
         group = self._make_readers(repr([("list_ids", "in", self.offers.ids)]))
         self.assertEqual((inner | group)._get_mailing_lists(), self.news | self.offers)
+
+    def test_who_left_the_list_of_a_snapshot_is_not_mailed(self):
+        """The lists count from which its people were chosen, not those of the audience today."""
+        readers = self._make_readers(repr([("list_ids", "in", self.news.ids)]))
+        readers.action_take_snapshot()
+        snapshot = readers.snapshot_ids
+        readers.line_ids.domain = repr([("list_ids", "in", self.offers.ids)])
+        self._leave(self.ann, self.news)
+        self._leave(self.bob, self.offers)
+        line = {"kind": "snapshot", "snapshot_id": snapshot.id}
+        task = self._make_task(self._make_audience(None, lines=[line]))
+        task.audience_ids.action_refresh()
+        task.sudo()._plan()
+        self.assertEqual(
+            self._get_fates(task), {"ann": "left_list", "bob": "waiting", "cy": "waiting"}
+        )
+
+    def test_lists_of_snapshots_of_an_earlier_version(self):
+        """They are those of the audience at the update."""
+        readers = self._make_readers(repr([("list_ids", "in", self.news.ids)]))
+        snapshots = self.env["directmail.audience.snapshot"]
+        for _number in range(2):
+            snapshots |= readers._take_snapshot()
+        snapshots.mailing_list_ids = False
+        snapshots[1].mailing_list_ids = self.offers  # taken since the update
+        self.env.flush_all()
+        run_migration(self.env.cr, "19.0.1.13.0/end-snapshot_lists.py")
+        self.env.invalidate_all()
+        self.assertEqual(snapshots[0].mailing_list_ids, self.news)
+        self.assertEqual(snapshots[1].mailing_list_ids, self.offers)
 
     def test_readers_of_no_list_in_particular(self):
         """Whoever leaves the last list between plan and claim gets nothing more."""

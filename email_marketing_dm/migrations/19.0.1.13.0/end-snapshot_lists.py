@@ -1,0 +1,12 @@
+from odoo import SUPERUSER_ID, api
+
+
+def migrate(cr, version):
+    """Note the mailing lists of snapshots, from which people were chosen: those of the audience.
+
+    Which ones they were at the time of the snapshot is not known.
+    """
+    env = api.Environment(cr, SUPERUSER_ID, {})
+    snapshots = env["directmail.audience.snapshot"].search([("mailing_list_ids", "=", False)])
+    for audience, of_audience in snapshots.grouped("audience_id").items():
+        of_audience.mailing_list_ids = audience._get_mailing_lists()
