@@ -304,10 +304,26 @@ class DirectmailAudienceLine(models.Model):
         return SQL("(m.partner_id IS NOT NULL OR m.res_id IS NOT NULL OR %s)", bare)
 
     def _select_readable(self, env, people):
-        """Return SQL of ``people`` without source records that the owner may not read."""
+        """Return SQL of ``people`` without source records that the owner may not read.
+
+        A record that has a contact by now, such as a converted lead, counts as the contact.
+        """
         if self._get_sorts() == CONTACTS:
             return people
-        return self.env["directmail.data.table"]._select_readable(env, people)
+        tables = self.env["directmail.data.table"]
+        readable = tables._select_readable(env, people)
+        converted = tables._select_converted(env)
+        if not converted:
+            return readable
+        return SQL(
+            """%s UNION ALL
+               SELECT %s FROM (%s) people JOIN (%s) converted USING (res_model, res_id)
+                WHERE people.partner_id IS NULL""",
+            readable,
+            person_columns("partner_id", alias="converted"),
+            people,
+            converted,
+        )
 
     # === WHERE PEOPLE COME FROM === #
 

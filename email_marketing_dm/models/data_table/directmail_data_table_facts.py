@@ -229,6 +229,22 @@ class DirectmailDataTable(models.Model):
             SQL(" UNION ALL ").join(readable),
         )
 
+    @api.model
+    def _select_converted(self, env):
+        """Return SQL (res_model, res_id, partner_id) of records that have a contact.
+
+        Of the data tables with records that count as people as long as they have none.
+
+        :param env: as for `_select_readable`
+        :return: SQL, or None if the user may use no such table
+        """
+        # sudo(): as in `_select_readable`.
+        tables = self.with_env(env).sudo().search(
+            [("email_path", "!=", False), ("partner_path", "!=", False)]
+        )  # fmt: skip
+        usable = [table for table in tables if table.with_env(env)._is_usable()]
+        return SQL(" UNION ALL ").join(table._select_contacts(env) for table in usable) or None
+
     def _search_contacts(self, env):
         """Return the Query of the contacts that the user may read, without archived ones."""
         return env["res.partner"]._search(Domain.TRUE)

@@ -151,6 +151,32 @@ class TestAudienceSnapshots(AudienceCommon):
                 "DELETE FROM directmail_audience_snapshot WHERE id = %s", [snapshot.id]
             )
 
+    def test_a_lead_that_became_a_contact_counts_as_the_contact(self):
+        """By the results of an email task and in a snapshot, whether added or excluded."""
+        lead = self.env["crm.lead"].create({"name": "Lead", "email_from": "ann@example.com"})
+        leads = {
+            "kind": "table", "table_id": self.leads.id, "domain": f"[('id', '=', {lead.id})]",
+        }  # fmt: skip
+        audience = self._make_audience(None, lines=[leads])
+        audience.action_refresh()
+        audience.action_take_snapshot()
+        task = self._make_task(audience)
+        task.sudo()._plan()
+        lines = [
+            {"kind": "snapshot", "snapshot_id": audience.snapshot_ids.id},
+            {"kind": "task", "task_id": task.id, "task_result": "planned"},
+        ]
+        for line in lines:
+            [member] = self._refresh(self._make_audience(None, lines=[line]))
+            self.assertEqual((member.res_model, member.res_id), ("crm.lead", lead.id))
+        lead.partner_id = self.ann
+        for line in lines:
+            with self.subTest(line["kind"]):
+                self.assertPeople([line], self.ann)
+                self.assertPeople(
+                    [self._only(self.ann, self.bob), {**line, "operator": "except"}], self.bob
+                )
+
     def test_it_is_compared_as_an_audience(self):
         snapshot = self._take()
         self._choose(self.bob, self.cat, self.dan)
