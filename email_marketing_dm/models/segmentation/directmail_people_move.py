@@ -267,17 +267,28 @@ class DirectmailPeopleMove(models.AbstractModel):
 
     @api.autovacuum
     def _gc_moves(self):
-        """Delete the moves that are older than their company keeps them."""
+        """Delete the moves that are older than their company keeps them.
+
+        The days before are not known any more, also if the company keeps moves for longer later.
+        """
         if self._abstract or not self.env["ir.module.module"]._is_directmail_upgraded():
             return
         owner = self.env[self._fields[self._owner_field].comodel_name]
         self.env["res.company"].flush_model(["directmail_moves_months"])
+        owner.flush_model(["company_id", "moves_since"])
         self.env.cr.execute(
             SQL(
-                """DELETE FROM %(moves)s move USING %(owner)s owner, res_company company
-                    WHERE owner.id = move.%(field)s AND company.id = owner.company_id
-                      AND move.date < %(today)s
-                                      - make_interval(months => company.directmail_moves_months)""",
+                """WITH known AS (
+                       SELECT o.id, (%(today)s::date - make_interval(
+                                         months => c.directmail_moves_months))::date AS since
+                         FROM %(owner)s o JOIN res_company c ON c.id = o.company_id
+                   ), gone AS (
+                       DELETE FROM %(moves)s move USING known
+                        WHERE known.id = move.%(field)s AND move.date < known.since
+                    RETURNING known.id
+                   )
+                   UPDATE %(owner)s o SET moves_since = greatest(o.moves_since, known.since)
+                     FROM known WHERE known.id = o.id AND o.id IN (SELECT id FROM gone)""",
                 moves=SQL.identifier(self._table),
                 owner=SQL.identifier(owner._table),
                 field=SQL.identifier(self._owner_field),
@@ -285,6 +296,7 @@ class DirectmailPeopleMove(models.AbstractModel):
             )
         )
         self.invalidate_model()
+        owner.invalidate_model(["moves_since"])
 
 
 class DirectmailPeopleFlow(models.AbstractModel):

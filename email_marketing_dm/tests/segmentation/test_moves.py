@@ -241,6 +241,9 @@ class TestMoves(ModelsCommon):
         self.assertEqual(moves.partner_id, self.people[1])
         known = fields.Date.today() - relativedelta(months=1)
         self.assertEqual(self.aipl._get_moves_since(), known)
+        self.env.company.directmail_moves_months = 24
+        self.assertEqual(self.aipl._get_moves_since(), known, "what is deleted stays unknown")
+        self.env.company.directmail_moves_months = 1
         self.assertEqual(self.aipl.get_flows(since="2020-01-01")["since"], str(known))
         self.assertEqual(self._find("moved", "a", "i", move_days=90), {1})
         with self.assertRaisesRegex(UserError, "is known since"):
