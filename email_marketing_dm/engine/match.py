@@ -13,7 +13,7 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None
 
     Of several lines for a person, the first counts and the others are duplicates. Of several
     contacts with the same ID, the one with the lowest id is taken; of those with the same value of
-    `match_field`, none is.
+    `match_field`, none is, and the line keeps their ids in `match_keys`.
 
     :param env: whose transaction is written
     :param owner_env: the owner's environment; only contacts that the owner may read are found
@@ -28,11 +28,11 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None
         SQL(
             """WITH contacts (id, key) AS (%(contacts)s),
                oldest AS (
-                    SELECT key, %(holder)s AS id, count(*) > 1 AS is_several
+                    SELECT key, %(holder)s AS id, count(*) > 1 AS is_several, %(holders)s AS holders
                       FROM contacts WHERE key IS NOT NULL GROUP BY key
                ), found AS (
                     SELECT l.id, l.match_key, l.value, oldest.id AS partner_id, oldest.is_several,
-                           row_number() OVER (
+                           oldest.holders, row_number() OVER (
                                PARTITION BY COALESCE('contact ' || oldest.id, l.match_key)
                                ORDER BY l.number) AS copy
                       FROM directmail_upload_line l
@@ -56,6 +56,7 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None
                           CASE WHEN %(is_address)s THEN 'doubtful'
                                WHEN judged.is_several THEN 'several'
                                ELSE 'unknown' END) END,
+                      match_keys = CASE WHEN judged.status = 'unmatched' THEN judged.holders END,
                       email = CASE WHEN is_bare AND NOT %(is_encrypted)s
                                    THEN judged.match_key END,
                       email_encrypted = CASE WHEN is_bare AND %(is_encrypted)s
@@ -69,6 +70,10 @@ def match_lines(env, owner_env, master_key, upload_id, id_kind, match_field=None
             holder=SQL("CASE WHEN count(*) = 1 THEN min(id) END")
             if id_kind == "field"
             else SQL("min(id)"),
+            # The line goes when one of them is erased.
+            holders=SQL("CASE WHEN count(*) > 1 THEN to_jsonb(array_agg(id)) END")
+            if id_kind == "field"
+            else SQL("NULL::jsonb"),
             upload=upload_id,
             is_address=is_address,
             is_doubtful=SQL("match_key ~ %s", DOUBTFUL_PATTERN)

@@ -13,7 +13,7 @@ def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
     The IDs of a line are in `match_keys`, with their ranks. A line whose IDs identify no contact
     is matched by its address if no contact has one of the IDs. Of several lines for a person, the
     first counts and the others are duplicates. A line that is not matched although contacts have
-    its IDs keeps the ids of such contacts in `match_keys`: it goes when one of them is erased.
+    its IDs keeps the ids of these contacts in `match_keys`: it goes when one of them is erased.
 
     :param env: whose transaction is written
     :param owner_env: the owner's environment; only contacts that the owner may read are found
@@ -33,18 +33,20 @@ def match_rows(env, owner_env, master_key, upload_id, keys, skips_different):
                      WHERE l.upload_id = %(upload)s AND l.status = 'new'
                ), contacts (rank, contact, key) AS (%(contacts)s
                ), holders AS (
-                    SELECT rank, key, min(contact) AS lowest, max(contact) AS highest
+                    SELECT rank, key, min(contact) AS lowest, max(contact) AS highest,
+                           to_jsonb(array_agg(DISTINCT contact)) AS holders
                       FROM contacts WHERE key IS NOT NULL GROUP BY rank, key
                ), hits AS (
                     SELECT id, rank, min(lowest) AS lowest, max(highest) AS highest,
-                           CASE WHEN min(lowest) = max(highest) THEN min(lowest) END AS contact
+                           CASE WHEN min(lowest) = max(highest) THEN min(lowest) END AS contact,
+                           jsonb_agg(holders) AS holders
                       FROM wanted JOIN holders USING (rank, key) GROUP BY id, rank
                ), found AS (
                     SELECT id, min(rank) FILTER (WHERE contact IS NOT NULL) AS rank,
                            (array_agg(contact ORDER BY rank)
                             FILTER (WHERE contact IS NOT NULL))[1] AS contact,
                            %(skips_different)s AND min(contact) != max(contact) AS is_different,
-                           to_jsonb(array_agg(lowest) || array_agg(highest)) AS holders
+                           jsonb_path_query_array(jsonb_agg(holders), '$[*][*][*]') AS holders
                       FROM hits GROUP BY id
                ), named AS (
                     SELECT l.id, l.number, found.id IS NOT NULL AS is_known, is_different, holders,

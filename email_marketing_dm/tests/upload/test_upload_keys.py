@@ -302,6 +302,29 @@ class TestUploadKeys(UploadMixin, DirectmailCommon):
         self.assertEqual(left, ["k9@x.example · M-3", "no address · M-9"])
         self.assertFalse(upload.sudo()._has_content(), "the file has them, too")
 
+    def test_unmatched_rows_of_several_contacts(self):
+        """A row that three contacts share goes with each of them, however it was matched."""
+        for number, by_keys in ((0, True), (1, True), (1, False), (2, False)):
+            with self.subTest(number=number, by_keys=by_keys):
+                people = self.env["res.partner"].create(
+                    [{"name": f"Twin {i}", "vat": f"T-{number}{by_keys}"} for i in range(3)]
+                )
+                value = people[0].vat
+                if by_keys:
+                    upload = self._match(f"no address;;{value}", "k9@x.example;;M-3")
+                else:
+                    upload = self._upload(
+                        f"{value}\nM-none\n", id_kind="field", match_field="vat", start=False
+                    )
+                    upload.action_start()
+                    self._run_matching()
+                self.assertEqual(self._get_lines(upload)[0].reason, "several")
+                self.env["directmail.erasure"].create(
+                    {"partner_ids": [(6, 0, people[number].ids)]}
+                ).action_erase()
+                self.env.invalidate_all()
+                self.assertEqual(len(self._get_lines(upload)), 1)
+
     def test_on_the_form(self):
         upload = self._upload(f"{HEAD}\nk1@x.example;;M-1\n", start=False)
         with Form(upload) as form, form.key_ids.new() as key:
