@@ -1,8 +1,11 @@
+from psycopg2.errors import QueryCanceled
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, format_list, formatLang
 
+from ...engine.audience_count import limited
 from ...engine.paths import check_readable
 from ...engine.similar import select_similar, select_traits
 
@@ -45,9 +48,14 @@ class DirectmailAudienceLine(models.Model):
         except AccessError:
             return False
         self.env.flush_all()
-        rows = env.execute_query(
-            select_traits(self.source_id._origin.id, self._select_compared(env), types)
-        )
+        traits = select_traits(self.source_id._origin.id, self._select_compared(env), types)
+        timeout = self.env["directmail.audience"]._get_count_timeout()
+        try:
+            with env.cr.savepoint(flush=False), limited(env, timeout):
+                env.cr.execute(traits, log_exceptions=False)
+                rows = env.cr.fetchall()
+        except QueryCanceled:
+            return self.env._("Counting took too long.")
         rows.sort(key=lambda row: (-row[3], row[1] or 0, row[2] or ""))
         words = []
         for wanted in ("country", "type", "tag"):

@@ -1,14 +1,17 @@
 import hashlib
 import random
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from ..common_quick import HIDDEN, PEOPLE, QuickCommon
 
+SIMILAR = "odoo.addons.email_marketing_dm.models.audience.directmail_audience_line_similar"
 CUSTOMER_TYPES = ("potential", "key_winback", "high_value")
 
 
@@ -168,6 +171,18 @@ class TestAudienceQuick(QuickCommon):
             self.assertEqual(set(audience.member_ids.partner_id.ids), {p.id for p in expected})
             self.assertIn("9 contacts most similar", audience.line_ids.sentence)
             self.assertIn("(", audience.line_ids.similar_traits)
+
+    def test_common_traits_are_not_counted_for_long(self):
+        """Whoever opens the line waits no longer than for its number of people."""
+        source = self._make_audience(self.people[:2])
+        line = {"kind": "similar", "source_id": source.id, "limit_count": 2}
+        audience = self._make_audience(None, lines=[line])
+        self.env["ir.config_parameter"].set_param("email_marketing_dm.count_timeout", "0.001")
+        slow = SQL("SELECT 'tag', 0, pg_sleep(0.05)::text, 1 FROM generate_series(1, 40)")
+        with patch(f"{SIMILAR}.select_traits", return_value=slow):
+            self.assertEqual(audience.line_ids.similar_traits, "Counting took too long.")
+        self.env.cr.execute("SHOW statement_timeout")
+        self.assertEqual(self.env.cr.fetchone()[0], "0")
 
     def test_similar_follows_its_source(self):
         """It refreshes its source, must not be its own source, and needs a number of people."""
