@@ -17,6 +17,8 @@ PURCHASES = ("sale_orders", "pos_orders", "invoices")
 LATELY = 90
 #: Upper bounds, in days, of the values of `age` and `purchase`; the value is its position.
 SPANS = (30, 90, 365)
+#: of a fact of a table of purchases: a refund, whose amount is negative, is no purchase
+IS_PURCHASE = SQL("amount IS NULL OR amount >= 0")
 
 
 class Trait:
@@ -208,14 +210,21 @@ class PurchaseTrait(Trait):
         today = Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
         is_date = table.sudo()._has_mere_dates()
         cases = SQL(" ").join(
-            SQL("WHEN max(date) >= %s THEN %s", today.begin(days, is_date), number)
+            SQL(
+                "WHEN max(date) FILTER (WHERE %s) >= %s THEN %s",
+                IS_PURCHASE,
+                today.begin(days, is_date),
+                number,
+            )
             for number, days in enumerate(SPANS)
         )
         last = SQL(
-            "(SELECT partner_id, CASE %s ELSE %s END AS span FROM (%s) facts GROUP BY partner_id)",
+            """(SELECT partner_id, CASE %s ELSE %s END AS span FROM (%s) facts GROUP BY partner_id
+                HAVING count(*) FILTER (WHERE %s) > 0)""",
             cases,
             len(SPANS),
             facts,
+            IS_PURCHASE,
         )
         query.add_join(
             "LEFT JOIN",
@@ -237,6 +246,9 @@ class PurchaseTrait(Trait):
         line = {"table_id": table.id, "operator": "and"}
         if not table:
             return []
+        if table._is_open("amount_field"):
+            # sudo(): the definition of the table, as in `to_sql`.
+            line["domain"] = repr(["!", (table.sudo().amount_field, "<", 0)])
         if value is None:
             return [{**line, "operator": "except"}]
         lines = [{**line, "within_days": SPANS[value]} if value < len(SPANS) else line]

@@ -112,6 +112,34 @@ class TestAudienceComposition(AudienceCommon):
         )
         cls.env.flush_all()
 
+    def test_a_refund_is_no_purchase(self):
+        """Whoever bought long ago and got money back yesterday is not a recent customer."""
+        purchases = self.tables.search([("name", "=", "Purchases")])
+        purchases.amount_field = "expected_revenue"
+        buyer, refunded = self._make_people("buyer@example.com", "refunded@example.com")
+        self.env["crm.lead"].create(
+            [
+                {
+                    "name": "Purchase",
+                    "partner_id": partner.id,
+                    "date_closed": fields.Datetime.now() - days * DAY,
+                    "expected_revenue": amount,
+                }
+                for partner, days, amount in (
+                    (buyer, 100, 10), (buyer, 1, -10), (refunded, 1, -10),
+                )
+            ]
+        )  # fmt: skip
+        audience = self._make_audience(buyer + refunded)
+        audience.action_refresh()
+        self.assertEqual(
+            self._counts("purchase", audience=audience), {"90 to 365 days ago": 1, "No purchase": 1}
+        )
+        for value, person in ((2, buyer), (None, refunded)):
+            action = audience.action_new_audience_of_trait("purchase", value)
+            made = self._make_of(action)
+            self.assertEqual(made.member_ids.partner_id, person)
+
     def _read(self, audience=None, user=None):
         found = (audience or self.audience).with_user(user or self.user).get_composition()
         self.assertNotIn("error", found)
