@@ -134,12 +134,13 @@ class DirectmailLinks(models.AbstractModel):
 
         Odoo 19 has replaced that method, but still lets clients call it.
         """
-        super()._read_group_format_result(rows_dict, lazy_groupby)
+        res = super()._read_group_format_result(rows_dict, lazy_groupby)
         for name in filter(self._is_link_of_ours, lazy_groupby):
             hidden = self._find_unreadable(name, [row[name][0] for row in rows_dict if row[name]])
             for row in rows_dict:
                 if row[name] and row[name][0] in hidden:
                     row[name] = (row[name][0], self._get_hidden_name())
+        return res
 
     def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
         """Override: sort by records that the user may read; all others stand in the same place.
