@@ -33,6 +33,7 @@ class DirectmailEngagement(models.TransientModel):
         " number of emails after which you would stop.",
     )
     is_counted = fields.Boolean(compute="_compute_counts")
+    count_error = fields.Char(compute="_compute_count_error")
     engaged_count = fields.Integer("Engaged", compute="_compute_counts")
     cooling_count = fields.Integer("Cooling", compute="_compute_counts")
     asleep_count = fields.Integer("Asleep", compute="_compute_counts")
@@ -64,6 +65,15 @@ class DirectmailEngagement(models.TransientModel):
         help="Drafts of email tasks that are not to be sent to these people.",
     )
 
+    @api.depends("days", "quiet_days", "company_id")
+    def _compute_count_error(self):
+        for wizard in self:
+            env = wizard._get_counting_env()
+            lines = env["directmail.audience.line"]
+            wizard.count_error = lines._find_deleted_problem(
+                env, max(wizard.days, wizard.quiet_days)
+            )
+
     @api.depends("days", "quiet_days", "mails", "company_id")
     def _compute_counts(self):
         for wizard in self:
@@ -77,9 +87,9 @@ class DirectmailEngagement(models.TransientModel):
 
         They are empty if the numbers of the form can't be used, or counting takes too long.
         """
-        if min(self.days, self.mails) < 1 or self.quiet_days < self.days:
+        if min(self.days, self.mails) < 1 or self.quiet_days < self.days or self.count_error:
             return {}
-        env = self.env.user._get_directmail_env(self.company_id or self.env.company)
+        env = self._get_counting_env()
         today = Today(fields.Datetime.now(), env.context.get("tz") or "UTC")
         mails = env["directmail.audience.line"]._select_mails(env)
         self.env.flush_all()
@@ -96,6 +106,9 @@ class DirectmailEngagement(models.TransientModel):
                 )
         except QueryCanceled:
             return {}
+
+    def _get_counting_env(self):
+        return self.env.user._get_directmail_env(self.company_id or self.env.company)
 
     def action_make_audience(self):
         """Make an audience of a group, exclude it from the chosen email tasks, and open it."""

@@ -171,6 +171,30 @@ class DirectmailAudienceLine(models.Model):
                     " shorter than the days within which people are engaged."
                 )
             )
+        days = self.engagement_quiet_days if self.engagement in GROUPS else self.engagement_days
+        if self.engagement != "unanswered" and (problem := self._find_deleted_problem(env, days)):
+            raise UserError(problem)
+
+    @api.model
+    def _find_deleted_problem(self, env, days):
+        """Return why it is not known who was mailed in the last days and what to do, or None.
+
+        Without the deleted mails, people would count as mailed for the first time since then, and
+        so as cooling, not as asleep.
+        """
+        # sudo(): for how long the company's accounts keep recipient details is no secret.
+        accounts = env["directmail.account"].sudo().with_context(active_test=False)
+        limited = [("company_id", "=", env.company.id), ("retention_days", ">", 0)]
+        kept = min(accounts.search(limited).mapped("retention_days"), default=days)
+        if days <= kept:
+            return None
+        return env._(
+            "Who got which mail is deleted after %(kept)s days, so nothing is known of %(days)s"
+            " days. Enter at most %(kept)s days, or ask an administrator to keep recipient details"
+            " for longer.",
+            kept=kept,
+            days=days,
+        )
 
     def _finds_once_engagement(self):
         return True

@@ -1,4 +1,5 @@
 import random
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from odoo import SUPERUSER_ID, fields
@@ -453,6 +454,47 @@ class TestAudienceEngagement(QuickCommon):
         self.assertIn("none of their last 2 emails", audience.line_ids.sentence)
         self.assertEqual(self.tasks[0].exclude_audience_ids, audience)
         self.assertFalse(self.tasks[1].exclude_audience_ids)
+
+    def test_days_of_which_details_are_deleted(self):
+        """Of an account, even an archived one: the line would find nobody, and exclude nobody."""
+        line = {
+            "kind": "engagement", "engagement": "asleep", "engagement_days": 30,
+            "engagement_quiet_days": 90,
+        }  # fmt: skip
+        person = {"domain": f"[('id', '=', {self.people[0].id})]"}
+        audience = self._make_audience(None, lines=[person, {**line, "operator": "except"}])
+        audience.action_refresh()
+        self.assertEqual(audience.member_ids.partner_id, self.people[0])
+        second = self._make_account(name="Second", active=False)
+        second.retention_days = 60
+        audience.line_ids[0].domain = f"[('id', 'in', {self.people[:2].ids})]"
+        audience.action_refresh()
+        self.assertIn("deleted after 60 days", audience.refresh_error)
+        self.assertEqual(audience.member_ids.partner_id, self.people[0], "the last members stay")
+        for engagement, days, quiet_days, is_refused in (
+            ("asleep", 30, 60, False),
+            ("engaged", 30, 90, True),
+            ("reacted", 60, 90, False),
+            ("reacted", 61, 90, True),
+            ("opened", 61, 90, True),
+            ("opened", 0, 90, False),
+            ("unanswered", 90, 90, False),
+        ):
+            values = {
+                "engagement": engagement, "engagement_days": days,
+                "engagement_quiet_days": quiet_days,
+            }  # fmt: skip
+            refused = self.assertRaisesRegex(UserError, "deleted after 60 days")
+            with self.subTest(values), refused if is_refused else nullcontext():
+                audience.line_ids[1].write(values)
+        audience.action_refresh()
+        self.assertFalse(audience.refresh_error)
+        page = self.env["directmail.engagement"].with_user(self.user).create({"quiet_days": 61})
+        self.assertFalse(page.is_counted)
+        self.assertIn("deleted after 60 days", page.count_error)
+        page.quiet_days = 60
+        self.assertTrue(page.is_counted)
+        self.assertFalse(page.count_error)
 
     def test_wrong_numbers_of_engagement(self):
         line = {"kind": "engagement", "engagement": "asleep"}
