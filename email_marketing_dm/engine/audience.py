@@ -108,10 +108,13 @@ def select_people(lines, visible, master_key):
     if contacts:
         found = contacts.select
         if not contacts.seen:
-            # `visible` has each contact once, so no DISTINCT is needed.
-            found = SQL(
-                "SELECT id AS partner_id FROM (%s) seen (id) WHERE id IN (%s)", visible, found
-            )
+            # `visible` has each contact once, so no DISTINCT is needed. Not IN if the line finds
+            # each once, too: PostgreSQL expects 200 values of aggregated rows, and then looks up
+            # contact by contact.
+            kept = SQL("WHERE id IN (%s)", found)
+            if contacts.unique:
+                kept = SQL("JOIN (%s) found ON found.partner_id = seen.id", found)
+            found = SQL("SELECT seen.id AS partner_id FROM (%s) seen (id) %s", visible, kept)
         elif not contacts.unique:
             found = SQL("SELECT DISTINCT partner_id FROM (%s) found", found)
         columns = person_columns(*COLUMNS["contact"])
