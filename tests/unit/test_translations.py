@@ -25,6 +25,7 @@ SAME_IN_CHINESE = {
     "%(column)s: %(number)s",
     "%(day)s: %(mails)s",
     "%(state)s: %(reason)s",
+    "%(step)s: %(event)s",
     "%(step)s: %(problem)s",
     "%(list)s: %(answer)s",
     "%(moment)s: %(event)s",

@@ -7,6 +7,7 @@ def migrate(cr, version):
     Which ones they were at the time of the snapshot is not known.
     """
     env = api.Environment(cr, SUPERUSER_ID, {})
-    snapshots = env["directmail.audience.snapshot"].search([("mailing_list_ids", "=", False)])
+    snapshots = env["directmail.audience.snapshot"].search([])
+    snapshots = snapshots.filtered(lambda snapshot: not snapshot.list_ids)
     for audience, of_audience in snapshots.grouped("audience_id").items():
-        of_audience.mailing_list_ids = audience._get_mailing_lists()
+        of_audience.list_ids = audience._get_mailing_lists().ids

@@ -347,7 +347,7 @@ class DirectmailAudienceLine(models.Model):
     def _get_mailing_lists(self):
         """Return the mailing lists from which these lines take people."""
         # sudo(): see `directmail.audience._get_mailing_lists`.
-        lists = self.snapshot_id.sudo().mailing_list_ids
+        lists = self.snapshot_id._get_mailing_lists()
         for line in self.filtered(lambda line: line.kind in ("table", "list")):
             if line.table_id.model_name in SUBSCRIBERS:
                 lists |= line._get_lists_of_table()

@@ -88,7 +88,7 @@ class DirectmailAudience(models.Model):
                 "taken_at": self.env.cr.now(),
                 "task_id": task and task.id,
                 "people_count": audience.people_count,
-                "mailing_list_ids": audience._get_mailing_lists().ids,
+                "list_ids": audience._get_mailing_lists().ids,
             }
         )
         self.env.flush_all()
@@ -125,17 +125,9 @@ class DirectmailAudienceSnapshot(models.Model):
         "Left", readonly=True, help="People who were in the snapshot before and not in this one."
     )
     line_ids = fields.One2many("directmail.audience.line", "snapshot_id", "Lines")
-    # From which the people were chosen: who leaves them is not mailed, whatever the audience's
-    # lines are by then.
-    mailing_list_ids = fields.Many2many(
-        "mailing.list",
-        "directmail_audience_snapshot_list_rel",
-        "snapshot_id",
-        "list_id",
-        readonly=True,
-        context={"active_test": False},
-        groups=fields.NO_ACCESS,
-    )
+    # Ids of the mailing lists from which the people were chosen: who leaves them is not mailed,
+    # whatever the audience's lines are by then. JSON, because Odoo groups by hidden many2many.
+    list_ids = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
 
     @api.depends("audience_id", "taken_at")
     @api.depends_context("lang", "tz")
@@ -224,6 +216,13 @@ class DirectmailAudienceSnapshot(models.Model):
             )
         )
         return people
+
+    def _get_mailing_lists(self):
+        """Return the mailing lists from which the people were chosen, archived ones too."""
+        # sudo(): see `directmail.audience._get_mailing_lists`.
+        ids = {number for snapshot in self.sudo() for number in snapshot.list_ids or ()}
+        lists = self.env["mailing.list"].sudo().with_context(active_test=False)
+        return lists.browse(sorted(ids)).exists()
 
     def _covers(self):
         """Return SQL of the condition that a `directmail_audience_stay` is in this snapshot."""

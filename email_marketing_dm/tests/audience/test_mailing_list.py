@@ -163,13 +163,14 @@ class TestMailingList(DirectmailCommon):
         snapshots = self.env["directmail.audience.snapshot"]
         for _number in range(2):
             snapshots |= readers._take_snapshot()
-        snapshots.mailing_list_ids = False
-        snapshots[1].mailing_list_ids = self.offers  # taken since the update
+        snapshots = snapshots.sudo()
+        snapshots.list_ids = False
+        snapshots[1].list_ids = self.offers.ids  # taken since the update
         self.env.flush_all()
         run_migration(self.env.cr, "19.0.1.13.0/end-snapshot_lists.py")
         self.env.invalidate_all()
-        self.assertEqual(snapshots[0].mailing_list_ids, self.news)
-        self.assertEqual(snapshots[1].mailing_list_ids, self.offers)
+        self.assertEqual(snapshots[0]._get_mailing_lists(), self.news)
+        self.assertEqual(snapshots[1]._get_mailing_lists(), self.offers)
 
     def test_readers_of_no_list_in_particular(self):
         """Whoever leaves the last list between plan and claim gets nothing more."""

@@ -119,7 +119,7 @@ class TestPreferenceLinks(PreferencesMixin, PatientHttpCase):
         old.occurred_at -= timedelta(days=400)
         self.env.flush_all()
         self.assertIn(f"{page}/undo", self._post(page, scope="company"))
-        self.assertIn("You are still subscribed", self._post(f"{page}/undo"))
+        self.assertIn("You get emails again", self._post(f"{page}/undo"))
         left = self.env["directmail.optout"].search([("partner_id", "=", self.ann.id)])
         self.assertEqual(left, old)
         # Nothing recent is left: the link of the mail undoes nothing more.

@@ -180,7 +180,7 @@ class TestRecipientPages(DirectmailMixin, PatientHttpCase):
         self.assertTrue(entry.active)
         entry.action_archive()
         self.env.flush_all()
-        self.assertIn("You are still subscribed", self._post("/undo", sure="yes"))
+        self.assertIn("You get emails again", self._post("/undo", sure="yes"))
         self.assertFalse(self._get_new_optouts())
 
     def test_a_blacklisting_by_others_is_never_undone(self):
