@@ -1,4 +1,4 @@
-"""Operations that tell what became of mails, through the real SDK, read with its own models."""
+"""Operations that report the results of mails, through the real SDK, read with its own models."""
 
 import time
 

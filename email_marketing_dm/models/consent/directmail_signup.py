@@ -291,7 +291,7 @@ class DirectmailSignup(models.Model):
         return self._find_outcome()
 
     def _find_outcome(self):
-        """Return what became of a confirmed sign-up.
+        """Return whether the person of a confirmed sign-up gets mail.
 
         :return: "confirmed": the person gets mail; "blocked": not, for another reason than an
             unsubscription on our own pages; "left": the person unsubscribed or refused the topics

@@ -259,8 +259,8 @@ class DirectmailSeries(models.Model):
         """Return the address of the cart in the company's shop, else of its website, or False.
 
         The page shows the cart of the visitor's browser or, after logging in, of their account. A
-        link to the order itself would need its access token, and whoever gets the mail forwarded
-        could open the order with it.
+        link to the order itself would need its access token, with which people who get the mail
+        forwarded could open the order.
         """
         company = self.company_id
         if not self._has_shop():

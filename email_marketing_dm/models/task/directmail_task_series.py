@@ -60,7 +60,7 @@ class DirectmailTask(models.Model):
         """Return the tasks that use the tag of this one at DirectMail, itself included."""
         if not self.series_step_id or not self.tag_name:
             return self
-        # sudo(): results of all of them are read together, whoever asks.
+        # sudo(): results of all of them are read together, whatever the rights of the user.
         tasks = self.sudo().with_context(active_test=False)
         return tasks.search(
             [("series_step_id", "=", self.series_step_id.id), ("tag_name", "=", self.tag_name)]

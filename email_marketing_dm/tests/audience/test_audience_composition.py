@@ -113,7 +113,7 @@ class TestAudienceComposition(AudienceCommon):
         cls.env.flush_all()
 
     def test_a_refund_is_no_purchase(self):
-        """Whoever bought long ago and got money back yesterday is not a recent customer."""
+        """A customer who bought long ago and got money back yesterday is not a recent one."""
         purchases = self.tables.search([("name", "=", "Purchases")])
         purchases.amount_field = "expected_revenue"
         buyer, refunded = self._make_people("buyer@example.com", "refunded@example.com")

@@ -173,7 +173,7 @@ class TestAudienceQuick(QuickCommon):
             self.assertIn("(", audience.line_ids.similar_traits)
 
     def test_common_traits_are_not_counted_for_long(self):
-        """Whoever opens the line waits no longer than for its number of people."""
+        """A user who opens the line waits no longer than for its number of people."""
         source = self._make_audience(self.people[:2])
         line = {"kind": "similar", "source_id": source.id, "limit_count": 2}
         audience = self._make_audience(None, lines=[line])
