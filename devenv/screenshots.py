@@ -35,6 +35,8 @@ DESCRIBING = {
     "task-after": "task",
     "effectiveness": "effectiveness",
     "suppressed": "suppressed",
+    "series": "series",
+    "preferences": "preferences",
 }
 BANNER = ROOT / "devenv" / "banner.html"
 BANNER_SIZE = (1120, 560)

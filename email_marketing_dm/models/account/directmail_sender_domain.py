@@ -81,8 +81,17 @@ class DirectmailSender(models.Model):
     def _warn_of_dmarc(self, mails):
         """Return a warning that the domain has no DMARC record for this number of mails, or "".
 
+        Nor is it known of a domain whose records were never checked, which is said, too.
+
         :param int mails: of an email task, which may have no sender address yet
         """
+        if self and not self.dns_records and mails > BULK:
+            return self.env._(
+                "It is not known whether the domain %s has a DMARC record. Gmail, Yahoo and"
+                " Microsoft may reject the mails of senders who mail more than 5,000 people a day"
+                " without one. Ask an administrator to check it on the page of the sender address.",
+                self._get_domain(),
+            )
         missing = any(
             row["kind"] == "DMARC" and row["state"] == "not_verified"
             for row in self.dns_records or ()

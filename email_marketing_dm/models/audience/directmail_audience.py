@@ -403,12 +403,17 @@ class DirectmailAudience(models.Model):
         """
         # With all rights: a line may use a colleague's audience. Callers use the lists' values in
         # mails to the people in them only.
-        lines, seen = self._get_taking_lines(), self.browse()
         # The lists of a snapshot's audience may have values of its people.
+        lines = self._get_lines_behind()
+        return lines.filtered(lambda line: line.kind == "upload").upload_id
+
+    def _get_lines_behind(self):
+        """Return `_get_taking_lines`, and those of the audiences of the snapshots in them."""
+        lines, seen = self._get_taking_lines(), self.browse()
         while audiences := lines.snapshot_id.audience_id - seen:
             seen |= audiences
             lines |= audiences._get_taking_lines()
-        return lines.filtered(lambda line: line.kind == "upload").upload_id
+        return lines
 
     # === AUDIENCES === #
 

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -273,6 +273,8 @@ class DirectmailAudienceLine(models.Model):
 
         Copies and originals are paired in the order of `sequence`. Records that the user of ``env``
         may not read are left out: the copy would tell who was chosen in a colleague's audience.
+
+        :raise UserError: if a line excludes such records: the copy would exclude fewer people
         """
         for line, original in zip(
             self.sorted("sequence"), originals.sorted("sequence"), strict=True
@@ -281,13 +283,26 @@ class DirectmailAudienceLine(models.Model):
             if original.kind != "list":
                 continue
             records = original.table_id._get_model(env).with_context(active_test=False)
-            if not records.has_access("read"):
-                continue  # the table is open: it tells how many records match, but not which
-            picked = SQL(
-                "SELECT res_id FROM directmail_audience_pick WHERE line_id = %s", original.id
+            picked = Domain(
+                "id",
+                "any",
+                SQL("SELECT res_id FROM directmail_audience_pick WHERE line_id = %s", original.id),
             )
-            readable = records._search(Domain("id", "any", picked))
-            self.env["directmail.audience.pick"]._add(line, readable.select())
+            added = 0
+            # An open table tells all marketing users how many of its records match, but not which.
+            if records.has_access("read"):
+                readable = records._search(picked).select()
+                added = self.env["directmail.audience.pick"]._add(line, readable)
+            # sudo(): only whether there are further records is told.
+            if original._takes_out() and records.sudo().search_count(picked) > added:
+                raise UserError(
+                    env._(
+                        "%s excludes selected records that you may not read, so its duplicate"
+                        " would exclude fewer people. Use the audience itself, or ask its owner"
+                        " to duplicate it.",
+                        original.audience_id.name,
+                    )
+                )
 
     # === FILTER === #
 

@@ -171,7 +171,8 @@ class DirectmailAudienceLine(models.Model):
                     " shorter than the days within which people are engaged."
                 )
             )
-        days = self.engagement_quiet_days if self.engagement in GROUPS else self.engagement_days
+        is_quiet = self.engagement in GROUPS and self.engagement != "engaged"
+        days = self.engagement_quiet_days if is_quiet else self.engagement_days
         if self.engagement != "unanswered" and (problem := self._find_deleted_problem(env, days)):
             raise UserError(problem)
 

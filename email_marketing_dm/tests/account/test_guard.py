@@ -207,6 +207,8 @@ class TestGuard(EventsMixin, DirectmailCommon):
         self.emulator.configure_account(ACCESS_KEY_ID, domains=[{"name": domain, "dmarc": False}])
         with self.assertRaises(AccessError):
             self.sender.with_user(self.user).action_check_domain()
+        self.assertFalse(self.sender._warn_of_dmarc(5000))
+        self.assertIn("not known", self.sender._warn_of_dmarc(5001))
         self.sender.with_user(self.admin).action_check_domain()
         self.assertTrue(self.sender.dns_checked_at)
         states = {row["kind"]: row["state"] for row in self.sender.dns_records}

@@ -1,3 +1,4 @@
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
@@ -118,6 +119,15 @@ class TestAudienceAdd(DirectmailCommon):
         self.assertEqual(copied.line_ids.pick_count, 1)
         self.assertEqual(copied.line_ids.pick_ids.mapped("res_id"), self.people[1].ids)
         self.assertEqual(audience.copy().line_ids.pick_count, 2)
+        # A copy that excludes fewer people would mail those who were left out.
+        audience.line_ids.sequence = 2
+        audience.line_ids = [
+            fields.Command.create({"domain": "[('is_company', '=', False)]", "sequence": 1})
+        ]
+        audience.line_ids.filtered(lambda line: line.kind == "list").operator = "except"
+        with self.assertRaisesRegex(UserError, "would exclude fewer people"):
+            audience.with_user(self.other).copy()
+        self.assertEqual(sum(audience.copy().line_ids.mapped("pick_count")), 2)
 
     def test_counts(self):
         wizard = self._wizard(self.people[:2])

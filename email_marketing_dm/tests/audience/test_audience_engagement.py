@@ -473,7 +473,9 @@ class TestAudienceEngagement(QuickCommon):
         self.assertEqual(audience.member_ids.partner_id, self.people[0], "the last members stay")
         for engagement, days, quiet_days, is_refused in (
             ("asleep", 30, 60, False),
-            ("engaged", 30, 90, True),
+            ("engaged", 30, 90, False),
+            ("engaged", 61, 90, True),
+            ("cooling", 30, 90, True),
             ("reacted", 60, 90, False),
             ("reacted", 61, 90, True),
             ("opened", 61, 90, True),

@@ -172,6 +172,19 @@ class TestMailingList(DirectmailCommon):
         self.assertEqual(snapshots[0]._get_mailing_lists(), self.news)
         self.assertEqual(snapshots[1]._get_mailing_lists(), self.offers)
 
+    def test_lists_behind_snapshots_of_an_earlier_version(self):
+        """An audience takes people of a snapshot, which gets its own lists in the same update."""
+        readers = self._make_readers(repr([("list_ids", "in", self.news.ids)]))
+        line = {"kind": "snapshot", "snapshot_id": readers._take_snapshot().id}
+        second = self._make_audience(None, lines=[line])
+        second.action_refresh()
+        later = second._take_snapshot().sudo()
+        (later | readers.snapshot_ids.sudo()).list_ids = False
+        self.env.flush_all()
+        run_migration(self.env.cr, "19.0.1.13.0/end-snapshot_lists.py")
+        self.env.invalidate_all()
+        self.assertEqual(later._get_mailing_lists(), self.news)
+
     def test_readers_of_no_list_in_particular(self):
         """Whoever leaves the last list between plan and claim gets nothing more."""
         task = self._make_task(self._make_readers("[('email', 'like', '@reader.example')]"))

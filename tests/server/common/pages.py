@@ -117,12 +117,11 @@ AXE = """
     const scope = %s;
     const found = await axe.run(
         {include: [scope], exclude: around.map((selector) => [selector])},
-        {iframes: false, resultTypes: ["violations"]}
+        // the elements themselves: their selectors may fit others by now, if the page was drawn again
+        {iframes: false, resultTypes: ["violations"], elementRef: true}
     );
-    const isOdoos = (rule, node) => {
-        const element = document.querySelector(node.target.at(-1));
-        return (ofOdoo[rule] || []).some((selector) => element?.matches(selector));
-    };
+    const isOdoos = (rule, node) =>
+        (ofOdoo[rule] || []).some((selector) => node.element.matches(selector));
     return found.violations
         .filter((rule) => ["serious", "critical"].includes(rule.impact))
         .flatMap((rule) => rule.nodes
@@ -220,12 +219,11 @@ CUT_OFF = """
 KNOWN = """
     const [around, ofOdoo] = %s;
     const rules = Object.keys(ofOdoo);
-    const options = {runOnly: {type: "rule", values: rules}, iframes: false};
+    const options = {runOnly: {type: "rule", values: rules}, iframes: false, elementRef: true};
     const {violations} = await axe.run(document, options);
-    const faulty = violations.flatMap((rule) => rule.nodes.flatMap((node) => {
-        const element = document.querySelector(node.target.at(-1));
-        return ofOdoo[rule.id].filter((selector) => element?.matches(selector));
-    }));
+    const faulty = violations.flatMap((rule) => rule.nodes.flatMap((node) =>
+        ofOdoo[rule.id].filter((selector) => node.element.matches(selector))
+    ));
     return [...faulty, ...around.filter((selector) => document.querySelector(selector))];
 """
 TABS = """
