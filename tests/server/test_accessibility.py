@@ -206,6 +206,33 @@ def test_confirming_at_the_same_time(server, form_url, topics):
     ) == [("confirmed",)] * 2  # fmt: skip
 
 
+@pytest.mark.parametrize("code", ("de_DE", "zh_CN"))
+def test_in_other_languages(server, shop, browser, token, form_url, code):
+    """The longest words, and those without spaces, fit too."""
+    languages = shop.root.call(
+        "res.lang",
+        "search",
+        [[("code", "=", code)]],
+        {"context": {"active_test": False}},
+    )
+    values = [{"lang_ids": [(6, 0, languages)]}]
+    installation = shop.root.call("base.language.install", "create", values)
+    shop.root.call("base.language.install", "lang_install", [[installation]])
+    [(person,)] = server.query("SELECT partner_id FROM directmail_delivery")
+    shop.root.call("res.partner", "write", [[person], {"lang": code}])
+    pages = {
+        "preferences": f"{server.url}/directmail/preferences/{token}",
+        "unsubscribe": f"{server.url}/directmail/unsubscribe/{token}",
+        "data": f"{server.url}/directmail/unsubscribe/{token}/data",
+        "sign-up": f"{form_url}?lang={code}",
+    }
+    for stage, url in pages.items():
+        browser.open(url, "main")
+        shown = browser.run("return document.documentElement.lang;")
+        assert shown.replace("-", "_") == code, f"{stage} is shown in {shown}"
+        check(browser, f"{stage} in {code}")
+
+
 def test_unsubscribing(server, browser, token):
     """The page is shown in its company's name, through all its stages."""
     browser.open(f"{server.url}/directmail/unsubscribe/{token}", "main")
