@@ -104,7 +104,7 @@ class DirectmailAccount(models.Model):
         """Prepare and launch the due tasks; commit after each step."""
         for task in self._get_due_tasks():
             # The task's owner reads the messages that the cron writes.
-            task = task.with_context(lang=task.user_id.lang)
+            task = task._with_owner_language()
             for step in (task._prepare, task._launch):
                 goes_on = retrying(partial(self._take_step, task, step), self.env)
                 self.env["ir.cron"]._commit_progress()
@@ -247,7 +247,7 @@ class DirectmailAccount(models.Model):
             )
         )
         for task in self._get_finished_tasks():
-            task.with_context(lang=task.user_id.lang)._finish()
+            task._with_owner_language()._finish()
 
     def _tell_waiting_for_quota(self):
         """Notify the owners of sending tasks that only wait for quota."""

@@ -166,7 +166,7 @@ class DirectmailOwned(models.AbstractModel):
         :param is_new: as for `_wait_for_owner`
         """
         self.ensure_one()
-        here = self.with_context(lang=self.user_id.lang)
+        here = self._with_owner_language()
         names = {"user": user.name, "record": here.display_name}
         if is_new:
             note = here.env._(

@@ -340,7 +340,7 @@ class DirectmailSeriesStep(models.Model):
         """
         running = self.filtered(lambda step: step.series_id.state != "paused")
         for task in running._get_open_tasks().filtered(_is_stopped_by_template):
-            task = task.with_context(lang=task.user_id.lang)
+            task = task._with_owner_language()
             try:
                 with self.env.cr.savepoint():
                     if task.state == "failed":

@@ -30,7 +30,7 @@ class DirectmailTask(models.Model):
         """
         # sudo(): `write` has checked the rights; the states are guarded.
         for task in self.sudo():
-            task = task.with_context(lang=task.user_id.lang)
+            task = task._with_owner_language()
             if task.state == "pending" and not task.planned_at:
                 task.write({"state": "draft", "state_message": False, "pause_reason": False})
                 task._tell_owner(

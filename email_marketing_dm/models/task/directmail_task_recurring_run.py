@@ -237,7 +237,7 @@ class DirectmailTask(models.Model):
         """End the task if no run comes any more."""
         if self.state == "pending" and self._find_end_problem():
             self._end_repeating()
-            here = self.with_context(lang=self.user_id.lang)
+            here = self._with_owner_language()
             here._tell_owner(
                 here.env._("The email task has ended: its last run was made."), "success"
             )

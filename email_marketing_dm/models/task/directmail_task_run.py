@@ -289,7 +289,7 @@ class DirectmailTask(models.Model):
         # sudo(): DirectMail or an administrator decided; tasks of all owners follow.
         # Recurring tasks first: a run that is given up finds its recurring task stopped already.
         for task in self.sudo().sorted(lambda task: task.send_type != "repeat"):
-            task = task.with_context(lang=task.user_id.lang)
+            task = task._with_owner_language()
             if template.state == "approved":
                 if task.planned_at or (task.scheduled_at or now) <= now:
                     task.account_id._trigger_sending()
@@ -333,7 +333,7 @@ class DirectmailTask(models.Model):
         """
         quota = verdict_of_code(answer.code)[1] == "quota"
         for task in self.filtered(lambda task: task.state == "sending"):
-            task = task.with_context(lang=task.user_id.lang)
+            task = task._with_owner_language()
             if answer.code == "ContentError":
                 task._pause("content", task._explain_content_error(answer.message))
                 continue

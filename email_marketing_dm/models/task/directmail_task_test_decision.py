@@ -20,7 +20,7 @@ class DirectmailTask(models.Model):
     def _decide_tests(self, account):
         """Decide the tests of an account that are due; commit after each."""
         for task in self._get_open_tests(account):
-            task = task.with_context(lang=task.user_id.lang)
+            task = task._with_owner_language()
             # Retried, because a user may choose a version concurrently.
             retrying(task._decide_test, self.env)
             self.env["ir.cron"]._commit_progress()

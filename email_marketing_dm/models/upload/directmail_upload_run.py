@@ -148,13 +148,13 @@ class DirectmailUpload(models.Model):
         except (AccessError, UserError) as error:
             self._fail(error.args[0])
         except ListError as error:
-            self._fail(self._in_owners_language()._explain(error))
+            self._fail(self._with_owner_language()._explain(error))
         except Exception:
             if self.env.cr.closed:
                 raise  # the connection is lost: not an error of this list
             _logger.exception("Upload %s failed", self.id)
             self._fail(
-                self._in_owners_language().env._(
+                self._with_owner_language().env._(
                     "An unexpected error occurred while the list was being matched, and no results"
                     " were saved. Press Start over and try again. If it happens again, ask an"
                     " administrator to check the server log."
@@ -293,9 +293,6 @@ class DirectmailUpload(models.Model):
 
     # === MATCHING === #
 
-    def _in_owners_language(self):
-        return self.with_context(lang=self.user_id.lang)
-
     def _create_contacts(self):
         """Create contacts for the next `CONTACTS` addresses that have none, as the owner.
 
@@ -374,7 +371,7 @@ class DirectmailUpload(models.Model):
         self.column_ids.samples = False
         progress.unlink()
         if not self.people_count:
-            self.message = self._in_owners_language().env._(
+            self.message = self._with_owner_language().env._(
                 "No people were found. Check that you chose the right column and type of ID. Press"
                 " Start over to change them."
             )

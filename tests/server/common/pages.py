@@ -117,7 +117,7 @@ AXE = """
     const scope = %s;
     const found = await axe.run(
         {include: [scope], exclude: around.map((selector) => [selector])},
-        // the elements themselves: their selectors may fit others by now, if the page was drawn again
+        // Elements, not selectors, which find others if the page was drawn again.
         {iframes: false, resultTypes: ["violations"], elementRef: true}
     );
     const isOdoos = (rule, node) =>
