@@ -1,114 +1,31 @@
 from collections import Counter
-from datetime import datetime, timedelta
-from random import Random
+from random import Random, SystemRandom
 
 from psycopg2.errors import ForeignKeyViolation
 
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Command
 from odoo.tests import tagged
 from odoo.tools import SQL, mute_logger
 
 from ...engine import plan
 from ...engine.sql import UNMATCHABLE
-from ...models.consent.directmail_purpose import RULES
 from ..common import make_user, run_migration, start_task
-from ..common_mailing_consent import MailingConsentCommon
+from ..common_mailing_consent import MailingConsentCommon, MailingConsentOracle
+from ..common_series import SeriesMixin
 
 ROUNDS = 30
-START = datetime(2026, 3, 1)
+#: Each round makes and sends a series; there are more only until each case of CASES was drawn.
+SERIES_ROUNDS, SERIES_ROUNDS_MAX = 3, 20
+REASONS = ("topic_refused", "not_agreed")
+CASES = {("plan", None), *((moment, reason) for moment in ("plan", "claim") for reason in REASONS)}
 
 
 @tagged("post_install", "-at_install")
-class TestMailingConsent(MailingConsentCommon):
+class TestMailingConsent(SeriesMixin, MailingConsentOracle, MailingConsentCommon):
     """Who may be mailed for a topic."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.countries = cls.env.ref("base.de") + cls.env.ref("base.ca") + cls.env.ref("base.sg")
-        cls.groups = cls.env["res.country.group"].create(
-            [
-                {"name": "Far", "country_ids": [(6, 0, (cls.countries - cls.countries[0]).ids)]},
-                {"name": "Large", "country_ids": [(6, 0, (cls.countries - cls.countries[2]).ids)]},
-            ]
-        )
-
     # === ORACLE === #
-
-    def _draw(self, random):
-        """Draw rules, countries and answers; return {partner: [(time, purpose, answer)]}."""
-        rules = [rule for rule, _label in RULES]
-        self.offers.write(
-            {"rule": random.choice(rules), "country_rule_ids": self._draw_country_rules(random)}
-        )
-        self.env.cr.execute(SQL("DELETE FROM directmail_consent"))
-        self.env.invalidate_all()
-        drawn, rows = {}, []
-        for partner in self.people:
-            partner.country_id = random.choice([*self.countries, self.env["res.country"]])
-            times = sorted(random.randrange(6) for _answer in range(random.randrange(5)))
-            drawn[partner] = [
-                (
-                    START + timedelta(hours=time),
-                    random.choice((self.offers, self.offers, self.news, None)),
-                    random.choice(("yes", "no", "withdrawn", "confirmed")),
-                )
-                for time in times
-            ]
-            rows += [
-                {
-                    **self.persons[partner],
-                    "company_id": self.company.id,
-                    "purpose": "mailing",
-                    "purpose_id": purpose and purpose.id,
-                    "answer": answer,
-                    "origin": "api",
-                    "recorded_at": time,
-                }
-                for time, purpose, answer in drawn[partner]
-            ]
-        self.consents.create(rows)
-        self.env.flush_all()
-        return drawn
-
-    def _draw_country_rules(self, random):
-        """Return commands for up to three rules of countries, groups or both, which overlap."""
-        commands = [(5, 0)]
-        for _rule in range(random.randrange(4)):
-            countries = random.sample(self.countries.ids, random.randrange(3))
-            groups = random.sample(self.groups.ids, random.randrange(0 if countries else 1, 3))
-            values = {"rule": random.choice(RULES)[0], "country_ids": [(6, 0, countries)]}
-            commands.append((0, 0, {**values, "country_group_ids": [(6, 0, groups)]}))
-        return commands
-
-    def _get_plain_rule(self, country):
-        found = [
-            rule.rule
-            for rule in self.offers.country_rule_ids
-            if country in rule.country_ids
-            or any(country in group.country_ids for group in rule.country_group_ids)
-        ]
-        strict = {"not_refused": 0, "opt_in": 1, "confirmed": 2}
-        return max(found, key=strict.get) if found else self.offers.rule
-
-    def _judge_plainly(self, partner, answers):
-        """Return the reason why the person gets no mail, by the words of the guide."""
-        answer, agreed = None, None
-        for _time, purpose, said in answers:
-            if purpose == self.offers:
-                answer = agreed = said
-            elif purpose is None and answer in ("yes", "confirmed", None):
-                # Leaving all mail ends an agreement; undoing that brings it back.
-                answer = None if said in ("no", "withdrawn") else agreed
-        if answer in ("no", "withdrawn"):
-            return "topic_refused"
-        rule = self._get_plain_rule(partner.country_id)
-        enough = {
-            "not_refused": (None, "yes", "confirmed"),
-            "opt_in": ("yes", "confirmed"),
-            "confirmed": ("confirmed",),
-        }
-        return None if answer in enough[rule] else "not_agreed"
 
     def test_oracle(self):
         """The SQL judges as a plain reading of the rules, in estimate, plan and claim."""
@@ -128,10 +45,7 @@ class TestMailingConsent(MailingConsentCommon):
                     )
                 )
             )
-            wanted = {
-                partner.id: self._judge_plainly(partner, answers)
-                for partner, answers in drawn.items()
-            }
+            wanted = {partner.id: reason for partner, reason in self._judge_all(drawn).items()}
             self.assertEqual(found, wanted, f"round {number}")
             seen.update(wanted.values())
         self.assertEqual(set(seen), {None, "topic_refused", "not_agreed"})
@@ -145,14 +59,62 @@ class TestMailingConsent(MailingConsentCommon):
         start_task(task.sudo())
         self.assertEqual(set(self._get_fates(task).values()), {"waiting"})
         while len(set(wanted.values())) < 3 or self.offers.rule == "not_refused":
-            drawn = self._draw(random)
-            wanted = {
-                partner: self._judge_plainly(partner, answers) or "sent"
-                for partner, answers in drawn.items()
-            }
+            judged = self._judge_all(self._draw(random))
+            wanted = {partner: reason or "sent" for partner, reason in judged.items()}
         self._run_cron()
         self.assertEqual(self._get_fates(task), wanted)
         self.assertSumRule(task)
+
+    def _start_series(self):
+        """Start a series of one mail about the topic, and let its email task begin."""
+        series = (
+            self.env["directmail.series"]
+            .with_user(self.user)
+            .create(
+                {
+                    "name": "Offers",
+                    "account_id": self.account.id,
+                    "audience_id": self.audience.id,
+                    "sender_id": self.sender.id,
+                    "purpose_id": self.offers.id,
+                    "entry": "all",
+                    "step_ids": [Command.create({"template_id": self.template.id})],
+                }
+            )
+        )
+        series.action_start()
+        self._run_cron()
+        return series
+
+    def test_oracle_of_a_series(self):
+        """The mail step of a series judges as a plain reading of the rules, in plan and claim."""
+        self.audience = self._make_audience(self.people)
+        self.audience.action_refresh()
+        seed = SystemRandom().getrandbits(32)
+        random, seen = Random(seed), set()
+        for number in range(SERIES_ROUNDS_MAX):
+            if number >= SERIES_ROUNDS and seen >= CASES:
+                break
+            with self.subTest(seed=seed, number=number):
+                series = self._start_series()
+                planned = self._judge_all(self._draw(random))
+                self._advance()
+                task = series.step_ids.task_ids
+                fates = self._get_fates(task)
+                self.assertEqual(
+                    fates, {one: reason or "waiting" for one, reason in planned.items()}
+                )
+                # The answers and rules change after the plan; the claim asks again.
+                claimed = self._judge_all(self._draw(random))
+                self._run_cron()
+                wanted = {one: planned[one] or claimed[one] or "sent" for one in self.people}
+                self.assertEqual(self._get_fates(task), wanted)
+                self.assertSumRule(task)
+                seen.update(("plan", reason) for reason in planned.values())
+                waiting = (one for one in self.people if planned[one] is None)
+                seen.update(("claim", claimed[one]) for one in waiting)
+                series.action_stop()
+        self.assertLessEqual(CASES, seen, f"seed {seed}")
 
     def test_the_strictest_rule_for_a_country_counts(self):
         """A group of countries has those that are in it now."""
