@@ -30,6 +30,8 @@ GROUPS = ("engaged", "cooling", "asleep", "resting")
 MOMENTS = {"received": "claimed_at", "opened": "opened_at", "clicked": "clicked_at"}
 #: defaults of a line: days of the first and the second span, and the number of emails
 DAYS, QUIET_DAYS, MAILS = 30, 90, 10
+#: SQL over a contact's rows of `select_mails`: one of the mails is measured, or was reacted to
+HAS_KNOWN = SQL("bool_or(measured OR reacted_at IS NOT NULL)")
 
 
 def select_measured(env, company_id):
@@ -218,6 +220,29 @@ def count_engagement(env, mails, visible, warm, cool, number, timeout):
     return dict(zip((*GROUPS, "unmeasured", "unanswered"), row, strict=True))
 
 
+def count_unmeasured(env, mails, visible, timeout):
+    """Count the contacts who received mails, but none that is measured, and of whom no reaction
+    is known.
+
+    :param SQL mails, SQL visible, float timeout: as for `count_engagement`
+    :rtype: int
+    """
+    with limited(env, timeout):
+        env.cr.execute(
+            SQL(
+                """SELECT count(*) FROM (
+                          SELECT partner_id FROM (%s) AS mails
+                           GROUP BY partner_id HAVING NOT %s) AS unmeasured
+                    WHERE partner_id IN (%s)""",
+                mails,
+                HAS_KNOWN,
+                visible,
+            ),
+            log_exceptions=False,
+        )
+        return env.cr.fetchone()[0]
+
+
 def read_people(env, mails, warm, cool):
     """Return what contacts did with the mails that they received.
 
@@ -257,9 +282,10 @@ def select_contacts(mails, company_id):
                   count(opened_at)::int AS opened_count, count(clicked_at)::int AS clicked_count,
                   max(claimed_at) AS last_received, max(reacted_at) AS last_activity
              FROM (%s) AS mails
-            GROUP BY partner_id HAVING bool_or(measured OR reacted_at IS NOT NULL)""",
+            GROUP BY partner_id HAVING %s""",
         company_id,
         mails,
+        HAS_KNOWN,
     )
 
 

@@ -17,6 +17,7 @@ from .audience import (
     test_audience_composition,
     test_audience_download,
     test_audience_engagement,
+    test_audience_left_out,
     test_audience_life,
     test_audience_line_models,
     test_audience_lines,

@@ -34,7 +34,7 @@ class DirectmailAudience(models.Model):
         :rtype: dict
         """
 
-        def count(lines, visible, key):
+        def count(lines, visible, key, _records):
             people, about = self._count(select_people(lines[number : number + 1], visible, key))
             if not number:
                 return {"people": people, "so_far": people, "about": about}
@@ -49,14 +49,15 @@ class DirectmailAudience(models.Model):
 
         :param dict changes: as in `count_line`
         :return: {"people": number, "about": whether it is an estimate, "mailable": number or False,
-            "reasons": [[label, number], …], "tens": whether these are rounded to tens}, or
-            {"error": why a line can't be used}. `mailable` is False if counting took too long; then
+            "reasons": [[label, number], …], "tens": whether these are rounded to tens, "left_out":
+            of whom lines know nothing, as a sentence, or ""}, or {"error": why a line can't be
+            used}. `mailable` is False if counting took too long; then
             "usable" is the `usable_count` of a refresh within `RECENT`, if there is one.
         :rtype: dict
         """
         known = self._is_known(changes)
 
-        def count(lines, visible, key):
+        def count(lines, visible, key, records):
             people = select_people(lines, visible, key)
             total, about = self._count(people)
             if about and known:
@@ -66,6 +67,7 @@ class DirectmailAudience(models.Model):
                 result.update(self._count_mailable(people, key))
             if result["mailable"] is False and known:
                 result["usable"] = self.usable_count
+            result["left_out"] = records.with_env(self.env)._explain_left_out(records.env, visible)
             return result
 
         return self._with_lines(changes, count)
@@ -86,7 +88,7 @@ class DirectmailAudience(models.Model):
 
         :param dict changes: as in `count_line`
         :param function: called with (list of `engine.audience.Line`, SQL of the contacts that the
-            owner may see, master key)
+            owner may see, master key, records of the lines with the owner's rights)
         :param int until: use only so many of the first lines
         :return: the function's result, or {"error": why a line can't be used}
         """
@@ -104,12 +106,12 @@ class DirectmailAudience(models.Model):
                     )
                 audience._get_lines(audience._get_company_env(self.env))
             env = audience._get_owner_env()
-            lines = audience._get_top_lines()[:until]
-            lines = [line._as_line(env) for line in lines]
+            records = audience._get_top_lines()[:until]
+            lines = [line._as_line(env) for line in records]
         except (UserError, ValueError) as error:
             return {"error": error.args[0]}
         self.env.flush_all()
-        return function(lines, visible_contacts(env), self._get_key())
+        return function(lines, visible_contacts(env), self._get_key(), records.with_env(env))
 
     def _get_unsaved(self, changes):
         """Return the audience as a record in memory, with the lines as the form shows them.

@@ -1,7 +1,9 @@
+from psycopg2.errors import QueryCanceled
+
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL, LazyTranslate
+from odoo.tools import SQL, LazyTranslate, formatLang
 
 from ...engine.engagement import (
     DAYS,
@@ -9,6 +11,7 @@ from ...engine.engagement import (
     MAILS,
     MOMENTS,
     QUIET_DAYS,
+    count_unmeasured,
     select_group,
     select_mails,
     select_measured,
@@ -195,6 +198,45 @@ class DirectmailAudienceLine(models.Model):
             " for longer.",
             kept=kept,
             days=days,
+        )
+
+    def _leaves_unmeasured_out(self):
+        """Tell whether the line finds nobody of whom opens and clicks may not be recorded."""
+        if self.kind == "engagement":
+            return self.engagement != "received"
+        return self.kind == "table" and (
+            self.table_id.model_name == "directmail.contact.engagement"
+            or "directmail_engagement_ids" in (self.domain or "")
+        )
+
+    def _explain_left_out(self, env, visible):
+        """Return how many people the lines leave out who are not measured; "" if none.
+
+        :param env: with the rights of the audience's owner
+        :param SQL visible: selects the ids of the contacts whom the owner may see
+        :rtype: str
+        """
+        # sudo() to read the lines and the names of their tables; people are counted with `env`.
+        lines = self.sudo()._with_inner()
+        if not any(line._leaves_unmeasured_out() for line in lines):
+            return ""
+        mails = self._select_mails(env)
+        self.env.flush_all()
+        timeout = self.env["directmail.audience"]._get_count_timeout()
+        try:
+            with self.env.cr.savepoint(flush=False):
+                number = count_unmeasured(self.env, mails, visible, timeout)
+        except QueryCanceled:
+            return self.env._(
+                "Lines about engagement leave people out whose opens may not be recorded. Models →"
+                " Engagement shows how many there are."
+            )
+        if not number:
+            return ""
+        return self.env._(
+            "People who received emails, but whose opens may not be recorded: %s. Lines about"
+            " engagement leave them out, because it is not known whether they react.",
+            formatLang(self.env, number, digits=0),
         )
 
     def _finds_once_engagement(self):

@@ -102,6 +102,11 @@ test("the audience shows its people, who can be mailed, and why others can't", a
     expect(".o_directmail_audience_whole").toHaveText(/No address: 3/);
 });
 
+test("people of whom lines know nothing are counted", async () => {
+    await mountAudience({whole: {...WHOLE, left_out: "Not known: 3."}});
+    expect(".o_directmail_left_out").toHaveText("Not known: 3.");
+});
+
 test("figures rounded to tens say about", async () => {
     await mountAudience({
         whole: {
