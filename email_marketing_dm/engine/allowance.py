@@ -89,7 +89,7 @@ def read_allowances(env, sender_ids, zone, at=None):
         is_today = day is not None and day >= today
         last = None if day is None else (limit, used, is_today)
         if last is None:
-            used = _count_claimed_on(env, sender_id, day_start(today, zone))
+            used = count_claimed_since(env, [sender_id], day_start(today, zone))
         limit = get_limit(WarmUp(start, growth, end), last)
         allowances[sender_id] = Allowance(
             limit=limit,
@@ -114,20 +114,26 @@ def _count_ahead():
     )
 
 
-def _count_claimed_on(env, sender_id, begin):
-    """Return how many mails a sender address has handed over on the first day of its warm-up.
+def count_claimed_since(env, sender_ids, begin, most=None):
+    """Return how many mails sender addresses have handed over since the beginning of a day.
 
+    :param sender_ids: ids of `directmail.sender`
     :param datetime begin: of the day (naive UTC)
+    :param int most: stop counting at so many mails; None: count all
+    :rtype: int
     """
     [(number,)] = env.execute_query(
         SQL(
-            """SELECT count(*)
-                 FROM directmail_task t JOIN directmail_delivery d ON d.task_id = t.id
-                WHERE t.sender_id = %(sender)s AND t.planned_at IS NOT NULL
-                  AND (t.finished_at IS NULL OR t.finished_at >= %(begin)s)
-                  AND d.claimed_at >= %(begin)s AND d.state IN ('sending', 'unknown', 'sent')""",
-            sender=sender_id,
+            """SELECT count(*) FROM (
+                      SELECT FROM directmail_task t JOIN directmail_delivery d ON d.task_id = t.id
+                       WHERE t.sender_id = ANY(%(senders)s) AND t.planned_at IS NOT NULL
+                         AND (t.finished_at IS NULL OR t.finished_at >= %(begin)s)
+                         AND d.claimed_at >= %(begin)s
+                         AND d.state IN ('sending', 'unknown', 'sent')
+                       LIMIT %(most)s) AS mails""",
+            senders=list(sender_ids),
             begin=begin,
+            most=most,
         )
     )
     return number

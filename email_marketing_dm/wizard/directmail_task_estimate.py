@@ -132,7 +132,7 @@ class DirectmailTaskEstimate(models.TransientModel):
         for estimate in self:
             estimate.sum_table = estimate._render_sum()
             estimate.headline = estimate._describe_people()
-            estimate.dmarc_warning = estimate.task_id.sender_id._warn_of_dmarc(estimate.mail_count)
+            estimate.dmarc_warning = estimate._warn_of_dmarc()
             estimate.warm_up_offer = (
                 estimate.mail_count > START and estimate.task_id.sender_id._offer_warm_up()
             )
@@ -145,6 +145,11 @@ class DirectmailTaskEstimate(models.TransientModel):
             power = estimate._foresee_control()
             estimate.control_power = power.get("sentence")
             estimate.control_cost = power.get("cost")
+
+    def _warn_of_dmarc(self):
+        task = self.task_id
+        starts_at = task.scheduled_at if task.send_type == "scheduled" else None
+        return task.sender_id._warn_of_dmarc(self.mail_count, starts_at)
 
     @api.depends("task_id")
     def _compute_gone_links(self):

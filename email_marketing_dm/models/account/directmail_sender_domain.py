@@ -1,6 +1,12 @@
 from dataclasses import asdict
 
 from odoo import api, fields, models
+from odoo.tools import escape_psql
+
+from ...clock.daily import day_start, local_day
+from ...content.languages import join_sentences
+from ...directmail.endpoints import TRIAL
+from ...engine.allowance import count_claimed_since
 
 #: Mails a day above which Gmail, Yahoo and Microsoft require a DMARC record.
 BULK = 5000
@@ -78,26 +84,62 @@ class DirectmailSender(models.Model):
         )
         return True
 
-    def _warn_of_dmarc(self, mails):
+    def _warn_of_dmarc(self, mails, starts_at=None):
         """Return a warning that the domain has no DMARC record for this number of mails, or "".
 
-        Nor is it known of a domain whose records were never checked, which is said, too.
+        Nor is it known of a domain whose records were never checked, which is said, too. Mailbox
+        providers count all mails of a domain in a day, so those that it has sent today count.
 
         :param int mails: of an email task, which may have no sender address yet
+        :param datetime starts_at: when the email task starts (naive UTC); None: now
         """
-        if self and not self.dns_records and mails > BULK:
+        if not self or self._has_dmarc():
+            return ""
+        told = self._explain_dmarc()
+        if mails > BULK:
+            return told
+        if not mails or not self._passes_bulk_today(mails, starts_at):
+            return ""
+        also = self.env._(
+            "With the mails that the domain has already sent today, this email task exceeds 5,000"
+            " mails."
+        )
+        return join_sentences(self.env.lang, (also, told))
+
+    def _has_dmarc(self):
+        """Return whether DirectMail has found a DMARC record, or says nothing about one."""
+        return bool(self.dns_records) and not any(
+            row["kind"] == "DMARC" and row["state"] == "not_verified" for row in self.dns_records
+        )
+
+    def _passes_bulk_today(self, mails, starts_at):
+        """Return whether a number of mails and those of the domain so far today exceed BULK."""
+        # sudo(): that the mails of all users exceed a number of thousands is told, no figure.
+        sender = self.sudo()
+        zone, now = sender.account_id.tz, fields.Datetime.now()
+        today = local_day(now, zone)
+        if local_day(starts_at or now, zone) > today:
+            return False
+        senders = sender.with_context(active_test=False).search(
+            [
+                ("company_id", "=", sender.company_id.id),
+                ("account_id.connection", "!=", TRIAL),
+                ("email", "=ilike", f"%@{escape_psql(sender._get_domain())}"),
+            ]
+        )
+        self.env["directmail.task"].flush_model(["sender_id", "planned_at", "finished_at"])
+        self.env["directmail.delivery"].flush_model(["claimed_at", "state", "task_id"])
+        begin, most = day_start(today, zone), BULK + 1 - mails
+        return count_claimed_since(self.env, senders.ids, begin, most) >= most
+
+    def _explain_dmarc(self):
+        if not self.dns_records:
             return self.env._(
                 "It is not known whether the domain %s has a DMARC record. Gmail, Yahoo and"
                 " Microsoft may reject the mails of senders who mail more than 5,000 people a day"
                 " without one. Ask an administrator to check it on the page of the sender address.",
                 self._get_domain(),
             )
-        missing = any(
-            row["kind"] == "DMARC" and row["state"] == "not_verified"
-            for row in self.dns_records or ()
-        )
-        if not missing or mails <= BULK:
-            return ""
         return self.env._(
             "The domain %s has no DMARC record. Gmail, Yahoo and Microsoft may reject the mails of"
             " senders who mail more than 5,000 people a day without one. Ask an administrator to"

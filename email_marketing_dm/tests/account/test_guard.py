@@ -2,49 +2,13 @@ from odoo import fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
-from ..common import ACCESS_KEY_ID, DirectmailCommon
-from ..common_events import EventsMixin
+from ..common import ACCESS_KEY_ID
+from ..common_guard import GuardCommon
 
 
 @tagged("post_install", "-at_install")
-class TestGuard(EventsMixin, DirectmailCommon):
+class TestGuard(GuardCommon):
     """Sender addresses about which too many people complain pause their email tasks."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.people = cls._make_people("guard-1@example.com", "guard-2@example.com")
-        cls.audience = cls._make_audience(cls.people)
-        cls.template = cls._make_template()
-        cls.company = cls.account.company_id.sudo()
-
-    def _sending(self, sender=None, **figures):
-        """Make a task that is being sent, with these figures so far."""
-        task = self._make_task(self.audience, self.template, sender_id=(sender or self.sender).id)
-        task.sudo().write({"planned_at": fields.Datetime.now(), "state": "sending"})
-        self._count(task, **figures)
-        return task
-
-    def _count(self, task, **figures):
-        counters = self.env["directmail.task.counter"]
-        for name, value in figures.items():
-            of_name = counters.search([("task_id", "=", task.id), ("name", "=", name)])
-            if of_name:
-                of_name.value += value
-            else:
-                counters.create(
-                    {"task_id": task.id, "writer": "events", "name": name, "value": value}
-                )
-
-    def _guard(self):
-        self.env.flush_all()
-        self.env["directmail.sender"]._guard(self.company)
-        self.env.invalidate_all()
-
-    def _notes(self, task):
-        return task.message_ids.filtered(
-            lambda message: "example.com" in message.body and "%" in message.body
-        )
 
     def test_too_many_complaints_pause_the_tasks_of_the_sender(self):
         first = self._sending(delivered=990, complained=2)
@@ -61,7 +25,7 @@ class TestGuard(EventsMixin, DirectmailCommon):
 
     def test_other_sender_addresses_go_on(self):
         other = self.sender.sudo().copy({"email": "guarded@mail.example.com"})
-        task = self._sending(other, delivered=2000)
+        task = self._sending(other, delivered=20_000)
         self._sending(delivered=2000, complained=20)
         self._guard()
         self.assertEqual(task.state, "sending")
@@ -219,6 +183,49 @@ class TestGuard(EventsMixin, DirectmailCommon):
         self.assertFalse(estimate.dmarc_warning)
         estimate.mail_count = 5001
         self.assertIn(domain, estimate.dmarc_warning)
+
+    def test_mails_that_the_domain_sent_today_count_for_dmarc(self):
+        """Also those of another sender address and user; not those of yesterday or elsewhere."""
+        sender = self.sender.sudo()
+        domain = sender._get_domain()
+        row = {"kind": "DMARC", "host": "_dmarc", "wanted": "v=DMARC1", "seen": ""}
+        sender.dns_records = [{**row, "state": "not_verified"}]
+        other = sender.copy({"email": f"second@{domain}"})
+        elsewhere = sender.copy({"email": f"third@sub.{domain}"})
+        task = self._make_task(self.audience, self.template)
+        estimate = self.env["directmail.task.estimate"]._make(task, True).sudo()
+        estimate.mail_count = 4999
+        for address, number, days in ((other, 1, 0), (elsewhere, 9, 0), (other, 9, 1)):
+            self._claim(self._sending(address), number, days)
+        estimate.invalidate_recordset()
+        self.assertFalse(estimate.dmarc_warning, "5,000 mails of the domain today")
+        self._claim(self._sending(other), 1)
+        estimate.invalidate_recordset()
+        self.assertIn(f"{domain} has no DMARC record", estimate.dmarc_warning)
+        self.assertIn("already sent today", estimate.dmarc_warning)
+        tomorrow = fields.Datetime.add(fields.Datetime.now(), days=1)
+        self.assertFalse(sender._warn_of_dmarc(4999, tomorrow), "it starts on another day")
+        sender.dns_records = [{**row, "state": "verified"}]
+        self.assertFalse(sender._warn_of_dmarc(4999))
+        sender.dns_records = False
+        self.assertIn("not known", sender._warn_of_dmarc(4999))
+        self.assertFalse(sender._warn_of_dmarc(0), "the email task mails nobody")
+
+    def _claim(self, task, number, days=0):
+        """Let a task have mailed a number of addresses so many days ago."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            """INSERT INTO directmail_delivery
+                      (task_id, account_id, company_id, address_key, state, claimed_at)
+               SELECT %s, %s, %s, 'dmarc' || n, 'sent', %s FROM generate_series(1, %s) AS n""",
+            [
+                task.id,
+                self.account.id,
+                self.company.id,
+                fields.Datetime.subtract(fields.Datetime.now(), days=days),
+                number,
+            ],
+        )
 
     def test_an_email_task_without_a_sender_address_can_be_estimated(self):
         task = self._make_task(self.audience, self.template, sender_id=False)
