@@ -6,6 +6,7 @@ from .account import (
     test_company_search,
     test_first_contact,
     test_guard,
+    test_guard_company,
     test_public_pages,
     test_trial,
     test_trial_people,

@@ -16,6 +16,7 @@ from . import (
     directmail_sender,
     directmail_sender_domain,
     directmail_sender_guard,
+    directmail_sender_guard_company,
     directmail_sender_providers,
     directmail_sender_warm_up,
     directmail_first_contact_step,

@@ -1,32 +1,17 @@
-from collections import namedtuple
-
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, formatLang
+from odoo.tools import formatLang
 
 from ...content.languages import join_sentences
+from ...engine import guard
+from ...engine.guard import DAYS, get_percent
 
-#: Figures and limits are about email tasks that started in so many days.
-DAYS = 30
 #: From these parts of a limit on, the owners of sending tasks are warned.
 COMPLAINTS_WARNED, INVALID_WARNED = 1 / 3, 2 / 5
 #: Fewer mails with known results brake nothing.
 BRAKE_MINIMUM = 50
-#: Counters of `directmail.task.counter` that the guard reads. `_accept_figures` copies them under
-#: names with this prefix.
-COUNTED = ("delivered", "failed", "invalid", "spam", "complained")
-ACCEPTED = "guard_"
 LEVELS = [("warning", "Warning"), ("danger", "Limit exceeded")]
-_RISE = {False: 0, "warning": 1, "danger": 2}
-
-Figures = namedtuple("Figures", "delivered known invalid complained")
-Figures.__doc__ = """Numbers of mails of a sender address since the last decision to go on.
-
-:ivar delivered: mails that were delivered
-:ivar known: mails whose outcome is known
-:ivar invalid: mails to addresses that do not exist
-:ivar complained: mails that were reported as spam
-"""
+RISE = {False: 0, "warning": 1, "danger": 2}
 
 
 class DirectmailSender(models.Model):
@@ -35,7 +20,8 @@ class DirectmailSender(models.Model):
     Mailbox providers block senders whose mails are reported as spam too often, or that mail many
     addresses that do not exist. The job that applies events calls `_guard`, and each task looks
     before it starts. If the owner of a paused task goes on, the figures so far are accepted, and
-    count no more.
+    count no more. `directmail_sender_guard_company.py` does the same for the sum of all sender
+    addresses of a company.
     """
 
     _inherit = "directmail.sender"
@@ -55,8 +41,8 @@ class DirectmailSender(models.Model):
         for sender in self:
             # sudo(): who sees the sender may know whether its limits are exceeded, but no figure.
             stored = sender._origin.sudo()
-            sender.guard_level = stored._is_guarded() and stored._get_guard_level(
-                stored._read_figures()
+            sender.guard_level = stored._is_guarded() and get_level(
+                stored.company_id, stored._read_figures()
             )
 
     # === ACTIONS === #
@@ -65,8 +51,14 @@ class DirectmailSender(models.Model):
         """Open the mails of the last DAYS days that were reported as spam or had no mailbox."""
         self.ensure_one()
         self.check_access("read")
+        return self._view_troubles(Domain("task_id.sender_id", "=", self.id))
+
+    def _view_troubles(self, domain):
+        """Return an action that opens the mails of the last DAYS days with a trouble.
+
+        :param Domain domain: of `directmail.delivery`: whose mails
+        """
         since = fields.Datetime.subtract(fields.Datetime.now(), days=DAYS)
-        domain = Domain("task_id.sender_id", "=", self.id)
         domain &= Domain("task_id.planned_at", ">=", fields.Datetime.to_string(since))
         domain &= Domain("outcome", "=", "invalid") | Domain("complained_at", "!=", False)
         return {
@@ -91,25 +83,43 @@ class DirectmailSender(models.Model):
         # sudo(): the job that applies events calls this; tasks of all owners are concerned.
         tasks = self.env["directmail.task"].sudo()
         sending = tasks.search([("company_id", "=", company.id), ("state", "=", "sending")])
+        if not sending:
+            return
+        company = sending.company_id
+        together = sending.sender_id._read_together(company)
+        untold = tasks
         for sender, of_sender in sending.grouped("sender_id").items():
             if not sender._is_guarded():
                 sender.filtered("is_braked").is_braked = False
-                continue
-            figures = sender._read_figures()
-            level = sender._get_guard_level(figures)
-            has_risen = _RISE[level] > _RISE[sender.guard_told]
-            brakes = sender._brakes(figures)
-            if (level, brakes) != (sender.guard_told, sender.is_braked):
-                sender.write({"guard_told": level, "is_braked": brakes})
-            if level != "danger" and not has_risen:
-                continue
-            for task in of_sender:
-                task = task.with_context(lang=task.user_id.lang)
-                text = sender.with_env(task.env)._explain_guard(figures)
-                if level == "danger":
-                    task._pause("guard", text)
-                else:
-                    task._tell_owner(text, "warning")
+            elif not sender._guard_tasks(of_sender, together):
+                untold |= of_sender
+        if company.directmail_guard:
+            sending.sender_id._guard_together(company, untold, together)
+
+    def _guard_tasks(self, tasks, together):
+        """Pause a sender's tasks beyond a limit; warn their owners before.
+
+        :param tasks: those that are being sent, with all rights
+        :param together: as `_read_together` returns it
+        :return: whether the owners were told
+        :rtype: bool
+        """
+        figures = self._read_figures()
+        level = get_level(self.company_id, figures)
+        has_risen = RISE[level] > RISE[self.guard_told]
+        brakes = self._brakes(figures) or self._brakes(together)
+        if (level, brakes) != (self.guard_told, self.is_braked):
+            self.write({"guard_told": level, "is_braked": brakes})
+        if level != "danger" and not has_risen:
+            return False
+        for task in tasks:
+            task = task.with_context(lang=task.user_id.lang)
+            text = self.with_env(task.env)._explain_guard(figures)
+            if level == "danger":
+                task._pause("guard", text)
+            else:
+                task._tell_owner(text, "warning")
+        return True
 
     def _brakes(self, figures):
         """Return whether sending may run only a few mails ahead of the results: `engine.allowance`.
@@ -117,8 +127,10 @@ class DirectmailSender(models.Model):
         Near a limit, also before there are enough mails to judge. Otherwise many mails would be
         out before the results arrive that exceed the limit. Not without pushed events, because
         fetched results come every ten minutes.
+
+        :param figures: of the sender, or of the company as `_read_together` returns them
         """
-        if figures.known < BRAKE_MINIMUM or not self._is_near_limit(figures):
+        if not may_brake(self.company_id, figures):
             return False
         since = fields.Datetime.subtract(fields.Datetime.now(), days=1)
         pushed = [
@@ -142,95 +154,53 @@ class DirectmailSender(models.Model):
         if not sender._is_guarded():
             return ""
         figures = sender._read_figures()
-        if sender._get_guard_level(figures) != "danger":
-            return ""
-        return sender._explain_guard(figures)
+        if get_level(sender.company_id, figures) == "danger":
+            return sender._explain_guard(figures)
+        together = sender._read_together(sender.company_id)
+        if get_level(sender.company_id, together) == "danger":
+            return sender._explain_together(together)
+        return ""
 
     def _accept_figures(self):
-        """Let the figures so far count no more, because a user goes on in spite of them."""
+        """Let the figures so far count no more, because a user goes on in spite of them.
+
+        Those of the sender, of the company, or both: whichever are beyond a limit.
+        """
         self.ensure_one()
         # sudo(): callers have checked that the user may write a task of the sender.
-        self.sudo().write({"guard_told": False, "is_braked": False})
-        self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
-        self.env.cr.execute(
-            SQL(
-                """INSERT INTO directmail_task_counter AS c (task_id, writer, name, value)
-                   SELECT t.id, 'guard', %(prefix)s || f.name, sum(f.value)
-                     FROM directmail_task t JOIN directmail_task_counter f ON f.task_id = t.id
-                    WHERE t.sender_id = %(sender)s AND f.name = ANY(%(names)s)
-                      AND t.planned_at >= now() AT TIME ZONE 'UTC' - %(days)s * interval '1 day'
-                    GROUP BY t.id, f.name
-                       ON CONFLICT (task_id, writer, name)
-                       DO UPDATE SET value = EXCLUDED.value""",
-                prefix=ACCEPTED,
-                sender=self.id,
-                names=list(COUNTED),
-                days=DAYS,
-            )
-        )
+        sender = self.sudo()
+        company = sender.company_id
+        if get_level(company, sender._read_figures()) == "danger":
+            guard.accept_sender(self.env, sender.id)
+            sender.write({"guard_told": False, "is_braked": False})
+        if get_level(company, sender._read_together(company)) == "danger":
+            guard.accept_company(self.env, company.id)
+            company.directmail_guard_told = False
 
     def _read_figures(self):
-        """Return the sender's figures as `Figures`: of tasks that started in the last DAYS days."""
+        """Return the sender's `engine.guard.Figures`."""
         self.ensure_one()
         self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
-        rows = self.env.execute_query(
-            SQL(
-                """SELECT replace(f.name, %(prefix)s, ''),
-                          sum(CASE WHEN starts_with(f.name, %(prefix)s)
-                                   THEN -f.value ELSE f.value END)
-                     FROM directmail_task t JOIN directmail_task_counter f ON f.task_id = t.id
-                    WHERE t.sender_id = %(sender)s AND f.name = ANY(%(names)s)
-                      AND t.planned_at >= now() AT TIME ZONE 'UTC' - %(days)s * interval '1 day'
-                    GROUP BY 1""",
-                prefix=ACCEPTED,
-                sender=self.id,
-                names=[*COUNTED, *(ACCEPTED + name for name in COUNTED)],
-                days=DAYS,
+        return guard.read_sender(self.env, self.id)
+
+    def _explain_brake(self):
+        """Return why sending waits for the results of mails that were sent before."""
+        # sudo(): readers of a task may know that sending is slow, and why.
+        sender = self.sudo()
+        if may_brake(sender.company_id, sender._read_figures()):
+            return self.env._(
+                "The complaints or invalid addresses of %s are near a limit, so mails are sent as"
+                " the results of earlier mails arrive.",
+                self.email,
             )
-        )
-        counts = {name: int(value) for name, value in rows}
-        return Figures(
-            delivered=counts.get("delivered", 0),
-            known=sum(counts.values()) - counts.get("complained", 0),
-            invalid=counts.get("invalid", 0),
-            complained=counts.get("complained", 0),
-        )
-
-    def _get_guard_level(self, figures):
-        """Return "danger" beyond a limit of the company, "warning" near it, or False."""
-        company = self.company_id
-        if figures.known < company.directmail_guard_minimum:
-            return False
-        complaints = get_percent(figures.complained, figures.delivered)
-        invalid = get_percent(figures.invalid, figures.known)
-        limits = (company.directmail_complaint_limit, company.directmail_invalid_limit)
-        if complaints >= limits[0] or invalid >= limits[1]:
-            return "danger"
-        return "warning" if self._is_near_limit(figures) else False
-
-    def _is_near_limit(self, figures):
-        """Return whether owners are to be warned, if there are enough mails to judge."""
-        company = self.company_id
-        complaints = get_percent(figures.complained, figures.delivered)
-        invalid = get_percent(figures.invalid, figures.known)
-        return (
-            complaints >= company.directmail_complaint_limit * COMPLAINTS_WARNED
-            or invalid >= company.directmail_invalid_limit * INVALID_WARNED
-        )
-
-    def _is_about_complaints(self, figures):
-        """Return whether complaints are too high, rather than invalid addresses."""
-        company = self.company_id
-        complaints = get_percent(figures.complained, figures.delivered)
-        invalid = get_percent(figures.invalid, figures.known)
-        limit = company.directmail_complaint_limit
-        return complaints >= limit or (
-            complaints >= limit * COMPLAINTS_WARNED and invalid < company.directmail_invalid_limit
+        return self.env._(
+            "The complaints or invalid addresses of all sender addresses together are near a limit,"
+            " so mails are sent as the results of earlier mails arrive."
         )
 
     def _explain_guard(self, figures):
         """Return what is too high, in percent, at which mailbox provider, and what to do."""
-        provider = self._explain_worst_provider(self._is_about_complaints(figures))
+        provider = self._explain_worst_provider(is_about_complaints(self.company_id, figures))
         return join_sentences(self.env.lang, (self._explain_limit(figures), provider))
 
     def _explain_limit(self, figures):
@@ -238,7 +208,7 @@ class DirectmailSender(models.Model):
         complaints = get_percent(figures.complained, figures.delivered)
         invalid = get_percent(figures.invalid, figures.known)
         limit = company.directmail_complaint_limit
-        is_complaints = self._is_about_complaints(figures)
+        is_complaints = is_about_complaints(company, figures)
         if not is_complaints:
             limit = company.directmail_invalid_limit
         share = complaints if is_complaints else invalid
@@ -279,6 +249,44 @@ class DirectmailSender(models.Model):
         )
 
 
-def get_percent(part, whole):
-    """Return a part in percent, 0 of nothing."""
-    return 100 * part / whole if whole > 0 else 0
+def get_level(company, figures):
+    """Return "danger" beyond a limit of the company, "warning" near it, or False.
+
+    :param Figures figures: of a sender address or of the company; None: there are none
+    """
+    if not figures or figures.known < company.directmail_guard_minimum:
+        return False
+    complaints = get_percent(figures.complained, figures.delivered)
+    invalid = get_percent(figures.invalid, figures.known)
+    limits = (company.directmail_complaint_limit, company.directmail_invalid_limit)
+    if complaints >= limits[0] or invalid >= limits[1]:
+        return "danger"
+    return "warning" if is_near_limit(company, figures) else False
+
+
+def is_near_limit(company, figures):
+    """Return whether owners are to be warned, if there are enough mails to judge."""
+    complaints = get_percent(figures.complained, figures.delivered)
+    invalid = get_percent(figures.invalid, figures.known)
+    return (
+        complaints >= company.directmail_complaint_limit * COMPLAINTS_WARNED
+        or invalid >= company.directmail_invalid_limit * INVALID_WARNED
+    )
+
+
+def may_brake(company, figures):
+    """Return whether figures are near a limit, with enough mails to slow sending down.
+
+    :param figures: as for `get_level`
+    """
+    return bool(figures and figures.known >= BRAKE_MINIMUM and is_near_limit(company, figures))
+
+
+def is_about_complaints(company, figures):
+    """Return whether complaints are too high, rather than invalid addresses."""
+    complaints = get_percent(figures.complained, figures.delivered)
+    invalid = get_percent(figures.invalid, figures.known)
+    limit = company.directmail_complaint_limit
+    return complaints >= limit or (
+        complaints >= limit * COMPLAINTS_WARNED and invalid < company.directmail_invalid_limit
+    )

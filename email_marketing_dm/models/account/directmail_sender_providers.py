@@ -2,9 +2,9 @@ from odoo import api, fields, models
 from odoo.tools import SQL, formatLang
 
 from ...engine.events import BY
+from ...engine.guard import COUNTED, DAYS, get_percent, is_recent, make_figures
 from ...groups import GROUP_ADMIN
 from ...privacy.providers import OTHER
-from .directmail_sender_guard import COUNTED, DAYS, Figures, get_percent
 
 #: A provider with fewer mails of known outcome is not called the worst.
 PROVIDER_MINIMUM = 100
@@ -54,37 +54,29 @@ class DirectmailSender(models.Model):
         return self.env._("Other providers") if provider == OTHER else provider
 
     def _read_providers(self):
-        """Return {provider: `Figures`} of tasks that started in the last DAYS days.
+        """Return {provider: `Figures`} of these senders' tasks that started in the last DAYS days.
 
         Figures that an owner has accepted are included.
         """
-        self.ensure_one()
         self.env["directmail.task"].flush_model(["sender_id", "planned_at"])
         rows = self.env.execute_query(
             SQL(
                 """SELECT split_part(f.name, %(by)s, 2), split_part(f.name, %(by)s, 1),
                           sum(f.value)::int
                      FROM directmail_task t JOIN directmail_task_counter f ON f.task_id = t.id
-                    WHERE t.sender_id = %(sender)s AND f.writer = 'providers'
-                      AND t.planned_at >= now() AT TIME ZONE 'UTC' - %(days)s * interval '1 day'
+                    WHERE t.sender_id = ANY(%(senders)s) AND f.writer = 'providers'
+                      AND %(is_recent)s
                     GROUP BY 1, 2""",
                 by=BY,
-                sender=self.id,
-                days=DAYS,
+                senders=self.ids,
+                is_recent=is_recent(),
             )
         )
         counts = {}
         for provider, name, value in rows:
-            counts.setdefault(provider, dict.fromkeys(COUNTED, 0))[name] = value
-        return {
-            provider: Figures(
-                delivered=found["delivered"],
-                known=sum(found.values()) - found["complained"],
-                invalid=found["invalid"],
-                complained=found["complained"],
-            )
-            for provider, found in counts.items()
-        }
+            if name in COUNTED:
+                counts.setdefault(provider, {})[name] = value
+        return {provider: make_figures(found) for provider, found in counts.items()}
 
     def _explain_worst_provider(self, is_complaints):
         """Return a sentence with the mailbox provider that has the highest share; empty without.

@@ -64,6 +64,15 @@ class ResCompany(models.Model):
     directmail_guard_minimum = fields.Integer(
         "Fewest mails judged", default=1000, prefetch=PREFETCH
     )
+    # Level of the company's sum of which the owners were told last, so that they are warned once.
+    directmail_guard_told = fields.Selection(
+        [("warning", "Warning"), ("danger", "Limit exceeded")],
+        "Last level told",
+        readonly=True,
+        copy=False,
+        prefetch=PREFETCH,
+        groups=fields.NO_ACCESS,
+    )
 
     @api.constrains(
         "directmail_complaint_limit", "directmail_invalid_limit", "directmail_guard_minimum"

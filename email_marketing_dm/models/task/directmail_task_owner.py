@@ -157,11 +157,7 @@ class DirectmailTask(models.Model):
                 time=describe_moment(self.env, until, account.tz),
             )
         if self.planned_at and self.state == "sending" and self.sender_id.sudo().is_braked:
-            return self.env._(
-                "The complaints or invalid addresses of %s are near a limit, so mails are sent as"
-                " the results of earlier mails arrive.",
-                self.sender_id.email,
-            )
+            return self.sender_id._explain_brake()
         return False
 
     def _explain_people(self):
