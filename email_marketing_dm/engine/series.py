@@ -71,7 +71,8 @@ def find_due_series(env, at):
     rows = env.execute_query(
         SQL(
             """SELECT s.id FROM directmail_series s
-                WHERE s.state IN ('running', 'closing') AND (
+                WHERE s.state IN ('running', 'closing')
+                  AND COALESCE(s.yields_until, '-infinity') <= %s AND (
                       EXISTS (SELECT FROM directmail_series_entry e
                                WHERE e.series_id = s.id AND e.state = 'inside'
                                  AND e.due_at <= %s)
@@ -84,6 +85,7 @@ def find_due_series(env, at):
                               SELECT FROM directmail_series_entry e
                                WHERE e.series_id = s.id AND e.state = 'inside'))
                 ORDER BY s.id""",
+            at,
             at,
             _select_last_refresh(SQL("s.audience_id")),
             at,
@@ -117,14 +119,64 @@ def find_next_due(env, at):
 
 
 def lock_series(env, series_id):
-    """Lock a series for this transaction; return whether it runs and no other server has it."""
+    """Lock a series for this transaction; return whether it runs and no other server has it.
+
+    Nor is it locked while the cron makes room for a user: see `make_room`.
+    """
     return bool(
         env.execute_query(
             SQL(
                 """SELECT id FROM directmail_series
                     WHERE id = %s AND state IN ('running', 'closing')
+                      AND COALESCE(yields_until, '-infinity') <= now() AT TIME ZONE 'UTC'
                       FOR NO KEY UPDATE SKIP LOCKED""",
                 series_id,
+            )
+        )
+    )
+
+
+def make_room(env, series_id, until):
+    """Let the cron leave a series alone for a while, if somebody waits for its row.
+
+    The one who waits can't have the row after this transaction, which has changed it: PostgreSQL
+    reports a serialization error, and Odoo repeats the request after a random pause. The next
+    batches would have the row again by then, in each of Odoo's five tries.
+
+    :param datetime until: how long (naive UTC)
+    :return: whether somebody waits
+    """
+    return bool(
+        env.execute_query(
+            SQL(
+                # Who waits for a row waits for the transaction that has it, and has the lock of the
+                # row's tuple meanwhile. Waits for other rows of this transaction don't count.
+                """UPDATE directmail_series SET yields_until = %s
+                    WHERE id = %s AND EXISTS (
+                          SELECT FROM pg_locks w JOIN pg_locks t ON t.pid = w.pid
+                           WHERE w.locktype = 'transactionid' AND NOT w.granted
+                             AND w.transactionid = pg_current_xact_id_if_assigned()::xid
+                             AND t.locktype = 'tuple' AND t.granted
+                             AND t.relation = 'directmail_series'::regclass)
+                RETURNING id""",
+                until,
+                series_id,
+            )
+        )
+    )
+
+
+def end_room(env, series_ids):
+    """Let the cron advance series again; return whether it had made room in one of them.
+
+    The caller has locked their rows.
+    """
+    return bool(
+        env.execute_query(
+            SQL(
+                """UPDATE directmail_series SET yields_until = NULL
+                    WHERE id = ANY(%s) AND yields_until IS NOT NULL RETURNING id""",
+                list(series_ids),
             )
         )
     )

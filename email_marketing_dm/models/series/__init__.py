@@ -1,6 +1,7 @@
 from . import (
     directmail_series,
     directmail_series_run,
+    directmail_series_room,
     directmail_series_exits,
     directmail_series_reentry,
     directmail_series_pace,

@@ -206,7 +206,10 @@ class DirectmailSeries(models.Model):
         return local_day(fields.Datetime.now(), self.account_id.tz).replace(day=1)
 
     def _lock(self):
-        """Lock the series' rows: nobody is advanced meanwhile. See `directmail.task._lock`."""
+        """Lock the series' rows: nobody is advanced meanwhile. See `directmail.task._lock`.
+
+        The cron, which writes the row with each batch of people, makes room for who waits here.
+        """
         self.flush_recordset()
         self.env.execute_query(
             SQL(
@@ -214,6 +217,8 @@ class DirectmailSeries(models.Model):
                 tuple(self.ids) or (0,),
             )
         )
+        if engine.end_room(self.env, self.ids):
+            self._wake()
 
     @api.model
     def _wake(self, at=None):
@@ -265,7 +270,7 @@ class DirectmailSeries(models.Model):
         """
         self.env["ir.cron"]._commit_progress()
         try:
-            return retrying(advance or self._advance, self.env)
+            return retrying(partial(self._make_room_after, advance or self._advance), self.env)
         except UserError as error:
             message = error.args[0]
         except Exception:
