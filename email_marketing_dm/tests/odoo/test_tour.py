@@ -1,9 +1,10 @@
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..common import DirectmailMixin
+from ..common import ACCESS_KEY_ID, DirectmailMixin
 from ..common_http import PatientHttpCase
 from ..common_series import SeriesMixin
 
@@ -76,6 +77,55 @@ class TestTour(SeriesMixin, DirectmailMixin, PatientHttpCase):
         self._run_cron()
         self._go_on()
         self.start_tour(url, "directmail_series_people", login="dm_user")
+
+    def test_topic(self):
+        """An administrator makes a topic; an answer decides who gets a mail about it."""
+        self.start_tour("/odoo", "directmail_topic_make", login="dm_admin")
+        topic = self.env["directmail.purpose"].search([("name", "=", "Tour topic")])
+        germany = self.env.ref("base.de")
+        self.assertEqual((topic.rule, topic._get_rule(germany)), ("not_refused", "confirmed"))
+        people = self._make_people("ada@example.com", "ben@example.com", "cleo@example.com")
+        people[1].country_id = germany
+        self.user.group_ids += self.env.ref("base.group_partner_manager")
+        self.start_tour(
+            f"/odoo/res.partner/{people[0].id}", "directmail_topic_answer", login="dm_user"
+        )
+        audience = self._make_audience(people)
+        task = self._make_task(audience, purpose_id=topic.id)
+        url = f"/odoo/directmail.task/{task.id}"
+        self.start_tour(url, "directmail_topic_estimate", login="dm_user")
+        task.action_send()
+        self._run_cron()
+        self.assertEqual(
+            {row.partner_id: row.reason or row.state for row in task.sudo().delivery_ids},
+            {people[0]: "topic_refused", people[1]: "not_agreed", people[2]: "sent"},
+        )
+
+    def test_sender(self):
+        """Health of a sender address: DNS records, warm-up, guard."""
+        domain = self.sender._get_domain()
+        self.emulator.configure_account(ACCESS_KEY_ID, domains=[{"name": domain, "dmarc": False}])
+        url = f"/odoo/action-email_marketing_dm.directmail_sender_action/{self.sender.id}"
+        self.start_tour(url, "directmail_sender_dns", login="dm_admin")
+        self.assertTrue(self.sender.dns_checked_at)
+        self.start_tour(url, "directmail_sender_warm_up", login="dm_admin")
+        self.assertFalse(self.sender.warmup_on)
+        # Two sender addresses with too few mails to be judged alone.
+        second = self.sender.sudo().copy({"email": f"second@{domain}"})
+        people = self._make_people("tour-1@example.com")
+        for sender in self.sender + second:
+            task = self._make_task(self._make_audience(people))
+            task.action_send()
+            self._run_cron()
+            task.sudo().write({"sender_id": sender.id})
+            self.env["directmail.task.counter"].create(
+                [
+                    {"task_id": task.id, "writer": "events", "name": name, "value": value}
+                    for name, value in (("delivered", 600), ("complained", 2))
+                ]
+            )
+        task.sudo().delivery_ids.complained_at = fields.Datetime.now()
+        self.start_tour(url, "directmail_sender_guard", login="dm_user")
 
     def test_composition(self):
         audience = self._make_readers()
