@@ -100,6 +100,7 @@ from .odoo import (
     test_selections,
     test_settings,
     test_tour,
+    test_values,
     test_views,
 )
 from .segmentation import (

@@ -461,10 +461,13 @@ class DirectmailAudience(models.Model):
         return f"{TRAIT_OF[trait].get_label(env)}: {labels[found]}"
 
     def _read_value(self, trait, value):
-        """Return a value as the statement has it, from the JSON of `get_composition`."""
+        """Return a value as the statement has it, from the JSON of `get_composition`.
+
+        :raise UserError: for a value that the trait can't have
+        """
         if value is False or value is None:
             return None
-        if not isinstance(value, int | str):
+        if not isinstance(value, TRAIT_OF[trait].type):
             raise UserError(self.env._("Nobody has this value any more. Open the page again."))
         return value
 

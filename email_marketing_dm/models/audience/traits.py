@@ -30,9 +30,11 @@ class Trait:
     :ivar str name: identifies it
     :ivar ordered: its values in the order in which they are shown; without, the most frequent first
     :ivar fields: names of the fields of contacts that it reads
+    :ivar type: the Python type of its values, besides None
     """
 
     name = None
+    type = str
     ordered = ()
     fields = ()
 
@@ -87,6 +89,8 @@ class FieldTrait(Trait):
         self.name = name
         self._field = field or name
         self.fields = (self._field,)
+        # Values of a relation are ids of records.
+        self.type = int if self._field.endswith("_id") else str
 
     def get_label(self, env):
         return env["res.partner"]._fields[self._field]._description_string(env)
@@ -136,6 +140,7 @@ class TagTrait(Trait):
     """The tags of a contact. It has several values, so `count_links` counts it, not its SQL."""
 
     name = "tags"
+    type = int
     fields = ("category_id",)
 
     def get_label(self, env):
@@ -155,6 +160,7 @@ class AgeTrait(Trait):
     """How long ago the contact was created, in days of the reader's calendar."""
 
     name = "age"
+    type = int
     ordered = tuple(range(len(SPANS) + 1))
     fields = ("create_date",)
 
@@ -189,6 +195,7 @@ class PurchaseTrait(Trait):
     """How long ago the contact bought last, by the first data table of purchases that is usable."""
 
     name = "purchase"
+    type = int
     ordered = (*range(len(SPANS) + 1), None)
 
     def get_label(self, env):

@@ -355,11 +355,15 @@ class TestAudienceComposition(AudienceCommon):
         both = self.audience.with_context(allowed_company_ids=[self.env.company.id, elsewhere.id])
         with self.assertRaises(UserError):
             both.get_overlap(there.id)
-        for trait, value in (("nothing", 1), ("country", 0), ("country", [1]), ("age", 9)):
+        for trait, value in (
+            ("nothing", 1), ("country", 0), ("country", [1]), ("age", 9),
+            ("tags", "abc"), ("tags", 2**31), ("country", "abc"), ("lang", 1),
+        ):  # fmt: skip
             with self.assertRaises(UserError):
                 self.audience.action_view_trait(trait, value)
         members = self.env["directmail.audience.member"].with_user(self.user)
-        for wanted in ("", "{}", "[1]", '["x", 0, "age", 1]', '[1, 0, "nothing", 1]'):
+        texts = ["", "{}", "[1]", '["x", 0, "age", 1]', '[1, 0, "nothing", 1]']
+        for wanted in (*texts, f'[{self.audience.id}, 0, "tags", "abc"]'):
             with self.assertRaises(UserError):
                 members.search([("trait", "=", wanted)])
 
